@@ -1,0 +1,1 @@
+"""Offline training: recipes in, published models out."""

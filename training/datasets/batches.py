@@ -1,0 +1,57 @@
+"""Batches of an epoch, in an order that depends on the seed and the epoch and nothing else."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from training.datasets.base import ImageSplit
+
+__all__ = ["Batches", "epoch_seed"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for one epoch: a resumed run draws what the uninterrupted one would have drawn."""
+    return seed * 1_000_003 + epoch
+
+
+class Batches:
+    """Iterates (images (B, C, H, W) uint8, labels (B,)) over `split`.
+
+    With a `generator` the order is shuffled, `transforms` are applied, and the last partial batch
+    is dropped, because batch statistics over a few pictures are noise. Without one, every picture
+    comes once, unchanged and in order.
+    """
+
+    def __init__(
+        self,
+        split: ImageSplit,
+        batch_size: int,
+        generator: Generator | None = None,
+        transforms: Sequence[Callable[[Tensor, Generator], Tensor]] = (),
+    ) -> None:
+        self._split = split
+        self._batch_size = min(batch_size, len(split))
+        self._generator = generator
+        self._transforms = transforms
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self._split), self._batch_size)
+        return full if self._generator is not None or not rest else full + 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        total, size = len(self._split), self._batch_size
+        if self._generator is None:
+            for start in range(0, total, size):
+                stop = start + size
+                yield self._split.images_NCHW[start:stop], self._split.labels_N[start:stop]
+            return
+        order = torch.randperm(total, generator=self._generator)
+        for start in range(0, len(self) * size, size):
+            chosen = order[start : start + size]
+            images_BCHW = self._split.images_NCHW[chosen]
+            for transform in self._transforms:
+                images_BCHW = transform(images_BCHW, self._generator)
+            yield images_BCHW, self._split.labels_N[chosen]

@@ -1,0 +1,77 @@
+"""CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32×32 in ten classes."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field, NonNegativeInt
+from torchvision import datasets
+
+from models_store.frozen import Frozen
+from training.datasets.base import ImageData, ImageSplit, hold_out
+from training.datasets.cache import data_dir
+from training.datasets.packed import read_packed
+from training.errors import DataError
+
+__all__ = ["LABELS", "Cifar10"]
+
+LABELS = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)  # fmt: skip
+
+
+class Cifar10(Frozen):
+    """Fetched into the cache with torchvision's checksum, or read from a packed copy that lies there."""
+
+    kind: Literal["cifar10"] = "cifar10"
+    copy_: Literal["torchvision", "packed"] = Field("torchvision", alias="copy")
+    """`packed`: `cifar10/train-*.npz` and `cifar10/test.npz` of JPEGs (see `packed.py`)."""
+    validation_size: NonNegativeInt = 0
+
+    def load(self) -> ImageData:
+        """Raises DataError when the data can be neither found nor fetched."""
+        packed = self.copy_ == "packed"
+        root = data_dir() / "cifar10"
+        train, test = _packed(root) if packed else _fetched(root)
+        return hold_out(
+            ImageData(
+                title="CIFAR-10 (JPEG copy)" if packed else "CIFAR-10",
+                licence="no explicit licence; cite Krizhevsky 2009",
+                source="https://www.cs.toronto.edu/~kriz/cifar.html",
+                labels=LABELS,
+                train=train,
+                test=test,
+            ),
+            self.validation_size,
+        )
+
+
+def _packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
+    shards = sorted(root.glob("train-*.npz"))
+    if not shards:
+        raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie)")
+    return read_packed(shards), read_packed([root / "test.npz"])
+
+
+def _fetched(root: Path) -> tuple[ImageSplit, ImageSplit]:
+    try:
+        sets = [datasets.CIFAR10(root, train=train, download=True) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"CIFAR-10 is not complete under {root} and could not be fetched: {error}"
+        ) from error
+    return _split(sets[0]), _split(sets[1])
+
+
+def _split(data: datasets.CIFAR10) -> ImageSplit:
+    images_NCHW = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+    return ImageSplit(images_NCHW, torch.tensor(data.targets))

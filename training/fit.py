@@ -1,0 +1,150 @@
+"""The only training loop. What is learnt, and how, is the task's business (`tasks/`)."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from training import checkpoint
+from training.datasets.batches import epoch_seed
+from training.errors import DivergenceError, RecipeError
+from training.log import CsvLog
+from training.progress import Progress
+from training.recipe import Recipe
+from training.tasks.base import Scores, Task
+
+__all__ = ["Fitted", "fit", "prepare", "restore"]
+
+
+@dataclass
+class _State:
+    """Where a run stands. Saved with every checkpoint."""
+
+    epoch: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    since_best: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished run: the task with its trained network, what was logged, and how long it took."""
+
+    task: Task
+    log: list[dict[str, float]]
+    seconds: float
+
+
+def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tuple[Fabric, Task]:
+    """The recipe's task, initialised from its seed, on the devices that there are."""
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
+    fabric.launch()
+    torch.manual_seed(recipe.seed)
+    return fabric, recipe.task.build(recipe, recipe.data.load(), fabric)
+
+
+def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = True) -> Fitted:
+    """Train as `recipe` says, writing `recipe.yaml`, `metrics.csv` and `last.ckpt` to `run_dir`.
+
+    With `resume`, continues after the last completed epoch with the same numbers that an
+    uninterrupted run would have had: every epoch draws from a seed of its own.
+
+    Raises:
+        DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
+    """
+    fabric, task = prepare(recipe)
+    last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
+    if resume:
+        state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
+    elif last.exists():
+        raise RecipeError(f"{run_dir} holds a run already: use --resume, or another --run-dir")
+    else:
+        state = _State()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        resolved = recipe.model_dump(mode="json", by_alias=True)
+        (run_dir / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+    csv = CsvLog(run_dir / "metrics.csv", state.log)
+
+    with Progress(recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show) as progress:
+        while state.epoch < recipe.epochs and not _patience_spent(recipe, state):
+            row = _epoch(recipe, task, state.epoch, progress)
+            state.epoch += 1
+            improved = _follow(task, row, state)
+            state.seconds += row["seconds"]
+            state.log.append(row)
+            checkpoint.save(fabric, last, recipe, task.state(), vars(state))
+            if improved and recipe.early_stop:
+                checkpoint.save(fabric, best, recipe, task.state(), vars(state))
+            csv.append(row)
+    if recipe.early_stop and best.exists():
+        checkpoint.load(fabric, best, recipe, task.state())
+    return Fitted(task, state.log, state.seconds)
+
+
+def _epoch(recipe: Recipe, task: Task, epoch: int, progress: Progress) -> dict[str, float]:
+    """One pass over the training data, and the scores after it."""
+    torch.manual_seed(epoch_seed(recipe.seed, epoch))
+    started = time.perf_counter()
+    sums: dict[str, float] = {}
+    rate = task.learning_rate()
+    steps = 0
+    for steps, batch in enumerate(task.batches(epoch), start=1):
+        # Reading a scalar waits for the device; one step is long enough for that not to matter.
+        scores = {name: score.item() for name, score in task.step(batch).items()}
+        _check_finite(scores["loss"], epoch, steps, rate)
+        sums = {name: sums.get(name, 0.0) + score for name, score in scores.items()}
+        progress.step({name: total / steps for name, total in sums.items()})
+    row = {"epoch": float(epoch + 1), "learning_rate": rate}
+    row |= {f"train_{name}": total / steps for name, total in sums.items()}
+    if (epoch + 1) % recipe.evaluate_every == 0 or epoch + 1 == recipe.epochs:
+        row |= _scores(task)
+    row["seconds"] = time.perf_counter() - started
+    progress.epoch(row)
+    return row
+
+
+def _scores(task: Task) -> Scores:
+    """Of the held-out pictures where there are some; else of the test set, which decides nothing."""
+    split = "validation" if task.has("validation") else "test"
+    return {f"{split}_{name}": score for name, score in task.evaluate(split).items()}
+
+
+def _check_finite(loss: float, epoch: int, step: int, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"the loss became {loss} in epoch {epoch + 1}, step {step}, at learning rate "
+            f"{rate:.2g}. A lower optimizer.lr, schedule.warmup_epochs, or clip_norm: 1 usually "
+            "helps; --resume then continues after the last good epoch only with the same recipe"
+        )
+
+
+def _follow(task: Task, row: dict[str, float], state: _State) -> bool:
+    """Keep count of the epochs without progress. True when this one is the best so far."""
+    score = row.get(f"validation_{task.monitor.name}")
+    if score is None:
+        return False
+    if task.monitor.improved(score, state.best):
+        state.best, state.since_best = score, 0
+        return True
+    state.since_best += 1
+    return False
+
+
+def _patience_spent(recipe: Recipe, state: _State) -> bool:
+    return recipe.early_stop is not None and state.since_best >= recipe.early_stop.patience
+
+
+def restore(recipe: Recipe, run_dir: Path) -> Fitted:
+    """A finished or interrupted run, with the weights that it would publish now."""
+    fabric, task = prepare(recipe)
+    best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
+    chosen = best if recipe.early_stop and best.exists() else last
+    progress: dict[str, Any] = checkpoint.load(fabric, chosen, recipe, task.state())
+    state = _State(**progress)
+    return Fitted(task, state.log, state.seconds)

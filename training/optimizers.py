@@ -1,0 +1,93 @@
+"""Named optimizers over torch's own, with the paper of each."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import nn
+
+from models_store.frozen import Frozen
+
+__all__ = ["Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "parameter_groups"]
+
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Two groups: matrices and kernels decay; biases, norms and other vectors do not.
+
+    Decaying a batch norm's scale only fights the scale invariance of the layer before it
+    (He et al., "Bag of Tricks", arXiv 1812.01187, section 3.1).
+    """
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class _Base(Frozen):
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
+
+    def _groups(self, network: nn.Module) -> Iterable[dict[str, object]]:
+        return parameter_groups(network, self.weight_decay)
+
+
+class SGD(_Base):
+    """Stochastic gradient descent; `momentum` (Polyak 1964), `nesterov` (Sutskever 2013)."""
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: _Fraction = 0.0
+    nesterov: bool = False
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            self._groups(network), lr=self.lr, momentum=self.momentum, nesterov=self.nesterov
+        )
+
+
+class Adagrad(_Base):
+    """Duchi et al. 2011: steps shrink with the sum of squared gradients."""
+
+    kind: Literal["adagrad"] = "adagrad"
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adagrad(self._groups(network), lr=self.lr)
+
+
+class RMSprop(_Base):
+    """Hinton 2012, lecture 6e: a decaying average in place of Adagrad's sum."""
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    alpha: _Fraction = 0.99
+    momentum: _Fraction = 0.0
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(
+            self._groups(network), lr=self.lr, alpha=self.alpha, momentum=self.momentum
+        )
+
+
+class Adam(_Base):
+    """Kingma and Ba 2015, arXiv 1412.6980, algorithm 1; `weight_decay` is an L2 penalty."""
+
+    kind: Literal["adam"] = "adam"
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self._groups(network), lr=self.lr, betas=self.betas)
+
+
+class AdamW(_Base):
+    """Loshchilov and Hutter 2019, arXiv 1711.05101: Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = "adamw"
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self._groups(network), lr=self.lr, betas=self.betas)
+
+
+Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | AdamW, Field(discriminator="kind")]

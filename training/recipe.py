@@ -1,0 +1,119 @@
+"""Recipes: everything that decides what a training run computes, validated before data is read."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from models_store.frozen import Frozen
+from training.datasets import DataConfig
+from training.errors import RecipeError
+from training.initializers import Initializer
+from training.networks import NetworkConfig
+from training.optimizers import Optimizer
+from training.schedules import Schedule
+from training.tasks import TaskConfig
+
+__all__ = ["EarlyStop", "Publish", "Recipe", "built_in", "load"]
+
+
+class EarlyStop(Frozen):
+    """Stop when the monitored score has not improved for `patience` evaluations; keep the best."""
+
+    patience: PositiveInt
+
+
+class Publish(Frozen):
+    """What the published model says of itself, beside what was measured."""
+
+    summary: str
+    intended_use: str
+    limits: str
+    licence: str = "Apache-2.0 (weights); the data's own terms apply to the data"
+    golden_cases: Annotated[int, Field(ge=1, le=16)] = 3
+
+
+class Recipe(Frozen):
+    """A training run. Field by field it travels into the manifest of what it produces."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}[a-z0-9]$")]
+    data: DataConfig
+    network: NetworkConfig
+    task: TaskConfig
+    optimizer: Optimizer
+    schedule: Schedule
+    initializer: Initializer
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+    clip_norm: PositiveFloat | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    early_stop: EarlyStop | None = None
+    evaluate_every: PositiveInt = 1
+    """Epochs between evaluations; the last epoch is always evaluated."""
+    publish: Publish
+
+    @model_validator(mode="after")
+    def _early_stop_needs_validation(self) -> Self:
+        # Stopping on the test set would choose the weights by it: the figure would be worthless.
+        if self.early_stop and not getattr(self.data, "validation_size", 0):
+            raise ValueError("early_stop needs pictures to decide by: set data.validation_size")
+        return self
+
+
+def built_in() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = Path(str(resources.files("training") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A built-in recipe by name, or any by path, with `a.b=c` overrides (c in YAML).
+
+    Raises:
+        RecipeError: naming the file, the field and what it accepts.
+    """
+    path = built_in().get(recipe, Path(recipe))
+    if not path.is_file():
+        known = ", ".join(built_in())
+        raise RecipeError(f"no recipe {recipe!r}: neither a file nor one of {known}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} holds no mapping of recipe fields")
+    for override in overrides:
+        _override(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{path.name}: {_explain(error)}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    keys, separator, value = override.partition("=")
+    if not separator or not keys:
+        raise RecipeError(f"--set takes a.b=c, not {override!r}")
+    *parents, last = keys.split(".")
+    place = content
+    for key in parents:
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {override}: {key!r} is a value, not a group of fields")
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: {value!r} is not YAML: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}"
+        for problem in error.errors()
+    )

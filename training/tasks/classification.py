@@ -1,0 +1,80 @@
+"""Which class a picture is of: cross entropy, accuracy."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.datasets.base import ImageData, ImageSplit
+from training.datasets.batches import Batch, Batches
+from training.datasets.transforms import Transform
+from training.errors import RecipeError
+from training.tasks.base import Monitor, Scores
+from training.tasks.supervised import Supervised
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["Classification"]
+
+
+class Classification(Supervised):
+    """Cross entropy with label smoothing (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
+
+    monitor = Monitor("accuracy", higher_is_better=True)
+
+    class Config(Frozen):
+        kind: Literal["classification"] = "classification"
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+        transforms: tuple[Transform, ...] = ()
+
+        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Classification":
+            return Classification(self, recipe, data, fabric)
+
+    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+        self.config = config
+        classes = getattr(recipe.network, "classes", None)
+        if classes != len(data.labels):
+            raise RecipeError(
+                f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes: "
+                f"{', '.join(data.labels[:10])}"
+            )
+        self.mean, self.std = data.statistics()
+        super().__init__(recipe, data, fabric)
+
+    def transforms(self) -> tuple[Transform, ...]:
+        return self.config.transforms
+
+    def normalise(self, images_BCHW: Tensor) -> Tensor:
+        """Floats in 0–1 → zero mean and unit deviation per channel over the training set."""
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=images_BCHW.device).view(shape)
+        std = torch.tensor(self.std, device=images_BCHW.device).view(shape)
+        return (images_BCHW - mean) / std
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        images, labels = batch[0], batch[1].to(self.fabric.device)
+        logits_BK = self.network(self.normalise(self.prepare(images)))
+        loss = functional.cross_entropy(
+            logits_BK.float(), labels, label_smoothing=self.config.label_smoothing
+        )
+        return {"loss": loss, "accuracy": (logits_BK.detach().argmax(1) == labels).float().mean()}
+
+    def predict(self, network: nn.Module, split: ImageSplit) -> tuple[Tensor, Tensor]:
+        """Logits (N, K) in float32 and labels (N,) over a split, in its order."""
+        logits, labels = [], []
+        for images, targets in Batches(split, self.eval_batch_size):
+            logits.append(network(self.normalise(self.prepare(images))).float().cpu())
+            labels.append(targets)
+        return torch.cat(logits), torch.cat(labels)
+
+    def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
+        logits_NK, labels_N = self.predict(network, split)
+        return {
+            "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
+            "nll": float(functional.cross_entropy(logits_NK, labels_N)),
+        }

@@ -1,0 +1,108 @@
+"""Clean pictures from noisy ones: mean squared error, PSNR."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field, NonNegativeFloat
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.datasets.base import ImageData, ImageSplit
+from training.datasets.batches import Batch, Batches
+from training.errors import RecipeError
+from training.tasks.base import Monitor, Scores
+from training.tasks.supervised import Supervised
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["Denoising", "Noise", "psnr_db"]
+
+
+class Noise(Frozen):
+    """Gaussian noise N(mean, std²) on pictures in 0–1, then clipped to 0–1, as a stored file is."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    mean: float = 0.0
+    std: NonNegativeFloat
+    std_from: NonNegativeFloat | None = None
+    """When given, each picture's own deviation is drawn evenly from `std_from` to `std`."""
+
+    def __call__(self, clean_BCHW: Tensor, generator: Generator | None = None) -> Tensor:
+        std: Tensor | float = self.std
+        if self.std_from is not None:
+            shape = (len(clean_BCHW), 1, 1, 1)
+            unit = torch.rand(shape, generator=generator, device=clean_BCHW.device)
+            std = self.std_from + (self.std - self.std_from) * unit
+        noise = torch.randn(clean_BCHW.shape, generator=generator, device=clean_BCHW.device)
+        return (clean_BCHW + self.mean + std * noise).clamp(0, 1)
+
+
+def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture (N,), in dB, for values in 0–1.
+
+    A perfect copy would be infinite; the error is floored at 1e-10, which is 100 dB.
+    """
+    mse_N = (estimate_NCHW - clean_NCHW).square().flatten(1).mean(1)
+    return -10 * mse_N.clamp_min(1e-10).log10()
+
+
+class Denoising(Supervised):
+    """Mean squared error to the clean picture; each training picture gets one kind of noise."""
+
+    monitor = Monitor("psnr_db", higher_is_better=True)
+
+    class Config(Frozen):
+        kind: Literal["denoising"] = "denoising"
+        noises: Annotated[tuple[Noise, ...], Field(min_length=1)]
+
+        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Denoising":
+            return Denoising(self, recipe, data, fabric)
+
+    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+        self.config = config
+        multiple = getattr(recipe.network, "multiple_of", 1)
+        if any(side % multiple for side in data.size_HW):
+            raise RecipeError(
+                f"pictures of {data.title} are {data.size_HW}, but the network needs sides that "
+                f"are multiples of {multiple}"
+            )
+        super().__init__(recipe, data, fabric)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        clean_BCHW = self.prepare(batch[0])
+        chosen_B = torch.randint(len(self.config.noises), (len(clean_BCHW),))
+        noisy_BCHW = torch.empty_like(clean_BCHW)
+        for index, noise in enumerate(self.config.noises):
+            mine = (chosen_B == index).to(clean_BCHW.device)
+            noisy_BCHW[mine] = noise(clean_BCHW[mine])
+        estimate = self.network(noisy_BCHW).float()
+        loss = functional.mse_loss(estimate, clean_BCHW)
+        return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
+
+    def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
+        """Mean PSNR over pictures, in and out, for each noise and over all of them.
+
+        The noise is seeded, so every call and every run measures the same noisy pictures, and
+        estimates are rounded to 8 bits, because that is what is served.
+        """
+        scores: Scores = {}
+        for noise in self.config.noises:
+            generator = Generator(self.fabric.device).manual_seed(0)
+            before, after = [], []
+            for images, _ in Batches(split, self.eval_batch_size):
+                clean = self.prepare(images)
+                noisy = _eight_bits(noise(clean, generator))
+                estimate = _eight_bits(network(noisy).float())
+                before.append(psnr_db(noisy, clean))
+                after.append(psnr_db(estimate, clean))
+            scores[f"psnr_db_in/{noise.name}"] = float(torch.cat(before).mean())
+            scores[f"psnr_db/{noise.name}"] = float(torch.cat(after).mean())
+        outputs = [scores[f"psnr_db/{noise.name}"] for noise in self.config.noises]
+        return {"psnr_db": sum(outputs) / len(outputs), **scores}
+
+
+def _eight_bits(images: Tensor) -> Tensor:
+    return (images.clamp(0, 1) * 255).round() / 255
