@@ -1,0 +1,118 @@
+"""`python -m models_store`: list, show, verify and the manifest's JSON Schema. Needs no torch."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from models_store.errors import StoreError
+from models_store.layout import model_names, version_dir, versions
+from models_store.manifest import Manifest
+from models_store.session import onnxruntime_run
+from models_store.verify import check_files, read_manifest, replay
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 1 when a model is not what it should be, 2 for wrong arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except StoreError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models_store", description=__doc__)
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path(os.environ.get("DEEPSHELF_STORE", "models_store")),
+        help="the folder of published models ($DEEPSHELF_STORE, or ./models_store)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("list", help="what is on the shelf").set_defaults(command=_list)
+    show = commands.add_parser("show", help="one model's card")
+    show.add_argument("name")
+    show.add_argument("--version", type=int, help="the highest when left out")
+    show.set_defaults(command=_show)
+    verify = commands.add_parser("verify", help="check hashes and replay the golden cases")
+    verify.add_argument("names", nargs="*", help="all models when left out")
+    verify.set_defaults(command=_verify)
+    commands.add_parser("schema", help="the manifest's JSON Schema").set_defaults(command=_schema)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    for name in model_names(options.store):
+        for version in versions(options.store, name):
+            try:
+                manifest = read_manifest(version_dir(options.store, name, version))
+                line = f"{manifest.task.kind:16} {manifest.summary}"
+            except StoreError as error:
+                line = f"unreadable: {error}"
+            print(f"{name:24} {version:>3}  {line}")  # noqa: T201
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    there = versions(options.store, options.name)
+    folder = version_dir(options.store, options.name, options.version or max(there, default=1))
+    print("\n".join(_card(read_manifest(folder))))  # noqa: T201
+    return 0
+
+
+def _card(manifest: Manifest) -> Iterator[str]:
+    yield f"{manifest.name} {manifest.version} ({manifest.task.kind}): {manifest.summary}"
+    yield f"parameters    {manifest.parameters:,}"
+    for file in manifest.files:
+        yield f"{file.role:13} {file.path}, {file.bytes:,} bytes"
+    for metric in manifest.metrics:
+        note = f"; {metric.note}" if metric.note else ""
+        yield (
+            f"metric        {metric.name} {metric.value:.4f} {metric.unit}".rstrip()
+            + f" ({metric.dataset}, {metric.split}, n = {metric.n:,}, {metric.precision}{note})"
+        )
+    for source in manifest.data:
+        yield f"trained on    {source.title}, n = {source.n:,}; {source.licence}; {source.source}"
+    yield f"command       {manifest.provenance.command}"
+    yield f"took          {manifest.provenance.duration_s:,.0f} s on {manifest.provenance.hardware}"
+    yield f"licence       {manifest.licence}"
+    yield f"intended use  {manifest.intended_use}"
+    yield f"limits        {manifest.limits}"
+
+
+def _verify(options: argparse.Namespace) -> int:
+    failed = 0
+    for name in options.names or model_names(options.store):
+        there = versions(options.store, name)
+        if not there:
+            version_dir(options.store, name, 1)  # raises, naming what there is
+        for version in there:
+            try:
+                _verify_version(version_dir(options.store, name, version))
+                verdict = "ok"
+            except StoreError as error:
+                failed += 1
+                verdict = f"FAILED: {error}"
+            print(f"{name:24} {version:>3}  {verdict}")  # noqa: T201
+    return 1 if failed else 0
+
+
+def _verify_version(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    for graph in manifest.files:
+        if graph.is_graph and graph.precision == "fp32":
+            replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(Manifest.model_json_schema(), indent=2))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

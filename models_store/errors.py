@@ -1,0 +1,30 @@
+"""What can be wrong with the shelf, as one tree.
+
+StoreError
+├── LayoutError    a name, version or path that is not one, or is not there
+├── ManifestError  a manifest that is missing or does not validate
+├── DamageError    a file that is missing, or is not the one that was published
+└── ReplayError    a model that does not compute what it computed when it was published
+"""
+
+__all__ = ["DamageError", "LayoutError", "ManifestError", "ReplayError", "StoreError"]
+
+
+class StoreError(Exception):
+    """Anything that makes a published model unusable; the message is for a person."""
+
+
+class LayoutError(StoreError):
+    """A name, version or path that is not one, or is not there."""
+
+
+class ManifestError(StoreError):
+    """A manifest that is missing or does not validate."""
+
+
+class DamageError(StoreError):
+    """A file that is missing, or is not the one that was published."""
+
+
+class ReplayError(StoreError):
+    """A model that does not compute what it computed when it was published."""

@@ -1,0 +1,154 @@
+"""The manifest: all that a service needs to serve a model, and all that a person asks about it.
+
+It is the model card too (Mitchell et al. 2019, "Model Cards for Model Reporting"): where it comes
+from, what it was measured to do, what it is for and what it is not for.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+
+from models_store.frozen import Frozen
+from models_store.tasks import Task
+
+__all__ = [
+    "DataSource",
+    "DType",
+    "Golden",
+    "Manifest",
+    "Metric",
+    "ModelFile",
+    "ModelName",
+    "Provenance",
+    "TensorSpec",
+]
+
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}[a-z0-9]$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+DType = Literal["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
+Role = Literal["model", "encoder", "decoder", "generator", "step", "golden", "preview"]
+Precision = Literal["fp32", "int8"]
+
+
+class TensorSpec(Frozen):
+    """An input or output of a graph. A named dimension is free; a number is fixed."""
+
+    name: str
+    dtype: DType
+    shape: tuple[PositiveInt | str, ...]
+
+
+class ModelFile(Frozen):
+    """One file of the version's folder."""
+
+    path: FileName
+    role: Role
+    bytes: PositiveInt
+    sha256: Sha256
+    precision: Precision | None = None
+    """Of a graph: `fp32`, or `int8` for a quantised variant. None for what is no graph."""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def is_graph(self) -> bool:
+        return self.role not in ("golden", "preview")
+
+    @model_validator(mode="after")
+    def _graphs_are_described(self) -> Self:
+        described = bool(self.precision and self.inputs and self.outputs)
+        if self.is_graph and not described:
+            raise ValueError(f"{self.path} is a graph: it needs precision, inputs and outputs")
+        return self
+
+
+class Golden(Frozen):
+    """How closely a runtime must reproduce the outputs in the golden file.
+
+    An output passes where `|got - expected| <= atol + rtol * |expected|`, everywhere.
+    """
+
+    cases: PositiveInt
+    rtol: NonNegativeFloat
+    atol: NonNegativeFloat
+
+
+class Metric(Frozen):
+    """One measured figure."""
+
+    name: str
+    value: float
+    unit: str = ""
+    dataset: str
+    split: str
+    n: PositiveInt
+    """How many examples it was measured on."""
+    precision: Precision = "fp32"
+    note: str = ""
+
+
+class DataSource(Frozen):
+    """What the model was trained on."""
+
+    title: str
+    source: str
+    licence: str
+    sha256: Sha256
+    """Of the decoded training data, so that a figure names exactly what it was measured on."""
+    n: PositiveInt
+
+
+class Provenance(Frozen):
+    """How to get the same model again."""
+
+    recipe: dict[str, Any]
+    command: str
+    seed: NonNegativeInt
+    git_commit: str | None
+    libraries: dict[str, str]
+    hardware: str
+    duration_s: NonNegativeFloat
+    epochs: PositiveInt | None = None
+
+
+class Manifest(Frozen):
+    """A published model: `models_store/<name>/<version>/manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    name: ModelName
+    version: PositiveInt
+    created: datetime
+    summary: str
+    task: Task
+    files: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+    golden: Golden
+    parameters: PositiveInt
+    metrics: tuple[Metric, ...]
+    data: tuple[DataSource, ...]
+    provenance: Provenance
+    licence: str
+    intended_use: str
+    limits: str
+
+    @model_validator(mode="after")
+    def _files_are_complete(self) -> Self:
+        paths = [file.path for file in self.files]
+        if len(set(paths)) != len(paths):
+            raise ValueError(f"a file is listed twice: {', '.join(sorted(paths))}")
+        present = {file.role for file in self.files}
+        missing = {*self.task.roles, "golden", "preview"} - present
+        if missing:
+            raise ValueError(
+                f"a {self.task.kind} model needs a file with role {', '.join(sorted(missing))}"
+            )
+        return self
+
+    def graphs(self, precision: Precision = "fp32") -> dict[str, ModelFile]:
+        """The graphs of one precision, by role."""
+        return {f.role: f for f in self.files if f.is_graph and f.precision == precision}
+
+    def file(self, role: Role) -> ModelFile:
+        """The first file with `role`; every manifest has `golden`, `preview` and its task's own."""
+        return next(file for file in self.files if file.role == role)

@@ -1,0 +1,71 @@
+"""What a model does, and what a service must know to ask it: one class per task.
+
+Adding a task: its class here, its line in `Task`, and a handler in the service.
+
+Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from models_store.frozen import Frozen
+
+__all__ = ["Classification", "Denoising", "FixedImage", "FreeImage", "Mode", "Task"]
+
+Mode = Literal["L", "RGB"]
+
+
+class FixedImage(Frozen):
+    """Pictures brought to one size before the graph sees them, as uint8 (B, H, W, C)."""
+
+    width: PositiveInt
+    height: PositiveInt
+    mode: Mode
+    resize: Literal["stretch", "crop", "pad"]
+    """`stretch` ignores proportions; `crop` fills and cuts the centre; `pad` fits, black around."""
+
+
+class FreeImage(Frozen):
+    """Pictures of any size, as uint8 (B, H, W, C), in tiles when they are large."""
+
+    mode: Mode
+    multiple_of: PositiveInt
+    """Height and width that the graph sees must be multiples of this; edges are mirrored to it."""
+    tile: PositiveInt
+    """Side of the largest square that one run may see."""
+    overlap: PositiveInt
+    """Pixels by which tiles overlap; at least twice the reach of a pixel through the network."""
+
+    @model_validator(mode="after")
+    def _tiles_fit(self) -> Self:
+        if self.tile % self.multiple_of or self.overlap % self.multiple_of:
+            raise ValueError(f"tile and overlap must be multiples of {self.multiple_of}")
+        if self.overlap >= self.tile:
+            raise ValueError(f"overlap {self.overlap} must be smaller than tile {self.tile}")
+        return self
+
+
+class Classification(Frozen):
+    """Graph `model`: `images` uint8 (B, H, W, C) → `probabilities` float32 (B, K).
+
+    An ensemble of M members also gives `members` float32 (B, M, K).
+    """
+
+    kind: Literal["classification"] = "classification"
+    roles: ClassVar[tuple[str, ...]] = ("model",)
+    image: FixedImage
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+class Denoising(Frozen):
+    """Graph `model`: `images` uint8 (B, H, W, C) → `denoised` uint8, same shape."""
+
+    kind: Literal["denoising"] = "denoising"
+    roles: ClassVar[tuple[str, ...]] = ("model",)
+    image: FreeImage
+    noise: str
+    """The noise that it was trained to remove, in words."""
+
+
+Task = Annotated[Classification | Denoising, Field(discriminator="kind")]
