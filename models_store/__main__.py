@@ -53,14 +53,14 @@ def _list(options: argparse.Namespace) -> int:
                 line = f"{manifest.task.kind:16} {manifest.summary}"
             except StoreError as error:
                 line = f"unreadable: {error}"
-            print(f"{name:24} {version:>3}  {line}")  # noqa: T201
+            print(f"{name:24} {version:>3}  {line}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     there = versions(options.store, options.name)
     folder = version_dir(options.store, options.name, options.version or max(there, default=1))
-    print("\n".join(_card(read_manifest(folder))))  # noqa: T201
+    print("\n".join(_card(read_manifest(folder))))
     return 0
 
 
@@ -97,7 +97,7 @@ def _verify(options: argparse.Namespace) -> int:
             except StoreError as error:
                 failed += 1
                 verdict = f"FAILED: {error}"
-            print(f"{name:24} {version:>3}  {verdict}")  # noqa: T201
+            print(f"{name:24} {version:>3}  {verdict}")
     return 1 if failed else 0
 
 
@@ -110,7 +110,7 @@ def _verify_version(folder: Path) -> None:
 
 
 def _schema(_: argparse.Namespace) -> int:
-    print(json.dumps(Manifest.model_json_schema(), indent=2))  # noqa: T201
+    print(json.dumps(Manifest.model_json_schema(), indent=2))
     return 0
 
 

@@ -15,7 +15,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def model_names(store: Path) -> list[str]:
-    """Names on the shelf, sorted. Folders that are no model (a package's own, hidden) are passed over.
+    """Names on the shelf, sorted; other folders (a package's own, hidden ones) are passed over.
 
     Raises:
         LayoutError: when `store` is no folder.
@@ -30,7 +30,7 @@ def model_names(store: Path) -> list[str]:
 
 
 def versions(store: Path, name: str) -> list[int]:
-    """The versions of a model, ascending. What is being written has no such name and is not seen."""
+    """The versions of a model, ascending. What is still being written has another name."""
     folder = store / name
     if not folder.is_dir():
         return []

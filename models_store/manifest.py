@@ -13,8 +13,8 @@ from models_store.frozen import Frozen
 from models_store.tasks import Task
 
 __all__ = [
-    "DataSource",
     "DType",
+    "DataSource",
     "Golden",
     "Manifest",
     "Metric",

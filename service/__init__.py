@@ -1,0 +1,1 @@
+"""The REST service: published models in, answers out. Knows nothing of torch."""
