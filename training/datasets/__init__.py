@@ -6,7 +6,12 @@ from pydantic import Field
 
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
+from training.datasets.digits import Digits
+from training.datasets.folder import Folder
+from training.datasets.mnist import FashionMnist, Mnist
 
 __all__ = ["DataConfig", "ImageData", "ImageSplit"]
 
-DataConfig = Annotated[Cifar10, Field(discriminator="kind")]
+DataConfig = Annotated[
+    Cifar10 | Digits | FashionMnist | Folder | Mnist, Field(discriminator="kind")
+]

@@ -9,14 +9,14 @@ Shapes: N pictures, C channels, H height, W width.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from models_store.manifest import DataSource
 from training.errors import DataError
 
-__all__ = ["DataConfigProtocol", "ImageData", "ImageSplit", "hold_out"]
+__all__ = ["ImageData", "ImageSplit", "checked", "class_counts", "hold_out"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ class ImageData:
         height, width = self.train.images_NCHW.shape[2:]
         return int(height), int(width)
 
+    def describe(self) -> DataSource:
+        """The manifest's entry, with the hash of the training pixels and labels."""
+        return DataSource(
+            title=self.title,
+            source=self.source,
+            licence=self.licence,
+            sha256=self.train.sha256,
+            n=len(self.train),
+        )
+
     def statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation per channel over the training pictures, in 0–1."""
         pixels = self.train.images_NCHW.flatten(2)
@@ -77,10 +87,27 @@ class ImageData:
         return means, deviations
 
 
-class DataConfigProtocol(Protocol):
-    """What every data set's recipe entry can do."""
+def checked(
+    split: ImageSplit, where: object, classes: int, shape_CHW: tuple[int, int, int]
+) -> ImageSplit:
+    """`split`, as it was read from `where`, when it is what its data set says it is.
 
-    def load(self) -> ImageData: ...
+    Raises:
+        DataError: naming `where`, when it holds no pictures, pictures of another shape, more or
+            fewer labels than pictures, or a label outside 0 … classes - 1.
+    """
+    shape, labels_N = tuple(split.images_NCHW.shape[1:]), split.labels_N
+    if not len(split):
+        raise DataError(f"{where} holds no pictures")
+    if shape != shape_CHW:
+        raise DataError(f"{where} holds pictures of shape {shape}, not {shape_CHW} (C, H, W)")
+    if len(labels_N) != len(split):
+        raise DataError(f"{where} has {len(labels_N)} labels for {len(split)} pictures")
+    lowest, highest = int(labels_N.min()), int(labels_N.max())
+    if lowest < 0 or highest >= classes:
+        wrong = lowest if lowest < 0 else highest
+        raise DataError(f"{where} holds the label {wrong}; labels are 0 to {classes - 1}")
+    return split
 
 
 def hold_out(data: ImageData, size: int, seed: int = 0) -> ImageData:

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt
 from torchvision import datasets
 
 from models_store.frozen import Frozen
-from training.datasets.base import ImageData, ImageSplit, hold_out
+from training.datasets.base import ImageData, ImageSplit, checked, hold_out
 from training.datasets.cache import data_dir
 from training.datasets.packed import read_packed
 from training.errors import DataError
@@ -30,7 +30,7 @@ LABELS = (
 
 
 class Cifar10(Frozen):
-    """Fetched into the cache with torchvision's checksum, or read from a packed copy that lies there."""
+    """Fetched into the cache with torchvision's checksum, or read from a packed copy there."""
 
     kind: Literal["cifar10"] = "cifar10"
     copy_: Literal["torchvision", "packed"] = Field("torchvision", alias="copy")
@@ -59,7 +59,16 @@ def _packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
     shards = sorted(root.glob("train-*.npz"))
     if not shards:
         raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie)")
-    return read_packed(shards), read_packed([root / "test.npz"])
+    parts = [_read(shard) for shard in shards]
+    train = ImageSplit(
+        torch.cat([part.images_NCHW for part in parts]),
+        torch.cat([part.labels_N for part in parts]),
+    )
+    return train, _read(root / "test.npz")
+
+
+def _read(path: Path) -> ImageSplit:
+    return checked(read_packed(path), path, len(LABELS), shape_CHW=(3, 32, 32))
 
 
 def _fetched(root: Path) -> tuple[ImageSplit, ImageSplit]:

@@ -1,10 +1,14 @@
 """Pictures packed as JPEGs into one `.npz`: picture i is `jpeg[offset[i]:offset[i + 1]]`."""
 
+import zlib
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from torchvision.io import ImageReadMode, decode_jpeg
+from PIL import Image
 
 from training.datasets.base import ImageSplit
 from training.errors import DataError
@@ -12,29 +16,28 @@ from training.errors import DataError
 __all__ = ["read_packed"]
 
 
-def read_packed(paths: list[Path]) -> ImageSplit:
-    """The pictures of `paths`, in order, decoded to RGB.
+def read_packed(path: Path) -> ImageSplit:
+    """The pictures of one archive, in order, decoded to RGB, with its `label`.
 
     Raises:
-        DataError: when a file is missing, is no such archive, or holds an unreadable picture.
+        DataError: when the file is missing, is no such archive, or holds an unreadable picture.
     """
-    parts = [_read(path) for path in paths]
-    return ImageSplit(
-        torch.cat([part.images_NCHW for part in parts]), torch.cat([p.labels_N for p in parts])
-    )
-
-
-def _read(path: Path) -> ImageSplit:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            jpeg, offset = torch.from_numpy(archive["jpeg"]), archive["offset"].tolist()
-            labels = torch.from_numpy(archive["label"].astype(np.int64))
-        spans = list(zip(offset[:-1], offset[1:], strict=True))
-        pictures = [
-            decode_jpeg(jpeg[start:stop].clone(), ImageReadMode.RGB) for start, stop in spans
-        ]
-        return ImageSplit(torch.stack(pictures), labels)
+            jpeg = memoryview(archive["jpeg"])
+            offset: list[int] = archive["offset"].tolist()
+            labels_N = torch.from_numpy(archive["label"].astype(np.int64))
+        pictures = [_decode(jpeg[start:stop]) for start, stop in pairwise(offset)]
+        images_NCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except KeyError as error:
+        raise DataError(f"{path} is not an archive of JPEGs: {error.args[0]}") from error
+    except (OSError, ValueError, TypeError, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a readable archive of JPEGs: {error}") from error
+    return ImageSplit(images_NCHW, labels_N)
+
+
+def _decode(jpeg: memoryview) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(BytesIO(jpeg), formats=["JPEG"]) as picture:
+        return np.array(picture.convert("RGB"))

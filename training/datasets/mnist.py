@@ -1,0 +1,123 @@
+"""MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747).
+
+Both are 60,000 + 10,000 grey pictures of 28×28 in ten classes, in the same four files.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import NonNegativeInt
+from torchvision import datasets
+
+from models_store.frozen import Frozen
+from training.datasets.base import ImageData, ImageSplit, checked, hold_out
+from training.datasets.cache import data_dir
+from training.datasets.idx import read_idx
+from training.errors import DataError
+
+__all__ = ["FashionMnist", "Mnist", "fetch", "find"]
+
+_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+
+@dataclass(frozen=True)
+class _Source:
+    title: str
+    licence: str
+    url: str
+    labels: tuple[str, ...]
+    folder: str
+    """Under the cache."""
+    fetched: type[datasets.MNIST]
+    """Knows the mirrors and the checksums."""
+    elsewhere: tuple[Path, ...] = ()
+
+
+_MNIST = _Source(
+    title="MNIST",
+    licence="no explicit licence from its authors; cite LeCun et al. 1998",
+    url="http://yann.lecun.com/exdb/mnist/",
+    labels=tuple("0123456789"),
+    folder="mnist",
+    fetched=datasets.MNIST,
+)
+_FASHION = _Source(
+    title="Fashion-MNIST",
+    licence="MIT",
+    url="https://github.com/zalandoresearch/fashion-mnist",
+    labels=tuple(datasets.FashionMNIST.classes),
+    folder="fashion-mnist",
+    fetched=datasets.FashionMNIST,
+    # Debian's package dataset-fashion-mnist
+    elsewhere=(Path("/usr/share/datasets/fashion-mnist"),),
+)
+
+
+class Mnist(Frozen):
+    """Handwritten digits. Read where the files lie, else fetched into the cache."""
+
+    kind: Literal["mnist"] = "mnist"
+    validation_size: NonNegativeInt = 0
+
+    def load(self) -> ImageData:
+        """Raises DataError when the data can be neither found nor fetched, or is damaged."""
+        return hold_out(_load(_MNIST), self.validation_size)
+
+
+class FashionMnist(Frozen):
+    """Pictures of clothes, harder than the digits. Read where the files lie, else fetched."""
+
+    kind: Literal["fashion-mnist"] = "fashion-mnist"
+    validation_size: NonNegativeInt = 0
+
+    def load(self) -> ImageData:
+        """Raises DataError when the data can be neither found nor fetched, or is damaged."""
+        return hold_out(_load(_FASHION), self.validation_size)
+
+
+def _load(source: _Source) -> ImageData:
+    root = data_dir() / source.folder
+    fetched = root / source.fetched.__name__ / "raw"
+    found = find((root, root / "raw", fetched, *source.elsewhere))
+    files = found or fetch(source.fetched, root)
+    return ImageData(
+        title=source.title,
+        licence=source.licence,
+        source=source.url,
+        labels=source.labels,
+        train=_read(files[0], files[1]),
+        test=_read(files[2], files[3]),
+    )
+
+
+def find(folders: tuple[Path, ...]) -> list[Path] | None:
+    """The four files, compressed or not, of the first folder that has all. Nothing is written."""
+    for folder in folders:
+        choices = [(folder / f"{name}-ubyte.gz", folder / f"{name}-ubyte") for name in _FILES]
+        files = [next((path for path in pair if path.is_file()), None) for pair in choices]
+        complete = [path for path in files if path is not None]
+        if len(complete) == len(_FILES):
+            return complete
+    return None
+
+
+def fetch(source: type[datasets.MNIST], root: Path) -> list[Path]:
+    """The four files, downloaded below `root` and compared with their checksums.
+
+    Raises:
+        DataError: when `root` cannot be written to, no mirror answers, or a checksum differs.
+    """
+    try:
+        raw = Path(source(root, download=True).raw_folder)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{source.__name__} is not under {root} (DEEPSHELF_DATA says where data sets lie) and "
+            f"could not be fetched: {error}"
+        ) from error
+    return [raw / f"{name}-ubyte.gz" for name in _FILES]
+
+
+def _read(images: Path, labels: Path) -> ImageSplit:
+    split = ImageSplit(read_idx(images, axes=3)[:, None], read_idx(labels, axes=1).long())
+    return checked(split, images, classes=10, shape_CHW=(1, 28, 28))

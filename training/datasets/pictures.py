@@ -1,0 +1,65 @@
+"""One picture file of a user's own, whatever it is, as one array of fixed size and mode."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+__all__ = ["EXTENSIONS", "Mode", "picture_files", "read_picture"]
+
+Mode = Literal["RGB", "L"]
+
+EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""What is taken for a picture; anything else in a folder is left alone."""
+
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+"""What Pillow raises for files that it cannot decode: a broken PNG is a SyntaxError."""
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures that lie in `folder` itself, by name; hidden files are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def read_picture(path: Path, size_HW: tuple[int, int], mode: Mode) -> Tensor:
+    """uint8 (C, H, W): turned upright, on white, scaled to cover `size_HW`, its centre cut out.
+
+    Raises:
+        ValueError: when the file cannot be decoded.
+    """
+    height, width = size_HW
+    try:
+        with Image.open(path) as image:
+            # A JPEG is decoded at the smallest scale that is still large enough; a factor of two
+            # is kept in hand, so that the resize below still averages over real pixels.
+            image.draft(mode, (2 * max(size_HW), 2 * max(size_HW)))
+            upright = ImageOps.exif_transpose(image)
+            flat = _flatten(upright, mode)
+    except _DAMAGED as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    fitted = ImageOps.fit(flat, (width, height), Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(fitted))
+    return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
+
+
+def _flatten(image: Image.Image, mode: Mode) -> Image.Image:
+    """`image` in `mode`, 8 bits a channel, with white where it is transparent."""
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed white")
+    if image.mode.startswith("I"):
+        # 16 bits of grey: Pillow's own conversion clips them at 255 instead of scaling.
+        grey = np.asarray(image).astype(np.float64) / 257
+        return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)).convert(mode)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert(mode)
