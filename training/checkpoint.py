@@ -1,6 +1,6 @@
 """Checkpoints that survive a kill at any moment: written beside, then renamed into place."""
 
-import os
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def save(
     partial = path.with_suffix(".partial")
     fabric.save(partial, {**state, "progress": progress, "recipe": _identity(recipe)})
     if fabric.is_global_zero:
-        os.replace(partial, path)
+        partial.replace(path)
     fabric.barrier()
 
 
@@ -27,23 +27,43 @@ def load(fabric: Fabric, path: Path, recipe: Recipe, state: dict[str, Any]) -> d
     """Restore `state` in place and return the `progress` that was saved with it.
 
     Raises:
-        CheckpointError: when there is none, it cannot be read, or it is of another recipe.
+        CheckpointError: when there is none, it cannot be read, or it is of another recipe. Of
+            another recipe, nothing is restored.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path} to resume from")
-    try:
-        rest = fabric.load(path, state)
-    except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        raise CheckpointError(f"{path} cannot be restored: {error}") from error
-    if rest["recipe"] != _identity(recipe):
+    # Read twice: another recipe's tensors need not fit, and "size mismatch" would not say why.
+    if not _same(_read(fabric, path, {})["recipe"], recipe):
         raise CheckpointError(
             f"{path} was written by another recipe; resume with the one in recipe.yaml beside it, "
             "or choose another --run-dir"
         )
-    progress: dict[str, Any] = rest["progress"]
+    progress: dict[str, Any] = _read(fabric, path, state)["progress"]
     return progress
+
+
+def _read(fabric: Fabric, path: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """What the file holds beside `state`, which is restored in place."""
+    try:
+        rest = fabric.load(path, state)
+        return {"recipe": rest["recipe"], "progress": rest["progress"]}
+    except Exception as error:  # torch raises many kinds for a damaged or foreign file
+        raise CheckpointError(f"{path} cannot be restored: {error!r}") from error
 
 
 def _identity(recipe: Recipe) -> str:
     # What is said about a model may be reworded between runs; what is computed may not.
     return recipe.model_dump_json(exclude={"publish"}, by_alias=True)
+
+
+def _same(saved: str, recipe: Recipe) -> bool:
+    """Whether `saved`, an identity, means what `recipe` means.
+
+    Compared as recipes, not as text: a field that was added to `Recipe` since then has its default
+    in both, so older checkpoints stay readable.
+    """
+    try:
+        fields = {**json.loads(saved), "publish": recipe.publish}
+        return Recipe.model_validate(fields) == recipe
+    except (ValueError, TypeError):  # not JSON, no mapping, or a recipe that is valid no more
+        return False
