@@ -6,6 +6,8 @@ from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["moving_average"]
 
+_Tensors = list[Tensor] | tuple[Tensor, ...]
+
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """An average that `update_parameters` moves by `1 - decay` towards the network.
@@ -15,7 +17,7 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     Buffers are averaged too: batch statistics of the last raw weights do not fit averaged ones.
     """
 
-    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+    def update(averaged: _Tensors, current: _Tensors, updates: Tensor | int) -> None:
         count = int(updates)
         weight = 1 - min(decay, (1 + count) / (10 + count))
         if torch.is_floating_point(averaged[0]):

@@ -4,7 +4,6 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -16,7 +15,7 @@ from training.errors import DivergenceError, RecipeError
 from training.log import CsvLog
 from training.progress import Progress
 from training.recipe import Recipe
-from training.tasks.base import Scores, Task
+from training.tasks.base import Scores, Split, Task
 
 __all__ = ["Fitted", "fit", "prepare", "restore"]
 
@@ -110,8 +109,8 @@ def _epoch(recipe: Recipe, task: Task, epoch: int, progress: Progress) -> dict[s
 
 
 def _scores(task: Task) -> Scores:
-    """Of the held-out pictures where there are some; else of the test set, which decides nothing."""
-    split = "validation" if task.has("validation") else "test"
+    """Of the held-out pictures if there are any; else of the test set, which decides nothing."""
+    split: Split = "validation" if task.has("validation") else "test"
     return {f"{split}_{name}": score for name, score in task.evaluate(split).items()}
 
 
@@ -144,7 +143,8 @@ def restore(recipe: Recipe, run_dir: Path) -> Fitted:
     """A finished or interrupted run, with the weights that it would publish now."""
     fabric, task = prepare(recipe)
     best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
-    chosen = best if recipe.early_stop and best.exists() else last
-    progress: dict[str, Any] = checkpoint.load(fabric, chosen, recipe, task.state())
-    state = _State(**progress)
+    # What was logged is in the last one, also where an earlier epoch's weights are the best.
+    state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
+    if recipe.early_stop and best.exists():
+        checkpoint.load(fabric, best, recipe, task.state())
     return Fitted(task, state.log, state.seconds)

@@ -3,6 +3,7 @@
 Norm layers keep scale 1 and shift 0, which is where every paper below assumes them.
 """
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
@@ -13,7 +14,7 @@ from models_store.frozen import Frozen
 __all__ = ["Constant", "Glorot", "He", "Initializer", "Normal", "Uniform", "Zeros"]
 
 
-class _Base(Frozen):
+class _Base(Frozen, ABC):
     def apply(self, network: nn.Module) -> None:
         """Overwrite, in place, the weights of every convolution and linear layer."""
         for module in network.modules():
@@ -22,8 +23,8 @@ class _Base(Frozen):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def _fill(self, weight: Tensor) -> None:
-        raise TypeError(f"{type(self).__name__} fills no weights")
+    @abstractmethod
+    def _fill(self, weight: Tensor) -> None: ...
 
 
 class Zeros(_Base):
@@ -72,9 +73,7 @@ class Glorot(_Base):
     distribution: Literal["normal", "uniform"] = "uniform"
 
     def _fill(self, weight: Tensor) -> None:
-        fill = (
-            nn.init.xavier_normal_ if self.distribution == "normal" else nn.init.xavier_uniform_
-        )
+        fill = nn.init.xavier_normal_ if self.distribution == "normal" else nn.init.xavier_uniform_
         fill(weight)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from models_store.frozen import Frozen
 
-__all__ = ["Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "parameter_groups"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "parameter_groups"]
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 

@@ -11,7 +11,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A bar over all steps of a run on a terminal; a line per epoch stays above it (or in a log)."""
+    """A bar over all steps of a run on a terminal; a line per epoch stays above it, or in a log."""
 
     def __init__(self, name: str, epochs: int, steps: int, done_epochs: int, show: bool) -> None:
         self._console = Console(quiet=not show, highlight=False)
@@ -29,9 +29,7 @@ class Progress:
         )
         self._name = name
         self._done = done_epochs * steps
-        self._task = self._bars.add_task(
-            name, total=epochs * steps, completed=self._done, live=""
-        )
+        self._task = self._bars.add_task(name, total=epochs * steps, completed=self._done, live="")
 
     def __enter__(self) -> Self:
         self._bars.start()

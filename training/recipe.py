@@ -84,7 +84,7 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"no recipe {recipe!r}: neither a file nor one of {known}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise RecipeError(f"{path} holds no mapping of recipe fields")

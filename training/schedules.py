@@ -3,7 +3,8 @@
 Lengths are given in epochs, because that is what a person thinks in; `build` turns them into steps.
 """
 
-from typing import Annotated, Literal
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch.optim import Optimizer, lr_scheduler
@@ -23,7 +24,13 @@ __all__ = [
 _Open = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Base(Frozen):
+class _Run(NamedTuple):
+    steps_per_epoch: int
+    steps: int
+    """In all, without those of the warm-up."""
+
+
+class _Base(Frozen, ABC):
     warmup_epochs: NonNegativeFloat = 0.0
     """Linear warm-up from 1 % of the rate (Goyal et al. 2017, section 2.2) before the schedule."""
 
@@ -31,16 +38,18 @@ class _Base(Frozen):
         self, optimizer: Optimizer, steps_per_epoch: int, epochs: int
     ) -> lr_scheduler.LRScheduler:
         warmup = round(self.warmup_epochs * steps_per_epoch)
-        main = self._main(optimizer, steps_per_epoch, max(1, epochs * steps_per_epoch - warmup))
+        # Built before the ramp, which lowers the rate that the main schedule starts from.
+        main = self._main(
+            optimizer, _Run(steps_per_epoch, max(1, epochs * steps_per_epoch - warmup))
+        )
         if not warmup:
             return main
         ramp = lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=warmup)
         return lr_scheduler.SequentialLR(optimizer, [ramp, main], milestones=[warmup])
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
-        raise TypeError(f"{type(self).__name__} defines no schedule")
+    @abstractmethod
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+        """The schedule after the warm-up."""
 
 
 class Constant(_Base):
@@ -48,10 +57,8 @@ class Constant(_Base):
 
     kind: Literal["constant"] = "constant"
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
-        return lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=run.steps)
 
 
 class Step(_Base):
@@ -61,10 +68,8 @@ class Step(_Base):
     every_epochs: PositiveFloat
     gamma: _Open = 0.1
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
-        size = max(1, round(self.every_epochs * steps_per_epoch))
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+        size = max(1, round(self.every_epochs * run.steps_per_epoch))
         return lr_scheduler.StepLR(optimizer, size, self.gamma)
 
 
@@ -74,10 +79,8 @@ class Exponential(_Base):
     kind: Literal["exponential"] = "exponential"
     gamma: _Open = 0.9
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
-        return lr_scheduler.ExponentialLR(optimizer, self.gamma ** (1 / steps_per_epoch))
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.ExponentialLR(optimizer, self.gamma ** (1 / run.steps_per_epoch))
 
 
 class Cosine(_Base):
@@ -86,11 +89,9 @@ class Cosine(_Base):
     kind: Literal["cosine"] = "cosine"
     final: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
         lowest = self.final * float(optimizer.param_groups[0]["lr"])
-        return lr_scheduler.CosineAnnealingLR(optimizer, steps, lowest)
+        return lr_scheduler.CosineAnnealingLR(optimizer, run.steps, lowest)
 
 
 class Cyclic(_Base):
@@ -100,11 +101,9 @@ class Cyclic(_Base):
     lowest: _Open = 0.1
     cycle_epochs: PositiveFloat = 2.0
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
         rate = float(optimizer.param_groups[0]["lr"])
-        half = max(1, round(self.cycle_epochs * steps_per_epoch / 2))
+        half = max(1, round(self.cycle_epochs * run.steps_per_epoch / 2))
         return lr_scheduler.CyclicLR(
             optimizer, rate * self.lowest, rate, step_size_up=half, cycle_momentum=False
         )
@@ -120,13 +119,11 @@ class OneCycle(_Base):
     """The first rate as a fraction of the highest."""
     anneal: Literal["cosine", "linear"] = "linear"
 
-    def _main(
-        self, optimizer: Optimizer, steps_per_epoch: int, steps: int
-    ) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
         return lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=float(optimizer.param_groups[0]["lr"]),
-            total_steps=steps + 1,
+            total_steps=run.steps + 1,
             pct_start=self.peak,
             div_factor=1 / self.start,
             anneal_strategy="cos" if self.anneal == "cosine" else "linear",

@@ -19,6 +19,8 @@ from models_store.frozen import Frozen
 
 __all__ = ["Denoiser"]
 
+_Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=5)]
+
 
 def _convolution(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(
@@ -34,7 +36,7 @@ class Denoiser(nn.Module):
 
         kind: Literal["denoiser"] = "denoiser"
         channels: Annotated[int, Field(ge=1, le=4)] = 1
-        widths: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=5)] = (32, 64, 128)
+        widths: _Widths = (32, 64, 128)
         convolutions: Annotated[int, Field(ge=1, le=4)] = 2
         """3×3 convolutions at each level, on the way down and on the way up."""
 
@@ -42,6 +44,18 @@ class Denoiser(nn.Module):
         def multiple_of(self) -> int:
             """Height and width must be multiples of this."""
             return int(2 ** (len(self.widths) - 1))
+
+        @property
+        def reach(self) -> int:
+            """How far, in pixels, an output pixel may look in any direction.
+
+            A 3×3 convolution at level l reaches 2^l pixels; pooling and nearest upsampling shift by
+            less than one pixel of the coarser level, counted here as a whole one.
+            """
+            levels = range(len(self.widths))
+            down = sum(self.convolutions * 2**level for level in levels)
+            up = sum(self.convolutions * 2**level for level in levels[:-1])
+            return down + up + 2 * sum(2**level for level in levels[1:]) + 1
 
         def build(self) -> "Denoiser":
             return Denoiser(self)
@@ -74,4 +88,3 @@ class Denoiser(nn.Module):
             x = decode(torch.cat((x, skips.pop()), dim=1))
         estimate: Tensor = noisy_BCHW - self.residual(x)
         return estimate
-

@@ -158,9 +158,7 @@ class ResNet(nn.Module):
             for index in range(blocks[stage]):
                 stride = 2 if stage > 0 and index == 0 else 1
                 source = channels if index == 0 else out
-                layers.append(
-                    block(source, planes[stage], stride, shortcut, config.stride_in_1x1)
-                )
+                layers.append(block(source, planes[stage], stride, shortcut, config.stride_in_1x1))
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(inputs[-1], config.classes)

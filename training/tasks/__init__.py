@@ -1,4 +1,4 @@
-"""Tasks: an objective, a step and a measure. Adding one: a module here and its line in the union."""
+"""Tasks: an objective, a step, a measure. Adding one: a module here and its line in the union."""
 
 from typing import Annotated
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from training.export.publication import Publication
 
 __all__ = ["Monitor", "Scores", "Split", "Task"]
 
@@ -53,6 +55,6 @@ class Task(Protocol):
         """Everything that a checkpoint must hold: modules, optimizers, schedules, averages."""
         ...
 
-    def published_network(self) -> nn.Module:
-        """The network to publish: the averaged one where there is one."""
+    def publication(self) -> Publication:
+        """Everything that publishing the network needs to know."""
         ...

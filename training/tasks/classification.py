@@ -13,6 +13,8 @@ from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
+from training.export import classification as export
+from training.export.publication import Publication
 from training.tasks.base import Monitor, Scores
 from training.tasks.supervised import Supervised
 
@@ -78,3 +80,6 @@ class Classification(Supervised):
             "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
             "nll": float(functional.cross_entropy(logits_NK, labels_N)),
         }
+
+    def publication(self) -> Publication:
+        return export.publication(self)

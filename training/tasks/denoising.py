@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -12,41 +12,16 @@ from models_store.frozen import Frozen
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.errors import RecipeError
+from training.export import denoising as export
+from training.export.publication import Publication
 from training.tasks.base import Monitor, Scores
+from training.tasks.noise import Noise, eight_bits, psnr_db
 from training.tasks.supervised import Supervised
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
 
-__all__ = ["Denoising", "Noise", "psnr_db"]
-
-
-class Noise(Frozen):
-    """Gaussian noise N(mean, std²) on pictures in 0–1, then clipped to 0–1, as a stored file is."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    mean: float = 0.0
-    std: NonNegativeFloat
-    std_from: NonNegativeFloat | None = None
-    """When given, each picture's own deviation is drawn evenly from `std_from` to `std`."""
-
-    def __call__(self, clean_BCHW: Tensor, generator: Generator | None = None) -> Tensor:
-        std: Tensor | float = self.std
-        if self.std_from is not None:
-            shape = (len(clean_BCHW), 1, 1, 1)
-            unit = torch.rand(shape, generator=generator, device=clean_BCHW.device)
-            std = self.std_from + (self.std - self.std_from) * unit
-        noise = torch.randn(clean_BCHW.shape, generator=generator, device=clean_BCHW.device)
-        return (clean_BCHW + self.mean + std * noise).clamp(0, 1)
-
-
-def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each picture (N,), in dB, for values in 0–1.
-
-    A perfect copy would be infinite; the error is floored at 1e-10, which is 100 dB.
-    """
-    mse_N = (estimate_NCHW - clean_NCHW).square().flatten(1).mean(1)
-    return -10 * mse_N.clamp_min(1e-10).log10()
+__all__ = ["Denoising"]
 
 
 class Denoising(Supervised):
@@ -94,8 +69,8 @@ class Denoising(Supervised):
             before, after = [], []
             for images, _ in Batches(split, self.eval_batch_size):
                 clean = self.prepare(images)
-                noisy = _eight_bits(noise(clean, generator))
-                estimate = _eight_bits(network(noisy).float())
+                noisy = eight_bits(noise(clean, generator))
+                estimate = eight_bits(network(noisy).float())
                 before.append(psnr_db(noisy, clean))
                 after.append(psnr_db(estimate, clean))
             scores[f"psnr_db_in/{noise.name}"] = float(torch.cat(before).mean())
@@ -103,6 +78,5 @@ class Denoising(Supervised):
         outputs = [scores[f"psnr_db/{noise.name}"] for noise in self.config.noises]
         return {"psnr_db": sum(outputs) / len(outputs), **scores}
 
-
-def _eight_bits(images: Tensor) -> Tensor:
-    return (images.clamp(0, 1) * 255).round() / 255
+    def publication(self) -> Publication:
+        return export.publication(self)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from training.average import moving_average
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches, epoch_seed
-from training.errors import DataError
+from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ class Supervised(ABC):
     eval_batch_size = 500
 
     def __init__(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+        wanted = getattr(recipe.network, "in_channels", getattr(recipe.network, "channels", None))
+        if wanted not in (None, data.channels):
+            raise RecipeError(
+                f"the network takes pictures of {wanted} channels, but {data.title} has "
+                f"{data.channels}: set network.in_channels or network.channels"
+            )
         self.recipe = recipe
         self.data = data
         self.fabric = fabric
@@ -43,7 +49,7 @@ class Supervised(ABC):
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The mean loss of a batch under `loss`, with the graph; other scores beside it, detached."""
+        """A batch's mean loss under `loss`, with the graph; other scores beside it, detached."""
 
     @abstractmethod
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
@@ -63,9 +69,7 @@ class Supervised(ABC):
         self.optimizer.zero_grad()
         self.fabric.backward(scores["loss"])
         if self.recipe.clip_norm is not None:
-            self.fabric.clip_gradients(
-                self.network, self.optimizer, max_norm=self.recipe.clip_norm
-            )
+            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.recipe.clip_norm)
         self.optimizer.step()
         self.schedule.step()
         if self.average is not None:
@@ -107,5 +111,6 @@ class Supervised(ABC):
         return state if self.average is None else {**state, "average": self.average}
 
     def published_network(self) -> nn.Module:
+        """The network to publish: the averaged one where there is one."""
         network: nn.Module = self.network.module if self.average is None else self.average.module
         return network
