@@ -2,32 +2,45 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models_store.errors import StoreError
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+# Commands import what they need themselves: `--help` and `list` then answer without loading torch.
 
 app = typer.Typer(
     help="Train small deep networks and publish them on the shelf.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+plot = typer.Typer(help="Draw pictures of runs and of what training does.", no_args_is_help=True)
+app.add_typer(plot, name="plot")
 
 RecipeArgument = Annotated[str, typer.Argument(help="a built-in recipe's name, or a YAML file")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="override one field, as a.b=c; may be repeated")
 ]
-RunDirOption = Annotated[Path | None, typer.Option(help="where the run lies; runs/NAME if left out")]
+RunDirOption = Annotated[
+    Path | None, typer.Option(help="the run's folder; runs/NAME when left out")
+]
+StoreOption = Annotated[Path, typer.Option(envvar="DEEPSHELF_STORE", help="the shelf")]
+SHELF = Path("models_store")
 
 
 @app.command("list")
 def list_recipes() -> None:
-    """The recipes that come with the package."""
+    """Show the recipes that come with the package."""
     from training.recipe import built_in, load
 
     for name in built_in():
-        typer.echo(f"{name:24} {load(name).publish.summary}")
+        recipe = load(name)
+        typer.echo(f"{name:20} {recipe.task.kind:16} {recipe.publish.summary}")
 
 
 @app.command()
@@ -37,19 +50,66 @@ def fit(
     run_dir: RunDirOption = None,
     resume: Annotated[bool, typer.Option(help="continue after the last completed epoch")] = False,
 ) -> None:
-    """Train as a recipe says."""
+    """Train as a recipe says. Interrupt at any time; `--resume` goes on."""
     from training.fit import fit as run
     from training.recipe import load
 
     loaded = load(recipe, override or ())
-    run(loaded, run_dir or Path("runs") / loaded.name, resume=resume)
+    folder = run_dir or _run_dir(loaded.name)
+    fitted = run(loaded, folder, resume=resume)
+    typer.echo(f"{len(fitted.log)} epochs in {fitted.seconds:,.0f} s; everything is in {folder}")
+    typer.echo(f"next: python -m training publish {folder}")
+
+
+@app.command()
+def evaluate(run: Annotated[Path, typer.Argument(help="a run's folder")]) -> None:
+    """Measure a run's network on the test set, in the precision that it was trained in."""
+    from training.fit import restore
+
+    for name, score in restore(_recipe_of(run), run).task.evaluate("test").items():
+        typer.echo(f"{name:32} {score:.4f}")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="a run's folder")], store: StoreOption = SHELF
+) -> None:
+    """Export a run's network, check it, measure it, and put it on the shelf."""
+    from training.export.publish import publish as put
+
+    typer.echo(f"published {put(_recipe_of(run), run, store)}")
+
+
+@plot.command()
+def curves(
+    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    to: Annotated[
+        Path | None, typer.Option(help="the picture; curves.png in the run's folder")
+    ] = None,
+) -> None:
+    """Draw loss, scores and learning rate by epoch."""
+    from training.plots.curves import draw_curves
+
+    path = to or run / "curves.png"
+    draw_curves(run / "metrics.csv", path)
+    typer.echo(f"drew {path}")
+
+
+def _run_dir(name: str) -> Path:
+    return Path("runs") / name
+
+
+def _recipe_of(run: Path) -> "Recipe":
+    from training.recipe import load
+
+    return load(str(run / "recipe.yaml"))
 
 
 def main() -> None:
     """Run the command line; an expected error is one line, not a traceback."""
     try:
         app()
-    except TrainingError as error:
+    except (TrainingError, StoreError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
 

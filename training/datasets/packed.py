@@ -23,7 +23,8 @@ def read_packed(path: Path) -> ImageSplit:
         DataError: when the file is missing, is no such archive, or holds an unreadable picture.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because numpy leaves a file that is no archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             jpeg = memoryview(archive["jpeg"])
             offset: list[int] = archive["offset"].tolist()
             labels_N = torch.from_numpy(archive["label"].astype(np.int64))

@@ -55,7 +55,7 @@ class Denoiser(nn.Module):
             levels = range(len(self.widths))
             down = sum(self.convolutions * 2**level for level in levels)
             up = sum(self.convolutions * 2**level for level in levels[:-1])
-            return down + up + 2 * sum(2**level for level in levels[1:]) + 1
+            return int(down + up + 2 * sum(2**level for level in levels[1:]) + 1)
 
         def build(self) -> "Denoiser":
             return Denoiser(self)

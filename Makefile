@@ -1,0 +1,47 @@
+# The two commands to know: `make serve` and `make test`. Everything lands in .venv/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format schema clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.service  ## install the service alone (no torch) and start it on 127.0.0.1:8000
+	$(BIN)/python -m service
+
+test: $(VENV)/.dev  ## install everything and run the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
+	$(BIN)/python -m models_store schema > models_store/manifest.schema.json
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"deepshelf needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]} (choose another: make PYTHON=python3.12 …)")'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make a second call start at once; a changed pyproject.toml installs again.
+$(VENV)/.service: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.service

@@ -1,0 +1,1 @@
+"""From a trained network to a published model: graph, parity, golden cases, figures, card."""

@@ -1,0 +1,43 @@
+"""Networks as they are served: bytes in, answers out, normalisation and softmax inside.
+
+Shapes: B batch, H height, W width, C channels, K classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ClassifierGraph", "DenoiserGraph"]
+
+
+class ClassifierGraph(nn.Module):
+    """uint8 (B, H, W, C) → probabilities float32 (B, K)."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        # (x / 255 - mean) / std as one multiplication and one addition
+        deviation = torch.tensor(std).view(1, -1, 1, 1)
+        self.register_buffer("scale", 1 / (255 * deviation))
+        self.register_buffer("shift", -torch.tensor(mean).view(1, -1, 1, 1) / deviation)
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        images_BCHW = images_BHWC.permute(0, 3, 1, 2).float()
+        logits_BK: Tensor = self.network(images_BCHW * self.scale + self.shift)
+        return logits_BK.softmax(1)
+
+
+class DenoiserGraph(nn.Module):
+    """uint8 (B, H, W, C) → uint8, same shape; H and W multiples of what the network needs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        noisy_BCHW = images_BHWC.permute(0, 3, 1, 2).float() / 255
+        estimate_BCHW: Tensor = self.network(noisy_BCHW)
+        levels = (estimate_BCHW * 255).round().clamp(0, 255)
+        return levels.permute(0, 2, 3, 1).to(torch.uint8)

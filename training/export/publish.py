@@ -1,0 +1,92 @@
+"""`publish`: export, parity, golden cases, figures, preview, card, and then the shelf."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models_store import publish as shelf
+from models_store.manifest import Golden, Manifest, ModelFile, Provenance
+from models_store.session import onnxruntime_run
+from models_store.verify import Run, replay, write_golden
+from training.export import provenance
+from training.export.publication import Exported, Publication, export
+from training.fit import Fitted, restore
+from training.recipe import Recipe
+
+__all__ = ["publish"]
+
+
+def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
+    """Put the network of a run on the shelf as the next version of the recipe's name.
+
+    Raises:
+        ExportError: when a graph is not valid.
+        ReplayError: when onnxruntime does not reproduce what torch computed.
+    """
+    fitted = restore(recipe, run_dir)
+    publication = fitted.task.publication()
+
+    def build(folder: Path, version: int) -> Manifest:
+        exported = {graph.role: export(graph, folder) for graph in publication.graphs}
+        write_golden(folder / "golden.npz", {role: graph.cases for role, graph in exported.items()})
+        runs: dict[str, Run] = {role: graph.run for role, graph in exported.items()}
+        metrics = publication.report(runs, folder / "preview.png")
+        return Manifest(
+            name=recipe.name,
+            version=version,
+            created=datetime.now(UTC).replace(microsecond=0),
+            summary=recipe.publish.summary,
+            task=publication.task,
+            files=(
+                *(_graph_file(graph) for graph in exported.values()),
+                shelf.describe(folder / "golden.npz", role="golden"),
+                shelf.describe(folder / "preview.png", role="preview"),
+            ),
+            golden=Golden(
+                cases=len(publication.graphs[0].cases), rtol=publication.rtol, atol=publication.atol
+            ),
+            parameters=_parameters(publication),
+            metrics=metrics,
+            data=publication.data,
+            provenance=_provenance(recipe, fitted),
+            licence=recipe.publish.licence,
+            intended_use=recipe.publish.intended_use,
+            limits=recipe.publish.limits,
+        )
+
+    return shelf.publish(store, recipe.name, build, _parity)
+
+
+def _graph_file(graph: Exported) -> ModelFile:
+    return shelf.describe(
+        graph.path,
+        role=graph.path.stem,
+        precision="fp32",
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+    )
+
+
+def _parity(folder: Path, manifest: Manifest) -> None:
+    """Torch computed the golden outputs; onnxruntime must agree, from the files as written."""
+    for graph in manifest.files:
+        if graph.is_graph:
+            replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+
+
+def _parameters(publication: Publication) -> int:
+    return sum(
+        parameter.numel() for graph in publication.graphs for parameter in graph.module.parameters()
+    )
+
+
+def _provenance(recipe: Recipe, fitted: Fitted) -> Provenance:
+    return Provenance(
+        recipe=recipe.model_dump(mode="json", by_alias=True, exclude={"publish"}),
+        command=provenance.command(recipe),
+        seed=recipe.seed,
+        git_commit=provenance.git_commit(),
+        libraries=provenance.libraries(),
+        hardware=provenance.hardware(),
+        duration_s=round(fitted.seconds, 1),
+        epochs=len(fitted.log),
+    )

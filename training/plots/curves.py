@@ -1,0 +1,50 @@
+"""Learning curves of a run, from its CSV log."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.errors import DataError
+from training.log import read_log
+
+__all__ = ["draw_curves"]
+
+Columns = dict[str, list[tuple[int, float]]]
+
+
+def draw_curves(log: Path, path: Path) -> None:
+    """Loss, every score, and the learning rate, by epoch; one panel each.
+
+    Raises:
+        DataError: when there is no log, or nothing in it yet.
+    """
+    if not log.is_file():
+        raise DataError(f"there is no log {log}: a run writes it after its first epoch")
+    columns = read_log(log)
+    scores = sorted({_score(name) for name in columns} - {"loss", "seconds", "learning_rate", ""})
+    panels = ["loss", *(score for score in scores if "/" not in score), "learning_rate"]
+    figure = Figure(figsize=(4.2 * len(panels), 3.4), dpi=110, layout="constrained")
+    for index, panel in enumerate(panels, start=1):
+        _panel(figure.add_subplot(1, len(panels), index), panel, columns)
+    figure.suptitle(log.parent.name)
+    figure.savefig(path)
+
+
+def _score(column: str) -> str:
+    for split in ("train_", "validation_", "test_"):
+        if column.startswith(split):
+            return column.removeprefix(split)
+    return column
+
+
+def _panel(axes: Axes, panel: str, columns: Columns) -> None:
+    for name, points in columns.items():
+        if _score(name) == panel:
+            epochs, values = zip(*points, strict=True)
+            label = name.removesuffix(f"_{panel}")
+            axes.plot(epochs, values, marker="." if len(points) < 40 else "", label=label)
+    axes.set(title=panel.replace("_", " "), xlabel="epoch")
+    axes.grid(alpha=0.3)
+    if len(axes.lines) > 1:
+        axes.legend()

@@ -1,0 +1,51 @@
+"""Noise, and what is left of it."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field, NonNegativeFloat
+from torch import Generator, Tensor
+
+from models_store.frozen import Frozen
+
+__all__ = ["Noise", "eight_bits", "psnr_db"]
+
+
+class Noise(Frozen):
+    """Gaussian noise N(mean, std²) on pictures in 0–1, then clipped to 0–1, as a stored file is."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
+    label: str
+    """How a picture's caption calls it."""
+    mean: float = 0.0
+    std: NonNegativeFloat
+    std_from: NonNegativeFloat | None = None
+    """When given, each picture's own deviation is drawn evenly from `std_from` to `std`."""
+
+    def __call__(self, clean_BCHW: Tensor, generator: Generator | None = None) -> Tensor:
+        std: Tensor | float = self.std
+        if self.std_from is not None:
+            shape = (len(clean_BCHW), 1, 1, 1)
+            unit = torch.rand(shape, generator=generator, device=clean_BCHW.device)
+            std = self.std_from + (self.std - self.std_from) * unit
+        noise = torch.randn(clean_BCHW.shape, generator=generator, device=clean_BCHW.device)
+        return (clean_BCHW + self.mean + std * noise).clamp(0, 1)
+
+    def describe(self) -> str:
+        """In the notation of the literature."""
+        spread = f"{self.std:g}" if self.std_from is None else f"{self.std_from:g}–{self.std:g}"
+        return f"Gaussian noise of mean {self.mean:g} and deviation {spread}, clipped to 0–1"
+
+
+def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture (N,), in dB, for values in 0–1.
+
+    A perfect copy would be infinite; the error is floored at 1e-10, which is 100 dB.
+    """
+    mse_N = (estimate_NCHW - clean_NCHW).square().flatten(1).mean(1)
+    return -10 * mse_N.clamp_min(1e-10).log10()
+
+
+def eight_bits(images: Tensor) -> Tensor:
+    """Rounded to what a byte can hold, still as floats in 0–1."""
+    return (images.clamp(0, 1) * 255).round() / 255
