@@ -1,0 +1,53 @@
+import torch
+from torch import Generator
+
+from training.datasets.transforms import Crop, Flip
+
+
+def _pictures(batch: int) -> torch.Tensor:
+    generator = Generator().manual_seed(0)
+    return torch.randint(1, 256, (batch, 3, 6, 5), generator=generator, dtype=torch.uint8)
+
+
+def test_crop_equals_a_loop_over_pictures() -> None:
+    images, padding = _pictures(64), 2
+    draws = Generator().manual_seed(7)
+    top = torch.randint(2 * padding + 1, (64,), generator=draws).tolist()
+    left = torch.randint(2 * padding + 1, (64,), generator=draws).tolist()
+    expected = []
+    for image, y, x in zip(images, top, left, strict=True):
+        padded = torch.zeros(3, 6 + 2 * padding, 5 + 2 * padding, dtype=torch.uint8)
+        padded[:, padding:-padding, padding:-padding] = image
+        expected.append(padded[:, y : y + 6, x : x + 5])
+
+    cropped = Crop(padding=padding)(images, Generator().manual_seed(7))
+    assert torch.equal(cropped, torch.stack(expected))
+    # All 25 shifts of padding 2 are within reach of 64 draws, so both extremes should be there.
+    assert {0, 2 * padding} <= set(top) & set(left)
+
+
+def test_what_crop_moves_in_is_zero() -> None:
+    images = torch.full((64, 1, 6, 5), 255, dtype=torch.uint8)
+    cropped = Crop(padding=2)(images, Generator().manual_seed(7))
+    assert set(cropped.flatten().tolist()) == {0, 255}
+    whole_rows = (cropped == 0).all(3).sum(2).flatten()
+    assert set(whole_rows.tolist()) == {0, 1, 2}
+
+
+def test_flip_equals_a_loop_over_pictures() -> None:
+    images = _pictures(64)
+    draws = (torch.rand(64, 1, 1, 1, generator=Generator().manual_seed(7)) < 0.5).flatten()
+    expected = [image.flip(2) if flip else image for image, flip in zip(images, draws, strict=True)]
+    flipped = Flip()(images, Generator().manual_seed(7))
+    assert torch.equal(flipped, torch.stack(expected))
+    assert 16 < int(draws.sum()) < 48
+
+
+def test_transforms_are_functions_of_the_generator() -> None:
+    images = _pictures(16)
+    for transform in (Flip(), Crop(padding=2)):
+        first, again, other = (transform(images, Generator().manual_seed(s)) for s in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+        assert first.dtype == torch.uint8
+        assert first.shape == images.shape

@@ -1,0 +1,98 @@
+"""What every network does. A new family earns these tests by its line in the table."""
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from training.networks import NetworkConfig
+
+# Smallest settings of each, the shape of its input, and the shape of what it gives.
+NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
+    f"resnet-{depth}": (
+        {"kind": "resnet", "depth": depth, "stem": "imagenet", "width": 8, "classes": 5},
+        (2, 3, 64, 64),
+        (2, 5),
+    )
+    for depth in (18, 34, 50, 101, 152)
+}
+NETWORKS |= {
+    f"resnet-{depth}": (
+        {"kind": "resnet", "depth": depth, "stem": "cifar", "width": 4, "classes": 5},
+        (2, 3, 16, 16),
+        (2, 5),
+    )
+    for depth in (20, 32, 44, 56, 110)
+}
+NETWORKS |= {
+    "resnet-20-grey-projecting": (
+        {
+            "kind": "resnet", "depth": 20, "stem": "cifar", "width": 4, "classes": 5,
+            "in_channels": 1, "shortcut": "B",
+        },
+        (2, 1, 16, 16),
+        (2, 5),
+    ),
+    "resnet-50-padding": (
+        {
+            "kind": "resnet", "depth": 50, "stem": "imagenet", "width": 8, "classes": 5,
+            "shortcut": "A", "stride_in_1x1": True,
+        },
+        (2, 3, 64, 64),
+        (2, 5),
+    ),
+    "denoiser-grey": (
+        {"kind": "denoiser", "widths": [4, 8, 12]},
+        (2, 1, 20, 28),
+        (2, 1, 20, 28),
+    ),
+    "denoiser-colour": (
+        {"kind": "denoiser", "channels": 3, "widths": [4, 8], "convolutions": 1},
+        (2, 3, 10, 6),
+        (2, 3, 10, 6),
+    ),
+}  # fmt: skip
+
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
+
+
+def _build(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    content, shape, _ = NETWORKS[name]
+    return _ADAPTER.validate_python(content).build(), torch.rand(shape)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_forward_gives_the_promised_shape(name: str) -> None:
+    network, inputs = _build(name)
+    with torch.inference_mode():
+        outputs = network.eval()(inputs)
+    assert outputs.shape == NETWORKS[name][2]
+    assert outputs.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    network, inputs = _build(name)
+    network.train()(inputs).square().sum().backward()
+    idle = [
+        key
+        for key, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_picture_gets_the_same_answer_whatever_it_is_batched_with(name: str) -> None:
+    network, inputs = _build(name)
+    with torch.inference_mode():
+        together, alone = network.eval()(inputs)[:1], network(inputs[:1])
+    torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_misspelt_setting_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="dpeth"):
+        _ADAPTER.validate_python({**NETWORKS[name][0], "dpeth": 3})

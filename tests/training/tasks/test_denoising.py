@@ -1,0 +1,86 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.training.tiny import DENOISING, recipe
+from training.errors import RecipeError
+from training.fit import prepare
+from training.tasks import Denoising
+
+
+@pytest.fixture(scope="module")
+def task() -> Denoising:
+    task = prepare(recipe(**DENOISING), accelerator="cpu")[1]
+    assert isinstance(task, Denoising)
+    return task
+
+
+class _Grey(nn.Module):
+    def forward(self, noisy_BCHW: Tensor) -> Tensor:
+        return torch.full_like(noisy_BCHW, 0.5)
+
+
+def test_doing_nothing_gains_nothing(task: Denoising) -> None:
+    scores = task.measure(nn.Identity(), task.split("test"))
+    for noise in ("course", "strong"):
+        assert scores[f"psnr_db/{noise}"] == scores[f"psnr_db_in/{noise}"]
+    assert scores["psnr_db_in/strong"] > scores["psnr_db_in/course"] > 0
+
+
+def test_the_score_is_the_mean_over_the_noises(task: Denoising) -> None:
+    scores = task.measure(nn.Identity(), task.split("test"))
+    expected = (scores["psnr_db/course"] + scores["psnr_db/strong"]) / 2
+    assert scores["psnr_db"] == pytest.approx(expected)
+
+
+def test_an_estimate_is_held_against_the_clean_picture(task: Denoising) -> None:
+    clean = task.split("test").images_NCHW.double() / 255
+    errors = (clean - 128 / 255).square().mean((1, 2, 3))  # grey as a byte
+    expected = (-10 * errors.log10()).mean().item()
+    scores = task.measure(_Grey(), task.split("test"))
+    assert scores["psnr_db/course"] == pytest.approx(expected, abs=1e-3)
+    assert scores["psnr_db/strong"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_every_call_measures_the_same_noisy_pictures(task: Denoising) -> None:
+    first = task.measure(nn.Identity(), task.split("test"))
+    torch.manual_seed(99)
+    assert task.measure(nn.Identity(), task.split("test")) == first
+
+
+def test_training_makes_noisy_pictures_cleaner() -> None:
+    network = {"kind": "denoiser", "widths": [8, 16]}
+    optimizer = {"kind": "adam", "lr": 0.01}
+    task = prepare(
+        recipe(
+            network=network,
+            task=DENOISING["task"],
+            optimizer=optimizer,
+            schedule={"kind": "constant"},
+        ),
+        accelerator="cpu",
+    )[1]
+    for epoch in range(20):
+        for batch in task.batches(epoch):
+            task.step(batch)
+    scores = task.evaluate("test")
+    # The course's grey is easily taken away; 64 pixels say little through strong noise.
+    assert scores["psnr_db/course"] > scores["psnr_db_in/course"] + 5
+    assert scores["psnr_db/strong"] > scores["psnr_db_in/strong"] + 1
+
+
+def test_pictures_that_the_network_cannot_halve_are_refused() -> None:
+    network = {"kind": "denoiser", "widths": [4, 4, 4, 4, 4]}
+    with pytest.raises(RecipeError, match=r"are \(8, 8\), but .* multiples of 16"):
+        prepare(recipe(network=network, task=DENOISING["task"]), accelerator="cpu")
+
+
+def test_other_channels_than_the_pictures_are_refused() -> None:
+    network = {"kind": "denoiser", "widths": [4, 4], "channels": 3}
+    with pytest.raises(RecipeError, match=r"takes pictures of 3 channels, but .* has 1"):
+        prepare(recipe(network=network, task=DENOISING["task"]), accelerator="cpu")
+
+
+def test_some_noise_is_needed() -> None:
+    with pytest.raises(ValueError, match="noises"):
+        recipe(network=DENOISING["network"], task={"kind": "denoising", "noises": []})
