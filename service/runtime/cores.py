@@ -1,0 +1,96 @@
+"""How many cores this process may really use, and how workers and threads share them.
+
+`os.cpu_count()` counts the machine. A container usually owns less: an affinity mask (cpuset), or a
+CPU quota per period. More threads than the quota do not compute faster: they use it up early and
+are then all stopped until the next period, which shows as a tail of slow answers.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+__all__ = ["Plan", "available_cores", "plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Processes, and computing threads in each."""
+
+    workers: int
+    threads: int
+
+
+def plan(cores: int, workers: int | None, threads: int | None) -> Plan:
+    """Fill in what was not chosen so that workers × threads = cores, as nearly as whole numbers do.
+
+    One thread per worker is what an unset pair gives: processes share no interpreter lock.
+    """
+    if workers is None:
+        workers = max(1, cores // (threads or 1))
+    return Plan(workers, threads or max(1, cores // workers))
+
+
+def available_cores(root: Path = Path("/"), affinity: int | None = None) -> int:
+    """Cores by affinity and by cgroup quota, whichever is less; at least 1.
+
+    A fraction is rounded down: half a core that is not there costs every request, half a core left
+    over costs none. `root` is where `proc` and `sys` lie, `affinity` overrides the mask's size.
+    """
+    cores = _affinity() if affinity is None else affinity
+    quotas = [cores, *_quotas_v2(root), *_quotas_v1(root)]
+    return max(1, int(min(quotas)))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS has no affinity masks
+
+
+def _quotas_v2(root: Path) -> Iterator[float]:
+    for folder in _folders(root, root / "sys/fs/cgroup", _groups(root).get("", "/")):
+        limit, _, period = _read(folder / "cpu.max").partition(" ")
+        if limit.isdigit() and period.isdigit() and int(period):
+            yield int(limit) / int(period)
+
+
+def _quotas_v1(root: Path) -> Iterator[float]:
+    groups = _groups(root)
+    for controller in ("cpu", "cpu,cpuacct", "cpuacct,cpu"):
+        mount = root / "sys/fs/cgroup" / controller
+        path = groups.get("cpu", "/")
+        for folder in _folders(root, mount, path):
+            limit = _read(folder / "cpu.cfs_quota_us")  # -1 where there is none
+            period = _read(folder / "cpu.cfs_period_us")
+            if limit.isdigit() and period.isdigit() and int(period):
+                yield int(limit) / int(period)
+
+
+def _groups(root: Path) -> dict[str, str]:
+    """This process's cgroup by controller; the key of version 2's only hierarchy is empty."""
+    groups = {}
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        groups.update(dict.fromkeys(controllers.split(","), path))
+    return groups
+
+
+def _folders(root: Path, mount: Path, path: str) -> Iterator[Path]:
+    """The group's folder and those above it: each may hold a quota, and the least counts.
+
+    Without a cgroup namespace the path is the host's, and inside the container only the mount's
+    top, which then is the group itself, exists.
+    """
+    group = PurePosixPath(path)
+    for part in (group, *group.parents):
+        folder = mount / str(part).lstrip("/")
+        if folder.is_dir() and folder.is_relative_to(root):
+            yield folder
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,101 @@
+"""One published version, from its folder into memory: verified, loaded, and proved by replay."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from models_store.errors import ManifestError
+from models_store.manifest import Manifest, ModelFile, TensorSpec
+from models_store.tasks import Classification, Denoising, Task
+from models_store.verify import check_files, replay
+from service.runtime.session import Session
+
+__all__ = ["Published", "load"]
+
+TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
+
+_CHANNELS = {"L": 1, "RGB": 3}
+_Shape = tuple[int | Literal["free", "any"], ...]
+
+
+@dataclass(frozen=True)
+class Published(Generic[TaskT_co]):
+    """A version that computes the right answer. All that a request needs, with no file to open."""
+
+    name: str
+    version: int
+    task: TaskT_co
+    graphs: Mapping[str, Session]
+    """By role, as the manifest names them."""
+    preview: bytes
+    """A PNG."""
+    is_ensemble: bool
+
+
+def load(folder: Path, manifest: Manifest) -> Published[Task]:
+    """Verify and load what lies in `folder`.
+
+    Raises:
+        StoreError: saying what is wrong with it.
+    """
+    check_files(folder, manifest)
+    specs = manifest.graphs()
+    _check_task(manifest.task, specs)
+    graphs = {
+        role: Session((folder / spec.path).read_bytes(), spec) for role, spec in specs.items()
+    }
+    for role, spec in specs.items():
+        replay(folder, manifest, spec, graphs[role].run)
+    return Published(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        graphs=graphs,
+        preview=(folder / manifest.file("preview").path).read_bytes(),
+        is_ensemble=any(out.name == "members" for spec in specs.values() for out in spec.outputs),
+    )
+
+
+def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
+    """Handlers rely on these names and shapes: what differs must fail here, not in a request."""
+    missing = set(task.roles) - set(specs)
+    if missing:
+        raise ManifestError(f"there is no fp32 graph with role {', '.join(sorted(missing))}")
+    model = specs["model"]
+    if isinstance(task, Classification):
+        height, width, channels = task.image.height, task.image.width, _CHANNELS[task.image.mode]
+        classes = len(task.labels)
+        _expect(model, model.inputs, "images", "uint8", ("free", height, width, channels))
+        _expect(model, model.outputs, "probabilities", "float32", ("free", classes))
+        if any(output.name == "members" for output in model.outputs):
+            _expect(model, model.outputs, "members", "float32", ("free", "any", classes))
+    elif isinstance(task, Denoising):
+        shape: _Shape = ("free", "free", "free", _CHANNELS[task.image.mode])
+        _expect(model, model.inputs, "images", "uint8", shape)
+        _expect(model, model.outputs, "denoised", "uint8", shape)
+
+
+def _expect(
+    graph: ModelFile,
+    tensors: tuple[TensorSpec, ...],
+    name: str,
+    dtype: str,
+    shape: _Shape,
+) -> None:
+    spec = next((tensor for tensor in tensors if tensor.name == name), None)
+    if spec is None:
+        raise ManifestError(f"{graph.path} has no {name}, which its task needs")
+    if spec.dtype != dtype or not _fits(spec.shape, shape):
+        raise ManifestError(
+            f"{graph.path}: {name} is {spec.dtype} {list(spec.shape)}, its task needs {dtype} "
+            f"{list(shape)}"
+        )
+
+
+def _fits(shape: tuple[int | str, ...], needed: _Shape) -> bool:
+    """A dimension that the graph names takes any size; `free` insists on such a one."""
+    return len(shape) == len(needed) and all(
+        isinstance(size, str) or need in ("any", size)
+        for size, need in zip(shape, needed, strict=True)
+    )

@@ -1,0 +1,157 @@
+"""Keeps the shelf in memory equal to the store on disk, one verified version at a time."""
+
+import logging
+import threading
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from models_store.errors import StoreError
+from models_store.layout import model_names, version_dir, versions
+from models_store.manifest import Manifest
+from models_store.verify import read_manifest
+from service.runtime.published import load
+from service.runtime.shelf import Entry, Shelf, Stamp
+
+__all__ = ["Registry"]
+
+_log = logging.getLogger(__name__)
+
+Key = tuple[str, int]
+
+
+class Registry:
+    """Loads what is on the shelf and swaps it in.
+
+    `shelf` is one reference, replaced atomically: readers take it without a lock. `refresh` may
+    be called at any time, from any thread; two calls take turns.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        *,
+        only: Collection[str] | None = None,
+        defaults: Mapping[str, str] | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Serve from `store`; of its names, `only` these. `threads` load at the same time."""
+        self._store = store
+        self._only = only
+        self._threads = threads
+        self._refreshing = threading.Lock()
+        self._swapping = threading.Lock()
+        self._shelf = Shelf(chosen=defaults or {})
+
+    @property
+    def shelf(self) -> Shelf:
+        return self._shelf
+
+    def refresh(self) -> None:
+        """Look at the store: load what is new or changed, drop what vanished.
+
+        Idempotent. What serves goes on serving until its successor has proved good. A store
+        that cannot be read at all changes nothing: a lost mount must not empty the shelf.
+        """
+        with self._refreshing:
+            try:
+                found = self._scan()
+            except (StoreError, OSError) as error:
+                self._store_is_unreadable(error)
+                return
+            self._drop_vanished(found)
+            waiting = [(key, stamp) for key, stamp in found.items() if self._is_new(key, stamp)]
+            for key, stamp in waiting:
+                if key not in self._shelf.entries:
+                    self._put(self._first_sight(key, stamp))
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="load") as pool:
+                for entry in [pool.submit(self._judge, *item) for item in waiting]:
+                    entry.result()
+            with self._swapping:
+                self._shelf = replace(self._shelf, complete=True, problem=None)
+
+    def _scan(self) -> dict[Key, Stamp]:
+        return {
+            (name, version): _stamp(self._store / name / str(version))
+            for name in model_names(self._store)
+            for version in versions(self._store, name)
+        }
+
+    def _is_new(self, key: Key, stamp: Stamp) -> bool:
+        known = self._shelf.entries.get(key)
+        return known is None or known.stamp != stamp
+
+    def _first_sight(self, key: Key, stamp: Stamp) -> Entry:
+        if self._only is not None and key[0] not in self._only:
+            reason = "not among the models that this service was told to serve"
+            return Entry(*key, state="unloaded", reason=reason, stamp=stamp)
+        return Entry(*key, state="loading", stamp=stamp)
+
+    def _judge(self, key: Key, stamp: Stamp) -> None:
+        """Load one version and put the verdict on the shelf; a failure is a verdict too."""
+        known = self._shelf.entries.get(key)
+        if known is not None and known.state == "unloaded":
+            self._put(replace(known, manifest=self._manifest(key), stamp=stamp))
+            return
+        manifest: Manifest | None = None
+        try:
+            folder = version_dir(self._store, *key)
+            manifest = read_manifest(folder)
+            model = load(folder, manifest)
+        except StoreError as error:
+            self._fail(key, stamp, manifest, str(error))
+        except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own
+            _log.exception("model could not be loaded", extra=_fields(key))
+            # Foreign messages may hold paths; this reason is shown to clients.
+            self._fail(key, stamp, manifest, f"it could not be loaded ({type(error).__name__})")
+        else:
+            self._put(Entry(*key, state="ready", manifest=manifest, model=model, stamp=stamp))
+            _log.info("model ready", extra=_fields(key))
+
+    def _manifest(self, key: Key) -> Manifest | None:
+        try:
+            return read_manifest(version_dir(self._store, *key))
+        except StoreError:
+            return None
+
+    def _fail(self, key: Key, stamp: Stamp, manifest: Manifest | None, reason: str) -> None:
+        known = self._shelf.entries.get(key)
+        if known is not None and known.model is not None:
+            kept = f"its files changed and do not verify, what was loaded before serves: {reason}"
+            self._put(replace(known, reason=kept, stamp=stamp))
+        else:
+            failed = Entry(*key, state="failed", reason=reason, manifest=manifest, stamp=stamp)
+            self._put(failed)
+        _log.error("model failed", extra=_fields(key, reason=reason))
+
+    def _drop_vanished(self, found: Mapping[Key, Stamp]) -> None:
+        vanished = set(self._shelf.entries) - set(found)
+        with self._swapping:
+            self._shelf = self._shelf.without(vanished)
+        for key in sorted(vanished):
+            _log.info("model dropped: its folder vanished", extra=_fields(key))
+
+    def _put(self, entry: Entry) -> None:
+        with self._swapping:
+            self._shelf = self._shelf.with_entry(entry)
+
+    def _store_is_unreadable(self, error: StoreError | OSError) -> None:
+        problem = str(error) if isinstance(error, StoreError) else f"{error.strerror}"
+        if problem != self._shelf.problem:
+            _log.error("store cannot be read", extra={"fields": {"reason": problem}})
+        with self._swapping:
+            self._shelf = replace(self._shelf, complete=True, problem=problem)
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Cheap enough for every look at the store; a published version is never changed in place."""
+    try:
+        stats = [(entry.name, entry.lstat()) for entry in folder.iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+
+
+def _fields(key: Key, **more: object) -> dict[str, object]:
+    return {"fields": {"model": key[0], "version": key[1], **more}}

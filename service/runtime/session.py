@@ -1,0 +1,104 @@
+"""One onnxruntime graph, ready to be run by many threads at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from models_store.errors import ManifestError, ReplayError
+from models_store.manifest import ModelFile, TensorSpec
+
+__all__ = ["Session"]
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+_DTYPES = {
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+}
+
+
+class _NodeArg(Protocol):
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class Session:
+    """A graph that agrees with its manifest. `run` may be called by any number of threads."""
+
+    def __init__(self, graph: bytes, spec: ModelFile, *, intra_op_threads: int = 1) -> None:
+        """Build the session from the graph's bytes.
+
+        From bytes, not from a path: onnxruntime then follows no reference to external data, so
+        that a graph cannot name a file of this machine, and what runs is what was hashed.
+
+        Raises:
+            ReplayError: when onnxruntime does not accept the graph.
+            ManifestError: when an input or output is not as the manifest says.
+        """
+        try:
+            self._session = ort.InferenceSession(
+                graph, _options(intra_op_threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has no public exception base
+            raise ReplayError(
+                f"{spec.path} is not a graph that onnxruntime accepts: {error}"
+            ) from error
+        _compare(spec.path, "input", self._session.get_inputs(), spec.inputs)
+        _compare(spec.path, "output", self._session.get_outputs(), spec.outputs)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+        """All outputs by name. onnxruntime reads C-contiguous arrays in place."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+def _options(intra_op_threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores beat
+    # one graph after the other on N threads, which wait for each other at every operator.
+    options.intra_op_num_threads = intra_op_threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # A spinning thread burns a core that another worker, or the event loop, needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # The arena keeps the memory of a run for the next one, and so grows to what concurrent runs
+    # need at their largest. That is bounded here: pictures come at a fixed size or in tiles, and
+    # threads are few. Without it every activation is a malloc of pages that fault in anew.
+    options.enable_cpu_mem_arena = True
+    # Plans one block per input shape, and shapes are few for the same reason.
+    options.enable_mem_pattern = True
+    options.log_severity_level = 3  # errors; they reach us as exceptions anyway
+    return options
+
+
+def _compare(path: str, kind: str, has: Sequence[_NodeArg], says: Sequence[TensorSpec]) -> None:
+    graph = {arg.name: (_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in has}
+    manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in says}
+    if graph != manifest:
+        raise ManifestError(
+            f"{path} has {kind}s {_describe(graph)}, the manifest says {_describe(manifest)}"
+        )
+
+
+def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    """Free dimensions as None: their names are for people, and a graph may lose them."""
+    return tuple(size if isinstance(size, int) else None for size in shape)
+
+
+def _describe(tensors: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
+    return ", ".join(
+        f"{name} {dtype}[{', '.join('?' if size is None else str(size) for size in shape)}]"
+        for name, (dtype, shape) in sorted(tensors.items())
+    )
