@@ -1,0 +1,188 @@
+"""A bounded number of places. A request takes one before any work is done for it, or is refused.
+
+The gate knows nothing of how the work is done: threads (`pool.py`) and a batcher can share it.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from service.errors import DeadlineExceeded, Overloaded
+
+__all__ = ["Abandoned", "Counters", "Gate", "Ticket"]
+
+Clock = Callable[[], float]
+
+_MAX_RETRY_AFTER_S = 60
+_SMOOTHING = 0.1
+
+
+class Abandoned(Exception):  # no "Error": nobody is there to be told one
+    """Whoever asked is gone; the answer is not needed."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What became of all who asked. `admitted - finished - dropped` are waiting or running."""
+
+    admitted: int = 0
+    refused: int = 0
+    """No place was free."""
+    started: int = 0
+    finished: int = 0
+    """The work ran to its end, well or badly."""
+    dropped: int = 0
+    """Never started: gone, or out of time, while waiting."""
+
+
+class Ticket:
+    """One request's place. Made by `Gate.admit`; given back with `close`."""
+
+    __slots__ = ("_abandoned", "_clock", "_closed", "_gate", "_started_at", "deadline")
+
+    def __init__(self, gate: "Gate", clock: Clock, deadline: float) -> None:
+        """`deadline` is a time of `clock`, in seconds."""
+        self._gate = gate
+        self._clock = clock
+        self._abandoned = False
+        self._closed = False
+        self._started_at: float | None = None
+        self.deadline = deadline
+
+    @property
+    def remaining_s(self) -> float:
+        return self.deadline - self._clock()
+
+    @property
+    def lateness(self) -> str:
+        return self._gate.lateness
+
+    def abandon(self) -> None:
+        """The answer is not needed any more. Work that has begun sees it at its next `check`."""
+        self._abandoned = True
+
+    def check(self) -> None:
+        """Work in several steps calls this between them, so as not to compute for nobody.
+
+        Raises:
+            Abandoned: the client is gone.
+            DeadlineExceeded: it is too late for an answer.
+        """
+        if self._abandoned:
+            raise Abandoned
+        if self._clock() >= self.deadline:
+            raise DeadlineExceeded(self.lateness)
+
+    def start(self) -> None:
+        """Mark that the work begins. Raises what `check` raises."""
+        self.check()
+        self._started_at = self._clock()
+        self._gate._count(started=1)  # noqa: SLF001  # a ticket is the gate's own
+
+    def close(self) -> None:
+        """Give the place back; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            ran_s = None if self._started_at is None else self._clock() - self._started_at
+            self._gate._leave(ran_s)  # noqa: SLF001
+
+
+class Gate:
+    """At most `running + waiting` requests inside. Safe to use from any thread."""
+
+    def __init__(
+        self, *, running: int, waiting: int, deadline_s: float, clock: Clock = time.monotonic
+    ) -> None:
+        """`running` of them can be computed at once. `clock` must be monotonic, in seconds."""
+        self._running = running
+        self._places = running + waiting
+        self._deadline_s = deadline_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._mean_s = 0.0
+        self._counters = Counters()
+
+    @property
+    def counters(self) -> Counters:
+        return self._counters
+
+    @property
+    def inside(self) -> int:
+        """How many hold a place now."""
+        return self._inside
+
+    @property
+    def lateness(self) -> str:
+        return f"the answer was not ready within {self._deadline_s:g} s of the request's arrival"
+
+    def now(self) -> float:
+        """The gate's clock: a request's arrival is a time of it."""
+        return self._clock()
+
+    def remaining_s(self, arrived: float) -> float:
+        """Seconds that a request has left."""
+        return arrived + self._deadline_s - self._clock()
+
+    def refuse_if_full(self) -> None:
+        """For asking early, before a body is read. A later `admit` may still refuse.
+
+        Raises:
+            Overloaded: every place is taken.
+        """
+        with self._lock:
+            self._refuse_if_full()
+
+    def admit(self, arrived: float) -> Ticket:
+        """Take a place for a request that arrived then.
+
+        Raises:
+            Overloaded: every place is taken.
+            DeadlineExceeded: its time was over before it came here.
+        """
+        with self._lock:
+            self._refuse_if_full()
+            self._inside += 1
+            self._add(admitted=1)
+        ticket = Ticket(self, self._clock, arrived + self._deadline_s)
+        try:
+            ticket.check()
+        except BaseException:
+            ticket.close()
+            raise
+        return ticket
+
+    def _refuse_if_full(self) -> None:
+        if self._inside < self._places:
+            return
+        self._add(refused=1)
+        waiting = self._places - self._running
+        raise Overloaded(
+            f"all places are taken: {self._running} computing, {waiting} waiting",
+            retry_after_s=self._retry_after_s(),
+        )
+
+    def _retry_after_s(self) -> int:
+        """Roughly when all who are inside now will be done."""
+        seconds = math.ceil(self._inside * self._mean_s / self._running)
+        return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
+
+    def _leave(self, ran_s: float | None) -> None:
+        with self._lock:
+            self._inside -= 1
+            if ran_s is None:
+                self._add(dropped=1)
+            else:
+                self._add(finished=1)
+                first = self._counters.finished == 1
+                self._mean_s += (ran_s - self._mean_s) * (1.0 if first else _SMOOTHING)
+
+    def _count(self, *, started: int) -> None:
+        with self._lock:
+            self._add(started=started)
+
+    def _add(self, **steps: int) -> None:
+        now = self._counters
+        self._counters = replace(now, **{k: getattr(now, k) + step for k, step in steps.items()})

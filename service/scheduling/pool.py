@@ -1,0 +1,101 @@
+"""Threads that do admitted work, first come, first served, off the event loop.
+
+One hop: decoding, computing and encoding of a request happen in one go on one thread. All three
+release the interpreter lock, so threads of one process do run beside each other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from service.errors import DeadlineExceeded
+from service.scheduling.admission import Abandoned, Gate, Ticket
+
+__all__ = ["Job", "Pool"]
+
+ResultT = TypeVar("ResultT")
+Work = Callable[[Ticket], ResultT]
+
+
+class Job(Generic[ResultT]):
+    """Admitted work. Lives on the event loop's thread, except `_run`."""
+
+    def __init__(self, ticket: Ticket, work: Work[ResultT]) -> None:
+        self._ticket = ticket
+        self._work: Work[ResultT] | None = work
+        self._gone = False
+        self._future: asyncio.Future[ResultT] | None = None
+
+    def _submit(self, executor: ThreadPoolExecutor) -> None:
+        future: Future[ResultT] = executor.submit(self._run)
+        # A running future cannot be cancelled: its place is given back when the thread is free,
+        # not when the client leaves. Otherwise the queue's bound would not bound the work.
+        future.add_done_callback(lambda _: self._ticket.close())
+        self._future = asyncio.wrap_future(future)
+
+    def _run(self) -> ResultT:
+        work = self._work
+        if work is None:
+            raise Abandoned
+        self._ticket.start()
+        return work(self._ticket)
+
+    def abandon(self) -> None:
+        """Nobody waits for it any more: it never starts, or if it has, its result is dropped."""
+        self._gone = True
+        self._drop()
+
+    async def result(self) -> ResultT:
+        """What the work returned, or raised.
+
+        Raises:
+            DeadlineExceeded: it was not ready in time.
+            Abandoned: `abandon` was called.
+        """
+        if self._future is None:
+            raise RuntimeError("a job that was never submitted has no result")
+        try:
+            async with asyncio.timeout(self._ticket.remaining_s) as timeout:
+                return await self._future
+        except TimeoutError:
+            if not timeout.expired():
+                raise  # the work's own
+            self._drop()
+            raise DeadlineExceeded(self._ticket.lateness) from None
+        except asyncio.CancelledError:
+            self._drop()
+            if self._gone:
+                raise Abandoned from None
+            raise
+
+    def _drop(self) -> None:
+        self._ticket.abandon()
+        # The executor keeps a cancelled job until a thread comes by it; the pictures must not wait.
+        self._work = None
+        if self._future is not None:
+            self._future.cancel()
+
+
+class Pool:
+    """`threads` threads behind a gate."""
+
+    def __init__(self, gate: Gate, threads: int) -> None:
+        """The gate's `running` should be `threads`."""
+        self.gate = gate
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
+
+    def submit(self, work: Work[ResultT], arrived: float) -> Job[ResultT]:
+        """Queue `work` for a request that arrived then; `work` gets the ticket, to check it.
+
+        Raises:
+            Overloaded: every place is taken.
+            DeadlineExceeded: it is too late already.
+        """
+        job = Job(self.gate.admit(arrived), work)
+        job._submit(self._executor)  # noqa: SLF001  # a job is the pool's own
+        return job
+
+    def close(self) -> None:
+        """Wait for the work under way; what has not begun never does."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
