@@ -1,0 +1,19 @@
+"""What the handlers of several pictures share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.errors import ServiceError
+
+__all__ = ["of_picture"]
+
+
+@contextmanager
+def of_picture(index: int, count: int, field: str = "image") -> Iterator[None]:
+    """Let an error inside say which of several pictures it is about; `index` counts from 0."""
+    try:
+        yield
+    except ServiceError as error:
+        if count > 1:
+            error.detail = f"{field} {index + 1} of {count}: {error.detail}"
+        raise

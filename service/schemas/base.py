@@ -1,0 +1,47 @@
+"""What every answer and every set of options shares."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = ["Answer", "ModelChoice", "Options"]
+
+
+class Answer(BaseModel):
+    """Part of an answer. Built by us, so never validated again on its way out."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON without the fields that were not set."""
+        return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
+
+
+class Options(BaseModel):
+    """Query parameters, or fields of a form. A misspelt one is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, data: object) -> object:
+        """`forbid` alone would not say which names there are."""
+        unknown = sorted(set(data) - set(cls.model_fields)) if isinstance(data, dict) else []
+        if unknown:
+            raise PydanticCustomError(
+                "unknown_parameter",
+                "there is no {name}; accepted: {accepted}",
+                {"name": repr(unknown[0][:64]), "accepted": ", ".join(cls.model_fields)},
+            )
+        return data
+
+
+class ModelChoice(Options):
+    """Which model to ask."""
+
+    model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None
+    """Name of a model, as `/v1/models` lists it. Left out: the task's default."""
+
+    version: Annotated[int, Field(ge=1, le=999_999_999)] | None = None
+    """Version of that model. Left out: the highest that is ready."""

@@ -1,0 +1,68 @@
+"""`POST /v1/classify`."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.base import Answer, ModelChoice
+
+__all__ = ["Classified", "ClassifyAnswer", "ClassifyOptions", "Prediction", "Vote"]
+
+
+class ClassifyOptions(ModelChoice):
+    """Which model to ask, and how many labels to tell."""
+
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """Labels per picture, best first; at most as many as the model has. Left out: 5."""
+
+
+class Prediction(Answer):
+    """One label that a picture may have."""
+
+    label: str
+    index: int
+    """Position of the label among the model's labels, from 0."""
+    probability: float
+
+
+class Vote(Answer):
+    """What one member of an ensemble thinks most likely."""
+
+    label: str
+    probability: float
+
+
+class Classified(Answer):
+    """One picture's labels."""
+
+    predictions: list[Prediction]
+    """Best first."""
+    members: list[Vote] | None = None
+    """Only of an ensemble: each member's vote, in the members' order."""
+
+
+class ClassifyAnswer(Answer):
+    """Labels of every picture, in the order in which they were sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "resnet-cifar10",
+                    "version": 1,
+                    "results": [
+                        {
+                            "predictions": [
+                                {"label": "cat", "index": 3, "probability": 0.953},
+                                {"label": "dog", "index": 5, "probability": 0.031},
+                            ]
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    results: list[Classified]

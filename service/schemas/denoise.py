@@ -1,0 +1,58 @@
+"""`POST /v1/denoise`."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.base import Answer, ModelChoice
+
+__all__ = ["DenoiseAnswer", "DenoiseOptions", "Denoised"]
+
+
+class DenoiseOptions(ModelChoice):
+    """Which model to ask."""
+
+
+class Denoised(Answer):
+    """One picture without its noise."""
+
+    image: Annotated[
+        str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
+    ]
+    """A PNG, in base64."""
+    width: int
+    height: int
+    psnr_db: float | None = None
+    """Peak signal-to-noise ratio against the clean reference, where one came. Null when the
+    two are equal: it is infinite then."""
+    ssim: float | None = None
+    """Structural similarity to the clean reference (Wang et al. 2004), where one came: 1 when
+    equal. Null when a side is under 11 pixels: it is not defined then."""
+
+
+class DenoiseAnswer(Answer):
+    """The pictures in the order in which they were sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "denoiser-mnist",
+                    "version": 1,
+                    "results": [
+                        {
+                            "image": "iVBORw0KGgo=",
+                            "width": 28,
+                            "height": 28,
+                            "psnr_db": 22.4,
+                            "ssim": 0.91,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    results: list[Denoised]

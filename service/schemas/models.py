@@ -1,0 +1,81 @@
+"""`GET /v1/models`: what is on the shelf."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from models_store.manifest import Manifest
+from service.schemas.base import Answer, Options
+
+__all__ = ["ListedModel", "ListedVersion", "ModelCard", "ModelsAnswer", "VersionOption"]
+
+ModelState = Literal["ready", "loading", "failed", "unloaded"]
+
+
+class VersionOption(Options):
+    """Which version of the model."""
+
+    version: Annotated[int, Field(ge=1, le=999_999_999)] | None = None
+    """Left out: the one that is served, else the highest."""
+
+
+class ListedVersion(Answer):
+    """One version and whether it serves."""
+
+    version: int
+    state: ModelState
+    reason: str | None = None
+    """Why it is not ready; of a ready one, why a change on the disk was not taken."""
+
+
+class ListedModel(Answer):
+    """One name on the shelf."""
+
+    name: str
+    task: str | None
+    """Null where no version has a readable manifest."""
+    default: bool
+    """Whether it answers requests of its task that name no model."""
+    versions: list[ListedVersion]
+    """Ascending; a request that names no version gets the highest that is ready."""
+
+
+class ModelsAnswer(Answer):
+    """The shelf, names in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "models": [
+                        {
+                            "name": "resnet-cifar10",
+                            "task": "classification",
+                            "default": True,
+                            "versions": [
+                                {"version": 1, "state": "ready"},
+                                {
+                                    "version": 2,
+                                    "state": "failed",
+                                    "reason": "model.onnx is not the published file: its "
+                                    "SHA-256 differs",
+                                },
+                            ],
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    models: list[ListedModel]
+
+
+class ModelCard(Manifest):
+    """The manifest, which is the model's card, and its state."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    state: ModelState
+    reason: str | None = None
+    """Why it is not ready."""
