@@ -3,6 +3,7 @@
 ServiceError
 ├── BadRequest             400  the request is not well formed
 ├── NotFound               404  no such model, version or page; says what there is
+├── NotAcceptable          406  no media type of the answer is among those asked for
 ├── TooLarge               413  the body or the picture is over a limit; says which
 ├── Unsupported            415  not a kind of content that is accepted here
 ├── Invalid                422  well formed, but a value is wrong or a picture is damaged
@@ -19,6 +20,7 @@ __all__ = [
     "BadRequest",
     "DeadlineExceeded",
     "Invalid",
+    "NotAcceptable",
     "NotFound",
     "Overloaded",
     "ServiceError",
@@ -57,6 +59,12 @@ class NotFound(ServiceError):
     """There is no such model, version or page."""
 
     status, slug, title = 404, "not-found", "Not found"
+
+
+class NotAcceptable(ServiceError):
+    """The answer has no media type that `Accept` allows."""
+
+    status, slug, title = 406, "not-acceptable", "Not acceptable"
 
 
 class TooLarge(ServiceError):

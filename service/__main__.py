@@ -1,0 +1,95 @@
+"""`python -m service`: settings from the environment or the command line, then uvicorn."""
+
+import argparse
+import logging
+import logging.config
+import os
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from service.logs import log_config
+from service.runtime.cores import Plan, available_cores, plan
+from service.settings import ENV_PREFIX, Settings, explain
+
+_log = logging.getLogger("service")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal comes; 2 when the settings are wrong."""
+    options = vars(_parser().parse_args(arguments))
+    # Into the environment, because every worker process reads its settings from there.
+    os.environ.update({ENV_PREFIX + name.upper(): text for name, text in options.items()})
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return _refuse(explain(error))
+    if not settings.store.is_dir():
+        return _refuse(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
+    serve(settings, plan(available_cores(), settings.workers, settings.threads))
+    return 0
+
+
+def serve(settings: Settings, share: Plan) -> None:
+    """Run uvicorn until it has drained after SIGTERM or SIGINT."""
+    config = log_config(settings.log_level, settings.log_format)
+    logging.config.dictConfig(config)
+    _announce(settings, share)
+    uvicorn.run(
+        "service.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=share.workers,
+        loop=_installed("uvloop", "asyncio"),
+        http=_installed("httptools", "h11"),
+        ws="none",
+        log_config=config,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.graceful_shutdown_s,
+    )
+
+
+def _announce(settings: Settings, share: Plan) -> None:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    url = f"http://{host}:{settings.port}{settings.root_path}"
+    fields = {"workers": share.workers, "threads": share.threads, "store": str(settings.store)}
+    _log.info("starting", extra={"fields": fields})
+    _log.info("open %s/ or %s/docs", url, url)
+    _log.info("try: curl -F image=@cat.jpg %s/v1/classify", url)
+
+
+def _installed(fast: str, plain: str) -> str:
+    """Windows has no uvloop."""
+    from importlib.util import find_spec
+
+    return fast if find_spec(fast) else plain
+
+
+def _parser() -> argparse.ArgumentParser:
+    """One option per setting, with the setting's own description."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description="Serve the published models over REST.",
+        epilog=f"Every option is also an environment variable: {ENV_PREFIX}<NAME>.",
+        argument_default=argparse.SUPPRESS,
+    )
+    for name, field in Settings.model_fields.items():
+        text = " ".join((field.description or "").split()).replace("%", "%%")
+        default = field.get_default(call_default_factory=True, validated_data={})
+        parser.add_argument(
+            "--" + name.replace("_", "-"), metavar="…", help=f"{text} Default: {default}."
+        )
+    return parser
+
+
+def _refuse(problem: str) -> int:
+    sys.stderr.write(f"error: {problem}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

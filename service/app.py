@@ -1,0 +1,130 @@
+"""The application: `create_app(settings)` puts the parts together, the lifespan runs them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.codecs.images import Limits
+from service.problems import HANDLED, handle
+from service.routes import classify, denoise, health, models, pages
+from service.runtime.cores import available_cores, plan
+from service.runtime.registry import Registry
+from service.scheduling.admission import Gate
+from service.scheduling.pool import Pool
+from service.schemas.problem import Problem
+from service.settings import Settings
+from service.state import Running
+from service.telemetry import Telemetry
+
+__all__ = ["create_app"]
+
+_log = logging.getLogger(__name__)
+
+_DESCRIPTION = """Small deep networks, trained offline, over REST.
+
+Pictures come in as a form or as the whole body. Task endpoints need no `model`: each task has a
+default, and the answer names what answered. Every error is `application/problem+json` (RFC 9457),
+says what was wrong, what came and what is accepted, and carries the request's id.
+"""
+
+
+class _App(FastAPI):
+    """FastAPI, whose document also knows the one shape of errors."""
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description,
+                license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                tags=self.openapi_tags,
+                servers=[{"url": self.root_path or "/"}],
+                routes=self.routes,
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(problem.pop("$defs", {}))
+            schemas["Problem"] = problem
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An application of its own state. Without `settings`, from the environment.
+
+    Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
+    """
+    settings = settings or Settings()
+    running = _assemble(settings)
+    app = _App(
+        title="deepshelf",
+        version=_version(),
+        description=_DESCRIPTION,
+        root_path=settings.root_path,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        openapi_tags=[
+            {"name": "pictures", "description": "Pictures in, labels or pictures out"},
+            {"name": "models", "description": "What is on the shelf"},
+            {"name": "health", "description": "Probes"},
+        ],
+    )
+    app.state.running = running
+    for router in (classify.router, denoise.router, models.router, health.router, pages.router):
+        app.include_router(router)
+    pages.mount_docs_assets(app)
+    for kind in HANDLED:
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(Telemetry)
+    return app
+
+
+def _assemble(settings: Settings) -> Running:
+    threads = plan(available_cores(), settings.workers, settings.threads).threads
+    gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
+    registry = Registry(
+        settings.store, only=settings.models, defaults=settings.defaults, threads=threads
+    )
+    limits = Limits(max_pixels=settings.max_pixels)
+    return Running(settings, registry, Pool(gate, threads), limits)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    running: Running = app.state.running
+    # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
+    keeper = asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        await asyncio.to_thread(running.pool.close)
+
+
+async def _keep_fresh(registry: Registry, every_s: float) -> None:
+    """Load the shelf, then follow it."""
+    while True:
+        try:
+            await asyncio.to_thread(registry.refresh)
+        except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
+            _log.exception("looking at the store failed")
+        if not every_s:
+            return
+        await asyncio.sleep(every_s)
+
+
+def _version() -> str:
+    try:
+        return version("deepshelf")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "0"

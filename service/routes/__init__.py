@@ -1,0 +1,1 @@
+"""HTTP alone: bodies, parameters, content types, statuses. What is computed lies elsewhere."""

@@ -1,0 +1,72 @@
+"""`POST /v1/classify`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models_store.tasks import Classification
+from service.handlers.classify import check_top_k, classify
+from service.routes.bodies import read_body
+from service.routes.documented import UPLOAD_STATUSES, picture_body, problems
+from service.routes.options import form_fields, with_fields
+from service.routes.work import compute
+from service.scheduling.admission import Ticket
+from service.schemas.classify import ClassifyAnswer, ClassifyOptions
+from service.state import running
+from service.telemetry import note
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["pictures"])
+
+
+@router.post(
+    "/classify",
+    operation_id="classify",
+    summary="What is in these pictures?",
+    responses={
+        200: {
+            "model": ClassifyAnswer,
+            "description": "One result per picture, in the order sent",
+        },
+        **problems(*(status for status in UPLOAD_STATUSES if status != 406)),
+    },
+    response_class=Response,
+    openapi_extra=picture_body(form_fields(ClassifyOptions)),
+)
+async def classify_pictures(
+    request: Request, query: Annotated[ClassifyOptions, Query()]
+) -> Response:
+    """Labels of each picture with their probabilities, best first.
+
+        curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify
+        curl --data-binary @cat.jpg 'http://127.0.0.1:8000/v1/classify?top_k=3'
+
+    `model`, `version` and `top_k` are query parameters, or fields of the form; where both name
+    one, the query wins. Without `model`, the task's default answers; the answer names it. An
+    ensemble tells each member's vote too.
+    """
+    service = running(request)
+    arrived = service.pool.gate.now()
+    service.pool.gate.refuse_if_full()
+    shelf = service.registry.shelf
+    if query.model is not None:  # a model that is not there is no reason to read a body
+        shelf.resolve(Classification, query.model, query.version)
+    form = await read_body(
+        request, arrived, files=("image",), fields=tuple(ClassifyOptions.model_fields)
+    )
+    options = with_fields(query, form.fields)
+    model = shelf.resolve(Classification, options.model, options.version)
+    top_k = check_top_k(model, options.top_k)
+    pictures = form.files["image"]
+    note(request, model=model.name, version=model.version, images=len(pictures))
+
+    def work(ticket: Ticket) -> bytes:
+        return classify(
+            model, pictures, top_k=top_k, limits=service.limits, check=ticket.check
+        ).to_json()
+
+    body = await compute(request, arrived, work)
+    return Response(body, media_type="application/json")

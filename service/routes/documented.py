@@ -1,0 +1,103 @@
+"""What OpenAPI says about bodies and errors, which several routes share."""
+
+from typing import Any
+
+from service.errors import ServiceError
+from service.schemas.problem import PROBLEM_JSON
+
+__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "picture_body", "problems"]
+
+PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+
+UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
+"""What can go wrong where pictures come in and a model answers."""
+
+_BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_MEANINGS = {
+    400: "The request is not well formed, such as a form that was cut off",
+    404: "There is no such model or version, or it does something else; `available` lists names",
+    406: "The answer has no media type that `Accept` allows; `accepted` lists them",
+    413: "The body, a picture or the number of pictures is over a limit",
+    415: "The content is no picture of a kind that is accepted",
+    422: "A value is wrong, or a picture is damaged; `errors` lists each value",
+    500: "Something unexpected; it was logged under the request's id, and tells nothing more",
+    503: "Every place in the queue is taken (then `Retry-After` says when to come back), "
+    "or the model is not ready; `detail` says why",
+    504: "The answer was not ready in time",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an operation that may end in these."""
+    return {status: _response(status) for status in statuses}
+
+
+def _response(status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": _MEANINGS[status],
+        "content": {PROBLEM_JSON: {"schema": PROBLEM_REF, "example": _example(status)}},
+    }
+    if status == 503:
+        response["headers"] = {
+            "Retry-After": {
+                "description": "Seconds to wait; only when the queue is full",
+                "schema": {"type": "integer"},
+            }
+        }
+    return response
+
+
+def _example(status: int) -> dict[str, Any]:
+    kind = next((kind for kind in _kinds() if kind.status == status), None)
+    slug, title = (kind.slug, kind.title) if kind else ("internal", "Internal error")
+    return {
+        "type": f"/problems/{slug}",
+        "title": title,
+        "status": status,
+        "detail": _MEANINGS[status].partition(";")[0],
+        "instance": "/v1/classify",
+        "request_id": "0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
+    }
+
+
+def _kinds() -> list[type[ServiceError]]:
+    return ServiceError.__subclasses__()
+
+
+def picture_body(fields: dict[str, dict[str, Any]], *, reference: bool = False) -> dict[str, Any]:
+    """The `openapi_extra` of an operation that takes pictures, as a form or as the whole body.
+
+    `fields` are the form's other fields, by name, as JSON Schema.
+    """
+    pictures = {"type": "array", "items": _BINARY, "minItems": 1}
+    properties: dict[str, Any] = {
+        "image": {**pictures, "description": "A picture file; repeat the field for several"}
+    }
+    if reference:
+        properties["reference"] = {
+            **pictures,
+            "description": "The clean picture, one for each image; the answer is compared with it",
+        }
+    form = {"type": "object", "required": ["image"], "properties": {**properties, **fields}}
+    parts = {name: {"contentType": "image/*"} for name in properties}
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "Pictures as a form (`curl -F image=@cat.jpg`), or one picture as the "
+            "whole body (`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, "
+            "WebP, GIF, BMP, TIFF …: what the bytes are is decided by looking at them, whatever "
+            "the content type says. EXIF orientation is respected.",
+            "content": {
+                "multipart/form-data": {"schema": form, "encoding": parts},
+                "image/*": {"schema": _BINARY},
+                "application/octet-stream": {"schema": _BINARY},
+                "application/x-www-form-urlencoded": {
+                    "schema": {
+                        **_BINARY,
+                        "description": "A picture too: curl's --data-binary sends this type "
+                        "unless it is told another.",
+                    }
+                },
+            },
+        }
+    }

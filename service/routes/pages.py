@@ -1,0 +1,95 @@
+"""Pages for people: the welcome, what a kind of problem means, and the API's documentation.
+
+The documentation's scripts and styles come out of the installed fastapi-offline package, so it
+works with no internet; a content security policy makes sure that nothing is asked from elsewhere.
+"""
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from service.errors import NotFound, ServiceError
+
+__all__ = ["mount_docs_assets", "router"]
+
+router = APIRouter(include_in_schema=False)
+
+_ASSETS = "/docs/assets"
+_POLICY = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:"
+}
+
+_WELCOME = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>deepshelf</title>
+<meta name="viewport" content="width=device-width">
+<style>body{{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}
+pre{{background:#8881;padding:1rem;overflow:auto}}</style>
+<h1>deepshelf</h1>
+<p>Small deep networks over REST. <a href="{root}/docs">The API</a> ·
+<a href="{root}/v1/models">what is on the shelf</a></p>
+<pre>curl -F image=@cat.jpg {base}/v1/classify
+curl -F image=@noisy.png {base}/v1/denoise -o clean.png</pre>
+</html>
+"""
+
+
+@router.get("/")
+async def welcome(request: Request) -> Response:
+    base, root = str(request.base_url).rstrip("/"), request.scope.get("root_path", "")
+    return HTMLResponse(_WELCOME.format(base=escape(base), root=escape(root)), headers=_POLICY)
+
+
+@router.get("/problems/{slug}")
+async def explain_problem(slug: str) -> Response:
+    """Where a problem's `type` leads."""
+    kinds = {kind.slug: kind for kind in _kinds(ServiceError)}
+    kind = kinds.get(slug)
+    if kind is None:
+        raise NotFound(f"there is no such kind of problem; there are: {', '.join(kinds)}")
+    return PlainTextResponse(f"{kind.title} ({kind.status})\n\n{kind.__doc__}\n")
+
+
+@router.get("/docs")
+async def swagger(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title="deepshelf: the API",
+        swagger_js_url=f"{root}{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
+    )
+    return HTMLResponse(bytes(page.body), headers=_POLICY)
+
+
+@router.get("/redoc")
+async def redoc(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    page = get_redoc_html(
+        openapi_url=f"{root}/openapi.json",
+        title="deepshelf: the API",
+        redoc_js_url=f"{root}{_ASSETS}/redoc.standalone.js",
+        redoc_favicon_url=f"{root}{_ASSETS}/favicon.png",
+        with_google_fonts=False,
+    )
+    return HTMLResponse(bytes(page.body), headers=_POLICY)
+
+
+def mount_docs_assets(app: FastAPI) -> None:
+    """Serve the scripts and styles of the two pages."""
+    folder = Path(fastapi_offline.__file__).parent / "static"
+    app.mount(_ASSETS, StaticFiles(directory=folder), name="docs-assets")
+
+
+def _kinds(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _kinds(child)

@@ -1,0 +1,28 @@
+"""What a running service holds, and how a route gets at it. One per process, no globals."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from service.codecs.images import Limits
+from service.runtime.registry import Registry
+from service.scheduling.pool import Pool
+from service.settings import Settings
+
+__all__ = ["Running", "running"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """The parts that requests share."""
+
+    settings: Settings
+    registry: Registry
+    pool: Pool
+    limits: Limits
+
+
+def running(request: Request) -> Running:
+    """The service that this request came to."""
+    found: Running = request.app.state.running
+    return found
