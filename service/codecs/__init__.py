@@ -1,0 +1,1 @@
+"""Bytes ↔ arrays: pictures in and out, and pictures of any size in tiles."""

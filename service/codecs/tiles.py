@@ -1,0 +1,86 @@
+"""Pictures of any size through a network that sees tiles.
+
+Tiles overlap, and of each only the part far from its inner edges is kept (centre crop). Blending
+would need float sums of the whole picture, and its result would still differ from a whole run
+wherever an edge is within reach; the kept centre does not differ at all.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.tasks import FreeImage
+
+__all__ = ["tiled"]
+
+
+def tiled(
+    image_HWC: NDArray[np.uint8],
+    spec: FreeImage,
+    run: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+) -> NDArray[np.uint8]:
+    """What `run` gives for the whole picture, by runs over at most `spec.tile` × `spec.tile`.
+
+    `run` maps (h, w, C) to the same shape, h and w multiples of `spec.multiple_of`, and must not
+    write into what it gets. The result (H, W, C) has the size of `image_HWC`, 1 × 1 and more. It is
+    equal to one run over the whole mirrored picture, pixel by pixel, where `spec.overlap` is at
+    least twice the reach of a pixel through the network: tiles start at multiples of
+    `multiple_of`, so strides fall alike, and outer tiles end at the edge of the picture.
+
+    Memory: the result, and beyond it one tile with what `run` needs for it.
+
+    Raises:
+        ValueError: the picture has no pixel, or `run` gave another shape or type than it got.
+
+    """
+    height, width, _ = image_HWC.shape
+    if not image_HWC.size:
+        raise ValueError(f"a picture without pixels: {image_HWC.shape}")
+    out_HWC = np.empty_like(image_HWC, order="C")
+    for top, bottom, rows in _spans(height, spec):
+        for left, right, columns in _spans(width, spec):
+            kept_hwC = _run_checked(run, _mirrored(image_HWC, top, bottom, left, right))
+            out_HWC[rows, columns] = kept_hwC[
+                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+            ]
+    return out_HWC
+
+
+def _spans(length: int, spec: FreeImage) -> Iterator[tuple[int, int, slice]]:
+    """Along one axis: (start, stop) of each tile, which may pass the edge, and what is kept."""
+    padded = -(-length // spec.multiple_of) * spec.multiple_of
+    kept = start = 0
+    while kept < length:
+        # The last tile is moved back to end where the picture ends: all tiles have one shape.
+        start = max(0, min(start, padded - spec.tile))
+        stop = min(start + spec.tile, padded)
+        keep_to = length if stop == padded else stop - spec.overlap // 2
+        yield start, stop, slice(kept, keep_to)
+        kept, start = keep_to, start + spec.tile - spec.overlap
+
+
+def _mirrored(
+    image_HWC: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
+) -> NDArray[np.uint8]:
+    """A tile, C-contiguous; what lies beyond the last row and column is mirrored.
+
+    "symmetric", which repeats the edge pixel, is defined for a single row and for more padding than
+    picture; "reflect" is not.
+    """
+    inside_hwC = image_HWC[top:bottom, left:right]
+    below, beside = bottom - top - inside_hwC.shape[0], right - left - inside_hwC.shape[1]
+    if below or beside:
+        return np.pad(inside_hwC, ((0, below), (0, beside), (0, 0)), mode="symmetric")
+    return np.ascontiguousarray(inside_hwC)
+
+
+def _run_checked(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], tile_hwC: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    result_hwC = run(tile_hwC)
+    if result_hwC.shape != tile_hwC.shape or result_hwC.dtype != np.uint8:
+        raise ValueError(
+            f"a tile {tile_hwC.shape} came back as {result_hwC.shape} {result_hwC.dtype}"
+        )
+    return result_hwC

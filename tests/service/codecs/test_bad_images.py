@@ -1,0 +1,265 @@
+"""What a bad picture becomes: a ServiceError that names it, before memory is spent."""
+
+import struct
+import time
+import tracemalloc
+import warnings
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from models_store.tasks import FixedImage
+from service.codecs.headers import exif_orientation
+from service.codecs.images import Limits, decode_fixed, decode_free
+from service.errors import Invalid, TooLarge, Unsupported
+from tests.service.codecs.files import (
+    FORMATS,
+    LIMITS,
+    encoded,
+    noise,
+    png,
+    png_chunk,
+    smooth,
+    with_orientation,
+)
+
+SPEC = FixedImage(width=8, height=8, mode="RGB", resize="crop")
+ACCEPTED = "accepted: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+WHOLE = [encoded(smooth(40, 30), file_format) for file_format in FORMATS] + [
+    encoded(smooth(40, 30), "JPEG", progressive=True),
+    encoded(smooth(40, 30).quantize(16), "PNG", transparency=0),
+    encoded(smooth(40, 30), "TIFF", compression="tiff_lzw"),
+    encoded(smooth(40, 30), "TIFF", compression="jpeg"),
+    encoded(smooth(40, 30), "WEBP", lossless=True),
+    with_orientation(smooth(40, 30), "JPEG", 6),
+    with_orientation(smooth(40, 30), "TIFF", 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\n<!DOCTYPE html><html>", "HTML"),
+        (b'<?xml version="1.0"?><svg/>', "SVG"),
+        (b'{"image": "cat"}', "JSON"),
+        ("grüße, truck".encode(), "text"),
+        (b"PK\x03\x04abc", "ZIP"),
+        (b"\0\0\0\x18ftypheic\0\0", "HEIC"),
+        (b"RIFF\0\0\0\0WAVE", "unknown"),
+        (b"P6 1 1 255 abc", "Netpbm"),
+        (bytes(range(1, 200)), "unknown"),
+    ],
+)
+def test_no_picture_is_unsupported_and_says_what_came(data: bytes, kind: str) -> None:
+    with pytest.raises(Unsupported) as caught:
+        decode_free(data, "RGB", LIMITS)
+    assert f"came: {kind}, {len(data)} bytes" in caught.value.detail
+    assert ACCEPTED in caught.value.detail
+
+
+def test_an_empty_body_is_invalid() -> None:
+    with pytest.raises(Invalid, match="empty body"):
+        decode_fixed(b"", SPEC, LIMITS)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")
+def test_a_truncated_picture_is_invalid_and_names_its_format(
+    file_format: str, share: float
+) -> None:
+    data = encoded(Image.fromarray(noise(40, 40, 3)), file_format)
+    with pytest.raises(Invalid) as caught:
+        decode_free(data[: int(len(data) * share)], "RGB", LIMITS)
+    assert file_format.lower() in caught.value.detail.lower()
+    assert "0x" not in caught.value.detail
+
+
+def _gif_with_huge_frame(before: bytes = b"") -> bytes:
+    data = bytearray(encoded(smooth(10, 10), "GIF"))
+    flags = data[10]
+    at = data.index(b",", 13 + (3 << (flags & 7) + 1 if flags & 128 else 0))
+    data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    data[at:at] = before
+    return bytes(data)
+
+
+def _resized_header(file_format: str, at: int, layout: str, size: int = 20_000) -> bytes:
+    data = bytearray(encoded(Image.new("RGB", (16, 16)), file_format))
+    struct.pack_into(layout, data, at, size, size)
+    return bytes(data)
+
+
+def _tiff_of(width: int, height: int, **tags: int) -> bytes:
+    fields = {256: width, 257: height, 258: 8, 259: 8, 262: 1, 277: 1} | {
+        int(tag[1:]): value for tag, value in tags.items()
+    }
+    body = b"".join(struct.pack("<2H2I", tag, 4, 1, fields[tag]) for tag in sorted(fields))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + body + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (png(20_000, 20_000, png_chunk(b"IDAT", b"")), "20000 × 20000"),
+        (png(2**31 - 1, 2**31 - 1), "2147483647 × 2147483647"),
+        (_resized_header("GIF", 6, "<2H"), "20000 × 20000"),
+        (_gif_with_huge_frame(), "65535 × 65535"),
+        (_gif_with_huge_frame(b"!\xfe\x03cat\0?"), "65535 × 65535"),
+        (_resized_header("BMP", 18, "<2i"), "20000 × 20000"),
+        (b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xfe\x3f\0" * 2 + bytes(8), "16383 ×"),
+        (_tiff_of(20_000, 20_000), "20000 × 20000"),
+        (_tiff_of(16, 16, t322=65_536, t323=32_768, t324=8, t325=8), "65536 × 32768"),
+        (png(70_000, 1), "65535 pixels a side"),
+    ],
+)
+def test_a_huge_picture_is_too_large_in_no_time_and_memory(data: bytes, size: str) -> None:
+    tracemalloc.start()
+    started = time.perf_counter()
+    with pytest.raises(TooLarge) as caught:
+        decode_free(data, "RGB", LIMITS)
+    elapsed_s = time.perf_counter() - started
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size in caught.value.detail
+    assert "limit" in caught.value.detail
+    assert elapsed_s < 0.5  # a few milliseconds; machines stall
+    assert peak_bytes < 1_000_000
+
+
+def test_the_limit_itself_is_allowed_and_pillows_own_is_never_reached() -> None:
+    data = encoded(Image.new("L", (30, 20)), "PNG")
+    assert decode_free(data, "L", Limits(max_pixels=600)).shape == (20, 30, 1)
+    with pytest.raises(TooLarge, match="30 × 20 pixels is over the limit of 599"):
+        decode_free(data, "L", Limits(max_pixels=599))
+    assert (Image.MAX_IMAGE_PIXELS or 0) == 89_478_485
+    with pytest.raises(ValueError, match="max_pixels"):
+        Limits(max_pixels=89_478_486)
+
+
+def test_no_global_state_of_pillow_changes() -> None:
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
+    decode_free(WHOLE[0], "RGB", LIMITS)
+    after = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
+    assert after == before
+
+
+@pytest.mark.parametrize("chunk", ["zTXt", "iCCP", "iTXt"])
+def test_a_bomb_in_the_metadata_of_a_png_is_harmless(chunk: str) -> None:
+    packed = zlib.compress(bytes(30_000_000), 9)
+    body = b"key\0\1\0\0\0" + packed if chunk == "iTXt" else b"key\0\0" + packed
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(5 * 4))) + png_chunk(b"IEND", b"")
+    data = png(4, 4, png_chunk(chunk.encode(), body), pixels)
+    tracemalloc.start()
+    with_error = None
+    try:
+        assert decode_free(data, "L", LIMITS).shape == (4, 4, 1)
+    except Invalid as error:
+        with_error = error.detail
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert with_error is None or "PNG" in with_error
+    assert peak_bytes < 5_000_000
+
+
+def test_a_jpeg_with_a_thousand_scans_is_refused() -> None:
+    data = encoded(smooth(64, 64), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    bomb = data[:last] + data[last:-2] * 1000 + b"\xff\xd9"
+    with pytest.raises(Invalid, match="scans"):
+        decode_free(bomb, "RGB", LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("data", "excess"),
+    [
+        (png(4, 4, png_chunk(b"abCd", b"") * 300_000), "chunks"),
+        (b"GIF89a\x05\0\x05\0\0\0\0!\xfe" + b"\x01a" * 1_000_000, "blocks"),
+        (
+            _tiff_of(16, 16, t273=8).replace(
+                b"\x11\x01\x04\0\x01\0\0\0", b"\x11\x01\x04\0\0\0\x20\0"
+            ),
+            "values",
+        ),
+    ],
+)
+def test_metadata_without_end_is_refused_soon(data: bytes, excess: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(Invalid, match=excess):
+        decode_free(data, "RGB", LIMITS)
+    assert time.perf_counter() - started < 1
+
+
+def test_bytes_behind_a_jpeg_are_no_scans() -> None:
+    data = encoded(smooth(64, 64), "JPEG") + b"\xff\xda" * 1000
+    assert decode_free(data, "RGB", LIMITS).shape == (64, 64, 3)
+
+
+def test_run_length_coded_bmp_is_refused() -> None:
+    data = bytearray(encoded(smooth(16, 16).quantize(16), "BMP"))
+    struct.pack_into("<I", data, 30, 1)
+    with pytest.raises(Unsupported, match="run-length"):
+        decode_free(bytes(data), "RGB", LIMITS)
+
+
+@pytest.mark.parametrize("data", [png(0, 10), png(10, 0), _tiff_of(0, 5)])
+def test_a_picture_without_pixels_is_invalid(data: bytes) -> None:
+    with pytest.raises(Invalid):
+        decode_free(data, "RGB", LIMITS)
+
+
+def answers(data: bytes) -> None:
+    """Two decodes that may fail, but only in the ways that a client is told of."""
+    with suppress(TooLarge, Unsupported, Invalid):
+        assert decode_free(data, "L", LIMITS).ndim == 3
+    with suppress(TooLarge, Unsupported, Invalid):
+        assert decode_fixed(data, SPEC, LIMITS).shape == (8, 8, 3)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None, database=None)
+@given(
+    head=st.sampled_from([b"", *(data[:24] for data in WHOLE)]),
+    tail=st.binary(max_size=200),
+)
+def test_random_bytes_give_an_array_or_a_service_error(head: bytes, tail: bytes) -> None:
+    answers(head + tail)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None, database=None)
+@given(
+    data=st.sampled_from(WHOLE),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)),
+        min_size=1,
+        max_size=6,
+    ),
+    in_header=st.booleans(),
+    keep=st.floats(0.3, 1),
+)
+def test_mutated_pictures_give_an_array_or_a_service_error(
+    data: bytes, changes: list[tuple[float, bytes]], in_header: bool, keep: float
+) -> None:
+    mutated = bytearray(data)
+    for share, patch in changes:
+        at = int(share * (min(200, len(data)) if in_header else len(data)))
+        mutated[at : at + len(patch)] = patch
+    answers(bytes(mutated[: int(len(mutated) * max(keep, 0.3)) if keep < 0.6 else None]))
+
+
+@settings(derandomize=True, max_examples=200, deadline=None, database=None)
+@given(tail=st.binary(max_size=60), order=st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]))
+def test_any_exif_block_has_an_orientation(tail: bytes, order: bytes) -> None:
+    assert 1 <= exif_orientation(order + tail) <= 8
+    assert 1 <= exif_orientation(tail) <= 8
+
+
+def test_a_damaged_exif_block_leaves_the_picture_as_it_is() -> None:
+    image = smooth(24, 16)
+    data = encoded(image, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert np.array_equal(decode_free(data, "RGB", LIMITS), np.asarray(image))

@@ -1,0 +1,125 @@
+"""Tiles stitch to what one run over the whole picture gives."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models_store.tasks import FreeImage, Mode
+from service.codecs.tiles import tiled
+from tests.service.codecs.files import noise
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+def free(multiple_of: int, tile: int, overlap: int, mode: Mode = "RGB") -> FreeImage:
+    return FreeImage(mode=mode, multiple_of=multiple_of, tile=tile, overlap=overlap)
+
+
+def convolution(kernel_kk: NDArray[np.int64], shift: int) -> Run:
+    """Whole numbers, so that equal means equal; zeros around the picture, as networks pad."""
+    reach = len(kernel_kk) // 2
+
+    def run(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width, _ = image_HWC.shape
+        padded = np.pad(image_HWC.astype(np.int64), ((reach, reach), (reach, reach), (0, 0)))
+        total = np.zeros(image_HWC.shape, np.int64)
+        for (row, column), weight in np.ndenumerate(kernel_kk):
+            total += weight * padded[row : row + height, column : column + width]
+        return (total >> shift & 255).astype(np.uint8)
+
+    return run
+
+
+def box_blur(reach: int) -> Run:
+    return convolution(np.ones((2 * reach + 1, 2 * reach + 1), np.int64), 4)
+
+
+def random_convolution(reach: int) -> Run:
+    side = 2 * reach + 1
+    return convolution(np.random.default_rng(3).integers(-9, 10, (side, side)), 2)
+
+
+def strided(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Every block of 4 × 4 becomes its first pixel: right only where tiles keep the grid."""
+    return image_HWC[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)
+
+
+def whole(image_HWC: NDArray[np.uint8], spec: FreeImage, run: Run) -> NDArray[np.uint8]:
+    height, width, _ = image_HWC.shape
+    below, beside = -height % spec.multiple_of, -width % spec.multiple_of
+    padded = np.pad(image_HWC, ((0, below), (0, beside), (0, 0)), mode="symmetric")
+    return run(padded)[:height, :width]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (64, 64), (65, 97), (33, 31)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("spec", "run"),
+    [
+        (free(1, 16, 6), box_blur(3)),
+        (free(1, 17, 5), random_convolution(2)),
+        (free(4, 16, 8), random_convolution(4)),
+        (free(8, 32, 8), box_blur(4)),
+        (free(4, 12, 4), strided),
+        (free(4, 8, 4), box_blur(2)),
+    ],
+)
+def test_tiles_equal_one_whole_run(
+    spec: FreeImage, run: Run, channels: int, size: tuple[int, int]
+) -> None:
+    image = noise(*size, channels)
+    result = tiled(image, spec, run)
+    assert np.array_equal(result, whole(image, spec, run))
+    assert result.flags.c_contiguous
+
+
+@settings(derandomize=True, max_examples=60, deadline=None, database=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    multiple_of=st.integers(1, 9),
+    overlaps=st.integers(1, 3),
+    more=st.integers(1, 4),
+)
+def test_any_size_with_any_tiling_equals_one_whole_run(
+    height: int, width: int, multiple_of: int, overlaps: int, more: int
+) -> None:
+    overlap = multiple_of * overlaps
+    spec = free(multiple_of, overlap + multiple_of * more, overlap)
+    image = noise(height, width, 1, seed=height)
+    run = random_convolution(min(overlap // 2, 4))
+    assert np.array_equal(tiled(image, spec, run), whole(image, spec, run))
+
+
+def test_too_little_overlap_shows() -> None:
+    image = noise(64, 64, 1)
+    spec = free(1, 16, 4)
+    assert not np.array_equal(tiled(image, spec, box_blur(3)), whole(image, spec, box_blur(3)))
+
+
+def test_the_graph_sees_small_tiles_of_one_shape() -> None:
+    shapes = []
+
+    def run(tile_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        assert tile_HWC.flags.c_contiguous
+        shapes.append(tile_HWC.shape)
+        return tile_HWC
+
+    image = noise(101, 75, 3)
+    assert np.array_equal(tiled(image, free(4, 32, 8), run), image)
+    assert set(shapes) == {(32, 32, 3)}
+    assert len(shapes) == 4 * 3  # steps of 24: 104 = 32 + 3 × 24, 76 = 32 + 24 + 20
+    shapes.clear()
+    tiled(image[:31, :30], free(4, 32, 8), run)
+    assert shapes == [(32, 32, 3)]
+
+
+def test_a_wrong_answer_and_an_empty_picture_are_refused() -> None:
+    with pytest.raises(ValueError, match="came back"):
+        tiled(noise(8, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC[:4])
+    with pytest.raises(ValueError, match="without pixels"):
+        tiled(noise(0, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC)
