@@ -1,7 +1,9 @@
 """Where a model comes from: enough to get it again."""
 
+import json
 import os
 import platform
+import shlex
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +13,7 @@ import torch
 
 from training.recipe import Recipe, built_in, load
 
-__all__ = ["command", "git_commit", "hardware", "libraries"]
+__all__ = ["command", "git_commit", "hardware", "libraries", "public"]
 
 _LIBRARIES = ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime")
 
@@ -55,25 +57,32 @@ def git_commit() -> str | None:
     return done.stdout.strip()
 
 
+def public(recipe: Recipe, exclude: set[str] | None = None) -> dict[str, Any]:
+    """The recipe as it may be shown to anyone: without the paths of the machine it ran on."""
+    return recipe.model_dump(
+        mode="json", by_alias=True, exclude=exclude, context={"published": True}
+    )
+
+
 def command(recipe: Recipe) -> str:
     """A command that fits the same recipe: the built-in one, with `--set` for what differs."""
     path = built_in().get(recipe.name)
     if path is None:
         return f"python -m training fit {recipe.name}.yaml"
-    theirs = load(recipe.name).model_dump(mode="json", by_alias=True)
-    ours = recipe.model_dump(mode="json", by_alias=True)
-    overrides = " ".join(f"--set {name}={value}" for name, value in _differences(ours, theirs))
+    differences = _differences(public(recipe), public(load(recipe.name)))
+    overrides = " ".join(f"--set {name}={shlex.quote(value)}" for name, value in differences)
     return f"python -m training fit {recipe.name} {overrides}".rstrip()
 
 
 def _differences(
     ours: dict[str, Any], theirs: dict[str, Any], prefix: str = ""
-) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for key, value in ours.items():
         other = theirs.get(key)
         if isinstance(value, dict) and isinstance(other, dict):
             found += _differences(value, other, f"{prefix}{key}.")
         elif value != other:
-            found.append((f"{prefix}{key}", "null" if value is None else value))
+            # JSON is YAML: what this prints, --set reads back as the same value.
+            found.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
     return found

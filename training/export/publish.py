@@ -81,7 +81,7 @@ def _parameters(publication: Publication) -> int:
 
 def _provenance(recipe: Recipe, fitted: Fitted) -> Provenance:
     return Provenance(
-        recipe=recipe.model_dump(mode="json", by_alias=True, exclude={"publish"}),
+        recipe=provenance.public(recipe, exclude={"publish"}),
         command=provenance.command(recipe),
         seed=recipe.seed,
         git_commit=provenance.git_commit(),

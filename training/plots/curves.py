@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from training.errors import DataError
 from training.log import read_log
@@ -22,9 +23,9 @@ def draw_curves(log: Path, path: Path) -> None:
     if not log.is_file():
         raise DataError(f"there is no log {log}: a run writes it after its first epoch")
     columns = read_log(log)
-    scores = sorted({_score(name) for name in columns} - {"loss", "seconds", "learning_rate", ""})
+    scores = sorted({_score(name) for name in columns} - {"loss", "seconds", "learning_rate"})
     panels = ["loss", *(score for score in scores if "/" not in score), "learning_rate"]
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(3.6 * len(panels), 3.2), dpi=110, layout="constrained")
     for index, panel in enumerate(panels, start=1):
         _panel(figure.add_subplot(1, len(panels), index), panel, columns)
     figure.suptitle(log.parent.name)
@@ -44,6 +45,7 @@ def _panel(axes: Axes, panel: str, columns: Columns) -> None:
             epochs, values = zip(*points, strict=True)
             label = name.removesuffix(f"_{panel}")
             axes.plot(epochs, values, marker="." if len(points) < 40 else "", label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title=panel.replace("_", " "), xlabel="epoch")
     axes.grid(alpha=0.3)
     if len(axes.lines) > 1:

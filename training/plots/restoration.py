@@ -14,7 +14,7 @@ def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) 
     """A captioned row for each entry: pictures uint8 (N, H, W, C) side by side."""
     count, height, width, channels = rows[0][1].shape
     figure = Figure(
-        figsize=(1.6 + 0.75 * count, 0.8 * height / width * len(rows)),
+        figsize=(1.1 + 0.72 * count, 0.74 * height / width * len(rows)),
         dpi=110,
         layout="constrained",
     )
