@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat against a running service."""

@@ -1,0 +1,92 @@
+"""The models that are committed, over a real socket, on pictures that installed packages ship."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from models_store.verify import read_manifest
+from tests.live import live_service
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with live_service(ROOT / "models_store") as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def best(client: httpx.Client, picture: bytes) -> str:
+    answer = client.post(
+        "/v1/classify", params={"model": "resnet-cifar10", "top_k": 1}, content=picture
+    )
+    assert answer.status_code == 200, answer.text
+    label: str = answer.json()["results"][0]["predictions"][0]["label"]
+    return label
+
+
+def test_every_committed_model_is_ready(client: httpx.Client) -> None:
+    models = client.get("/v1/models").json()["models"]
+    states = {(m["name"], v["version"]): v["state"] for m in models for v in m["versions"]}
+    assert {("resnet-cifar10", 1), ("denoiser-mnist", 1)} <= set(states)
+    assert set(states.values()) == {"ready"}
+
+
+def test_a_photograph_of_a_cat_is_a_cat(client: httpx.Client) -> None:
+    assert best(client, (ROOT / "examples" / "cat.jpg").read_bytes()) == "cat"
+
+
+def test_a_drawing_like_those_of_cifar_is_recognised(client: httpx.Client) -> None:
+    """A white ship with a dark hull on blue water under a light sky, 32×32."""
+    pixels = np.empty((32, 32, 3), np.uint8)
+    pixels[:18] = (170, 200, 230)
+    pixels[18:] = (30, 70, 120)
+    pixels[10:17, 9:23] = (240, 240, 240)
+    pixels[16:22, 4:28] = (60, 30, 30)
+    assert best(client, encoded(pixels)) == "ship"
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_photographs_of_any_size_and_format_are_answered_with_probabilities(
+    client: httpx.Client, name: str, kind: str
+) -> None:
+    picture = encoded(load_sample_image(name), kind)
+    answer = client.post("/v1/classify", params={"top_k": 10}, files={"image": picture})
+    predictions = answer.json()["results"][0]["predictions"]
+    probabilities = [prediction["probability"] for prediction in predictions]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+
+
+def test_noise_is_removed_as_much_as_the_card_says(client: httpx.Client) -> None:
+    files = {
+        "image": (ROOT / "examples" / "noisy-digits.png").read_bytes(),
+        "reference": (ROOT / "examples" / "clean-digits.png").read_bytes(),
+    }
+    answer = client.post("/v1/denoise", files=files, headers={"Accept": "application/json"})
+    manifest = read_manifest(ROOT / "models_store" / "denoiser-mnist" / "1")
+    card = next(metric.value for metric in manifest.metrics if metric.name == "psnr/sigma-0.5")
+    # Printed digits are not handwriting, so a little less than on the set it was measured on.
+    assert answer.json()["results"][0]["psnr_db"] > card - 4
+
+
+def test_a_photograph_is_denoised_at_its_own_size(client: httpx.Client) -> None:
+    picture = encoded(load_sample_image("china.jpg"))
+    answer = client.post("/v1/denoise", content=picture)
+    assert answer.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert (image.size, image.mode) == ((640, 427), "L")

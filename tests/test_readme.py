@@ -1,0 +1,86 @@
+"""What the README tells a newcomer to type works as it stands there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live import live_service
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ADDRESS = "http://127.0.0.1:8000"
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [(match[1], match[2]) for match in BLOCK.finditer(README)]
+
+
+def commands(word: str) -> list[str]:
+    return [text for language, text in blocks() if language == "sh" and word in text]
+
+
+def run(block: str, folder: Path) -> str:
+    (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "CURL_HOME": str(folder), "PATH": tools}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def base_url() -> object:
+    with live_service(ROOT / "models_store") as url:
+        yield url
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", commands("curl"))
+def test_every_curl_is_answered(block: str, base_url: str, workplace: Path) -> None:
+    run(block.replace(ADDRESS, base_url), workplace)
+
+
+def test_the_answer_that_is_shown_is_the_answer_that_comes(base_url: str, workplace: Path) -> None:
+    shown = json.loads(next(text for language, text in blocks() if language == "json"))
+    answer = json.loads(run(commands("curl")[0].replace(ADDRESS, base_url), workplace))
+    for said, came in zip(
+        shown["results"][0]["predictions"], answer["results"][0]["predictions"], strict=True
+    ):
+        assert said["label"] == came["label"]
+        assert said["probability"] == pytest.approx(came["probability"], abs=2e-3)
+    assert (shown["model"], shown["version"]) == (answer["model"], answer["version"])
+
+
+@pytest.mark.parametrize("block", commands("python -m training"))
+def test_training_and_publishing_work_as_shown(block: str, workplace: Path) -> None:
+    assert re.search(r"resnet-digits +1 +ok", run(block, workplace))
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_path_that_is_linked_exists() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
