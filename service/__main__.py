@@ -4,7 +4,9 @@ import argparse
 import logging
 import logging.config
 import os
+import signal
 import sys
+from importlib.util import find_spec
 
 import uvicorn
 from pydantic import ValidationError
@@ -36,6 +38,8 @@ def serve(settings: Settings, share: Plan) -> None:
     config = log_config(settings.log_level, settings.log_format)
     logging.config.dictConfig(config)
     _announce(settings, share)
+    # When it has drained, uvicorn raises the signal again: having done as told is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "service.app:create_app",
         factory=True,
@@ -64,8 +68,6 @@ def _announce(settings: Settings, share: Plan) -> None:
 
 def _installed(fast: str, plain: str) -> str:
     """Windows has no uvloop."""
-    from importlib.util import find_spec
-
     return fast if find_spec(fast) else plain
 
 

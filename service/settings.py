@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     """Model that answers a request that names none: task=model,task=model. A task that is not
     listed is answered by the first ready model by name, ensembles last."""
 
-    reload_s: NonNegativeFloat = 5.0
+    reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 
     max_body_bytes: PositiveInt = 32 << 20
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     queue_size: NonNegativeInt = 32
     """Requests that may wait for a thread, in each worker. One more is told 503 at once."""
 
-    deadline_s: PositiveFloat = 30.0
+    deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
     """Seconds from a request's arrival after which it is given up with 504."""
 
     keep_alive_s: PositiveInt = 15

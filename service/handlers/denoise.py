@@ -74,7 +74,8 @@ def _runner(model: Published[Denoising], check: Callable[[], None]) -> Callable[
     def run(tile_HWC: Image) -> Image:
         check()
         denoised_BHWC = graph.run({"images": tile_HWC[np.newaxis]})["denoised"]
-        return denoised_BHWC.astype(np.uint8, copy=False)[0]
+        clean_HWC: Image = denoised_BHWC.astype(np.uint8, copy=False)[0]
+        return clean_HWC
 
     return run
 

@@ -49,7 +49,7 @@ def _affinity() -> int:
 
 
 def _quotas_v2(root: Path) -> Iterator[float]:
-    for folder in _folders(root, root / "sys/fs/cgroup", _groups(root).get("", "/")):
+    for folder in _folders(root / "sys/fs/cgroup", _groups(root).get("", "/")):
         limit, _, period = _read(folder / "cpu.max").partition(" ")
         if limit.isdigit() and period.isdigit() and int(period):
             yield int(limit) / int(period)
@@ -60,7 +60,7 @@ def _quotas_v1(root: Path) -> Iterator[float]:
     for controller in ("cpu", "cpu,cpuacct", "cpuacct,cpu"):
         mount = root / "sys/fs/cgroup" / controller
         path = groups.get("cpu", "/")
-        for folder in _folders(root, mount, path):
+        for folder in _folders(mount, path):
             limit = _read(folder / "cpu.cfs_quota_us")  # -1 where there is none
             period = _read(folder / "cpu.cfs_period_us")
             if limit.isdigit() and period.isdigit() and int(period):
@@ -76,16 +76,16 @@ def _groups(root: Path) -> dict[str, str]:
     return groups
 
 
-def _folders(root: Path, mount: Path, path: str) -> Iterator[Path]:
+def _folders(mount: Path, path: str) -> Iterator[Path]:
     """The group's folder and those above it: each may hold a quota, and the least counts.
 
     Without a cgroup namespace the path is the host's, and inside the container only the mount's
-    top, which then is the group itself, exists.
+    top, which then is the group itself, exists. A path with `..` leads out of our own namespace.
     """
-    group = PurePosixPath(path)
+    group = PurePosixPath("/" if ".." in path.split("/") else path)
     for part in (group, *group.parents):
         folder = mount / str(part).lstrip("/")
-        if folder.is_dir() and folder.is_relative_to(root):
+        if folder.is_dir():
             yield folder
 
 

@@ -39,8 +39,8 @@ class Session:
     def __init__(self, graph: bytes, spec: ModelFile, *, intra_op_threads: int = 1) -> None:
         """Build the session from the graph's bytes.
 
-        From bytes, not from a path: onnxruntime then follows no reference to external data, so
-        that a graph cannot name a file of this machine, and what runs is what was hashed.
+        From bytes, not from a path: onnxruntime's messages, which clients are shown, then tell no
+        path. That the graph refers to no other file is for `check_files` to see.
 
         Raises:
             ReplayError: when onnxruntime does not accept the graph.
