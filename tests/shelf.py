@@ -8,6 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ class Blur:
 
     def graph(self) -> onnx.GraphProto:
         channels, side = {"L": 1, "RGB": 3}[self.mode], 2 * self.reach + 1
-        shape = ["batch", "height", "width", channels]
+        shape: list[int | str] = ["batch", "height", "width", channels]
         nodes = [
             helper.make_node("Cast", ["images"], ["floats_BHWC"], to=TensorProto.FLOAT),
             helper.make_node("Transpose", ["floats_BHWC"], ["floats"], perm=[0, 3, 1, 2]),
@@ -115,12 +116,10 @@ class Blur:
 
 def put(store: Path, name: str, model: Paint | Blur) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(
-        store, name, lambda folder, version: _build(folder, name, version, model), _check
-    )
+    return publish(store, name, partial(_build, name=name, model=model), _check)
 
 
-def _build(folder: Path, name: str, version: int, model: Paint | Blur) -> Manifest:
+def _build(folder: Path, version: int, name: str, model: Paint | Blur) -> Manifest:
     path = folder / "model.onnx"
     opset = helper.make_opsetid("", _OPSET)
     proto = helper.make_model(model.graph(), opset_imports=[opset], ir_version=_IR_VERSION)
@@ -173,7 +172,7 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
-    dtype = {TensorProto.UINT8: "uint8", TensorProto.FLOAT: "float32"}[tensor.elem_type]
+    dtype = "uint8" if tensor.elem_type == TensorProto.UINT8 else "float32"
     shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
     return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
 

@@ -1,0 +1,138 @@
+"""The service as a client meets it: over a real socket, from a real process."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.server import Server, running
+from tests.shelf import png, solid
+
+RED, GREEN = (png(solid(60, 40, colour)) for colour in ((255, 0, 0), (0, 255, 0)))
+
+
+@pytest.fixture(scope="module")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("log") / "service.log"
+    with running(store, log, max_body_bytes=100_000, deadline_s=20) as server:
+        yield server
+
+
+def _label(answer: httpx.Response) -> str:
+    label = answer.json()["results"][0]["predictions"][0]["label"]
+    assert isinstance(label, str)
+    return label
+
+
+def test_pictures_go_in_and_labels_and_pictures_come_out(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        assert _label(client.post("/v1/classify", content=RED)) == "red"
+        assert _label(client.post("/v1/classify", files={"image": GREEN})) == "green"
+        answer = client.post("/v1/denoise", content=RED)
+        assert answer.headers["content-type"] == "image/png"
+        assert "server" not in answer.headers
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize(
+    "how", [["-F", "image=@{}"], ["--data-binary", "@{}"], ["-T", "{}", "-X", "POST"]]
+)
+def test_curl_as_people_type_it(server: Server, tmp_path: Path, how: list[str]) -> None:
+    picture = tmp_path / "green.png"
+    picture.write_bytes(GREEN)
+    arguments = [part.format(picture) for part in how]
+    command = ["curl", "-s", "--fail", *arguments, f"{server.url}/v1/classify"]
+    done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+    assert json.loads(done.stdout)["results"][0]["predictions"][0]["label"] == "green"
+
+
+def test_a_body_over_the_limit_is_answered_while_it_is_still_being_sent(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        head = connection.recv(65536)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"application/problem+json" in head
+
+
+def test_a_chunked_body_over_the_limit_is_refused(server: Server) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 10_000
+
+    answer = httpx.post(f"{server.url}/v1/classify", content=chunks())
+    assert answer.status_code == 413
+    assert answer.json()["limit"] == 100_000
+
+
+def test_a_connection_is_usable_after_a_refusal(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        assert client.post("/v1/classify", content=b"x" * 200_000).status_code == 413
+        assert client.post("/v1/classify", content=b"hello").status_code == 415
+        assert _label(client.post("/v1/classify", content=RED)) == "red"
+
+
+def test_a_client_that_leaves_does_not_disturb_the_others(server: Server) -> None:
+    for _ in range(5):
+        with server.connect() as connection:
+            head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
+            connection.sendall(head)
+    assert _label(httpx.post(f"{server.url}/v1/classify", content=RED)) == "red"
+    assert "Traceback" not in server.events()
+
+
+def test_every_log_line_is_json_and_none_holds_a_payload(server: Server) -> None:
+    httpx.post(f"{server.url}/v1/classify", content=b"attack at dawn")
+    events = [json.loads(line) for line in server.events().splitlines()]
+    assert any(event.get("route") == "/v1/classify" for event in events)
+    assert "attack at dawn" not in server.events()
+    assert any("/v1/classify" in event["event"] and "curl" in event["event"] for event in events)
+
+
+def test_after_sigterm_a_request_under_way_is_still_answered(store: Path, tmp_path: Path) -> None:
+    with running(store, tmp_path / "log") as server, server.connect() as connection:
+        head = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n\r\n"
+        connection.sendall(head.encode() + RED[:20])
+        time.sleep(0.3)
+        server.terminate()
+        _wait_until_closed(server)
+        connection.sendall(RED[20:])
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"label":"red"' in answer
+        assert server.process.wait(10) == 0
+
+
+def _wait_until_closed(server: Server) -> None:
+    """Until it takes no new connection: then it has seen the signal."""
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=1):
+                time.sleep(0.02)
+        except OSError:
+            return
+    pytest.fail("it still takes connections")
+
+
+def test_several_workers_answer_and_all_end_at_sigterm(store: Path, tmp_path: Path) -> None:
+    with running(store, tmp_path / "log", workers=2) as server:
+        for _ in range(6):
+            assert httpx.get(f"{server.url}/livez").status_code == 200
+        server.terminate()
+        assert server.process.wait(20) == 0
+    assert server.events().count("Finished server process") == 2
+
+
+def test_a_bad_setting_is_one_line_on_stderr_and_exit_2(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError) as raised, running(store, tmp_path / "log", port="http"):
+        pass
+    assert "error: DEEPSHELF_PORT=http" in str(raised.value)
+    assert "Traceback" not in str(raised.value)

@@ -1,0 +1,14 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.serving import serving
+
+
+@pytest.fixture(scope="session")
+async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A service over the shared shelf; tests that change settings or files start their own."""
+    async with serving(store, max_body_bytes=200_000, max_images=4) as client:
+        yield client

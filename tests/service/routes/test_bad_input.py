@@ -1,0 +1,186 @@
+"""Everything that a client can send wrong: a 4xx that says what came and what is accepted."""
+
+import struct
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.service.serving import problem_of
+from tests.shelf import png, png_chunk, solid
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("route", ["/v1/classify", "/v1/denoise"]),
+]
+
+PICTURE = png(solid(64, 64, (9, 200, 30)))
+LIMIT = 200_000
+
+
+def _huge_png() -> bytes:
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IEND", b"")
+
+
+def _form(name: str, data: bytes, end: bytes = b"\r\n--b--\r\n") -> tuple[bytes, dict[str, str]]:
+    head = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'
+    return head.encode() + data + end, {"content-type": "multipart/form-data; boundary=b"}
+
+
+@pytest.mark.parametrize("junk", [b"hello", b"\0" * 100, b"%PDF-1.7 ...", b"<svg></svg>"])
+async def test_what_is_not_a_picture_is_unsupported(
+    client: httpx.AsyncClient, route: str, junk: bytes
+) -> None:
+    problem = problem_of(await client.post(route, content=junk), 415)
+    assert "JPEG" in str(problem["detail"])
+
+
+async def test_a_truncated_picture_is_invalid(client: httpx.AsyncClient, route: str) -> None:
+    problem_of(await client.post(route, content=PICTURE[: len(PICTURE) // 2]), 422)
+
+
+async def test_of_several_pictures_the_bad_one_is_named(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    files = [("image", PICTURE), ("image", b"hello")]
+    headers = {"accept": "application/json"}
+    problem = problem_of(await client.post(route, files=files, headers=headers), 415)
+    assert str(problem["detail"]).startswith("image 2 of 2: ")
+
+
+async def test_an_empty_body_says_what_to_send(client: httpx.AsyncClient, route: str) -> None:
+    assert "curl" in str(problem_of(await client.post(route), 422)["detail"])
+
+
+async def test_an_empty_file_in_a_form_is_invalid(client: httpx.AsyncClient, route: str) -> None:
+    answer = await client.post(route, files={"image": b""})
+    assert "image is empty" in str(problem_of(answer, 422)["detail"])
+
+
+async def test_a_form_without_image_names_what_it_has(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    body, headers = _form("model", b"paint")
+    detail = problem_of(await client.post(route, content=body, headers=headers), 422)["detail"]
+    assert "no field image; it has: model" in str(detail)
+
+
+async def test_an_unknown_field_is_refused_naming_those_that_exist(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    answer = await client.post(route, files={"picture": PICTURE})
+    problem = problem_of(answer, 422)
+    assert "'picture'" in str(problem["detail"])
+    assert "image" in str(problem["accepted"])
+
+
+async def test_a_file_name_in_place_of_a_file_gets_the_hint(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ncat.jpg\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    detail = problem_of(await client.post(route, content=body, headers=headers), 422)["detail"]
+    assert "-F image=@cat.jpg" in str(detail)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/plain", "multipart/mixed; boundary=b", "nonsense"]
+)
+async def test_a_content_type_that_holds_no_picture_is_unsupported(
+    client: httpx.AsyncClient, route: str, content_type: str
+) -> None:
+    answer = await client.post(route, content=PICTURE, headers={"content-type": content_type})
+    problem = problem_of(answer, 415)
+    assert content_type.partition(";")[0] in str(problem["detail"])
+    assert problem["accepted"] == ["multipart/form-data", "image/*", "application/octet-stream"]
+
+
+async def test_a_huge_picture_is_refused_by_its_header_before_memory_is_spent(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    data = _huge_png()
+    tracemalloc.start()
+    try:
+        problem = problem_of(await client.post(route, content=data), 413)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "20000" in str(problem["detail"]).replace(",", "")
+    assert peak < 8 << 20
+
+
+async def test_a_body_over_the_limit_is_refused_unread(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    read = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read = True
+        yield b"x" * (LIMIT + 1)
+
+    headers = {"content-length": str(LIMIT + 1)}
+    problem = problem_of(await client.post(route, content=body(), headers=headers), 413)
+    assert str(LIMIT + 1) in str(problem["detail"])
+    assert problem["limit"] == LIMIT
+    assert not read
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_a_body_of_unknown_length_is_refused_where_it_passes_the_limit(
+    client: httpx.AsyncClient, route: str, form: bool
+) -> None:
+    sent = 0
+    start, headers = _form("image", b"", end=b"") if form else (b"", {})
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield start
+        for _ in range(1000):
+            sent += 10_000
+            yield b"x" * 10_000
+
+    problem = problem_of(await client.post(route, content=body(), headers=headers), 413)
+    assert problem["limit"] == LIMIT
+    assert sent <= LIMIT + 10_000
+
+
+async def test_too_many_pictures_are_refused(client: httpx.AsyncClient, route: str) -> None:
+    problem = problem_of(await client.post(route, files=[("image", PICTURE)] * 5), 413)
+    assert problem["limit"] == 4
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--b\r\n"),
+        ("multipart/form-data; boundary=b", b"no form at all"),
+        ("multipart/form-data; boundary=" + "b" * 5000, b"--b\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\nno headers\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"A" * 100_000 + b": b\r\n\r\n\r\n--b--"),
+        ("multipart/form-data; boundary=b", _form("image", PICTURE, end=b"")[0]),
+    ],
+    ids=["no boundary", "no form", "long boundary", "no name", "long header", "cut off"],
+)
+async def test_a_form_that_is_none_is_a_bad_request(
+    client: httpx.AsyncClient, route: str, content_type: str, body: bytes
+) -> None:
+    answer = await client.post(route, content=body, headers={"content-type": content_type})
+    problem_of(answer, 400)
+
+
+async def test_a_long_text_field_is_refused_without_quoting_it(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    body, headers = _form("model", b"secret" * 1000)
+    answer = await client.post(route, content=body, headers=headers)
+    assert "secret" not in str(problem_of(answer, 422))
+
+
+async def test_a_parameter_given_twice_in_a_form_is_refused(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    answer = await client.post(route, files=[("image", PICTURE), ("model", b"a"), ("model", b"b")])
+    assert "twice" in str(problem_of(answer, 422)["detail"])

@@ -1,0 +1,145 @@
+import base64
+import io
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from tests.service.serving import problem_of
+from tests.shelf import png
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"accept": "application/json"}
+
+
+def _noise(height: int, width: int, channels: int = 1) -> NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def _pixels(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def _box_blur(image_HW: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The mean of the 3 × 3 pixels around, for pixels that have them all."""
+    windows = np.lib.stride_tricks.sliding_window_view(image_HW.astype(np.float64), (3, 3))
+    means: NDArray[np.float64] = windows.mean(axis=(2, 3))
+    return means
+
+
+@pytest.mark.parametrize("size", [(28, 28), (1, 1), (30, 45), (101, 77), (5, 200)])
+async def test_a_picture_of_any_size_comes_back_blurred_at_its_size(
+    client: httpx.AsyncClient, size: tuple[int, int]
+) -> None:
+    noisy = _noise(*size)
+    answer = await client.post("/v1/denoise", content=png(noisy))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-deepshelf-model"] == "blur"
+    assert answer.headers["x-deepshelf-version"] == "1"
+    got = _pixels(answer.content)
+    assert got.shape == size
+    if min(size) > 2:
+        assert np.abs(got[1:-1, 1:-1] - _box_blur(noisy[..., 0])).max() <= 0.51
+
+
+async def test_colour_goes_through_a_colour_model_unchanged(client: httpx.AsyncClient) -> None:
+    colour = _noise(33, 47, 3)
+    answer = await client.post("/v1/denoise?model=colour-same", content=png(colour))
+    assert np.array_equal(_pixels(answer.content), colour)
+
+
+async def test_json_has_the_promised_shape_in_the_order_sent(client: httpx.AsyncClient) -> None:
+    first, second = _noise(20, 30, 3), _noise(8, 9, 3)
+    files = [("image", png(first)), ("image", png(second))]
+    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    assert answer.headers["content-type"] == "application/json"
+    document = answer.json()
+    assert (document["model"], document["version"]) == ("colour-same", 1)
+    assert [set(result) for result in document["results"]] == [{"image", "width", "height"}] * 2
+    for result, picture in zip(document["results"], (first, second), strict=True):
+        assert np.array_equal(_pixels(base64.b64decode(result["image"])), picture)
+        assert (result["height"], result["width"]) == picture.shape[:2]
+
+
+async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
+    client: httpx.AsyncClient,
+) -> None:
+    noisy, clean = _noise(40, 50, 3), _noise(40, 50, 3) // 2
+    files = [("image", png(noisy)), ("reference", png(clean))]
+    url = "/v1/denoise?model=colour-same"
+    (result,) = (await client.post(url, files=files, headers=JSON)).json()["results"]
+    psnr = peak_signal_noise_ratio(clean, noisy, data_range=255)  # type: ignore[no-untyped-call]
+    ssim = structural_similarity(  # type: ignore[no-untyped-call]
+        clean, noisy, data_range=255, channel_axis=2,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    assert result["psnr_db"] == pytest.approx(psnr)
+    assert result["ssim"] == pytest.approx(ssim)
+    answer = await client.post(url, files=files)
+    assert float(answer.headers["x-deepshelf-psnr-db"]) == pytest.approx(psnr, abs=1e-4)
+    assert float(answer.headers["x-deepshelf-ssim"]) == pytest.approx(ssim, abs=1e-6)
+
+
+async def test_an_answer_equal_to_its_reference_has_no_finite_psnr(
+    client: httpx.AsyncClient,
+) -> None:
+    picture = png(_noise(20, 20, 3))
+    files = [("image", picture), ("reference", picture)]
+    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    (result,) = answer.json()["results"]
+    assert result["psnr_db"] is None
+    assert result["ssim"] == pytest.approx(1)
+
+
+async def test_a_reference_of_another_size_is_refused(client: httpx.AsyncClient) -> None:
+    files = [("image", png(_noise(20, 30))), ("reference", png(_noise(30, 20)))]
+    detail = str(problem_of(await client.post("/v1/denoise", files=files), 422)["detail"])
+    assert "20 × 30" in detail
+    assert "30 × 20" in detail
+
+
+async def test_references_must_be_as_many_as_images(client: httpx.AsyncClient) -> None:
+    picture = png(_noise(20, 20))
+    files = [("image", picture), ("reference", picture), ("reference", picture)]
+    problem_of(await client.post("/v1/denoise", files=files), 422)
+
+
+async def test_several_pictures_as_one_png_are_refused_naming_json(
+    client: httpx.AsyncClient,
+) -> None:
+    problem = problem_of(
+        await client.post("/v1/denoise", files=[("image", png(_noise(4, 4)))] * 2), 422
+    )
+    assert problem["accepted"] == ["application/json"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "image/png"),
+        ("image/*", "image/png"),
+        ("application/json", "application/json"),
+        ("application/json, */*;q=0.5", "application/json"),
+        ("image/png;q=0.2, application/json;q=0.9", "application/json"),
+        ("text/html, application/xhtml+xml, */*;q=0.8", "image/png"),
+        ("application/json;q=0, image/png", "image/png"),
+    ],
+)
+async def test_accept_chooses_between_png_and_json(
+    client: httpx.AsyncClient, accept: str, content_type: str
+) -> None:
+    answer = await client.post("/v1/denoise", content=png(_noise(4, 4)), headers={"accept": accept})
+    assert answer.headers["content-type"] == content_type
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/webp, text/*"])
+async def test_an_accept_that_no_answer_meets_is_refused_naming_what_is_offered(
+    client: httpx.AsyncClient, accept: str
+) -> None:
+    answer = await client.post("/v1/denoise", content=png(_noise(4, 4)), headers={"accept": accept})
+    assert problem_of(answer, 406)["accepted"] == ["image/png", "application/json"]

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models_store.manifest import Manifest
+from tests.service.serving import problem_of, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_list_has_every_model_version_and_default(client: httpx.AsyncClient) -> None:
+    ready = [{"version": 1, "state": "ready"}]
+    assert (await client.get("/v1/models")).json() == {
+        "models": [
+            {"name": "all-paint", "task": "classification", "default": False, "versions": ready},
+            {"name": "blur", "task": "denoising", "default": True, "versions": ready},
+            {"name": "colour-same", "task": "denoising", "default": False, "versions": ready},
+            {
+                "name": "paint",
+                "task": "classification",
+                "default": True,
+                "versions": [*ready, {"version": 2, "state": "ready"}],
+            },
+        ]
+    }
+
+
+async def test_the_card_is_the_manifest_with_the_state(
+    client: httpx.AsyncClient, store: Path
+) -> None:
+    card = (await client.get("/v1/models/paint?version=1")).json()
+    assert card.pop("state") == "ready"
+    published = Manifest.model_validate_json((store / "paint/1/manifest.json").read_bytes())
+    assert Manifest.model_validate(card) == published
+
+
+async def test_the_card_without_a_version_is_of_the_one_that_serves(
+    client: httpx.AsyncClient,
+) -> None:
+    assert (await client.get("/v1/models/paint")).json()["version"] == 2
+
+
+async def test_the_preview_is_the_published_picture(client: httpx.AsyncClient, store: Path) -> None:
+    answer = await client.get("/v1/models/blur/preview")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content == (store / "blur/1/preview.png").read_bytes()
+
+
+@pytest.mark.parametrize("page", ["", "/preview"])
+async def test_what_is_not_there_is_refused_naming_what_is(
+    client: httpx.AsyncClient, page: str
+) -> None:
+    problem = problem_of(await client.get(f"/v1/models/resnet{page}"), 404)
+    assert problem["available"] == ["all-paint", "blur", "colour-same", "paint"]
+    problem = problem_of(await client.get(f"/v1/models/paint{page}?version=7"), 404)
+    assert problem["available"] == [1, 2]
+    problem_of(await client.get(f"/v1/models/paint{page}?version=zero"), 422)
+    problem_of(await client.get(f"/v1/models/paint{page}?verson=1"), 422)
+
+
+async def test_models_that_are_not_to_be_served_are_listed_as_unloaded(store: Path) -> None:
+    async with serving(store, models=("paint",)) as client:
+        listed = (await client.get("/v1/models")).json()["models"]
+        states = {model["name"]: model["versions"][0]["state"] for model in listed}
+        assert states == {
+            "all-paint": "unloaded", "blur": "unloaded",
+            "colour-same": "unloaded", "paint": "ready",
+        }  # fmt: skip
+        answer = await client.post("/v1/denoise", content=b"x")
+        assert "no model for denoising is ready" in str(problem_of(answer, 503)["detail"])
+        assert (await client.get("/v1/models/blur")).json()["state"] == "unloaded"
+
+
+async def test_the_operators_default_answers(store: Path) -> None:
+    async with serving(store, defaults={"denoising": "colour-same"}) as client:
+        listed = (await client.get("/v1/models")).json()["models"]
+        assert [model["name"] for model in listed if model["default"]] == ["colour-same", "paint"]
+
+
+async def test_an_operators_default_that_is_not_there_is_no_silent_other(store: Path) -> None:
+    async with serving(store, defaults={"denoising": "gone"}) as client:
+        problem = problem_of(await client.post("/v1/denoise", content=b"x"), 503)
+        assert "gone" in str(problem["detail"])

@@ -1,0 +1,87 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from service.app import create_app
+from service.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
+
+
+def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+OPERATIONS = [pytest.param(*one, id=f"{one[1]} {one[0]}") for one in _operations()]
+
+
+def test_the_document_is_valid_openapi() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_the_surface_is_this() -> None:
+    assert {(path, method, op["operationId"]) for path, method, op in _operations()} == {
+        ("/v1/classify", "post", "classify"),
+        ("/v1/denoise", "post", "denoise"),
+        ("/v1/models", "get", "list_models"),
+        ("/v1/models/{name}", "get", "get_model"),
+        ("/v1/models/{name}/preview", "get", "get_model_preview"),
+        ("/livez", "get", "livez"),
+        ("/readyz", "get", "readyz"),
+    }
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_an_operation_is_described(path: str, method: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
+    for parameter in operation.get("parameters", []):
+        assert parameter.get("description") or parameter["schema"].get("description"), parameter
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_every_error_is_documented_as_a_problem_and_nothing_else(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    for status, response in operation["responses"].items():
+        assert response["description"]
+        types = set(response["content"])
+        assert (types == {"application/problem+json"}) == (int(status) >= 400), (status, types)
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/denoise"])
+def test_pictures_are_documented_as_form_and_as_body_with_all_that_can_go_wrong(path: str) -> None:
+    operation = DOCUMENT["paths"][path]["post"]
+    assert {"multipart/form-data", "image/*", "application/octet-stream"} <= set(
+        operation["requestBody"]["content"]
+    )
+    assert {"200", "400", "404", "413", "415", "422", "500", "503", "504"} <= set(
+        operation["responses"]
+    )
+
+
+def test_denoise_answers_a_png_or_json() -> None:
+    answer = DOCUMENT["paths"]["/v1/denoise"]["post"]["responses"]["200"]
+    assert set(answer["content"]) == {"image/png", "application/json"}
+
+
+def test_answers_have_examples() -> None:
+    for name in ("ClassifyAnswer", "DenoiseAnswer", "ModelsAnswer", "Problem"):
+        assert DOCUMENT["components"]["schemas"][name]["examples"], name
+
+
+def test_nothing_of_fastapis_own_error_shape_is_left() -> None:
+    assert "HTTPValidationError" not in json.dumps(DOCUMENT)
+
+
+async def test_the_document_is_served(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/openapi.json")).json()["paths"] == DOCUMENT["paths"]

@@ -1,0 +1,191 @@
+"""What a client sees of admission: refused before decoding, given up in time, never computed for
+nobody."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service.serving import app_of, busy, problem_of, serving, state_of
+from tests.shelf import Paint, png, put, solid
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = png(solid(20, 30, (255, 0, 0)))
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it did not happen within two seconds")
+
+
+async def test_a_full_queue_is_503_with_retry_after_before_the_body_is_read(store: Path) -> None:
+    read = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read = True
+        yield b"not even a picture"
+
+    async with serving(store, queue_size=0) as client:
+        with busy(state_of(client).pool):
+            answer = await client.post("/v1/classify", content=body())
+            problem = problem_of(answer, 503)
+            assert problem["type"] == "/problems/overloaded"
+            assert int(answer.headers["retry-after"]) >= 1
+            assert not read
+            assert (await client.get("/livez")).status_code == 200
+        counters = state_of(client).pool.gate.counters
+        assert (counters.refused, counters.started) == (1, 1)
+
+
+async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(store: Path) -> None:
+    async with serving(store, queue_size=0) as client:
+        pool = state_of(client).pool
+        arriving, arrived = asyncio.Event(), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            arriving.set()
+            await arrived.wait()
+            yield b"would be 415 if it were looked at"
+
+        request = asyncio.create_task(client.post("/v1/classify", content=body()))
+        await arriving.wait()
+        with busy(pool):
+            arrived.set()
+            problem_of(await request, 503)
+
+
+async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
+    async with serving(store, queue_size=0) as client:
+        with busy(state_of(client).pool):
+            problem_of(await client.post("/v1/classify", content=PICTURE), 503)
+        await _until(lambda: state_of(client).pool.gate.inside == 0)
+        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+
+
+async def test_past_the_deadline_a_waiting_request_is_504(store: Path) -> None:
+    async with serving(store, deadline_s=0.05) as client:
+        with busy(state_of(client).pool):
+            problem = problem_of(await client.post("/v1/classify", content=PICTURE), 504)
+            assert "0.05 s" in str(problem["detail"])
+        await _until(lambda: state_of(client).pool.gate.inside == 0)
+        assert state_of(client).pool.gate.counters.dropped == 1
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield PICTURE[:10]
+        await asyncio.sleep(20)
+
+    async with serving(store, deadline_s=0.05) as client:
+        problem = problem_of(await client.post("/v1/classify", content=body()), 504)
+        assert "body did not arrive" in str(problem["detail"])
+
+
+class Caller:
+    """One request, by ASGI alone, so that the client can leave at any moment."""
+
+    def __init__(self, client: httpx.AsyncClient, body: bytes, *, more: bool = False) -> None:
+        self._app = app_of(client)
+        self._messages = [{"type": "http.request", "body": body, "more_body": more}]
+        self.left = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._messages:
+            return self._messages.pop()
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    async def run(self) -> int:
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/classify", "raw_path": b"/v1/classify",
+            "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
+            "root_path": "", "server": ("deepshelf", 80), "client": ("test", 1),
+        }  # fmt: skip
+        await self._app(scope, self._receive, self._send)
+        status = self.sent[0]["status"]
+        assert isinstance(status, int)
+        return status
+
+
+async def test_a_client_that_leaves_while_waiting_is_never_computed_for(store: Path) -> None:
+    async with serving(store) as client:
+        pool = state_of(client).pool
+        with busy(pool):
+            caller = Caller(client, PICTURE)
+            leaving = asyncio.create_task(caller.run())
+            staying = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
+            await _until(lambda: pool.gate.inside == 3)
+            caller.left.set()
+            assert await leaving == 499
+            await _until(lambda: pool.gate.inside == 2)
+        assert (await staying).status_code == 200
+        await _until(lambda: pool.gate.inside == 0)
+        counters = pool.gate.counters
+        assert (counters.admitted, counters.started, counters.dropped) == (3, 2, 1)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_never_admitted(
+    store: Path,
+) -> None:
+    async with serving(store) as client:
+        caller = Caller(client, PICTURE[:10], more=True)
+        caller.left.set()
+        assert await caller.run() == 499
+        assert state_of(client).pool.gate.counters.admitted == 0
+
+
+async def test_no_watcher_is_left_behind_by_an_answered_request(store: Path) -> None:
+    async with serving(store) as client:
+        tasks = asyncio.all_tasks()
+        for _ in range(3):
+            await client.post("/v1/classify", content=PICTURE)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == tasks
+
+
+async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    async with serving(tmp_path, reload_s=0.01) as client:
+        shelf = state_of(client).registry
+        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
+        put(tmp_path, "paint", Paint(sharpness=3))
+        await _until(lambda: shelf.shelf.count("ready") == 2)
+        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 2
+        shutil.rmtree(tmp_path / "paint" / "2")
+        await _until(lambda: len(shelf.shelf.entries) == 1)
+        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
+
+
+async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serve(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "paint", Paint())
+    graph = put(tmp_path, "other", Paint()) / "model.onnx"
+    data = bytearray(graph.read_bytes())
+    data[-1] ^= 1
+    graph.write_bytes(data)
+    async with serving(tmp_path) as client:
+        assert (await client.post("/v1/classify", content=PICTURE)).json()["model"] == "paint"
+        other, paint = (await client.get("/v1/models")).json()["models"]
+        assert paint["versions"] == [{"version": 1, "state": "ready"}]
+        (failed,) = other["versions"]
+        assert failed["state"] == "failed"
+        assert "SHA-256 differs" in failed["reason"]
+        assert (await client.get("/readyz")).json()["failed"] == 1
+        answer = await client.post("/v1/classify?model=other", content=PICTURE)
+        assert "SHA-256 differs" in str(problem_of(answer, 503)["detail"])
+        assert (await client.get("/v1/models/other")).json()["state"] == "failed"
+        problem_of(await client.get("/v1/models/other/preview"), 503)

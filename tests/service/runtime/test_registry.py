@@ -1,0 +1,228 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models_store.layout import sha256_of
+from models_store.tasks import Classification, Denoising
+from service.errors import NotFound, Unavailable
+from service.runtime.registry import Registry
+from service.runtime.shelf import State
+from tests.shelf import Blur, Paint, put
+
+
+def _states(registry: Registry) -> dict[tuple[str, int], State]:
+    return {key: entry.state for key, entry in registry.shelf.entries.items()}
+
+
+def _reason(registry: Registry, name: str, version: int = 1) -> str:
+    return registry.shelf.entries[name, version].reason or ""
+
+
+def _corrupt(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def _edit_manifest(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _loaded(store: Path) -> Registry:
+    registry = Registry(store, threads=2)
+    registry.refresh()
+    return registry
+
+
+def test_everything_on_the_shelf_is_ready_and_the_highest_version_is_served(store: Path) -> None:
+    registry = _loaded(store)
+    assert set(_states(registry).values()) == {"ready"}
+    assert registry.shelf.resolve(Classification, "paint").version == 2
+    assert registry.shelf.resolve(Classification, "paint", 1).version == 1
+
+
+def test_before_the_first_look_nothing_is_known_and_that_is_said(store: Path) -> None:
+    registry = Registry(store)
+    assert not registry.shelf.complete
+    with pytest.raises(Unavailable, match="still being loaded"):
+        registry.shelf.resolve(Classification)
+
+
+def test_one_corrupted_byte_fails_that_model_alone(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    put(tmp_path, "blur", Blur())
+    _corrupt(tmp_path / "paint/1/model.onnx")
+    registry = _loaded(tmp_path)
+    assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "failed"}
+    assert "model.onnx is not the published file" in _reason(registry, "paint")
+    assert registry.shelf.resolve(Denoising).name == "blur"
+    with pytest.raises(Unavailable, match="not the published file"):
+        registry.shelf.resolve(Classification, "paint")
+    with pytest.raises(Unavailable, match="no model for classification is ready"):
+        registry.shelf.resolve(Classification)
+
+
+def test_a_bad_version_is_failed_and_the_good_one_below_it_served(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    put(tmp_path, "paint", Paint(sharpness=3))
+    _corrupt(tmp_path / "paint/2/golden.npz")
+    registry = _loaded(tmp_path)
+    assert registry.shelf.resolve(Classification).version == 1
+    with pytest.raises(Unavailable, match="paint 2 is failed"):
+        registry.shelf.resolve(Classification, "paint", 2)
+
+
+def test_a_model_that_computes_something_else_fails_though_its_hashes_agree(tmp_path: Path) -> None:
+    folder = put(tmp_path, "paint", Paint())
+    other = put(tmp_path, "paint", Paint(sharpness=3))
+    shutil.copy(other / "model.onnx", folder / "model.onnx")
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    graph = folder / "model.onnx"
+    files[0] |= {"bytes": graph.stat().st_size, "sha256": sha256_of(graph)}
+    _edit_manifest(folder, files=files)
+    assert "deviates" in _reason(_loaded(tmp_path), "paint")
+
+
+def test_labels_that_are_not_as_many_as_the_graphs_classes_fail_at_load(tmp_path: Path) -> None:
+    folder = put(tmp_path, "paint", Paint())
+    task = json.loads((folder / "manifest.json").read_text())["task"]
+    _edit_manifest(folder, task={**task, "labels": ["red", "green"]})
+    assert "probabilities is float32" in _reason(_loaded(tmp_path), "paint")
+
+
+def test_what_cannot_be_read_is_failed_with_its_reason_and_never_raises(tmp_path: Path) -> None:
+    put(tmp_path, "good", Paint())
+    put(tmp_path, "broken-json", Paint())
+    (tmp_path / "broken-json/1/manifest.json").write_text("{")
+    (tmp_path / "no-manifest/1").mkdir(parents=True)
+    moved = put(tmp_path, "moved", Paint())
+    moved.rename(tmp_path / "moved/7")
+    linked = put(tmp_path, "linked", Paint())
+    (linked / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    (linked / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    _edit_manifest(put(tmp_path, "future", Paint()), task={"kind": "telepathy"})
+    put(tmp_path, "no-golden", Paint())
+    (tmp_path / "no-golden/1/golden.npz").unlink()
+    registry = _loaded(tmp_path)
+    states = _states(registry)
+    assert states.pop(("good", 1)) == "ready"
+    assert set(states.values()) == {"failed"}
+    assert "manifest.json cannot be read" in _reason(registry, "no-manifest")
+    assert "manifest.json" in _reason(registry, "broken-json")
+    assert "says moved/1, but it lies in moved/7" in _reason(registry, "moved", 7)
+    assert "not a plain file" in _reason(registry, "linked")
+    assert "telepathy" in _reason(registry, "future")
+    assert "golden.npz is missing" in _reason(registry, "no-golden")
+    assert not [entry for entry in registry.shelf.entries.values() if str(tmp_path) in repr(entry)]
+
+
+def test_what_is_no_model_by_its_name_is_passed_over(tmp_path: Path) -> None:
+    for name in ("UPPER/1", "__pycache__/1", ".hidden/1", "good/0", "good/01", "good/v2", "-x/1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    put(tmp_path, "good", Paint())
+    assert _states(_loaded(tmp_path)) == {("good", 1): "ready"}
+
+
+def test_a_new_version_is_picked_up_and_served(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    registry = _loaded(tmp_path)
+    before = registry.shelf.resolve(Classification)
+    put(tmp_path, "paint", Paint(sharpness=3))
+    registry.refresh()
+    assert (before.version, registry.shelf.resolve(Classification).version) == (1, 2)
+
+
+def test_a_new_version_that_is_bad_does_not_replace_the_good_one(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    registry = _loaded(tmp_path)
+    _corrupt(put(tmp_path, "paint", Paint(sharpness=3)) / "model.onnx")
+    registry.refresh()
+    assert registry.shelf.resolve(Classification).version == 1
+    assert _states(registry)["paint", 2] == "failed"
+
+
+def test_a_served_version_whose_files_go_bad_serves_on_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    registry = _loaded(tmp_path)
+    loaded = registry.shelf.resolve(Classification)
+    _corrupt(tmp_path / "paint/1/model.onnx")
+    (tmp_path / "paint/1/model.onnx").touch()
+    registry.refresh()
+    assert registry.shelf.resolve(Classification) is loaded
+    assert "what was loaded before serves" in _reason(registry, "paint")
+
+
+def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None:
+    folder = put(tmp_path, "paint", Paint())
+    good = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(good[:-1])
+    registry = _loaded(tmp_path)
+    assert _states(registry) == {("paint", 1): "failed"}
+    (folder / "model.onnx").write_bytes(good)
+    registry.refresh()
+    assert _states(registry) == {("paint", 1): "ready"}
+
+
+def test_a_version_whose_folder_vanished_is_dropped_but_whoever_holds_it_can_go_on(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "paint", Paint())
+    put(tmp_path, "paint", Paint(sharpness=3))
+    registry = _loaded(tmp_path)
+    held = registry.shelf.resolve(Classification)
+    shutil.rmtree(tmp_path / "paint/2")
+    registry.refresh()
+    assert registry.shelf.resolve(Classification).version == 1
+    assert held.version == 2
+    assert held.graphs["model"]
+    with pytest.raises(NotFound, match="no version 2; versions there: 1"):
+        registry.shelf.resolve(Classification, "paint", 2)
+
+
+def test_a_store_that_vanishes_as_a_whole_empties_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "store"
+    put(home, "paint", Paint())
+    registry = _loaded(home)
+    home.rename(tmp_path / "away")
+    registry.refresh()
+    assert registry.shelf.problem
+    assert registry.shelf.resolve(Classification).version == 1
+    (tmp_path / "away").rename(home)
+    registry.refresh()
+    assert registry.shelf.problem is None
+
+
+def test_a_second_look_at_an_unchanged_store_loads_nothing_again(store: Path) -> None:
+    registry = _loaded(store)
+    before = registry.shelf
+    registry.refresh()
+    assert all(registry.shelf.entries[key] is entry for key, entry in before.entries.items())
+
+
+def test_a_snapshot_that_a_request_holds_never_changes(tmp_path: Path) -> None:
+    put(tmp_path, "paint", Paint())
+    registry = _loaded(tmp_path)
+    held = registry.shelf
+    put(tmp_path, "paint", Paint(sharpness=3))
+    registry.refresh()
+    assert list(held.entries) == [("paint", 1)]
+
+
+def test_the_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> None:
+    put(tmp_path, "aa-ensemble", Paint(members=2))
+    assert _loaded(tmp_path).shelf.defaults == {"classification": "aa-ensemble"}
+    put(tmp_path, "mm-paint", Paint())
+    put(tmp_path, "zz-paint", Paint())
+    assert _loaded(tmp_path).shelf.defaults == {"classification": "mm-paint"}
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "paint/1", "", "x" * 500, "paint\n"])
+def test_a_hostile_name_is_only_ever_not_found(store: Path, name: str) -> None:
+    with pytest.raises(NotFound) as raised:
+        _loaded(store).shelf.resolve(Classification, name)
+    assert len(raised.value.detail) < 200

@@ -1,0 +1,111 @@
+import pytest
+
+from service.errors import DeadlineExceeded, Overloaded
+from service.scheduling.admission import Abandoned, Counters, Gate
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def _gate(clock: Clock, running: int = 1, waiting: int = 1, deadline_s: float = 10) -> Gate:
+    return Gate(running=running, waiting=waiting, deadline_s=deadline_s, clock=clock)
+
+
+def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
+    gate = _gate(Clock(), running=2, waiting=3)
+    tickets = [gate.admit(1000) for _ in range(5)]
+    with pytest.raises(Overloaded):
+        gate.admit(1000)
+    with pytest.raises(Overloaded):
+        gate.refuse_if_full()
+    assert gate.inside == 5
+    tickets[0].close()
+    gate.refuse_if_full()
+    gate.admit(1000)
+    assert gate.counters == Counters(admitted=6, refused=2, dropped=1)
+
+
+def test_no_queue_at_all_is_a_choice() -> None:
+    gate = _gate(Clock(), waiting=0)
+    gate.admit(1000)
+    with pytest.raises(Overloaded):
+        gate.admit(1000)
+
+
+def test_a_place_is_given_back_once() -> None:
+    gate = _gate(Clock())
+    ticket = gate.admit(1000)
+    ticket.close()
+    ticket.close()
+    assert gate.inside == 0
+
+
+def test_the_deadline_counts_from_arrival_not_from_admission() -> None:
+    clock = Clock()
+    gate = _gate(clock, deadline_s=10)
+    clock.now_s = 1007
+    ticket = gate.admit(arrived=1000)
+    assert ticket.remaining_s == 3
+    ticket.check()
+    clock.now_s = 1010
+    with pytest.raises(DeadlineExceeded, match="10 s"):
+        ticket.check()
+
+
+def test_who_comes_after_the_deadline_gets_no_place() -> None:
+    clock = Clock()
+    gate = _gate(clock, deadline_s=10)
+    clock.now_s = 1011
+    with pytest.raises(DeadlineExceeded):
+        gate.admit(arrived=1000)
+    assert gate.inside == 0
+
+
+def test_abandoned_work_never_starts_and_stops_at_its_next_check() -> None:
+    gate = _gate(Clock())
+    waiting, running = gate.admit(1000), gate.admit(1000)
+    running.start()
+    for ticket in (waiting, running):
+        ticket.abandon()
+    with pytest.raises(Abandoned):
+        waiting.start()
+    with pytest.raises(Abandoned):
+        running.check()
+    for ticket in (waiting, running):
+        ticket.close()
+    assert gate.counters == Counters(admitted=2, started=1, finished=1, dropped=1)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "places", "expected_s"),
+    [(0.01, 2, 1), (4.0, 2, 8), (2.4, 3, 8), (1000.0, 2, 60)],
+)
+def test_retry_after_is_when_those_inside_will_be_done(
+    took_s: float, places: int, expected_s: int
+) -> None:
+    clock = Clock()
+    gate = _gate(clock, running=1, waiting=places - 1, deadline_s=1e6)
+    first = gate.admit(1000)
+    first.start()
+    clock.now_s += took_s
+    first.close()
+    for _ in range(places):
+        gate.admit(1000)
+    with pytest.raises(Overloaded) as raised:
+        gate.admit(1000)
+    assert raised.value.headers == {"Retry-After": str(expected_s)}
+
+
+def test_before_anything_was_measured_retry_after_is_one_second() -> None:
+    gate = _gate(Clock(), waiting=0)
+    gate.admit(1000)
+    with pytest.raises(Overloaded) as raised:
+        gate.admit(1000)
+    assert raised.value.retry_after_s == 1

@@ -1,0 +1,232 @@
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from service.errors import DeadlineExceeded, Overloaded
+from service.scheduling.admission import Abandoned, Counters, Gate, Ticket
+from service.scheduling.pool import Job, Pool
+
+pytestmark = pytest.mark.anyio
+
+ItemT = TypeVar("ItemT")
+
+
+@asynccontextmanager
+async def _pool(threads: int = 1, waiting: int = 8, deadline_s: float = 20) -> AsyncIterator[Pool]:
+    pool = Pool(Gate(running=threads, waiting=waiting, deadline_s=deadline_s), threads)
+    try:
+        yield pool
+    finally:
+        await asyncio.to_thread(pool.close)
+
+
+class Blocker:
+    """Work that runs until it is released, and says when it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.release = threading.Event()
+
+    def __call__(self, _: Ticket) -> str:
+        self.begun.set()
+        assert self.release.wait(20)
+        return "done"
+
+
+def _appending(items: list[ItemT], item: ItemT) -> Callable[[Ticket], None]:
+    return lambda _: items.append(item)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it did not happen within two seconds")
+
+
+async def test_work_is_done_off_the_event_loop_and_its_result_comes_back() -> None:
+    async with _pool() as pool:
+        name = await pool.submit(
+            lambda _: threading.current_thread().name, pool.gate.now()
+        ).result()
+        assert name.startswith("compute")
+        await _until(lambda: pool.gate.counters.finished == 1)
+
+
+async def test_what_the_work_raises_comes_back() -> None:
+    async with _pool() as pool:
+        with pytest.raises(ZeroDivisionError):
+            await pool.submit(lambda _: 1 / 0, pool.gate.now()).result()
+
+
+async def test_a_timeout_that_the_work_raises_is_not_taken_for_the_deadline() -> None:
+    def slow(_: Ticket) -> None:
+        raise TimeoutError("of a disk, say")
+
+    async with _pool() as pool:
+        with pytest.raises(TimeoutError, match="of a disk"):
+            await pool.submit(slow, pool.gate.now()).result()
+
+
+async def test_first_come_first_served() -> None:
+    order: list[int] = []
+    async with _pool() as pool:
+        blocker = Blocker()
+        first = pool.submit(blocker, pool.gate.now())
+        jobs = [pool.submit(_appending(order, n), pool.gate.now()) for n in range(6)]
+        blocker.release.set()
+        await asyncio.gather(first.result(), *(job.result() for job in jobs))
+    assert order == list(range(6))
+
+
+async def test_as_many_run_at_once_as_there_are_threads_and_no_more() -> None:
+    async with _pool(threads=2) as pool:
+        blockers = [Blocker() for _ in range(3)]
+        jobs = [pool.submit(blocker, pool.gate.now()) for blocker in blockers]
+        await _until(lambda: sum(blocker.begun.is_set() for blocker in blockers) == 2)
+        await asyncio.sleep(0.02)
+        assert [blocker.begun.is_set() for blocker in blockers] == [True, True, False]
+        for blocker in blockers:
+            blocker.release.set()
+        assert await asyncio.gather(*(job.result() for job in jobs)) == ["done"] * 3
+
+
+async def test_beyond_the_queue_all_are_refused_at_once() -> None:
+    async with _pool(waiting=1) as pool:
+        blocker = Blocker()
+        pool.submit(blocker, pool.gate.now())
+        pool.submit(blocker, pool.gate.now())
+        with pytest.raises(Overloaded):
+            pool.submit(blocker, pool.gate.now())
+        blocker.release.set()
+        await _until(lambda: pool.gate.inside == 0)
+        pool.submit(blocker, pool.gate.now())
+
+
+async def test_abandoned_while_waiting_it_never_starts_and_the_others_still_answer() -> None:
+    started: list[str] = []
+    async with _pool() as pool:
+        blocker = Blocker()
+        running = pool.submit(blocker, pool.gate.now())
+        before, gone, after = (
+            pool.submit(_appending(started, name), pool.gate.now())
+            for name in ("before", "gone", "after")
+        )
+        waiting = asyncio.create_task(gone.result())
+        await asyncio.sleep(0)
+        gone.abandon()
+        with pytest.raises(Abandoned):
+            await waiting
+        await _until(lambda: pool.gate.inside == 3)  # its place is free though nothing has run
+        blocker.release.set()
+        await asyncio.gather(running.result(), before.result(), after.result())
+        await _until(lambda: pool.gate.inside == 0)
+    assert started == ["before", "after"]
+    assert pool.gate.counters == Counters(admitted=4, started=3, finished=3, dropped=1)
+
+
+async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_until_the_end() -> (
+    None
+):
+    async with _pool() as pool:
+        blocker = Blocker()
+        job = pool.submit(blocker, pool.gate.now())
+        await _until(blocker.begun.is_set)
+        job.abandon()
+        with pytest.raises(Abandoned):
+            await job.result()
+        await asyncio.sleep(0.01)
+        assert pool.gate.inside == 1
+        blocker.release.set()
+        await _until(lambda: pool.gate.inside == 0)
+        assert pool.gate.counters == Counters(admitted=1, started=1, finished=1)
+
+
+async def test_work_in_steps_stops_when_nobody_waits_for_it() -> None:
+    steps = 0
+
+    def work(ticket: Ticket) -> None:
+        nonlocal steps
+        while True:
+            ticket.check()
+            steps += 1
+
+    async with _pool() as pool:
+        job = pool.submit(work, pool.gate.now())
+        await _until(lambda: steps > 0)
+        job.abandon()
+        await _until(lambda: pool.gate.inside == 0)
+
+
+async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts() -> None:
+    started = False
+
+    def work(_: Ticket) -> None:
+        nonlocal started
+        started = True
+
+    async with _pool(deadline_s=0.05) as pool:
+        blocker = Blocker()
+        pool.submit(blocker, pool.gate.now())
+        with pytest.raises(DeadlineExceeded):
+            await pool.submit(work, pool.gate.now()).result()
+        blocker.release.set()
+        await _until(lambda: pool.gate.inside == 0)
+    assert not started
+
+
+async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() -> None:
+    async with _pool() as pool:
+        blocker = Blocker()
+        pool.submit(blocker, pool.gate.now())
+        job = pool.submit(lambda _: None, pool.gate.now())
+        task = asyncio.create_task(job.result())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        blocker.release.set()
+        await _until(lambda: pool.gate.inside == 0)
+        assert pool.gate.counters.dropped == 1
+
+
+async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_by_it() -> None:
+    class Picture:
+        def work(self, _: Ticket) -> None: ...
+
+    async with _pool() as pool:
+        blocker = Blocker()
+        pool.submit(blocker, pool.gate.now())
+        picture = Picture()
+        watched = weakref.ref(picture)
+        job: Job[None] = pool.submit(picture.work, pool.gate.now())
+        del picture
+        job.abandon()
+        gc.collect()
+        assert watched() is None
+        blocker.release.set()
+
+
+async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None:
+    started = threading.Event()
+    pool = Pool(Gate(running=1, waiting=4, deadline_s=20), 1)
+    blocker = Blocker()
+    running = pool.submit(blocker, pool.gate.now())
+    waiting = pool.submit(lambda _: started.set(), pool.gate.now())
+    await _until(blocker.begun.is_set)
+    closing = asyncio.create_task(asyncio.to_thread(pool.close))
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    blocker.release.set()
+    assert await running.result() == "done"
+    await closing
+    assert not started.is_set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting.result()

@@ -1,0 +1,69 @@
+"""An application in this process, and a client that talks ASGI to it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.scheduling.pool import Pool
+from service.settings import Settings
+from service.state import Running
+
+__all__ = ["busy", "problem_of", "serving", "state_of"]
+
+
+@asynccontextmanager
+async def serving(store: Path, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
+    """A started application that has loaded `store`, with one compute thread unless told."""
+    values = {"store": store, "threads": 1, "reload_s": 0, **settings}
+    app = create_app(Settings.model_validate(values))
+    async with app.router.lifespan_context(app):
+        while not state_of(app).registry.shelf.complete:
+            await asyncio.sleep(0.005)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
+            yield client
+
+
+def app_of(client: httpx.AsyncClient) -> FastAPI:
+    transport = client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    app = transport.app
+    assert isinstance(app, FastAPI)
+    return app
+
+
+def state_of(owner: FastAPI | httpx.AsyncClient) -> Running:
+    app = owner if isinstance(owner, FastAPI) else app_of(owner)
+    running = app.state.running
+    assert isinstance(running, Running)
+    return running
+
+
+@contextmanager
+def busy(pool: Pool) -> Iterator[None]:
+    """Keeps one compute thread of `pool` occupied inside the block."""
+    release = threading.Event()
+    pool.submit(lambda _: release.wait(20), pool.gate.now())
+    try:
+        yield
+    finally:
+        release.set()
+
+
+def problem_of(answer: httpx.Response, status: int) -> dict[str, object]:
+    """The problem document of an answer that must be one, with everything RFC 9457 asks for."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, object] = answer.json()
+    assert problem["status"] == status
+    assert {"type", "title", "detail", "instance", "request_id"} <= set(problem)
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    for leak in ("Traceback", "site-packages", 'File "', "0x"):
+        assert leak not in answer.text
+    return problem

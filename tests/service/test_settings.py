@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.__main__ import main
+from service.settings import Settings, explain
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DEEPSHELF_{name.upper()}", raising=False)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSHELF_PORT", "9000")
+    monkeypatch.setenv("DEEPSHELF_MODELS", "paint, blur")
+    monkeypatch.setenv("DEEPSHELF_DEFAULTS", "classification=paint,denoising=blur")
+    monkeypatch.setenv("DEEPSHELF_STORE", "/srv/shelf")
+    monkeypatch.setenv("DEEPSHELF_WORKERS", "")  # empty is as if it were not set
+    settings = Settings()
+    assert settings.port == 9000
+    assert settings.models == ("paint", "blur")
+    assert settings.defaults == {"classification": "paint", "denoising": "blur"}
+    assert settings.store == Path("/srv/shelf")
+    assert settings.workers is None
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]  # that is the point
+
+
+def test_a_misspelt_setting_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="prot"):
+        Settings.model_validate({"prot": 1})
+
+
+def test_the_default_pixel_limit_lets_a_photograph_through_and_a_bomb_not() -> None:
+    assert 4000 * 3000 < Settings().max_pixels < 20_000 * 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("WORKERS", "0"),
+        ("MAX_PIXELS", "-1"),
+        ("DEADLINE_S", "0"),
+        ("DEADLINE_S", "nan"),
+        ("DEADLINE_S", "inf"),
+        ("DEFAULTS", "paint"),
+        ("LOG_FORMAT", "xml"),
+        ("ROOT_PATH", "shelf/"),
+        ("STORE", "/no/such/folder"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_exit_2(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"DEEPSHELF_{name}", value)
+    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: DEEPSHELF_{name}={value}: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_kubernetes_link_to_a_service_of_our_name_is_explained() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({"port": "tcp://10.0.0.1:8000"})
+    assert "enableServiceLinks" in explain(raised.value)
+
+
+def test_several_bad_settings_are_told_at_once() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({"port": 0, "workers": 0})
+    text = explain(raised.value)
+    assert "DEEPSHELF_PORT=0" in text
+    assert "DEEPSHELF_WORKERS=0" in text
+
+
+def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["--help"])
+    assert raised.value.code == 0
+    text = capsys.readouterr().out
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
