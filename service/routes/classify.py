@@ -1,16 +1,14 @@
 """`POST /v1/classify`."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
 from service.handlers.classify import check_top_k, classify
 from service.routes.bodies import read_body
-from service.routes.documented import UPLOAD_STATUSES, picture_body, problems
-from service.routes.options import form_fields, with_fields
+from service.routes.documented import UPLOAD_STATUSES, picture_upload, problems
+from service.routes.options import from_query, with_fields
 from service.routes.work import compute
 from service.scheduling.admission import Ticket
 from service.schemas.classify import ClassifyAnswer, ClassifyOptions
@@ -34,11 +32,9 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
         **problems(*(status for status in UPLOAD_STATUSES if status != 406)),
     },
     response_class=Response,
-    openapi_extra=picture_body(form_fields(ClassifyOptions)),
+    openapi_extra=picture_upload(ClassifyOptions),
 )
-async def classify_pictures(
-    request: Request, query: Annotated[ClassifyOptions, Query()]
-) -> Response:
+async def classify_pictures(request: Request) -> Response:
     """Labels of each picture with their probabilities, best first.
 
         curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify
@@ -51,6 +47,7 @@ async def classify_pictures(
     service = running(request)
     arrived = service.pool.gate.now()
     service.pool.gate.refuse_if_full()
+    query = from_query(request, ClassifyOptions)
     shelf = service.registry.shelf
     if query.model is not None:  # a model that is not there is no reason to read a body
         shelf.resolve(Classification, query.model, query.version)

@@ -1,9 +1,8 @@
 """`POST /v1/denoise`."""
 
 from base64 import b64encode
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,8 +11,8 @@ from service.errors import Invalid
 from service.handlers.denoise import Cleaned, denoise
 from service.routes.accept import preferred
 from service.routes.bodies import read_body
-from service.routes.documented import UPLOAD_STATUSES, picture_body, problems
-from service.routes.options import form_fields, with_fields
+from service.routes.documented import UPLOAD_STATUSES, picture_upload, problems
+from service.routes.options import from_query, with_fields
 from service.routes.work import compute
 from service.runtime.published import Published
 from service.scheduling.admission import Ticket
@@ -59,9 +58,9 @@ _PNG, _JSON = "image/png", "application/json"
         **problems(*UPLOAD_STATUSES),
     },
     response_class=Response,
-    openapi_extra=picture_body(form_fields(DenoiseOptions), reference=True),
+    openapi_extra=picture_upload(DenoiseOptions, reference=True),
 )
-async def denoise_pictures(request: Request, query: Annotated[DenoiseOptions, Query()]) -> Response:
+async def denoise_pictures(request: Request) -> Response:
     """A picture of the same size, of any size, without its noise.
 
         curl -F image=@noisy.png http://127.0.0.1:8000/v1/denoise -o clean.png
@@ -75,6 +74,7 @@ async def denoise_pictures(request: Request, query: Annotated[DenoiseOptions, Qu
     service = running(request)
     arrived = service.pool.gate.now()
     service.pool.gate.refuse_if_full()
+    query = from_query(request, DenoiseOptions)
     media_type = preferred(request.headers.get("accept"), (_PNG, _JSON))
     shelf = service.registry.shelf
     if query.model is not None:  # a model that is not there is no reason to read a body

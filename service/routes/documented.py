@@ -3,9 +3,11 @@
 from typing import Any
 
 from service.errors import ServiceError
+from service.routes.options import form_fields, query_parameters
+from service.schemas.base import Options
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "picture_body", "problems"]
+__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "picture_upload", "problems"]
 
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
@@ -64,11 +66,12 @@ def _kinds() -> list[type[ServiceError]]:
     return ServiceError.__subclasses__()
 
 
-def picture_body(fields: dict[str, dict[str, Any]], *, reference: bool = False) -> dict[str, Any]:
+def picture_upload(options: type[Options], *, reference: bool = False) -> dict[str, Any]:
     """The `openapi_extra` of an operation that takes pictures, as a form or as the whole body.
 
-    `fields` are the form's other fields, by name, as JSON Schema.
+    `options` are its parameters, in the query or in the form.
     """
+    fields = form_fields(options)
     pictures = {"type": "array", "items": _BINARY, "minItems": 1}
     properties: dict[str, Any] = {
         "image": {**pictures, "description": "A picture file; repeat the field for several"}
@@ -81,6 +84,7 @@ def picture_body(fields: dict[str, dict[str, Any]], *, reference: bool = False) 
     form = {"type": "object", "required": ["image"], "properties": {**properties, **fields}}
     parts = {name: {"contentType": "image/*"} for name in properties}
     return {
+        "parameters": query_parameters(options),
         "requestBody": {
             "required": True,
             "description": "Pictures as a form (`curl -F image=@cat.jpg`), or one picture as the "
@@ -99,5 +103,5 @@ def picture_body(fields: dict[str, dict[str, Any]], *, reference: bool = False) 
                     }
                 },
             },
-        }
+        },
     }

@@ -137,9 +137,9 @@ class Registry:
             self._shelf = self._shelf.with_entry(entry)
 
     def _store_is_unreadable(self, error: StoreError | OSError) -> None:
-        problem = str(error) if isinstance(error, StoreError) else f"{error.strerror}"
+        problem = "the store cannot be read"  # clients see this; where it lies is for the log
         if problem != self._shelf.problem:
-            _log.error("store cannot be read", extra={"fields": {"reason": problem}})
+            _log.error("store cannot be read", extra={"fields": {"reason": str(error)}})
         with self._swapping:
             self._shelf = replace(self._shelf, complete=True, problem=problem)
 

@@ -35,7 +35,9 @@ async def test_an_empty_shelf_is_never_ready_and_says_so(tmp_path: Path) -> None
 
 async def test_a_store_that_is_not_there_is_told_without_its_path(tmp_path: Path) -> None:
     async with serving(tmp_path / "nowhere") as client:
-        problem_of(await client.get("/readyz"), 503)
+        problem = problem_of(await client.get("/readyz"), 503)
+        assert "the store cannot be read" in str(problem["detail"])
+        assert "nowhere" not in str(problem)
 
 
 async def test_a_stopped_service_leaves_no_task_and_no_thread_behind(store: Path) -> None:
