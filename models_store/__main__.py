@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from models_store.errors import StoreError
+from models_store.errors import LayoutError, StoreError
 from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.session import onnxruntime_run
@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except StoreError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (StoreError, OSError) as error:
+        sys.stderr.write(f"error: {_line(error)}\n")
         return 1
 
 
@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _line(error: Exception) -> str:
+    """Its message on one line, whatever a damaged manifest has put into it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+
+
 def _list(options: argparse.Namespace) -> int:
     for name in model_names(options.store):
         for version in versions(options.store, name):
@@ -52,14 +57,16 @@ def _list(options: argparse.Namespace) -> int:
                 manifest = read_manifest(version_dir(options.store, name, version))
                 line = f"{manifest.task.kind:16} {manifest.summary}"
             except StoreError as error:
-                line = f"unreadable: {error}"
+                line = f"unreadable: {_line(error)}"
             print(f"{name:24} {version:>3}  {line}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    there = versions(options.store, options.name)
-    folder = version_dir(options.store, options.name, options.version or max(there, default=1))
+    version = options.version
+    if version is None:
+        version = max(versions(options.store, options.name), default=1)
+    folder = version_dir(options.store, options.name, version)
     print("\n".join(_card(read_manifest(folder))))
     return 0
 
@@ -86,7 +93,10 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _verify(options: argparse.Namespace) -> int:
     failed = 0
-    for name in options.names or model_names(options.store):
+    names = options.names or model_names(options.store)
+    if not names:
+        raise LayoutError(f"there is no model in {options.store}")
+    for name in names:
         there = versions(options.store, name)
         if not there:
             version_dir(options.store, name, 1)  # raises, naming what there is
@@ -96,7 +106,7 @@ def _verify(options: argparse.Namespace) -> int:
                 verdict = "ok"
             except StoreError as error:
                 failed += 1
-                verdict = f"FAILED: {error}"
+                verdict = f"FAILED: {_line(error)}"
             print(f"{name:24} {version:>3}  {verdict}")
     return 1 if failed else 0
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from models_store.errors import LayoutError
 
-__all__ = ["MANIFEST", "model_names", "sha256_of", "version_dir", "versions"]
+__all__ = [
+    "MANIFEST",
+    "checked_name",
+    "model_names",
+    "next_version",
+    "sha256_of",
+    "version_dir",
+    "versions",
+]
 
 MANIFEST = "manifest.json"
 
@@ -17,44 +25,64 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 def model_names(store: Path) -> list[str]:
     """Names on the shelf, sorted; other folders (a package's own, hidden ones) are passed over.
 
+    Below the store nothing is a link: it could lead to what nobody published, or change unseen.
+
     Raises:
         LayoutError: when `store` is no folder.
     """
     if not store.is_dir():
         raise LayoutError(f"there is no store at {store}; DEEPSHELF_STORE says where it lies")
-    return sorted(
-        entry.name
-        for entry in store.iterdir()
-        if _NAME.fullmatch(entry.name) and entry.is_dir() and versions(store, entry.name)
-    )
+    return sorted(entry.name for entry in store.iterdir() if versions(store, entry.name))
 
 
 def versions(store: Path, name: str) -> list[int]:
-    """The versions of a model, ascending. What is still being written has another name."""
-    folder = store / name
-    if not folder.is_dir():
+    """The versions of a model, ascending. What is still being written has another name.
+
+    `name` is never used as a path before it has proved to be a plain name.
+    """
+    if not _NAME.fullmatch(name) or not _is_folder(store / name):
         return []
     return sorted(
         int(entry.name)
-        for entry in folder.iterdir()
-        if _VERSION.fullmatch(entry.name) and entry.is_dir()
+        for entry in (store / name).iterdir()
+        if _VERSION.fullmatch(entry.name) and _is_folder(entry)
     )
+
+
+def next_version(store: Path, name: str) -> int:
+    """One more than the highest number that is taken, be it by a folder, a file or a link."""
+    taken = (entry.name for entry in (store / checked_name(name)).iterdir())
+    return 1 + max((int(number) for number in taken if _VERSION.fullmatch(number)), default=0)
 
 
 def version_dir(store: Path, name: str, version: int) -> Path:
     """The folder of one version.
 
     Raises:
-        LayoutError: when there is none; it names what there is. `name` is never used as a path
-            before it has proved to be a plain name.
+        LayoutError: when there is none; it names what there is.
+    """
+    there = versions(store, checked_name(name))
+    if version not in there:
+        known = ", ".join(map(str, there)) or "none"
+        raise LayoutError(f"{name} has no version {version} in {store}; versions there: {known}")
+    return store / name / str(version)
+
+
+def checked_name(name: str) -> str:
+    """`name`, when it is one.
+
+    Raises:
+        LayoutError: saying what a name is.
     """
     if not _NAME.fullmatch(name):
-        raise LayoutError(f"{name!r} is no model name: a-z, 0-9 and '-', starting with a letter")
-    folder = store / name / str(version)
-    if not folder.is_dir():
-        there = ", ".join(map(str, versions(store, name))) or "none"
-        raise LayoutError(f"{name} has no version {version} in {store}; versions there: {there}")
-    return folder
+        raise LayoutError(
+            f"{name!r} is no model name: 2 to 64 of a-z, 0-9 and '-', a letter first, no '-' last"
+        )
+    return name
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def sha256_of(path: Path) -> str:

@@ -7,9 +7,10 @@ from, what it was measured to do, what it is for and what it is not for.
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from models_store.frozen import Frozen
+from models_store.layout import MANIFEST
 from models_store.tasks import Task
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}[a-z0-9]$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
+# JSON has neither NaN nor infinity: pydantic writes both as null, which is then no number.
+NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DType = Literal["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
 Role = Literal["model", "encoder", "decoder", "generator", "step", "golden", "preview"]
@@ -61,6 +64,8 @@ class ModelFile(Frozen):
         described = bool(self.precision and self.inputs and self.outputs)
         if self.is_graph and not described:
             raise ValueError(f"{self.path} is a graph: it needs precision, inputs and outputs")
+        if not self.is_graph and self.precision:
+            raise ValueError(f"{self.path} is no graph: it has no precision")
         return self
 
 
@@ -71,15 +76,15 @@ class Golden(Frozen):
     """
 
     cases: PositiveInt
-    rtol: NonNegativeFloat
-    atol: NonNegativeFloat
+    rtol: NonNegative
+    atol: NonNegative
 
 
 class Metric(Frozen):
     """One measured figure."""
 
     name: str
-    value: float
+    value: FiniteFloat
     unit: str = ""
     dataset: str
     split: str
@@ -109,7 +114,7 @@ class Provenance(Frozen):
     git_commit: str | None
     libraries: dict[str, str]
     hardware: str
-    duration_s: NonNegativeFloat
+    duration_s: NonNegative
     epochs: PositiveInt | None = None
 
 
@@ -137,7 +142,16 @@ class Manifest(Frozen):
         paths = [file.path for file in self.files]
         if len(set(paths)) != len(paths):
             raise ValueError(f"a file is listed twice: {', '.join(sorted(paths))}")
-        present = {file.role for file in self.files}
+        if MANIFEST in paths:
+            raise ValueError(f"{MANIFEST} cannot list itself")
+        roles = [(file.role, file.precision) for file in self.files]
+        for role, precision in roles:
+            if roles.count((role, precision)) > 1:
+                raise ValueError(f"two files have the role {role}{_of(precision)}")
+        # A quantised variant stands beside the graph that it was made from, never in its place.
+        present = {
+            file.role for file in self.files if not file.is_graph or file.precision == "fp32"
+        }
         missing = {*self.task.roles, "golden", "preview"} - present
         if missing:
             raise ValueError(
@@ -150,5 +164,11 @@ class Manifest(Frozen):
         return {f.role: f for f in self.files if f.is_graph and f.precision == precision}
 
     def file(self, role: Role) -> ModelFile:
-        """The first file with `role`; every manifest has `golden`, `preview` and its task's own."""
-        return next(file for file in self.files if file.role == role)
+        """The file with `role`, of a graph the fp32 one; `golden` and `preview` always exist."""
+        return next(
+            file for file in self.files if file.role == role and file.precision in (None, "fp32")
+        )
+
+
+def _of(precision: Precision | None) -> str:
+    return f" and precision {precision}" if precision else ""

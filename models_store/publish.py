@@ -2,6 +2,8 @@
 
 A reader sees a whole version or none. Two publishers of one name get two versions: the rename of
 a folder onto an existing, non-empty one fails, and the slower publisher takes the next number.
+
+What is renamed was read back from the disk first, as a service will read it.
 """
 
 import os
@@ -10,9 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from models_store.layout import MANIFEST, sha256_of, versions
+from models_store.errors import LayoutError, ManifestError
+from models_store.layout import MANIFEST, checked_name, next_version, sha256_of
 from models_store.manifest import Manifest, ModelFile
-from models_store.verify import check_files
+from models_store.verify import check_files, parse_manifest
 
 __all__ = ["describe", "publish"]
 
@@ -39,15 +42,22 @@ def publish(
 
     `build(folder, version)` writes the files and returns the manifest; `verify(folder, manifest)`
     raises when the result must not be served. Whatever raises, nothing becomes visible.
+
+    Raises:
+        LayoutError: when `name` is no name, or its folder in the store cannot be written.
+        ManifestError: when the manifest is of another model, or does not read back.
+        DamageError: when a file that the manifest lists is not what it says.
     """
-    home = store / name
-    home.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
+    home = store / checked_name(name)
+    partial = _hidden_folder(home)
     try:
-        manifest = build(partial, next_version(store, name))
+        version = next_version(store, name)
+        manifest = build(partial, version)
+        _expect(name, version, manifest)
         _write_manifest(partial, manifest)
-        check_files(partial, manifest)
+        check_files(partial, parse_manifest(partial))
         verify(partial, manifest)
+        _flush(partial)
         partial.chmod(0o755)
         return _rename(partial, store, manifest)
     except BaseException:
@@ -56,18 +66,38 @@ def publish(
         raise
 
 
-def next_version(store: Path, name: str) -> int:
-    """One more than the highest version on the shelf; 1 for a new name."""
-    return max(versions(store, name), default=0) + 1
+def _hidden_folder(home: Path) -> Path:
+    try:
+        while True:
+            home.mkdir(parents=True, exist_ok=True)
+            if home.is_symlink():
+                raise LayoutError(f"{home} is a link; nothing below a store is followed")
+            try:
+                return Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
+            except FileNotFoundError:
+                continue  # another publisher failed just now, and took its empty folder away
+    except OSError as error:
+        raise LayoutError(f"{home} cannot be written: {error.strerror}") from error
+
+
+def _expect(name: str, version: int, manifest: Manifest) -> None:
+    asked, built = f"{name} {version}", f"{manifest.name} {manifest.version}"
+    if asked != built:
+        raise ManifestError(f"the manifest is of {built}, but {asked} is being published")
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    text = manifest.model_dump_json(indent=2) + "\n"
-    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # The rename must not become durable before what it makes visible.
-        os.fsync(file.fileno())
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _flush(folder: Path) -> None:
+    """To the disk: the rename must not become durable before what it makes visible."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
@@ -75,11 +105,12 @@ def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
         target = store / manifest.name / str(manifest.version)
         try:
             partial.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
+        except OSError as error:
+            if not os.path.lexists(target):
+                raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
             manifest = manifest.model_copy(update={"version": next_version(store, manifest.name)})
             _write_manifest(partial, manifest)
+            _flush(partial)
         else:
             return target
 

@@ -11,6 +11,8 @@ __all__ = ["onnxruntime_run"]
 def onnxruntime_run(path: Path) -> Run:
     """The graph at `path` as a function, computed on one CPU thread.
 
+    Read here, not by onnxruntime, whose messages would tell where the store lies.
+
     Raises:
         ReplayError: when onnxruntime is not installed or does not accept the graph.
     """
@@ -23,7 +25,9 @@ def onnxruntime_run(path: Path) -> Run:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime has no public exception base
         raise ReplayError(
             f"{path.name} is not a graph that onnxruntime accepts: {error}"

@@ -1,24 +1,40 @@
 """Is this the model that was published, and does it still compute what it computed then?"""
 
+import stat
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from models_store.errors import DamageError, ManifestError, ReplayError
+from models_store.errors import DamageError, ManifestError, ReplayError, StoreError
 from models_store.layout import MANIFEST, sha256_of
 from models_store.manifest import Golden, Manifest, ModelFile
+from models_store.onnx_bytes import refers_to_other_files
 
-__all__ = ["Case", "Run", "check_files", "golden_cases", "read_manifest", "replay", "write_golden"]
+__all__ = [
+    "Case",
+    "Run",
+    "Tensors",
+    "check_files",
+    "golden_cases",
+    "parse_manifest",
+    "read_manifest",
+    "replay",
+    "write_golden",
+]
 
 Tensors = Mapping[str, NDArray[np.generic]]
 Run = Callable[[Tensors], Tensors]
 """Computes a graph's named outputs from its named inputs."""
 
 _MAX_MANIFEST_BYTES = 4 << 20
+_MAX_GOLDEN_BYTES = 256 << 20
+"""Of all arrays, unpacked."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -27,17 +43,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ManifestError: when it is missing, does not validate, or is of another model.
     """
-    path = folder / MANIFEST
-    try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise ManifestError(f"{MANIFEST} is over {_MAX_MANIFEST_BYTES >> 20} MiB")
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "it"
-        raise ManifestError(f"{MANIFEST}: {where}: {problem['msg']}") from error
+    manifest = parse_manifest(folder)
     lies = (folder.parent.name, folder.name)
     says = (manifest.name, str(manifest.version))
     if lies != says:
@@ -45,21 +51,59 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def parse_manifest(folder: Path) -> Manifest:
+    """The manifest in `folder`, wherever that lies.
+
+    Raises:
+        ManifestError: when it is missing or does not validate.
+    """
+    path = folder / MANIFEST
+    try:
+        found = path.lstat()
+        # A pipe would be waited for, a link to a device would never end.
+        if not stat.S_ISREG(found.st_mode):
+            raise ManifestError(f"{MANIFEST} is not a plain file")
+        if found.st_size > _MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{MANIFEST} is over {_MAX_MANIFEST_BYTES >> 20} MiB")
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "it"
+        raise ManifestError(f"{MANIFEST}: {where}: {problem['msg']}") from error
+
+
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Every listed file is there, a plain file, and byte for byte the one that was published.
+    """Every listed file is there, plain, whole, and byte for byte the one that was published.
 
     Raises:
         DamageError: naming the file and what is wrong with it.
     """
     for file in manifest.files:
-        path = folder / file.path
-        if path.is_symlink() or not path.is_file():
-            raise DamageError(f"{file.path} is missing or not a plain file")
-        size = path.stat().st_size
-        if size != file.bytes:
-            raise DamageError(f"{file.path} has {size} bytes, not the published {file.bytes}")
-        if sha256_of(path) != file.sha256:
-            raise DamageError(f"{file.path} is not the published file: its SHA-256 differs")
+        try:
+            _check_file(folder / file.path, file)
+        except OSError as error:
+            raise DamageError(f"{file.path} cannot be read: {error.strerror}") from error
+
+
+def _check_file(path: Path, file: ModelFile) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise DamageError(f"{file.path} is missing or not a plain file")
+    size = path.stat().st_size
+    if size != file.bytes:
+        raise DamageError(f"{file.path} has {size} bytes, not the published {file.bytes}")
+    if sha256_of(path) != file.sha256:
+        raise DamageError(f"{file.path} is not the published file: its SHA-256 differs")
+    if file.is_graph and _is_incomplete(path):
+        raise DamageError(f"{file.path} keeps data in other files, which nothing vouches for")
+
+
+def _is_incomplete(path: Path) -> bool:
+    try:
+        return refers_to_other_files(path.read_bytes())
+    except ValueError as error:
+        raise DamageError(f"{path.name} is not ONNX: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -90,15 +134,25 @@ def golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[Case]:
         DamageError: when the file is no golden file, or lacks a case of this graph.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with _open_golden(path) as archive:
             for index in range(count):
                 prefix = f"{graph.role}/{index}"
                 yield Case(
                     {spec.name: archive[f"{prefix}/inputs/{spec.name}"] for spec in graph.inputs},
                     {spec.name: archive[f"{prefix}/outputs/{spec.name}"] for spec in graph.outputs},
                 )
-    except (OSError, KeyError, ValueError) as error:
+    except Exception as error:  # a damaged archive raises whatever its decoder happens to
         raise DamageError(f"{path.name} holds no case for {graph.path}: {error}") from error
+
+
+def _open_golden(path: Path) -> NpzFile:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > _MAX_GOLDEN_BYTES:
+        raise ValueError(f"it unpacks to over {_MAX_GOLDEN_BYTES >> 20} MiB")
+    # Pickles are programs: never allowed.
+    golden: NpzFile = np.load(path, allow_pickle=False)
+    return golden
 
 
 def replay(folder: Path, manifest: Manifest, graph: ModelFile, run: Run) -> None:
@@ -110,9 +164,22 @@ def replay(folder: Path, manifest: Manifest, graph: ModelFile, run: Run) -> None
     golden = manifest.golden
     path = folder / manifest.file("golden").path
     for index, case in enumerate(golden_cases(path, graph, golden.cases)):
-        got = run(case.inputs)
+        got = _attempt(run, case, f"case {index} of {graph.path}")
         for name, expected in case.outputs.items():
             _compare(f"case {index}, output {name} of {graph.path}", got[name], expected, golden)
+
+
+def _attempt(run: Run, case: Case, what: str) -> Tensors:
+    try:
+        got = run(case.inputs)
+    except StoreError:
+        raise
+    except Exception as error:  # whatever the runtime's own exceptions are
+        raise ReplayError(f"{what} cannot be computed: {error}") from error
+    missing = sorted(set(case.outputs) - set(got))
+    if missing:
+        raise ReplayError(f"{what}: the graph gives no {', '.join(missing)}")
+    return got
 
 
 def _compare(
@@ -122,8 +189,9 @@ def _compare(
         raise ReplayError(
             f"{what}: got {got.dtype} {got.shape}, published {expected.dtype} {expected.shape}"
         )
-    deviation = np.abs(got.astype(np.float64) - expected.astype(np.float64))
-    allowed = limits.atol + limits.rtol * np.abs(expected.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # of two infinities
+        deviation = np.abs(got.astype(np.float64) - expected.astype(np.float64))
+        allowed = limits.atol + limits.rtol * np.abs(expected.astype(np.float64))
     # Written so that NaN fails too.
     if not bool(np.all(deviation <= allowed)):
         raise ReplayError(

@@ -1,0 +1,85 @@
+"""What the bytes of an ONNX file say, read without the onnx package: a service has no use for it.
+
+onnxruntime follows an initializer's reference to a file beside the graph or, where the graph came
+as bytes, in the process's working directory. Such a file is in no manifest: it could hold anything.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["refers_to_other_files"]
+
+# Messages of onnx.proto3, with the fields in which a tensor may lie deeper.
+_TENSOR = "TensorProto"
+_INSIDE: dict[str, dict[int, str]] = {
+    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
+    "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
+    "GraphProto": {1: "NodeProto", 5: _TENSOR, 15: "SparseTensorProto"},
+    "FunctionProto": {7: "NodeProto", 11: "AttributeProto"},
+    "NodeProto": {5: "AttributeProto"},
+    "AttributeProto": {
+        5: _TENSOR, 6: "GraphProto", 10: _TENSOR, 11: "GraphProto",
+        22: "SparseTensorProto", 23: "SparseTensorProto",
+    },
+    "SparseTensorProto": {1: _TENSOR, 2: _TENSOR},
+    _TENSOR: {},
+}  # fmt: skip
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+
+_VARINT, _FIXED64, _BYTES, _GROUP_START, _GROUP_END, _FIXED32 = range(6)
+
+
+class _Field(NamedTuple):
+    number: int
+    value: int
+    payload: memoryview
+
+
+def refers_to_other_files(graph: bytes) -> bool:
+    """Whether any tensor of the graph keeps its values outside the file.
+
+    Raises:
+        ValueError: when this is no protobuf message at all.
+    """
+    waiting = [("ModelProto", memoryview(graph))]
+    while waiting:
+        message, content = waiting.pop()
+        inside = _INSIDE[message]
+        for number, value, payload in _fields(content):
+            if message == _TENSOR and (
+                number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)
+            ):
+                return True
+            if payload and number in inside:
+                waiting.append((inside[number], payload))
+    return False
+
+
+def _fields(content: memoryview) -> Iterator[_Field]:
+    """The fields of one message (protobuf.dev, "Encoding"). Groups are flattened into it."""
+    at, end = 0, len(content)
+    while at < end:
+        tag, at = _varint(content, at)
+        number, kind, size, value = (tag & 0xFFFFFFFF) >> 3, tag & 7, 0, 0
+        if kind == _VARINT:
+            value, at = _varint(content, at)
+        elif kind == _BYTES:
+            size, at = _varint(content, at)
+        elif kind in (_FIXED32, _FIXED64):
+            size = 4 if kind == _FIXED32 else 8
+        elif kind not in (_GROUP_START, _GROUP_END):
+            raise ValueError(f"a field has the unknown wire type {kind}")
+        if not number or at + size > end:
+            raise ValueError("a field is numbered 0 or longer than its message")
+        yield _Field(number, value, content[at : at + size] if kind == _BYTES else content[:0])
+        at += size
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    """The number that starts at `at`, and where it ends."""
+    value = 0
+    for place, byte in enumerate(content[at : at + 10]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value, at + place + 1
+    raise ValueError("a number does not end")

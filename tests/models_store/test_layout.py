@@ -1,0 +1,127 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from models_store.errors import LayoutError
+from models_store.layout import model_names, next_version, sha256_of, version_dir, versions
+
+HOSTILE = [
+    "", ".", "..", "../paint", "a/b", "paint/1", "/etc", "Paint", "pa int", "-paint", "paint-",
+    "1paint", ".partial-abc", "p", "a" * 65, "paint\n", "pa\0int", "модель",
+]  # fmt: skip
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """Folders alone: the layout does not look into them."""
+    for path in ("paint/1", "paint/2", "paint/10", "blur/3"):
+        (tmp_path / "shelf" / path).mkdir(parents=True)
+    return tmp_path / "shelf"
+
+
+def test_names_are_sorted_and_versions_ascend_as_numbers(shelf: Path) -> None:
+    assert model_names(shelf) == ["blur", "paint"]
+    assert versions(shelf, "paint") == [1, 2, 10]
+    assert version_dir(shelf, "paint", 10) == shelf / "paint" / "10"
+
+
+@pytest.mark.parametrize("path", ["__pycache__/1", ".git/1", "Paint/1", "-x/1", "empty", "x y/1"])
+def test_other_folders_are_passed_over(shelf: Path, path: str) -> None:
+    (shelf / path).mkdir(parents=True)
+    assert model_names(shelf) == ["blur", "paint"]
+
+
+@pytest.mark.parametrize(
+    "entry", ["0", "01", "-1", "+1", "1.0", "1 ", "٣", "v3", ".partial-x", "1234567890"]
+)
+def test_what_is_no_version_number_is_passed_over(shelf: Path, entry: str) -> None:
+    (shelf / "paint" / entry).mkdir()
+    assert versions(shelf, "paint") == [1, 2, 10]
+
+
+def test_files_are_neither_models_nor_versions(shelf: Path) -> None:
+    (shelf / "readme").write_text("")
+    (shelf / "paint" / "11").write_text("")
+    assert model_names(shelf) == ["blur", "paint"]
+    assert versions(shelf, "paint") == [1, 2, 10]
+
+
+def test_links_are_passed_over_wherever_they_lead(shelf: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "1").mkdir(parents=True)
+    (shelf / "borrowed").symlink_to(outside)
+    (shelf / "paint" / "11").symlink_to(outside / "1")
+    (shelf / "paint" / "12").symlink_to("1")
+    (shelf / "paint" / "13").symlink_to("nowhere")
+    assert model_names(shelf) == ["blur", "paint"]
+    assert versions(shelf, "paint") == [1, 2, 10]
+    for name, version in (("borrowed", 1), ("paint", 11), ("paint", 12)):
+        with pytest.raises(LayoutError, match=f"{name} has no version {version} in"):
+            version_dir(shelf, name, version)
+
+
+def test_the_store_itself_may_be_a_link(shelf: Path, tmp_path: Path) -> None:
+    (tmp_path / "mount").symlink_to(shelf)
+    assert model_names(tmp_path / "mount") == ["blur", "paint"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_never_becomes_a_path(shelf: Path, name: str) -> None:
+    inner = shelf / "blur"
+    (shelf / "1").mkdir()  # what `..` would find from `inner`
+    assert versions(inner, name) == []
+    with pytest.raises(LayoutError, match="is no model name: 2 to 64 of a-z"):
+        version_dir(inner, name, 1)
+    with pytest.raises(LayoutError, match="is no model name"):
+        next_version(inner, name)
+
+
+@pytest.mark.parametrize("name", ["ab", "a1", "resnet-cifar10", "a" * 64])
+def test_a_plain_name_is_a_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "1").mkdir(parents=True)
+    assert model_names(tmp_path) == [name]
+    assert version_dir(tmp_path, name, 1) == tmp_path / name / "1"
+
+
+@pytest.mark.parametrize("version", [0, -1, 3, 10**9])
+def test_a_version_that_is_not_there_is_answered_with_those_that_are(
+    shelf: Path, version: int
+) -> None:
+    (shelf / "paint" / "0").mkdir()  # there, but no version
+    with pytest.raises(LayoutError, match=f"paint has no version {version} in .*: 1, 2, 10$"):
+        version_dir(shelf, "paint", version)
+
+
+def test_a_model_that_is_not_there_has_no_versions(shelf: Path) -> None:
+    assert versions(shelf, "scissors") == []
+    with pytest.raises(LayoutError, match=r"scissors has no version 1 in .*: none$"):
+        version_dir(shelf, "scissors", 1)
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_a_store_that_is_none_is_an_error_that_says_how_to_name_one(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "store"
+    if kind == "file":
+        path.write_text("")
+    with pytest.raises(LayoutError, match=r"there is no store at .*; DEEPSHELF_STORE says"):
+        model_names(path)
+
+
+def test_the_next_version_is_above_every_number_that_is_taken(shelf: Path) -> None:
+    assert next_version(shelf, "paint") == 11
+    (shelf / "paint" / "11").symlink_to("nowhere")
+    assert next_version(shelf, "paint") == 12
+    (shelf / "paint" / "12").write_text("")
+    assert next_version(shelf, "paint") == 13
+
+
+def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000  # over one block of the reader
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    (tmp_path / "empty").touch()
+    # FIPS 180-4's digest of nothing
+    assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")

@@ -1,0 +1,189 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models_store.__main__ import main
+from models_store.manifest import Manifest
+from tests.models_store.tampering import edit_manifest
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command on a store; its exit code and what it wrote to stdout and stderr."""
+
+    def run(store: Path, *arguments: str) -> tuple[int, str, str]:
+        code = main(["--store", str(store), *arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_list_shows_every_version(store: Path, run: Run) -> None:
+    code, out, err = run(store, "list")
+    assert (code, err) == (0, "")
+    assert [line.split()[:3] for line in out.splitlines()] == [
+        ["all-paint", "1", "classification"],
+        ["blur", "1", "denoising"],
+        ["colour-same", "1", "denoising"],
+        ["paint", "1", "classification"],
+        ["paint", "2", "classification"],
+    ]
+
+
+def test_list_shows_what_is_unreadable_among_the_rest(own_store: Path, run: Run) -> None:
+    (own_store / "blur" / "1" / "manifest.json").write_text("{}")
+    code, out, _ = run(own_store, "list")
+    assert code == 0
+    assert len(out.splitlines()) == 5
+    assert "1  unreadable: manifest.json: name: Field required\n" in out
+
+
+def test_list_of_an_empty_store_is_empty(tmp_path: Path, run: Run) -> None:
+    assert run(tmp_path, "list") == (0, "", "")
+
+
+def test_show_prints_the_card_of_the_highest_version(store: Path, run: Run) -> None:
+    code, out, err = run(store, "show", "paint")
+    assert (code, err) == (0, "")
+    assert out.startswith("paint 2 (classification): Made for a test.\n")
+    for line in ("parameters    1\n", "model         model.onnx, ", "licence       Apache-2.0\n"):
+        assert line in out
+    assert run(store, "show", "paint", "--version", "1")[1].startswith("paint 1 ")
+
+
+def test_show_prints_figures_with_where_they_come_from(own_store: Path, run: Run) -> None:
+    metric = {
+        "name": "accuracy", "value": 0.91234, "dataset": "CIFAR-10", "split": "test", "n": 10000,
+        "note": "top-1",
+    }  # fmt: skip
+    source = {"title": "CIFAR-10", "source": "web", "licence": "none", "sha256": "0" * 64}
+    edit_manifest(
+        own_store / "blur" / "1",
+        lambda content: content.update(metrics=[metric], data=[{**source, "n": 50000}]),
+    )
+    _, out, _ = run(own_store, "show", "blur")
+    assert "metric        accuracy 0.9123 (CIFAR-10, test, n = 10,000, fp32; top-1)\n" in out
+    assert "trained on    CIFAR-10, n = 50,000; none; web\n" in out
+
+
+def test_verify_answers_for_every_version(store: Path, run: Run) -> None:
+    code, out, err = run(store, "verify")
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()][-2:] == [
+        ["paint", "1", "ok"],
+        ["paint", "2", "ok"],
+    ]
+    assert len(out.splitlines()) == 5
+    assert len(run(store, "verify", "blur", "all-paint")[1].splitlines()) == 2
+
+
+def test_verify_goes_on_after_a_failure_and_says_so_by_its_code(own_store: Path, run: Run) -> None:
+    (own_store / "paint" / "1" / "model.onnx").write_bytes(b"x")
+    code, out, _ = run(own_store, "verify", "paint")
+    first, second = out.splitlines()
+    assert code == 1
+    assert "1  FAILED: model.onnx has 1 bytes, not the published" in first
+    assert second.endswith("2  ok")
+
+
+def test_verify_replays_the_golden_cases(own_store: Path, run: Run) -> None:
+    edit_manifest(own_store / "blur" / "1", lambda content: content["golden"].update(cases=9))
+    code, out, _ = run(own_store, "verify", "blur")
+    assert code == 1
+    assert "FAILED: golden.npz holds no case for model.onnx" in out
+
+
+def test_verify_does_not_call_an_empty_store_good(tmp_path: Path, run: Run) -> None:
+    code, out, err = run(tmp_path, "verify")
+    assert (code, out) == (1, "")
+    assert err == f"error: there is no model in {tmp_path}\n"
+
+
+def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
+    code, out, _ = run(store, "schema")
+    assert code == 0
+    assert json.loads(out) == Manifest.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "scissors"), "scissors has no version 1 in .*; versions there: none"),
+        (("verify", "scissors"), "scissors has no version 1 in .*; versions there: none"),
+        (("show", "paint", "--version", "3"), "paint has no version 3 in .*: 1, 2"),
+        (("show", "paint", "--version", "0"), "paint has no version 0 in .*: 1, 2"),
+        (("show", "../paint"), "'../paint' is no model name"),
+        (("verify", "blur", ".."), "'..' is no model name"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_code_1(
+    store: Path, run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    code, _, err = run(store, *arguments)
+    assert code == 1
+    assert err.count("\n") == 1
+    assert re.match(f"error: {message}", err)
+
+
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_store_that_is_not_there_is_one_line(tmp_path: Path, run: Run, command: str) -> None:
+    code, out, err = run(tmp_path / "nowhere", command)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: there is no store at ")
+    assert err.count("\n") == 1
+
+
+def test_a_hostile_manifest_cannot_write_lines_or_escapes_of_its_own(
+    own_store: Path, run: Run
+) -> None:
+    key = "x\nall-paint 9 ok\x1b[2J\u2028"
+    edit_manifest(own_store / "blur" / "1", lambda content: content.update({key: 1}))
+    for command in (("list",), ("verify",), ("verify", "blur")):
+        _, out, _ = run(own_store, *command)
+        assert "\x1b" not in out
+        (line,) = (line for line in out.splitlines() if line.startswith("blur"))
+        assert "x all-paint 9 ok [2J" in line
+    _, _, err = run(own_store, "show", "blur")
+    assert err.splitlines() == [
+        "error: manifest.json: x all-paint 9 ok [2J : Extra inputs are not permitted"
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("publish",), ("show",), ("show", "a", "--version", "x")]
+)
+def test_wrong_arguments_are_code_2(store: Path, run: Run, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(store, *arguments)
+    assert caught.value.code == 2
+
+
+def test_the_commands_run_where_torch_cannot_be_imported(store: Path) -> None:
+    # An entry of None makes `import` fail, as if the package were not installed.
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'training', 'service']))\n"
+        "from models_store.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, "verify", "paint"],
+        cwd=ROOT,
+        env={**os.environ, "DEEPSHELF_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["paint", "1", "ok"],
+        ["paint", "2", "ok"],
+    ]
