@@ -37,6 +37,7 @@ def serve(settings: Settings, share: Plan) -> None:
     """Run uvicorn until it has drained after SIGTERM or SIGINT."""
     config = log_config(settings.log_level, settings.log_format)
     logging.config.dictConfig(config)
+    _warn_of_unknown_names()
     _announce(settings, share)
     # When it has drained, uvicorn raises the signal again: having done as told is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -64,6 +65,14 @@ def _announce(settings: Settings, share: Plan) -> None:
     _log.info("starting", extra={"fields": fields})
     _log.info("open %s/ or %s/docs", url, url)
     _log.info("try: curl -F image=@cat.jpg %s/v1/classify", url)
+
+
+def _warn_of_unknown_names() -> None:
+    # A warning, not an error: Kubernetes puts names of its own beside ours, training has some too.
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {f"{ENV_PREFIX}DATA"}
+    for name in sorted(os.environ):
+        if name.startswith(ENV_PREFIX) and name not in known:
+            _log.warning("no setting has this name", extra={"fields": {"name": name}})
 
 
 def _installed(fast: str, plain: str) -> str:

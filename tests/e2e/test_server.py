@@ -123,12 +123,13 @@ def _wait_until_closed(server: Server) -> None:
 
 
 def test_several_workers_answer_and_all_end_at_sigterm(store: Path, tmp_path: Path) -> None:
-    with running(store, tmp_path / "log", workers=2) as server:
+    with running(store, tmp_path / "log", workers=2, worker_count=2) as server:
         for _ in range(6):
             assert httpx.get(f"{server.url}/livez").status_code == 200
         server.terminate()
         assert server.process.wait(20) == 0
     assert server.events().count("Finished server process") == 2
+    assert "DEEPSHELF_WORKER_COUNT" in server.events()  # a misspelt setting is warned of
 
 
 def test_a_bad_setting_is_one_line_on_stderr_and_exit_2(store: Path, tmp_path: Path) -> None:
