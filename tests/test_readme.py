@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live import live_service
+from tests.e2e.server import running
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,9 +44,9 @@ def run(block: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def base_url() -> object:
-    with live_service(ROOT / "models_store") as url:
-        yield url
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(ROOT / "models_store", tmp_path_factory.mktemp("readme") / "log") as server:
+        yield server.url
 
 
 @pytest.fixture

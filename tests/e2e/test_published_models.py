@@ -12,14 +12,18 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from models_store.verify import read_manifest
-from tests.live import live_service
+from tests.e2e.server import running
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    with live_service(ROOT / "models_store") as url, httpx.Client(base_url=url) as client:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    log = tmp_path_factory.mktemp("published") / "log"
+    with (
+        running(ROOT / "models_store", log) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
         yield client
 
 
