@@ -89,8 +89,9 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""
 
-    max_pixels: PositiveInt = 50_000_000
-    """Largest picture, in pixels, judged by its header before anything is decoded."""
+    max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
+    """Largest picture, in pixels, judged by its header before anything is decoded. Each thread may
+    need up to 23 bytes a pixel while it decodes (WebP with transparency); a JPEG needs 10."""
 
     max_images: PositiveInt = 16
     """Most pictures in one request."""

@@ -83,7 +83,7 @@ class _Exchange:
         await self._send(message)
 
     def log(self) -> None:
-        level = logging.ERROR if self.status >= 500 or not self.status else logging.INFO
+        level = _level(self.status)
         if not _log.isEnabledFor(level):
             return
         route = self._scope.get("route")
@@ -99,3 +99,10 @@ class _Exchange:
             **self._event,
         }
         _log.log(level, "request", extra={"fields": fields})
+
+
+def _level(status: int) -> int:
+    """Error is what somebody must look into; refusing when full or late is by design."""
+    if status in (503, 504):
+        return logging.WARNING
+    return logging.ERROR if status >= 500 or not status else logging.INFO
