@@ -12,7 +12,7 @@ from training.errors import TrainingError
 if TYPE_CHECKING:
     from training.recipe import Recipe
 
-# Commands import what they need themselves: `--help` and `list` then answer without loading torch.
+# Commands import what they need themselves: `--help` then answers without loading torch.
 
 app = typer.Typer(
     help="Train small deep networks and publish them on the shelf.",
@@ -105,12 +105,12 @@ def _recipe_of(run: Path) -> "Recipe":
     return load(str(run / "recipe.yaml"))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected error is one line, not a traceback."""
     try:
-        app()
-    except (TrainingError, StoreError) as error:
-        typer.echo(f"error: {error}", err=True)
+        app(args=arguments)
+    except (TrainingError, StoreError, OSError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
 
 

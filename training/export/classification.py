@@ -71,7 +71,7 @@ def _report(run: Run, data: ImageData, preview: Path) -> tuple[Metric, ...]:
     probabilities_NK = _probabilities(run, data.test)
     labels_N, classes = data.test.labels_N, len(data.labels)
     matrix = multiclass_confusion_matrix(probabilities_NK, labels_N, classes)
-    accuracy = float(matrix.diagonal().sum() / matrix.sum())
+    accuracy = int(matrix.diagonal().sum()) / int(matrix.sum())
     draw_confusion(
         matrix.numpy(), data.labels, f"{data.title}, test: {accuracy:.2%} right", preview
     )

@@ -28,11 +28,11 @@ TILE = 512
 
 
 def publication(task: "Denoising") -> Publication:
-    """Graph, PSNR and SSIM before and after on the test set, and a row of digits as the preview."""
+    """Graph, PSNR and SSIM before and after on the test set, and a row of pictures as preview."""
     data, noises = task.data, task.config.noises
     network = task.recipe.network
     multiple = int(getattr(network, "multiple_of", 1))
-    clean = samples.digits()
+    clean = _samples(data.channels, multiple)
     noisy = _noisy(clean, noises)
     graph = Graph(
         role="model",
@@ -60,6 +60,14 @@ def publication(task: "Denoising") -> Publication:
     )
 
 
+def _samples(channels: int, multiple: int) -> Tensor:
+    """Ten clean pictures, of about 28×28, whose sides the network takes."""
+    side = -(-28 // multiple) * multiple
+    if channels == 1:
+        return samples.digits(side)
+    return samples.photographs(10, side, side, "RGB")
+
+
 def _overlap(reach: int, multiple: int) -> int:
     """Twice the reach of a pixel through the network, rounded up to what tiles may overlap by."""
     return -(-2 * reach // multiple) * multiple
@@ -85,10 +93,10 @@ def _restore(run: Run, noisy_NHWC: Tensor) -> Tensor:
     return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).float() / 255
 
 
-def _report(run: Run, task: "Denoising", digits: Tensor, preview: Path) -> tuple[Metric, ...]:
+def _report(run: Run, task: "Denoising", pictures: Tensor, preview: Path) -> tuple[Metric, ...]:
     noises, split = task.config.noises, task.data.test
-    rows = [("clean", digits.numpy())]
-    for noise, noisy in zip(noises, _noisy(digits, noises).values(), strict=True):
+    rows = [("clean", pictures.numpy())]
+    for noise, noisy in zip(noises, _noisy(pictures, noises).values(), strict=True):
         rows.append((noise.label, noisy.numpy()))
         rows.append(("restored", _bytes(_restore(run, noisy)).numpy()))
     draw_restoration(rows, preview)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 from importlib.metadata import version
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from training.recipe import Recipe, built_in, load
 
 __all__ = ["command", "git_commit", "hardware", "libraries", "public"]
 
 _LIBRARIES = ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime")
+_WORD = re.compile(r"[\w.-]+")
 
 
 def libraries() -> dict[str, str]:
@@ -44,16 +47,24 @@ def _processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def git_commit() -> str | None:
-    """The commit of the code in use, with `-dirty` when files differ; None outside a checkout."""
-    here = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def git_commit(code: Path = Path(__file__)) -> str | None:
+    """The commit of the code in use, with `-dirty` when files differ; None outside a checkout.
+
+    An installed copy may lie within somebody's checkout, in its virtual environment: `code` must
+    be a file of the repository.
+    """
     try:
-        done = subprocess.run(  # noqa: S603  # a constant command
-            command, cwd=here, capture_output=True, text=True, check=True
-        )
+        _git(code.parent, "ls-files", "--error-unmatch", code.name)
+        return _git(code.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603  # the arguments are this module's own
+        ["git", *arguments],  # noqa: S607  # wherever git is installed
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return done.stdout.strip()
 
 
@@ -80,9 +91,16 @@ def _differences(
     found: list[tuple[str, str]] = []
     for key, value in ours.items():
         other = theirs.get(key)
-        if isinstance(value, dict) and isinstance(other, dict):
+        if isinstance(value, dict) and isinstance(other, dict) and value.keys() == other.keys():
             found += _differences(value, other, f"{prefix}{key}.")
         elif value != other:
-            # JSON is YAML: what this prints, --set reads back as the same value.
-            found.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
+            # Of another kind, with other fields: named one by one, the old fields would stay.
+            found.append((f"{prefix}{key}", _as_yaml(value)))
     return found
+
+
+def _as_yaml(value: object) -> str:
+    """What `--set` reads back as the same value. JSON is YAML; a plain word needs no quotes."""
+    if isinstance(value, str) and _WORD.fullmatch(value) and yaml.safe_load(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)

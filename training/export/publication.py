@@ -1,8 +1,9 @@
 """What a task hands over for publishing, and how its graphs become ONNX."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -66,10 +67,36 @@ def export(graph: Graph, folder: Path) -> Exported:
     """Write `<role>.onnx`, check it, and compute the golden outputs with torch.
 
     Raises:
-        ExportError: when the graph is not valid ONNX or onnxruntime does not accept it.
+        ExportError: when the module cannot be exported, or the graph is not valid ONNX, or
+            onnxruntime does not accept it.
     """
     path = folder / f"{graph.role}.onnx"
     module = graph.module.eval().cpu()
+    try:
+        program = _program(module, graph)
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"{path.name} cannot be exported: {error.__cause__ or error}") from error
+    model = _without_traces(program.model_proto)
+    onnx.save_model(model, path)
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        run = onnxruntime_run(path)
+    except (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        ReplayError,
+    ) as error:
+        raise ExportError(f"{path.name} is not a usable graph: {error}") from error
+    return Exported(
+        path,
+        _specs(model.graph.input),
+        _specs(model.graph.output),
+        [_case(module, graph, inputs) for inputs in graph.cases],
+        run,
+    )
+
+
+def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
     first = graph.cases[0]
     dims = {
         name: torch.export.Dim(name) for axes in graph.free_axes.values() for name in axes.values()
@@ -88,25 +115,24 @@ def export(graph: Graph, folder: Path) -> Exported:
         verbose=False,
     )
     if program is None:
-        raise ExportError(f"{path.name}: the exporter returned no program")
-    program.save(path)
-    try:
-        onnx.checker.check_model(str(path), full_check=True)
-        run = onnxruntime_run(path)
-    except (
-        onnx.checker.ValidationError,
-        onnx.shape_inference.InferenceError,
-        ReplayError,
-    ) as error:
-        raise ExportError(f"{path.name} is not a usable graph: {error}") from error
-    model = onnx.load(str(path))
-    return Exported(
-        path,
-        _specs(model.graph.input),
-        _specs(model.graph.output),
-        [_case(module, graph, inputs) for inputs in graph.cases],
-        run,
-    )
+        raise ExportError(f"{graph.role}.onnx: the exporter returned no program")
+    return program
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the notes on where each node comes from: they name files of this machine.
+
+    They would also be the larger part of a small network's file.
+    """
+    messages: list[Any] = [model]
+    while messages:
+        message = messages.pop()
+        for field, value in message.ListFields():
+            if field.name in ("metadata_props", "doc_string"):
+                message.ClearField(field.name)
+            elif field.message_type is not None:
+                messages += value if isinstance(value, Iterable) else [value]
+    return model
 
 
 def _case(module: nn.Module, graph: Graph, inputs: Mapping[str, Tensor]) -> Case:
