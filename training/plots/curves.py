@@ -22,7 +22,7 @@ def draw_curves(log: Path, path: Path) -> None:
     """
     if not log.is_file():
         raise DataError(f"there is no log {log}: a run writes it after its first epoch")
-    columns = read_log(log)
+    columns = _read(log)
     scores = sorted({_score(name) for name in columns} - {"loss", "seconds", "learning_rate"})
     panels = ["loss", *(score for score in scores if "/" not in score), "learning_rate"]
     figure = Figure(figsize=(3.6 * len(panels), 3.2), dpi=110, layout="constrained")
@@ -30,6 +30,16 @@ def draw_curves(log: Path, path: Path) -> None:
         _panel(figure.add_subplot(1, len(panels), index), panel, columns)
     figure.suptitle(log.parent.name)
     figure.savefig(path)
+
+
+def _read(log: Path) -> Columns:
+    try:
+        columns = read_log(log)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{log} is no log of a run: {error!r}") from error
+    if not columns:
+        raise DataError(f"there is nothing in {log} yet: a run writes it after its first epoch")
+    return columns
 
 
 def _score(column: str) -> str:

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.errors import DataError
+from training.export import samples
+from training.log import CsvLog
+from training.plots.confusion import draw_confusion
+from training.plots.curves import draw_curves
+from training.plots.restoration import draw_restoration
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """(H, W) of a PNG that is neither tiny, nor huge, nor blank."""
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        width, height = image.size
+        assert 100 < width < 2500
+        assert 100 < height < 2500
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.std() > 5
+    return pixels
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "some-run" / "metrics.csv"
+    path.parent.mkdir()
+    csv = CsvLog(path, [])
+    for epoch in range(1, 6):
+        row = {"epoch": float(epoch), "learning_rate": 0.1 / epoch, "seconds": 1.0}
+        row |= {"train_loss": 1 / epoch, "train_accuracy": 1 - 1 / epoch}
+        if epoch % 2:
+            row |= {"test_accuracy": 0.9 - 1 / epoch, "test_nll": 2 / epoch}
+        csv.append(row)
+    return path
+
+
+def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
+    draw_curves(log, tmp_path / "curves.png")
+    pixels = _picture(tmp_path / "curves.png")
+    # Loss, accuracy, likelihood and learning rate, side by side.
+    assert pixels.shape[1] > 3 * pixels.shape[0]
+
+
+def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
+    CsvLog(tmp_path / "metrics.csv", []).append({"epoch": 1, "train_loss": 1, "learning_rate": 1})
+    draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+    _picture(tmp_path / "curves.png")
+
+
+def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no log .*metrics\.csv: a run writes it after"):
+        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "epoch,train_loss\n", "a,b\n1,2\n", "epoch,train_loss\n1,x\n"]
+)
+def test_curves_of_what_is_no_log_are_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(DataError, match=r"metrics\.csv"):
+        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize("classes", [2, 10, 200])
+def test_a_confusion_matrix_is_drawn_however_many_classes(tmp_path: Path, classes: int) -> None:
+    counts = np.eye(classes, dtype=np.int64) * 90 + 10
+    labels = [f"class number {index}" for index in range(classes)]
+    draw_confusion(counts, labels, "a title", tmp_path / "confusion.png")
+    _picture(tmp_path / "confusion.png")
+
+
+def test_a_class_without_pictures_is_drawn_as_never_seen(tmp_path: Path) -> None:
+    draw_confusion(np.array([[5, 1], [0, 0]]), ["a", "b"], "t", tmp_path / "confusion.png")
+    _picture(tmp_path / "confusion.png")
+
+
+def test_confusions_show(tmp_path: Path) -> None:
+    right, wrong = np.eye(3, dtype=np.int64) * 10, np.roll(np.eye(3, dtype=np.int64), 1) * 10
+    for name, counts in (("right", right), ("wrong", wrong)):
+        draw_confusion(counts, list("abc"), "t", tmp_path / f"{name}.png")
+    first, second = _picture(tmp_path / "right.png"), _picture(tmp_path / "wrong.png")
+    assert first.shape == second.shape
+    assert (first != second).mean() > 0.1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) -> None:
+    pictures = samples.photographs(10, 28, 28, mode).numpy()
+    rows = [("clean", pictures), ("N(0.5, 0.1)", 255 - pictures), ("restored", pictures)]
+    draw_restoration(rows, tmp_path / "rows.png")
+    _picture(tmp_path / "rows.png")
+    with Image.open(tmp_path / "rows.png") as image:
+        channels = np.asarray(image.convert("RGB")).astype(int)
+    is_colourful = bool(np.ptp(channels, axis=2).max() > 30)
+    assert is_colourful is (mode == "RGB")
