@@ -22,6 +22,7 @@ __all__ = [
     "ModelFile",
     "ModelName",
     "Provenance",
+    "Role",
     "TensorSpec",
 ]
 

@@ -14,7 +14,7 @@ from models_store.tasks import Task
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
 
-__all__ = ["Entry", "Shelf", "State"]
+__all__ = ["Entry", "Shelf", "Stamp", "State"]
 
 State = Literal["ready", "loading", "failed", "unloaded"]
 Stamp = tuple[tuple[str, int, int], ...]

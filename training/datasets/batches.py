@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from training.datasets.base import ImageSplit
 
-__all__ = ["Batches", "epoch_seed"]
+__all__ = ["Batch", "Batches", "epoch_seed"]
 
 Batch = tuple[Tensor, Tensor]
 

@@ -1,0 +1,36 @@
+"""What a module may use of another is what that one offers in `__all__`."""
+
+import pytest
+
+from tests.contract.surface import PACKAGES, modules
+
+MODULES = modules()
+
+
+def test_the_modules_are_found() -> None:
+    for name in (*PACKAGES, "models_store.manifest", "service.app", "training.networks.resnet"):
+        assert name in MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_what_it_offers(name: str) -> None:
+    module = MODULES[name]
+    if module.is_empty or name.endswith("__main__"):
+        return
+    assert module.public is not None
+    assert sorted(set(module.public)) == sorted(module.public)
+    assert set(module.public) <= module.defines
+    assert [public for public in module.public if public.startswith("_")] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_uses_only_what_others_offer(name: str) -> None:
+    uninvited = []
+    for source, imported, called in MODULES[name].imports():
+        submodule = MODULES.get(f"{source}.{imported}")
+        if submodule is not None:
+            used = MODULES[name].attributes(called) - set(submodule.public or ())
+            uninvited += [f"{submodule.name}.{attribute}" for attribute in used]
+        elif source in MODULES and imported not in (MODULES[source].public or ()):
+            uninvited.append(f"{source}.{imported}")
+    assert uninvited == []
