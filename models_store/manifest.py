@@ -32,7 +32,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DType = Literal["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
-Role = Literal["model", "encoder", "decoder", "generator", "step", "golden", "preview"]
+Role = Literal["model", "encoder", "decoder", "generator", "step", "tables", "golden", "preview"]
 Precision = Literal["fp32", "int8"]
 
 
@@ -58,7 +58,7 @@ class ModelFile(Frozen):
 
     @property
     def is_graph(self) -> bool:
-        return self.role not in ("golden", "preview")
+        return self.role not in ("tables", "golden", "preview")
 
     @model_validator(mode="after")
     def _graphs_are_described(self) -> Self:

@@ -2,7 +2,8 @@
 
 Adding a task: its class here, its line in `Task`, and a handler in the service.
 
-Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes.
+Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes, D latent
+dimensions.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,7 +12,16 @@ from pydantic import Field, PositiveInt, model_validator
 
 from models_store.frozen import Frozen
 
-__all__ = ["Classification", "Denoising", "FixedImage", "FreeImage", "Mode", "Task"]
+__all__ = [
+    "Classification",
+    "Compression",
+    "Denoising",
+    "Factorised",
+    "FixedImage",
+    "FreeImage",
+    "Mode",
+    "Task",
+]
 
 Mode = Literal["L", "RGB"]
 
@@ -68,4 +78,29 @@ class Denoising(Frozen):
     """The noise that it was trained to remove, in words."""
 
 
-Task = Annotated[Classification | Denoising, Field(discriminator="kind")]
+class Factorised(Frozen):
+    """Every latent dimension on its own: one table for each, `models_store.entropy.Tables`."""
+
+    kind: Literal["factorised"] = "factorised"
+
+
+class Compression(Frozen):
+    """Two graphs and the tables by which what passes between them is coded.
+
+    Graph `encoder`: `images` uint8 (B, H, W, C) → `latents` int16 (B, D, h, w), already rounded.
+    Graph `decoder`: `latents` → `images`, as they went in. File `tables`: `entropy.Tables`.
+
+    No float decides what a code means: frequencies are whole numbers, and so are latents. A code
+    made anywhere reads as the same latents everywhere.
+
+    A codec for pictures of any size is another `image`, and h and w then follow the picture's; one
+    whose tables depend on side information is another `entropy`.
+    """
+
+    kind: Literal["compression"] = "compression"
+    roles: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "tables")
+    image: FixedImage
+    entropy: Factorised = Factorised()
+
+
+Task = Annotated[Classification | Denoising | Compression, Field(discriminator="kind")]

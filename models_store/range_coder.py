@@ -1,0 +1,119 @@
+"""Range coding with integers alone: the same bits on every machine, in every version of Python.
+
+Martin 1979, "Range encoding: an algorithm for removing redundancy from a digitised message". A
+message is a number in an interval that each symbol narrows to its share. Probabilities are
+frequencies out of 2^16, so no float ever decides where a boundary lies.
+
+Own code, for want of a library that fits (looked at in 2026): `constriction` takes probabilities
+only as floats, ends a message on a multiple of four bytes, and has no wheel for Linux on arm64.
+The others need torch, or are no longer kept.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+__all__ = ["PRECISION_BITS", "RangeDecoder", "RangeEncoder"]
+
+PRECISION_BITS = 16
+"""Frequencies of a table sum to 2 to this power."""
+
+_WIDTH_BITS = 48
+_TOP = 1 << _WIDTH_BITS
+_LEAST = 1 << _WIDTH_BITS - 8
+"""A narrower interval is scaled up by a byte. It keeps steps of 2^24 and more: what rounding them
+down wastes is less than a millionth of a bit a symbol."""
+
+
+class RangeEncoder:
+    """Encode symbols with `encode`, first to last; `finish` gives the bytes."""
+
+    def __init__(self) -> None:
+        self._low = 0
+        self._width = _TOP
+        self._out = bytearray()
+
+    def encode(self, start: int, frequency: int) -> None:
+        """Narrow to the share `start` … `start + frequency` of 2^16."""
+        step = self._width >> PRECISION_BITS
+        self._low += step * start
+        self._width = step * frequency
+        while self._width <= _LEAST:
+            self._emit()
+            self._width <<= 8
+
+    def encode_bits(self, value: int, count: int) -> None:
+        """`count` bits, at most 16, each value equally likely."""
+        self.encode(value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
+
+    def finish(self) -> bytes:
+        """The shortest bytes that name a number in the interval; zeros follow for the decoder."""
+        high = self._low + self._width
+        for tail in range(_WIDTH_BITS // 8 + 1):
+            unit = 1 << _WIDTH_BITS - 8 * tail
+            point = -(-self._low // unit) * unit
+            if point < high:
+                break
+        self._low = point
+        for _ in range(max(tail, 1)):  # at least once, for a carry out of the interval's top
+            self._emit()
+        return bytes(self._out).rstrip(b"\0")
+
+    def _emit(self) -> None:
+        """Move the top byte, and a carry before it, to the output."""
+        top = self._low >> _WIDTH_BITS - 8
+        if top > 0xFF:
+            at = len(self._out) - 1
+            while self._out[at] == 0xFF:
+                self._out[at] = 0
+                at -= 1
+            self._out[at] += 1
+        self._out.append(top & 0xFF)
+        self._low = (self._low & _LEAST - 1) << 8
+
+
+class RangeDecoder:
+    """Takes any bytes. What no encoder wrote decodes to some symbols, or raises ValueError."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = _WIDTH_BITS // 8
+        self._point = int.from_bytes(data[: self._at].ljust(self._at, b"\0"), "big")
+        self._width = _TOP
+
+    def decode(self, cumulative: Sequence[int]) -> int:
+        """The index of the next symbol; `cumulative` ascends from 0 to 2^16.
+
+        Raises:
+            ValueError: the bytes lie outside of every symbol's share.
+        """
+        step = self._width >> PRECISION_BITS
+        share = self._point // step
+        if share >> PRECISION_BITS:
+            raise ValueError("no symbol has this share")
+        index = bisect_right(cumulative, share) - 1
+        self._take(step, cumulative[index], cumulative[index + 1] - cumulative[index])
+        return index
+
+    def decode_bits(self, count: int) -> int:
+        """`count` bits, at most 16. Raises ValueError as `decode`."""
+        step = self._width >> PRECISION_BITS
+        share = self._point // step
+        if share >> PRECISION_BITS:
+            raise ValueError("no bits have this share")
+        value = share >> PRECISION_BITS - count
+        self._take(step, value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
+        return value
+
+    def finish(self) -> None:
+        """Raises ValueError where bytes are left that no symbol needed."""
+        if self._at < len(self._data):
+            raise ValueError(f"{len(self._data) - self._at} bytes are left over")
+
+    def _take(self, step: int, start: int, frequency: int) -> None:
+        self._point -= step * start
+        self._width = step * frequency
+        while self._width <= _LEAST:
+            following = self._data[self._at] if self._at < len(self._data) else 0
+            self._point = self._point << 8 | following
+            self._at += 1
+            self._width <<= 8
