@@ -33,7 +33,9 @@ class Publish(Frozen):
     intended_use: str
     limits: str
     licence: str = "Apache-2.0 (weights); the data's own terms apply to the data"
-    golden_cases: Annotated[int, Field(ge=1, le=16)] = 3
+    weights: Literal["average", "last"] = "average"
+    """Which ones: the moving average, where the recipe has one, or those of the last step. A
+    schedule that ends at zero leaves the average behind: it still holds weights of high rates."""
 
 
 class Recipe(Frozen):

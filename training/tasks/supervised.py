@@ -111,6 +111,7 @@ class Supervised(ABC):
         return state if self.average is None else {**state, "average": self.average}
 
     def published_network(self) -> nn.Module:
-        """The network to publish: the averaged one where there is one."""
-        network: nn.Module = self.network.module if self.average is None else self.average.module
+        """The network to publish: the averaged one, where there is one and the recipe wants it."""
+        average = self.average if self.recipe.publish.weights == "average" else None
+        network: nn.Module = self.network.module if average is None else average.module
         return network
