@@ -1,4 +1,4 @@
-"""`python -m training`: list, fit, evaluate, publish, plot."""
+"""`python -m training`: list, fit, evaluate, publish, transfer, plot."""
 
 import sys
 from pathlib import Path
@@ -31,6 +31,7 @@ RunDirOption = Annotated[
 ]
 StoreOption = Annotated[Path, typer.Option(envvar="DEEPSHELF_STORE", help="the shelf")]
 SHELF = Path("models_store")
+_TRANSFER = "mobilenet-hymenoptera"
 
 
 @app.command("list")
@@ -80,6 +81,57 @@ def publish(
     typer.echo(f"published {put(_recipe_of(run), run, store)}")
 
 
+@app.command()
+def transfer(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="folders that hold a folder of photographs per class; the recipe's when left out"
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="what the model is called on the shelf")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="of the cross-validation")] = 5,
+    frozen_only: Annotated[
+        bool, typer.Option("--frozen-only", help="train the head alone: seconds, not minutes")
+    ] = False,
+    recipe: Annotated[str, typer.Option(help="how to train; name or YAML file")] = _TRANSFER,
+    override: SetOption = None,
+    run_dir: RunDirOption = None,
+    store: StoreOption = SHELF,
+) -> None:
+    """Teach a network that knows photographs your own classes, measure it, publish it."""
+    import logging
+
+    from rich.console import Console
+
+    from training.recipe import load
+    from training.transfer import adapt, command
+    from training.transfer import transfer as run
+
+    # Fabric announces its precision every time: twelve times in a cross-validation.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    console = Console(highlight=False, soft_wrap=True)
+    adapted = adapt(
+        load(recipe, override or ()),
+        photos or (),
+        name,
+        folds=folds,
+        frozen_only=frozen_only,
+        console=console,
+    )
+    done = run(
+        adapted,
+        _unused(run_dir or _run_dir(adapted.name)),
+        store,
+        command=command(photos or (), name, folds, frozen_only, recipe, override or ()),
+        console=console,
+    )
+    for stage in done.figures.stages:
+        mean, deviation = done.figures.accuracy(stage)
+        typer.echo(f"{stage:12} {mean:6.1%} ± {deviation:.1%} of {done.figures.n} held-out photos")
+    typer.echo(f"published {done.version} after {done.seconds:,.0f} s")
+
+
 @plot.command()
 def curves(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
@@ -97,6 +149,12 @@ def curves(
 
 def _run_dir(name: str) -> Path:
     return Path("runs") / name
+
+
+def _unused(folder: Path) -> Path:
+    """`folder`, or the first of `folder-2`, `folder-3` … that does not exist yet."""
+    tries = (folder, *(folder.with_name(f"{folder.name}-{i}") for i in range(2, 10_000)))
+    return next(path for path in tries if not path.exists())
 
 
 def _recipe_of(run: Path) -> "Recipe":

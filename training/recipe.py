@@ -1,6 +1,6 @@
 """Recipes: everything that decides what a training run computes, validated before data is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +17,7 @@ from training.optimizers import Optimizer
 from training.schedules import Schedule
 from training.tasks import TaskConfig
 
-__all__ = ["EarlyStop", "Publish", "Recipe", "built_in", "load"]
+__all__ = ["EarlyStop", "Publish", "Recipe", "built_in", "load", "validated"]
 
 
 class EarlyStop(Frozen):
@@ -92,10 +92,19 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path} holds no mapping of recipe fields")
     for override in overrides:
         _override(content, override)
+    return validated(content, path.name)
+
+
+def validated(content: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe that `content` is.
+
+    Raises:
+        RecipeError: naming `where`, and every field that is wrong.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{path.name}: {_explain(error)}") from error
+        raise RecipeError(f"{where}: {_explain(error)}") from error
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -9,9 +9,10 @@ from training.datasets.cifar10 import Cifar10
 from training.datasets.digits import Digits
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
+from training.datasets.photos import Photos
 
 __all__ = ["DataConfig", "ImageData", "ImageSplit"]
 
 DataConfig = Annotated[
-    Cifar10 | Digits | FashionMnist | Folder | Mnist, Field(discriminator="kind")
+    Cifar10 | Digits | FashionMnist | Folder | Mnist | Photos, Field(discriminator="kind")
 ]

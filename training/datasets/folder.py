@@ -1,6 +1,5 @@
 """The user's own pictures: a folder with a folder per class, named as the class."""
 
-import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,12 +9,12 @@ from torch import Generator, Tensor
 
 from models_store.frozen import Frozen
 from training.datasets.base import ImageData, ImageSplit, class_counts, hold_out
-from training.datasets.pictures import EXTENSIONS, Mode, picture_files, read_picture
+from training.datasets.classes import Unreadable, class_files, class_folders, read_each
+from training.datasets.paths import name_of, written
+from training.datasets.pictures import Mode, read_picture
 from training.errors import DataError
 
 __all__ = ["Folder"]
-
-logger = logging.getLogger(__name__)
 
 
 class Folder(Frozen):
@@ -32,20 +31,16 @@ class Folder(Frozen):
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
     """Chooses the test and validation pictures, and nothing else."""
-    unreadable: Literal["stop", "skip"] = "stop"
-    """What to do about a file that cannot be decoded; skipped ones are named in a warning."""
+    unreadable: Unreadable = "stop"
 
     @field_serializer("path")
     def _write_path(self, path: Path, info: SerializationInfo) -> str:
-        # A run must find its data again; a published model must not tell how its maker's home
-        # folder is called. Dumping a recipe with context={"published": True} leaves only the name.
-        published = isinstance(info.context, dict) and info.context.get("published", False)
-        return _name(path) if published else str(path)
+        return written(path, info)
 
     def load(self) -> ImageData:
         """Raises DataError, naming the folder or file, when there is nothing usable there."""
         root = self.path.expanduser()
-        classes = _class_folders(root)
+        classes = class_folders(root)
         splits = [self._read_class(folder) for folder in classes]
         chosen = Generator().manual_seed(self.seed)
         train, test = [], []
@@ -56,9 +51,9 @@ class Folder(Frozen):
             test.append(every.take(order[:count]))
             train.append(every.take(order[count:]))
         data = ImageData(
-            title=_name(root),
+            title=name_of(root),
             licence="the user's own pictures; terms not stated",
-            source=f"folder {_name(root)}",
+            source=f"folder {name_of(root)}",
             labels=tuple(folder.name for folder in classes),
             train=_mixed(train, chosen),
             test=_mixed(test, chosen),
@@ -66,28 +61,10 @@ class Folder(Frozen):
         return _every_class_left(hold_out(data, self.validation_size, self.seed))
 
     def _read_class(self, folder: Path) -> Tensor:
-        files = picture_files(folder)
-        if not files:
-            raise DataError(
-                f"class folder {folder} holds no pictures ({', '.join(sorted(EXTENSIONS))}); "
-                "path must be the folder whose folders are the classes"
-            )
-        pictures, skipped = [], []
-        for file in files:
-            try:
-                pictures.append(read_picture(file, self.size, self.mode))
-            except ValueError as error:
-                if self.unreadable == "stop":
-                    raise DataError(
-                        f"{file} cannot be read: {error} (unreadable: skip leaves such files out)"
-                    ) from error
-                skipped.append(file)
-        if skipped:
-            names = ", ".join(map(str, skipped))
-            logger.warning("%d unreadable pictures left out: %s", len(skipped), names)
-        if not pictures:
-            raise DataError(f"class folder {folder} holds no readable picture")
-        return torch.stack(pictures)
+        def read(file: Path) -> Tensor:
+            return read_picture(file, self.size, self.mode)
+
+        return torch.stack(list(read_each(class_files(folder), read, self.unreadable).values()))
 
     def _test_count(self, name: str, total: int) -> int:
         count = max(1, round(self.test_fraction * total))
@@ -97,17 +74,6 @@ class Folder(Frozen):
                 f"{self.test_fraction:.0%}"
             )
         return count
-
-
-def _class_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise DataError(f"{root} is no folder; path must hold a folder of pictures per class")
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not folders:
-        raise DataError(f"{root} holds no class folders; put each class's pictures in a folder")
-    if len(folders) == 1:
-        raise DataError(f"{root} holds a single class, {folders[0].name!r}; two or more are needed")
-    return folders
 
 
 def _mixed(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
@@ -127,8 +93,3 @@ def _every_class_left(data: ImageData) -> ImageData:
             f"{', '.join(missing)} to train on"
         )
     return data
-
-
-def _name(path: Path) -> str:
-    # Of "." and "data/..", too, the folder's own name.
-    return path.expanduser().resolve().name or "folder"

@@ -1,5 +1,6 @@
 """One picture file of a user's own, whatever it is, as one array of fixed size and mode."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +9,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-__all__ = ["EXTENSIONS", "Mode", "picture_files", "read_picture"]
+__all__ = ["EXTENSIONS", "Mode", "Resize", "picture_files", "read_picture"]
 
 Mode = Literal["RGB", "L"]
+Resize = Literal["stretch", "crop", "pad"]
+"""As in `models_store.tasks.FixedImage`, whose rule a service follows."""
 
 EXTENSIONS = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -19,6 +22,14 @@ EXTENSIONS = frozenset(
 
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for files that it cannot decode: a broken PNG is a SyntaxError."""
+
+
+_Fit = Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]
+_FITS: dict[Resize, _Fit] = {
+    "crop": ImageOps.fit,
+    "pad": ImageOps.pad,
+    "stretch": Image.Image.resize,
+}
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -30,8 +41,13 @@ def picture_files(folder: Path) -> list[Path]:
     )
 
 
-def read_picture(path: Path, size_HW: tuple[int, int], mode: Mode) -> Tensor:
-    """uint8 (C, H, W): turned upright, on white, scaled to cover `size_HW`, its centre cut out.
+def read_picture(
+    path: Path, size_HW: tuple[int, int], mode: Mode, resize: Resize = "crop"
+) -> Tensor:
+    """uint8 (C, H, W): turned upright, on white, brought to `size_HW`.
+
+    By `crop`, scaled to cover it and its centre cut out; by `pad`, scaled to fit, black around; by
+    `stretch`, without regard to proportions.
 
     Raises:
         ValueError: when the file cannot be decoded.
@@ -46,7 +62,7 @@ def read_picture(path: Path, size_HW: tuple[int, int], mode: Mode) -> Tensor:
             flat = _flatten(upright, mode)
     except _DAMAGED as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    fitted = ImageOps.fit(flat, (width, height), Image.Resampling.BILINEAR)
+    fitted = _FITS[resize](flat, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(fitted))
     return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
 

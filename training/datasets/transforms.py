@@ -1,19 +1,21 @@
 """Random changes to a batch of training pictures, vectorised: no loop over pictures.
 
-Every transform maps uint8 (B, C, H, W) to the same, drawing from the generator that it is given,
-so that an epoch is a function of its seed alone.
+Every transform maps uint8 (B, C, H, W) to the same, or to another H and W, drawing from the
+generator that it is given, so that an epoch is a function of its seed alone.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from models_store.frozen import Frozen
 
-__all__ = ["Crop", "Flip", "Transform"]
+__all__ = ["Crop", "Flip", "ResizedCrop", "Transform"]
+
+_Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Flip(Frozen):
@@ -49,4 +51,46 @@ class Crop(Frozen):
         ]
 
 
-Transform = Annotated[Flip | Crop, Field(discriminator="kind")]
+class ResizedCrop(Frozen):
+    """A random part of the picture, brought to `size` (Szegedy et al. 2015, arXiv 1409.4842).
+
+    Trained on a smaller size than is served, objects look as large as they will at test time
+    (Touvron et al. 2019, arXiv 1906.06423), and a step is cheaper.
+    """
+
+    kind: Literal["resized_crop"] = "resized_crop"
+    size: PositiveInt
+    """Height and width of what comes out."""
+    area: tuple[_Share, _Share] = (0.35, 1.0)
+    """The least and the largest part of the picture's area."""
+    ratio: Annotated[float, Field(ge=1)] = 4 / 3
+    """How many times as wide as high, or as high as wide, the part may be at most."""
+
+    @model_validator(mode="after")
+    def _areas_ascend(self) -> Self:
+        if self.area[0] > self.area[1]:
+            raise ValueError(f"area {self.area} must be (least, largest)")
+        return self
+
+    def __call__(self, images_BCHW: Tensor, generator: Generator) -> Tensor:
+        batch, channels, height, width = images_BCHW.shape
+        u_4B = torch.rand(4, batch, generator=generator)
+        area_B = height * width * (self.area[0] + u_4B[0] * (self.area[1] - self.area[0]))
+        ratio_B = self.ratio ** (2 * u_4B[1] - 1)
+        # As shares of the sides. A part that would be wider than the picture is cut off there.
+        wide_B = ((area_B * ratio_B).sqrt() / width).clamp(max=1)
+        high_B = ((area_B / ratio_B).sqrt() / height).clamp(max=1)
+        theta_B23 = torch.zeros(batch, 2, 3)
+        theta_B23[:, 0, 0], theta_B23[:, 1, 1] = wide_B, high_B
+        theta_B23[:, 0, 2] = (2 * u_4B[2] - 1) * (1 - wide_B)
+        theta_B23[:, 1, 2] = (2 * u_4B[3] - 1) * (1 - high_B)
+        grid_BHW2 = functional.affine_grid(
+            theta_B23, [batch, channels, self.size, self.size], align_corners=False
+        )
+        cut = functional.grid_sample(
+            images_BCHW.float(), grid_BHW2, padding_mode="border", align_corners=False
+        )
+        return cut.round().clamp(0, 255).to(torch.uint8)
+
+
+Transform = Annotated[Flip | Crop | ResizedCrop, Field(discriminator="kind")]

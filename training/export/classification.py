@@ -46,7 +46,12 @@ def publication(task: "Classification") -> Publication:
     )
     return Publication(
         task=ServedClassification(
-            image=FixedImage(width=width, height=height, mode=mode, resize="crop"),
+            image=FixedImage(
+                width=width,
+                height=height,
+                mode=mode,
+                resize=getattr(task.recipe.data, "resize", "crop"),
+            ),
             labels=data.labels,
         ),
         graphs=(graph,),

@@ -18,7 +18,7 @@ from models_store.tasks import Task as ServedTask
 from models_store.verify import Case, Run
 from training.errors import ExportError
 
-__all__ = ["Exported", "Graph", "Publication", "export"]
+__all__ = ["Exported", "Graph", "Publication", "Runs", "export"]
 
 Runs = Mapping[str, Run]
 """Published graphs by role, as functions."""

@@ -12,7 +12,7 @@ from training.export.publication import Exported, Publication, export
 from training.fit import Fitted, restore
 from training.recipe import Recipe
 
-__all__ = ["publish"]
+__all__ = ["publish", "shelve"]
 
 
 def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
@@ -23,7 +23,13 @@ def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
         ReplayError: when onnxruntime does not reproduce what torch computed.
     """
     fitted = restore(recipe, run_dir)
-    publication = fitted.task.publication()
+    return shelve(recipe, fitted, fitted.task.publication(), provenance.command(recipe), store)
+
+
+def shelve(
+    recipe: Recipe, fitted: Fitted, publication: Publication, command: str, store: Path
+) -> Path:
+    """Put a network that is in memory on the shelf; `command` makes it again. Raises as above."""
 
     def build(folder: Path, version: int) -> Manifest:
         exported = {graph.role: export(graph, folder) for graph in publication.graphs}
@@ -47,7 +53,7 @@ def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
             parameters=_parameters(publication),
             metrics=metrics,
             data=publication.data,
-            provenance=_provenance(recipe, fitted),
+            provenance=_provenance(recipe, fitted, command),
             licence=recipe.publish.licence,
             intended_use=recipe.publish.intended_use,
             limits=recipe.publish.limits,
@@ -79,14 +85,14 @@ def _parameters(publication: Publication) -> int:
     )
 
 
-def _provenance(recipe: Recipe, fitted: Fitted) -> Provenance:
+def _provenance(recipe: Recipe, fitted: Fitted, command: str) -> Provenance:
     return Provenance(
         recipe=provenance.public(recipe, exclude={"publish"}),
-        command=provenance.command(recipe),
+        command=command,
         seed=recipe.seed,
         git_commit=provenance.git_commit(),
         libraries=provenance.libraries(),
         hardware=provenance.hardware(),
         duration_s=round(fitted.seconds, 1),
-        epochs=len(fitted.log),
+        epochs=len(fitted.log) or None,
     )

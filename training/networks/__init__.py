@@ -5,8 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from training.networks.denoiser import Denoiser
+from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
-__all__ = ["Denoiser", "NetworkConfig", "ResNet"]
+__all__ = ["Denoiser", "MobileNet", "NetworkConfig", "ResNet"]
 
-NetworkConfig = Annotated[ResNet.Config | Denoiser.Config, Field(discriminator="kind")]
+NetworkConfig = Annotated[
+    ResNet.Config | Denoiser.Config | MobileNet.Config, Field(discriminator="kind")
+]

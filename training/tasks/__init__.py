@@ -7,7 +7,10 @@ from pydantic import Field
 from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
 from training.tasks.denoising import Denoising
+from training.tasks.transfer import Transfer
 
-__all__ = ["Classification", "Denoising", "Scores", "Task", "TaskConfig"]
+__all__ = ["Classification", "Denoising", "Scores", "Task", "TaskConfig", "Transfer"]
 
-TaskConfig = Annotated[Classification.Config | Denoising.Config, Field(discriminator="kind")]
+TaskConfig = Annotated[
+    Classification.Config | Denoising.Config | Transfer.Config, Field(discriminator="kind")
+]

@@ -21,7 +21,14 @@ from training.tasks.supervised import Supervised
 if TYPE_CHECKING:
     from training.recipe import Recipe
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "Objective"]
+
+
+class Objective(Frozen):
+    """What every classifier is trained by, whatever it starts from."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    transforms: tuple[Transform, ...] = ()
 
 
 class Classification(Supervised):
@@ -29,15 +36,15 @@ class Classification(Supervised):
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    class Config(Frozen):
+    class Config(Objective):
         kind: Literal["classification"] = "classification"
-        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-        transforms: tuple[Transform, ...] = ()
 
         def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Classification":
             return Classification(self, recipe, data, fabric)
 
-    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+    def __init__(
+        self, config: Objective, recipe: "Recipe", data: ImageData, fabric: Fabric
+    ) -> None:
         self.config = config
         classes = getattr(recipe.network, "classes", None)
         if classes != len(data.labels):
@@ -45,14 +52,19 @@ class Classification(Supervised):
                 f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes: "
                 f"{', '.join(data.labels[:10])}"
             )
-        self.mean, self.std = data.statistics()
+        self.mean, self.std = self.statistics(recipe, data)
         super().__init__(recipe, data, fabric)
+
+    def statistics(self, recipe: "Recipe", data: ImageData) -> tuple[list[float], list[float]]:
+        """Mean and deviation per channel, of pictures in 0–1, that the network's input has."""
+        del recipe  # a network that comes with weights brings their statistics
+        return data.statistics()
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
 
     def normalise(self, images_BCHW: Tensor) -> Tensor:
-        """Floats in 0–1 → zero mean and unit deviation per channel over the training set."""
+        """Floats in 0–1 → zero mean and unit deviation per channel, over `statistics`."""
         shape = (1, -1, 1, 1)
         mean = torch.tensor(self.mean, device=images_BCHW.device).view(shape)
         std = torch.tensor(self.std, device=images_BCHW.device).view(shape)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from training.average import moving_average
 from training.datasets.base import ImageData, ImageSplit
@@ -37,15 +38,23 @@ class Supervised(ABC):
         self.fabric = fabric
         self.steps_per_epoch = len(self.batches(0))
 
-        network = recipe.network.build()
-        recipe.initializer.apply(network)
+        network = self.build_network()
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)
-        optimizer = recipe.optimizer.build(network)
+        optimizer = self.build_optimizer(network)
         self.schedule = recipe.schedule.build(optimizer, self.steps_per_epoch, recipe.epochs)
         self.network, self.optimizer = fabric.setup(network, optimizer)
         decay = recipe.ema_decay
         self.average = moving_average(network, decay) if decay is not None else None
+
+    def build_network(self) -> nn.Module:
+        """The network as training finds it; the average starts from a copy of it."""
+        network = self.recipe.network.build()
+        self.recipe.initializer.apply(network)
+        return network
+
+    def build_optimizer(self, network: nn.Module) -> Optimizer:
+        return self.recipe.optimizer.build(network)
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import Generator
 
-from training.datasets.transforms import Crop, Flip
+from training.datasets.transforms import Crop, Flip, ResizedCrop
 
 
 def _pictures(batch: int) -> torch.Tensor:
@@ -45,9 +46,42 @@ def test_flip_equals_a_loop_over_pictures() -> None:
 
 def test_transforms_are_functions_of_the_generator() -> None:
     images = _pictures(16)
-    for transform in (Flip(), Crop(padding=2)):
+    for transform in (Flip(), Crop(padding=2), ResizedCrop(size=6)):
         first, again, other = (transform(images, Generator().manual_seed(s)) for s in (1, 1, 2))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
         assert first.dtype == torch.uint8
-        assert first.shape == images.shape
+        assert first.shape[:3] == images.shape[:3]
+
+
+def test_a_resized_crop_of_the_whole_picture_is_the_picture() -> None:
+    images = _pictures(4)[..., :5, :]
+    whole = ResizedCrop(size=5, area=(1, 1), ratio=1)
+    assert torch.equal(whole(images, Generator().manual_seed(0)), images)
+
+
+def test_a_resized_crop_shows_the_part_that_was_drawn() -> None:
+    # Red counts columns and green rows, so each pixel tells where it was.
+    height, width, size = 60, 80, 16
+    images = torch.zeros(32, 3, height, width, dtype=torch.uint8)
+    images[:, 0] = torch.arange(width, dtype=torch.uint8)
+    images[:, 1] = torch.arange(height, dtype=torch.uint8)[:, None]
+    cut = ResizedCrop(size=size, area=(0.2, 0.5), ratio=2)(images, Generator().manual_seed(7))
+
+    u = torch.rand(4, 32, generator=Generator().manual_seed(7))
+    area = height * width * (0.2 + 0.3 * u[0])
+    ratio = 2 ** (2 * u[1] - 1)
+    for index in range(32):
+        wide = min(width, float((area[index] * ratio[index]).sqrt()))
+        high = min(height, float((area[index] / ratio[index]).sqrt()))
+        left, top = float(u[2, index]) * (width - wide), float(u[3, index]) * (height - high)
+        centres = (torch.arange(size) + 0.5) / size  # of output pixels, as a share of the part
+        columns = (left + centres * wide - 0.5).clamp(0, width - 1)
+        rows = (top + centres * high - 0.5).clamp(0, height - 1)
+        torch.testing.assert_close(cut[index, 0, 3].float(), columns, atol=0.51, rtol=0)
+        torch.testing.assert_close(cut[index, 1, :, 3].float(), rows, atol=0.51, rtol=0)
+
+
+def test_areas_must_ascend() -> None:
+    with pytest.raises(ValueError, match=r"must be \(least, largest\)"):
+        ResizedCrop(size=8, area=(0.9, 0.3))

@@ -42,6 +42,16 @@ NETWORKS |= {
         (2, 3, 64, 64),
         (2, 5),
     ),
+    "mobilenet": (
+        {"kind": "mobilenet", "classes": 5, "width": 0.25, "dropout": 0},
+        (2, 3, 64, 64),
+        (2, 5),
+    ),
+    "mobilenet-tf-same": (
+        {"kind": "mobilenet", "classes": 5, "width": 0.25, "dropout": 0, "padding": "tf-same"},
+        (2, 3, 64, 64),
+        (2, 5),
+    ),
     "denoiser-grey": (
         {"kind": "denoiser", "widths": [4, 8, 12]},
         (2, 1, 20, 28),

@@ -1,0 +1,126 @@
+"""What cross-validation found: every photograph answered by networks that never saw it.
+
+Shapes: N photographs of a fold, K classes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics.functional.classification import (
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+)
+
+from models_store.manifest import Metric
+from training.plots.confusion import draw_confusion
+
+__all__ = ["CrossValidation", "Fold"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Answers for one fold's held-out photographs: logits by stage, in the order of training."""
+
+    labels_N: Tensor
+    logits_NK: dict[str, Tensor]
+
+    def accuracy(self, stage: str) -> float:
+        return float((self.logits_NK[stage].argmax(1) == self.labels_N).float().mean())
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """All folds of a data set. The last stage is the one that is published."""
+
+    title: str
+    labels: tuple[str, ...]
+    folds: Sequence[Fold]
+
+    @property
+    def stages(self) -> list[str]:
+        return list(self.folds[0].logits_NK)
+
+    @property
+    def n(self) -> int:
+        return sum(len(fold.labels_N) for fold in self.folds)
+
+    def accuracy(self, stage: str) -> tuple[float, float]:
+        """Mean and sample standard deviation over folds."""
+        scores = [fold.accuracy(stage) for fold in self.folds]
+        return mean(scores), stdev(scores)
+
+    def confusion(self, stage: str) -> Tensor:
+        """Counts (K, K) over all photographs: rows are the truth, columns what was answered."""
+        labels_N = torch.cat([fold.labels_N for fold in self.folds])
+        logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
+        return multiclass_confusion_matrix(logits_NK.argmax(1), labels_N, len(self.labels))
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Figures of the last stage by plain names, of earlier ones by `name/stage`."""
+        last = self.stages[-1]
+        return tuple(
+            metric
+            for stage in reversed(self.stages)
+            for metric in self._metrics(stage, "" if stage == last else f"/{stage}")
+        )
+
+    def _metrics(self, stage: str, suffix: str) -> list[Metric]:
+        labels_N = torch.cat([fold.labels_N for fold in self.folds])
+        logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
+        nll = float(functional.cross_entropy(logits_NK, labels_N))
+        ece = float(
+            multiclass_calibration_error(
+                logits_NK.softmax(1), labels_N, len(self.labels), n_bins=15
+            )
+        )
+        accuracy, deviation = self.accuracy(stage)
+        note = (
+            f"{stage}; mean over folds, deviation {deviation:.4f}; the published model was trained "
+            "the same way, on all photographs"
+        )
+        every = f"{stage}; every photograph by the network whose fold held it out"
+        figures = (
+            ("accuracy", accuracy, "", note),
+            ("nll", nll, "nats", f"negative log likelihood, {every}"),
+            ("ece", ece, "", f"expected calibration error, 15 bins, {every}"),
+        )
+        return [
+            Metric(
+                name=f"{name}{suffix}",
+                value=value,
+                unit=unit,
+                dataset=self.title,
+                split=f"cross-validation, {len(self.folds)} folds",
+                n=self.n,
+                note=remark,
+            )
+            for name, value, unit, remark in figures
+        ]
+
+    def draw(self, path: Path) -> None:
+        """The confusion matrix of the last stage."""
+        accuracy, deviation = self.accuracy(self.stages[-1])
+        title = (
+            f"{self.title}\n{self.n} photographs held out in {len(self.folds)} folds: "
+            f"{accuracy:.1%} ± {deviation:.1%} right"
+        )
+        draw_confusion(self.confusion(self.stages[-1]).numpy(), self.labels, title, path)
+
+    def write(self, path: Path) -> None:
+        """Every fold's figures as JSON."""
+        content = {
+            "title": self.title,
+            "labels": self.labels,
+            "folds": [
+                {"n": len(fold.labels_N)} | {stage: fold.accuracy(stage) for stage in self.stages}
+                for fold in self.folds
+            ],
+            "confusion": {stage: self.confusion(stage).tolist() for stage in self.stages},
+        }
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

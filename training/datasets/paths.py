@@ -1,0 +1,31 @@
+"""How a user's paths are written down: whole for a run, by name for the world."""
+
+from pathlib import Path
+
+from pydantic import SerializationInfo
+
+__all__ = ["name_of", "written", "written_cached"]
+
+
+def name_of(path: Path) -> str:
+    """The last part of the real path: of "." and "data/..", too, the folder's own name."""
+    return path.expanduser().resolve().name or "folder"
+
+
+def written(path: Path, info: SerializationInfo) -> str:
+    """`path` as a recipe holds it; with context={"published": True}, without where it lies.
+
+    A run must find its data again; a published model must not tell how its maker's home folder is
+    called.
+    """
+    published = isinstance(info.context, dict) and info.context.get("published", False)
+    return name_of(path) if published else str(path)
+
+
+def written_cached(path: Path, info: SerializationInfo) -> str:
+    """As `written`, for paths that are looked for in the cache too: relative ones stay whole.
+
+    They name no machine, and the published recipe then finds the same file elsewhere.
+    """
+    relative = not path.is_absolute() and not {"..", "~"} & set(path.parts)
+    return str(path) if relative else written(path, info)

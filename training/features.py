@@ -1,0 +1,71 @@
+"""Pooled features on disk, one row per picture, so that a head trains in seconds.
+
+A row is found by the pixels that it was computed from, and a file by the weights that computed it.
+So nothing can be stale: another photograph, size or resize rule gives other pixels, other weights
+another file; and adding ten photographs to a thousand computes ten rows.
+"""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["FeatureCache"]
+
+_BATCH = 64
+
+
+class FeatureCache:
+    """Rows in `folder/<key>.npz`.
+
+    A file that cannot be read is computed again; one that cannot be written is done without.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._path = folder / f"{key}.npz"
+        self._rows = _read(self._path)
+
+    def __call__(self, images_NCHW: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Float32 (N, C) for one picture or more: `compute` of its batch, or what it once was."""
+        names = [_digest(image) for image in images_NCHW]
+        # By name, so that a picture that is there twice is computed once.
+        new = {name: index for index, name in enumerate(names) if name not in self._rows}
+        for start in range(0, len(new), _BATCH):
+            batch = dict(list(new.items())[start : start + _BATCH])
+            rows = compute(images_NCHW[list(batch.values())])
+            self._rows |= dict(zip(batch, rows.float().cpu().numpy(), strict=True))
+        if new:
+            self._write()
+        return torch.from_numpy(np.stack([self._rows[name] for name in names]))
+
+    def _write(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(".partial", dir=self._path.parent)
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, names=list(self._rows), rows=np.stack(list(self._rows.values())))
+            Path(partial).replace(self._path)
+        except OSError:
+            return  # a read-only or full disk costs time, not the run
+
+
+def _read(path: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            names: list[str] = archive["names"].tolist()
+            return dict(zip(names, archive["rows"].astype(np.float32), strict=True))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+
+
+def _digest(image_CHW: Tensor) -> str:
+    digest = hashlib.sha256(str(tuple(image_CHW.shape)).encode())
+    digest.update(image_CHW.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,123 @@
+"""MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) as a start for other people's classes.
+
+torchvision's features, pooling, and a head of Dense 128. The weights that it starts from are loaded
+by `training/pretrained.py`; here is what they are computed with.
+
+Shapes: B batch, C channels, H height, W width, K classes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SerializationInfo, field_serializer
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import mobilenet_v2
+
+from models_store.frozen import Frozen
+from training.datasets.paths import written_cached
+
+__all__ = ["MobileNet"]
+
+_SCALINGS: dict[str, tuple[list[float], list[float]]] = {
+    "torchvision": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "symmetric": ([0.5] * 3, [0.5] * 3),  # RGB / 127.5 - 1
+}
+
+
+class _SameConv2d(nn.Conv2d):
+    """A 3×3 convolution of stride 2, padded as TensorFlow's SAME pads.
+
+    The padding in all is what the last window needs, and the odd pixel goes to the right and the
+    bottom: for even sides 0 before and 1 after, for odd ones 1 and 1. torchvision always pads by 1
+    and 1, which for even sides looks at other pixels.
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        height, width = x_BCHW.shape[2:]
+        return super().forward(functional.pad(x_BCHW, (width % 2, 1, height % 2, 1)))
+
+
+def _pad_as_tensorflow(features: nn.Module) -> None:
+    """Replace, in place, every convolution of stride 2; parameter names stay."""
+    for parent in list(features.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
+                same = _SameConv2d(
+                    child.in_channels, child.out_channels, 3, 2, groups=child.groups, bias=False
+                )
+                same.load_state_dict(child.state_dict())
+                setattr(parent, name, same)
+
+
+class MobileNet(nn.Module):
+    """`forward`: images (B, 3, H, W), scaled as the weights want them → logits (B, K).
+
+    Batch norm always uses the statistics that came with the weights, in training too: those of a
+    few hundred photographs in small batches are worse, and would move under the head's feet.
+    """
+
+    class Config(Frozen):
+        """Which weights to start from, and the conventions that they were trained with."""
+
+        kind: Literal["mobilenet"] = "mobilenet"
+        classes: PositiveInt
+        hidden: PositiveInt = 128
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+        width: PositiveFloat = 1.0
+        """Multiplies the channels of every layer (section 5.1); ImageNet weights are of 1.0."""
+        weights: Literal["imagenet", "random"] = "imagenet"
+        weights_path: Path | None = None
+        """A state dict of torchvision's `mobilenet_v2`: looked for here, then in the cache.
+        Without one, torchvision's own
+        weights are fetched."""
+        padding: Literal["torchvision", "tf-same"] = "torchvision"
+        """Of the stride-2 convolutions. Weights that TensorFlow trained need its own."""
+        scaling: Literal["torchvision", "symmetric"] = "torchvision"
+        """ImageNet's mean and deviation per channel, or RGB / 127.5 - 1."""
+        frozen: bool = False
+        """Keep the features as they are and train the head alone."""
+
+        @field_serializer("weights_path")
+        def _write_path(self, path: Path | None, info: SerializationInfo) -> str | None:
+            return None if path is None else written_cached(path, info)
+
+        @property
+        def in_channels(self) -> int:
+            return 3
+
+        @property
+        def statistics(self) -> tuple[list[float], list[float]]:
+            """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
+            return _SCALINGS[self.scaling]
+
+        def build(self) -> "MobileNet":
+            return MobileNet(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        whole = mobilenet_v2(width_mult=config.width)
+        self.features: nn.Module = whole.features
+        if config.padding == "tf-same":
+            _pad_as_tensorflow(self.features)
+        self.features.requires_grad_(not config.frozen)
+        self.head = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(whole.last_channel, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, config.classes),
+        )
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.features.eval()
+        return self
+
+    def pool(self, images_BCHW: Tensor) -> Tensor:
+        """Features (B, C), averaged over the picture."""
+        features_BCHW: Tensor = self.features(images_BCHW)
+        return functional.adaptive_avg_pool2d(features_BCHW, 1).flatten(1)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        logits_BK: Tensor = self.head(self.pool(images_BCHW))
+        return logits_BK

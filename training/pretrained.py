@@ -1,0 +1,126 @@
+"""ImageNet weights for a MobileNet: torchvision's by download, or a file of one's own."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import MobileNet_V2_Weights
+
+from models_store.layout import sha256_of
+from models_store.manifest import DataSource
+from training.datasets.cache import data_dir, located
+from training.errors import DataError
+from training.networks.mobilenet import MobileNet
+
+__all__ = ["LOCAL", "describe", "fingerprint", "load_weights"]
+
+LOCAL = Path("mobilenet/mobilenet_v2-tfsame.pth")
+"""A file of this name in the cache holds weights that TensorFlow trained: they
+want `padding: tf-same` and `scaling: symmetric`."""
+
+# The first of torchvision's two sets. The second was trained with label smoothing, which makes the
+# features of the last layer less useful elsewhere (Kornblith et al. 2019, arXiv 1805.08974, 4.2).
+_FETCHED = MobileNet_V2_Weights.IMAGENET1K_V1
+
+_SHOWN = 3
+
+
+def load_weights(network: MobileNet, config: MobileNet.Config) -> None:
+    """Fill the features of `network` with the weights that `config` names.
+
+    Raises:
+        DataError: when the weights are neither there nor to be fetched, or are of another network.
+    """
+    if config.weights == "random":
+        return
+    path = _file(config)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path} holds no weights that torch can read: {error}") from error
+    if not isinstance(state, dict):
+        raise DataError(f"{path} holds no state dict, but a {type(state).__name__}")
+    _check(state, network.features, path)
+    prefix = "features."
+    network.features.load_state_dict(
+        {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+    )
+
+
+def describe(config: MobileNet.Config) -> DataSource | None:
+    """The manifest's entry for what the weights were trained on; the hash is of their file."""
+    if config.weights == "random":
+        return None
+    path = _file(config)
+    fetched = config.weights_path is None
+    return DataSource(
+        title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
+        source=_FETCHED.url if fetched else f"file {path.name}",
+        licence=_licence(config.weights_path),
+        sha256=sha256_of(path),
+        n=1_281_167,
+    )
+
+
+def fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
+    """Hex digest of everything that decides the pooled features of a picture."""
+    digest = hashlib.sha256(f"{config.padding} {config.scaling}".encode())
+    for name, tensor in network.features.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _licence(path: Path | None) -> str:
+    if path is None:
+        return "BSD-3-Clause (torchvision)"
+    return "Apache-2.0" if path.name == LOCAL.name else "as its maker states"
+
+
+def _file(config: MobileNet.Config) -> Path:
+    if config.weights_path is None:
+        return _fetched(data_dir() / "mobilenet")
+    path = located(config.weights_path)
+    if not path.is_file():
+        raise DataError(f"there are no weights at {path} (network.weights_path)")
+    return path
+
+
+def _fetched(folder: Path) -> Path:
+    url: str = _FETCHED.url
+    path = folder / url.rpartition("/")[2]
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # The file's name ends in the first digits of its SHA-256; torch compares them.
+            torch.hub.load_state_dict_from_url(
+                url, str(folder), map_location="cpu", progress=False, check_hash=True
+            )
+        except (URLError, OSError, RuntimeError) as error:
+            raise DataError(
+                f"ImageNet weights are not in {folder} and could not be fetched: {error}. "
+                f"Put {url} there, or name a file of your own: network.weights_path"
+            ) from error
+    return path
+
+
+def _check(state: dict[str, object], features: nn.Module, path: Path) -> None:
+    wanted = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
+    # What is beside the features, the classifier of ImageNet, is not used.
+    came = {name: value for name, value in state.items() if name.startswith("features.")}
+    problems = [f"{name} is missing" for name in wanted if name not in came]
+    problems += [f"{name} is unknown" for name in came if name not in wanted]
+    for name, tensor in wanted.items():
+        value = came.get(name)
+        shape = tuple(value.shape) if isinstance(value, Tensor) else None
+        if name in came and shape != tuple(tensor.shape):
+            problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
+    if problems:
+        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise DataError(
+            f"{path} holds weights of another network than torchvision's mobilenet_v2: "
+            f"{'; '.join(problems[:_SHOWN])}{more}"
+        )
