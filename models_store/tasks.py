@@ -88,7 +88,8 @@ class Compression(Frozen):
     """Two graphs and the tables by which what passes between them is coded.
 
     Graph `encoder`: `images` uint8 (B, H, W, C) → `latents` int16 (B, D, h, w), already rounded.
-    Graph `decoder`: `latents` → `images`, as they went in. File `tables`: `entropy.Tables`.
+    Graph `decoder`: `latents` int16 (B, D, h, w) → `images` uint8 (B, H, W, C). File `tables`: how
+    often each latent takes each value, `entropy.Tables`.
 
     No float decides what a code means: frequencies are whole numbers, and so are latents. A code
     made anywhere reads as the same latents everywhere.

@@ -36,6 +36,13 @@ DENOISING: dict[str, Any] = {
 """What to change for a denoiser in place of a classifier."""
 
 
+COMPRESSION: dict[str, Any] = {
+    "network": {"kind": "dense-autoencoder", "side": 8, "widths": [64], "latents": 8},
+    "task": {"kind": "compression", "rate_weight": 0.002},
+}
+"""What to change for an autoencoder."""
+
+
 def content(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The recipe as its YAML file would hold it, whole fields replaced by `changes`."""
     return {**deepcopy(_CONTENT), **(changes or {})}

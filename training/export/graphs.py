@@ -1,12 +1,14 @@
 """Networks as they are served: bytes in, answers out, normalisation and softmax inside.
 
-Shapes: B batch, H height, W width, C channels, K classes.
+Shapes: B batch, H height, W width, C channels, K classes, D latent dimensions of h × w places.
 """
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ClassifierGraph", "DenoiserGraph"]
+from training.networks.autoencoder import Autoencoder
+
+__all__ = ["ClassifierGraph", "DecoderGraph", "DenoiserGraph", "EncoderGraph"]
 
 
 class ClassifierGraph(nn.Module):
@@ -41,3 +43,35 @@ class DenoiserGraph(nn.Module):
         estimate_BCHW: Tensor = self.network(noisy_BCHW)
         levels = (estimate_BCHW * 255).round().clamp(0, 255)
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+class EncoderGraph(nn.Module):
+    """uint8 (B, H, W, C) → latents int16 (B, D, h, w), rounded to the quantiser's steps."""
+
+    scale: Tensor
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.encoder = autoencoder.encoder
+        self.register_buffer("scale", autoencoder.log_scale.detach().exp())
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        images_BCHW = images_BHWC.permute(0, 3, 1, 2).float() / 255
+        latents_BDhw: Tensor = self.encoder(images_BCHW) * self.scale
+        # What does not fit 16 bits has no defined conversion; no trained encoder comes near it.
+        return latents_BDhw.round().clamp(-32768, 32767).to(torch.int16)
+
+
+class DecoderGraph(nn.Module):
+    """Latents int16 (B, D, h, w) → uint8 (B, H, W, C)."""
+
+    step: Tensor
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.decoder = autoencoder.decoder
+        self.register_buffer("step", (-autoencoder.log_scale.detach()).exp())
+
+    def forward(self, latents_BDhw: Tensor) -> Tensor:
+        images_BCHW: Tensor = self.decoder(latents_BDhw.float() * self.step).sigmoid()
+        return (images_BCHW * 255).round().permute(0, 2, 3, 1).to(torch.uint8)

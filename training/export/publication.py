@@ -18,7 +18,7 @@ from models_store.tasks import Task as ServedTask
 from models_store.verify import Case, Run
 from training.errors import ExportError
 
-__all__ = ["Exported", "Graph", "Publication", "Runs", "export"]
+__all__ = ["Attachment", "Exported", "Graph", "Publication", "Runs", "export"]
 
 Runs = Mapping[str, Run]
 """Published graphs by role, as functions."""
@@ -40,6 +40,15 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that is no graph, which serving the model needs."""
+
+    role: Role
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Publication:
     """Everything about a model that its task knows."""
 
@@ -50,6 +59,7 @@ class Publication:
     """Measures the exported graphs (a figure is of what is served) and draws the preview."""
     rtol: float
     atol: float
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

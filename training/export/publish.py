@@ -35,6 +35,8 @@ def shelve(
         exported = {graph.role: export(graph, folder) for graph in publication.graphs}
         write_golden(folder / "golden.npz", {role: graph.cases for role, graph in exported.items()})
         runs: dict[str, Run] = {role: graph.run for role, graph in exported.items()}
+        for attachment in publication.attachments:
+            (folder / attachment.path).write_bytes(attachment.content)
         metrics = publication.report(runs, folder / "preview.png")
         return Manifest(
             name=recipe.name,
@@ -44,6 +46,7 @@ def shelve(
             task=publication.task,
             files=(
                 *(_graph_file(graph) for graph in exported.values()),
+                *(shelf.describe(folder / a.path, role=a.role) for a in publication.attachments),
                 shelf.describe(folder / "golden.npz", role="golden"),
                 shelf.describe(folder / "preview.png", role="preview"),
             ),

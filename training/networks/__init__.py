@@ -4,12 +4,25 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.denoiser import Denoiser
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
-__all__ = ["Denoiser", "MobileNet", "NetworkConfig", "ResNet"]
+__all__ = [
+    "ConvAutoencoder",
+    "Denoiser",
+    "DenseAutoencoder",
+    "MobileNet",
+    "NetworkConfig",
+    "ResNet",
+]
 
 NetworkConfig = Annotated[
-    ResNet.Config | Denoiser.Config | MobileNet.Config, Field(discriminator="kind")
+    ResNet.Config
+    | Denoiser.Config
+    | MobileNet.Config
+    | DenseAutoencoder.Config
+    | ConvAutoencoder.Config,
+    Field(discriminator="kind"),
 ]

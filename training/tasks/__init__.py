@@ -6,11 +6,21 @@ from pydantic import Field
 
 from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
+from training.tasks.compression import Compression
 from training.tasks.denoising import Denoising
 from training.tasks.transfer import Transfer
 
-__all__ = ["Classification", "Denoising", "Scores", "Task", "TaskConfig", "Transfer"]
+__all__ = [
+    "Classification",
+    "Compression",
+    "Denoising",
+    "Scores",
+    "Task",
+    "TaskConfig",
+    "Transfer",
+]
 
 TaskConfig = Annotated[
-    Classification.Config | Denoising.Config | Transfer.Config, Field(discriminator="kind")
+    Classification.Config | Denoising.Config | Transfer.Config | Compression.Config,
+    Field(discriminator="kind"),
 ]

@@ -52,6 +52,16 @@ NETWORKS |= {
         (2, 3, 64, 64),
         (2, 5),
     ),
+    "autoencoder-dense": (
+        {"kind": "dense-autoencoder", "side": 8, "widths": [16, 12], "latents": 5},
+        (2, 1, 8, 8),
+        (2, 1, 8, 8),
+    ),
+    "autoencoder-conv": (
+        {"kind": "conv-autoencoder", "side": 8, "channels": 3, "widths": [4, 6], "latents": 5},
+        (2, 3, 8, 8),
+        (2, 3, 8, 8),
+    ),
     "denoiser-grey": (
         {"kind": "denoiser", "widths": [4, 8, 12]},
         (2, 1, 20, 28),
