@@ -29,7 +29,12 @@ def commands(word: str) -> list[str]:
 def run(block: str, folder: Path) -> str:
     (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "CURL_HOME": str(folder), "PATH": tools}
+    environment = {
+        **os.environ,
+        "CURL_HOME": str(folder),
+        "PATH": tools,
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=folder,
