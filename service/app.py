@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.codecs.images import Limits
 from service.problems import HANDLED, handle
-from service.routes import classify, denoise, health, models, pages
+from service.routes import classify, compress, denoise, health, models, pages
 from service.runtime.cores import available_cores, plan
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
@@ -72,13 +72,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         openapi_tags=[
-            {"name": "pictures", "description": "Pictures in, labels or pictures out"},
+            {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
             {"name": "models", "description": "What is on the shelf"},
             {"name": "health", "description": "Probes"},
         ],
     )
     app.state.running = running
-    for router in (classify.router, denoise.router, models.router, health.router, pages.router):
+    for router in (
+        classify.router,
+        denoise.router,
+        compress.router,
+        models.router,
+        health.router,
+        pages.router,
+    ):
         app.include_router(router)
     pages.mount_docs_assets(app)
     for kind in HANDLED:

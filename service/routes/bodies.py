@@ -6,6 +6,7 @@ no thread hops, and a body that is too long is refused at the byte where it beco
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
@@ -15,17 +16,45 @@ from service.routes.multipart import Accepted, Form, FormParser
 from service.scheduling.admission import Abandoned
 from service.state import running
 
-__all__ = ["read_body"]
+__all__ = ["CODE", "PICTURE", "Upload", "read_body"]
 
 _FORM = "multipart/form-data"
 _RAW = ("application/octet-stream", "application/x-www-form-urlencoded")
-_ACCEPTED = ["multipart/form-data", "image/*", "application/octet-stream"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The kind of file that a route is about."""
+
+    field: str
+    """Its name in a form."""
+    noun: str
+    media_type: str
+    """Its content type as a raw body; `x/*` is any of x."""
+    example: str
+
+    @property
+    def accepted(self) -> list[str]:
+        return [_FORM, self.media_type, "application/octet-stream"]
+
+    def takes(self, kind: str) -> bool:
+        """Whether a raw body that says it is `kind` may be one."""
+        return not kind or kind in _RAW or kind.startswith(self.media_type.rstrip("*"))
+
+
+PICTURE = Upload("image", "picture", "image/*", "cat.jpg")
+CODE = Upload("code", "code", "application/vnd.deepshelf.code", "digit.code")
 
 
 async def read_body(
-    request: Request, arrived: float, *, files: Collection[str], fields: Collection[str]
+    request: Request,
+    arrived: float,
+    *,
+    files: Collection[str],
+    fields: Collection[str],
+    upload: Upload = PICTURE,
 ) -> Form:
-    """The pictures and parameters that came, with at least one `image`; a raw body is one.
+    """The files and parameters that came, with at least one of `upload`; a raw body is one.
 
     Its content type is a hint at most: curl's --data-binary says x-www-form-urlencoded. What the
     bytes are is decided by looking at them.
@@ -34,9 +63,9 @@ async def read_body(
 
     Raises:
         TooLarge: the body is over the limit, or holds too many pictures.
-        Unsupported: the content type is none that holds pictures.
+        Unsupported: the content type is none that holds such files.
         BadRequest: a form that is not well formed.
-        Invalid: a form without `image`, or with a name that means nothing here; an empty body.
+        Invalid: a form without such a file, or with a name that means nothing here; an empty body.
         DeadlineExceeded: it did not arrive in time. Abandoned: the client left.
     """
     service = running(request)
@@ -46,35 +75,46 @@ async def read_body(
     try:
         async with asyncio.timeout(service.pool.gate.remaining_s(arrived)):
             if kind == _FORM:
-                accepted = Accepted(files, fields, service.settings.max_images)
-                return await _form(chunks, FormParser(parameters.get(b"boundary", b""), accepted))
-            if kind and kind not in _RAW and not kind.startswith("image/"):
-                raise Unsupported(
-                    f"the content type is {kind[:80]}; accepted are {', '.join(_ACCEPTED)}",
-                    accepted=_ACCEPTED,
+                accepted = Accepted(
+                    files,
+                    fields,
+                    service.settings.max_images,
+                    upload.field,
+                    upload.noun,
+                    upload.example,
                 )
-            return await _raw(chunks)
+                parser = FormParser(parameters.get(b"boundary", b""), accepted)
+                return await _form(chunks, parser, upload)
+            if not upload.takes(kind):
+                raise Unsupported(
+                    f"the content type is {kind[:80]}; accepted are {', '.join(upload.accepted)}",
+                    accepted=upload.accepted,
+                )
+            return await _raw(chunks, upload)
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None
 
 
-async def _raw(chunks: AsyncIterator[bytes]) -> Form:
+async def _raw(chunks: AsyncIterator[bytes], upload: Upload) -> Form:
     data = b"".join([chunk async for chunk in chunks])
     if not data:
         raise Invalid(
-            "the body is empty; accepted is a picture as the whole body (curl --data-binary "
-            "@cat.jpg) or as the form field image (curl -F image=@cat.jpg)"
+            f"the body is empty; accepted is a {upload.noun} as the whole body (curl --data-binary "
+            f"@{upload.example}) or as the form field {upload.field} "
+            f"(curl -F {upload.field}=@{upload.example})"
         )
-    return Form(files={"image": [data]})
+    return Form(files={upload.field: [data]})
 
 
-async def _form(chunks: AsyncIterator[bytes], parser: FormParser) -> Form:
+async def _form(chunks: AsyncIterator[bytes], parser: FormParser, upload: Upload) -> Form:
     async for chunk in chunks:
         parser.write(chunk)
     form = parser.finish()
-    if "image" not in form.files:
+    if upload.field not in form.files:
         came = ", ".join([*form.files, *form.fields]) or "no field at all"
-        raise Invalid(f"the form has no field image; it has: {came}", accepted=["image"])
+        raise Invalid(
+            f"the form has no field {upload.field}; it has: {came}", accepted=[upload.field]
+        )
     return form
 
 

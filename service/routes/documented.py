@@ -7,7 +7,7 @@ from service.routes.options import form_fields, query_parameters
 from service.schemas.base import Options
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "picture_upload", "problems"]
+__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "code_upload", "picture_upload", "problems"]
 
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
@@ -20,8 +20,8 @@ _MEANINGS = {
     404: "There is no such model or version, or it does something else; `available` lists names",
     406: "The answer has no media type that `Accept` allows; `accepted` lists them",
     413: "The body, a picture or the number of pictures is over a limit",
-    415: "The content is no picture of a kind that is accepted",
-    422: "A value is wrong, or a picture is damaged; `errors` lists each value",
+    415: "The content is nothing of a kind that is accepted",
+    422: "A value is wrong, or what came is damaged; `errors` lists each value",
     500: "Something unexpected; it was logged under the request's id, and tells nothing more",
     503: "Every place in the queue is taken (then `Retry-After` says when to come back), "
     "or the model is not ready; `detail` says why",
@@ -66,15 +66,19 @@ def _kinds() -> list[type[ServiceError]]:
     return ServiceError.__subclasses__()
 
 
-def picture_upload(options: type[Options], *, reference: bool = False) -> dict[str, Any]:
+def picture_upload(
+    options: type[Options], *, reference: bool = False, several: bool = True
+) -> dict[str, Any]:
     """The `openapi_extra` of an operation that takes pictures, as a form or as the whole body.
 
     `options` are its parameters, in the query or in the form.
     """
     fields = form_fields(options)
     pictures = {"type": "array", "items": _BINARY, "minItems": 1}
+    one_or_more = pictures if several else _BINARY
+    repeat = "; repeat the field for several" if several else ""
     properties: dict[str, Any] = {
-        "image": {**pictures, "description": "A picture file; repeat the field for several"}
+        "image": {**one_or_more, "description": f"A picture file{repeat}"}
     }
     if reference:
         properties["reference"] = {
@@ -102,6 +106,32 @@ def picture_upload(options: type[Options], *, reference: bool = False) -> dict[s
                         "unless it is told another.",
                     }
                 },
+            },
+        },
+    }
+
+
+def code_upload(options: type[Options]) -> dict[str, Any]:
+    """The `openapi_extra` of an operation that takes a code, as a form or as the whole body."""
+    code = {**_BINARY, "description": "What `/v1/compress` answers"}
+    form = {"type": "object", "required": ["code"], "properties": {"code": code}}
+    return {
+        "parameters": query_parameters(options),
+        "requestBody": {
+            "required": True,
+            "description": "A code as the whole body (`curl --data-binary @digit.code`) or as a "
+            "form (`curl -F code=@digit.code`).",
+            "content": {
+                "application/vnd.deepshelf.code": {"schema": code},
+                "application/octet-stream": {"schema": code},
+                "application/x-www-form-urlencoded": {
+                    "schema": {
+                        **_BINARY,
+                        "description": "A code too: curl's --data-binary sends this type unless "
+                        "it is told another.",
+                    }
+                },
+                "multipart/form-data": {"schema": form},
             },
         },
     }

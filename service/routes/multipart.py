@@ -23,6 +23,11 @@ class Accepted:
     fields: Collection[str]
     max_files: int
     """Files of one name."""
+    main: str = "image"
+    """The file that there must be."""
+    noun: str = "picture"
+    """What that file holds."""
+    example: str = "cat.jpg"
 
 
 @dataclass
@@ -128,14 +133,15 @@ class FormParser:
         if self._name in accepted.files:
             if len(self._form.files.get(self._name, ())) >= accepted.max_files:
                 raise TooLarge(
-                    f"over {accepted.max_files} pictures came; accepted are {accepted.max_files}",
+                    f"over {accepted.max_files} {accepted.noun}s came; "
+                    f"accepted are {accepted.max_files}",
                     limit=accepted.max_files,
                 )
         elif self._name not in accepted.fields:
             names = [*accepted.files, *accepted.fields]
             raise Invalid(
                 f"the form has a field {self._name[:64]!r}; accepted are {', '.join(names)}"
-                + ("" if "image" in self._form.files else ". There must be an image"),
+                + ("" if accepted.main in self._form.files else f"; needed is {accepted.main}"),
                 accepted=names,
             )
 
@@ -156,13 +162,15 @@ class FormParser:
             self._add_field(value)
 
     def _check_file(self, value: bytes) -> None:
+        noun = self._accepted.noun
         if not value:
-            raise Invalid(f"the field {self._name} is empty; accepted is a picture file")
-        # `curl -F image=cat.jpg`, without the @, sends the file's name. No picture is plain ASCII.
+            raise Invalid(f"the field {self._name} is empty; accepted is a {noun} file")
+        # `curl -F image=cat.jpg`, without the @, sends the file's name. No picture is plain ASCII,
+        # and no code.
         if value.isascii() and value.decode("ascii").isprintable():
             raise Invalid(
-                f"the field {self._name} holds text, not a picture; "
-                f"with curl, an @ sends the file: -F {self._name}=@cat.jpg"
+                f"the field {self._name} holds text, not a {noun}; "
+                f"with curl, an @ sends the file: -F {self._name}=@{self._accepted.example}"
             )
 
     def _add_field(self, value: bytes) -> None:

@@ -5,18 +5,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from models_store.code import fingerprint
+from models_store.entropy import Tables, read_tables
 from models_store.errors import ManifestError
 from models_store.manifest import Manifest, ModelFile, TensorSpec
-from models_store.tasks import Classification, Denoising, Task
+from models_store.tasks import Classification, Compression, Denoising, Task
 from models_store.verify import check_files, replay
 from service.runtime.session import Session
 
-__all__ = ["Published", "load"]
+__all__ = ["Coding", "Published", "load"]
 
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 _CHANNELS = {"L": 1, "RGB": 3}
 _Shape = tuple[int | Literal["free", "any"], ...]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How the latents of a compression model become bytes."""
+
+    tables: Tables
+    fingerprint: bytes
+    shape_Dhw: tuple[int, int, int]
+    """Latent dimensions, and the places of each."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Published(Generic[TaskT_co]):
     preview: bytes
     """A PNG."""
     is_ensemble: bool
+    coding: Coding | None = None
+    """Of a compression model alone."""
 
 
 def load(folder: Path, manifest: Manifest) -> Published[Task]:
@@ -54,14 +68,30 @@ def load(folder: Path, manifest: Manifest) -> Published[Task]:
         graphs=graphs,
         preview=(folder / manifest.file("preview").path).read_bytes(),
         is_ensemble=any(out.name == "members" for spec in specs.values() for out in spec.outputs),
+        coding=_coding(folder, manifest) if isinstance(manifest.task, Compression) else None,
     )
+
+
+def _coding(folder: Path, manifest: Manifest) -> Coding:
+    tables = read_tables(folder / manifest.file("tables").path)
+    shape = next(o.shape for o in manifest.file("encoder").outputs if o.name == "latents")
+    sizes = [size for size in shape[1:] if isinstance(size, int)]
+    if len(sizes) != 3 or sizes[0] != len(tables.tables):
+        raise ManifestError(
+            f"latents are {list(shape)}, needed are [batch, D, h, w] with a table for each of D; "
+            f"there are {len(tables.tables)} tables"
+        )
+    return Coding(tables, fingerprint(manifest), (sizes[0], sizes[1], sizes[2]))
 
 
 def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     """Handlers rely on these names and shapes: what differs must fail here, not in a request."""
-    missing = set(task.roles) - set(specs)
+    missing = set(task.roles) - set(specs) - {"tables"}
     if missing:
         raise ManifestError(f"there is no fp32 graph with role {', '.join(sorted(missing))}")
+    if isinstance(task, Compression):
+        _check_compression(task, specs["encoder"], specs["decoder"])
+        return
     model = specs["model"]
     if isinstance(task, Classification):
         height, width, channels = task.image.height, task.image.width, _CHANNELS[task.image.mode]
@@ -74,6 +104,20 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
         shape: _Shape = ("free", "free", "free", _CHANNELS[task.image.mode])
         _expect(model, model.inputs, "images", "uint8", shape)
         _expect(model, model.outputs, "denoised", "uint8", shape)
+
+
+def _check_compression(task: Compression, encoder: ModelFile, decoder: ModelFile) -> None:
+    images: _Shape = ("free", task.image.height, task.image.width, _CHANNELS[task.image.mode])
+    latents: _Shape = ("free", "any", "any", "any")
+    _expect(encoder, encoder.inputs, "images", "uint8", images)
+    _expect(encoder, encoder.outputs, "latents", "int16", latents)
+    _expect(decoder, decoder.inputs, "latents", "int16", latents)
+    _expect(decoder, decoder.outputs, "images", "uint8", images)
+    if encoder.outputs[0].shape[1:] != decoder.inputs[0].shape[1:]:
+        raise ManifestError(
+            f"{encoder.path} gives latents {list(encoder.outputs[0].shape)}, {decoder.path} takes "
+            f"{list(decoder.inputs[0].shape)}"
+        )
 
 
 def _expect(

@@ -32,7 +32,7 @@ class Options(BaseModel):
             raise PydanticCustomError(
                 "unknown_parameter",
                 "there is no {name}; accepted: {accepted}",
-                {"name": repr(unknown[0][:64]), "accepted": ", ".join(cls.model_fields)},
+                {"name": repr(unknown[0][:64]), "accepted": ", ".join(cls.model_fields) or "none"},
             )
         return data
 

@@ -14,6 +14,12 @@ pytestmark = pytest.mark.anyio
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 
 
+_CODED = ("compress", "decompress")
+_ANSWERS = (
+    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "ModelsAnswer",
+)  # fmt: skip
+
+
 def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
@@ -31,6 +37,8 @@ def test_the_surface_is_this() -> None:
     assert {(path, method, op["operationId"]) for path, method, op in _operations()} == {
         ("/v1/classify", "post", "classify"),
         ("/v1/denoise", "post", "denoise"),
+        ("/v1/compress", "post", "compress"),
+        ("/v1/decompress", "post", "decompress"),
         ("/v1/models", "get", "list_models"),
         ("/v1/models/{name}", "get", "get_model"),
         ("/v1/models/{name}/preview", "get", "get_model_preview"),
@@ -58,7 +66,7 @@ def test_every_error_is_documented_as_a_problem_and_nothing_else(
         assert (types == {"application/problem+json"}) == (int(status) >= 400), (status, types)
 
 
-@pytest.mark.parametrize("path", ["/v1/classify", "/v1/denoise"])
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/denoise", "/v1/compress"])
 def test_pictures_are_documented_as_form_and_as_body_with_all_that_can_go_wrong(path: str) -> None:
     operation = DOCUMENT["paths"][path]["post"]
     assert {"multipart/form-data", "image/*", "application/octet-stream"} <= set(
@@ -74,8 +82,17 @@ def test_denoise_answers_a_png_or_json() -> None:
     assert set(answer["content"]) == {"image/png", "application/json"}
 
 
+def test_codes_are_documented_as_what_they_are() -> None:
+    compress, decompress = (DOCUMENT["paths"][f"/v1/{p}"]["post"] for p in _CODED)
+    code = "application/vnd.deepshelf.code"
+    assert set(compress["responses"]["200"]["content"]) == {code, "application/json"}
+    assert set(decompress["responses"]["200"]["content"]) == {"image/png", "application/json"}
+    body = decompress["requestBody"]["content"]
+    assert {code, "application/octet-stream", "multipart/form-data"} <= set(body)
+
+
 def test_answers_have_examples() -> None:
-    for name in ("ClassifyAnswer", "DenoiseAnswer", "ModelsAnswer", "Problem"):
+    for name in (*_ANSWERS, "Problem"):
         assert DOCUMENT["components"]["schemas"][name]["examples"], name
 
 

@@ -1,0 +1,283 @@
+import base64
+import io
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from models_store.code import Code, pack, unpack
+from models_store.layout import version_dir
+from service.codecs.code import CODE_TYPE
+from tests.service.serving import busy, problem_of, serving, state_of
+from tests.shelf import Blur, png, put
+from tests.squeeze import SIDE, Squeeze, put_squeeze
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"accept": "application/json"}
+FINE, COARSE, COLOUR = Squeeze(), Squeeze(step=8, reach=10), Squeeze(mode="RGB")
+
+
+def _picture(channels: int = 1, side: int = SIDE) -> NDArray[np.uint8]:
+    return np.random.default_rng(3).integers(0, 256, (side, side, channels), np.uint8)
+
+
+def _pixels(data: bytes) -> NDArray[np.uint8]:
+    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions of `squeeze`, the second of which loses something; one in colour; a denoiser."""
+    store = tmp_path_factory.mktemp("codes")
+    put_squeeze(store, "squeeze", FINE)
+    put_squeeze(store, "squeeze", COARSE)
+    put_squeeze(store, "squeeze-colour", COLOUR)
+    put(store, "blur", Blur())
+    return store
+
+
+@pytest.fixture(scope="session")
+async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf, max_body_bytes=20_000, max_images=4) as client:
+        yield client
+
+
+async def _code(coder: httpx.AsyncClient, query: str = "?version=1") -> bytes:
+    answer = await coder.post(f"/v1/compress{query}", content=png(_picture()))
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+@pytest.mark.parametrize(
+    ("query", "model", "channels"),
+    [("?version=1", FINE, 1), ("", COARSE, 1), ("?model=squeeze-colour", COLOUR, 3)],
+)
+async def test_what_is_compressed_comes_back(
+    coder: httpx.AsyncClient, query: str, model: Squeeze, channels: int
+) -> None:
+    picture = _picture(channels)
+    if query == "?version=1":
+        query += "&model=squeeze"
+    answer = await coder.post(f"/v1/compress{query}", content=png(picture))
+    assert answer.headers["content-type"] == CODE_TYPE
+    back = await coder.post("/v1/decompress", content=answer.content)
+    assert back.headers["content-type"] == "image/png"
+    assert back.headers["x-deepshelf-model"] == answer.headers["x-deepshelf-model"]
+    assert np.array_equal(_pixels(back.content), model.expected(picture))
+
+
+async def test_json_has_the_promised_shape_and_counts_everything(coder: httpx.AsyncClient) -> None:
+    picture = _picture()
+    answer = (await coder.post("/v1/compress", content=png(picture), headers=JSON)).json()
+    assert set(answer) == {
+        "model", "version", "code", "code_bytes", "bits_per_pixel", "width", "height", "psnr_db"
+    }  # fmt: skip
+    code = base64.b64decode(answer["code"])
+    plain = await coder.post("/v1/compress", content=png(picture))
+    assert code == plain.content
+    assert (answer["model"], answer["version"]) == ("squeeze", 2)
+    assert (answer["width"], answer["height"]) == (SIDE, SIDE)
+    assert answer["code_bytes"] == len(code)
+    assert answer["bits_per_pixel"] == pytest.approx(8 * len(code) / SIDE**2)
+    error = COARSE.expected(picture).astype(float) - picture
+    expected = 10 * np.log10(255**2 / np.square(error).mean())
+    assert answer["psnr_db"] == pytest.approx(expected)
+    assert float(plain.headers["x-deepshelf-psnr-db"]) == pytest.approx(expected, abs=1e-4)
+
+
+async def test_where_nothing_is_lost_there_is_no_finite_psnr(coder: httpx.AsyncClient) -> None:
+    url = "/v1/compress?model=squeeze&version=1"
+    answer = await coder.post(url, content=png(_picture()), headers=JSON)
+    assert answer.json()["psnr_db"] is None
+    assert "x-deepshelf-psnr-db" not in (await coder.post(url, content=png(_picture()))).headers
+
+
+async def test_a_code_says_what_made_it(coder: httpx.AsyncClient) -> None:
+    code = unpack(await _code(coder, ""))
+    assert (code.model, code.version, code.width, code.height) == ("squeeze", 2, SIDE, SIDE)
+
+
+async def test_an_older_versions_code_is_read_by_that_version(coder: httpx.AsyncClient) -> None:
+    code = await _code(coder, "?model=squeeze&version=1")
+    back = await coder.post("/v1/decompress", content=code, headers=JSON)
+    document = back.json()
+    assert (document["model"], document["version"]) == ("squeeze", 1)
+    assert (document["width"], document["height"]) == (SIDE, SIDE)
+    assert np.array_equal(_pixels(base64.b64decode(document["image"])), _picture())
+
+
+async def test_a_picture_of_another_size_is_fitted_into_the_models(
+    coder: httpx.AsyncClient,
+) -> None:
+    wide = np.full((10, 3 * SIDE, 1), 200, np.uint8)
+    code = (await coder.post("/v1/compress?model=squeeze&version=1", content=png(wide))).content
+    pixels = _pixels((await coder.post("/v1/decompress", content=code)).content)
+    assert pixels.shape == (SIDE, SIDE, 1)
+    assert not pixels[0].any()  # black above and below
+    assert (pixels[SIDE // 2] == 200).all()
+
+
+@pytest.mark.parametrize("field", ["raw", "typed", "form"])
+async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: str) -> None:
+    code = await _code(coder)
+    answer = await (
+        coder.post("/v1/decompress", files={"code": code})
+        if field == "form"
+        else coder.post(
+            "/v1/decompress",
+            content=code,
+            headers={"content-type": CODE_TYPE} if field == "typed" else {},
+        )
+    )
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason", "says"),
+    [
+        (lambda _: b"hello", 415, "foreign", "text"),
+        (lambda _: png(_picture()), 415, "foreign", "a PNG picture"),
+        (lambda code: code[:2] + b"\x02" + code[3:], 415, "newer", "formats up to 1"),
+        (lambda code: code[:-1], 422, "truncated", "1 bytes too early"),
+        (lambda code: code[:1], 422, "truncated", "1 bytes"),
+        (lambda code: code + b"x", 422, "damaged", "follow its end"),
+        (lambda code: code[:30] + b"\0\0" + code[32:], 422, "damaged", "checksum"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_saying_why(
+    coder: httpx.AsyncClient, change: object, status: int, reason: str, says: str
+) -> None:
+    assert callable(change)
+    answer = await coder.post("/v1/decompress", content=change(await _code(coder)))
+    problem = problem_of(answer, status)
+    assert problem["reason"] == reason
+    assert says in str(problem["detail"])
+
+
+async def test_every_changed_byte_of_a_code_is_found(coder: httpx.AsyncClient) -> None:
+    code = await _code(coder)
+    for at in range(len(code)):
+        changed = code[:at] + bytes([code[at] ^ 1 << at % 8]) + code[at + 1 :]
+        answer = await coder.post("/v1/decompress", content=changed)
+        assert answer.status_code in (415, 422)
+        assert answer.json()["reason"] in ("foreign", "newer", "truncated", "damaged")
+
+
+def _forged(**changes: object) -> bytes:
+    fields = {
+        "model": "squeeze", "version": 1, "fingerprint": bytes(4), "width": SIDE, "height": SIDE,
+        "mode": "L", "payload": b"",
+    }  # fmt: skip
+    return pack(Code(**{**fields, **changes}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "says"),
+    [
+        ({"model": "nobody"}, 404, "no model 'nobody'; there are: blur, squeeze"),
+        ({"version": 3}, 404, "no version 3; versions there: 1, 2"),
+        ({"model": "blur"}, 404, "does denoising, not compression"),
+        ({}, 422, "another squeeze 1"),
+    ],
+)
+async def test_a_code_of_a_model_that_is_not_here_is_refused(
+    coder: httpx.AsyncClient, changes: dict[str, object], status: int, says: str
+) -> None:
+    answer = await coder.post("/v1/decompress", content=_forged(**changes))
+    assert says in str(problem_of(answer, status)["detail"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"width": 7}, "says 7 × 6 L, but squeeze makes 6 × 6 L"),
+        ({"mode": "RGB"}, "6 × 6 RGB"),
+        ({"payload": bytes(1000)}, "left over"),
+        ({"payload": b"\xff" * 200}, "damaged"),
+    ],
+)
+async def test_a_forged_code_with_a_right_checksum_is_damage(
+    coder: httpx.AsyncClient, changes: dict[str, object], says: str
+) -> None:
+    mark = unpack(await _code(coder, "?model=squeeze&version=1")).fingerprint
+    answer = await coder.post("/v1/decompress", content=_forged(fingerprint=mark, **changes))
+    problem = problem_of(answer, 422)
+    assert problem["reason"] == "damaged"
+    assert says in str(problem["detail"])
+
+
+@pytest.mark.parametrize(("route", "field"), [("compress", "image"), ("decompress", "code")])
+async def test_one_at_a_time(coder: httpx.AsyncClient, route: str, field: str) -> None:
+    files = [(field, b"\xd5one"), (field, b"\xd5two")]
+    answer = await coder.post(f"/v1/{route}", files=files)
+    assert "accepted is one at a time" in str(problem_of(answer, 422)["detail"])
+
+
+async def test_a_code_is_no_picture_and_decompress_takes_no_model(
+    coder: httpx.AsyncClient,
+) -> None:
+    code = await _code(coder)
+    problem_of(await coder.post("/v1/compress", content=code), 415)
+    problem_of(await coder.post("/v1/decompress?model=squeeze", content=code), 422)
+    problem_of(await coder.post("/v1/decompress", files={"image": code}), 422)
+    wrong = {"content-type": "image/png"}
+    accepted = problem_of(await coder.post("/v1/decompress", content=code, headers=wrong), 415)
+    assert CODE_TYPE in str(accepted["accepted"])
+
+
+async def test_a_body_over_the_limit_and_an_empty_one_are_refused(
+    coder: httpx.AsyncClient,
+) -> None:
+    problem_of(await coder.post("/v1/decompress", content=bytes(20_001)), 413)
+    detail = problem_of(await coder.post("/v1/decompress"), 422)["detail"]
+    assert "curl -F code=@digit.code" in str(detail)
+
+
+async def test_a_full_queue_refuses_before_anything_is_decoded(shelf: Path) -> None:
+    async with serving(shelf, queue_size=0) as client:
+        with busy(state_of(client).pool):
+            for route in ("compress", "decompress"):
+                answer = await client.post(f"/v1/{route}", content=b"not even looked at")
+                assert problem_of(answer, 503)["title"] == "Overloaded"
+
+
+async def test_tables_that_do_not_fit_the_graphs_make_a_failed_model(tmp_path: Path) -> None:
+    folder = put_squeeze(tmp_path, "squeeze", FINE)
+    tables = folder / "tables.json"
+    tables.write_bytes(tables.read_bytes().replace(b'"lowest":-100', b'"lowest":-101'))
+    async with serving(tmp_path) as client:
+        (model,) = (await client.get("/v1/models")).json()["models"]
+    assert model["versions"][0]["state"] == "failed"
+    assert "tables.json" in model["versions"][0]["reason"]
+
+
+_OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from models_store.verify import read_manifest
+from models_store.code import unpack
+from service.handlers.compress import decompress
+from service.runtime.published import load
+folder = Path(sys.argv[1])
+model = load(folder, read_manifest(folder))
+sys.stdout.buffer.write(decompress(model, unpack(sys.stdin.buffer.read())).png)
+"""
+
+
+async def test_another_process_reads_the_same_picture_out_of_a_code(
+    coder: httpx.AsyncClient, shelf: Path
+) -> None:
+    code = await _code(coder, "?model=squeeze")
+    here = (await coder.post("/v1/decompress", content=code)).content
+    command = [sys.executable, "-c", _OTHER_PROCESS, str(version_dir(shelf, "squeeze", 2))]
+    there = subprocess.run(command, input=code, capture_output=True, check=True)
+    assert there.stdout == here
+    assert np.array_equal(_pixels(here), COARSE.expected(_picture()))
