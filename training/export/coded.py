@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "report"]
 
 BATCH = 250
-COMPARED = 2_000
+COMPARED = 1_000
 """Test pictures, evenly spread, on which other codecs are measured."""
 STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Quantiser steps, in units of the trained ones, of the network's own curve in the preview."""
