@@ -6,6 +6,7 @@ import logging.config
 import os
 import signal
 import sys
+from pathlib import Path
 from importlib.util import find_spec
 
 import uvicorn
@@ -64,7 +65,8 @@ def _announce(settings: Settings, share: Plan) -> None:
     fields = {"workers": share.workers, "threads": share.threads, "store": str(settings.store)}
     _log.info("starting", extra={"fields": fields})
     _log.info("open %s/ or %s/docs", url, url)
-    _log.info("try: curl -F image=@cat.jpg %s/v1/classify", url)
+    cat = "examples/cat.jpg" if Path("examples/cat.jpg").is_file() else "cat.jpg"
+    _log.info("try: curl -F image=@%s %s/v1/classify", cat, url)
 
 
 def _warn_of_unknown_names() -> None:
