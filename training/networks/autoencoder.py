@@ -152,7 +152,7 @@ def _convolution(channels: int, out: int) -> tuple[nn.Module, ...]:
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside the identity (He et al. 2016, arXiv 1603.05027)."""
+    """Two convolutions beside the identity, nothing after the sum (He 2016, arXiv 1603.05027)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -28,7 +28,10 @@ __all__ = ["Compression"]
 
 
 class Compression(Supervised):
-    """MSE + rate_weight × bits per pixel (Ballé et al. 2017, arXiv 1611.01704, equation 9)."""
+    """MSE + rate_weight × bits per pixel.
+
+    Ballé et al. 2017 (arXiv 1611.01704, section 3), where the weight stands at the distortion.
+    """
 
     monitor = Monitor("mse", higher_is_better=False)
 

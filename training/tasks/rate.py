@@ -24,7 +24,7 @@ def bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
     """Bits of each picture (B,), for latents in steps of the quantiser.
 
     With `noisy`, of latents with uniform noise in place of rounding, whose density at a point is
-    the probability of the step around it (Ballé et al. 2017, arXiv 1611.01704, section 3.2): it
+    the probability of the step around it (Ballé et al. 2017, arXiv 1611.01704, section 3): it
     has a gradient. Otherwise, of the rounded latents.
     """
     latents = latents_BDhw.float()
