@@ -6,8 +6,8 @@ import logging.config
 import os
 import signal
 import sys
-from pathlib import Path
 from importlib.util import find_spec
+from pathlib import Path
 
 import uvicorn
 from pydantic import ValidationError

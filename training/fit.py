@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from training import checkpoint
 from training.datasets.batches import epoch_seed
 from training.errors import DivergenceError, RecipeError
+from training.export.provenance import Environment
 from training.log import CsvLog
 from training.progress import Progress
 from training.recipe import Recipe
@@ -38,6 +39,7 @@ class Fitted:
     task: Task
     log: list[dict[str, float]]
     seconds: float
+    environment: Environment = field(default_factory=Environment.here)
 
 
 def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tuple[Fabric, Task]:
@@ -49,7 +51,7 @@ def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tupl
 
 
 def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = True) -> Fitted:
-    """Train as `recipe` says, writing `recipe.yaml`, `metrics.csv` and `last.ckpt` to `run_dir`.
+    """Train as `recipe` says, writing its recipe, log, environment and checkpoints to `run_dir`.
 
     With `resume`, continues after the last completed epoch with the same numbers that an
     uninterrupted run would have had: every epoch draws from a seed of its own.
@@ -68,6 +70,7 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
         run_dir.mkdir(parents=True, exist_ok=True)
         resolved = recipe.model_dump(mode="json", by_alias=True)
         (run_dir / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+        Environment.here().save(run_dir)
     csv = CsvLog(run_dir / "metrics.csv", state.log)
 
     with Progress(recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show) as progress:
@@ -83,7 +86,7 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
             csv.append(row)
     if recipe.early_stop and best.exists():
         checkpoint.load(fabric, best, recipe, task.state())
-    return Fitted(task, state.log, state.seconds)
+    return Fitted(task, state.log, state.seconds, Environment.of(run_dir))
 
 
 def _epoch(recipe: Recipe, task: Task, epoch: int, progress: Progress) -> dict[str, float]:
@@ -147,4 +150,4 @@ def restore(recipe: Recipe, run_dir: Path) -> Fitted:
     state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
     if recipe.early_stop and best.exists():
         checkpoint.load(fabric, best, recipe, task.state())
-    return Fitted(task, state.log, state.seconds)
+    return Fitted(task, state.log, state.seconds, Environment.of(run_dir))

@@ -105,7 +105,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
 def test_the_recipe_of_a_run_lies_beside_it(tmp_path: Path) -> None:
     fit(recipe(epochs=1), tmp_path, show=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "last.ckpt", "metrics.csv", "recipe.yaml",
+        "environment.json", "last.ckpt", "metrics.csv", "recipe.yaml",
     ]  # fmt: skip
     written = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
     assert Recipe.model_validate(written) == recipe(epochs=1)

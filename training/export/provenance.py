@@ -1,33 +1,62 @@
 """Where a model comes from: enough to get it again."""
 
+import contextlib
 import json
 import os
 import platform
 import re
 import shlex
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import yaml
 
+from models_store.frozen import Frozen
 from training.recipe import Recipe, built_in, load
 
-__all__ = ["command", "git_commit", "hardware", "libraries", "public"]
+__all__ = ["Environment", "command", "git_commit", "public"]
 
+_FILE = "environment.json"
 _LIBRARIES = ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime")
 _WORD = re.compile(r"[\w.-]+")
 
 
-def libraries() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+class Environment(Frozen):
+    """Where and with what a run was trained, which need not be where it is published."""
+
+    hardware: str
+    libraries: dict[str, str]
+    git_commit: str | None
+
+    @classmethod
+    def here(cls) -> Self:
+        """This machine, this process, this code."""
+        return cls(hardware=_hardware(), libraries=_libraries(), git_commit=git_commit())
+
+    @classmethod
+    def of(cls, run_dir: Path) -> Self:
+        """What `save` wrote; of a run that has no such file, this machine."""
+        path = run_dir / _FILE
+        return cls.model_validate_json(path.read_bytes()) if path.is_file() else cls.here()
+
+    def save(self, run_dir: Path) -> None:
+        """Write it beside the run's other files."""
+        (run_dir / _FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def hardware() -> str:
-    """The accelerator, or the processor, with its count."""
+def _libraries() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        # A machine that only trains need not have what only publishing needs.
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
     return f"{_processor()}, {_cores()} cores"

@@ -93,9 +93,7 @@ def _provenance(recipe: Recipe, fitted: Fitted, command: str) -> Provenance:
         recipe=provenance.public(recipe, exclude={"publish"}),
         command=command,
         seed=recipe.seed,
-        git_commit=provenance.git_commit(),
-        libraries=provenance.libraries(),
-        hardware=provenance.hardware(),
+        **fitted.environment.model_dump(),
         duration_s=round(fitted.seconds, 1),
         epochs=len(fitted.log) or None,
     )

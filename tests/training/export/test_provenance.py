@@ -11,6 +11,7 @@ from PIL import Image
 from tests.training.tiny import DENOISING
 from tests.training.tiny import recipe as tiny
 from training.export import provenance
+from training.export.provenance import Environment
 from training.recipe import Recipe, load
 
 BUILT_IN = "resnet-cifar10"
@@ -170,3 +171,15 @@ def test_outside_a_checkout_there_is_no_commit(
 def test_without_git_there_is_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
     assert provenance.git_commit(checkout / "code.py") is None
+
+
+def test_a_model_names_the_machine_that_trained_it_not_the_one_that_publishes(
+    tmp_path: Path,
+) -> None:
+    elsewhere = Environment(hardware="8 × H100", libraries={"torch": "2.11"}, git_commit="abc")
+    elsewhere.save(tmp_path)
+    assert Environment.of(tmp_path) == elsewhere
+
+
+def test_a_run_that_says_nothing_of_its_machine_ran_on_this_one(tmp_path: Path) -> None:
+    assert Environment.of(tmp_path) == Environment.here()
