@@ -106,9 +106,10 @@ class CrossValidation:
     def draw(self, path: Path) -> None:
         """The confusion matrix of the last stage."""
         accuracy, deviation = self.accuracy(self.stages[-1])
+        # Short lines: the picture of two classes is not wide.
         title = (
-            f"{self.title}\n{self.n} photographs held out in {len(self.folds)} folds: "
-            f"{accuracy:.1%} ± {deviation:.1%} right"
+            f"{accuracy:.1%} ± {deviation:.1%} right\n"
+            f"{self.n} held-out photos, {len(self.folds)} folds"
         )
         draw_confusion(self.confusion(self.stages[-1]).numpy(), self.labels, title, path)
 
