@@ -80,10 +80,9 @@ class CrossValidation:
             )
         )
         accuracy, deviation = self.accuracy(stage)
-        note = (
-            f"{stage}; mean over folds, deviation {deviation:.4f}; the published model was trained "
-            "the same way, on all photographs"
-        )
+        note = f"{stage}; mean over folds, deviation {deviation:.4f}"
+        if stage == self.stages[-1]:
+            note += "; the published model was trained the same way, on all photographs"
         every = f"{stage}; every photograph by the network whose fold held it out"
         figures = (
             ("accuracy", accuracy, "", note),
