@@ -19,6 +19,9 @@ from tests.texts import VOCABULARY, Alphabet, Babble, put_text
 
 pytestmark = pytest.mark.anyio
 
+ENDLESS = 10_000_000
+"""More characters than any machine writes within a test."""
+
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -242,17 +245,18 @@ async def test_a_full_house_is_told_before_the_body_is_read(shelf: Path) -> None
 
 
 async def test_a_text_that_is_not_in_time_is_told_so(shelf: Path) -> None:
-    async with serving(shelf, deadline_s=0.05) as app, talking(app) as client:
-        question = {"model": "babble", "max_chars": 4000}
+    settings = {"deadline_s": 0.05, "max_text_chars": ENDLESS}
+    async with serving(shelf, **settings) as app, talking(app) as client:
+        question = {"model": "babble", "max_chars": ENDLESS}
         answer = await client.post("/v1/text", json=question)
         assert answer.status_code == 504
 
 
 async def test_a_stream_that_is_not_in_time_ends_with_the_problem(shelf: Path) -> None:
-    async with serving(shelf, deadline_s=0.3) as app, talking(app) as client:
-        await client.post("/v1/text", json={"model": "babble", "max_chars": 1})
-        question = {"model": "babble", "max_chars": 4000, "stream": True, "temperature": 1}
-        answer = await client.post("/v1/text", json={**question, "max_chars": 4000})
+    settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
+    async with serving(shelf, **settings) as app, talking(app) as client:
+        question = {"model": "babble", "max_chars": ENDLESS, "stream": True}
+        answer = await client.post("/v1/text", json=question)
         assert answer.status_code == 200
         *_, last = answer.text.strip().split("\n\n")
         event, data = last.split("\n")
@@ -298,9 +302,9 @@ async def _until(true: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: bool) -> None:
-    async with serving(shelf) as app:
+    async with serving(shelf, max_text_chars=ENDLESS) as app:
         decoder = app.state.running.decoder
-        client = Leaving(app, {"model": "babble", "max_chars": 4096, "stream": stream})
+        client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
         talk = asyncio.create_task(client.talk())
         await _until(lambda: decoder.counters.characters > 20)
         client.left.set()
@@ -308,15 +312,15 @@ async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: boo
         await _until(lambda: decoder.gate.inside == 0)
         counters = decoder.counters
         assert (counters.left, counters.finished) == (1, 0)
-        assert counters.characters < 4096
+        assert counters.characters < ENDLESS
         await asyncio.sleep(0.05)
         assert decoder.counters == counters
 
 
 async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) -> None:
-    async with serving(shelf) as app:
+    async with serving(shelf, max_text_chars=ENDLESS) as app:
         decoder = app.state.running.decoder
-        talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": 4096}).talk())
+        talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
         await _until(lambda: decoder.counters.characters > 20)
         talk.cancel()
         await asyncio.gather(talk, return_exceptions=True)
