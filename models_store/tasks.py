@@ -3,7 +3,7 @@
 Adding a task: its class here, its line in `Task`, and a handler in the service.
 
 Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes, D latent
-dimensions.
+dimensions; of text, T time and V characters of the vocabulary.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -20,7 +20,9 @@ __all__ = [
     "FixedImage",
     "FreeImage",
     "Mode",
+    "State",
     "Task",
+    "TextGeneration",
 ]
 
 Mode = Literal["L", "RGB"]
@@ -104,4 +106,41 @@ class Compression(Frozen):
     entropy: Factorised = Factorised()
 
 
-Task = Annotated[Classification | Denoising | Compression, Field(discriminator="kind")]
+class State(Frozen):
+    """What a recurrent graph remembers: float32 (layers, B, width), zeros before the first step."""
+
+    name: str
+    """The input's name."""
+    next: str
+    """Of the output that is the same input of the next step."""
+    layers: PositiveInt
+    width: PositiveInt
+
+
+class TextGeneration(Frozen):
+    """Graph `step`: `tokens` int64 (B, T) and states → `logits` float32 (B, T, V), next states.
+
+    `logits[b, t]` is about the character after `tokens[b, t]`. B and T are free, so a prompt is
+    read in one run, and one run advances many texts by one character.
+    """
+
+    kind: Literal["text"] = "text"
+    roles: ClassVar[tuple[str, ...]] = ("step",)
+    vocabulary: Annotated[str, Field(min_length=2)]
+    """Every character (code point) that it knows, in the order of their indices."""
+    start: Annotated[str, Field(min_length=1)]
+    """What is read before every prompt: something that a text begins after, as a new line."""
+    states: Annotated[tuple[State, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _characters_are_distinct_and_known(self) -> Self:
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ValueError("vocabulary holds a character twice")
+        if not set(self.start) <= set(self.vocabulary):
+            raise ValueError(f"start {self.start!r} has characters that are not in vocabulary")
+        return self
+
+
+Task = Annotated[
+    Classification | Denoising | Compression | TextGeneration, Field(discriminator="kind")
+]

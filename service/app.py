@@ -12,10 +12,11 @@ from fastapi.openapi.utils import get_openapi
 
 from service.codecs.images import Limits
 from service.problems import HANDLED, handle
-from service.routes import classify, compress, denoise, health, models, pages
+from service.routes import classify, compress, denoise, health, models, pages, text
 from service.runtime.cores import available_cores, plan
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
+from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.schemas.problem import Problem
 from service.settings import Settings
@@ -73,20 +74,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         openapi_tags=[
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
+            {"name": "text", "description": "A beginning in, its continuation out"},
             {"name": "models", "description": "What is on the shelf"},
             {"name": "health", "description": "Probes"},
         ],
     )
     app.state.running = running
-    for router in (
-        classify.router,
-        denoise.router,
-        compress.router,
-        models.router,
-        health.router,
-        pages.router,
-    ):
-        app.include_router(router)
+    for part in (classify, denoise, compress, text, models, health, pages):
+        app.include_router(part.router)
     pages.mount_docs_assets(app)
     for kind in HANDLED:
         app.add_exception_handler(kind, handle)
@@ -101,7 +96,14 @@ def _assemble(settings: Settings) -> Running:
         settings.store, only=settings.models, defaults=settings.defaults, threads=threads
     )
     limits = Limits(max_pixels=settings.max_pixels)
-    return Running(settings, registry, Pool(gate, threads), limits)
+    return Running(settings, registry, Pool(gate, threads), limits, _decoder(settings))
+
+
+def _decoder(settings: Settings) -> Decoder:
+    streams = settings.text_streams
+    # A gate of its own: texts wait for a place in the batch, not for a thread.
+    gate = Gate(running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s)
+    return Decoder(gate, streams)
 
 
 @contextlib.asynccontextmanager
@@ -115,6 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
+        await asyncio.to_thread(running.decoder.close)
         await asyncio.to_thread(running.pool.close)
 
 

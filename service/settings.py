@@ -96,8 +96,18 @@ class Settings(BaseSettings):
     max_images: PositiveInt = 16
     """Most pictures in one request."""
 
+    max_prompt_chars: PositiveInt = 4096
+    """Longest prompt of a text, in characters."""
+
+    max_text_chars: PositiveInt = 4096
+    """Most characters that one request may have written."""
+
+    text_streams: PositiveInt = 32
+    """Texts that are written at the same time, in each worker; they share every run of a model."""
+
     queue_size: NonNegativeInt = 32
-    """Requests that may wait for a thread, in each worker. One more is told 503 at once."""
+    """Requests that may wait, for a thread or for a place among the texts, in each worker. One more
+    is told 503 at once."""
 
     deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
     """Seconds from a request's arrival after which it is given up with 504."""

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from service.codecs.images import Limits
 from service.runtime.registry import Registry
+from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
 
@@ -20,6 +21,7 @@ class Running:
     registry: Registry
     pool: Pool
     limits: Limits
+    decoder: Decoder
 
 
 def running(request: Request) -> Running:

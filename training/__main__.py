@@ -67,7 +67,9 @@ def evaluate(run: Annotated[Path, typer.Argument(help="a run's folder")]) -> Non
     """Measure a run's network on the test set, in the precision that it was trained in."""
     from training.fit import restore
 
-    for name, score in restore(_recipe_of(run), run).task.evaluate("test").items():
+    task = restore(_recipe_of(run), run).task
+    # A text has no test set: by custom its last part, which chooses nothing but the epoch, is it.
+    for name, score in task.evaluate("test" if task.has("test") else "validation").items():
         typer.echo(f"{name:32} {score:.4f}")
 
 

@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -47,7 +48,8 @@ def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tupl
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
     fabric.launch()
     torch.manual_seed(recipe.seed)
-    return fabric, recipe.task.build(recipe, recipe.data.load(), fabric)
+    data: Any = recipe.data.load()  # the recipe has checked that its task learns from such data
+    return fabric, recipe.task.build(recipe, data, fabric)
 
 
 def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = True) -> Fitted:

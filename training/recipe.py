@@ -63,9 +63,24 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _early_stop_needs_validation(self) -> Self:
         # Stopping on the test set would choose the weights by it: the figure would be worthless.
-        if self.early_stop and not getattr(self.data, "validation_size", 0):
+        if self.early_stop and not _holds_out(self.data):
             raise ValueError("early_stop needs pictures to decide by: set data.validation_size")
         return self
+
+    @model_validator(mode="after")
+    def _data_are_what_the_task_learns_from(self) -> Self:
+        reads, is_text = self.task.kind == "language", self.data.kind == "corpus"
+        if reads != is_text or reads != (self.network.kind == "char_rnn"):
+            raise ValueError(
+                "the task language, the network char_rnn and the data corpus belong together, not "
+                f"task {self.task.kind}, network {self.network.kind} and data {self.data.kind}"
+            )
+        return self
+
+
+def _holds_out(data: DataConfig) -> bool:
+    """Whether there is a validation split: a number of pictures, or a part of a text."""
+    return bool(getattr(data, "validation_size", getattr(data, "validation_fraction", 0)))
 
 
 def built_in() -> dict[str, Path]:

@@ -16,7 +16,7 @@ from service.routes.multipart import Accepted, Form, FormParser
 from service.scheduling.admission import Abandoned
 from service.state import running
 
-__all__ = ["CODE", "PICTURE", "Upload", "read_body"]
+__all__ = ["CODE", "PICTURE", "Upload", "body_chunks", "read_body"]
 
 _FORM = "multipart/form-data"
 _RAW = ("application/octet-stream", "application/x-www-form-urlencoded")
@@ -71,7 +71,7 @@ async def read_body(
     service = running(request)
     content_type, parameters = parse_options_header(request.headers.get("content-type"))
     kind = content_type.decode("latin-1").lower()
-    chunks = _chunks(request, service.settings.max_body_bytes)
+    chunks = body_chunks(request, service.settings.max_body_bytes)
     try:
         async with asyncio.timeout(service.pool.gate.remaining_s(arrived)):
             if kind == _FORM:
@@ -118,7 +118,12 @@ async def _form(chunks: AsyncIterator[bytes], parser: FormParser, upload: Upload
     return form
 
 
-async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises:
+        TooLarge: it is over `limit` bytes. Abandoned: the client left.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"the body has {declared} bytes; accepted are {limit}", limit=limit)

@@ -36,7 +36,8 @@ pre{{background:#8881;padding:1rem;overflow:auto}}</style>
 <p>Small deep networks over REST. <a href="{root}/docs">The API</a> ·
 <a href="{root}/v1/models">what is on the shelf</a></p>
 <pre>curl -F image=@cat.jpg {base}/v1/classify
-curl -F image=@noisy.png {base}/v1/denoise -o clean.png</pre>
+curl -F image=@noisy.png {base}/v1/denoise -o clean.png
+curl -d '{{"prompt": "ROMEO:"}}' {base}/v1/text</pre>
 </html>
 """
 

@@ -1,18 +1,24 @@
-"""From a route to a compute thread and back, watching whether the client is still there."""
+"""From a route to the work and back, watching whether the client is still there."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from starlette.requests import Request
+from starlette.types import Receive
 
 from service.scheduling.admission import Ticket
-from service.scheduling.pool import Job
 from service.state import running
 
-__all__ = ["compute"]
+__all__ = ["Abandonable", "abandon_when_gone", "compute", "watched"]
 
 ResultT = TypeVar("ResultT")
+
+
+class Abandonable(Protocol):
+    """Work that can be told that nobody waits for it."""
+
+    def abandon(self) -> None: ...
 
 
 async def compute(request: Request, arrived: float, work: Callable[[Ticket], ResultT]) -> ResultT:
@@ -22,15 +28,21 @@ async def compute(request: Request, arrived: float, work: Callable[[Ticket], Res
         Overloaded, DeadlineExceeded: see `Pool`. Abandoned: the client left.
     """
     job = running(request).pool.submit(work, arrived)
-    watcher = asyncio.create_task(_abandon_when_gone(request, job))
+    return await watched(request, job, job.result())
+
+
+async def watched(request: Request, work: Abandonable, result: Awaitable[ResultT]) -> ResultT:
+    """`result` of `work`, which is abandoned when the client leaves."""
+    watcher = asyncio.create_task(abandon_when_gone(request.receive, work))
     try:
-        return await job.result()
+        return await result
     finally:
         watcher.cancel()
 
 
-async def _abandon_when_gone(request: Request, job: Job[ResultT]) -> None:
-    # Once the body is read, the next message is the client's leaving (ASGI, HTTP disconnect).
-    while (await request.receive())["type"] != "http.disconnect":
+async def abandon_when_gone(receive: Receive, work: Abandonable) -> None:
+    """Wait for the client's leaving. Only once the body has been read whole."""
+    # The next message is that then (ASGI, HTTP disconnect).
+    while (await receive())["type"] != "http.disconnect":
         pass
-    job.abandon()
+    work.abandon()

@@ -9,7 +9,7 @@ from models_store.code import fingerprint
 from models_store.entropy import Tables, read_tables
 from models_store.errors import ManifestError
 from models_store.manifest import Manifest, ModelFile, TensorSpec
-from models_store.tasks import Classification, Compression, Denoising, Task
+from models_store.tasks import Classification, Compression, Denoising, Task, TextGeneration
 from models_store.verify import check_files, replay
 from service.runtime.session import Session
 
@@ -92,6 +92,9 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     if isinstance(task, Compression):
         _check_compression(task, specs["encoder"], specs["decoder"])
         return
+    if isinstance(task, TextGeneration):
+        _check_text(task, specs["step"])
+        return
     model = specs["model"]
     if isinstance(task, Classification):
         height, width, channels = task.image.height, task.image.width, _CHANNELS[task.image.mode]
@@ -118,6 +121,18 @@ def _check_compression(task: Compression, encoder: ModelFile, decoder: ModelFile
             f"{encoder.path} gives latents {list(encoder.outputs[0].shape)}, {decoder.path} takes "
             f"{list(decoder.inputs[0].shape)}"
         )
+
+
+def _check_text(task: TextGeneration, step: ModelFile) -> None:
+    _expect(step, step.inputs, "tokens", "int64", ("free", "free"))
+    _expect(step, step.outputs, "logits", "float32", ("free", "free", len(task.vocabulary)))
+    for state in task.states:
+        shape: _Shape = (state.layers, "free", state.width)
+        _expect(step, step.inputs, state.name, "float32", shape)
+        _expect(step, step.outputs, state.next, "float32", shape)
+    unknown = {spec.name for spec in step.inputs} - {"tokens", *(s.name for s in task.states)}
+    if unknown:
+        raise ManifestError(f"{step.path} wants {', '.join(sorted(unknown))}, which no state is")
 
 
 def _expect(

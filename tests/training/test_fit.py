@@ -13,7 +13,7 @@ from training.errors import CheckpointError, DivergenceError, RecipeError
 from training.fit import Fitted, fit, prepare, restore
 from training.log import read_log
 from training.recipe import Recipe
-from training.tasks.supervised import Supervised
+from training.tasks.single import SingleNetwork
 
 
 class _Killed(BaseException):
@@ -23,9 +23,9 @@ class _Killed(BaseException):
 @contextmanager
 def _killed_in(epoch: int) -> Iterator[None]:
     """Within, a run dies in the middle of `epoch`, counted from one."""
-    original, steps = Supervised.step, 0
+    original, steps = SingleNetwork.step, 0
 
-    def step(self: Supervised, batch: Any) -> dict[str, Tensor]:
+    def step(self: SingleNetwork, batch: Any) -> dict[str, Tensor]:
         nonlocal steps
         steps += 1
         if steps > (epoch - 1) * self.steps_per_epoch + self.steps_per_epoch // 2:
@@ -33,12 +33,12 @@ def _killed_in(epoch: int) -> Iterator[None]:
         return original(self, batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Supervised, "step", step)
+        patch.setattr(SingleNetwork, "step", step)
         yield
 
 
 def _weights(fitted: Fitted) -> dict[str, Tensor]:
-    assert isinstance(fitted.task, Supervised)
+    assert isinstance(fitted.task, SingleNetwork)
     return dict(fitted.task.published_network().state_dict())
 
 
@@ -64,6 +64,19 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "bfloat16-channels-last": {"precision": "bf16-mixed", "channels_last": True, "clip_norm": 1},
     "early-stop": {"early_stop": {"patience": 3}},
     "denoising": {**DENOISING, "schedule": {"kind": "cyclic"}},
+    "language": {
+        "data": {"kind": "corpus", "name": "numbers"},
+        "network": {
+            "kind": "char_rnn",
+            "hidden": 16,
+            "embedding": 8,
+            "dropout": 0.2,
+            "weight_drop": 0.2,
+        },
+        "task": {"kind": "language", "window": 128, "forget": 0.1},
+        "batch_size": 32,
+        "ema_decay": 0.9,
+    },
 }
 
 

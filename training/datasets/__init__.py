@@ -6,13 +6,16 @@ from pydantic import Field
 
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
+from training.datasets.corpus import Corpus
 from training.datasets.digits import Digits
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.photos import Photos
+from training.datasets.text import TextData
 
-__all__ = ["DataConfig", "ImageData", "ImageSplit"]
+__all__ = ["DataConfig", "ImageData", "ImageSplit", "TextData"]
 
 DataConfig = Annotated[
-    Cifar10 | Digits | FashionMnist | Folder | Mnist | Photos, Field(discriminator="kind")
+    Cifar10 | Corpus | Digits | FashionMnist | Folder | Mnist | Photos,
+    Field(discriminator="kind"),
 ]

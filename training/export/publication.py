@@ -37,6 +37,8 @@ class Graph:
     cases: tuple[Mapping[str, Tensor], ...]
     """Golden inputs. The first one must have at least two of everything that is free: the exporter
     takes an axis of size one for a constant."""
+    build: Callable[[], onnx.ModelProto] | None = None
+    """Writes the graph where the exporter's would not do; parity with `module` is checked alike."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,7 @@ def export(graph: Graph, folder: Path) -> Exported:
     """
     path = folder / f"{graph.role}.onnx"
     module = graph.module.eval().cpu()
-    try:
-        program = _program(module, graph)
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise ExportError(f"{path.name} cannot be exported: {error.__cause__ or error}") from error
-    model = _without_traces(program.model_proto)
+    model = _traced(module, graph) if graph.build is None else graph.build()
     onnx.save_model(model, path)
     try:
         onnx.checker.check_model(str(path), full_check=True)
@@ -104,6 +102,16 @@ def export(graph: Graph, folder: Path) -> Exported:
         [_case(module, graph, inputs) for inputs in graph.cases],
         run,
     )
+
+
+def _traced(module: nn.Module, graph: Graph) -> onnx.ModelProto:
+    try:
+        program = _program(module, graph)
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(
+            f"{graph.role}.onnx cannot be exported: {error.__cause__ or error}"
+        ) from error
+    return _without_traces(program.model_proto)
 
 
 def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:

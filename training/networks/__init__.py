@@ -5,11 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
+from training.networks.char_rnn import CharRNN
 from training.networks.denoiser import Denoiser
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
 __all__ = [
+    "CharRNN",
     "ConvAutoencoder",
     "Denoiser",
     "DenseAutoencoder",
@@ -23,6 +25,7 @@ NetworkConfig = Annotated[
     | Denoiser.Config
     | MobileNet.Config
     | DenseAutoencoder.Config
-    | ConvAutoencoder.Config,
+    | ConvAutoencoder.Config
+    | CharRNN.Config,
     Field(discriminator="kind"),
 ]

@@ -8,12 +8,14 @@ from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
 from training.tasks.compression import Compression
 from training.tasks.denoising import Denoising
+from training.tasks.language import Language
 from training.tasks.transfer import Transfer
 
 __all__ = [
     "Classification",
     "Compression",
     "Denoising",
+    "Language",
     "Scores",
     "Task",
     "TaskConfig",
@@ -21,6 +23,10 @@ __all__ = [
 ]
 
 TaskConfig = Annotated[
-    Classification.Config | Denoising.Config | Transfer.Config | Compression.Config,
+    Classification.Config
+    | Denoising.Config
+    | Transfer.Config
+    | Compression.Config
+    | Language.Config,
     Field(discriminator="kind"),
 ]

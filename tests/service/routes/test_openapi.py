@@ -39,6 +39,7 @@ def test_the_surface_is_this() -> None:
         ("/v1/denoise", "post", "denoise"),
         ("/v1/compress", "post", "compress"),
         ("/v1/decompress", "post", "decompress"),
+        ("/v1/text", "post", "text"),
         ("/v1/models", "get", "list_models"),
         ("/v1/models/{name}", "get", "get_model"),
         ("/v1/models/{name}/preview", "get", "get_model_preview"),

@@ -1,0 +1,360 @@
+"""`POST /v1/text`, from the request's bytes to the answer's, without a socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.settings import Settings
+from service.state import Running
+from tests.shelf import Paint, put
+from tests.texts import VOCABULARY, Alphabet, Babble, put_text
+
+pytestmark = pytest.mark.anyio
+
+ENDLESS = 10_000_000
+"""More characters than any machine writes within a test."""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    put_text(folder, "alphabet", Alphabet())
+    put_text(folder, "babble", Babble())
+    put_text(folder, "babble", Babble(seed=1))
+    put(folder, "paint", Paint())
+    return folder
+
+
+@asynccontextmanager
+async def serving(store: Path, **settings: Any) -> AsyncIterator[FastAPI]:
+    app = create_app(Settings(store=store, reload_s=0, threads=1, workers=1, **settings))
+    async with app.router.lifespan_context(app):
+        running: Running = app.state.running
+        async with asyncio.timeout(20):
+            while not running.registry.shelf.complete:
+                await asyncio.sleep(0.005)
+        yield app
+
+
+@pytest.fixture
+async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf) as app, talking(app) as client:
+        yield client
+
+
+def talking(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def events(body: str) -> list[Any]:
+    """The data of each event; `[DONE]` as it is."""
+    assert body.endswith("\n\n")
+    lines = [line for line in body.split("\n\n") if line]
+    datas = [line.removeprefix("data: ") for line in lines]
+    return [data if data == "[DONE]" else json.loads(data) for data in datas]
+
+
+async def test_a_prompt_is_continued(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/text", json={"prompt": "abc", "max_chars": 5})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert isinstance(told.pop("seed"), int)
+    assert told == {
+        "model": "alphabet", "version": 1, "text": "defgh", "finish_reason": "length",
+    }  # fmt: skip
+
+
+async def test_the_answer_ends_before_a_stop_string(client: httpx.AsyncClient) -> None:
+    question = {"prompt": "a", "stop": ["qqq", "fg"], "max_chars": 20}
+    told = (await client.post("/v1/text", json=question)).json()
+    assert (told["text"], told["finish_reason"]) == ("bcde", "stop")
+
+
+async def test_without_a_prompt_the_model_begins_by_itself(client: httpx.AsyncClient) -> None:
+    told = (await client.post("/v1/text", json={"max_chars": 3})).json()
+    assert told["text"] == "abc"  # after the new line that it starts from
+
+
+async def test_characters_beyond_ascii_come_in_and_go_out_as_they_are(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post("/v1/text", json={"prompt": "é", "max_chars": 3})
+    assert answer.json()["text"] == "€😀\n"
+    assert "€😀".encode() in answer.content
+    escaped = await client.post(
+        "/v1/text", content=b'{"prompt": "\\u20ac\\ud83d\\ude00", "max_chars": 1}'
+    )
+    assert escaped.json()["text"] == "\n"
+    streamed = await client.post("/v1/text", json={"prompt": "z", "max_chars": 4, "stream": True})
+    assert "".join(event["text"] for event in events(streamed.text)[:-1]) == "é€😀\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"top_k": 5}, {"top_p": 0.6}, {"temperature": 0}, {"temperature": 2.0, "top_p": 0.9}],
+)
+async def test_a_seed_gives_the_same_text_again(
+    client: httpx.AsyncClient, options: dict[str, Any]
+) -> None:
+    question = {"model": "babble", "prompt": "hello", "seed": 11, "max_chars": 60, **options}
+    alone = (await client.post("/v1/text", json=question)).json()
+    others = [{**question, "seed": seed, "temperature": 1.0} for seed in range(7)]
+    answers = await asyncio.gather(
+        *(client.post("/v1/text", json=asked) for asked in [*others[:4], question, *others[4:]])
+    )
+    assert answers[4].json() == alone
+    assert len(alone["text"]) == 60
+
+
+async def test_without_a_seed_the_text_differs_and_the_seed_is_told(
+    client: httpx.AsyncClient,
+) -> None:
+    question = {"model": "babble", "prompt": "hello", "max_chars": 60, "temperature": 1.5}
+    first, second = [(await client.post("/v1/text", json=question)).json() for _ in range(2)]
+    assert first["text"] != second["text"]
+    again = await client.post("/v1/text", json={**question, "seed": first["seed"]})
+    assert again.json() == first
+
+
+async def test_a_stream_tells_the_same_text_in_pieces(client: httpx.AsyncClient) -> None:
+    question = {"model": "babble", "prompt": "hello", "seed": 3, "max_chars": 200, "stop": "aa"}
+    whole = (await client.post("/v1/text", json=question)).json()
+    answer = await client.post("/v1/text", json={**question, "stream": True})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "content-length" not in answer.headers
+    told = events(answer.text)
+    *pieces, last, done = told
+    assert done == "[DONE]"
+    assert "".join(piece["text"] for piece in [*pieces, last]) == whole.pop("text")
+    assert {name: last[name] for name in whole} == whole
+    assert all(set(piece) == {"text"} for piece in pieces)
+
+
+async def test_a_version_can_be_chosen(client: httpx.AsyncClient) -> None:
+    question = {"model": "babble", "prompt": "hello", "seed": 3}
+    first, second = [
+        (await client.post("/v1/text", json={**question, "version": version})).json()
+        for version in (1, 2)
+    ]
+    assert (first["version"], second["version"]) == (1, 2)
+    assert first["text"] != second["text"]
+
+
+async def test_unknown_characters_are_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/text", json={"prompt": "naïve Ärger\t"})
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["characters"] == ["ï", " ", "Ä", "\t"]
+    assert "'ï' (U+00EF), ' ' (U+0020), 'Ä' (U+00C4), '\\t' (U+0009)" in problem["detail"]
+    assert f"it knows {len(VOCABULARY)}" in problem["detail"]
+
+
+async def test_of_many_unknown_characters_some_are_named(client: httpx.AsyncClient) -> None:
+    problem = (await client.post("/v1/text", json={"prompt": "ABCDEFGHIJKLMNOP"})).json()
+    assert problem["characters"] == list("ABCDEFGHIJ")
+    assert "and 6 more" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("question", "where"),
+    [
+        ({"temperature": -0.1}, "body.temperature"),
+        ({"temperature": 2.5}, "body.temperature"),
+        ({"top_p": 0}, "body.top_p"),
+        ({"top_p": 1.1}, "body.top_p"),
+        ({"top_k": 0}, "body.top_k"),
+        ({"seed": -1}, "body.seed"),
+        ({"seed": 2**63}, "body.seed"),
+        ({"seed": True}, "body.seed"),
+        ({"max_chars": 0}, "body.max_chars"),
+        ({"stop": ""}, "body.stop.0"),
+        ({"stop": ["a" * 65]}, "body.stop.0"),
+        ({"stop": ["a"] * 9}, "body.stop"),
+        ({"prompt": 3}, "body.prompt"),
+        ({"promt": "a"}, "body"),
+    ],
+)
+async def test_a_wrong_value_is_named(
+    client: httpx.AsyncClient, question: dict[str, Any], where: str
+) -> None:
+    answer = await client.post("/v1/text", json=question)
+    assert answer.status_code == 422
+    assert [part["where"] for part in answer.json()["errors"]] == [where]
+
+
+async def test_there_are_limits_to_prompt_and_text(shelf: Path) -> None:
+    async with serving(shelf, max_prompt_chars=4, max_text_chars=9) as app, talking(app) as client:
+        ok = await client.post("/v1/text", json={"prompt": "abcd", "max_chars": 9})
+        assert ok.json()["text"] == "efghijklm"
+        long = await client.post("/v1/text", json={"prompt": "abcde", "max_chars": 9})
+        assert (long.status_code, long.json()["limit"]) == (422, 4)
+        much = await client.post("/v1/text", json={"prompt": "a", "max_chars": 10})
+        assert (much.status_code, much.json()["limit"]) == (422, 9)
+        huge = await client.post("/v1/text", content=b'{"prompt": "' + b"a" * 50_000)
+        assert huge.status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"prompt=abc", b"\xff", b'{"prompt": "\\ud800"}'])
+async def test_a_body_that_is_not_json_is_a_bad_request(
+    client: httpx.AsyncClient, body: bytes
+) -> None:
+    answer = await client.post("/v1/text", content=body)
+    assert answer.status_code == 400
+    assert "not JSON" in answer.json()["detail"]
+
+
+async def test_what_curl_sends_with_d_is_json_all_the_same(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/v1/text",
+        content=b'{"prompt": "a", "max_chars": 1}',
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.json()["text"] == "b"
+
+
+async def test_a_form_is_not_a_question(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/text", files={"prompt": b"a"})
+    assert (answer.status_code, answer.json()["accepted"]) == (415, ["application/json"])
+
+
+async def test_a_model_that_does_something_else_is_no_answer(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/text", json={"model": "paint"})
+    assert answer.status_code == 404
+    assert answer.json()["available"] == ["alphabet", "babble"]
+
+
+async def test_a_full_house_is_told_before_the_body_is_read(shelf: Path) -> None:
+    async with serving(shelf, text_streams=1, queue_size=0) as app, talking(app) as client:
+        long = asyncio.create_task(
+            client.post("/v1/text", json={"model": "babble", "max_chars": 4000})
+        )
+        await _until(lambda: app.state.running.decoder.gate.inside == 1)
+        answer = await client.post("/v1/text", content=b"not read")
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert len((await long).json()["text"]) == 4000
+
+
+async def test_a_text_that_is_not_in_time_is_told_so(shelf: Path) -> None:
+    settings = {"deadline_s": 0.05, "max_text_chars": ENDLESS}
+    async with serving(shelf, **settings) as app, talking(app) as client:
+        question = {"model": "babble", "max_chars": ENDLESS}
+        answer = await client.post("/v1/text", json=question)
+        assert answer.status_code == 504
+
+
+async def test_a_stream_that_is_not_in_time_ends_with_the_problem(shelf: Path) -> None:
+    settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
+    async with serving(shelf, **settings) as app, talking(app) as client:
+        question = {"model": "babble", "max_chars": ENDLESS, "stream": True}
+        answer = await client.post("/v1/text", json=question)
+        assert answer.status_code == 200
+        *_, last = answer.text.strip().split("\n\n")
+        event, data = last.split("\n")
+        assert event == "event: error"
+        assert json.loads(data.removeprefix("data: "))["status"] == 504
+        assert "[DONE]" not in answer.text
+
+
+class Leaving:
+    """A client that sends its question and leaves when it is told to."""
+
+    def __init__(self, app: FastAPI, question: dict[str, Any]) -> None:
+        self._app = app
+        self._body = json.dumps(question).encode()
+        self._asked = False
+        self.left = asyncio.Event()
+        self.heard: list[Any] = []
+
+    async def receive(self) -> dict[str, Any]:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.heard.append(message)
+
+    async def talk(self) -> None:
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "POST",
+            "path": "/v1/text", "raw_path": b"/v1/text", "query_string": b"", "headers": [],
+            "root_path": "", "scheme": "http", "http_version": "1.1", "server": ("test", 80),
+        }  # fmt: skip
+        await self._app(scope, self.receive, self.send)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: bool) -> None:
+    async with serving(shelf, max_text_chars=ENDLESS) as app:
+        decoder = app.state.running.decoder
+        client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
+        talk = asyncio.create_task(client.talk())
+        await _until(lambda: decoder.counters.characters > 20)
+        client.left.set()
+        await asyncio.wait_for(talk, 5)
+        await _until(lambda: decoder.gate.inside == 0)
+        counters = decoder.counters
+        assert (counters.left, counters.finished) == (1, 0)
+        assert counters.characters < ENDLESS
+        await asyncio.sleep(0.05)
+        assert decoder.counters == counters
+
+
+async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) -> None:
+    async with serving(shelf, max_text_chars=ENDLESS) as app:
+        decoder = app.state.running.decoder
+        talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
+        await _until(lambda: decoder.counters.characters > 20)
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
+        await _until(lambda: decoder.gate.inside == 0)
+        assert decoder.counters.left == 1
+
+
+async def test_the_document_tells_of_both_kinds_of_answer(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/text"]["post"]
+    assert set(operation["responses"]["200"]["content"]) == {
+        "application/json", "text/event-stream",
+    }  # fmt: skip
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert {
+        "prompt",
+        "max_chars",
+        "temperature",
+        "top_k",
+        "top_p",
+        "seed",
+        "stop",
+        "stream",
+    } <= set(schema["properties"])
+    assert {"400", "404", "413", "415", "422", "503", "504"} <= set(operation["responses"])
+
+
+async def test_a_model_whose_states_are_not_in_its_graph_is_not_served(tmp_path: Path) -> None:
+    folder = put_text(tmp_path, "alphabet", Alphabet())
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"width": 1', '"width": 2'))
+    async with serving(tmp_path) as app, talking(app) as client:
+        listed = (await client.get("/v1/models")).json()["models"][0]["versions"][0]
+        assert listed["state"] == "failed"
+        assert "count is float32 [1, 'batch', 1]" in listed["reason"]
+        answer = await client.post("/v1/text", json={"prompt": "a"})
+        assert answer.status_code == 503

@@ -1,0 +1,77 @@
+"""Step graphs in memory, which show how they are run and can be held."""
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.tasks import State
+from service.scheduling.rows import Recurrent
+
+__all__ = ["LETTERS", "Letters", "Uneven", "expected", "recurrent"]
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+Array = NDArray[np.generic]
+
+
+class Letters:
+    """The letter after the sum of all that were read, modulo 26; the sum is its state.
+
+    A state that is lost, or goes to another text, shows in the next letter.
+    """
+
+    states = (State(name="sum", next="next_sum", layers=1, width=1),)
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, int]] = []
+        self.failing = False
+        self._permits: threading.Semaphore | None = None
+
+    def hold(self) -> None:
+        """From now on every run needs to be allowed."""
+        self._permits = threading.Semaphore(0)
+        self.shapes.clear()
+
+    def allow(self, runs: int = 10_000) -> None:
+        assert self._permits is not None
+        self._permits.release(runs)
+
+    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        allowed = self._permits is None or self._permits.acquire(timeout=10)
+        if self.failing or not allowed:
+            raise RuntimeError("out of order")
+        tokens_BT = np.asarray(inputs["tokens"])
+        self.shapes.append((tokens_BT.shape[0], tokens_BT.shape[1]))
+        start_B = np.rint(np.asarray(inputs["sum"])[0, :, 0]).astype(np.int64)
+        sums_BT = (start_B[:, None] + np.cumsum(tokens_BT, axis=1)) % len(LETTERS)
+        points_BT = (sums_BT + 1) % len(LETTERS)
+        logits_BTV = 50 * np.eye(len(LETTERS), dtype=np.float32)[points_BT]
+        return {
+            "logits": logits_BTV,
+            "next_sum": sums_BT[None, :, -1:].astype(np.float32),
+        }
+
+
+class Uneven(Letters):
+    """Letters whose last bits depend on the number of rows, as some matrix products' do."""
+
+    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        outputs = dict(super().run(inputs))
+        rows = np.asarray(inputs["tokens"]).shape[0]
+        factor = np.float32(1 + rows * 1e-6)
+        outputs["logits"] = np.asarray(outputs["logits"], np.float32) * factor
+        return outputs
+
+
+def recurrent(graph: Letters) -> Recurrent:
+    return Recurrent(graph, graph.states)
+
+
+def expected(prompt: str, length: int) -> str:
+    """What `Letters` writes, worked out here."""
+    total, text = sum(map(LETTERS.index, prompt)), ""
+    for _ in range(length):
+        text += LETTERS[(total + 1) % 26]
+        total += LETTERS.index(text[-1])
+    return text

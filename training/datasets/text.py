@@ -1,0 +1,81 @@
+"""What a text is to the rest of training: indices into a vocabulary, split in reading order.
+
+Shapes: N characters, V characters of the vocabulary.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models_store.manifest import DataSource
+from training.errors import DataError
+
+__all__ = ["TextData", "split_text"]
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A text in memory. The beginning is learnt from, the end is only ever measured."""
+
+    title: str
+    licence: str
+    source: str
+    vocabulary: str
+    """Every character of the whole text once, by code point."""
+    train_N: Tensor
+    """Indices into `vocabulary`, int64."""
+    validation_N: Tensor
+
+    def encode(self, text: str) -> Tensor:
+        """Indices of `text`, int64.
+
+        Raises:
+            DataError: naming the characters that are not in the vocabulary.
+        """
+        unknown = [c for c in dict.fromkeys(text) if c not in self.vocabulary]
+        if unknown:
+            named = ", ".join(map(repr, unknown))
+            raise DataError(f"{self.title} has no {named}; it has {self.vocabulary!r}")
+        return torch.tensor([self.vocabulary.index(c) for c in text], dtype=torch.int64)
+
+    def describe(self) -> DataSource:
+        """The manifest's entry, with the hash of the UTF-8 text that is learnt from."""
+        text = "".join(self.vocabulary[index] for index in self.train_N.tolist())
+        return DataSource(
+            title=self.title,
+            source=self.source,
+            licence=self.licence,
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            n=len(self.train_N),
+        )
+
+
+def split_text(
+    text: str, validation_fraction: float, *, title: str, licence: str, source: str
+) -> TextData:
+    """The last `validation_fraction` of `text` held out; its vocabulary is of the whole.
+
+    Raises:
+        DataError: when there is too little to learn from, or only one character to predict.
+    """
+    vocabulary = "".join(sorted(set(text)))
+    if len(vocabulary) == 1:
+        raise DataError(f"{title} is {vocabulary!r} over and over: there is nothing to predict")
+    held_out = int(len(text) * validation_fraction)
+    if held_out < 2:
+        raise DataError(
+            f"{title} has {len(text)} characters: too few to learn from and to hold "
+            f"{validation_fraction:.0%} out"
+        )
+    index = {character: position for position, character in enumerate(vocabulary)}
+    tokens_N = torch.tensor([index[character] for character in text], dtype=torch.int64)
+    return TextData(
+        title=title,
+        licence=licence,
+        source=source,
+        vocabulary=vocabulary,
+        train_N=tokens_N[:-held_out],
+        validation_N=tokens_N[-held_out:],
+    )

@@ -1,0 +1,118 @@
+"""Recurrent networks that predict the next character (Graves 2013, arXiv 1308.0850, section 2).
+
+Stacked LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014) between an embedding and a
+linear layer. Dropout on the non-recurrent connections (Zaremba et al. 2014, arXiv 1409.2329) and,
+with `weight_drop`, on the recurrent weights (Merity et al. 2017, arXiv 1708.02182, section 3).
+
+Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+
+__all__ = ["CharRNN", "State"]
+
+State = tuple[Tensor, ...]
+"""What is remembered, each (L, B, H): hidden and cell of an LSTM, hidden alone of a GRU."""
+
+_Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class CharRNN(nn.Module):
+    """`forward`: tokens (B, T) int64 and the state → logits (B, T, V) and the next state."""
+
+    class Config(Frozen):
+        """Which recurrent network."""
+
+        kind: Literal["char_rnn"] = "char_rnn"
+        cell: Literal["lstm", "gru"] = "lstm"
+        layers: Annotated[int, Field(ge=1, le=8)] = 2
+        hidden: PositiveInt = 512
+        embedding: PositiveInt = 128
+        dropout: _Probability = 0.0
+        """After the embedding, between layers, and before the last linear layer."""
+        weight_drop: _Probability = 0.0
+        """Of the recurrent weights: one mask for all steps of a window."""
+        vocabulary: PositiveInt | None = None
+        """Left out: as many characters as the text has."""
+
+        def sized(self, vocabulary: int) -> "CharRNN.Config":
+            """With the vocabulary that the text has."""
+            return self.model_copy(update={"vocabulary": vocabulary})
+
+        def build(self) -> "CharRNN":
+            return CharRNN(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        if config.vocabulary is None:
+            raise ValueError("a network without a text needs network.vocabulary")
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        cell = nn.LSTM if config.cell == "lstm" else nn.GRU
+        # batch_first: cuDNN and the CPU kernels take it as it is
+        self.rnn: nn.LSTM | nn.GRU = cell(
+            config.embedding,
+            config.hidden,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
+        self.head = nn.Linear(config.hidden, config.vocabulary)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.cell == "lstm":
+            self._remember()
+
+    def _remember(self) -> None:
+        """Forget gates start open (Jozefowicz et al. 2015, section 2.2): memory by default."""
+        hidden = self.config.hidden
+        for name, bias in self.rnn.named_parameters():
+            if name.startswith("bias"):
+                # torch adds two biases and orders the gates input, forget, cell, output.
+                value = 1.0 if name.startswith("bias_ih") else 0.0
+                nn.init.constant_(bias[hidden : 2 * hidden], value)
+
+    def start(self, batch: int) -> State:
+        """The state before the first character: zeros."""
+        config, weight = self.config, self.head.weight
+        count = 2 if config.cell == "lstm" else 1
+        shape = (config.layers, batch, config.hidden)
+        return tuple(weight.new_zeros(shape) for _ in range(count))
+
+    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        state = self.start(len(tokens_BT)) if state is None else state
+        embedded_BTE = self.dropout(self.embedding(tokens_BT))
+        if self.training and self.config.weight_drop:
+            hidden_BTH, after = self._with_dropped_weights(embedded_BTE, state)
+        else:
+            hidden_BTH, after = self._recur(embedded_BTE, state)
+        logits_BTV: Tensor = self.head(self.dropout(hidden_BTH))
+        return logits_BTV, after
+
+    def _recur(self, embedded_BTE: Tensor, state: State) -> tuple[Tensor, State]:
+        if isinstance(self.rnn, nn.LSTM):
+            hidden_BTH, after = self.rnn(embedded_BTE, (state[0], state[1]))
+            return hidden_BTH, tuple(after)
+        hidden_BTH, last = self.rnn(embedded_BTE, state[0])
+        return hidden_BTH, (last,)
+
+    def _with_dropped_weights(self, embedded_BTE: Tensor, state: State) -> tuple[Tensor, State]:
+        # Through the operator below nn.LSTM: masked weights are no parameters of a module.
+        weights = [
+            functional.dropout(parameter, self.config.weight_drop)
+            if name.startswith("weight_hh")
+            else parameter
+            for name, parameter in self.rnn.named_parameters()
+        ]
+        rest = (True, self.config.layers, self.rnn.dropout, True, False, True)
+        if isinstance(self.rnn, nn.LSTM):
+            hidden_BTH, *after = torch.lstm(embedded_BTE, state, weights, *rest)
+            return hidden_BTH, tuple(after)
+        hidden_BTH, last = torch.gru(embedded_BTE, state[0], weights, *rest)
+        return hidden_BTH, (last,)

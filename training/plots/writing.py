@@ -1,0 +1,28 @@
+"""A page of text as a picture."""
+
+import textwrap
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+__all__ = ["draw_text"]
+
+_COLUMNS, _LINES = 72, 26
+
+
+def draw_text(text: str, title: str, path: Path) -> None:
+    """In a monospaced face; long lines are wrapped, and what does not fit is left out."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, _COLUMNS) or [""]]
+    figure = Figure(figsize=(7.4, 5.6), dpi=110)
+    figure.text(0.03, 0.965, title, va="top", fontsize=10, color="0.4", parse_math=False)
+    figure.text(
+        0.03,
+        0.91,
+        "\n".join(lines[:_LINES]),
+        va="top",
+        family="DejaVu Sans Mono",  # comes with matplotlib, and knows accents, Greek and Cyrillic
+        fontsize=9.5,
+        linespacing=1.4,
+        parse_math=False,
+    )
+    figure.savefig(path)
