@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
 
 from models_store.manifest import Manifest
-from models_store.tasks import Task
+from models_store.tasks import Classification, Task
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
 
@@ -81,13 +81,12 @@ class Shelf:
         """Task kind → the name that answers when a request names none.
 
         The operator's choice, ready or not: a request must not silently get another model's
-        answer. Else the first ready name in order, an ensemble only where there is nothing
-        else, because it costs several times as much as what the caller may expect.
+        answer. Else the ready model that knows the most: for a classifier, the most labels, so
+        that one trained for ants and bees is asked only by name. Then the first name in order. An
+        ensemble only where there is nothing else: it costs several times what a caller expects.
         """
         names: dict[str, str] = {}
-        for name, model in sorted(
-            self.served.items(), key=lambda item: (item[1].is_ensemble, item[0])
-        ):
+        for name, model in sorted(self.served.items(), key=lambda item: _rank(*item)):
             names.setdefault(model.task.kind, name)
         return {**names, **self.chosen}
 
@@ -173,6 +172,11 @@ class Shelf:
 
     def _instead(self, kind: str) -> str:
         return f"models for {kind}: {_list(self._names(kind))}"
+
+
+def _rank(name: str, model: Published[Task]) -> tuple[bool, int, str]:
+    labels = len(model.task.labels) if isinstance(model.task, Classification) else 0
+    return model.is_ensemble, -labels, name
 
 
 def _does(model: Published[Task], task: type[TaskT]) -> TypeGuard[Published[TaskT]]:

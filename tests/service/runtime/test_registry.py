@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from models_store.layout import sha256_of
-from models_store.tasks import Classification, Denoising
+from models_store.tasks import Classification, Denoising, FixedImage, Task
 from service.errors import NotFound, Unavailable
+from service.runtime.published import Published
 from service.runtime.registry import Registry
-from service.runtime.shelf import State
-from tests.shelf import Blur, Paint, put
+from service.runtime.shelf import Entry, Shelf, State
+from tests.shelf import COLOURS, Blur, Paint, put
 
 
 def _states(registry: Registry) -> dict[tuple[str, int], State]:
@@ -219,6 +220,16 @@ def test_the_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) ->
     put(tmp_path, "mm-paint", Paint())
     put(tmp_path, "zz-paint", Paint())
     assert _loaded(tmp_path).shelf.defaults == {"classification": "mm-paint"}
+
+
+def test_a_classifier_of_fewer_things_is_asked_only_by_name() -> None:
+    image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
+    shelf = Shelf()
+    for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
+        task = Classification(image=image, labels=labels)
+        model = Published[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
+        shelf = shelf.with_entry(Entry(name, 1, state="ready", model=model))
+    assert shelf.defaults == {"classification": "many"}
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "paint/1", "", "x" * 500, "paint\n"])
