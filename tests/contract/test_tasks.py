@@ -31,7 +31,9 @@ def _doc(task: type[Frozen]) -> str:
 
 def _check_documented(manifest: Manifest) -> int:
     """How many of the manifest's graphs have their tensors documented, after comparing them."""
-    graphs = re.findall(rf"Graph `(\w+)`: {_SOURCE} → {_TARGET}", _doc(type(manifest.task)))
+    graphs = re.findall(
+        rf"Graph `(\w+)`: {_SOURCE}(?: and states)? → {_TARGET}", _doc(type(manifest.task))
+    )
     for role, source, source_type, source_axes, target, target_type, target_axes in graphs:
         graph = manifest.file(role)
         for specs, name, dtype, axes in (
