@@ -19,10 +19,11 @@ class Progress:
         self._steps = steps
         self._bars = Bars(
             TextColumn("[bold]{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[live]}"),
             TimeRemainingColumn(),
+            # Last, so that a narrow terminal cuts figures off and never the time that is left.
+            TextColumn("{task.fields[live]}"),
             console=self._console,
             # Redrawing is only for a terminal; a log file gets the epoch lines alone.
             disable=not (show and self._console.is_terminal),
