@@ -7,7 +7,6 @@ pass through `models_store.publish` with hashes, golden cases and a preview, lik
 import struct
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +15,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models_store.manifest import Golden, Manifest, Provenance, TensorSpec
-from models_store.publish import describe, publish
+from models_store.manifest import Manifest
+from models_store.publish import publish
 from models_store.session import onnxruntime_run
 from models_store.tasks import Classification, Denoising, FixedImage, FreeImage, Task
-from models_store.verify import Case, replay, write_golden
+from models_store.verify import Case
+from tests.making import check, finish, graph_file
 
 __all__ = ["COLOURS", "Blur", "Paint", "png", "put", "solid"]
 
@@ -116,7 +116,7 @@ class Blur:
 
 def put(store: Path, name: str, model: Paint | Blur) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name, model=model), _check)
+    return publish(store, name, partial(_build, name=name, model=model), check)
 
 
 def _build(folder: Path, version: int, name: str, model: Paint | Blur) -> Manifest:
@@ -127,54 +127,20 @@ def _build(folder: Path, version: int, name: str, model: Paint | Blur) -> Manife
     path.write_bytes(proto.SerializeToString())
     run = onnxruntime_run(path)
     cases = [Case({"images": images}, run({"images": images})) for images in model.inputs()]
-    write_golden(folder / "golden.npz", {"model": cases})
-    (folder / "preview.png").write_bytes(png(solid(4, 3, (0, 128, 255))))
-    graph = proto.graph
-    return Manifest(
-        name=name,
-        version=version,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        summary="Made for a test.",
-        task=model.task(),
-        files=(
-            describe(
-                path,
-                role="model",
-                precision="fp32",
-                inputs=tuple(_spec(value) for value in graph.input),
-                outputs=tuple(_spec(value) for value in graph.output),
-            ),
-            describe(folder / "golden.npz", role="golden"),
-            describe(folder / "preview.png", role="preview"),
-        ),
-        golden=Golden(cases=len(cases), rtol=1e-5, atol=1e-6),
-        parameters=1,
-        metrics=(),
-        data=(),
-        provenance=Provenance(
-            recipe={}, command="none", seed=0, git_commit=None, libraries={}, hardware="any",
-            duration_s=0,
-        ),
-        licence="Apache-2.0",
-        intended_use="Tests.",
-        limits="Everything else.",
-    )  # fmt: skip
-
-
-def _check(folder: Path, manifest: Manifest) -> None:
-    graph = manifest.file("model")
-    replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+    return finish(
+        folder,
+        (name, version),
+        model.task(),
+        [graph_file(path, "model", proto.graph)],
+        {"model": cases},
+        preview=png(solid(4, 3, (0, 128, 255))),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, dtype, shape)
-
-
-def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
-    tensor = value.type.tensor_type
-    dtype = "uint8" if tensor.elem_type == TensorProto.UINT8 else "float32"
-    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
-    return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
 
 
 def solid(width: int, height: int, colour: tuple[int, int, int]) -> Image:

@@ -5,7 +5,6 @@ values near 0 more than those far from it; values beyond `reach` need the escape
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models_store.entropy import Table, Tables
-from models_store.manifest import Golden, Manifest, Provenance, TensorSpec
+from models_store.manifest import Manifest
 from models_store.publish import describe, publish
 from models_store.session import onnxruntime_run
 from models_store.tasks import Compression, FixedImage
-from models_store.verify import Case, replay, write_golden
+from models_store.verify import Case
+from tests.making import check, finish, graph_file
 from tests.shelf import png, solid
 
 __all__ = ["SIDE", "Squeeze", "put_squeeze"]
@@ -106,7 +106,7 @@ class Squeeze:
 
 def put_squeeze(store: Path, name: str, model: Squeeze) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name, model=model), _check)
+    return publish(store, name, partial(_build, name=name, model=model), check)
 
 
 def _build(folder: Path, version: int, name: str, model: Squeeze) -> Manifest:
@@ -121,53 +121,15 @@ def _build(folder: Path, version: int, name: str, model: Squeeze) -> Manifest:
         path.write_bytes(proto.SerializeToString())
         outputs = dict(onnxruntime_run(path)(inputs))
         cases[role] = [Case(inputs, outputs)]
-        specs = {
-            kind: tuple(_spec(value) for value in values)
-            for kind, values in (("inputs", graph.input), ("outputs", graph.output))
-        }
-        files.append(describe(path, role=role, precision="fp32", **specs))
+        files.append(graph_file(path, role, graph))
         inputs = outputs
-    write_golden(folder / "golden.npz", cases)
-    (folder / "preview.png").write_bytes(png(solid(4, 3, (0, 128, 255))))
     (folder / "tables.json").write_text(model.tables().model_dump_json())
-    return Manifest(
-        name=name,
-        version=version,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        summary="Made for a test.",
-        task=Compression(image=model.image()),
-        files=(
-            *files,
-            *(
-                describe(folder / path, role=role)
-                for path, role in (
-                    ("tables.json", "tables"),
-                    ("golden.npz", "golden"),
-                    ("preview.png", "preview"),
-                )
-            ),
-        ),
-        golden=Golden(cases=1, rtol=0, atol=0.5),
-        parameters=1,
-        metrics=(),
-        data=(),
-        provenance=Provenance(
-            recipe={}, command="none", seed=0, git_commit=None, libraries={}, hardware="any",
-            duration_s=0,
-        ),
-        licence="Apache-2.0",
-        intended_use="Tests.",
-        limits="Everything else.",
-    )  # fmt: skip
-
-
-def _check(folder: Path, manifest: Manifest) -> None:
-    for graph in manifest.graphs().values():
-        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
-
-
-def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
-    tensor = value.type.tensor_type
-    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
-    return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
+    return finish(
+        folder,
+        (name, version),
+        Compression(image=model.image()),
+        [*files, describe(folder / "tables.json", role="tables")],
+        cases,
+        preview=png(solid(4, 3, (0, 128, 255))),
+        atol=0.5,
+    )

@@ -5,7 +5,6 @@ weights, whose texts depend on all that it has read.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models_store.manifest import Golden, Manifest, Provenance, TensorSpec
-from models_store.publish import describe, publish
+from models_store.manifest import Manifest
+from models_store.publish import publish
 from models_store.session import onnxruntime_run
 from models_store.tasks import State, TextGeneration
-from models_store.verify import Case, replay, write_golden
+from models_store.verify import Case
+from tests.making import check, finish, graph_file
 from tests.shelf import png, solid
 
 __all__ = ["VOCABULARY", "Alphabet", "Babble", "proto", "put_text"]
@@ -118,9 +118,7 @@ def proto(model: Alphabet | Babble) -> onnx.ModelProto:
 
 def put_text(store: Path, name: str, model: Alphabet | Babble) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(
-        store, name, lambda folder, version: _build(folder, name, version, model), _check
-    )
+    return publish(store, name, lambda folder, version: _build(folder, name, version, model), check)
 
 
 def _build(folder: Path, name: str, version: int, model: Alphabet | Babble) -> Manifest:
@@ -131,46 +129,13 @@ def _build(folder: Path, name: str, version: int, model: Alphabet | Babble) -> M
     for state in model.states:
         inputs[state.name] = np.zeros((state.layers, 2, state.width), np.float32)
     case = Case(inputs, onnxruntime_run(path)(inputs))
-    write_golden(folder / "golden.npz", {"step": [case]})
-    (folder / "preview.png").write_bytes(png(solid(4, 3, (0, 128, 255))))
-    return Manifest(
-        name=name,
-        version=version,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        summary="Made for a test.",
-        task=TextGeneration(vocabulary=VOCABULARY, start="\n", states=model.states),
-        files=(
-            describe(
-                path,
-                role="step",
-                precision="fp32",
-                inputs=tuple(_spec(value) for value in graph.graph.input),
-                outputs=tuple(_spec(value) for value in graph.graph.output),
-            ),
-            describe(folder / "golden.npz", role="golden"),
-            describe(folder / "preview.png", role="preview"),
-        ),
-        golden=Golden(cases=1, rtol=1e-4, atol=1e-5),
-        parameters=1,
-        metrics=(),
-        data=(),
-        provenance=Provenance(
-            recipe={}, command="none", seed=0, git_commit=None, libraries={}, hardware="any",
-            duration_s=0,
-        ),
-        licence="Apache-2.0",
-        intended_use="Tests.",
-        limits="Everything else.",
-    )  # fmt: skip
-
-
-def _check(folder: Path, manifest: Manifest) -> None:
-    graph = manifest.file("step")
-    replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
-
-
-def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
-    tensor = value.type.tensor_type
-    dtype = "int64" if tensor.elem_type == TensorProto.INT64 else "float32"
-    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
-    return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
+    return finish(
+        folder,
+        (name, version),
+        TextGeneration(vocabulary=VOCABULARY, start="\n", states=model.states),
+        [graph_file(path, "step", graph.graph)],
+        {"step": [case]},
+        preview=png(solid(4, 3, (0, 128, 255))),
+        rtol=1e-4,
+        atol=1e-5,
+    )
