@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -63,13 +63,20 @@ def fit(
 
 
 @app.command()
-def evaluate(run: Annotated[Path, typer.Argument(help="a run's folder")]) -> None:
-    """Measure a run's network on the test set, in the precision that it was trained in."""
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option(help="the test set when left out; of a text, its held-out part"),
+    ] = None,
+) -> None:
+    """Measure a run's network on a whole split, in the precision that it was trained in."""
     from training.fit import restore
 
     task = restore(_recipe_of(run), run).task
     # A text has no test set: by custom its last part, which chooses nothing but the epoch, is it.
-    for name, score in task.evaluate("test" if task.has("test") else "validation").items():
+    chosen = split or ("test" if task.has("test") else "validation")
+    for name, score in task.evaluate(chosen).items():
         typer.echo(f"{name:32} {score:.4f}")
 
 

@@ -64,6 +64,10 @@ def test_a_run_is_fitted_evaluated_drawn_and_published(
     assert (code, err) == (0, "")
     assert re.search(r"^accuracy +[01]\.\d{4}$", out, re.MULTILINE)
 
+    code, on_training_data, err = run("evaluate", "runs/tiny", "--split", "train")
+    assert (code, err) == (0, "")
+    assert on_training_data != out
+
     assert run("plot", "curves", "runs/tiny")[::2] == (0, "")
     with Image.open(folder / "curves.png") as image:
         assert image.format == "PNG"
