@@ -8,6 +8,8 @@ import typer
 
 from models_store.errors import StoreError
 from training.errors import TrainingError
+from training.options import RecipeArgument, SetOption
+from training.plots.cli import plot
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -19,13 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-plot = typer.Typer(help="Draw pictures of runs and of what training does.", no_args_is_help=True)
 app.add_typer(plot, name="plot")
 
-RecipeArgument = Annotated[str, typer.Argument(help="a built-in recipe's name, or a YAML file")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="override one field, as a.b=c; may be repeated")
-]
 RunDirOption = Annotated[
     Path | None, typer.Option(help="the run's folder; runs/NAME when left out")
 ]
@@ -139,21 +136,6 @@ def transfer(
         mean, deviation = done.figures.accuracy(stage)
         typer.echo(f"{stage:12} {mean:6.1%} ± {deviation:.1%} of {done.figures.n} held-out photos")
     typer.echo(f"published {done.version} after {done.seconds:,.0f} s")
-
-
-@plot.command()
-def curves(
-    run: Annotated[Path, typer.Argument(help="a run's folder")],
-    to: Annotated[
-        Path | None, typer.Option(help="the picture; curves.png in the run's folder")
-    ] = None,
-) -> None:
-    """Draw loss, scores and learning rate by epoch."""
-    from training.plots.curves import draw_curves
-
-    path = to or run / "curves.png"
-    draw_curves(run / "metrics.csv", path)
-    typer.echo(f"drew {path}")
 
 
 def _run_dir(name: str) -> Path:
