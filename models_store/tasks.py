@@ -19,6 +19,7 @@ __all__ = [
     "Factorised",
     "FixedImage",
     "FreeImage",
+    "Handwriting",
     "Mode",
     "State",
     "Task",
@@ -141,6 +142,39 @@ class TextGeneration(Frozen):
         return self
 
 
+class Handwriting(Frozen):
+    """Graph `step`: `moves` float32 (B, T, 5) and states → `mixture` float32 (B, T, 6M + 3).
+
+    It also takes `symbols` int64 (B, T): what is being drawn, by its place in `symbols` below; and
+    gives the next states. A move is dx, dy and one of three for the pen where it ends: down,
+    lifted, drawing finished. Before the first the pen is lifted, in the middle of a 1 × 1 box.
+
+    `mixture[b, t]` is about the move after `moves[b, t]`: of M Gaussians the logits, the means of
+    dx and of dy, the logarithms of their deviations and the inverse hyperbolic tangents of their
+    correlation, M values each; then the logits of the pen (Graves 2013, arXiv 1308.0850, section
+    4.1). `models_store.handwriting` draws from it.
+    """
+
+    kind: Literal["handwriting"] = "handwriting"
+    roles: ClassVar[tuple[str, ...]] = ("step",)
+    symbols: Annotated[str, Field(min_length=1)]
+    """Every character that it can draw, in the order of their indices."""
+    components: PositiveInt
+    """M."""
+    max_moves: PositiveInt
+    """A drawing is ended after so many, should it not end by itself."""
+    aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Width of the box over its height, as it should be shown."""
+    states: Annotated[tuple[State, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _symbols_are_distinct(self) -> Self:
+        if len(set(self.symbols)) != len(self.symbols):
+            raise ValueError("symbols holds a character twice")
+        return self
+
+
 Task = Annotated[
-    Classification | Denoising | Compression | TextGeneration, Field(discriminator="kind")
+    Classification | Denoising | Compression | TextGeneration | Handwriting,
+    Field(discriminator="kind"),
 ]

@@ -20,6 +20,13 @@ from training.tasks import TaskConfig
 __all__ = ["EarlyStop", "Publish", "Recipe", "built_in", "load", "validated"]
 
 
+_FAMILIES = (
+    ({"language"}, {"char_rnn"}, {"corpus"}),
+    ({"handwriting"}, {"handwriting"}, {"pendigits"}),
+)
+"""Tasks, networks and data that make sense together alone; all others are of pictures."""
+
+
 class EarlyStop(Frozen):
     """Stop when the monitored score has not improved for `patience` evaluations; keep the best."""
 
@@ -69,12 +76,20 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _data_are_what_the_task_learns_from(self) -> Self:
-        reads, is_text = self.task.kind == "language", self.data.kind == "corpus"
-        if reads != is_text or reads != (self.network.kind == "char_rnn"):
-            raise ValueError(
-                "the task language, the network char_rnn and the data corpus belong together, not "
-                f"task {self.task.kind}, network {self.network.kind} and data {self.data.kind}"
+        for tasks, networks, data in _FAMILIES:
+            belong = (
+                self.task.kind in tasks,
+                self.network.kind in networks,
+                self.data.kind in data,
             )
+            if any(belong) and not all(belong):
+                named = (" or ".join(sorted(kinds)) for kinds in (tasks, networks, data))
+                raise ValueError(
+                    "the task {}, the network {} and the data {} belong together, not ".format(
+                        *named
+                    )
+                    + f"task {self.task.kind}, network {self.network.kind} and data {self.data.kind}"
+                )
         return self
 
 

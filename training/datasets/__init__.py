@@ -10,12 +10,14 @@ from training.datasets.corpus import Corpus
 from training.datasets.digits import Digits
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
+from training.datasets.pendigits import PenDigits
 from training.datasets.photos import Photos
+from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
 
-__all__ = ["DataConfig", "ImageData", "ImageSplit", "TextData"]
+__all__ = ["DataConfig", "ImageData", "ImageSplit", "StrokeData", "StrokeSplit", "TextData"]
 
 DataConfig = Annotated[
-    Cifar10 | Corpus | Digits | FashionMnist | Folder | Mnist | Photos,
+    Cifar10 | Corpus | Digits | FashionMnist | Folder | Mnist | PenDigits | Photos,
     Field(discriminator="kind"),
 ]

@@ -7,6 +7,7 @@ from pydantic import Field
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.char_rnn import CharRNN
 from training.networks.denoiser import Denoiser
+from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
@@ -15,6 +16,7 @@ __all__ = [
     "ConvAutoencoder",
     "Denoiser",
     "DenseAutoencoder",
+    "Handwriting",
     "MobileNet",
     "NetworkConfig",
     "ResNet",
@@ -26,6 +28,7 @@ NetworkConfig = Annotated[
     | MobileNet.Config
     | DenseAutoencoder.Config
     | ConvAutoencoder.Config
-    | CharRNN.Config,
+    | CharRNN.Config
+    | Handwriting.Config,
     Field(discriminator="kind"),
 ]

@@ -8,6 +8,7 @@ from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
 from training.tasks.compression import Compression
 from training.tasks.denoising import Denoising
+from training.tasks.handwriting import Handwriting
 from training.tasks.language import Language
 from training.tasks.transfer import Transfer
 
@@ -15,6 +16,7 @@ __all__ = [
     "Classification",
     "Compression",
     "Denoising",
+    "Handwriting",
     "Language",
     "Scores",
     "Task",
@@ -27,6 +29,7 @@ TaskConfig = Annotated[
     | Denoising.Config
     | Transfer.Config
     | Compression.Config
-    | Language.Config,
+    | Language.Config
+    | Handwriting.Config,
     Field(discriminator="kind"),
 ]

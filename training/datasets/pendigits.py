@@ -1,0 +1,107 @@
+"""UCI pen digits: digits written on a tablet by 44 people, 30 to learn from and 14 to test.
+
+Alimoglu and Alpaydin 1996, "Methods of combining multiple classifiers based on different
+representations for pen-based handwritten digit recognition". A digit is 8 points at equal distances
+along its path, stretched to 0 … 100 both ways. The path goes on through the air where the pen was
+lifted, and nothing says where: a 5 of two strokes looks like a 6.
+
+`lift` guesses it. In the digits that are written in two strokes, 4, 5 and 7, it is the step by
+which the pen goes back up: found by looking at some hundred of each, not by measurement.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt
+
+from models_store.frozen import Frozen
+from training.datasets.cache import data_dir
+from training.datasets.strokes import StrokeData, StrokeSplit, hold_out, moves_of, packed
+from training.errors import DataError
+
+__all__ = ["PenDigits", "lift"]
+
+_SOURCE = "https://archive.ics.uci.edu/dataset/81"
+_NPZ, _TEXTS = "pendigits_8pt.npz", {"train": "pendigits.tra", "test": "pendigits.tes"}
+_POINTS = 8
+
+Digits = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""Points (N, 8, 2) in 0 … 1, and labels (N,)."""
+
+
+class PenDigits(Frozen):
+    """7,494 digits to train on and 3,498 by other writers to test."""
+
+    kind: Literal["pendigits"] = "pendigits"
+    pen_lifts: bool = True
+    """Lift the pen where `lift` thinks it was; else every digit is one stroke, as it was stored."""
+    validation_size: NonNegativeInt = 0
+
+    def load(self) -> StrokeData:
+        """Raises DataError when the files are not there, or are not these digits."""
+        folder = data_dir() / "strokes"
+        train, test = (self._split(*_read(folder, part), part) for part in ("train", "test"))
+        data = StrokeData(
+            title="UCI pen digits",
+            licence="CC BY 4.0",
+            source=_SOURCE,
+            labels=tuple("0123456789"),
+            train=train,
+            test=test,
+            aspect=0.7,  # digits were stretched to squares; printed ones are narrower than high
+        )
+        return hold_out(data, self.validation_size)
+
+    def _split(
+        self, points_N82: NDArray[np.float64], labels_N: NDArray[np.int64], part: str
+    ) -> StrokeSplit:
+        labels = labels_N.tolist()
+        if points_N82.shape[1:] != (_POINTS, 2) or not set(labels) <= set(range(10)):
+            raise DataError(f"the {part} set of {_SOURCE} is 8 points and a digit in every row")
+        drawings = []
+        for points, label in zip(points_N82, labels, strict=True):
+            after = lift(points, label) if self.pen_lifts else None
+            strokes = [points] if after is None else [points[: after + 1], points[after + 1 :]]
+            drawings.append(moves_of(strokes))
+        return packed(drawings, labels)
+
+
+def lift(points: NDArray[np.floating], digit: int) -> int | None:
+    """The point, of 0 … 6, after which the pen was probably lifted; None for one stroke.
+
+    `points` (8, 2) in 0 … 1, y up.
+    """
+    up = np.diff(points[:, 1])
+    (start_x, _), (before_x, _), (end_x, end_y) = points[0], points[-2], points[-1]
+    if digit == 5 and end_y > 0.7 and end_x > start_x:  # the roof came last
+        return 2 + int(np.argmax(up[2:6]))
+    lowest = int(points[:, 1].argmin())
+    # A bar through the stem came last: after the foot, to the right, at medium height.
+    if digit == 7 and 0.15 < end_y < 0.85 and end_x > before_x and lowest < 6:
+        return lowest + int(np.argmax(up[lowest : lowest + 2]))
+    if digit == 4 and end_y <= 0.4:  # the stem came last
+        after = 1 + int(np.argmax(up[1:6]))
+        return after if up[after] > 0.12 else None
+    return None
+
+
+def _read(folder: Path, part: str) -> Digits:
+    npz, text = folder / _NPZ, folder / _TEXTS[part]
+    try:
+        if text.is_file():
+            rows = np.loadtxt(text, delimiter=",", dtype=np.int64, ndmin=2)
+            points, labels = rows[:, :-1].reshape(len(rows), -1, 2), rows[:, -1]
+        elif npz.is_file():
+            with npz.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                points, labels = archive[f"x_{part}"], archive[f"y_{part}"].astype(np.int64)
+        else:
+            raise DataError(
+                f"UCI pen digits are not there: save {' and '.join(_TEXTS.values())} from "
+                f"{_SOURCE} in {folder} (DEEPSHELF_DATA says where data sets lie). "
+                "data.kind=stroke-digits needs no file"
+            )
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise DataError(f"the pen digits in {folder} cannot be read: {error}") from error
+    return points / 100.0, labels

@@ -1,0 +1,130 @@
+"""Handwriting as the pen's movements, not as pictures.
+
+A move is what Graves 2013 (arXiv 1308.0850, section 4) calls a point: how far the pen goes, and
+what becomes of it there. The first move of a drawing leads from the middle of its box to where the
+pen is put down. The box is 1 × 1, y up.
+
+Shapes: N drawings, T moves of the longest, B batch.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from models_store.handwriting import END, LIFT, Pen
+from models_store.manifest import DataSource
+from training.errors import DataError
+
+__all__ = ["StrokeData", "StrokeSplit", "encode", "hold_out", "moves_of", "packed"]
+
+
+@dataclass(frozen=True)
+class StrokeSplit:
+    """`moves_NT3` float32 holds dx, dy and the pen after the move; zeros behind the end."""
+
+    moves_NT3: Tensor
+    lengths_N: Tensor
+    """Moves of each drawing, int64."""
+    labels_N: Tensor
+
+    def __len__(self) -> int:
+        return len(self.moves_NT3)
+
+    def take(self, indices: Tensor) -> "StrokeSplit":
+        return StrokeSplit(self.moves_NT3[indices], self.lengths_N[indices], self.labels_N[indices])
+
+    @property
+    def mask_NT(self) -> Tensor:
+        """True where there is a move."""
+        return torch.arange(self.moves_NT3.shape[1]) < self.lengths_N[:, None]
+
+    def batches(self, size: int, generator: Generator | None = None) -> Iterator["StrokeSplit"]:
+        """Once through, shuffled and without the last partial batch where a generator is given."""
+        size = min(size, len(self))
+        if generator is None:
+            order, stop = torch.arange(len(self)), len(self)
+        else:
+            order = torch.randperm(len(self), generator=generator)
+            stop = len(self) - len(self) % size
+        for start in range(0, stop, size):
+            yield self.take(order[start : start + size])
+
+
+@dataclass(frozen=True)
+class StrokeData:
+    """A data set in memory. `validation` is held out of training; `test` is only ever measured."""
+
+    title: str
+    licence: str
+    source: str
+    labels: tuple[str, ...]
+    train: StrokeSplit
+    test: StrokeSplit
+    validation: StrokeSplit | None = None
+    aspect: float = 1.0
+    """Width of the box over its height, as it should be drawn."""
+
+    def describe(self) -> DataSource:
+        """The manifest's entry, with the hash of the training moves and labels."""
+        digest = hashlib.sha256(self.train.moves_NT3.numpy().tobytes())
+        digest.update(self.train.labels_N.numpy().tobytes())
+        return DataSource(
+            title=self.title,
+            source=self.source,
+            licence=self.licence,
+            sha256=digest.hexdigest(),
+            n=len(self.train),
+        )
+
+
+def moves_of(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """Moves (T, 3) of a drawing given as strokes, each its points (P, 2) in the 1 × 1 box."""
+    points = np.concatenate(strokes)
+    pens = np.zeros(len(points), np.float32)
+    pens[np.cumsum([len(stroke) for stroke in strokes]) - 1] = LIFT
+    pens[-1] = END
+    steps = np.diff(points, axis=0, prepend=np.full((1, 2), 0.5))
+    return np.concatenate([steps, pens[:, None]], 1).astype(np.float32)
+
+
+def packed(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> StrokeSplit:
+    """A split of drawings, each its moves (T, 3)."""
+    longest = max(map(len, drawings))
+    moves = np.zeros((len(drawings), longest, 3), np.float32)
+    for row, drawing in zip(moves, drawings, strict=True):
+        row[: len(drawing)] = drawing
+    return StrokeSplit(
+        torch.from_numpy(moves),
+        torch.tensor([len(drawing) for drawing in drawings]),
+        torch.tensor(list(labels), dtype=torch.int64),
+    )
+
+
+def encode(moves_BT3: Tensor) -> Tensor:
+    """What a network reads (B, T, 5): dx, dy, and the pen as one of three."""
+    pens_BT3 = functional.one_hot(moves_BT3[..., 2].long(), len(Pen)).to(moves_BT3.dtype)
+    return torch.cat([moves_BT3[..., :2], pens_BT3], -1)
+
+
+def hold_out(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
+    """`data` with `size` training drawings moved to `validation`, chosen by `seed`.
+
+    Raises:
+        DataError: when none would be left to train on.
+    """
+    if not size:
+        return data
+    if size >= len(data.train):
+        raise DataError(
+            f"validation_size is {size}, but {data.title} has {len(data.train)} training drawings"
+        )
+    order = torch.randperm(len(data.train), generator=Generator().manual_seed(seed))
+    return replace(
+        data, validation=data.train.take(order[:size]), train=data.train.take(order[size:])
+    )

@@ -1,0 +1,117 @@
+"""A recurrent network that says where the pen goes next, for a symbol that it is told.
+
+Graves 2013 (arXiv 1308.0850), section 4: a mixture of Gaussians over the next move. His network is
+told a whole text and learns where in it the pen is (section 5.1); this one draws a symbol at a time
+and is told it at every step. The pen has a third state, the end of the drawing, as in Ha and Eck
+2017 (arXiv 1704.03477, section 3.2).
+
+Shapes: B batch, T time, E embedding, H hidden, M components.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.distributions import Categorical
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.networks.recurrent import Cell, Recurrence, State
+
+__all__ = ["Handwriting", "mixture_nats"]
+
+_MOVE, _PENS = 5, 3
+_LEAST_LOG_DEVIATION = -7.0
+"""A thousandth of the box: a mixture may not win likelihood by the grid that points were on."""
+
+
+class Handwriting(nn.Module):
+    """`forward`: moves (B, T, 5), symbols (B, T) and the state → (B, T, 6M + 3), next state.
+
+    Moves and the mixture are in units of the drawing's box; what is computed with is in `scale`.
+    """
+
+    scale: Tensor
+
+    class Config(Frozen):
+        """Which recurrent network."""
+
+        kind: Literal["handwriting"] = "handwriting"
+        cell: Cell = "lstm"
+        layers: Annotated[int, Field(ge=1, le=8)] = 1
+        hidden: PositiveInt = 256
+        embedding: PositiveInt = 16
+        """Of the symbol that is drawn."""
+        components: PositiveInt = 20
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+        """Between layers and before the last linear layer."""
+        symbols: PositiveInt | None = None
+        """Left out: as many as the data have."""
+        scale: Annotated[float, Field(gt=0)] = 0.35
+        """What counts as a move of length 1 inside, in units of the box."""
+
+        def build(self) -> "Handwriting":
+            return Handwriting(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        if config.symbols is None:
+            raise ValueError("a network without data needs network.symbols")
+        self.config = config
+        self.embedding = nn.Embedding(config.symbols, config.embedding)
+        self.recurrence = Recurrence(
+            config.cell, _MOVE + config.embedding, config.hidden, config.layers, config.dropout
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.hidden, 6 * config.components + _PENS)
+
+    def forward(
+        self, moves_BT5: Tensor, symbols_BT: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        inputs = [moves_BT5 * self.input_scale(), self.embedding(symbols_BT)]
+        hidden_BTH, after = self.recurrence(torch.cat(inputs, -1), state)
+        scale, shift = self.output_scale()
+        return self.head(self.dropout(hidden_BTH)) * scale + shift, after
+
+    def input_scale(self) -> Tensor:
+        """(5,) by which moves are multiplied: distances are, the pen is not."""
+        scale = self.head.weight.new_ones(_MOVE)
+        scale[:2] = 1 / self.config.scale
+        return scale
+
+    def output_scale(self) -> tuple[Tensor, Tensor]:
+        """Factor and addend (6M + 3,) that bring means and log deviations to the box's units."""
+        count = self.config.components
+        factor, addend = torch.ones_like(self.head.bias), torch.zeros_like(self.head.bias)
+        factor[count : 3 * count] = self.config.scale
+        addend[3 * count : 5 * count] = torch.tensor(self.config.scale).log()
+        return factor, addend
+
+
+def mixture_nats(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor]:
+    """Nats (B, T) that the moves cost (equations 23–26), and those that the pen costs.
+
+    Of a density over a plane in units of the box: nats may be negative.
+    """
+    count = (mixture_BTO.shape[-1] - _PENS) // 6
+    weights, mean_x, mean_y, wide, high, correlation = mixture_BTO[..., :-_PENS].split(count, -1)
+    wide, high = wide.clamp_min(_LEAST_LOG_DEVIATION), high.clamp_min(_LEAST_LOG_DEVIATION)
+    x = (moves_BT5[..., :1] - mean_x) * (-wide).exp()
+    y = (moves_BT5[..., 1:2] - mean_y) * (-high).exp()
+    rho = correlation.tanh()
+    # 1 - tanh² as 1 / cosh², whose logarithm stays finite where the tanh has become 1.
+    log_narrow = -2 * (functional.softplus(2 * correlation) - correlation) + 2 * torch.log(
+        correlation.new_tensor(2.0)
+    )
+    distance = (x * x + y * y - 2 * rho * x * y) * (-log_narrow).exp()
+    log_normal = (
+        -distance / 2
+        - wide
+        - high
+        - log_narrow / 2
+        - torch.log(correlation.new_tensor(2 * torch.pi))
+    )
+    place = -torch.logsumexp(weights.log_softmax(-1) + log_normal, -1)
+    pen = -Categorical(logits=mixture_BTO[..., -_PENS:]).log_prob(moves_BT5[..., 2:].argmax(-1))
+    return place, pen
