@@ -136,7 +136,8 @@ def _pick(probabilities: Array, uniform: float) -> int:
 
 def _softmax(logits: Array) -> Array:
     powers: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def _strokes(moves_T5: Array) -> tuple[Array, ...]:

@@ -83,12 +83,13 @@ class Recipe(Frozen):
                 self.data.kind in data,
             )
             if any(belong) and not all(belong):
-                named = (" or ".join(sorted(kinds)) for kinds in (tasks, networks, data))
+                together = ", ".join(
+                    f"{what} {' or '.join(sorted(kinds))}"
+                    for what, kinds in (("task", tasks), ("network", networks), ("data", data))
+                )
                 raise ValueError(
-                    "the task {}, the network {} and the data {} belong together, not ".format(
-                        *named
-                    )
-                    + f"task {self.task.kind}, network {self.network.kind} and data {self.data.kind}"
+                    f"{together} belong together, not task {self.task.kind}, "
+                    f"network {self.network.kind}, data {self.data.kind}"
                 )
         return self
 

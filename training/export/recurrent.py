@@ -1,4 +1,4 @@
-"""A character RNN as an ONNX graph of fused LSTM or GRU operators.
+"""A recurrent network as an ONNX graph of fused LSTM or GRU operators.
 
 Written node by node. The exporter gives the fused operators too, but among fifty slices and
 concatenations that put torch's order of gates into ONNX's at load, and with the time axis fixed at
@@ -7,6 +7,7 @@ the length of its example; these are the same weights in the right order from th
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from training.networks.char_rnn import CharRNN
 
-__all__ = ["STATES", "StepGraph", "recurrent_model"]
+__all__ = ["STATES", "StepGraph", "StepNodes", "as_array", "recurrent_model"]
 
 _OPSET, _IR_VERSION = 17, 8
 STATES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
@@ -28,6 +29,9 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Where torch keeps the gates that ONNX wants in the order i, o, f, c and z, r, h."""
 
 Array = NDArray[np.float32]
+RNN = nn.LSTM | nn.GRU
+Values = Mapping[str, tuple[int, list[str | int | None]]]
+"""Type and shape by name."""
 
 
 class StepGraph(nn.Module):
@@ -44,66 +48,29 @@ class StepGraph(nn.Module):
 
 def recurrent_model(network: CharRNN) -> onnx.ModelProto:
     """`tokens` (B, T) and the state → `logits` (B, T, V) and the next state."""
-    config, graph = network.config, _Nodes()
-    states = STATES[config.cell]
-    graph.constant("embedding", _array(network.embedding.weight))
-    graph.constant("direction_axis", np.array([1]))
-    graph.constant("head_weight", np.ascontiguousarray(_array(network.head.weight).T))
-    graph.constant("head_bias", _array(network.head.bias))
+    graph = StepNodes()
+    graph.constant("embedding", as_array(network.embedding.weight))
+    graph.constant("head_weight", np.ascontiguousarray(as_array(network.head.weight).T))
+    graph.constant("head_bias", as_array(network.head.bias))
 
     graph.add("Gather", ["embedding", "tokens"], ["embedded_BTE"])
-    graph.add("Transpose", ["embedded_BTE"], ["x_TBE"], perm=[1, 0, 2])
-    per_layer = {name: [f"{name}_{i}" for i in range(config.layers)] for name in states}
-    for name in states:
-        if config.layers == 1:
-            per_layer[name] = [name]
-        else:
-            graph.add("Split", [name], per_layer[name], axis=0)
-
-    x = "x_TBE"
-    for layer in range(config.layers):
-        x = _layer(graph, network, layer, x, [per_layer[name][layer] for name in states])
-    for name in states:
-        lasts = [f"next_{name}_{layer}" for layer in range(config.layers)]
-        graph.add("Concat", lasts, [f"next_{name}"], axis=0)
-    # Back to (B, T, H) before the head: rows of logits are then written where they are read.
-    graph.add("Transpose", [x], ["h_BTH"], perm=[1, 0, 2])
+    graph.recur(network.rnn, "embedded_BTE", "h_BTH")
     graph.add("MatMul", ["h_BTH", "head_weight"], ["scores"])
     graph.add("Add", ["scores", "head_bias"], ["logits"])
-    return graph.model(config, states, len(network.head.bias))
+    return graph.model(
+        network.rnn,
+        inputs={"tokens": (TensorProto.INT64, ["batch", "time"])},
+        outputs={"logits": (TensorProto.FLOAT, ["batch", "time", len(network.head.bias)])},
+    )
 
 
-def _layer(graph: "_Nodes", network: CharRNN, layer: int, x: str, state: list[str]) -> str:
-    """One fused operator; returns the name of its output (T, B, H)."""
-    cell = network.config.cell
-    weights = dict(network.rnn.named_parameters())
-    order = _GATES[cell]
-    graph.constant(f"W{layer}", _gates(weights[f"weight_ih_l{layer}"], order)[None])
-    graph.constant(f"R{layer}", _gates(weights[f"weight_hh_l{layer}"], order)[None])
-    biases = [_gates(weights[f"bias_{kind}_l{layer}"], order) for kind in ("ih", "hh")]
-    graph.constant(f"B{layer}", np.concatenate(biases)[None])
-    inputs = [x, f"W{layer}", f"R{layer}", f"B{layer}", "", *state]
-    lasts = [f"next_{name}_{layer}" for name in STATES[cell]]
-    # torch multiplies the reset gate after the recurrent product, as cuDNN does.
-    extra = {"linear_before_reset": 1} if cell == "gru" else {}
-    hidden = network.config.hidden
-    graph.add(cell.upper(), inputs, [f"y{layer}_T1BH", *lasts], hidden_size=hidden, **extra)
-    graph.add("Squeeze", [f"y{layer}_T1BH", "direction_axis"], [f"y{layer}_TBH"])
-    return f"y{layer}_TBH"
-
-
-def _gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
-    """Gates stacked along the first axis, put into `order`."""
-    parts = tensor.detach().chunk(len(order))
-    return _array(torch.cat([parts[index] for index in order]))
-
-
-def _array(tensor: Tensor) -> Array:
+def as_array(tensor: Tensor) -> Array:
+    """Its values as float32, on the CPU."""
     return tensor.detach().float().cpu().numpy()
 
 
-class _Nodes:
-    """Nodes and constants of a graph, in the order in which they are added."""
+class StepNodes:
+    """Nodes and constants of a step graph, in the order in which they are added."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -115,23 +82,75 @@ class _Nodes:
     def add(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
 
-    def model(
-        self, config: CharRNN.Config, states: tuple[str, ...], vocabulary: int
-    ) -> onnx.ModelProto:
-        shape: list[str | int | None] = [config.layers, "batch", config.hidden]
-        floats, value = TensorProto.FLOAT, helper.make_tensor_value_info
+    def recur(self, rnn: RNN, x: str, y: str) -> None:
+        """`x` (B, T, E) and the graph's states → `y` (B, T, H) and its next states."""
+        self.constant("direction_axis", np.array([1]))
+        self.add("Transpose", [x], ["x_TBE"], perm=[1, 0, 2])
+        states = _states(rnn)
+        per_layer = {name: [f"{name}_{i}" for i in range(rnn.num_layers)] for name in states}
+        for name in states:
+            if rnn.num_layers == 1:
+                per_layer[name] = [name]
+            else:
+                self.add("Split", [name], per_layer[name], axis=0)
+        last = "x_TBE"
+        for layer in range(rnn.num_layers):
+            last = self._layer(rnn, layer, last, [per_layer[name][layer] for name in states])
+        for name in states:
+            nexts = [f"next_{name}_{layer}" for layer in range(rnn.num_layers)]
+            self.add("Concat", nexts, [f"next_{name}"], axis=0)
+        # Back to (B, T, H) before the head: rows of outputs are then written where they are read.
+        self.add("Transpose", [last], [y], perm=[1, 0, 2])
+
+    def _layer(self, rnn: RNN, layer: int, x: str, state: list[str]) -> str:
+        """One fused operator; returns the name of its output (T, B, H)."""
+        cell = _cell(rnn)
+        weights = dict(rnn.named_parameters())
+        order = _GATES[cell]
+        self.constant(f"W{layer}", _gates(weights[f"weight_ih_l{layer}"], order)[None])
+        self.constant(f"R{layer}", _gates(weights[f"weight_hh_l{layer}"], order)[None])
+        biases = [_gates(weights[f"bias_{kind}_l{layer}"], order) for kind in ("ih", "hh")]
+        self.constant(f"B{layer}", np.concatenate(biases)[None])
+        inputs = [x, f"W{layer}", f"R{layer}", f"B{layer}", "", *state]
+        lasts = [f"next_{name}_{layer}" for name in STATES[cell]]
+        # torch multiplies the reset gate after the recurrent product, as cuDNN does.
+        extra = {"linear_before_reset": 1} if cell == "gru" else {}
+        size = rnn.hidden_size
+        self.add(cell.upper(), inputs, [f"y{layer}_T1BH", *lasts], hidden_size=size, **extra)
+        self.add("Squeeze", [f"y{layer}_T1BH", "direction_axis"], [f"y{layer}_TBH"])
+        return f"y{layer}_TBH"
+
+    def model(self, rnn: RNN, inputs: Values, outputs: Values) -> onnx.ModelProto:
+        """The graph whose inputs and outputs are these and the states."""
+        states, value = _states(rnn), helper.make_tensor_value_info
+        shape: list[str | int | None] = [rnn.num_layers, "batch", rnn.hidden_size]
+        floats = TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,
             "step",
             [
-                value("tokens", TensorProto.INT64, ["batch", "time"]),
+                *(value(name, *spec) for name, spec in inputs.items()),
                 *(value(name, floats, shape) for name in states),
             ],
             [
-                value("logits", floats, ["batch", "time", vocabulary]),
+                *(value(name, *spec) for name, spec in outputs.items()),
                 *(value(f"next_{name}", floats, shape) for name in states),
             ],
             self._constants,
         )
         opset = helper.make_opsetid("", _OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+
+
+def _cell(rnn: RNN) -> str:
+    return "lstm" if isinstance(rnn, nn.LSTM) else "gru"
+
+
+def _states(rnn: RNN) -> tuple[str, ...]:
+    return STATES[_cell(rnn)]
+
+
+def _gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
+    """Gates stacked along the first axis, put into `order`."""
+    parts = tensor.detach().chunk(len(order))
+    return as_array(torch.cat([parts[index] for index in order]))

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.distributions import Categorical
 from torch.nn import functional
 
 from models_store.frozen import Frozen
@@ -95,7 +94,9 @@ def mixture_nats(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor
     Of a density over a plane in units of the box: nats may be negative.
     """
     count = (mixture_BTO.shape[-1] - _PENS) // 6
-    weights, mean_x, mean_y, wide, high, correlation = mixture_BTO[..., :-_PENS].split(count, -1)
+    weights, mean_x, mean_y, wide, high, correlation = torch.split(
+        mixture_BTO[..., :-_PENS], count, -1
+    )
     wide, high = wide.clamp_min(_LEAST_LOG_DEVIATION), high.clamp_min(_LEAST_LOG_DEVIATION)
     x = (moves_BT5[..., :1] - mean_x) * (-wide).exp()
     y = (moves_BT5[..., 1:2] - mean_y) * (-high).exp()
@@ -113,5 +114,5 @@ def mixture_nats(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor
         - torch.log(correlation.new_tensor(2 * torch.pi))
     )
     place = -torch.logsumexp(weights.log_softmax(-1) + log_normal, -1)
-    pen = -Categorical(logits=mixture_BTO[..., -_PENS:]).log_prob(moves_BT5[..., 2:].argmax(-1))
+    pen = -(mixture_BTO[..., -_PENS:].log_softmax(-1) * moves_BT5[..., 2:]).sum(-1)
     return place, pen

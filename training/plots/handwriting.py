@@ -1,0 +1,46 @@
+"""Drawings as ink on paper."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Curve
+
+from models_store.handwriting import Drawing, curves
+
+__all__ = ["draw_digits"]
+
+_ROOM = 1.25
+"""Width and height of a drawing's place, in boxes."""
+
+
+def draw_digits(
+    rows: Sequence[tuple[str, Sequence[Drawing]]], aspect: float, title: str, path: Path
+) -> None:
+    """A captioned row for each entry; `aspect` is a box's width over its height."""
+    columns = max(len(drawings) for _, drawings in rows)
+    size = (1.0 + 0.62 * aspect * _ROOM * columns, 0.62 * _ROOM * len(rows) + 0.4)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    for index, (caption, drawings) in enumerate(rows, start=1):
+        axes = figure.add_subplot(len(rows), 1, index)
+        for place, drawing in enumerate(drawings):
+            axes.add_patch(_ink(drawing, place * aspect * _ROOM, aspect))
+        axes.set(xlim=(-0.15, columns * aspect * _ROOM), ylim=(-0.15, 1.15), aspect="equal")
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(caption, rotation=0, ha="right", va="center")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path)
+
+
+def _ink(drawing: Drawing, left: float, aspect: float) -> PathPatch:
+    vertices: list[tuple[float, float]] = []
+    codes: list[int] = []
+    for stroke in drawing.strokes:
+        for number, piece in enumerate(curves(stroke)):
+            points = [(left + aspect * x, y) for x, y in piece.tolist()]
+            vertices += points if number == 0 else points[1:]
+            codes += [int(Curve.MOVETO)] * (number == 0) + [int(Curve.CURVE4)] * 3
+    return PathPatch(Curve(vertices, codes), fill=False, linewidth=1.6, capstyle="round")
