@@ -13,8 +13,10 @@ import uvicorn
 from pydantic import ValidationError
 
 from service.logs import log_config
+from service.metrics.sharing import clear_folder
 from service.runtime.cores import Plan, available_cores, plan
 from service.settings import ENV_PREFIX, Settings, explain
+from service.tracing import TracesUnavailable, check_installed
 
 _log = logging.getLogger("service")
 
@@ -30,7 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(explain(error))
     if not settings.store.is_dir():
         return _refuse(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
-    serve(settings, plan(available_cores(), settings.workers, settings.threads))
+    if settings.otlp_endpoint:
+        try:
+            check_installed()
+        except TracesUnavailable as error:
+            return _refuse(f"{ENV_PREFIX}OTLP_ENDPOINT: {error}")
+    clear_folder(os.getpid())
+    try:
+        serve(settings, plan(available_cores(), settings.workers, settings.threads))
+    finally:
+        clear_folder(os.getpid())
     return 0
 
 

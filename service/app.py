@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.codecs.images import Limits
+from service.metrics.recorder import Recorder
 from service.problems import HANDLED, handle
-from service.routes import classify, compress, denoise, health, models, pages, text
+from service.routes import classify, compress, denoise, health, metrics, models, pages, text
 from service.runtime.cores import available_cores, plan
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
@@ -21,7 +22,8 @@ from service.scheduling.pool import Pool
 from service.schemas.problem import Problem
 from service.settings import Settings
 from service.state import Running
-from service.telemetry import Telemetry
+from service.telemetry import Observer, Telemetry
+from service.tracing import exporting_to
 
 __all__ = ["create_app"]
 
@@ -57,9 +59,10 @@ class _App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
     """An application of its own state. Without `settings`, from the environment.
 
+    `observers` are told of every request that is over, beside those that the settings ask for.
     Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
     """
     settings = settings or Settings()
@@ -76,16 +79,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
             {"name": "text", "description": "A beginning in, its continuation out"},
             {"name": "models", "description": "What is on the shelf"},
-            {"name": "health", "description": "Probes"},
+            {"name": "health", "description": "Probes and metrics"},
         ],
     )
     app.state.running = running
-    for part in (classify, denoise, compress, text, models, health, pages):
+    for part in (classify, denoise, compress, text, models, health, metrics, pages):
         app.include_router(part.router)
     pages.mount_docs_assets(app)
     for kind in HANDLED:
         app.add_exception_handler(kind, handle)
-    app.add_middleware(Telemetry)
+    own: list[Observer] = [running.recorder.request]
+    if running.tracing:
+        own.append(running.tracing)
+    app.add_middleware(Telemetry, observers=(*own, *observers))
     return app
 
 
@@ -96,7 +102,11 @@ def _assemble(settings: Settings) -> Running:
         settings.store, only=settings.models, defaults=settings.defaults, threads=threads
     )
     limits = Limits(max_pixels=settings.max_pixels)
-    return Running(settings, registry, Pool(gate, threads), limits, _decoder(settings))
+    decoder = _decoder(settings)
+    recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
+    tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    pool = Pool(gate, threads)
+    return Running(settings, registry, pool, limits, decoder, recorder, tracing)
 
 
 def _decoder(settings: Settings) -> Decoder:
@@ -110,15 +120,20 @@ def _decoder(settings: Settings) -> Decoder:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     running: Running = app.state.running
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
-    keeper = asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s))
+    keepers = (
+        asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s)),
+        asyncio.create_task(running.recorder.keep_sharing(running.settings.metrics_dir)),
+    )
     try:
         yield
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
         await asyncio.to_thread(running.decoder.close)
         await asyncio.to_thread(running.pool.close)
+        if running.tracing:
+            await asyncio.to_thread(running.tracing.close)
 
 
 async def _keep_fresh(registry: Registry, every_s: float) -> None:

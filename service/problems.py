@@ -32,6 +32,8 @@ async def handle(request: Request, error: Exception) -> Response:
     if isinstance(error, Abandoned):
         return Response(status_code=CLIENT_GONE)
     if isinstance(error, ServiceError):
+        # In the middle of a stream the status says nothing any more.
+        request.scope.get("state", {})["problem"] = error.slug
         title, extra, headers = error.title, error.extra, error.headers
         return _respond(request, error.status, error.slug, title, error.detail, extra, headers)
     if isinstance(error, RequestValidationError):

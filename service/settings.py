@@ -119,6 +119,15 @@ class Settings(BaseSettings):
     graceful_shutdown_s: PositiveInt = 30
     """Seconds that requests under way may take after SIGTERM."""
 
+    metrics_dir: Path | None = None
+    """Folder in which the workers of one service show each other their counts, so that any of them
+    answers /metrics for all; each service needs its own. Unset: a temporary one, named after the
+    process that started the workers."""
+
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    """URL of an OpenTelemetry collector that takes traces over OTLP/HTTP, such as
+    http://127.0.0.1:4318/v1/traces. Unset: no traces. Needs deepshelf[otel]."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe event that is logged."""
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from service.codecs.images import Limits
+from service.metrics.recorder import Recorder
 from service.runtime.registry import Registry
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
+from service.tracing import Tracing
 
 __all__ = ["Running", "running"]
 
@@ -22,6 +24,8 @@ class Running:
     pool: Pool
     limits: Limits
     decoder: Decoder
+    recorder: Recorder
+    tracing: Tracing | None = None
 
 
 def running(request: Request) -> Running:

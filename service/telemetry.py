@@ -1,5 +1,7 @@
 """One event per request, with an id that the answer echoes. Never a payload.
 
+Observers are told of every request that is over: metrics count it, traces send it on.
+
 Pure ASGI, outermost of what we wrap: a handler's exception becomes an answer here, so that an
 error has its id and its event too.
 """
@@ -8,14 +10,18 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import handle
+from service.errors import DeadlineExceeded
+from service.problems import CLIENT_GONE, handle
+from service.stages import Stages, watch
 
-__all__ = ["REQUEST_ID_HEADER", "Telemetry", "note"]
+__all__ = ["REQUEST_ID_HEADER", "Finished", "Observer", "Telemetry", "note"]
 
 _log = logging.getLogger("service.access")
 
@@ -29,17 +35,50 @@ def note(request: Request, **fields: object) -> None:
     request.scope["state"]["event"].update(fields)
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request that is over, whichever way."""
+
+    scope: Scope
+    route: str
+    """The template, so that requests of one route can be grouped, and no client's text."""
+    method: str
+    status: int
+    """0 where nothing was answered."""
+    started: float
+    """Of `time.monotonic`, in seconds."""
+    seconds: float
+    stages: Stages
+    event: Mapping[str, object]
+    """What the route noted: the model, how many pictures."""
+    cancelled: bool
+    """The client left before the answer was complete."""
+
+    @property
+    def late(self) -> bool:
+        """Its time was over, before an answer or in the middle of one."""
+        problem = self.scope["state"].get("problem")
+        return self.status == 504 or problem == DeadlineExceeded.slug
+
+
+Observer = Callable[[Finished], None]
+
+
 class Telemetry:
     """Wraps the application: request id, one log event, and the last resort for exceptions."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observers: Sequence[Observer] = ()) -> None:
         self._app = app
+        self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        with watch() as stages:
+            await self._watched(_Exchange(scope, receive, send, stages), scope)
+
+    async def _watched(self, exchange: "_Exchange", scope: Scope) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
@@ -48,16 +87,21 @@ class Telemetry:
             response = await handle(Request(scope), error)
             await response(scope, exchange.receive, exchange.send)
         finally:
-            exchange.log()
+            done = exchange.finish()
+            for observer in self._observers:
+                observer(done)
+            _log_event(done, exchange.bytes_in, exchange.bytes_out)
 
 
 class _Exchange:
     """One request and its answer, counted as they pass."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, stages: Stages) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._started = time.perf_counter()
-        self._bytes_in = self._bytes_out = self.status = 0
+        self._started = time.monotonic()
+        self._stages = stages
+        self._complete = self._left = False
+        self.bytes_in = self.bytes_out = self.status = 0
         self._event: dict[str, object] = {}
         came = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         self._request_id = came if _SANE_ID.fullmatch(came) else uuid.uuid4().hex
@@ -71,7 +115,9 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
-            self._bytes_in += len(message.get("body", b""))
+            self.bytes_in += len(message.get("body", b""))
+        elif message["type"] == "http.disconnect" and not self._complete:
+            self._left = True
         return message
 
     async def send(self, message: Message) -> None:
@@ -79,26 +125,39 @@ class _Exchange:
             self.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
         elif message["type"] == "http.response.body":
-            self._bytes_out += len(message.get("body", b""))
+            self.bytes_out += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
         await self._send(message)
 
-    def log(self) -> None:
-        level = _level(self.status)
-        if not _log.isEnabledFor(level):
-            return
-        route = self._scope.get("route")
-        fields = {
-            "request_id": self._request_id,
-            "method": self._scope["method"],
-            # The template, so that events of one route can be grouped, and no client's text.
-            "route": getattr(route, "path", None) or "unknown",
-            "status": self.status,
-            "ms": round((time.perf_counter() - self._started) * 1000, 2),
-            "bytes_in": self._bytes_in,
-            "bytes_out": self._bytes_out,
-            **self._event,
-        }
-        _log.log(level, "request", extra={"fields": fields})
+    def finish(self) -> Finished:
+        return Finished(
+            scope=self._scope,
+            route=getattr(self._scope.get("route"), "path", None) or "unknown",
+            method=self._scope["method"],
+            status=self.status,
+            started=self._started,
+            seconds=time.monotonic() - self._started,
+            stages=self._stages,
+            event=self._event,
+            cancelled=self._left or self.status == CLIENT_GONE,
+        )
+
+
+def _log_event(done: Finished, bytes_in: int, bytes_out: int) -> None:
+    level = _level(done.status)
+    if not _log.isEnabledFor(level):
+        return
+    fields = {
+        "request_id": done.scope["state"]["request_id"],
+        "method": done.method,
+        "route": done.route,
+        "status": done.status,
+        "ms": round(done.seconds * 1000, 2),
+        "bytes_in": bytes_in,
+        "bytes_out": bytes_out,
+        **done.event,
+    }
+    _log.log(level, "request", extra={"fields": fields})
 
 
 def _level(status: int) -> int:

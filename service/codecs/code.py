@@ -8,12 +8,14 @@ from models_store.code import Code, DamagedCode, ForeignCode, NewerCode, Truncat
 from service.codecs.formats import FORMATS
 from service.codecs.headers import describe
 from service.errors import Invalid, Unsupported
+from service.stages import timed
 
 __all__ = ["CODE_TYPE", "damaged", "read_code"]
 
 CODE_TYPE = "application/vnd.deepshelf.code"
 
 
+@timed("decode")
 def read_code(data: bytes) -> Code:
     """The container's fields; nothing is decoded yet.
 

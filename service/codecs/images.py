@@ -18,6 +18,7 @@ from models_store.tasks import FixedImage, Mode
 from service.codecs.formats import Limits, damage_is_invalid, open_header
 from service.codecs.headers import exif_orientation
 from service.codecs.pixels import as_array, to_mode
+from service.stages import timed
 
 __all__ = ["Limits", "decode_fixed", "decode_free", "encode_png"]
 
@@ -50,6 +51,7 @@ _REDUCING_GAP = 4.0
 _COMPRESS_LEVEL = 1
 
 
+@timed("decode")
 def decode_free(data: bytes, mode: Mode, limits: Limits) -> NDArray[np.uint8]:
     """The picture at its own size, (H, W, C).
 
@@ -67,6 +69,7 @@ def decode_free(data: bytes, mode: Mode, limits: Limits) -> NDArray[np.uint8]:
         return as_array(upright.transpose(turn) if turn is not None else upright)
 
 
+@timed("decode")
 def decode_fixed(data: bytes, spec: FixedImage, limits: Limits) -> NDArray[np.uint8]:
     """The picture brought to (spec.height, spec.width, C) by the rule `spec.resize`.
 
@@ -77,6 +80,7 @@ def decode_fixed(data: bytes, spec: FixedImage, limits: Limits) -> NDArray[np.ui
         return as_array(_fit(image, spec))
 
 
+@timed("encode")
 def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
     """PNG of a picture (H, W, 1) or (H, W, 3); the same bytes for the same picture."""
     if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] not in {1, 3}:

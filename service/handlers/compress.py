@@ -17,6 +17,7 @@ from service.codecs.images import Limits, decode_fixed, encode_png
 from service.codecs.quality import psnr_db
 from service.errors import Invalid
 from service.runtime.published import Coding, Published
+from service.stages import stage
 
 __all__ = ["Compressed", "Restored", "compress", "decompress"]
 
@@ -54,6 +55,8 @@ def compress(model: Published[Compression], data: bytes, *, limits: Limits) -> C
     latents_BDhw = model.graphs["encoder"].run({"images": image_HWC[np.newaxis]})["latents"]
     latents_Dhw = latents_BDhw.astype(np.int16, copy=False)[0]
     height, width = image_HWC.shape[:2]
+    with stage("encode"):
+        payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), coding.tables)
     code = Code(
         model=model.name,
         version=model.version,
@@ -61,7 +64,7 @@ def compress(model: Published[Compression], data: bytes, *, limits: Limits) -> C
         width=width,
         height=height,
         mode=model.task.image.mode,
-        payload=encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), coding.tables),
+        payload=payload,
     )
     # What comes back is known here at the price of one more run: whoever loses something is told.
     ratio = psnr_db(_image(model, latents_Dhw), image_HWC)
@@ -88,7 +91,8 @@ def decompress(model: Published[Compression], code: Code) -> Restored:
         )
     dimensions, height, width = coding.shape_Dhw
     try:
-        latents_DN = decode_latents(code.payload, coding.tables, height * width)
+        with stage("decode"):
+            latents_DN = decode_latents(code.payload, coding.tables, height * width)
     except ValueError as error:
         raise damaged(str(error)) from error
     image_HWC = _image(model, latents_DN.reshape(dimensions, height, width))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
+from service.stages import timed
 
 __all__ = ["Session"]
 
@@ -58,6 +59,7 @@ class Session:
         _compare(spec.path, "output", self._session.get_outputs(), spec.outputs)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
+    @timed("run")
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
         """All outputs by name. onnxruntime reads C-contiguous arrays in place."""
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.errors import DeadlineExceeded, Overloaded
+from service.stages import Stage, current
 
 __all__ = ["Abandoned", "Counters", "Gate", "Ticket"]
 
@@ -40,7 +41,16 @@ class Counters:
 class Ticket:
     """One request's place. Made by `Gate.admit`; given back with `close`."""
 
-    __slots__ = ("_abandoned", "_clock", "_closed", "_gate", "_started_at", "deadline")
+    __slots__ = (
+        "_abandoned",
+        "_admitted_at",
+        "_clock",
+        "_closed",
+        "_gate",
+        "_stages",
+        "_started_at",
+        "deadline",
+    )
 
     def __init__(self, gate: "Gate", clock: Clock, deadline: float) -> None:
         """`deadline` is a time of `clock`, in seconds."""
@@ -48,7 +58,9 @@ class Ticket:
         self._clock = clock
         self._abandoned = False
         self._closed = False
+        self._admitted_at = clock()
         self._started_at: float | None = None
+        self._stages = current()
         self.deadline = deadline
 
     @property
@@ -79,7 +91,20 @@ class Ticket:
         """Mark that the work begins. Raises what `check` raises."""
         self.check()
         self._started_at = self._clock()
+        self._add_stage("queue", self._admitted_at, self._started_at)
         self._gate._count(started=1)  # noqa: SLF001  # a ticket is the gate's own
+
+    def ran(self) -> None:
+        """Count all since `start` as running a graph.
+
+        For work that is done for many at once, where no run is one request's own.
+        """
+        if self._started_at is not None:
+            self._add_stage("run", self._started_at, self._clock())
+
+    def _add_stage(self, name: Stage, start: float, end: float) -> None:
+        if self._stages is not None:
+            self._stages.add(name, start, end)
 
     def close(self) -> None:
         """Give the place back; a second call does nothing."""

@@ -12,7 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -42,9 +42,25 @@ class DecoderCounters:
     runs: int = 0
     characters: int = 0
     """Read or written, over all texts: rows × steps."""
+    written: int = 0
+    """Of these, the ones that a text got."""
     finished: int = 0
     left: int = 0
     """Texts given up before their end: the client gone, out of time, or an error."""
+
+
+@dataclass
+class _Advance:
+    """What one step of a batch did."""
+
+    read: int
+    """Characters that the graph read."""
+    rows: int = 0
+    """Texts that shared the run; 0 where only prompts were read."""
+    written: int = 0
+    begun: list[Stream] = field(default_factory=list)
+    """Texts that got their first character."""
+    done: list[Stream] = field(default_factory=list)
 
 
 class _Batch:
@@ -66,11 +82,8 @@ class _Batch:
         # Where runs have one shape, prompts are read in it too, a character at a time.
         (self.prompts if self._padded_to is None else self.written).start(streams)
 
-    def advance(self) -> tuple[int, list[Stream], list[Stream]]:
-        """Read some of the prompts, then write a character of each other text.
-
-        Returns how many characters were read by the graph, whose first was written, who is done.
-        """
+    def advance(self) -> "_Advance":
+        """Read some of the prompts, then write a character of each other text."""
         read = self._read_prompts()
         rows = self.written
         # A prompt's last character is read like one that was written: its logits are needed.
@@ -78,24 +91,23 @@ class _Batch:
         if any(ready):
             rows.join(self.prompts.split(ready))
         if not rows:
-            return read, [], []
+            return _Advance(read)
         logits_BV = rows.run(1, padded_to=self._padded_to)
         writes = [not stream.reads for stream in rows.streams]
         uniforms_B = np.array(
             [s.uniform() if w else 0.0 for s, w in zip(rows.streams, writes, strict=True)]
         )
-        read += len(rows)
+        advance = _Advance(read + len(rows), rows=len(rows), written=sum(writes))
         tokens = rows.choices.draw(logits_BV, uniforms_B)
-        begun, done = [], []
         for stream, token, write in zip(rows.streams, tokens, writes, strict=True):
             if write:
                 if not stream.wrote:
-                    begun.append(stream)
+                    advance.begun.append(stream)
                 if not stream.write(token):
-                    done.append(stream)
-        if done:
+                    advance.done.append(stream)
+        if advance.done:
             rows.drop([stream.finish_reason is not None for stream in rows.streams])
-        return read, begun, done
+        return advance
 
     def _read_prompts(self) -> int:
         rows = self.prompts
@@ -125,6 +137,8 @@ class Decoder:
         self._thread: threading.Thread | None = None
         self._teller = Teller()
         self._counters = DecoderCounters()
+        self.batch_sizes = [0] * (streams + 1)
+        """How many runs wrote so many texts at once, by that number. Only the decoder writes it."""
 
     @property
     def counters(self) -> DecoderCounters:
@@ -241,24 +255,28 @@ class Decoder:
 
     def _advance(self, batch: _Batch) -> None:
         try:
-            read, begun, done = batch.advance()
+            step = batch.advance()
         except Exception as error:  # noqa: BLE001  # one graph's trouble must not end the others'
             streams = [stream for rows in batch.all_rows for stream in rows.streams]
             for rows in batch.all_rows:
                 rows.drop([True] * len(rows))
             self._fail(streams, error)
             return
-        for stream in begun:
+        for stream in step.begun:
             self._teller.done(stream.loop, stream.begun)
-        for stream in done:
+        for stream in step.done:
+            stream.ticket.ran()
             stream.ticket.close()
             self._teller.done(stream.loop, stream.finished)
+        if step.rows:
+            self.batch_sizes[step.rows] += 1
         now = self._counters
         self._counters = replace(
             now,
             runs=now.runs + 1,
-            characters=now.characters + read,
-            finished=now.finished + len(done),
+            characters=now.characters + step.read,
+            written=now.written + step.written,
+            finished=now.finished + len(step.done),
         )
 
     def _fail(self, streams: list[Stream], error: Exception) -> None:

@@ -5,6 +5,7 @@ release the interpreter lock, so threads of one process do run beside each other
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -25,6 +26,8 @@ class Job(Generic[ResultT]):
         self._ticket = ticket
         self._work: Work[ResultT] | None = work
         self._gone = False
+        # Of the request, so that what watches its stages sees what the thread does for it.
+        self._context = contextvars.copy_context()
         self._future: asyncio.Future[ResultT] | None = None
 
     def _submit(self, executor: ThreadPoolExecutor) -> None:
@@ -39,7 +42,7 @@ class Job(Generic[ResultT]):
         if work is None:
             raise Abandoned
         self._ticket.start()
-        return work(self._ticket)
+        return self._context.run(work, self._ticket)
 
     def abandon(self) -> None:
         """Nobody waits for it any more: it never starts, or if it has, its result is dropped."""

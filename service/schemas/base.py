@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from service.stages import timed
+
 __all__ = ["Answer", "ModelChoice", "Options"]
 
 
@@ -13,6 +15,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
+    @timed("encode")
     def to_json(self) -> bytes:
         """UTF-8 JSON without the fields that were not set."""
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -13,15 +13,18 @@ from service.app import create_app
 from service.scheduling.pool import Pool
 from service.settings import Settings
 from service.state import Running
+from service.telemetry import Observer
 
 __all__ = ["busy", "problem_of", "serving", "state_of"]
 
 
 @asynccontextmanager
-async def serving(store: Path, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    store: Path, *, observers: Sequence[Observer] = (), **settings: object
+) -> AsyncIterator[httpx.AsyncClient]:
     """A started application that has loaded `store`, with one compute thread unless told."""
     values = {"store": store, "threads": 1, "reload_s": 0, **settings}
-    app = create_app(Settings.model_validate(values))
+    app = create_app(Settings.model_validate(values), observers=observers)
     async with app.router.lifespan_context(app):
         while not state_of(app).registry.shelf.complete:
             await asyncio.sleep(0.005)

@@ -45,6 +45,7 @@ def test_the_surface_is_this() -> None:
         ("/v1/models/{name}/preview", "get", "get_model_preview"),
         ("/livez", "get", "livez"),
         ("/readyz", "get", "readyz"),
+        ("/metrics", "get", "metrics"),
     }
 
 

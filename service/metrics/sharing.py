@@ -1,0 +1,196 @@
+"""How the workers of one service know of each other's counts: a file each, in one folder.
+
+Every worker replaces its file once a second, so that what a scrape sees of the others is at most
+that old. A worker that starts takes over the counts of one that died, because counters must not
+fall; gauges of one that has been silent are left out.
+"""
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.metrics.families import FAMILIES
+from service.metrics.tallies import Samples, add_samples
+
+__all__ = ["Share", "clear_folder", "open_share"]
+
+_log = logging.getLogger(__name__)
+
+_SILENT_S = 10.0
+_PREFIX = "deepshelf-metrics-"
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A worker's counts at a moment."""
+
+    id: str
+    pid: int
+    at: float
+    """`time.time()`, in seconds: monotonic clocks of two processes need not agree."""
+    took_over: tuple[str, ...]
+    """Ids of dead workers whose counts are among these."""
+    samples: Samples
+
+    def to_json(self) -> str:
+        rows = {
+            name: [[list(labels), values] for labels, values in by_labels.items()]
+            for name, by_labels in self.samples.items()
+        }
+        return json.dumps([self.id, self.pid, self.at, self.took_over, rows])
+
+    @staticmethod
+    def from_json(text: str) -> "_Snapshot":
+        """Raises ValueError, TypeError or KeyError where the text is none of ours."""
+        name, pid, at, took_over, rows = json.loads(text)
+        samples: Samples = {
+            str(family): {tuple(labels): [float(v) for v in values] for labels, values in pairs}
+            for family, pairs in rows.items()
+        }
+        return _Snapshot(str(name), int(pid), float(at), tuple(took_over), samples)
+
+
+class Share:
+    """One worker's file, and a view of the others'."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take over what dead workers left in `folder`, which exists."""
+        self._folder = folder
+        self._id = uuid.uuid4().hex
+        self._inherited: Samples = {}
+        there = list(self._snapshots())
+        taken = {name for one in there for name in one.took_over}
+        dead = [
+            one
+            for one in there
+            if one.id not in taken and not _is_alive(one.pid) and self._claim(one.id)
+        ]
+        for snapshot in dead:
+            add_samples(self._inherited, _counts(snapshot.samples))
+        # Also what these took over, should they have died before they could remove it.
+        self._took_over = tuple({name for one in dead for name in (one.id, *one.took_over)})
+        if dead:
+            # In our file before theirs go: nobody may ever see both, or neither.
+            self.write({})
+            for suffix in (".json", ".claim"):
+                for name in self._took_over:
+                    (folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def write(self, samples: Samples) -> None:
+        """Show `samples` to the other workers."""
+        snapshot = _Snapshot(
+            self._id, os.getpid(), time.time(), self._took_over, self._with_inherited(samples)
+        )
+        part = self._folder / f"{self._id}.part"
+        part.write_text(snapshot.to_json(), encoding="utf-8")
+        part.replace(self._folder / f"{self._id}.json")
+
+    def total(self, samples: Samples) -> Samples:
+        """What all workers counted together, this one with `samples`."""
+        total = self._with_inherited(samples)
+        others = [one for one in self._snapshots() if one.id != self._id]
+        gone = {*self._took_over, *(name for one in others for name in one.took_over)}
+        now = time.time()
+        for one in others:
+            if one.id not in gone:
+                silent = now - one.at > _SILENT_S or not _is_alive(one.pid)
+                add_samples(total, _counts(one.samples) if silent else one.samples)
+        return total
+
+    def _with_inherited(self, samples: Samples) -> Samples:
+        together: Samples = {}
+        add_samples(together, self._inherited)
+        add_samples(together, samples)
+        return together
+
+    def _claim(self, name: str) -> bool:
+        """Of several that start at once, one takes over."""
+        try:
+            (self._folder / f"{name}.claim").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return (self._folder / f"{name}.json").exists()
+
+    def _snapshots(self) -> Iterator[_Snapshot]:
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                yield _Snapshot.from_json(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue  # taken over since we looked
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                _log.warning("a file of counts is damaged", extra={"fields": {"file": path.name}})
+
+
+def open_share(folder: Path | None) -> Share | None:
+    """The share of a worker; None for a process that has no siblings.
+
+    Without `folder`, the children of one uvicorn meet in a folder that is named after it.
+    """
+    if folder is None:
+        parent = multiprocessing.parent_process()
+        if parent is None or parent.pid is None:
+            return None
+        folder = _folder_of(parent.pid)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_ours(folder):
+            raise PermissionError("it belongs to somebody else")
+        return Share(folder)
+    except OSError as error:
+        _log.warning(
+            "workers cannot share their counts: each tells its own",
+            extra={"fields": {"reason": str(error)}},
+        )
+        return None
+
+
+def clear_folder(pid: int) -> None:
+    """Remove what the workers of process `pid` shared, and what processes left that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX)
+        if (
+            owner.isdigit()
+            and _is_ours(folder)
+            and (owner == str(pid) or not _is_alive(int(owner)))
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of(pid: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{pid}"
+
+
+def _is_ours(folder: Path) -> bool:
+    # A folder of temporary files is anyone's: a name that can be guessed may have been taken.
+    if os.name == "nt":
+        return True
+    status = folder.lstat()
+    return status.st_uid == os.geteuid() and not folder.is_symlink()
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # there, os.kill(pid, 0) ends the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _counts(samples: Samples) -> Samples:
+    return {
+        name: by_labels
+        for name, by_labels in samples.items()
+        if name in FAMILIES and FAMILIES[name].kind != "gauge"
+    }

@@ -1,0 +1,98 @@
+"""Where a request's time goes: how long it waited, was decoded, computed and encoded.
+
+Whoever does such work wraps it in `stage` or `timed`; where no request is being watched that costs
+a look at a context variable. A thread that works for a request must run in the request's context.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from types import TracebackType
+from typing import Literal, ParamSpec, TypeVar
+
+__all__ = ["STAGES", "Stage", "Stages", "current", "stage", "timed", "watch"]
+
+Stage = Literal["queue", "decode", "run", "encode"]
+STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_MOST_INTERVALS = 256
+"""Kept one by one; a picture of many tiles has more, and is summed all the same."""
+
+
+class Stages:
+    """The stages of one request. Times are of `time.monotonic`, in seconds."""
+
+    __slots__ = ("intervals", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: dict[Stage, float] = {}
+        """In all, by stage; one that never was is missing."""
+        self.intervals: list[tuple[Stage, float, float]] = []
+        """Each with its start and end."""
+
+    def add(self, name: Stage, start: float, end: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + end - start
+        if len(self.intervals) < _MOST_INTERVALS:
+            self.intervals.append((name, start, end))
+
+
+_current: ContextVar[Stages | None] = ContextVar("stages", default=None)
+
+
+@contextmanager
+def watch() -> Iterator[Stages]:
+    """Add what runs in this context, as long as the block lasts, to what is yielded."""
+    stages = Stages()
+    token = _current.set(stages)
+    try:
+        yield stages
+    finally:
+        _current.reset(token)
+
+
+def current() -> Stages | None:
+    """What this context's work is added to."""
+    return _current.get()
+
+
+class stage:  # noqa: N801  # reads like a statement, as contextlib's do
+    """`with stage("decode"): …` adds the block's time."""
+
+    __slots__ = ("_name", "_stages", "_start")
+
+    def __init__(self, name: Stage) -> None:
+        self._name: Stage = name
+        self._stages = _current.get()
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        if self._stages is not None:
+            self._start = time.monotonic()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._stages is not None:
+            self._stages.add(self._name, self._start, time.monotonic())
+
+
+def timed(name: Stage) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """The same for every call of a function."""
+
+    def wrap(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(function)
+        def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with stage(name):
+                return function(*args, **kwargs)
+
+        return inner
+
+    return wrap

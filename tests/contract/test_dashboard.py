@@ -1,0 +1,87 @@
+"""The Grafana dashboard asks only for what a service that was really used tells."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from service.metrics.families import FAMILIES
+from tests.contract.surface import ROOT
+from tests.service.serving import serving
+from tests.shelf import Blur, Paint, png, put, solid
+from tests.texts import Alphabet, put_text
+
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/deepshelf.json").read_text())
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+_METRIC = re.compile(r"\bdeepshelf_\w+")
+_GROUPED = re.compile(r"by \(([\w, ]+)\)")
+_MATCHED = re.compile(r"(\w+)=~?\"")
+_GIVEN_BY_PROMETHEUS = {"job", "instance"}
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def told(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> dict[str, set[str]]:
+    """Names of the samples that come, with their labels'."""
+    store = tmp_path_factory.mktemp("shelf")
+    put(store, "paint", Paint())
+    put(store, "blur", Blur(reach=1))
+    put_text(store, "alphabet", Alphabet())
+    picture = png(solid(20, 30, (255, 0, 0)))
+    async with serving(store, deadline_s=0.05) as client:
+        await client.post("/v1/classify", content=picture)
+        await client.post("/v1/text", json={"prompt": "abc", "max_chars": 3})
+        await client.post("/v1/text", json={"prompt": "abc", "max_chars": 4096})
+        text = (await client.get("/metrics")).text
+    names: dict[str, set[str]] = {}
+    for family in parse(text):
+        for name in (family.name, *(sample.name for sample in family.samples)):
+            names.setdefault(name, set())
+        for sample in family.samples:
+            names[sample.name] |= set(sample.labels)
+    return names
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.anyio
+async def test_every_metric_and_label_that_is_asked_for_exists(
+    told: dict[str, set[str]], query: str
+) -> None:
+    metrics = _METRIC.findall(query)
+    assert metrics
+    for metric in metrics:
+        name = metric if metric in told else metric.removesuffix("_total")
+        assert name in told, metric
+    labels = {label.strip() for group in _GROUPED.findall(query) for label in group.split(",")}
+    labels |= set(_MATCHED.findall(query))
+    known = set().union(*(told[metric] for metric in metrics if metric in told))
+    if any(metric in told and told[metric] for metric in metrics):
+        assert labels - _GIVEN_BY_PROMETHEUS <= known, metrics
+
+
+def test_the_panels_are_told_apart_and_explained() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels})
+    assert all(panel["description"] for panel in panels)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(panels)
+
+
+def test_every_metric_is_documented_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(deepshelf_\w+)` \| (\w+) \| ([^|]*) \|", page, re.MULTILINE)
+    declared = [
+        (
+            f"{family.name}_total" if family.kind == "counter" else family.name,
+            family.kind,
+            ", ".join(family.labels),
+        )
+        for family in FAMILIES.values()
+    ]
+    assert [(name, kind, labels.strip()) for name, kind, labels in rows] == declared

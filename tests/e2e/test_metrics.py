@@ -1,0 +1,79 @@
+"""What several workers count is one answer, whichever of them is asked."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.e2e.server import running
+from tests.shelf import png, solid
+
+RED = png(solid(60, 40, (255, 0, 0)))
+
+
+CLOSE = {"connection": "close"}
+"""A connection each, so that either worker may answer."""
+
+
+def _samples(client: httpx.Client, name: str) -> list[Sample]:
+    text = client.get("/metrics", headers=CLOSE).text
+    families = text_string_to_metric_families(text)
+    return [sample for family in families for sample in family.samples if sample.name == name]
+
+
+def _classified(client: httpx.Client) -> float:
+    samples = _samples(client, "deepshelf_requests_total")
+    return sum(sample.value for sample in samples if sample.labels["route"] == "/v1/classify")
+
+
+def _pids(client: httpx.Client) -> set[int]:
+    samples = _samples(client, "deepshelf_process_resident_memory_bytes")
+    return {int(sample.labels["pid"]) for sample in samples}
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        try:
+            if condition():
+                return
+        except httpx.TransportError:
+            pass  # it was with the worker that is gone
+        time.sleep(0.05)
+    pytest.fail("it did not happen within a minute")
+
+
+def _ask(client: httpx.Client, times: int) -> None:
+    for _ in range(times):
+        assert client.post("/v1/classify", content=RED, headers=CLOSE).status_code == 200
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
+    store: Path, tmp_path: Path
+) -> None:
+    with (
+        running(store, tmp_path / "log", workers=2) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        folder = Path(tempfile.gettempdir()) / f"deepshelf-metrics-{server.process.pid}"
+        _until(lambda: len(_pids(client)) == 2)
+        _ask(client, 20)
+        for _ in range(4):  # each answer is the whole
+            _until(lambda: _classified(client) == 20)
+        killed = _pids(client).pop()
+        os.kill(killed, signal.SIGKILL)
+        _until(lambda: len(_pids(client) - {killed}) == 2)
+        assert _classified(client) == 20
+        _ask(client, 5)
+        _until(lambda: _classified(client) == 25)
+        (workers,) = _samples(client, "deepshelf_workers")
+        assert workers.value == 2
+        assert len(list(folder.glob("*.json"))) == 2
+    assert not folder.exists()
