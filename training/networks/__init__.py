@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.networks.airbench import Airbench
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.char_rnn import CharRNN
 from training.networks.denoiser import Denoiser
@@ -12,6 +13,7 @@ from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
 __all__ = [
+    "Airbench",
     "CharRNN",
     "ConvAutoencoder",
     "Denoiser",
@@ -24,6 +26,7 @@ __all__ = [
 
 NetworkConfig = Annotated[
     ResNet.Config
+    | Airbench.Config
     | Denoiser.Config
     | MobileNet.Config
     | DenseAutoencoder.Config

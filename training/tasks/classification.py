@@ -15,6 +15,7 @@ from training.datasets.transforms import Transform
 from training.errors import RecipeError
 from training.export import classification as export
 from training.export.publication import Publication
+from training.networks.airbench import Airbench
 from training.tasks.base import Monitor, Scores
 from training.tasks.supervised import Supervised
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from training.recipe import Recipe
 
 __all__ = ["Classification", "Objective"]
+
+_STATISTICS = 5_000
+"""Pictures that a network which starts from the data's statistics is shown."""
 
 
 class Objective(Frozen):
@@ -59,6 +63,13 @@ class Classification(Supervised):
         """Mean and deviation per channel, of pictures in 0–1, that the network's input has."""
         del recipe  # a network that comes with weights brings their statistics
         return data.statistics()
+
+    def build_network(self) -> nn.Module:
+        network = super().build_network()
+        if isinstance(network, Airbench):
+            images = self.data.train.images_NCHW[:_STATISTICS]
+            network.start_from(self.normalise(images.float() / 255))
+        return network
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms

@@ -52,6 +52,11 @@ NETWORKS |= {
         (2, 3, 64, 64),
         (2, 5),
     ),
+    "airbench": (
+        {"kind": "airbench", "widths": [6, 8, 10], "classes": 5},
+        (4, 3, 16, 16),
+        (4, 5),
+    ),
     "autoencoder-dense": (
         {"kind": "dense-autoencoder", "side": 8, "widths": [16, 12], "latents": 5},
         (2, 1, 8, 8),
