@@ -1,4 +1,4 @@
-"""`python -m training`: list, fit, evaluate, publish, transfer, plot."""
+"""`python -m training`: list, fit, evaluate, publish, ensemble, transfer, plot."""
 
 import sys
 from pathlib import Path
@@ -85,6 +85,18 @@ def publish(
     from training.export.publish import publish as put
 
     typer.echo(f"published {put(_recipe_of(run), run, store)}")
+
+
+@app.command()
+def ensemble(
+    runs: Annotated[list[Path], typer.Argument(help="folders of classifiers' runs, two or more")],
+    name: Annotated[str, typer.Option(help="what the model is called on the shelf")],
+    store: StoreOption = SHELF,
+) -> None:
+    """Put several trained classifiers on the shelf as one that averages their answers."""
+    from training.ensemble import publish_ensemble
+
+    typer.echo(f"published {publish_ensemble(runs, name, store)}")
 
 
 @app.command()

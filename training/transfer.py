@@ -18,7 +18,7 @@ from training.datasets.paths import name_of
 from training.datasets.photos import Photos
 from training.errors import DataError, RecipeError
 from training.export.publication import Runs
-from training.export.publish import shelve
+from training.export.publish import made_by, shelve
 from training.fit import Fitted, fit, prepare
 from training.networks.mobilenet import MobileNet
 from training.pretrained import LOCAL
@@ -120,7 +120,8 @@ def transfer(
     whole = replace(fitted, seconds=time.perf_counter() - started)
     publication = replace(task.publication(), report=report)
     with console.status("exporting and verifying"):
-        version = shelve(recipe, whole, publication, command, store)
+        made = made_by(recipe, whole, command)
+        version = shelve(recipe.name, recipe.publish, publication, made, store)
     return Transferred(version, figures, time.perf_counter() - started)
 
 

@@ -1,14 +1,17 @@
 """Networks as they are served: bytes in, answers out, normalisation and softmax inside.
 
-Shapes: B batch, H height, W width, C channels, K classes, D latent dimensions of h × w places.
+Shapes: B batch, H height, W width, C channels, K classes, M members, D latent dimensions of
+h × w places.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from training.networks.autoencoder import Autoencoder
 
-__all__ = ["ClassifierGraph", "DecoderGraph", "DenoiserGraph", "EncoderGraph"]
+__all__ = ["ClassifierGraph", "DecoderGraph", "DenoiserGraph", "EncoderGraph", "EnsembleGraph"]
 
 
 class ClassifierGraph(nn.Module):
@@ -29,6 +32,18 @@ class ClassifierGraph(nn.Module):
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).float()
         logits_BK: Tensor = self.network(images_BCHW * self.scale + self.shift)
         return logits_BK.softmax(1)
+
+
+class EnsembleGraph(nn.Module):
+    """uint8 (B, H, W, C) → mean probabilities (B, K), and each of M classifiers' (B, M, K)."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+        members_BMK = torch.stack([member(images_BHWC) for member in self.members], 1)
+        return members_BMK.mean(1), members_BMK
 
 
 class DenoiserGraph(nn.Module):

@@ -10,9 +10,9 @@ from models_store.verify import Run, replay, write_golden
 from training.export import provenance
 from training.export.publication import Exported, Publication, export
 from training.fit import Fitted, restore
-from training.recipe import Recipe
+from training.recipe import Publish, Recipe
 
-__all__ = ["publish", "shelve"]
+__all__ = ["made_by", "publish", "shelve"]
 
 
 def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
@@ -23,13 +23,26 @@ def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
         ReplayError: when onnxruntime does not reproduce what torch computed.
     """
     fitted = restore(recipe, run_dir)
-    return shelve(recipe, fitted, fitted.task.publication(), provenance.command(recipe), store)
+    made = made_by(recipe, fitted, provenance.command(recipe))
+    return shelve(recipe.name, recipe.publish, fitted.task.publication(), made, store)
+
+
+def made_by(recipe: Recipe, fitted: Fitted, command: str) -> Provenance:
+    """Of a network that one recipe trained; `command` makes it again."""
+    return Provenance(
+        recipe=provenance.public(recipe, exclude={"publish"}),
+        command=command,
+        seed=recipe.seed,
+        **fitted.environment.model_dump(),
+        duration_s=round(fitted.seconds, 1),
+        epochs=len(fitted.log) or None,
+    )
 
 
 def shelve(
-    recipe: Recipe, fitted: Fitted, publication: Publication, command: str, store: Path
+    name: str, card: Publish, publication: Publication, made: Provenance, store: Path
 ) -> Path:
-    """Put a network that is in memory on the shelf; `command` makes it again. Raises as above."""
+    """Put what is in memory on the shelf as the next version of `name`. Raises as above."""
 
     def build(folder: Path, version: int) -> Manifest:
         exported = {graph.role: export(graph, folder) for graph in publication.graphs}
@@ -39,10 +52,10 @@ def shelve(
             (folder / attachment.path).write_bytes(attachment.content)
         metrics = publication.report(runs, folder / "preview.png")
         return Manifest(
-            name=recipe.name,
+            name=name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
-            summary=recipe.publish.summary,
+            summary=card.summary,
             task=publication.task,
             files=(
                 *(_graph_file(graph) for graph in exported.values()),
@@ -56,13 +69,13 @@ def shelve(
             parameters=_parameters(publication),
             metrics=metrics,
             data=publication.data,
-            provenance=_provenance(recipe, fitted, command),
-            licence=recipe.publish.licence,
-            intended_use=recipe.publish.intended_use,
-            limits=recipe.publish.limits,
+            provenance=made,
+            licence=card.licence,
+            intended_use=card.intended_use,
+            limits=card.limits,
         )
 
-    return shelf.publish(store, recipe.name, build, _parity)
+    return shelf.publish(store, name, build, _parity)
 
 
 def _graph_file(graph: Exported) -> ModelFile:
@@ -85,15 +98,4 @@ def _parity(folder: Path, manifest: Manifest) -> None:
 def _parameters(publication: Publication) -> int:
     return sum(
         parameter.numel() for graph in publication.graphs for parameter in graph.module.parameters()
-    )
-
-
-def _provenance(recipe: Recipe, fitted: Fitted, command: str) -> Provenance:
-    return Provenance(
-        recipe=provenance.public(recipe, exclude={"publish"}),
-        command=command,
-        seed=recipe.seed,
-        **fitted.environment.model_dump(),
-        duration_s=round(fitted.seconds, 1),
-        epochs=len(fitted.log) or None,
     )

@@ -33,7 +33,7 @@ def test_a_kernel_starts_as_the_identity_of_the_channels_that_come_in() -> None:
     network, _ = _started()
     x = torch.randn(1, 4, 5, 5)
     # From 4 to 30 channels: the first four pass through; the others keep the recipe's initialiser.
-    out = network.blocks[1].conv1(x)
+    out = network.get_submodule("blocks.1.conv1")(x)
     torch.testing.assert_close(out[:, :4], x)
     assert not torch.allclose(out[:, 4:8], x)
 

@@ -1,0 +1,77 @@
+"""How far probabilities can be believed: reliability, and one temperature that improves it.
+
+Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv 1706.04599.
+
+Shapes: N examples, K classes, S bins.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["BINS", "Reliability", "best_temperature", "cross_fitted", "reliability"]
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """By confidence (the highest probability), in equal bins: how sure, how often right."""
+
+    confidence_S: Tensor
+    """Mean per bin; NaN where a bin is empty."""
+    accuracy_S: Tensor
+    share_S: Tensor
+    """Of all examples."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean gap, weighted by the share (equation 3)."""
+        gaps_S = (self.confidence_S - self.accuracy_S).abs().nan_to_num()
+        return float((gaps_S * self.share_S).sum())
+
+
+def reliability(probabilities_NK: Tensor, labels_N: Tensor, bins: int = BINS) -> Reliability:
+    """Of every example's best class, in `bins` equal bins of confidence, upper ends included."""
+    confidence_N, answer_N = probabilities_NK.double().max(1)
+    right_N = (answer_N == labels_N).double()
+    bin_N = (confidence_N * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    count_S = torch.bincount(bin_N, minlength=bins)
+    return Reliability(
+        torch.bincount(bin_N, confidence_N, bins) / count_S,
+        torch.bincount(bin_N, right_N, bins) / count_S,
+        count_S / len(labels_N),
+    )
+
+
+def best_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
+    """The T for which softmax(logits / T) has the lowest negative log likelihood (section 4.2)."""
+    logits_NK = logits_NK.double()
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(logits_NK / log_temperature.exp(), labels_N)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return float(log_temperature.detach().exp())
+
+
+def cross_fitted(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, float]:
+    """Probabilities (N, K) by temperatures that no example helped to choose, and their mean.
+
+    Each half of the examples, even and odd, is scaled by the temperature that suits the other: all
+    of them are measured, none on what was fitted to it.
+    """
+    probabilities_NK = torch.empty_like(logits_NK, dtype=torch.float64)
+    temperatures = []
+    for half in (0, 1):
+        mine, other = slice(half, None, 2), slice(1 - half, None, 2)
+        temperatures.append(best_temperature(logits_NK[other], labels_N[other]))
+        probabilities_NK[mine] = (logits_NK[mine].double() / temperatures[-1]).softmax(1)
+    return probabilities_NK, sum(temperatures) / 2

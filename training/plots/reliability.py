@@ -1,0 +1,58 @@
+"""Whether an ensemble is better than its members, and can be believed, as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.calibration import Reliability
+
+__all__ = ["draw_ensemble"]
+
+
+def draw_ensemble(
+    members: Sequence[float],
+    ensemble: float,
+    diagrams: Mapping[str, Reliability],
+    title: str,
+    path: Path,
+) -> None:
+    """Accuracies (0–1) of `members` and all together; beside them a reliability diagram of each."""
+    width = 3.2 + 2.6 * len(diagrams)
+    figure = Figure(figsize=(width, 3.7), dpi=110, layout="constrained")
+    ratios = [1.2, *(1 for _ in diagrams)]
+    panels = figure.subplots(1, 1 + len(diagrams), width_ratios=ratios)
+    _bars(panels[0], members, ensemble)
+    for axes, (name, diagram) in zip(panels[1:], diagrams.items(), strict=True):
+        _diagram(axes, name, diagram)
+    panels[1].set_ylabel("right (%)")
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def _bars(axes: Axes, members: Sequence[float], ensemble: float) -> None:
+    names = [*(str(index + 1) for index in range(len(members))), "all"]
+    heights = [100 * value for value in (*members, ensemble)]
+    bars = axes.bar(names, heights, color=[*("0.7" for _ in members), "tab:blue"])
+    axes.bar_label(bars, fmt="%.1f", fontsize=8)
+    # From zero the differences that matter could not be seen; the figures say what they are.
+    low, high = min(heights), max(heights)
+    margin = max(0.5, high - low)
+    axes.set(ylim=(low - margin, min(100, high + 0.4 * margin)), ylabel="right (%)")
+    axes.set_title("members, and all together", fontsize=10)
+
+
+def _diagram(axes: Axes, name: str, diagram: Reliability) -> None:
+    bins = len(diagram.share_S)
+    centres = [100 * (index + 0.5) / bins for index in range(bins)]
+    axes.plot([0, 100], [0, 100], color="0.6", linewidth=1, linestyle="--")
+    heights = (100 * diagram.accuracy_S.nan_to_num()).tolist()
+    axes.bar(centres, heights, 100 / bins, color="tab:blue", edgecolor="white")
+    axes.plot(
+        (100 * diagram.confidence_S).tolist(),
+        (100 * diagram.accuracy_S).tolist(),
+        "o", color="tab:red", markersize=3,
+    )  # fmt: skip
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="sure (%)")
+    axes.set_title(f"{name}\nECE {diagram.error:.3f}", fontsize=10)
