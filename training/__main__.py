@@ -32,13 +32,23 @@ _TRANSFER = "mobilenet-hymenoptera"
 
 
 @app.command("list")
-def list_recipes() -> None:
-    """Show the recipes that come with the package."""
+def list_models(store: StoreOption = SHELF) -> None:
+    """Show the recipes there are, and what is on the shelf: figures, targets and anchors."""
+    from rich.console import Console
+
+    from training.goals import goals, shelf_table
     from training.recipe import built_in, load
 
     for name in built_in():
         recipe = load(name)
-        typer.echo(f"{name:20} {recipe.task.kind:16} {recipe.publish.summary}")
+        typer.echo(f"{name:24} {recipe.task.kind:16} {recipe.publish.summary}")
+    if not store.is_dir():
+        typer.echo(f"\n{store} is no folder: --store says where the shelf is")
+        return
+    typer.echo()
+    # What is piped is read by a program, or by a pager that scrolls sideways: no folding there.
+    width = None if sys.stdout.isatty() else 200
+    Console(highlight=False, width=width).print(shelf_table(store, goals()))
 
 
 @app.command()

@@ -47,7 +47,18 @@ def recipe(tmp_path: Path) -> Path:
 def test_list_names_every_recipe_with_its_task(run: Run) -> None:
     code, out, err = run("list")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == list(built_in())
+    recipes, _, shelf = out.partition("\n\n")
+    assert [line.split()[0] for line in recipes.splitlines()] == list(built_in())
+    assert shelf == "models_store is no folder: --store says where the shelf is\n"
+
+
+def test_list_tells_the_shelf_with_figures_targets_and_anchors(run: Run) -> None:
+    code, out, err = run("list", "--store", str(ROOT / "models_store"))
+    assert (code, err) == (0, "")
+    assert re.search(
+        r"^on the shelf +version +figure +measured +target +n +anchor", out, re.MULTILINE
+    )
+    assert re.search(r"^denoiser-mnist .*psnr/sigma-0.5 .*≥ 20.5", out, re.MULTILINE)
     assert re.search(r"^resnet-cifar10 +classification +A residual network that", out, re.MULTILINE)
 
 
