@@ -7,7 +7,7 @@ as bytes, in the process's working directory. Such a file is in no manifest: it 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["refers_to_other_files"]
+__all__ = ["Field", "delimited", "fields", "refers_to_other_files", "varints"]
 
 # Messages of onnx.proto3, with the fields in which a tensor may lie deeper.
 _TENSOR = "TensorProto"
@@ -29,10 +29,14 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _VARINT, _FIXED64, _BYTES, _GROUP_START, _GROUP_END, _FIXED32 = range(6)
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One field of a message."""
+
     number: int
     value: int
+    """Of a varint; 0 of anything else."""
     payload: memoryview
+    """Of what has a length; empty of anything else."""
 
 
 def refers_to_other_files(graph: bytes) -> bool:
@@ -45,7 +49,7 @@ def refers_to_other_files(graph: bytes) -> bool:
     while waiting:
         message, content = waiting.pop()
         inside = _INSIDE[message]
-        for number, value, payload in _fields(content):
+        for number, value, payload in fields(content):
             if message == _TENSOR and (
                 number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)
             ):
@@ -55,7 +59,7 @@ def refers_to_other_files(graph: bytes) -> bool:
     return False
 
 
-def _fields(content: memoryview) -> Iterator[_Field]:
+def fields(content: memoryview) -> Iterator[Field]:
     """The fields of one message (protobuf.dev, "Encoding"). Groups are flattened into it."""
     at, end = 0, len(content)
     while at < end:
@@ -71,8 +75,30 @@ def _fields(content: memoryview) -> Iterator[_Field]:
             raise ValueError(f"a field has the unknown wire type {kind}")
         if not number or at + size > end:
             raise ValueError("a field is numbered 0 or longer than its message")
-        yield _Field(number, value, content[at : at + size] if kind == _BYTES else content[:0])
+        yield Field(number, value, content[at : at + size] if kind == _BYTES else content[:0])
         at += size
+
+
+def varints(content: memoryview) -> list[int]:
+    """Numbers packed one after the other. Raises ValueError where the last does not end."""
+    numbers, at = [], 0
+    while at < len(content):
+        number, at = _varint(content, at)
+        numbers.append(number)
+    return numbers
+
+
+def delimited(number: int, payload: bytes) -> bytes:
+    """A field with a length: text, bytes or a message within."""
+    return _packed(number << 3 | _BYTES) + _packed(len(payload)) + payload
+
+
+def _packed(value: int) -> bytes:
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:

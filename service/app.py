@@ -13,8 +13,19 @@ from fastapi.openapi.utils import get_openapi
 from service.codecs.images import Limits
 from service.metrics.recorder import Recorder
 from service.problems import HANDLED, handle
-from service.routes import classify, compress, denoise, health, metrics, models, pages, text
+from service.routes import (
+    classify,
+    compress,
+    denoise,
+    health,
+    inspect,
+    metrics,
+    models,
+    pages,
+    text,
+)
 from service.runtime.cores import available_cores, plan
+from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
@@ -83,7 +94,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         ],
     )
     app.state.running = running
-    for part in (classify, denoise, compress, text, models, health, metrics, pages):
+    for part in (classify, denoise, compress, text, models, inspect, health, metrics, pages):
         app.include_router(part.router)
     pages.mount_docs_assets(app)
     for kind in HANDLED:
@@ -106,7 +117,8 @@ def _assemble(settings: Settings) -> Running:
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
-    return Running(settings, registry, pool, limits, decoder, recorder, tracing)
+    inspector = Inspector(settings.store)
+    return Running(settings, registry, pool, limits, decoder, recorder, inspector, tracing)
 
 
 def _decoder(settings: Settings) -> Decoder:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from service.codecs.images import Limits
 from service.metrics.recorder import Recorder
+from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
@@ -25,6 +26,7 @@ class Running:
     limits: Limits
     decoder: Decoder
     recorder: Recorder
+    inspector: Inspector
     tracing: Tracing | None = None
 
 

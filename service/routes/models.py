@@ -19,11 +19,11 @@ from service.schemas.models import (
 )
 from service.state import running
 
-__all__ = ["router"]
+__all__ = ["ModelNamePath", "router"]
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-_Name = Annotated[
+ModelNamePath = Annotated[
     str, Path(max_length=64, description="As `/v1/models` lists it", examples=["resnet-cifar10"])
 ]
 
@@ -56,7 +56,7 @@ async def list_models(request: Request) -> Response:
     response_class=Response,
 )
 async def get_model(
-    request: Request, name: _Name, query: Annotated[VersionOption, Query()]
+    request: Request, name: ModelNamePath, query: Annotated[VersionOption, Query()]
 ) -> Response:
     """What it does, what it was measured to do, where it comes from, what it is not for."""
     entry = running(request).registry.shelf.entry(name, query.version)
@@ -82,7 +82,7 @@ async def get_model(
     response_class=Response,
 )
 async def get_model_preview(
-    request: Request, name: _Name, query: Annotated[VersionOption, Query()]
+    request: Request, name: ModelNamePath, query: Annotated[VersionOption, Query()]
 ) -> Response:
     """The picture that was published with it."""
     entry = running(request).registry.shelf.entry(name, query.version)

@@ -11,7 +11,7 @@ from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
 from service.stages import timed
 
-__all__ = ["Session"]
+__all__ = ["Session", "session_options"]
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -49,7 +49,7 @@ class Session:
         """
         try:
             self._session = ort.InferenceSession(
-                graph, _options(intra_op_threads), providers=["CPUExecutionProvider"]
+                graph, session_options(intra_op_threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has no public exception base
             raise ReplayError(
@@ -65,7 +65,8 @@ class Session:
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
 
-def _options(intra_op_threads: int) -> ort.SessionOptions:
+def session_options(intra_op_threads: int) -> ort.SessionOptions:
+    """How every graph of the service runs."""
     options = ort.SessionOptions()
     # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores beat
     # one graph after the other on N threads, which wait for each other at every operator.

@@ -13,6 +13,32 @@ plot = typer.Typer(help="Draw pictures of runs and of what training does.", no_a
 
 
 @plot.command()
+def filters(
+    model: Annotated[str, typer.Argument(help="a model's name on the shelf")],
+    layer: Annotated[
+        str | None, typer.Argument(help="one of its layers; they are listed when left out")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="the highest when left out")] = None,
+    to: Annotated[Path | None, typer.Option(help="the picture; MODEL-LAYER.png")] = None,
+    store: Annotated[Path, typer.Option(envvar="DEEPSHELF_STORE", help="the shelf")] = Path(
+        "models_store"
+    ),
+) -> None:
+    """Draw a published layer's weights on one scale; dead filters are counted and framed."""
+    from training.plots.filters import draw_filters, shelved_layers
+
+    where, there = shelved_layers(store, model, version)
+    if layer is None:
+        for one in there.values():
+            size = "×".join(map(str, one.weights_NChw.shape))
+            typer.echo(f"{one.name:40} {one.operator:14} {size:16} {one.dead_N.sum()} dead")
+        return
+    path = to or Path(f"{model}-{layer}.png")
+    typer.echo(draw_filters(where, there, layer, path))
+    typer.echo(f"drew {path}")
+
+
+@plot.command()
 def curves(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
     to: Annotated[

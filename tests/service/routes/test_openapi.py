@@ -16,7 +16,8 @@ DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 
 _CODED = ("compress", "decompress")
 _ANSWERS = (
-    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "ModelsAnswer",
+    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "FiltersAnswer",
+    "ModelsAnswer",
 )  # fmt: skip
 
 
@@ -43,6 +44,9 @@ def test_the_surface_is_this() -> None:
         ("/v1/models", "get", "list_models"),
         ("/v1/models/{name}", "get", "get_model"),
         ("/v1/models/{name}/preview", "get", "get_model_preview"),
+        ("/v1/models/{name}/filters", "get", "list_filters"),
+        ("/v1/models/{name}/filters/{layer}.png", "get", "get_filters"),
+        ("/v1/models/{name}/activations", "post", "get_activations"),
         ("/livez", "get", "livez"),
         ("/readyz", "get", "readyz"),
         ("/metrics", "get", "metrics"),

@@ -1,0 +1,64 @@
+"""`GET /v1/models/{name}/filters`: a model's layers."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.base import Answer
+from service.schemas.models import VersionOption
+
+__all__ = ["FiltersAnswer", "LayerOption", "ListedLayer"]
+
+
+class LayerOption(VersionOption):
+    """Which layer of which version."""
+
+    layer: Annotated[str, Field(max_length=256, examples=["conv1"])] | None = None
+    """Name of the layer, as `/v1/models/{name}/filters` lists it. Left out: the first."""
+
+
+class ListedLayer(Answer):
+    """One layer with weights."""
+
+    name: str
+    operator: str
+    """ONNX's name of what it does: Conv, ConvTranspose, Gemm, MatMul, LSTM, GRU."""
+    graph: str
+    """The role of the graph that it is in, such as model, encoder or decoder."""
+    shape: list[int]
+    """Filters, inputs of each, height and width of their window."""
+    filters: int
+    dead: int
+    """Filters none of whose weights reaches a thousandth of the layer's largest."""
+    largest: float
+    """The largest absolute weight."""
+
+
+class FiltersAnswer(Answer):
+    """Layers in the order of computation."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "resnet-cifar10",
+                    "version": 1,
+                    "layers": [
+                        {
+                            "name": "conv1",
+                            "operator": "Conv",
+                            "graph": "model",
+                            "shape": [32, 3, 3, 3],
+                            "filters": 32,
+                            "dead": 0,
+                            "largest": 1.0055735111236572,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    layers: list[ListedLayer]
