@@ -15,6 +15,7 @@ from training.datasets.batches import epoch_seed
 from training.errors import DivergenceError, RecipeError
 from training.export.provenance import Environment
 from training.log import CsvLog
+from training.precision import meant, settled
 from training.progress import Progress
 from training.recipe import Recipe
 from training.tasks.base import Scores, Split, Task
@@ -45,7 +46,9 @@ class Fitted:
 
 def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tuple[Fabric, Task]:
     """The recipe's task, initialised from its seed, on the devices that there are."""
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
+    recipe = settled(recipe)
+    precision = meant(recipe.precision)
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
     torch.manual_seed(recipe.seed)
     data: Any = recipe.data.load()  # the recipe has checked that its task learns from such data
@@ -61,6 +64,7 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
     Raises:
         DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
     """
+    recipe = settled(recipe)
     fabric, task = prepare(recipe)
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
     if resume:

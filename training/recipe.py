@@ -17,7 +17,16 @@ from training.optimizers import Optimizer
 from training.schedules import Schedule
 from training.tasks import TaskConfig
 
-__all__ = ["EarlyStop", "Publish", "Recipe", "built_in", "load", "validated"]
+__all__ = [
+    "EarlyStop",
+    "Precision",
+    "Publish",
+    "Recipe",
+    "Settled",
+    "built_in",
+    "load",
+    "validated",
+]
 
 
 _FAMILIES = (
@@ -25,6 +34,12 @@ _FAMILIES = (
     ({"handwriting"}, {"handwriting"}, {"pendigits"}),
 )
 """Tasks, networks and data that make sense together alone; all others are of pictures."""
+
+
+Settled = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""Number formats, in Fabric's words."""
+
+Precision = Literal["auto"] | Settled
 
 
 class EarlyStop(Frozen):
@@ -58,7 +73,9 @@ class Recipe(Frozen):
     epochs: PositiveInt
     batch_size: PositiveInt
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
+    """`auto`: bf16-mixed where the machine multiplies bfloat16, which halves the time, else
+    32-true. A run records which it was."""
     channels_last: bool = False
     clip_norm: PositiveFloat | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None

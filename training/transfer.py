@@ -21,6 +21,7 @@ from training.export.publication import Runs
 from training.export.publish import made_by, shelve
 from training.fit import Fitted, fit, prepare
 from training.networks.mobilenet import MobileNet
+from training.precision import settled
 from training.pretrained import LOCAL
 from training.recipe import Recipe, validated
 from training.tasks.transfer import Transfer
@@ -79,7 +80,7 @@ def adapt(
     content["network"]["frozen"] |= frozen_only
     if photos:
         content["publish"] |= _card(counts)
-    return validated(content, "transfer")
+    return settled(validated(content, "transfer"))
 
 
 def transfer(
