@@ -1,11 +1,14 @@
 """`python -m service`: settings from the environment or the command line, then uvicorn."""
 
 import argparse
+import contextlib
 import logging
 import logging.config
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,8 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         except TracesUnavailable as error:
             return _refuse(f"{ENV_PREFIX}OTLP_ENDPOINT: {error}")
     clear_folder(os.getpid())
+    share = plan(available_cores(), settings.workers, settings.threads)
     try:
-        serve(settings, plan(available_cores(), settings.workers, settings.threads))
+        with _orders(settings, share.workers):
+            serve(settings, share)
     finally:
         clear_folder(os.getpid())
     return 0
@@ -68,6 +73,17 @@ def serve(settings: Settings, share: Plan) -> None:
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.graceful_shutdown_s,
     )
+
+
+@contextlib.contextmanager
+def _orders(settings: Settings, workers: int) -> Iterator[None]:
+    """Where there are several workers: a folder for what is loaded and unloaded by hand."""
+    if workers == 1 or settings.orders is not None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="deepshelf-orders-") as folder:
+        os.environ[f"{ENV_PREFIX}ORDERS"] = folder
+        yield
 
 
 def _announce(settings: Settings, share: Plan) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.access import ADMIN_SCHEME
 from service.codecs.images import Limits
 from service.metrics.recorder import Recorder
 from service.problems import HANDLED, handle
@@ -24,8 +25,10 @@ from service.routes import (
     pages,
     text,
 )
+from service.routes.protocols import PROTOCOLS
 from service.runtime.cores import available_cores, plan
 from service.runtime.inspection import Inspector
+from service.runtime.orders import Orders
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
@@ -66,8 +69,21 @@ class _App(FastAPI):
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs", {}))
             schemas["Problem"] = problem
+            _drop_unused_errors(document)
+            document["components"]["securitySchemes"] = {"AdminKey": ADMIN_SCHEME}
             self.openapi_schema = document
         return self.openapi_schema
+
+
+def _drop_unused_errors(document: dict[str, Any]) -> None:
+    """FastAPI documents its own 422 wherever there is a parameter; nothing here answers so."""
+    schemas = document["components"]["schemas"]
+    for item in document["paths"].values():
+        for operation in item.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
 
 
 def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
@@ -89,6 +105,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         openapi_tags=[
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
             {"name": "text", "description": "A beginning in, its continuation out"},
+            {"name": "open inference protocol", "description": "For KServe and Triton clients"},
             {"name": "models", "description": "What is on the shelf"},
             {"name": "health", "description": "Probes and metrics"},
         ],
@@ -96,6 +113,8 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     app.state.running = running
     for part in (classify, denoise, compress, text, models, inspect, health, metrics, pages):
         app.include_router(part.router)
+    for router in PROTOCOLS:
+        app.include_router(router)
     pages.mount_docs_assets(app)
     for kind in HANDLED:
         app.add_exception_handler(kind, handle)
@@ -110,7 +129,11 @@ def _assemble(settings: Settings) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
     gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
     registry = Registry(
-        settings.store, only=settings.models, defaults=settings.defaults, threads=threads
+        settings.store,
+        only=settings.models,
+        defaults=settings.defaults,
+        threads=threads,
+        orders=Orders(settings.orders),
     )
     limits = Limits(max_pixels=settings.max_pixels)
     decoder = _decoder(settings)
@@ -118,7 +141,7 @@ def _assemble(settings: Settings) -> Running:
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
     inspector = Inspector(settings.store)
-    return Running(settings, registry, pool, limits, decoder, recorder, inspector, tracing)
+    return Running(settings, registry, pool, limits, decoder, recorder, inspector, tracing, threads)
 
 
 def _decoder(settings: Settings) -> Decoder:

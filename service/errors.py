@@ -2,6 +2,8 @@
 
 ServiceError
 ├── BadRequest             400  the request is not well formed
+├── Unauthorized           401  this needs a key, and none came or a wrong one
+├── Forbidden              403  nobody may do this here, whatever the key
 ├── NotFound               404  no such model, version or page; says what there is
 ├── NotAcceptable          406  no media type of the answer is among those asked for
 ├── TooLarge               413  the body or the picture is over a limit; says which
@@ -19,12 +21,14 @@ from typing import ClassVar
 __all__ = [
     "BadRequest",
     "DeadlineExceeded",
+    "Forbidden",
     "Invalid",
     "NotAcceptable",
     "NotFound",
     "Overloaded",
     "ServiceError",
     "TooLarge",
+    "Unauthorized",
     "Unavailable",
     "Unsupported",
 ]
@@ -53,6 +57,23 @@ class BadRequest(ServiceError):
     """The request is not well formed."""
 
     status, slug, title = 400, "bad-request", "Bad request"
+
+
+class Unauthorized(ServiceError):
+    """This needs a key."""
+
+    status, slug, title = 401, "unauthorized", "A key is needed"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names the scheme, as a 401 must (RFC 9110, section 11.6.1)."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(ServiceError):
+    """The service was not told who may do this."""
+
+    status, slug, title = 403, "forbidden", "Forbidden"
 
 
 class NotFound(ServiceError):

@@ -1,4 +1,7 @@
-"""One handler for all that goes wrong: every error leaves as `application/problem+json`."""
+"""One handler for all that goes wrong: every error leaves as `application/problem+json`.
+
+But for `/v2` and `/openai`, which keep the error shapes of their protocols.
+"""
 
 import json
 import logging
@@ -10,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.dialects import dialect_of
 from service.errors import ServiceError
 from service.scheduling.admission import Abandoned
 from service.schemas.problem import PROBLEM_JSON
@@ -81,8 +85,15 @@ def _respond(
         "request_id": request.scope.get("state", {}).get("request_id"),
         **(extra or {}),
     }
-    content = json.dumps(body, ensure_ascii=False).encode()
-    return Response(content, status, headers, media_type=PROBLEM_JSON)
+    dialect = dialect_of(request.url.path.removeprefix(request.scope.get("root_path", "")))
+    if dialect is not None:
+        status, told = dialect(status, body)
+        return Response(_json(told), status, headers, media_type="application/json")
+    return Response(_json(body), status, headers, media_type=PROBLEM_JSON)
+
+
+def _json(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def _part(error: Mapping[str, object]) -> dict[str, object]:

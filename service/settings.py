@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -86,6 +87,15 @@ class Settings(BaseSettings):
 
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
+
+    admin_key: SecretStr | None = None
+    """Key of whoever may load and unload models, sent as `Authorization: Bearer KEY` or as
+    `X-API-Key: KEY`. Unset: nobody may. A command line can be seen by others: set the variable."""
+
+    orders: Path | None = None
+    """Folder in which the workers of one service share what was loaded and unloaded by hand; each
+    follows at its next look at the store. Unset: a temporary one where there are several workers,
+    else in memory."""
 
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""

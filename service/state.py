@@ -1,6 +1,6 @@
 """What a running service holds, and how a route gets at it. One per process, no globals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -8,6 +8,7 @@ from service.codecs.images import Limits
 from service.metrics.recorder import Recorder
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
+from service.runtime.statistics import Statistics
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
@@ -28,6 +29,9 @@ class Running:
     recorder: Recorder
     inspector: Inspector
     tracing: Tracing | None = None
+    threads: int = 1
+    """That decode and compute."""
+    statistics: Statistics = field(default_factory=Statistics)
 
 
 def running(request: Request) -> Running:

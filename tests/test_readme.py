@@ -65,6 +65,14 @@ def test_every_curl_is_answered(block: str, base_url: str, workplace: Path) -> N
     run(block.replace(ADDRESS, base_url), workplace)
 
 
+@pytest.mark.parametrize("block", [text for language, text in blocks() if language == "python"])
+def test_every_program_runs(block: str, base_url: str, workplace: Path) -> None:
+    program = block.replace(ADDRESS, base_url)
+    program = program.replace(ADDRESS.removeprefix("http://"), base_url.removeprefix("http://"))
+    (workplace / "program.py").write_text(program)
+    assert run("python -W error program.py", workplace).strip()
+
+
 def test_the_answer_that_is_shown_is_the_answer_that_comes(base_url: str, workplace: Path) -> None:
     shown = json.loads(next(text for language, text in blocks() if language == "json"))
     answer = json.loads(run(commands("curl")[0].replace(ADDRESS, base_url), workplace))

@@ -17,6 +17,8 @@ UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _MEANINGS = {
     400: "The request is not well formed, such as a form that was cut off",
+    401: "The administrator's key is needed: none came, or a wrong one",
+    403: "The service has no administrator's key, so nobody may do this",
     404: "There is no such model or version, or it does something else; `available` lists names",
     406: "The answer has no media type that `Accept` allows; `accepted` lists them",
     413: "The body, a picture or the number of pictures is over a limit",

@@ -11,6 +11,8 @@ from models_store.errors import StoreError
 from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
+from service.errors import NotFound, Unavailable
+from service.runtime.orders import Order, Orders
 from service.runtime.published import load
 from service.runtime.shelf import Entry, Shelf, Stamp
 
@@ -35,11 +37,17 @@ class Registry:
         only: Collection[str] | None = None,
         defaults: Mapping[str, str] | None = None,
         threads: int = 1,
+        orders: Orders | None = None,
     ) -> None:
-        """Serve from `store`; of its names, `only` these. `threads` load at the same time."""
+        """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
+
+        `threads` load at the same time.
+        """
         self._store = store
         self._only = only
         self._threads = threads
+        self._orders = orders or Orders()
+        self._ordered: Mapping[str, Order] = {}
         self._refreshing = threading.Lock()
         self._swapping = threading.Lock()
         self._shelf = Shelf(chosen=defaults or {})
@@ -48,6 +56,43 @@ class Registry:
     def shelf(self) -> Shelf:
         return self._shelf
 
+    def load(self, name: str) -> None:
+        """Load all versions of `name`, also those that failed before; keep it loaded.
+
+        Raises:
+            NotFound: the store has no such model. Unavailable: no version is good; says why.
+        """
+        self._order(name, "load")
+        with (
+            self._swapping
+        ):  # a failed version is judged anew, as if it were seen for the first time
+            failed = {e.key for e in self._versions(name) if e.state == "failed"}
+            self._shelf = self._shelf.without(failed)
+        self.refresh()
+        if name not in self._shelf.served:
+            reasons = "; ".join(
+                f"{e.version} is {e.state}{e.because}" for e in self._versions(name)
+            )
+            raise Unavailable(f"no version of {name} could be loaded: {reasons or 'it vanished'}")
+
+    def unload(self, name: str) -> None:
+        """Unload all versions of `name`, and load none until `load` is called.
+
+        Requests under way keep what they have. Raises NotFound: the store has no such model.
+        """
+        self._order(name, "unload")
+        self.refresh()
+
+    def _order(self, name: str, order: Order) -> None:
+        if name not in model_names(self._store):
+            self._shelf.entry(name)  # says what there is
+            raise NotFound(f"{name} is not in the store any more")
+        self._orders.give(name, order)
+        _log.warning("ordered by hand", extra={"fields": {"model": name, "order": order}})
+
+    def _versions(self, name: str) -> list[Entry]:
+        return list(self._shelf.by_name.get(name, {}).values())
+
     def refresh(self) -> None:
         """Look at the store: load what is new or changed, drop what vanished.
 
@@ -55,6 +100,7 @@ class Registry:
         that cannot be read at all changes nothing: a lost mount must not empty the shelf.
         """
         with self._refreshing:
+            self._ordered = self._orders.read()
             try:
                 found = self._scan()
             except (StoreError, OSError) as error:
@@ -63,7 +109,7 @@ class Registry:
             self._drop_vanished(found)
             waiting = [(key, stamp) for key, stamp in found.items() if self._is_new(key, stamp)]
             for key, stamp in waiting:
-                if key not in self._shelf.entries:
+                if self._is_out(key):
                     self._put(self._first_sight(key, stamp))
             with ThreadPoolExecutor(self._threads, thread_name_prefix="load") as pool:
                 for entry in [pool.submit(self._judge, *item) for item in waiting]:
@@ -80,11 +126,28 @@ class Registry:
 
     def _is_new(self, key: Key, stamp: Stamp) -> bool:
         known = self._shelf.entries.get(key)
-        return known is None or known.stamp != stamp
+        return known is None or known.stamp != stamp or self._is_out(key)
+
+    def _is_out(self, key: Key) -> bool:
+        """Whether what is known of it, if anything, must give way before it is judged."""
+        known = self._shelf.entries.get(key)
+        held = self._held(key)
+        if known is None:
+            return True
+        return known.reason != held if known.state == "unloaded" else held is not None
+
+    def _held(self, key: Key) -> str | None:
+        """Why it is not to be loaded."""
+        order = self._ordered.get(key[0])
+        if order == "unload":
+            return "unloaded by the administrator"
+        if order is None and self._only is not None and key[0] not in self._only:
+            return "not among the models that this service was told to serve"
+        return None
 
     def _first_sight(self, key: Key, stamp: Stamp) -> Entry:
-        if self._only is not None and key[0] not in self._only:
-            reason = "not among the models that this service was told to serve"
+        reason = self._held(key)
+        if reason is not None:
             return Entry(*key, state="unloaded", reason=reason, stamp=stamp)
         return Entry(*key, state="loading", stamp=stamp)
 

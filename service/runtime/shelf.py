@@ -37,6 +37,15 @@ class Entry:
     stamp: Stamp = ()
     """Names, sizes and times of the files that this was judged by."""
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.name, self.version
+
+    @property
+    def because(self) -> str:
+        """The reason in brackets, where there is one."""
+        return f" ({self.reason})" if self.reason else ""
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -145,7 +154,7 @@ class Shelf:
     def _version(self, name: str, version: int) -> Published[Task]:
         entry = self.entry(name, version)
         if entry.model is None:
-            raise Unavailable(f"{name} {version} is {entry.state}{_because(entry)}")
+            raise Unavailable(f"{name} {version} is {entry.state}{entry.because}")
         return entry.model
 
     def _not_served(self, name: str, kind: str) -> NoReturn:
@@ -155,7 +164,7 @@ class Shelf:
                 f"there is no model {_quote(name)}; {self._instead(kind)}",
                 available=self._names(kind),
             )
-        reasons = "; ".join(f"{e.version} is {e.state}{_because(e)}" for e in versions.values())
+        reasons = "; ".join(f"{e.version} is {e.state}{e.because}" for e in versions.values())
         raise Unavailable(f"no version of {name} is ready: {reasons}")
 
     def _no_default(self, kind: str) -> NoReturn:
@@ -163,7 +172,7 @@ class Shelf:
             raise Unavailable("the models are still being loaded; try again in a moment")
         stuck = [entry for entry in self.entries.values() if entry.state != "ready"]
         if stuck:
-            listed = "; ".join(f"{e.name} {e.version} is {e.state}{_because(e)}" for e in stuck)
+            listed = "; ".join(f"{e.name} {e.version} is {e.state}{e.because}" for e in stuck)
             raise Unavailable(f"no model for {kind} is ready: {listed}")
         raise NotFound(f"there is no model for {kind} on the shelf", available=[])
 
@@ -181,10 +190,6 @@ def _rank(name: str, model: Published[Task]) -> tuple[bool, int, str]:
 
 def _does(model: Published[Task], task: type[TaskT]) -> TypeGuard[Published[TaskT]]:
     return isinstance(model.task, task)
-
-
-def _because(entry: Entry) -> str:
-    return f" ({entry.reason})" if entry.reason else ""
 
 
 def _list(items: Mapping[str, object] | Mapping[int, object] | list[str]) -> str:

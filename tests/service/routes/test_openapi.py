@@ -21,6 +21,27 @@ _ANSWERS = (
 )  # fmt: skip
 
 
+PROTOCOL = {
+    ("/v2", "get", "v2_server"),
+    ("/v2/health/live", "get", "v2_live"),
+    ("/v2/health/ready", "get", "v2_ready"),
+    ("/v2/models/stats", "get", "v2_all_statistics"),
+    ("/v2/models/{model}", "get", "v2_model"),
+    ("/v2/models/{model}/ready", "get", "v2_model_ready"),
+    ("/v2/models/{model}/config", "get", "v2_model_config"),
+    ("/v2/models/{model}/stats", "get", "v2_model_statistics"),
+    ("/v2/models/{model}/infer", "post", "v2_infer"),
+    ("/v2/models/{model}/versions/{version}", "get", "v2_version"),
+    ("/v2/models/{model}/versions/{version}/ready", "get", "v2_version_ready"),
+    ("/v2/models/{model}/versions/{version}/config", "get", "v2_version_config"),
+    ("/v2/models/{model}/versions/{version}/stats", "get", "v2_version_statistics"),
+    ("/v2/models/{model}/versions/{version}/infer", "post", "v2_version_infer"),
+    ("/v2/repository/index", "post", "v2_index"),
+    ("/v2/repository/models/{model}/load", "post", "v2_load"),
+    ("/v2/repository/models/{model}/unload", "post", "v2_unload"),
+}
+
+
 def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
@@ -47,6 +68,7 @@ def test_the_surface_is_this() -> None:
         ("/v1/models/{name}/filters", "get", "list_filters"),
         ("/v1/models/{name}/filters/{layer}.png", "get", "get_filters"),
         ("/v1/models/{name}/activations", "post", "get_activations"),
+        *PROTOCOL,
         ("/livez", "get", "livez"),
         ("/readyz", "get", "readyz"),
         ("/metrics", "get", "metrics"),
@@ -66,10 +88,22 @@ def test_an_operation_is_described(path: str, method: str, operation: dict[str, 
 def test_every_error_is_documented_as_a_problem_and_nothing_else(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
+    error_type, schema = _error_shape(path)
     for status, response in operation["responses"].items():
         assert response["description"]
-        types = set(response["content"])
-        assert (types == {"application/problem+json"}) == (int(status) >= 400), (status, types)
+        if int(status) >= 400:
+            assert set(response["content"]) == {error_type}, status
+            content = response["content"][error_type]
+            assert content["schema"] == {"$ref": f"#/components/schemas/{schema}"}
+            assert content["example"]
+        else:
+            assert "application/problem+json" not in response["content"]
+
+
+def _error_shape(path: str) -> tuple[str, str]:
+    if path.startswith("/v2"):
+        return "application/json", "ProtocolError"
+    return "application/problem+json", "Problem"
 
 
 @pytest.mark.parametrize("path", ["/v1/classify", "/v1/denoise", "/v1/compress"])

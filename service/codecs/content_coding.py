@@ -1,0 +1,86 @@
+"""gzip and deflate of whole bodies (RFC 9110, section 8.4.1), both ways, never without a bound."""
+
+import zlib
+from typing import Literal
+
+from service.errors import BadRequest, TooLarge, Unsupported
+
+__all__ = ["Coding", "decoded", "encoded", "wanted"]
+
+Coding = Literal["gzip", "deflate"]
+
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_LEVEL = 1
+"""The fastest: tensors hardly become smaller with more effort."""
+_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+
+
+def decoded(body: bytes, coding: str | None, limit: int) -> bytes:
+    """What a body with this Content-Encoding holds, at most `limit` bytes.
+
+    Raises:
+        Unsupported: another coding, or several. BadRequest: it is damaged or cut off.
+        TooLarge: it unpacks to more.
+    """
+    name = (coding or "identity").strip().lower()
+    if name == "identity":
+        return body
+    if name not in _NAMES:
+        raise Unsupported(
+            f"Content-Encoding is {name[:40]}; accepted are gzip, deflate, identity",
+            accepted=["gzip", "deflate", "identity"],
+        )
+    try:
+        if _NAMES[name] == "gzip":
+            return _unpacked(body, _GZIP, limit)
+        # "deflate" means zlib's framing, but some send the bare stream.
+        return _unpacked(body, _ZLIB if _has_zlib_header(body) else _RAW, limit)
+    except zlib.error:
+        raise BadRequest(f"the body is not {name}, as Content-Encoding says") from None
+
+
+def _unpacked(body: bytes, wbits: int, limit: int) -> bytes:
+    parts, room, rest = [], limit, body
+    while rest:  # gzip may have several members
+        unpacker = zlib.decompressobj(wbits)
+        part = unpacker.decompress(rest, room + 1)
+        if len(part) > room:
+            raise TooLarge(f"the body unpacks to over {limit} bytes; accepted are {limit}")
+        if not unpacker.eof:
+            raise BadRequest("the compressed body is cut off")
+        parts.append(part)
+        room -= len(part)
+        rest = unpacker.unused_data
+        if rest and wbits != _GZIP:
+            raise BadRequest("there are bytes after the compressed body")
+    return b"".join(parts)
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    """RFC 1950, section 2.2: method 8, and a check sum over two bytes."""
+    return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
+
+
+def wanted(accept_encoding: str | None) -> Coding | None:
+    """The better liked of both for an answer; None where neither is asked for by name."""
+    qualities: dict[str, float] = {}
+    for part in (accept_encoding or "").lower().split(","):
+        name, _, quality = part.strip().partition(";q=")
+        qualities[name.strip()] = _number(quality) if quality else 1.0
+    gzip, deflate = qualities.get("gzip", 0.0), qualities.get("deflate", 0.0)
+    if max(gzip, deflate) <= 0:
+        return None
+    return "gzip" if gzip >= deflate else "deflate"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def encoded(body: bytes, coding: Coding) -> bytes:
+    """`body` compressed as fast as it can be."""
+    packer = zlib.compressobj(_LEVEL, wbits=_GZIP if coding == "gzip" else _ZLIB)
+    return packer.compress(body) + packer.flush()

@@ -1,0 +1,14 @@
+"""Protocols of others that are spoken here, beside our own `/v1`."""
+
+from service.routes.v2 import infer, models, repository, server, unsupported
+
+__all__ = ["PROTOCOLS"]
+
+PROTOCOLS = (
+    server.router,
+    models.router,
+    infer.router,
+    repository.router,
+    unsupported.router,
+)
+"""Routers, in the order in which paths are matched."""

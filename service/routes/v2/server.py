@@ -1,0 +1,71 @@
+"""Whether the server lives, is ready, and what it is."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import Unavailable
+from service.routes.v2.documented import TAG, errors
+from service.schemas.v2 import Live, Ready, ServerMetadata
+from service.state import running
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v2", tags=[TAG])
+
+_EXTENSIONS = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "statistics",
+]
+
+
+@router.get(
+    "",
+    operation_id="v2_server",
+    summary="What server is this?",
+    responses={200: {"model": ServerMetadata, "description": "Its name and extensions"}},
+    response_class=Response,
+)
+async def server_metadata() -> Response:
+    """Name, version, and the extensions of the protocol that are understood."""
+    answer = ServerMetadata(name="deepshelf", version=_version(), extensions=_EXTENSIONS)
+    return Response(answer.to_json(), media_type="application/json")
+
+
+@router.get(
+    "/health/live",
+    operation_id="v2_live",
+    summary="Does the process answer?",
+    responses={200: {"model": Live, "description": "It does"}},
+    response_class=Response,
+)
+async def live() -> Response:
+    """As `/livez`."""
+    return Response(Live(live=True).to_json(), media_type="application/json")
+
+
+@router.get(
+    "/health/ready",
+    operation_id="v2_ready",
+    summary="Can it infer?",
+    responses={200: {"model": Ready, "description": "It can"}, **errors(503)},
+    response_class=Response,
+)
+async def ready(request: Request) -> Response:
+    """As `/readyz`: loading is over, and at least one model serves."""
+    shelf = running(request).registry.shelf
+    if not shelf.complete or not shelf.count("ready"):
+        raise Unavailable("no model is ready" if shelf.complete else "the models are being loaded")
+    return Response(Ready(ready=True).to_json(), media_type="application/json")
+
+
+def _version() -> str:
+    try:
+        return version("deepshelf")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "0"

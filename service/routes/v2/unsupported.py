@@ -1,0 +1,37 @@
+"""Extensions of the protocol that are not here, told so rather than with a bare 404."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from service.errors import NotFound
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v2", include_in_schema=False)
+
+_METHODS = ["GET", "POST"]
+_INSTEAD = {
+    "systemsharedmemory": "system shared memory; send tensors as bytes after the JSON",
+    "cudasharedmemory": "CUDA shared memory; send tensors as bytes after the JSON",
+    "trace": "trace settings",
+    "logging": "log settings; DEEPSHELF_LOG_LEVEL sets the level",
+    "generate": "generate; /v1/text and /openai/v1/completions write texts, as streams too",
+}
+
+
+@router.api_route("/systemsharedmemory/{rest:path}", methods=_METHODS)
+@router.api_route("/cudasharedmemory/{rest:path}", methods=_METHODS)
+@router.api_route("/trace/{rest:path}", methods=_METHODS)
+@router.api_route("/logging", methods=_METHODS)
+@router.api_route("/models/{model}/trace/setting", methods=_METHODS)
+@router.api_route("/models/{model}/generate", methods=_METHODS)
+@router.api_route("/models/{model}/generate_stream", methods=_METHODS)
+@router.api_route("/models/{model}/versions/{version}/generate", methods=_METHODS)
+@router.api_route("/models/{model}/versions/{version}/generate_stream", methods=_METHODS)
+async def unsupported(request: Request) -> None:
+    """Raises NotFound, naming the extension and what to do instead."""
+    template: str = request.scope["route"].path  # without names of models
+    for word, instead in _INSTEAD.items():
+        if word in template:
+            raise NotFound(f"this server has no extension for {instead}")
+    raise NotFound("this server has no such extension")

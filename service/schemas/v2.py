@@ -1,0 +1,221 @@
+"""`/v2`: questions and answers of the Open Inference Protocol, with Triton's extensions.
+
+Fields that are not known here are ignored, as the protocol's extensions ask.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from service.schemas.base import Answer
+
+__all__ = [
+    "IndexQuestion",
+    "IndexedModel",
+    "InferAnswer",
+    "InferInput",
+    "InferQuestion",
+    "Live",
+    "ModelMetadata",
+    "ModelReady",
+    "OutputTensor",
+    "ProtocolError",
+    "Ready",
+    "ServerMetadata",
+    "TensorMetadata",
+    "WantedOutput",
+]
+
+Parameters = dict[str, Any]
+_Name = Annotated[str, Field(min_length=1, max_length=256)]
+_MAX_RANK = 8
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class InferInput(_Question):
+    """An input tensor; its values are `data`, or bytes after the JSON."""
+
+    name: _Name
+    shape: Annotated[list[Annotated[StrictInt, Field(ge=1)]], Field(max_length=_MAX_RANK)]
+    datatype: _Name
+    """BOOL, UINT8, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
+    parameters: Parameters = Field(default_factory=dict)
+    """`binary_data_size`: bytes after the JSON that are this tensor."""
+    data: list[Any] | None = None
+    """Row-major, flat or nested."""
+
+
+class WantedOutput(_Question):
+    """An output that is asked for."""
+
+    name: _Name
+    parameters: Parameters = Field(default_factory=dict)
+    """`binary_data`: as bytes after the JSON; `classification`: the best so many, as BYTES."""
+
+
+class InferQuestion(_Question):
+    """What is to be computed of what."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "inputs": [
+                        {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["7 = "]}
+                    ],
+                    "parameters": {"max_chars": 20, "stop": "\n"},
+                }
+            ]
+        }
+    )
+
+    id: Annotated[str, Field(max_length=256)] | None = None
+    """Comes back in the answer."""
+    parameters: Parameters = Field(default_factory=dict)
+    """`binary_data_output`: all outputs as bytes after the JSON."""
+    inputs: Annotated[list[InferInput], Field(min_length=1, max_length=64)]
+    outputs: Annotated[list[WantedOutput], Field(max_length=64)] | None = None
+    """Left out: all that the model has."""
+
+
+class OutputTensor(Answer):
+    """An output tensor; its values are `data`, or bytes after the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: Parameters | None = None
+    data: list[Any] | None = None
+
+
+class InferAnswer(Answer):
+    """What came out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model_name": "charnn-tiny",
+                    "model_version": "1",
+                    "outputs": [
+                        {
+                            "name": "text_output",
+                            "datatype": "BYTES",
+                            "shape": [1],
+                            "data": ["seven"],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    id: str | None = None
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+
+
+class ProtocolError(Answer):
+    """Every error of this protocol."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"error": "there is no model 'resnet'; there are: …"}]}
+    )
+
+    error: str
+
+
+class Live(Answer):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"live": True}]})
+
+    live: bool
+
+
+class Ready(Answer):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ready": True}]})
+
+    ready: bool
+
+
+class ModelReady(Answer):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "resnet-cifar10", "ready": True}]}
+    )
+
+    name: str
+    ready: bool
+
+
+class ServerMetadata(Answer):
+    """Who answers, and what of the protocol's extensions it knows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "deepshelf", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
+            ]
+        }
+    )
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(Answer):
+    """An input or output; -1 is a free dimension."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(Answer):
+    """What a model takes and gives."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "resnet-cifar10",
+                    "versions": ["1"],
+                    "platform": "onnxruntime_onnx",
+                    "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}],
+                    "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
+                }
+            ]
+        }
+    )
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class IndexQuestion(_Question):
+    """Which of the shelf's models to list. An empty body asks for all."""
+
+    ready: bool = False
+    """Only those that serve."""
+
+
+class IndexedModel(Answer):
+    """One version of a model on the shelf."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
+        }
+    )
+
+    name: str
+    version: str
+    state: str
+    """READY, LOADING or UNAVAILABLE."""
+    reason: str

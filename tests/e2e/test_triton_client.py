@@ -1,0 +1,373 @@
+"""The real `tritonclient[http]` against the real service on a real socket."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+from models_store.layout import version_dir
+from models_store.session import onnxruntime_run
+from tests.e2e.server import Server, running
+from tests.shelf import Blur, Paint, put
+from tests.squeeze import SIDE, Squeeze, put_squeeze
+from tests.texts import VOCABULARY, Alphabet, Babble, put_text
+
+KEY = "an administrator's key"
+ADMIN = {"Authorization": f"Bearer {KEY}"}
+
+Array = NDArray[np.generic]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    put(folder, "paint", Paint())
+    put(folder, "paint", Paint(sharpness=20.0))
+    put(folder, "all-paint", Paint(members=3))
+    put(folder, "blur", Blur(reach=1))
+    put_squeeze(folder, "squeeze", Squeeze(step=2))
+    put_text(folder, "alphabet", Alphabet())
+    put_text(folder, "babble", Babble())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("log") / "log"
+    settings = {"max_body_bytes": 400_000, "max_images": 4, "text_streams": 8, "reload_s": 0}
+    with running(shelf, log, admin_key=KEY, max_prompt_chars=50, **settings) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[InferenceServerClient]:
+    with InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+        yield client
+
+
+def sent(name: str, array: Array, datatype: str, *, binary: bool = True) -> InferInput:
+    tensor = InferInput(name, list(array.shape), datatype)
+    tensor.set_data_from_numpy(array, binary_data=binary)
+    return tensor
+
+
+def pictures(count: int, *shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def refused(client: InferenceServerClient, model: str, *inputs: InferInput, **more: object) -> str:
+    with pytest.raises(InferenceServerException) as raised:
+        client.infer(model, list(inputs), **more)
+    assert raised.value.status() == "400"
+    message = raised.value.message()
+    assert isinstance(message, str)
+    return message
+
+
+def test_the_server_tells_of_itself(client: InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    told = client.get_server_metadata()
+    assert told["name"] == "deepshelf"
+    assert {"binary_tensor_data", "model_repository", "statistics"} <= set(told["extensions"])
+
+
+def test_a_model_tells_what_it_takes_and_gives(client: InferenceServerClient) -> None:
+    assert client.get_model_metadata("paint") == {
+        "name": "paint",
+        "versions": ["1", "2"],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 8, 8, 3]}],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+    }
+    config = client.get_model_config("paint", "1")
+    assert (config["name"], config["max_batch_size"]) == ("paint", 4)
+    assert config["input"] == [{"name": "images", "data_type": "TYPE_UINT8", "dims": [8, 8, 3]}]
+    step = client.get_model_config("babble.step")
+    assert step["max_batch_size"] == 0
+    assert step["input"][1] == {"name": "hidden", "data_type": "TYPE_FP32", "dims": [1, -1, 24]}
+
+
+def test_readiness_is_per_model_and_version(client: InferenceServerClient) -> None:
+    assert client.is_model_ready("paint")
+    assert client.is_model_ready("paint", "2")
+    assert client.is_model_ready("squeeze.decoder", "1")
+    assert not client.is_model_ready("paint", "3")
+    assert not client.is_model_ready("paint", "x")
+    assert not client.is_model_ready("nobody")
+    assert not client.is_model_ready("paint.decoder")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_pictures_are_classified(client: InferenceServerClient, shelf: Path, binary: bool) -> None:
+    images = pictures(3, 8, 8, 3)
+    wanted = [InferRequestedOutput("probabilities", binary_data=binary)]
+    answer = client.infer(
+        "paint", [sent("images", images, "UINT8", binary=binary)], "1", wanted, request_id="seven"
+    )
+    run = onnxruntime_run(version_dir(shelf, "paint", 1) / "model.onnx")
+    expected = run({"images": images})["probabilities"]
+    assert np.allclose(answer.as_numpy("probabilities"), expected.astype(float), rtol=1e-6)
+    told = answer.get_response()
+    assert (told["id"], told["model_name"], told["model_version"]) == ("seven", "paint", "1")
+
+
+def test_without_a_version_the_highest_answers_and_all_outputs_come(
+    client: InferenceServerClient,
+) -> None:
+    images = sent("images", pictures(2, 8, 8, 3), "UINT8")
+    assert client.infer("paint", [images]).get_response()["model_version"] == "2"
+    answer = client.infer("all-paint", [images])
+    assert answer.as_numpy("probabilities").shape == (2, 3)
+    assert answer.as_numpy("members").shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_classification_is_told_as_labels(client: InferenceServerClient, binary: bool) -> None:
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    images[0, ..., 1] = images[1, ..., 2] = 255
+    wanted = [InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
+    answer = client.infer("paint", [sent("images", images, "UINT8")], outputs=wanted)
+    best = answer.as_numpy("probabilities")
+    first = [text.decode() if isinstance(text, bytes) else text for text in best[:, 0]]
+    assert [text.split(":")[1:] for text in first] == [["1", "green"], ["2", "blue"]]
+    assert best.shape == (2, 2)
+
+
+def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, shelf: Path) -> None:
+    noisy = pictures(2, 12, 20, 1)
+    answer = client.infer("blur", [sent("images", noisy, "UINT8")])
+    run = onnxruntime_run(version_dir(shelf, "blur", 1) / "model.onnx")
+    assert np.array_equal(answer.as_numpy("denoised"), run({"images": noisy})["denoised"])
+    odd = refused(client, "blur", sent("images", pictures(1, 13, 20, 1), "UINT8"))
+    assert "multiples of 4" in odd
+    large = refused(client, "blur", sent("images", pictures(1, 36, 32, 1), "UINT8"))
+    assert "1024 pixels" in large
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_an_encoder_and_its_decoder_are_two_models(
+    client: InferenceServerClient, binary: bool
+) -> None:
+    images = pictures(2, SIDE, SIDE, 1)
+    wanted = [InferRequestedOutput("latents", binary_data=binary)]
+    encoded = client.infer(
+        "squeeze", [sent("images", images, "UINT8", binary=binary)], outputs=wanted
+    )
+    latents = encoded.as_numpy("latents")
+    assert latents.dtype == np.int16
+    decoded = client.infer("squeeze.decoder", [sent("latents", latents, "INT16", binary=binary)])
+    assert np.array_equal(decoded.as_numpy("images"), Squeeze(step=2).expected(images))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_step_graph_takes_tokens_and_states(
+    client: InferenceServerClient, shelf: Path, binary: bool
+) -> None:
+    random = np.random.default_rng(0)
+    given: dict[str, Array] = {
+        "tokens": random.integers(0, len(VOCABULARY), (3, 5)),
+        "hidden": random.standard_normal((1, 3, 24)).astype(np.float32),
+        "cell": random.standard_normal((1, 3, 24)).astype(np.float32),
+    }
+    inputs = [
+        sent(name, array, "INT64" if name == "tokens" else "FP32", binary=binary)
+        for name, array in given.items()
+    ]
+    answer = client.infer("babble.step", inputs)
+    expected = onnxruntime_run(version_dir(shelf, "babble", 1) / "step.onnx")(given)
+    for name, array in expected.items():
+        assert np.allclose(answer.as_numpy(name), array.astype(float), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_texts_go_in_and_out_as_bytes(client: InferenceServerClient, binary: bool) -> None:
+    prompts = np.array([b"abc", "é".encode()], object)
+    wanted = [InferRequestedOutput(n, binary) for n in ("text_output", "finish_reason", "seed")]
+    answer = client.infer(
+        "alphabet",
+        [sent("text_input", prompts, "BYTES", binary=binary)],
+        outputs=wanted,
+        parameters={"max_chars": 3, "temperature": 0, "seed": 5},
+    )
+    texts = [t.decode() if isinstance(t, bytes) else t for t in answer.as_numpy("text_output")]
+    assert texts == ["def", "€😀\n"]
+    assert answer.as_numpy("seed").tolist() == [5, 6]
+    assert answer.as_numpy("finish_reason").astype(str).tolist() == ["length", "length"]
+
+
+@pytest.mark.parametrize("request_coding", [None, "gzip", "deflate"])
+@pytest.mark.parametrize("response_coding", [None, "gzip", "deflate"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_bodies_are_compressed_both_ways(
+    client: InferenceServerClient, request_coding: str, response_coding: str, binary: bool
+) -> None:
+    images = pictures(1, 12, 16, 1)
+    answer = client.infer(
+        "blur",
+        [sent("images", images, "UINT8", binary=binary)],
+        outputs=[InferRequestedOutput("denoised", binary)],
+        request_compression_algorithm=request_coding,
+        response_compression_algorithm=response_coding,
+    )
+    assert answer.as_numpy("denoised").shape == (1, 12, 16, 1)
+
+
+def test_wrong_tensors_are_told_what_is_right(client: InferenceServerClient) -> None:
+    images = pictures(1, 8, 8, 3)
+    good = sent("images", images, "UINT8")
+    assert "accepted is UINT8" in refused(
+        client, "paint", sent("images", images.astype(np.float32), "FP32")
+    )
+    assert "accepted is [batch, 8, 8, 3]" in refused(
+        client, "paint", sent("images", images[0], "UINT8")
+    )
+    assert "accepted is [batch, 8, 8, 3]" in refused(
+        client, "paint", sent("images", images[:, :7], "UINT8")
+    )
+    assert "needed are 'images', each once" in refused(client, "paint", good, good)
+    assert "needed are 'images'" in refused(client, "paint", sent("picture", images, "UINT8"))
+    assert "the batch has 5 rows; accepted are 4" in refused(
+        client, "paint", sent("images", pictures(5, 8, 8, 3), "UINT8")
+    )
+    assert "there are: probabilities" in refused(
+        client, "paint", good, outputs=[InferRequestedOutput("logits")]
+    )
+    assert "shape.1: Input should be greater" in refused(
+        client, "paint", sent("images", images[:, :0], "UINT8")
+    )
+
+
+def test_what_would_break_a_step_graph_is_refused(client: InferenceServerClient) -> None:
+    tokens = np.array([[1, 2]])
+    state = np.zeros((1, 1, 24), np.float32)
+
+    def step(tokens: Array = tokens, hidden: Array = state, cell: Array = state) -> str:
+        return refused(
+            client,
+            "babble.step",
+            sent("tokens", tokens, "INT64"),
+            sent("hidden", hidden, "FP32"),
+            sent("cell", cell, "FP32"),
+        )
+
+    assert "tokens are 1 … 30; accepted are 0 … 29" in step(np.array([[1, 30]]))
+    assert "tokens are -1 … 2" in step(np.array([[-1, 2]]))
+    assert "NaN" in step(hidden=np.full_like(state, np.nan))
+    assert "where batch = 1" in step(cell=np.zeros((1, 2, 24), np.float32))
+    assert "60 steps together; accepted are 50" in step(np.ones((1, 60), np.int64))
+
+
+def test_wrong_texts_are_told_what_is_right(client: InferenceServerClient) -> None:
+    def ask(*prompts: bytes, **parameters: object) -> str:
+        tensor = sent("text_input", np.array(prompts, object), "BYTES")
+        return refused(client, "alphabet", tensor, parameters=parameters)
+
+    assert "'A' (U+0041)" in ask(b"A")
+    assert "not UTF-8" in ask(b"\xff")
+    assert "51 characters; accepted are 50" in ask(b"a" * 51)
+    assert "9 texts are asked for; accepted are 1 to 8" in ask(*[b"a"] * 9)
+    assert "parameters.temperature" in ask(b"a", temperature=3)
+    assert "there is no parameter 'temprature'" in ask(b"a", temprature=1)
+
+
+def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:
+    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    assert "sequences are not supported" in refused(
+        client, "paint", images, sequence_id=3, sequence_start=True
+    )
+    shared = InferInput("images", [1, 8, 8, 3], "UINT8")
+    shared.set_shared_memory("region", 192)
+    assert "shared memory is not supported" in refused(client, "paint", shared)
+    for ask in (
+        client.get_system_shared_memory_status,
+        client.get_cuda_shared_memory_status,
+        client.get_trace_settings,
+        client.get_log_settings,
+        lambda: client.get_trace_settings("paint"),
+        lambda: client.register_system_shared_memory("region", "/key", 8),
+        lambda: client.update_log_settings({"log_info": True}),
+    ):
+        with pytest.raises(InferenceServerException, match="this server has no extension for"):
+            ask()
+
+
+def test_unknown_models_are_told_what_there_is(client: InferenceServerClient) -> None:
+    for ask in (
+        client.get_model_metadata,
+        client.get_model_config,
+        client.get_inference_statistics,
+    ):
+        with pytest.raises(InferenceServerException, match="there are: all-paint") as raised:
+            ask("nobody")
+        assert raised.value.status() == "404"
+    with pytest.raises(InferenceServerException, match=r"there are: squeeze, squeeze\.decoder"):
+        client.get_model_metadata("squeeze.step")
+    with pytest.raises(InferenceServerException, match="paint has no version 7"):
+        client.get_model_metadata("paint", "7")
+
+
+def test_statistics_count_what_was_asked(client: InferenceServerClient) -> None:
+    images = sent("images", pictures(3, SIDE, SIDE, 1), "UINT8")
+
+    def counted() -> tuple[int, int, int, int]:
+        (told,) = client.get_inference_statistics("squeeze", "1")["model_stats"]
+        stats = told["inference_stats"]
+        assert stats["compute_infer"]["count"] == stats["success"]["count"]
+        assert stats["success"]["ns"] >= stats["compute_infer"]["ns"]
+        return (
+            told["inference_count"], told["execution_count"], stats["success"]["count"],
+            stats["fail"]["count"],
+        )  # fmt: skip
+
+    before = counted()
+    client.infer("squeeze", [images])
+    refused(client, "squeeze", images, images)
+    after = counted()
+    assert [b - a for a, b in zip(before, after, strict=True)] == [3, 3, 1, 1]
+    every = client.get_inference_statistics()["model_stats"]
+    assert "squeeze" in {told["name"] for told in every}
+
+
+def test_the_index_lists_everything(client: InferenceServerClient) -> None:
+    index = client.get_model_repository_index()
+    assert {"name": "paint", "version": "2", "state": "READY", "reason": ""} in index
+    assert {"squeeze", "squeeze.decoder", "babble", "babble.step"} <= {m["name"] for m in index}
+
+
+def test_the_administrator_unloads_and_loads(client: InferenceServerClient) -> None:
+    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    client.unload_model("all-paint", headers=ADMIN)
+    assert not client.is_model_ready("all-paint")
+    with pytest.raises(InferenceServerException, match="unloaded by the administrator") as raised:
+        client.infer("all-paint", [images])
+    assert raised.value.status() == "503"
+    (entry,) = [m for m in client.get_model_repository_index() if m["name"] == "all-paint"]
+    assert (entry["state"], entry["reason"]) == ("UNAVAILABLE", "unloaded by the administrator")
+    client.load_model("all-paint", headers={"X-API-Key": KEY})
+    assert client.infer("all-paint", [images]).as_numpy("probabilities").shape == (1, 3)
+
+
+def test_nobody_else_does(client: InferenceServerClient) -> None:
+    for headers in (None, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}):
+        for act in (client.load_model, client.unload_model):
+            with pytest.raises(InferenceServerException, match="administrator's key") as raised:
+                act("paint", headers=headers)
+            assert raised.value.status() == "401"
+    with pytest.raises(InferenceServerException, match="there is no model 'nobody'"):
+        client.load_model("nobody", headers=ADMIN)
+    with pytest.raises(InferenceServerException, match="'config' is not supported"):
+        client.load_model("paint", headers=ADMIN, config="{}")
+
+
+def test_requests_in_flight_are_answered_each_with_its_own(server: Server) -> None:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", concurrency=4) as client:
+        asked = [np.full((1, 4, 4, 1), value, np.uint8) for value in range(12)]
+        pending = [client.async_infer("blur", [sent("images", a, "UINT8")]) for a in asked]
+        for given, request in zip(asked, pending, strict=True):
+            middle = request.get_result().as_numpy("denoised")[0, 1, 1, 0]
+            assert middle == given[0, 0, 0, 0]

@@ -1,0 +1,95 @@
+"""Compressed bodies, against the standard library, and bombs among them."""
+
+import gzip
+import zlib
+
+import pytest
+
+from service.codecs.content_coding import Coding, decoded, encoded, wanted
+from service.errors import BadRequest, TooLarge, Unsupported
+
+TEXT = b"as it was " * 100
+
+
+def _raw(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        (None, TEXT),
+        ("identity", TEXT),
+        ("gzip", gzip.compress(TEXT)),
+        ("GZIP", gzip.compress(TEXT[:7]) + gzip.compress(TEXT[7:])),
+        ("x-gzip", gzip.compress(TEXT)),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", _raw(TEXT)),
+    ],
+)
+def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
+    assert decoded(body, coding, len(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("coding", "bomb"),
+    [
+        ("gzip", gzip.compress(bytes(10_000_000))),
+        ("gzip", gzip.compress(bytes(600)) * 3),
+        ("deflate", zlib.compress(bytes(10_000_000))),
+        ("deflate", _raw(bytes(1001))),
+    ],
+)
+def test_a_bomb_is_refused_at_the_limit(coding: str, bomb: bytes) -> None:
+    with pytest.raises(TooLarge, match="over 1000 bytes"):
+        decoded(bomb, coding, 1000)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "why"),
+    [
+        ("gzip", TEXT, "not gzip"),
+        ("gzip", gzip.compress(TEXT)[:-9], "cut off"),
+        ("gzip", gzip.compress(TEXT) + b"more", "not gzip"),
+        ("deflate", b"\xff\xff\xff", "not deflate"),
+        ("deflate", zlib.compress(TEXT)[:-9], "cut off"),
+        ("deflate", zlib.compress(TEXT) + b"more", "after"),
+    ],
+)
+def test_a_damaged_body_is_refused(coding: str, body: bytes, why: str) -> None:
+    with pytest.raises(BadRequest, match=why):
+        decoded(body, coding, 10_000)
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd"])
+def test_other_codings_are_told_what_is_accepted(coding: str) -> None:
+    with pytest.raises(Unsupported, match="accepted are gzip, deflate, identity"):
+        decoded(b"", coding, 10)
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("br", None),
+        ("*", None),
+        ("gzip", "gzip"),
+        ("deflate", "deflate"),
+        ("gzip, deflate, br", "gzip"),
+        ("gzip;q=0.2, deflate;q=0.7", "deflate"),
+        ("gzip;q=0", None),
+        ("gzip;q=x", None),
+    ],
+)
+def test_the_coding_of_an_answer_is_the_clients_choice(
+    accept: str | None, coding: str | None
+) -> None:
+    assert wanted(accept) == coding
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_what_is_packed_here_is_unpacked_elsewhere(coding: Coding) -> None:
+    unpack = gzip.decompress if coding == "gzip" else zlib.decompress
+    assert unpack(encoded(TEXT, coding)) == TEXT

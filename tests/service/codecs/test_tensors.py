@@ -1,0 +1,96 @@
+"""Tensors on the wire: what fits comes in as it is, what does not is told why."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.codecs.tensors import BYTES, DATATYPES, from_bytes, from_json, to_bytes, to_json
+from service.errors import Invalid
+
+
+@pytest.mark.parametrize("dtype", DATATYPES)
+def test_every_datatype_goes_out_and_comes_back_both_ways(dtype: str) -> None:
+    array = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
+    kind = DATATYPES[dtype]
+    for back in (
+        from_bytes("x", kind, [3, 2], to_bytes(array)),
+        from_json("x", kind, [3, 2], to_json("x", array)),
+        from_json("x", kind, [3, 2], array.tolist()),
+    ):
+        assert back.dtype == array.dtype
+        assert np.array_equal(back, array)
+
+
+def test_bytes_are_little_endian() -> None:
+    assert to_bytes(np.array([1, 258], ">i4")) == b"\1\0\0\0\2\1\0\0"
+    assert from_bytes("x", "INT16", [1], b"\2\1").tolist() == [258]
+
+
+def test_strings_have_their_length_before_them() -> None:
+    raw = struct.pack("<I", 2) + "é".encode() + struct.pack("<I", 0)
+    array = from_bytes("x", BYTES, [2, 1], raw)
+    assert array.tolist() == [["é".encode()], [b""]]
+    assert to_bytes(array) == raw
+    assert to_json("x", array) == ["é", ""]
+    assert from_json("x", BYTES, [2, 1], [["é"], [""]]).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\1\0\0\0", b"\1\0\0\0ab", b"\xff\xff\xff\xffa", b"\0\0\0\0" * 2, b"\1\0\0"]
+)
+def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
+    with pytest.raises(Invalid, match="x does not hold 1 elements"):
+        from_bytes("x", BYTES, [1], raw)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "shape", "data", "why"),
+    [
+        ("UINT8", [1], [256], "outside 0 … 255"),
+        ("UINT8", [1], [-1], "outside 0 … 255"),
+        ("INT64", [1], [2**64], "outside"),
+        ("UINT8", [1], [1.5], "fractions"),
+        ("UINT8", [2], [True, 1], "true or false"),
+        ("INT32", [1], ["1"], "strings"),
+        ("INT32", [1], [None], "null"),
+        ("INT32", [1], [{}], "objects"),
+        ("INT32", [1], [[[1]]], "lists"),
+        ("BOOL", [1], [1], "whole numbers"),
+        ("FP32", [1], [True], "true or false"),
+        ("FP32", [1], [1e300], "infinite"),
+        ("FP32", [1], [10**400], "too large"),
+        ("FP32", [1], [float("nan")], "NaN"),
+        ("FP32", [2, 2], [1, 2, 3], "3 values"),
+        ("FP32", [2, 2], [[1, 2], [3]], "3 values"),
+        (BYTES, [1], [3], "no strings"),
+        (BYTES, [2], ["a"], "1 values"),
+    ],
+)
+def test_data_that_does_not_fit_is_told_why(
+    datatype: str, shape: list[int], data: list[Any], why: str
+) -> None:
+    with pytest.raises(Invalid, match=why):
+        from_json("x", datatype, shape, data)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "raw", "why"),
+    [
+        ("FP32", b"\0" * 7, "7 bytes; FP32 of shape .2. has 8"),
+        ("FP32", b"\0\0\x80\x7f" * 2, "infinite"),
+        ("FP16", b"\0\x7e" * 2, "NaN"),
+        ("BOOL", b"\0\2", "0 and 1"),
+    ],
+)
+def test_bytes_that_do_not_fit_are_told_why(datatype: str, raw: bytes, why: str) -> None:
+    with pytest.raises(Invalid, match=why):
+        from_bytes("x", datatype, [2], raw)
+
+
+def test_what_json_cannot_hold_is_asked_for_as_bytes() -> None:
+    with pytest.raises(Invalid, match="binary_data"):
+        to_json("x", np.array([np.inf], np.float32))
+    with pytest.raises(Invalid, match="binary_data"):
+        to_json("x", np.array([b"\xff"], object))

@@ -1,0 +1,353 @@
+"""`/v2` from the request's bytes to the answer's, also what no well-behaved client sends."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.service.serving import app_of, busy, serving, state_of
+from tests.shelf import Blur, Paint, put
+from tests.squeeze import Squeeze, put_squeeze
+from tests.texts import Alphabet, put_text
+
+pytestmark = pytest.mark.anyio
+
+HEADER = "Inference-Header-Content-Length"
+INFER = "/v2/models/paint/infer"
+KEY = "an administrator's key"
+ADMIN = {"Authorization": f"Bearer {KEY}"}
+RED = np.full((1, 8, 8, 3), (255, 0, 0), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    put(folder, "paint", Paint())
+    put(folder, "blur", Blur())
+    put_squeeze(folder, "squeeze", Squeeze())
+    put_text(folder, "alphabet", Alphabet())
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    limits: dict[str, Any] = {
+        "max_body_bytes": 40_000,
+        "max_images": 4,
+        "text_streams": 4,
+        "max_prompt_chars": 40,
+    }
+    async with serving(shelf, admin_key=KEY, **limits) as client:
+        yield client
+
+
+def red(**changes: Any) -> dict[str, Any]:
+    tensor = {"name": "images", "shape": [1, 8, 8, 3], "datatype": "UINT8"}
+    return {**tensor, "data": RED.ravel().tolist(), **changes}
+
+
+def framed(question: dict[str, Any], *raw: bytes) -> tuple[bytes, dict[str, str]]:
+    head = json.dumps(question).encode()
+    return b"".join([head, *raw]), {HEADER: str(len(head))}
+
+
+def error_of(answer: httpx.Response, status: int = 400) -> str:
+    """The message of an error in the protocol's shape, and nothing beside it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert set(told) == {"error"}
+    assert isinstance(told["error"], str)
+    return told["error"]
+
+
+async def test_a_question_in_json_is_answered_in_json(client: httpx.AsyncClient) -> None:
+    answer = await client.post(INFER, json={"id": "7", "inputs": [red()]})
+    assert answer.status_code == 200
+    assert HEADER not in answer.headers
+    told = answer.json()
+    (output,) = told.pop("outputs")
+    assert told == {"id": "7", "model_name": "paint", "model_version": "1"}
+    assert (output["name"], output["datatype"], output["shape"]) == (
+        "probabilities",
+        "FP32",
+        [1, 3],
+    )
+    # softmax(10, 0, 0)
+    assert output["data"] == pytest.approx([0.99990921, 4.5394e-05, 4.5394e-05], rel=1e-4)
+
+
+async def test_nested_data_and_what_mlserver_adds_are_understood(client: httpx.AsyncClient) -> None:
+    parameters = {"content_type": "np", "headers": {"a": "b"}}
+    question = {
+        "parameters": parameters,
+        "inputs": [red(data=RED.tolist(), parameters={"content_type": "np"})],
+    }
+    assert (await client.post(INFER, json=question)).status_code == 200
+
+
+async def test_outputs_come_as_bytes_where_that_is_asked(client: httpx.AsyncClient) -> None:
+    for asked in (
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}]},
+    ):
+        answer = await client.post(INFER, json={"inputs": [red()], **asked})
+        length = int(answer.headers[HEADER])
+        told = json.loads(answer.content[:length])
+        assert told["outputs"][0]["parameters"] == {"binary_data_size": 12}
+        assert np.frombuffer(answer.content[length:], "<f4").argmax() == 0
+    question = {
+        "inputs": [red()],
+        "parameters": {"binary_data_output": True},
+        "outputs": [{"name": "probabilities", "parameters": {"binary_data": False}}],
+    }
+    answer = await client.post(INFER, json=question)
+    assert len(answer.json()["outputs"][0]["data"]) == 3
+
+
+async def test_inputs_come_as_json_and_bytes_side_by_side(client: httpx.AsyncClient) -> None:
+    tokens = {"name": "tokens", "shape": [1, 2], "datatype": "INT64"}
+    state = {"name": "count", "shape": [1, 1, 1], "datatype": "FP32", "data": [3]}
+    raw = np.array([[1, 2]], "<i8").tobytes()
+    body, headers = framed(
+        {"inputs": [state, {**tokens, "parameters": {"binary_data_size": 16}}]}, raw
+    )
+    answer = await client.post("/v2/models/alphabet.step/infer", content=body, headers=headers)
+    outputs = {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    assert outputs["next_count"] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("length", "why"),
+    [
+        ("x", "accepted is a whole number"),
+        ("-1", "accepted is a whole number"),
+        ("99999999", "up to the body's"),
+        ("1" * 5000, "accepted is a whole number"),
+        ("٣", "accepted is a whole number"),
+        ("0", "not JSON"),
+        ("3", "not JSON"),
+    ],
+)
+async def test_a_wrong_header_length_is_refused(
+    client: httpx.AsyncClient, length: str, why: str
+) -> None:
+    body = json.dumps({"inputs": [red()]}).encode()
+    answer = await client.post(INFER, content=body, headers=[(HEADER.encode(), length.encode())])
+    assert why in error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "raw", "why"),
+    [
+        ({"parameters": {"binary_data_size": 192}}, b"\0" * 192, "both data and"),
+        ({"data": None, "parameters": {"binary_data_size": 192}}, b"\0" * 193, "193 came"),
+        ({"data": None, "parameters": {"binary_data_size": 192}}, b"\0" * 191, "191 came"),
+        ({"data": None, "parameters": {"binary_data_size": 100}}, b"\0" * 100, "100 bytes"),
+        ({"data": None, "parameters": {"binary_data_size": -1}}, b"", "not a whole number"),
+        ({"data": None, "parameters": {"binary_data_size": True}}, b"\0", "not a whole number"),
+        ({"data": None, "parameters": {"binary_data_size": "9"}}, b"\0" * 9, "not a whole number"),
+        ({"data": None, "parameters": {"binary_data_size": 10**30}}, b"", "0 came"),
+        ({}, b"more", "4 came"),
+        ({"data": None}, b"", "neither data nor"),
+        ({"shape": [10**18, 8, 8, 3]}, b"", "192 values"),
+        ({"shape": [2**62, 2**62, 8, 3]}, b"", "accepted is [batch, 8, 8, 3]"),
+        ({"shape": [1.5, 8, 8, 3]}, b"", "inputs.0.shape.0"),
+        ({"shape": [True, 8, 8, 3]}, b"", "inputs.0.shape.0"),
+        ({"shape": [0, 8, 8, 3]}, b"", "inputs.0.shape.0"),
+        ({"shape": [-1, 8, 8, 3]}, b"", "inputs.0.shape.0"),
+        ({"shape": [1] * 9}, b"", "inputs.0.shape"),
+        ({"shape": []}, b"", "accepted is [batch, 8, 8, 3]"),
+        ({"datatype": "BF16"}, b"", "accepted is UINT8"),
+        ({"datatype": "BYTES"}, b"", "accepted is UINT8"),
+        ({"data": [[[[[]]]]]}, b"", "1 values"),
+        ({"data": ["a"] * 192}, b"", "strings"),
+        ({"data": [float("nan")] * 192}, b"", "fractions"),
+        ({"data": [300] * 192}, b"", "0 … 255"),
+        ({"name": ""}, b"", "inputs.0.name"),
+        ({"name": "x" * 257}, b"", "inputs.0.name"),
+    ],
+)
+async def test_a_wrong_input_is_told_why(
+    client: httpx.AsyncClient, changes: dict[str, Any], raw: bytes, why: str
+) -> None:
+    body, headers = framed({"inputs": [red(**changes)]}, raw)
+    assert why in error_of(await client.post(INFER, content=body, headers=headers))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"{}", b'{"inputs": []}', b'{"inputs": 3}', b"\xff", b"[" * 9_000, b"null"],
+)
+async def test_what_is_no_question_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    error_of(await client.post(INFER, content=body))
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        [{"name": "probabilities"}] * 2,
+        [{"name": "members"}],
+        [{"name": "probabilities", "parameters": {"classification": 0}}],
+        [{"name": "probabilities", "parameters": {"classification": "2"}}],
+    ],
+)
+async def test_a_wrong_output_is_refused(client: httpx.AsyncClient, outputs: Any) -> None:
+    error_of(await client.post(INFER, json={"inputs": [red()], "outputs": outputs}))
+    empty: dict[str, Any] = {"inputs": [red()], "outputs": []}
+    assert (await client.post(INFER, json=empty)).status_code == 200
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_bodies_are_compressed_both_ways_and_bombs_refused(
+    client: httpx.AsyncClient, coding: str, pack: Any
+) -> None:
+    body, framing = framed(
+        {"inputs": [red(data=None, parameters={"binary_data_size": 192})]}, RED.tobytes()
+    )
+    headers = {"Content-Encoding": coding, "Accept-Encoding": coding}
+    answer = await client.post(INFER, content=pack(body), headers={**headers, **framing})
+    assert answer.headers["content-encoding"] == coding  # httpx has unpacked it
+    assert answer.json()["outputs"][0]["shape"] == [1, 3]
+    bomb = await client.post(INFER, content=pack(bytes(10_000_000)), headers=headers)
+    assert "unpacks to over 40000 bytes" in error_of(bomb, 413)
+    damaged = await client.post(INFER, content=body, headers=headers)
+    assert f"not {coding}" in error_of(damaged)
+    other = await client.post(INFER, content=body, headers={"Content-Encoding": "br"})
+    assert "accepted are gzip, deflate" in error_of(other, 415)
+
+
+async def test_limits_of_bodies_hold(client: httpx.AsyncClient) -> None:
+    assert "40000" in error_of(await client.post(INFER, content=bytes(50_000)), 413)
+    much = json.dumps({"inputs": [red(data=[0] * 5_000)]})
+    assert "send tensors as bytes" in error_of(await client.post(INFER, content=much), 413)
+    text = await client.post("/v2/models/alphabet/infer", content=b" " * 39_000)
+    assert "accepted are 10000" in error_of(text, 413)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/nothing", 404),
+        ("GET", "/v2/models/" + "x" * 200, 400),
+        ("GET", "/v2/models/nobody", 404),
+        ("GET", "/v2/models/paint/versions/0x1", 404),
+        ("GET", "/v2/models/paint/versions/9999999999", 404),
+        ("GET", "/v2/models/paint.model.model", 404),
+        ("GET", INFER, 405),
+        ("POST", "/v2/models/paint/generate", 404),
+        ("GET", "/v2/logging", 404),
+    ],
+)
+async def test_every_error_has_the_protocols_shape(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    error_of(await client.request(method, path), status)
+
+
+async def test_an_unexpected_error_tells_nothing(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr("service.routes.v2.infer.infer", broken)
+    assert "secret" not in error_of(await client.post(INFER, json={"inputs": [red()]}), 500)
+
+
+async def test_a_graphs_name_may_be_told_in_full(client: httpx.AsyncClient) -> None:
+    for name in ("squeeze", "squeeze.encoder", "squeeze.decoder", "paint.model"):
+        told = (await client.get(f"/v2/models/{name}")).json()
+        assert told["name"] == name
+
+
+async def test_the_index_takes_an_empty_body(client: httpx.AsyncClient) -> None:
+    for body in (b"", b"{}", b'{"ready": true}'):
+        answer = await client.post("/v2/repository/index", content=body)
+        names = [model["name"] for model in answer.json()]
+        assert names == [
+            "alphabet", "alphabet.step", "blur", "paint", "squeeze", "squeeze.decoder",
+        ]  # fmt: skip
+    for wrong in (b"[", b'{"ready": 3}', b"[]"):
+        error_of(await client.post("/v2/repository/index", content=wrong))
+
+
+async def test_load_needs_no_body_and_no_content_type(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v2/repository/models/paint/unload", headers=ADMIN)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert (await client.get("/v2/models/paint/ready")).status_code == 503
+    ready = (await client.post("/v2/repository/index", json={"ready": True})).json()
+    assert "paint" not in {model["name"] for model in ready}
+    picture = await client.post("/v1/classify", content=b"x")
+    assert picture.status_code == 503
+    for body in (b"", b"{}", b'{"parameters": {"unload_dependents": true}}'):
+        answer = await client.post("/v2/repository/models/paint/load", content=body, headers=ADMIN)
+        assert answer.status_code == 200
+    assert (await client.get("/v2/models/paint/ready")).json() == {"name": "paint", "ready": True}
+    for wrong in (b"{", b'{"parameters": {"file:1/model.onnx": "AAAA"}}'):
+        answer = await client.post("/v2/repository/models/paint/load", content=wrong, headers=ADMIN)
+        error_of(answer)
+
+
+async def test_without_a_key_in_the_settings_nobody_loads(shelf: Path) -> None:
+    for key_set in (None, ""):
+        async with serving(shelf, admin_key=key_set) as client:
+            for key in ("", "x"):
+                answer = await client.post(
+                    "/v2/repository/models/paint/unload", headers={"X-API-Key": key}
+                )
+                assert "DEEPSHELF_ADMIN_KEY" in error_of(answer, 403)
+            assert (await client.get("/v2/models/paint/ready")).status_code == 200
+
+
+async def test_a_wrong_key_is_told_the_scheme(client: httpx.AsyncClient) -> None:
+    for headers in ([], [(b"Authorization", b"Basic abc")], [(b"X-API-Key", "é".encode())]):
+        answer = await client.post("/v2/repository/models/paint/load", headers=headers)
+        assert "Authorization: Bearer" in error_of(answer, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_full_queue_is_told_before_the_body_is_read(shelf: Path) -> None:
+    async with serving(shelf, queue_size=0) as client, asyncio.timeout(20):
+        with busy(state_of(client).pool):
+            answer = await client.post(INFER, content=b"not read")
+        assert "places are taken" in error_of(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_what_is_not_in_time_is_told_so(shelf: Path) -> None:
+    async with serving(shelf, deadline_s=0.05) as client:
+        with busy(state_of(client).pool):
+            answer = await client.post(INFER, json={"inputs": [red()]})
+        assert "within 0.05 s" in error_of(answer, 504)
+
+
+async def test_several_texts_are_written_or_none(shelf: Path) -> None:
+    async with serving(shelf, text_streams=2, queue_size=0) as client:
+        decoder = state_of(client).decoder
+        place = decoder.gate.admit(decoder.gate.now())
+        tensor = {"name": "text_input", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}
+        question = {"inputs": [tensor], "parameters": {"max_chars": 3}}
+        answer = await client.post("/v2/models/alphabet/infer", json=question)
+        assert "places are taken" in error_of(answer, 503)
+        place.close()
+        async with asyncio.timeout(10):
+            while decoder.gate.inside:
+                await asyncio.sleep(0.001)
+        told = (await client.post("/v2/models/alphabet/infer", json=question)).json()
+        assert told["outputs"][0]["data"] == ["bcd", "cde"]
+
+
+async def test_the_same_errors_under_a_root_path(shelf: Path) -> None:
+    async with serving(shelf) as client:
+        transport = httpx.ASGITransport(app_of(client), root_path="/shelf")
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
+            for path in ("/v2/models/nobody", "/shelf/v2/models/nobody"):
+                error_of(await behind.get(path), 404)
