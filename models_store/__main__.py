@@ -1,4 +1,4 @@
-"""`python -m models_store`: list, show, verify and the manifest's JSON Schema. Needs no torch."""
+"""`python -m models_store`: list, show, verify, export, import, schema. Needs no torch."""
 
 import argparse
 import json
@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from models_store.archive import Version, export_versions, import_versions
 from models_store.errors import LayoutError, StoreError
-from models_store.layout import model_names, version_dir, versions
+from models_store.layout import model_names, sha256_of, version_dir, versions
 from models_store.manifest import Manifest
-from models_store.session import onnxruntime_run
-from models_store.verify import check_files, read_manifest, replay
+from models_store.session import replay_golden
+from models_store.verify import check_files, read_manifest
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check hashes and replay the golden cases")
     verify.add_argument("names", nargs="*", help="all models when left out")
     verify.set_defaults(command=_verify)
+    export = commands.add_parser("export", help="versions as one file, to carry elsewhere")
+    export.add_argument("file", type=Path, help="a .tar, or a .tar.gz")
+    export.add_argument("models", nargs="*", help="NAME for its highest version, or NAME/VERSION")
+    export.set_defaults(command=_export)
+    bring = commands.add_parser("import", help="check what such a file holds, and shelve it")
+    bring.add_argument("file", type=Path)
+    bring.set_defaults(command=_import)
     commands.add_parser("schema", help="the manifest's JSON Schema").set_defaults(command=_schema)
     return parser
 
@@ -114,9 +122,34 @@ def _verify(options: argparse.Namespace) -> int:
 def _verify_version(folder: Path) -> None:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    for graph in manifest.files:
-        if graph.is_graph and graph.precision == "fp32":
-            replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+    replay_golden(folder, manifest)
+
+
+def _export(options: argparse.Namespace) -> int:
+    names = options.models or model_names(options.store)
+    if not names:
+        raise LayoutError(f"there is no model in {options.store}")
+    chosen = [_chosen(options.store, name) for name in names]
+    export_versions(options.store, chosen, options.file)
+    for name, version in sorted(chosen):
+        print(f"{name:24} {version:>3}")
+    print(f"sha256 {sha256_of(options.file)}  {options.file}")
+    return 0
+
+
+def _chosen(store: Path, wanted: str) -> Version:
+    name, _, version = wanted.partition("/")
+    if version:
+        if not version.isdecimal():
+            raise LayoutError(f"{wanted!r}: a version is a number, as in {name}/1")
+        return name, int(version)
+    return name, max(versions(store, name), default=1)
+
+
+def _import(options: argparse.Namespace) -> int:
+    for (name, version), new in import_versions(options.file, options.store):
+        print(f"{name:24} {version:>3}  {'new' if new else 'was there'}")
+    return 0
 
 
 def _schema(_: argparse.Namespace) -> int:

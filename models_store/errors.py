@@ -1,17 +1,29 @@
 """What can be wrong with the shelf, as one tree.
 
 StoreError
+├── ArchiveError   an archive that holds no models, or not whole ones
 ├── LayoutError    a name, version or path that is not one, or is not there
 ├── ManifestError  a manifest that is missing or does not validate
 ├── DamageError    a file that is missing, or is not the one that was published
 └── ReplayError    a model that does not compute what it computed when it was published
 """
 
-__all__ = ["DamageError", "LayoutError", "ManifestError", "ReplayError", "StoreError"]
+__all__ = [
+    "ArchiveError",
+    "DamageError",
+    "LayoutError",
+    "ManifestError",
+    "ReplayError",
+    "StoreError",
+]
 
 
 class StoreError(Exception):
     """Anything that makes a published model unusable; the message is for a person."""
+
+
+class ArchiveError(StoreError):
+    """An archive that holds no models, or not whole ones."""
 
 
 class LayoutError(StoreError):

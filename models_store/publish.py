@@ -9,7 +9,8 @@ What is renamed was read back from the disk first, as a service will read it.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models_store.errors import LayoutError, ManifestError
@@ -17,7 +18,7 @@ from models_store.layout import MANIFEST, checked_name, next_version, sha256_of
 from models_store.manifest import Manifest, ModelFile
 from models_store.verify import check_files, parse_manifest
 
-__all__ = ["describe", "publish"]
+__all__ = ["describe", "flush", "publish", "unpublished"]
 
 
 def describe(path: Path, **fields: object) -> ModelFile:
@@ -48,18 +49,28 @@ def publish(
         ManifestError: when the manifest is of another model, or does not read back.
         DamageError: when a file that the manifest lists is not what it says.
     """
-    home = store / checked_name(name)
-    partial = _hidden_folder(home)
-    try:
+    with unpublished(store / checked_name(name)) as partial:
         version = next_version(store, name)
         manifest = build(partial, version)
         _expect(name, version, manifest)
         _write_manifest(partial, manifest)
         check_files(partial, parse_manifest(partial))
         verify(partial, manifest)
-        _flush(partial)
-        partial.chmod(0o755)
+        flush(partial)
         return _rename(partial, store, manifest)
+
+
+@contextmanager
+def unpublished(home: Path) -> Iterator[Path]:
+    """A folder below `home` that no reader sees, to be filled and renamed; gone if that fails.
+
+    Raises:
+        LayoutError: when `home`, a model's folder in a store, cannot be written or is a link.
+    """
+    partial = _hidden_folder(home)
+    try:
+        partial.chmod(0o755)
+        yield partial
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         _remove_if_empty(home)
@@ -90,7 +101,7 @@ def _write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """To the disk: the rename must not become durable before what it makes visible."""
     for path in (*folder.iterdir(), folder):
         descriptor = os.open(path, os.O_RDONLY)
@@ -110,7 +121,7 @@ def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
                 raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
             manifest = manifest.model_copy(update={"version": next_version(store, manifest.name)})
             _write_manifest(partial, manifest)
-            _flush(partial)
+            flush(partial)
         else:
             return target
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from models_store.errors import ReplayError
-from models_store.verify import Run, Tensors
+from models_store.manifest import Manifest
+from models_store.verify import Run, Tensors, replay
 
-__all__ = ["onnxruntime_run"]
+__all__ = ["onnxruntime_run", "replay_golden"]
 
 
 def onnxruntime_run(path: Path) -> Run:
@@ -38,3 +39,14 @@ def onnxruntime_run(path: Path) -> Run:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
     return run
+
+
+def replay_golden(folder: Path, manifest: Manifest) -> None:
+    """Every fp32 graph of a version must give the golden answers here.
+
+    Raises:
+        ReplayError: naming the graph, and how far off it is.
+        DamageError: there is no golden file that can be read.
+    """
+    for graph in manifest.graphs().values():
+        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))

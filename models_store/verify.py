@@ -17,6 +17,7 @@ from models_store.manifest import Golden, Manifest, ModelFile
 from models_store.onnx_bytes import refers_to_other_files
 
 __all__ = [
+    "MAX_MANIFEST_BYTES",
     "Case",
     "Run",
     "Tensors",
@@ -32,7 +33,7 @@ Tensors = Mapping[str, NDArray[np.generic]]
 Run = Callable[[Tensors], Tensors]
 """Computes a graph's named outputs from its named inputs."""
 
-_MAX_MANIFEST_BYTES = 4 << 20
+MAX_MANIFEST_BYTES = 4 << 20
 _MAX_GOLDEN_BYTES = 256 << 20
 """Of all arrays, unpacked."""
 
@@ -63,8 +64,8 @@ def parse_manifest(folder: Path) -> Manifest:
         # A pipe would be waited for, a link to a device would never end.
         if not stat.S_ISREG(found.st_mode):
             raise ManifestError(f"{MANIFEST} is not a plain file")
-        if found.st_size > _MAX_MANIFEST_BYTES:
-            raise ManifestError(f"{MANIFEST} is over {_MAX_MANIFEST_BYTES >> 20} MiB")
+        if found.st_size > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{MANIFEST} is over {MAX_MANIFEST_BYTES >> 20} MiB")
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error

@@ -187,3 +187,34 @@ def test_the_commands_run_where_torch_cannot_be_imported(store: Path) -> None:
         ["paint", "1", "ok"],
         ["paint", "2", "ok"],
     ]
+
+
+def test_versions_travel_as_one_file(store: Path, run: Run, tmp_path: Path) -> None:
+    file = str(tmp_path / "shelf.tar.gz")
+    code, out, err = run(store, "export", file, "paint", "blur/1")
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()[:2]] == [["blur", "1"], ["paint", "2"]]
+    assert re.fullmatch(r"sha256 [0-9a-f]{64}  .*/shelf\.tar\.gz", out.splitlines()[2])
+    code, out, err = run(tmp_path / "other", "import", file)
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()] == [
+        ["blur", "1", "new"], ["paint", "2", "new"]
+    ]  # fmt: skip
+    assert run(tmp_path / "other", "import", file)[1].count("was there") == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("paint/9", "paint has no version 9 in .*; versions there: 1, 2"),
+        ("paint/x", "'paint/x': a version is a number, as in paint/1"),
+        ("gone", "gone has no version 1 in .*; versions there: none"),
+    ],
+)
+def test_export_says_what_there_is(
+    store: Path, run: Run, tmp_path: Path, wanted: str, message: str
+) -> None:
+    code, _, err = run(store, "export", str(tmp_path / "x.tar"), wanted)
+    assert code == 1
+    assert re.search(message, err)
+    assert list(tmp_path.iterdir()) == []

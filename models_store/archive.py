@@ -1,0 +1,180 @@
+"""Versions as one file that travels: written alike everywhere, checked before they are let in.
+
+A tar of `<name>/<version>/<file>`, manifests first. What comes out of one is what was published:
+names are plain, hashes agree, and this machine computes the golden answers, before it is visible.
+"""
+
+import gzip
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
+from models_store.layout import MANIFEST, checked_name, version_dir
+from models_store.manifest import Manifest
+from models_store.publish import flush, unpublished
+from models_store.session import replay_golden
+from models_store.verify import MAX_MANIFEST_BYTES, check_files, parse_manifest, read_manifest
+
+__all__ = ["Version", "export_versions", "import_versions"]
+
+Version = tuple[str, int]
+"""A model's name and number."""
+
+_MEMBER = re.compile(
+    r"([a-z][a-z0-9-]{0,62}[a-z0-9])/([1-9][0-9]{0,8})/([A-Za-z0-9][A-Za-z0-9_.-]{0,126})"
+)
+_MAX_FILES = 64
+"""Of one version."""
+
+
+def export_versions(store: Path, chosen: Sequence[Version], path: Path) -> None:
+    """Write `chosen` versions to `path`, compressed when it ends in `.gz`.
+
+    The same versions give the same bytes: no user, no clock (compressed: of one zlib).
+
+    Raises:
+        StoreError: when one is not there, or not what was published; then nothing is written.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        with _writing(partial, path.suffix in (".gz", ".tgz")) as tar:
+            for name, number in sorted(chosen):
+                folder = version_dir(store, name, number)
+                manifest = read_manifest(folder)
+                check_files(folder, manifest)
+                for file in (MANIFEST, *sorted(file.path for file in manifest.files)):
+                    _add(tar, folder / file, f"{name}/{number}/{file}", manifest)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path, compressed: bool) -> Iterator[tarfile.TarFile]:
+    with ExitStack() as stack:
+        file: IO[bytes] | gzip.GzipFile = stack.enter_context(path.open("wb"))
+        if compressed:  # tarfile's own "w:gz" writes the time into it
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+        yield stack.enter_context(tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT))
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = path.stat().st_size
+    entry.mtime = int(manifest.created.timestamp())
+    with path.open("rb") as file:
+        tar.addfile(entry, file)
+
+
+def import_versions(path: Path, store: Path) -> list[tuple[Version, bool]]:
+    """Put what an archive holds on the shelf; of each version, whether it is new there.
+
+    A version that is there already, with the same manifest, stays. Versions come one by one: when
+    one fails, those before it are in, and it leaves nothing behind.
+
+    Raises:
+        ArchiveError: no archive of versions, or a damaged one.
+        LayoutError: another version of the same name and number is there, or the store cannot be
+            written.
+        StoreError: a version is not what its manifest says, or answers otherwise here.
+    """
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            return [
+                (version, _import(tar, version, members, store))
+                for version, members in _grouped(tar.getmembers())
+            ]
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ArchiveError(f"{path} is no archive of models: {error}") from error
+
+
+def _grouped(
+    entries: Iterable[tarfile.TarInfo],
+) -> list[tuple[Version, dict[str, tarfile.TarInfo]]]:
+    """The files of each version by name, versions in order."""
+    found: dict[Version, dict[str, tarfile.TarInfo]] = {}
+    for entry in entries:
+        parts = _MEMBER.fullmatch(entry.name)
+        if not entry.isreg() or parts is None:
+            raise ArchiveError(
+                f"the archive holds {entry.name[:200]!r}: accepted are plain files, "
+                "<name>/<version>/<file>"
+            )
+        files = found.setdefault((parts[1], int(parts[2])), {})
+        if parts[3] in files:
+            raise ArchiveError(f"the archive holds {entry.name} twice")
+        files[parts[3]] = entry
+        if len(files) > _MAX_FILES:
+            raise ArchiveError(f"{parts[1]} {parts[2]} has more than {_MAX_FILES} files")
+    if not found:
+        raise ArchiveError("the archive holds no models")
+    return sorted(found.items())
+
+
+def _import(
+    tar: tarfile.TarFile, version: Version, entries: dict[str, tarfile.TarInfo], store: Path
+) -> bool:
+    name, number = version
+    home = store / checked_name(name)
+    if MANIFEST not in entries:
+        raise ArchiveError(f"the archive has no {MANIFEST} for {name} {number}")
+    with unpublished(home) as partial:
+        if entries[MANIFEST].size > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{MANIFEST} of {name} {number} is over 4 MiB")
+        # The manifest says how long each file may be: nothing longer is unpacked.
+        _unpack(tar, entries[MANIFEST], partial)
+        manifest = parse_manifest(partial)
+        if (manifest.name, manifest.version) != version:
+            raise ManifestError(
+                f"{MANIFEST} of {name} {number} says {manifest.name} {manifest.version}"
+            )
+        for file in manifest.files:
+            entry = entries.get(file.path)
+            if entry is None or entry.size != file.bytes:
+                size = "no such file" if entry is None else f"{entry.size} bytes"
+                raise ArchiveError(
+                    f"{name} {number}: {file.path} should have {file.bytes} bytes; there: {size}"
+                )
+            _unpack(tar, entry, partial)
+        check_files(partial, manifest)
+        replay_golden(partial, manifest)
+        flush(partial)
+        return _settle(partial, home / str(number))
+
+
+def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
+    source = tar.extractfile(entry)
+    if source is None:
+        raise ArchiveError(f"{entry.name} is not a plain file")
+    with source, (folder / entry.name.rpartition("/")[2]).open("xb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _settle(partial: Path, target: Path) -> bool:
+    """Make it visible. False when the very same version is there already."""
+    try:
+        partial.rename(target)
+    except OSError as error:
+        if not target.is_dir():
+            raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
+        if not _same(partial, target):
+            raise LayoutError(
+                f"{target.parent.name} {target.name} is on the shelf already, and is another one"
+            ) from error
+        shutil.rmtree(partial)
+        return False
+    return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    """By their manifests, which name the hash of everything else."""
+    try:
+        return parse_manifest(one) == parse_manifest(other)
+    except StoreError:
+        return False
