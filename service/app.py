@@ -22,6 +22,7 @@ from service.routes import (
     inspect,
     metrics,
     models,
+    page,
     pages,
     text,
 )
@@ -111,10 +112,11 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         ],
     )
     app.state.running = running
-    for part in (classify, denoise, compress, text, models, inspect, health, metrics, pages):
+    for part in (classify, denoise, compress, text, models, inspect, health, metrics, page, pages):
         app.include_router(part.router)
     for router in PROTOCOLS:
         app.include_router(router)
+    page.mount_page(app)
     pages.mount_docs_assets(app)
     for kind in HANDLED:
         app.add_exception_handler(kind, handle)

@@ -1,11 +1,10 @@
-"""Pages for people: the welcome, what a kind of problem means, and the API's documentation.
+"""Pages for people: what a kind of problem means, and the API's documentation.
 
 The documentation's scripts and styles come out of the installed fastapi-offline package, so it
 works with no internet; a content security policy makes sure that nothing is asked from elsewhere.
 """
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import fastapi_offline
@@ -26,26 +25,6 @@ _POLICY = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:"
 }
-
-_WELCOME = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>deepshelf</title>
-<meta name="viewport" content="width=device-width">
-<style>body{{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}
-pre{{background:#8881;padding:1rem;overflow:auto}}</style>
-<h1>deepshelf</h1>
-<p>Small deep networks over REST. <a href="{root}/docs">The API</a> ·
-<a href="{root}/v1/models">what is on the shelf</a></p>
-<pre>curl -F image=@cat.jpg {base}/v1/classify
-curl -F image=@noisy.png {base}/v1/denoise -o clean.png
-curl -d '{{"prompt": "ROMEO:"}}' {base}/v1/text</pre>
-</html>
-"""
-
-
-@router.get("/")
-async def welcome(request: Request) -> Response:
-    base, root = str(request.base_url).rstrip("/"), request.scope.get("root_path", "")
-    return HTMLResponse(_WELCOME.format(base=escape(base), root=escape(root)), headers=_POLICY)
 
 
 @router.get("/problems/{slug}")

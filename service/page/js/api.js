@@ -1,0 +1,92 @@
+// One request, described once: `send` makes it, and curl.js writes the command that makes the same.
+//
+// A call is {method?, path, query?, headers?} and one kind of body at most:
+//   form: [[name, File], …]   multipart
+//   file: File                the whole body
+//   json: {…}
+// `save` names the file that curl keeps the answer in; `stream` says that it comes piece by piece.
+
+export const BASE = new URL('../../', import.meta.url);
+
+/** An answer that is an error: `document` is the problem (RFC 9457), or what comes nearest to it. */
+export class Problem extends Error {
+  constructor(document) {
+    super(document.detail);
+    this.document = document;
+  }
+}
+
+export function address(call) {
+  const url = new URL(call.path.replace(/^\//, ''), BASE);
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    if (value !== undefined && value !== '' && value !== null) url.searchParams.set(name, value);
+  }
+  return url;
+}
+
+/** The response, whose body is yet to be read. Throws Problem, or AbortError when `signal` says so. */
+export async function open(call, signal) {
+  let response;
+  try {
+    response = await fetch(address(call), { method: methodOf(call), signal, ...content(call) });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Problem({ title: 'No answer', detail: 'The service could not be reached. Does it still run?' });
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+/** The whole answer with the time it took: {response, blob, ms}. */
+export async function send(call, signal) {
+  const started = performance.now();
+  const response = await open(call, signal);
+  const blob = await response.blob();
+  return { response, blob, ms: performance.now() - started };
+}
+
+/** As `send`, and `body` is the JSON in it. */
+export async function sendForJson(call, signal) {
+  const answer = await send(call, signal);
+  return { ...answer, body: JSON.parse(await answer.blob.text()) };
+}
+
+/** Who made a picture, which has no room to tell it itself. */
+export const answered = ({ headers }) => ({
+  model: headers.get('X-DeepShelf-Model'),
+  version: headers.get('X-DeepShelf-Version'),
+});
+
+/** Bytes that the body of a call has, multipart's own lines aside. */
+export function bytesSent(call) {
+  if (call.form) return call.form.reduce((sum, [, file]) => sum + file.size, 0);
+  if (call.json) return new Blob([JSON.stringify(call.json)]).size;
+  return call.file?.size ?? 0;
+}
+
+export const methodOf = (call) => call.method ?? (call.form || call.file || call.json ? 'POST' : 'GET');
+
+function content(call) {
+  const headers = { ...call.headers };
+  if (call.form) {
+    const body = new FormData();
+    for (const [name, file] of call.form) body.append(name, file, file.name);
+    return { headers, body };
+  }
+  if (call.json) {
+    return { headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(call.json) };
+  }
+  return { headers, body: call.file };
+}
+
+async function problem(response) {
+  const text = await response.text();
+  try {
+    const document = JSON.parse(text);
+    if (document.detail) return new Problem(document);
+  } catch {
+    // A proxy between may answer in a shape of its own.
+  }
+  const detail = text.slice(0, 300) || 'The answer was empty.';
+  return new Problem({ title: response.statusText || 'Error', status: response.status, detail });
+}

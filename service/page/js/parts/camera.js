@@ -1,0 +1,57 @@
+// A picture from the camera, where the browser lets a page see one.
+
+import { h } from '../dom.js';
+import { blank, encoded } from '../pixels/canvas.js';
+import { button } from './fields.js';
+
+/** A File, or null when the person thinks better of it. */
+export async function photograph() {
+  // Only pages from this machine or over HTTPS get the camera itself; a phone's picker has one too.
+  if (!navigator.mediaDevices) return fromPhone();
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+  } catch {
+    return fromPhone();
+  }
+  try {
+    return await fromStream(stream);
+  } finally {
+    stream.getTracks().forEach((track) => track.stop());
+  }
+}
+
+function fromStream(stream) {
+  const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': 'What the camera sees' });
+  video.srcObject = stream;
+  return new Promise((done) => {
+    const finish = (file) => {
+      dialog.remove();
+      done(file);
+    };
+    const shoot = async () => finish(await still(video));
+    const dialog = h(
+      'dialog',
+      { class: 'camera', 'aria-label': 'Camera', oncancel: () => finish(null) },
+      video,
+      h('div', { class: 'actions' }, button('Take it', shoot, 'main'), button('Cancel', () => finish(null))),
+    );
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+async function still(video) {
+  const canvas = blank(video.videoWidth, video.videoHeight);
+  canvas.getContext('2d').drawImage(video, 0, 0);
+  return new File([await encoded(canvas, 'image/jpeg', 0.92)], 'photo.jpg', { type: 'image/jpeg' });
+}
+
+function fromPhone() {
+  return new Promise((done) => {
+    const input = h('input', { type: 'file', accept: 'image/*', capture: 'environment' });
+    input.addEventListener('change', () => done(input.files[0] ?? null));
+    input.addEventListener('cancel', () => done(null));
+    input.click();
+  });
+}

@@ -1,0 +1,40 @@
+// Which model answers.
+
+import { choice } from './fields.js';
+
+/**
+ * A choice among the ready models, at first the one that the address asks for: {element, value: {model?, version?}, name, version}. The task's
+ * default needs no parameters, and the highest version of a model none either.
+ */
+export function modelChooser(models, asked, onchange) {
+  const options = models.flatMap((model) =>
+    model.versions.map((version, place) => ({
+      value: JSON.stringify({ name: model.name, version, query: query(model, version, place) }),
+      label: `${model.name} ${version}${model.isDefault && !place ? ' (default)' : ''}`,
+    })),
+  );
+  const wanted = options.find(({ value }) => is(JSON.parse(value), asked));
+  const { element, input } = choice({ label: 'Model', options, value: wanted?.value, onchange: () => onchange?.() });
+  element.classList.add('chooser');
+  const chosen = () => JSON.parse(input.value);
+  return {
+    element,
+    get value() {
+      return chosen().query;
+    },
+    get name() {
+      return chosen().name;
+    },
+    get version() {
+      return chosen().version;
+    },
+  };
+}
+
+const is = ({ name, version }, asked) =>
+  name === asked.get('model') && [String(version), null, ''].includes(asked.get('version'));
+
+function query(model, version, place) {
+  if (place) return { model: model.name, version };
+  return model.isDefault ? {} : { model: model.name };
+}

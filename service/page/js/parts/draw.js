@@ -1,0 +1,61 @@
+// A pad to write a digit on: white on black, 28 × 28 at the end, as the digits of MNIST are.
+
+import { h } from '../dom.js';
+import { blank, fitted, pngFile } from '../pixels/canvas.js';
+import { button } from './fields.js';
+
+const SIDE = 28;
+const ENLARGED = 12;
+const PEN = 2.4 * ENLARGED;
+
+/** {element, name, clear}. `onchange(file)` is called after each stroke. */
+export function drawingPad(onchange) {
+  const name = 'drawing.png';
+  const canvas = blank(SIDE * ENLARGED, SIDE * ENLARGED);
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', 'A pad to draw a digit on, with a mouse, a pen or a finger');
+  const context = canvas.getContext('2d');
+  const clear = () => {
+    context.fillStyle = '#000';
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  };
+  clear();
+  listen(canvas, context, async () => {
+    const small = fitted(canvas, { width: SIDE, height: SIDE, resize: 'stretch' });
+    onchange(await pngFile(small, name));
+  });
+  const hint = h('p', {}, 'Draw a digit, large and in the middle');
+  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, button('Clear', clear));
+  return { element, name, clear };
+}
+
+function listen(canvas, context, ended) {
+  let last = null;
+  const point = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const scale = canvas.width / box.width;
+    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+  };
+  const stroke = (to) => {
+    Object.assign(context, { lineWidth: PEN, lineCap: 'round', strokeStyle: '#fff' });
+    context.beginPath();
+    context.moveTo(...(last ?? to));
+    context.lineTo(...to);
+    context.stroke();
+    last = to;
+  };
+  canvas.addEventListener('pointerdown', (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    stroke(point(event));
+  });
+  canvas.addEventListener('pointermove', (event) => {
+    if (last) for (const one of event.getCoalescedEvents?.() ?? [event]) stroke(point(one));
+  });
+  for (const kind of ['pointerup', 'pointercancel']) {
+    canvas.addEventListener(kind, () => {
+      if (!last) return;
+      last = null;
+      ended();
+    });
+  }
+}

@@ -1,0 +1,57 @@
+// Labelled inputs.
+
+import { h, unique } from '../dom.js';
+
+/** A slider with its value beside the label: {element, input, value}. */
+export function slider({ label, min, max, step, value, show = String, hint, oninput, onchange }) {
+  const id = unique('slider');
+  const output = h('output', { for: id }, show(value));
+  const input = h('input', { id, type: 'range', min, max, step, value });
+  const told = () => {
+    output.textContent = show(input.valueAsNumber);
+    input.setAttribute('aria-valuetext', output.textContent);
+  };
+  input.addEventListener('input', () => {
+    told();
+    oninput?.(input.valueAsNumber);
+  });
+  if (onchange) input.addEventListener('change', () => onchange(input.valueAsNumber));
+  told();
+  return labelled(id, [label, output], input, hint, 'field field-slider');
+}
+
+/** A field of one line: {element, input, value}. `value` is undefined when it is empty. */
+export function field({ label, type = 'text', hint, ...attributes }) {
+  const id = unique('field');
+  const input = h('input', { id, type, autocomplete: 'off', spellcheck: 'false', ...attributes });
+  return labelled(id, [label], input, hint, 'field');
+}
+
+/** A choice among {value, label}. */
+export function choice({ label, options, value, onchange }) {
+  const id = unique('choice');
+  const input = h(
+    'select',
+    { id, onchange: () => onchange?.(input.value) },
+    options.map((one) => h('option', { value: one.value }, one.label)),
+  );
+  if (value !== undefined) input.value = value;
+  return labelled(id, [label], input, undefined, 'field');
+}
+
+export const button = (text, onclick, kind = 'quiet') =>
+  h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
+
+function labelled(id, label, input, hint, kind) {
+  const note = hint && h('small', { id: `${id}-hint` }, hint);
+  if (note) input.setAttribute('aria-describedby', note.id);
+  const numeric = input.type === 'range' || input.type === 'number';
+  return {
+    element: h('div', { class: kind }, h('label', { for: id }, label), input, note),
+    input,
+    get value() {
+      if (input.value === '') return undefined;
+      return numeric ? input.valueAsNumber : input.value;
+    },
+  };
+}

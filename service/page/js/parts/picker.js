@@ -1,0 +1,82 @@
+// Where a picture comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
+
+import { addressIn, h } from '../dom.js';
+import { photograph } from './camera.js';
+import { drawingPad } from './draw.js';
+import { button } from './fields.js';
+import { fileOf } from './samples.js';
+
+/**
+ * {element, close}. `onpick(file)` is called for each picture; the first sample at once, so that
+ * there is something to see. `draw` offers a pad for digits.
+ */
+export function picturePicker({ samples, draw = false, onpick }) {
+  const shown = h('img', { alt: 'The picture that was chosen' });
+  const place = h('div', { class: 'drop' }, shown, h('p', {}, 'Drop a picture here, or paste one'));
+  const pad = draw ? drawingPad((file) => use(file)) : null;
+  const slot = {};
+
+  const use = (file, sample = null) => {
+    shown.src = addressIn(slot, file);
+    place.classList.add('filled');
+    for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
+    if (pad && file.name !== pad.name) pad.element.hidden = true;
+    place.hidden = pad ? !pad.element.hidden : false;
+    onpick(file);
+  };
+  const take = async (sample) => use(await fileOf(sample), sample.name);
+  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, samples.map(thumbnail(take)));
+  shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
+
+  const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': 'A picture' });
+  input.addEventListener('change', () => input.files[0] && use(input.files[0]));
+  const showPad = () => {
+    pad.element.hidden = false;
+    place.hidden = true;
+    pad.clear();
+  };
+  const actions = h(
+    'div',
+    { class: 'actions' },
+    button('Choose a picture', () => input.click(), 'main'),
+    button('Camera', async () => {
+      const file = await photograph();
+      if (file) use(file);
+    }),
+    pad && button('Draw', showPad),
+    input,
+  );
+  const element = h('div', { class: 'picker' }, place, pad?.element, actions, strip);
+  const close = listen(element, place, use);
+  take(samples[0]);
+  return { element, close };
+}
+
+const thumbnail = (take) => (sample) =>
+  h(
+    'button',
+    { type: 'button', 'data-name': sample.name, 'aria-pressed': 'false', title: sample.label, onclick: () => take(sample) },
+    h('img', { src: sample.url, alt: sample.label }),
+  );
+
+/** Drops on the picker and pastes anywhere; returns how to stop. */
+function listen(element, place, use) {
+  const stop = new AbortController();
+  const on = (target, kind, action) => target.addEventListener(kind, action, { signal: stop.signal });
+  const first = (transfer) => [...(transfer?.files ?? [])].find((file) => file.size);
+  on(element, 'dragover', (event) => {
+    event.preventDefault();
+    place.classList.add('over');
+  });
+  on(element, 'dragleave', () => place.classList.remove('over'));
+  on(element, 'drop', (event) => {
+    event.preventDefault();
+    place.classList.remove('over');
+    if (first(event.dataTransfer)) use(first(event.dataTransfer));
+  });
+  on(document, 'paste', (event) => {
+    if (first(event.clipboardData)) use(first(event.clipboardData));
+  });
+  return () => stop.abort();
+}
+

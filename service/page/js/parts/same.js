@@ -1,0 +1,60 @@
+// "The same with curl": the command under each action, and the files that it names.
+
+import { h, fill } from '../dom.js';
+import { curl, filesOf } from '../curl.js';
+
+/** {element, show(...calls)}. */
+export function sameWithCurl() {
+  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': 'The same with curl' });
+  const files = h('p', { class: 'files' });
+  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copied(copy, code.textContent) }, 'Copy');
+  const element = h(
+    'section',
+    { class: 'same', hidden: true },
+    h('header', {}, h('h2', {}, 'The same with curl'), copy),
+    code,
+    files,
+  );
+  const made = [];
+  return {
+    element,
+    show(...calls) {
+      element.hidden = false;
+      code.textContent = calls.map(curl).join('\n');
+      made.splice(0).forEach(URL.revokeObjectURL);
+      fill(files, saved(calls.flatMap(filesOf), made));
+    },
+  };
+}
+
+function saved(files, made) {
+  if (!files.length) return [];
+  const links = [...new Map(files.map((file) => [file.name, file])).values()].map((file) => {
+    const href = URL.createObjectURL(file);
+    made.push(href);
+    return [' ', h('a', { href, download: file.name }, file.name)];
+  });
+  return ['Save what it reads:', links];
+}
+
+/** Put `text` on the clipboard, and say on `button` that it is there. */
+export async function copied(button, text) {
+  const before = button.dataset.text ?? (button.dataset.text = button.textContent);
+  button.textContent = (await toClipboard(text)) ? 'Copied' : 'Select it and press Ctrl+C';
+  setTimeout(() => (button.textContent = before), 1600);
+}
+
+async function toClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Over plain HTTP from another machine there is no clipboard; the old way still works there.
+    const area = h('textarea', { class: 'unseen', value: text, 'aria-hidden': 'true' });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    return done;
+  }
+}

@@ -1,0 +1,24 @@
+// Pictures that come with the page; samples/README.md tells whose they are.
+
+const at = (name, label) => ({ name, label, url: new URL(`../../samples/${name}`, import.meta.url).href });
+
+export const THINGS = [
+  at('cat.jpg', 'a cat'),
+  at('ship.png', 'a ship, drawn'),
+  at('airplane.png', 'an airplane, drawn'),
+  at('horse.png', 'a horse’s outline'),
+  at('coffee.jpg', 'a cup of coffee'),
+];
+
+export const DIGITS = [
+  at('three.png', 'a three'),
+  at('five.png', 'a five'),
+  at('eight.png', 'an eight'),
+  at('digits.png', 'ten printed digits'),
+];
+
+export async function fileOf(sample) {
+  const response = await fetch(sample.url);
+  const blob = await response.blob();
+  return new File([blob], sample.name, { type: blob.type });
+}

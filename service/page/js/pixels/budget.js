@@ -1,0 +1,26 @@
+// What a format of the browser's makes of a picture when it may use only so many bytes.
+
+import { canvasOf, encoded, pixelsOf } from './canvas.js';
+import { lean } from './lean.js';
+import { psnr } from './noise.js';
+
+const STEPS = 8;
+
+/**
+ * The best quality that fits into `limit` bytes, or the smallest file when none does:
+ * {blob, quality, fits, psnr}. Null where the browser cannot write `type`.
+ */
+export async function withinBytes(canvas, type, limit) {
+  if (!(await encoded(canvas, type, 0))) return null;
+  const made = async (quality) => lean(await encoded(canvas, type, quality));
+  let best = await made(0);
+  let [quality, low, high] = [0, 0, 1];
+  for (let step = 0; step < STEPS && best.size <= limit; step++) {
+    const middle = (low + high) / 2;
+    const blob = await made(middle);
+    if (blob.size <= limit) [best, quality, low] = [blob, middle, middle];
+    else high = middle;
+  }
+  const back = pixelsOf(await canvasOf(best));
+  return { blob: best, quality, fits: best.size <= limit, psnr: psnr(pixelsOf(canvas), back) };
+}

@@ -1,0 +1,41 @@
+// What is on the shelf, as /v1/models tells it.
+
+import { sendForJson } from './api.js';
+
+export const LIST = { path: '/v1/models' };
+
+export const listModels = async () => (await sendForJson(LIST)).body.models;
+
+/** Models of a task that answer now, the default first: [{name, isDefault, versions: [highest, …]}]. */
+export function readyFor(models, task) {
+  return models
+    .filter((model) => model.task === task)
+    .map((model) => ({
+      name: model.name,
+      isDefault: model.default,
+      versions: model.versions.filter((one) => one.state === 'ready').map((one) => one.version).reverse(),
+    }))
+    .filter((model) => model.versions.length)
+    .sort((a, b) => b.isDefault - a.isDefault);
+}
+
+/** Versions of a task that do not answer, with the reason where one is known. */
+export function waitingFor(models, task) {
+  return models
+    .filter((model) => model.task === task)
+    .flatMap((model) => model.versions.map((version) => ({ name: model.name, ...version })))
+    .filter((version) => version.state !== 'ready');
+}
+
+const cards = new Map();
+
+/** A version's card; asked for once. */
+export function cardOf(name, version) {
+  const key = `${name} ${version ?? ''}`;
+  if (!cards.has(key)) {
+    const asked = sendForJson({ path: `/v1/models/${name}`, query: { version } }).then(({ body }) => body);
+    asked.catch(() => cards.delete(key));
+    cards.set(key, asked);
+  }
+  return cards.get(key);
+}

@@ -1,0 +1,70 @@
+"""A real Chromium before the real service with the real shelf."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.watched import Watched
+from tests.e2e.server import Server, running
+from tests.shelf import Paint, put
+
+ROOT = Path(__file__).parents[2]
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS = (
+    "--no-sandbox",  # it would need a kernel feature that containers do not have
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        message = "no Chromium is installed (Debian: apt-get install chromium)"
+        # A browser that is silently missing would leave the page untested for good.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Every committed model, an ensemble, and a version that was damaged after it was published."""
+    store = tmp_path_factory.mktemp("shelf")
+    for folder in (ROOT / "models_store").glob("*/[0-9]*"):
+        shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
+    put(store, "all-paint", Paint(members=3))
+    damaged = put(store, "all-paint", Paint(members=2)) / "model.onnx"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    with running(store, tmp_path_factory.mktemp("log") / "service.log") as server:
+        yield server
+
+
+@pytest.fixture
+def watched(browser: Browser, server: Server) -> Iterator[Watched]:
+    """A page of its own; at the end, nothing may have gone wrong or elsewhere."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    watched = Watched(page, server.url)
+    yield watched
+    context.close()
+    watched.check()
+
+
+@pytest.fixture
+def page(watched: Watched) -> Page:
+    return watched.page

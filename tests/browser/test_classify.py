@@ -1,0 +1,95 @@
+"""Classify: where a picture may come from, and what is shown of the answer."""
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.watched import Watched, curl, show, until
+from tests.shelf import png, solid
+
+GREEN = png(solid(40, 40, (0, 255, 0)))
+_TRANSFER = """(bytes) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], 'green.png', {type: 'image/png'}));
+  return transfer;
+}"""
+
+
+def verdict(page: Page) -> str:
+    return page.locator(".verdict").inner_text()
+
+
+def choose(page: Page, model: str) -> None:
+    page.get_by_label("Model").select_option(label=model)
+
+
+def test_a_sample_is_named_and_the_command_shown_gives_the_same_answer(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page = show(watched, "classify")
+    expect(page.locator(".verdict")).to_have_text("cat")
+    shares = [float(one.rstrip(" %")) for one in page.locator(".bars .share").all_inner_texts()]
+    assert len(shares) == 5
+    assert shares == sorted(shares, reverse=True)
+    expect(page.locator(".receipt")).to_contain_text("resnet-cifar10 1")
+    expect(page.locator(".receipt")).to_contain_text("ms round trip")
+
+    answer = json.loads(curl(page, page.locator(".same"), tmp_path))
+    best = answer["results"][0]["predictions"]
+    assert [one["label"] for one in best] == page.locator(".bars .label").all_inner_texts()
+    assert round(100 * best[0]["probability"], 1) == shares[0]
+
+
+def test_an_ensemble_shows_each_members_vote(watched: Watched) -> None:
+    page = show(watched, "classify")
+    choose(page, "all-paint 1")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "it's green.png", "mimeType": "image/png", "buffer": GREEN}
+    )
+    expect(page.locator(".votes h3")).to_have_text("3 of 3 members say green")
+    expect(page.locator(".votes li")).to_have_count(3)
+    assert verdict(page) == "green"
+    expect(page.locator(".command")).to_contain_text("model=all-paint")
+
+
+def test_a_picture_can_be_dropped_and_pasted(watched: Watched) -> None:
+    page = show(watched, "classify")
+    choose(page, "all-paint 1")
+    transfer = page.evaluate_handle(_TRANSFER, list(GREEN))
+    page.locator(".picker").dispatch_event("drop", {"dataTransfer": transfer})
+    expect(page.locator(".verdict")).to_have_text("green")
+    page.get_by_role("button", name="a ship, drawn").click()
+    expect(page.locator(".verdict")).to_have_text("blue")
+    page.evaluate(
+        "data => document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}))",
+        transfer,
+    )
+    expect(page.locator(".verdict")).to_have_text("green")
+
+
+def test_a_photograph_comes_from_the_camera(watched: Watched) -> None:
+    page = show(watched, "classify")
+    expect(page.locator(".verdict")).to_have_text("cat")
+    page.get_by_role("button", name="Camera").click()
+    dialog = page.get_by_role("dialog", name="Camera")
+    until(page, "document.querySelector('video')?.videoWidth > 0")
+    dialog.get_by_role("button", name="Take it").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".files a")).to_have_text("photo.jpg")
+
+
+def test_what_is_no_picture_gets_the_services_own_words(watched: Watched) -> None:
+    watched.expected = ("415",)
+    page = show(watched, "classify")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
+    )
+    problem = page.get_by_role("alert")
+    expect(problem).to_contain_text("Unsupported content (415)")
+    expect(problem.get_by_role("link", name="what this means")).to_have_attribute(
+        "href", f"{watched.base}/problems/unsupported"
+    )
+    page.get_by_role("button", name="a cat").click()
+    expect(page.locator(".verdict")).to_have_text("cat")
+    expect(problem).to_have_count(0)

@@ -1,0 +1,110 @@
+"""What every view keeps: accessible, fit for a phone and a keyboard, strict about its content."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.watched import Watched, show
+from tests.e2e.server import Server
+
+VIEWS = (
+    "classify",
+    "denoise",
+    "compress",
+    "faces",
+    "text",
+    "handwriting",
+    "shelf",
+    "shelf?model=denoiser-mnist",
+)
+
+
+def settle(page: Page) -> None:
+    """Until the view has all that it shows by itself."""
+    page.locator("main .same, main .nothing").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+
+
+def violations(watched: Watched, view: str, **options: object) -> list[tuple[str, Any]]:
+    page = show(watched, view)
+    settle(page)
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
+    return [(one["id"], [n["target"] for n in one["nodes"]]) for one in found["violations"]]
+
+
+def test_axe_finds_nothing(browser: Browser, server: Server) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    watched = Watched(context.new_page(), server.url)
+    assert {view: violations(watched, view) for view in VIEWS} == {view: [] for view in VIEWS}
+    context.close()
+    watched.check()
+
+
+def test_the_dark_page_has_contrast_enough(browser: Browser, server: Server) -> None:
+    context = browser.new_context(color_scheme="dark", reduced_motion="reduce")
+    watched = Watched(context.new_page(), server.url)
+    for view in ("classify", "compress", "text", "shelf"):
+        assert violations(watched, view, runOnly=["color-contrast"]) == [], view
+    context.close()
+    watched.check()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 780}, has_touch=True)
+    watched = Watched(context.new_page(), server.url)
+    for view in VIEWS:
+        page = show(watched, view)
+        settle(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, view
+    context.close()
+    watched.check()
+
+
+def test_the_keyboard_reaches_everything(watched: Watched) -> None:
+    page = show(watched, "classify")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Model")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose a picture")).to_be_focused()
+    page.get_by_role("button", name="a ship, drawn").press("Enter")
+    expect(page.locator(".verdict")).to_have_text("ship")
+    page.get_by_role("link", name="Denoise").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Denoise")
+    expect(page).to_have_title("Denoise · deepshelf")
+
+
+def test_a_command_is_copied(watched: Watched) -> None:
+    page = show(watched, "shelf")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == f"curl {watched.base}/v1/models"
+
+
+def test_dark_or_light_is_kept(watched: Watched) -> None:
+    page = show(watched, "shelf")
+    page.get_by_role("button", name="Dark or light").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)"
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(watched: Watched) -> None:
+    watched.expected = ("Content Security Policy",)
+    page = show(watched, "classify")
+    ran = page.evaluate(
+        """async () => {
+          const script = document.createElement('script');
+          script.textContent = 'window.ran = true';
+          document.body.append(script);
+          const blocked = await fetch('http://127.0.0.1:9/').then(() => false, () => true);
+          return [window.ran ?? false, blocked];
+        }"""
+    )
+    assert ran == [False, True]
+    watched.hosts.discard("http://127.0.0.1:9")

@@ -1,0 +1,119 @@
+"""Denoise and compress: pictures come back, and the figures beside them are true."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.watched import Watched, curl, show
+
+
+def slide(page: Page, label: str, value: float) -> None:
+    page.get_by_label(label).fill(str(value))
+
+
+def psnr(a: bytes, b: bytes) -> float:
+    grey = [np.asarray(Image.open(io.BytesIO(one)).convert("L"), float) for one in (a, b)]
+    return float(10 * np.log10(255**2 / np.mean((grey[0] - grey[1]) ** 2)))
+
+
+def test_noise_goes_in_and_out_and_both_figures_are_right(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "denoise")
+    expect(page.locator(".verdict")).to_contain_text("→")
+    before, after = map(float, re.findall(r"([\d.]+) dB", page.locator(".verdict").inner_text()))
+    assert after > before + 6
+
+    curl(page, page.locator(".same"), tmp_path)
+    noisy, clean, denoised = (
+        (tmp_path / name).read_bytes() for name in ("noisy.png", "clean.png", "denoised.png")
+    )
+    assert round(psnr(noisy, clean), 1) == before
+    assert round(psnr(denoised, clean), 1) == after
+
+
+def test_the_strength_of_the_noise_is_what_the_slider_says(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page = show(watched, "denoise")
+    page.get_by_role("button", name="ten printed digits").click()
+    slide(page, "Brightened by", 0.5)
+    with page.expect_response("**/v1/denoise"):
+        slide(page, "Strength of the noise", 0.1)
+    expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
+    curl(page, page.locator(".same"), tmp_path)
+    noisy, clean = (
+        np.asarray(Image.open(tmp_path / name).convert("L"), float) / 255
+        for name in ("noisy.png", "clean.png")
+    )
+    added = (noisy - clean)[clean == 0]  # where nothing is clipped
+    assert abs(added.mean() - 0.5) < 0.01
+    assert abs(added.std() - 0.1) < 0.01
+
+
+def test_without_noise_the_picture_goes_as_it_is_and_nothing_is_claimed(watched: Watched) -> None:
+    page = show(watched, "denoise")
+    expect(page.locator(".verdict")).to_contain_text("dB")
+    slide(page, "Strength of the noise", 0)
+    expect(page.locator(".answer")).to_contain_text("nobody can measure")
+    expect(page.locator(".command")).to_contain_text("image=@three.png")
+    expect(page.locator(".command")).not_to_contain_text("reference")
+
+
+def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> None:
+    page = show(watched, "denoise")
+    expect(page.locator(".verdict")).to_contain_text("dB")
+    divider = page.get_by_label("How much of the picture shows noisy")
+    divider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    expect(divider).to_have_value("45")
+    clip = page.locator(".compared").nth(1).evaluate("image => getComputedStyle(image).clipPath")
+    assert clip == "inset(0px 55% 0px 0px)"
+
+
+def test_a_code_is_as_short_as_it_says_and_comes_back(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "compress")
+    expect(page.locator(".verdict")).to_contain_text("bytes")
+    said = int(page.locator(".verdict").inner_text().split()[0])
+    curl(page, page.locator(".same"), tmp_path)
+    assert (tmp_path / "picture.code").stat().st_size == said
+    loss = psnr((tmp_path / "picture.png").read_bytes(), (tmp_path / "three.png").read_bytes())
+    ours = page.locator(".coded figure").nth(1)
+    expect(ours).to_contain_text(f"{loss:.1f} dB")
+
+
+def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
+    page = show(watched, "compress")
+    texts = page.locator(".coded figcaption")
+    expect(texts).to_have_count(4)
+    sizes = {
+        text.split("\n")[0]: int(re.findall(r"(\d+) bytes", text)[0])
+        for text in texts.all_inner_texts()
+    }
+    assert sizes["Original"] == 784
+    # A JPEG of 28 × 28 has tables of some 300 bytes; a colour profile would be 470 more.
+    assert 291 < sizes["JPEG"] < 450
+    assert 60 < sizes["WebP"] < 200
+    times = f"JPEG takes {sizes['JPEG'] / sizes['This model']:.1f} times as many bytes"
+    expect(page.locator(".aside")).to_contain_text(times)
+
+
+def test_a_digit_can_be_drawn(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "compress")
+    page.get_by_role("button", name="Draw").click()
+    pad = page.get_by_label("A pad to draw a digit on").bounding_box()
+    assert pad
+    page.mouse.move(pad["x"] + pad["width"] / 2, pad["y"] + pad["height"] / 5)
+    page.mouse.down()
+    page.mouse.move(pad["x"] + pad["width"] / 2, pad["y"] + pad["height"] * 4 / 5, steps=8)
+    page.mouse.up()
+    expect(page.locator(".files a").first).to_have_text("drawing.png")
+    expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
+    curl(page, page.locator(".same"), tmp_path)
+    drawn = np.asarray(Image.open(tmp_path / "drawing.png").convert("L"))
+    assert drawn.shape == (28, 28)
+    assert drawn[14, 14] > 200
+    assert drawn[:, :10].max() == 0

@@ -1,0 +1,68 @@
+"""The shelf: what is there, what failed and why, and a plain word where there is nothing."""
+
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from tests.browser.watched import Watched, curl, show, until
+from tests.e2e.server import running
+from tests.shelf import Blur, put
+
+
+def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) -> None:
+    page = show(watched, "shelf")
+    listed = page.request.get(f"{watched.base}/v1/models").json()["models"]
+    tiles = page.locator(".tile")
+    expect(tiles).to_have_count(len(listed))
+    resnet = tiles.filter(has_text="resnet-cifar10")
+    expect(resnet).to_contain_text("88.9 % accuracy, n = 10\u202f000")
+    until(
+        page,
+        "[...document.querySelectorAll('.tile img')].filter(one => one.naturalWidth).length > 3",
+    )
+
+
+def test_a_card_tells_where_a_model_comes_from_and_leads_to_it(watched: Watched) -> None:
+    page = show(watched, "shelf")
+    page.get_by_role("link", name="mobilenet-hymenoptera").click()
+    card = page.locator(".card")
+    expect(card).to_contain_text("Says whether a photograph shows ants or bees.")
+    expect(card.get_by_role("row", name="accuracy").first).to_contain_text("96.2 %")
+    card.get_by_text("The recipe").click()
+    expect(card.locator("details pre")).to_contain_text('"seed": 0')
+    card.get_by_role("link", name="Try it").click()
+    expect(page.locator(".receipt")).to_contain_text("mobilenet-hymenoptera 1")
+
+
+def test_a_version_that_failed_says_why(watched: Watched) -> None:
+    page = show(watched, "shelf")
+    tile = page.locator(".tile").filter(has_text="all-paint")
+    expect(tile.locator(".failed")).to_contain_text("Version 2 is failed: model.onnx is not")
+
+
+def test_a_view_that_nothing_on_the_shelf_serves_says_so(browser: Browser, tmp_path: Path) -> None:
+    put(tmp_path / "shelf", "blur", Blur())
+    with running(tmp_path / "shelf", tmp_path / "log") as server:
+        watched = Watched(browser.new_page(), server.url)
+        for view in ("classify", "compress", "faces", "text", "handwriting"):
+            page = show(watched, view)
+            expect(page.locator(".nothing")).to_contain_text("there is none on this shelf")
+        page.get_by_role("link", name="What the shelf holds").click()
+        expect(page.locator(".tile")).to_have_count(1)
+        page.close()
+        watched.check()
+
+
+def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "shelf?model=resnet-cifar10")
+    page.get_by_text("Filters of its layers").click()
+    layers = page.get_by_label("Layer")
+    image = page.locator(".filters img")
+    expect(image).to_be_visible()
+    layers.select_option(index=1)
+    expect(image).to_have_attribute("alt", f"Filters of {layers.input_value()}")
+    until(page, "document.querySelector('.filters img').naturalWidth > 0")
+    curl(page, page.locator(".filters .same"), tmp_path)
+    with Image.open(tmp_path / "filters.png") as picture:
+        assert picture.width == image.evaluate("image => image.naturalWidth")

@@ -1,0 +1,61 @@
+"""Text as it is written: sampling, stopping, and what is refused."""
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.watched import Watched, curl, show, until
+
+
+def write(page: Page) -> None:
+    page.get_by_role("button", name="Write").click()
+
+
+def new_text(page: Page) -> str:
+    return page.locator(".written .new").inner_text()
+
+
+def test_the_options_reach_the_service_and_curl_writes_the_same(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page = show(watched, "text")
+    expect(page.get_by_label("Beginning")).to_have_value("482 = ")
+    page.get_by_label("Temperature").fill("0")
+    page.get_by_label("Stop at").fill("\\n")
+    page.get_by_label("Seed").fill("7")
+    write(page)
+    expect(page.locator(".view-text")).to_contain_text("ended at a stop string")
+    assert new_text(page) == "four hundred eighty-two"
+    expect(page.locator(".receipt").first).to_contain_text("seed 7")
+
+    events = curl(page, page.locator(".same"), tmp_path).decode().split("\n\n")
+    pieces = [json.loads(event[6:])["text"] for event in events if event.startswith("data: {")]
+    assert "".join(pieces) == new_text(page)
+    assert events[-2:] == ["data: [DONE]", ""]
+
+
+def test_writing_can_be_stopped_and_begun_again_from_the_keyboard(watched: Watched) -> None:
+    page = show(watched, "text")
+    page.get_by_label("Characters").fill("2000")
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_disabled()
+    page.get_by_label("Beginning").press("Control+Enter")
+    until(page, "document.querySelector('.written .new')?.textContent.length > 20")
+    stop.press("Enter")
+    expect(page.locator(".status")).to_contain_text("Stopped")
+    assert 20 < len(new_text(page)) < 2000
+    expect(page.locator(".caret")).to_have_count(0)
+
+    page.get_by_label("Characters").fill("20")
+    page.get_by_label("Beginning").press("Control+Enter")
+    expect(page.locator(".status")).to_contain_text("20 characters")
+
+
+def test_unknown_characters_are_named(watched: Watched) -> None:
+    watched.expected = ("422",)
+    page = show(watched, "text")
+    page.get_by_label("Beginning").fill("Zwölf")
+    write(page)
+    expect(page.get_by_role("alert")).to_contain_text("'Z' (U+005A)")
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()

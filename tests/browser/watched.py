@@ -1,0 +1,75 @@
+"""A page whose errors and requests are written down, and what a person does on it."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
+
+__all__ = ["Watched", "curl", "show", "until"]
+
+
+@dataclass
+class Watched:
+    """Of `page`: what was logged as an error, thrown, and asked of any host."""
+
+    page: Page
+    base: str
+    wrong: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    expected: tuple[str, ...] = ()
+    """Parts of messages that the test provokes."""
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._logged)
+        self.page.on("pageerror", self._thrown)
+        self.page.on("request", self._asked)
+
+    def check(self) -> None:
+        unexpected = [one for one in self.wrong if not any(part in one for part in self.expected)]
+        assert unexpected == []
+        assert self.hosts <= {self.base}
+
+    def _logged(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.wrong.append(message.text)
+
+    def _thrown(self, error: Error) -> None:
+        self.wrong.append(str(error))
+
+    def _asked(self, request: Request) -> None:
+        if request.url.startswith("http"):  # not blob: and data:
+            self.hosts.add("/".join(request.url.split("/")[:3]))
+
+
+def show(watched: Watched, view: str) -> Page:
+    """Go to a view, as somebody who was sent its address."""
+    watched.page.goto(f"{watched.base}/#/{view}")
+    watched.page.get_by_role("heading", level=1).wait_for()
+    return watched.page
+
+
+def until(page: Page, script: str) -> None:
+    """Wait for a script to be true. Page.wait_for_function needs eval, which the page forbids."""
+    for _ in range(300):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within 15 s: {script}")
+
+
+def curl(page: Page, panel: Locator, folder: Path) -> bytes:
+    """What the command that a view shows writes to stdout, with its files saved from the page."""
+    for link in panel.locator(".files a").all():
+        with page.expect_download() as download:
+            link.click()
+        download.value.save_as(folder / download.value.suggested_filename)
+    command = panel.locator(".command").inner_text()
+    done = subprocess.run(
+        ["bash", "-euc", command.replace("curl ", "curl -sS --fail ")],
+        cwd=folder,
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    return done.stdout
