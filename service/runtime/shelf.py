@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
 
 from models_store.manifest import Manifest
-from models_store.tasks import Classification, Task
+from models_store.tasks import Classification, Task, TextGeneration
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
 
@@ -90,9 +90,10 @@ class Shelf:
         """Task kind → the name that answers when a request names none.
 
         The operator's choice, ready or not: a request must not silently get another model's
-        answer. Else the ready model that knows the most: for a classifier, the most labels, so
-        that one trained for ants and bees is asked only by name. Then the first name in order. An
-        ensemble only where there is nothing else: it costs several times what a caller expects.
+        answer. Else the ready model that knows the most: of classifiers, the most labels, so that
+        one trained for ants and bees is asked only by name; of those that write, the largest state.
+        Then the first name in order. An ensemble only where there is nothing else: it costs
+        several times what a caller expects.
         """
         names: dict[str, str] = {}
         for name, model in sorted(self.served.items(), key=lambda item: _rank(*item)):
@@ -184,8 +185,15 @@ class Shelf:
 
 
 def _rank(name: str, model: Published[Task]) -> tuple[bool, int, str]:
-    labels = len(model.task.labels) if isinstance(model.task, Classification) else 0
-    return model.is_ensemble, -labels, name
+    return model.is_ensemble, -_knowledge(model.task), name
+
+
+def _knowledge(task: Task) -> int:
+    if isinstance(task, Classification):
+        return len(task.labels)
+    if isinstance(task, TextGeneration):
+        return sum(state.layers * state.width for state in task.states)
+    return 0
 
 
 def _does(model: Published[Task], task: type[TaskT]) -> TypeGuard[Published[TaskT]]:

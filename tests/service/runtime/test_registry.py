@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from models_store import tasks
 from models_store.layout import sha256_of
-from models_store.tasks import Classification, Denoising, FixedImage, Task
+from models_store.tasks import (
+    Classification,
+    Denoising,
+    FixedImage,
+    Task,
+    TextGeneration,
+)
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
 from service.runtime.registry import Registry
@@ -230,6 +237,16 @@ def test_a_classifier_of_fewer_things_is_asked_only_by_name() -> None:
         model = Published[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
         shelf = shelf.with_entry(Entry(name, 1, state="ready", model=model))
     assert shelf.defaults == {"classification": "many"}
+
+
+def test_a_text_model_that_remembers_less_is_asked_only_by_name() -> None:
+    shelf = Shelf()
+    for name, width in (("numbers", 128), ("plays", 512)):
+        state = tasks.State(name="hidden", next="next_hidden", layers=1, width=width)
+        task = TextGeneration(vocabulary="ab", start="a", states=(state,))
+        model = Published[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
+        shelf = shelf.with_entry(Entry(name, 1, state="ready", model=model))
+    assert shelf.defaults == {"text": "plays"}
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "paint/1", "", "x" * 500, "paint\n"])
