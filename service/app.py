@@ -18,6 +18,7 @@ from service.routes import (
     classify,
     compress,
     denoise,
+    handwriting,
     health,
     inspect,
     metrics,
@@ -112,7 +113,19 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         ],
     )
     app.state.running = running
-    for part in (classify, denoise, compress, text, models, inspect, health, metrics, page, pages):
+    for part in (
+        classify,
+        denoise,
+        compress,
+        text,
+        handwriting,
+        models,
+        inspect,
+        health,
+        metrics,
+        page,
+        pages,
+    ):
         app.include_router(part.router)
     for router in PROTOCOLS:
         app.include_router(router)

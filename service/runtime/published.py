@@ -1,6 +1,6 @@
 """One published version, from its folder into memory: verified, loaded, and proved by replay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -9,7 +9,15 @@ from models_store.code import fingerprint
 from models_store.entropy import Tables, read_tables
 from models_store.errors import ManifestError
 from models_store.manifest import Manifest, ModelFile, TensorSpec
-from models_store.tasks import Classification, Compression, Denoising, Task, TextGeneration
+from models_store.tasks import (
+    Classification,
+    Compression,
+    Denoising,
+    Handwriting,
+    State,
+    Task,
+    TextGeneration,
+)
 from models_store.verify import check_files, replay
 from service.runtime.session import Session
 
@@ -95,6 +103,9 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     if isinstance(task, TextGeneration):
         _check_text(task, specs["step"])
         return
+    if isinstance(task, Handwriting):
+        _check_handwriting(task, specs["step"])
+        return
     model = specs["model"]
     if isinstance(task, Classification):
         height, width, channels = task.image.height, task.image.width, _CHANNELS[task.image.mode]
@@ -126,11 +137,23 @@ def _check_compression(task: Compression, encoder: ModelFile, decoder: ModelFile
 def _check_text(task: TextGeneration, step: ModelFile) -> None:
     _expect(step, step.inputs, "tokens", "int64", ("free", "free"))
     _expect(step, step.outputs, "logits", "float32", ("free", "free", len(task.vocabulary)))
-    for state in task.states:
+    _check_states(step, task.states, {"tokens"})
+
+
+def _check_handwriting(task: Handwriting, step: ModelFile) -> None:
+    _expect(step, step.inputs, "moves", "float32", ("free", "free", 5))
+    _expect(step, step.inputs, "symbols", "int64", ("free", "free"))
+    outputs = 6 * task.components + 3
+    _expect(step, step.outputs, "mixture", "float32", ("free", "free", outputs))
+    _check_states(step, task.states, {"moves", "symbols"})
+
+
+def _check_states(step: ModelFile, states: Sequence[State], others: set[str]) -> None:
+    for state in states:
         shape: _Shape = (state.layers, "free", state.width)
         _expect(step, step.inputs, state.name, "float32", shape)
         _expect(step, step.outputs, state.next, "float32", shape)
-    unknown = {spec.name for spec in step.inputs} - {"tokens", *(s.name for s in task.states)}
+    unknown = {spec.name for spec in step.inputs} - others - {state.name for state in states}
     if unknown:
         raise ManifestError(f"{step.path} wants {', '.join(sorted(unknown))}, which no state is")
 

@@ -1,0 +1,70 @@
+"""`GET /v1/handwriting`."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.base import Answer, ModelChoice
+
+__all__ = ["HandwritingAnswer", "HandwritingOptions", "WrittenSymbol"]
+
+
+class HandwritingOptions(ModelChoice):
+    """What is to be written, and how."""
+
+    text: Annotated[str, Field(min_length=1, max_length=64, examples=["2026"])] = "0123456789"
+    """Symbols that the model can draw, such as digits, and blanks."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """The same request with the same seed gives the same drawing from the same version of a model
+    on the same kind of machine. Left out: a random one, which the answer tells."""
+
+    bias: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
+    """0 writes as freely as the people whose writing was learnt from; more is neater and more
+    alike (Graves 2013, arXiv 1308.0850, section 5.4)."""
+
+    height: Annotated[int, Field(ge=16, le=256)] = 96
+    """Height of a symbol, in pixels; there is a margin around the text."""
+
+    animate: bool = False
+    """Of an SVG: show the pen at work."""
+
+
+class WrittenSymbol(Answer):
+    """One symbol of the text; blanks have none."""
+
+    symbol: str
+    strokes: list[list[tuple[float, float]]]
+    """Each a line of points that the pen passes without being lifted: x to the right and y down,
+    in pixels of the page."""
+
+
+class HandwritingAnswer(Answer):
+    """The strokes of a text."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "handwriting-digits",
+                    "version": 1,
+                    "seed": 7,
+                    "text": "1",
+                    "width": 62,
+                    "height": 123,
+                    "symbols": [
+                        {"symbol": "1", "strokes": [[[13.4, 60.1], [41.0, 15.2], [38.5, 110.0]]]}
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    seed: int
+    """With which it was drawn."""
+    text: str
+    width: int
+    height: int
+    symbols: list[WrittenSymbol]
