@@ -11,7 +11,7 @@ from models_store.handwriting import Drawing, curves
 
 __all__ = ["draw_digits"]
 
-_ROOM = 1.25
+_ROOM = 1.35
 """Width and height of a drawing's place, in boxes."""
 
 

@@ -93,10 +93,10 @@ async def test_the_same_seed_is_the_same_drawing_and_no_seed_a_new_one(
 
 
 async def test_more_bias_is_steadier(client: httpx.AsyncClient) -> None:
-    spread = {}
+    spread: dict[int, float] = {}
     for bias in (0, 3):
-        ask = {"text": "0" * 30, "model": "shaky", "seed": 1, "bias": bias, "height": 100}
-        page = (await client.get(URL, params=ask, headers=JSON)).json()
+        ask = f"?text={'0' * 30}&model=shaky&seed=1&height=100&bias={bias}"
+        page = (await client.get(URL + ask, headers=JSON)).json()
         steps = [np.diff(symbol["strokes"][0], axis=0)[:, 0] for symbol in page["symbols"]]
         spread[bias] = np.concatenate(steps).std()
     assert spread[3] < 0.2 * spread[0]

@@ -17,7 +17,7 @@ DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 _CODED = ("compress", "decompress")
 _ANSWERS = (
     "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "FiltersAnswer",
-    "ModelsAnswer",
+    "HandwritingAnswer", "ModelsAnswer",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def test_the_surface_is_this() -> None:
         ("/v1/compress", "post", "compress"),
         ("/v1/decompress", "post", "decompress"),
         ("/v1/text", "post", "text"),
+        ("/v1/handwriting", "get", "handwriting"),
         ("/v1/models", "get", "list_models"),
         ("/v1/models/{name}", "get", "get_model"),
         ("/v1/models/{name}/preview", "get", "get_model_preview"),
