@@ -8,11 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from service.access import ADMIN_SCHEME
 from service.codecs.images import Limits
 from service.metrics.recorder import Recorder
+from service.openapi import describe
 from service.problems import HANDLED, handle
 from service.routes import (
     classify,
@@ -35,7 +34,6 @@ from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
-from service.schemas.problem import Problem
 from service.settings import Settings
 from service.state import Running
 from service.telemetry import Observer, Telemetry
@@ -54,38 +52,12 @@ says what was wrong, what came and what is accepted, and carries the request's i
 
 
 class _App(FastAPI):
-    """FastAPI, whose document also knows the one shape of errors."""
+    """FastAPI with our document."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            document = get_openapi(
-                title=self.title,
-                version=self.version,
-                description=self.description,
-                license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-                tags=self.openapi_tags,
-                servers=[{"url": self.root_path or "/"}],
-                routes=self.routes,
-            )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(problem.pop("$defs", {}))
-            schemas["Problem"] = problem
-            _drop_unused_errors(document)
-            document["components"]["securitySchemes"] = {"AdminKey": ADMIN_SCHEME}
-            self.openapi_schema = document
+            self.openapi_schema = describe(self)
         return self.openapi_schema
-
-
-def _drop_unused_errors(document: dict[str, Any]) -> None:
-    """FastAPI documents its own 422 wherever there is a parameter; nothing here answers so."""
-    schemas = document["components"]["schemas"]
-    for item in document["paths"].values():
-        for operation in item.values():
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
 
 
 def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
@@ -108,6 +80,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
             {"name": "text", "description": "A beginning in, its continuation out"},
             {"name": "open inference protocol", "description": "For KServe and Triton clients"},
+            {"name": "openai", "description": "Texts for OpenAI's client"},
             {"name": "models", "description": "What is on the shelf"},
             {"name": "health", "description": "Probes and metrics"},
         ],

@@ -1,5 +1,6 @@
 """Protocols of others that are spoken here, beside our own `/v1`."""
 
+from service.routes import openai
 from service.routes.v2 import infer, models, repository, server, unsupported
 
 __all__ = ["PROTOCOLS"]
@@ -10,5 +11,6 @@ PROTOCOLS = (
     infer.router,
     repository.router,
     unsupported.router,
+    openai.router,
 )
 """Routers, in the order in which paths are matched."""

@@ -1,5 +1,7 @@
 """`POST /v1/text`."""
 
+from collections.abc import AsyncIterator
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +12,6 @@ from service.routes.documented import problems
 from service.routes.events import EVENT_STREAM, Events
 from service.routes.json_bodies import json_body, read_json
 from service.routes.work import watched
-from service.scheduling.streams import Stream
 from service.schemas.text import TextAnswer, TextOptions, TextPiece
 from service.state import running
 from service.telemetry import note
@@ -71,8 +72,10 @@ async def write_text(request: Request) -> Response:
     note(request, model=model.name, version=model.version, streamed=options.stream)
     stream = write(service.decoder, model, what, arrived)
 
-    def last(stream: Stream) -> TextPiece:
-        return TextPiece(
+    async def pieces() -> AsyncIterator[TextPiece]:
+        async for piece in stream.pieces():
+            yield TextPiece(text=piece)
+        yield TextPiece(
             text="",
             finish_reason=stream.reason,
             model=model.name,
@@ -84,7 +87,7 @@ async def write_text(request: Request) -> Response:
         if options.stream:
             # Until there is something to tell, a failure has a status of its own.
             await watched(request, stream, stream.started())
-            return Events(request, stream, last)
+            return Events(request, stream, pieces())
         text = await watched(request, stream, stream.whole())
     except BaseException:
         stream.abandon()  # also where the request's own task was cancelled

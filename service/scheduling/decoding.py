@@ -99,11 +99,13 @@ class _Batch:
         )
         advance = _Advance(read + len(rows), rows=len(rows), written=sum(writes))
         tokens = rows.choices.draw(logits_BV, uniforms_B)
-        for stream, token, write in zip(rows.streams, tokens, writes, strict=True):
+        for row, (stream, token, write) in enumerate(
+            zip(rows.streams, tokens, writes, strict=True)
+        ):
             if write:
                 if not stream.wrote:
                     advance.begun.append(stream)
-                if not stream.write(token):
+                if not stream.write(token, logits_BV[row]):
                     advance.done.append(stream)
         if advance.done:
             rows.drop([stream.finish_reason is not None for stream in rows.streams])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Choice", "Choices"]
+__all__ = ["Choice", "Choices", "Score", "score"]
 
 Indices = NDArray[np.intp]
 
@@ -32,6 +32,27 @@ class Choice:
     def narrows(self) -> bool:
         """Whether some characters may not be chosen at all."""
         return self.top_k is not None or self.top_p < 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely the model held a character, and those that it held the likeliest, best first.
+
+    Natural logarithms of probabilities at temperature 1, whatever the choice was.
+    """
+
+    log_probability: float
+    best: tuple[tuple[int, float], ...]
+    """Indices, each with its log probability."""
+
+
+def score(logits_V: NDArray[np.float32], token: int, most: int) -> Score:
+    """Of `token`, and of the `most` likeliest; between equals, the lower index first."""
+    logits = logits_V.astype(np.float64)
+    greatest = logits.max()
+    logs = logits - (greatest + np.log(np.exp(logits - greatest).sum()))
+    best = np.argsort(-logs, kind="stable")[:most].tolist()
+    return Score(float(logs[token]), tuple((index, float(logs[index])) for index in best))
 
 
 class Choices:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.scheduling.admission import Abandoned, Ticket
-from service.scheduling.sampling import Choice
+from service.scheduling.sampling import Choice, Score, score
 from service.scheduling.writing import Writing
 
 __all__ = ["FinishReason", "Generation", "Stream"]
@@ -31,6 +31,8 @@ class Generation:
     seed: int
     choice: Choice
     stops: tuple[str, ...] = ()
+    scored: int | None = None
+    """Keep each character's score, with so many of the likeliest; None keeps none."""
 
 
 class Stream:
@@ -46,6 +48,8 @@ class Stream:
         # Retrieved here, because whoever asked may be gone.
         self.begun.add_done_callback(_retrieve)
         self.finished.add_done_callback(_retrieve)
+        self.scores: list[Score] = []
+        """Of the characters written so far, a stop string's among them, where they are kept."""
         self._writing = Writing(generation.stops)
         self._random = np.random.Generator(np.random.Philox(generation.seed))
         self._read = 0
@@ -121,10 +125,12 @@ class Stream:
         """A draw of this text alone."""
         return self._random.random()
 
-    def write(self, token: int) -> bool:
-        """Add a character; False when that was the last."""
+    def write(self, token: int, logits_V: NDArray[np.float32]) -> bool:
+        """Add a character, which was chosen by `logits_V`; False when that was the last."""
         self._next = token
         generation = self.generation
+        if generation.scored is not None:  # before the character, so that no reader is ahead
+            self.scores.append(score(logits_V, token, generation.scored))
         if not self._writing.write(generation.vocabulary[token]):
             self.finish_reason = "stop"
         elif len(self._writing) >= generation.max_chars:

@@ -15,13 +15,13 @@ __all__ = [
     "InferAnswer",
     "InferInput",
     "InferQuestion",
-    "Live",
     "ModelMetadata",
     "ModelReady",
     "OutputTensor",
     "ProtocolError",
-    "Ready",
+    "ServerLive",
     "ServerMetadata",
+    "ServerReady",
     "TensorMetadata",
     "WantedOutput",
 ]
@@ -129,13 +129,13 @@ class ProtocolError(Answer):
     error: str
 
 
-class Live(Answer):
+class ServerLive(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [{"live": True}]})
 
     live: bool
 
 
-class Ready(Answer):
+class ServerReady(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [{"ready": True}]})
 
     ready: bool

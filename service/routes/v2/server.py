@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.routes.v2.documented import TAG, errors
-from service.schemas.v2 import Live, Ready, ServerMetadata
+from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import running
 
 __all__ = ["router"]
@@ -41,19 +41,19 @@ async def server_metadata() -> Response:
     "/health/live",
     operation_id="v2_live",
     summary="Does the process answer?",
-    responses={200: {"model": Live, "description": "It does"}},
+    responses={200: {"model": ServerLive, "description": "It does"}},
     response_class=Response,
 )
 async def live() -> Response:
     """As `/livez`."""
-    return Response(Live(live=True).to_json(), media_type="application/json")
+    return Response(ServerLive(live=True).to_json(), media_type="application/json")
 
 
 @router.get(
     "/health/ready",
     operation_id="v2_ready",
     summary="Can it infer?",
-    responses={200: {"model": Ready, "description": "It can"}, **errors(503)},
+    responses={200: {"model": ServerReady, "description": "It can"}, **errors(503)},
     response_class=Response,
 )
 async def ready(request: Request) -> Response:
@@ -61,7 +61,7 @@ async def ready(request: Request) -> Response:
     shelf = running(request).registry.shelf
     if not shelf.complete or not shelf.count("ready"):
         raise Unavailable("no model is ready" if shelf.complete else "the models are being loaded")
-    return Response(Ready(ready=True).to_json(), media_type="application/json")
+    return Response(ServerReady(ready=True).to_json(), media_type="application/json")
 
 
 def _version() -> str:

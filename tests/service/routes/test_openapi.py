@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,13 @@ PROTOCOL = {
 }
 
 
+PROTOCOL |= {
+    ("/openai/v1/completions", "post", "openai_completions"),
+    ("/openai/v1/models", "get", "openai_models"),
+    ("/openai/v1/models/{model}", "get", "openai_model"),
+}
+
+
 def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
@@ -53,6 +61,17 @@ OPERATIONS = [pytest.param(*one, id=f"{one[1]} {one[0]}") for one in _operations
 
 def test_the_document_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_a_second_application_has_the_same_document() -> None:
+    assert create_app(Settings()).openapi() == DOCUMENT
+
+
+def test_everything_that_is_referred_to_is_there() -> None:
+    text = json.dumps(DOCUMENT)
+    referred = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert referred <= set(DOCUMENT["components"]["schemas"])
+    assert "#/$defs" not in text
 
 
 def test_the_surface_is_this() -> None:
@@ -104,6 +123,8 @@ def test_every_error_is_documented_as_a_problem_and_nothing_else(
 def _error_shape(path: str) -> tuple[str, str]:
     if path.startswith("/v2"):
         return "application/json", "ProtocolError"
+    if path.startswith("/openai"):
+        return "application/json", "OpenAIError"
     return "application/problem+json", "Problem"
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.scheduling.sampling import Choice, Choices
+from service.scheduling.sampling import Choice, Choices, score
 
 # Shares 0.5, 0.25, 0.15, 0.1, not in order.
 SHARES = np.array([0.25, 0.1, 0.5, 0.15])
@@ -89,3 +89,15 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
         for row, choice in enumerate(choices)
     ]
     assert together == alone
+
+
+def test_a_score_is_the_log_probability_at_temperature_one() -> None:
+    told = score(LOGITS[0] + np.float32(1000), 3, 2)
+    assert told.log_probability == pytest.approx(np.log(0.15), abs=1e-4)
+    assert [index for index, _ in told.best] == [2, 0]
+    assert [logprob for _, logprob in told.best] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
+
+
+def test_of_equals_the_first_is_told_first() -> None:
+    assert score(np.zeros(4, np.float32), 1, 2).best == ((0, -np.log(4)), (1, -np.log(4)))
+    assert score(np.zeros(4, np.float32), 1, 0).best == ()

@@ -1,0 +1,244 @@
+"""`/openai/v1`: completions and models, as OpenAI's client asks for them and reads them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+
+from service.schemas.base import Answer, Options
+
+__all__ = [
+    "Completion",
+    "CompletionChoice",
+    "CompletionOptions",
+    "LogProbs",
+    "ModelList",
+    "OpenAIError",
+    "StreamOptions",
+    "TextModel",
+    "Usage",
+]
+
+_Stop = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _several(value: object) -> object:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+def _prompts(value: object) -> object:
+    prompts = ("",) if value is None else _several(value)
+    if isinstance(prompts, list | tuple) and any(isinstance(one, int | list) for one in prompts):
+        raise ValueError("prompts are text; this service has no token ids to send")
+    return prompts
+
+
+def _one_or_several(schema: dict[str, Any]) -> None:
+    several = {"type": "array", "items": schema.pop("items")}
+    schema.pop("type")
+    schema["anyOf"] = [several["items"], several, {"type": "null"}]
+
+
+class StreamOptions(Options):
+    """What a stream tells beside the text."""
+
+    include_usage: bool = False
+    """One more event at the end, without a choice, tells the usage."""
+    include_obfuscation: bool = False
+    """Accepted; nothing is added."""
+
+
+class CompletionOptions(Options):
+    """OpenAI's `POST /completions`. A token is a character here."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "charnn-tiny",
+                    "prompt": "482 = ",
+                    "max_tokens": 80,
+                    "temperature": 0,
+                    "stop": "\n",
+                }
+            ]
+        }
+    )
+
+    model: Annotated[str, Field(max_length=64)] | None = None
+    """Name of a text model, as `/openai/v1/models` lists it. Left out: the default."""
+
+    prompt: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, json_schema_extra=_one_or_several),
+        BeforeValidator(_prompts),
+    ] = ("",)
+    """One beginning or several, in characters that the model knows."""
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = 16
+    """Most characters of each text."""
+
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = 1.0
+    """0 always takes the likeliest character."""
+
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = 1.0
+    """Choose among the likeliest characters whose probabilities add up to p alone."""
+
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Not OpenAI's: choose among the k likeliest characters alone."""
+
+    n: Annotated[int, Field(ge=1)] | None = 1
+    """Texts for each prompt."""
+
+    best_of: int | None = None
+    """Accepted where it equals n."""
+
+    stop: Annotated[
+        tuple[_Stop, ...],
+        Field(max_length=8, json_schema_extra=_one_or_several),
+        BeforeValidator(_several),
+    ] = ()
+    """A text ends before any of these."""
+
+    seed: int | None = None
+    """Choice i of an answer is written with seed + i. Left out: random."""
+
+    stream: bool | None = False
+    """Answer with server-sent events, as the texts are written."""
+
+    stream_options: StreamOptions | None = None
+
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    """Tell each character's log probability, and so many of the likeliest."""
+
+    echo: bool | None = False
+    """Tell the prompt before the text; not together with logprobs."""
+
+    suffix: None = None
+    presence_penalty: float | None = 0.0
+    """Accepted where it is 0."""
+    frequency_penalty: float | None = 0.0
+    """Accepted where it is 0."""
+    logit_bias: dict[str, float] | None = None
+    """Accepted where it is empty."""
+    user: str | None = None
+    """Accepted; nothing is done with it."""
+
+    @field_validator("presence_penalty", "frequency_penalty", "logit_bias")
+    @classmethod
+    def _changes_nothing(cls, value: object) -> object:
+        if value:
+            raise ValueError("this is not supported; leave it out")
+        return value
+
+    @field_validator("max_tokens", "n", "seed", "logprobs", "top_k", mode="before")
+    @classmethod
+    def _whole_numbers_are_no_truth_values(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a whole number is wanted, not true or false")  # noqa: TRY004  # pydantic's
+        return value
+
+
+class LogProbs(Answer):
+    """Of each character that was written. Natural logarithms, before temperature and top_p."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+    """Where each stands, in characters from the beginning of the prompt."""
+
+
+class CompletionChoice(Answer):
+    """One text, or a piece of it."""
+
+    text: str
+    index: int
+    logprobs: LogProbs | None
+    finish_reason: Literal["stop", "length"] | None
+    """Null in all pieces of a stream but the last."""
+
+
+class Usage(Answer):
+    """In characters."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Completion(Answer):
+    """Texts; also each event of a stream."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "cmpl-0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
+                    "object": "text_completion",
+                    "created": 1764000000,
+                    "model": "charnn-tiny",
+                    "choices": [
+                        {
+                            "text": "four hundred eighty-two",
+                            "index": 0,
+                            "logprobs": None,
+                            "finish_reason": "stop",
+                        }
+                    ],
+                    "usage": {"prompt_tokens": 6, "completion_tokens": 23, "total_tokens": 29},
+                }
+            ]
+        }
+    )
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    """Seconds since 1970."""
+    model: str
+    choices: list[CompletionChoice]
+    usage: Usage | None = None
+
+
+class TextModel(Answer):
+    """A text model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "charnn-tiny",
+                    "object": "model",
+                    "created": 1764000000,
+                    "owned_by": "deepshelf",
+                }
+            ]
+        }
+    )
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(Answer):
+    """The text models that are ready."""
+
+    object: Literal["list"]
+    data: list[TextModel]
+
+
+class ErrorBody(Answer):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(Answer):
+    """Every error of this protocol."""
+
+    error: ErrorBody

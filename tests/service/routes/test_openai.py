@@ -1,0 +1,89 @@
+"""`/openai/v1` where OpenAI's client does not show it: errors of bodies, queues and streams."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service.serving import serving, state_of
+from tests.texts import Alphabet, Babble, put_text
+
+pytestmark = pytest.mark.anyio
+
+COMPLETIONS = "/openai/v1/completions"
+ENDLESS = 10_000_000
+"""More characters than any machine writes within a test."""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    put_text(folder, "alphabet", Alphabet())
+    put_text(folder, "babble", Babble())
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf, text_streams=2, max_prompt_chars=20) as client:
+        yield client
+
+
+def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    (error,) = answer.json().values()
+    assert set(error) == {"message", "type", "param", "code"}
+    told: dict[str, Any] = error
+    return told
+
+
+async def test_errors_of_bodies_have_openais_shape(client: httpx.AsyncClient) -> None:
+    assert "not JSON" in error_of(await client.post(COMPLETIONS, content=b"{"), 400)["message"]
+    error_of(await client.post(COMPLETIONS, content=b" " * 50_000), 413)
+    error_of(await client.post(COMPLETIONS, files={"prompt": b"a"}), 415)
+    error_of(await client.get(COMPLETIONS), 405)
+    error_of(await client.get("/openai"), 404)
+
+
+async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None:
+    names = ("n", "temperature", "top_p", "stop", "seed", "stream", "logprobs", "echo", "suffix")
+    question = {"prompt": "a", "model": None, "user": "me", **dict.fromkeys(names)}
+    told = (await client.post(COMPLETIONS, json=question)).json()
+    assert told["choices"][0]["text"] == "bcdefghijklmnopq"
+    assert told["model"] == "alphabet"
+    without = (await client.post(COMPLETIONS, json={"max_tokens": 2})).json()
+    assert without["choices"][0]["text"] == "ab"
+
+
+async def test_a_full_house_is_told_with_when_to_come_back(shelf: Path) -> None:
+    async with serving(shelf, text_streams=2, queue_size=0) as client:
+        gate = state_of(client).decoder.gate
+        place = gate.admit(gate.now())
+        answer = await client.post(COMPLETIONS, json={"prompt": "a", "n": 2})
+        assert error_of(answer, 503)["type"] == "overloaded_error"
+        assert int(answer.headers["retry-after"]) >= 1
+        place.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, count: int) -> None:
+    settings: dict[str, Any] = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
+    async with serving(shelf, **settings) as client:
+        question = {
+            "model": "babble", "max_tokens": ENDLESS, "stream": True, "n": count
+        }  # fmt: skip
+        answer = await client.post(COMPLETIONS, json=question)
+        assert answer.status_code == 200
+        *_, last = answer.text.strip().split("\n\n")
+        event, data = last.split("\n")
+        assert event == "event: error"
+        assert "1.5 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
+        assert "[DONE]" not in answer.text
+        async with asyncio.timeout(10):
+            while state_of(client).decoder.gate.inside:
+                await asyncio.sleep(0.001)
