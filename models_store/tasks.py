@@ -3,7 +3,8 @@
 Adding a task: its class here, its line in `Task`, and a handler in the service.
 
 Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes, D latent
-dimensions; of text, T time and V characters of the vocabulary.
+dimensions; of text, T time and V characters of the vocabulary; of a generator, Z
+numbers of a latent.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -16,6 +17,7 @@ __all__ = [
     "Classification",
     "Compression",
     "Denoising",
+    "Faces",
     "Factorised",
     "FixedImage",
     "FreeImage",
@@ -174,7 +176,23 @@ class Handwriting(Frozen):
         return self
 
 
+class Faces(Frozen):
+    """Graph `generator`: `latents` float32 (B, Z) → `images` uint8 (B, H, W, C).
+
+    A latent is Z independent standard normal numbers. `models_store.latents` makes those of a seed,
+    so that a seed means the same face wherever the model is asked.
+    """
+
+    kind: Literal["faces"] = "faces"
+    roles: ClassVar[tuple[str, ...]] = ("generator",)
+    latent: PositiveInt
+    """Z."""
+    width: PositiveInt
+    height: PositiveInt
+    mode: Mode
+
+
 Task = Annotated[
-    Classification | Denoising | Compression | TextGeneration | Handwriting,
+    Classification | Denoising | Compression | TextGeneration | Handwriting | Faces,
     Field(discriminator="kind"),
 ]

@@ -17,6 +17,7 @@ from service.routes import (
     classify,
     compress,
     denoise,
+    faces,
     handwriting,
     health,
     inspect,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         lifespan=_lifespan,
         openapi_tags=[
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
+            {"name": "faces", "description": "Pictures out of nothing but a seed"},
             {"name": "text", "description": "A beginning in, its continuation out"},
             {"name": "open inference protocol", "description": "For KServe and Triton clients"},
             {"name": "openai", "description": "Texts for OpenAI's client"},
@@ -90,6 +92,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         classify,
         denoise,
         compress,
+        faces,
         text,
         handwriting,
         models,

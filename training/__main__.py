@@ -1,4 +1,4 @@
-"""`python -m training`: list, fit, evaluate, publish, ensemble, transfer, plot."""
+"""`python -m training`: list, fit, evaluate, distances, publish, ensemble, transfer, plot."""
 
 import sys
 from pathlib import Path
@@ -85,6 +85,22 @@ def evaluate(
     chosen = split or ("test" if task.has("test") else "validation")
     for name, score in task.evaluate(chosen).items():
         typer.echo(f"{name:32} {score:.4f}")
+
+
+@app.command()
+def distances(
+    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    count: Annotated[int, typer.Option(min=8, help="pictures on either side")] = 5000,
+) -> None:
+    """Compare what a generator draws with what it was trained on; needs ImageNet weights."""
+    from training.comparison import compare
+    from training.perception import Perception
+    from training.runs import adversarial
+
+    perception = Perception()
+    task = adversarial(run)
+    for figure in compare(task.data, task.draw(count, seed=0), perception):
+        typer.echo(f"{figure.name:28} {figure.value:10.4f}   n {figure.n:,}: {figure.note}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from models_store.tasks import (
     Classification,
     Compression,
     Denoising,
+    Faces,
     Handwriting,
     State,
     Task,
@@ -106,6 +107,9 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     if isinstance(task, Handwriting):
         _check_handwriting(task, specs["step"])
         return
+    if isinstance(task, Faces):
+        _check_faces(task, specs["generator"])
+        return
     model = specs["model"]
     if isinstance(task, Classification):
         height, width, channels = task.image.height, task.image.width, _CHANNELS[task.image.mode]
@@ -132,6 +136,12 @@ def _check_compression(task: Compression, encoder: ModelFile, decoder: ModelFile
             f"{encoder.path} gives latents {list(encoder.outputs[0].shape)}, {decoder.path} takes "
             f"{list(decoder.inputs[0].shape)}"
         )
+
+
+def _check_faces(task: Faces, generator: ModelFile) -> None:
+    images: _Shape = ("free", task.height, task.width, _CHANNELS[task.mode])
+    _expect(generator, generator.inputs, "latents", "float32", ("free", task.latent))
+    _expect(generator, generator.outputs, "images", "uint8", images)
 
 
 def _check_text(task: TextGeneration, step: ModelFile) -> None:

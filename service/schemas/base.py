@@ -30,12 +30,13 @@ class Options(BaseModel):
     @classmethod
     def _names_are_known(cls, data: object) -> object:
         """`forbid` alone would not say which names there are."""
-        unknown = sorted(set(data) - set(cls.model_fields)) if isinstance(data, dict) else []
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        unknown = sorted(set(data) - set(names)) if isinstance(data, dict) else []
         if unknown:
             raise PydanticCustomError(
                 "unknown_parameter",
                 "there is no {name}; accepted: {accepted}",
-                {"name": repr(unknown[0][:64]), "accepted": ", ".join(cls.model_fields) or "none"},
+                {"name": repr(unknown[0][:64]), "accepted": ", ".join(names) or "none"},
             )
         return data
 

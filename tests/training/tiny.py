@@ -50,3 +50,22 @@ def content(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
 def recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate(content(changes))
+
+
+ADVERSARIAL: dict[str, Any] = {
+    "network": {
+        "kind": "gan", "channels": 1, "latent": 4, "generator": [8], "discriminator": [8],
+    },
+    "initializer": {"kind": "normal", "std": 0.02},
+    "task": {
+        "kind": "adversarial",
+        "discriminator_optimizer": {"kind": "adam", "lr": 0.001, "betas": [0.5, 0.99]},
+        "transforms": [{"kind": "flip"}],
+        "pictures_per_epoch": 100,
+    },
+    "optimizer": {"kind": "adam", "lr": 0.001, "betas": [0.5, 0.99]},
+    "schedule": {"kind": "constant"},
+    "ema_decay": 0.9,
+    "epochs": 2,
+}  # fmt: skip
+"""What to change for a generator and a discriminator."""

@@ -8,16 +8,27 @@ from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.corpus import Corpus
 from training.datasets.digits import Digits
+from training.datasets.faces import Faces
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photos import Photos
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
+from training.datasets.unlabelled import Pictures
 
 __all__ = ["DataConfig", "ImageData", "ImageSplit", "StrokeData", "StrokeSplit", "TextData"]
 
 DataConfig = Annotated[
-    Cifar10 | Corpus | Digits | FashionMnist | Folder | Mnist | PenDigits | Photos,
+    Cifar10
+    | Corpus
+    | Digits
+    | Faces
+    | FashionMnist
+    | Folder
+    | Mnist
+    | PenDigits
+    | Photos
+    | Pictures,
     Field(discriminator="kind"),
 ]

@@ -8,11 +8,13 @@ from training.networks.airbench import Airbench
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.char_rnn import CharRNN
 from training.networks.denoiser import Denoiser
+from training.networks.gan import GAN
 from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
 __all__ = [
+    "GAN",
     "Airbench",
     "CharRNN",
     "ConvAutoencoder",
@@ -32,6 +34,7 @@ NetworkConfig = Annotated[
     | DenseAutoencoder.Config
     | ConvAutoencoder.Config
     | CharRNN.Config
-    | Handwriting.Config,
+    | Handwriting.Config
+    | GAN.Config,
     Field(discriminator="kind"),
 ]

@@ -51,3 +51,40 @@ def curves(
     path = to or run / "curves.png"
     draw_curves(run / "metrics.csv", path)
     typer.echo(f"drew {path}")
+
+
+@plot.command()
+def samples(
+    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    to: Annotated[
+        Path | None, typer.Option(help="the picture; samples.png in the run's folder")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=1024, help="pictures")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
+) -> None:
+    """Draw a grid of what a generator draws now."""
+    from training.plots.samples import draw_grid
+    from training.runs import adversarial
+
+    path = to or run / "samples.png"
+    draw_grid(adversarial(run).draw(count, seed), path)
+    typer.echo(f"drew {path}")
+
+
+@plot.command()
+def neighbours(
+    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    to: Annotated[
+        Path | None, typer.Option(help="the picture; neighbours.png in the run's folder")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=64, help="pictures")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
+) -> None:
+    """Draw what a generator draws beside the training pictures that are most like it."""
+    from training.plots.neighbours import draw_neighbours
+    from training.runs import adversarial
+
+    path = to or run / "neighbours.png"
+    task = adversarial(run)
+    draw_neighbours(task.draw(count, seed), task.data.train.images_NCHW, path)
+    typer.echo(f"drew {path}")

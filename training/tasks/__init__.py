@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.tasks.adversarial import Adversarial
 from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
 from training.tasks.compression import Compression
@@ -13,6 +14,7 @@ from training.tasks.language import Language
 from training.tasks.transfer import Transfer
 
 __all__ = [
+    "Adversarial",
     "Classification",
     "Compression",
     "Denoising",
@@ -30,6 +32,7 @@ TaskConfig = Annotated[
     | Transfer.Config
     | Compression.Config
     | Language.Config
-    | Handwriting.Config,
+    | Handwriting.Config
+    | Adversarial.Config,
     Field(discriminator="kind"),
 ]

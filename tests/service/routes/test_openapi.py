@@ -17,8 +17,8 @@ DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 
 _CODED = ("compress", "decompress")
 _ANSWERS = (
-    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "FiltersAnswer",
-    "HandwritingAnswer", "ModelsAnswer",
+    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "FacesAnswer",
+    "FiltersAnswer", "HandwritingAnswer", "ModelsAnswer",
 )  # fmt: skip
 
 
@@ -80,6 +80,10 @@ def test_the_surface_is_this() -> None:
         ("/v1/denoise", "post", "denoise"),
         ("/v1/compress", "post", "compress"),
         ("/v1/decompress", "post", "decompress"),
+        ("/v1/faces", "get", "get_faces"),
+        ("/v1/faces", "post", "post_faces"),
+        ("/v1/faces/morph", "get", "get_morph"),
+        ("/v1/faces/morph", "post", "post_morph"),
         ("/v1/text", "post", "text"),
         ("/v1/handwriting", "get", "handwriting"),
         ("/v1/models", "get", "list_models"),

@@ -1,0 +1,53 @@
+"""The latent of a seed: one algorithm, so that a seed means the same face on every machine.
+
+Z standard normal numbers by Box and Muller (1958) from the words of Philox 4x64-10 (Salmon et al.
+2011) whose key is the seed. Of two words each, a and b, u = (a >> 11) + 1 and v = b >> 11, both
+times 2^-53, so that u is in (0, 1] and v in [0, 1): r = sqrt(-2 ln u) gives r cos 2πv and
+r sin 2πv. Numpy's own `standard_normal` is not used: its algorithm may change between versions
+(NEP 19); the words of a bit generator may not.
+"""
+
+import math
+
+import numpy as np
+from numpy.random import Philox
+from numpy.typing import NDArray
+
+__all__ = ["between", "latent"]
+
+Latent = NDArray[np.float32]
+
+
+def latent(seed: int, size: int, truncation: float = 1.0) -> Latent:
+    """The latent (size,) of `seed`, which is 0 or more, times `truncation`.
+
+    Under 1, faces are nearer to the mean one: more alike, with fewer that fail. It is the scaling
+    of StyleGAN (Karras et al. 2019, arXiv 1812.04948, section B), here in the latent space itself.
+    """
+    pairs = -(-size // 2)
+    words = Philox(key=seed).random_raw(2 * pairs).reshape(pairs, 2) >> np.uint64(11)
+    u = (words[:, 0].astype(np.float64) + 1) * 2.0**-53
+    angle = 2 * math.pi * words[:, 1].astype(np.float64) * 2.0**-53
+    radius = np.sqrt(-2 * np.log(u))
+    numbers = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1).ravel()[:size]
+    scaled: Latent = (truncation * numbers).astype(np.float32)
+    return scaled
+
+
+def between(start: Latent, end: Latent, share: float) -> Latent:
+    """The latent at `share`, 0 … 1, of the way along the great circle from `start` to `end`.
+
+    Spherical interpolation (White 2016, arXiv 1609.04468): normal numbers of many dimensions lie
+    near a sphere, and the straight way leads through its middle, where no training latent was.
+    """
+    a, b = start.astype(np.float64), end.astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    cosine = float(a @ b) / lengths if lengths else 1.0
+    angle = math.acos(min(1.0, max(-1.0, cosine)))
+    if math.sin(angle) < 1e-6:  # the same direction, or the opposite one: no circle is the one
+        mixed = (1 - share) * a + share * b
+    else:
+        mixed = math.sin((1 - share) * angle) * a + math.sin(share * angle) * b
+        mixed /= math.sin(angle)
+    rounded: Latent = mixed.astype(np.float32)
+    return rounded

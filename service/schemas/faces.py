@@ -1,0 +1,91 @@
+"""`/v1/faces` and `/v1/faces/morph`."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, field_validator
+
+from service.schemas.base import Answer, ModelChoice
+
+__all__ = ["Face", "FacesAnswer", "FacesOptions", "MorphOptions"]
+
+_Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Drawn(ModelChoice):
+    """What a grid and an animation share."""
+
+    truncation: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
+    """How far from the mean face: 1 as trained; less, and faces are more alike and fail more
+    seldom; at 0 all are one."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_truth_values(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number is wanted, not true or false")  # noqa: TRY004  # pydantic's
+        return value
+
+
+class FacesOptions(_Drawn):
+    """Which faces."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "seed": 7}]})
+
+    count: Annotated[int, Field(ge=1, le=64)] = 16
+    """How many."""
+
+    seed: _Seed | None = None
+    """Of the first face; each further face has the next one. The same seed gives the same face from
+    the same version of a model, whatever else is asked. Left out: a random one, which the answer
+    tells."""
+
+    columns: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Faces in a row of the picture. Left out: as square as it goes."""
+
+
+class MorphOptions(_Drawn):
+    """From which face to which."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": 7, "to": 8, "steps": 24}]})
+
+    from_: Annotated[_Seed | None, Field(alias="from")] = None
+    """Seed of the first frame's face. Left out: a random one, which the answer tells."""
+
+    to: _Seed | None = None
+    """Seed of the last frame's face. Left out: a random one, which the answer tells."""
+
+    steps: Annotated[int, Field(ge=2, le=64)] = 24
+    """Frames in all, the first and the last among them."""
+
+    frame_ms: Annotated[int, Field(ge=20, le=2000)] = 80
+    """Milliseconds that a frame is shown."""
+
+
+class Face(Answer):
+    """One face."""
+
+    seed: int
+    image: Annotated[
+        str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
+    ]
+    """A PNG, in base64."""
+
+
+class FacesAnswer(Answer):
+    """The faces in the order of their seeds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "faces-gan",
+                    "version": 1,
+                    "faces": [{"seed": 7, "image": "iVBORw0KGgo="}],
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    faces: list[Face]

@@ -1,0 +1,197 @@
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from models_store.latents import between, latent
+from tests.faces import HEIGHT, LATENT, WIDTH, picture, put_faces
+from tests.service.serving import problem_of, serving
+from tests.shelf import Paint, put
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"accept": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    put_faces(folder, "levels", gain=20.0)
+    put_faces(folder, "levels")
+    put(folder, "paint", Paint())
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf) as client:
+        yield client
+
+
+def _face(seed: int, truncation: float = 1.0, gain: float = 40.0) -> NDArray[np.uint8]:
+    return picture(latent(seed, LATENT, truncation), gain)
+
+
+def _pixels(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+async def _faces(client: httpx.AsyncClient, query: str = "") -> httpx.Response:
+    answer = await client.get(f"/v1/faces{query}")
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_one_face_is_the_face_of_its_seed(client: httpx.AsyncClient) -> None:
+    answer = await _faces(client, "?count=1&seed=7")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-deepshelf-model"] == "levels"
+    assert answer.headers["x-deepshelf-version"] == "2"
+    assert answer.headers["x-deepshelf-seed"] == "7"
+    assert np.array_equal(_pixels(answer.content), _face(7))
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "rows"),
+    [("count=5", 3, 2), ("count=5&columns=5", 5, 1), ("count=3&columns=9", 3, 1), ("", 4, 4)],
+)
+async def test_a_grid_has_face_i_at_row_and_column_of_i_and_white_where_none_is_left(
+    client: httpx.AsyncClient, query: str, columns: int, rows: int
+) -> None:
+    grid = _pixels((await _faces(client, f"?seed=7&{query}")).content)
+    assert grid.shape == (rows * HEIGHT, columns * WIDTH, 3)
+    cells = (
+        grid.reshape(rows, HEIGHT, columns, WIDTH, 3).swapaxes(1, 2).reshape(-1, HEIGHT, WIDTH, 3)
+    )
+    count = int(query[6]) if query else 16
+    for index, cell in enumerate(cells):
+        white = np.full_like(cell, 255)
+        assert np.array_equal(cell, _face(7 + index) if index < count else white)
+
+
+async def test_json_has_each_face_with_its_seed(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/faces?count=3&seed=40", headers=JSON)
+    document = answer.json()
+    assert (document["model"], document["version"]) == ("levels", 2)
+    assert [face["seed"] for face in document["faces"]] == [40, 41, 42]
+    for face in document["faces"]:
+        assert np.array_equal(_pixels(base64.b64decode(face["image"])), _face(face["seed"]))
+
+
+async def test_without_a_seed_another_one_every_time_and_the_answer_tells_it(
+    client: httpx.AsyncClient,
+) -> None:
+    first, second = [await _faces(client, "?count=1") for _ in range(2)]
+    seeds = [int(answer.headers["x-deepshelf-seed"]) for answer in (first, second)]
+    assert seeds[0] != seeds[1]
+    assert np.array_equal(_pixels(first.content), _face(seeds[0]))
+
+
+async def test_truncation_brings_faces_nearer_to_the_mean(client: httpx.AsyncClient) -> None:
+    answer = await _faces(client, "?count=1&seed=7&truncation=0.5")
+    assert np.array_equal(_pixels(answer.content), _face(7, 0.5))
+    mean = _pixels((await _faces(client, "?count=2&truncation=0")).content)
+    assert np.unique(mean).tolist() == [128]
+
+
+async def test_an_older_version_can_be_asked(client: httpx.AsyncClient) -> None:
+    answer = await _faces(client, "?count=1&seed=7&model=levels&version=1")
+    assert np.array_equal(_pixels(answer.content), _face(7, gain=20.0))
+
+
+@pytest.mark.parametrize("path", ["/v1/faces", "/v1/faces/morph"])
+async def test_a_model_that_draws_no_faces_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    problem = problem_of(await client.get(f"{path}?model=paint"), 404)
+    assert problem["available"] == ["levels"]
+
+
+async def test_post_takes_json_a_query_and_nothing(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/faces?count=1", json={"seed": 7, "count": 9})
+    assert np.array_equal(_pixels(answer.content), _face(7))
+    assert (await client.post("/v1/faces")).status_code == 200
+    problem_of(await client.post("/v1/faces", content=b"{"), 400)
+    problem_of(await client.post("/v1/faces", files={"count": b"1"}), 415)
+    problem_of(await client.post("/v1/faces", content=b" " * 5000), 413)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("count=0", "count"),
+        ("count=65", "count"),
+        ("columns=0", "columns"),
+        ("columns=65", "columns"),
+        ("seed=-1", "seed"),
+        (f"seed={2**63}", "seed"),
+        ("truncation=1.1", "truncation"),
+        ("truncation=nan", "truncation"),
+        ("number=3", "count"),
+    ],
+)
+async def test_a_wrong_value_is_named(client: httpx.AsyncClient, query: str, says: str) -> None:
+    problem = problem_of(await client.get(f"/v1/faces?{query}"), 422)
+    assert says in str(problem)
+
+
+@pytest.mark.parametrize("body", [{"count": True}, {"seed": 1.5}, {"seed": "x"}])
+async def test_a_wrong_value_in_json_is_named(
+    client: httpx.AsyncClient, body: dict[str, object]
+) -> None:
+    assert next(iter(body)) in str(problem_of(await client.post("/v1/faces", json=body), 422))
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"), [("*/*", "PNG"), ("image/webp", "WEBP"), ("image/gif", "GIF")]
+)
+async def test_a_morph_goes_from_one_face_to_the_other(
+    client: httpx.AsyncClient, accept: str, form: str
+) -> None:
+    answer = await client.get("/v1/faces/morph?from=7&to=8&steps=5", headers={"accept": accept})
+    assert answer.headers["content-type"] == f"image/{form.lower()}"
+    assert (answer.headers["x-deepshelf-from"], answer.headers["x-deepshelf-to"]) == ("7", "8")
+    animation = Image.open(io.BytesIO(answer.content))
+    assert (animation.format, animation.info["loop"]) == (form, 0)
+    frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
+    assert len(frames) == 5
+    if form != "GIF":  # 256 colours
+        start, end = latent(7, LATENT), latent(8, LATENT)
+        for index, frame in enumerate(frames):
+            assert np.array_equal(frame, picture(between(start, end, index / 4)))
+        assert np.array_equal(frames[0], _face(7))
+        assert np.array_equal(frames[-1], _face(8))
+
+
+async def test_a_morph_can_be_asked_for_in_json_and_tells_what_it_chose(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post("/v1/faces/morph", json={"from": 3, "frame_ms": 200, "steps": 2})
+    end = int(answer.headers["x-deepshelf-to"])
+    animation = Image.open(io.BytesIO(answer.content))
+    assert animation.info["duration"] == 200
+    animation.seek(1)
+    assert np.array_equal(np.asarray(animation.convert("RGB")), _face(end))
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [("steps=1", "steps"), ("steps=65", "steps"), ("from=-1", "from"), ("frm=1", "from"),
+     ("from_=1", "from"), ("frame_ms=5", "frame_ms")],
+)  # fmt: skip
+async def test_a_morph_names_a_wrong_value(
+    client: httpx.AsyncClient, query: str, says: str
+) -> None:
+    assert says in str(problem_of(await client.get(f"/v1/faces/morph?{query}"), 422))
+
+
+@pytest.mark.parametrize(("path", "accept"), [("", "image/gif"), ("/morph", "application/json")])
+async def test_what_cannot_be_answered_is_refused_naming_what_can(
+    client: httpx.AsyncClient, path: str, accept: str
+) -> None:
+    answer = await client.get(f"/v1/faces{path}", headers={"accept": accept})
+    assert "image/png" in str(problem_of(answer, 406)["accepted"])

@@ -1,0 +1,62 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from training.networks.gan import GAN
+
+
+def _gan(**changes: object) -> GAN:
+    torch.manual_seed(0)
+    small = {"latent": 6, "generator": [8, 4], "discriminator": [8, 4], **changes}
+    return GAN.Config.model_validate(small).build()
+
+
+@pytest.mark.parametrize(("depth", "side"), [(1, 8), (2, 16), (4, 64)])
+def test_each_width_doubles_the_picture_from_4(depth: int, side: int) -> None:
+    network = _gan(generator=[8] * depth, discriminator=[8] * depth)
+    drawn = network(torch.randn(3, 6))
+    assert drawn.shape == (3, 3, side, side)
+    assert drawn.abs().max() <= 1
+    assert network.discriminator(drawn).shape == (3,)
+
+
+def test_every_parameter_of_both_gets_a_gradient() -> None:
+    network = _gan()
+    network.discriminator(network(torch.randn(4, 6))).square().sum().backward()
+    idle = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert idle == []
+
+
+def test_the_published_generators_size_is_that_of_its_layers() -> None:
+    parameters = sum(p.numel() for p in GAN.Config().build().generator.parameters())
+    layers = 128 * 256 * 16 + 16 * (256 * 128 + 128 * 64 + 64 * 32 + 32 * 3) + 3
+    assert parameters == layers + 2 * (256 + 128 + 64 + 32)
+
+
+def test_a_picture_is_judged_alike_whatever_it_is_batched_with() -> None:
+    discriminator = _gan().discriminator.train()
+    images = torch.rand(5, 3, 16, 16) * 2 - 1
+    with torch.inference_mode():
+        for _ in range(100):  # until the estimate of the norm moves no more
+            together = discriminator(images)
+        torch.testing.assert_close(discriminator(images[:1]), together[:1])
+
+
+def test_the_discriminators_layers_stretch_nothing_by_more_than_one() -> None:
+    discriminator = _gan().discriminator.train()
+    with torch.no_grad():
+        for _ in range(100):
+            discriminator(torch.rand(2, 3, 16, 16))
+    for layer in (discriminator.layers[0], discriminator.layers[-1]):
+        assert isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
+        values = torch.linalg.svdvals(layer.weight.detach().flatten(1))
+        assert values[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_both_sides_see_pictures_of_one_size() -> None:
+    with pytest.raises(ValidationError, match="generator has 2 widths and discriminator 1"):
+        _gan(discriminator=[8])

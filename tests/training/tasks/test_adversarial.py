@@ -1,0 +1,148 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.training.tiny import ADVERSARIAL, recipe
+from training.errors import RecipeError
+from training.fit import fit, prepare
+from training.tasks.adversarial import Adversarial
+
+
+def _task(**changes: Any) -> Adversarial:
+    task = {**ADVERSARIAL["task"], **changes}
+    _, built = prepare(recipe(**{**ADVERSARIAL, "task": task}))
+    assert isinstance(built, Adversarial)
+    return built
+
+
+def _weights(task: Adversarial) -> dict[str, torch.Tensor]:
+    networks = {"generator": task.generator, "discriminator": task.discriminator}
+    return {
+        f"{side}.{name}": parameter.detach().clone()
+        for side, network in networks.items()
+        for name, parameter in network.named_parameters()
+    }
+
+
+def _moved(before: dict[str, torch.Tensor], task: Adversarial) -> set[str]:
+    after = _weights(task)
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_each_side_learns_in_its_own_step_and_leaves_the_other_alone() -> None:
+    task = _task()
+    real = task.prepare(next(iter(task.batches(0)))[0])
+    drawn = task.generator(torch.randn(len(real), 4))
+    before = _weights(task)
+    task._step_discriminator(real, drawn.detach())
+    assert _moved(before, task) == {"discriminator"}
+    before = _weights(task)
+    task._step_generator(drawn)
+    assert _moved(before, task) == {"generator"}
+
+
+@pytest.mark.parametrize(
+    ("loss", "apart", "passing"),
+    [
+        # softplus(-1) + softplus(-2); softplus(2)
+        ("non-saturating", math.log1p(math.exp(-1)) + math.log1p(math.exp(-2)), 2.126928),
+        # real at 1 is beyond doubt, and so is a drawn one at -2
+        ("hinge", 0.0, 2.0),
+    ],
+)
+def test_the_losses_are_those_of_the_papers(loss: str, apart: float, passing: float) -> None:
+    task = _task(loss=loss)
+    real, drawn = torch.tensor([1.0]), torch.tensor([-2.0])
+    assert float(task._tell_apart(real, drawn)) == pytest.approx(apart, abs=1e-6)
+    assert float(task._pass_for_real(drawn)) == pytest.approx(passing, abs=1e-6)
+
+
+def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_pictures() -> None:
+    task = _task()
+    first, again, second = (list(task.batches(epoch)) for epoch in (0, 0, 1))
+    assert task.steps_per_epoch == len(first) == 2
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0][0], second[0][0])
+    assert _task(pictures_per_epoch=None).steps_per_epoch == 4
+
+
+def test_a_run_leaves_a_grid_of_pictures_after_every_epoch(tmp_path: Path) -> None:
+    fitted = fit(recipe(**ADVERSARIAL), tmp_path, show=False)
+    grids = sorted((tmp_path / "samples").iterdir())
+    assert [path.name for path in grids] == ["0001.png", "0002.png"]
+    with Image.open(grids[-1]) as grid:
+        assert grid.size == (2 * (8 * 9 + 1), 2 * (8 * 9 + 1))
+    assert fitted.log[-1].keys() >= {
+        "train_loss", "train_discriminator_loss", "validation_overfitting",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("resumed_after", [1])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    resumed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(recipe(**ADVERSARIAL), tmp_path / "whole", show=False).task
+    step = Adversarial.step
+    steps = iter([True] * (2 * resumed_after))
+
+    def until(self: Adversarial, batch: Any) -> dict[str, torch.Tensor]:
+        if not next(steps, False):
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(Adversarial, "step", until)
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe(**ADVERSARIAL), tmp_path / "cut", show=False)
+    monkeypatch.undo()
+    resumed = fit(recipe(**ADVERSARIAL), tmp_path / "cut", resume=True, show=False).task
+    assert isinstance(whole, Adversarial)
+    assert isinstance(resumed, Adversarial)
+    assert _moved(_weights(whole), resumed) == set()
+    assert torch.equal(whole.draw(5, seed=1), resumed.draw(5, seed=1))
+
+
+def test_drawing_is_a_function_of_the_seed_and_leaves_training_alone() -> None:
+    task = _task()
+    state = torch.get_rng_state()
+    assert torch.equal(task.draw(3, seed=1), task.draw(3, seed=1))
+    assert not torch.equal(task.draw(3, seed=1), task.draw(3, seed=2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert task.draw(3, seed=1).dtype == torch.uint8
+
+
+def test_a_discriminator_that_knows_its_pictures_by_heart_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = _task()
+    known = {image.tobytes() for image in np.asarray(task.data.train.images_NCHW)}
+
+    def by_heart(images_NCHW: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(
+            [1.0 if i.tobytes() in known else -1.0 for i in np.asarray(images_NCHW)]
+        )
+
+    monkeypatch.setattr(task, "judge", by_heart)
+    assert task.evaluate("test")["overfitting"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"generator": [8, 8], "discriminator": [8, 8]}, r"\(1, 16, 16\).*\(1, 8, 8\)"),
+        ({"channels": 3}, r"\(3, 8, 8\).*network\.channels"),
+    ],
+)
+def test_pictures_of_another_shape_are_refused(network: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        prepare(recipe(**{**ADVERSARIAL, "network": {**ADVERSARIAL["network"], **network}}))
+
+
+def test_a_network_of_one_side_is_refused() -> None:
+    network = {"kind": "denoiser", "channels": 1, "widths": [4, 8]}
+    with pytest.raises(RecipeError, match="kind: gan"):
+        prepare(recipe(**{**ADVERSARIAL, "network": network}))
