@@ -16,9 +16,9 @@ import uvicorn
 from pydantic import ValidationError
 
 from service.logs import log_config
-from service.metrics.sharing import clear_folder
 from service.runtime.cores import Plan, available_cores, plan
 from service.settings import ENV_PREFIX, Settings, explain
+from service.siblings import clear_folder
 from service.tracing import TracesUnavailable, check_installed
 
 _log = logging.getLogger("service")
@@ -70,6 +70,8 @@ def serve(settings: Settings, share: Plan) -> None:
         log_config=config,
         access_log=False,
         server_header=False,
+        ssl_certfile=settings.tls_certfile,
+        ssl_keyfile=settings.tls_keyfile,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.graceful_shutdown_s,
     )
@@ -88,7 +90,8 @@ def _orders(settings: Settings, workers: int) -> Iterator[None]:
 
 def _announce(settings: Settings, share: Plan) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    url = f"http://{host}:{settings.port}{settings.root_path}"
+    scheme = "https" if settings.tls_certfile else "http"
+    url = f"{scheme}://{host}:{settings.port}{settings.root_path}"
     fields = {"workers": share.workers, "threads": share.threads, "store": str(settings.store)}
     _log.info("starting", extra={"fields": fields})
     _log.info("open %s/ or %s/docs", url, url)

@@ -8,11 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
+from service.guard import Guard, document_keys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
 from service.problems import HANDLED, handle
+from service.protection import ProtectiveHeaders
+from service.rates import Rates
 from service.routes import (
     classify,
     compress,
@@ -36,6 +40,7 @@ from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
+from service.siblings import shared_folder
 from service.state import Running
 from service.telemetry import Observer, Telemetry
 from service.tracing import exporting_to
@@ -52,12 +57,27 @@ says what was wrong, what came and what is accepted, and carries the request's i
 """
 
 
+_CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST"),
+    "allow_headers": (
+        "Authorization", "Content-Type", "Inference-Header-Content-Length", "X-API-Key",
+        "X-Request-ID",
+    ),
+    "expose_headers": (
+        "Inference-Header-Content-Length", "Retry-After", "X-DeepShelf-Model",
+        "X-DeepShelf-PSNR-dB", "X-DeepShelf-SSIM", "X-DeepShelf-Version", "X-Request-ID",
+    ),
+}  # fmt: skip
+
+
 class _App(FastAPI):
     """FastAPI with our document."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            self.openapi_schema = describe(self)
+            document = describe(self)
+            document_keys(document, needed=self.state.running.ring.needed)
+            self.openapi_schema = document
         return self.openapi_schema
 
 
@@ -73,7 +93,6 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
         title="deepshelf",
         version=_version(),
         description=_DESCRIPTION,
-        root_path=settings.root_path,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
@@ -87,6 +106,8 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
             {"name": "health", "description": "Probes and metrics"},
         ],
     )
+    # Not an argument, because FastAPI wants the server to say it, and a plain uvicorn does not.
+    app.root_path = settings.root_path
     app.state.running = running
     for part in (
         classify,
@@ -112,7 +133,12 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     own: list[Observer] = [running.recorder.request]
     if running.tracing:
         own.append(running.tracing)
+    # From the innermost out: what the guard refuses is still counted, and all have the headers.
+    app.add_middleware(Guard, ring=running.ring, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(Telemetry, observers=(*own, *observers))
+    app.add_middleware(ProtectiveHeaders, shared=bool(settings.cors_origins))
     return app
 
 
@@ -131,8 +157,19 @@ def _assemble(settings: Settings) -> Running:
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
-    inspector = Inspector(settings.store)
-    return Running(settings, registry, pool, limits, decoder, recorder, inspector, tracing, threads)
+    return Running(
+        settings=settings,
+        registry=registry,
+        pool=pool,
+        limits=limits,
+        decoder=decoder,
+        recorder=recorder,
+        inspector=Inspector(settings.store),
+        ring=settings.ring(),
+        rates=Rates(settings.shared_dir),
+        tracing=tracing,
+        threads=threads,
+    )
 
 
 def _decoder(settings: Settings) -> Decoder:
@@ -146,10 +183,10 @@ def _decoder(settings: Settings) -> Decoder:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     running: Running = app.state.running
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
-    keepers = (
-        asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s)),
-        asyncio.create_task(running.recorder.keep_sharing(running.settings.metrics_dir)),
-    )
+    keepers = [asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s))]
+    folder = shared_folder(running.settings.shared_dir)
+    if folder is not None:
+        keepers.append(asyncio.create_task(running.recorder.keep_sharing(folder)))
     try:
         yield
     finally:
@@ -158,6 +195,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*keepers, return_exceptions=True)
         await asyncio.to_thread(running.decoder.close)
         await asyncio.to_thread(running.pool.close)
+        running.rates.close()
         if running.tracing:
             await asyncio.to_thread(running.tracing.close)
 

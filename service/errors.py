@@ -3,12 +3,13 @@
 ServiceError
 ├── BadRequest             400  the request is not well formed
 ├── Unauthorized           401  this needs a key, and none came or a wrong one
-├── Forbidden              403  nobody may do this here, whatever the key
+├── Forbidden              403  nobody may do this here, or not with this key
 ├── NotFound               404  no such model, version or page; says what there is
 ├── NotAcceptable          406  no media type of the answer is among those asked for
 ├── TooLarge               413  the body or the picture is over a limit; says which
 ├── Unsupported            415  not a kind of content that is accepted here
 ├── Invalid                422  well formed, but a value is wrong or a picture is damaged
+├── TooManyRequests        429  this key has asked too often; carries Retry-After
 ├── Unavailable            503  the model is there but cannot serve; says why
 │   └── Overloaded         503  no place in the queue; carries Retry-After
 └── DeadlineExceeded       504  not finished in time
@@ -28,6 +29,7 @@ __all__ = [
     "Overloaded",
     "ServiceError",
     "TooLarge",
+    "TooManyRequests",
     "Unauthorized",
     "Unavailable",
     "Unsupported",
@@ -104,6 +106,21 @@ class Invalid(ServiceError):
     """The request is well formed, but a value is wrong or a picture is damaged."""
 
     status, slug, title = 422, "invalid", "Invalid value"
+
+
+class TooManyRequests(ServiceError):
+    """The key has asked too often, or too much at a time. Nothing was read or computed."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1, **extra: object) -> None:
+        super().__init__(detail, **extra)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When the key may ask again (RFC 6585, section 4)."""
+        return {"Retry-After": str(self.retry_after_s)}
 
 
 class Unavailable(ServiceError):

@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.access import ADMIN_SCHEME
 from service.schemas.problem import Problem
 
 __all__ = ["describe"]
@@ -33,7 +32,6 @@ def describe(app: FastAPI) -> Document:
     problem = Problem.model_json_schema(ref_template=_REF)
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
-    components["securitySchemes"] = {"AdminKey": ADMIN_SCHEME}
     for operation in _operations(document):
         _drop_fastapis_error(operation)
         schemas.update(_definitions(operation))

@@ -1,8 +1,10 @@
 """Every setting of the service. Each is an environment variable `DEEPSHELF_<NAME>`."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+from limits import RateLimitItem
 from pydantic import (
     BeforeValidator,
     Field,
@@ -12,12 +14,18 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.keys import Key, KeyRing, digest_of, parse_keys, parse_rate
 
 __all__ = ["ENV_PREFIX", "Settings", "explain"]
 
 ENV_PREFIX = "DEEPSHELF_"
+_SECRET = frozenset({"keys", "admin_key"})
+"""What no message may quote."""
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
 
 def _comma_separated(value: object) -> object:
@@ -33,6 +41,30 @@ def _pairs(value: object) -> object:
     if any(pair.count("=") != 1 for pair in pairs):
         raise ValueError("write it as task=model,task=model")
     return dict(pair.split("=") for pair in pairs)
+
+
+def _keys(value: object) -> object:
+    return parse_keys(value) if isinstance(value, str) else value
+
+
+def _rate(value: object) -> object:
+    return parse_rate(value) if isinstance(value, str) else value
+
+
+def _admin(value: str) -> Key:
+    """From the key itself, or from its hash."""
+    if value.startswith("sha256:"):
+        (key,) = parse_keys(f"admin {value} admin")
+        return key
+    return Key("admin", digest_of(value), admin=True)
+
+
+def _origins(value: object) -> object:
+    origins = _comma_separated(value) or ()
+    for origin in origins if isinstance(origins, tuple) else ():
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError("an origin is a scheme and a host, such as https://example.org")
+    return origins
 
 
 def _no_service_link(value: object) -> object:
@@ -54,6 +86,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
+        arbitrary_types_allowed=True,
         use_attribute_docstrings=True,
     )
 
@@ -88,14 +121,49 @@ class Settings(BaseSettings):
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 
-    admin_key: SecretStr | None = None
-    """Key of whoever may load and unload models, sent as `Authorization: Bearer KEY` or as
-    `X-API-Key: KEY`. Unset: nobody may. A command line can be seen by others: set the variable."""
-
     orders: Path | None = None
     """Folder in which the workers of one service share what was loaded and unloaded by hand; each
     follows at its next look at the store. Unset: a temporary one where there are several workers,
     else in memory."""
+
+    keys: Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_keys)] = ()
+    """Keys that may ask, of which one must come with every request, as `Authorization: Bearer KEY`
+    or as `X-API-Key: KEY`. Lines that `python -m service.keys NAME` prints, separated by `;`; they
+    hold hashes. Neither keys nor keys_file: everybody may ask."""
+
+    keys_file: Path | None = None
+    """File with such lines. Read when a worker starts."""
+
+    admin_key: SecretStr | None = None
+    """Key of whoever may load and unload models, or `sha256:HEX` of it; lines of keys that say
+    `admin` may too. Unset: nobody may. A command line can be seen by others: set the variable."""
+
+    key_rate: Annotated[RateLimitItem, BeforeValidator(_rate)] | None = None
+    """Requests that a key may make, such as 100/minute, counted over all workers, where its line
+    does not say otherwise."""
+
+    key_concurrent: PositiveInt | None = None
+    """Requests that a key may have under way, in each worker, where its line does not say
+    otherwise."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    """Origins whose pages may use this service, comma-separated, such as https://example.org; `*`
+    for all. Unset: none but its own."""
+
+    docs: bool = True
+    """Whether /docs, /redoc and /openapi.json are there."""
+
+    page: bool = True
+    """Whether the page at / is there."""
+
+    metrics: Literal["open", "key", "closed"] = "open"
+    """Whether /metrics is there for everybody, for whoever has a key, or not at all."""
+
+    tls_certfile: Path | None = None
+    """Certificate chain, PEM. With it and tls_keyfile the service speaks HTTPS alone."""
+
+    tls_keyfile: Path | None = None
+    """Private key of the certificate, PEM, without a password."""
 
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""
@@ -129,10 +197,10 @@ class Settings(BaseSettings):
     graceful_shutdown_s: PositiveInt = 30
     """Seconds that requests under way may take after SIGTERM."""
 
-    metrics_dir: Path | None = None
-    """Folder in which the workers of one service show each other their counts, so that any of them
-    answers /metrics for all; each service needs its own. Unset: a temporary one, named after the
-    process that started the workers."""
+    shared_dir: Path | None = None
+    """Folder in which the workers of one service share their counts, so that any of them answers
+    /metrics for all and limits of keys are limits of all together; each service needs its own.
+    Unset: a temporary one, named after the process that started the workers."""
 
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     """URL of an OpenTelemetry collector that takes traces over OTLP/HTTP, such as
@@ -144,6 +212,32 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     """One event a line: `text` for people (key=value), `json` for machines."""
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_certfile is None) != (self.tls_keyfile is None):
+            raise ValueError("tls_certfile and tls_keyfile go together; one of them is missing")
+        ring = self.ring()
+        if self.metrics == "key" and not ring.needed:
+            raise ValueError("metrics=key needs keys; none are set")
+        return self
+
+    def ring(self) -> KeyRing:
+        """All keys, wherever they are set.
+
+        Raises:
+            ValueError: the file cannot be read or is not well formed, or two keys are alike.
+        """
+        keys = list(self.keys)
+        if self.keys_file is not None:
+            try:
+                keys += parse_keys(self.keys_file.read_text(encoding="utf-8"))
+            except OSError as error:
+                raise ValueError(f"keys_file cannot be read: {error.strerror}") from None
+        admin = self.admin_key.get_secret_value() if self.admin_key else ""
+        if admin:
+            keys.append(_admin(admin))
+        return KeyRing(keys)
+
 
 def explain(error: ValidationError) -> str:
     """All that is wrong with the settings, in one line that names the variables."""
@@ -151,5 +245,9 @@ def explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         name = ENV_PREFIX + "_".join(str(part) for part in problem["loc"][:1]).upper()
         text = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{name}={problem['input']!s:.80}: {text}")
+        if not problem["loc"]:  # of several settings together
+            problems.append(text)
+            continue
+        came = "…" if problem["loc"][0] in _SECRET else f"{problem['input']!s:.80}"
+        problems.append(f"{name}={came}: {text}")
     return "; ".join(problems)

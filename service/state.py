@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from service.codecs.images import Limits
+from service.keys import KeyRing
 from service.metrics.recorder import Recorder
+from service.rates import Rates
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
 from service.runtime.statistics import Statistics
@@ -28,6 +30,8 @@ class Running:
     decoder: Decoder
     recorder: Recorder
     inspector: Inspector
+    ring: KeyRing
+    rates: Rates
     tracing: Tracing | None = None
     threads: int = 1
     """That decode and compute."""

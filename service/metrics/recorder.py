@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.metrics.exposition import exposition
 from service.metrics.families import FAMILIES
-from service.metrics.sharing import Share, open_share
+from service.metrics.sharing import Share
 from service.metrics.tallies import Histogram, Labels, Samples, Tallies, add_samples
 from service.runtime.registry import Registry
 from service.runtime.shelf import State
@@ -67,14 +67,9 @@ class Recorder:
 
         return await asyncio.to_thread(build)
 
-    async def keep_sharing(self, folder: Path | None) -> None:
-        """Show the counts to the other workers, where there are any, until cancelled.
-
-        `folder` is where; unset, the children of one uvicorn find each other.
-        """
-        self._share = await asyncio.to_thread(open_share, folder)
-        if self._share is None:
-            return
+    async def keep_sharing(self, folder: Path) -> None:
+        """Show the counts to the other workers in `folder`, until cancelled."""
+        self._share = await asyncio.to_thread(Share, folder)
         try:
             while True:
                 await asyncio.to_thread(_write, self._share, self.samples())

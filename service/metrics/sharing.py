@@ -7,10 +7,7 @@ fall; gauges of one that has been silent are left out.
 
 import json
 import logging
-import multiprocessing
 import os
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,13 +16,13 @@ from pathlib import Path
 
 from service.metrics.families import FAMILIES
 from service.metrics.tallies import Samples, add_samples
+from service.siblings import is_alive
 
-__all__ = ["Share", "clear_folder", "open_share"]
+__all__ = ["Share"]
 
 _log = logging.getLogger(__name__)
 
 _SILENT_S = 10.0
-_PREFIX = "deepshelf-metrics-"
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Share:
         dead = [
             one
             for one in there
-            if one.id not in taken and not _is_alive(one.pid) and self._claim(one.id)
+            if one.id not in taken and not is_alive(one.pid) and self._claim(one.id)
         ]
         for snapshot in dead:
             add_samples(self._inherited, _counts(snapshot.samples))
@@ -101,7 +98,7 @@ class Share:
         now = time.time()
         for one in others:
             if one.id not in gone:
-                silent = now - one.at > _SILENT_S or not _is_alive(one.pid)
+                silent = now - one.at > _SILENT_S or not is_alive(one.pid)
                 add_samples(total, _counts(one.samples) if silent else one.samples)
         return total
 
@@ -127,65 +124,6 @@ class Share:
                 continue  # taken over since we looked
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 _log.warning("a file of counts is damaged", extra={"fields": {"file": path.name}})
-
-
-def open_share(folder: Path | None) -> Share | None:
-    """The share of a worker; None for a process that has no siblings.
-
-    Without `folder`, the children of one uvicorn meet in a folder that is named after it.
-    """
-    if folder is None:
-        parent = multiprocessing.parent_process()
-        if parent is None or parent.pid is None:
-            return None
-        folder = _folder_of(parent.pid)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_ours(folder):
-            raise PermissionError("it belongs to somebody else")
-        return Share(folder)
-    except OSError as error:
-        _log.warning(
-            "workers cannot share their counts: each tells its own",
-            extra={"fields": {"reason": str(error)}},
-        )
-        return None
-
-
-def clear_folder(pid: int) -> None:
-    """Remove what the workers of process `pid` shared, and what processes left that are gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        owner = folder.name.removeprefix(_PREFIX)
-        if (
-            owner.isdigit()
-            and _is_ours(folder)
-            and (owner == str(pid) or not _is_alive(int(owner)))
-        ):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _folder_of(pid: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"{_PREFIX}{pid}"
-
-
-def _is_ours(folder: Path) -> bool:
-    # A folder of temporary files is anyone's: a name that can be guessed may have been taken.
-    if os.name == "nt":
-        return True
-    status = folder.lstat()
-    return status.st_uid == os.geteuid() and not folder.is_symlink()
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # there, os.kill(pid, 0) ends the process
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _counts(samples: Samples) -> Samples:

@@ -17,13 +17,15 @@ UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _MEANINGS = {
     400: "The request is not well formed, such as a form that was cut off",
-    401: "The administrator's key is needed: none came, or a wrong one",
-    403: "The service has no administrator's key, so nobody may do this",
+    401: "A key is needed: none came, or one that is unknown",
+    403: "This is for the administrator",
     404: "There is no such model or version, or it does something else; `available` lists names",
     406: "The answer has no media type that `Accept` allows; `accepted` lists them",
     413: "The body, a picture or the number of pictures is over a limit",
     415: "The content is nothing of a kind that is accepted",
     422: "A value is wrong, or what came is damaged; `errors` lists each value",
+    429: "This key has asked too often, or has too much under way; `Retry-After` says when to come "
+    "back",
     500: "Something unexpected; it was logged under the request's id, and tells nothing more",
     503: "Every place in the queue is taken (then `Retry-After` says when to come back), "
     "or the model is not ready; `detail` says why",
@@ -41,10 +43,10 @@ def _response(status: int) -> dict[str, Any]:
         "description": _MEANINGS[status],
         "content": {PROBLEM_JSON: {"schema": PROBLEM_REF, "example": _example(status)}},
     }
-    if status == 503:
+    if status in (429, 503):
         response["headers"] = {
             "Retry-After": {
-                "description": "Seconds to wait; only when the queue is full",
+                "description": "Seconds to wait; of a 503, only when the queue is full",
                 "schema": {"type": "integer"},
             }
         }

@@ -3,17 +3,18 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "running"]
+__all__ = ["Server", "running", "speaking"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    verify: ssl.SSLContext | None = None
+    """With it, the server speaks TLS."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.verify else ''}://127.0.0.1:{self.port}"
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
@@ -41,6 +44,15 @@ class Server:
 @contextmanager
 def running(store: Path, log: Path, **settings: object) -> Iterator[Server]:
     """Start it, wait until it is ready, and stop it at the end whatever happens."""
+    with speaking(store, log, None, settings) as server:
+        yield server
+
+
+@contextmanager
+def speaking(
+    store: Path, log: Path, verify: ssl.SSLContext | None, settings: Mapping[str, object]
+) -> Iterator[Server]:
+    """The same, over TLS where there is something to verify it with."""
     port = _free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
@@ -50,7 +62,7 @@ def running(store: Path, log: Path, **settings: object) -> Iterator[Server]:
             [sys.executable, "-m", "service"], env=environment, stdout=file, stderr=file
         )
     try:
-        server = Server(process, port, log)
+        server = Server(process, port, log, verify)
         _wait_until_ready(server)
         yield server
     finally:
@@ -74,7 +86,8 @@ def _wait_until_ready(server: Server) -> None:
         if server.process.poll() is not None:
             raise AssertionError(f"it ended by itself:\n{server.events()}")
         try:
-            if httpx.get(f"{server.url}/readyz").status_code == 200:
+            answer = httpx.get(f"{server.url}/readyz", verify=server.verify or True)
+            if answer.status_code == 200:
                 return
         except httpx.TransportError:
             pass  # not listening yet

@@ -62,7 +62,7 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
         running(store, tmp_path / "log", workers=2) as server,
         httpx.Client(base_url=server.url) as client,
     ):
-        folder = Path(tempfile.gettempdir()) / f"deepshelf-metrics-{server.process.pid}"
+        folder = Path(tempfile.gettempdir()) / f"deepshelf-workers-{server.process.pid}"
         _until(lambda: len(_pids(client)) == 2)
         _ask(client, 20)
         for _ in range(4):  # each answer is the whole

@@ -59,6 +59,9 @@ def test_the_default_pixel_limit_lets_a_photograph_through_and_a_bomb_not() -> N
         ("LOG_FORMAT", "xml"),
         ("ROOT_PATH", "shelf/"),
         ("STORE", "/no/such/folder"),
+        ("KEY_RATE", "often"),
+        ("CORS_ORIGINS", "example.org"),
+        ("METRICS", "secret"),
     ],
 )
 def test_a_bad_setting_is_one_line_and_exit_2(
@@ -71,6 +74,44 @@ def test_a_bad_setting_is_one_line_and_exit_2(
     assert captured.err.startswith(f"error: DEEPSHELF_{name}={value}: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"tls_certfile": "cert.pem"}, "go together"),
+        ({"tls_keyfile": "key.pem"}, "go together"),
+        ({"metrics": "key"}, "needs keys"),
+        ({"keys_file": "/no/such/file"}, "keys_file cannot be read"),
+        ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
+    ],
+)
+def test_settings_that_do_not_go_together_say_so(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate(settings)
+    assert told in explain(raised.value)
+
+
+def test_keys_come_from_a_file_and_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text(f"# ours\nalice sha256:{'0' * 64}\n")
+    monkeypatch.setenv("DEEPSHELF_KEYS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("DEEPSHELF_KEYS", f"bob sha256:{'1' * 64}")
+    monkeypatch.setenv("DEEPSHELF_ADMIN_KEY", "the key itself")
+    ring = Settings().ring()
+    assert ring.needed
+    assert ring.has_admin
+    assert "the key itself" not in repr(Settings())
+
+
+@pytest.mark.parametrize("name", ["keys", "admin_key"])
+def test_what_is_wrong_with_a_key_is_told_without_the_key(name: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({"keys": "alice hunter2", "admin_key": ["hunter2"]})
+    text = explain(raised.value)
+    assert f"DEEPSHELF_{name.upper()}=…" in text
+    assert "hunter2" not in text
 
 
 def test_kubernetes_link_to_a_service_of_our_name_is_explained() -> None:

@@ -24,7 +24,7 @@ from training.plots.confusion import draw_confusion
 if TYPE_CHECKING:
     from training.tasks.classification import Classification
 
-__all__ = ["publication"]
+__all__ = ["BATCH", "publication"]
 
 BATCH = 250
 

@@ -1,12 +1,11 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from service.metrics.sharing import Share, _folder_of, clear_folder, open_share
+from service.metrics.sharing import Share
 from service.metrics.tallies import Samples
 
 
@@ -106,32 +105,3 @@ def test_a_worker_that_hangs_is_not_counted_as_one_that_serves(tmp_path: Path) -
     path.write_text(json.dumps(content))
     total = awake.total(_counted(1))
     assert total == {"deepshelf_cancelled": {("/v1/text",): [3]}, "deepshelf_workers": {(): [1]}}
-
-
-def test_a_process_without_siblings_shares_with_nobody() -> None:
-    assert open_share(None) is None
-
-
-@pytest.mark.skipif(os.name == "nt", reason="folders have no owner there")
-def test_a_folder_that_cannot_be_used_costs_the_view_of_the_others_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert open_share(tmp_path / "link") is None
-    (tmp_path / "file").touch()
-    assert open_share(tmp_path / "file") is None
-    assert caplog.text.count("each tells its own") == 2
-
-
-def test_folders_of_processes_that_are_gone_are_cleared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    mine, others, dead = (_folder_of(pid) for pid in (os.getpid(), os.getppid(), gone.pid))
-    for folder in (mine, others, dead):
-        folder.mkdir()
-    clear_folder(os.getpid())
-    assert [folder.exists() for folder in (mine, others, dead)] == [False, True, False]

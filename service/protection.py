@@ -1,0 +1,48 @@
+"""Headers that every answer has, so that a browser does no more with it than is meant.
+
+A route that says something else about itself is left alone: pages have policies of their own.
+"""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["ProtectiveHeaders"]
+
+_ALWAYS = {
+    # What an answer is, its type says: a picture that begins like a script is no script.
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # The page takes pictures with the camera; nobody else may, nor anything else.
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    # An answer that is opened as a page, such as a picture, can do nothing at all.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'; sandbox",
+}
+_SAME_ORIGIN = {"Cross-Origin-Resource-Policy": "same-origin"}
+_OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+class ProtectiveHeaders:
+    """Pure ASGI, outermost of all: also the answers to errors pass here."""
+
+    def __init__(self, app: ASGIApp, *, shared: bool) -> None:
+        """`shared`: pages of other origins are allowed to use answers (see CORS)."""
+        self._app = app
+        self._headers = {**_ALWAYS, **({} if shared else _SAME_ORIGIN)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        needed = {**self._headers, **(_OVER_TLS if scope.get("scheme") == "https" else {})}
+
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in needed.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, protected)

@@ -1,0 +1,34 @@
+"""HTTPS, with a certificate that is made here."""
+
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from tests.e2e.server import speaking
+from tests.shelf import png, solid
+
+
+def test_the_service_speaks_https_and_nothing_else(store: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(chain)
+    certificate.private_key_pem.write_to_path(key)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    settings = {"tls_certfile": chain, "tls_keyfile": key}
+    with speaking(store, tmp_path / "log", context, settings) as server:
+        assert server.url.startswith("https://")
+        with httpx.Client(base_url=server.url, verify=context) as client:
+            answer = client.post("/v1/classify", content=png(solid(9, 9, (255, 0, 0))))
+            assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
+            assert "strict-transport-security" in answer.headers
+            assert "server" not in answer.headers
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"{server.url}/livez")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{server.port}/livez")
+        assert f"open https://127.0.0.1:{server.port}/" in server.events()

@@ -1,0 +1,100 @@
+import hashlib
+
+import pytest
+from limits import parse
+
+from service.keys import Key, KeyRing, digest_of, main, new_key, parse_keys, parse_rate
+
+HEX = hashlib.sha256(b"secret").hexdigest()
+
+
+def test_a_line_says_who_may_ask_and_how_much() -> None:
+    text = f"""
+    # who asks
+    alice sha256:{HEX} rate=100/minute concurrent=4   # from the laptop
+    root  sha256:{"0" * 64} admin
+    """
+    assert parse_keys(text) == (
+        Key("alice", hashlib.sha256(b"secret").digest(), False, parse("100/minute"), 4),
+        Key("root", bytes(32), admin=True),
+    )
+
+
+def test_lines_may_be_separated_by_semicolons_for_an_environment_variable() -> None:
+    keys = parse_keys(f"a sha256:{HEX}; b sha256:{'1' * 64};")
+    assert [key.name for key in keys] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "alice",
+        "alice secret-in-clear",
+        "alice sha256:abc",
+        f"ali/ce sha256:{HEX}",
+        f"alice sha256:{HEX.upper()}",
+        f"alice sha256:{HEX} root",
+        f"alice sha256:{HEX} rate=often",
+        f"alice sha256:{HEX} rate=0/minute",
+        f"alice sha256:{HEX} concurrent=0",
+        f"alice sha256:{HEX} concurrent=many",
+    ],
+)
+def test_a_line_that_says_something_else_is_refused_and_not_quoted(line: str) -> None:
+    with pytest.raises(ValueError, match=r"key 2: .*write it as NAME") as raised:
+        parse_keys("# first\n" + line)
+    for word in line.split()[1:]:
+        assert word not in str(raised.value)
+
+
+def test_a_key_is_found_by_what_it_is() -> None:
+    ring = KeyRing([Key("a", digest_of("one")), Key("b", digest_of("two"))])
+    assert [key and key.name for key in map(ring.find, ("one", "two", "three", ""))] == [
+        "a", "b", None, None,
+    ]  # fmt: skip
+    assert ring.find("one\udcff") is None  # what no encoding has
+
+
+def test_two_keys_of_one_name_and_one_key_of_two_names_are_refused() -> None:
+    one, two = digest_of("one"), digest_of("two")
+    with pytest.raises(ValueError, match="same name"):
+        KeyRing([Key("a", one), Key("a", two)])
+    with pytest.raises(ValueError, match="same key"):
+        KeyRing([Key("a", one), Key("b", one)])
+
+
+def test_the_administrators_key_alone_closes_nothing() -> None:
+    assert not KeyRing([]).needed
+    assert not KeyRing([Key("root", digest_of("x"), admin=True)]).needed
+    assert KeyRing([Key("alice", digest_of("x"))]).needed
+
+
+def test_new_keys_are_long_and_never_alike() -> None:
+    keys = {new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert {key[:4] for key in keys} == {"dsk_"}
+    assert min(map(len, keys)) >= 47  # 256 bits in base64url
+
+
+def test_the_command_prints_a_key_and_a_line_that_knows_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["alice", "--admin", "--rate", "5/second", "--concurrent", "2"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    key, line = first.split()[-1], second.partition("KEYS_FILE ")[2]
+    (parsed,) = parse_keys(line)
+    assert KeyRing([parsed]).find(key) == parsed
+    assert (parsed.admin, parsed.rate, parsed.concurrent) == (True, parse("5/second"), 2)
+    assert key not in line
+
+
+def test_the_command_refuses_what_the_service_would(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["alice", "--rate", "often"])
+    assert "100/minute" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "100", "x/minute", "-1/minute", "0/minute"])
+def test_a_rate_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate(text)
