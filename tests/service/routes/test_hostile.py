@@ -1,0 +1,183 @@
+"""Whatever comes, an answer goes: no body makes a fault, and each gets its error's own shape."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.shelf import Paint, png, put, solid
+from tests.texts import Alphabet, put_text
+
+JSON = {"content-type": "application/json"}
+INFER = "/v2/models/paint/infer"
+PICTURE = png(solid(8, 8, (255, 0, 0)))
+
+many = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    | st.sampled_from([2**63, -(2**64), 1e308, float("nan"), float("inf"), "\ud800", "\x00"])
+)  # fmt: skip
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    store: Path = tmp_path_factory.mktemp("store")
+    put(store, "paint", Paint())
+    put_text(store, "alphabet", Alphabet())
+    app = create_app(
+        Settings.model_validate({"store": store, "threads": 1, "reload_s": 0, "max_text_chars": 50})
+    )
+    with TestClient(app, raise_server_exceptions=True) as client:
+        while client.get("/readyz").status_code != 200:
+            pass
+        yield client
+
+
+def _answered(client: TestClient, path: str, body: bytes, headers: dict[str, str]) -> None:
+    answer = client.post(path, content=body, headers=headers)
+    assert answer.status_code < 500 or answer.status_code in (503, 504), answer.text
+    if answer.status_code >= 400:
+        told: dict[str, object] = answer.json()
+        assert told["error" if path.startswith(("/v2", "/openai")) else "detail"]
+        assert "Traceback" not in answer.text
+
+
+def _dumped(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True).encode()
+
+
+_TEXT_FIELDS = st.sampled_from(
+    ["prompt", "max_chars", "temperature", "top_k", "top_p", "seed", "stop", "stream", "model",
+     "version", "max_tokens", "n", "logprobs", "echo"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/v1/text", "/openai/v1/completions"])
+@many
+@given(fields=st.dictionaries(_TEXT_FIELDS, _VALUES, max_size=4), prompt=st.text(max_size=30))
+def test_any_question_for_a_text_is_answered(
+    asked: TestClient, path: str, fields: dict[str, object], prompt: str
+) -> None:
+    _answered(asked, path, _dumped({"prompt": prompt, "max_chars": 2, **fields}), JSON)
+
+
+_TENSOR = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["images", "x", ""]) | _VALUES,
+        "shape": st.lists(st.sampled_from([0, 1, 8, 3, -1, 2**40]), max_size=5) | _VALUES,
+        "datatype": st.sampled_from(["UINT8", "FP32", "BYTES", "INT64", "BOOL", "FP99"]) | _VALUES,
+        "data": st.lists(st.integers(-300, 300), max_size=20) | _VALUES,
+        "parameters": st.dictionaries(
+            st.sampled_from(["binary_data_size", "shared_memory_region", "binary_data"]), _VALUES
+        ),
+    },
+)
+
+
+@many
+@given(inputs=st.lists(_TENSOR, max_size=2) | _VALUES, more=_VALUES)
+def test_any_tensors_as_json_are_answered(asked: TestClient, inputs: object, more: object) -> None:
+    _answered(asked, INFER, _dumped({"inputs": inputs, "outputs": more}), JSON)
+    _answered(asked, INFER, _dumped({"inputs": inputs}), JSON)
+
+
+@many
+@given(
+    size=st.integers(-1, 300), declared=st.integers(-5, 400) | st.just(2**70),
+    tail=st.binary(max_size=250),
+)  # fmt: skip
+def test_any_tensors_as_bytes_are_answered(
+    asked: TestClient, size: int, declared: int, tail: bytes
+) -> None:
+    tensor: dict[str, Any] = {"name": "images", "shape": [1, 8, 8, 3], "datatype": "UINT8"}
+    tensor["parameters"] = {"binary_data_size": size}
+    head = _dumped({"inputs": [tensor]})
+    for length in (len(head), declared):
+        headers = {"inference-header-content-length": str(length)}
+        _answered(asked, INFER, head + tail, headers)
+
+
+_KINDS = (
+    "image/png", "application/json", "", "multipart/form-data; boundary=x", "multipart/form-data",
+    "text/plain; charset=x",
+)  # fmt: skip
+
+
+@many
+@given(body=st.binary(max_size=300), kind=st.sampled_from(_KINDS))
+@pytest.mark.parametrize(
+    "path", ["/v1/classify", "/v1/decompress", "/v1/text", INFER, "/openai/v1/completions"]
+)
+def test_any_bytes_of_any_type_are_answered(
+    asked: TestClient, path: str, body: bytes, kind: str
+) -> None:
+    _answered(asked, path, body, {"content-type": kind} if kind else {})
+
+
+@many
+@given(cuts=st.lists(st.tuples(st.integers(0, len(PICTURE) - 1), st.integers(0, 255)), max_size=6))
+def test_any_damage_to_a_picture_is_answered(
+    asked: TestClient, cuts: list[tuple[int, int]]
+) -> None:
+    damaged = bytearray(PICTURE)
+    for place, value in cuts:
+        damaged[place] = value
+    _answered(asked, "/v1/classify", bytes(damaged), {})
+
+
+def _form(fields: int) -> bytes:
+    part = b'--x\r\nContent-Disposition: form-data; name="top_k"\r\n\r\n1\r\n'
+    return part * fields + b"--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/v1/text", b'{"prompt":' + b"[" * 10_000 + b"]" * 10_000 + b"}", JSON),
+        (INFER, b'{"inputs":' + b"[" * 10_000 + b"]" * 10_000 + b"}", JSON),
+        (INFER, b'{"inputs":' * 10_000 + b"1" + b"}" * 10_000, JSON),
+        ("/openai/v1/completions", b"[" * 100_000, JSON),
+        ("/v1/text", b'{"prompt": "a", "max_chars": ' + b"9" * 5000 + b"}", JSON),
+        ("/v1/text", b'{"prompt": "a", "temperature": NaN}', JSON),
+        ("/v1/text", b'{"prompt": "a", "temperature": 1e999}', JSON),
+        ("/v1/text", b'{"prompt": "' + b"a" * 1_000_000 + b'"}', JSON),
+        ("/v1/text", '{"prompt": "\u202e\U0010ffff\u0300"}'.encode(), JSON),
+        ("/v1/text", b'{"prompt": "\\ud800"}', JSON),
+        ("/v1/text", b'{"prompt": "\xff\xfe"}', JSON),
+        ("/v1/classify", _form(10_000), {"content-type": "multipart/form-data; boundary=x"}),
+        ("/v1/classify?" + "&".join(f"top_k={n}" for n in range(5000)), PICTURE, {}),
+    ],
+    ids=lambda value: f"{len(value)}" if isinstance(value, bytes) else None,
+)
+def test_a_bomb_is_refused_in_its_own_words(
+    asked: TestClient, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    answer = asked.post(path, content=body, headers=headers)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert len(answer.content) < 10_000
+
+
+def test_a_picture_that_says_it_is_enormous_is_refused_unread(asked: TestClient) -> None:
+    size = struct.pack(">II", 60_000, 60_000)
+    bomb = PICTURE[:16] + size + PICTURE[24:]
+    assert asked.post("/v1/classify", content=bomb).status_code in (413, 422)
