@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.watched import Watched
 from tests.e2e.server import Server, running
@@ -25,6 +25,10 @@ _ARGUMENTS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+
+
+_PATIENCE_MS = 30_000  # for machines that are busy with other things
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")
@@ -58,13 +62,8 @@ def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     """A page of its own; at the end, nothing may have gone wrong or elsewhere."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(_PATIENCE_MS)
     watched = Watched(page, server.url)
     yield watched
     context.close()
     watched.check()
-
-
-@pytest.fixture
-def page(watched: Watched) -> Page:
-    return watched.page

@@ -78,6 +78,11 @@ def test_a_photograph_comes_from_the_camera(watched: Watched) -> None:
     expect(dialog).to_have_count(0)
     expect(page.locator(".files a")).to_have_text("photo.jpg")
 
+    page.get_by_role("button", name="Camera").click()
+    expect(dialog).to_be_visible()
+    show(watched, "denoise")
+    expect(dialog).to_have_count(0)
+
 
 def test_what_is_no_picture_gets_the_services_own_words(watched: Watched) -> None:
     watched.expected = ("415",)

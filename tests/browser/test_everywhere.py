@@ -27,37 +27,26 @@ def settle(page: Page) -> None:
     expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
-def violations(watched: Watched, view: str, **options: object) -> list[tuple[str, Any]]:
-    page = show(watched, view)
-    settle(page)
+def violations(page: Page, **options: object) -> list[tuple[str, Any]]:
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
     return [(one["id"], [n["target"] for n in one["nodes"]]) for one in found["violations"]]
 
 
-def test_axe_finds_nothing(browser: Browser, server: Server) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    watched = Watched(context.new_page(), server.url)
-    assert {view: violations(watched, view) for view in VIEWS} == {view: [] for view in VIEWS}
-    context.close()
-    watched.check()
-
-
-def test_the_dark_page_has_contrast_enough(browser: Browser, server: Server) -> None:
-    context = browser.new_context(color_scheme="dark", reduced_motion="reduce")
-    watched = Watched(context.new_page(), server.url)
-    for view in ("classify", "compress", "text", "shelf"):
-        assert violations(watched, view, runOnly=["color-contrast"]) == [], view
-    context.close()
-    watched.check()
-
-
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 780}, has_touch=True)
+def test_every_view_fits_a_phone_and_axe_finds_nothing_in_light_or_dark(
+    browser: Browser, server: Server
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 360, "height": 780}, has_touch=True, reduced_motion="reduce"
+    )
     watched = Watched(context.new_page(), server.url)
     for view in VIEWS:
         page = show(watched, view)
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") == 360, view
+        assert violations(page) == [], view
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, runOnly=["color-contrast"]) == [], view
+        page.emulate_media(color_scheme="light")
     context.close()
     watched.check()
 

@@ -25,7 +25,9 @@ function fromStream(stream) {
   const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': 'What the camera sees' });
   video.srcObject = stream;
   return new Promise((done) => {
+    const leave = new AbortController();
     const finish = (file) => {
+      leave.abort();
       dialog.remove();
       done(file);
     };
@@ -36,6 +38,8 @@ function fromStream(stream) {
       video,
       h('div', { class: 'actions' }, button('Take it', shoot, 'main'), button('Cancel', () => finish(null))),
     );
+    // Who goes back to another view does not want to be filmed any longer.
+    addEventListener('hashchange', () => finish(null), { signal: leave.signal });
     document.body.append(dialog);
     dialog.showModal();
   });

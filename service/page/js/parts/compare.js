@@ -9,14 +9,15 @@ export function beforeAfter(names = ['before', 'after']) {
     type: 'range', min: 0, max: 100, value: 50, step: 1, class: 'divider',
     'aria-label': `How much of the picture shows ${names[0]} rather than ${names[1]}`,
   });
-  const tags = names.map((name) => h('span', { class: 'tag', 'aria-hidden': 'true' }, name));
-  const element = h('div', { class: 'compare', hidden: true }, after, before, tags, line);
-  const move = () => element.style.setProperty('--shown', `${line.value}%`);
+  const box = h('div', { class: 'compare' }, after, before, line);
+  const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
+  const element = h('div', { hidden: true }, tags, box);
+  const move = () => box.style.setProperty('--shown', `${line.value}%`);
   line.addEventListener('input', move);
   move();
   after.addEventListener('load', () => {
-    element.style.setProperty('--ratio', `${after.naturalWidth} / ${after.naturalHeight}`);
-    element.classList.toggle('tiny', after.naturalWidth <= 320);
+    box.style.setProperty('--ratio', `${after.naturalWidth} / ${after.naturalHeight}`);
+    box.classList.toggle('tiny', after.naturalWidth <= 320);
   });
   const slots = [{}, {}];
   return {
@@ -24,9 +25,6 @@ export function beforeAfter(names = ['before', 'after']) {
     show(...blobs) {
       element.hidden = false;
       [before, after].forEach((image, place) => (image.src = addressIn(slots[place], blobs[place])));
-    },
-    get after() {
-      return after;
     },
   };
 }

@@ -39,6 +39,18 @@ export function choice({ label, options, value, onchange }) {
   return labelled(id, [label], input, undefined, 'field');
 }
 
+/** A box to tick: {element, input, value: true or false}. */
+export function tick({ label, checked, onchange }) {
+  const input = h('input', { type: 'checkbox', checked, onchange });
+  return {
+    element: h('div', { class: 'field tick' }, h('label', {}, input, label)),
+    input,
+    get value() {
+      return input.checked;
+    },
+  };
+}
+
 export const button = (text, onclick, kind = 'quiet') =>
   h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
 

@@ -12,11 +12,17 @@ import { fileOf } from './samples.js';
  */
 export function picturePicker({ samples, draw = false, onpick }) {
   const shown = h('img', { alt: 'The picture that was chosen' });
-  const place = h('div', { class: 'drop' }, shown, h('p', {}, 'Drop a picture here, or paste one'));
+  const words = h('p', {}, 'Drop a picture here, or paste one');
+  const place = h('div', { class: 'drop' }, shown, words);
+  const show = (broken) => {
+    words.textContent = broken ?? 'Drop a picture here, or paste one';
+    place.classList.toggle('broken', Boolean(broken));
+  };
   const pad = draw ? drawingPad((file) => use(file)) : null;
   const slot = {};
 
   const use = (file, sample = null) => {
+    show();
     shown.src = addressIn(slot, file);
     place.classList.add('filled');
     for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
@@ -26,6 +32,7 @@ export function picturePicker({ samples, draw = false, onpick }) {
   };
   const take = async (sample) => use(await fileOf(sample), sample.name);
   const strip = h('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, samples.map(thumbnail(take)));
+  shown.addEventListener('error', () => show('This browser cannot show it'));
   shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
 
   const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': 'A picture' });

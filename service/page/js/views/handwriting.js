@@ -2,38 +2,38 @@
 
 import { answered, send } from '../api.js';
 import { addressIn, h } from '../dom.js';
-import { button, field } from '../parts/fields.js';
+import { button, field, slider, tick } from '../parts/fields.js';
 import { receipt } from '../parts/receipt.js';
-import { sameWithCurl } from '../parts/same.js';
+import { copied, sameWithCurl } from '../parts/same.js';
 import { workplace } from '../parts/work.js';
 
 export const id = 'handwriting';
 export const title = 'Handwriting';
-export const lead = 'Type digits; the network moves a pen.';
+export const lead = 'Type digits; the network moves a pen, stroke by stroke.';
 export const task = 'handwriting';
 
 export function open({ body, chooser, onmodel, parameters }) {
   const same = sameWithCurl();
   const answer = workplace();
-  const digits = field({ label: 'Digits', value: parameters.get('text') ?? '31415926', inputmode: 'numeric', maxlength: 40 });
+  const digits = field({ label: 'Digits', value: parameters.get('text') ?? '3141592653', maxlength: 64 });
   const seed = field({ label: 'Seed', type: 'number', min: 0, value: parameters.get('seed') ?? '7', hint: 'The same seed writes the same.' });
+  const bias = slider({ label: 'Neatness', min: 0, max: 3, step: 0.1, value: 1, show: (value) => value.toFixed(1), onchange: () => ask() });
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const animate = tick({ label: 'Show the pen at work', checked: !still, onchange: () => ask() });
   const slot = {};
 
   const ask = () => {
-    const call = {
-      path: '/v1/handwriting',
-      json: { text: digits.value ?? '', seed: seed.value, ...chooser.value },
-      headers: { Accept: 'image/svg+xml' },
-      save: 'written.svg',
-    };
+    const query = { text: digits.value ?? '', seed: seed.value, bias: bias.value, animate: animate.value || undefined };
+    history.replaceState(null, '', `#/handwriting?${new URLSearchParams({ text: query.text, seed: query.seed ?? '' })}`);
+    const call = { path: '/v1/handwriting', query: { ...query, ...chooser.value }, save: 'written.svg' };
     same.show(call);
     answer.run(async (signal) => {
       const { response, blob, ms } = await send(call, signal);
       const href = addressIn(slot, blob);
       return [
-        h('img', { class: 'paper', src: href, alt: `${digits.value} in handwriting` }),
+        h('img', { class: 'paper', src: href, alt: `${query.text}, written by hand` }),
         h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: call.save }, 'Save as SVG')),
-        receipt({ ...answered(response), call, ms, blob }),
+        receipt({ ...answered(response), call, ms, blob, more: `seed ${response.headers.get('X-DeepShelf-Seed')}` }),
       ];
     });
   };
@@ -41,19 +41,13 @@ export function open({ body, chooser, onmodel, parameters }) {
     seed.input.value = Math.floor(Math.random() * 1e6);
     ask();
   };
-  const form = h(
-    'form',
-    {
-      class: 'inline',
-      onsubmit: (event) => {
-        event.preventDefault();
-        ask();
-      },
-    },
-    digits.element,
-    seed.element,
-    h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Write'), button('Another hand', again)),
-  );
+  const onsubmit = (event) => {
+    event.preventDefault();
+    ask();
+  };
+  const share = button('Copy a link to this', () => copied(share, location.href));
+  const actions = h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Write'), button('Another seed', again), share);
+  const form = h('form', { class: 'inline', onsubmit }, [digits, seed, bias, animate].map((one) => one.element), actions);
   onmodel(ask);
   ask();
   body.append(form, answer.element, same.element);
