@@ -11,12 +11,12 @@ export function beforeAfter(names = ['before', 'after']) {
   });
   const box = h('div', { class: 'compare' }, after, before, line);
   const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
-  const element = h('div', { hidden: true }, tags, box);
+  const element = h('div', { class: 'compare-pair', hidden: true }, tags, box);
   const move = () => box.style.setProperty('--shown', `${line.value}%`);
   line.addEventListener('input', move);
   move();
   after.addEventListener('load', () => {
-    box.style.setProperty('--ratio', `${after.naturalWidth} / ${after.naturalHeight}`);
+    element.style.setProperty('--ratio', after.naturalWidth / after.naturalHeight);
     box.classList.toggle('tiny', after.naturalWidth <= 320);
   });
   const slots = [{}, {}];

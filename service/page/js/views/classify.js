@@ -25,13 +25,14 @@ export function open({ body, chooser, onmodel }) {
 
   const ask = () => {
     if (!file) return;
-    const call = {
-      path: '/v1/classify',
-      query: { ...chooser.value, top_k: topK.value },
-      form: [['image', file]],
-    };
-    same.show(call);
     answer.run(async (signal) => {
+      await fit();
+      const call = {
+        path: '/v1/classify',
+        query: { ...chooser.value, top_k: topK.value },
+        form: [['image', file]],
+      };
+      same.show(call);
       const { body: told, ms } = await sendForJson(call, signal);
       const [{ predictions, members }] = told.results;
       return [
@@ -42,12 +43,12 @@ export function open({ body, chooser, onmodel }) {
       ];
     });
   };
-  const changed = async () => {
+  /** Ask for no more labels than the model has. */
+  const fit = async () => {
     const { task: does } = await cardOf(chooser.name, chooser.version);
     topK.input.max = does.labels.length;
     topK.input.dispatchEvent(new Event('input'));
     fill(knows, `It knows ${does.labels.length} labels and nothing else: ${listed(does.labels)}.`);
-    ask();
   };
   const picker = picturePicker({
     samples: THINGS,
@@ -56,8 +57,7 @@ export function open({ body, chooser, onmodel }) {
       ask();
     },
   });
-  onmodel(changed);
-  changed();
+  onmodel(ask);
   body.append(
     h('div', { class: 'bench' }, h('section', {}, picker.element), h('section', {}, answer.element, topK.element, knows)),
     same.element,

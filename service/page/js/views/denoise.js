@@ -54,10 +54,9 @@ export function open({ body, chooser, onmodel }) {
       return [quality(sent, response.headers), receipt({ ...answered(response), call, ms, blob })];
     });
   };
-  const changed = async () => {
+  const tell = async () => {
     const card = await cardOf(chooser.name, chooser.version);
     fill(trained, `Trained to remove: ${card.task.noise}. ${card.intended_use}`);
-    ask();
   };
   const picker = picturePicker({
     samples: [...DIGITS, THINGS[0]],
@@ -67,8 +66,9 @@ export function open({ body, chooser, onmodel }) {
       ask();
     },
   });
-  onmodel(changed);
-  changed();
+  onmodel(tell);
+  onmodel(ask);
+  tell();
   body.append(
     h(
       'div',
