@@ -1,5 +1,6 @@
 """A real Chromium before the real service with the real shelf."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.watched import Watched
 from tests.e2e.server import Server, running
+from tests.faces import put_faces
 from tests.shelf import Paint, put
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +48,24 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every committed model, an ensemble, and a version that was damaged after it was published."""
+    """Every committed model, an ensemble, two generators, and a version damaged after publication."""
     store = tmp_path_factory.mktemp("shelf")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
     put(store, "all-paint", Paint(members=3))
+    _put_generator(store, epochs=2, gain=60)
+    _put_generator(store, epochs=30, gain=40)
     damaged = put(store, "all-paint", Paint(members=2)) / "model.onnx"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     with running(store, tmp_path_factory.mktemp("log") / "service.log") as server:
         yield server
+
+
+def _put_generator(store: Path, *, epochs: int, gain: float) -> None:
+    path = put_faces(store, "noise", gain) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["provenance"]["epochs"] = epochs
+    path.write_text(json.dumps(manifest))
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 """Handwriting and faces: what a seed draws."""
 
+import io
+import json
+from base64 import b64decode
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.watched import Watched, curl, show, until
@@ -32,7 +36,7 @@ def test_what_is_written_can_be_changed_and_shared(watched: Watched) -> None:
     page.get_by_role("button", name="Copy a link to this").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")
-    assert link == f"{watched.base}/#/handwriting?text=42&seed=7"
+    assert link.startswith(f"{watched.base}/#/handwriting?text=42&seed=7&model=")
 
 
 def test_what_cannot_be_written_is_named(watched: Watched) -> None:
@@ -42,3 +46,49 @@ def test_what_cannot_be_written_is_named(watched: Watched) -> None:
     page.get_by_label("Digits").fill("six")
     page.get_by_role("button", name="Write").click()
     expect(page.get_by_role("alert")).to_contain_text("'s'")
+
+
+def test_faces_come_by_seed_and_the_address_brings_them_again(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page = show(watched, "faces?model=noise&version=2&seed=40&count=3")
+    faces = page.locator(".gallery button")
+    expect(faces).to_have_text(["40", "41", "42"])
+    answer = json.loads(curl(page, page.locator(".same").first, tmp_path))
+    shown = [image.get_attribute("src") or "" for image in page.locator(".gallery img").all()]
+    assert [f"data:image/png;base64,{face['image']}" for face in answer["faces"]] == shown
+
+    page.get_by_role("button", name="Others").click()
+    expect(faces.first).not_to_have_text("40")
+    seeds = faces.all_inner_texts()
+    page.reload()
+    expect(faces).to_have_text(seeds)
+
+
+def test_two_faces_that_are_clicked_are_morphed(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "faces?model=noise&version=2&seed=40&count=3")
+    page.get_by_label("Steps").fill("5")
+    page.get_by_role("button", name="Face 40").click()
+    page.get_by_role("button", name="Face 42").press("Enter")
+    expect(page.get_by_alt_text("A face that changes from 40 to 42")).to_be_visible()
+    curl(page, page.locator(".same").nth(1), tmp_path)
+    first = page.locator(".gallery img").first.get_attribute("src") or ""
+    with (
+        Image.open(tmp_path / "morph.webp") as morph,
+        Image.open(io.BytesIO(b64decode(first.partition(",")[2]))) as face,
+    ):
+        assert getattr(morph, "n_frames", 1) == 5
+        assert morph.size == face.size
+
+
+def test_who_clicks_on_the_longer_trained_face_is_right(watched: Watched) -> None:
+    page = show(watched, "faces?model=noise")
+    game = page.locator(".game")
+    expect(game).to_contain_text("after 2 epochs and after 30")
+    for asked in (1, 2):
+        game.get_by_role("button", name="pair").click()
+        game.get_by_role("button", name="Face A").click()
+        expect(game.locator(".late")).to_have_text("30 epochs")
+        right = "late" in (game.locator(".round button").first.get_attribute("class") or "")
+        expect(game.get_by_role("status")).to_contain_text("Yes" if right else "No")
+        expect(game.get_by_role("status")).to_contain_text(f"of {asked} right")

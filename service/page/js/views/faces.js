@@ -19,7 +19,7 @@ export function open({ body, chooser, onmodel, models, parameters }) {
   const answer = workplace();
   const number = (name, otherwise) => Number(parameters.get(name) ?? otherwise);
   const seed = field({ label: 'Seed', type: 'number', min: 0, value: number('seed', 7) });
-  const count = slider({ label: 'Faces', min: 1, max: 32, step: 1, value: number('count', 12), onchange: () => ask() });
+  const count = slider({ label: 'Faces', min: 1, max: 48, step: 1, value: number('count', 12), onchange: () => ask() });
   const truncation = slider({
     label: 'Truncation', min: 0.1, max: 1, step: 0.05, value: number('truncation', 0.8), show: (value) => value.toFixed(2),
     onchange: () => ask(), hint: 'Small: alike and safe. Large: different and daring.',
@@ -28,7 +28,7 @@ export function open({ body, chooser, onmodel, models, parameters }) {
 
   const ask = () => {
     const query = { count: count.value, seed: seed.value, truncation: truncation.value };
-    remember(query);
+    remember({ ...query, model: chooser.name, version: chooser.version });
     const call = { path: '/v1/faces', query: { ...query, ...chooser.value }, headers: { Accept: 'application/json' } };
     same.show(call);
     answer.run(async (signal) => {
@@ -60,7 +60,7 @@ export function open({ body, chooser, onmodel, models, parameters }) {
   body.append(form, answer.element, same.element, between.element, game(models));
 }
 
-/** The address names what is seen, so that it can be sent to somebody. */
+/** The address names what is seen, so that it can be sent to somebody; a seed belongs to a version. */
 const remember = (query) => history.replaceState(null, '', `#/faces?${new URLSearchParams(query)}`);
 
 function gallery(faces, choose) {

@@ -1,68 +1,85 @@
-// Which of two generators trained longer? The same seed through an early version and a late one.
+// Which of two generators trained longer? One seed through an early version and a late one.
 
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
 import { button } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
+import { cardOf } from '../shelf.js';
 
-/** The question, where a model has two versions that answer; else why there is none. */
+/** The question, where a model has two versions of which one trained longer; else why there is none. */
 export function game(models) {
-  const model = models.find((one) => one.versions.length > 1);
-  const element = h('section', { class: 'part game' }, h('h2', {}, 'Which one trained longer?'));
-  if (!model) {
-    element.append(h('p', {}, 'This needs two versions of one generator, and each here has one.'));
-    return element;
-  }
-  const [late, early] = [model.versions[0], model.versions.at(-1)];
-  element.append(
-    h('p', {}, `${model.name} ${early} and ${late} each drew the same random numbers. Click on the face whose generator trained longer. None of them is a real person.`),
-  );
-  const score = { right: 0, asked: 0 };
-  const round = h('div', { class: 'round' });
-  const told = h('p', { role: 'status', class: 'score' }, 'No answer yet.');
-  const next = async () => {
-    try {
-      fill(round, await pair(model.name, early, late, (right) => answered(right, score, told, again)));
-      again.hidden = true;
-    } catch (error) {
-      fill(round, problemBox(error));
-    }
-  };
-  const again = button('Another pair', next, 'main');
-  element.append(round, told, h('p', { class: 'actions' }, again));
-  again.textContent = 'Show a pair';
-  return element;
+  const place = h('div', {});
+  contestants(models)
+    .then((pair) => fill(place, pair ? rounds(pair) : h('p', {}, 'This needs two versions of one generator of which one trained longer; there are none on this shelf.')))
+    .catch((error) => fill(place, problemBox(error)));
+  return h('section', { class: 'part game' }, h('h2', {}, 'Which one trained longer?'), place);
 }
 
-async function pair(name, early, late, answer) {
+/** {name, early, late} of {version, epochs} as the cards tell them; null where none differ. */
+async function contestants(models) {
+  for (const { name, versions } of models.filter((one) => one.versions.length > 1)) {
+    const cards = await Promise.all(versions.map((version) => cardOf(name, version)));
+    const trained = cards
+      .map(({ version, provenance }) => ({ version, epochs: provenance.epochs }))
+      .filter((one) => one.epochs)
+      .sort((a, b) => a.epochs - b.epochs);
+    const [early, late] = [trained[0], trained.at(-1)];
+    if (trained.length > 1 && early.epochs < late.epochs) return { name, early, late };
+  }
+  return null;
+}
+
+function rounds({ name, early, late }) {
+  const score = { right: 0, asked: 0 };
+  const round = h('div', { class: 'round' });
+  const told = h('p', { role: 'status', class: 'score' });
+  const answer = (right) => {
+    score.asked += 1;
+    score.right += right;
+    fill(told, `${right ? 'Yes' : 'No'}. ${score.right} of ${score.asked} right.`);
+    again.hidden = false;
+    again.focus();
+  };
+  const next = async () => {
+    again.hidden = true;
+    again.textContent = 'Another pair';
+    try {
+      fill(round, await pair(name, [early, late], late, answer));
+    } catch (error) {
+      fill(round, problemBox(error));
+      again.hidden = false;
+    }
+  };
+  const again = button('Show a pair', next, 'main');
+  const asked =
+    `The same random numbers, drawn by ${name} after ${early.epochs} epochs and after ${late.epochs}. ` +
+    'Click on the face whose generator trained longer. Nobody here is real.';
+  return [h('p', {}, asked), round, told, h('p', { class: 'actions' }, again)];
+}
+
+async function pair(name, both, late, answer) {
   const seed = Math.floor(Math.random() * 1e6);
-  const faces = await Promise.all([early, late].map((version) => face(name, version, seed)));
+  const faces = await Promise.all(both.map((one) => face(name, one, seed)));
   const order = Math.random() < 0.5 ? faces : faces.reverse();
-  const buttons = order.map(({ image, version }, place) => {
+  const buttons = order.map(({ image, of }, place) => {
+    const letter = 'AB'[place];
     const onclick = () => {
-      buttons.forEach((one, at) => {
-        one.disabled = true;
-        one.classList.add(order[at].version === late ? 'late' : 'early');
-        one.lastChild.textContent = `Version ${order[at].version}: trained ${order[at].version === late ? 'longer' : 'shorter'}`;
-      });
-      answer(version === late);
+      buttons.forEach((one, at) => reveal(one, order[at].of, late));
+      answer(of === late);
     };
-    const picture = h('img', { alt: `Face ${'AB'[place]}`, src: `data:image/png;base64,${image}` });
-    return h('button', { type: 'button', onclick }, picture, h('span', {}, `Face ${'AB'[place]}`));
+    return h('button', { type: 'button', onclick }, h('img', { alt: `Face ${letter}`, src: `data:image/png;base64,${image}` }), h('span', {}, letter));
   });
   return buttons;
 }
 
-async function face(name, version, seed) {
-  const query = { count: 1, seed, model: name, version };
-  const { body } = await sendForJson({ path: '/v1/faces', query, headers: { Accept: 'application/json' } });
-  return { version, image: body.faces[0].image };
+function reveal(shown, of, late) {
+  shown.disabled = true;
+  shown.classList.add(of === late ? 'late' : 'early');
+  shown.lastChild.textContent = `${of.epochs} epochs`;
 }
 
-function answered(right, score, told, again) {
-  score.asked += 1;
-  score.right += right;
-  fill(told, `${right ? 'Yes' : 'No'}. ${score.right} of ${score.asked} right.`);
-  again.textContent = 'Another pair';
-  again.hidden = false;
+async function face(name, of, seed) {
+  const query = { count: 1, seed, model: name, version: of.version };
+  const { body } = await sendForJson({ path: '/v1/faces', query, headers: { Accept: 'application/json' } });
+  return { of, image: body.faces[0].image };
 }

@@ -24,7 +24,8 @@ export function open({ body, chooser, onmodel, parameters }) {
 
   const ask = () => {
     const query = { text: digits.value ?? '', seed: seed.value, bias: bias.value, animate: animate.value || undefined };
-    history.replaceState(null, '', `#/handwriting?${new URLSearchParams({ text: query.text, seed: query.seed ?? '' })}`);
+    const seen = { text: query.text, seed: query.seed ?? '', model: chooser.name, version: chooser.version };
+    history.replaceState(null, '', `#/handwriting?${new URLSearchParams(seen)}`);
     const call = { path: '/v1/handwriting', query: { ...query, ...chooser.value }, save: 'written.svg' };
     same.show(call);
     answer.run(async (signal) => {
