@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every committed model, an ensemble, two generators, and a version damaged after publication."""
+    """Every committed model, an ensemble, two generators, a version damaged after publication."""
     store = tmp_path_factory.mktemp("shelf")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
