@@ -94,3 +94,35 @@ def test_a_photograph_is_denoised_at_its_own_size(client: httpx.Client) -> None:
     assert answer.headers["content-type"] == "image/png"
     with Image.open(io.BytesIO(answer.content)) as image:
         assert (image.size, image.mode) == ((640, 427), "L")
+
+
+def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
+    answer = client.get("/v1/faces", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def test_what_the_generator_draws_has_eyes_where_faces_have_them(client: httpx.Client) -> None:
+    """Of the mean of many: alike left and right, eyes darker than forehead and cheeks."""
+    grid = _faces(client, count=64, seed=0, columns=64)
+    mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the picture
+    assert np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] > 0.8
+    for eye in (slice(16, 26), slice(38, 48)):
+        brightness = mean[:, eye].mean(axis=1)
+        assert brightness[18:26].min() < brightness[8:14].max() - 10
+        assert brightness[18:26].min() < brightness[28:36].max() - 10
+
+
+def test_a_face_is_the_same_in_whatever_company_and_another_in_another_version(
+    client: httpx.Client,
+) -> None:
+    grid = _faces(client, count=9, seed=100, columns=3)
+    alone = _faces(client, count=1, seed=104)
+    assert np.array_equal(alone, grid[64:128, 64:128])
+    early = _faces(client, count=1, seed=104, version=1) if _versions(client) > 1 else None
+    assert early is None or not np.array_equal(alone, early)
+
+
+def _versions(client: httpx.Client) -> int:
+    models = client.get("/v1/models").json()["models"]
+    return next(len(model["versions"]) for model in models if model["name"] == "faces-gan")
