@@ -19,7 +19,7 @@ def new_text(page: Page) -> str:
 def test_the_options_reach_the_service_and_curl_writes_the_same(
     watched: Watched, tmp_path: Path
 ) -> None:
-    page = show(watched, "text")
+    page = show(watched, "text?model=charnn-tiny")
     expect(page.get_by_label("Beginning")).to_have_value("482 = ")
     page.get_by_label("Temperature").fill("0")
     page.get_by_label("Stop at").fill("\\n")
@@ -54,7 +54,7 @@ def test_writing_can_be_stopped_and_begun_again_from_the_keyboard(watched: Watch
 
 def test_unknown_characters_are_named(watched: Watched) -> None:
     watched.expected = ("422",)
-    page = show(watched, "text")
+    page = show(watched, "text?model=charnn-tiny")
     page.get_by_label("Beginning").fill("Zwölf")
     write(page)
     expect(page.get_by_role("alert")).to_contain_text("'Z' (U+005A)")
