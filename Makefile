@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema clean
+.PHONY: help serve test check format schema course clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
 
 schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
 	$(BIN)/python -m models_store schema > models_store/manifest.schema.json
+
+COURSE := optimizers initializers schedules batchnorm dropout residual
+
+course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
+	for topic in $(COURSE); do $(BIN)/python -m training plot $$topic --to docs/course/$$topic.png || exit 1; done
+	$(BIN)/python -m training plot range-test resnet-digits --to docs/course/range-test.png
+	$(BIN)/python -m training.plots.shrink docs/course/*.png
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

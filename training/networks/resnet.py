@@ -49,12 +49,18 @@ class _PadChannels(nn.Module):
         return functional.pad(x_BCHW, (0, 0, 0, 0, 0, self.extra))
 
 
-def _shortcut(kind: Shortcut, channels: int, out: int, stride: int) -> nn.Module | None:
-    if stride == 1 and channels == out:
+def _shortcut(kind: Shortcut | None, channels: int, out: int, stride: int) -> nn.Module | None:
+    """None where the input passes unchanged, and where there is no shortcut at all."""
+    if kind is None or (stride == 1 and channels == out):
         return None
     if kind == "A":
         return _PadChannels(stride, out - channels)
     return nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+
+def _add(out: Tensor, x: Tensor, downsample: nn.Module | None) -> Tensor:
+    identity: Tensor = x if downsample is None else downsample(x)
+    return out + identity
 
 
 class BasicBlock(nn.Module):
@@ -63,7 +69,12 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     def __init__(
-        self, channels: int, planes: int, stride: int, shortcut: Shortcut, stride_in_1x1: bool
+        self,
+        channels: int,
+        planes: int,
+        stride: int,
+        shortcut: Shortcut | None,
+        stride_in_1x1: bool,
     ) -> None:
         super().__init__()
         del stride_in_1x1  # there is no 1×1 here: the parameter belongs to the bottleneck
@@ -71,12 +82,12 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
+        self.residual = shortcut is not None
         self.downsample = _shortcut(shortcut, channels, planes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        identity = x if self.downsample is None else self.downsample(x)
-        out = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(out)) + identity)
+        out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        return functional.relu(_add(out, x, self.downsample) if self.residual else out)
 
 
 class Bottleneck(nn.Module):
@@ -89,7 +100,12 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self, channels: int, planes: int, stride: int, shortcut: Shortcut, stride_in_1x1: bool
+        self,
+        channels: int,
+        planes: int,
+        stride: int,
+        shortcut: Shortcut | None,
+        stride_in_1x1: bool,
     ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
@@ -99,13 +115,13 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(planes * self.expansion)
+        self.residual = shortcut is not None
         self.downsample = _shortcut(shortcut, channels, planes * self.expansion, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        identity = x if self.downsample is None else self.downsample(x)
         out = functional.relu(self.bn1(self.conv1(x)))
-        out = functional.relu(self.bn2(self.conv2(out)))
-        return functional.relu(self.bn3(self.conv3(out)) + identity)
+        out = self.bn3(self.conv3(functional.relu(self.bn2(self.conv2(out)))))
+        return functional.relu(_add(out, x, self.downsample) if self.residual else out)
 
 
 class ResNet(nn.Module):
@@ -124,6 +140,8 @@ class ResNet(nn.Module):
         shortcut: Shortcut | None = None
         """Where shapes change: A pads with zeros (the paper on CIFAR), B projects (ImageNet)."""
         stride_in_1x1: bool = False
+        residual: bool = True
+        """Without, the plain net that the paper compares with: the same layers, no shortcuts."""
 
         @model_validator(mode="after")
         def _depth_fits_stem(self) -> Self:
@@ -142,7 +160,8 @@ class ResNet(nn.Module):
         cifar = config.stem == "cifar"
         bottleneck, blocks = (_CIFAR if cifar else _IMAGENET)[config.depth]
         width = config.width or (16 if cifar else 64)
-        shortcut: Shortcut = config.shortcut or ("A" if cifar else "B")
+        shortcut: Shortcut | None = config.shortcut or ("A" if cifar else "B")
+        shortcut = shortcut if config.residual else None
         block = Bottleneck if bottleneck else BasicBlock
 
         kernel, stride, padding = (3, 1, 1) if cifar else (7, 2, 3)

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from training.course.cli import course
+
 __all__ = ["plot"]
 
 # Commands import what they need themselves: `--help` then answers without loading matplotlib.
 
 plot = typer.Typer(help="Draw pictures of runs and of what training does.", no_args_is_help=True)
+plot.add_typer(course)
 
 
 @plot.command()

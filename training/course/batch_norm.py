@@ -1,0 +1,172 @@
+"""Batch normalisation by hand (Ioffe and Szegedy 2015, arXiv 1502.03167), and what it is good for.
+
+Shapes: B batch, C channels.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.course.digits import Pictures, digits, train
+from training.initializers import He
+
+__all__ = [
+    "PLACES",
+    "RATES",
+    "BatchNorm",
+    "Place",
+    "convolutions",
+    "fold",
+    "follow",
+    "learn",
+    "losses_by_mode",
+]
+
+Place = Literal["none", "before ReLU", "after ReLU"]
+
+PLACES: tuple[Place, ...] = ("none", "before ReLU", "after ReLU")
+
+RATES = (0.01, 0.1, 0.3)
+"""A careful learning rate, a usual one, and a bold one."""
+
+
+class BatchNorm:
+    """y = γ (x − mean) / √(variance + ε) + β for each channel of x (B, C).
+
+    In training, mean and variance are the batch's own, so each picture's answer depends on the
+    others (algorithm 1); beside it, running averages follow them. In evaluation these averages
+    stand in: the answer depends on the picture alone (algorithm 2, step 10). As in torch, the
+    average takes up the share `momentum` of each batch, and of the variance the unbiased estimate.
+    """
+
+    def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        self.gamma = torch.ones(channels)
+        self.beta = torch.zeros(channels)
+        self.running_mean = torch.zeros(channels)
+        self.running_variance = torch.ones(channels)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def train(self, x_BC: Tensor) -> Tensor:
+        mean, variance = x_BC.mean(0), x_BC.var(0, correction=0)
+        unbiased = x_BC.var(0, correction=1)
+        keep = 1 - self.momentum
+        self.running_mean = keep * self.running_mean + self.momentum * mean
+        self.running_variance = keep * self.running_variance + self.momentum * unbiased
+        return self._normalised(x_BC, mean, variance)
+
+    def evaluate(self, x_BC: Tensor) -> Tensor:
+        return self._normalised(x_BC, self.running_mean, self.running_variance)
+
+    def _normalised(self, x_BC: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        return self.gamma * (x_BC - mean) / torch.sqrt(variance + self.epsilon) + self.beta
+
+
+def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """One convolution that answers as `convolution` and then `norm` in evaluation.
+
+    There a norm is a line, γ (x − μ) / σ + β, and a convolution is linear: its weights times γ / σ,
+    and its bias b becomes (b − μ) γ / σ + β. Both layers stay as they are.
+
+    Raises:
+        ValueError: when the norm has no running averages or no γ and β, or other channels.
+    """
+    if norm.running_mean is None or norm.running_var is None or not norm.affine:
+        raise ValueError("only a norm with running averages, γ and β can be folded")
+    if norm.num_features != convolution.out_channels:
+        raise ValueError(
+            f"the norm has {norm.num_features} channels, the convolution before it "
+            f"{convolution.out_channels}"
+        )
+    slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = 0 if convolution.bias is None else convolution.bias
+    folded = nn.Conv2d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]  # a pair, as every Conv2d keeps it
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+        convolution.dilation,  # type: ignore[arg-type]
+        convolution.groups,
+        padding_mode=convolution.padding_mode,
+    )
+    with torch.no_grad():
+        folded.weight.copy_(convolution.weight * slope.view(-1, 1, 1, 1))
+        if folded.bias is not None:
+            folded.bias.copy_((bias - norm.running_mean) * slope + norm.bias)
+    return folded
+
+
+def convolutions(place: Place, depth: int = 6, width: int = 16) -> nn.Sequential:
+    """Images (B, 1, 8, 8) → logits (B, 10), by `depth` convolutions with or without norms."""
+    layers: list[nn.Module] = []
+    for channels in (1, *[width] * (depth - 1)):
+        layers.append(nn.Conv2d(channels, width, 3, padding=1))
+        if place == "before ReLU":
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU())
+        if place == "after ReLU":
+            layers.append(nn.BatchNorm2d(width))
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+    He(fan="in").apply(network)  # the best start for a net without norms
+    return network
+
+
+def learn(
+    place: Place, rate: float, *, epochs: int = 4, seed: int = 0
+) -> tuple[nn.Sequential, list[float]]:
+    """The trained net, and the loss (nats) of each epoch: batches of 32, momentum 0.9."""
+    torch.manual_seed(seed)
+    network = convolutions(place)
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
+    pictures = digits().train
+    return network, train(network, pictures, optimizer, epochs=epochs, batch_size=32, seed=seed)
+
+
+def follow(steps: int = 60, batch_size: int = 32, seed: int = 0) -> dict[str, list[float]]:
+    """One unit of an untrained layer, batch after batch: what training and evaluation divide by.
+
+    Keys: `batch mean`, `batch deviation`, `running mean`, `running deviation`, and the unit's
+    `true mean` and `true deviation` over all pictures, for each step.
+    """
+    torch.manual_seed(seed)
+    layer, norm = nn.Linear(64, 1), BatchNorm(1)
+    pictures = digits().train
+    with torch.no_grad():
+        everything_N1 = (
+            layer(pictures.flat_NP) * 3 + 2
+        )  # a deviation far from one, where norms start
+    seen: dict[str, list[float]] = {}
+
+    def note(name: str, value: Tensor) -> None:
+        seen.setdefault(name, []).append(float(value))
+
+    for _ in range(steps):
+        batch_B1 = everything_N1[torch.randint(len(pictures), (batch_size,))]
+        norm.train(batch_B1)
+        note("batch mean", batch_B1.mean())
+        note("batch deviation", batch_B1.std(correction=0))
+        note("running mean", norm.running_mean)
+        note("running deviation", norm.running_variance.sqrt())
+        note("true mean", everything_N1.mean())
+        note("true deviation", everything_N1.std())
+    return seen
+
+
+def losses_by_mode(network: nn.Module, pictures: Pictures, batch_size: int) -> tuple[float, float]:
+    """Loss over `pictures`, in batches, with the batches' statistics and with the running ones."""
+    found = []
+    running = {name: value.clone() for name, value in network.state_dict().items()}
+    for training in (True, False):
+        network.train(training)
+        total = 0.0
+        for chosen in torch.split(torch.arange(len(pictures)), batch_size):
+            batch = pictures.take(chosen)
+            with torch.no_grad():
+                logits = network(batch.images_NCHW)
+            total += float(functional.cross_entropy(logits, batch.labels_N, reduction="sum"))
+        found.append(total / len(pictures))
+        network.load_state_dict(running)  # looking in training mode moved the averages
+    return found[0], found[1]

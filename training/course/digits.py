@@ -1,0 +1,90 @@
+"""scikit-learn's digits as two matrices, and one plain loop: what the experiments share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.datasets.base import ImageSplit
+from training.datasets.digits import Digits
+
+__all__ = ["DigitSplits", "Pictures", "accuracy", "digits", "train"]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """`images_NCHW`: zero mean, unit deviation over the training pictures; `labels_N`: 0 to 9."""
+
+    images_NCHW: Tensor
+    labels_N: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    @property
+    def flat_NP(self) -> Tensor:
+        return self.images_NCHW.flatten(1)
+
+    def take(self, indices: Tensor) -> "Pictures":
+        return Pictures(self.images_NCHW[indices], self.labels_N[indices])
+
+
+@dataclass(frozen=True)
+class DigitSplits:
+    """1,297 pictures to learn from, 500 to test with."""
+
+    train: Pictures
+    test: Pictures
+
+
+@cache
+def digits() -> DigitSplits:
+    """Loaded once."""
+    data = Digits().load()
+    (mean,), (std,) = data.statistics()
+
+    def normalised(split: ImageSplit) -> Pictures:
+        return Pictures((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
+
+    return DigitSplits(normalised(data.train), normalised(data.test))
+
+
+def train(
+    network: nn.Module,
+    pictures: Pictures,
+    optimizer: torch.optim.Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    after_step: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """The mean loss of each epoch. The last, smaller batch of an epoch is left out."""
+    generator = torch.Generator().manual_seed(seed)
+    losses = []
+    for _ in range(epochs):
+        total = 0.0
+        order = torch.randperm(len(pictures), generator=generator)
+        batches = torch.split(order, batch_size)
+        whole = [chosen for chosen in batches if len(chosen) == batch_size]
+        for chosen in whole:
+            batch = pictures.take(chosen)
+            network.train()
+            loss = functional.cross_entropy(network(batch.images_NCHW), batch.labels_N)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's is not annotated
+            optimizer.step()
+            after_step()
+            total += loss.item()
+        losses.append(total / len(whole))
+    return losses
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, pictures: Pictures) -> float:
+    """The share that `network`, in eval mode, gets right."""
+    network.eval()
+    return float((network(pictures.images_NCHW).argmax(1) == pictures.labels_N).float().mean())

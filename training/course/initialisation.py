@@ -1,0 +1,70 @@
+"""What the first weights do to a deep net: how large activations and gradients are, layer by layer.
+
+The net is plain and deep: the digits' 64 pixels, ten hidden layers of 128 units, ten classes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from training.course.digits import Pictures, digits, train
+from training.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
+
+__all__ = ["SCHEMES", "Signals", "Unit", "deep_net", "learn", "signals"]
+
+Unit = Literal["tanh", "relu"]
+
+DEPTH, WIDTH = 10, 128
+
+SCHEMES: dict[str, Initializer] = {
+    "zeros": Zeros(),
+    "constant 0.01": Constant(value=0.01),
+    "normal, σ = 0.01": Normal(std=0.01),
+    "uniform, ±0.01": Uniform(bound=0.01),
+    "Glorot": Glorot(),
+    "He": He(fan="in"),
+}
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Of a net before its first step, over all training pictures, for each hidden layer."""
+
+    activations: list[float]
+    """√ of the mean square of what the units answer."""
+    gradients: list[float]
+    """√ of the mean square of ∂loss/∂weight."""
+
+
+def deep_net(unit: Unit, initializer: Initializer, seed: int = 0) -> nn.Sequential:
+    """Images (B, 1, 8, 8) → logits (B, 10)."""
+    torch.manual_seed(seed)
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs in (64, *[WIDTH] * (DEPTH - 1)):
+        layers += [nn.Linear(inputs, WIDTH), nn.Tanh() if unit == "tanh" else nn.ReLU()]
+    network = nn.Sequential(*layers, nn.Linear(WIDTH, 10))
+    initializer.apply(network)
+    return network
+
+
+def signals(network: nn.Sequential, pictures: Pictures) -> Signals:
+    """Measure one pass forth and back over `pictures`; no weight is moved."""
+    x, squares = pictures.images_NCHW, []
+    for layer in network:
+        x = layer(x)
+        if isinstance(layer, nn.Tanh | nn.ReLU):
+            squares.append(x.detach().square().mean().sqrt().item())
+    functional.cross_entropy(x, pictures.labels_N).backward()  # type: ignore[no-untyped-call]
+    hidden = [layer for layer in network if isinstance(layer, nn.Linear)][:-1]
+    slopes = [layer.weight.grad for layer in hidden]
+    return Signals(squares, [s.square().mean().sqrt().item() for s in slopes if s is not None])
+
+
+def learn(unit: Unit, initializer: Initializer, *, epochs: int = 8, seed: int = 0) -> list[float]:
+    """The loss (nats) of each epoch, by plain descent in batches of 32."""
+    network = deep_net(unit, initializer, seed)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    return train(network, digits().train, optimizer, epochs=epochs, batch_size=32, seed=seed)

@@ -1,0 +1,52 @@
+"""Learning-rate schedules side by side: the rate at each step, and what a small net makes of it."""
+
+import torch
+from torch import nn
+
+from training.course.digits import digits, train
+from training.schedules import Constant, Cosine, Cyclic, Exponential, OneCycle, Schedule, Step
+
+__all__ = ["EPOCHS", "SHOWN", "learn", "rates"]
+
+EPOCHS, BATCH_SIZE, RATE = 12, 32, 0.8
+
+SHOWN: dict[str, Schedule] = {
+    "fixed": Constant(),
+    "step": Step(every_epochs=4, gamma=0.2),
+    "exponential": Exponential(gamma=0.75),
+    "cosine": Cosine(),
+    "cyclic": Cyclic(cycle_epochs=4),
+    "one-cycle": OneCycle(),
+    "warm-up, then fixed": Constant(warmup_epochs=2),
+    "warm-up, then cosine": Cosine(warmup_epochs=2),
+}
+
+
+def rates(schedule: Schedule, *, rate: float = 1.0, steps_per_epoch: int = 40) -> list[float]:
+    """The learning rate of each step of `EPOCHS` epochs."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    following = schedule.build(optimizer, steps_per_epoch, EPOCHS)
+    taken = []
+    for _ in range(EPOCHS * steps_per_epoch):
+        taken.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        following.step()
+    return taken
+
+
+def learn(schedule: Schedule, seed: int = 0, epochs: int = EPOCHS) -> list[float]:
+    """The loss (nats) of each epoch of one hidden layer of 32 units, at a rate that is high."""
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    pictures = digits().train
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE)
+    following = schedule.build(optimizer, len(pictures) // BATCH_SIZE, EPOCHS)
+    return train(
+        network,
+        pictures,
+        optimizer,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        seed=seed,
+        after_step=following.step,
+    )

@@ -1,0 +1,135 @@
+"""Losses of two parameters, on which the path of an optimizer can be seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.course.updates import RULES, Rule
+
+__all__ = ["SURFACES", "Surface", "end", "gradient", "walk", "walks"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """`loss` maps points (…, 2) to (…,); `minima` are its lowest points, all equally low."""
+
+    name: str
+    loss: Callable[[Tensor], Tensor]
+    start: tuple[float, float]
+    minima: tuple[tuple[float, float], ...]
+    window: tuple[float, float, float, float]
+    """x from, x to, y from, y to: what is drawn."""
+    steps: int
+    rates: dict[str, float]
+    """A rate η for each rule, chosen by hand so that none diverges and none stands still."""
+    traps: tuple[tuple[float, float], ...] = ()
+    """Where a gradient vanishes without being lowest: saddles and spurious minima."""
+
+
+def gradient(surface: Surface, theta: Tensor) -> Tensor:
+    """∂loss/∂θ (2,) at θ (2,), by torch."""
+    at = theta.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(surface.loss(at), at)
+    return slope
+
+
+def walk(surface: Surface, rule: Rule) -> Tensor:
+    """The points (steps + 1, 2) that `rule` visits from the start, in float64."""
+    theta = torch.tensor(surface.start, dtype=torch.float64)
+    path = [theta]
+    for _ in range(surface.steps):
+        theta = rule.step(theta, lambda at: gradient(surface, at))
+        path.append(theta)
+    return torch.stack(path)
+
+
+def walks(surface: Surface) -> dict[str, Tensor]:
+    """Every rule's `walk`, each with its rate for this surface."""
+    return {name: walk(surface, RULES[name](rate)) for name, rate in surface.rates.items()}
+
+
+def end(surface: Surface, path: Tensor, near: float = 0.25) -> str:
+    """`minimum`, `trap` or `under way`: what lies within `near` of where `path` (T, 2) ends."""
+
+    def reached(points: tuple[tuple[float, float], ...]) -> bool:
+        targets = torch.tensor(points, dtype=torch.float64).view(-1, 2)
+        return bool(((targets - path[-1]).norm(dim=1) < near).any())
+
+    if reached(surface.minima):
+        return "minimum"
+    return "trap" if reached(surface.traps) else "under way"
+
+
+def _bowl(theta: Tensor) -> Tensor:
+    """Convex; 25 times as steep across as along."""
+    x, y = theta.unbind(-1)
+    return (x**2 + 25 * y**2) / 2
+
+
+def _valley(theta: Tensor) -> Tensor:
+    """Rosenbrock 1960, with 20 in place of 100: a bent valley with a nearly flat floor."""
+    x, y = theta.unbind(-1)
+    return (1 - x) ** 2 + 20 * (y - x**2) ** 2
+
+
+def _saddle(theta: Tensor) -> Tensor:
+    """Down along x into a saddle at the origin; the two minima lie across."""
+    x, y = theta.unbind(-1)
+    return x**2 / 2 - y**2 / 2 + y**4 / 4
+
+
+def _hollows(theta: Tensor) -> Tensor:
+    """Styblinski and Tang 1990, a tenth of it: four hollows, of which only one is deepest."""
+    return ((theta**4 - 16 * theta**2 + 5 * theta) / 20).sum(-1)
+
+
+_DEEP, _SHALLOW = -2.903534, 2.746803
+"""Where Styblinski and Tang's one-dimensional function has its two minima."""
+
+
+def _rates(*rates: float) -> dict[str, float]:
+    return dict(zip(RULES, rates, strict=True))
+
+
+SURFACES = (
+    Surface(
+        "convex: a narrow bowl",
+        _bowl,
+        start=(-4.0, 1.5),
+        minima=((0.0, 0.0),),
+        window=(-4.6, 2.2, -2.0, 2.0),
+        steps=60,
+        rates=_rates(0.07, 0.2, 0.02, 1.0, 0.1, 0.3),
+    ),
+    Surface(
+        "not convex: a bent valley",
+        _valley,
+        start=(-1.3, 1.3),
+        minima=((1.0, 1.0),),
+        window=(-1.8, 1.7, -0.9, 2.2),
+        steps=150,
+        rates=_rates(0.01, 0.05, 0.003, 0.3, 0.05, 0.2),
+    ),
+    Surface(
+        "not convex: a saddle",
+        _saddle,
+        start=(-2.0, 1e-3),
+        minima=((0.0, 1.0), (0.0, -1.0)),
+        window=(-2.4, 1.2, -1.6, 1.6),
+        steps=100,
+        rates=_rates(0.1, 0.1, 0.02, 0.3, 0.05, 0.1),
+        traps=((0.0, 0.0),),
+    ),
+    Surface(
+        "not convex: spurious minima",
+        _hollows,
+        start=(4.4, -0.2),
+        minima=((_DEEP, _DEEP),),
+        window=(-4.6, 4.6, -4.6, 4.6),
+        steps=80,
+        rates=_rates(0.1, 0.5, 0.2, 0.5, 0.1, 0.3),
+        traps=((_SHALLOW, _SHALLOW), (_SHALLOW, _DEEP), (_DEEP, _SHALLOW)),
+    ),
+)

@@ -1,0 +1,175 @@
+"""The update rules of the course, one class each, as a textbook writes them.
+
+A rule moves a vector of parameters θ (P,) one step downhill. It is given the gradient as a function
+and not as a vector, because Nesterov's asks for it somewhere else than at θ. Batch, mini-batch and
+stochastic descent are one rule, `Descent`, with gradients over all, some or one of the examples.
+
+Where torch's optimizers differ from these rules, the class says so, and a test holds it to that:
+with the stated translation both walk the same path, step for step.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "RULES",
+    "Adagrad",
+    "Adam",
+    "Descent",
+    "Gradient",
+    "Momentum",
+    "Nesterov",
+    "RMSprop",
+    "Rule",
+]
+
+Gradient = Callable[[Tensor], Tensor]
+"""θ (P,) → ∂loss/∂θ (P,), of whichever examples the caller has chosen for this step."""
+
+
+class Rule(ABC):
+    """`rate` is η > 0. What a rule remembers between steps starts at zero."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    @abstractmethod
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        """The next θ; the one given is left as it is."""
+
+
+class Descent(Rule):
+    """θ ← θ − η g (Cauchy 1847). torch: `SGD(lr=η)`, the same."""
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        return theta - self.rate * gradient(theta)
+
+
+class Momentum(Rule):
+    """v ← β v + (1 − β) g;  θ ← θ − η v: downhill along an average of the last gradients.
+
+    torch: `SGD(lr=η (1 − β), momentum=β)`. It adds the gradient whole, v ← β v + g, so that its
+    steps are 1 / (1 − β) times as long at the same rate: ten times with β = 0.9. Its `dampening=β`
+    brings the factor back, but not in the first step, where torch sets v = g.
+    """
+
+    def __init__(self, rate: float, beta: float = 0.9) -> None:
+        super().__init__(rate)
+        self.beta = beta
+        self.velocity: Tensor | float = 0.0
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        self.velocity = self.beta * self.velocity + (1 - self.beta) * gradient(theta)
+        return theta - self.rate * self.velocity
+
+
+class Nesterov(Rule):
+    """v ← β v − η g(θ + β v);  θ ← θ + v: first the jump, then the correction where it lands.
+
+    Sutskever et al. 2013, equations 3 and 4. torch: `SGD(lr=η, momentum=β, nesterov=True)`, which
+    keeps not θ but the point looked ahead at, θ + β v: there it computes loss and gradient, so that
+    no second point is needed. The two walk together as long as the rate is constant.
+    """
+
+    def __init__(self, rate: float, beta: float = 0.9) -> None:
+        super().__init__(rate)
+        self.beta = beta
+        self.velocity: Tensor | float = 0.0
+
+    def ahead(self, theta: Tensor) -> Tensor:
+        """θ + β v, where the next gradient is taken."""
+        return theta + self.beta * self.velocity
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        self.velocity = self.beta * self.velocity - self.rate * gradient(self.ahead(theta))
+        return theta + self.velocity
+
+
+class Adagrad(Rule):
+    """s ← s + g²;  θ ← θ − η g / √(s + ε): a rate for each parameter, which only ever falls.
+
+    Duchi et al. 2011, in the notation of Ruder 2016 (arXiv 1609.04747, section 4.3). torch:
+    `Adagrad(lr=η)` divides by √s + ε with ε = 1e-10; `outside` puts it there too. Inside the root,
+    ε = 1e-8 acts like 1e-4: gradients far below that hardly move their parameter.
+    """
+
+    def __init__(self, rate: float, epsilon: float = 1e-8, *, outside: bool = False) -> None:
+        super().__init__(rate)
+        self.epsilon = epsilon
+        self.outside = outside
+        self.squares: Tensor | float = 0.0
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        g = gradient(theta)
+        self.squares = self.squares + g**2
+        return theta - self.rate * g / _root(self.squares, self.epsilon, outside=self.outside)
+
+
+class RMSprop(Rule):
+    """s ← γ s + (1 − γ) g²;  θ ← θ − η g / √(s + ε): Adagrad that forgets.
+
+    Hinton 2012, lecture 6e, with his γ = 0.9. torch: `RMSprop(lr=η, alpha=γ)` has ε outside of the
+    root, as `outside` here, and γ = 0.99 where nothing is said. s starts at zero and nothing makes
+    up for it, so the first step is η / √(1 − γ): 3.2 η here, 10 η with torch's default.
+    """
+
+    def __init__(
+        self, rate: float, gamma: float = 0.9, epsilon: float = 1e-8, *, outside: bool = False
+    ) -> None:
+        super().__init__(rate)
+        self.gamma = gamma
+        self.epsilon = epsilon
+        self.outside = outside
+        self.squares: Tensor | float = 0.0
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        g = gradient(theta)
+        self.squares = self.gamma * self.squares + (1 - self.gamma) * g**2
+        return theta - self.rate * g / _root(self.squares, self.epsilon, outside=self.outside)
+
+
+class Adam(Rule):
+    """m ← β₁ m + (1 − β₁) g;  s ← β₂ s + (1 − β₂) g²;  θ ← θ − η m̂ / (√ŝ + ε).
+
+    m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) undo the start at zero, so that the first step is η
+    long. Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1. torch: `Adam(lr=η)`, the same. The
+    shorter form at the end of the paper's section 2, which Keras uses, adds ε to √s and not to √ŝ.
+    """
+
+    def __init__(
+        self, rate: float, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
+        super().__init__(rate)
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.steps = 0
+        self.mean: Tensor | float = 0.0
+        self.squares: Tensor | float = 0.0
+
+    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+        g = gradient(theta)
+        self.steps += 1
+        self.mean = self.beta1 * self.mean + (1 - self.beta1) * g
+        self.squares = self.beta2 * self.squares + (1 - self.beta2) * g**2
+        mean = self.mean / (1 - self.beta1**self.steps)
+        squares = self.squares / (1 - self.beta2**self.steps)
+        return theta - self.rate * mean / (torch.sqrt(squares) + self.epsilon)
+
+
+def _root(squares: Tensor, epsilon: float, *, outside: bool) -> Tensor:
+    return torch.sqrt(squares) + epsilon if outside else torch.sqrt(squares + epsilon)
+
+
+RULES: dict[str, Callable[[float], Rule]] = {
+    "gradient descent": Descent,
+    "momentum": Momentum,
+    "Nesterov": Nesterov,
+    "Adagrad": Adagrad,
+    "RMSprop": RMSprop,
+    "Adam": Adam,
+}
+"""Each rule by its name, made from its rate."""

@@ -1,0 +1,61 @@
+"""How far signals reach into a deep net, by how its weights were drawn."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.course.initialisation import Signals, Unit
+
+__all__ = ["Measured", "draw_initializers"]
+
+Measured = Mapping[str, tuple[Signals, list[float]]]
+"""By scheme: the signals before the first step, and the loss of every epoch after it."""
+
+_ZERO = 1e-22
+"""Where an exact zero is drawn on a logarithmic axis."""
+
+
+def draw_initializers(rows: Mapping[Unit, Measured], path: Path) -> None:
+    """One row for each kind of unit: activations, gradients, and what is learnt."""
+    figure = Figure(figsize=(12.5, 3.5 * len(rows)), dpi=80, layout="constrained")
+    grid = figure.add_gridspec(len(rows), 3)
+    for row, (unit, measured) in enumerate(rows.items()):
+        signals = {name: before for name, (before, _) in measured.items()}
+        _draw_signals(
+            figure.add_subplot(grid[row, 0]),
+            {name: before.activations for name, before in signals.items()},
+            f"{unit}: activations (root mean square)",
+        )
+        _draw_signals(
+            figure.add_subplot(grid[row, 1]),
+            {name: before.gradients for name, before in signals.items()},
+            f"{unit}: gradients of the weights",
+        )
+        axes = figure.add_subplot(grid[row, 2])
+        _draw_losses(axes, {name: losses for name, (_, losses) in measured.items()}, unit)
+    figure.savefig(path)
+
+
+def _draw_signals(axes: Axes, sizes: Mapping[str, Sequence[float]], title: str) -> None:
+    for name, values in sizes.items():
+        layers = range(1, len(values) + 1)
+        axes.plot(layers, [max(value, _ZERO) for value in values], marker=".", label=name)
+    axes.set_yscale("log")
+    axes.set_ylim(_ZERO / 10, 30)
+    if any(not value for values in sizes.values() for value in values):
+        axes.text(0.8, _ZERO * 2, "0", ha="right", fontweight="bold")
+    axes.set(title=title, xlabel="hidden layer", xticks=range(1, 11))
+    axes.grid(alpha=0.3)
+
+
+def _draw_losses(axes: Axes, curves: Mapping[str, Sequence[float]], unit: str) -> None:
+    for name, losses in curves.items():
+        axes.plot(range(1, len(losses) + 1), losses, marker=".", label=name)
+    axes.axhline(math.log(10), color="gray", linestyle=":", label="guessing: ln 10")
+    axes.set(title=f"{unit}: what is learnt", xlabel="epoch", ylabel="loss (nats)")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7.5)

@@ -1,0 +1,72 @@
+"""Paths of the update rules over surfaces, and the loss of a small net under each."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from training.course.descent import Curve
+from training.course.surfaces import Surface
+
+__all__ = ["draw_optimizers"]
+
+Paths = Mapping[str, Tensor]
+"""Points (T, 2) by the rule's name."""
+
+_FLOOR = 1e-3
+
+
+def draw_optimizers(
+    paths: Sequence[tuple[Surface, Paths]],
+    batch_sizes: Sequence[Curve],
+    rules: Sequence[Curve],
+    path: Path,
+) -> None:
+    """Four surfaces above; below, the net by how many pictures a gradient sees, and by rule."""
+    figure = Figure(figsize=(13, 7.6), dpi=80, layout="constrained")
+    grid = figure.add_gridspec(2, 4, height_ratios=[1, 1])
+    for index, (surface, walked) in enumerate(paths):
+        axes = figure.add_subplot(grid[0, index])
+        _draw_surface(axes, surface, walked)
+        if index == 2:
+            axes.legend(fontsize=7.5, loc="lower left")
+    _draw_curves(
+        figure.add_subplot(grid[1, :2]), batch_sizes, "plain descent: pictures in a gradient"
+    )
+    _draw_curves(
+        figure.add_subplot(grid[1, 2:]), rules, "mini-batches of 32: each rule at its best rate"
+    )
+    figure.savefig(path)
+
+
+def _draw_surface(axes: Axes, surface: Surface, paths: Paths) -> None:
+    left, right, low, high = surface.window
+    x, y = np.meshgrid(np.linspace(left, right, 160), np.linspace(low, high, 160))
+    points = torch.from_numpy(np.stack([x, y], axis=-1))
+    losses = surface.loss(points).numpy()
+    lowest = float(surface.loss(torch.tensor(surface.minima[0], dtype=torch.float64)))
+    # Heights from the lowest point, as logarithms: contours are then dense where paths are slow.
+    heights = np.log10(np.maximum(losses - lowest, _FLOOR))
+    axes.contourf(x, y, heights, levels=24, cmap="Greys", vmin=-3, vmax=5)
+    axes.plot(*zip(*surface.minima, strict=True), "k*", markersize=11, zorder=5)
+    for trap in surface.traps:
+        axes.plot(*trap, "kx", markersize=8, markeredgewidth=2, zorder=5)
+    for name, walked in paths.items():
+        xs, ys = walked.numpy().T
+        (line,) = axes.plot(xs, ys, linewidth=1.3, marker=".", markersize=3.5, label=name)
+        axes.plot(xs[-1], ys[-1], "o", color=line.get_color(), markersize=7, markeredgecolor="w")
+    axes.set(title=surface.name, xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Curve], title: str) -> None:
+    for curve in curves:
+        label = f"{curve.name} ({curve.steps:,} steps, {curve.losses[-1]:.3f})"
+        axes.plot(curve.epochs, curve.losses, label=label)
+    axes.set_yscale("log")
+    axes.set(title=title, xlabel="how often each picture has been seen", ylabel="loss (nats)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)

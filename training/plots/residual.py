@@ -1,0 +1,59 @@
+"""Plain and residual nets by depth (as figure 6 of He et al. 2015, arXiv 1512.03385)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.course.degradation import Outcome
+
+__all__ = ["draw_residual"]
+
+_NAMES = {False: "plain", True: "residual"}
+
+
+def draw_residual(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Losses of plain nets, of residual nets, and the test error of both; one line per seed."""
+    figure = Figure(figsize=(12.5, 3.8), dpi=80, layout="constrained")
+    depths = sorted({outcome.depth for outcome in outcomes})
+    for column, residual in enumerate((False, True), start=1):
+        axes = figure.add_subplot(1, 3, column)
+        for outcome in outcomes:
+            if outcome.residual is residual:
+                colour = f"C{depths.index(outcome.depth)}"
+                epochs = range(1, len(outcome.losses) + 1)
+                axes.plot(epochs, outcome.losses, color=colour, label=f"{outcome.depth} layers")
+        _once(axes)
+        axes.set(title=f"{_NAMES[residual]} nets", xlabel="epoch", ylabel="training loss (nats)")
+        axes.set_ylim(0, 2.7)
+    _draw_errors(figure.add_subplot(1, 3, 3), outcomes, depths)
+    figure.savefig(path)
+
+
+def _once(axes: Axes) -> None:
+    """A legend in which the seeds of one depth stand once."""
+    handles, labels = axes.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    axes.legend(named.values(), named.keys(), fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _draw_errors(axes: Axes, outcomes: Sequence[Outcome], depths: Sequence[int]) -> None:
+    for residual, name in _NAMES.items():
+        errors = {
+            depth: [
+                100 * o.test_error for o in outcomes if (o.depth, o.residual) == (depth, residual)
+            ]
+            for depth in depths
+        }
+        means = [sum(errors[depth]) / len(errors[depth]) for depth in depths]
+        (line,) = axes.plot(depths, means, marker="o", label=name)
+        for depth in depths:
+            axes.plot([depth] * len(errors[depth]), errors[depth], "_", color=line.get_color())
+        for depth, mean in zip(depths, means, strict=True):
+            axes.annotate(f"{mean:.1f}", (depth, mean), (4, 5), textcoords="offset points", size=8)
+    axes.set(title="test error (%)", xlabel="layers", xticks=depths)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
