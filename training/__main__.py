@@ -1,4 +1,4 @@
-"""`python -m training`: list, fit, evaluate, distances, publish, ensemble, transfer, plot."""
+"""`python -m training`: list, fit, evaluate, publish, save, load, plot, and more."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from models_store.errors import StoreError
 from training.errors import TrainingError
 from training.options import RecipeArgument, SetOption
 from training.plots.cli import plot
+from training.weights.cli import weights
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(plot, name="plot")
+app.add_typer(weights)
 
 RunDirOption = Annotated[
     Path | None, typer.Option(help="the run's folder; runs/NAME when left out")
@@ -32,8 +34,19 @@ _TRANSFER = "mobilenet-hymenoptera"
 
 
 @app.command("list")
-def list_models(store: StoreOption = SHELF) -> None:
+def list_models(
+    store: StoreOption = SHELF,
+    table: Annotated[
+        Literal["resnet"] | None,
+        typer.Option(help="show instead the paper's table of these networks, ours beside it"),
+    ] = None,
+) -> None:
     """Show the recipes there are, and what is on the shelf: figures, targets and anchors."""
+    if table is not None:
+        from training.course.resnet_table import table as resnet_table
+
+        typer.echo(resnet_table())
+        return
     from rich.console import Console
 
     from training.goals import goals, shelf_table

@@ -4,6 +4,7 @@ TrainingError
 ├── RecipeError        a recipe that does not validate, or contradicts itself
 ├── DataError          a data set that is missing, damaged or unusable
 ├── CheckpointError    a checkpoint that is missing or belongs to another recipe
+├── WeightsError       a file of weights that cannot be read, or does not fit a network
 ├── DivergenceError    a loss that is no longer a finite number
 └── ExportError        a graph that does not compute what the network computes
 """
@@ -15,6 +16,7 @@ __all__ = [
     "ExportError",
     "RecipeError",
     "TrainingError",
+    "WeightsError",
 ]
 
 
@@ -40,3 +42,7 @@ class DivergenceError(TrainingError):
 
 class ExportError(TrainingError):
     """The exported graph is not valid, or does not agree with the network."""
+
+
+class WeightsError(TrainingError):
+    """A file of weights that cannot be read or written, or does not fit a network."""

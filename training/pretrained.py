@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import MobileNet_V2_Weights
 
 from models_store.layout import sha256_of
@@ -14,6 +14,7 @@ from models_store.manifest import DataSource
 from training.datasets.cache import data_dir, located
 from training.errors import DataError
 from training.networks.mobilenet import MobileNet
+from training.weights.saved import mismatches
 
 __all__ = ["LOCAL", "describe", "fingerprint", "load_weights"]
 
@@ -111,13 +112,7 @@ def _check(state: dict[str, object], features: nn.Module, path: Path) -> None:
     wanted = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
     # What is beside the features, the classifier of ImageNet, is not used.
     came = {name: value for name, value in state.items() if name.startswith("features.")}
-    problems = [f"{name} is missing" for name in wanted if name not in came]
-    problems += [f"{name} is unknown" for name in came if name not in wanted]
-    for name, tensor in wanted.items():
-        value = came.get(name)
-        shape = tuple(value.shape) if isinstance(value, Tensor) else None
-        if name in came and shape != tuple(tensor.shape):
-            problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
+    problems = mismatches(wanted, came)
     if problems:
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise DataError(

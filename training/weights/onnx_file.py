@@ -1,0 +1,68 @@
+"""A network with its weights under their own names, as ONNX.
+
+Not what is published: nothing is folded or renamed, so that the weights can be read back.
+"""
+
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from training.errors import WeightsError
+
+__all__ = ["load_onnx", "save_onnx"]
+
+_DEFINITION = "definition"
+
+
+def save_onnx(network: nn.Module, path: Path, text: str | None, example: Tensor | None) -> None:
+    """Write the graph `input` → `output`, with any number of examples.
+
+    Raises:
+        WeightsError: without an example, or when the network cannot be exported.
+    """
+    if example is None:
+        raise WeightsError("as ONNX only networks that take pictures can be saved; publish others")
+    was_training = network.training
+    try:
+        program = torch.onnx.export(
+            network.eval(),
+            (example,),
+            dynamo=True,
+            optimize=False,  # which would fold batch norms, and rename what it folds
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise WeightsError(f"{path} cannot be written: {error.__cause__ or error}") from error
+    finally:
+        network.train(was_training)
+    if program is None:
+        raise WeightsError(f"{path} cannot be written: the exporter returned no program")
+    model = program.model_proto
+    for node in model.graph.node:  # they name files of this machine
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    if text is not None:
+        onnx.helper.set_model_props(model, {_DEFINITION: text})
+    onnx.save_model(model, path)
+
+
+def load_onnx(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """The initialisers that are weights, by name, and the definition; ValueError if damaged."""
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # protobuf's own kind, which differs between its versions
+        raise ValueError(str(error)) from error
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    tensors = {
+        initializer.name: torch.from_numpy(numpy_helper.to_array(initializer).copy())
+        for initializer in model.graph.initializer
+        if "." in initializer.name  # a parameter of a layer; the exporter's constants have no dots
+    }
+    return tensors, texts.get(_DEFINITION)

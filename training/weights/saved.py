@@ -1,0 +1,86 @@
+"""What a file of weights holds, and whether that fits a network."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.errors import WeightsError
+
+__all__ = ["Saved", "fill", "mismatches", "read_definition", "tensors_of"]
+
+_SHOWN = 3
+
+_COUNTER = "num_batches_tracked"
+"""Of a batch norm; no answer depends on it, and an ONNX graph does not have it."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """`tensors` as in a state dict; `definition` is the network's configuration as in a recipe.
+
+    It is None where only the weights were saved.
+    """
+
+    tensors: Mapping[str, Tensor]
+    definition: Mapping[str, Any] | None
+
+
+def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, each in memory of its own."""
+    return {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in network.state_dict().items()
+    }
+
+
+def read_definition(text: str | None, where: object) -> Mapping[str, Any] | None:
+    """The configuration that a file carries as JSON.
+
+    Raises:
+        WeightsError: when it is no JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        raise WeightsError(f"{where} holds a definition that is not JSON: {error}") from error
+    if not isinstance(definition, dict):
+        raise WeightsError(f"{where} holds a definition that is no mapping")
+    return definition
+
+
+def mismatches(wanted: Mapping[str, Tensor], came: Mapping[str, object]) -> list[str]:
+    """What is missing, what is unknown, and what has another shape, one line each."""
+    problems = [f"{name} is missing" for name in wanted if name not in came]
+    problems += [f"{name} is unknown" for name in came if name not in wanted]
+    for name, tensor in wanted.items():
+        value = came.get(name)
+        shape = tuple(value.shape) if isinstance(value, Tensor) else None
+        if name in came and shape != tuple(tensor.shape):
+            problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
+    return problems
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+    """Put `tensors` into `network`, in place. When something does not fit, nothing is changed.
+
+    Raises:
+        WeightsError: naming the first three tensors that do not fit, and how many more do not.
+    """
+    state = network.state_dict()
+    wanted = {n: t for n, t in state.items() if not n.endswith(_COUNTER) or n in tensors}
+    problems = mismatches(wanted, tensors)
+    if problems:
+        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise WeightsError(
+            f"{where} does not fit this network: {'; '.join(problems[:_SHOWN])}{more}"
+        )
+    with torch.no_grad():
+        for name, tensor in state.items():
+            if name in tensors:
+                tensor.copy_(tensors[name])
