@@ -17,6 +17,7 @@ from models_store.session import onnxruntime_run
 from models_store.tasks import Task as ServedTask
 from models_store.verify import Case, Run
 from training.errors import ExportError
+from training.export.folding import fold_batch_norms
 
 __all__ = ["Attachment", "Exported", "Graph", "Publication", "Runs", "export"]
 
@@ -111,7 +112,9 @@ def _traced(module: nn.Module, graph: Graph) -> onnx.ModelProto:
         raise ExportError(
             f"{graph.role}.onnx cannot be exported: {error.__cause__ or error}"
         ) from error
-    return _without_traces(program.model_proto)
+    model = _without_traces(program.model_proto)
+    fold_batch_norms(model)
+    return model
 
 
 def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
