@@ -14,6 +14,7 @@ from tests.e2e.server import running
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPANISH = (ROOT / "README.es.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -94,7 +95,15 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
 
 
-def test_every_path_that_is_linked_exists() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+def test_the_spanish_readme_tells_one_to_type_what_the_english_one_does() -> None:
+    # Those of the English one are executed above.
+    spanish = [(match[1], match[2]) for match in BLOCK.finditer(SPANISH)]
+    assert len(spanish) >= 20
+    assert [block for block in spanish if block not in blocks()] == []
+
+
+@pytest.mark.parametrize("text", [README, SPANISH], ids=["English", "Spanish"])
+def test_every_path_that_is_linked_exists(text: str) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
