@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.dialects import dialect_of
+from service.routes.documented import problems
 from service.schemas.problem import Problem
 
 __all__ = ["describe"]
 
 Document = dict[str, Any]
 
+_ERRORS = {dialect_of("/v2"): "ProtocolError", dialect_of("/openai"): "OpenAIError"}
 _REF = "#/components/schemas/{model}"
 
 
@@ -32,17 +35,31 @@ def describe(app: FastAPI) -> Document:
     problem = Problem.model_json_schema(ref_template=_REF)
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
-    for operation in _operations(document):
+    for path, operation in _operations(document):
         _drop_fastapis_error(operation)
+        operation["responses"].setdefault("500", _unexpected(path))
         schemas.update(_definitions(operation))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
 
 
-def _operations(document: Document) -> Iterator[Document]:
-    for item in document["paths"].values():
-        yield from item.values()
+def _operations(document: Document) -> Iterator[tuple[str, Document]]:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            yield path, operation
+
+
+def _unexpected(path: str) -> Document:
+    """Whatever is asked, something may go wrong that nobody thought of; told as the path is."""
+    response: Document = problems(500)[500]
+    dialect = dialect_of(path)
+    if dialect is None:
+        return response
+    ((_, content),) = response["content"].items()
+    _, told = dialect(500, content["example"])
+    schema = {"$ref": f"#/components/schemas/{_ERRORS[dialect]}"}
+    return {**response, "content": {"application/json": {"schema": schema, "example": told}}}
 
 
 def _drop_fastapis_error(operation: Document) -> None:

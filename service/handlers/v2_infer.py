@@ -17,6 +17,7 @@ from service.codecs.tensors import DATATYPES, Array
 from service.errors import Invalid
 from service.handlers.v2_models import Found
 from service.handlers.v2_wire import Asked, Expected
+from service.runtime.session import BadInputs
 from service.schemas.v2 import WantedOutput
 
 __all__ = ["Limits", "infer"]
@@ -128,7 +129,10 @@ def _run(
     session = found.session
     if not found.by_rows:
         check()
-        outputs = session.run(inputs)
+        try:
+            outputs = session.run(inputs)
+        except BadInputs as error:  # such as an index that is none, of a graph of another kind
+            raise Invalid("the graph does not accept these values") from error
         return outputs, [next(iter(_free(found, inputs).values()), 1)]
     # One row a run, as for pictures: a batch makes these graphs hardly faster on a CPU, and this
     # way neither memory nor the time between two checks grows with it.

@@ -61,8 +61,25 @@ class StatisticsAnswer(Answer):
                         {
                             "name": "resnet-cifar10",
                             "version": "1",
+                            "last_inference": 1764000000000,
                             "inference_count": 3,
                             "execution_count": 3,
+                            "inference_stats": {
+                                "success": {"count": 1, "ns": 9_100_000},
+                                "fail": {"count": 0, "ns": 0},
+                                "queue": {"count": 1, "ns": 100_000},
+                                "compute_input": {"count": 1, "ns": 200_000},
+                                "compute_infer": {"count": 1, "ns": 8_400_000},
+                                "compute_output": {"count": 1, "ns": 50_000},
+                                "cache_hit": {"count": 0, "ns": 0},
+                                "cache_miss": {"count": 0, "ns": 0},
+                            },
+                            "batch_stats": [
+                                {
+                                    "batch_size": 1,
+                                    "compute_infer": {"count": 3, "ns": 8_400_000},
+                                }
+                            ],
                         }
                     ]
                 }

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,11 +20,17 @@ router = APIRouter(tags=["health"])
 class Live(Answer):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "live"}]})
+
     status: Literal["live"]
 
 
 class Ready(Answer):
     """The process can do its work."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ready", "ready": 7, "failed": 0}]}
+    )
 
     status: Literal["ready"]
     ready: int

@@ -6,12 +6,13 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadInputs
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
 from service.stages import timed
 
-__all__ = ["Session", "session_options"]
+__all__ = ["BadInputs", "Session", "session_options"]
 
 Tensors = Mapping[str, NDArray[np.generic]]
 

@@ -47,5 +47,5 @@ class ModelChoice(Options):
     model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None
     """Name of a model, as `/v1/models` lists it. Left out: the task's default."""
 
-    version: Annotated[int, Field(ge=1, le=999_999_999)] | None = None
+    version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
     """Version of that model. Left out: the highest that is ready."""

@@ -12,7 +12,7 @@ __all__ = ["Classified", "ClassifyAnswer", "ClassifyOptions", "Prediction", "Vot
 class ClassifyOptions(ModelChoice):
     """Which model to ask, and how many labels to tell."""
 
-    top_k: Annotated[int, Field(ge=1)] | None = None
+    top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
     """Labels per picture, best first; at most as many as the model has. Left out: 5."""
 
 

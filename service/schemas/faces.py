@@ -8,7 +8,7 @@ from service.schemas.base import Answer, ModelChoice
 
 __all__ = ["Face", "FacesAnswer", "FacesOptions", "MorphOptions"]
 
-_Seed = Annotated[int, Field(ge=0, lt=2**63)]
+_Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
 
 
 class _Drawn(ModelChoice):
@@ -39,7 +39,7 @@ class FacesOptions(_Drawn):
     the same version of a model, whatever else is asked. Left out: a random one, which the answer
     tells."""
 
-    columns: Annotated[int, Field(ge=1, le=64)] | None = None
+    columns: Annotated[int, Field(ge=1, le=64, examples=[4])] | None = None
     """Faces in a row of the picture. Left out: as square as it goes."""
 
 

@@ -15,7 +15,7 @@ class HandwritingOptions(ModelChoice):
     text: Annotated[str, Field(min_length=1, max_length=64, examples=["2026"])] = "0123456789"
     """Symbols that the model can draw, such as digits, and blanks."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, examples=[7])] | None = None
     """The same request with the same seed gives the same drawing from the same version of a model
     on the same kind of machine. Left out: a random one, which the answer tells."""
 

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from models_store.manifest import Manifest
 from service.schemas.base import Answer, Options
+from service.schemas.card_example import CARD
 
 __all__ = ["ListedModel", "ListedVersion", "ModelCard", "ModelsAnswer", "VersionOption"]
 
@@ -15,7 +16,7 @@ ModelState = Literal["ready", "loading", "failed", "unloaded"]
 class VersionOption(Options):
     """Which version of the model."""
 
-    version: Annotated[int, Field(ge=1, le=999_999_999)] | None = None
+    version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
     """Left out: the one that is served, else the highest."""
 
 
@@ -74,7 +75,7 @@ class ModelsAnswer(Answer):
 class ModelCard(Manifest):
     """The manifest, which is the model's card, and its state."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra={"examples": [CARD]})
 
     state: ModelState
     reason: str | None = None

@@ -155,8 +155,8 @@ class CompletionChoice(Answer):
 
     text: str
     index: int
-    logprobs: LogProbs | None
-    finish_reason: Literal["stop", "length"] | None
+    logprobs: LogProbs | None = None
+    finish_reason: Literal["stop", "length"] | None = None
     """Null in all pieces of a stream but the last."""
 
 
@@ -227,6 +227,24 @@ class TextModel(Answer):
 class ModelList(Answer):
     """The text models that are ready."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [
+                        {
+                            "id": "charnn-tiny",
+                            "object": "model",
+                            "created": 1764000000,
+                            "owned_by": "deepshelf",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     object: Literal["list"]
     data: list[TextModel]
 
@@ -234,8 +252,8 @@ class ModelList(Answer):
 class ErrorBody(Answer):
     message: str
     type: str
-    param: str | None
-    code: str | None
+    param: str | None = None
+    code: str | None = None
 
 
 class OpenAIError(Answer):

@@ -58,7 +58,7 @@ _DOCUMENTED: dict[str, Any] = {
                 "in": "header",
                 "required": False,
                 "description": "Bytes of JSON, where bytes of tensors come after it",
-                "schema": {"type": "integer"},
+                "schema": {"type": "integer", "minimum": 0, "examples": [91]},
             }
         ],
         "requestBody": {

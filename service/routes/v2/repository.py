@@ -39,6 +39,7 @@ _DONE = {
     "description": "Done: here, and with several workers in each at its next look at the store",
     "content": {"application/json": {"schema": {"type": "object"}, "example": {}}},
 }
+_INDEX = [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
 _KEY: dict[str, Any] = {"security": [{"AdminKey": []}]}
 
 
@@ -47,7 +48,11 @@ _KEY: dict[str, Any] = {"security": [{"AdminKey": []}]}
     operation_id="v2_index",
     summary="What is on the shelf?",
     responses={
-        200: {"model": list[IndexedModel], "description": "Every version of every model"},
+        200: {
+            "model": list[IndexedModel],
+            "description": "Every version of every model",
+            "content": {"application/json": {"example": _INDEX}},
+        },
         **errors(400, 413),
     },
     response_class=Response,

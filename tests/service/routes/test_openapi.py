@@ -1,10 +1,14 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.app import create_app
@@ -160,6 +164,64 @@ def test_codes_are_documented_as_what_they_are() -> None:
 def test_answers_have_examples() -> None:
     for name in (*_ANSWERS, "Problem"):
         assert DOCUMENT["components"]["schemas"][name]["examples"], name
+
+
+def _example(schema: dict[str, Any]) -> bool:
+    """Whether a schema, or what it refers to or chooses from, has an example or a default."""
+    schema = _resolved(schema)
+    parts = schema.get("anyOf", [])
+    return bool({"examples", "example", "default"} & set(schema)) or any(map(_example, parts))
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+        yield from part.get("content", {}).items()
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_everything_has_an_example(path: str, method: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        assert "example" in parameter or _example(parameter["schema"]), parameter["name"]
+    for kind, content in _contents(operation):
+        if kind.endswith("json"):
+            assert "example" in content or _example(content["schema"]), kind
+    assert "500" in operation["responses"]
+
+
+def _examples() -> Iterator[Any]:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            yield pytest.param(schema, example, id=name)
+    for path, method, operation in _operations():
+        for kind, content in _contents(operation):
+            if kind.endswith("json") and "example" in content:
+                yield pytest.param(content["schema"], content["example"], id=f"{method} {path}")
+
+
+@pytest.mark.parametrize(("schema", "example"), list(_examples()))
+def test_an_example_is_what_its_schema_says(schema: dict[str, Any], example: Any) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    OAS31Validator(whole).validate(example)
+
+
+def test_types_generated_from_the_document_compile(tmp_path: Path) -> None:
+    (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
+    subprocess.run(
+        [
+            sys.executable, "-m", "datamodel_code_generator", "--input", "openapi.json",
+            "--input-file-type", "openapi", "--output", "types_of_it.py", "--output-model-type",
+            "pydantic_v2.BaseModel", "--formatters", "builtin", "--target-python-version", "3.11",
+        ],
+        cwd=tmp_path, check=True, timeout=240,
+    )  # fmt: skip
+    program = "from types_of_it import ClassifyAnswer, Completion, InferAnswer, Problem"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120)
 
 
 def test_nothing_of_fastapis_own_error_shape_is_left() -> None:

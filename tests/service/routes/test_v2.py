@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.drawings import Ruler, put_drawing
 from tests.service.serving import app_of, busy, serving, state_of
 from tests.shelf import Blur, Paint, put
 from tests.squeeze import Squeeze, put_squeeze
@@ -351,3 +352,19 @@ async def test_the_same_errors_under_a_root_path(shelf: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
             for path in ("/v2/models/nobody", "/shelf/v2/models/nobody"):
                 error_of(await behind.get(path), 404)
+
+
+async def test_an_index_that_a_graph_does_not_have_is_refused(tmp_path: Path) -> None:
+    put_drawing(tmp_path, "ruler", Ruler())
+    async with serving(tmp_path) as client:
+
+        async def ask(symbol: int) -> httpx.Response:
+            inputs = [
+                {"name": "moves", "shape": [1, 1, 5], "datatype": "FP32", "data": [0] * 5},
+                {"name": "symbols", "shape": [1, 1], "datatype": "INT64", "data": [symbol]},
+                {"name": "count", "shape": [1, 1, 1], "datatype": "FP32", "data": [0]},
+            ]
+            return await client.post("/v2/models/ruler/infer", json={"inputs": inputs})
+
+        assert (await ask(1)).status_code == 200
+        assert "does not accept these values" in error_of(await ask(2))

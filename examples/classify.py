@@ -1,0 +1,15 @@
+"""What is in this picture? `python examples/classify.py [URL]`."""
+
+import sys
+from pathlib import Path
+
+from service.client import Client
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+HERE = Path(__file__).parent
+
+with Client(URL) as client:
+    answer = client.classify(HERE / "cat.jpg", top_k=3)
+    print(answer.model)
+    for prediction in answer.results[0].predictions:
+        print(f"{prediction.probability:7.1%}  {prediction.label}")

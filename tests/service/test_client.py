@@ -1,0 +1,83 @@
+"""Our own client against the real application, both kinds of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.client import AsyncClient, Client, ServiceProblem
+from tests.e2e.server import Server, running
+from tests.shelf import Blur, Paint, png, put, solid
+from tests.squeeze import Squeeze, put_squeeze
+from tests.texts import Alphabet, put_text
+
+RED = png(solid(8, 8, (255, 0, 0)))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("store")
+    put(folder, "paint", Paint())
+    put(folder, "blur", Blur(mode="RGB"))
+    put_squeeze(folder, "squeeze", Squeeze())
+    put_text(folder, "alphabet", Alphabet())
+    with running(folder, tmp_path_factory.mktemp("log") / "log", deadline_s=20) as server:
+        yield server
+
+
+def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(RED)
+    with Client(server.url) as client:
+        assert [model.name for model in client.models().models] == [
+            "alphabet", "blur", "paint", "squeeze",
+        ]  # fmt: skip
+        for picture in (RED, tmp_path / "red.png", str(tmp_path / "red.png")):
+            answer = client.classify(picture, top_k=1)
+            assert answer.results[0].predictions[0].label == "red"
+        assert client.denoise(RED).startswith(b"\x89PNG")
+        code = client.compress(RED, model="squeeze", version=1)
+        assert client.decompress(code).startswith(b"\x89PNG")
+        answer_text = client.text("abc", max_chars=3, temperature=0, stop=["zz"])
+        assert (answer_text.text, answer_text.finish_reason) == ("def", "length")
+        pieces = list(client.stream_text("abc", max_chars=60, temperature=0))
+        assert "".join(pieces) == client.text("abc", max_chars=60, temperature=0).text
+
+
+@pytest.mark.anyio
+async def test_everything_is_asked_with_await_too(server: Server) -> None:
+    async with AsyncClient(server.url) as client:
+        assert len((await client.models()).models) == 4
+        answer = await client.classify(RED)
+        assert answer.results[0].predictions[0].label == "red"
+        assert (await client.denoise(RED)).startswith(b"\x89PNG")
+        assert (await client.decompress(await client.compress(RED))).startswith(b"\x89PNG")
+        assert (await client.text("abc", max_chars=3)).text == "def"
+        pieces = [piece async for piece in client.stream_text("abc", max_chars=9)]
+        assert "".join(pieces) == "defghijkl"
+        with pytest.raises(ServiceProblem, match="00EF"):
+            await client.text("ï")
+        with pytest.raises(ServiceProblem):
+            _ = [piece async for piece in client.stream_text("ï")]
+
+
+def test_a_problem_is_raised_with_all_that_it_tells(server: Server) -> None:
+    with Client(server.url) as client:
+        with pytest.raises(ServiceProblem, match="404: there is no model 'nobody'") as raised:
+            client.classify(RED, model="nobody")
+        assert raised.value.status == 404
+        assert raised.value.problem["available"] == ["paint"]
+        with pytest.raises(ServiceProblem, match="422: the prompt has characters"):
+            list(client.stream_text("A"))
+        with pytest.raises(ServiceProblem, match="415"):
+            client.classify(b"hello")
+
+
+def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path) -> None:
+    limits = {"deadline_s": 1, "max_text_chars": 10_000_000}
+    folder = tmp_path / "store"
+    put_text(folder, "alphabet", Alphabet())
+    with running(folder, tmp_path / "log", **limits) as slow, Client(slow.url) as client:
+        pieces: list[str] = []
+        with pytest.raises(ServiceProblem, match="504"):
+            pieces.extend(client.stream_text("a", max_chars=10_000_000))
+        assert pieces

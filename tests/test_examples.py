@@ -1,0 +1,42 @@
+"""Every program in `examples/` runs, against the models that are committed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import running
+
+ROOT = Path(__file__).parent.parent
+SAYS = {
+    "classify.py": "99.8%  cat",
+    "compress.py": "65 bytes of code",
+    "many_at_once.py": "127 one hundred twenty-seven",
+    "open_inference.py": "cat",
+    "write.py": "seven",
+}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    models = "resnet-cifar10,autoencoder-mnist-conv,charnn-tiny"
+    log = tmp_path_factory.mktemp("examples") / "log"
+    with running(ROOT / "models_store", log, models=models) as server:
+        yield server.url
+
+
+def test_every_program_is_known() -> None:
+    assert sorted(SAYS) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_program_runs_and_says_what_it_should(name: str, url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / name, url],
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert SAYS[name] in done.stdout
