@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from service.keys import digest_of
 from tests.browser.watched import Watched, curl, show, until
 from tests.e2e.server import running
 from tests.shelf import Blur, put
@@ -66,3 +67,22 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
     curl(page, page.locator(".filters .same"), tmp_path)
     with Image.open(tmp_path / "filters.png") as picture:
         assert picture.width == image.evaluate("image => image.naturalWidth")
+
+
+def test_a_service_that_wants_a_key_gets_it_from_the_person(
+    browser: Browser, tmp_path: Path
+) -> None:
+    put(tmp_path / "shelf", "blur", Blur())
+    line = f"alice sha256:{digest_of('open sesame').hex()}"
+    with running(tmp_path / "shelf", tmp_path / "log", keys=line) as server:
+        watched = Watched(browser.new_page(), server.url, expected=("401",))
+        page = show(watched, "shelf")
+        expect(page.get_by_role("alert")).to_contain_text("This needs a key")
+        page.get_by_label("Key").fill("open sesame")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.locator(".tile")).to_have_count(1)
+        until(page, "document.querySelector('.tile img').naturalWidth > 0")
+        expect(page.locator(".command")).to_contain_text('-H "Authorization: Bearer $KEY"')
+        assert "sesame" not in page.content()
+        page.close()
+        watched.check()

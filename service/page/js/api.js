@@ -6,6 +6,8 @@
 //   json: {…}
 // `save` names the file that curl keeps the answer in; `stream` says that it comes piece by piece.
 
+import { keyHeaders } from './key.js';
+
 export const BASE = new URL('../../', import.meta.url);
 
 /** An answer that is an error: `document` is the problem (RFC 9457), or what comes nearest to it. */
@@ -67,14 +69,14 @@ export function bytesSent(call) {
 export const methodOf = (call) => call.method ?? (call.form || call.file || call.json ? 'POST' : 'GET');
 
 function content(call) {
-  const headers = { ...call.headers };
+  const headers = { ...keyHeaders(), ...call.headers };
   if (call.form) {
     const body = new FormData();
     for (const [name, file] of call.form) body.append(name, file, file.name);
     return { headers, body };
   }
   if (call.json) {
-    return { headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(call.json) };
+    return { headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(call.json) };
   }
   return { headers, body: call.file };
 }

@@ -1,6 +1,7 @@
 // The command that makes the same request as api.js does.
 
 import { address } from './api.js';
+import { key, PLACEHOLDER } from './key.js';
 
 /** A call as a shell command, one option a line. */
 export function curl(call) {
@@ -10,6 +11,7 @@ export function curl(call) {
   if (call.file) options.push(`--data-binary ${quoted(`@${call.file.name}`)}`);
   const headers = { ...(call.json && { 'Content-Type': 'application/json' }), ...call.headers };
   for (const [name, value] of Object.entries(headers)) options.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (key()) options.push(`-H "${PLACEHOLDER}"`); // in double quotes: the shell puts it in
   if (call.json) options.push(`-d ${quoted(JSON.stringify(call.json))}`);
   options.push(quoted(address(call).href));
   if (call.save) options.push(`-o ${quoted(call.save)}`);

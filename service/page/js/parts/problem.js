@@ -2,6 +2,8 @@
 
 import { BASE, Problem } from '../api.js';
 import { h } from '../dom.js';
+import { setKey } from '../key.js';
+import { field } from './fields.js';
 
 export function problemBox(error) {
   const document = error instanceof Problem ? error.document : { title: 'The page failed', detail: String(error) };
@@ -11,9 +13,20 @@ export function problemBox(error) {
     { class: 'problem', role: 'alert' },
     h('strong', {}, document.title, document.status && ` (${document.status})`),
     h('p', {}, sentence(document.detail)),
+    document.status === 401 && keyForm(),
     document.request_id &&
       h('small', {}, 'Request ', h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, 'what this means')]),
   );
+}
+
+function keyForm() {
+  const input = field({ label: 'Key', type: 'password', required: true, hint: 'Kept in this tab alone, until it is closed.' });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    setKey(input.value);
+    location.reload();
+  };
+  return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Use this key')));
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');

@@ -1,8 +1,8 @@
 // One model's card: all that its manifest tells a person.
 
-import { address } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, grouped } from '../numbers.js';
+import { served } from '../parts/served.js';
 import { sameWithCurl } from '../parts/same.js';
 import { cardOf } from '../shelf.js';
 import { filters } from './filters.js';
@@ -14,7 +14,7 @@ export async function modelCard(name, version, versions) {
   const card = await cardOf(name, version);
   const same = sameWithCurl();
   same.show({ path: `/v1/models/${name}`, query: { version } });
-  const preview = address({ path: `/v1/models/${name}/preview`, query: { version } }).href;
+  const preview = { path: `/v1/models/${name}/preview`, query: { version } };
   const view = TRY[card.task.kind];
   return h(
     'article',
@@ -23,7 +23,7 @@ export async function modelCard(name, version, versions) {
     card.reason && h('p', { class: 'failed' }, card.reason),
     h('p', { class: 'lead' }, card.summary),
     h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, 'Try it'), otherVersions(card, versions)),
-    card.state === 'ready' && h('img', { class: 'preview', src: preview, alt: `What ${card.name} does: its published preview` }),
+    card.state === 'ready' && served(preview, { class: 'preview', alt: `What ${card.name} does: its published preview` }),
     h('h3', {}, 'Measured'),
     metricsTable(card.metrics),
     h('h3', {}, 'Meant for'),

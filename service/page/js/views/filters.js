@@ -1,9 +1,10 @@
 // What the layers look for: their weights as pictures.
 
-import { address, sendForJson } from '../api.js';
+import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
 import { choice } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
+import { served } from '../parts/served.js';
 import { sameWithCurl } from '../parts/same.js';
 
 /** A section that asks for the layers once it is opened. */
@@ -25,7 +26,7 @@ async function layers(name, version) {
     const layer = body.layers.find((one) => one.name === chosen);
     const call = { path: `${path}/${encodeURIComponent(layer.name)}.png`, query: { version }, save: 'filters.png' };
     same.show(call);
-    const image = h('img', { src: address(call).href, alt: `Filters of ${layer.name}` });
+    const image = served(call, { alt: `Filters of ${layer.name}` });
     fill(picture, h('p', { class: 'hint' }, about(layer)), h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Filters' }, image));
   };
   const options = body.layers.map((layer) => ({ value: layer.name, label: `${layer.name} (${layer.operator})` }));

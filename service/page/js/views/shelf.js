@@ -1,8 +1,8 @@
 // The shelf: every model with its picture, and each one's card.
 
-import { address } from '../api.js';
 import { fill, h } from '../dom.js';
 import { problemBox } from '../parts/problem.js';
+import { served } from '../parts/served.js';
 import { sameWithCurl } from '../parts/same.js';
 import { cardOf, LIST } from '../shelf.js';
 import { modelCard } from './card.js';
@@ -28,20 +28,20 @@ function oneModel(body, models, name, asked) {
   const back = h('p', {}, h('a', { href: '#/shelf' }, '← The whole shelf'));
   const place = h('div', {});
   body.append(back, place);
-  const version = Number(asked) || served(versions)?.version;
+  const version = Number(asked) || answering(versions)?.version;
   modelCard(name, version, versions).then(
     (card) => fill(place, card),
     (error) => fill(place, problemBox(error)),
   );
 }
 
-const served = (versions) => versions.findLast((one) => one.state === 'ready') ?? versions.at(-1);
+const answering = (versions) => versions.findLast((one) => one.state === 'ready') ?? versions.at(-1);
 
 function tile(model) {
-  const { version, state } = served(model.versions) ?? {};
+  const { version, state } = answering(model.versions) ?? {};
   const figure = h('span', { class: 'figure' });
   const summary = h('span', { class: 'summary' });
-  const preview = address({ path: `/v1/models/${model.name}/preview`, query: { version } }).href;
+  const preview = { path: `/v1/models/${model.name}/preview`, query: { version } };
   if (state === 'ready') {
     cardOf(model.name, version).then(
       (card) => {
@@ -58,7 +58,7 @@ function tile(model) {
     h(
       'a',
       { href: `#/shelf?${new URLSearchParams({ model: model.name, version: version ?? '' })}` },
-      h('span', { class: 'frame' }, state === 'ready' ? h('img', { src: preview, alt: '', loading: 'lazy' }) : h('span', {}, state)),
+      h('span', { class: 'frame' }, state === 'ready' ? served(preview, { alt: '' }) : h('span', {}, state)),
       h('strong', {}, model.name),
       h('span', { class: 'tags' }, h('span', {}, model.task ?? 'unknown task'), model.default && h('span', { class: 'is-default' }, 'default')),
       summary,
