@@ -29,7 +29,7 @@ _ARGUMENTS = (
 )
 
 
-_PATIENCE_MS = 30_000  # for machines that are busy with other things
+_PATIENCE_MS = 90_000  # for machines that are busy with other things
 expect.set_options(timeout=_PATIENCE_MS)
 
 
