@@ -86,6 +86,7 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
             if improved and recipe.early_stop:
                 checkpoint.save(fabric, best, recipe, task.state(), vars(state))
             csv.append(row)
+            task.illustrate(run_dir, state.epoch)
     if recipe.early_stop and best.exists():
         checkpoint.load(fabric, best, recipe, task.state())
     return Fitted(task, state.log, state.seconds, Environment.of(run_dir))

@@ -4,10 +4,11 @@ Norm layers keep scale 1 and shift 0, which is where every paper below assumes t
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from models_store.frozen import Frozen
 
@@ -19,12 +20,20 @@ class _Base(Frozen, ABC):
         """Overwrite, in place, the weights of every convolution and linear layer."""
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                self._fill(module.weight)
+                self._fill(_stored_weight(module))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
     @abstractmethod
     def _fill(self, weight: Tensor) -> None: ...
+
+
+def _stored_weight(module: nn.Module) -> Tensor:
+    """The parameter behind `weight`, which itself is computed anew where it is parametrised."""
+    if is_parametrized(module, "weight"):
+        module = module.parametrizations.weight  # type: ignore[assignment,union-attr]
+        return cast(Tensor, module.original)
+    return cast(Tensor, module.weight)
 
 
 class Zeros(_Base):

@@ -16,8 +16,10 @@ from training.errors import DataError
 __all__ = ["read_packed"]
 
 
-def read_packed(path: Path) -> ImageSplit:
+def read_packed(path: Path, labelled: bool = True) -> ImageSplit:
     """The pictures of one archive, in order, decoded to RGB, with its `label`.
+
+    Where there are no labels to be had, each picture gets 0.
 
     Raises:
         DataError: when the file is missing, is no such archive, or holds an unreadable picture.
@@ -27,7 +29,8 @@ def read_packed(path: Path) -> ImageSplit:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             jpeg = memoryview(archive["jpeg"])
             offset: list[int] = archive["offset"].tolist()
-            labels_N = torch.from_numpy(archive["label"].astype(np.int64))
+            label = archive["label"] if labelled else np.zeros(len(offset) - 1)
+            labels_N = torch.from_numpy(label.astype(np.int64))
         pictures = [_decode(jpeg[start:stop]) for start, stop in pairwise(offset)]
         images_NCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
     except FileNotFoundError:

@@ -7,10 +7,12 @@ from pydantic import Field
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.char_rnn import CharRNN
 from training.networks.denoiser import Denoiser
+from training.networks.gan import GAN
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
 
 __all__ = [
+    "GAN",
     "CharRNN",
     "ConvAutoencoder",
     "Denoiser",
@@ -26,6 +28,7 @@ NetworkConfig = Annotated[
     | MobileNet.Config
     | DenseAutoencoder.Config
     | ConvAutoencoder.Config
-    | CharRNN.Config,
+    | CharRNN.Config
+    | GAN.Config,
     Field(discriminator="kind"),
 ]

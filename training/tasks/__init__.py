@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.tasks.adversarial import Adversarial
 from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
 from training.tasks.compression import Compression
@@ -12,6 +13,7 @@ from training.tasks.language import Language
 from training.tasks.transfer import Transfer
 
 __all__ = [
+    "Adversarial",
     "Classification",
     "Compression",
     "Denoising",
@@ -27,6 +29,7 @@ TaskConfig = Annotated[
     | Denoising.Config
     | Transfer.Config
     | Compression.Config
-    | Language.Config,
+    | Language.Config
+    | Adversarial.Config,
     Field(discriminator="kind"),
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torch import Tensor
@@ -53,6 +54,13 @@ class Task(Protocol):
 
     def state(self) -> dict[str, Any]:
         """Everything that a checkpoint must hold: modules, optimizers, schedules, averages."""
+        ...
+
+    def illustrate(self, folder: Path, epoch: int) -> None:
+        """Pictures below `folder` of what the network does after `epoch` epochs, if there are any.
+
+        Drawn without touching the random state, so that a resumed run goes on with its numbers.
+        """
         ...
 
     def publication(self) -> Publication:

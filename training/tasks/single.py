@@ -1,6 +1,7 @@
 """What tasks with one network and one optimizer share, whatever they learn from."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,6 +72,9 @@ class SingleNetwork(ABC):
             "schedule": self.schedule,
         }
         return state if self.average is None else {**state, "average": self.average}
+
+    def illustrate(self, folder: Path, epoch: int) -> None:
+        """Nothing: the scores say it all."""
 
     def published_network(self) -> nn.Module:
         """The network to publish: the averaged one, where there is one and the recipe wants it."""

@@ -1,0 +1,57 @@
+"""Aligned faces of 64×64 pixels, packed."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import NonNegativeInt, SerializationInfo, field_serializer
+
+from models_store.frozen import Frozen
+from training.datasets.base import ImageData, ImageSplit, checked, hold_out
+from training.datasets.cache import located
+from training.datasets.packed import read_packed
+from training.datasets.paths import written_cached
+from training.errors import DataError
+
+__all__ = ["Faces"]
+
+_SHAPE_CHW = (3, 64, 64)
+
+
+class Faces(Frozen):
+    """`<path>/train-*.npz` and `<path>/test.npz` of JPEGs without labels (see `packed.py`)."""
+
+    kind: Literal["faces"] = "faces"
+    path: Path = Path("faces64")
+    """Looked for here, then in the cache."""
+    validation_size: NonNegativeInt = 0
+
+    @field_serializer("path")
+    def _write_path(self, path: Path, info: SerializationInfo) -> str:
+        return written_cached(path, info)
+
+    def load(self) -> ImageData:
+        """Raises DataError when the archives are not there or hold something else."""
+        root = located(self.path)
+        shards = sorted(root.glob("train-*.npz"))
+        if not shards:
+            raise DataError(
+                f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie). To learn "
+                "from a folder of your own pictures: --set data='{kind: pictures, path: FOLDER}'"
+            )
+        train = torch.cat([_read(shard).images_NCHW for shard in shards])
+        return hold_out(
+            ImageData(
+                title="UTKFace, 64×64",
+                licence="non-commercial research only (UTKFace)",
+                source="https://susanqq.github.io/UTKFace/",
+                labels=(),
+                train=ImageSplit(train, torch.zeros(len(train), dtype=torch.int64)),
+                test=_read(root / "test.npz"),
+            ),
+            self.validation_size,
+        )
+
+
+def _read(path: Path) -> ImageSplit:
+    return checked(read_packed(path, labelled=False), path, 1, _SHAPE_CHW)

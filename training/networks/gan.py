@@ -1,0 +1,104 @@
+"""Generator and discriminator of a generative adversarial network (Goodfellow et al. 2014).
+
+Shaped as DCGAN (Radford et al. 2016, arXiv 1511.06434): nothing but strided convolutions, which
+double or halve the picture. The discriminator has spectral norm in place of batch norm (Miyato et
+al. 2018, arXiv 1802.05957): its judgement of a picture then does not depend on the others in the
+batch, and it cannot become steep.
+
+Shapes: B batch, Z latent, C channels; H = W = 4 · 2^len(widths).
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from models_store.frozen import Frozen
+
+__all__ = ["GAN", "Discriminator", "Generator"]
+
+_COARSEST = 4
+"""Height and width where the generator begins and the discriminator ends."""
+
+_Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=6)]
+
+
+class Generator(nn.Module):
+    """`forward`: latents (B, Z), standard normal → pictures (B, C, H, W) in -1 … 1."""
+
+    def __init__(self, latent: int, widths: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        coarsest = widths[0]
+        self.latent = latent
+        layers: list[nn.Module] = [
+            nn.Linear(latent, coarsest * _COARSEST**2, bias=False),
+            nn.Unflatten(1, (coarsest, _COARSEST, _COARSEST)),
+        ]
+        for width, finer in pairwise(widths):
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(width, finer, 4, stride=2, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents_BZ: Tensor) -> Tensor:
+        images: Tensor = self.layers(latents_BZ)
+        return images
+
+
+class Discriminator(nn.Module):
+    """`forward`: pictures (B, C, H, W) in -1 … 1 → logits (B,), high for real."""
+
+    def __init__(self, widths: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width, coarser in pairwise((channels, *widths)):
+            convolution = nn.Conv2d(width, coarser, 4, stride=2, padding=1)
+            layers += [spectral_norm(convolution), nn.LeakyReLU(0.2)]
+        layers += [nn.Flatten(), spectral_norm(nn.Linear(widths[-1] * _COARSEST**2, 1))]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images_BCHW).squeeze(1)
+        return logits
+
+
+class GAN(nn.Module):
+    """Both networks. `forward` is the generator's: the discriminator is for training alone."""
+
+    class Config(Frozen):
+        """Widths of both, coarsest first: four of them make pictures of 64×64."""
+
+        kind: Literal["gan"] = "gan"
+        channels: Annotated[int, Field(ge=1, le=4)] = 3
+        latent: PositiveInt = 128
+        generator: _Widths = (256, 128, 64, 32)
+        discriminator: _Widths = (256, 128, 64, 32)
+
+        @model_validator(mode="after")
+        def _same_depth(self) -> Self:
+            if len(self.generator) != len(self.discriminator):
+                raise ValueError(
+                    f"generator has {len(self.generator)} widths and discriminator "
+                    f"{len(self.discriminator)}: one of them would see pictures of another size"
+                )
+            return self
+
+        @property
+        def size(self) -> int:
+            """Height and width of the pictures."""
+            return _COARSEST * int(2 ** len(self.generator))
+
+        def build(self) -> "GAN":
+            return GAN(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.generator = Generator(config.latent, config.generator, config.channels)
+        self.discriminator = Discriminator(config.discriminator[::-1], config.channels)
+
+    def forward(self, latents_BZ: Tensor) -> Tensor:
+        images: Tensor = self.generator(latents_BZ)
+        return images

@@ -1,0 +1,22 @@
+"""Pictures side by side in a grid: what a generator draws."""
+
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+__all__ = ["draw_grid"]
+
+
+def draw_grid(images_NCHW: Tensor, path: Path, columns: int | None = None, scale: int = 2) -> None:
+    """Write uint8 pictures, row by row, as one PNG; as square as it goes when without `columns`."""
+    columns = columns or math.ceil(math.sqrt(len(images_NCHW)))
+    grid_CHW = make_grid(images_NCHW, nrow=columns, padding=1, pad_value=255)
+    pixels = grid_CHW.permute(1, 2, 0).to(torch.uint8).numpy()
+    picture = Image.fromarray(pixels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = (picture.width * scale, picture.height * scale)
+    picture.resize(size, Image.Resampling.BICUBIC).save(path)

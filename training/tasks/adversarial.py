@@ -1,0 +1,262 @@
+"""Two networks against each other: one draws pictures, one tells them from real ones.
+
+Alternating, as in algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): a step of the
+discriminator on as many real as drawn pictures, then one of the generator. Both steps see the same
+drawn pictures, as in DCGAN's published code, which saves a pass through the generator.
+
+Shapes: B batch, C channels, H height, W width, Z latent.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field, PositiveInt
+from torch import Generator as Random
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.average import moving_average
+from training.datasets.base import ImageData, ImageSplit
+from training.datasets.batches import Batch, Batches, epoch_seed
+from training.datasets.transforms import Transform
+from training.errors import DataError, RecipeError
+from training.export.publication import Publication
+from training.networks.gan import GAN
+from training.optimizers import Optimizer
+from training.plots.samples import draw_grid
+from training.tasks.base import Monitor, Scores, Split
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["Adversarial", "to_bytes"]
+
+_EVAL_BATCH = 250
+_GRID = 64
+"""Pictures in the grid that is drawn after every epoch, always of the same latents."""
+
+
+class Adversarial:
+    """The non-saturating or the hinge loss; the published generator is the averaged one."""
+
+    monitor = Monitor("loss", higher_is_better=False)
+
+    class Config(Frozen):
+        kind: Literal["adversarial"] = "adversarial"
+        discriminator_optimizer: Optimizer
+        """The recipe's own `optimizer` is the generator's. A faster discriminator keeps up with
+        one step for each of the generator's (Heusel et al. 2017, arXiv 1706.08500)."""
+        loss: Literal["non-saturating", "hinge"] = "non-saturating"
+        """Goodfellow et al. 2014, section 3; Lim and Ye 2017, arXiv 1705.02894."""
+        transforms: tuple[Transform, ...] = ()
+        """Of the real pictures. What they change, the generator learns to draw."""
+        pictures_per_epoch: PositiveInt | None = None
+        """Real pictures, drawn anew, between two checkpoints; all of them when left out."""
+
+        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Adversarial":
+            return Adversarial(self, recipe, data, fabric)
+
+    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+        self.config, self.recipe, self.data, self.fabric = config, recipe, data, fabric
+        self.network_config = _fitting(recipe.network, data)
+        size = min(recipe.batch_size, len(data.train))
+        pictures = min(config.pictures_per_epoch or len(data.train), len(data.train))
+        self.steps_per_epoch = max(1, pictures // size)
+        self._set_up(fabric)
+
+    def _set_up(self, fabric: Fabric) -> None:
+        recipe, layout = self.recipe, torch.contiguous_format
+        if recipe.channels_last:
+            layout = torch.channels_last
+        network = self.network_config.build()
+        recipe.initializer.apply(network)
+        network = network.to(memory_format=layout)
+        optimizer = recipe.optimizer.build(network.generator)
+        other = self.config.discriminator_optimizer.build(network.discriminator)
+        steps = (self.steps_per_epoch, recipe.epochs)
+        self.schedules = tuple(recipe.schedule.build(each, *steps) for each in (optimizer, other))
+        self.generator, self.optimizer = fabric.setup(network.generator, optimizer)
+        self.discriminator, self.discriminator_optimizer = fabric.setup(
+            network.discriminator, other
+        )
+        decay = recipe.ema_decay
+        self.average = None if decay is None else moving_average(network.generator, decay)
+
+    def batches(self, epoch: int) -> "_First":
+        generator = Random().manual_seed(epoch_seed(self.recipe.seed, epoch))
+        batches = Batches(
+            self.data.train, self.recipe.batch_size, generator, self.config.transforms
+        )
+        return _First(batches, self.steps_per_epoch)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        self.generator.train()
+        self.discriminator.train()
+        real_BCHW = self.prepare(batch[0])
+        drawn_BCHW = self.generator(self._latents(len(real_BCHW)))
+        scores = self._step_discriminator(real_BCHW, drawn_BCHW.detach())
+        scores |= self._step_generator(drawn_BCHW)
+        for schedule in self.schedules:
+            schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.generator.module)
+        return scores
+
+    def _step_discriminator(self, real_BCHW: Tensor, drawn_BCHW: Tensor) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(True)
+        # One pass for both: without batch norm, no picture's logit depends on another picture.
+        logits = self.discriminator(torch.cat((real_BCHW, drawn_BCHW))).float()
+        real_B, drawn_B = logits.chunk(2)
+        loss = self._tell_apart(real_B, drawn_B)
+        self.discriminator_optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.discriminator_optimizer.step()
+        return {
+            "discriminator_loss": loss.detach(),
+            "real_logit": real_B.detach().mean(),
+            "drawn_logit": drawn_B.detach().mean(),
+        }
+
+    def _step_generator(self, drawn_BCHW: Tensor) -> dict[str, Tensor]:
+        # The gradient passes through the discriminator; its own weights need none.
+        self.discriminator.requires_grad_(False)
+        loss = self._pass_for_real(self.discriminator(drawn_BCHW).float())
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if self.recipe.clip_norm is not None:
+            self.fabric.clip_gradients(
+                self.generator, self.optimizer, max_norm=self.recipe.clip_norm
+            )
+        self.optimizer.step()
+        return {"loss": loss.detach()}
+
+    def _tell_apart(self, real_B: Tensor, drawn_B: Tensor) -> Tensor:
+        if self.config.loss == "hinge":
+            return (functional.relu(1 - real_B) + functional.relu(1 + drawn_B)).mean()
+        return (functional.softplus(-real_B) + functional.softplus(drawn_B)).mean()
+
+    def _pass_for_real(self, drawn_B: Tensor) -> Tensor:
+        if self.config.loss == "hinge":
+            return -drawn_B.mean()
+        return functional.softplus(-drawn_B).mean()
+
+    def _latents(self, count: int, random: Random | None = None) -> Tensor:
+        latents_BZ = torch.randn(count, self.network_config.latent, generator=random)
+        return latents_BZ.to(self.fabric.device)
+
+    def evaluate(self, split: Split) -> Scores:
+        """How well the discriminator tells a split's pictures from as many drawn ones.
+
+        This says whether training is in balance, and by `overfitting`, between 0 and 1, whether
+        the discriminator knows its training pictures by heart (r_v of Karras et al. 2020, arXiv
+        2006.06676, equation 1). How good the pictures are, no loss of a GAN says: see
+        `training.distances`.
+        """
+        held_out = self.split(split)
+        count = min(len(held_out), len(self.data.train), 1000)
+        drawn_N = self.judge(self.draw(count, seed=0))
+        real_N = self.judge(held_out.images_NCHW[:count])
+        known_N = self.judge(self.data.train.images_NCHW[:count])
+        gap = float(known_N.mean() - drawn_N.mean())
+        return {
+            "loss": float(self._pass_for_real(drawn_N)),
+            "discriminator_loss": float(self._tell_apart(real_N, drawn_N)),
+            "overfitting": float(known_N.mean() - real_N.mean()) / gap if gap else 0.0,
+        }
+
+    def judge(self, images_NCHW: Tensor) -> Tensor:
+        """The discriminator's logits (N,) of pictures in bytes."""
+        discriminator = self.discriminator.eval()
+        with torch.inference_mode(), self.fabric.autocast():
+            parts = [discriminator(self.prepare(p)) for p in images_NCHW.split(_EVAL_BATCH)]
+        return torch.cat(parts).float().cpu()
+
+    def draw(self, count: int, seed: int) -> Tensor:
+        """Pictures (N, C, H, W) in bytes, as the published generator draws them."""
+        generator = self.published_network().eval()
+        random = Random().manual_seed(seed)
+        latents_NZ = self._latents(count, random)
+        with torch.inference_mode(), self.fabric.autocast():
+            parts = [to_bytes(generator(part)).cpu() for part in latents_NZ.split(_EVAL_BATCH)]
+        return torch.cat(parts)
+
+    def illustrate(self, folder: Path, epoch: int) -> None:
+        """A grid of faces after `epoch` epochs, of the same latents every time."""
+        draw_grid(self.draw(_GRID, seed=0), folder / "samples" / f"{epoch:04}.png")
+
+    def split(self, name: Split) -> ImageSplit:
+        """Raises DataError when the data set has no such split."""
+        split: ImageSplit | None = getattr(self.data, name)
+        if split is None:
+            raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
+        return split
+
+    def has(self, split: Split) -> bool:
+        return getattr(self.data, split) is not None
+
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def state(self) -> dict[str, Any]:
+        generator_schedule, discriminator_schedule = self.schedules
+        state = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "optimizer": self.optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            "schedule": generator_schedule,
+            "discriminator_schedule": discriminator_schedule,
+        }
+        return state if self.average is None else {**state, "average": self.average}
+
+    def published_network(self) -> nn.Module:
+        """The generator to publish: the averaged one, where there is one and the recipe wants it."""
+        average = self.average if self.recipe.publish.weights == "average" else None
+        network: nn.Module = self.generator.module if average is None else average.module
+        return network
+
+    def prepare(self, images_BCHW: Tensor) -> Tensor:
+        """Bytes → floats in -1 … 1 on the device, laid out as the networks want them."""
+        floats = images_BCHW.to(self.fabric.device).float() / 127.5 - 1
+        if self.recipe.channels_last:
+            return floats.contiguous(memory_format=torch.channels_last)
+        return floats
+
+    def publication(self) -> Publication:
+        raise NotImplementedError
+
+
+class _First:
+    """The first `count` of `batches`."""
+
+    def __init__(self, batches: Batches, count: int) -> None:
+        self._batches = batches
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Any:
+        for _, batch in zip(range(self._count), self._batches, strict=False):
+            yield batch
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Floats in -1 … 1 → uint8, rounded."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def _fitting(config: object, data: ImageData) -> GAN.Config:
+    if not isinstance(config, GAN.Config):
+        raise RecipeError("the task adversarial needs a network of two sides: kind: gan")
+    wanted, came = (config.channels, config.size, config.size), (data.channels, *data.size_HW)
+    if wanted != came:
+        raise RecipeError(
+            f"the generator draws pictures of shape {wanted} (C, H, W), but those of {data.title} "
+            f"are {came}: set network.channels, data.size, or the number of network.generator and "
+            "network.discriminator widths, each of which doubles the size from 4"
+        )
+    return config
