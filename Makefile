@@ -35,6 +35,12 @@ COURSE := optimizers initializers schedules batchnorm dropout residual
 course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	for topic in $(COURSE); do $(BIN)/python -m training plot $$topic --to docs/course/$$topic.png || exit 1; done
 	$(BIN)/python -m training plot range-test resnet-digits --to docs/course/range-test.png
+	$(BIN)/python -m training plot filters mobilenet-hymenoptera features.0.0 --to docs/course/filters.png
+	rm -rf build/course
+	$(BIN)/python -m training fit pen-digits-synthetic --run-dir build/course/strokes
+	$(BIN)/python -m training plot strokes build/course/strokes --to docs/course/strokes.png
+	$(BIN)/python -m training fit catch --run-dir build/course/catch
+	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.shrink docs/course/*.png
 
 clean:  ## remove what the targets above made

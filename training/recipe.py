@@ -31,7 +31,8 @@ __all__ = [
 
 _FAMILIES = (
     ({"language"}, {"char_rnn"}, {"corpus"}),
-    ({"handwriting"}, {"handwriting"}, {"pendigits"}),
+    ({"handwriting", "strokes"}, {"handwriting", "stroke-reader"}, {"pendigits", "stroke-digits"}),
+    ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
 """Tasks, networks and data that make sense together alone; all others are of pictures."""
 
@@ -108,6 +109,9 @@ class Recipe(Frozen):
                     f"{together} belong together, not task {self.task.kind}, "
                     f"network {self.network.kind}, data {self.data.kind}"
                 )
+        drawn = (self.task.kind == "handwriting", self.network.kind == "handwriting")
+        if any(drawn) and not all(drawn):
+            raise ValueError("the task handwriting and the network handwriting belong together")
         return self
 
 

@@ -7,12 +7,14 @@ from pydantic import Field
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.corpus import Corpus
+from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photos import Photos
+from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
 from training.datasets.unlabelled import Pictures
@@ -24,11 +26,13 @@ DataConfig = Annotated[
     | Corpus
     | Digits
     | Faces
+    | Demonstrations
     | FashionMnist
     | Folder
     | Mnist
     | PenDigits
     | Photos
-    | Pictures,
+    | Pictures
+    | StrokeDigits,
     Field(discriminator="kind"),
 ]

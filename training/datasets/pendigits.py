@@ -51,6 +51,7 @@ class PenDigits(Frozen):
             train=train,
             test=test,
             aspect=0.7,  # digits were stretched to squares; printed ones are narrower than high
+            lifts_tell_labels=self.pen_lifts,
         )
         return hold_out(data, self.validation_size)
 

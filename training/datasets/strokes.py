@@ -69,6 +69,8 @@ class StrokeData:
     validation: StrokeSplit | None = None
     aspect: float = 1.0
     """Width of the box over its height, as it should be drawn."""
+    lifts_tell_labels: bool = False
+    """Whether pen lifts were guessed with the label in hand: nobody may learn labels from them."""
 
     def describe(self) -> DataSource:
         """The manifest's entry, with the hash of the training moves and labels."""

@@ -7,16 +7,19 @@ from pydantic import Field
 from training.networks.airbench import Airbench
 from training.networks.autoencoder import ConvAutoencoder, DenseAutoencoder
 from training.networks.char_rnn import CharRNN
+from training.networks.controller import Controller
 from training.networks.denoiser import Denoiser
 from training.networks.gan import GAN
 from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
 from training.networks.resnet import ResNet
+from training.networks.stroke_reader import StrokeReader
 
 __all__ = [
     "GAN",
     "Airbench",
     "CharRNN",
+    "Controller",
     "ConvAutoencoder",
     "Denoiser",
     "DenseAutoencoder",
@@ -24,6 +27,7 @@ __all__ = [
     "MobileNet",
     "NetworkConfig",
     "ResNet",
+    "StrokeReader",
 ]
 
 NetworkConfig = Annotated[
@@ -35,6 +39,8 @@ NetworkConfig = Annotated[
     | ConvAutoencoder.Config
     | CharRNN.Config
     | Handwriting.Config
-    | GAN.Config,
+    | GAN.Config
+    | StrokeReader.Config
+    | Controller.Config,
     Field(discriminator="kind"),
 ]

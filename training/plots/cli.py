@@ -42,6 +42,41 @@ def filters(
 
 
 @plot.command()
+def strokes(
+    run: Annotated[Path, typer.Argument(help="the folder of a run that reads pen strokes")],
+    to: Annotated[
+        Path | None, typer.Option(help="the picture; strokes.png in the run's folder")
+    ] = None,
+) -> None:
+    """Draw what a reader of pen strokes believes after every move of the pen."""
+    from training.plots.strokes import draw_run
+
+    path = to or run / "strokes.png"
+    typer.echo(draw_run(run, path))
+    typer.echo(f"drew {path}")
+
+
+@plot.command()
+def play(
+    run: Annotated[Path, typer.Argument(help="the folder of a run that learnt a game")],
+    games: Annotated[int, typer.Option(min=1, help="that each player plays")] = 100,
+    to: Annotated[
+        Path | None, typer.Option(help="a .gif or .webp; play.gif in the run's folder")
+    ] = None,
+) -> None:
+    """Let a trained controller play: an animation, and its score beside other players'."""
+    from training.games.catch import BALLS
+    from training.plots.play import animate, controller, players, score
+
+    everyone, path = players(controller(run)), to or run / "play.gif"
+    animate(everyone["network"], path)
+    for name, player in everyone.items():
+        mean, deviation = score(player, games)
+        typer.echo(f"{name:24} {mean:5.2f} ± {deviation:.2f} of {BALLS} balls ({games} games)")
+    typer.echo(f"drew {path}")
+
+
+@plot.command()
 def curves(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
     to: Annotated[

@@ -10,7 +10,9 @@ from training.tasks.classification import Classification
 from training.tasks.compression import Compression
 from training.tasks.denoising import Denoising
 from training.tasks.handwriting import Handwriting
+from training.tasks.imitation import Imitation
 from training.tasks.language import Language
+from training.tasks.strokes import Strokes
 from training.tasks.transfer import Transfer
 
 __all__ = [
@@ -19,8 +21,10 @@ __all__ = [
     "Compression",
     "Denoising",
     "Handwriting",
+    "Imitation",
     "Language",
     "Scores",
+    "Strokes",
     "Task",
     "TaskConfig",
     "Transfer",
@@ -33,6 +37,8 @@ TaskConfig = Annotated[
     | Compression.Config
     | Language.Config
     | Handwriting.Config
-    | Adversarial.Config,
+    | Adversarial.Config
+    | Strokes.Config
+    | Imitation.Config,
     Field(discriminator="kind"),
 ]

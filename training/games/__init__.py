@@ -1,0 +1,1 @@
+"""Small games whose pictures a network can learn to play from."""

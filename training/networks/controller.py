@@ -1,0 +1,45 @@
+"""A network that sees a game, picture by picture, and presses buttons.
+
+Hausknecht and Stone 2015 (arXiv 1507.06527) put a recurrent layer where others stack pictures: what
+cannot be seen now must be remembered.
+
+Shapes: B games, T steps, H × W pictures, D hidden, A actions.
+"""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from models_store.frozen import Frozen
+from training.networks.recurrent import Cell, Recurrence, State
+
+__all__ = ["Controller"]
+
+
+class Controller(nn.Module):
+    """`forward`: pictures (B, T, H, W) in 0–1 and the state → logits (B, T, A), next state."""
+
+    class Config(Frozen):
+        """Size of the pictures and of the memory."""
+
+        kind: Literal["controller"] = "controller"
+        cell: Cell = "gru"
+        height: PositiveInt = 12
+        width: PositiveInt = 12
+        hidden: PositiveInt = 96
+        actions: PositiveInt = 3
+
+        def build(self) -> "Controller":
+            return Controller(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.eye = nn.Sequential(nn.Linear(config.height * config.width, config.hidden), nn.ReLU())
+        self.recurrence = Recurrence(config.cell, config.hidden, config.hidden)
+        self.head = nn.Linear(config.hidden, config.actions)
+
+    def forward(self, pictures_BTHW: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        hidden_BTD, after = self.recurrence(self.eye(pictures_BTHW.flatten(2)), state)
+        return self.head(hidden_BTD), after

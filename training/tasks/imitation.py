@@ -1,0 +1,84 @@
+"""What the player would do now: behavioural cloning of a scripted player (Pomerleau 1988).
+
+Shapes: B games, T steps, A actions.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.datasets.batches import epoch_seed
+from training.datasets.demonstrations import GameData, GameSplit
+from training.errors import DataError, ExportError, RecipeError
+from training.export.publication import Publication
+from training.tasks.base import Monitor, Scores, Split
+from training.tasks.single import SingleNetwork
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["Imitation"]
+
+
+class Imitation(SingleNetwork):
+    """Cross entropy with the player's action, over whole games: the state is carried through."""
+
+    monitor = Monitor("accuracy", higher_is_better=True)
+
+    class Config(Frozen):
+        kind: Literal["imitation"] = "imitation"
+
+        def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "Imitation":
+            if not isinstance(data, GameData):
+                raise RecipeError(f"{data.title} has no games: the task imitation needs them")
+            return Imitation(recipe, data, fabric)
+
+    def __init__(self, recipe: "Recipe", data: GameData, fabric: Fabric) -> None:
+        self.data = data
+        self._batch_size = min(recipe.batch_size, len(data.train))
+        super().__init__(recipe, len(data.train) // self._batch_size, fabric)
+
+    def batches(self, epoch: int) -> Iterator[GameSplit]:
+        generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
+        order = torch.randperm(len(self.data.train), generator=generator)
+        for start in range(0, self.steps_per_epoch * self._batch_size, self._batch_size):
+            chosen = order[start : start + self._batch_size]
+            train = self.data.train
+            yield GameSplit(train.pictures_NTHW[chosen], train.actions_NT[chosen])
+
+    def loss(self, batch: GameSplit) -> dict[str, Tensor]:
+        logits_BTA, actions_BT = self._logits(self.network, batch)
+        right = (logits_BTA.detach().argmax(-1) == actions_BT).float().mean()
+        loss = functional.cross_entropy(logits_BTA.flatten(0, 1), actions_BT.flatten())
+        return {"loss": loss, "accuracy": right}
+
+    def _logits(self, network: nn.Module, games: GameSplit) -> tuple[Tensor, Tensor]:
+        pictures = games.pictures_NTHW.to(self.fabric.device).float() / 255
+        logits_BTA, _ = network(pictures)
+        return logits_BTA.float(), games.actions_NT.to(self.fabric.device)
+
+    def evaluate(self, split: Split) -> Scores:
+        """Share of the player's actions that the network would do too, and mean nats."""
+        if not self.has(split):
+            raise DataError(f"{self.data.title} has no {split} split: it has train and test")
+        games = self.data.train if split == "train" else self.data.test
+        with torch.inference_mode(), self.fabric.autocast():
+            logits_NTA, actions_NT = self._logits(self.published_network().eval(), games)
+        return {
+            "accuracy": float((logits_NTA.argmax(-1) == actions_NT).float().mean()),
+            "nll": float(functional.cross_entropy(logits_NTA.flatten(0, 1), actions_NT.flatten())),
+        }
+
+    def has(self, split: Split) -> bool:
+        return split in ("train", "test")
+
+    def publication(self) -> Publication:
+        raise ExportError(
+            "a controller is not served: no task of the service plays games. "
+            "`plot play` shows it at work and measures it"
+        )

@@ -1,0 +1,87 @@
+"""Which class a drawing is of, from the movements of the pen alone.
+
+Shapes: B batch, T time, K classes.
+"""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.datasets.strokes import StrokeData, StrokeSplit, encode
+from training.errors import ExportError, RecipeError
+from training.export.publication import Publication
+from training.networks.stroke_reader import StrokeReader
+from training.tasks.base import Monitor, Scores, Split
+from training.tasks.pen import PenTask, Variation, needs_strokes
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["Strokes"]
+
+_EVAL_BATCH = 1000
+
+
+class Strokes(PenTask):
+    """Cross entropy of the answer after the last move."""
+
+    monitor = Monitor("accuracy", higher_is_better=True)
+
+    class Config(Variation):
+        kind: Literal["strokes"] = "strokes"
+
+        def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "Strokes":
+            return Strokes(self, recipe, needs_strokes(data, "strokes"), fabric)
+
+    def __init__(self, config: Config, recipe: "Recipe", data: StrokeData, fabric: Fabric) -> None:
+        if data.lifts_tell_labels:
+            raise RecipeError(
+                f"{data.title}: where the pen was lifted was guessed from the digit, which would "
+                "give the answer away; set data.pen_lifts to false"
+            )
+        classes = getattr(recipe.network, "classes", None)
+        if classes != len(data.labels):
+            raise RecipeError(
+                f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes"
+            )
+        super().__init__(config, recipe, data, fabric)
+
+    def loss(self, batch: StrokeSplit) -> dict[str, Tensor]:
+        logits_BK, labels_B = self._last(self.network, batch), batch.labels_N.to(self.fabric.device)
+        right = (logits_BK.detach().argmax(1) == labels_B).float().mean()
+        return {"loss": functional.cross_entropy(logits_BK, labels_B), "accuracy": right}
+
+    def _last(self, network: nn.Module, split: StrokeSplit) -> Tensor:
+        """Logits (B, K) after each drawing's last move."""
+        logits_BTK: Tensor = network(encode(split.moves_NT3).to(self.fabric.device))
+        last = (split.lengths_N - 1).to(self.fabric.device)
+        return logits_BTK[torch.arange(len(split)), last].float()
+
+    def evaluate(self, split: Split) -> Scores:
+        """Accuracy and mean nats, by the answer after the last move."""
+        network, part = self.published_network().eval(), self.split(split)
+        with torch.inference_mode(), self.fabric.autocast():
+            logits_NK = torch.cat([self._last(network, b) for b in part.batches(_EVAL_BATCH)])
+        labels_N = part.labels_N.to(logits_NK.device)
+        return {
+            "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
+            "nll": float(functional.cross_entropy(logits_NK, labels_N)),
+        }
+
+    def beliefs(self, split: StrokeSplit) -> Tensor:
+        """Probabilities (B, T, K) after every move."""
+        network = self.published_network().eval()
+        if not isinstance(network, StrokeReader):
+            raise RecipeError("the task strokes needs a network that reads: kind: stroke-reader")
+        with torch.inference_mode():
+            logits_BTK: Tensor = network(encode(split.moves_NT3).to(self.fabric.device))
+        return logits_BTK.softmax(-1).cpu()
+
+    def publication(self) -> Publication:
+        raise ExportError(
+            "a reader of pen strokes is not served: no task of the service takes strokes. "
+            "`evaluate` measures it, `plot strokes` shows it"
+        )
