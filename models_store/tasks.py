@@ -9,7 +9,7 @@ numbers of a latent.
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models_store.frozen import Frozen
 
@@ -190,6 +190,8 @@ class Faces(Frozen):
     width: PositiveInt
     height: PositiveInt
     mode: Mode
+    typical: NonNegativeInt = 0
+    """Seed of a face that is like most: the one that truncation leads to."""
 
 
 Task = Annotated[

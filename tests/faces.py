@@ -15,9 +15,10 @@ from models_store.verify import Case
 from tests.making import check, finish, graph_file
 from tests.shelf import png, solid
 
-__all__ = ["HEIGHT", "LATENT", "WIDTH", "picture", "put_faces"]
+__all__ = ["HEIGHT", "LATENT", "TYPICAL", "WIDTH", "picture", "put_faces"]
 
 HEIGHT, WIDTH, CHANNELS = 4, 5, 3
+TYPICAL = 3
 LATENT = HEIGHT * WIDTH * CHANNELS
 
 
@@ -42,7 +43,7 @@ def _build(folder: Path, name: str, version: int, gain: float) -> Manifest:
     return finish(
         folder,
         (name, version),
-        Faces(latent=LATENT, width=WIDTH, height=HEIGHT, mode="RGB"),
+        Faces(latent=LATENT, width=WIDTH, height=HEIGHT, mode="RGB", typical=TYPICAL),
         [graph_file(path, "generator", graph.graph)],
         {"generator": [Case(inputs, onnxruntime_run(path)(inputs))]},
         preview=png(solid(4, 3, (0, 128, 255))),

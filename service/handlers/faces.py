@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.latents import between, latent
+from models_store.latents import Latent, between, latent, nearer
 from models_store.tasks import Faces
 from service.runtime.published import Published
 
@@ -18,8 +18,7 @@ def faces(
     model: Published[Faces], seeds: Sequence[int], truncation: float, check: Callable[[], None]
 ) -> Pictures:
     """A face for each seed: uint8 (N, H, W, C). `check` is called before every run."""
-    size = model.task.latent
-    return _draw(model, (latent(seed, size, truncation) for seed in seeds), check)
+    return _draw(model, (_latent(model, seed, truncation) for seed in seeds), check)
 
 
 def morph(
@@ -30,13 +29,18 @@ def morph(
     check: Callable[[], None],
 ) -> Pictures:
     """`steps` frames, uint8 (N, H, W, C), from the face of one seed to that of another."""
-    start, end = (latent(seed, model.task.latent, truncation) for seed in ends)
+    start, end = (_latent(model, seed, truncation) for seed in ends)
     shares = np.linspace(0, 1, steps).tolist()
     return _draw(model, (between(start, end, share) for share in shares), check)
 
 
+def _latent(model: Published[Faces], seed: int, truncation: float) -> Latent:
+    typical, own = (latent(which, model.task.latent) for which in (model.task.typical, seed))
+    return nearer(own, typical, truncation)
+
+
 def _draw(
-    model: Published[Faces], latents: Iterable[NDArray[np.float32]], check: Callable[[], None]
+    model: Published[Faces], latents: Iterable[Latent], check: Callable[[], None]
 ) -> Pictures:
     """One run for each face.
 

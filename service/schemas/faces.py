@@ -15,8 +15,8 @@ class _Drawn(ModelChoice):
     """What a grid and an animation share."""
 
     truncation: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    """How far from the mean face: 1 as trained; less, and faces are more alike and fail more
-    seldom; at 0 all are one."""
+    """How far from the model's typical face: 1 as each seed has it; less, and faces are more alike;
+    at 0 all are that one."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import pytest
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-from models_store.latents import between, latent
+from models_store.latents import between, latent, nearer
 
 
 def test_philox_gives_the_words_that_its_authors_publish() -> None:
@@ -40,9 +40,12 @@ def test_numbers_are_standard_normal_and_seeds_are_independent() -> None:
     assert abs(neighbours) < 3 / math.sqrt(399 * 128)
 
 
-def test_truncation_scales() -> None:
-    assert latent(5, 8, 0.5) == pytest.approx(0.5 * latent(5, 8))
-    assert not latent(5, 8, 0.0).any()
+def test_truncation_leads_to_the_typical_latent_along_the_sphere() -> None:
+    own, typical = latent(5, 128), latent(6, 128)
+    assert nearer(own, typical, 1) is own
+    assert nearer(own, typical, 0) == pytest.approx(typical)
+    lengths = [float(np.linalg.norm(nearer(own, typical, share))) for share in (0, 0.3, 0.6, 1)]
+    assert min(lengths) > 0.9 * min(lengths[0], lengths[-1])
 
 
 def _unit(*numbers: float) -> NDArray[np.float32]:

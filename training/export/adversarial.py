@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 100
 _PREVIEW = 32
 _PREVIEW_COLUMNS = 8
+_CONSIDERED = 200
 _CHECKED = 500
 """Drawn pictures whose nearest training pictures are looked for."""
 
@@ -49,6 +50,7 @@ class GeneratorGraph(nn.Module):
 def publication(task: "Adversarial") -> Publication:
     """Graph, distances to the training pictures, and a grid of faces as preview."""
     config = task.network_config
+    typical = _typical(task.published_network().eval(), config)
     graph = Graph(
         role="generator",
         module=GeneratorGraph(task.published_network()),
@@ -63,6 +65,7 @@ def publication(task: "Adversarial") -> Publication:
             width=config.size,
             height=config.size,
             mode="L" if config.channels == 1 else "RGB",
+            typical=typical,
         ),
         graphs=(graph,),
         data=(task.data.describe(),),
@@ -70,6 +73,13 @@ def publication(task: "Adversarial") -> Publication:
         rtol=0.0,
         atol=1.0,  # one grey level: rounding may fall either way
     )
+
+
+def _typical(generator: nn.Module, config: GAN.Config) -> int:
+    """The seed, of the first few, whose picture is most like the mean of all of theirs."""
+    with torch.inference_mode():
+        images = generator.cpu()(_latents(range(_CONSIDERED), config)).float()
+    return int((images - images.mean(0)).square().flatten(1).sum(1).argmin())
 
 
 def _latents(seeds: range, config: GAN.Config) -> Tensor:
