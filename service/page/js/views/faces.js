@@ -19,7 +19,7 @@ export function open({ body, chooser, onmodel, models, parameters }) {
   const answer = workplace();
   const number = (name, otherwise) => Number(parameters.get(name) ?? otherwise);
   const seed = field({ label: 'Seed', type: 'number', min: 0, value: number('seed', 7) });
-  const count = slider({ label: 'Faces', min: 1, max: 48, step: 1, value: number('count', 12), onchange: () => ask() });
+  const count = slider({ label: 'Faces', min: 1, max: 48, step: 1, value: number('count', 18), onchange: () => ask() });
   const truncation = slider({
     label: 'Truncation', min: 0.1, max: 1, step: 0.05, value: number('truncation', 0.8), show: (value) => value.toFixed(2),
     onchange: () => ask(), hint: 'Small: alike and safe. Large: different and daring.',
@@ -57,7 +57,7 @@ export function open({ body, chooser, onmodel, models, parameters }) {
   );
   onmodel(ask);
   ask();
-  body.append(form, answer.element, same.element, between.element, game(models));
+  body.append(form, answer.element, same.element, between.element, game(models, chooser.name));
 }
 
 /** The address names what is seen, so that it can be sent to somebody; a seed belongs to a version. */
@@ -67,7 +67,7 @@ function gallery(faces, choose) {
   const each = (face) => {
     const image = h('img', { alt: `Face ${face.seed}`, src: `data:image/png;base64,${face.image}` });
     const onclick = () => choose(face);
-    return h('li', {}, h('button', { type: 'button', title: 'Morph from or to this face', onclick }, image, h('span', {}, face.seed)));
+    return h('li', {}, h('button', { type: 'button', title: 'Morph from or to this face', onclick }, image, h('span', { 'aria-hidden': 'true' }, face.seed)));
   };
   return fill(h('ul', { class: 'gallery', 'aria-label': 'Faces' }), faces.map(each));
 }

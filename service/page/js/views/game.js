@@ -7,9 +7,9 @@ import { problemBox } from '../parts/problem.js';
 import { cardOf } from '../shelf.js';
 
 /** The question, where a model has two versions of which one trained longer; else why there is none. */
-export function game(models) {
+export function game(models, preferred) {
   const place = h('div', {});
-  contestants(models)
+  contestants([...models].sort((a, b) => (b.name === preferred) - (a.name === preferred)))
     .then((pair) => fill(place, pair ? rounds(pair) : h('p', {}, 'This needs two versions of one generator of which one trained longer; there are none on this shelf.')))
     .catch((error) => fill(place, problemBox(error)));
   return h('section', { class: 'part game' }, h('h2', {}, 'Which one trained longer?'), place);
