@@ -45,8 +45,7 @@ def _card(recipes: Sequence[Recipe]) -> Publish:
         update={
             "summary": f"Asks {len(recipes)} networks ({kinds}) and averages what they answer.",
             "intended_use": (
-                "Where a better answer, and a better idea of how sure it is, is worth "
-                f"{len(recipes)} times the work of one network."
+                f"Where a better answer is worth {len(recipes)} times the work of one network."
             ),
         }
     )
