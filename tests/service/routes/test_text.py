@@ -35,6 +35,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def serving(store: Path, **settings: Any) -> AsyncIterator[FastAPI]:
+    settings = {"defaults": {"text": "alphabet"}, **settings}
     app = create_app(Settings(store=store, reload_s=0, threads=1, workers=1, **settings))
     async with app.router.lifespan_context(app):
         running: Running = app.state.running
