@@ -122,11 +122,18 @@ class _Events:
         return TextPiece.model_validate_json(data).text
 
 
-class Client:
-    """Talks to the service at `url`. Not one for several threads at once to close."""
+def _bearer(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+
+class Client:
+    """Talks to the service at `url`, with an API `key` where it wants one.
+
+    Not one for several threads at once to close.
+    """
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._http = httpx.Client(base_url=url, headers=_bearer(key), timeout=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -178,8 +185,8 @@ class Client:
 class AsyncClient:
     """The same for asyncio."""
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._http = httpx.AsyncClient(base_url=url, headers=_bearer(key), timeout=timeout_s)
 
     async def __aenter__(self) -> Self:
         return self

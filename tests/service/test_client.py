@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from service.client import AsyncClient, Client, ServiceProblem
+from service.keys import digest_of
 from tests.e2e.server import Server, running
 from tests.shelf import Blur, Paint, png, put, solid
 from tests.squeeze import Squeeze, put_squeeze
 from tests.texts import Alphabet, put_text
 
 RED = png(solid(8, 8, (255, 0, 0)))
+KEY = "a-key-that-only-alice-has-0123456789"
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,16 @@ def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path)
         with pytest.raises(ServiceProblem, match="504"):
             pieces.extend(client.stream_text("a", max_chars=10_000_000))
         assert pieces
+
+
+@pytest.mark.anyio
+async def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
+    put(tmp_path / "store", "paint", Paint())
+    keys = f"alice sha256:{digest_of(KEY).hex()}"
+    with running(tmp_path / "store", tmp_path / "log", keys=keys) as server:
+        with Client(server.url) as client, pytest.raises(ServiceProblem, match="401"):
+            client.classify(RED)
+        with Client(server.url, key=KEY) as client:
+            assert client.classify(RED).results[0].predictions[0].label == "red"
+        async with AsyncClient(server.url, key=KEY) as other:
+            assert [model.name for model in (await other.models()).models] == ["paint"]
