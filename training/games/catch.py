@@ -5,11 +5,13 @@ also moves sideways, bounces off the walls, and vanishes behind a curtain. No si
 where it will land: its speed shows only between two pictures, and behind the curtain it must be
 remembered.
 
-`reset` and `step` are those of Gymnasium, whose package is not needed.
+A Gymnasium environment (Towers et al. 2024, arXiv 2407.17032): whatever plays those plays this.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,32 +36,34 @@ class _Ball:
     speed: int
 
 
-class Catch:
+class Catch(gym.Env[Picture, np.int64 | int]):
     """A game of ten balls. Observation: uint8 (12, 12), 0 or 255; actions: left, stay, right."""
 
     def __init__(self) -> None:
-        self._random = np.random.default_rng(0)
+        self.observation_space = gym.spaces.Box(0, 255, (HEIGHT, WIDTH), np.uint8)
+        self.action_space = gym.spaces.Discrete(len(ACTIONS))
         self.paddle = WIDTH // 2
         self.ball = _Ball(0, 0, 1)
         self._fallen = 0
 
-    def reset(self, *, seed: int | None = None) -> tuple[Picture, dict[str, object]]:
-        """A new game, the same one for the same seed; the first picture."""
-        if seed is not None:
-            self._random = np.random.default_rng(seed)
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Picture, dict[str, Any]]:
+        """A new game, the same one for the same seed; the first picture. There are no options."""
+        super().reset(seed=seed, options=options)
         self.paddle, self._fallen = WIDTH // 2, 0
         self._drop()
         return self.picture(), {}
 
-    def step(self, action: int) -> tuple[Picture, float, bool, bool, dict[str, object]]:
+    def step(self, action: np.int64 | int) -> tuple[Picture, float, bool, bool, dict[str, Any]]:
         """Picture, reward (1 for a caught ball), over, cut short (never), nothing.
 
         Raises:
             ValueError: there is no such action.
         """
-        if action not in range(len(ACTIONS)):
+        if not self.action_space.contains(action):
             raise ValueError(f"action is {action}; accepted are 0 to {len(ACTIONS) - 1}")
-        self.paddle = min(max(self.paddle + action - 1, _REACH), WIDTH - 1 - _REACH)
+        self.paddle = min(max(self.paddle + int(action) - 1, _REACH), WIDTH - 1 - _REACH)
         ball = self.ball
         ball.row += 1
         ball.column, ball.speed = _moved(ball.column, ball.speed)
@@ -71,7 +75,7 @@ class Catch:
         return self.picture(), reward, self._fallen == BALLS, False, {}
 
     def _drop(self) -> None:
-        column, speed = self._random.integers(WIDTH), self._random.choice(_SPEEDS)
+        column, speed = self.np_random.integers(WIDTH), self.np_random.choice(_SPEEDS)
         self.ball = _Ball(0, int(column), int(speed))
 
     def picture(self, *, curtain: bool = True) -> Picture:

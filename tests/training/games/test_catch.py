@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from training.games.catch import BALLS, HEIGHT, Catch, landing, scripted
+
+
+def test_gymnasium_finds_nothing_wrong_with_it() -> None:
+    check_env(Catch(), skip_render_check=True)  # its warnings are errors here
 
 
 def test_a_game_is_ten_balls_and_the_same_for_the_same_seed() -> None:
