@@ -14,7 +14,14 @@ from service.errors import Invalid
 from service.handlers.compress import Compressed, Restored, compress, decompress
 from service.routes.accept import preferred
 from service.routes.bodies import CODE, read_body
-from service.routes.documented import UPLOAD_STATUSES, code_upload, picture_upload, problems
+from service.routes.documented import (
+    MODEL_HEADERS,
+    UPLOAD_STATUSES,
+    code_upload,
+    header,
+    picture_upload,
+    problems,
+)
 from service.routes.options import from_query, with_fields
 from service.routes.work import compute
 from service.runtime.published import Published
@@ -34,18 +41,10 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
 
 _PNG, _JSON = "image/png", "application/json"
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_HEADERS: dict[str, Any] = {
-    "X-DeepShelf-Model": {"description": "Which model answered", "schema": {"type": "string"}},
-    "X-DeepShelf-Version": {
-        "description": "Which version of it",
-        "schema": {"type": "integer"},
-    },
-}
 _PSNR = {
-    "X-DeepShelf-PSNR-dB": {
-        "description": "Of the picture that will come back; absent when nothing is lost",
-        "schema": {"type": "number"},
-    }
+    "X-DeepShelf-PSNR-dB": header(
+        "Of the picture that will come back; absent when nothing is lost", "number"
+    )
 }
 
 
@@ -58,7 +57,7 @@ _PSNR = {
             "model": CompressAnswer,
             "description": "The code, or on `Accept: application/json` the code and what it cost",
             "content": {CODE_TYPE: _BYTES},
-            "headers": {**_HEADERS, **_PSNR},
+            "headers": {**MODEL_HEADERS, **_PSNR},
         },
         **problems(*UPLOAD_STATUSES),
     },
@@ -108,7 +107,7 @@ async def compress_picture(request: Request) -> Response:
             "model": DecompressAnswer,
             "description": "The picture as PNG, or as JSON on `Accept: application/json`",
             "content": {_PNG: _BYTES},
-            "headers": _HEADERS,
+            "headers": MODEL_HEADERS,
         },
         **problems(*UPLOAD_STATUSES),
     },

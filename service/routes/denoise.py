@@ -11,7 +11,13 @@ from service.errors import Invalid
 from service.handlers.denoise import Cleaned, denoise
 from service.routes.accept import preferred
 from service.routes.bodies import read_body
-from service.routes.documented import UPLOAD_STATUSES, picture_upload, problems
+from service.routes.documented import (
+    MODEL_HEADERS,
+    UPLOAD_STATUSES,
+    header,
+    picture_upload,
+    problems,
+)
 from service.routes.options import from_query, with_fields
 from service.routes.work import compute
 from service.runtime.published import Published
@@ -37,22 +43,9 @@ _PNG, _JSON = "image/png", "application/json"
             "description": "The picture as PNG, or on `Accept: application/json` all pictures",
             "content": {_PNG: {"schema": {"type": "string", "format": "binary"}}},
             "headers": {
-                "X-DeepShelf-Model": {
-                    "description": "Which model answered",
-                    "schema": {"type": "string"},
-                },
-                "X-DeepShelf-Version": {
-                    "description": "Which version of it",
-                    "schema": {"type": "integer"},
-                },
-                "X-DeepShelf-PSNR-dB": {
-                    "description": "Against the reference, where one came",
-                    "schema": {"type": "number"},
-                },
-                "X-DeepShelf-SSIM": {
-                    "description": "Against the reference, where one came",
-                    "schema": {"type": "number"},
-                },
+                **MODEL_HEADERS,
+                "X-DeepShelf-PSNR-dB": header("Against the reference, where one came", "number"),
+                "X-DeepShelf-SSIM": header("Against the reference, where one came", "number"),
             },
         },
         **problems(*UPLOAD_STATUSES),

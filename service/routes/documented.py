@@ -7,7 +7,15 @@ from service.routes.options import form_fields, query_parameters
 from service.schemas.base import Options
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["PROBLEM_REF", "UPLOAD_STATUSES", "code_upload", "picture_upload", "problems"]
+__all__ = [
+    "MODEL_HEADERS",
+    "PROBLEM_REF",
+    "UPLOAD_STATUSES",
+    "code_upload",
+    "header",
+    "picture_upload",
+    "problems",
+]
 
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
@@ -33,6 +41,17 @@ _MEANINGS = {
 }
 
 
+def header(description: str, kind: str) -> dict[str, Any]:
+    """A header of an answer; `kind` is JSON Schema's name of what stands in it."""
+    return {"description": description, "schema": {"type": kind}}
+
+
+MODEL_HEADERS = {
+    "X-DeepShelf-Model": header("Which model answered", "string"),
+    "X-DeepShelf-Version": header("Which version of it", "integer"),
+}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may end in these."""
     return {status: _response(status) for status in statuses}
@@ -45,10 +64,9 @@ def _response(status: int) -> dict[str, Any]:
     }
     if status in (429, 503):
         response["headers"] = {
-            "Retry-After": {
-                "description": "Seconds to wait; of a 503, only when the queue is full",
-                "schema": {"type": "integer"},
-            }
+            "Retry-After": header(
+                "Seconds to wait; of a 503, only when the queue is full", "integer"
+            )
         }
     return response
 

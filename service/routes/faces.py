@@ -16,7 +16,7 @@ from service.codecs.animations import ANIMATIONS, encode_animation, grid
 from service.codecs.images import encode_png
 from service.handlers.faces import faces, morph
 from service.routes.accept import preferred
-from service.routes.documented import problems
+from service.routes.documented import MODEL_HEADERS, header, problems
 from service.routes.json_bodies import read_json
 from service.routes.options import from_query, query_parameters
 from service.routes.work import compute
@@ -40,14 +40,6 @@ _GET_STATUSES = (404, 406, 422, 500, 503, 504)
 _POST_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 
 
-def _header(kind: str, description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind}}
-
-
-_HEADERS = {
-    "X-DeepShelf-Model": _header("string", "Which model answered"),
-    "X-DeepShelf-Version": _header("integer", "Which version of it"),
-}
 _FACES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": FacesAnswer,
@@ -55,8 +47,8 @@ _FACES: dict[int | str, dict[str, Any]] = {
         "as a PNG of its own. There is nothing between them: they can be cut apart",
         "content": {_PNG: _BINARY},
         "headers": {
-            **_HEADERS,
-            "X-DeepShelf-Seed": _header("integer", "Seed of the first face"),
+            **MODEL_HEADERS,
+            "X-DeepShelf-Seed": header("Seed of the first face", "integer"),
         },
     }
 }
@@ -65,9 +57,9 @@ _MORPH: dict[int | str, dict[str, Any]] = {
         "description": "An animation that plays for ever: PNG, WebP or GIF, as `Accept` prefers",
         "content": dict.fromkeys(ANIMATIONS, _BINARY),
         "headers": {
-            **_HEADERS,
-            "X-DeepShelf-From": _header("integer", "Seed of the first frame"),
-            "X-DeepShelf-To": _header("integer", "Seed of the last frame"),
+            **MODEL_HEADERS,
+            "X-DeepShelf-From": header("Seed of the first frame", "integer"),
+            "X-DeepShelf-To": header("Seed of the last frame", "integer"),
         },
     }
 }

@@ -10,7 +10,7 @@ from models_store.tasks import Handwriting
 from service.codecs.drawing import Page, as_png, as_svg
 from service.handlers.handwriting import check_text, write_by_hand
 from service.routes.accept import preferred
-from service.routes.documented import problems
+from service.routes.documented import MODEL_HEADERS, header, problems
 from service.routes.options import from_query, query_parameters
 from service.routes.work import compute
 from service.runtime.published import Published
@@ -40,18 +40,8 @@ _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
                 _PNG: {"schema": {"type": "string", "format": "binary"}},
             },
             "headers": {
-                "X-DeepShelf-Model": {
-                    "description": "Which model answered",
-                    "schema": {"type": "string"},
-                },
-                "X-DeepShelf-Version": {
-                    "description": "Which version of it",
-                    "schema": {"type": "integer"},
-                },
-                "X-DeepShelf-Seed": {
-                    "description": "With which it was drawn",
-                    "schema": {"type": "integer"},
-                },
+                **MODEL_HEADERS,
+                "X-DeepShelf-Seed": header("With which it was drawn", "integer"),
             },
         },
         **problems(404, 406, 422, 500, 503, 504),

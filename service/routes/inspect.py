@@ -1,6 +1,6 @@
 """`/v1/models/{name}/filters…` and `/activations`: a look into a model."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from models_store.tasks import Task
 from service.errors import Unavailable
 from service.handlers.inspect import Shown, check_takes_pictures, draw_filters, draw_maps
 from service.routes.bodies import read_body
-from service.routes.documented import picture_upload, problems
+from service.routes.documented import header, picture_upload, problems
 from service.routes.models import ModelNamePath
 from service.routes.options import from_query, with_fields
 from service.routes.work import compute
@@ -34,16 +34,12 @@ _Layer = Annotated[
 _PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 
 
-def _header(description: str, kind: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind}}
-
-
 _HEADERS = {
-    "X-DeepShelf-Model": _header("Which model this is of", "string"),
-    "X-DeepShelf-Version": _header("Which version of it", "integer"),
-    "X-DeepShelf-Filters": _header("How many filters the layer has", "integer"),
-    "X-DeepShelf-Dead": _header("How many of them are dead, and framed in magenta", "integer"),
-    "X-DeepShelf-Scale": _header("The absolute value at the end of the colours", "number"),
+    "X-DeepShelf-Model": header("Which model this is of", "string"),
+    "X-DeepShelf-Version": header("Which version of it", "integer"),
+    "X-DeepShelf-Filters": header("How many filters the layer has", "integer"),
+    "X-DeepShelf-Dead": header("How many of them are dead, and framed in magenta", "integer"),
+    "X-DeepShelf-Scale": header("The absolute value at the end of the colours", "number"),
 }
 
 
