@@ -15,7 +15,7 @@ serve: $(VENV)/.service  ## install the service alone (no torch) and start it on
 	$(BIN)/python -m service
 
 test: $(VENV)/.dev  ## install everything and run the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
