@@ -14,12 +14,13 @@ from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photos import Photos
+from training.datasets.scenes import SceneData, Scenes
 from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
 from training.datasets.unlabelled import Pictures
 
-__all__ = ["DataConfig", "ImageData", "ImageSplit", "StrokeData", "StrokeSplit", "TextData"]
+__all__ = ["DataConfig", "ImageData", "ImageSplit", "SceneData", "StrokeData", "StrokeSplit", "TextData"]
 
 DataConfig = Annotated[
     Cifar10
@@ -33,6 +34,7 @@ DataConfig = Annotated[
     | PenDigits
     | Photos
     | Pictures
+    | Scenes
     | StrokeDigits,
     Field(discriminator="kind"),
 ]

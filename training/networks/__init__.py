@@ -12,6 +12,7 @@ from training.networks.denoiser import Denoiser
 from training.networks.gan import GAN
 from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
+from training.networks.photo_codec import PhotoCodec
 from training.networks.resnet import ResNet
 from training.networks.stroke_reader import StrokeReader
 
@@ -26,6 +27,7 @@ __all__ = [
     "Handwriting",
     "MobileNet",
     "NetworkConfig",
+    "PhotoCodec",
     "ResNet",
     "StrokeReader",
 ]
@@ -40,6 +42,7 @@ NetworkConfig = Annotated[
     | CharRNN.Config
     | Handwriting.Config
     | GAN.Config
+    | PhotoCodec.Config
     | StrokeReader.Config
     | Controller.Config,
     Field(discriminator="kind"),

@@ -12,6 +12,7 @@ from training.tasks.denoising import Denoising
 from training.tasks.handwriting import Handwriting
 from training.tasks.imitation import Imitation
 from training.tasks.language import Language
+from training.tasks.photo_compression import PhotoCompression
 from training.tasks.strokes import Strokes
 from training.tasks.transfer import Transfer
 
@@ -23,6 +24,7 @@ __all__ = [
     "Handwriting",
     "Imitation",
     "Language",
+    "PhotoCompression",
     "Scores",
     "Strokes",
     "Task",
@@ -35,6 +37,7 @@ TaskConfig = Annotated[
     | Denoising.Config
     | Transfer.Config
     | Compression.Config
+    | PhotoCompression.Config
     | Language.Config
     | Handwriting.Config
     | Adversarial.Config

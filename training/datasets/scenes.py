@@ -1,0 +1,140 @@
+"""Photographs of any size, whole: what codecs of photographs learn from, crop by crop.
+
+Shapes: B crops of S × S pixels; a picture is uint8 (3, H, W).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
+from sklearn.datasets import load_sample_images
+from torch import Generator, Tensor
+
+from models_store.frozen import Frozen
+from models_store.manifest import DataSource
+from training.datasets.cache import located
+from training.datasets.classes import Unreadable, read_each
+from training.datasets.paths import name_of, written_cached
+from training.datasets.pictures import picture_files
+from training.errors import DataError
+
+__all__ = ["Crops", "SceneData", "Scenes"]
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """Whole photographs in memory; `test` is only ever measured."""
+
+    title: str
+    licence: str
+    source: str
+    train: tuple[Tensor, ...]
+    test: tuple[Tensor, ...]
+    crop: int
+    crops_per_epoch: int
+
+    def describe(self) -> DataSource:
+        """The manifest's entry, with the hash of the training pixels."""
+        digest = hashlib.sha256()
+        for image in self.train:
+            digest.update(str(tuple(image.shape)).encode())
+            digest.update(image.numpy().tobytes())
+        return DataSource(
+            title=self.title,
+            source=self.source,
+            licence=self.licence,
+            sha256=digest.hexdigest(),
+            n=len(self.train),
+        )
+
+
+class Scenes(Frozen):
+    """Every picture in the folders `paths`, as it is; the test split is scikit-learn's samples."""
+
+    kind: Literal["scenes"] = "scenes"
+    paths: Annotated[tuple[Path, ...], Field(min_length=1)]
+    """Looked for here, then in the cache."""
+    crop: PositiveInt = 152
+    crops_per_epoch: PositiveInt = 2400
+    unreadable: Unreadable = "stop"
+    title: str | None = None
+    """The name of the first folder when left out."""
+    licence: str = "the user's own pictures; terms not stated"
+    source: str | None = None
+
+    @field_serializer("paths")
+    def _write_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
+        return [written_cached(path, info) for path in paths]
+
+    def load(self) -> SceneData:
+        """Raises DataError, naming the folder or file, when there is nothing usable there."""
+        roots = [located(path) for path in self.paths]
+        files = [file for root in roots for file in _files(root)]
+        pictures = tuple(read_each(files, _read, self.unreadable).values())
+        large = tuple(picture for picture in pictures if min(picture.shape[1:]) >= self.crop)
+        if not large:
+            raise DataError(f"no picture in {roots[0]} has sides of crop ({self.crop}) or more")
+        title = self.title or name_of(roots[0])
+        return SceneData(
+            title=title,
+            licence=self.licence,
+            source=self.source or f"folder {title}",
+            train=large,
+            test=tuple(_channels_first(image) for image in load_sample_images().images),
+            crop=self.crop,
+            crops_per_epoch=self.crops_per_epoch,
+        )
+
+
+class Crops:
+    """Iterates uint8 (B, 3, S, S): random places of random pictures, flipped and transposed.
+
+    A function of the generator's seed alone.
+    """
+
+    def __init__(self, data: SceneData, batch_size: int, generator: Generator) -> None:
+        self._data, self._batch_size, self._generator = data, batch_size, generator
+
+    def __len__(self) -> int:
+        return max(1, self._data.crops_per_epoch // self._batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for _ in range(len(self)):
+            yield torch.stack([self._crop() for _ in range(self._batch_size)])
+
+    def _crop(self) -> Tensor:
+        side = self._data.crop
+        image = self._data.train[self._below(len(self._data.train))]
+        top, left = (self._below(size - side + 1) for size in image.shape[1:])
+        part = image[:, top : top + side, left : left + side]
+        turn = self._below(8)
+        axes = [axis for axis, chosen in ((1, turn & 1), (2, turn & 2)) if chosen]
+        part = part.flip(axes)
+        return part.transpose(1, 2) if turn & 4 else part
+
+    def _below(self, limit: int) -> int:
+        return int(torch.randint(limit, (), generator=self._generator))
+
+
+def _files(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise DataError(f"{root} is no folder; data.paths must be folders with pictures in them")
+    return picture_files(root)
+
+
+def _read(file: Path) -> Tensor:
+    try:
+        with Image.open(file) as image:
+            return _channels_first(np.asarray(image.convert("RGB")))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _channels_first(image_HWC: np.ndarray) -> Tensor:
+    return torch.tensor(image_HWC).permute(2, 0, 1).contiguous()

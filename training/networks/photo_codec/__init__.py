@@ -1,0 +1,5 @@
+"""A learned codec for photographs: transform, integer prior, and the network of both."""
+
+from training.networks.photo_codec.network import PhotoCodec
+
+__all__ = ["PhotoCodec"]

@@ -1,0 +1,228 @@
+"""The codec: a lapped transform that learns, gains for each quality, and the prior.
+
+Shapes: B batch, H, W pixels, h = ⌈H / 8⌉ + 1 and w blocks, D channels, Q qualities.
+"""
+
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models_store.frozen import Frozen
+from training.networks.photo_codec.integers import rounded
+from training.networks.photo_codec.lapped import BLOCK, lapped_kernels
+from training.networks.photo_codec.prior import (
+    FINE,
+    LEVELS,
+    SIDE,
+    GroupPrior,
+    SidePrior,
+    phase_masks,
+)
+
+__all__ = ["Coded", "PhotoCodec", "spread"]
+
+LEVELS_PER_OCTAVE = 6
+NARROWEST = -4.5
+"""Octaves: table 0 is of a logistic distribution with scale 2^-4.5 of a step, a certain zero."""
+_KERNEL_RATE = 0.05
+"""The transform's kernels are small numbers: at the networks' rate they would jump about."""
+_SMALL = 16 / 255
+"""What the network beside the analysis may add to a coefficient for an output of 1."""
+_LEVEL_UNIT = 16
+"""Levels that a parameter of 1 stands for, so that it learns as fast as the others."""
+_PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
+
+
+def spread(levels: Tensor) -> Tensor:
+    """Scales of the logistic distributions, in steps, that tables stand for."""
+    return torch.exp2(levels / LEVELS_PER_OCTAVE + NARROWEST)
+
+
+class Coded(NamedTuple):
+    """One pass in training: the estimate, and bits of each picture."""
+
+    estimate: Tensor
+    bits_B: Tensor
+    side_bits_B: Tensor
+
+
+class PhotoCodec(nn.Module):
+    """Begins as a lapped transform with uniform quantisers; everything else is learnt beside it."""
+
+    class Config(Frozen):
+        kind: Literal["photo-codec"] = "photo-codec"
+        chroma: Annotated[int, Field(ge=1, le=64)] = 28
+        """Channels of either colour difference; brightness has 64."""
+        groups: tuple[PositiveInt, PositiveInt] = (24, 40)
+        """Channels of the first two groups; the third has the rest."""
+        hidden: PositiveInt = 80
+        """Width of the networks beside the transform."""
+        prior_hidden: PositiveInt = 64
+        features: PositiveInt = 48
+        side: PositiveInt = 32
+        qualities: PositiveInt = 9
+
+        def build(self) -> "PhotoCodec":
+            return PhotoCodec(self)
+
+    kernels: Tensor
+    frequency: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        kernels, frequency = lapped_kernels(config.chroma)
+        channels, hidden, qualities = len(kernels), config.hidden, config.qualities
+        self.channels = channels
+        self.group_sizes = (*config.groups, channels - sum(config.groups))
+        self.register_buffer("kernels", kernels)
+        self.analysis_change = nn.Parameter(torch.zeros_like(kernels))
+        self.synthesis_change = nn.Parameter(torch.zeros_like(kernels))
+        self.register_buffer("frequency", frequency)
+        self.register_buffer("deviation", torch.ones(channels))
+        self.log_gain = nn.Parameter(torch.zeros(qualities, channels))
+        self.log_step = nn.Parameter(torch.zeros(qualities, channels))
+        self.refine = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, channels, 1),
+        )
+        self.restore_first = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.restore_bias = nn.Parameter(torch.zeros(qualities, hidden))
+        self.restore_block = nn.Sequential(
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, hidden, 1),
+        )
+        self.restore_last = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.summarise = nn.Sequential(
+            nn.Conv2d(channels, config.prior_hidden, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(config.prior_hidden, config.prior_hidden, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(config.prior_hidden, config.side, 3, stride=2, padding=1),
+        )
+        self.side_prior = SidePrior(config.side, config.prior_hidden, config.features, qualities)
+        self.side_mean = nn.Parameter(torch.zeros(qualities, config.side))
+        self.side_level = nn.Parameter(torch.full((qualities, config.side), 30 / _LEVEL_UNIT))
+        befores = (0, self.group_sizes[0], sum(self.group_sizes[:2]))
+        self.groups = nn.ModuleList(
+            GroupPrior(
+                size, before, config.features, config.prior_hidden, qualities, _PHASES[index]
+            )
+            for index, (size, before) in enumerate(zip(self.group_sizes, befores, strict=True))
+        )
+
+    @torch.no_grad()
+    def begin(self, images_BCHW: Tensor, steps_Q: Tensor) -> None:
+        """Set everything that training starts from, by some pictures and the quantisers' steps.
+
+        `steps_Q` are in grey levels of an orthonormal coefficient.
+        """
+        for conv in (self.refine[-1], self.restore_last):
+            nn.init.zeros_(conv.weight)  # type: ignore[arg-type]
+        self.deviation.copy_(self.transform(images_BCHW).std((0, 2, 3)))
+        log_steps_Q = (steps_Q / 255).log()
+        self.log_gain.copy_(-log_steps_Q[:, None].expand_as(self.log_gain))
+        self.log_step.copy_(log_steps_Q[:, None].expand_as(self.log_step))
+        # Logistic scale of what the neighbourhood does not tell: about a third of the deviation.
+        scale_QD = self.deviation / (steps_Q[:, None] / 255) / 3
+        levels_QD = ((scale_QD.log2() - NARROWEST) * LEVELS_PER_OCTAVE).clamp(4, LEVELS - 4)
+        for group, levels in zip(
+            self.groups, torch.split(levels_QD, self.group_sizes, 1), strict=True
+        ):
+            rows = levels.repeat_interleave(len(group.phases), 0)
+            group.bias_last[:, group.channels :] = rows / _LEVEL_UNIT
+        first = self.groups[0].linear.weight
+        around = torch.full((3, 3), 0.25)
+        around[1, 1] = 0
+        for channel in torch.topk(self.deviation, 3).indices.tolist():
+            if channel < len(first):
+                first[channel, channel] = around
+
+    def analysis(self) -> Tensor:
+        return self.kernels + self.analysis_change * _KERNEL_RATE
+
+    def synthesis(self) -> Tensor:
+        return self.kernels + self.synthesis_change * _KERNEL_RATE
+
+    def transform(self, images_BCHW: Tensor) -> Tensor:
+        """Coefficients (B, D, h, w) of pictures in 0–1, whose sides are multiples of 8."""
+        padded = functional.pad(images_BCHW - 0.5, (BLOCK,) * 4, mode="reflect")
+        return functional.conv2d(padded, self.analysis(), stride=BLOCK)
+
+    def encode(self, images_BCHW: Tensor, quality_B: Tensor) -> Tensor:
+        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+        scale = self.deviation[:, None, None]
+        coefficients = self.transform(images_BCHW)
+        refined = coefficients + self.refine(coefficients / scale) * scale.clamp_max(_SMALL)
+        return refined * self.log_gain.exp()[quality_B][:, :, None, None]
+
+    def decode(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+        """Pictures (B, 3, 8 (h - 1), 8 (w - 1)) from latents in steps; around 0–1, not clipped."""
+        scale = self.deviation[:, None, None]
+        step = self.log_step.exp()[quality_B][:, :, None, None]
+        coefficients = latents * step
+        x = self.restore_first(coefficients / scale)
+        x = x + self.restore_bias[quality_B][:, :, None, None]
+        x = x + self.restore_block(x)
+        # In steps: what rounding took away is half of one at most.
+        restored = coefficients + self.restore_last(functional.leaky_relu(x, 0.1)) * step
+        whole = functional.conv_transpose2d(restored, self.synthesis(), stride=BLOCK)
+        return whole[:, :, BLOCK:-BLOCK, BLOCK:-BLOCK] + 0.5
+
+    def side(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+        """Side information (B, S, ⌈h / 4⌉, ⌈w / 4⌉) before rounding."""
+        # Compressed, since a bright sky's lowest coefficient is 100 times any other.
+        squeezed = latents.sign() * (1 + latents.abs()).log()
+        out: Tensor = self.summarise(squeezed)
+        return out
+
+    def forward(self, images_BCHW: Tensor, quality_B: Tensor) -> Coded:
+        latents = self.encode(images_BCHW, quality_B)
+        height, width = latents.shape[2:]
+        side = self.side(latents, quality_B)
+        side_bits = _bits(
+            side - self.side_mean[quality_B][:, :, None, None],
+            self.side_level[quality_B][:, :, None, None] * _LEVEL_UNIT,
+        )
+        features = self.side_prior(rounded(side).clamp(-SIDE, SIDE), quality_B)
+        features = features[:, :, :height, :width]
+        decoded: list[Tensor] = []
+        offsets, tables = [], []
+        for group, part in zip(self.groups, torch.split(latents, self.group_sizes, 1), strict=True):
+            before = torch.cat(decoded, 1) if decoded else None
+            known = group.known(features, before)
+            fine, offset, levels = (torch.zeros_like(part) for _ in range(3))
+            for phase, mask in enumerate(phase_masks(group.phases, height, width)):
+                means, now = group(known, fine, phase, quality_B)
+                offset = torch.where(mask, part - means / FINE, offset)
+                levels = torch.where(mask, now, levels)
+                fine = torch.where(mask, FINE * rounded(part - means / FINE) + means, fine)
+            decoded.append(fine)
+            offsets.append(offset)
+            tables.append(levels)
+        bits_B = side_bits + _bits(torch.cat(offsets, 1), torch.cat(tables, 1))
+        estimate = self.decode(torch.cat(decoded, 1) / FINE, quality_B)
+        return Coded(estimate, bits_B, side_bits.detach())
+
+
+def _bits(offset: Tensor, levels: Tensor) -> Tensor:
+    """Bits of each picture (B,): uniform noise in place of rounding in training.
+
+    The density of the noisy value is the probability of the step around it (Ballé et al. 2017,
+    arXiv 1611.01704, section 3).
+    """
+    noisy = offset + torch.rand_like(offset) - 0.5
+    distance, scale = noisy.abs(), spread(levels)
+    upper = ((0.5 - distance) / scale).sigmoid()
+    lower = ((-0.5 - distance) / scale).sigmoid()
+    return -(upper - lower).clamp_min(2.0**-16).log2().flatten(1).sum(1)
+

@@ -1,0 +1,125 @@
+"""What is expected of each latent, from what is decoded already: in whole numbers throughout.
+
+A mean in sixteenths of a step and the index of a table, for every latent, so that no float decides
+which bytes mean what. Side information first (Ballé et al. 2018, arXiv 1802.01436), then groups of
+channels from low frequencies to high (He et al. 2022, arXiv 2203.10886), the lower ones in phases
+of a checkerboard (He et al. 2021, arXiv 2103.15306).
+
+Shapes: B batch, Q qualities, S side channels, F features, G channels of a group, h × w blocks.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from training.networks.photo_codec.integers import (
+    UNIT_BITS,
+    WEIGHT_BITS,
+    IntegerConv,
+    activated,
+    rounded,
+    shifted,
+)
+
+__all__ = ["FINE", "LEVELS", "GroupPrior", "SidePrior", "phase_masks"]
+
+FINE = 16
+"""Means, and decoded latents, are whole numbers of 1/16 of the quantiser's step."""
+LEVELS = 64
+"""Tables, from the narrowest to the widest."""
+NEAR = 255
+"""Neighbours beyond ±16 steps look like 16 to the network …"""
+FAR = 4095
+"""… and beyond ±256 like 256 to the linear prediction."""
+SIDE = 127
+"""The most, and least, that side information is."""
+_BIAS = 2 ** (WEIGHT_BITS + UNIT_BITS)
+_LEVEL_BITS = 10
+"""An output of a unit moves the table's index by 16."""
+
+
+class SidePrior(nn.Module):
+    """Side information (B, S, h/4, w/4) → features (B, F, h, w), 0 … 255."""
+
+    def __init__(self, side: int, hidden: int, features: int, qualities: int) -> None:
+        super().__init__()
+        self.first = IntegerConv(side, hidden, 3)
+        self.second = IntegerConv(hidden, 4 * features)
+        self.third = IntegerConv(features, features, 3)
+        self.fourth = IntegerConv(features, 4 * features)
+        self.bias_QF = nn.Parameter(torch.zeros(qualities, hidden))
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, side: Tensor, quality_B: Tensor) -> Tensor:
+        bias = rounded(self.bias_QF * _BIAS)[quality_B][:, :, None, None]
+        # A step of the side information counts an eighth of a unit.
+        x = activated(self.first(side * 8) + bias)
+        x = self.shuffle(activated(self.second(x)))
+        x = activated(self.third(x))
+        features: Tensor = self.shuffle(activated(self.fourth(x)))
+        return features
+
+
+class GroupPrior(nn.Module):
+    """One group of channels: what was decoded before it and of it → means and table indices."""
+
+    def __init__(
+        self,
+        channels: int,
+        before: int,
+        features: int,
+        hidden: int,
+        qualities: int,
+        phases: Sequence[Sequence[int]],
+    ) -> None:
+        super().__init__()
+        self.channels, self.phases = channels, tuple(map(tuple, phases))
+        self.features = IntegerConv(features, hidden)
+        self.before = IntegerConv(before, hidden, 3) if before else None
+        self.around = IntegerConv(channels, hidden, 3) if len(phases) > 1 else None
+        self.linear = IntegerConv(channels, channels, 3) if len(phases) > 1 else None
+        self.second = IntegerConv(hidden, hidden)
+        self.last = IntegerConv(hidden, 2 * channels)
+        rows = qualities * len(phases)
+        self.bias_first = nn.Parameter(torch.zeros(rows, hidden))
+        self.bias_last = nn.Parameter(torch.zeros(rows, 2 * channels))
+        for conv in (self.before, self.around):
+            if conv is not None:
+                nn.init.normal_(conv.weight, std=0.01)
+        nn.init.normal_(self.last.weight, std=0.01)
+        if self.linear is not None:
+            nn.init.zeros_(self.linear.weight)
+
+    def known(self, features: Tensor, before: Tensor | None) -> Tensor:
+        """What no phase changes, as sums of the first layer (B, hidden, h, w)."""
+        sums: Tensor = self.features(features)
+        if self.before is not None and before is not None:
+            sums = sums + self.before(before.clamp(-NEAR, NEAR))
+        return sums
+
+    def forward(
+        self, known: Tensor, group: Tensor, phase: int, quality_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Means in sixteenths and table indices, (B, G, h, w) each.
+
+        `group` holds what is decoded of it, in sixteenths, and 0 where nothing is yet.
+        """
+        row_B = quality_B * len(self.phases) + phase
+        sums = known + rounded(self.bias_first * _BIAS)[row_B][:, :, None, None]
+        if phase and self.around is not None:
+            sums = sums + self.around(group.clamp(-NEAR, NEAR))
+        x = activated(self.second(activated(sums)))
+        out = self.last(x) + rounded(self.bias_last * _BIAS)[row_B][:, :, None, None]
+        means, levels = out.chunk(2, 1)
+        means = shifted(means)
+        if phase and self.linear is not None:
+            means = means + shifted(self.linear(group.clamp(-FAR, FAR)))
+        return means, shifted(levels, _LEVEL_BITS).clamp(0, LEVELS - 1)
+
+
+def phase_masks(phases: Sequence[Sequence[int]], height: int, width: int) -> list[Tensor]:
+    """Which blocks each phase decodes, (h, w) each; a phase names corners of every 2 × 2 square."""
+    rows, columns = torch.arange(height)[:, None] % 2, torch.arange(width)[None, :] % 2
+    corner = 2 * rows + columns
+    return [torch.isin(corner, torch.tensor(phase)) for phase in phases]

@@ -1,0 +1,127 @@
+"""Photographs as few bytes: rate + λ · distortion, for many λ at once."""
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import PositiveFloat
+from torch import Generator, Tensor, nn
+
+from models_store.frozen import Frozen
+from training.datasets.batches import epoch_seed
+from training.datasets.scenes import Crops, SceneData
+from training.export import photo_compression as export
+from training.export.publication import Publication
+from training.networks.photo_codec import PhotoCodec
+from training.tasks.base import Monitor, Scores, Split
+from training.tasks.single import SingleNetwork
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+__all__ = ["PhotoCompression"]
+
+_FIRST_PICTURES = 64
+"""Crops by whose coefficients the network is scaled before training."""
+
+
+class PhotoCompression(SingleNetwork):
+    """Bits per pixel + λ · MSE (RGB, in grey levels²), with λ drawn anew for each crop.
+
+    One network for all qualities, by gains of their own (Cui et al. 2021, arXiv 2003.02188).
+    """
+
+    monitor = Monitor("loss", higher_is_better=False)
+
+    class Config(Frozen):
+        kind: Literal["photo-compression"] = "photo-compression"
+        lowest: PositiveFloat = 0.0013
+        """λ of quality 1."""
+        highest: PositiveFloat = 0.2
+        """λ of the best quality; the others lie evenly between, by ratio."""
+        balance: float = 0.4
+        """A crop's loss counts λ to minus this power: else the best qualities drown the others."""
+
+        def build(self, recipe: "Recipe", data: SceneData, fabric: Fabric) -> "PhotoCompression":
+            return PhotoCompression(self, recipe, data, fabric)
+
+    def __init__(self, config: Config, recipe: "Recipe", data: SceneData, fabric: Fabric) -> None:
+        self.config = config
+        self.data = data
+        self.recipe = recipe
+        qualities: int = recipe.network.qualities  # type: ignore[union-attr]  # checked by Recipe
+        exponents = torch.linspace(0, 1, qualities)
+        self.lambdas_Q = config.lowest * (config.highest / config.lowest) ** exponents
+        super().__init__(recipe, len(self.batches(0)), fabric)
+
+    def build_network(self) -> nn.Module:
+        network = super().build_network()
+        if not isinstance(network, PhotoCodec):
+            raise TypeError(f"{type(network).__name__} is no codec of photographs")
+        generator = Generator().manual_seed(self.recipe.seed)
+        crops = next(iter(Crops(self.data, _FIRST_PICTURES, generator)))
+        # At a high rate, a step of √(6 / (λ ln 2)) costs as much as it saves; λ per coefficient.
+        network.begin(crops.float() / 255, (26 / self.lambdas_Q).sqrt())
+        return network
+
+    def batches(self, epoch: int) -> Crops:
+        generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
+        return Crops(self.data, self.recipe.batch_size, generator)
+
+    def has(self, split: Split) -> bool:
+        return split != "validation"
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        images = batch.float() / 255
+        quality_B = torch.randint(len(self.lambdas_Q), (len(images),))
+        return self._loss(self.network, images, quality_B)
+
+    def _loss(self, network: nn.Module, images: Tensor, quality_B: Tensor) -> dict[str, Tensor]:
+        coded = network(images, quality_B)
+        pixels = images.shape[2] * images.shape[3]
+        rate_B = coded.bits_B / pixels
+        mse_B = (coded.estimate - images).square().flatten(1).mean(1) * 255**2
+        lambda_B = self.lambdas_Q[quality_B]
+        weight_B = (lambda_B / self.lambdas_Q.log().mean().exp()) ** -self.config.balance
+        loss = (weight_B * (rate_B + lambda_B * mse_B)).mean()
+        return {
+            "loss": loss,
+            "bpp": rate_B.detach().mean(),
+            "side": coded.side_bits_B.mean() / pixels,
+            "psnr_db": (10 * (255**2 / mse_B.detach()).log10()).mean(),
+        }
+
+    def evaluate(self, split: Split) -> Scores:
+        """Of whole pictures: the loss, and rate and PSNR at each quality, as training counts them.
+
+        The noise that stands for rounding in the rate is seeded.
+        """
+        network = self.published_network().eval()
+        pictures = self.data.test if split == "test" else self.data.train
+        scores: Scores = {}
+        losses = []
+        with torch.inference_mode(), torch.random.fork_rng():
+            torch.manual_seed(0)
+            for quality in range(len(self.lambdas_Q)):
+                rows = [self._whole(network, image, quality) for image in pictures]
+                mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+                scores[f"bpp/{quality + 1}"] = mean["bpp"]
+                scores[f"psnr_db/{quality + 1}"] = mean["psnr_db"]
+                losses.append(mean["loss"])
+        return {"loss": sum(losses) / len(losses), **scores}
+
+    def _whole(self, network: nn.Module, image: Tensor, quality: int) -> dict[str, float]:
+        height, width = (size // 8 * 8 for size in image.shape[1:])
+        images = image[None, :, :height, :width].float() / 255
+        scores = self._loss(network, images, torch.tensor([quality]))
+        return {name: float(score) for name, score in scores.items()}
+
+    def codec(self) -> PhotoCodec:
+        """The network to publish."""
+        network = self.published_network()
+        if not isinstance(network, PhotoCodec):
+            raise TypeError(f"{type(network).__name__} is no codec of photographs")
+        return network
+
+    def publication(self) -> Publication:
+        return export.publication(self)
