@@ -32,7 +32,20 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DType = Literal["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
-Role = Literal["model", "encoder", "decoder", "generator", "step", "tables", "golden", "preview"]
+Role = Literal[
+    "model",
+    "encoder",
+    "decoder",
+    "features",
+    "low",
+    "middle",
+    "high",
+    "generator",
+    "step",
+    "tables",
+    "golden",
+    "preview",
+]
 Precision = Literal["fp32", "int8"]
 
 

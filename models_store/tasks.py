@@ -21,7 +21,9 @@ __all__ = [
     "Factorised",
     "FixedImage",
     "FreeImage",
+    "Group",
     "Handwriting",
+    "Hyperprior",
     "Mode",
     "State",
     "Task",
@@ -89,6 +91,52 @@ class Factorised(Frozen):
     kind: Literal["factorised"] = "factorised"
 
 
+Phase = Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], Field(min_length=1)]
+
+
+class Group(Frozen):
+    """Some of the latent channels, decoded together, in one phase after the other."""
+
+    channels: PositiveInt
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=4)]
+    """The places that each phase decodes, as corners of every 2 × 2 square: 0 1 above 2 3."""
+
+    @model_validator(mode="after")
+    def _every_corner_once(self) -> Self:
+        if sorted(corner for phase in self.phases for corner in phase) != [0, 1, 2, 3]:
+            raise ValueError(f"phases {self.phases} must name each of the corners 0 to 3 once")
+        return self
+
+
+class Hyperprior(Frozen):
+    """Graphs tell, from side information and what is decoded already, what to expect of a latent.
+
+    Graph `features`: `side` int16 (B, S, a, b), `quality` int64 (B) → `features` uint8
+    (B, F, 4a, 4b). A graph for each group, `low`, `middle` and `high` in this order: `features`
+    (B, F, h, w), `before` int16 (B, D', h, w), what is decoded of the groups before it (the first
+    has none), `group` int16 (B, G, h, w), what is decoded of itself and 0 elsewhere, `row` int64
+    (B), quality × phases + phase → `means` int16 (B, G, h, w) in sixteenths of a step, `levels`
+    uint8 (B, G, h, w), indices of tables. Decoded latents are in sixteenths of a step too.
+
+    These graphs compute with whole numbers alone (held as float32, below 2^24), so that they give
+    the same on every machine: their golden outputs must be met exactly. `models_store.hyperprior`
+    turns latents into bytes with them.
+    """
+
+    kind: Literal["hyperprior"] = "hyperprior"
+    qualities: Annotated[int, Field(ge=1, le=255)]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=3)]
+
+    @property
+    def group_roles(self) -> tuple[str, ...]:
+        return ("low", "middle", "high")[: len(self.groups)]
+
+    @property
+    def exact_roles(self) -> tuple[str, ...]:
+        """Graphs whose outputs no machine may compute otherwise."""
+        return ("features", *self.group_roles)
+
+
 class Compression(Frozen):
     """Two graphs and the tables by which what passes between them is coded.
 
@@ -99,14 +147,40 @@ class Compression(Frozen):
     No float decides what a code means: frequencies are whole numbers, and so are latents. A code
     made anywhere reads as the same latents everywhere.
 
-    A codec for pictures of any size is another `image`, and h and w then follow the picture's; one
-    whose tables depend on side information is another `entropy`.
+    A codec for pictures of any size has a `FreeImage`, a `Hyperprior` and graphs of its own kind:
+    `encoder`: `images` (B, H, W, 3), `quality` int64 (B), from 0 → `latents` int16 (B, D, h, w) in
+    1/32 of a step, not yet rounded to steps, and `side` int16 (B, S, ⌈h/4⌉, ⌈w/4⌉); h is H / 8 - 1.
+    `decoder`: `latents` int16 (B, D, h, w) in sixteenths, `quality` → `images` of 8 (h - 1) rows.
+    Pictures are mirrored by 8 pixels on each side first, and then to a multiple of 8. Tables:
+    `hyperprior.LevelTables`.
     """
 
     kind: Literal["compression"] = "compression"
-    roles: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "tables")
-    image: FixedImage
-    entropy: Factorised = Factorised()
+    image: FixedImage | FreeImage
+    entropy: Annotated[Factorised | Hyperprior, Field(discriminator="kind")] = Factorised()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("encoder", "decoder", "tables", *self.exact_roles)
+
+    @property
+    def exact_roles(self) -> tuple[str, ...]:
+        """Graphs whose outputs no machine may compute otherwise."""
+        return self.entropy.exact_roles if isinstance(self.entropy, Hyperprior) else ()
+
+    @property
+    def qualities(self) -> int:
+        """How many there are to choose from; 0 where there is no choice."""
+        return self.entropy.qualities if isinstance(self.entropy, Hyperprior) else 0
+
+    @model_validator(mode="after")
+    def _sizes_are_free_with_a_hyperprior(self) -> Self:
+        if isinstance(self.image, FreeImage) != isinstance(self.entropy, Hyperprior):
+            raise ValueError(
+                "a FixedImage and factorised entropy belong together, and a FreeImage and a "
+                f"hyperprior; not {type(self.image).__name__} and {self.entropy.kind}"
+            )
+        return self
 
 
 class State(Frozen):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
+from skimage import data as scikit_image
 from sklearn.datasets import load_sample_images
 from torch import Generator, Tensor
 
@@ -24,7 +25,7 @@ from training.datasets.paths import name_of, written_cached
 from training.datasets.pictures import picture_files
 from training.errors import DataError
 
-__all__ = ["Crops", "SceneData", "Scenes"]
+__all__ = ["Crops", "SceneData", "Scenes", "samples"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SceneData:
 
 
 class Scenes(Frozen):
-    """Every picture in the folders `paths`, as it is; the test split is scikit-learn's samples."""
+    """Every picture in the folders `paths`, as it is; the test split are `samples`."""
 
     kind: Literal["scenes"] = "scenes"
     paths: Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -86,7 +87,7 @@ class Scenes(Frozen):
             licence=self.licence,
             source=self.source or f"folder {title}",
             train=large,
-            test=tuple(_channels_first(image) for image in load_sample_images().images),
+            test=tuple(_channels_first(image) for image in samples()),
             crop=self.crop,
             crops_per_epoch=self.crops_per_epoch,
         )
@@ -120,6 +121,13 @@ class Crops:
 
     def _below(self, limit: int) -> int:
         return int(torch.randint(limit, (), generator=self._generator))
+
+
+def samples() -> list[np.ndarray]:
+    """The six colour photographs (H, W, 3) that scikit-learn and scikit-image bring with them."""
+    left, *_ = scikit_image.stereo_motorcycle()
+    clean = (scikit_image.astronaut(), scikit_image.chelsea(), scikit_image.coffee(), left)
+    return [*load_sample_images().images, *clean]
 
 
 def _files(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models_store.entropy import Table, Tables
 from models_store.range_coder import PRECISION_BITS
 
-__all__ = ["frequency_tables"]
+__all__ = ["frequency_tables", "scaled"]
 
 
 def frequency_tables(latents_NDhw: NDArray[np.int16]) -> Tables:
@@ -22,10 +22,10 @@ def _table(values: NDArray[np.int64]) -> Table:
     lowest = int(values.min())
     # The escape counts as one more value, which never came.
     counts = np.bincount(values - lowest, minlength=int(values.max()) - lowest + 1).tolist()
-    return Table(lowest=lowest, frequencies=_scaled([*counts, 0]))
+    return Table(lowest=lowest, frequencies=scaled([*counts, 0]))
 
 
-def _scaled(counts: list[int]) -> tuple[int, ...]:
+def scaled(counts: list[int]) -> tuple[int, ...]:
     """Counts as shares of 2^16, at least 1 each: what has not come in training may come later."""
     total, spare = sum(counts), (1 << PRECISION_BITS) - len(counts)
     shares = [1 + count * spare // total for count in counts]

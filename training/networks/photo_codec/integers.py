@@ -15,8 +15,10 @@ from torch.nn import functional
 __all__ = [
     "ACTIVATION",
     "EXACT",
+    "UNIT_BITS",
     "WEIGHT_BITS",
     "IntegerConv",
+    "activated",
     "floored",
     "rounded",
     "shifted",
@@ -34,12 +36,12 @@ EXACT = 2**24
 
 def rounded(x: Tensor) -> Tensor:
     """Nearest whole numbers; the gradient passes as if nothing had happened."""
-    return x + (x.round() - x).detach()
+    return x + (x.round() - x).detach() if x.requires_grad else x.round()
 
 
 def floored(x: Tensor) -> Tensor:
     """Whole numbers below; the gradient passes as if nothing had happened."""
-    return x + (x.floor() - x).detach()
+    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
 
 
 def shifted(sums: Tensor, bits: int = WEIGHT_BITS) -> Tensor:

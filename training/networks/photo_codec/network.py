@@ -3,6 +3,7 @@
 Shapes: B batch, H, W pixels, h = ⌈H / 8⌉ + 1 and w blocks, D channels, Q qualities.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -22,7 +23,9 @@ from training.networks.photo_codec.prior import (
     phase_masks,
 )
 
-__all__ = ["Coded", "PhotoCodec", "spread"]
+__all__ = ["PHASES", "Coded", "Expected", "PhotoCodec", "spread"]
+
+Rounding = Callable[[Tensor], Tensor]
 
 LEVELS_PER_OCTAVE = 6
 NARROWEST = -4.5
@@ -33,7 +36,7 @@ _SMALL = 16 / 255
 """What the network beside the analysis may add to a coefficient for an output of 1."""
 _LEVEL_UNIT = 16
 """Levels that a parameter of 1 stands for, so that it learns as fast as the others."""
-_PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
+PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
 
 
 def spread(levels: Tensor) -> Tensor:
@@ -47,6 +50,16 @@ class Coded(NamedTuple):
     estimate: Tensor
     bits_B: Tensor
     side_bits_B: Tensor
+
+
+class Expected(NamedTuple):
+    """Of every latent (B, D, h, w)."""
+
+    decoded: Tensor
+    """In sixteenths of a step."""
+    offsets: Tensor
+    """From its mean, in steps, before rounding."""
+    levels: Tensor
 
 
 class PhotoCodec(nn.Module):
@@ -115,7 +128,7 @@ class PhotoCodec(nn.Module):
         befores = (0, self.group_sizes[0], sum(self.group_sizes[:2]))
         self.groups = nn.ModuleList(
             GroupPrior(
-                size, before, config.features, config.prior_hidden, qualities, _PHASES[index]
+                size, before, config.features, config.prior_hidden, qualities, PHASES[index]
             )
             for index, (size, before) in enumerate(zip(self.group_sizes, befores, strict=True))
         )
@@ -153,32 +166,51 @@ class PhotoCodec(nn.Module):
     def synthesis(self) -> Tensor:
         return self.kernels + self.synthesis_change * _KERNEL_RATE
 
+    def side_expected(self) -> tuple[Tensor, Tensor]:
+        """Means and levels (Q, S) of side information, as whole numbers."""
+        levels = (self.side_level.detach() * _LEVEL_UNIT).round().clamp(0, LEVELS - 1)
+        return self.side_mean.detach().round(), levels
+
     def transform(self, images_BCHW: Tensor) -> Tensor:
         """Coefficients (B, D, h, w) of pictures in 0–1, whose sides are multiples of 8."""
         padded = functional.pad(images_BCHW - 0.5, (BLOCK,) * 4, mode="reflect")
         return functional.conv2d(padded, self.analysis(), stride=BLOCK)
 
-    def encode(self, images_BCHW: Tensor, quality_B: Tensor) -> Tensor:
-        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+    def refined(self, coefficients: Tensor) -> Tensor:
+        """Coefficients (B, D, h, w) after the network beside the analysis."""
         scale = self.deviation[:, None, None]
-        coefficients = self.transform(images_BCHW)
-        refined = coefficients + self.refine(coefficients / scale) * scale.clamp_max(_SMALL)
+        added: Tensor = self.refine(coefficients / scale)
+        return coefficients + added * scale.clamp_max(_SMALL)
+
+    def scaled(self, refined: Tensor, quality_B: Tensor) -> Tensor:
+        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
         return refined * self.log_gain.exp()[quality_B][:, :, None, None]
 
-    def decode(self, latents: Tensor, quality_B: Tensor) -> Tensor:
-        """Pictures (B, 3, 8 (h - 1), 8 (w - 1)) from latents in steps; around 0–1, not clipped."""
-        scale = self.deviation[:, None, None]
+    def encode(self, images_BCHW: Tensor, quality_B: Tensor) -> Tensor:
+        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+        return self.scaled(self.refined(self.transform(images_BCHW)), quality_B)
+
+    def restored(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+        """Coefficients (B, D, h, w) from latents in steps, rounding undone as far as it goes."""
         step = self.log_step.exp()[quality_B][:, :, None, None]
         coefficients = latents * step
-        x = self.restore_first(coefficients / scale)
+        x = self.restore_first(coefficients / self.deviation[:, None, None])
         x = x + self.restore_bias[quality_B][:, :, None, None]
         x = x + self.restore_block(x)
         # In steps: what rounding took away is half of one at most.
-        restored = coefficients + self.restore_last(functional.leaky_relu(x, 0.1)) * step
-        whole = functional.conv_transpose2d(restored, self.synthesis(), stride=BLOCK)
+        added: Tensor = self.restore_last(functional.leaky_relu(x, 0.1))
+        return coefficients + added * step
+
+    def synthesised(self, coefficients: Tensor, kernels: Tensor) -> Tensor:
+        """Pictures (B, 3, 8 (h - 1), 8 (w - 1)), around 0–1, not clipped."""
+        whole = functional.conv_transpose2d(coefficients, kernels, stride=BLOCK)
         return whole[:, :, BLOCK:-BLOCK, BLOCK:-BLOCK] + 0.5
 
-    def side(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+        """Pictures from latents in steps."""
+        return self.synthesised(self.restored(latents, quality_B), self.synthesis())
+
+    def side(self, latents: Tensor) -> Tensor:
         """Side information (B, S, ⌈h / 4⌉, ⌈w / 4⌉) before rounding."""
         # Compressed, since a bright sky's lowest coefficient is 100 times any other.
         squeezed = latents.sign() * (1 + latents.abs()).log()
@@ -187,31 +219,37 @@ class PhotoCodec(nn.Module):
 
     def forward(self, images_BCHW: Tensor, quality_B: Tensor) -> Coded:
         latents = self.encode(images_BCHW, quality_B)
-        height, width = latents.shape[2:]
-        side = self.side(latents, quality_B)
+        side = self.side(latents)
         side_bits = _bits(
             side - self.side_mean[quality_B][:, :, None, None],
             self.side_level[quality_B][:, :, None, None] * _LEVEL_UNIT,
         )
-        features = self.side_prior(rounded(side).clamp(-SIDE, SIDE), quality_B)
-        features = features[:, :, :height, :width]
+        expected = self.expected(latents, rounded(side).clamp(-SIDE, SIDE), quality_B)
+        bits_B = side_bits + _bits(expected.offsets, expected.levels)
+        estimate = self.decode(expected.decoded / FINE, quality_B)
+        return Coded(estimate, bits_B, side_bits.detach())
+
+    def expected(
+        self, latents: Tensor, side: Tensor, quality_B: Tensor, round_off: Rounding = rounded
+    ) -> Expected:
+        """What is expected of `latents`, in steps, by what is decoded before each."""
+        height, width = latents.shape[2:]
+        features = self.side_prior(side, quality_B)[:, :, :height, :width]
         decoded: list[Tensor] = []
         offsets, tables = [], []
         for group, part in zip(self.groups, torch.split(latents, self.group_sizes, 1), strict=True):
-            before = torch.cat(decoded, 1) if decoded else None
-            known = group.known(features, before)
+            known = group.known(features, torch.cat(decoded, 1) if decoded else None)
             fine, offset, levels = (torch.zeros_like(part) for _ in range(3))
             for phase, mask in enumerate(phase_masks(group.phases, height, width)):
                 means, now = group(known, fine, phase, quality_B)
-                offset = torch.where(mask, part - means / FINE, offset)
+                apart = part - means / FINE
+                offset = torch.where(mask, apart, offset)
                 levels = torch.where(mask, now, levels)
-                fine = torch.where(mask, FINE * rounded(part - means / FINE) + means, fine)
+                fine = torch.where(mask, FINE * round_off(apart) + means, fine)
             decoded.append(fine)
             offsets.append(offset)
             tables.append(levels)
-        bits_B = side_bits + _bits(torch.cat(offsets, 1), torch.cat(tables, 1))
-        estimate = self.decode(torch.cat(decoded, 1) / FINE, quality_B)
-        return Coded(estimate, bits_B, side_bits.detach())
+        return Expected(torch.cat(decoded, 1), torch.cat(offsets, 1), torch.cat(tables, 1))
 
 
 def _bits(offset: Tensor, levels: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.photo_codec.integers import (
+    ACTIVATION,
     UNIT_BITS,
     WEIGHT_BITS,
     IntegerConv,
@@ -22,7 +23,7 @@ from training.networks.photo_codec.integers import (
     shifted,
 )
 
-__all__ = ["FINE", "LEVELS", "GroupPrior", "SidePrior", "phase_masks"]
+__all__ = ["FINE", "LEVELS", "GroupPrior", "SidePrior", "largest_sum", "phase_masks"]
 
 FINE = 16
 """Means, and decoded latents, are whole numbers of 1/16 of the quantiser's step."""
@@ -105,17 +106,44 @@ class GroupPrior(nn.Module):
 
         `group` holds what is decoded of it, in sixteenths, and 0 where nothing is yet.
         """
-        row_B = quality_B * len(self.phases) + phase
+        # In the first phase nothing is: convolving zeros can be spared.
+        around = group if phase else None
+        return self.expected(known, around, quality_B * len(self.phases) + phase)
+
+    def expected(
+        self, known: Tensor, group: Tensor | None, row_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`; `row_B` is quality × phases + phase."""
         sums = known + rounded(self.bias_first * _BIAS)[row_B][:, :, None, None]
-        if phase and self.around is not None:
+        if group is not None and self.around is not None:
             sums = sums + self.around(group.clamp(-NEAR, NEAR))
         x = activated(self.second(activated(sums)))
         out = self.last(x) + rounded(self.bias_last * _BIAS)[row_B][:, :, None, None]
         means, levels = out.chunk(2, 1)
         means = shifted(means)
-        if phase and self.linear is not None:
+        if group is not None and self.linear is not None:
             means = means + shifted(self.linear(group.clamp(-FAR, FAR)))
         return means, shifted(levels, _LEVEL_BITS).clamp(0, LEVELS - 1)
+
+
+def largest_sum(prior: SidePrior | GroupPrior) -> int:
+    """No sum that `prior` takes exceeds it, whatever the latents, in whatever order it is taken.
+
+    Of each output channel, the absolute weights times the most that each input can be, and what
+    is added to them.
+    """
+    if isinstance(prior, SidePrior):
+        bias = int((prior.bias_QF.abs() * _BIAS).round().max())
+        return max(
+            prior.first.reach(8 * SIDE) + bias,
+            *(conv.reach(ACTIVATION) for conv in (prior.second, prior.third, prior.fourth)),
+        )
+    first = prior.features.reach(ACTIVATION) + int((prior.bias_first.abs() * _BIAS).round().max())
+    for conv in (prior.before, prior.around):
+        first += conv.reach(NEAR) if conv is not None else 0
+    last = prior.last.reach(ACTIVATION) + int((prior.bias_last.abs() * _BIAS).round().max())
+    linear = prior.linear.reach(FAR) if prior.linear is not None else 0
+    return max(first, prior.second.reach(ACTIVATION), last, linear)
 
 
 def phase_masks(phases: Sequence[Sequence[int]], height: int, width: int) -> list[Tensor]:

@@ -1,0 +1,47 @@
+"""How many bytes one codec needs against another, over all qualities at once: BD-rate.
+
+Bjøntegaard 2001 (ITU-T VCEG-M33), with Akima interpolation in place of the cubic, which can swing
+between points (Herglotz et al. 2022, arXiv 2202.12565).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.interpolate import Akima1DInterpolator
+
+__all__ = ["bd_rate"]
+
+_SAMPLES = 1000
+
+Curve = Sequence[tuple[float, float]]
+"""(rate, PSNR) of each quality, in any order; rates in any unit that both curves share."""
+
+
+def bd_rate(reference: Curve, tested: Curve) -> float:
+    """Mean change of rate at equal PSNR, in percent: -30 means that `tested` saves 30 %.
+
+    Over the PSNR that both curves reach.
+
+    Raises:
+        ValueError: they have no PSNR in common, or too few points.
+    """
+    low = max(min(psnr for _, psnr in curve) for curve in (reference, tested))
+    high = min(max(psnr for _, psnr in curve) for curve in (reference, tested))
+    if not low < high:
+        raise ValueError(f"the curves share no PSNR: one starts at {low:.2f}, one ends at {high:.2f}")
+    at = np.linspace(low, high, _SAMPLES)
+    change = np.trapezoid(_log_rate(tested, at) - _log_rate(reference, at), at) / (high - low)
+    return float(100 * np.expm1(change))
+
+
+def _log_rate(curve: Curve, psnr_db: np.ndarray) -> np.ndarray:
+    best: dict[float, float] = {}
+    for rate, psnr in curve:
+        best[psnr] = min(rate, best.get(psnr, rate))
+    if len(best) < 3:
+        raise ValueError(f"a curve needs three points or more, not {len(best)}")
+    points = sorted(best.items())
+    interpolated = Akima1DInterpolator(
+        [psnr for psnr, _ in points], [np.log(rate) for _, rate in points]
+    )
+    return np.asarray(interpolated(psnr_db))
