@@ -11,7 +11,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_vali
 
 from models_store.frozen import Frozen
 from models_store.layout import MANIFEST
-from models_store.tasks import Task
+from models_store.tasks import Compression, Task
 
 __all__ = [
     "DType",
@@ -166,7 +166,8 @@ class Manifest(Frozen):
         present = {
             file.role for file in self.files if not file.is_graph or file.precision == "fp32"
         }
-        missing = {*self.task.roles, "golden", "preview"} - present
+        exact = self.task.exact_roles if isinstance(self.task, Compression) else ()
+        missing = {*self.task.roles, *exact, "golden", "preview"} - present
         if missing:
             raise ValueError(
                 f"a {self.task.kind} model needs a file with role {', '.join(sorted(missing))}"

@@ -104,7 +104,9 @@ class Photographs:
                 rows, columns = y.pixels(height), x.pixels(width)
                 top, left = y.seen.start * BLOCK, x.seen.start * BLOCK
                 image_HWC[rows, columns] = out[
-                    0, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+                    0,
+                    rows.start - top : rows.stop - top,
+                    columns.start - left : columns.stop - left,
                 ]
         return image_HWC
 

@@ -156,12 +156,9 @@ class Compression(Frozen):
     """
 
     kind: Literal["compression"] = "compression"
+    roles: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "tables")
     image: FixedImage | FreeImage
     entropy: Annotated[Factorised | Hyperprior, Field(discriminator="kind")] = Factorised()
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        return ("encoder", "decoder", "tables", *self.exact_roles)
 
     @property
     def exact_roles(self) -> tuple[str, ...]:

@@ -46,6 +46,12 @@ class ClassifyParameters(ChosenModel, total=False):
     top_k: int
 
 
+class CompressParameters(ChosenModel, total=False):
+    """`quality` from 1, the fewest bytes, where the model has several."""
+
+    quality: int
+
+
 class TextParameters(ChosenModel, total=False):
     """How a text is continued: see `/v1/text`."""
 
@@ -158,7 +164,7 @@ class Client:
         """The picture without its noise, as PNG."""
         return self._ask(_upload("/v1/denoise", _read(picture), bytes, **which))
 
-    def compress(self, picture: Picture, **which: Unpack[ChosenModel]) -> bytes:
+    def compress(self, picture: Picture, **which: Unpack[CompressParameters]) -> bytes:
         """The picture as a code for `decompress`."""
         return self._ask(_upload("/v1/compress", _read(picture), bytes, **which))
 
@@ -214,7 +220,7 @@ class AsyncClient:
         """The picture without its noise, as PNG."""
         return await self._ask(_upload("/v1/denoise", _read(picture), bytes, **which))
 
-    async def compress(self, picture: Picture, **which: Unpack[ChosenModel]) -> bytes:
+    async def compress(self, picture: Picture, **which: Unpack[CompressParameters]) -> bytes:
         """The picture as a code for `decompress`."""
         return await self._ask(_upload("/v1/compress", _read(picture), bytes, **which))
 

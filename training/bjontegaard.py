@@ -28,7 +28,9 @@ def bd_rate(reference: Curve, tested: Curve) -> float:
     low = max(min(psnr for _, psnr in curve) for curve in (reference, tested))
     high = min(max(psnr for _, psnr in curve) for curve in (reference, tested))
     if not low < high:
-        raise ValueError(f"the curves share no PSNR: one starts at {low:.2f}, one ends at {high:.2f}")
+        raise ValueError(
+            f"the curves share no PSNR: one starts at {low:.2f}, one ends at {high:.2f}"
+        )
     at = np.linspace(low, high, _SAMPLES)
     change = np.trapezoid(_log_rate(tested, at) - _log_rate(reference, at), at) / (high - low)
     return float(100 * np.expm1(change))

@@ -27,7 +27,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from service.codecs import costs, headers
 from service.errors import Invalid, ServiceError, TooLarge, Unsupported
 
-__all__ = ["FORMATS", "Format", "Limits", "damage_is_invalid", "open_header"]
+__all__ = ["FORMATS", "Format", "Limits", "check_size", "damage_is_invalid", "open_header"]
 
 _PILLOWS_OWN_LIMIT = 89_478_485
 """Above this, readers of single formats warn of a bomb while they load, whoever called them."""
@@ -101,9 +101,9 @@ def open_header(data: bytes, limits: Limits) -> tuple[ImageFile, Format]:
         if excess := known.excess(data):
             raise Invalid(f"damaged {known.name} picture: {excess}")
         if size := known.early_size(data):
-            _check_size(known, size, limits)
+            check_size(f"{known.name} picture", size, limits)
         image = known.reader(BytesIO(data))
-        _check_size(known, image.size, limits)
+        check_size(f"{known.name} picture", image.size, limits)
         _check_decoding(image, limits)
     return image, known
 
@@ -135,9 +135,10 @@ def _reason(error: Exception) -> str:
     return re.sub(r"b?(['\"]).*\1|<.*>|[^ -~]", "…", text)[:120]
 
 
-def _check_size(known: Format, size: tuple[int, int], limits: Limits) -> None:
+def check_size(what: str, size: tuple[int, int], limits: Limits) -> None:
+    """Raises TooLarge: the picture that `what` holds is larger than may be decoded."""
     width, height = size
-    came = f"{known.name} picture of {width} × {height} pixels"
+    came = f"{what} of {width} × {height} pixels"
     if width * height > limits.max_pixels:
         raise TooLarge(
             f"{came} is over the limit of {limits.max_pixels} pixels", max_pixels=limits.max_pixels

@@ -71,7 +71,14 @@ def draw_maps(
     located = inspector.layer(manifest, name)
     image_BHWC = _decoded(manifest, data, limits)[np.newaxis]
     inputs: dict[str, NDArray[np.generic]] = {"images": image_BHWC}
-    if located.file.role == "decoder" and isinstance(manifest.task, Compression):
+    if isinstance(manifest.task, Compression) and manifest.task.qualities:
+        if located.file.role != "encoder":
+            raise Invalid(
+                f"{located.layer.name} is in the graph {located.file.role}, which sees no picture; "
+                "accepted are layers of the encoder"
+            )
+        inputs["quality"] = np.zeros(1, np.int64)
+    elif located.file.role == "decoder" and isinstance(manifest.task, Compression):
         inputs = {"latents": model.graphs["encoder"].run(inputs)["latents"]}
     maps = np.asarray(inspector.output(manifest, located, inputs), np.float32)
     maps_Nhw = _as_maps(located, maps)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models_store.manifest import ModelFile
-from models_store.tasks import Classification, Denoising, TextGeneration
+from models_store.tasks import Classification, Compression, Denoising, FreeImage, TextGeneration
 from service.codecs.tensors import DATATYPES, Array
 from service.errors import Invalid
 from service.handlers.v2_models import Found
@@ -90,6 +90,8 @@ def _check_sizes(found: Found, inputs: Mapping[str, Array], limits: Limits) -> N
     if rows > limits.rows:
         raise Invalid(f"the batch has {rows} rows; accepted are {limits.rows}")
     task = found.model.task
+    if isinstance(task, Compression) and isinstance(task.image, FreeImage):
+        _check_blocks(task.image, inputs)
     if isinstance(task, Denoising):
         height, width = inputs["images"].shape[1:3]
         image = task.image
@@ -101,6 +103,21 @@ def _check_sizes(found: Found, inputs: Mapping[str, Array], limits: Limits) -> N
             raise Invalid(
                 f"images are {width} × {height}; accepted are {image.tile**2} pixels, such as "
                 f"{image.tile} × {image.tile} (/v1/denoise takes larger ones)"
+            )
+
+
+def _check_blocks(image: FreeImage, inputs: Mapping[str, Array]) -> None:
+    """One tile of a codec of photographs: pixels, or a place for every block of 8 × 8."""
+    for name, array in inputs.items():
+        if array.ndim != 4:
+            continue
+        height, width = (
+            array.shape[1:3] if name == "images" else (8 * size for size in array.shape[2:])
+        )
+        if height * width > image.tile**2:
+            raise Invalid(
+                f"{name} are of {width} × {height} pixels; accepted are {image.tile**2}, such as "
+                f"{image.tile} × {image.tile} (/v1/compress takes larger pictures)"
             )
 
 

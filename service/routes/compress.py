@@ -11,7 +11,13 @@ from starlette.responses import Response
 from models_store.tasks import Compression, Task
 from service.codecs.code import CODE_TYPE, read_code
 from service.errors import Invalid
-from service.handlers.compress import Compressed, Restored, compress, decompress
+from service.handlers.compress import (
+    Compressed,
+    Restored,
+    check_quality,
+    compress,
+    decompress,
+)
 from service.routes.accept import preferred
 from service.routes.bodies import CODE, read_body
 from service.routes.documented import (
@@ -67,12 +73,13 @@ _PSNR = {
 async def compress_picture(request: Request) -> Response:
     """A code that holds the picture and says what made it, for `/v1/decompress`.
 
-        curl -F image=@digit.png http://127.0.0.1:8000/v1/compress -o digit.code
-        curl --data-binary @digit.png -H accept:application/json http://127.0.0.1:8000/v1/compress
+        curl -F image=@photo.jpg 'http://127.0.0.1:8000/v1/compress?quality=5' -o photo.code
+        curl --data-binary @photo.jpg -H accept:application/json http://127.0.0.1:8000/v1/compress
 
-    The model works at one size: its card says which, and by what rule another picture is brought
-    to it. The code holds the picture at that size, and the original's is not kept. Compression is
-    lossy: JSON and the header X-DeepShelf-PSNR-dB tell by how much.
+    A model for photographs takes any size, and has several qualities to choose from. One for
+    digits works at one size: its card says which, and by what rule another picture is brought to
+    it; the code then holds the picture at that size, and the original's is not kept. Compression
+    is lossy: JSON and the header X-DeepShelf-PSNR-dB tell by how much.
     """
     service = running(request)
     arrived = service.pool.gate.now()
@@ -81,7 +88,7 @@ async def compress_picture(request: Request) -> Response:
     media_type = preferred(request.headers.get("accept"), (CODE_TYPE, _JSON))
     shelf = service.registry.shelf
     if query.model is not None:  # a model that is not there is no reason to read a body
-        shelf.resolve(Compression, query.model, query.version)
+        check_quality(shelf.resolve(Compression, query.model, query.version), query.quality)
     form = await read_body(
         request, arrived, files=("image",), fields=tuple(CompressOptions.model_fields)
     )
@@ -92,7 +99,13 @@ async def compress_picture(request: Request) -> Response:
 
     def work(ticket: Ticket) -> Response:
         ticket.check()
-        answer = compress(model, picture, limits=service.limits)
+        answer = compress(
+            model,
+            picture,
+            quality=options.quality,
+            limits=service.limits,
+            check=ticket.check,
+        )
         return _code(model, answer) if media_type == CODE_TYPE else _code_json(model, answer)
 
     return await compute(request, arrived, work)
@@ -137,7 +150,7 @@ async def decompress_code(request: Request) -> Response:
         ticket.check()
         code = read_code(data)
         model = shelf.resolve(Compression, code.model, code.version)
-        answer = decompress(model, code)
+        answer = decompress(model, code, limits=service.limits, check=ticket.check)
         return _picture(model, answer) if media_type == _PNG else _picture_json(model, answer)
 
     response = await compute(request, arrived, work)
@@ -153,6 +166,11 @@ def _single(files: Sequence[bytes], noun: str) -> bytes:
 
 def _headers(model: Published[Task]) -> dict[str, str]:
     return {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
+
+
+def _quality(answer: Compressed | Restored) -> dict[str, int]:
+    """Left out, not null, where there is no choice."""
+    return {} if answer.quality is None else {"quality": answer.quality}
 
 
 def _code(model: Published[Task], answer: Compressed) -> Response:
@@ -172,6 +190,7 @@ def _code_json(model: Published[Task], answer: Compressed) -> Response:
         width=answer.width,
         height=answer.height,
         psnr_db=answer.psnr_db,
+        **_quality(answer),
     )
     return Response(body.to_json(), media_type=_JSON, headers=_headers(model))
 
@@ -187,5 +206,6 @@ def _picture_json(model: Published[Task], answer: Restored) -> Response:
         image=b64encode(answer.png).decode("ascii"),
         width=answer.width,
         height=answer.height,
+        **_quality(answer),
     )
     return Response(body.to_json(), media_type=_JSON, headers=_headers(model))

@@ -8,13 +8,17 @@ from typing import Generic, Literal, TypeVar
 from models_store.code import fingerprint
 from models_store.entropy import Tables, read_tables
 from models_store.errors import ManifestError
+from models_store.hyperprior import LevelTables, read_level_tables
 from models_store.manifest import Manifest, ModelFile, TensorSpec
+from models_store.photographs import Photographs
 from models_store.tasks import (
     Classification,
     Compression,
     Denoising,
     Faces,
+    FixedImage,
     Handwriting,
+    Hyperprior,
     State,
     Task,
     TextGeneration,
@@ -22,7 +26,7 @@ from models_store.tasks import (
 from models_store.verify import check_files, replay
 from service.runtime.session import Session
 
-__all__ = ["Coding", "Published", "load"]
+__all__ = ["Coding", "FixedCoding", "FreeCoding", "Published", "load"]
 
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
@@ -31,13 +35,24 @@ _Shape = tuple[int | Literal["free", "any"], ...]
 
 
 @dataclass(frozen=True)
-class Coding:
-    """How the latents of a compression model become bytes."""
+class FixedCoding:
+    """How the latents of a model for pictures of one size become bytes."""
 
     tables: Tables
     fingerprint: bytes
     shape_Dhw: tuple[int, int, int]
     """Latent dimensions, and the places of each."""
+
+
+@dataclass(frozen=True)
+class FreeCoding:
+    """How pictures of any size become bytes, and back."""
+
+    photographs: Photographs
+    fingerprint: bytes
+
+
+Coding = FixedCoding | FreeCoding
 
 
 @dataclass(frozen=True)
@@ -77,12 +92,22 @@ def load(folder: Path, manifest: Manifest) -> Published[Task]:
         graphs=graphs,
         preview=(folder / manifest.file("preview").path).read_bytes(),
         is_ensemble=any(out.name == "members" for spec in specs.values() for out in spec.outputs),
-        coding=_coding(folder, manifest) if isinstance(manifest.task, Compression) else None,
+        coding=(
+            _coding(folder, manifest, manifest.task, graphs)
+            if isinstance(manifest.task, Compression)
+            else None
+        ),
     )
 
 
-def _coding(folder: Path, manifest: Manifest) -> Coding:
-    tables = read_tables(folder / manifest.file("tables").path)
+def _coding(
+    folder: Path, manifest: Manifest, task: Compression, graphs: Mapping[str, Session]
+) -> Coding:
+    path, mark = folder / manifest.file("tables").path, fingerprint(manifest)
+    if isinstance(task.entropy, Hyperprior):
+        runs = {role: graph.run for role, graph in graphs.items()}
+        return FreeCoding(Photographs(task, _level_tables(path, task.entropy), runs), mark)
+    tables = read_tables(path)
     shape = next(o.shape for o in manifest.file("encoder").outputs if o.name == "latents")
     sizes = [size for size in shape[1:] if isinstance(size, int)]
     if len(sizes) != 3 or sizes[0] != len(tables.tables):
@@ -90,16 +115,27 @@ def _coding(folder: Path, manifest: Manifest) -> Coding:
             f"latents are {list(shape)}, needed are [batch, D, h, w] with a table for each of D; "
             f"there are {len(tables.tables)} tables"
         )
-    return Coding(tables, fingerprint(manifest), (sizes[0], sizes[1], sizes[2]))
+    return FixedCoding(tables, mark, (sizes[0], sizes[1], sizes[2]))
+
+
+def _level_tables(path: Path, entropy: Hyperprior) -> LevelTables:
+    tables = read_level_tables(path)
+    if len(tables.side_levels) != entropy.qualities:
+        raise ManifestError(
+            f"{path.name} is of {len(tables.side_levels)} qualities, the task has "
+            f"{entropy.qualities}"
+        )
+    return tables
 
 
 def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     """Handlers rely on these names and shapes: what differs must fail here, not in a request."""
-    missing = set(task.roles) - set(specs) - {"tables"}
+    exact = task.exact_roles if isinstance(task, Compression) else ()
+    missing = {*task.roles, *exact} - set(specs) - {"tables"}
     if missing:
         raise ManifestError(f"there is no fp32 graph with role {', '.join(sorted(missing))}")
     if isinstance(task, Compression):
-        _check_compression(task, specs["encoder"], specs["decoder"])
+        _check_compression(task, specs)
         return
     if isinstance(task, TextGeneration):
         _check_text(task, specs["step"])
@@ -124,18 +160,57 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
         _expect(model, model.outputs, "denoised", "uint8", shape)
 
 
-def _check_compression(task: Compression, encoder: ModelFile, decoder: ModelFile) -> None:
-    images: _Shape = ("free", task.image.height, task.image.width, _CHANNELS[task.image.mode])
-    latents: _Shape = ("free", "any", "any", "any")
+def _check_compression(task: Compression, specs: Mapping[str, ModelFile]) -> None:
+    encoder, decoder = specs["encoder"], specs["decoder"]
+    if isinstance(task.image, FixedImage):
+        images: _Shape = ("free", task.image.height, task.image.width, _CHANNELS[task.image.mode])
+        latents: _Shape = ("free", "any", "any", "any")
+    else:
+        images = ("free", "free", "free", _CHANNELS[task.image.mode])
+        latents = ("free", "any", "free", "free")
+        _check_prior(task, specs)
     _expect(encoder, encoder.inputs, "images", "uint8", images)
     _expect(encoder, encoder.outputs, "latents", "int16", latents)
     _expect(decoder, decoder.inputs, "latents", "int16", latents)
     _expect(decoder, decoder.outputs, "images", "uint8", images)
-    if encoder.outputs[0].shape[1:] != decoder.inputs[0].shape[1:]:
+    given, taken = (
+        next(spec.shape for spec in tensors if spec.name == "latents")
+        for tensors in (encoder.outputs, decoder.inputs)
+    )
+    fixed = [pair for pair in zip(given[1:], taken[1:], strict=True) if all(map(_known, pair))]
+    if any(one != other for one, other in fixed):
         raise ManifestError(
-            f"{encoder.path} gives latents {list(encoder.outputs[0].shape)}, {decoder.path} takes "
-            f"{list(decoder.inputs[0].shape)}"
+            f"{encoder.path} gives latents {list(given)}, {decoder.path} takes {list(taken)}"
         )
+
+
+def _known(size: int | str) -> bool:
+    return isinstance(size, int)
+
+
+def _check_prior(task: Compression, specs: Mapping[str, ModelFile]) -> None:
+    """The graphs that tell what to expect of latents."""
+    if not isinstance(task.entropy, Hyperprior):
+        raise ManifestError(f"{task.entropy.kind} latents need pictures of one size")
+    maps: _Shape = ("free", "any", "free", "free")
+    _expect(specs["encoder"], specs["encoder"].outputs, "side", "int16", maps)
+    features = specs["features"]
+    _expect(features, features.inputs, "side", "int16", maps)
+    _expect(features, features.outputs, "features", "uint8", maps)
+    for graph in (specs["encoder"], specs["decoder"], features):
+        _expect(graph, graph.inputs, "quality", "int64", ("free",))
+    before = 0
+    for role, group in zip(task.entropy.group_roles, task.entropy.groups, strict=True):
+        graph = specs[role]
+        own: _Shape = ("free", group.channels, "free", "free")
+        _expect(graph, graph.inputs, "features", "uint8", maps)
+        _expect(graph, graph.inputs, "group", "int16", own)
+        _expect(graph, graph.inputs, "row", "int64", ("free",))
+        if before:
+            _expect(graph, graph.inputs, "before", "int16", ("free", before, "free", "free"))
+        _expect(graph, graph.outputs, "means", "int16", own)
+        _expect(graph, graph.outputs, "levels", "uint8", own)
+        before += group.channels
 
 
 def _check_faces(task: Faces, generator: ModelFile) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
 
 from models_store.manifest import Manifest
-from models_store.tasks import Classification, Task, TextGeneration
+from models_store.tasks import Classification, Compression, FreeImage, Task, TextGeneration
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
 
@@ -91,9 +91,9 @@ class Shelf:
 
         The operator's choice, ready or not: a request must not silently get another model's
         answer. Else the ready model that knows the most: of classifiers, the most labels, so that
-        one trained for ants and bees is asked only by name; of those that write, the largest state.
-        Then the first name in order. An ensemble only where there is nothing else: it costs
-        several times what a caller expects.
+        one trained for ants and bees is asked only by name; of those that write, the largest state;
+        of codecs, one for pictures of any size. Then the first name in order. An ensemble only
+        where there is nothing else: it costs several times what a caller expects.
         """
         names: dict[str, str] = {}
         for name, model in sorted(self.served.items(), key=lambda item: _rank(*item)):
@@ -191,6 +191,9 @@ def _rank(name: str, model: Published[Task]) -> tuple[bool, int, str]:
 def _knowledge(task: Task) -> int:
     if isinstance(task, Classification):
         return len(task.labels)
+    if isinstance(task, Compression):
+        # Any picture as it is, before a picture brought to one size.
+        return int(isinstance(task.image, FreeImage))
     if isinstance(task, TextGeneration):
         return sum(state.layers * state.width for state in task.states)
     return 0

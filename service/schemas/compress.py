@@ -10,7 +10,11 @@ __all__ = ["CompressAnswer", "CompressOptions", "DecompressAnswer", "DecompressO
 
 
 class CompressOptions(ModelChoice):
-    """Which model to ask."""
+    """Which model to ask, and how near the picture is to come."""
+
+    quality: Annotated[int, Field(ge=1, le=255, examples=[5])] | None = None
+    """From 1, the fewest bytes, to the model's best: its card says how many there are, under
+    `task.entropy.qualities`. Left out: 5. An error for a model that has only one."""
 
 
 class DecompressOptions(Options):
@@ -54,11 +58,13 @@ class CompressAnswer(Answer):
     bits_per_pixel: float
     """Of the picture that comes back, everything in the code counted."""
     width: int
-    """Of the picture that comes back, which has the model's size."""
+    """Of the picture that comes back: the picture's own, or that of a model for one size."""
     height: int
+    quality: int | None = None
+    """That it was coded with; absent where the model has only one."""
     psnr_db: float | None
     """Peak signal-to-noise ratio of the picture that comes back, against the one that was coded:
-    at the model's size, after the picture was fitted into it. Null when they are equal."""
+    of a model for one size, after the picture was fitted into that. Null when they are equal."""
 
 
 class DecompressAnswer(Answer):
@@ -87,3 +93,5 @@ class DecompressAnswer(Answer):
     """A PNG, in base64."""
     width: int
     height: int
+    quality: int | None = None
+    """That it was coded with; absent where the model has only one."""

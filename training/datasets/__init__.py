@@ -20,7 +20,15 @@ from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
 from training.datasets.unlabelled import Pictures
 
-__all__ = ["DataConfig", "ImageData", "ImageSplit", "SceneData", "StrokeData", "StrokeSplit", "TextData"]
+__all__ = [
+    "DataConfig",
+    "ImageData",
+    "ImageSplit",
+    "SceneData",
+    "StrokeData",
+    "StrokeSplit",
+    "TextData",
+]
 
 DataConfig = Annotated[
     Cifar10

@@ -33,7 +33,7 @@ from training.networks.photo_codec.prior import largest_sum
 if TYPE_CHECKING:
     from training.tasks.photo_compression import PhotoCompression
 
-__all__ = ["publication"]
+__all__ = ["publication", "publication_graphs"]
 
 CASE_HW = (96, 112)
 CERTAIN = 4
@@ -61,7 +61,7 @@ def publication(task: "PhotoCompression") -> Publication:
 
     return Publication(
         task=served,
-        graphs=_graphs(codec),
+        graphs=publication_graphs(codec),
         data=(task.data.describe(),),
         report=measured,
         rtol=0.0,
@@ -98,7 +98,7 @@ def _check_exact(codec: PhotoCodec) -> None:
             )
 
 
-def _graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
+def publication_graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
     """Golden cases: pieces of photographs, and what the torch networks made of them."""
     images = samples.photographs(2, *CASE_HW, "RGB")
     batches = (images, images[:1].flip(2))
@@ -155,5 +155,3 @@ def _free(name: str) -> dict[int, str]:
     if name == "images":
         return {0: "batch", 1: "height", 2: "width"}
     return {0: "batch", 2: "rows", 3: "columns"}
-
-

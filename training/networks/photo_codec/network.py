@@ -127,9 +127,7 @@ class PhotoCodec(nn.Module):
         self.side_level = nn.Parameter(torch.full((qualities, config.side), 30 / _LEVEL_UNIT))
         befores = (0, self.group_sizes[0], sum(self.group_sizes[:2]))
         self.groups = nn.ModuleList(
-            GroupPrior(
-                size, before, config.features, config.prior_hidden, qualities, PHASES[index]
-            )
+            GroupPrior(size, before, config.features, config.prior_hidden, qualities, PHASES[index])
             for index, (size, before) in enumerate(zip(self.group_sizes, befores, strict=True))
         )
 
@@ -263,4 +261,3 @@ def _bits(offset: Tensor, levels: Tensor) -> Tensor:
     upper = ((0.5 - distance) / scale).sigmoid()
     lower = ((-0.5 - distance) / scale).sigmoid()
     return -(upper - lower).clamp_min(2.0**-16).log2().flatten(1).sum(1)
-

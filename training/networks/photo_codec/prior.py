@@ -110,9 +110,7 @@ class GroupPrior(nn.Module):
         around = group if phase else None
         return self.expected(known, around, quality_B * len(self.phases) + phase)
 
-    def expected(
-        self, known: Tensor, group: Tensor | None, row_B: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def expected(self, known: Tensor, group: Tensor | None, row_B: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`; `row_B` is quality × phases + phase."""
         sums = known + rounded(self.bias_first * _BIAS)[row_B][:, :, None, None]
         if group is not None and self.around is not None:

@@ -10,6 +10,8 @@ export const THINGS = [
   at('coffee.jpg', 'a cup of coffee'),
 ];
 
+export const PHOTOS = [at('coffee.jpg', 'a cup of coffee'), at('cat.jpg', 'a cat')];
+
 export const DIGITS = [
   at('three.png', 'a three'),
   at('five.png', 'a five'),

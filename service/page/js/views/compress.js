@@ -1,12 +1,13 @@
 // A picture as a few bytes, beside what JPEG and WebP make of the same pixels.
 
 import { answered, send } from '../api.js';
-import { h } from '../dom.js';
+import { h, settled } from '../dom.js';
 import { decibels } from '../numbers.js';
+import { slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/picker.js';
 import { receipt } from '../parts/receipt.js';
 import { sameWithCurl } from '../parts/same.js';
-import { DIGITS } from '../parts/samples.js';
+import { DIGITS, PHOTOS } from '../parts/samples.js';
 import { workplace } from '../parts/work.js';
 import { withinBytes } from '../pixels/budget.js';
 import { canvasOf, fitted, greyed, pngFile } from '../pixels/canvas.js';
@@ -19,19 +20,26 @@ export const title = 'Compress';
 export const lead = 'A picture as a code of a few bytes, and back: beside JPEG and WebP.';
 export const task = 'compression';
 
+const LONGEST = 2048;
 const CODE_TYPE = 'application/vnd.deepshelf.code';
 
 export function open({ body, chooser, onmodel }) {
   let picked;
   const same = sameWithCurl();
   const answer = workplace();
+  const again = settled(() => ask());
+  const quality = slider({
+    label: 'Quality', min: 1, max: 9, step: 1, value: 5, oninput: again,
+    hint: 'The lowest takes the fewest bytes.',
+  });
 
   const ask = () => {
     if (!picked) return;
     answer.run(async (signal) => {
-      const card = await cardOf(chooser.name, chooser.version);
+      const card = await offered(chooser, quality);
       const { image, canvas } = await prepared(picked, card.task.image);
-      const call = { path: '/v1/compress', query: chooser.value, form: [['image', image]], save: 'picture.code' };
+      const query = { ...chooser.value, ...(qualities(card) && { quality: quality.value }) };
+      const call = { path: '/v1/compress', query, form: [['image', image]], save: 'picture.code' };
       const { response, blob, ms } = await send(call, signal);
       const code = new File([blob], call.save, { type: CODE_TYPE });
       const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'picture.png' };
@@ -47,7 +55,7 @@ export function open({ body, chooser, onmodel }) {
     });
   };
   const picker = picturePicker({
-    samples: DIGITS,
+    samples: [...PHOTOS, ...DIGITS],
     draw: true,
     onpick(file) {
       picked = file;
@@ -55,13 +63,28 @@ export function open({ body, chooser, onmodel }) {
     },
   });
   onmodel(ask);
-  body.append(h('div', { class: 'bench' }, h('section', {}, picker.element), h('section', {}, answer.element)), same.element);
+  body.append(h('div', { class: 'bench' }, h('section', {}, picker.element, quality.element), h('section', {}, answer.element)), same.element);
   return picker.close;
 }
 
-/** The picture at the model's size, so that all coders get the same pixels. */
+/** How many there are to choose from; 0 where there is no choice. */
+const qualities = (card) => card.task.entropy.qualities ?? 0;
+
+/** The card of the chosen model; the slider shows what it has to choose from. */
+async function offered(chooser, quality) {
+  const card = await cardOf(chooser.name, chooser.version);
+  quality.element.hidden = !qualities(card);
+  if (qualities(card)) quality.input.max = qualities(card);
+  return card;
+}
+
+/** The picture as the model takes it, so that all coders get the same pixels. */
 async function prepared(file, spec) {
-  const came = await canvasOf(file);
+  const came = await canvasOf(file, LONGEST);
+  if (!spec.width) {
+    // As a PNG of these very pixels: a JPEG may be turned, or be decoded otherwise here.
+    return { canvas: came, image: await pngFile(came, `${file.name.replace(/\.[^.]*$/, '')}.png`) };
+  }
   const grey = spec.mode === 'L';
   const canvas = grey ? greyed(fitted(came, spec)) : fitted(came, spec);
   const fits = came.width === spec.width && came.height === spec.height;

@@ -1,0 +1,144 @@
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from models_store.code import pack, unpack
+from tests.mosaic import put_mosaic
+from tests.service.serving import problem_of, serving
+from tests.shelf import png
+from tests.squeeze import Squeeze, put_squeeze
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"accept": "application/json"}
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec for any picture, and, earlier in the alphabet, one for a single size."""
+    store = tmp_path_factory.mktemp("photographs")
+    put_mosaic(store, "mosaic")
+    put_squeeze(store, "autosqueeze", Squeeze())
+    return store
+
+
+@pytest.fixture(scope="session")
+async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf, max_pixels=100_000) as client:
+        yield client
+
+
+def _picture(height: int = 37, width: int = 301, channels: int = 3) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    wave = 128 + 90 * np.sin(y[..., None] / 15 + x[..., None] / 20 + np.arange(channels))
+    return wave.astype(np.uint8)
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+async def test_any_picture_goes_to_the_codec_that_takes_any_size(coder: httpx.AsyncClient) -> None:
+    picture = _picture()
+    answer = await coder.post("/v1/compress", content=png(picture))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-deepshelf-model"] == "mosaic"
+    assert len(answer.content) < picture.size / 10
+    back = await coder.post("/v1/decompress", content=answer.content)
+    restored = _pixels(back.content)
+    assert restored.shape == picture.shape
+    error = np.square(restored.astype(float) - picture).mean()
+    told = float(answer.headers["x-deepshelf-psnr-db"])
+    assert told == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+
+
+async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncClient) -> None:
+    file = png(_picture())
+    found = {}
+    for quality in (1, 3):
+        url = f"/v1/compress?quality={quality}"
+        found[quality] = (await coder.post(url, content=file, headers=JSON)).json()
+        assert found[quality]["quality"] == quality
+    assert found[1]["code_bytes"] < found[3]["code_bytes"]
+    assert found[1]["psnr_db"] < found[3]["psnr_db"]
+    form = await coder.post(
+        "/v1/compress", files={"image": file}, data={"quality": "1"}, headers=JSON
+    )
+    assert form.json()["code"] == found[1]["code"]
+    best = await coder.post("/v1/compress", content=file, headers=JSON)
+    assert best.json()["quality"] == 3  # 5, or the best where there are fewer
+    code = base64.b64decode(found[1]["code"])
+    back = (await coder.post("/v1/decompress", content=code, headers=JSON)).json()
+    assert (back["quality"], back["width"], back["height"]) == (1, 301, 37)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("quality=4", "accepted is 1 to 3"),
+        ("model=mosaic&quality=4", "accepted is 1 to 3"),
+        ("model=autosqueeze&quality=2", "it has only one: leave quality out"),
+        ("quality=0", "greater than or equal to 1"),
+        ("quality=best", "valid integer"),
+    ],
+)
+async def test_a_quality_that_there_is_not_is_refused(
+    coder: httpx.AsyncClient, query: str, says: str
+) -> None:
+    answer = await coder.post(f"/v1/compress?{query}", content=png(_picture()))
+    assert answer.status_code == 422
+    assert says in answer.text
+
+
+async def test_a_model_of_one_size_tells_no_quality(coder: httpx.AsyncClient) -> None:
+    url = "/v1/compress?model=autosqueeze"
+    answer = await coder.post(url, content=png(_picture(6, 6, 1)), headers=JSON)
+    assert "quality" not in answer.json()
+
+
+async def test_grey_pictures_come_back_grey(coder: httpx.AsyncClient) -> None:
+    grey = _picture(20, 33, 1)
+    answer = await coder.post("/v1/compress?quality=3", content=png(grey))
+    code = unpack(answer.content)
+    assert (code.mode, code.width, code.height) == ("L", 33, 20)
+    back = _pixels((await coder.post("/v1/decompress", content=answer.content)).content)
+    assert back.shape == (20, 33)
+    error = np.square(back.astype(float) - grey[..., 0]).mean()
+    told = float(answer.headers["x-deepshelf-psnr-db"])
+    assert told == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+
+
+async def test_a_code_of_a_huge_picture_is_refused_before_it_is_decoded(
+    coder: httpx.AsyncClient,
+) -> None:
+    small = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
+    huge = type(small)(**{**vars(small), "width": 60_000, "height": 60_000})
+    answer = await coder.post("/v1/decompress", content=pack(huge))
+    assert answer.status_code == 413
+    assert "100000 pixels" in problem_of(answer)["detail"]
+
+
+@pytest.mark.parametrize("width", [300, 317])
+async def test_a_code_whose_size_is_another_is_damaged(
+    coder: httpx.AsyncClient, width: int
+) -> None:
+    code = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
+    wrong = type(code)(**{**vars(code), "width": width + 16, "payload": code.payload[:-4]})
+    answer = await coder.post("/v1/decompress", content=pack(wrong))
+    assert answer.status_code == 422
+    assert problem_of(answer)["reason"] == "damaged"
+
+
+async def test_the_codecs_graphs_are_asked_one_by_one_too(coder: httpx.AsyncClient) -> None:
+    tensor = {"name": "images", "shape": [1, 24, 24, 3], "datatype": "UINT8", "data": [9] * 1728}
+    quality = {"name": "quality", "shape": [1], "datatype": "INT64", "data": [0]}
+    answer = await coder.post("/v2/models/mosaic/infer", json={"inputs": [tensor, quality]})
+    assert answer.status_code == 200, answer.text
+    names = {output["name"]: output["shape"] for output in answer.json()["outputs"]}
+    assert names == {"latents": [1, 6, 2, 2], "side": [1, 3, 1, 1]}
