@@ -9,6 +9,6 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 HERE = Path(__file__).parent
 
 with Client(URL) as client:
-    code = client.compress(HERE / "digit.png")
+    code = client.compress(HERE / "digit.png", model="autoencoder-mnist-conv")
     picture = client.decompress(code)
     print(f"{len(code)} bytes of code; as PNG, the picture that comes back has {len(picture)}")

@@ -126,3 +126,17 @@ def test_a_face_is_the_same_in_whatever_company_and_another_in_another_version(
 def _versions(client: httpx.Client) -> int:
     models = client.get("/v1/models").json()["models"]
     return next(len(model["versions"]) for model in models if model["name"] == "faces-gan")
+
+
+def test_a_code_from_before_codecs_of_photographs_is_still_read(client: httpx.Client) -> None:
+    """`examples/digit.png` as autoencoder-mnist-conv coded it when it was the only codec."""
+    code = bytes.fromhex(
+        "d553013d0f0630180be48a461d9124bbdab8be43015d31078c381c4c1cb5ddc456c5966a279afe4044a93a1b40"
+        "f4875b8bc081f860ab892ed87cbe819ae52bf885"
+    )
+    answer = client.post("/v1/decompress", content=code)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-deepshelf-model"] == "autoencoder-mnist-conv"
+    digit = np.asarray(Image.open(ROOT / "examples" / "digit.png").convert("L"), float)
+    restored = np.asarray(Image.open(io.BytesIO(answer.content)), float)
+    assert 10 * np.log10(255**2 / np.square(restored - digit).mean()) > 25

@@ -1,0 +1,145 @@
+"""A published codec of photographs beside JPEG, WebP and AVIF: bytes, nearness, time and memory.
+
+    python -m benchmarks.photo_codecs curves --picture docs/codec-photo.webp
+    python -m benchmarks.photo_codecs costs --megapixels 12
+
+`curves`: whole files at many qualities, on the six photographs that scikit-learn and scikit-image
+bring with them; prints mean BD-rates against each of the others, and draws the mean curves.
+`costs`: one photograph enlarged to so many megapixels, coded and decoded once by each, one after
+the other, each in a process of its own; seconds, and the highest memory of the process.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from models_store.hyperprior import read_level_tables
+from models_store.layout import version_dir, versions
+from models_store.photographs import Photographs
+from models_store.session import onnxruntime_run
+from models_store.tasks import Compression
+from models_store.verify import read_manifest
+from training.bjontegaard import bd_rate
+from training.datasets.scenes import samples
+from training.export.photo_coded import OTHERS, Rated, curve, other_curve, saved
+from training.plots.photographs import draw_curves
+
+_COST_QUALITIES = {"JPEG": 75, "WEBP": 75, "AVIF": 65}
+_OWN_QUALITY = 5
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("curves", "costs", "cost"))
+    parser.add_argument("--store", type=Path, default=Path("models_store"))
+    parser.add_argument("--model", default="codec-photo")
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--megapixels", type=float, default=12)
+    parser.add_argument("--codec", help="of cost: one of JPEG, WEBP, AVIF, or the model")
+    options = parser.parse_args()
+    {"curves": _curves, "costs": _costs, "cost": _cost}[options.what](options)
+
+
+def _codec(options: argparse.Namespace) -> Photographs:
+    folder = version_dir(options.store, options.model, max(versions(options.store, options.model)))
+    task = read_manifest(folder).task
+    if not isinstance(task, Compression) or not task.qualities:
+        raise SystemExit(f"{options.model} is no codec of photographs")
+    roles = ("encoder", "decoder", *task.exact_roles)
+    runs = {role: onnxruntime_run(folder / f"{role}.onnx") for role in roles}
+    return Photographs(task, read_level_tables(folder / "tables.json"), runs)
+
+
+def _curves(options: argparse.Namespace) -> None:
+    photographs, pictures = _codec(options), samples()
+    rated = {options.model: [curve(options.model, photographs, picture) for picture in pictures]}
+    rated |= {codec: [other_curve(codec, picture) for picture in pictures] for codec in OTHERS}
+    print(f"mean BD-rate over {len(pictures)} photographs, %: row against column")
+    for tested in rated:
+        row = [
+            mean(
+                bd_rate(_points(one), _points(other))
+                for one, other in zip(rated[reference], rated[tested], strict=True)
+            )
+            for reference in OTHERS
+        ]
+        print(f"{tested:12}" + "".join(f"{value:9.1f}" for value in row))
+    means = {codec: _mean_curve(curves) for codec, curves in rated.items()}
+    for codec, points in means.items():
+        print(codec, " ".join(f"{rate:.3f}:{psnr:.2f}" for rate, psnr in points))
+    if options.picture:
+        draw_curves(means, f"{len(pictures)} photographs not trained on, mean", options.picture)
+
+
+def _points(rated: list[Rated]) -> list[tuple[float, float]]:
+    return [(one.bits_per_pixel, one.psnr_db) for one in rated]
+
+
+def _mean_curve(curves: list[list[Rated]]) -> list[tuple[float, float]]:
+    return [
+        (mean(one.bits_per_pixel for one in same), mean(one.psnr_db for one in same))
+        for same in zip(*curves, strict=True)
+    ]
+
+
+def _costs(options: argparse.Namespace) -> None:
+    print("codec         MB   bits/pixel  encode s  decode s  peak MB, of which before")
+    for codec in (*OTHERS, options.model):
+        command = [sys.executable, "-m", "benchmarks.photo_codecs", "cost", "--codec", codec]
+        command += ["--store", str(options.store), "--model", options.model]
+        command += ["--megapixels", str(options.megapixels)]
+        subprocess.run(command, check=True)  # noqa: S603
+
+
+def _cost(options: argparse.Namespace) -> None:
+    picture = _enlarged(options.megapixels)
+    height, width = picture.shape[:2]
+    if options.codec in OTHERS:
+        before, started = _peak_mb(), time.perf_counter()
+        file = saved(options.codec, picture, _COST_QUALITIES[options.codec])
+        encoded = time.perf_counter()
+        with Image.open(BytesIO(file)) as image:
+            np.asarray(image.convert("RGB"))
+    else:
+        photographs = _codec(options)
+        before, started = _peak_mb(), time.perf_counter()
+        file = photographs.encode(picture, _OWN_QUALITY).payload
+        encoded = time.perf_counter()
+        photographs.decode(file, height, width)
+    done = time.perf_counter()
+    rate = 8 * len(file) / (height * width)
+    print(
+        f"{options.codec:12} {len(file) / 1e6:5.2f} {rate:10.2f} {encoded - started:10.2f}"
+        f" {done - encoded:9.2f} {_peak_mb():9.0f} {before:9.0f}",
+        flush=True,
+    )
+
+
+def _enlarged(megapixels: float) -> np.ndarray:
+    """4 : 3, with the detail of a photograph: coffee, repeated and mirrored, not blown up."""
+    coffee = data.coffee()
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width = round(height * 4 / 3)
+    return np.pad(
+        coffee,
+        ((0, height - coffee.shape[0]), (0, width - coffee.shape[1]), (0, 0)),
+        mode="symmetric",
+    )
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
