@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema course clean
+.PHONY: help serve test check format schema lock audit course clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,17 @@ format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
 
 schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
 	$(BIN)/python -m models_store schema > models_store/manifest.schema.json
+
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+	--custom-compile-command 'make lock'
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+
+lock: $(VENV)/.audit  ## pin what the image installs, with hashes (requirements.lock)
+	$(LOCK) pyproject.toml --extra sign --output-file requirements.lock
+	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
+
+audit: $(VENV)/.audit  ## ask the advisory database about every pinned version (needs internet)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock
 
 COURSE := optimizers initializers schedules batchnorm dropout residual
 
@@ -57,4 +68,8 @@ $(VENV)/.service: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.service
+
+$(VENV)/.audit: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[audit]'
 	@touch $@ $(VENV)/.service

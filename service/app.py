@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
 from service.guard import Guard, document_keys
+from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
 from service.problems import HANDLED, handle
@@ -76,7 +77,7 @@ class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
             document = describe(self)
-            document_keys(document, needed=self.state.running.ring.needed)
+            document_keys(document, needed=self.state.running.keys.needed)
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -134,7 +135,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     if running.tracing:
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
-    app.add_middleware(Guard, ring=running.ring, settings=settings)
+    app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(Telemetry, observers=(*own, *observers))
@@ -165,7 +166,7 @@ def _assemble(settings: Settings) -> Running:
         decoder=decoder,
         recorder=recorder,
         inspector=Inspector(settings.store),
-        ring=settings.ring(),
+        keys=LiveKeys(settings),
         rates=Rates(settings.shared_dir),
         tracing=tracing,
         threads=threads,
@@ -180,15 +181,20 @@ def _decoder(settings: Settings) -> Decoder:
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     running: Running = app.state.running
+    if running.settings.load_first:
+        await _refresh(running.registry)
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
-    keepers = [asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s))]
+    keepers = [
+        asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s)),
+        asyncio.create_task(running.keys.keep_fresh()),
+    ]
     folder = shared_folder(running.settings.shared_dir)
     if folder is not None:
         keepers.append(asyncio.create_task(running.recorder.keep_sharing(folder)))
     try:
-        yield
+        yield {"cut_off": running.recorder.cut_off}  # for connections, see there
     finally:
         for keeper in keepers:
             keeper.cancel()
@@ -203,13 +209,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _keep_fresh(registry: Registry, every_s: float) -> None:
     """Load the shelf, then follow it."""
     while True:
-        try:
-            await asyncio.to_thread(registry.refresh)
-        except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
-            _log.exception("looking at the store failed")
+        await _refresh(registry)
         if not every_s:
             return
         await asyncio.sleep(every_s)
+
+
+async def _refresh(registry: Registry) -> None:
+    try:
+        await asyncio.to_thread(registry.refresh)
+    except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
+        _log.exception("looking at the store failed")
 
 
 def _version() -> str:

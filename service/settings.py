@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 
+    load_first: bool = False
+    """Whether a worker loads the shelf before it listens, rather than meanwhile. One that replaces
+    another always does."""
+
     orders: Path | None = None
     """Folder in which the workers of one service share what was loaded and unloaded by hand; each
     follows at its next look at the store. Unset: a temporary one where there are several workers,
@@ -132,7 +136,7 @@ class Settings(BaseSettings):
     hold hashes. Neither keys nor keys_file: everybody may ask."""
 
     keys_file: Path | None = None
-    """File with such lines. Read when a worker starts."""
+    """File with such lines. Looked at every second: a line that is taken away holds no longer."""
 
     admin_key: SecretStr | None = None
     """Key of whoever may load and unload models, or `sha256:HEX` of it; lines of keys that say
@@ -193,6 +197,18 @@ class Settings(BaseSettings):
 
     keep_alive_s: PositiveInt = 15
     """Seconds that an idle connection is kept open."""
+
+    head_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
+    """Seconds that the head of a request may take; and the rest of a body, after its answer."""
+
+    max_head_bytes: PositiveInt = 64 << 10
+    """Largest head of a request: its line and headers, in bytes."""
+
+    stalled_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    """Seconds after which a client that takes nothing of its answer is cut off."""
+
+    max_connections: PositiveInt = 1000
+    """Connections in each worker. One more is told 503 and closed."""
 
     graceful_shutdown_s: PositiveInt = 30
     """Seconds that requests under way may take after SIGTERM."""

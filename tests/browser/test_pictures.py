@@ -75,7 +75,7 @@ def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> 
 
 
 def test_a_code_is_as_short_as_it_says_and_comes_back(watched: Watched, tmp_path: Path) -> None:
-    page = show(watched, "compress")
+    page = show(watched, "compress?model=autoencoder-mnist-conv")
     expect(page.locator(".verdict")).to_contain_text("bytes")
     said = int(page.locator(".verdict").inner_text().split()[0])
     curl(page, page.locator(".same"), tmp_path)
@@ -86,7 +86,7 @@ def test_a_code_is_as_short_as_it_says_and_comes_back(watched: Watched, tmp_path
 
 
 def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
-    page = show(watched, "compress")
+    page = show(watched, "compress?model=autoencoder-mnist-conv")
     texts = page.locator(".coded figcaption")
     expect(texts).to_have_count(4)
     sizes = {
@@ -102,7 +102,7 @@ def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
 
 
 def test_a_digit_can_be_drawn(watched: Watched, tmp_path: Path) -> None:
-    page = show(watched, "compress")
+    page = show(watched, "compress?model=autoencoder-mnist-conv")
     page.get_by_role("button", name="Draw").click()
     pad = page.get_by_label("A pad to draw a digit on").bounding_box()
     assert pad

@@ -1,8 +1,8 @@
 // A picture as a few bytes, beside what JPEG and WebP make of the same pixels.
 
 import { answered, send } from '../api.js';
-import { h, settled } from '../dom.js';
-import { decibels } from '../numbers.js';
+import { fill, h, settled } from '../dom.js';
+import { bytes, decibels } from '../numbers.js';
 import { slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/picker.js';
 import { receipt } from '../parts/receipt.js';
@@ -25,8 +25,11 @@ const CODE_TYPE = 'application/vnd.deepshelf.code';
 
 export function open({ body, chooser, onmodel }) {
   let picked;
+  let picker;
+  let free;
   const same = sameWithCurl();
   const answer = workplace();
+  const place = h('section', {});
   const again = settled(() => ask());
   const quality = slider({
     label: 'Quality', min: 1, max: 9, step: 1, value: 5, oninput: again,
@@ -36,7 +39,7 @@ export function open({ body, chooser, onmodel }) {
   const ask = () => {
     if (!picked) return;
     answer.run(async (signal) => {
-      const card = await offered(chooser, quality);
+      const card = await cardOf(chooser.name, chooser.version);
       const { image, canvas } = await prepared(picked, card.task.image);
       const query = { ...chooser.value, ...(qualities(card) && { quality: quality.value }) };
       const call = { path: '/v1/compress', query, form: [['image', image]], save: 'picture.code' };
@@ -46,7 +49,7 @@ export function open({ body, chooser, onmodel }) {
       same.show(call, back);
       const picture = await send(back, signal);
       return [
-        h('p', { class: 'verdict' }, `${code.size} bytes`),
+        h('p', { class: 'verdict' }, bytes(code.size)),
         h('p', { class: 'hint' }, `${((8 * code.size) / (canvas.width * canvas.height)).toFixed(2)} bits a pixel, everything in the code counted`),
         await compared({ canvas, image, code, picture: picture.blob, loss: loss(response.headers) }),
         download(code),
@@ -54,29 +57,34 @@ export function open({ body, chooser, onmodel }) {
       ];
     });
   };
-  const picker = picturePicker({
-    samples: [...PHOTOS, ...DIGITS],
-    draw: true,
-    onpick(file) {
-      picked = file;
-      ask();
-    },
-  });
-  onmodel(ask);
-  body.append(h('div', { class: 'bench' }, h('section', {}, picker.element, quality.element), h('section', {}, answer.element)), same.element);
-  return picker.close;
+  /** Pictures and a slider that suit the chosen model: photographs, or digits. */
+  const offer = async () => {
+    const { name } = chooser;
+    const most = qualities(await cardOf(name, chooser.version));
+    if (name !== chooser.name) return;
+    quality.element.hidden = !most;
+    if (most) quality.input.max = most;
+    if (picker && free === Boolean(most)) return ask();
+    picker?.close();
+    free = Boolean(most);
+    picker = picturePicker({
+      samples: free ? PHOTOS : DIGITS,
+      draw: !free,
+      onpick(file) {
+        picked = file;
+        ask();
+      },
+    });
+    fill(place, picker.element, quality.element);
+  };
+  onmodel(offer);
+  offer();
+  body.append(h('div', { class: 'bench' }, place, h('section', {}, answer.element)), same.element);
+  return () => picker?.close();
 }
 
 /** How many there are to choose from; 0 where there is no choice. */
-const qualities = (card) => card.task.entropy.qualities ?? 0;
-
-/** The card of the chosen model; the slider shows what it has to choose from. */
-async function offered(chooser, quality) {
-  const card = await cardOf(chooser.name, chooser.version);
-  quality.element.hidden = !qualities(card);
-  if (qualities(card)) quality.input.max = qualities(card);
-  return card;
-}
+const qualities = (card) => card.task.entropy?.qualities ?? 0;
 
 /** The picture as the model takes it, so that all coders get the same pixels. */
 async function prepared(file, spec) {
@@ -114,7 +122,7 @@ async function compared({ canvas, image, code, picture, loss }) {
 
 /** Why the others are not of the same size, and that this is not all their fault. */
 function honest(others, limit, tables) {
-  const each = others.map(({ name, bytes }) => `${name} takes ${(bytes / limit).toFixed(1)} times as many bytes`);
+  const each = others.map(({ name, bytes: count }) => `${name} takes ${(count / limit).toFixed(1)} times as many bytes`);
   return (
     `Even at the lowest quality that this browser has, and with the colour profile cut out, ${each.join(' and ')}. ` +
     `Of the JPEG, ${tables} bytes are header and tables, before the first pixel; here, what both sides must know lies in the model.`
