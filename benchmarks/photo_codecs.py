@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
@@ -125,7 +126,7 @@ def _cost(options: argparse.Namespace) -> None:
     )
 
 
-def _enlarged(megapixels: float) -> np.ndarray:
+def _enlarged(megapixels: float) -> NDArray[np.uint8]:
     """4 : 3, with the detail of a photograph: coffee, repeated and mirrored, not blown up."""
     coffee = data.coffee()
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)

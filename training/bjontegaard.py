@@ -7,6 +7,7 @@ between points (Herglotz et al. 2022, arXiv 2202.12565).
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import Akima1DInterpolator
 
 __all__ = ["bd_rate"]
@@ -36,7 +37,7 @@ def bd_rate(reference: Curve, tested: Curve) -> float:
     return float(100 * np.expm1(change))
 
 
-def _log_rate(curve: Curve, psnr_db: np.ndarray) -> np.ndarray:
+def _log_rate(curve: Curve, psnr_db: NDArray[np.float64]) -> NDArray[np.float64]:
     best: dict[float, float] = {}
     for rate, psnr in curve:
         best[psnr] = min(rate, best.get(psnr, rate))

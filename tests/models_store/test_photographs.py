@@ -1,10 +1,12 @@
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models_store.hyperprior import Coder, LevelTables
 from models_store.photographs import Photographs
@@ -20,7 +22,7 @@ def mosaic(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
     return photographs(tmp_path_factory.mktemp("mosaic"))
 
 
-def _picture(height: int, width: int) -> np.ndarray:
+def _picture(height: int, width: int) -> NDArray[np.uint8]:
     """Smooth, with some noise, so that means of blocks say something."""
     y, x = np.mgrid[:height, :width]
     wave = 128 + 100 * np.sin(y[..., None] / 19 + x[..., None] / 23 + np.arange(3))
@@ -117,9 +119,8 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(mosaic: Photo
         (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "cut off"),
     ],
 )
-def test_damage_is_told(mosaic: Photographs, damage: object, says: str) -> None:
+def test_damage_is_told(mosaic: Photographs, damage: Callable[[bytes], bytes], says: str) -> None:
     payload = mosaic.encode(_picture(40, 40), 2).payload
-    assert callable(damage)
     with pytest.raises(ValueError, match=says):
         mosaic.decode(damage(payload), 40, 40)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models_store.rans import RansDecoder, Symbols, lanes_for, rans_encode
 
@@ -11,12 +12,12 @@ HALVES = Symbols([[1 << 15, 1 << 15]])
 MIXED = Symbols([[65_000, 500, 36], [1] * 255 + [(1 << 16) - 255], [1 << 16]])
 
 
-def _bytes(values: list[int]) -> np.ndarray:
+def _bytes(values: list[int]) -> NDArray[np.uint8]:
     return np.array(values, np.uint8)
 
 
 @st.composite
-def stages(draw: st.DrawFn) -> list[tuple[np.ndarray, np.ndarray]]:
+def stages(draw: st.DrawFn) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Some stages of any lengths, with many symbols of little probability."""
     made = []
     for length in draw(st.lists(st.integers(0, 700), max_size=4)):
@@ -29,7 +30,9 @@ def stages(draw: st.DrawFn) -> list[tuple[np.ndarray, np.ndarray]]:
 
 @settings(max_examples=40, deadline=None)
 @given(stages())
-def test_what_was_encoded_is_decoded(made: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def test_what_was_encoded_is_decoded(
+    made: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+) -> None:
     decoder = RansDecoder(rans_encode(made, MIXED), MIXED)
     for symbols, table in made:
         assert np.array_equal(decoder.decode(table), symbols)
@@ -78,7 +81,7 @@ def test_frequencies_must_fill_the_table() -> None:
         Symbols([[256] * 257])
 
 
-def _read(data: bytes, table: np.ndarray) -> np.ndarray:
+def _read(data: bytes, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     decoder = RansDecoder(data, MIXED)
     symbols = decoder.decode(table)
     decoder.finish()

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
 from skimage import data as scikit_image
@@ -123,7 +124,7 @@ class Crops:
         return int(torch.randint(limit, (), generator=self._generator))
 
 
-def samples() -> list[np.ndarray]:
+def samples() -> list[NDArray[np.uint8]]:
     """The six colour photographs (H, W, 3) that scikit-learn and scikit-image bring with them."""
     left, *_ = scikit_image.stereo_motorcycle()
     clean = (scikit_image.astronaut(), scikit_image.chelsea(), scikit_image.coffee(), left)
@@ -144,5 +145,5 @@ def _read(file: Path) -> Tensor:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _channels_first(image_HWC: np.ndarray) -> Tensor:
+def _channels_first(image_HWC: NDArray[np.uint8]) -> Tensor:
     return torch.tensor(image_HWC).permute(2, 0, 1).contiguous()

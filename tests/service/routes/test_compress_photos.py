@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from models_store.code import pack, unpack
@@ -34,13 +35,13 @@ async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-def _picture(height: int = 37, width: int = 301, channels: int = 3) -> np.ndarray:
+def _picture(height: int = 37, width: int = 301, channels: int = 3) -> NDArray[np.uint8]:
     y, x = np.mgrid[:height, :width]
     wave = 128 + 90 * np.sin(y[..., None] / 15 + x[..., None] / 20 + np.arange(channels))
     return wave.astype(np.uint8)
 
 
-def _pixels(data: bytes) -> np.ndarray:
+def _pixels(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
