@@ -119,8 +119,8 @@ class Coder:
             steps = _rounded(wanted - stage.means.astype(np.int32) * 2, self.tables.deadzone)
             steps[stage.levels < self.tables.certain] = 0
             # Decoded latents fit 16 bits. No picture's come near that.
-            whole = (FINE * steps + stage.means).clip(-_MOST, _MOST)
-            steps = (whole - stage.means) // FINE
+            whole = (FINE * steps + stage.means).clip(-_MOST, _MOST).astype(np.int32)
+            steps = (whole - stage.means.astype(np.int32)) // FINE
             writer.add_coded(steps, stage.levels)
             stage.store(FINE * steps + stage.means)
         return Coded(bytes([quality + 1]) + writer.finish(), fine)
@@ -175,8 +175,14 @@ class Coder:
                 expected = self._expected(
                     role, features, fine, channels, quality * len(group.phases) + phase
                 )
-                means, levels = (part.reshape(-1)[places] for part in expected)
-                yield _Stage(fine[channels], channels, places, means, levels)
+                means, levels = expected
+                yield _Stage(
+                    fine[channels],
+                    channels,
+                    places,
+                    means.reshape(-1)[places],
+                    levels.reshape(-1)[places],
+                )
 
     def _expected(
         self, role: str, features: NDArray[np.generic], fine: _Ints, channels: slice, row: int
