@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -36,6 +37,7 @@ from service.routes.protocols import PROTOCOLS
 from service.runtime.cores import available_cores, plan
 from service.runtime.inspection import Inspector
 from service.runtime.orders import Orders
+from service.runtime.published import OpenGraph, open_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
@@ -46,7 +48,7 @@ from service.state import Running
 from service.telemetry import Observer, Telemetry
 from service.tracing import exporting_to
 
-__all__ = ["create_app"]
+__all__ = ["Elsewhere", "create_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,18 @@ _CORS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where graphs run and texts are written: here, unless somebody says otherwise."""
+
+    open_graph: OpenGraph = open_session
+    decoder: Callable[[Gate, int], Decoder] = Decoder
+    """From a gate and the number of texts at the same time."""
+
+
+_HERE = Elsewhere()
+
+
 class _App(FastAPI):
     """FastAPI with our document."""
 
@@ -82,14 +96,19 @@ class _App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    elsewhere: Elsewhere = _HERE,
+) -> FastAPI:
     """An application of its own state. Without `settings`, from the environment.
 
     `observers` are told of every request that is over, beside those that the settings ask for.
     Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
     """
     settings = settings or Settings()
-    running = _assemble(settings)
+    running = _assemble(settings, elsewhere)
     app = _App(
         title="deepshelf",
         version=_version(),
@@ -143,7 +162,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     return app
 
 
-def _assemble(settings: Settings) -> Running:
+def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
     gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
     registry = Registry(
@@ -152,9 +171,10 @@ def _assemble(settings: Settings) -> Running:
         defaults=settings.defaults,
         threads=threads,
         orders=Orders(settings.orders),
+        open_graph=elsewhere.open_graph,
     )
     limits = Limits(max_pixels=settings.max_pixels)
-    decoder = _decoder(settings)
+    decoder = _decoder(settings, elsewhere)
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
@@ -173,11 +193,11 @@ def _assemble(settings: Settings) -> Running:
     )
 
 
-def _decoder(settings: Settings) -> Decoder:
+def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
     streams = settings.text_streams
     # A gate of its own: texts wait for a place in the batch, not for a thread.
     gate = Gate(running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s)
-    return Decoder(gate, streams)
+    return elsewhere.decoder(gate, streams)
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from service.errors import NotFound, Unavailable
 from service.runtime.orders import Order, Orders
-from service.runtime.published import load
+from service.runtime.published import OpenGraph, load, open_session
 from service.runtime.shelf import Entry, Shelf, Stamp
 
 __all__ = ["Registry"]
@@ -38,6 +38,7 @@ class Registry:
         defaults: Mapping[str, str] | None = None,
         threads: int = 1,
         orders: Orders | None = None,
+        open_graph: OpenGraph = open_session,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
 
@@ -47,6 +48,7 @@ class Registry:
         self._only = only
         self._threads = threads
         self._orders = orders or Orders()
+        self._open_graph = open_graph
         self._ordered: Mapping[str, Order] = {}
         self._refreshing = threading.Lock()
         self._swapping = threading.Lock()
@@ -161,7 +163,7 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder)
-            model = load(folder, manifest)
+            model = load(folder, manifest, self._open_graph)
         except StoreError as error:
             self._fail(key, stamp, manifest, str(error))
         except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own
