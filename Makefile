@@ -54,6 +54,17 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.shrink docs/course/*.png
 
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it would go out
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m models_store export dist/shelf-$(VERSION).tar.gz
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml requirements.lock --output-file dist/deepshelf-$(VERSION).cdx.json
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || echo 'CHANGELOG.md has no section [$(VERSION)] yet'
+	@echo 'This was a dry run. To release: git tag -a v$(VERSION) -m "deepshelf $(VERSION)" && git push origin v$(VERSION), then upload dist/'
+
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
