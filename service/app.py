@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
 from service.guard import Guard, document_keys
+from service.holding import Holding
 from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
@@ -154,6 +155,7 @@ def create_app(
     if running.tracing:
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
+    app.add_middleware(Holding, limit=settings.max_held_bytes)
     app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)

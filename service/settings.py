@@ -172,6 +172,10 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""
 
+    max_held_bytes: PositiveInt = 256 << 20
+    """Bytes of all bodies that are held at the same time, in each worker. Whoever goes over it is
+    told 503. At least max_body_bytes."""
+
     max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
     """Largest picture, in pixels, judged by its header before anything is decoded. Each thread may
     need up to 23 bytes a pixel while it decodes (WebP with transparency); a JPEG needs 10."""
@@ -232,6 +236,11 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
             raise ValueError("tls_certfile and tls_keyfile go together; one of them is missing")
+        if self.max_held_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"max_held_bytes ({self.max_held_bytes}) is under max_body_bytes "
+                f"({self.max_body_bytes}): the largest body would never be accepted"
+            )
         ring = self.ring()
         if self.metrics == "key" and not ring.needed:
             raise ValueError("metrics=key needs keys; none are set")

@@ -12,6 +12,7 @@ from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from service.errors import NotFound, Unavailable
+from service.runtime.memory import give_back
 from service.runtime.orders import Order, Orders
 from service.runtime.published import OpenGraph, load, open_session
 from service.runtime.shelf import Entry, Shelf, Stamp
@@ -103,6 +104,7 @@ class Registry:
         """
         with self._refreshing:
             self._ordered = self._orders.read()
+            before = set(self._shelf.entries)
             try:
                 found = self._scan()
             except (StoreError, OSError) as error:
@@ -118,6 +120,8 @@ class Registry:
                     entry.result()
             with self._swapping:
                 self._shelf = replace(self._shelf, complete=True, problem=None)
+            if waiting or before - set(found):
+                give_back()
 
     def _scan(self) -> dict[Key, Stamp]:
         return {
