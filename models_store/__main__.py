@@ -12,6 +12,7 @@ from models_store.errors import LayoutError, StoreError
 from models_store.layout import model_names, sha256_of, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.session import replay_golden
+from models_store.unpublished import leftovers
 from models_store.verify import check_files, read_manifest
 
 
@@ -116,6 +117,11 @@ def _verify(options: argparse.Namespace) -> int:
                 failed += 1
                 verdict = f"FAILED: {_line(error)}"
             print(f"{name:24} {version:>3}  {verdict}")
+    for folder in leftovers(options.store):
+        print(
+            f"{folder.parent.name:24}   -  {folder.name} was left by a publisher that was killed; "
+            "the next one to publish this name removes it"
+        )
     return 1 if failed else 0
 
 

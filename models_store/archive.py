@@ -17,8 +17,9 @@ from typing import IO
 from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
 from models_store.layout import MANIFEST, checked_name, version_dir
 from models_store.manifest import Manifest
-from models_store.publish import flush, unpublished
+from models_store.publish import flush, sync
 from models_store.session import replay_golden
+from models_store.unpublished import unpublished
 from models_store.verify import MAX_MANIFEST_BYTES, check_files, parse_manifest, read_manifest
 
 __all__ = ["Version", "export_versions", "import_versions"]
@@ -169,6 +170,7 @@ def _settle(partial: Path, target: Path) -> bool:
             ) from error
         shutil.rmtree(partial)
         return False
+    sync(target.parent)
     return True
 
 
