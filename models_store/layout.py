@@ -8,6 +8,7 @@ from models_store.errors import LayoutError
 
 __all__ = [
     "MANIFEST",
+    "SIGNATURE",
     "checked_name",
     "is_name",
     "model_names",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}[a-z0-9]")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def _killed_everywhere(store: Path, target: Path) -> list[list[str]]:
-    command = [sys.executable, "-m", "tests.models_store.killed", store / "paint" / "1", target]
+    paths = (str(store / "paint" / "1"), str(target))
+    command = [sys.executable, "-m", "tests.models_store.killed", *paths]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
