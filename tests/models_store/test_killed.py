@@ -1,13 +1,11 @@
 """A publisher is killed at every step, or finds no room: a version is whole or is not there."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from models_store.manifest import Manifest
 from models_store.publish import publish
 from models_store.unpublished import leftovers, unpublished
 from models_store.verify import check_files, read_manifest
+from tests.full_disk import no_file_over
 from tests.shelf import Paint, put
 
 ROOT = Path(__file__).parents[2]
@@ -91,17 +90,6 @@ def test_what_somebody_is_writing_now_stays(tmp_path: Path) -> None:
         assert leftovers(tmp_path) == []
 
 
-@contextmanager
-def _no_file_over(size: int) -> Iterator[None]:
-    """As a full disk does, the system refuses to write; Python ignores the signal with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def _copy(store: Path) -> Callable[[Path, int], Manifest]:
     source = store / "paint" / "1"
 
@@ -117,7 +105,7 @@ def _copy(store: Path) -> Callable[[Path, int], Manifest]:
 @pytest.mark.parametrize("room", [0, 100, 600, 1000, 1500])
 def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, room: int) -> None:
     with (
-        _no_file_over(room),
+        no_file_over(room),
         pytest.raises(LayoutError, match=r"no room to put paint on the shelf: .*nothing was left"),
     ):
         publish(tmp_path / "store", "paint", _copy(store), check_files)
@@ -126,7 +114,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, roo
 
 def test_a_full_disk_while_an_archive_is_read_is_told_too(store: Path, tmp_path: Path) -> None:
     export_versions(store, [("paint", 1)], tmp_path / "all.tar")
-    with _no_file_over(100), pytest.raises(LayoutError, match="no room to put paint on the shelf"):
+    with no_file_over(100), pytest.raises(LayoutError, match="no room to put paint on the shelf"):
         import_versions(tmp_path / "all.tar", tmp_path / "store")
     assert list((tmp_path / "store").iterdir()) == []
 
