@@ -95,7 +95,8 @@ training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, com
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/test_killed.py tests/training/test_fit.py tests/training/datasets
 
 hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
-	$(BIN)/python -m pytest tests/service/routes/test_hostile.py tests/service/codecs tests/service/routes/test_bad_input.py
+	$(BIN)/python -m pytest tests/service/codecs tests/service/routes/test_hostile.py \
+		tests/service/routes/test_bad_input.py tests/service/routes/test_multipart.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
