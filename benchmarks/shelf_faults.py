@@ -41,7 +41,7 @@ def main() -> None:
     source = version_dir(options.store, options.name, max(versions(options.store, options.name)))
     if options.publish:
         _publish_forever(source, options.publish)
-    chance = random.Random(0)  # noqa: S311
+    chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
         _damage(source, room / "damaged", options.flips, chance)

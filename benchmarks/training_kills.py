@@ -35,7 +35,7 @@ def main() -> None:
         _run(room / "whole").wait()
         seconds = time.monotonic() - started
         print(f"uninterrupted: {seconds:.0f} s")
-        _killed(room / "killed", options.kills, seconds, random.Random(options.seed))  # noqa: S311
+        _killed(room / "killed", options.kills, seconds, random.Random(options.seed))
         _compare(room / "whole", room / "killed")
         if os.geteuid() == 0:
             _without_room(room)
