@@ -43,7 +43,7 @@ def build(
             # Two runs: one computes, one waits. Texts share runs, and so leave room for far more.
             autoscaling_config={**scaling, "target_ongoing_requests": 2},
             ray_actor_options={"num_cpus": cpus},
-        ).bind(settings.store, name, settings.text_streams, settings.deadline_s)
+        ).bind(settings, name)
         for name in names
     ]
 
