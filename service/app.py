@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
 from service.guard import Guard, document_keys
+from service.holding import Holding
 from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
@@ -36,6 +38,7 @@ from service.routes.protocols import PROTOCOLS
 from service.runtime.cores import available_cores, plan
 from service.runtime.inspection import Inspector
 from service.runtime.orders import Orders
+from service.runtime.published import OpenGraph, open_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
@@ -46,7 +49,7 @@ from service.state import Running
 from service.telemetry import Observer, Telemetry
 from service.tracing import exporting_to
 
-__all__ = ["create_app"]
+__all__ = ["Elsewhere", "create_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +74,18 @@ _CORS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where graphs run and texts are written: here, unless somebody says otherwise."""
+
+    open_graph: OpenGraph = open_session
+    decoder: Callable[[Gate, int], Decoder] = Decoder
+    """From a gate and the number of texts at the same time."""
+
+
+_HERE = Elsewhere()
+
+
 class _App(FastAPI):
     """FastAPI with our document."""
 
@@ -82,14 +97,19 @@ class _App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    elsewhere: Elsewhere = _HERE,
+) -> FastAPI:
     """An application of its own state. Without `settings`, from the environment.
 
     `observers` are told of every request that is over, beside those that the settings ask for.
     Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
     """
     settings = settings or Settings()
-    running = _assemble(settings)
+    running = _assemble(settings, elsewhere)
     app = _App(
         title="deepshelf",
         version=_version(),
@@ -135,6 +155,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     if running.tracing:
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
+    app.add_middleware(Holding, limit=settings.max_held_bytes)
     app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
@@ -143,7 +164,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     return app
 
 
-def _assemble(settings: Settings) -> Running:
+def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
     gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
     registry = Registry(
@@ -152,9 +173,11 @@ def _assemble(settings: Settings) -> Running:
         defaults=settings.defaults,
         threads=threads,
         orders=Orders(settings.orders),
+        open_graph=elsewhere.open_graph,
+        trusted=settings.trusted(),
     )
     limits = Limits(max_pixels=settings.max_pixels)
-    decoder = _decoder(settings)
+    decoder = _decoder(settings, elsewhere)
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
@@ -173,11 +196,11 @@ def _assemble(settings: Settings) -> Running:
     )
 
 
-def _decoder(settings: Settings) -> Decoder:
+def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
     streams = settings.text_streams
     # A gate of its own: texts wait for a place in the batch, not for a thread.
     gate = Gate(running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s)
-    return Decoder(gate, streams)
+    return elsewhere.decoder(gate, streams)
 
 
 @contextlib.asynccontextmanager

@@ -91,6 +91,10 @@ class Caller:
         self.answering = asyncio.Event()
         self.sent: list[dict[str, Any]] = []
 
+    @property
+    def unread(self) -> bool:
+        return bool(self._messages)
+
     async def _receive(self) -> dict[str, Any]:
         if self._messages:
             return self._messages.pop()

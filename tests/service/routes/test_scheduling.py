@@ -61,6 +61,19 @@ async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(s
             problem_of(await request, 503)
 
 
+async def test_bodies_that_arrive_at_the_same_time_are_bounded_together(store: Path) -> None:
+    async with serving(store, max_body_bytes=1000, max_held_bytes=1500) as client:
+        slow = Caller(client, b"x" * 900, more=True)
+        arriving = asyncio.create_task(slow.run())
+        await _until(lambda: not slow.unread)
+        problem = problem_of(await client.post("/v1/classify", content=b"x" * 900), 503)
+        assert problem["type"] == "/problems/overloaded"
+        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        slow.left.set()
+        assert await arriving == 499
+        problem_of(await client.post("/v1/classify", content=b"x" * 900), 415)
+
+
 async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
     async with serving(store, queue_size=0) as client:
         with busy(state_of(client).pool):
