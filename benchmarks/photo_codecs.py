@@ -128,7 +128,7 @@ def _cost(options: argparse.Namespace) -> None:
 
 def _enlarged(megapixels: float) -> NDArray[np.uint8]:
     """4 : 3, with the detail of a photograph: coffee, repeated and mirrored, not blown up."""
-    coffee = data.coffee()
+    coffee = data.coffee()  # type: ignore[no-untyped-call]
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(height * 4 / 3)
     return np.pad(

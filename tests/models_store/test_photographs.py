@@ -27,7 +27,8 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
     y, x = np.mgrid[:height, :width]
     wave = 128 + 100 * np.sin(y[..., None] / 19 + x[..., None] / 23 + np.arange(3))
     noise = np.random.default_rng(0).normal(0, 9, (height, width, 3))
-    return (wave + noise).clip(0, 255).astype(np.uint8)
+    picture: NDArray[np.uint8] = (wave + noise).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 @settings(max_examples=25, deadline=None)

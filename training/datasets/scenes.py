@@ -126,9 +126,9 @@ class Crops:
 
 def samples() -> list[NDArray[np.uint8]]:
     """The six colour photographs (H, W, 3) that scikit-learn and scikit-image bring with them."""
-    left, *_ = scikit_image.stereo_motorcycle()
-    clean = (scikit_image.astronaut(), scikit_image.chelsea(), scikit_image.coffee(), left)
-    return [*load_sample_images().images, *clean]
+    names = ("astronaut", "chelsea", "coffee", "stereo_motorcycle")
+    astronaut, chelsea, coffee, (left, *_) = (getattr(scikit_image, name)() for name in names)
+    return [*load_sample_images().images, astronaut, chelsea, coffee, left]
 
 
 def _files(root: Path) -> list[Path]:

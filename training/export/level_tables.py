@@ -71,7 +71,7 @@ def _table(level: int, counts_K: NDArray[np.float64]) -> Table:
     What lies beyond the table's end counts as the escape.
     """
     scale = float(spread(torch.tensor(float(level))))
-    steps = np.arange(-_MOST, _MOST + 1)
+    steps = np.arange(-_MOST, _MOST + 1, dtype=np.float64)
     upper, lower = (_logistic((steps + half) / scale) for half in (0.5, -0.5))
     both_K = (counts_K + counts_K[::-1]) / 2 + _PRIOR_COUNT * (upper - lower)
     end = min(_MOST, 1 + int(np.ceil(-scale * np.log(_TAIL))))
@@ -81,5 +81,5 @@ def _table(level: int, counts_K: NDArray[np.float64]) -> Table:
     return Table(lowest=-end, frequencies=scaled(whole))
 
 
-def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logistic(x: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -500, 500))))

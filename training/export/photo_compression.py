@@ -89,7 +89,7 @@ def served_task(codec: PhotoCodec) -> Compression:
 
 
 def _check_exact(codec: PhotoCodec) -> None:
-    for prior in (codec.side_prior, *codec.groups):
+    for prior in (codec.side_prior, *codec.priors):
         largest = largest_sum(prior)
         if largest >= EXACT:
             raise ExportError(
@@ -129,7 +129,7 @@ def publication_graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
                 cases[role].append(inputs)
                 start += size
     modules = {"encoder": encoder, "decoder": decoder, "features": features}
-    for role, prior in zip(("low", "middle", "high"), codec.groups, strict=True):
+    for role, prior in zip(("low", "middle", "high"), codec.priors, strict=True):
         modules[role] = GroupGraph(prior)  # type: ignore[arg-type]
     outputs = {
         "encoder": ("latents", "side"),

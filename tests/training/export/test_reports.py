@@ -27,7 +27,7 @@ Arrays = Mapping[str, NDArray[Any]]
 def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> Publication:
     """Of a task whose test pictures are these; it trains on them too."""
     split = ImageSplit(images_NHWC.permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
-    data = ImageData(
+    data: Any = ImageData(
         title="made up", licence="none", source="here", labels=("no", "yes"), train=split,
         test=split,
     )  # fmt: skip

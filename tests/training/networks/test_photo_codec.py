@@ -27,7 +27,7 @@ def codec() -> PhotoCodec:
     )
     codec = config.build()
     codec.begin(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
-    for group in codec.groups:
+    for group in codec.priors:
         for parameter in group.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
     return frozen(codec)
@@ -69,16 +69,16 @@ def test_every_parameter_learns(codec: PhotoCodec) -> None:
 
 
 def test_no_sum_leaves_the_whole_numbers_that_float32_holds(codec: PhotoCodec) -> None:
-    for prior in (codec.side_prior, *codec.groups):
+    for prior in (codec.side_prior, *codec.priors):
         assert largest_sum(prior) < EXACT
-    worst = frozen(codec).groups[2]
+    worst = frozen(codec).priors[2]
     worst.second.weight.data.fill_(300.0)
     assert largest_sum(worst) >= EXACT
 
 
 def test_the_prior_is_the_same_whatever_the_order_of_its_sums(codec: PhotoCodec) -> None:
     """Against int64, with input channels permuted, and in float32 as it is served."""
-    conv = codec.groups[1].before
+    conv = codec.priors[1].before
     assert conv is not None
     x = torch.randint(-255, 256, (1, conv.weight.shape[1], 9, 7))
     order = torch.randperm(x.shape[1])
@@ -120,7 +120,7 @@ def test_what_the_loss_counts_is_what_the_coder_is_told(codec: PhotoCodec) -> No
     expected = codec.expected(latents, side, quality)
     features = codec.side_prior(side, quality)[:, :, : latents.shape[2], : latents.shape[3]]
     size = codec.group_sizes[0]
-    group, decoded = codec.groups[0], expected.decoded[:, :size]
+    group, decoded = codec.priors[0], expected.decoded[:, :size]
     rows, columns = torch.meshgrid(
         torch.arange(latents.shape[2]), torch.arange(latents.shape[3]), indexing="ij"
     )

@@ -131,6 +131,11 @@ class PhotoCodec(nn.Module):
             for index, (size, before) in enumerate(zip(self.group_sizes, befores, strict=True))
         )
 
+    @property
+    def priors(self) -> list[GroupPrior]:
+        """Of each group of channels, in the order in which they are decoded."""
+        return [group for group in self.groups if isinstance(group, GroupPrior)]
+
     @torch.no_grad()
     def begin(self, images_BCHW: Tensor, steps_Q: Tensor) -> None:
         """Set everything that training starts from, by some pictures and the quantisers' steps.
@@ -147,16 +152,16 @@ class PhotoCodec(nn.Module):
         scale_QD = self.deviation / (steps_Q[:, None] / 255) / 3
         levels_QD = ((scale_QD.log2() - NARROWEST) * LEVELS_PER_OCTAVE).clamp(4, LEVELS - 4)
         for group, levels in zip(
-            self.groups, torch.split(levels_QD, self.group_sizes, 1), strict=True
+            self.priors, torch.split(levels_QD, list(self.group_sizes), 1), strict=True
         ):
             rows = levels.repeat_interleave(len(group.phases), 0)
             group.bias_last[:, group.channels :] = rows / _LEVEL_UNIT
-        first = self.groups[0].linear.weight
+        linear = self.priors[0].linear
         around = torch.full((3, 3), 0.25)
         around[1, 1] = 0
         for channel in torch.topk(self.deviation, 3).indices.tolist():
-            if channel < len(first):
-                first[channel, channel] = around
+            if linear is not None and channel < len(linear.weight):
+                linear.weight[channel, channel] = around
 
     def analysis(self) -> Tensor:
         return self.kernels + self.analysis_change * _KERNEL_RATE
@@ -235,7 +240,8 @@ class PhotoCodec(nn.Module):
         features = self.side_prior(side, quality_B)[:, :, :height, :width]
         decoded: list[Tensor] = []
         offsets, tables = [], []
-        for group, part in zip(self.groups, torch.split(latents, self.group_sizes, 1), strict=True):
+        parts = torch.split(latents, list(self.group_sizes), 1)
+        for group, part in zip(self.priors, parts, strict=True):
             known = group.known(features, torch.cat(decoded, 1) if decoded else None)
             fine, offset, levels = (torch.zeros_like(part) for _ in range(3))
             for phase, mask in enumerate(phase_masks(group.phases, height, width)):
