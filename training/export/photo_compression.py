@@ -69,6 +69,7 @@ def publication(task: "PhotoCompression") -> Publication:
         # rounding may fall the other way. The prior's graphs must agree to the last bit all the
         # same (`models_store.verify.replay`).
         atol=1.0,
+        parameters=sum(parameter.numel() for parameter in codec.parameters()),
         attachments=(
             Attachment("tables", "tables.json", tables.model_dump_json().encode("ascii")),
         ),

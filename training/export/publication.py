@@ -63,6 +63,8 @@ class Publication:
     rtol: float
     atol: float
     attachments: tuple[Attachment, ...] = ()
+    parameters: int | None = None
+    """Of the network, where its graphs share some; else each graph's are counted."""
 
 
 @dataclass(frozen=True)

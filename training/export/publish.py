@@ -96,6 +96,8 @@ def _parity(folder: Path, manifest: Manifest) -> None:
 
 
 def _parameters(publication: Publication) -> int:
+    if publication.parameters is not None:
+        return publication.parameters
     return sum(
         parameter.numel() for graph in publication.graphs for parameter in graph.module.parameters()
     )
