@@ -110,7 +110,7 @@ def _codes() -> Run:
             code = read_code(whole)
             assert unpack(pack(code)) == code
             if code.model == model.name:
-                decompress(model, code)
+                decompress(model, code, limits=_LIMITS, check=lambda: None)
         except ServiceError:
             return
 
@@ -121,7 +121,7 @@ def _code_seeds() -> Iterator[bytes]:
     model = Asked().registry.shelf.resolve(Compression, "squeeze")
     for seed in range(4):
         pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
-        whole = compress(model, png(pixels), limits=_LIMITS).code
+        whole = compress(model, png(pixels), limits=_LIMITS, check=lambda: None).code
         yield b"\0" + whole
         yield b"\1" + whole[4:-4]
     yield b"\0" + pack(Code("a-model", 3, bytes(4), 300, 7, "RGB", b"payload"))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models_store.hyperprior import LATENT_UNIT
-from models_store.manifest import Metric
+from models_store.manifest import Metric, Role
 from models_store.photographs import Photographs
 from models_store.tasks import Compression, FreeImage, Group, Hyperprior
 from training.errors import ExportError
@@ -19,6 +19,7 @@ from training.export.level_tables import level_tables
 from training.export.photo_coded import report
 from training.export.photo_graphs import (
     FeaturesGraph,
+    FirstGroupGraph,
     GroupGraph,
     PhotoDecoderGraph,
     PhotoEncoderGraph,
@@ -28,7 +29,7 @@ from training.export.publication import Attachment, Graph, Publication, Runs
 from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_codec.integers import EXACT
 from training.networks.photo_codec.network import PHASES
-from training.networks.photo_codec.prior import largest_sum
+from training.networks.photo_codec.prior import GroupPrior, SidePrior, largest_sum
 
 if TYPE_CHECKING:
     from training.tasks.photo_compression import PhotoCompression
@@ -90,7 +91,8 @@ def served_task(codec: PhotoCodec) -> Compression:
 
 
 def _check_exact(codec: PhotoCodec) -> None:
-    for prior in (codec.side_prior, *codec.priors):
+    priors: list[SidePrior | GroupPrior] = [codec.side_prior, *codec.priors]
+    for prior in priors:
         largest = largest_sum(prior)
         if largest >= EXACT:
             raise ExportError(
@@ -103,7 +105,8 @@ def publication_graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
     """Golden cases: pieces of photographs, and what the torch networks made of them."""
     images = samples.photographs(2, *CASE_HW, "RGB")
     batches = (images, images[:1].flip(2))
-    quality_batches = (torch.tensor([1, 6]), torch.tensor([8]))
+    best = codec.config.qualities - 1
+    quality_batches = (torch.tensor([best // 8, best - 2 * (best > 2)]), torch.tensor([best]))
     encoder, decoder = PhotoEncoderGraph(codec), PhotoDecoderGraph(codec)
     features = FeaturesGraph(codec)
     cases: dict[str, list[dict[str, Tensor]]] = {
@@ -129,9 +132,15 @@ def publication_graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
                 inputs["row"] = quality * len(phases) + len(phases) - 1
                 cases[role].append(inputs)
                 start += size
-    modules = {"encoder": encoder, "decoder": decoder, "features": features}
-    for role, prior in zip(("low", "middle", "high"), codec.priors, strict=True):
-        modules[role] = GroupGraph(prior)  # type: ignore[arg-type]
+    low, *others = codec.priors
+    modules: dict[Role, nn.Module] = {
+        "encoder": encoder,
+        "decoder": decoder,
+        "features": features,
+        "low": FirstGroupGraph(low),
+        "middle": GroupGraph(others[0]),
+        "high": GroupGraph(others[1]),
+    }
     outputs = {
         "encoder": ("latents", "side"),
         "decoder": ("images",),
@@ -139,7 +148,7 @@ def publication_graphs(codec: PhotoCodec) -> tuple[Graph, ...]:
     }
     return tuple(
         Graph(
-            role=role,  # type: ignore[arg-type]
+            role=role,
             module=module,
             inputs=tuple(cases[role][0]),
             outputs=outputs.get(role, ("means", "levels")),

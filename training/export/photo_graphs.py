@@ -13,7 +13,14 @@ from models_store.hyperprior import FINE, LATENT_UNIT
 from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_codec.prior import SIDE, GroupPrior
 
-__all__ = ["FeaturesGraph", "GroupGraph", "PhotoDecoderGraph", "PhotoEncoderGraph", "frozen"]
+__all__ = [
+    "FeaturesGraph",
+    "FirstGroupGraph",
+    "GroupGraph",
+    "PhotoDecoderGraph",
+    "PhotoEncoderGraph",
+    "frozen",
+]
 
 _MOST = 2**15 - 1
 
@@ -66,18 +73,36 @@ class FeaturesGraph(nn.Module):
         return features.to(torch.uint8)
 
 
-class GroupGraph(nn.Module):
-    """`features`, `before` where there is something, `group`, `row` → `means`, `levels`."""
+class FirstGroupGraph(nn.Module):
+    """`features`, `group`, `row` → `means`, `levels`."""
 
     def __init__(self, prior: GroupPrior) -> None:
         super().__init__()
         self.prior = prior
 
-    def forward(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
-        *before, group, row_B = rest
-        known = self.prior.known(features.float(), before[0].float() if before else None)
-        means, levels = self.prior.expected(known, group.float(), row_B)
-        return _whole(means, _MOST), levels.to(torch.uint8)
+    def forward(self, features: Tensor, group: Tensor, row_B: Tensor) -> tuple[Tensor, Tensor]:
+        return _expected(self.prior, features, None, group, row_B)
+
+
+class GroupGraph(nn.Module):
+    """`features`, `before`, `group`, `row` → `means`, `levels`."""
+
+    def __init__(self, prior: GroupPrior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(
+        self, features: Tensor, before: Tensor, group: Tensor, row_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return _expected(self.prior, features, before.float(), group, row_B)
+
+
+def _expected(
+    prior: GroupPrior, features: Tensor, before: Tensor | None, group: Tensor, row_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    known = prior.known(features.float(), before)
+    means, levels = prior.expected(known, group.float(), row_B)
+    return _whole(means, _MOST), levels.to(torch.uint8)
 
 
 def _whole(x: Tensor, most: int) -> Tensor:

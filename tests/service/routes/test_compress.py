@@ -264,11 +264,14 @@ import sys
 from pathlib import Path
 from models_store.verify import read_manifest
 from models_store.code import unpack
+from service.codecs.images import Limits
 from service.handlers.compress import decompress
 from service.runtime.published import load
 folder = Path(sys.argv[1])
 model = load(folder, read_manifest(folder))
-sys.stdout.buffer.write(decompress(model, unpack(sys.stdin.buffer.read())).png)
+code = unpack(sys.stdin.buffer.read())
+limits = Limits(max_pixels=1000)
+sys.stdout.buffer.write(decompress(model, code, limits=limits, check=lambda: None).png)
 """
 
 

@@ -121,8 +121,7 @@ async def test_a_code_of_a_huge_picture_is_refused_before_it_is_decoded(
     small = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
     huge = type(small)(**{**vars(small), "width": 60_000, "height": 60_000})
     answer = await coder.post("/v1/decompress", content=pack(huge))
-    assert answer.status_code == 413
-    assert "100000 pixels" in problem_of(answer)["detail"]
+    assert "100000 pixels" in str(problem_of(answer, 413)["detail"])
 
 
 @pytest.mark.parametrize("width", [300, 317])
@@ -132,8 +131,7 @@ async def test_a_code_whose_size_is_another_is_damaged(
     code = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
     wrong = type(code)(**{**vars(code), "width": width + 16, "payload": code.payload[:-4]})
     answer = await coder.post("/v1/decompress", content=pack(wrong))
-    assert answer.status_code == 422
-    assert problem_of(answer)["reason"] == "damaged"
+    assert problem_of(answer, 422)["reason"] == "damaged"
 
 
 async def test_the_codecs_graphs_are_asked_one_by_one_too(coder: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ from training.networks.photo_codec.integers import (
     shifted,
 )
 
-__all__ = ["FINE", "LEVELS", "GroupPrior", "SidePrior", "largest_sum", "phase_masks"]
+__all__ = ["FINE", "LEVELS", "SIDE", "GroupPrior", "SidePrior", "largest_sum", "phase_masks"]
 
 FINE = 16
 """Means, and decoded latents, are whole numbers of 1/16 of the quantiser's step."""
