@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _README_URL = "http://127.0.0.1:8000"
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLIENTS = 6
-_SECONDS = 16.0
-_KILL_AFTER_S = 6.0
+_SECONDS = 12.0
+_KILL_AFTER_S = 4.0
 _PROBE = r"""
 import os
 with open("/proc/self/status") as lines:
@@ -140,7 +140,7 @@ class _Load:
         return "ok" if good else f"{status} {body[:120]!r}"
 
     def _write(self) -> str:
-        question = {"prompt": "ROMEO:", "max_chars": 100, "seed": 1, "stream": True}
+        question = {"prompt": "ROMEO:", "max_chars": 400, "seed": 1, "stream": True}
         status, body = self._post("/v1/text", json.dumps(question).encode(), "application/json")
         good = status == 200 and body.endswith(b"data: [DONE]\n\n")
         return "ok" if good else f"{status} {body[-120:]!r}"
