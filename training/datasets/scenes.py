@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
-from skimage import data as scikit_image
 from sklearn.datasets import load_sample_images
 from torch import Generator, Tensor
 
@@ -125,10 +124,15 @@ class Crops:
 
 
 def samples() -> list[NDArray[np.uint8]]:
-    """The six colour photographs (H, W, 3) that scikit-learn and scikit-image bring with them."""
+    """Photographs (H, W, 3): two of scikit-learn, and four more where scikit-image is there."""
+    pictures: list[NDArray[np.uint8]] = list(load_sample_images().images)
+    try:
+        from skimage import data
+    except ImportError:
+        return pictures
     names = ("astronaut", "chelsea", "coffee", "stereo_motorcycle")
-    astronaut, chelsea, coffee, (left, *_) = (getattr(scikit_image, name)() for name in names)
-    return [*load_sample_images().images, astronaut, chelsea, coffee, left]
+    astronaut, chelsea, coffee, (left, *_) = (getattr(data, name)() for name in names)
+    return [*pictures, astronaut, chelsea, coffee, left]
 
 
 def _files(root: Path) -> list[Path]:

@@ -35,6 +35,8 @@ QUALITIES: Mapping[str, tuple[int, ...]] = {
     "WEBP": (1, 5, 12, 25, 40, 55, 70, 80, 88, 94, 98),
     "AVIF": (8, 15, 25, 35, 45, 55, 65, 75, 84, 92),
 }
+DATASET = "sample photographs of scikit-learn and scikit-image"
+_OF_SCIKIT_LEARN = 2
 _SHOWN = 3
 """Which photograph the preview shows …"""
 _SHOWN_QUALITY = 2
@@ -63,7 +65,7 @@ def report(
             name=key,
             value=value,
             unit=unit,
-            dataset="sample photographs of scikit-learn and scikit-image",
+            dataset=DATASET if len(pictures) > _OF_SCIKIT_LEARN else "samples of scikit-learn",
             split="test",
             n=len(pictures),
             note=note,

@@ -1,5 +1,6 @@
 """What a task hands over for publishing, and how its graphs become ONNX."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,19 +125,22 @@ def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
     dims = {
         name: torch.export.Dim(name) for axes in graph.free_axes.values() for name in axes.values()
     }
-    program = torch.onnx.export(
-        module,
-        tuple(first[name] for name in graph.inputs),
-        dynamo=True,
-        input_names=graph.inputs,
-        output_names=graph.outputs,
-        dynamic_shapes=tuple(
-            {axis: dims[label] for axis, label in graph.free_axes[name].items()}
-            for name in graph.inputs
-        ),
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Two inputs may share an axis, as a batch: that is meant, and it needs one name only.
+        warnings.filterwarnings("ignore", "# The axis name", UserWarning)
+        program = torch.onnx.export(
+            module,
+            tuple(first[name] for name in graph.inputs),
+            dynamo=True,
+            input_names=graph.inputs,
+            output_names=graph.outputs,
+            dynamic_shapes=tuple(
+                {axis: dims[label] for axis, label in graph.free_axes[name].items()}
+                for name in graph.inputs
+            ),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise ExportError(f"{graph.role}.onnx: the exporter returned no program")
     return program
