@@ -32,6 +32,7 @@ __all__ = [
 _FAMILIES = (
     ({"language"}, {"char_rnn"}, {"corpus"}),
     ({"handwriting", "strokes"}, {"handwriting", "stroke-reader"}, {"pendigits", "stroke-digits"}),
+    ({"photo-denoising"}, {"photo-denoiser"}, {"album"}),
     ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
 """Tasks, networks and data that make sense together alone; all others are of pictures."""

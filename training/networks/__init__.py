@@ -12,6 +12,7 @@ from training.networks.denoiser import Denoiser
 from training.networks.gan import GAN
 from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
+from training.networks.photo_denoiser import PhotoDenoiser
 from training.networks.resnet import ResNet
 from training.networks.stroke_reader import StrokeReader
 
@@ -26,6 +27,7 @@ __all__ = [
     "Handwriting",
     "MobileNet",
     "NetworkConfig",
+    "PhotoDenoiser",
     "ResNet",
     "StrokeReader",
 ]
@@ -34,6 +36,7 @@ NetworkConfig = Annotated[
     ResNet.Config
     | Airbench.Config
     | Denoiser.Config
+    | PhotoDenoiser.Config
     | MobileNet.Config
     | DenseAutoencoder.Config
     | ConvAutoencoder.Config

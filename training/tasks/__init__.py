@@ -12,6 +12,7 @@ from training.tasks.denoising import Denoising
 from training.tasks.handwriting import Handwriting
 from training.tasks.imitation import Imitation
 from training.tasks.language import Language
+from training.tasks.photo_denoising import PhotoDenoising
 from training.tasks.strokes import Strokes
 from training.tasks.transfer import Transfer
 
@@ -23,6 +24,7 @@ __all__ = [
     "Handwriting",
     "Imitation",
     "Language",
+    "PhotoDenoising",
     "Scores",
     "Strokes",
     "Task",
@@ -33,6 +35,7 @@ __all__ = [
 TaskConfig = Annotated[
     Classification.Config
     | Denoising.Config
+    | PhotoDenoising.Config
     | Transfer.Config
     | Compression.Config
     | Language.Config
