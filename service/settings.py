@@ -115,8 +115,8 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     """Model that answers a request that names none: task=model,task=model. A task that is not
-    listed is answered by the ready model with the most labels, then the first by name; ensembles
-    come last."""
+    listed is answered by the ready model with the most labels, or that knows colour, then the first
+    by name; ensembles come last."""
 
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""

@@ -69,7 +69,7 @@ def test_doing_nothing_gains_nothing_and_harms_nothing(task: PhotoDenoising) -> 
     # -20 log10(sigma / 255), for noise that is not clipped; rounding to 8 bits clips it after all.
     assert scores["psnr_db_in/sigma-15"] == pytest.approx(24.61, abs=0.1)
     assert scores["psnr_db_in/sigma-50"] == pytest.approx(14.15, abs=0.1)
-    assert 0 <= scores["psnr_db/sigma-50"] - scores["psnr_db_in/sigma-50"] < 1
+    assert 0 <= scores["psnr_db/sigma-50"] - scores["psnr_db_in/sigma-50"] < 2
 
 
 def test_an_untrained_network_does_nothing(task: PhotoDenoising) -> None:
