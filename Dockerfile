@@ -1,19 +1,26 @@
-# The service alone: no torch, no compiler, no tests. `docker compose up` builds and runs it.
-ARG PYTHON_VERSION=3.11
+# service (the default): no torch, no compiler, no tests. training: what fits and publishes.
+# docs/deploy.md has the commands, sizes, and what was checked.
+ARG PYTHON=python:3.11-slim
 
-FROM python:${PYTHON_VERSION}-slim AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/deepshelf
+FROM ${PYTHON} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
+# A change of the code does not install its dependencies anew.
+COPY requirements.lock deploy/build.lock ./
+RUN python -m venv --without-pip /opt/deepshelf \
+ && pip --python /opt/deepshelf/bin/python install --require-hashes --only-binary :all: -r requirements.lock \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r build.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY models_store/*.py models_store/manifest.schema.json models_store/
-COPY training training
+COPY models_store models_store
 COPY service service
-RUN /opt/deepshelf/bin/pip install .
+# Without `training`, which the wheel then lacks. The shelf is what lies in folders.
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && pip --python /opt/deepshelf/bin/python install --no-deps --no-index /wheels/*.whl \
+ && mkdir /shelf && cp -r models_store/*/ /shelf/ && rm -rf /shelf/__pycache__ \
+ && find /opt/deepshelf -depth -type d -name tests -exec rm -rf {} +
 
-FROM python:${PYTHON_VERSION}-slim
-COPY --from=build /opt/deepshelf /opt/deepshelf
-COPY models_store /shelf
+FROM ${PYTHON} AS service
 ENV PATH=/opt/deepshelf/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -21,9 +28,38 @@ ENV PATH=/opt/deepshelf/bin:$PATH \
     DEEPSHELF_PORT=8000 \
     DEEPSHELF_STORE=/shelf \
     DEEPSHELF_LOG_FORMAT=json
-WORKDIR /
+COPY --from=build /opt/deepshelf /opt/deepshelf
+# The user's own, so that a volume that begins as a copy of it can be published into.
+COPY --from=build --chown=10001:10001 /shelf /shelf
+WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
+    CMD ["python", "-m", "service.probe"]
+STOPSIGNAL SIGTERM
 CMD ["python", "-m", "service"]
+
+FROM build AS training-build
+COPY deploy/training.lock ./
+RUN python -m venv --without-pip /opt/training \
+ && pip --python /opt/training/bin/python install --require-hashes --only-binary :all: -r training.lock
+COPY training training
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels/whole . \
+ && pip --python /opt/training/bin/python install --no-deps --no-index /wheels/whole/*.whl
+
+FROM ${PYTHON} AS training
+ENV PATH=/opt/training/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOME=/runs \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    DEEPSHELF_STORE=/shelf \
+    DEEPSHELF_DATA=/runs/data
+COPY --from=training-build /opt/training /opt/training
+RUN mkdir /runs /shelf && chown 10001:10001 /runs /shelf
+WORKDIR /runs
+USER 10001:10001
+ENTRYPOINT ["python", "-m"]
+CMD ["training", "list"]
+
+# Last, so that a build that names no target makes it.
+FROM service

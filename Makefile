@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema lock audit course clean
+.PHONY: help serve test check format schema lock audit course reliability clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,24 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/python -m training fit catch --run-dir build/course/catch
 	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.shrink docs/course/*.png
+
+<<<<<<< HEAD
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it would go out
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m models_store export dist/shelf-$(VERSION).tar.gz
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml requirements.lock --output-file dist/deepshelf-$(VERSION).cdx.json
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || echo 'CHANGELOG.md has no section [$(VERSION)] yet'
+	@echo 'This was a dry run. To release: git tag -a v$(VERSION) -m "deepshelf $(VERSION)" && git push origin v$(VERSION), then upload dist/'
+=======
+SCENARIO := overload
+
+reliability: $(VENV)/.dev  ## make faults on purpose: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability $(SCENARIO) $(ARGS)
+>>>>>>> 53f386d (wip)
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,6 +1,7 @@
 """`python -m service`: settings from the environment or the command line, then uvicorn."""
 
 import argparse
+import asyncio
 import contextlib
 import logging
 import logging.config
@@ -11,17 +12,25 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
+from service.connections import Bounds, bounded
 from service.logs import log_config
 from service.runtime.cores import Plan, available_cores, plan
 from service.settings import ENV_PREFIX, Settings, explain
 from service.siblings import clear_folder
+from service.supervisor import Supervisor
 from service.tracing import TracesUnavailable, check_installed
 
 _log = logging.getLogger("service")
+
+_HUNG_S = 30
+"""A worker that does not answer its supervisor for so long is replaced. Uvicorn's 5 can pass on a
+machine that is overloaded, and then the kill makes it worse."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,28 +61,46 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings, share: Plan) -> None:
     """Run uvicorn until it has drained after SIGTERM or SIGINT."""
-    config = log_config(settings.log_level, settings.log_format)
-    logging.config.dictConfig(config)
+    logs = log_config(settings.log_level, settings.log_format)
+    logging.config.dictConfig(logs)
     _warn_of_unknown_names()
     _announce(settings, share)
     # When it has drained, uvicorn raises the signal again: having done as told is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         "service.app:create_app",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=share.workers,
         loop=_installed("uvloop", "asyncio"),
-        http=_installed("httptools", "h11"),
+        http=cast("type[asyncio.Protocol]", bounded(_bounds(settings))),
         ws="none",
-        log_config=config,
+        log_config=logs,
         access_log=False,
         server_header=False,
         ssl_certfile=settings.tls_certfile,
         ssl_keyfile=settings.tls_keyfile,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.graceful_shutdown_s,
+        timeout_worker_healthcheck=_HUNG_S,
+    )
+    if share.workers > 1:
+        Supervisor(config, [config.bind_socket()]).run()
+        return
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        head_s=settings.head_s,
+        head_bytes=settings.max_head_bytes,
+        stalled_s=settings.stalled_s,
+        connections=settings.max_connections,
     )
 
 

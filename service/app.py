@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
 from service.guard import Guard, document_keys
+from service.holding import Holding
+from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
 from service.problems import HANDLED, handle
@@ -35,6 +38,7 @@ from service.routes.protocols import PROTOCOLS
 from service.runtime.cores import available_cores, plan
 from service.runtime.inspection import Inspector
 from service.runtime.orders import Orders
+from service.runtime.published import OpenGraph, open_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
@@ -45,7 +49,7 @@ from service.state import Running
 from service.telemetry import Observer, Telemetry
 from service.tracing import exporting_to
 
-__all__ = ["create_app"]
+__all__ = ["Elsewhere", "create_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -70,25 +74,42 @@ _CORS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where graphs run and texts are written: here, unless somebody says otherwise."""
+
+    open_graph: OpenGraph = open_session
+    decoder: Callable[[Gate, int], Decoder] = Decoder
+    """From a gate and the number of texts at the same time."""
+
+
+_HERE = Elsewhere()
+
+
 class _App(FastAPI):
     """FastAPI with our document."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
             document = describe(self)
-            document_keys(document, needed=self.state.running.ring.needed)
+            document_keys(document, needed=self.state.running.keys.needed)
             self.openapi_schema = document
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, *, observers: Sequence[Observer] = ()) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    elsewhere: Elsewhere = _HERE,
+) -> FastAPI:
     """An application of its own state. Without `settings`, from the environment.
 
     `observers` are told of every request that is over, beside those that the settings ask for.
     Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
     """
     settings = settings or Settings()
-    running = _assemble(settings)
+    running = _assemble(settings, elsewhere)
     app = _App(
         title="deepshelf",
         version=_version(),
@@ -134,7 +155,8 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     if running.tracing:
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
-    app.add_middleware(Guard, ring=running.ring, settings=settings)
+    app.add_middleware(Holding, limit=settings.max_held_bytes)
+    app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(Telemetry, observers=(*own, *observers))
@@ -142,7 +164,7 @@ def create_app(settings: Settings | None = None, *, observers: Sequence[Observer
     return app
 
 
-def _assemble(settings: Settings) -> Running:
+def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
     gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
     registry = Registry(
@@ -151,9 +173,10 @@ def _assemble(settings: Settings) -> Running:
         defaults=settings.defaults,
         threads=threads,
         orders=Orders(settings.orders),
+        open_graph=elsewhere.open_graph,
     )
     limits = Limits(max_pixels=settings.max_pixels)
-    decoder = _decoder(settings)
+    decoder = _decoder(settings, elsewhere)
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
     tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = Pool(gate, threads)
@@ -165,30 +188,35 @@ def _assemble(settings: Settings) -> Running:
         decoder=decoder,
         recorder=recorder,
         inspector=Inspector(settings.store),
-        ring=settings.ring(),
+        keys=LiveKeys(settings),
         rates=Rates(settings.shared_dir),
         tracing=tracing,
         threads=threads,
     )
 
 
-def _decoder(settings: Settings) -> Decoder:
+def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
     streams = settings.text_streams
     # A gate of its own: texts wait for a place in the batch, not for a thread.
     gate = Gate(running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s)
-    return Decoder(gate, streams)
+    return elsewhere.decoder(gate, streams)
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     running: Running = app.state.running
+    if running.settings.load_first:
+        await _refresh(running.registry)
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
-    keepers = [asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s))]
+    keepers = [
+        asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s)),
+        asyncio.create_task(running.keys.keep_fresh()),
+    ]
     folder = shared_folder(running.settings.shared_dir)
     if folder is not None:
         keepers.append(asyncio.create_task(running.recorder.keep_sharing(folder)))
     try:
-        yield
+        yield {"cut_off": running.recorder.cut_off}  # for connections, see there
     finally:
         for keeper in keepers:
             keeper.cancel()
@@ -203,13 +231,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _keep_fresh(registry: Registry, every_s: float) -> None:
     """Load the shelf, then follow it."""
     while True:
-        try:
-            await asyncio.to_thread(registry.refresh)
-        except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
-            _log.exception("looking at the store failed")
+        await _refresh(registry)
         if not every_s:
             return
         await asyncio.sleep(every_s)
+
+
+async def _refresh(registry: Registry) -> None:
+    try:
+        await asyncio.to_thread(registry.refresh)
+    except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
+        _log.exception("looking at the store failed")
 
 
 def _version() -> str:

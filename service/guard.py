@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized
-from service.keys import Key, KeyRing
+from service.keyring import LiveKeys
+from service.keys import Key
 from service.problems import handle
 from service.rates import Rates
 from service.routes.documented import problems
@@ -41,10 +42,9 @@ _METRICS = ("/metrics",)
 class Guard:
     """Lets through who may come."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, keys: LiveKeys, settings: Settings) -> None:
         self._app = app
-        self._ring = ring
-        self._needed = ring.needed
+        self._keys = keys
         open_paths = [*_PROBES, "/problems"]
         closed: list[str] = []
         (open_paths if settings.docs else closed).extend(_DOCS)
@@ -80,12 +80,12 @@ class Guard:
         if _is_in(path, self._closed):
             raise NotFound(f"{path} is closed here")
         came = _key_of(scope)
-        key = self._ring.find(came) if came else None
+        key = self._keys.ring.find(came) if came else None
         if key is not None:
             scope["state"]["key"] = key
             scope["state"]["event"]["key"] = key.name
             self._limit(scope, key)
-        elif self._needed and not _is_in(path, self._open):
+        elif self._keys.needed and not _is_in(path, self._open):
             problem = "this needs a key" if came is None else "this is not a key of this service"
             raise Unauthorized(f"{problem}; {_HOW}")
         return key
@@ -111,9 +111,9 @@ def require_admin(request: Request) -> None:
         Forbidden: there is no such key, so nobody may; or it is somebody else's.
         Unauthorized: no key came, or an unknown one.
     """
-    ring: KeyRing = request.app.state.running.ring
+    keys: LiveKeys = request.app.state.running.keys
     key: Key | None = request.scope["state"].get("key")
-    if not ring.has_admin:
+    if not keys.ring.has_admin:
         raise Forbidden(
             "this is for the administrator, and the service has no administrator's key; "
             "start it with DEEPSHELF_ADMIN_KEY set"

@@ -53,6 +53,9 @@ class KeyRing:
             if len(set(values)) < len(values):
                 raise ValueError(f"two keys have the same {what}")
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     @property
     def needed(self) -> bool:
         """Whether a request must bring one. An administrator's alone closes nothing else."""

@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 
+    load_first: bool = False
+    """Whether a worker loads the shelf before it listens, rather than meanwhile. One that replaces
+    another always does."""
+
     orders: Path | None = None
     """Folder in which the workers of one service share what was loaded and unloaded by hand; each
     follows at its next look at the store. Unset: a temporary one where there are several workers,
@@ -132,7 +136,7 @@ class Settings(BaseSettings):
     hold hashes. Neither keys nor keys_file: everybody may ask."""
 
     keys_file: Path | None = None
-    """File with such lines. Read when a worker starts."""
+    """File with such lines. Looked at every second: a line that is taken away holds no longer."""
 
     admin_key: SecretStr | None = None
     """Key of whoever may load and unload models, or `sha256:HEX` of it; lines of keys that say
@@ -168,6 +172,10 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""
 
+    max_held_bytes: PositiveInt = 256 << 20
+    """Bytes of all bodies that are held at the same time, in each worker. Whoever goes over it is
+    told 503. At least max_body_bytes."""
+
     max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
     """Largest picture, in pixels, judged by its header before anything is decoded. Each thread may
     need up to 23 bytes a pixel while it decodes (WebP with transparency); a JPEG needs 10."""
@@ -194,6 +202,18 @@ class Settings(BaseSettings):
     keep_alive_s: PositiveInt = 15
     """Seconds that an idle connection is kept open."""
 
+    head_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
+    """Seconds that the head of a request may take; and the rest of a body, after its answer."""
+
+    max_head_bytes: PositiveInt = 64 << 10
+    """Largest head of a request: its line and headers, in bytes."""
+
+    stalled_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    """Seconds after which a client that takes nothing of its answer is cut off."""
+
+    max_connections: PositiveInt = 1000
+    """Connections in each worker. One more is told 503 and closed."""
+
     graceful_shutdown_s: PositiveInt = 30
     """Seconds that requests under way may take after SIGTERM."""
 
@@ -216,6 +236,11 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
             raise ValueError("tls_certfile and tls_keyfile go together; one of them is missing")
+        if self.max_held_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"max_held_bytes ({self.max_held_bytes}) is under max_body_bytes "
+                f"({self.max_body_bytes}): the largest body would never be accepted"
+            )
         ring = self.ring()
         if self.metrics == "key" and not ring.needed:
             raise ValueError("metrics=key needs keys; none are set")

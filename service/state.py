@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from service.codecs.images import Limits
-from service.keys import KeyRing
+from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.rates import Rates
 from service.runtime.inspection import Inspector
@@ -30,7 +30,7 @@ class Running:
     decoder: Decoder
     recorder: Recorder
     inspector: Inspector
-    ring: KeyRing
+    keys: LiveKeys
     rates: Rates
     tracing: Tracing | None = None
     threads: int = 1

@@ -70,14 +70,26 @@ def fit(
     override: SetOption = None,
     run_dir: RunDirOption = None,
     resume: Annotated[bool, typer.Option(help="continue after the last completed epoch")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="processes on each node")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="machines; start each by torchrun")] = 1,
+    strategy: Annotated[
+        Literal["auto", "ddp"], typer.Option(help="how several devices work together")
+    ] = "auto",
+    accelerator: Annotated[
+        Literal["auto", "cpu", "gpu"], typer.Option(help="what a device is")
+    ] = "auto",
 ) -> None:
     """Train as a recipe says. Interrupt at any time; `--resume` goes on."""
     from training.fit import fit as run
+    from training.machines import Machines
     from training.recipe import load
 
     loaded = load(recipe, override or ())
     folder = run_dir or _run_dir(loaded.name)
-    fitted = run(loaded, folder, resume=resume)
+    machines = Machines(devices, nodes, strategy)
+    fitted = run(loaded, folder, resume=resume, machines=machines, accelerator=accelerator)
+    if not fitted.first:
+        return
     typer.echo(f"{len(fitted.log)} epochs in {fitted.seconds:,.0f} s; everything is in {folder}")
     typer.echo(f"next: python -m training publish {folder}")
 

@@ -15,12 +15,17 @@ from training.datasets.batches import epoch_seed
 from training.errors import DivergenceError, RecipeError
 from training.export.provenance import Environment
 from training.log import CsvLog
+from training.machines import Machines, mean_over, share
 from training.precision import meant, settled
 from training.progress import Progress
 from training.recipe import Recipe
 from training.tasks.base import Scores, Split, Task
 
 __all__ = ["Fitted", "fit", "prepare", "restore"]
+
+ONE = Machines()
+_RANK_STRIDE = 500_009
+"""Between the seeds of two processes; epochs and seeds of recipes lie on another grid."""
 
 
 @dataclass
@@ -42,21 +47,39 @@ class Fitted:
     log: list[dict[str, float]]
     seconds: float
     environment: Environment = field(default_factory=Environment.here)
+    first: bool = True
+    """Whether this process is the one, of all that trained together, that wrote the run."""
 
 
-def prepare(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> tuple[Fabric, Task]:
-    """The recipe's task, initialised from its seed, on the devices that there are."""
+def prepare(
+    recipe: Recipe, machines: Machines = ONE, accelerator: str = "auto"
+) -> tuple[Fabric, Task]:
+    """The recipe's task, initialised from its seed, on the devices that there are.
+
+    Raises:
+        RecipeError: the data do not fit the task, or the recipe so many devices.
+    """
     recipe = settled(recipe)
-    precision = meant(recipe.precision)
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+    machines.check(recipe.task.kind, recipe.batch_size)
+    fabric = machines.fabric(accelerator, meant(recipe.precision))
     fabric.launch()
     torch.manual_seed(recipe.seed)
     data: Any = recipe.data.load()  # the recipe has checked that its task learns from such data
     return fabric, recipe.task.build(recipe, data, fabric)
 
 
-def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = True) -> Fitted:
+def fit(
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    show: bool = True,
+    machines: Machines = ONE,
+    accelerator: str = "auto",
+) -> Fitted:
     """Train as `recipe` says, writing its recipe, log, environment and checkpoints to `run_dir`.
+
+    On several `machines`, the first process writes; all of them return.
 
     With `resume`, continues after the last completed epoch with the same numbers that an
     uninterrupted run would have had: every epoch draws from a seed of its own.
@@ -65,7 +88,7 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
         DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
     """
     recipe = settled(recipe)
-    fabric, task = prepare(recipe)
+    fabric, task = prepare(recipe, machines, accelerator)
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
     if resume:
         state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
@@ -73,15 +96,14 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
         raise RecipeError(f"{run_dir} holds a run already: use --resume, or another --run-dir")
     else:
         state = _State()
-        run_dir.mkdir(parents=True, exist_ok=True)
-        resolved = recipe.model_dump(mode="json", by_alias=True)
-        (run_dir / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
-        Environment.here().save(run_dir)
-    csv = CsvLog(run_dir / "metrics.csv", state.log)
+        if fabric.is_global_zero:
+            _begin(recipe, run_dir)
+    csv = CsvLog(run_dir / "metrics.csv", state.log) if fabric.is_global_zero else None
 
+    show = show and fabric.is_global_zero
     with Progress(recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show) as progress:
         while state.epoch < recipe.epochs and not _patience_spent(recipe, state):
-            row = _epoch(recipe, task, state.epoch, progress)
+            row = _epoch(recipe, task, state.epoch, progress, fabric)
             state.epoch += 1
             improved = _follow(task, row, state)
             state.seconds += row["seconds"]
@@ -89,23 +111,35 @@ def fit(recipe: Recipe, run_dir: Path, *, resume: bool = False, show: bool = Tru
             checkpoint.save(fabric, last, recipe, task.state(), vars(state))
             if improved and recipe.early_stop:
                 checkpoint.save(fabric, best, recipe, task.state(), vars(state))
-            csv.append(row)
-            task.illustrate(run_dir, state.epoch)
+            if csv is not None:
+                csv.append(row)
+                task.illustrate(run_dir, state.epoch)
     if recipe.early_stop and best.exists():
         checkpoint.load(fabric, best, recipe, task.state())
-    return Fitted(task, state.log, state.seconds, Environment.of(run_dir))
+    first = fabric.is_global_zero
+    environment = Environment.of(run_dir) if first else Environment.here()
+    return Fitted(task, state.log, state.seconds, environment, first)
 
 
-def _epoch(recipe: Recipe, task: Task, epoch: int, progress: Progress) -> dict[str, float]:
+def _begin(recipe: Recipe, run_dir: Path) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    resolved = recipe.model_dump(mode="json", by_alias=True)
+    (run_dir / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+    Environment.here().save(run_dir)
+
+
+def _epoch(
+    recipe: Recipe, task: Task, epoch: int, progress: Progress, fabric: Fabric
+) -> dict[str, float]:
     """One pass over the training data, and the scores after it."""
-    torch.manual_seed(epoch_seed(recipe.seed, epoch))
+    # What is drawn in a step is drawn for a process's own part of the batch.
+    torch.manual_seed(epoch_seed(recipe.seed, epoch) + _RANK_STRIDE * fabric.global_rank)
     started = time.perf_counter()
     sums: dict[str, float] = {}
     rate = task.learning_rate()
     steps = 0
     for steps, batch in enumerate(task.batches(epoch), start=1):
-        # Reading a scalar waits for the device; one step is long enough for that not to matter.
-        scores = {name: score.item() for name, score in task.step(batch).items()}
+        scores = mean_over(fabric, task.step(share(batch, fabric)))
         _check_finite(scores["loss"], epoch, steps, rate)
         sums = {name: sums.get(name, 0.0) + score for name, score in scores.items()}
         progress.step({name: total / steps for name, total in sums.items()})
@@ -114,6 +148,8 @@ def _epoch(recipe: Recipe, task: Task, epoch: int, progress: Progress) -> dict[s
     if (epoch + 1) % recipe.evaluate_every == 0 or epoch + 1 == recipe.epochs:
         row |= _scores(task)
     row["seconds"] = time.perf_counter() - started
+    # One process's scores decide for all, or they could stop at different epochs.
+    row = fabric.broadcast(row)
     progress.epoch(row)
     return row
 

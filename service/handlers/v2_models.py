@@ -13,8 +13,7 @@ from models_store.manifest import Manifest, ModelFile, TensorSpec
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, DATATYPES
 from service.errors import NotFound, Unavailable
-from service.runtime.published import Published
-from service.runtime.session import Session
+from service.runtime.published import Graph, Published
 from service.runtime.shelf import Entry, Shelf
 from service.schemas.v2 import ModelMetadata, TensorMetadata
 
@@ -42,7 +41,7 @@ class Found:
         return self.name, self.model.version
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Graph:
         if self.graph is None:
             raise RuntimeError(f"{self.name} is no graph")
         return self.model.graphs[self.graph.role]

@@ -70,6 +70,12 @@ _ALL = (
         "Requests told 503 because every place was taken",
         ("queue",),
     ),
+    Family(
+        "deepshelf_cut_off",
+        "counter",
+        "Connections that the service ended because of what the client did or did not do",
+        ("reason",),
+    ),
     Family("deepshelf_queue_depth", "gauge", "Requests that wait", ("queue",)),
     Family("deepshelf_queue_running", "gauge", "Requests that are computed", ("queue",)),
     Family(

@@ -58,6 +58,10 @@ class Recorder:
         if done.late:
             tallies.count("deepshelf_deadline_misses", route)
 
+    def cut_off(self, reason: str) -> None:
+        """Count a connection that was ended by us. Called on the event loop."""
+        self._tallies.count("deepshelf_cut_off", reason)
+
     async def page(self, accept: str) -> tuple[bytes, str]:
         """All workers' counts as Prometheus reads them, and the media type of that."""
         samples, share = self.samples(), self._share

@@ -1,9 +1,12 @@
 """One published version, from its folder into memory: verified, loaded, and proved by replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models_store.code import fingerprint
 from models_store.entropy import Tables, read_tables
@@ -22,12 +25,28 @@ from models_store.tasks import (
 from models_store.verify import check_files, replay
 from service.runtime.session import Session
 
-__all__ = ["Coding", "Published", "load"]
+__all__ = ["Coding", "Graph", "OpenGraph", "Published", "load", "open_session"]
 
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 _CHANNELS = {"L": 1, "RGB": 3}
 _Shape = tuple[int | Literal["free", "any"], ...]
+
+
+class Graph(Protocol):
+    """What runs: a session of this process, or one elsewhere. Safe to call from any thread."""
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]: ...
+
+
+OpenGraph = Callable[[bytes, Manifest, ModelFile], Graph]
+"""A graph's bytes, whose it is, and what the manifest says of it → the graph, ready to run."""
+
+
+def open_session(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
+    """The graph in this process. Raises what `Session` raises."""
+    del manifest
+    return Session(graph, spec)
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class Published(Generic[TaskT_co]):
     name: str
     version: int
     task: TaskT_co
-    graphs: Mapping[str, Session]
+    graphs: Mapping[str, Graph]
     """By role, as the manifest names them."""
     preview: bytes
     """A PNG."""
@@ -56,7 +75,7 @@ class Published(Generic[TaskT_co]):
     """Of a compression model alone."""
 
 
-def load(folder: Path, manifest: Manifest) -> Published[Task]:
+def load(folder: Path, manifest: Manifest, open_graph: OpenGraph = open_session) -> Published[Task]:
     """Verify and load what lies in `folder`.
 
     Raises:
@@ -66,7 +85,8 @@ def load(folder: Path, manifest: Manifest) -> Published[Task]:
     specs = manifest.graphs()
     _check_task(manifest.task, specs)
     graphs = {
-        role: Session((folder / spec.path).read_bytes(), spec) for role, spec in specs.items()
+        role: open_graph((folder / spec.path).read_bytes(), manifest, spec)
+        for role, spec in specs.items()
     }
     for role, spec in specs.items():
         replay(folder, manifest, spec, graphs[role].run)

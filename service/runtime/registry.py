@@ -12,8 +12,9 @@ from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from service.errors import NotFound, Unavailable
+from service.runtime.memory import give_back
 from service.runtime.orders import Order, Orders
-from service.runtime.published import load
+from service.runtime.published import OpenGraph, load, open_session
 from service.runtime.shelf import Entry, Shelf, Stamp
 
 __all__ = ["Registry"]
@@ -38,6 +39,7 @@ class Registry:
         defaults: Mapping[str, str] | None = None,
         threads: int = 1,
         orders: Orders | None = None,
+        open_graph: OpenGraph = open_session,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
 
@@ -47,6 +49,7 @@ class Registry:
         self._only = only
         self._threads = threads
         self._orders = orders or Orders()
+        self._open_graph = open_graph
         self._ordered: Mapping[str, Order] = {}
         self._refreshing = threading.Lock()
         self._swapping = threading.Lock()
@@ -101,6 +104,7 @@ class Registry:
         """
         with self._refreshing:
             self._ordered = self._orders.read()
+            before = set(self._shelf.entries)
             try:
                 found = self._scan()
             except (StoreError, OSError) as error:
@@ -116,6 +120,8 @@ class Registry:
                     entry.result()
             with self._swapping:
                 self._shelf = replace(self._shelf, complete=True, problem=None)
+            if waiting or before - set(found):
+                give_back()
 
     def _scan(self) -> dict[Key, Stamp]:
         return {
@@ -161,7 +167,7 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder)
-            model = load(folder, manifest)
+            model = load(folder, manifest, self._open_graph)
         except StoreError as error:
             self._fail(key, stamp, manifest, str(error))
         except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own

@@ -27,6 +27,14 @@ def settle(page: Page) -> None:
     expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
+def open_all(page: Page) -> None:
+    for closed in page.locator("main details > summary").all():
+        closed.click()
+    for section in page.locator(".filters").all():
+        section.locator(".scroll img[src]").wait_for()
+    settle(page)
+
+
 def violations(page: Page, **options: object) -> list[tuple[str, Any]]:
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
     return [(one["id"], [n["target"] for n in one["nodes"]]) for one in found["violations"]]
@@ -42,6 +50,7 @@ def test_every_view_fits_a_phone_and_axe_finds_nothing_in_light_or_dark(
     for view in VIEWS:
         page = show(watched, view)
         settle(page)
+        open_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") == 360, view
         assert violations(page) == [], view
         page.emulate_media(color_scheme="dark")

@@ -69,6 +69,21 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
         assert picture.width == image.evaluate("image => image.naturalWidth")
 
 
+def test_what_a_layer_makes_of_a_picture_is_shown(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "shelf?model=resnet-cifar10")
+    page.get_by_text("What its layers make of a picture").click()
+    maps = page.locator(".maps")
+    image = maps.locator(".scroll img")
+    expect(image).to_have_attribute("alt", "What conv1 makes of the picture")
+    expect(maps.locator(".answer")).to_contain_text("32 maps, 0 of them zero everywhere")
+    maps.get_by_label("Layer").select_option(index=1)
+    expect(image).not_to_have_attribute("alt", "What conv1 makes of the picture")
+    until(page, "document.querySelector('.maps .scroll img').naturalWidth > 0")
+    curl(page, maps.locator(".same"), tmp_path)
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.width == image.evaluate("image => image.naturalWidth")
+
+
 def test_a_service_that_wants_a_key_gets_it_from_the_person(
     browser: Browser, tmp_path: Path
 ) -> None:

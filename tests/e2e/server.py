@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "running", "speaking"]
+__all__ = ["Server", "free_port", "running", "speaking"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def speaking(
     store: Path, log: Path, verify: ssl.SSLContext | None, settings: Mapping[str, object]
 ) -> Iterator[Server]:
     """The same, over TLS where there is something to verify it with."""
-    port = _free_port()
+    port = free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
     environment |= {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
@@ -74,7 +74,7 @@ def speaking(
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

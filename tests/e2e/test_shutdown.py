@@ -1,19 +1,25 @@
 """SIGTERM in the middle of work: whoever was let in gets an answer."""
 
+import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.server import Server, running
 from tests.shelf import png, solid
+from tests.texts import Babble, put_text
 
 RED = png(solid(60, 40, (255, 0, 0)))
 HEAD = (
     f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n"
     "Connection: close\r\n\r\n"
 ).encode()
+
+
+TEXT = {"prompt": "once", "max_chars": 3000, "seed": 1, "temperature": 1.5, "stream": True}
 
 
 def _until_stopping(server: Server) -> None:
@@ -43,3 +49,41 @@ def test_requests_whose_bodies_are_still_arriving_are_all_answered(
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b'"label":"red"' in answer
         assert server.process.wait(60) == 0
+
+
+def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_path: Path) -> None:
+    put_text(tmp_path / "store", "babble", Babble())
+    with running(tmp_path / "store", tmp_path / "log", workers=2) as server, ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(base_url=server.url, timeout=60))
+        whole = client.post("/v1/text", json=TEXT).text
+        streams = [
+            stack.enter_context(client.stream("POST", "/v1/text", json=TEXT)) for _ in range(6)
+        ]
+        held = stack.enter_context(server.connect())
+        held.sendall(b"POST /v1/text HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{")
+        time.sleep(0.5)  # until it has been taken, and not only queued by the kernel
+        server.terminate()
+        _until_refused(server)
+        written = [b"".join(stream.iter_bytes()).decode() for stream in streams]
+        assert [_text(events) for events in written] == [_text(whole)] * 6
+        held.sendall(b'"max_chars": 2}')
+        answer = b"".join(iter(lambda: held.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert server.process.wait(60) == 0
+
+
+def _text(events: str) -> str:
+    """What a stream wrote, however it was cut into pieces."""
+    *told, last = events.strip().split("\n\n")
+    assert last == "data: [DONE]"
+    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in told)
+
+
+def _until_refused(server: Server) -> None:
+    for _ in range(400):
+        try:
+            server.connect().close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail("it still takes connections, which nobody will answer")

@@ -7,11 +7,14 @@ import httpx
 import pytest
 import trustme
 
+from service import probe
 from tests.e2e.server import speaking
 from tests.shelf import png, solid
 
 
-def test_the_service_speaks_https_and_nothing_else(store: Path, tmp_path: Path) -> None:
+def test_the_service_speaks_https_and_nothing_else(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
@@ -31,4 +34,8 @@ def test_the_service_speaks_https_and_nothing_else(store: Path, tmp_path: Path) 
             httpx.get(f"{server.url}/livez")
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{server.port}/livez")
+        monkeypatch.setenv("DEEPSHELF_PORT", str(server.port))
+        assert probe.main([]) == 1  # it was not told of TLS
+        monkeypatch.setenv("DEEPSHELF_TLS_CERTFILE", str(chain))
+        assert probe.main([]) == 0
         assert f"open https://127.0.0.1:{server.port}/" in server.events()

@@ -330,7 +330,8 @@ def test_statistics_count_what_was_asked(client: InferenceServerClient) -> None:
     after = counted()
     assert [b - a for a, b in zip(before, after, strict=True)] == [3, 3, 1, 1]
     every = client.get_inference_statistics()["model_stats"]
-    assert "squeeze" in {told["name"] for told in every}
+    named = {told["name"] for told in every}
+    assert {"squeeze", "paint", "babble.step"} <= named  # asked or not, as Triton does
 
 
 def test_the_index_lists_everything(client: InferenceServerClient) -> None:

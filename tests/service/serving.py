@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from service.settings import Settings
 from service.state import Running
 from service.telemetry import Observer
 
-__all__ = ["busy", "problem_of", "serving", "state_of"]
+__all__ = ["Caller", "busy", "problem_of", "serving", "state_of"]
 
 
 @asynccontextmanager
@@ -70,3 +71,47 @@ def problem_of(answer: httpx.Response, status: int) -> dict[str, object]:
     for leak in ("Traceback", "site-packages", 'File "', "0x"):
         assert leak not in answer.text
     return problem
+
+
+class Caller:
+    """One request, by ASGI alone, so that the client can leave at any moment."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        body: bytes,
+        *,
+        more: bool = False,
+        path: str = "/v1/classify",
+    ) -> None:
+        self._app = app_of(client)
+        self._messages = [{"type": "http.request", "body": body, "more_body": more}]
+        self._path = path
+        self.left = asyncio.Event()
+        self.answering = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+
+    @property
+    def unread(self) -> bool:
+        return bool(self._messages)
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._messages:
+            return self._messages.pop()
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+        self.answering.set()
+
+    async def run(self) -> int:
+        scope = {
+            "type": "http", "method": "POST", "path": self._path, "raw_path": self._path.encode(),
+            "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
+            "root_path": "", "server": ("deepshelf", 80), "client": ("test", 1),
+        }  # fmt: skip
+        await self._app(scope, self._receive, self._send)
+        status = self.sent[0]["status"]
+        assert isinstance(status, int)
+        return status

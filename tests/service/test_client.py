@@ -1,13 +1,17 @@
 """Our own client against the real application, both kinds of it."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from service.client import AsyncClient, Client, ServiceProblem
 from service.keys import digest_of
+from tests.drawings import Ruler, put_drawing
 from tests.e2e.server import Server, running
+from tests.faces import put_faces
 from tests.shelf import Blur, Paint, png, put, solid
 from tests.squeeze import Squeeze, put_squeeze
 from tests.texts import Alphabet, put_text
@@ -23,6 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     put(folder, "blur", Blur(mode="RGB"))
     put_squeeze(folder, "squeeze", Squeeze())
     put_text(folder, "alphabet", Alphabet())
+    put_faces(folder, "noise")
+    put_drawing(folder, "ruler", Ruler())
     with running(folder, tmp_path_factory.mktemp("log") / "log", deadline_s=20) as server:
         yield server
 
@@ -31,7 +37,7 @@ def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None
     (tmp_path / "red.png").write_bytes(RED)
     with Client(server.url) as client:
         assert [model.name for model in client.models().models] == [
-            "alphabet", "blur", "paint", "squeeze",
+            "alphabet", "blur", "noise", "paint", "ruler", "squeeze",
         ]  # fmt: skip
         for picture in (RED, tmp_path / "red.png", str(tmp_path / "red.png")):
             answer = client.classify(picture, top_k=1)
@@ -39,6 +45,11 @@ def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None
         assert client.denoise(RED).startswith(b"\x89PNG")
         code = client.compress(RED, model="squeeze", version=1)
         assert client.decompress(code).startswith(b"\x89PNG")
+        one, two = (client.faces(count=n, seed=7, columns=2) for n in (1, 2))
+        assert one.startswith(b"\x89PNG")
+        assert _size(two) == (2 * _size(one)[0], _size(one)[1])
+        low, high = (client.handwriting("01", seed=3, height=h) for h in (32, 64))
+        assert _size(low)[1] < _size(high)[1]
         answer_text = client.text("abc", max_chars=3, temperature=0, stop=["zz"])
         assert (answer_text.text, answer_text.finish_reason) == ("def", "length")
         pieces = list(client.stream_text("abc", max_chars=60, temperature=0))
@@ -48,11 +59,13 @@ def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None
 @pytest.mark.anyio
 async def test_everything_is_asked_with_await_too(server: Server) -> None:
     async with AsyncClient(server.url) as client:
-        assert len((await client.models()).models) == 4
+        assert len((await client.models()).models) == 6
         answer = await client.classify(RED)
         assert answer.results[0].predictions[0].label == "red"
         assert (await client.denoise(RED)).startswith(b"\x89PNG")
         assert (await client.decompress(await client.compress(RED))).startswith(b"\x89PNG")
+        assert _size(await client.faces(count=4, seed=7)) > _size(await client.faces(count=1))
+        assert (await client.handwriting("10", bias=2.0)).startswith(b"\x89PNG")
         assert (await client.text("abc", max_chars=3)).text == "def"
         pieces = [piece async for piece in client.stream_text("abc", max_chars=9)]
         assert "".join(pieces) == "defghijkl"
@@ -60,6 +73,11 @@ async def test_everything_is_asked_with_await_too(server: Server) -> None:
             await client.text("ï")
         with pytest.raises(ServiceProblem):
             _ = [piece async for piece in client.stream_text("ï")]
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(picture)) as opened:
+        return opened.size
 
 
 def test_a_problem_is_raised_with_all_that_it_tells(server: Server) -> None:

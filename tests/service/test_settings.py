@@ -82,6 +82,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
         ({"tls_certfile": "cert.pem"}, "go together"),
         ({"tls_keyfile": "key.pem"}, "go together"),
         ({"metrics": "key"}, "needs keys"),
+        ({"max_held_bytes": 1000}, "is under max_body_bytes"),
         ({"keys_file": "/no/such/file"}, "keys_file cannot be read"),
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
     ],

@@ -15,8 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.tracing import Tracing
-from tests.service.routes.test_scheduling import Caller
-from tests.service.serving import serving
+from tests.service.serving import Caller, serving
 from tests.shelf import png, solid
 
 pytestmark = pytest.mark.anyio

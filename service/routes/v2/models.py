@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.handlers.v2_models import Found, config, find, metadata
-from service.handlers.v2_statistics import Statistic, StatisticsAnswer, statistic
+from service.handlers.v2_models import Found, config, find, metadata, names
+from service.handlers.v2_statistics import StatisticsAnswer, statistic
 from service.routes.v2.documented import TAG, ModelName, ModelVersion, errors
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import Running, running
@@ -46,13 +46,18 @@ _CONFIG: _Documented = {
     response_class=Response,
 )
 async def all_statistics(request: Request) -> Response:
-    """Of every version that was asked over `/v2` in this worker since it started.
+    """Every version that is ready or was asked; over `/v2` in this worker, since it started.
 
     With several workers, each counts its own: `/metrics` adds them up.
     """
-    tallies = running(request).statistics.tallies
-    answers = [statistic(key, tally) for key, tally in sorted(tallies.items())]
-    return _answer_statistics(answers)
+    service = running(request)
+    ready = (
+        (name, entry.version)
+        for entry in service.registry.shelf.entries.values()
+        if entry.model and entry.manifest
+        for name in names(entry.manifest)
+    )
+    return _statistics(service, sorted({*ready, *service.statistics.tallies}))
 
 
 @router.get(
@@ -166,8 +171,5 @@ def _config(service: Running, found: Found) -> Response:
 
 
 def _statistics(service: Running, keys: list[tuple[str, int]]) -> Response:
-    return _answer_statistics([statistic(key, service.statistics.of(key)) for key in keys])
-
-
-def _answer_statistics(statistics: list[Statistic]) -> Response:
+    statistics = [statistic(key, service.statistics.of(key)) for key in keys]
     return Response(StatisticsAnswer(model_stats=statistics).to_json(), media_type=_JSON)

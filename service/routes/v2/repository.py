@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import BadRequest, Invalid, Unavailable
+from service.errors import BadRequest, DeadlineExceeded, Invalid, Unavailable
 from service.guard import require_admin
 from service.handlers.v2_models import names
 from service.routes.bodies import body_chunks
@@ -140,7 +140,11 @@ def _indexed(entry: Entry) -> list[IndexedModel]:
 
 
 async def _body(request: Request) -> bytes:
-    return b"".join([chunk async for chunk in body_chunks(request, _MAX_BODY_BYTES)])
+    try:
+        async with asyncio.timeout(running(request).settings.deadline_s):
+            return b"".join([chunk async for chunk in body_chunks(request, _MAX_BODY_BYTES)])
+    except TimeoutError:
+        raise DeadlineExceeded("the body did not arrive in time") from None
 
 
 def _refuse_overrides(body: bytes) -> None:

@@ -10,8 +10,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from service.metrics.families import FAMILIES
-from tests.service.routes.test_scheduling import Caller
-from tests.service.serving import busy, serving, state_of
+from tests.service.serving import Caller, busy, serving, state_of
 from tests.shelf import png, solid
 from tests.texts import Alphabet, put_text
 

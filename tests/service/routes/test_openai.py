@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.serving import serving, state_of
+from tests.service.serving import Caller, serving, state_of
 from tests.texts import Alphabet, Babble, put_text
 
 pytestmark = pytest.mark.anyio
@@ -72,18 +73,23 @@ async def test_a_full_house_is_told_with_when_to_come_back(shelf: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, count: int) -> None:
-    settings: dict[str, Any] = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
-    async with serving(shelf, **settings) as client:
+    async with serving(shelf, max_text_chars=ENDLESS) as client:
+        gate, late = state_of(client).decoder.gate, asyncio.Event()
+        gate._clock = lambda: time.monotonic() + 30 * late.is_set()
         question = {
             "model": "babble", "max_tokens": ENDLESS, "stream": True, "n": count
         }  # fmt: skip
-        answer = await client.post(COMPLETIONS, json=question)
-        assert answer.status_code == 200
-        *_, last = answer.text.strip().split("\n\n")
+        caller = Caller(client, json.dumps(question).encode(), path=COMPLETIONS)
+        answering = asyncio.create_task(caller.run())
+        await caller.answering.wait()
+        late.set()
+        assert await answering == 200
+        text = b"".join(message.get("body", b"") for message in caller.sent).decode()
+        *_, last = text.strip().split("\n\n")
         event, data = last.split("\n")
         assert event == "event: error"
-        assert "1.5 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
-        assert "[DONE]" not in answer.text
+        assert "30 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
+        assert "[DONE]" not in text
         async with asyncio.timeout(10):
-            while state_of(client).decoder.gate.inside:
+            while gate.inside:
                 await asyncio.sleep(0.001)

@@ -5,12 +5,10 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.service.serving import app_of, busy, problem_of, serving, state_of
+from tests.service.serving import Caller, busy, problem_of, serving, state_of
 from tests.shelf import Paint, png, put, solid
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +61,19 @@ async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(s
             problem_of(await request, 503)
 
 
+async def test_bodies_that_arrive_at_the_same_time_are_bounded_together(store: Path) -> None:
+    async with serving(store, max_body_bytes=1000, max_held_bytes=1500) as client:
+        slow = Caller(client, b"x" * 900, more=True)
+        arriving = asyncio.create_task(slow.run())
+        await _until(lambda: not slow.unread)
+        problem = problem_of(await client.post("/v1/classify", content=b"x" * 900), 503)
+        assert problem["type"] == "/problems/overloaded"
+        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        slow.left.set()
+        assert await arriving == 499
+        problem_of(await client.post("/v1/classify", content=b"x" * 900), 415)
+
+
 async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
     async with serving(store, queue_size=0) as client:
         with busy(state_of(client).pool):
@@ -88,36 +99,6 @@ async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
     async with serving(store, deadline_s=0.05) as client:
         problem = problem_of(await client.post("/v1/classify", content=body()), 504)
         assert "body did not arrive" in str(problem["detail"])
-
-
-class Caller:
-    """One request, by ASGI alone, so that the client can leave at any moment."""
-
-    def __init__(self, client: httpx.AsyncClient, body: bytes, *, more: bool = False) -> None:
-        self._app = app_of(client)
-        self._messages = [{"type": "http.request", "body": body, "more_body": more}]
-        self.left = asyncio.Event()
-        self.sent: list[dict[str, Any]] = []
-
-    async def _receive(self) -> dict[str, Any]:
-        if self._messages:
-            return self._messages.pop()
-        await self.left.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    async def run(self) -> int:
-        scope = {
-            "type": "http", "method": "POST", "path": "/v1/classify", "raw_path": b"/v1/classify",
-            "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
-            "root_path": "", "server": ("deepshelf", 80), "client": ("test", 1),
-        }  # fmt: skip
-        await self._app(scope, self._receive, self._send)
-        status = self.sent[0]["status"]
-        assert isinstance(status, int)
-        return status
 
 
 async def test_a_client_that_leaves_while_waiting_is_never_computed_for(store: Path) -> None:

@@ -82,7 +82,9 @@ function listen(element, place, use) {
     if (first(event.dataTransfer)) use(first(event.dataTransfer));
   });
   on(document, 'paste', (event) => {
+    if (!element.isConnected) return stop.abort(); // its view was left
     if (first(event.clipboardData)) use(first(event.clipboardData));
+    return undefined;
   });
   return () => stop.abort();
 }

@@ -5,6 +5,7 @@ import { bytes, grouped } from '../numbers.js';
 import { served } from '../parts/served.js';
 import { sameWithCurl } from '../parts/same.js';
 import { cardOf } from '../shelf.js';
+import { activations } from './activations.js';
 import { filters } from './filters.js';
 import { metricsTable } from './metrics.js';
 
@@ -33,6 +34,7 @@ export async function modelCard(name, version, versions) {
     h('h3', {}, 'Made of'),
     facts(card),
     card.state === 'ready' && filters(name, version),
+    card.state === 'ready' && activations(card),
     h('details', {}, h('summary', {}, 'The recipe'), h('pre', { tabindex: '0' }, JSON.stringify(card.provenance.recipe, null, 2))),
     same.element,
   );

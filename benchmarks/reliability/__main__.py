@@ -1,0 +1,43 @@
+"""`python -m benchmarks.reliability SCENARIO`."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from benchmarks.reliability import cancel, overload, reload, shutdown, slow, soak, stall
+from benchmarks.reliability.report import Report
+
+Scenario = Callable[[Report, Path, argparse.Namespace], Coroutine[None, None, None]]
+
+SCENARIOS: dict[str, Scenario] = {
+    "overload": overload.run,
+    "slow": slow.run,
+    "cancel": cancel.run,
+    "shutdown": shutdown.run,
+    "reload": reload.run,
+    "stall": stall.run,
+    "soak": soak.run,
+}
+
+
+def main() -> int:
+    """Run one scenario; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability")
+    parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("--store", type=Path, default=Path("models_store"))
+    parser.add_argument("--seconds", type=float, help="how long, where that can be chosen")
+    parser.add_argument("--rounds", type=int, help="how often, where that can be chosen")
+    parser.add_argument("--queue-size", type=int, default=32, help="overload: places that wait")
+    parser.add_argument("--times", type=float, default=20, help="overload: of the capacity")
+    options = parser.parse_args()
+    report = Report(options.scenario)
+    with tempfile.TemporaryDirectory(prefix="deepshelf-reliability-") as folder:
+        asyncio.run(SCENARIOS[options.scenario](report, Path(folder), options))
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""HTTP/1.1 by hand: thousands of requests a second from one process, and able to stop anywhere."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Answer", "Connection", "Question"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request."""
+
+    name: str
+    path: str
+    body: bytes = b""
+    kind: str = "application/octet-stream"
+    accept: str = "*/*"
+    method: str = "POST"
+
+    def raw(self, *, close: bool = False) -> bytes:
+        """As it goes over the wire."""
+        head = f"{self.method} {self.path} HTTP/1.1\r\nHost: x\r\nAccept: {self.accept}\r\n"
+        if self.method == "POST":
+            head += f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n"
+        head += "Connection: close\r\n\r\n" if close else "\r\n"
+        return head.encode() + self.body
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+    """From the request's first byte to the answer's last."""
+    sent_at: float = field(compare=False, default=0.0)
+
+    @property
+    def closes(self) -> bool:
+        return self.headers.get("connection") == "close"
+
+
+class Connection:
+    """One connection. Every failure is an OSError (a connection that ends early is one too)."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    async def __aenter__(self) -> Self:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.writer.close()
+
+    async def ask(self, question: Question, *, close: bool = False) -> Answer:
+        """Send it and read the answer."""
+        start = time.perf_counter()
+        self.writer.write(question.raw(close=close))
+        status, headers = await self.head()
+        body = await self.rest(headers)
+        return Answer(status, headers, body, time.perf_counter() - start, start)
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """The status and the headers of an answer."""
+        try:
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError(f"it ended after {len(error.partial)} bytes") from None
+        first, *lines = head[:-4].split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
+
+    async def rest(self, headers: dict[str, str]) -> bytes:
+        """The body of an answer."""
+        if headers.get("transfer-encoding") == "chunked":
+            pieces = []
+            while piece := await self.piece():
+                pieces.append(piece)
+            return b"".join(pieces)
+        return await self._exactly(int(headers.get("content-length", 0)))
+
+    async def piece(self) -> bytes:
+        """The next chunk; empty at the end."""
+        try:
+            size = int(await self.reader.readuntil(b"\r\n"), 16)
+        except asyncio.IncompleteReadError:
+            raise ConnectionResetError("it ended within an answer") from None
+        return (await self._exactly(size + 2))[:-2]
+
+    async def _exactly(self, size: int) -> bytes:
+        try:
+            return await self.reader.readexactly(size)
+        except asyncio.IncompleteReadError:
+            raise ConnectionResetError("it ended within an answer") from None

@@ -1,0 +1,181 @@
+"""Requests at 20 times what the service can do.
+
+    python -m benchmarks.reliability overload --seconds 60 --queue-size 32
+
+One worker, one thread, one model. First the capacity (four clients, each asking when it has its
+answer) and the latency of a single client. Then requests at 20 times that rate, whether answers
+come or not, over 400 connections. Then the single client again. The generator runs on the same
+machine and takes its share of it.
+"""
+
+import argparse
+import asyncio
+import time
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.reliability.http import Answer, Connection, Question
+from benchmarks.reliability.questions import Golden, classify
+from benchmarks.reliability.report import Report, milliseconds, quantile
+from benchmarks.reliability.service_process import Service, serving
+from benchmarks.reliability.shelves import copy_shelf
+
+__all__ = ["run"]
+
+_MODEL = "ensemble-cifar10"
+_CONNECTIONS = 400
+_SLACK = 4.0
+"""Of an accepted request's p99 against what its place in the queue makes of the unloaded p50: the
+generator, the refusals and the model share the cores."""
+
+
+@dataclass
+class _Storm:
+    """What came of many requests."""
+
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    wrong: int = 0
+    bare: int = 0
+    """Refusals that do not say when to come back."""
+    unsent: int = 0
+    """Due while all connections waited for an answer."""
+    memory: list[float] = field(default_factory=list)
+
+    def note(self, question: Question, answer: Answer, golden: Golden) -> None:
+        if answer.status == 200:
+            self.accepted.append(answer.seconds)
+            self.wrong += not golden.is_right(question, answer)
+        elif answer.status == 503:
+            self.refused.append(answer.seconds)
+            self.bare += int(answer.headers.get("retry-after", 0)) < 1
+        elif answer.status == 504:
+            self.late.append(answer.seconds)
+        else:
+            self.other.append(f"{answer.status} {answer.body[:80]!r}")
+
+
+async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
+    """Before, during and after; then the same with a deadline that most do not meet."""
+    seconds, places = options.seconds or 60, options.queue_size
+    shelf = copy_shelf(options.store, folder, [_MODEL])
+    question, golden = classify(_MODEL), Golden()
+    async with serving(shelf, folder, threads=1, queue_size=places) as service:
+        await golden.learn(service, [question])
+        before = await _alone(service, question, 150)
+        capacity = await _capacity(service, question)
+        resting = service.resident_mib
+        report.figure("one client", milliseconds(before))
+        report.figure("capacity, four clients", f"{capacity:.0f} requests/s")
+        decoded = await _decoded(service)
+        storm = await _storm(service, question, golden, options.times * capacity, seconds)
+        decoded = await _decoded(service) - decoded
+        after = await _alone(service, question, 150)
+        _tell(report, storm, seconds, capacity)
+        report.figure("one client, afterwards", milliseconds(after))
+        report.figure(
+            "memory before, at most, after",
+            f"{resting:.0f} MiB, {max(storm.memory):.0f} MiB, {service.resident_mib:.0f} MiB",
+        )
+        _judge(report, storm, before, places)
+        grown = max(storm.memory) - resting
+        report.promise(f"memory grew by {grown:.0f} MiB, at most 64", grown <= 64)
+        report.promise("nothing was decoded that was refused", decoded == len(storm.accepted))
+        again = quantile(after, 0.5) <= 1.5 * quantile(before, 0.5)
+        report.promise("afterwards it is as fast as before", again)
+    await _deadlines(report, shelf, folder, question, golden, options.times * capacity)
+
+
+def _tell(report: Report, storm: _Storm, seconds: float, capacity: float) -> None:
+    sent = len(storm.accepted) + len(storm.refused) + len(storm.late) + len(storm.other)
+    rate = f"{sent / seconds:.0f}/s, {sent / seconds / capacity:.1f} × the capacity"
+    report.figure(f"sent in {seconds:g} s", f"{sent:,} ({rate}); {storm.unsent:,} more were due")
+    report.figure("answered with 200", milliseconds(storm.accepted))
+    report.figure("refused with 503", milliseconds(storm.refused))
+    share = len(storm.accepted) / seconds / capacity
+    report.figure("answers in a second, of the capacity", f"{100 * share:.0f} %")
+
+
+def _judge(report: Report, storm: _Storm, before: list[float], places: int) -> None:
+    report.promise("no answer was wrong", storm.wrong == 0)
+    report.promise(f"nothing but 200 and 503 {storm.other[:3]}", not storm.other + storm.late)
+    report.promise("every refusal says when to come back", storm.bare == 0)
+    bound = _SLACK * (places + 1) * quantile(before, 0.5)
+    most = quantile(storm.accepted, 0.99)
+    kept = most <= bound
+    report.promise(f"p99 of those let in is under {_SLACK:g} × a full queue: {bound:.2f} s", kept)
+    quick = quantile(storm.refused, 0.99)
+    report.promise(f"p99 of a refusal, {1000 * quick:.0f} ms, is under 250 ms", quick < 0.25)
+
+
+async def _alone(service: Service, question: Question, times: int) -> list[float]:
+    async with Connection(service.port) as connection:
+        return [(await connection.ask(question)).seconds for _ in range(times)]
+
+
+async def _capacity(service: Service, question: Question) -> float:
+    start = time.perf_counter()
+    each = await asyncio.gather(*(_alone(service, question, 60) for _ in range(4)))
+    return sum(map(len, each)) / (time.perf_counter() - start)
+
+
+async def _decoded(service: Service) -> float:
+    return await service.metric("deepshelf_stage_seconds_count", stage="decode")
+
+
+async def _storm(
+    service: Service, question: Question, golden: Golden, rate: float, seconds: float
+) -> _Storm:
+    """Send at `rate` requests a second, whatever comes back."""
+    storm, idle, busy = _Storm(), deque[Connection](), set[asyncio.Task[None]]()
+
+    async def ask(connection: Connection) -> None:
+        storm.note(question, await connection.ask(question), golden)
+        idle.append(connection)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(_CONNECTIONS):
+            idle.append(await stack.enter_async_context(Connection(service.port)))
+        start, sent, looked = time.perf_counter(), 0, 0.0
+        while (now := time.perf_counter() - start) < seconds:
+            due = int(now * rate)
+            while sent + storm.unsent < due:
+                if not idle:
+                    storm.unsent = due - sent
+                    break
+                task = asyncio.create_task(ask(idle.popleft()))
+                busy.add(task)
+                task.add_done_callback(busy.discard)
+                sent += 1
+            if now - looked > 0.5:
+                looked = now
+                storm.memory.append(service.resident_mib)
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*busy)
+    return storm
+
+
+async def _deadlines(
+    report: Report, shelf: Path, folder: Path, question: Question, golden: Golden, rate: float
+) -> None:
+    """A queue so long that most of it is late: 504 counted from arrival."""
+    deadline = 0.5
+    settings = {"threads": 1, "queue_size": 1000, "deadline_s": deadline}
+    async with serving(shelf, folder, **settings) as service:
+        storm = await _storm(service, question, golden, rate, 5.0)
+        report.figure(
+            "with a deadline of 0.5 s and 1,000 places: 200", milliseconds(storm.accepted)
+        )
+        report.figure("… 504", milliseconds(storm.late))
+        first = min(storm.late, default=0.0)
+        report.promise("none is given up before its deadline", first >= deadline)
+        last = quantile([*storm.accepted, *storm.late], 0.99)
+        report.promise(f"p99 of all is {last:.2f} s, within 2 × the deadline", last < 2 * deadline)
+        report.promise("no answer was wrong", storm.wrong == 0)
+        await asyncio.sleep(1)
+        left = await service.metric("deepshelf_queue_depth", queue="pictures")
+        report.promise("nothing is left in the queue", left == 0)

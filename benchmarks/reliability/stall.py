@@ -1,0 +1,76 @@
+"""Does loading a model keep the others waiting? A heartbeat through the event loop says so.
+
+    python -m benchmarks.reliability stall
+
+One worker. A client asks `/livez` again and again, with 1 ms between; its slowest answers are the
+event loop's longest stalls. Meanwhile each model of the shelf is published once more and loaded.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from benchmarks.reliability.http import Connection, Question
+from benchmarks.reliability.report import Report, milliseconds, quantile
+from benchmarks.reliability.service_process import Service, serving
+from benchmarks.reliability.shelves import copy_shelf, publish_again
+
+__all__ = ["run"]
+
+_MOST_S = 0.1
+
+
+class _Heart:
+    """Beats: when each was answered, and how long it took."""
+
+    def __init__(self) -> None:
+        self.beats: list[tuple[float, float]] = []
+
+    async def beat(self, service: Service) -> None:
+        question = Question("livez", "/livez", method="GET")
+        async with Connection(service.port) as connection:
+            while True:
+                answer = await connection.ask(question)
+                self.beats.append((time.perf_counter(), answer.seconds))
+                await asyncio.sleep(0.001)
+
+    def since(self, start: float) -> list[float]:
+        return [seconds for at, seconds in self.beats if at >= start]
+
+
+async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
+    """Each model of the shelf, one after the other."""
+    names = sorted(path.parent.name for path in options.store.glob("*/1"))
+    shelf = copy_shelf(options.store, folder, names)
+    async with serving(shelf, folder, threads=1, reload_s=0.2) as service:
+        heart = _Heart()
+        beating = asyncio.create_task(heart.beat(service))
+        start = time.perf_counter()
+        await asyncio.sleep(3)
+        report.figure("nothing is loaded", milliseconds(heart.since(start)))
+        worst = 0.0
+        for name in names:
+            version = await asyncio.to_thread(publish_again, shelf, name)
+            start = time.perf_counter()
+            await _until_ready(service, name, version)
+            await asyncio.sleep(0.2)  # the old one is released
+            beats = heart.since(start)
+            worst = max(worst, *beats)
+            report.figure(f"while {name} is loaded", milliseconds(beats))
+        beating.cancel()
+        report.promise(
+            f"no stall is over {1000 * _MOST_S:.0f} ms ({1000 * worst:.0f})", worst <= _MOST_S
+        )
+        all_beats = [seconds for _, seconds in heart.beats]
+        report.figure("p99.9 of all", f"{1000 * quantile(all_beats, 0.999):.1f} ms")
+
+
+async def _until_ready(service: Service, name: str, version: int) -> None:
+    while True:
+        _, body = await service.get("/v1/models")
+        models = {model["name"]: model["versions"] for model in json.loads(body)["models"]}
+        if {"version": version, "state": "ready"} in models[name]:
+            return
+        await asyncio.sleep(0.02)

@@ -1,0 +1,194 @@
+"""What must hold of deepshelf wherever it is deployed; of the standard library alone, and curl.
+
+    python deploy/smoke.py http://127.0.0.1:8080
+    python deploy/smoke.py http://127.0.0.1:8080 --engine docker --replicas NAME NAME
+
+Runs every `curl` of the README against the service. With replicas, which are containers of an
+engine: each is healthy and no root, one is killed while classifications and streamed texts are
+under way, and another is stopped by SIGTERM. Exit status 1 where something does not hold.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+_README_URL = "http://127.0.0.1:8000"
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CLIENTS = 6
+_SECONDS = 12.0
+_KILL_AFTER_S = 4.0
+_PROBE = r"""
+import os
+with open("/proc/self/status") as lines:
+    parts = [line.partition(":") for line in lines]
+status = {name: value.strip() for name, _, value in parts}
+read_only = bool(os.statvfs("/").f_flag & os.ST_RDONLY)
+print(os.getuid(), status["CapEff"], status["NoNewPrivs"], read_only)
+"""
+"""Run inside a container: what it may do."""
+
+
+def main() -> int:
+    """Run what was asked for, and say what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url", nargs="?", default=os.environ.get("CC_URL", _README_URL))
+    parser.add_argument("--engine", default="docker", help="docker or podman")
+    parser.add_argument("--replicas", nargs="+", default=[], help="containers behind the URL")
+    options = parser.parse_args()
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(options.url))
+    good = examples(base)
+    engine = [options.engine]
+    for name in options.replicas:
+        good &= hardened(engine, name)
+    if len(options.replicas) > 1:
+        good &= killed_under_load(base, engine, options.replicas[0])
+        good &= stops_by_itself(engine, options.replicas[1])
+    say(good, "all of it")
+    return 0 if good else 1
+
+
+def say(good: bool, text: str) -> bool:
+    """Print a finding, and give back whether it is a good one."""
+    print(f"{'ok  ' if good else 'FAIL'} {text}", flush=True)
+    return good
+
+
+def examples(base: str) -> bool:
+    """Every curl of the README is answered."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [block for block in _BLOCK.findall(readme) if "curl" in block]
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "examples").symlink_to(ROOT / "examples")
+        (Path(folder) / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
+        for block in blocks:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.replace(_README_URL, base)],
+                cwd=folder,
+                env={**os.environ, "CURL_HOME": folder},
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode:
+                good = say(False, f"{block}{done.stdout[-300:]!r} {done.stderr[-300:]!r}")
+    return say(good, f"{sum(b.count('curl ') for b in blocks)} curls of the README at {base}")
+
+
+def _inspect(engine: list[str], name: str, what: str) -> str:
+    command = [*engine, "inspect", "--format", what, name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def hardened(engine: list[str], name: str) -> bool:
+    """Healthy, no root, a root file system that cannot be written, no capabilities."""
+    answer = subprocess.run(
+        [*engine, "exec", name, "python", "-c", _PROBE], capture_output=True, text=True, check=True
+    ).stdout.split()
+    uid, capabilities, no_new_privileges, read_only = answer
+    health = _inspect(engine, name, "{{.State.Health.Status}}")
+    good = health == "healthy" and uid != "0" and int(capabilities, 16) == 0
+    return say(
+        good and no_new_privileges == "1" and read_only == "True",
+        f"{name}: {health}, uid {uid}, capabilities {capabilities}, no new privileges "
+        f"{no_new_privileges}, read-only root {read_only}",
+    )
+
+
+@dataclass
+class _Load:
+    """Clients that ask on and on, each over connections of its own."""
+
+    base: str
+    over: threading.Event = field(default_factory=threading.Event)
+    seen: list[tuple[str, float, float, str]] = field(default_factory=list)
+    """What was asked, when it began and ended, and what came of it: `ok`, or what was wrong."""
+
+    def ask(self, kind: str) -> None:
+        while not self.over.is_set():
+            begun = time.monotonic()
+            try:
+                outcome = self._classify() if kind == "classify" else self._write()
+            except (OSError, HTTPException) as error:
+                outcome = type(error).__name__
+            self.seen.append((kind, begun, time.monotonic(), outcome))
+
+    def _post(self, path: str, body: bytes, kind: str) -> tuple[int, bytes]:
+        connection = HTTPConnection(urlsplit(self.base).netloc, timeout=60)
+        try:
+            connection.request("POST", path, body, {"Content-Type": kind})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def _classify(self) -> str:
+        picture = (ROOT / "examples/cat.jpg").read_bytes()
+        status, body = self._post("/v1/classify?top_k=1", picture, "image/jpeg")
+        good = status == 200 and b'"label":"cat"' in body
+        return "ok" if good else f"{status} {body[:120]!r}"
+
+    def _write(self) -> str:
+        question = {"prompt": "ROMEO:", "max_chars": 400, "seed": 1, "stream": True}
+        status, body = self._post("/v1/text", json.dumps(question).encode(), "application/json")
+        good = status == 200 and body.endswith(b"data: [DONE]\n\n")
+        return "ok" if good else f"{status} {body[-120:]!r}"
+
+
+def killed_under_load(base: str, engine: list[str], name: str) -> bool:
+    """SIGKILL to one replica: nothing that was asked afterwards may fail."""
+    load = _Load(base)
+    kinds = ["classify", "text"] * (_CLIENTS // 2)
+    threads = [threading.Thread(target=load.ask, args=(kind,)) for kind in kinds]
+    for thread in threads:
+        thread.start()
+    time.sleep(_KILL_AFTER_S)
+    begun = time.monotonic()
+    subprocess.run([*engine, "kill", "--signal", "KILL", name], capture_output=True, check=True)
+    killed = time.monotonic()
+    time.sleep(_SECONDS - _KILL_AFTER_S)
+    load.over.set()
+    for thread in threads:
+        thread.join()
+    lost = [one for one in load.seen if one[3] != "ok"]
+    # The command takes a moment, and where in it the signal comes is not known.
+    in_flight = [one for one in load.seen if one[1] < killed and one[2] > begun]
+    later = [one for one in lost if one not in in_flight]
+    before, after = (
+        Counter(kind for kind, start, *_ in load.seen if (start > killed) is past)
+        for past in (False, True)
+    )
+    for kind, start, end, outcome in lost:
+        say(
+            start < killed,
+            f"{kind} begun {start - killed:+.2f} s, over {end - killed:+.2f} s: {outcome}",
+        )
+    slowest = max((end - start for _, start, end, _ in load.seen if start > killed), default=0.0)
+    return say(
+        not later and after.total() > 0,
+        f"{name} killed: {dict(before)} begun before, {dict(after)} after; {len(in_flight)} in "
+        f"flight, {len(lost)} lost, {len(later)} of them not in flight; slowest after "
+        f"{slowest:.2f} s",
+    )
+
+
+def stops_by_itself(engine: list[str], name: str) -> bool:
+    """SIGTERM: it drains and ends with 0."""
+    subprocess.run([*engine, "stop", "--time", "35", name], capture_output=True, check=True)
+    code = _inspect(engine, name, "{{.State.ExitCode}}")
+    return say(code == "0", f"{name}: exit code {code} after SIGTERM")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What comes back: the body of a good answer, the problem of a bad one, the pieces of a stream."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from service.schemas.text import TextPiece
+
+__all__ = ["Events", "ServiceProblem", "checked"]
+
+
+class ServiceProblem(Exception):
+    """What the service answered instead of a result, RFC 9457."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(f"{status}: {problem.get('detail', 'no details')}")
+        self.status = status
+        self.problem = problem
+        """The whole document: `type`, `title`, `detail`, `request_id` …"""
+
+
+def checked(answer: httpx.Response) -> bytes:
+    """Its body, which has been read. Raises ServiceProblem: it is no success."""
+    if answer.is_success:
+        return answer.content
+    try:
+        problem = answer.json()
+    except ValueError:  # somebody on the way, such as a proxy
+        problem = {"detail": answer.text[:200]}
+    raise ServiceProblem(answer.status_code, problem)
+
+
+class Events:
+    """Lines of server-sent events → pieces of a text."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    def piece(self, line: str) -> str:
+        """What a line adds to the text. Raises ServiceProblem: it tells of a failure."""
+        self._failed = self._failed or line == "event: error"
+        data = line.removeprefix("data: ")
+        if data == line or data == "[DONE]":
+            return ""
+        if self._failed:
+            problem = json.loads(data)
+            raise ServiceProblem(problem.get("status", 500), problem)
+        return TextPiece.model_validate_json(data).text

@@ -1,0 +1,252 @@
+"""What one connection may cost. HTTP is uvicorn's and httptools'; here are the bounds they lack.
+
+Uvicorn closes an idle connection that has had an answer, and no other. So a client could send a
+head for ever (nothing counts its bytes or its seconds), open connections and be silent, go on
+sending a body after its answer, ask for thousands of things in one packet, or never take what it
+asked for.
+Between a request's head and its answer, the route's own deadline holds.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+__all__ = ["Bounds", "Connection", "CutOff", "bounded"]
+
+_log = logging.getLogger(__name__)
+
+CutOff = Callable[[str], None]
+"""Told why a connection was ended by us, in a word of a bounded set."""
+
+_PIPELINED = 16
+"""Requests that may wait behind one that is answered; nobody but attackers pipelines at all."""
+_LAST_CALL_S = 1.0
+"""For a request that was on its way when the service began to stop."""
+_LINGER_S = 1.0
+"""Between a refusal and the end, for a client that is still sending: a connection that is closed
+with bytes unread takes the refusal away from whoever has not read it yet."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of one connection, but for the last."""
+
+    head_s: float
+    """For a request's head, from its first byte; and for the rest of a body once it is answered."""
+    head_bytes: int
+    stalled_s: float
+    """In which a client must take some of an answer that waits for it."""
+    connections: int
+    """In one worker."""
+
+
+def bounded(bounds: Bounds) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn's `http` is to be. It can be pickled, because workers are spawned."""
+    return partial(Connection, bounds=bounds)
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn's connection, which ends instead of waiting for ever."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        bounds: Bounds,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds = bounds
+        self._cut_off: CutOff | None = app_state.get("cut_off")
+        self._in_head = self._in_body = self._last_call = self._refused = False
+        self._head_bytes = 0
+        self._refusal = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
+        self._patience: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    # What uvicorn calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.connections:
+            limit = f"all {self._bounds.connections} connections are taken"
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "full", limit)
+            return
+        # A connection without a first request is idle, too.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._bounds.head_bytes:
+                self._refuse(*self._head_refusal)
+                return
+        super().data_received(data)
+        self._mind()
+
+    def shutdown(self) -> None:
+        """Stop after the answer under way, or after a request that may be on its way already."""
+        self._last_call = True
+        if self._answering:
+            super().shutdown()
+        else:
+            self.loop.call_later(_LAST_CALL_S, self._end_if_idle)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_progress()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _cancel(self._stalled)
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._expect_progress()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _cancel(self._patience)
+        _cancel(self._stalled)
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        del msg
+        self._refuse(*self._refusal)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        # A head that came in one piece was not counted yet.
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._bounds.head_bytes:
+            self._refusal = self._head_refusal
+            raise ValueError("too large a head")
+        if len(self.pipeline) >= _PIPELINED:
+            self._refusal = (HTTPStatus.BAD_REQUEST, "pipelined", "too many requests in one piece")
+            raise ValueError("too many requests in one piece")
+        self._in_body = True
+        super().on_headers_complete()
+        if self._last_call:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_progress()
+        else:
+            self._mind()
+
+    # What is added.
+
+    @property
+    def _head_refusal(self) -> tuple[HTTPStatus, str, str]:
+        limit = f"the head of a request has at most {self._bounds.head_bytes} bytes"
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-size", limit
+
+    def _mind(self) -> None:
+        """Start or stop the clock of a client that owes something."""
+        owes = (self._in_head or self._in_body) and not self._answering
+        if not owes:
+            _cancel(self._patience)
+            self._patience = None
+        elif self._patience is None and not self.transport.is_closing():
+            self._patience = self.loop.call_later(self._bounds.head_s, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self._in_head:
+            limit = f"the head of the request did not arrive within {self._bounds.head_s:g} s"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head-time", limit)
+        else:  # it has its answer
+            self._tell("body-time")
+            self._close()
+
+    def _end_if_idle(self) -> None:
+        if not self._answering and not self._in_head:
+            self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._expect_progress()
+
+    def _expect_progress(self) -> None:
+        """Cut the connection when the client takes nothing of what waits for it."""
+        _cancel(self._stalled)
+        waiting = self.transport.get_write_buffer_size()
+        if waiting:
+            self._stalled = self.loop.call_later(
+                self._bounds.stalled_s, self._cut_if_stalled, waiting
+            )
+
+    def _cut_if_stalled(self, waited: int) -> None:
+        if self.transport.get_write_buffer_size() >= waited:
+            self._tell("stalled")
+            self.transport.abort()
+        else:
+            self._expect_progress()
+
+    def _refuse(self, status: HTTPStatus, why: str, detail: str) -> None:
+        """Answer before there is a request that the application could answer."""
+        if self.transport.is_closing():
+            return
+        self._tell(why)
+        if self._answering and self._in_body:  # the application must not wait for the rest
+            self.transport.close()
+            return
+        self._refused, self._in_head = True, False
+        if self._answering:  # what was asked before is answered yet
+            self.cycle.keep_alive = False
+            return
+        problem = {"title": status.phrase, "status": int(status), "detail": detail}
+        self.transport.write(_response(status, json.dumps(problem).encode()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self._close)
+
+    def _tell(self, why: str) -> None:
+        _log.info("connection cut off", extra={"fields": {"why": why}})
+        if self._cut_off:
+            self._cut_off(why)
+
+
+def _response(status: HTTPStatus, body: bytes) -> bytes:
+    retry = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+        f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\n{retry}"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

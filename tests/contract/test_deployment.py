@@ -1,0 +1,117 @@
+"""What is deployed is what there is: names, paths, versions, limits."""
+
+import json
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from service.app import create_app
+from service.metrics.families import FAMILIES
+from service.settings import ENV_PREFIX, Settings
+from tests.contract.surface import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+KUBERNETES = ROOT / "deploy/kubernetes"
+OBJECTS = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted(KUBERNETES.glob("*/*.yaml"))
+}
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    settings = Settings(store=tmp_path_factory.mktemp("store"))
+    return set(create_app(settings).openapi()["paths"])
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_hardened_and_bounded(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] in ("unless-stopped", "no")
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    # Nothing is open to other machines unless somebody changes that.
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_profiles_are_those_that_are_documented() -> None:
+    profiles = {p for service in COMPOSE["services"].values() for p in service.get("profiles", [])}
+    assert profiles == {"scale", "train", "observe"}
+
+
+def test_the_image_is_slim_no_root_and_checked() -> None:
+    *_, last = DOCKERFILE.split("\nFROM ")
+    assert last.strip() == "service"  # what a build without a target makes
+    service = re.search(r" AS service\n(.*?)\nFROM ", DOCKERFILE, re.DOTALL)
+    assert service is not None
+    assert "USER 10001:10001" in service[1]
+    assert "HEALTHCHECK" in service[1]
+    assert "training" not in service[1]
+    assert "<<" not in DOCKERFILE
+    installed = re.findall(r"pip.* install (.*)", DOCKERFILE)
+    assert all("--require-hashes" in line or "--no-index" in line for line in installed)
+
+
+def test_every_lock_pins_and_hashes_everything() -> None:
+    locks = [ROOT / "requirements.lock", *(ROOT / "deploy").glob("*.lock")]
+    assert len(locks) == 3
+    for lock in locks:
+        entries = re.findall(
+            r"^[a-zA-Z0-9].*(?:\n +--hash=sha256:[0-9a-f]{64}.*)*", lock.read_text(), re.MULTILINE
+        )
+        assert all("==" in entry.splitlines()[0] and "--hash" in entry for entry in entries)
+
+
+def test_probes_and_scrapes_ask_for_what_there_is(paths: set[str]) -> None:
+    text = "".join(path.read_text() for path in KUBERNETES.glob("*/*.yaml"))
+    asked = set(re.findall(r"path: (/[a-z0-9/]+),", text))
+    assert asked == {"/readyz", "/livez", "/v2/health/ready", "/v2/health/live"}
+    assert asked | {"/metrics"} <= paths
+
+
+def test_what_is_scaled_by_is_a_metric_of_ours() -> None:
+    (metric,) = (
+        m["pods"]["metric"]["name"]
+        for m in OBJECTS["horizontalpodautoscaler"]["spec"]["metrics"]
+        if m["type"] == "Pods"
+    )
+    assert metric in FAMILIES
+
+
+def test_every_variable_that_is_set_is_a_setting() -> None:
+    texts = [DOCKERFILE, json.dumps(COMPOSE), *map(json.dumps, OBJECTS.values())]
+    named = set(re.findall(rf"\b{ENV_PREFIX}([A-Z_]+)", "".join(texts))) - {"DATA"}
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_kustomize_lists_what_lies_there_and_the_version_is_the_packages() -> None:
+    listed = OBJECTS["kustomization"]["resources"]
+    there = {path.name for path in (KUBERNETES / "base").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(listed) == there
+    assert OBJECTS["kustomization"]["images"] == [{"name": "deepshelf", "newTag": VERSION}]
+    (container,) = OBJECTS["inferenceservice"]["spec"]["predictor"]["containers"]
+    assert container["image"] == f"deepshelf:{VERSION}"
+
+
+def test_a_pod_is_given_time_to_drain() -> None:
+    pod = OBJECTS["deployment"]["spec"]["template"]["spec"]
+    wait = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    drain = Settings.model_fields["graceful_shutdown_s"].default
+    assert pod["terminationGracePeriodSeconds"] > wait + drain
+    assert int(COMPOSE["services"]["deepshelf"]["stop_grace_period"].rstrip("s")) > drain
+
+
+def test_the_queue_in_front_outlasts_the_deadline() -> None:
+    conf = (ROOT / "deploy/nginx/deepshelf.conf").read_text()
+    read = re.search(r"proxy_read_timeout (\d+)s", conf)
+    body = re.search(r"client_max_body_size (\d+)m", conf)
+    assert read is not None
+    assert body is not None
+    assert int(read[1]) > Settings.model_fields["deadline_s"].default
+    assert int(body[1]) << 20 > Settings.model_fields["max_body_bytes"].default

@@ -1,0 +1,66 @@
+"""Clients that leave in a batch of texts: their work stops, the others' stays as it is."""
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.server import Server, running
+from tests.texts import Babble, put_text
+
+LENGTH, ENDLESS = 400, 10_000_000
+
+
+def _question(seed: int, length: int) -> dict[str, object]:
+    return {"prompt": "once", "max_chars": length, "seed": seed, "temperature": 1.5, "stream": True}
+
+
+def _text(events: bytes) -> str:
+    *told, last = events.decode().strip().split("\n\n")
+    assert last == "data: [DONE]"
+    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in told)
+
+
+def _metric(server: Server, name: str) -> float:
+    text = httpx.get(f"{server.url}/metrics").text
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    return sum(one.value for one in samples if one.name == name)
+
+
+def test_four_of_eight_leave_and_the_others_get_what_each_gets_alone(tmp_path: Path) -> None:
+    put_text(tmp_path / "store", "babble", Babble())
+    with (
+        running(tmp_path / "store", tmp_path / "log", max_text_chars=ENDLESS) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+        ExitStack() as stack,
+    ):
+        alone = [
+            _text(client.post("/v1/text", json=_question(seed, LENGTH)).content)
+            for seed in range(4)
+        ]
+        # Without leaving, these would be written until their deadline.
+        leaving = [
+            stack.enter_context(client.stream("POST", "/v1/text", json=_question(seed, ENDLESS)))
+            for seed in range(4, 8)
+        ]
+        staying = [
+            stack.enter_context(client.stream("POST", "/v1/text", json=_question(seed, LENGTH)))
+            for seed in range(4)
+        ]
+        for stream in leaving:
+            next(stream.iter_bytes())
+            stream.close()
+        assert [_text(b"".join(stream.iter_bytes())) for stream in staying] == alone
+        for _ in range(600):
+            if _metric(server, "deepshelf_queue_running") == 0:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("they are still being written")
+        assert _metric(server, "deepshelf_cancelled_total") == 4
+        assert _metric(server, "deepshelf_text_written_characters_total") < ENDLESS
+        assert "Traceback" not in server.events()

@@ -1,0 +1,125 @@
+"""Clients that are slow, silent or endless: each is cut off, and nobody else notices."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.server import Server, running
+from tests.shelf import png, solid
+
+RED = png(solid(60, 40, (255, 0, 0)))
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    bounds = {"head_s": 0.4, "deadline_s": 0.4, "keep_alive_s": 1, "max_head_bytes": 2000}
+    limits = {"stalled_s": 0.4, "max_connections": 12, "reload_s": 0}
+    log = tmp_path_factory.mktemp("log") / "log"
+    with running(store, log, **bounds, **limits) as server:
+        yield server
+
+
+def _trickle(connection: socket.socket, piece: bytes) -> bytes:
+    """Send `piece` again and again; what came back until the end."""
+    answer = b""
+    connection.settimeout(0.05)
+    for _ in range(600):
+        try:
+            connection.sendall(piece)
+            part = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except OSError:
+            return answer
+        if not part:
+            return answer
+        answer += part
+    pytest.fail(f"it was never cut off; it said {answer!r}")
+
+
+def _all(connection: socket.socket) -> bytes:
+    try:
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+    except ConnectionResetError:
+        return b""
+
+
+def _count(server: Server, reason: str) -> float:
+    for line in httpx.get(f"{server.url}/metrics").text.splitlines():
+        if line.startswith(f'deepshelf_cut_off_total{{reason="{reason}"}}'):
+            return float(line.split()[1])
+    return 0
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not happen within 20 seconds")
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece", "status", "reason"),
+    [
+        (b"GET /livez HTTP/1.1\r\n", b"a: b\r\n", b"408", "head-time"),
+        (b"GET /livez?", b"a", b"408", "head-time"),
+        (b"GET /livez HTTP/1.1\r\n", b"a: " + b"b" * 900 + b"\r\n", b"431", "head-size"),
+        (b"GET /livez?" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n", b"", b"431", "head-size"),
+        (b"GET /livez?", b"a" * 900, b"431", "head-size"),
+        (b"\x16\x03\x01", b"\0", b"400", "invalid"),
+        (b"GET /livez HTTP/1.1\r\n\r\n" * 200, b"", b"200", "pipelined"),
+        (b"POST /v1/classify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n", b"", b"",
+         "invalid"),
+        (HEAD, b"x", b"504", "body-time"),
+        (b"POST /v1/classify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         b"1\r\nx\r\n", b"504", "body-time"),
+        (b"POST /v1/text HTTP/1.1\r\nContent-Length: 1000\r\n\r\n", b" ", b"504", "body-time"),
+        (b"POST /v2/repository/index HTTP/1.1\r\nContent-Length: 1000\r\n\r\n", b" ", b"504",
+         "body-time"),
+        (b"GET /livez HTTP/1.1\r\nContent-Length: 1000\r\n\r\n", b"x", b"200", "body-time"),
+    ],
+)  # fmt: skip
+def test_what_never_ends_is_cut_off(
+    server: Server, begin: bytes, piece: bytes, status: bytes, reason: str
+) -> None:
+    before = _count(server, reason)
+    with server.connect() as connection:
+        connection.sendall(begin)
+        answer = _trickle(connection, piece)
+    assert answer[:12] == (b"HTTP/1.1 " + status if status else b"")
+    _until(lambda: _count(server, reason) == before + 1)
+
+
+def test_silence_is_closed_and_others_are_answered_meanwhile(server: Server) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(server.connect()) for _ in range(6)]
+        answer = httpx.post(f"{server.url}/v1/classify", content=RED)
+        assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
+        assert [_all(connection) for connection in silent] == [b""] * 6
+
+
+def test_one_connection_too_many_is_told_so(server: Server) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(13)]
+        answer = _all(connections[-1])
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in answer
+    _until(lambda: _count(server, "full") >= 1)
+
+
+def test_an_answer_that_nobody_takes_is_given_up(server: Server) -> None:
+    before = _count(server, "stalled")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        # More than the kernel's buffers hold.
+        asset = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection.sendall(asset * 12)
+        _until(lambda: _count(server, "stalled") == before + 1)

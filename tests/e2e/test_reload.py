@@ -1,0 +1,76 @@
+"""A new version under load: it is served, the old one goes, and a bad one never answers."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.server import Server, running
+from tests.shelf import Paint, png, put, solid
+
+RED = png(solid(60, 40, (255, 0, 0)))
+
+
+class _Client(threading.Thread):
+    """Asks until it is told to stop; keeps what came."""
+
+    def __init__(self, server: Server, stop: threading.Event) -> None:
+        super().__init__()
+        self._server, self._stopping = server, stop
+        self.answers: list[tuple[int, int, str]] = []
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self._server.url, timeout=60) as client:
+            while not self._stopping.is_set():
+                answer = client.post("/v1/classify", content=RED)
+                told = answer.json()
+                label = told["results"][0]["predictions"][0]["label"] if "results" in told else ""
+                self.answers.append((answer.status_code, told.get("version", 0), label))
+
+
+def _states(server: Server) -> dict[int, str]:
+    (model,) = httpx.get(f"{server.url}/v1/models").json()["models"]
+    return {one["version"]: one["state"] for one in model["versions"]}
+
+
+def _until(states: dict[int, str], server: Server) -> None:
+    for _ in range(600):
+        if _states(server) == states:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"it is still {_states(server)}")
+
+
+def test_versions_come_and_go_under_load_and_a_bad_one_never_answers(tmp_path: Path) -> None:
+    store, stop = tmp_path / "store", threading.Event()
+    put(store, "paint", Paint())
+    with running(store, tmp_path / "log", reload_s=0.05) as server:
+        clients = [_Client(server, stop) for _ in range(3)]
+        for client in clients:
+            client.start()
+        try:
+            for version in (2, 3, 4):
+                put(store, "paint", Paint(sharpness=10.0 + version))
+                _until({version - 1: "ready", version: "ready"}, server)
+                shutil.rmtree(store / "paint" / str(version - 1))
+                _until({version: "ready"}, server)
+            bad = tmp_path / "bad"
+            shutil.copytree(store / "paint" / "4", bad)
+            manifest = (bad / "manifest.json").read_text()
+            (bad / "manifest.json").write_text(manifest.replace('"version": 4', '"version": 5'))
+            (bad / "model.onnx").write_bytes((bad / "model.onnx").read_bytes()[:-9])
+            bad.rename(store / "paint" / "5")
+            _until({4: "ready", 5: "failed"}, server)
+            assert httpx.post(f"{server.url}/v1/classify", content=RED).json()["version"] == 4
+        finally:
+            stop.set()
+            for client in clients:
+                client.join()
+        assert "Traceback" not in server.events()
+    for client in clients:
+        versions = [version for _, version, _ in client.answers]
+        assert versions == sorted(versions)
+        assert {(status, label) for status, _, label in client.answers} == {(200, "red")}
