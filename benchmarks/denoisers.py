@@ -42,6 +42,7 @@ from training.weights.saved import fill
 
 LONGEST = 1024
 Image = NDArray[np.float64]
+_METHODS = ("network", "nlm", "bm3d", "bm3d-estimating")
 Method = Callable[[Image, float], Image]
 """A noisy picture (H, W) or (H, W, 3) around 0–1 and the noise's true deviation → an estimate."""
 
@@ -69,16 +70,16 @@ def main() -> int:
                 clean = picture[None].float() / 255
                 came = noisy(clean, sigma, generator)
                 _note(rows, "the noisy picture", sigma, psnr_db(eight_bits(came), clean))
-                _note(rows, options.model, sigma, psnr_db(restored(network, came, multiple), clean))
-                _time(rows[options.model], session, eight_bits(came), multiple)
-                for name, method in _methods().items():
+                if "network" in options.only:
+                    estimate = restored(network, came, multiple)
+                    _note(rows, options.model, sigma, psnr_db(estimate, clean))
+                    _time(rows[options.model], session, eight_bits(came), multiple)
+                for name, method in _methods(options.only).items():
                     _measure(rows, name, method, came, clean, sigma)
                 print(".", end="", file=sys.stderr, flush=True)
     _print(rows, options.sigma, len(pictures))
-    with torch.inference_mode():
-        cleans = [picture[None].float() / 255 for picture in pictures]
-        kept = [float(psnr_db(restored(network, clean, multiple), clean)) for clean in cleans]
-    print(f"\nclean pictures come back at {np.mean(kept):.2f} dB, the worst at {min(kept):.2f} dB")
+    if "network" in options.only:
+        _print_untouched(network, multiple, pictures)
     return 0
 
 
@@ -89,6 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--samples", action="store_true")
     parser.add_argument("--sigma", type=float, nargs="+", default=[15.0, 25.0, 50.0])
+    parser.add_argument("--only", nargs="+", choices=_METHODS, default=list(_METHODS))
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--model", default="denoiser-photo")
     options = parser.parse_args()
@@ -133,13 +135,18 @@ def _time(row: Row, session: ort.InferenceSession, came: Tensor, multiple: int) 
     row.pixels += height * width
 
 
-def _methods() -> dict[str, Method]:
-    methods: dict[str, Method] = {"non-local means": _non_local_means}
-    if find_spec("bm3d"):
-        methods["BM3D"] = _bm3d
-    if find_spec("bm3d") and find_spec("pywt"):
-        methods["BM3D, deviation estimated"] = _bm3d_estimating
-    return methods
+def _methods(wanted: Sequence[str]) -> dict[str, Method]:
+    """By the name of their row, those that are wanted and installed."""
+    methods = {
+        "nlm": ("non-local means", _non_local_means, ()),
+        "bm3d": ("BM3D", _bm3d, ("bm3d",)),
+        "bm3d-estimating": ("BM3D, deviation estimated", _bm3d_estimating, ("bm3d", "pywt")),
+    }
+    return {
+        row: method
+        for name, (row, method, needs) in methods.items()
+        if name in wanted and all(find_spec(package) for package in needs)
+    }
 
 
 def _non_local_means(image: Image, sigma: float) -> Image:
@@ -183,6 +190,13 @@ def _measure(
 
 def _note(rows: dict[str, Row], name: str, sigma: float, figure: Tensor) -> None:
     rows.setdefault(name, Row()).psnr_db.setdefault(sigma, []).append(float(figure))
+
+
+def _print_untouched(network: nn.Module, multiple: int, pictures: Sequence[Tensor]) -> None:
+    with torch.inference_mode():
+        cleans = [picture[None].float() / 255 for picture in pictures]
+        kept = [float(psnr_db(restored(network, clean, multiple), clean)) for clean in cleans]
+    print(f"\nclean pictures come back at {np.mean(kept):.2f} dB, the worst at {min(kept):.2f} dB")
 
 
 def _print(rows: dict[str, Row], sigmas: Sequence[float], count: int) -> None:
