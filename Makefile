@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema lock audit course reliability clean
+.PHONY: help serve test check format schema lock audit course release reliability clean
+.PHONY: fuzz schemathesis shelf-faults training-kills hostile
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.service  ## install the service alone (no torch) and start it on 127.0.0.1:8000
 	$(BIN)/python -m service
@@ -38,8 +39,14 @@ lock: $(VENV)/.audit  ## pin what the image installs, with hashes (requirements.
 	$(LOCK) pyproject.toml --extra sign --output-file requirements.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
 
-audit: $(VENV)/.audit  ## ask the advisory database about every pinned version (needs internet)
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock
+LOCKS := requirements.lock requirements-build.lock
+
+audit: $(VENV)/.audit  ## ask the advisory database about every pinned version; ADVISORIES=all.zip without internet
+ifdef ADVISORIES
+	$(BIN)/python -m benchmarks.advisories $(ADVISORIES) $(LOCKS)
+else
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=-r %)
+endif
 
 COURSE := optimizers initializers schedules batchnorm dropout residual
 
@@ -54,7 +61,6 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.shrink docs/course/*.png
 
-<<<<<<< HEAD
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it would go out
@@ -65,12 +71,32 @@ release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it
 	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || echo 'CHANGELOG.md has no section [$(VERSION)] yet'
 	@echo 'This was a dry run. To release: git tag -a v$(VERSION) -m "deepshelf $(VERSION)" && git push origin v$(VERSION), then upload dist/'
-=======
 SCENARIO := overload
 
 reliability: $(VENV)/.dev  ## make faults on purpose: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability $(SCENARIO) $(ARGS)
->>>>>>> 53f386d (wip)
+
+TARGET := all
+SECONDS := 60
+
+fuzz: $(VENV)/.fuzz  ## guess at what reads bytes: TARGET=picture|code|v2-json|v2-binary|form|text|all SECONDS=60
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz $(TARGET) --seconds $(SECONDS)
+
+schemathesis: $(VENV)/.fuzz  ## ask a running service (URL=…) whatever its OpenAPI document allows, and more
+	$(BIN)/schemathesis --config-file benchmarks/schemathesis.toml run $(or $(URL),http://127.0.0.1:8000)/openapi.json \
+		--phases examples,fuzzing --max-examples 10 --seed 1 --generation-deterministic $(ARGS)
+
+shelf-faults: $(VENV)/.dev  ## flip bits on a shelf, kill publishers, fill disks (as root, all of it)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shelf_faults $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models_store tests/service/runtime/test_absurd_graphs.py
+
+training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, compare; fill its disk
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training_kills $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/test_killed.py tests/training/test_fit.py tests/training/datasets
+
+hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
+	$(BIN)/python -m pytest tests/service/codecs tests/service/routes/test_hostile.py \
+		tests/service/routes/test_bad_input.py tests/service/routes/test_multipart.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -87,6 +113,10 @@ $(VENV)/.service: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.service
+
+$(VENV)/.fuzz: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	@touch $@ $(VENV)/.service $(VENV)/.dev
 
 $(VENV)/.audit: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'

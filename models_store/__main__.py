@@ -1,4 +1,4 @@
-"""`python -m models_store`: list, show, verify, export, import, schema. Needs no torch."""
+"""`python -m models_store`: list, show, verify, export, import, sign, schema. Needs no torch."""
 
 import argparse
 import json
@@ -9,9 +9,17 @@ from pathlib import Path
 
 from models_store.archive import Version, export_versions, import_versions
 from models_store.errors import LayoutError, StoreError
-from models_store.layout import model_names, sha256_of, version_dir, versions
+from models_store.layout import MANIFEST, SIGNATURE, model_names, sha256_of, version_dir, versions
 from models_store.manifest import Manifest
 from models_store.session import replay_golden
+from models_store.signatures import (
+    TrustedKeys,
+    new_key,
+    read_private_key,
+    read_trusted_keys,
+    signature,
+)
+from models_store.unpublished import leftovers
 from models_store.verify import check_files, read_manifest
 
 
@@ -33,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(os.environ.get("DEEPSHELF_STORE", "models_store")),
         help="the folder of published models ($DEEPSHELF_STORE, or ./models_store)",
     )
+    parser.add_argument(
+        "--trusted-keys",
+        type=Path,
+        default=os.environ.get("DEEPSHELF_TRUSTED_KEYS") or None,
+        help="verify and import: a file of public keys, one of which must have signed each version",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("list", help="what is on the shelf").set_defaults(command=_list)
     show = commands.add_parser("show", help="one model's card")
@@ -49,6 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     bring = commands.add_parser("import", help="check what such a file holds, and shelve it")
     bring.add_argument("file", type=Path)
     bring.set_defaults(command=_import)
+    keygen = commands.add_parser("keygen", help="make a key to sign with")
+    keygen.add_argument("key", type=Path, help="the private key's file, to be made; keep it safe")
+    keygen.add_argument("name", help="whose key it is: a word, such as alice")
+    keygen.set_defaults(command=_keygen)
+    sign = commands.add_parser("sign", help="vouch for versions, after verifying them")
+    sign.add_argument("key", type=Path, help="a private key of keygen, or of OpenSSH (Ed25519)")
+    sign.add_argument("models", nargs="+", help="NAME for its highest version, or NAME/VERSION")
+    sign.set_defaults(command=_sign)
     commands.add_parser("schema", help="the manifest's JSON Schema").set_defaults(command=_schema)
     return parser
 
@@ -101,6 +123,7 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _verify(options: argparse.Namespace) -> int:
     failed = 0
+    trusted = _trusted(options)
     names = options.names or model_names(options.store)
     if not names:
         raise LayoutError(f"there is no model in {options.store}")
@@ -110,17 +133,26 @@ def _verify(options: argparse.Namespace) -> int:
             version_dir(options.store, name, 1)  # raises, naming what there is
         for version in there:
             try:
-                _verify_version(version_dir(options.store, name, version))
+                _verify_version(version_dir(options.store, name, version), trusted)
                 verdict = "ok"
             except StoreError as error:
                 failed += 1
                 verdict = f"FAILED: {_line(error)}"
             print(f"{name:24} {version:>3}  {verdict}")
+    for folder in leftovers(options.store):
+        print(
+            f"{folder.parent.name:24}   -  {folder.name} was left by a publisher that was killed; "
+            "the next one to publish this name removes it"
+        )
     return 1 if failed else 0
 
 
-def _verify_version(folder: Path) -> None:
-    manifest = read_manifest(folder)
+def _trusted(options: argparse.Namespace) -> TrustedKeys | None:
+    return read_trusted_keys(options.trusted_keys) if options.trusted_keys else None
+
+
+def _verify_version(folder: Path, trusted: TrustedKeys | None = None) -> None:
+    manifest = read_manifest(folder, trusted)
     check_files(folder, manifest)
     replay_golden(folder, manifest)
 
@@ -147,8 +179,26 @@ def _chosen(store: Path, wanted: str) -> Version:
 
 
 def _import(options: argparse.Namespace) -> int:
-    for (name, version), new in import_versions(options.file, options.store):
+    trusted = _trusted(options)
+    for (name, version), new in import_versions(options.file, options.store, trusted):
         print(f"{name:24} {version:>3}  {'new' if new else 'was there'}")
+    return 0
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    print(new_key(options.key, options.name))
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    key = read_private_key(options.key)
+    for name, number in [_chosen(options.store, wanted) for wanted in options.models]:
+        folder = version_dir(options.store, name, number)
+        _verify_version(folder)  # who signs says that it is what it says
+        partial = folder / f".{SIGNATURE}"
+        partial.write_text(signature(key, (folder / MANIFEST).read_bytes()), encoding="ascii")
+        partial.replace(folder / SIGNATURE)
+        print(f"{name:24} {number:>3}  signed")
     return 0
 
 

@@ -15,11 +15,19 @@ from pathlib import Path
 from typing import IO
 
 from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
-from models_store.layout import MANIFEST, checked_name, version_dir
+from models_store.layout import MANIFEST, SIGNATURE, checked_name, version_dir
 from models_store.manifest import Manifest
-from models_store.publish import flush, unpublished
+from models_store.publish import flush, sync
 from models_store.session import replay_golden
-from models_store.verify import MAX_MANIFEST_BYTES, check_files, parse_manifest, read_manifest
+from models_store.signatures import TrustedKeys
+from models_store.unpublished import unpublished
+from models_store.verify import (
+    MAX_MANIFEST_BYTES,
+    MAX_SIGNATURE_BYTES,
+    check_files,
+    parse_manifest,
+    read_manifest,
+)
 
 __all__ = ["Version", "export_versions", "import_versions"]
 
@@ -48,7 +56,8 @@ def export_versions(store: Path, chosen: Sequence[Version], path: Path) -> None:
                 folder = version_dir(store, name, number)
                 manifest = read_manifest(folder)
                 check_files(folder, manifest)
-                for file in (MANIFEST, *sorted(file.path for file in manifest.files)):
+                signed = [SIGNATURE] if (folder / SIGNATURE).is_file() else []
+                for file in (MANIFEST, *signed, *sorted(file.path for file in manifest.files)):
                     _add(tar, folder / file, f"{name}/{number}/{file}", manifest)
         partial.replace(path)
     finally:
@@ -72,7 +81,9 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -> Non
         tar.addfile(entry, file)
 
 
-def import_versions(path: Path, store: Path) -> list[tuple[Version, bool]]:
+def import_versions(
+    path: Path, store: Path, trusted: TrustedKeys | None = None
+) -> list[tuple[Version, bool]]:
     """Put what an archive holds on the shelf; of each version, whether it is new there.
 
     A version that is there already, with the same manifest, stays. Versions come one by one: when
@@ -82,12 +93,13 @@ def import_versions(path: Path, store: Path) -> list[tuple[Version, bool]]:
         ArchiveError: no archive of versions, or a damaged one.
         LayoutError: another version of the same name and number is there, or the store cannot be
             written.
+        SignatureError: keys are `trusted`, and none of them has signed a version.
         StoreError: a version is not what its manifest says, or answers otherwise here.
     """
     try:
         with tarfile.open(path, "r:*") as tar:
             return [
-                (version, _import(tar, version, members, store))
+                (version, _import(tar, version, members, store, trusted))
                 for version, members in _grouped(tar.getmembers())
             ]
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -118,7 +130,11 @@ def _grouped(
 
 
 def _import(
-    tar: tarfile.TarFile, version: Version, entries: dict[str, tarfile.TarInfo], store: Path
+    tar: tarfile.TarFile,
+    version: Version,
+    entries: dict[str, tarfile.TarInfo],
+    store: Path,
+    trusted: TrustedKeys | None,
 ) -> bool:
     name, number = version
     home = store / checked_name(name)
@@ -129,7 +145,9 @@ def _import(
             raise ManifestError(f"{MANIFEST} of {name} {number} is over 4 MiB")
         # The manifest says how long each file may be: nothing longer is unpacked.
         _unpack(tar, entries[MANIFEST], partial)
-        manifest = parse_manifest(partial)
+        if SIGNATURE in entries and entries[SIGNATURE].size <= MAX_SIGNATURE_BYTES:
+            _unpack(tar, entries[SIGNATURE], partial)
+        manifest = parse_manifest(partial, trusted)
         if (manifest.name, manifest.version) != version:
             raise ManifestError(
                 f"{MANIFEST} of {name} {number} says {manifest.name} {manifest.version}"
@@ -169,6 +187,7 @@ def _settle(partial: Path, target: Path) -> bool:
             ) from error
         shutil.rmtree(partial)
         return False
+    sync(target.parent)
     return True
 
 

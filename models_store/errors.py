@@ -5,7 +5,8 @@ StoreError
 ├── LayoutError    a name, version or path that is not one, or is not there
 ├── ManifestError  a manifest that is missing or does not validate
 ├── DamageError    a file that is missing, or is not the one that was published
-└── ReplayError    a model that does not compute what it computed when it was published
+├── ReplayError    a model that does not compute what it computed when it was published
+└── SignatureError a manifest that no trusted key has signed, or a key that is none
 """
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LayoutError",
     "ManifestError",
     "ReplayError",
+    "SignatureError",
     "StoreError",
 ]
 
@@ -40,3 +42,7 @@ class DamageError(StoreError):
 
 class ReplayError(StoreError):
     """A model that does not compute what it computed when it was published."""
+
+
+class SignatureError(StoreError):
+    """A manifest that no trusted key has signed, or a key that is none."""

@@ -8,7 +8,9 @@ from models_store.errors import LayoutError
 
 __all__ = [
     "MANIFEST",
+    "SIGNATURE",
     "checked_name",
+    "is_name",
     "model_names",
     "next_version",
     "sha256_of",
@@ -17,6 +19,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}[a-z0-9]")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -40,7 +43,7 @@ def versions(store: Path, name: str) -> list[int]:
 
     `name` is never used as a path before it has proved to be a plain name.
     """
-    if not _NAME.fullmatch(name) or not _is_folder(store / name):
+    if not is_name(name) or not _is_folder(store / name):
         return []
     return sorted(
         int(entry.name)
@@ -68,13 +71,18 @@ def version_dir(store: Path, name: str, version: int) -> Path:
     return store / name / str(version)
 
 
+def is_name(name: str) -> bool:
+    """Whether a model may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked_name(name: str) -> str:
     """`name`, when it is one.
 
     Raises:
         LayoutError: saying what a name is.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise LayoutError(
             f"{name!r} is no model name: 2 to 64 of a-z, 0-9 and '-', a letter first, no '-' last"
         )

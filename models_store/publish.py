@@ -7,18 +7,16 @@ What is renamed was read back from the disk first, as a service will read it.
 """
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from models_store.errors import LayoutError, ManifestError
 from models_store.layout import MANIFEST, checked_name, next_version, sha256_of
 from models_store.manifest import Manifest, ModelFile
+from models_store.unpublished import unpublished
 from models_store.verify import check_files, parse_manifest
 
-__all__ = ["describe", "flush", "publish", "unpublished"]
+__all__ = ["describe", "flush", "publish", "sync"]
 
 
 def describe(path: Path, **fields: object) -> ModelFile:
@@ -45,7 +43,8 @@ def publish(
     raises when the result must not be served. Whatever raises, nothing becomes visible.
 
     Raises:
-        LayoutError: when `name` is no name, or its folder in the store cannot be written.
+        LayoutError: when `name` is no name, or its folder in the store cannot be written or is
+            full.
         ManifestError: when the manifest is of another model, or does not read back.
         DamageError: when a file that the manifest lists is not what it says.
     """
@@ -58,37 +57,6 @@ def publish(
         verify(partial, manifest)
         flush(partial)
         return _rename(partial, store, manifest)
-
-
-@contextmanager
-def unpublished(home: Path) -> Iterator[Path]:
-    """A folder below `home` that no reader sees, to be filled and renamed; gone if that fails.
-
-    Raises:
-        LayoutError: when `home`, a model's folder in a store, cannot be written or is a link.
-    """
-    partial = _hidden_folder(home)
-    try:
-        partial.chmod(0o755)
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        _remove_if_empty(home)
-        raise
-
-
-def _hidden_folder(home: Path) -> Path:
-    try:
-        while True:
-            home.mkdir(parents=True, exist_ok=True)
-            if home.is_symlink():
-                raise LayoutError(f"{home} is a link; nothing below a store is followed")
-            try:
-                return Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
-            except FileNotFoundError:
-                continue  # another publisher failed just now, and took its empty folder away
-    except OSError as error:
-        raise LayoutError(f"{home} cannot be written: {error.strerror}") from error
 
 
 def _expect(name: str, version: int, manifest: Manifest) -> None:
@@ -104,11 +72,16 @@ def _write_manifest(folder: Path, manifest: Manifest) -> None:
 def flush(folder: Path) -> None:
     """To the disk: the rename must not become durable before what it makes visible."""
     for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """A file's bytes, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
@@ -123,11 +96,5 @@ def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
             _write_manifest(partial, manifest)
             flush(partial)
         else:
+            sync(target.parent)
             return target
-
-
-def _remove_if_empty(home: Path) -> None:
-    try:
-        home.rmdir()
-    except OSError:
-        return  # it holds other versions

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest
+from models_store.reasons import plainly
 from models_store.verify import Run, Tensors, replay
 
 __all__ = ["onnxruntime_run", "replay_golden"]
@@ -31,7 +32,7 @@ def onnxruntime_run(path: Path) -> Run:
         )
     except Exception as error:  # onnxruntime has no public exception base
         raise ReplayError(
-            f"{path.name} is not a graph that onnxruntime accepts: {error}"
+            f"{path.name} is not a graph that onnxruntime accepts: {plainly(error)}"
         ) from error
     names = [output.name for output in session.get_outputs()]
 

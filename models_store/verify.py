@@ -11,13 +11,22 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from models_store.errors import DamageError, ManifestError, ReplayError, StoreError
-from models_store.layout import MANIFEST, sha256_of
+from models_store.errors import (
+    DamageError,
+    ManifestError,
+    ReplayError,
+    SignatureError,
+    StoreError,
+)
+from models_store.layout import MANIFEST, SIGNATURE, sha256_of
 from models_store.manifest import Golden, Manifest, ModelFile
 from models_store.onnx_bytes import refers_to_other_files
+from models_store.reasons import plainly
+from models_store.signatures import TrustedKeys, check_signature
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
+    "MAX_SIGNATURE_BYTES",
     "Case",
     "Run",
     "Tensors",
@@ -34,17 +43,19 @@ Run = Callable[[Tensors], Tensors]
 """Computes a graph's named outputs from its named inputs."""
 
 MAX_MANIFEST_BYTES = 4 << 20
+MAX_SIGNATURE_BYTES = 16 << 10
 _MAX_GOLDEN_BYTES = 256 << 20
 """Of all arrays, unpacked."""
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, trusted: TrustedKeys | None = None) -> Manifest:
     """The manifest of a version's folder, which must agree with where it lies.
 
     Raises:
         ManifestError: when it is missing, does not validate, or is of another model.
+        SignatureError: when keys are `trusted`, and none of them has signed it.
     """
-    manifest = parse_manifest(folder)
+    manifest = parse_manifest(folder, trusted)
     lies = (folder.parent.name, folder.name)
     says = (manifest.name, str(manifest.version))
     if lies != says:
@@ -52,27 +63,48 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def parse_manifest(folder: Path) -> Manifest:
+def parse_manifest(folder: Path, trusted: TrustedKeys | None = None) -> Manifest:
     """The manifest in `folder`, wherever that lies.
 
     Raises:
         ManifestError: when it is missing or does not validate.
+        SignatureError: when keys are `trusted`, and none of them has signed it.
     """
-    path = folder / MANIFEST
     try:
-        found = path.lstat()
-        # A pipe would be waited for, a link to a device would never end.
-        if not stat.S_ISREG(found.st_mode):
-            raise ManifestError(f"{MANIFEST} is not a plain file")
-        if found.st_size > MAX_MANIFEST_BYTES:
-            raise ManifestError(f"{MANIFEST} is over {MAX_MANIFEST_BYTES >> 20} MiB")
-        return Manifest.model_validate_json(path.read_bytes())
+        content = _plain_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
+        if trusted is not None:  # before anything is made of what it says
+            check_signature(content, _signature(folder, trusted), trusted)
+        return Manifest.model_validate_json(content)
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"])) or "it"
         raise ManifestError(f"{MANIFEST}: {where}: {problem['msg']}") from error
+
+
+def _signature(folder: Path, trusted: TrustedKeys) -> bytes:
+    try:
+        return _plain_bytes(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
+    except FileNotFoundError as error:
+        raise SignatureError(
+            f"it is not signed: there is no {SIGNATURE}; served is what a trusted key has signed: "
+            + ", ".join(trusted.values())
+        ) from error
+
+
+def _plain_bytes(path: Path, limit: int) -> bytes:
+    found = path.lstat()
+    # A pipe would be waited for, a link to a device would never end.
+    if not stat.S_ISREG(found.st_mode):
+        raise ManifestError(f"{path.name} is not a plain file")
+    if found.st_size > limit:
+        raise ManifestError(f"{path.name} is over {_size(limit)}")
+    return path.read_bytes()
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
@@ -176,7 +208,7 @@ def _attempt(run: Run, case: Case, what: str) -> Tensors:
     except StoreError:
         raise
     except Exception as error:  # whatever the runtime's own exceptions are
-        raise ReplayError(f"{what} cannot be computed: {error}") from error
+        raise ReplayError(f"{what} cannot be computed: {plainly(error)}") from error
     missing = sorted(set(case.outputs) - set(got))
     if missing:
         raise ReplayError(f"{what}: the graph gives no {', '.join(missing)}")

@@ -174,6 +174,7 @@ def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
         threads=threads,
         orders=Orders(settings.orders),
         open_graph=elsewhere.open_graph,
+        trusted=settings.trusted(),
     )
     limits = Limits(max_pixels=settings.max_pixels)
     decoder = _decoder(settings, elsewhere)

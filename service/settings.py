@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models_store.errors import SignatureError
+from models_store.signatures import TrustedKeys, read_trusted_keys, require_cryptography
 from service.keys import Key, KeyRing, digest_of, parse_keys, parse_rate
 
 __all__ = ["ENV_PREFIX", "Settings", "explain"]
@@ -107,6 +109,11 @@ class Settings(BaseSettings):
 
     store: Path = Path("models_store")
     """Folder of the published models: <store>/<name>/<version>/."""
+
+    trusted_keys: Path | None = None
+    """File of public keys, lines `ssh-ed25519 AAAA… name`. With it, only versions that one of them
+    has signed (`python -m models_store sign`) are served. Read when a worker starts. Needs
+    deepshelf[sign]. Unset: signatures are not asked for."""
 
     models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None
     """Serve only these models, comma-separated. Unset: all that are on the shelf."""
@@ -241,10 +248,25 @@ class Settings(BaseSettings):
                 f"max_held_bytes ({self.max_held_bytes}) is under max_body_bytes "
                 f"({self.max_body_bytes}): the largest body would never be accepted"
             )
+        self.trusted()
         ring = self.ring()
         if self.metrics == "key" and not ring.needed:
             raise ValueError("metrics=key needs keys; none are set")
         return self
+
+    def trusted(self) -> TrustedKeys | None:
+        """Whose models are served; None where anybody's are.
+
+        Raises:
+            ValueError: the file holds no keys, or cryptography is not installed.
+        """
+        if self.trusted_keys is None:
+            return None
+        try:
+            require_cryptography()
+            return read_trusted_keys(self.trusted_keys)
+        except SignatureError as error:
+            raise ValueError(f"trusted_keys: {error}") from None
 
     def ring(self) -> KeyRing:
         """All keys, wherever they are set.

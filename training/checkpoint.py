@@ -1,6 +1,8 @@
 """Checkpoints that survive a kill at any moment: written beside, then renamed into place."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +11,49 @@ from lightning_fabric import Fabric
 from training.errors import CheckpointError
 from training.recipe import Recipe
 
-__all__ = ["load", "save"]
+__all__ = ["clear", "load", "save"]
+
+_PARTIAL = ".partial"
 
 
 def save(
     fabric: Fabric, path: Path, recipe: Recipe, state: dict[str, Any], progress: dict[str, Any]
 ) -> None:
-    """Write `state` (modules, optimizers, …) and `progress` (plain values) as one file."""
-    partial = path.with_suffix(".partial")
-    fabric.save(partial, {**state, "progress": progress, "recipe": _identity(recipe)})
-    if fabric.is_global_zero:
-        partial.replace(path)
+    """Write `state` (modules, optimizers, …) and `progress` (plain values) as one file.
+
+    Raises:
+        CheckpointError: when it cannot be written; what was there before is as it was.
+    """
+    partial = path.with_suffix(_PARTIAL)
+    try:
+        fabric.save(partial, {**state, "progress": progress, "recipe": _identity(recipe)})
+        if fabric.is_global_zero:
+            _flush(partial)
+            partial.replace(path)
+            _flush(path.parent)
+    except (OSError, RuntimeError) as error:  # torch's own, without a reason, where a disk is full
+        free = shutil.disk_usage(path.parent).free
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} could not be written: {free:,} bytes are free there ({error}). The one before "
+            "it is whole, if there was one: make room, and --resume goes on from there"
+        ) from error
     fabric.barrier()
+
+
+def clear(run_dir: Path) -> None:
+    """Take away what a kill in the middle of writing left."""
+    for partial in run_dir.glob(f"*{_PARTIAL}"):
+        partial.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """To the disk: a name must not become durable before what it names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load(fabric: Fabric, path: Path, recipe: Recipe, state: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ _RANK_STRIDE = 500_009
 """Between the seeds of two processes; epochs and seeds of recipes lie on another grid."""
 
 
+_RECIPE = "recipe.yaml"
+
+
 @dataclass
 class _State:
     """Where a run stands. Saved with every checkpoint."""
@@ -82,7 +85,8 @@ def fit(
     On several `machines`, the first process writes; all of them return.
 
     With `resume`, continues after the last completed epoch with the same numbers that an
-    uninterrupted run would have had: every epoch draws from a seed of its own.
+    uninterrupted run would have had: every epoch draws from a seed of its own. A run that was
+    killed before its first epoch was over begins anew.
 
     Raises:
         DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
@@ -90,7 +94,9 @@ def fit(
     recipe = settled(recipe)
     fabric, task = prepare(recipe, machines, accelerator)
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
-    if resume:
+    if fabric.is_global_zero:
+        checkpoint.clear(run_dir)
+    if resume and (last.exists() or not (run_dir / _RECIPE).exists()):
         state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
     elif last.exists():
         raise RecipeError(f"{run_dir} holds a run already: use --resume, or another --run-dir")
@@ -108,9 +114,11 @@ def fit(
             improved = _follow(task, row, state)
             state.seconds += row["seconds"]
             state.log.append(row)
-            checkpoint.save(fabric, last, recipe, task.state(), vars(state))
+            # The best one first: after a kill between the two, the epoch is done over, and is the
+            # best once more. The other way round `last` would speak of a best that is not there.
             if improved and recipe.early_stop:
                 checkpoint.save(fabric, best, recipe, task.state(), vars(state))
+            checkpoint.save(fabric, last, recipe, task.state(), vars(state))
             if csv is not None:
                 csv.append(row)
                 task.illustrate(run_dir, state.epoch)
@@ -124,7 +132,7 @@ def fit(
 def _begin(recipe: Recipe, run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     resolved = recipe.model_dump(mode="json", by_alias=True)
-    (run_dir / "recipe.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+    (run_dir / _RECIPE).write_text(yaml.safe_dump(resolved, sort_keys=False))
     Environment.here().save(run_dir)
 
 

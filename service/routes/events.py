@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +14,28 @@ from service.routes.work import Abandonable, abandon_when_gone
 from service.scheduling.admission import Abandoned
 from service.schemas.base import Answer
 
-__all__ = ["EVENT_STREAM", "Events"]
+__all__ = ["EVENT_STREAM", "Events", "documented"]
 
 EVENT_STREAM = "text/event-stream"
 _DONE = b"data: [DONE]\n\n"
+
+
+def documented(shape: dict[str, Any], example: str) -> dict[str, Any]:
+    """A stream in OpenAPI 3.1, whose schema there is that of each event (3.2 has `itemSchema`).
+
+    `shape` is the JSON Schema of the data of every event but the last, `example` one of them.
+    """
+    data = {"contentMediaType": "application/json", "contentSchema": shape, "type": "string"}
+    schema = {
+        "type": "object",
+        "description": "An event of the stream, which ends with one whose data are `[DONE]`",
+        "properties": {
+            "data": {"anyOf": [data, {"type": "string", "const": "[DONE]"}]},
+            "event": {"type": "string", "const": "error"},
+        },
+        "required": ["data"],
+    }
+    return {EVENT_STREAM: {"schema": schema, "example": {"data": example}}}
 
 
 class Events(Response):

@@ -86,7 +86,9 @@ class FormParser:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise BadRequest("the body is not the multipart form that it says it is") from error
+            raise BadRequest(
+                f"the body is not the multipart form that it says it is: {error}"
+            ) from error
 
     def finish(self) -> Form:
         """All that came.

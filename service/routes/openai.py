@@ -11,7 +11,7 @@ from service.errors import Invalid
 from service.handlers.completions import Telling, generations
 from service.handlers.text import TextLimits
 from service.handlers.texts import Texts, check_count
-from service.routes.events import EVENT_STREAM, Events
+from service.routes.events import Events, documented
 from service.routes.json_bodies import json_body, read_json
 from service.routes.work import watched
 from service.runtime.shelf import Shelf
@@ -72,14 +72,11 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         200: {
             "model": Completion,
             "description": "The texts; with `stream`, events of the same shape as they are written",
-            "content": {
-                EVENT_STREAM: {
-                    "schema": {"type": "string"},
-                    "example": 'data: {"id":"cmpl-1","object":"text_completion","created":1,'
-                    '"model":"charnn-tiny","choices":[{"text":"four","index":0,"logprobs":null,'
-                    '"finish_reason":null}]}\n\ndata: [DONE]\n\n',
-                }
-            },
+            "content": documented(
+                {"$ref": "#/components/schemas/Completion"},
+                '{"id":"cmpl-1","object":"text_completion","created":1,"model":"charnn-tiny",'
+                '"choices":[{"text":"four","index":0,"logprobs":null,"finish_reason":null}]}',
+            ),
         },
         **_errors(400, 404, 413, 415, 500, 503, 504),
     },

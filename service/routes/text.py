@@ -9,7 +9,7 @@ from starlette.responses import Response
 from models_store.tasks import TextGeneration
 from service.handlers.text import TextLimits, generation, write
 from service.routes.documented import problems
-from service.routes.events import EVENT_STREAM, Events
+from service.routes.events import Events, documented
 from service.routes.json_bodies import json_body, read_json
 from service.routes.work import watched
 from service.schemas.text import TextAnswer, TextOptions, TextPiece
@@ -35,14 +35,11 @@ _BYTES_BESIDE = 16 << 10
             "description": 'The text as JSON; with `stream`, as events `data: {"text": …}`, of '
             "which the last has `finish_reason`, and then `data: [DONE]`. A failure under way is "
             "an event `error` with a problem document, and nothing comes after it.",
-            "content": {
-                EVENT_STREAM: {
-                    "schema": {"type": "string"},
-                    "example": 'data: {"text":"What say"}\n\ndata: {"text":" you?",'
-                    '"finish_reason":"stop","model":"charnn-shakespeare","version":1,"seed":7}'
-                    "\n\ndata: [DONE]\n\n",
-                }
-            },
+            "content": documented(
+                TextPiece.model_json_schema(),
+                '{"text":" you?","finish_reason":"stop","model":"charnn-shakespeare","version":1,'
+                '"seed":7}',
+            ),
         },
         **problems(400, 404, 413, 415, 422, 500, 503, 504),
     },

@@ -10,6 +10,7 @@ from pathlib import Path
 from models_store.errors import StoreError
 from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest
+from models_store.signatures import TrustedKeys
 from models_store.verify import read_manifest
 from service.errors import NotFound, Unavailable
 from service.runtime.memory import give_back
@@ -40,16 +41,19 @@ class Registry:
         threads: int = 1,
         orders: Orders | None = None,
         open_graph: OpenGraph = open_session,
+        trusted: TrustedKeys | None = None,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
 
-        `threads` load at the same time.
+        `threads` load at the same time. Where keys are `trusted`, what none of them has signed
+        is not loaded.
         """
         self._store = store
         self._only = only
         self._threads = threads
         self._orders = orders or Orders()
         self._open_graph = open_graph
+        self._trusted = trusted
         self._ordered: Mapping[str, Order] = {}
         self._refreshing = threading.Lock()
         self._swapping = threading.Lock()
@@ -166,7 +170,7 @@ class Registry:
         manifest: Manifest | None = None
         try:
             folder = version_dir(self._store, *key)
-            manifest = read_manifest(folder)
+            manifest = read_manifest(folder, self._trusted)
             model = load(folder, manifest, self._open_graph)
         except StoreError as error:
             self._fail(key, stamp, manifest, str(error))
@@ -180,7 +184,7 @@ class Registry:
 
     def _manifest(self, key: Key) -> Manifest | None:
         try:
-            return read_manifest(version_dir(self._store, *key))
+            return read_manifest(version_dir(self._store, *key), self._trusted)
         except StoreError:
             return None
 

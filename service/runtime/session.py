@@ -10,6 +10,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadIn
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
+from models_store.reasons import plainly
 from service.stages import timed
 
 __all__ = ["BadInputs", "Session", "session_options"]
@@ -54,7 +55,7 @@ class Session:
             )
         except Exception as error:  # onnxruntime has no public exception base
             raise ReplayError(
-                f"{spec.path} is not a graph that onnxruntime accepts: {error}"
+                f"{spec.path} is not a graph that onnxruntime accepts: {plainly(error)}"
             ) from error
         _compare(spec.path, "input", self._session.get_inputs(), spec.inputs)
         _compare(spec.path, "output", self._session.get_outputs(), spec.outputs)

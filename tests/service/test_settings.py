@@ -84,6 +84,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
         ({"metrics": "key"}, "needs keys"),
         ({"max_held_bytes": 1000}, "is under max_body_bytes"),
         ({"keys_file": "/no/such/file"}, "keys_file cannot be read"),
+        ({"trusted_keys": "/no/such/file"}, "trusted_keys: file cannot be read"),
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
     ],
 )

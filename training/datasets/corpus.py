@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
 from models_store.frozen import Frozen
+from models_store.layout import sha256_of
 from training.datasets.cache import data_dir
 from training.datasets.numbers import numbers_text
 from training.datasets.text import TextData, split_text
@@ -140,16 +141,27 @@ def _read(file: Path) -> str:
 
 def _find(work: _Work) -> Path:
     folder = data_dir() / "text"
+    target = folder / work.files[0]
     for name in work.files:
         if (folder / name).is_file():
+            if name == target.name and work.sha256 is not None:
+                _check(target, work)
             return folder / name
-    target = folder / work.files[0]
     if work.url is None or work.sha256 is None:
         raise DataError(
             f"{work.title} is not there: save it as {target} (DEEPSHELF_DATA says where data sets "
             f"lie); its plain text, UTF-8, is to be had from {work.source}"
         )
     return fetch(work.url, work.sha256, target)
+
+
+def _check(path: Path, work: _Work) -> None:
+    """What was fetched once may have been damaged since."""
+    if sha256_of(path) != work.sha256:
+        raise DataError(
+            f"{path} is not {work.title} as it was published: its SHA-256 differs. Removed, it is "
+            "fetched again; a text of your own is data.path"
+        )
 
 
 def fetch(url: str, sha256: str, target: Path) -> Path:
@@ -170,10 +182,14 @@ def fetch(url: str, sha256: str, target: Path) -> Path:
         raise DataError(f"{url} is not the file that was expected: its SHA-256 differs")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(partial).replace(target)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{target} cannot be written: {error.strerror}") from error
     return target

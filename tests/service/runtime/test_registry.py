@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from models_store import tasks
+from models_store.__main__ import main
 from models_store.layout import sha256_of
+from models_store.signatures import new_key, read_trusted_keys
 from models_store.tasks import (
     Classification,
     Denoising,
@@ -254,3 +256,24 @@ def test_a_hostile_name_is_only_ever_not_found(store: Path, name: str) -> None:
     with pytest.raises(NotFound) as raised:
         _loaded(store).shelf.resolve(Classification, name)
     assert len(raised.value.detail) < 200
+
+
+def test_where_keys_are_trusted_only_what_they_signed_is_served(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    put(store, "signed", Paint())
+    put(store, "unsigned", Paint())
+    (tmp_path / "trusted").write_text(new_key(tmp_path / "alice", "alice"))
+    shelve = ["--store", str(store), "sign", str(tmp_path / "alice")]
+    assert main([*shelve, "signed"]) == 0
+    registry = Registry(store, threads=1, trusted=read_trusted_keys(tmp_path / "trusted"))
+    registry.refresh()
+    assert _states(registry) == {("signed", 1): "ready", ("unsigned", 1): "failed"}
+    assert "it is not signed" in _reason(registry, "unsigned")
+    assert main([*shelve, "unsigned"]) == 0
+    registry.refresh()  # the signature came, and is seen
+    assert _states(registry)["unsigned", 1] == "ready"
+    _edit_manifest(store / "signed/1", summary="Mine.")
+    registry.refresh()
+    assert "what was loaded before serves: the manifest is not the one" in _reason(
+        registry, "signed"
+    )

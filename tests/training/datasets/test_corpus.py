@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tests.full_disk import no_file_over
 from training.datasets.corpus import Corpus, body, decode, fetch
 from training.datasets.numbers import in_words, numbers_text
 from training.errors import DataError
@@ -85,7 +86,7 @@ def test_unknown_characters_are_named() -> None:
         Corpus(name="numbers").load().encode("Z one!")
 
 
-@pytest.mark.parametrize(("name", "file"), [("shakespeare", "tinyshakespeare"), ("quijote",) * 2])
+@pytest.mark.parametrize(("name", "file"), [("shakespeare",) * 2, ("quijote",) * 2])
 def test_a_classic_is_read_where_it_lies(data_home: Path, name: str, file: str) -> None:
     (data_home / "text").mkdir()
     saved(data_home / "text", b"to be or not to be\n" * 9, f"{file}.txt")
@@ -117,6 +118,22 @@ def test_a_fetched_file_must_have_the_right_hash(tmp_path: Path) -> None:
     assert not target.exists()
     assert fetch(url, right, target).read_bytes() == b"abc"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_fetched_file_that_was_damaged_since_is_refused(data_home: Path) -> None:
+    (data_home / "text").mkdir()
+    saved(data_home / "text", b"First Citizem:\n" * 9, "tinyshakespeare.txt")
+    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not Tiny Shakespeare .* SHA-256"):
+        Corpus(name="shakespeare").load()
+
+
+def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
+    content = b"abc" * 1000
+    url = saved(tmp_path, content, "source").as_uri()
+    target = tmp_path / "cache" / "text.txt"
+    with no_file_over(1000), pytest.raises(DataError, match="cannot be written: File too large"):
+        fetch(url, hashlib.sha256(content).hexdigest(), target)
+    assert list(target.parent.iterdir()) == []
 
 
 def test_what_cannot_be_fetched_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""A disk without room, without a disk."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["no_file_over"]
+
+
+@contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    """As a full disk does, the system refuses to write; Python ignores the signal with it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,124 @@
+"""Forms: what was sent is what is read, however it is cut into pieces; anything else is refused."""
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import BadRequest, ServiceError
+from service.routes.multipart import Accepted, Form, FormParser
+
+ACCEPTED = Accepted(files=("image", "clean"), fields=("top_k", "model"), max_files=3)
+BOUNDARY = b"x-7"
+
+often = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def _parsed(pieces: Sequence[bytes]) -> Form:
+    parser = FormParser(BOUNDARY, ACCEPTED)
+    for piece in pieces:
+        parser.write(piece)
+    return parser.finish()
+
+
+def _cut(body: bytes, places: Sequence[int]) -> list[bytes]:
+    at = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
+    return [body[start:end] for start, end in itertools.pairwise(at)]
+
+
+def _part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    head = f'--x-7\r\nContent-Disposition: form-data; name="{name}"'.encode()
+    if filename is not None:
+        head += f'; filename="{filename}"\r\nContent-Type: image/png'.encode()
+    return head + b"\r\n\r\n" + content + b"\r\n"
+
+
+# A file's bytes may hold anything but the line that ends it.
+_CONTENT = st.binary(min_size=1, max_size=60).filter(lambda content: b"--x-7" not in content)
+_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+_FILENAME = st.text(st.sampled_from("abcäé €.-_ 1"), min_size=1, max_size=12)
+
+
+@often
+@given(
+    files=st.lists(st.tuples(st.sampled_from(["image", "clean"]), _CONTENT, _FILENAME), max_size=3),
+    fields=st.dictionaries(st.sampled_from(["top_k", "model"]), _TEXT),
+    places=st.lists(st.integers(0, 2000), max_size=8),
+)
+def test_any_form_in_any_pieces_is_read_as_it_was_sent(
+    files: list[tuple[str, bytes, str]], fields: dict[str, str], places: list[int]
+) -> None:
+    parts = [_part(name, content, filename) for name, content, filename in files]
+    parts += [_part(name, text.encode()) for name, text in fields.items()]
+    body = b"".join(parts) + b"--x-7--\r\n"
+    form = _parsed(_cut(body, places))
+    assert form.fields == fields
+    expected: dict[str, list[bytes]] = {}
+    for name, content, _ in files:
+        expected.setdefault(name, []).append(content)
+    assert form.files == expected
+
+
+_SCRAPS = st.lists(
+    st.binary(max_size=12)
+    | st.sampled_from(
+        [b"--x-7", b"--x-7\r\n", b"--x-7--", b"\r\n\r\n", b"\r\n", b"--", b'name="image"',
+         b"Content-Disposition: form-data; ", b'filename="', b"filename*=utf-8''%ff", b"\xff" * 9]
+    ),
+    max_size=14,
+)  # fmt: skip
+
+
+@often
+@given(scraps=_SCRAPS, places=st.lists(st.integers(0, 200), max_size=4))
+def test_anything_else_is_refused_or_read_whatever_the_pieces(
+    scraps: list[bytes], places: list[int]
+) -> None:
+    body = b"".join(scraps)
+    outcomes = []
+    for pieces in ([body], _cut(body, places)):
+        try:
+            outcomes.append(repr(_parsed(pieces)))
+        except ServiceError as error:
+            outcomes.append(type(error).__name__)
+    assert outcomes[0] == outcomes[1]
+
+
+@often
+@given(
+    content=_CONTENT, end=st.integers(1, 200), boundary=st.sampled_from([b"x-7", b"x", b"y" * 70])
+)
+def test_a_form_that_was_cut_off_is_refused(content: bytes, end: int, boundary: bytes) -> None:
+    body = _part("image", b"\x89PNG" + content, "cat.png") + b"--x-7--\r\n"
+    kept = body[: -min(end, len(body) - 1) - 2]  # the last line end may be missing
+    parser = FormParser(boundary, ACCEPTED)
+
+    def read() -> None:
+        parser.write(kept)
+        parser.finish()
+
+    with pytest.raises(BadRequest):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'--x-7\r\nX: y\r\n\r\nz\r\n--x-7--', "no name in its Content-Disposition"),
+        (b"--x-7\r\n" + b"X: " + b"y" * 9000, "not the multipart form .*header"),
+        (b"--x-7\r\n" + b"X: y\r\n" * 3000, "not the multipart form .*header"),
+        (b"no form at all", "not the multipart form"),
+        (b"", "ends before its closing boundary"),
+    ],
+)  # fmt: skip
+def test_a_bad_form_is_told_as_such(body: bytes, message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        _parsed([body])
+
+
+def test_the_preamble_and_what_follows_the_end_are_no_part() -> None:
+    # RFC 2046, section 5.1.1: to be ignored.
+    body = _part("image", b"\x89PNG", "a.png") + b"--x-7--\r\nepilogue" * 50
+    assert _parsed([body]).files == {"image": [b"\x89PNG"]}
