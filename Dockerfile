@@ -6,11 +6,11 @@ FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 # A change of the code does not install its dependencies anew.
-COPY requirements.lock deploy/build.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/deepshelf \
  && pip --python /opt/deepshelf/bin/python install --require-hashes --only-binary :all: -r requirements.lock \
  && python -m venv /opt/build \
- && /opt/build/bin/pip install --require-hashes --only-binary :all: -r build.lock
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY models_store models_store
 COPY service service
@@ -40,9 +40,9 @@ STOPSIGNAL SIGTERM
 CMD ["python", "-m", "service"]
 
 FROM build AS training-build
-COPY deploy/training.lock ./
+COPY requirements-training.lock ./
 RUN python -m venv --without-pip /opt/training \
- && pip --python /opt/training/bin/python install --require-hashes --only-binary :all: -r training.lock
+ && pip --python /opt/training/bin/python install --require-hashes --only-binary :all: -r requirements-training.lock
 COPY training training
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels/whole . \
  && pip --python /opt/training/bin/python install --no-deps --no-index /wheels/whole/*.whl

@@ -31,15 +31,17 @@ format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
 schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
 	$(BIN)/python -m models_store schema > models_store/manifest.schema.json
 
-LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --upgrade --quiet \
 	--custom-compile-command 'make lock'
+LOCK := $(COMPILE) --universal
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
-lock: $(VENV)/.audit  ## pin what the image installs, with hashes (requirements.lock)
+lock: $(VENV)/.audit  ## pin what the images install, with hashes (requirements*.lock)
 	$(LOCK) pyproject.toml --extra sign --output-file requirements.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
+	$(COMPILE) --python-platform linux --no-annotate pyproject.toml --extra training --output-file requirements-training.lock
 
-LOCKS := requirements.lock requirements-build.lock
+LOCKS := requirements.lock requirements-build.lock requirements-training.lock
 
 audit: $(VENV)/.audit  ## ask the advisory database about every pinned version; ADVISORIES=all.zip without internet
 ifdef ADVISORIES

@@ -66,7 +66,7 @@ def test_it_is_installed_and_works_where_nothing_else_of_ours_is(
         "--target", str(site), str(wheel),
     )  # fmt: skip
     program = (
-        "import importlib.metadata, service.settings, training.recipe, models_store; "
+        "import importlib.metadata, service.settings, training, models_store; "
         "print(importlib.metadata.version('deepshelf'), service.__file__, training.__file__, "
         "models_store.__file__)"
     )

@@ -42,8 +42,8 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
 
 
 def _large_picture() -> bytes:
-    """700 × 700 pixels: many tiles."""
-    pixels = np.random.default_rng(0).integers(0, 256, (700, 700), np.uint8)
+    """2,200 × 64 pixels: five tiles."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 2200), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -2,13 +2,16 @@
 
     python -m benchmarks.reliability stall
 
-One worker. A client asks `/livez` again and again, with 1 ms between; its slowest answers are the
-event loop's longest stalls. Meanwhile each model of the shelf is published once more and loaded.
+First in this process: a thread wakes every millisecond while another loads each model, and so sees
+for how long the interpreter lock is held. Then in a service of one worker: a client asks `/livez`
+again and again, with 1 ms between, and its slowest answers are the event loop's longest stalls;
+meanwhile each model of the shelf is published once more and loaded.
 """
 
 import argparse
 import asyncio
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from benchmarks.reliability.http import Connection, Question
 from benchmarks.reliability.report import Report, milliseconds, quantile
 from benchmarks.reliability.service_process import Service, serving
 from benchmarks.reliability.shelves import copy_shelf, publish_again
+from models_store.verify import read_manifest
+from service.runtime.published import load
 
 __all__ = ["run"]
 
@@ -43,6 +48,7 @@ class _Heart:
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Each model of the shelf, one after the other."""
     names = sorted(path.parent.name for path in options.store.glob("*/1"))
+    _hold_the_lock(report, options.store, names)
     shelf = copy_shelf(options.store, folder, names)
     async with serving(shelf, folder, threads=1, reload_s=0.2) as service:
         heart = _Heart()
@@ -65,6 +71,33 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         )
         all_beats = [seconds for _, seconds in heart.beats]
         report.figure("p99.9 of all", f"{1000 * quantile(all_beats, 0.999):.1f} ms")
+
+
+def _hold_the_lock(report: Report, store: Path, names: list[str]) -> None:
+    gaps, over = list[tuple[float, float]](), threading.Event()
+
+    def wake() -> None:
+        last = time.perf_counter()
+        while not over.is_set():
+            time.sleep(0.001)
+            now = time.perf_counter()
+            gaps.append((now, now - last))
+            last = now
+
+    waking = threading.Thread(target=wake)
+    waking.start()
+    for name in names:
+        folder = max((store / name).iterdir(), key=lambda path: int(path.name))
+        manifest = read_manifest(folder)
+        start = time.perf_counter()
+        load(folder, manifest)
+        took = time.perf_counter() - start
+        time.sleep(0.01)
+        longest = max(gap for at, gap in gaps if at >= start)
+        report.figure(f"{name}: loaded in, longest wait of another thread",
+                      f"{1000 * took:.0f} ms, {1000 * longest:.1f} ms")  # fmt: skip
+    over.set()
+    waking.join()
 
 
 async def _until_ready(service: Service, name: str, version: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from service.scheduling.decoding import Decoder
 from service.scheduling.rows import Recurrent
 from service.scheduling.sampling import Score
 from service.scheduling.streams import FinishReason, Generation
+from service.settings import Settings
 
 __all__ = ["Model", "Written"]
 
@@ -37,9 +37,10 @@ class Model:
     Texts share the runs of their replica: continuous batching is each replica's own.
     """
 
-    def __init__(self, store: Path, name: str, streams: int, deadline_s: float) -> None:
+    def __init__(self, settings: Settings, name: str) -> None:
         self._name = name
-        self._registry = Registry(store, only=(name,))
+        streams, deadline_s = settings.text_streams, settings.deadline_s
+        self._registry = Registry(settings.store, only=(name,), trusted=settings.trusted())
         self._registry.refresh()
         # Bounded by the ingress: what it let in is not refused here.
         self._gate = Gate(running=streams, waiting=10_000, deadline_s=deadline_s)

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from benchmarks.advisories import affects, found, locked
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-build.lock")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-training.lock")
 
 
 def _lines(lock: str) -> list[str]:
@@ -37,6 +37,7 @@ def _asked(project: dict[str, Any]) -> dict[str, list[str]]:
     return {
         "requirements.lock": [*project["project"]["dependencies"], *extras["sign"]],
         "requirements-build.lock": project["build-system"]["requires"],
+        "requirements-training.lock": [*project["project"]["dependencies"], *extras["training"]],
     }
 
 

@@ -42,7 +42,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    from service.cluster.__main__ import APP, build
+    from service.cluster.application import APP, build
 
     store = tmp_path_factory.mktemp("store")
     put(store, "paint", Paint())
