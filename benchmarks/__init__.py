@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat against a running service."""
+"""How fast, measured: `python -m benchmarks`; each figure beside a limit and a peer."""

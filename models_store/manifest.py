@@ -21,9 +21,11 @@ __all__ = [
     "Metric",
     "ModelFile",
     "ModelName",
+    "Precision",
     "Provenance",
     "Role",
     "TensorSpec",
+    "Variant",
 ]
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}[a-z0-9]$")]
@@ -79,6 +81,25 @@ class Golden(Frozen):
     cases: PositiveInt
     rtol: NonNegative
     atol: NonNegative
+
+
+class Variant(Frozen):
+    """Quantised graphs that stand beside those that they were made from."""
+
+    precision: Literal["int8"]
+    method: str
+    """How they were made, and what they were calibrated on."""
+    rtol: NonNegative
+    atol: NonNegative
+    """How closely they must reproduce the golden outputs, which are those of the network itself:
+    as in `Golden`, with limits of their own."""
+    speedup: Annotated[FiniteFloat, Field(gt=0)]
+    """How many times as fast as fp32, on `hardware`, one thread."""
+    hardware: str
+    created: datetime
+    command: str
+    """That made them."""
+    libraries: dict[str, str]
 
 
 class Metric(Frozen):
@@ -137,6 +158,9 @@ class Manifest(Frozen):
     licence: str
     intended_use: str
     limits: str
+    variants: tuple[Variant, ...] = ()
+    served: Precision = "fp32"
+    """What answers where nobody asks for a precision: the better one by what was measured."""
 
     @model_validator(mode="after")
     def _files_are_complete(self) -> Self:
@@ -160,9 +184,37 @@ class Manifest(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _variants_are_whole(self) -> Self:
+        described = [variant.precision for variant in self.variants]
+        if len(set(described)) != len(described):
+            raise ValueError(f"a variant is described twice: {', '.join(described)}")
+        quantised = {file.precision for file in self.files if file.is_graph} - {"fp32"}
+        if quantised != set(described):
+            raise ValueError(
+                f"graphs are of {', '.join(sorted(map(str, quantised))) or 'no variant'}, "
+                f"described are {', '.join(described) or 'none'}"
+            )
+        for variant in self.variants:
+            missing = set(self.graphs()) - set(self.graphs(variant.precision))
+            if missing:
+                raise ValueError(
+                    f"{variant.precision} has no graph with role {', '.join(sorted(missing))}"
+                )
+        if self.served not in ("fp32", *described):
+            raise ValueError(f"{self.served} is served, but there is no such variant")
+        return self
+
     def graphs(self, precision: Precision = "fp32") -> dict[str, ModelFile]:
         """The graphs of one precision, by role."""
         return {f.role: f for f in self.files if f.is_graph and f.precision == precision}
+
+    def deviation(self, precision: Precision | None) -> tuple[float, float]:
+        """`rtol` and `atol` of the golden outputs, for graphs of this precision."""
+        for variant in self.variants:
+            if variant.precision == precision:
+                return variant.rtol, variant.atol
+        return self.golden.rtol, self.golden.atol
 
     def file(self, role: Role) -> ModelFile:
         """The file with `role`, of a graph the fp32 one; `golden` and `preview` always exist."""

@@ -7,16 +7,17 @@ What is renamed was read back from the disk first, as a service will read it.
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from models_store.errors import LayoutError, ManifestError
-from models_store.layout import MANIFEST, checked_name, next_version, sha256_of
+from models_store.layout import MANIFEST, SIGNATURE, checked_name, next_version, sha256_of
 from models_store.manifest import Manifest, ModelFile
 from models_store.unpublished import unpublished
-from models_store.verify import check_files, parse_manifest
+from models_store.verify import check_files, parse_manifest, read_manifest
 
-__all__ = ["describe", "flush", "publish", "sync"]
+__all__ = ["add_variant", "describe", "flush", "publish", "sync"]
 
 
 def describe(path: Path, **fields: object) -> ModelFile:
@@ -57,6 +58,59 @@ def publish(
         verify(partial, manifest)
         flush(partial)
         return _rename(partial, store, manifest)
+
+
+def add_variant(
+    folder: Path,
+    build: Callable[[Path, Manifest], Manifest],
+    verify: Callable[[Path, Manifest], None],
+) -> Manifest:
+    """Put quantised graphs beside those of the version in `folder`, which stay as they are.
+
+    `build(partial, manifest)` writes the new files into an empty folder and returns the manifest
+    with them; `verify` as in `publish`. A reader sees the old manifest, which knows nothing of the
+    new files, or the new one and all of them.
+
+    Raises:
+        ManifestError: when a file that was there, or what was said of it, has changed; or when
+            the version is signed.
+        DamageError: as `publish`.
+    """
+    before = read_manifest(folder)
+    if (folder / SIGNATURE).exists():
+        raise ManifestError(
+            f"{before.name} {before.version} is signed as it is: publish another version, "
+            f"or remove {SIGNATURE} and sign it again afterwards"
+        )
+    check_files(folder, before)
+    with unpublished(folder.parent) as partial:
+        after = build(partial, before)
+        new = [file for file in after.files if file not in before.files]
+        _expect_kept(before, after, {path.name for path in partial.iterdir()})
+        for file in before.files:
+            os.link(folder / file.path, partial / file.path)
+        _write_manifest(partial, after)
+        check_files(partial, parse_manifest(partial))
+        verify(partial, after)
+        flush(partial)
+        for file in new:
+            (partial / file.path).replace(folder / file.path)
+        flush(folder)
+        (partial / MANIFEST).replace(folder / MANIFEST)
+        flush(folder)
+        shutil.rmtree(partial)
+    return after
+
+
+def _expect_kept(before: Manifest, after: Manifest, written: set[str]) -> None:
+    kept = {"files", "metrics", "variants", "served"}
+    if before.model_dump(exclude=kept) != after.model_dump(exclude=kept):
+        raise ManifestError("a variant changes nothing of what was said about the version")
+    if after.files[: len(before.files)] != before.files:
+        raise ManifestError("a variant leaves the files that were there as they are")
+    taken = written & {file.path for file in before.files}
+    if taken:
+        raise ManifestError(f"{', '.join(sorted(taken))} is there already")
 
 
 def _expect(name: str, version: int, manifest: Manifest) -> None:

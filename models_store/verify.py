@@ -19,7 +19,7 @@ from models_store.errors import (
     StoreError,
 )
 from models_store.layout import MANIFEST, SIGNATURE, sha256_of
-from models_store.manifest import Golden, Manifest, ModelFile
+from models_store.manifest import Manifest, ModelFile
 from models_store.onnx_bytes import refers_to_other_files
 from models_store.reasons import plainly
 from models_store.signatures import TrustedKeys, check_signature
@@ -194,12 +194,12 @@ def replay(folder: Path, manifest: Manifest, graph: ModelFile, run: Run) -> None
     Raises:
         ReplayError: naming the case, the output and the largest deviation.
     """
-    golden = manifest.golden
     path = folder / manifest.file("golden").path
-    for index, case in enumerate(golden_cases(path, graph, golden.cases)):
+    limits = manifest.deviation(graph.precision)
+    for index, case in enumerate(golden_cases(path, graph, manifest.golden.cases)):
         got = _attempt(run, case, f"case {index} of {graph.path}")
         for name, expected in case.outputs.items():
-            _compare(f"case {index}, output {name} of {graph.path}", got[name], expected, golden)
+            _compare(f"case {index}, output {name} of {graph.path}", got[name], expected, limits)
 
 
 def _attempt(run: Run, case: Case, what: str) -> Tensors:
@@ -216,18 +216,21 @@ def _attempt(run: Run, case: Case, what: str) -> Tensors:
 
 
 def _compare(
-    what: str, got: NDArray[np.generic], expected: NDArray[np.generic], limits: Golden
+    what: str,
+    got: NDArray[np.generic],
+    expected: NDArray[np.generic],
+    limits: tuple[float, float],
 ) -> None:
+    rtol, atol = limits
     if got.shape != expected.shape or got.dtype != expected.dtype:
         raise ReplayError(
             f"{what}: got {got.dtype} {got.shape}, published {expected.dtype} {expected.shape}"
         )
     with np.errstate(invalid="ignore"):  # of two infinities
         deviation = np.abs(got.astype(np.float64) - expected.astype(np.float64))
-        allowed = limits.atol + limits.rtol * np.abs(expected.astype(np.float64))
+        allowed = atol + rtol * np.abs(expected.astype(np.float64))
     # Written so that NaN fails too.
     if not bool(np.all(deviation <= allowed)):
         raise ReplayError(
-            f"{what}: deviates by {deviation.max():.3g}, "
-            f"allowed {limits.atol:g} + {limits.rtol:g} × |value|"
+            f"{what}: deviates by {deviation.max():.3g}, allowed {atol:g} + {rtol:g} × |value|"
         )

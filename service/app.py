@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
+from service.express import Express
 from service.guard import Guard, document_keys
 from service.holding import Holding
 from service.keyring import LiveKeys
@@ -117,6 +118,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        # Of requests we tell ourselves; FastAPI's own would look at the environment at each.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
             {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
             {"name": "faces", "description": "Pictures out of nothing but a seed"},
@@ -130,7 +133,7 @@ def create_app(
     # Not an argument, because FastAPI wants the server to say it, and a plain uvicorn does not.
     app.root_path = settings.root_path
     app.state.running = running
-    for part in (
+    parts = (
         classify,
         denoise,
         compress,
@@ -143,9 +146,9 @@ def create_app(
         metrics,
         page,
         pages,
-    ):
-        app.include_router(part.router)
-    for router in PROTOCOLS:
+    )
+    routers = [*(part.router for part in parts), *PROTOCOLS]
+    for router in routers:
         app.include_router(router)
     page.mount_page(app)
     pages.mount_docs_assets(app)
@@ -155,6 +158,7 @@ def create_app(
     if running.tracing:
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
+    app.add_middleware(Express, routers=routers)
     app.add_middleware(Holding, limit=settings.max_held_bytes)
     app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
@@ -175,6 +179,7 @@ def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
         orders=Orders(settings.orders),
         open_graph=elsewhere.open_graph,
         trusted=settings.trusted(),
+        precision=None if settings.precision == "auto" else settings.precision,
     )
     limits = Limits(max_pixels=settings.max_pixels)
     decoder = _decoder(settings, elsewhere)

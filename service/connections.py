@@ -10,10 +10,12 @@ Between a request's head and its answer, the route's own deadline holds.
 import asyncio
 import json
 import logging
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.config import Config
@@ -209,6 +211,10 @@ class Connection(HttpToolsProtocol):
     def _cut_if_stalled(self, waited: int) -> None:
         if self.transport.get_write_buffer_size() >= waited:
             self._tell("stalled")
+            # Reset it: else the kernel keeps what was not taken, and tries for minutes.
+            socket = self.transport.get_extra_info("socket")
+            if socket is not None:
+                socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
         else:
             self._expect_progress()

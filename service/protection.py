@@ -3,7 +3,8 @@
 A route that says something else about itself is left alone: pages have policies of their own.
 """
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["ProtectiveHeaders"]
@@ -30,19 +31,25 @@ class ProtectiveHeaders:
     def __init__(self, app: ASGIApp, *, shared: bool) -> None:
         """`shared`: pages of other origins are allowed to use answers (see CORS)."""
         self._app = app
-        self._headers = {**_ALWAYS, **({} if shared else _SAME_ORIGIN)}
+        needed = {**_ALWAYS, **({} if shared else _SAME_ORIGIN)}
+        # As ASGI sends them, made once: to set each on every answer takes 30 µs.
+        self._plain, self._tls = _raw(needed), _raw({**needed, **_OVER_TLS})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        needed = {**self._headers, **(_OVER_TLS if scope.get("scheme") == "https" else {})}
+        needed = self._tls if scope.get("scheme") == "https" else self._plain
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in needed.items():
-                    headers.setdefault(name, value)
+                said = {name.lower() for name, _ in message["headers"]}
+                missing = [pair for pair in needed if pair[0] not in said]
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         await self._app(scope, receive, protected)
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

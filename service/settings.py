@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     listed is answered by the ready model with the most labels, or that knows colour, then the first
     by name; ensembles come last."""
 
+    precision: Literal["auto", "fp32", "int8"] = "auto"
+    """Of the graphs that answer a request that asks for none, where a model has several; auto: the
+    better one by what was measured when it was quantised, which its card tells."""
+
     reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 

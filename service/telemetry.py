@@ -7,13 +7,12 @@ error has its id and its event too.
 """
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +25,7 @@ __all__ = ["REQUEST_ID_HEADER", "Finished", "Observer", "Telemetry", "note"]
 _log = logging.getLogger("service.access")
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_RAW_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What may come back in a header and in a log line as it came; anything else gets a new id."""
 
@@ -103,8 +103,8 @@ class _Exchange:
         self._complete = self._left = False
         self.bytes_in = self.bytes_out = self.status = 0
         self._event: dict[str, object] = {}
-        came = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        self._request_id = came if _SANE_ID.fullmatch(came) else uuid.uuid4().hex
+        came = _request_id(scope)
+        self._request_id = came if _SANE_ID.fullmatch(came) else os.urandom(16).hex()
         # A lifespan's state is shared by all requests: ours must not be.
         scope["state"] = {
             **scope.get("state", {}),
@@ -123,7 +123,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
+            others = [pair for pair in message.get("headers", ()) if pair[0] != _RAW_ID_HEADER]
+            message["headers"] = [*others, (_RAW_ID_HEADER, self._request_id.encode())]
         elif message["type"] == "http.response.body":
             self.bytes_out += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
@@ -141,6 +142,15 @@ class _Exchange:
             event=self._event,
             cancelled=self._left or self.status == CLIENT_GONE,
         )
+
+
+def _request_id(scope: Scope) -> str:
+    """What the client calls its request; "" where it does not say."""
+    for name, value in scope["headers"]:
+        if name == _RAW_ID_HEADER:
+            came: str = value.decode("latin-1")
+            return came
+    return ""
 
 
 def _log_event(done: Finished, bytes_in: int, bytes_out: int) -> None:

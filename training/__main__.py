@@ -163,6 +163,25 @@ def publish_pretrained(
 
 
 @app.command()
+def quantize(
+    name: Annotated[str, typer.Argument(help="a classifier or an LSTM on the shelf")],
+    version: Annotated[int | None, typer.Option(help="the highest when left out")] = None,
+    store: StoreOption = SHELF,
+) -> None:
+    """Put an int8 variant beside a version's graphs, measure it, and let the better one answer."""
+    from training.export.quantize import quantize as run
+
+    done = run(name, store, version=version)
+    (variant,) = done.manifest.variants
+    typer.echo(f"{done.int8_bytes:,} bytes instead of {done.fp32_bytes:,}")
+    typer.echo(f"{variant.speedup:.2f} times as fast, one thread")
+    for metric in done.manifest.metrics:
+        if metric.precision == "int8":
+            typer.echo(f"{metric.name} {metric.value:.4f} (n = {metric.n:,}): {metric.note}")
+    typer.echo(f"{done.manifest.served} answers where nobody asks; it lies in {done.folder}")
+
+
+@app.command()
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help="folders of classifiers' runs, two or more")],
     name: Annotated[str, typer.Option(help="what the model is called on the shelf")],

@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest, ModelFile
-from service.cluster.model import Written
+from service.cluster.model import VersionAt, Written
 from service.errors import Unavailable
 from service.runtime.published import Graph, open_session
 from service.runtime.session import BadInputs
@@ -32,10 +32,10 @@ _RUN_S = 60.0
 class RemoteGraph:
     """One graph of one version. May be called by any number of threads, not on an event loop."""
 
-    def __init__(self, handle: DeploymentHandle, version: int, role: str) -> None:
+    def __init__(self, handle: DeploymentHandle, version: int, spec: ModelFile) -> None:
         self._handle = handle
-        self._version = version
-        self._role = role
+        self._version: VersionAt = (version, spec.precision or "fp32")
+        self._role = str(spec.role)
 
     @timed("run")
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
@@ -101,4 +101,4 @@ class Handles:
         handle = self._handles.get(manifest.name)
         if handle is None:
             raise ReplayError("it has no deployment: run python -m service.cluster again")
-        return RemoteGraph(handle, manifest.version, str(spec.role))
+        return RemoteGraph(handle, manifest.version, spec)

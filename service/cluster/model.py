@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.manifest import Precision
 from models_store.tasks import TextGeneration
 from service.errors import NotFound, Unavailable
 from service.runtime.published import Published
@@ -18,7 +19,10 @@ from service.scheduling.sampling import Score
 from service.scheduling.streams import FinishReason, Generation
 from service.settings import Settings
 
-__all__ = ["Model", "Written"]
+__all__ = ["Model", "VersionAt", "Written"]
+
+VersionAt = tuple[int, Precision]
+"""A version, and which of its graphs."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ class Model:
         self._decoder = Decoder(self._gate, streams)
 
     def run(
-        self, version: int, role: str, inputs: Mapping[str, NDArray[np.generic]]
+        self, version: VersionAt, role: str, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
         """One run of a graph; Ray calls it on a thread of its own."""
         return self._version(version).graphs[role].run(inputs)
 
     async def write(
-        self, version: int, asked: Generation, remaining_s: float, skip: tuple[int, int]
+        self, version: VersionAt, asked: Generation, remaining_s: float, skip: tuple[int, int]
     ) -> AsyncIterator[Written]:
         """A text as it is written, but for the first characters and scores, `skip` of each.
 
@@ -78,11 +82,12 @@ class Model:
         finally:
             stream.abandon()
 
-    def _version(self, version: int) -> Published[Any]:
+    def _version(self, at: VersionAt) -> Published[Any]:
+        version, precision = at
         model = self._registry.shelf.entries.get((self._name, version))
         if model is None or model.model is None:  # published since the last look
             self._registry.refresh()
             model = self._registry.shelf.entry(self._name, version)
         if model.model is None:
             raise Unavailable(f"{self._name} {version} is {model.state}{model.because}")
-        return model.model
+        return model.model.at(precision)

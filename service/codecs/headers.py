@@ -15,6 +15,7 @@ __all__ = [
     "gif_extension_blocks",
     "gif_size",
     "png_size",
+    "told_size",
     "unknown_size",
     "webp_size",
 ]
@@ -42,6 +43,10 @@ _OTHER_KINDS = (
 )
 
 
+_MOST_SEGMENTS = 16
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
 def describe(data: bytes) -> str:
     """What the first bytes look like, in a word: PDF, HTML, text, …, unknown."""
     for pattern, name in _OTHER_KINDS:
@@ -61,6 +66,27 @@ def unknown_size(_: bytes) -> None:
 def png_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) by IHDR, before any compressed text is unpacked."""
     return unpack_from(">2I", data, 16) if data[12:16] == b"IHDR" and len(data) >= 24 else None
+
+
+def told_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) of a PNG or a JPEG, without a reader; None where that takes longer."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return png_size(data)
+    return _jpeg_size(data) if data.startswith(b"\xff\xd8\xff") else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """By the frame header (ITU T.81, B.2.2), if it is among the first segments."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        marker, length = data[at : at + 2], int.from_bytes(data[at + 2 : at + 4], "big")
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return None
+        if marker[1] in _FRAMES:
+            height, width = (int.from_bytes(data[at + o : at + o + 2], "big") for o in (5, 7))
+            return width, height
+        at += 2 + length
+    return None
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:

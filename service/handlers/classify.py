@@ -6,15 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import Classification
+from service.codecs.headers import told_size
 from service.codecs.images import Limits, decode_fixed
 from service.errors import Invalid
 from service.handlers.pictures import of_picture
 from service.runtime.published import Published
 from service.schemas.classify import Classified, ClassifyAnswer, Prediction, Vote
 
-__all__ = ["check_top_k", "classify"]
+__all__ = ["check_top_k", "classify", "is_brief"]
 
 _DEFAULT_TOP_K = 5
+_BRIEF_S = 0.005
+"""A probe, or whoever else is answered by the same event loop, waits so long at most for each
+picture that came before it."""
+_DECODED_PIXELS_PER_S = 20e6
+"""At the least: PNG, whose decoders are slower than JPEG's, as measured in `codecs/images.py`."""
 
 
 def check_top_k(model: Published[Classification], top_k: int | None) -> int:
@@ -31,6 +37,19 @@ def check_top_k(model: Published[Classification], top_k: int | None) -> int:
             f"top_k is {top_k}, accepted is 1 to {there}: {model.name} has {there} labels"
         )
     return top_k
+
+
+def is_brief(model: Published[Classification], pictures: Sequence[bytes]) -> bool:
+    """Whether to label them takes less than `_BRIEF_S`.
+
+    By the time that the graph took when it was loaded, and by the size that a header tells.
+    """
+    if len(pictures) > 1 or model.picture_s > _BRIEF_S:
+        return False
+    size = told_size(pictures[0])
+    if size is None:
+        return False
+    return model.picture_s + size[0] * size[1] / _DECODED_PIXELS_PER_S <= _BRIEF_S
 
 
 def classify(
@@ -55,7 +74,11 @@ def classify(
         # this way memory does not grow with the number of pictures.
         outputs = model.graphs["model"].run({"images": image_HWC[np.newaxis]})
         results.append(_result(model.task.labels, outputs, top_k))
-    return ClassifyAnswer(model=model.name, version=model.version, results=results)
+    if not model.others:
+        return ClassifyAnswer(model=model.name, version=model.version, results=results)
+    return ClassifyAnswer(
+        model=model.name, version=model.version, results=results, precision=model.precision
+    )
 
 
 def _result(

@@ -7,6 +7,7 @@ no thread hops, and a body that is too long is refused at the byte where it beco
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
@@ -69,7 +70,7 @@ async def read_body(
         DeadlineExceeded: it did not arrive in time. Abandoned: the client left.
     """
     service = running(request)
-    content_type, parameters = parse_options_header(request.headers.get("content-type"))
+    content_type, parameters = _content_type(request.headers.get("content-type"))
     kind = content_type.decode("latin-1").lower()
     chunks = body_chunks(request, service.settings.max_body_bytes)
     try:
@@ -93,6 +94,17 @@ async def read_body(
             return await _raw(chunks, upload)
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None
+
+
+@lru_cache(maxsize=64)
+def _plain_type(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
+    return parse_options_header(value)
+
+
+def _content_type(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
+    # A form's boundary is new each time: nothing to keep.
+    kept = value is None or (len(value) < 64 and ";" not in value)
+    return _plain_type(value) if kept else parse_options_header(value)
 
 
 async def _raw(chunks: AsyncIterator[bytes], upload: Upload) -> Form:

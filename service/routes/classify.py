@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
-from service.handlers.classify import check_top_k, classify
+from service.handlers.classify import check_top_k, classify, is_brief
 from service.routes.bodies import read_body
 from service.routes.documented import UPLOAD_STATUSES, picture_upload, problems
 from service.routes.options import from_query, with_fields
@@ -56,6 +56,8 @@ async def classify_pictures(request: Request) -> Response:
     )
     options = with_fields(query, form.fields)
     model = shelf.resolve(Classification, options.model, options.version)
+    if options.precision is not None:
+        model = model.at(options.precision)
     top_k = check_top_k(model, options.top_k)
     pictures = form.files["image"]
     note(request, model=model.name, version=model.version, images=len(pictures))
@@ -65,5 +67,5 @@ async def classify_pictures(request: Request) -> Response:
             model, pictures, top_k=top_k, limits=service.limits, check=ticket.check
         ).to_json()
 
-    body = await compute(request, arrived, work)
+    body = await compute(request, arrived, work, brief=is_brief(model, pictures))
     return Response(body, media_type="application/json")

@@ -62,11 +62,15 @@ async def write_text(request: Request) -> Response:
     limit = _BYTES_BESIDE + _BYTES_PER_CHAR * settings.max_prompt_chars
     options = await read_json(request, arrived, TextOptions, limit)
     model = service.registry.shelf.resolve(TextGeneration, options.model, options.version)
+    if options.precision is not None:
+        model = model.at(options.precision)
     TextLimits(prompt_chars=settings.max_prompt_chars, text_chars=settings.max_text_chars).check(
         options
     )
     what = generation(model, options)
     note(request, model=model.name, version=model.version, streamed=options.stream)
+    # Told where there is a choice.
+    precision = {"precision": model.precision} if model.others else {}
     stream = write(service.decoder, model, what, arrived)
 
     async def pieces() -> AsyncIterator[TextPiece]:
@@ -78,6 +82,7 @@ async def write_text(request: Request) -> Response:
             model=model.name,
             version=model.version,
             seed=what.seed,
+            **precision,
         )
 
     try:
@@ -95,5 +100,6 @@ async def write_text(request: Request) -> Response:
         text=text,
         finish_reason=stream.reason,
         seed=what.seed,
+        **precision,
     )
     return Response(answer.to_json(), media_type="application/json")

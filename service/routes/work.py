@@ -21,13 +21,20 @@ class Abandonable(Protocol):
     def abandon(self) -> None: ...
 
 
-async def compute(request: Request, arrived: float, work: Callable[[Ticket], ResultT]) -> ResultT:
+async def compute(
+    request: Request, arrived: float, work: Callable[[Ticket], ResultT], *, brief: bool = False
+) -> ResultT:
     """The result of `work`, done on a thread for a request whose body has been read whole.
+
+    What is `brief` is done without a thread where none would help.
 
     Raises:
         Overloaded, DeadlineExceeded: see `Pool`. Abandoned: the client left.
     """
-    job = running(request).pool.submit(work, arrived)
+    pool = running(request).pool
+    if brief and pool.is_idle:
+        return await pool.at_once(work, arrived)
+    job = pool.submit(work, arrived)
     return await watched(request, job, job.result())
 
 

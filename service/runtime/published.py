@@ -1,7 +1,9 @@
 """One published version, from its folder into memory: verified, loaded, and proved by replay."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from models_store.code import fingerprint
 from models_store.entropy import Tables, read_tables
 from models_store.errors import ManifestError
-from models_store.manifest import Manifest, ModelFile, TensorSpec
+from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
 from models_store.tasks import (
     Classification,
     Compression,
@@ -23,6 +25,7 @@ from models_store.tasks import (
     TextGeneration,
 )
 from models_store.verify import check_files, replay
+from service.errors import Invalid
 from service.runtime.session import Session
 
 __all__ = ["Coding", "Graph", "OpenGraph", "Published", "load", "open_session"]
@@ -30,6 +33,7 @@ __all__ = ["Coding", "Graph", "OpenGraph", "Published", "load", "open_session"]
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 _CHANNELS = {"L": 1, "RGB": 3}
+_MEASURED_RUNS = 5
 _Shape = tuple[int | Literal["free", "any"], ...]
 
 
@@ -73,16 +77,60 @@ class Published(Generic[TaskT_co]):
     is_ensemble: bool
     coding: Coding | None = None
     """Of a compression model alone."""
+    picture_s: float = inf
+    """What a run for one picture takes here, where nothing disturbs it: measured when it was
+    loaded. Of a classifier alone."""
+    precision: Precision = "fp32"
+    """Of `graphs`."""
+    others: Mapping[Precision, "Published[TaskT_co]"] = field(default_factory=dict)
+    """The same version in other precisions."""
+
+    def at(self, precision: Precision) -> "Published[TaskT_co]":
+        """The same version in this precision.
+
+        Raises:
+            Invalid: there is none; says which there are.
+        """
+        if precision == self.precision:
+            return self
+        if precision not in self.others:
+            there = sorted({self.precision, *self.others})
+            raise Invalid(
+                f"precision is {precision}; {self.name} {self.version} has {', '.join(there)}",
+                accepted=there,
+            )
+        return self.others[precision]
 
 
-def load(folder: Path, manifest: Manifest, open_graph: OpenGraph = open_session) -> Published[Task]:
-    """Verify and load what lies in `folder`.
+def load(
+    folder: Path,
+    manifest: Manifest,
+    open_graph: OpenGraph = open_session,
+    preferred: Precision | None = None,
+) -> Published[Task]:
+    """Verify and load what lies in `folder`, in all its precisions.
+
+    The one that answers is `preferred`, where there is such a variant; else the manifest's choice.
 
     Raises:
         StoreError: saying what is wrong with it.
     """
     check_files(folder, manifest)
-    specs = manifest.graphs()
+    there: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
+    loaded = {one: _computing(folder, manifest, one, open_graph) for one in there}
+    first = preferred if preferred in loaded else manifest.served
+    others = {
+        precision: replace(model, others={p: m for p, m in loaded.items() if p != precision})
+        for precision, model in loaded.items()
+        if precision != first
+    }
+    return replace(loaded[first], others=others)
+
+
+def _computing(
+    folder: Path, manifest: Manifest, precision: Precision, open_graph: OpenGraph
+) -> Published[Task]:
+    specs = manifest.graphs(precision)
     _check_task(manifest.task, specs)
     graphs = {
         role: open_graph((folder / spec.path).read_bytes(), manifest, spec)
@@ -98,7 +146,26 @@ def load(folder: Path, manifest: Manifest, open_graph: OpenGraph = open_session)
         preview=(folder / manifest.file("preview").path).read_bytes(),
         is_ensemble=any(out.name == "members" for spec in specs.values() for out in spec.outputs),
         coding=_coding(folder, manifest) if isinstance(manifest.task, Compression) else None,
+        picture_s=_picture_s(manifest.task, graphs),
+        precision=precision,
     )
+
+
+def _picture_s(task: Task, graphs: Mapping[str, Graph]) -> float:
+    if not isinstance(task, Classification) or not isinstance(graphs["model"], Session):
+        return inf  # a graph that runs elsewhere is waited for, which is not brief
+    spec = task.image
+    picture_BHWC: NDArray[np.generic] = np.zeros(
+        (1, spec.height, spec.width, _CHANNELS[spec.mode]), np.uint8
+    )
+    # The fastest: whatever else the machine does while it loads only makes a run longer.
+    return min(_seconds(graphs["model"], {"images": picture_BHWC}) for _ in range(_MEASURED_RUNS))
+
+
+def _seconds(graph: Graph, inputs: Mapping[str, NDArray[np.generic]]) -> float:
+    start = time.perf_counter()
+    graph.run(inputs)
+    return time.perf_counter() - start
 
 
 def _coding(folder: Path, manifest: Manifest) -> Coding:
@@ -117,7 +184,7 @@ def _check_task(task: Task, specs: Mapping[str, ModelFile]) -> None:
     """Handlers rely on these names and shapes: what differs must fail here, not in a request."""
     missing = set(task.roles) - set(specs) - {"tables"}
     if missing:
-        raise ManifestError(f"there is no fp32 graph with role {', '.join(sorted(missing))}")
+        raise ManifestError(f"there is no graph with role {', '.join(sorted(missing))}")
     if isinstance(task, Compression):
         _check_compression(task, specs["encoder"], specs["decoder"])
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models_store.errors import StoreError
 from models_store.layout import model_names, version_dir, versions
-from models_store.manifest import Manifest
+from models_store.manifest import Manifest, Precision
 from models_store.signatures import TrustedKeys
 from models_store.verify import read_manifest
 from service.errors import NotFound, Unavailable
@@ -42,11 +42,13 @@ class Registry:
         orders: Orders | None = None,
         open_graph: OpenGraph = open_session,
         trusted: TrustedKeys | None = None,
+        precision: Precision | None = None,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
 
         `threads` load at the same time. Where keys are `trusted`, what none of them has signed
-        is not loaded.
+        is not loaded. Where a version has graphs of `precision`, these answer unless a request asks
+        for others; without one, those that its manifest says.
         """
         self._store = store
         self._only = only
@@ -54,6 +56,7 @@ class Registry:
         self._orders = orders or Orders()
         self._open_graph = open_graph
         self._trusted = trusted
+        self._precision = precision
         self._ordered: Mapping[str, Order] = {}
         self._refreshing = threading.Lock()
         self._swapping = threading.Lock()
@@ -171,7 +174,7 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder, self._trusted)
-            model = load(folder, manifest, self._open_graph)
+            model = load(folder, manifest, self._open_graph, self._precision)
         except StoreError as error:
             self._fail(key, stamp, manifest, str(error))
         except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own

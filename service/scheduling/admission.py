@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded, Overloaded
 from service.stages import Stage, current
@@ -92,7 +92,7 @@ class Ticket:
         self.check()
         self._started_at = self._clock()
         self._add_stage("queue", self._admitted_at, self._started_at)
-        self._gate._count(started=1)  # noqa: SLF001  # a ticket is the gate's own
+        self._gate._start()  # noqa: SLF001  # a ticket is the gate's own
 
     def ran(self) -> None:
         """Count all since `start` as running a graph.
@@ -128,11 +128,15 @@ class Gate:
         self._lock = threading.Lock()
         self._inside = 0
         self._mean_s = 0.0
-        self._counters = Counters()
+        # Plain numbers: a new `Counters` at every step takes 20 µs of a request.
+        self._admitted = self._refused = self._started = self._finished = self._dropped = 0
 
     @property
     def counters(self) -> Counters:
-        return self._counters
+        with self._lock:
+            return Counters(
+                self._admitted, self._refused, self._started, self._finished, self._dropped
+            )
 
     @property
     def inside(self) -> int:
@@ -170,7 +174,7 @@ class Gate:
         with self._lock:
             self._refuse_if_full()
             self._inside += 1
-            self._add(admitted=1)
+            self._admitted += 1
         ticket = Ticket(self, self._clock, arrived + self._deadline_s)
         try:
             ticket.check()
@@ -182,7 +186,7 @@ class Gate:
     def _refuse_if_full(self) -> None:
         if self._inside < self._places:
             return
-        self._add(refused=1)
+        self._refused += 1
         waiting = self._places - self._running
         raise Overloaded(
             f"all places are taken: {self._running} computing, {waiting} waiting",
@@ -198,16 +202,12 @@ class Gate:
         with self._lock:
             self._inside -= 1
             if ran_s is None:
-                self._add(dropped=1)
+                self._dropped += 1
             else:
-                self._add(finished=1)
-                first = self._counters.finished == 1
+                self._finished += 1
+                first = self._finished == 1
                 self._mean_s += (ran_s - self._mean_s) * (1.0 if first else _SMOOTHING)
 
-    def _count(self, *, started: int) -> None:
+    def _start(self) -> None:
         with self._lock:
-            self._add(started=started)
-
-    def _add(self, **steps: int) -> None:
-        now = self._counters
-        self._counters = replace(now, **{k: getattr(now, k) + step for k, step in steps.items()})
+            self._started += 1

@@ -2,6 +2,9 @@
 
 One hop: decoding, computing and encoding of a request happen in one go on one thread. All three
 release the interpreter lock, so threads of one process do run beside each other.
+
+Work that takes less time than the event loop may be held up is done there, without the hop, where
+a worker has one thread, and that is idle: then nothing else could be computed meanwhile anyway.
 """
 
 import asyncio
@@ -86,6 +89,8 @@ class Pool:
     def __init__(self, gate: Gate, threads: int) -> None:
         """The gate's `running` should be `threads`."""
         self.gate = gate
+        self._alone = threads == 1
+        self._at_once = 0
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
 
     def submit(self, work: Work[ResultT], arrived: float) -> Job[ResultT]:
@@ -98,6 +103,29 @@ class Pool:
         job = Job(self.gate.admit(arrived), work)
         job._submit(self._executor)  # noqa: SLF001  # a job is the pool's own
         return job
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `at_once` would neither overtake anyone nor keep a second core from computing."""
+        return self._alone and self.gate.inside == self._at_once
+
+    async def at_once(self, work: Work[ResultT], arrived: float) -> ResultT:
+        """Do brief work on the event loop, behind what is to be done there already.
+
+        Raises:
+            Overloaded: every place is taken.
+            DeadlineExceeded: it is too late.
+        """
+        ticket = self.gate.admit(arrived)
+        self._at_once += 1
+        try:
+            # All that arrived together take their places first, so that they are bounded.
+            await asyncio.sleep(0)
+            ticket.start()
+            return work(ticket)
+        finally:
+            self._at_once -= 1
+            ticket.close()
 
     def close(self) -> None:
         """Wait for the work under way; what has not begun never does."""

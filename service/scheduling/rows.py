@@ -95,8 +95,11 @@ class Rows:
         """
         size = len(self.streams)
         tokens_BT = np.zeros((max(size, padded_to or 0), count), np.int64)
-        for row, stream in enumerate(self.streams):
-            tokens_BT[row] = stream.feed(count)
+        if count == 1:  # the way of every character that is written: no array for each
+            tokens_BT[:size, 0] = [stream.feed_one() for stream in self.streams]
+        else:
+            for row, stream in enumerate(self.streams):
+                tokens_BT[row] = stream.feed(count)
         state = self._state
         if len(tokens_BT) > size:
             empty = zeros(self.model.states, len(tokens_BT) - size)

@@ -111,6 +111,13 @@ class Stream:
         start, self._read = self._read, self._read + count
         return np.array(self.generation.prompt[start : self._read], np.int64)
 
+    def feed_one(self) -> int:
+        """The next of them."""
+        if self._next is not None:
+            return self._next
+        self._read += 1
+        return self.generation.prompt[self._read - 1]
+
     @property
     def reads(self) -> bool:
         """Whether there is more of the prompt."""

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from models_store.manifest import Precision
 from service.stages import timed
 
-__all__ = ["Answer", "ModelChoice", "Options"]
+__all__ = ["Answer", "ModelChoice", "Options", "PrecisionChoice"]
 
 
 class Answer(BaseModel):
@@ -39,6 +40,9 @@ class Options(BaseModel):
                 {"name": repr(unknown[0][:64]), "accepted": ", ".join(names) or "none"},
             )
         return data
+
+
+PrecisionChoice = Annotated[Precision, Field(examples=["int8"])] | None
 
 
 class ModelChoice(Options):

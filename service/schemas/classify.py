@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.schemas.base import Answer, ModelChoice
+from models_store.manifest import Precision
+from service.schemas.base import Answer, ModelChoice, PrecisionChoice
 
 __all__ = ["Classified", "ClassifyAnswer", "ClassifyOptions", "Prediction", "Vote"]
 
@@ -14,6 +15,10 @@ class ClassifyOptions(ModelChoice):
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
     """Labels per picture, best first; at most as many as the model has. Left out: 5."""
+
+    precision: PrecisionChoice = None
+    """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
+    model's card tells."""
 
 
 class Prediction(Answer):
@@ -66,3 +71,5 @@ class ClassifyAnswer(Answer):
     model: str
     version: int
     results: list[Classified]
+    precision: Precision | None = None
+    """Of the graph that answered; only where the model has several."""

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
-from service.schemas.base import Answer, ModelChoice
+from models_store.manifest import Precision
+from service.schemas.base import Answer, ModelChoice, PrecisionChoice
 
 __all__ = ["TextAnswer", "TextOptions", "TextPiece"]
 
@@ -61,6 +62,10 @@ class TextOptions(ModelChoice):
     ] = ()
     """The answer ends before any of these strings: one, or up to 8 of at most 64 characters."""
 
+    precision: PrecisionChoice = None
+    """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
+    model's card tells. A seed means another text in another precision."""
+
     stream: bool = False
     """Answer with server-sent events, as the text is written."""
 
@@ -97,6 +102,8 @@ class TextAnswer(Answer):
     """`stop`: a stop string came; `length`: max_chars were written."""
     seed: int
     """With which it was written."""
+    precision: Precision | None = None
+    """Of the graph that wrote it; only where the model has several."""
 
 
 class TextPiece(Answer):
@@ -107,3 +114,4 @@ class TextPiece(Answer):
     model: str | None = None
     version: int | None = None
     seed: int | None = None
+    precision: Precision | None = None

@@ -43,6 +43,11 @@ def _trickle(connection: socket.socket, piece: bytes) -> bytes:
     pytest.fail(f"it was never cut off; it said {answer!r}")
 
 
+def _take_all(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass
+
+
 def _all(connection: socket.socket) -> bytes:
     try:
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -123,3 +128,6 @@ def test_an_answer_that_nobody_takes_is_given_up(server: Server) -> None:
         asset = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(asset * 12)
         _until(lambda: _count(server, "stalled") == before + 1)
+        connection.settimeout(20)
+        with pytest.raises(ConnectionResetError):  # and the kernel keeps nothing of it
+            _take_all(connection)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.training.tiny import recipe
 from training.fit import fit
 
-RECIPE = recipe(epochs=6, early_stop={"patience": 6})
+RECIPE = recipe(epochs=3, early_stop={"patience": 3})
 _CALLS = frozenset({"open", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
 
 

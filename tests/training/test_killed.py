@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_at_any_step_ends_with_the_numbers_of_one_that_is_n
     kills = [line.split()[1] for line in done.stdout.splitlines()]
     assert kills.count("writing") == 3
     assert {"open", "os.rename"} <= set(kills)
-    assert len(kills) > 15
+    assert len(kills) > 12
     assert _log(tmp_path / "killed") == _log(tmp_path / "whole")
     for name in ("last.ckpt", "best.ckpt"):
         ours, theirs = _tensors(tmp_path / "killed", name), _tensors(tmp_path / "whole", name)

@@ -169,10 +169,19 @@ def test_a_photograph_reduced_in_the_decoder_is_close_to_a_full_decode(
     assert psnr_db(image, fits[rule]()) > 36
 
 
-def test_the_decoder_scales_only_while_three_times_the_target_is_left() -> None:
+@pytest.mark.parametrize("target", [(120, 80), (PHOTO.width * 2 // 3, PHOTO.height * 2 // 3)])
+def test_the_decoder_scales_only_while_enough_is_left(target: tuple[int, int]) -> None:
+    """Three times a small target, and no less than a large one."""
     data = encoded(PHOTO, "JPEG", quality=95)
-    plain = Image.open(BytesIO(data)).resize((300, 200), Image.Resampling.BICUBIC)
-    assert worst(decode_fixed(data, spec(300, 200), LIMITS), plain) == 0
+    plain = Image.open(BytesIO(data)).resize(target, Image.Resampling.BICUBIC)
+    assert worst(decode_fixed(data, spec(*target), LIMITS), plain) == 0
+
+
+def test_a_large_target_is_near_a_full_decode() -> None:
+    data = encoded(PHOTO, "JPEG", quality=95)
+    target = (PHOTO.width * 4 // 9, PHOTO.height * 4 // 9)
+    plain = Image.open(BytesIO(data)).resize(target, Image.Resampling.BICUBIC)
+    assert psnr_db(decode_fixed(data, spec(*target), LIMITS), plain) > 28
 
 
 @pytest.mark.parametrize("rule", RULES)

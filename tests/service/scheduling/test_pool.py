@@ -230,3 +230,44 @@ async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None
     assert not started.is_set()
     with pytest.raises(asyncio.CancelledError):
         await waiting.result()
+
+
+async def test_brief_work_is_done_on_the_event_loop_where_the_only_thread_is_idle() -> None:
+    async with _pool() as pool:
+        assert pool.is_idle
+        here = threading.get_ident()
+        assert await pool.at_once(lambda _: threading.get_ident(), pool.gate.now()) == here
+        assert pool.gate.counters == Counters(admitted=1, started=1, finished=1)
+
+
+async def test_brief_work_overtakes_nobody_and_keeps_no_second_thread_from_computing() -> None:
+    async with _pool(threads=2) as pool:
+        assert not pool.is_idle
+    async with _pool() as pool:
+        blocker = Blocker()
+        job = pool.submit(blocker, pool.gate.now())
+        assert not pool.is_idle
+        blocker.release.set()
+        assert await job.result() == "done"
+        await _until(lambda: pool.is_idle)
+
+
+async def test_brief_work_that_comes_at_once_is_bounded_and_done_in_its_order() -> None:
+    done: list[int] = []
+    async with _pool(waiting=2) as pool:
+        results = await asyncio.gather(
+            *(pool.at_once(_appending(done, n), pool.gate.now()) for n in range(5)),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results[3:]] == [Overloaded, Overloaded]
+        assert done == [0, 1, 2]
+        assert pool.gate.inside == 0
+
+
+async def test_brief_work_that_is_late_is_never_begun() -> None:
+    done: list[int] = []
+    async with _pool(deadline_s=0.01) as pool:
+        with pytest.raises(DeadlineExceeded):
+            await pool.at_once(_appending(done, 1), pool.gate.now() - 1)
+        assert done == []
+        assert pool.is_idle

@@ -1,0 +1,74 @@
+"""How fast, measured: each command holds ours beside a limit or a peer, in turns, in one run.
+
+A table goes to the screen and, with all figures as JSON and a plot, to `build/benchmarks/`. What
+was measured where is told in `docs/benchmarks.md`.
+"""
+
+import argparse
+import sys
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what was asked for; 1 with a reason where that cannot be done here."""
+    options = _parser().parse_args(arguments)
+    try:
+        _measure(options)
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> None:
+    # Imported here: what a service is measured beside must not weigh on it.
+    if options.what == "serve":
+        from benchmarks.serve import serve
+
+        peers = tuple(options.peer or ())
+        serve(rounds=options.rounds, seconds=options.seconds, only=options.only, peers=peers)
+    elif options.what == "text":
+        from benchmarks.text import text
+
+        text(rounds=options.rounds, model=options.model, streams=options.streams)
+    elif options.what == "cold":
+        from benchmarks.footprint import cold
+
+        cold(rounds=options.rounds)
+    elif options.what == "memory":
+        from benchmarks.footprint import memory
+
+        memory()
+    else:
+        from benchmarks.train import train
+
+        train(rounds=options.rounds, steps=options.steps, recipes=options.recipes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="what", required=True)
+    serve = commands.add_parser("serve", help="pictures a second over HTTP, and their latency")
+    serve.add_argument("--rounds", type=int, default=5)
+    serve.add_argument("--seconds", type=float, default=2.0, help="of each contender in a round")
+    serve.add_argument("--only", choices=("small", "photo", "single"))
+    serve.add_argument(
+        "--peer", action="append", help="also measure it, in an environment made for it: litserve"
+    )
+    text = commands.add_parser("text", help="texts at the same time, and their first characters")
+    text.add_argument("--rounds", type=int, default=5)
+    text.add_argument("--streams", type=int, default=32)
+    text.add_argument("--model", default="charnn-shakespeare")
+    cold = commands.add_parser("cold", help="seconds from the start until it is ready")
+    cold.add_argument("--rounds", type=int, default=5)
+    commands.add_parser("memory", help="MiB of the service, for each model")
+    train = commands.add_parser("train", help="our training loop beside a plain one")
+    train.add_argument("--rounds", type=int, default=5)
+    train.add_argument("--steps", type=int, default=30)
+    train.add_argument("recipes", nargs="*", default=["resnet-digits", "charnn-tiny"])
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""Services under test: each a process of its own on 127.0.0.1, stopped at the end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.environments import python_of
+
+__all__ = ["Server", "free_port", "handwritten", "litserve", "ours", "started", "stepwise"]
+
+_PATIENCE_S = 120.0
+_IN_A_ROW = 8
+"""Probes that must succeed, each on a connection of its own, which any worker may take."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A service that answers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    ready_s: float
+    """From the start of its process until it said that it was ready."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def ours(store: Path, *, workers: int, **settings: object) -> Iterator[Server]:
+    """`python -m service`, as anybody would start it."""
+    port = free_port()
+    values = {"port": port, "store": store, "workers": workers, **settings}
+    environment = {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
+    with started([sys.executable, "-m", "service"], environment, port, "/readyz") as server:
+        yield server
+
+
+@contextmanager
+def handwritten(folder: Path, *, workers: int, file: str = "model.onnx") -> Iterator[Server]:
+    """The service of `peers/handwritten.py`, for the model in `folder`."""
+    with _uvicorn("handwritten", {"PEER_MODEL": str(folder), "PEER_FILE": file}, workers) as server:
+        yield server
+
+
+@contextmanager
+def litserve(folder: Path, *, workers: int) -> Iterator[Server]:
+    """LitServe with `peers/with_litserve.py`, for the model in `folder`."""
+    port, script = free_port(), Path("benchmarks/peers/with_litserve.py")
+    command = [str(python_of("litserve")), str(script), str(port), str(workers)]
+    with started(command, {"PEER_MODEL": str(folder)}, port, "/health") as server:
+        yield server
+
+
+@contextmanager
+def stepwise(folder: Path, *, workers: int) -> Iterator[Server]:
+    """The service of `peers/stepwise.py`, for the model in `folder`."""
+    with _uvicorn("stepwise", {"PEER_MODEL": str(folder)}, workers) as server:
+        yield server
+
+
+@contextmanager
+def _uvicorn(module: str, environment: Mapping[str, str], workers: int) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.peers.{module}:app"]
+    command += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    with started(command, environment, port, "/readyz") as server:
+        yield server
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str], port: int, probe: str
+) -> Iterator[Server]:
+    """Start `command`, wait until GET `probe` answers 200, and stop it and its children at the end.
+
+    What it prints is in `build/benchmarks/servers.log`.
+
+    Raises:
+        RuntimeError: it ended, or was not ready in two minutes.
+    """
+    log = Path("build/benchmarks/servers.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    inherited = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
+    with log.open("ab") as file:
+        begin = time.monotonic()
+        process = subprocess.Popen(  # noqa: S603
+            command, env={**inherited, **environment}, stdout=file, stderr=file,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        _await(process, f"http://127.0.0.1:{port}{probe}")
+        yield Server(process, port, time.monotonic() - begin)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _await(process: subprocess.Popen[bytes], url: str) -> None:
+    end, succeeded = time.monotonic() + _PATIENCE_S, 0
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see its log")
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
+                succeeded += 1
+        except OSError:  # not listening yet, or 503
+            succeeded = 0
+            time.sleep(0.01)
+        if succeeded == _IN_A_ROW:
+            return
+    raise RuntimeError(f"{process.args!r} was not ready in {_PATIENCE_S:g} s")

@@ -1,0 +1,95 @@
+"""Quantised graphs beside those that they were made from."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from models_store.errors import DamageError, ManifestError, ReplayError
+from models_store.manifest import Manifest, Variant
+from models_store.publish import add_variant, describe
+from models_store.session import replay_golden
+from models_store.verify import check_files, read_manifest
+
+_VARIANT = Variant(
+    precision="int8",
+    method="copied",
+    rtol=0.0,
+    atol=0.05,
+    speedup=1.0,
+    hardware="any",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    command="none",
+    libraries={},
+)
+
+
+def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
+    """The graph once more, as if it had been quantised."""
+    graph = before.file("model")
+    path = partial / "model-int8.onnx"
+    shutil.copy(source / graph.path, path)
+    file = describe(
+        path, role="model", precision="int8", inputs=graph.inputs, outputs=graph.outputs
+    )
+    return before.model_copy(
+        update={"files": (*before.files, file), "variants": (_VARIANT,), "served": "int8"}
+    )
+
+
+def test_a_variant_is_added_and_what_was_there_stays(folder: Path) -> None:
+    before = read_manifest(folder)
+    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+    assert read_manifest(folder) == after
+    check_files(folder, after)
+    assert after.files[:-1] == before.files
+    assert after.graphs("int8")["model"].path == "model-int8.onnx"
+    assert after.deviation("int8") == (0.0, 0.05)
+    assert after.deviation("fp32") == (before.golden.rtol, before.golden.atol)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
+
+
+def test_what_is_not_good_leaves_no_trace(folder: Path) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+
+    def refuse(_: Path, __: Manifest) -> None:
+        raise ReplayError("no")
+
+    with pytest.raises(ReplayError):
+        add_variant(folder, lambda part, was: _with_copy(part, was, folder), refuse)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
+
+
+def test_a_variant_changes_nothing_else(folder: Path) -> None:
+    def build(partial: Path, before: Manifest) -> Manifest:
+        return _with_copy(partial, before, folder).model_copy(update={"summary": "better"})
+
+    with pytest.raises(ManifestError, match="changes nothing"):
+        add_variant(folder, build, replay_golden)
+
+
+def test_a_damaged_version_gets_no_variant(folder: Path) -> None:
+    (folder / "preview.png").write_bytes(b"x")
+    with pytest.raises(DamageError):
+        add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+
+
+def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> None:
+    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+    for change, problem in (
+        ({"variants": ()}, "described are none"),
+        ({"variants": (_VARIANT, _VARIANT)}, "described twice"),
+        ({"files": after.files[:-1]}, "graphs are of no variant"),
+    ):
+        content = after.model_copy(update=change).model_dump()
+        with pytest.raises(ValidationError, match=problem):
+            Manifest.model_validate(content)
+
+
+def test_what_is_served_must_be_there(folder: Path) -> None:
+    content = read_manifest(folder).model_dump() | {"served": "int8"}
+    with pytest.raises(ValidationError, match="no such variant"):
+        Manifest.model_validate(content)

@@ -1,0 +1,88 @@
+"""Which of a model's precisions answers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models_store.manifest import Manifest, Precision, Variant
+from models_store.publish import add_variant, describe
+from models_store.session import replay_golden
+from models_store.verify import read_manifest
+from tests.models_store.test_variants import _VARIANT
+from tests.service.serving import serving
+from tests.shelf import Paint, png, put, solid
+
+pytestmark = pytest.mark.anyio
+
+RED = png(solid(8, 8, (255, 0, 0)))
+
+
+@pytest.fixture
+def twofold(tmp_path: Path) -> Path:
+    """A shelf with one classifier, whose int8 graph is less sure than its fp32 one."""
+    store, other = tmp_path / "store", tmp_path / "other"
+    folder = put(store, "paint", Paint(sharpness=10))
+    vague = put(other, "paint", Paint(sharpness=9.9))
+
+    def build(partial: Path, before: Manifest) -> Manifest:
+        path = partial / "model-int8.onnx"
+        shutil.copy(vague / "model.onnx", path)
+        graph = before.file("model")
+        file = describe(
+            path, role="model", precision="int8", inputs=graph.inputs, outputs=graph.outputs
+        )
+        return before.model_copy(
+            update={"files": (*before.files, file), "variants": (_VARIANT,), "served": "int8"}
+        )
+
+    add_variant(folder, build, replay_golden)
+    return store
+
+
+async def _asked(store: Path, query: str = "", precision: str = "auto") -> tuple[Precision, float]:
+    async with serving(store, precision=precision) as client:
+        answer = await client.post(f"/v1/classify{query}", content=RED)
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        return told["precision"], told["results"][0]["predictions"][0]["probability"]
+
+
+async def test_the_one_that_the_manifest_names_answers(twofold: Path) -> None:
+    precision, vague = await _asked(twofold)
+    assert precision == "int8"
+    precision, sure = await _asked(twofold, "?precision=fp32")
+    assert precision == "fp32"
+    assert sure > vague
+
+
+async def test_the_operator_may_choose_and_a_request_may_choose_again(twofold: Path) -> None:
+    assert (await _asked(twofold, precision="fp32"))[0] == "fp32"
+    assert (await _asked(twofold, "?precision=int8", precision="fp32"))[0] == "int8"
+
+
+async def test_a_precision_that_a_model_has_not_is_refused_and_those_that_it_has_are_named(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "paint", Paint())
+    async with serving(tmp_path, precision="int8") as client:  # where there is one
+        plain = await client.post("/v1/classify", content=RED)
+        assert "precision" not in plain.json()
+        answer = await client.post("/v1/classify?precision=int8", content=RED)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "precision is int8; paint 1 has fp32"
+    assert answer.json()["accepted"] == ["fp32"]
+
+
+async def test_a_variant_that_does_not_reproduce_the_golden_answers_is_not_served(
+    twofold: Path,
+) -> None:
+    folder = twofold / "paint" / "1"
+    manifest = read_manifest(folder)
+    strict = Variant.model_validate(_VARIANT.model_dump() | {"atol": 1e-9})
+    text = manifest.model_copy(update={"variants": (strict,)}).model_dump_json()
+    (folder / "manifest.json").write_text(text)
+    async with serving(twofold) as client:
+        (model,) = (await client.get("/v1/models")).json()["models"]
+    assert model["versions"][0]["state"] == "failed"
+    assert "model-int8.onnx" in model["versions"][0]["reason"]
