@@ -109,7 +109,9 @@ class Connection(HttpToolsProtocol):
         """Stop after the answer under way, or after a request that may be on its way already."""
         self._last_call = True
         if self._answering:
-            super().shutdown()
+            # An answer whose head is out has promised that a next request may follow it.
+            if not self.cycle.response_started:
+                self.cycle.keep_alive = False
         else:
             self.loop.call_later(_LAST_CALL_S, self._end_if_idle)
 
@@ -165,6 +167,8 @@ class Connection(HttpToolsProtocol):
             self._expect_progress()
         else:
             self._mind()
+            if self._last_call:
+                self.loop.call_later(_LAST_CALL_S, self._end_if_idle)
 
     # What is added.
 

@@ -122,8 +122,8 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     """Model that answers a request that names none: task=model,task=model. A task that is not
-    listed is answered by the ready model with the most labels, then the first by name; ensembles
-    come last."""
+    listed is answered by the ready model with the most labels, or that knows colour, then the first
+    by name; ensembles come last."""
 
     precision: Literal["auto", "fp32", "int8"] = "auto"
     """Of the graphs that answer a request that asks for none, where a model has several; auto: the

@@ -138,6 +138,30 @@ def publish(
     typer.echo(f"published {put(_recipe_of(run), run, store)}")
 
 
+@app.command("publish-pretrained")
+def publish_pretrained(
+    network: Annotated[
+        Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"],
+        typer.Argument(help="as torchvision calls it"),
+    ],
+    weights_path: Annotated[
+        Path | None,
+        typer.Option(help="a state dict for it, instead of fetching torchvision's weights"),
+    ] = None,
+    preprocessing: Annotated[
+        Literal["torchvision", "tensorflow"],
+        typer.Option(help="what the weights were trained with: scaling of pixels, and padding"),
+    ] = "torchvision",
+    name: Annotated[str | None, typer.Option(help="what the model is called on the shelf")] = None,
+    store: StoreOption = SHELF,
+) -> None:
+    """Put a classifier of ImageNet's 1,000 classes on the shelf, trained by others."""
+    from training.imagenet import publish_pretrained as put
+
+    version = put(network, store, weights_path, preprocessing, name)
+    typer.echo(f"published {version}")
+
+
 @app.command()
 def quantize(
     name: Annotated[str, typer.Argument(help="a classifier or an LSTM on the shelf")],

@@ -16,7 +16,15 @@ from training.errors import DataError
 from training.networks.mobilenet import MobileNet
 from training.weights.saved import mismatches
 
-__all__ = ["LOCAL", "describe", "fingerprint", "load_weights"]
+__all__ = [
+    "LOCAL",
+    "describe",
+    "fetched",
+    "fingerprint",
+    "licence_of",
+    "load_weights",
+    "read_state",
+]
 
 LOCAL = Path("mobilenet/mobilenet_v2-tfsame.pth")
 """A file of this name in the cache holds weights that TensorFlow trained: they
@@ -38,17 +46,27 @@ def load_weights(network: MobileNet, config: MobileNet.Config) -> None:
     if config.weights == "random":
         return
     path = _file(config)
+    state = read_state(path)
+    _check(state, network.features, path)
+    prefix = "features."
+    network.features.load_state_dict(
+        {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+    )
+
+
+def read_state(path: Path) -> dict[str, object]:
+    """The state dict in a file, on the CPU; no code in it is run.
+
+    Raises:
+        DataError: when there is none.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(f"{path} holds no weights that torch can read: {error}") from error
     if not isinstance(state, dict):
         raise DataError(f"{path} holds no state dict, but a {type(state).__name__}")
-    _check(state, network.features, path)
-    prefix = "features."
-    network.features.load_state_dict(
-        {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-    )
+    return state
 
 
 def describe(config: MobileNet.Config) -> DataSource | None:
@@ -60,7 +78,7 @@ def describe(config: MobileNet.Config) -> DataSource | None:
     return DataSource(
         title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
         source=_FETCHED.url if fetched else f"file {path.name}",
-        licence=_licence(config.weights_path),
+        licence=licence_of(config.weights_path),
         sha256=sha256_of(path),
         n=1_281_167,
     )
@@ -75,7 +93,8 @@ def fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
     return digest.hexdigest()
 
 
-def _licence(path: Path | None) -> str:
+def licence_of(path: Path | None) -> str:
+    """Of a file of weights, or of torchvision's where it is None."""
     if path is None:
         return "BSD-3-Clause (torchvision)"
     return "Apache-2.0" if path.name == LOCAL.name else "as its maker states"
@@ -83,15 +102,19 @@ def _licence(path: Path | None) -> str:
 
 def _file(config: MobileNet.Config) -> Path:
     if config.weights_path is None:
-        return _fetched(data_dir() / "mobilenet")
+        return fetched(_FETCHED.url, data_dir() / "mobilenet", "network.weights_path")
     path = located(config.weights_path)
     if not path.is_file():
         raise DataError(f"there are no weights at {path} (network.weights_path)")
     return path
 
 
-def _fetched(folder: Path) -> Path:
-    url: str = _FETCHED.url
+def fetched(url: str, folder: Path, option: str) -> Path:
+    """The file of `url` in `folder`, downloaded when it is not there yet.
+
+    Raises:
+        DataError: when it cannot be; names `option`, which takes a file instead.
+    """
     path = folder / url.rpartition("/")[2]
     if not path.exists():
         try:
@@ -103,7 +126,7 @@ def _fetched(folder: Path) -> Path:
         except (URLError, OSError, RuntimeError) as error:
             raise DataError(
                 f"ImageNet weights are not in {folder} and could not be fetched: {error}. "
-                f"Put {url} there, or name a file of your own: network.weights_path"
+                f"Put {url} there, or name a file of your own: {option}"
             ) from error
     return path
 

@@ -33,6 +33,7 @@ _FAMILIES = (
     ({"language"}, {"char_rnn"}, {"corpus"}),
     ({"handwriting", "strokes"}, {"handwriting", "stroke-reader"}, {"pendigits", "stroke-digits"}),
     ({"photo-compression"}, {"photo-codec"}, {"scenes"}),
+    ({"photo-denoising"}, {"photo-denoiser"}, {"album"}),
     ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
 """Tasks, networks and data that make sense together alone; all others are of pictures."""

@@ -68,6 +68,8 @@ def _fuzz(name: str, seconds: int) -> int:
         "rss_limit_mb": 3000, "artifact_prefix": f"{ROOM / name}/", "print_final_stats": 1,
         "seed": 1,
     }  # fmt: skip
+    if not target.words:  # an empty dictionary is an error
+        del options["dict"]
     flags = [f"-{option}={value}" for option, value in options.items()]
     atheris.Setup([sys.argv[0], str(corpus), str(seeds), *flags], target.prepare())
     atheris.Fuzz()

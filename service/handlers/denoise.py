@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.grey import is_grey, mean_channel
 from models_store.tasks import Denoising
 from service.codecs.images import Limits, decode_free, encode_png
 from service.codecs.quality import psnr_db, ssim
@@ -43,6 +44,7 @@ def denoise(
 ) -> list[Cleaned]:
     """Clean each of `pictures` (encoded files), in order.
 
+    A grey picture comes back grey from a model of colour too: as the mean of its answer's channels.
     `references` is empty, or has one clean picture of equal size for each; `check` is called
     before every run of the graph.
 
@@ -64,6 +66,8 @@ def denoise(
             with of_picture(index, len(pictures), "reference"):
                 reference_HWC = _reference(references[index], model, noisy_HWC, limits)
         clean_HWC = tiled(noisy_HWC, model.task.image, _runner(model, check))
+        if model.task.image.mode == "RGB" and is_grey(noisy_HWC):
+            clean_HWC = mean_channel(clean_HWC)
         cleaned.append(_cleaned(clean_HWC, reference_HWC))
     return cleaned
 
@@ -93,6 +97,8 @@ def _cleaned(clean_HWC: Image, reference_HWC: Image | None) -> Cleaned:
     png = encode_png(clean_HWC)
     if reference_HWC is None:
         return Cleaned(png, width, height)
+    if clean_HWC.shape != reference_HWC.shape:  # grey against three channels
+        clean_HWC = clean_HWC.repeat(3, axis=2)
     ratio = psnr_db(clean_HWC, reference_HWC)
     return Cleaned(
         png,

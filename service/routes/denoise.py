@@ -62,7 +62,7 @@ async def denoise_pictures(request: Request) -> Response:
 
     The answer is a PNG unless `Accept` prefers JSON; several pictures need JSON. With a clean
     `reference` of the same size, PSNR and SSIM tell how near the answer comes to it. The picture
-    is brought to the colours that the model works in, which its card tells.
+    is brought to the colours that the model works in, which its card tells; a grey one stays grey.
     """
     service = running(request)
     arrived = service.pool.gate.now()

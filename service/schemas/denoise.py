@@ -37,15 +37,15 @@ class DenoiseAnswer(Answer):
         json_schema_extra={
             "examples": [
                 {
-                    "model": "denoiser-mnist",
+                    "model": "denoiser-photo",
                     "version": 1,
                     "results": [
                         {
                             "image": "iVBORw0KGgo=",
-                            "width": 28,
-                            "height": 28,
-                            "psnr_db": 22.4,
-                            "ssim": 0.91,
+                            "width": 481,
+                            "height": 321,
+                            "psnr_db": 29.8,
+                            "ssim": 0.85,
                         }
                     ],
                 }

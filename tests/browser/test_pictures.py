@@ -16,8 +16,8 @@ def slide(page: Page, label: str, value: float) -> None:
 
 
 def psnr(a: bytes, b: bytes) -> float:
-    grey = [np.asarray(Image.open(io.BytesIO(one)).convert("L"), float) for one in (a, b)]
-    return float(10 * np.log10(255**2 / np.mean((grey[0] - grey[1]) ** 2)))
+    one, other = (np.asarray(Image.open(io.BytesIO(x)).convert("RGB"), float) for x in (a, b))
+    return float(10 * np.log10(255**2 / np.mean((one - other) ** 2)))
 
 
 def test_noise_goes_in_and_out_and_both_figures_are_right(watched: Watched, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_without_noise_the_picture_goes_as_it_is_and_nothing_is_claimed(watched:
     expect(page.locator(".verdict")).to_contain_text("dB")
     slide(page, "Strength of the noise", 0)
     expect(page.locator(".answer")).to_contain_text("nobody can measure")
-    expect(page.locator(".command")).to_contain_text("image=@three.png")
+    expect(page.locator(".command")).to_contain_text("image=@cat.jpg")
     expect(page.locator(".command")).not_to_contain_text("reference")
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -69,6 +70,23 @@ def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_p
         held.sendall(b'"max_chars": 2}')
         answer = b"".join(iter(lambda: held.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 200 ")
+        assert server.process.wait(60) == 0
+
+
+def test_a_request_that_follows_a_stream_on_its_connection_is_answered(tmp_path: Path) -> None:
+    put_text(tmp_path / "store", "babble", Babble())
+    with running(tmp_path / "store", tmp_path / "log", workers=1) as server:
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+        body = json.dumps(TEXT)
+        connection.request("POST", "/v1/text", body, {"Content-Type": "application/json"})
+        stream = connection.getresponse()  # its head says nothing of an end
+        server.terminate()
+        _until_refused(server)
+        assert stream.read().endswith(b"data: [DONE]\n\n")
+        connection.auto_open = 0  # the same connection, or none
+        connection.request("GET", "/livez")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(60) == 0
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.datasets.album import Album
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.corpus import Corpus
@@ -12,6 +13,7 @@ from training.datasets.digits import Digits
 from training.datasets.faces import Faces
 from training.datasets.folder import Folder
 from training.datasets.mnist import FashionMnist, Mnist
+from training.datasets.patches import AlbumData, AlbumSplit
 from training.datasets.pendigits import PenDigits
 from training.datasets.photos import Photos
 from training.datasets.scenes import SceneData, Scenes
@@ -21,6 +23,8 @@ from training.datasets.text import TextData
 from training.datasets.unlabelled import Pictures
 
 __all__ = [
+    "AlbumData",
+    "AlbumSplit",
     "DataConfig",
     "ImageData",
     "ImageSplit",
@@ -31,7 +35,8 @@ __all__ = [
 ]
 
 DataConfig = Annotated[
-    Cifar10
+    Album
+    | Cifar10
     | Corpus
     | Digits
     | Faces

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-__all__ = ["EXTENSIONS", "Mode", "Resize", "picture_files", "read_picture"]
+__all__ = ["EXTENSIONS", "Mode", "Resize", "picture_files", "read_picture", "read_whole"]
 
 Mode = Literal["RGB", "L"]
 Resize = Literal["stretch", "crop", "pad"]
@@ -65,6 +65,23 @@ def read_picture(
     fitted = _FITS[resize](flat, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(fitted))
     return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
+
+
+def read_whole(path: Path, longest_side: int) -> Tensor:
+    """uint8 (3, H, W): turned upright, on white, its longer side reduced to `longest_side` at most.
+
+    Raises:
+        ValueError: when the file cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            # As above: the decoder may reduce, but leaves twice what is needed.
+            image.draft("RGB", (2 * longest_side, 2 * longest_side))
+            flat = _flatten(ImageOps.exif_transpose(image), "RGB")
+    except _DAMAGED as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    flat.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)  # never enlarges
+    return torch.from_numpy(np.array(flat)).permute(2, 0, 1).contiguous()
 
 
 def _flatten(image: Image.Image, mode: Mode) -> Image.Image:

@@ -14,7 +14,7 @@ from training.datasets.paths import name_of, written
 from training.datasets.pictures import EXTENSIONS, Mode, picture_files, read_picture
 from training.errors import DataError
 
-__all__ = ["Pictures"]
+__all__ = ["Pictures", "files_below"]
 
 
 class Pictures(Frozen):
@@ -41,7 +41,9 @@ class Pictures(Frozen):
         """Raises DataError, naming the folder or file, when there is nothing usable there."""
         root = self.path.expanduser()
         images = read_each(
-            _files(root), lambda file: read_picture(file, self.size, self.mode), self.unreadable
+            files_below(root),
+            lambda file: read_picture(file, self.size, self.mode),
+            self.unreadable,
         )
         count = max(1, round(self.test_fraction * len(images)))
         if count >= len(images):
@@ -59,9 +61,14 @@ class Pictures(Frozen):
         return hold_out(data, self.validation_size, self.seed)
 
 
-def _files(root: Path) -> list[Path]:
+def files_below(root: Path) -> list[Path]:
+    """Every picture in `root` and in the folders in it, hidden ones left out.
+
+    Raises:
+        DataError: when it is no folder, or there is none.
+    """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; data.path must be one with pictures in it")
+        raise DataError(f"{root} is no folder; the data's path must be one with pictures in it")
     folders = sorted(p for p in root.rglob("*") if p.is_dir() and not _hidden(p, root))
     files = [file for folder in (root, *folders) for file in picture_files(folder)]
     if not files:

@@ -13,6 +13,7 @@ from training.networks.gan import GAN
 from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
 from training.networks.photo_codec import PhotoCodec
+from training.networks.photo_denoiser import PhotoDenoiser
 from training.networks.resnet import ResNet
 from training.networks.stroke_reader import StrokeReader
 
@@ -28,6 +29,7 @@ __all__ = [
     "MobileNet",
     "NetworkConfig",
     "PhotoCodec",
+    "PhotoDenoiser",
     "ResNet",
     "StrokeReader",
 ]
@@ -36,6 +38,7 @@ NetworkConfig = Annotated[
     ResNet.Config
     | Airbench.Config
     | Denoiser.Config
+    | PhotoDenoiser.Config
     | MobileNet.Config
     | DenseAutoencoder.Config
     | ConvAutoencoder.Config

@@ -17,37 +17,56 @@ from torchvision.models import mobilenet_v2
 from models_store.frozen import Frozen
 from training.datasets.paths import written_cached
 
-__all__ = ["MobileNet"]
+__all__ = ["MobileNet", "Scaling", "pad_as_tensorflow", "statistics_of"]
 
-_SCALINGS: dict[str, tuple[list[float], list[float]]] = {
+Scaling = Literal["torchvision", "symmetric"]
+
+_SCALINGS: dict[Scaling, tuple[list[float], list[float]]] = {
     "torchvision": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     "symmetric": ([0.5] * 3, [0.5] * 3),  # RGB / 127.5 - 1
 }
 
 
 class _SameConv2d(nn.Conv2d):
-    """A 3×3 convolution of stride 2, padded as TensorFlow's SAME pads.
+    """A convolution of stride 2 and an odd kernel, padded as TensorFlow's SAME pads.
 
     The padding in all is what the last window needs, and the odd pixel goes to the right and the
-    bottom: for even sides 0 before and 1 after, for odd ones 1 and 1. torchvision always pads by 1
-    and 1, which for even sides looks at other pixels.
+    bottom: of a 3×3 for even sides 0 before and 1 after, for odd ones 1 and 1. torchvision always
+    pads by 1 and 1, which for even sides looks at other pixels.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         height, width = x_BCHW.shape[2:]
-        return super().forward(functional.pad(x_BCHW, (width % 2, 1, height % 2, 1)))
+        high, wide = self.kernel_size
+        edges = _same(width, wide) + _same(height, high)
+        return super().forward(functional.pad(x_BCHW, edges))
 
 
-def _pad_as_tensorflow(features: nn.Module) -> None:
+def _same(length: int, kernel: int) -> tuple[int, int]:
+    """Before and after, along one axis, for a stride of 2."""
+    return (kernel - 2 + length % 2) // 2, (kernel - 1) // 2
+
+
+def pad_as_tensorflow(features: nn.Module) -> None:
     """Replace, in place, every convolution of stride 2; parameter names stay."""
     for parent in list(features.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
                 same = _SameConv2d(
-                    child.in_channels, child.out_channels, 3, 2, groups=child.groups, bias=False
+                    child.in_channels,
+                    child.out_channels,
+                    child.kernel_size[0],
+                    2,
+                    groups=child.groups,
+                    bias=child.bias is not None,
                 )
                 same.load_state_dict(child.state_dict())
                 setattr(parent, name, same)
+
+
+def statistics_of(scaling: Scaling) -> tuple[list[float], list[float]]:
+    """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
+    return _SCALINGS[scaling]
 
 
 class MobileNet(nn.Module):
@@ -73,7 +92,7 @@ class MobileNet(nn.Module):
         weights are fetched."""
         padding: Literal["torchvision", "tf-same"] = "torchvision"
         """Of the stride-2 convolutions. Weights that TensorFlow trained need its own."""
-        scaling: Literal["torchvision", "symmetric"] = "torchvision"
+        scaling: Scaling = "torchvision"
         """ImageNet's mean and deviation per channel, or RGB / 127.5 - 1."""
         frozen: bool = False
         """Keep the features as they are and train the head alone."""
@@ -89,7 +108,7 @@ class MobileNet(nn.Module):
         @property
         def statistics(self) -> tuple[list[float], list[float]]:
             """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
-            return _SCALINGS[self.scaling]
+            return statistics_of(self.scaling)
 
         def build(self) -> "MobileNet":
             return MobileNet(self)
@@ -99,7 +118,7 @@ class MobileNet(nn.Module):
         whole = mobilenet_v2(width_mult=config.width)
         self.features: nn.Module = whole.features
         if config.padding == "tf-same":
-            _pad_as_tensorflow(self.features)
+            pad_as_tensorflow(self.features)
         self.features.requires_grad_(not config.frozen)
         self.head = nn.Sequential(
             nn.Dropout(config.dropout),

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_restoration"]
+__all__ = ["draw_photographs", "draw_restoration"]
+
+_GAP, _CAPTION, _MARGIN = 6, 22, 66
+"""In pixels: between pictures, above them, and to the left."""
 
 
 def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
@@ -27,3 +31,23 @@ def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) 
         for spine in axes.spines.values():
             spine.set_visible(False)
     figure.savefig(path)
+
+
+def draw_photographs(
+    columns: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], rows: Sequence[str], path: Path
+) -> None:
+    """A captioned column of squares (S, S, 3) for each entry, pixel by pixel; `rows` names rows."""
+    side = len(columns[0][1][0])
+    step = side + _GAP
+    size = (_MARGIN + step * len(columns), _CAPTION + step * len(rows))
+    canvas = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
+    for row, name in enumerate(rows):
+        middle = _CAPTION + row * step + side / 2
+        draw.text((_MARGIN - _GAP, middle), name, fill="black", font=font, anchor="rm")
+    for column, (caption, pictures) in enumerate(columns):
+        left = _MARGIN + column * step
+        draw.text((left + side / 2, _CAPTION / 2), caption, fill="black", font=font, anchor="mm")
+        for row, picture in enumerate(pictures):
+            canvas.paste(Image.fromarray(picture), (left, _CAPTION + row * step))
+    canvas.save(path, optimize=True)

@@ -13,6 +13,7 @@ from training.tasks.handwriting import Handwriting
 from training.tasks.imitation import Imitation
 from training.tasks.language import Language
 from training.tasks.photo_compression import PhotoCompression
+from training.tasks.photo_denoising import PhotoDenoising
 from training.tasks.strokes import Strokes
 from training.tasks.transfer import Transfer
 
@@ -25,6 +26,7 @@ __all__ = [
     "Imitation",
     "Language",
     "PhotoCompression",
+    "PhotoDenoising",
     "Scores",
     "Strokes",
     "Task",
@@ -35,6 +37,7 @@ __all__ = [
 TaskConfig = Annotated[
     Classification.Config
     | Denoising.Config
+    | PhotoDenoising.Config
     | Transfer.Config
     | Compression.Config
     | PhotoCompression.Config

@@ -8,7 +8,10 @@ from torch import Generator, Tensor
 
 from models_store.frozen import Frozen
 
-__all__ = ["Noise", "eight_bits", "psnr_db"]
+__all__ = ["Noise", "eight_bits", "is_grey", "noisy", "psnr_db", "to_grey"]
+
+_LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601, as Pillow turns colour into grey."""
 
 
 class Noise(Frozen):
@@ -49,3 +52,23 @@ def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
 def eight_bits(images: Tensor) -> Tensor:
     """Rounded to what a byte can hold, still as floats in 0–1."""
     return (images.clamp(0, 1) * 255).round() / 255
+
+
+def to_grey(images_BCHW: Tensor) -> Tensor:
+    """Pictures in 0–1 as grey of 8 bits, in three equal channels."""
+    luma = torch.tensor(_LUMA, device=images_BCHW.device).view(1, 3, 1, 1)
+    return eight_bits((images_BCHW * luma).sum(1, keepdim=True)).expand_as(images_BCHW)
+
+
+def is_grey(images_BCHW: Tensor) -> bool:
+    """Whether all three channels are equal."""
+    return bool((images_BCHW == images_BCHW[:, :1]).all())
+
+
+def noisy(clean_BCHW: Tensor, sigma: float, generator: Generator) -> Tensor:
+    """With Gaussian noise of `sigma` grey levels, unclipped; equal in the channels of grey ones."""
+    shape = list(clean_BCHW.shape)
+    if is_grey(clean_BCHW):
+        shape[1] = 1
+    noise = torch.randn(shape, generator=generator).to(clean_BCHW.device)
+    return clean_BCHW + sigma / 255 * noise

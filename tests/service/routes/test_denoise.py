@@ -53,6 +53,42 @@ async def test_colour_goes_through_a_colour_model_unchanged(client: httpx.AsyncC
     assert np.array_equal(_pixels(answer.content), colour)
 
 
+def _file(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "I;16"])
+async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient, mode: str) -> None:
+    grey = _noise(21, 34)[..., 0]
+    image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey)
+    sent = _file(image if mode == "I;16" else image.convert(mode))
+    answer = await client.post("/v1/denoise?model=colour-same", content=sent)
+    assert np.array_equal(_pixels(answer.content), grey)
+
+
+async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> None:
+    colour = np.zeros((6, 9, 4), np.uint8)
+    colour[:3, :, 1], colour[:3, :, 3] = 200, 255
+    answer = await client.post(
+        "/v1/denoise?model=colour-same", content=_file(Image.fromarray(colour))
+    )
+    got = _pixels(answer.content)
+    assert got.shape == (6, 9, 3)
+    assert (got[:3] == (0, 200, 0)).all()
+    assert (got[3:] == 255).all()
+
+
+async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncClient) -> None:
+    grey, colour = _noise(20, 30), _noise(20, 30, 3) // 2
+    files = [("image", png(grey)), ("reference", png(colour))]
+    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    (result,) = answer.json()["results"]
+    expected = peak_signal_noise_ratio(colour, grey.repeat(3, 2), data_range=255)  # type: ignore[no-untyped-call]
+    assert result["psnr_db"] == pytest.approx(expected)
+
+
 async def test_json_has_the_promised_shape_in_the_order_sent(client: httpx.AsyncClient) -> None:
     first, second = _noise(20, 30, 3), _noise(8, 9, 3)
     files = [("image", png(first)), ("image", png(second))]

@@ -73,7 +73,13 @@ async def test_models_that_are_not_to_be_served_are_listed_as_unloaded(store: Pa
 
 
 async def test_the_operators_default_answers(store: Path) -> None:
-    async with serving(store, defaults={"denoising": "colour-same"}) as client:
+    async with serving(store, defaults={"denoising": "blur"}) as client:
+        listed = (await client.get("/v1/models")).json()["models"]
+        assert [model["name"] for model in listed if model["default"]] == ["blur", "paint"]
+
+
+async def test_of_denoisers_one_that_knows_colour_answers(store: Path) -> None:
+    async with serving(store) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         assert [model["name"] for model in listed if model["default"]] == ["colour-same", "paint"]
 

@@ -33,7 +33,9 @@ def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> Publ
     )  # fmt: skip
     recipe = tiny(**{"batch_size": 2, **changes})
     fabric = Fabric(accelerator="cpu", devices=1)
-    return recipe.task.build(recipe, data, fabric).publication()
+    config: Any = recipe.task  # one that learns from such pictures
+    publication: Publication = config.build(recipe, data, fabric).publication()
+    return publication
 
 
 _PROBABILITIES = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]], np.float32)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
 from training.networks import MobileNet, NetworkConfig
-from training.networks.mobilenet import _SameConv2d
+from training.networks.mobilenet import _SameConv2d, pad_as_tensorflow
 
 
 def _network(**changes: Any) -> MobileNet:
@@ -132,3 +132,20 @@ def test_where_weights_lie_stays_at_home(path: str | None, published: str | None
     assert json.loads(config.model_dump_json())["weights_path"] == path
     adapter: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
     assert adapter.validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("side", [8, 9, 14, 15])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_strides_are_padded_as_tensorflow_documents_it(kernel: int, side: int) -> None:
+    # https://www.tensorflow.org/api_docs/python/tf/nn#same_padding
+    outputs = -(-side // 2)
+    total = max((outputs - 1) * 2 + kernel - side, 0)
+    before, after = total // 2, total - total // 2
+    network = nn.Sequential(nn.Conv2d(1, 1, kernel, 2, kernel // 2))
+    picture = torch.rand(1, 1, side, side)
+    padded = functional.pad(picture, (before, after, before, after))
+    layer = network[0]
+    assert isinstance(layer, nn.Conv2d)
+    expected = functional.conv2d(padded, layer.weight, layer.bias, 2)
+    pad_as_tensorflow(network)
+    torch.testing.assert_close(network(picture), expected)

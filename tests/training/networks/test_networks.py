@@ -77,6 +77,16 @@ NETWORKS |= {
         (2, 3, 10, 6),
         (2, 3, 10, 6),
     ),
+    "photo-denoiser": (
+        {"kind": "photo-denoiser", "widths": [4, 6, 8], "blocks": [1, 2, 1]},
+        (2, 3, 16, 24),
+        (2, 3, 16, 24),
+    ),
+    "photo-denoiser-one-level": (
+        {"kind": "photo-denoiser", "channels": 1, "widths": [4], "blocks": [2]},
+        (2, 1, 6, 10),
+        (2, 1, 6, 10),
+    ),
 }  # fmt: skip
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)

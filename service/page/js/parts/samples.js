@@ -2,12 +2,15 @@
 
 const at = (name, label) => ({ name, label, url: new URL(`../../samples/${name}`, import.meta.url).href });
 
+export const CAT = at('cat.jpg', 'a cat');
+export const COFFEE = at('coffee.jpg', 'a cup of coffee');
+
 export const THINGS = [
-  at('cat.jpg', 'a cat'),
+  CAT,
   at('ship.png', 'a ship, drawn'),
   at('airplane.png', 'an airplane, drawn'),
   at('horse.png', 'a horse’s outline'),
-  at('coffee.jpg', 'a cup of coffee'),
+  COFFEE,
 ];
 
 export const PHOTOS = [at('coffee.jpg', 'a cup of coffee'), at('cat.jpg', 'a cat')];

@@ -17,6 +17,14 @@ export function noisy(pixels, { mean, deviation, grey }) {
   return new ImageData(out, width, height);
 }
 
+/** Whether all three channels are equal everywhere. */
+export function isGrey({ data }) {
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
+  }
+  return true;
+}
+
 /** A draw from N(0, 1): Box and Muller 1958. */
 function normal() {
   const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));

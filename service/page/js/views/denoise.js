@@ -8,10 +8,10 @@ import { button, slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/picker.js';
 import { receipt } from '../parts/receipt.js';
 import { sameWithCurl } from '../parts/same.js';
-import { DIGITS, THINGS } from '../parts/samples.js';
+import { CAT, COFFEE, DIGITS } from '../parts/samples.js';
 import { workplace } from '../parts/work.js';
 import { canvasOf, greyed, pixelsOf, pngFile, withPixels } from '../pixels/canvas.js';
-import { noisy, psnr } from '../pixels/noise.js';
+import { isGrey, noisy, psnr } from '../pixels/noise.js';
 import { cardOf } from '../shelf.js';
 
 export const id = 'denoise';
@@ -30,7 +30,7 @@ export function open({ body, chooser, onmodel }) {
   const again = settled(() => ask());
   const show = (value) => value.toFixed(2);
   const deviation = slider({
-    label: 'Strength of the noise', min: 0, max: 0.8, step: 0.05, value: 0.5, show, oninput: again,
+    label: 'Strength of the noise', min: 0, max: 0.8, step: 0.05, value: 0.1, show, oninput: again,
     hint: 'Standard deviation, where white is 1. With 0 and 0 your picture goes as it is.',
   });
   const mean = slider({ label: 'Brightened by', min: 0, max: 0.5, step: 0.05, value: 0, show, oninput: again });
@@ -59,7 +59,7 @@ export function open({ body, chooser, onmodel }) {
     fill(trained, `Trained to remove: ${card.task.noise}. ${card.intended_use}`);
   };
   const picker = picturePicker({
-    samples: [...DIGITS, THINGS[0]],
+    samples: [CAT, COFFEE, ...DIGITS],
     draw: true,
     onpick(file) {
       picked = file;
@@ -84,10 +84,10 @@ export function open({ body, chooser, onmodel }) {
 /** What is sent: the picture as it came, or with noise and its clean self as the reference. */
 async function prepared(file, card, { mean, deviation }) {
   if (!mean && !deviation) return { image: file };
-  const grey = card.task.image.mode === 'L';
   const canvas = await canvasOf(file, LONGEST);
-  const clean = grey ? greyed(canvas) : canvas;
+  const clean = card.task.image.mode === 'L' ? greyed(canvas) : canvas;
   const pixels = pixelsOf(clean);
+  const grey = isGrey(pixels);
   const made = noisy(pixels, { mean, deviation, grey });
   return {
     image: await pngFile(withPixels(made), 'noisy.png'),
