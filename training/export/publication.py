@@ -115,8 +115,6 @@ def _traced(module: nn.Module, graph: Graph) -> onnx.ModelProto:
         raise ExportError(
             f"{graph.role}.onnx cannot be exported: {error.__cause__ or error}"
         ) from error
-    # Some of its own rewriting leaves nodes before what they read.
-    program.model.graph.sort()
     model = _without_traces(program.model_proto)
     fold_batch_norms(model)
     return model

@@ -113,14 +113,16 @@ class GroupPrior(nn.Module):
     def expected(self, known: Tensor, group: Tensor | None, row_B: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`; `row_B` is quality × phases + phase."""
         sums = known + rounded(self.bias_first * _BIAS)[row_B][:, :, None, None]
-        if group is not None and self.around is not None:
-            sums = sums + self.around(group.clamp(-NEAR, NEAR))
+        # One after the other: the exporter mixes up two bounds of one tensor.
+        far = None if group is None else group.clamp(-FAR, FAR)
+        if far is not None and self.around is not None:
+            sums = sums + self.around(far.clamp(-NEAR, NEAR))
         x = activated(self.second(activated(sums)))
         out = self.last(x) + rounded(self.bias_last * _BIAS)[row_B][:, :, None, None]
         means, levels = out.chunk(2, 1)
         means = shifted(means)
-        if group is not None and self.linear is not None:
-            means = means + shifted(self.linear(group.clamp(-FAR, FAR)))
+        if far is not None and self.linear is not None:
+            means = means + shifted(self.linear(far))
         return means, shifted(levels, _LEVEL_BITS).clamp(0, LEVELS - 1)
 
 
