@@ -38,7 +38,8 @@ async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncCli
 def _picture(height: int = 37, width: int = 301, channels: int = 3) -> NDArray[np.uint8]:
     y, x = np.mgrid[:height, :width]
     wave = 128 + 90 * np.sin(y[..., None] / 15 + x[..., None] / 20 + np.arange(channels))
-    return wave.astype(np.uint8)
+    picture: NDArray[np.uint8] = wave.astype(np.uint8)
+    return picture
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
