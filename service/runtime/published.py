@@ -161,7 +161,9 @@ def _computing(
         for role, spec in specs.items()
     }
     for role, spec in specs.items():
-        replay(folder, manifest, spec, graphs[role].run)
+        graph = graphs[role]
+        once = graph.run_once if isinstance(graph, Session) else graph.run
+        replay(folder, manifest, spec, once)
     return Published(
         name=manifest.name,
         version=manifest.version,
