@@ -93,14 +93,18 @@ def _tell(report: Report, clients: _Clients, memory: list[float], took: list[flo
 
 
 async def _reload(service: Service, shelf: Path, name: str) -> float:
-    """Publish once more, and wait until that version answers and the old one is gone."""
+    """Publish once more; the seconds until it answers. Then take the old one away."""
     version = await asyncio.to_thread(publish_again, shelf, name)
     start = time.perf_counter()
-    while await _states(service, name) != {version: "ready"}:
+    while (states := await _states(service, name)).get(version) != "ready":
         if time.perf_counter() - start > 30:
-            raise RuntimeError(f"{name} {version} was not picked up")
+            raise RuntimeError(f"{name} {version} was not picked up: {states}")
         await asyncio.sleep(0.02)
-    return time.perf_counter() - start
+    took = time.perf_counter() - start
+    await asyncio.to_thread(withdraw, shelf / name / str(version - 1))
+    while await _states(service, name) != {version: "ready"}:
+        await asyncio.sleep(0.02)
+    return took
 
 
 async def _damage(service: Service, shelf: Path, clients: _Clients, round_: int) -> bool:
