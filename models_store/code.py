@@ -35,6 +35,7 @@ __all__ = [
     "fingerprint",
     "pack",
     "unpack",
+    "varint",
 ]
 
 MAGIC = b"\xd5S"
@@ -97,14 +98,14 @@ def pack(code: Code) -> bytes:
         (
             len(name).to_bytes(),
             name,
-            _varint(code.version),
+            varint(code.version),
             code.fingerprint,
-            _varint(2 * code.width + (code.mode == "RGB")),
-            _varint(code.height),
+            varint(2 * code.width + (code.mode == "RGB")),
+            varint(code.height),
             code.payload,
         )
     )
-    head = MAGIC + FORMAT.to_bytes() + _varint(len(body) + _CHECK_BYTES) + body
+    head = MAGIC + FORMAT.to_bytes() + varint(len(body) + _CHECK_BYTES) + body
     return head + zlib.crc32(head).to_bytes(_CHECK_BYTES, "big")
 
 
@@ -177,7 +178,8 @@ class _Reader:
         return self._data[self.at :]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A whole number of 0 and more: seven bits a byte, lowest first; a set top bit says: go on."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
+from models_store.code import varint
 from models_store.entropy import Table
 from models_store.errors import ManifestError
 from models_store.frozen import Frozen
@@ -264,7 +265,7 @@ class _Writer(_Scheme):
         index, escape = steps - self.lowest[levels], self.escape[levels]
         outside = (index < 0) | (index >= escape)
         for value in steps[outside].tolist():
-            self._escaped += _varint(2 * value if value >= 0 else -2 * value - 1)
+            self._escaped += varint(2 * value if value >= 0 else -2 * value - 1)
         symbols = np.where(outside, escape, index).astype(np.uint8)
         self._stages.append((symbols, np.ascontiguousarray(levels)))
 
@@ -274,7 +275,7 @@ class _Writer(_Scheme):
 
     def finish(self) -> bytes:
         code = rans_encode(self._stages, self.tables.symbols)
-        return _varint(len(self._escaped)) + bytes(self._escaped) + code
+        return varint(len(self._escaped)) + bytes(self._escaped) + code
 
 
 class _Reader(_Scheme):
@@ -317,12 +318,3 @@ class _Reader(_Scheme):
             shift += 7
             if byte < 0x80:
                 return value
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
