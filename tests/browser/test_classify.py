@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.watched import Watched, curl, show, until
 from tests.shelf import png, solid
 
+SAMPLES = Path(__file__).parents[2] / "service/page/samples"
 GREEN = png(solid(40, 40, (0, 255, 0)))
 _TRANSFER = """(bytes) => {
   const transfer = new DataTransfer();
@@ -98,3 +99,20 @@ def test_what_is_no_picture_gets_the_services_own_words(watched: Watched) -> Non
     page.get_by_role("button", name="a cat").click()
     expect(page.locator(".verdict")).to_have_text("cat")
     expect(problem).to_have_count(0)
+
+
+def test_a_sample_that_comes_late_does_not_replace_what_was_picked(watched: Watched) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    watched.page.route("**/samples/cat.jpg", hold)
+    page = show(watched, "classify")
+    page.locator("input[type=file]").set_input_files(SAMPLES / "ship.png")
+    expect(page.locator(".verdict")).to_have_text("ship")
+    for route in held:
+        route.continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".command")).to_contain_text("ship.png")
+    expect(page.locator(".verdict")).to_have_text("ship")

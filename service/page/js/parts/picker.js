@@ -21,7 +21,10 @@ export function picturePicker({ samples, draw = false, onpick }) {
   const pad = draw ? drawingPad((file) => use(file)) : null;
   const slot = {};
 
+  let picks = 0;
+
   const use = (file, sample = null) => {
+    picks += 1;
     show();
     shown.src = addressIn(slot, file);
     place.classList.add('filled');
@@ -30,7 +33,12 @@ export function picturePicker({ samples, draw = false, onpick }) {
     place.hidden = pad ? !pad.element.hidden : false;
     onpick(file);
   };
-  const take = async (sample) => use(await fileOf(sample), sample.name);
+  /** A sample, unless something else was picked while it came. */
+  const take = async (sample) => {
+    const mine = (picks += 1);
+    const file = await fileOf(sample);
+    if (mine === picks) use(file, sample.name);
+  };
   const strip = h('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, samples.map(thumbnail(take)));
   shown.addEventListener('error', () => show('This browser cannot show it'));
   shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
@@ -38,6 +46,7 @@ export function picturePicker({ samples, draw = false, onpick }) {
   const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': 'A picture' });
   input.addEventListener('change', () => input.files[0] && use(input.files[0]));
   const showPad = () => {
+    picks += 1;
     pad.element.hidden = false;
     place.hidden = true;
     pad.clear();

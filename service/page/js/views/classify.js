@@ -27,6 +27,7 @@ export function open({ body, chooser, onmodel }) {
     if (!file) return;
     answer.run(async (signal) => {
       await fit();
+      signal.throwIfAborted(); // what was asked since has shown its command
       const call = {
         path: '/v1/classify',
         query: { ...chooser.value, top_k: topK.value },

@@ -42,6 +42,7 @@ export function open({ body, chooser, onmodel }) {
         mean: mean.value,
         deviation: deviation.value,
       });
+      signal.throwIfAborted(); // a newer picture was prepared sooner, and its command is shown
       const call = {
         path: '/v1/denoise',
         query: chooser.value,
