@@ -7,6 +7,14 @@ import pytest
 from tests.shelf import Blur, Paint, put
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long bytes are named by their length: unreadable, and a time of day in them would differ
+    from one worker of pytest-xdist to the next, which then refuses to start."""
+    if isinstance(val, bytes) and len(val) > 12:
+        return f"{argname}-{len(val)}-bytes"
+    return None
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
