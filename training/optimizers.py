@@ -1,20 +1,20 @@
-"""Named optimizers over torch's own, with the paper of each."""
+"""Named optimizers, torch's own but for Muon, with the paper of each."""
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
 from models_store.frozen import Frozen
+from training import muon
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "parameter_groups"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Muon", "Optimizer", "RMSprop", "parameter_groups"]
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Two groups: matrices and kernels decay; biases, norms and other vectors do not.
 
     Decaying a batch norm's scale only fights the scale invariance of the layer before it
@@ -31,7 +31,7 @@ class _Base(Frozen):
     lr: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
 
-    def _groups(self, network: nn.Module) -> Iterable[dict[str, object]]:
+    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
         return parameter_groups(network, self.weight_decay)
 
 
@@ -90,4 +90,25 @@ class AdamW(_Base):
         return torch.optim.AdamW(self._groups(network), lr=self.lr, betas=self.betas)
 
 
-Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | AdamW, Field(discriminator="kind")]
+class Muon(_Base):
+    """Jordan et al. 2024: orthogonal steps for what lies between the first layer and the last.
+
+    Those two, biases and norms go by AdamW at the same rate, as does a network's only layer.
+    """
+
+    kind: Literal["muon"] = "muon"
+    momentum: _Fraction = 0.95
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        kernels, vectors = self._groups(network)
+        layers = kernels["params"]
+        groups = [
+            {**kernels, "params": layers[1:-1], "hidden": True},
+            {**kernels, "params": [*layers[:1], *layers[1:][-1:]]},
+            vectors,
+        ]
+        return muon.Muon(groups, lr=self.lr, momentum=self.momentum, betas=self.betas)
+
+
+Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | AdamW | Muon, Field(discriminator="kind")]

@@ -5,6 +5,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from training.muon import Muon, orthogonalized
 from training.optimizers import Optimizer, parameter_groups
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Optimizer)
@@ -15,6 +16,7 @@ KINDS: dict[str, type[torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "muon": Muon,
 }
 
 
@@ -36,7 +38,7 @@ def _weight_after(steps: int, gradient: float, **settings: Any) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_builds_torchs_own(kind: str) -> None:
+def test_each_kind_builds_what_it_says(kind: str) -> None:
     optimizer = _ADAPTER.validate_python({"kind": kind, "lr": 0.01}).build(nn.Linear(2, 3))
     assert type(optimizer) is KINDS[kind]
     assert {group["lr"] for group in optimizer.param_groups} == {0.01}
@@ -93,6 +95,56 @@ def test_steps_are_those_of_the_papers(
     settings: dict[str, Any], steps: int, expected: float
 ) -> None:
     assert _weight_after(steps, 2.0, **settings) == pytest.approx(expected, abs=1e-6)
+
+
+def _steps(optimizer: torch.optim.Optimizer, layers: list[torch.Tensor], count: int = 3) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(count):
+        for layer in layers:
+            layer.grad = torch.randn(layer.shape, generator=generator)
+        optimizer.step()
+
+
+def _stack() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3), nn.Conv2d(8, 2, 1))
+
+
+def test_muon_orthogonalizes_what_is_hidden_and_leaves_the_rest_to_adamw() -> None:
+    ours, torchs = _stack(), _stack()
+    _steps(
+        _ADAPTER.validate_python({"kind": "muon", "lr": 0.01, "weight_decay": 0.1}).build(ours),
+        list(ours.parameters()),
+    )
+    adamw = _ADAPTER.validate_python({"kind": "adamw", "lr": 0.01, "weight_decay": 0.1})
+    _steps(adamw.build(torchs), list(torchs.parameters()))
+    same = [
+        torch.allclose(our, their, atol=1e-6)
+        for our, their in zip(ours.parameters(), torchs.parameters(), strict=True)
+    ]
+    assert same == [True, True, False, True, True, True]
+
+
+def test_muon_takes_torchs_steps() -> None:
+    torch.manual_seed(0)
+    ours, torchs = nn.Parameter(torch.randn(8, 54)), nn.Parameter(torch.zeros(8, 54))
+    torchs.data.copy_(ours)
+    before = ours.detach().clone()
+    _steps(Muon([{"params": [ours], "hidden": True, "weight_decay": 0.1}], lr=0.01), [ours])
+    peer = torch.optim.Muon([torchs], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    _steps(peer, [torchs])
+    moved = (torchs - before).norm()
+    assert (ours - torchs).norm() < 0.02 * moved  # theirs computes in bfloat16
+
+
+@pytest.mark.parametrize("shape", [(5, 40), (40, 5), (7, 7)])
+def test_orthogonalized_singular_values_are_near_one(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
+    inner = u.mT @ orthogonalized(matrix) @ vt.mT
+    assert inner.diagonal().min() > 0.6
+    assert inner.diagonal().max() < 1.3
+    assert (inner - inner.diagonal().diag()).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(
