@@ -33,7 +33,8 @@ def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=cubic, alpha=quintic), x, beta=linear)
-    return x.mT if matrix.shape[0] > matrix.shape[1] else x
+    result: Tensor = x.mT if matrix.shape[0] > matrix.shape[1] else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):
@@ -80,7 +81,8 @@ class Muon(torch.optim.Optimizer):
         ahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
         step = orthogonalized(ahead.flatten(1))
         # An orthogonal matrix has a root mean square of 1 / sqrt(its longer side).
-        return (step * _ADAMW_RMS * max(step.shape) ** 0.5).view_as(gradient)
+        scaled: Tensor = step * (_ADAMW_RMS * max(step.shape) ** 0.5)
+        return scaled.view_as(gradient)
 
     @staticmethod
     def _adaptive(gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
@@ -92,4 +94,5 @@ class Muon(torch.optim.Optimizer):
         mean = state["mean"].lerp_(gradient, 1 - first)
         square = state["square"].lerp_(gradient.square(), 1 - second)
         scale = (square / (1 - second**count)).sqrt_().add_(group["eps"])
-        return mean / (1 - first**count) / scale
+        step: Tensor = mean / (1 - first**count) / scale
+        return step
