@@ -1,5 +1,6 @@
 """What every model that is made for a test shares: the dull part of its manifest, and its check."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,13 +8,25 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
-from models_store.manifest import Golden, Manifest, ModelFile, Provenance, TensorSpec
-from models_store.publish import describe
-from models_store.session import onnxruntime_run
+from models_store.manifest import Golden, Manifest, ModelFile, Provenance, TensorSpec, Variant
+from models_store.publish import add_variant, describe
+from models_store.session import onnxruntime_run, replay_golden
 from models_store.tasks import Task
 from models_store.verify import Case, replay, write_golden
 
-__all__ = ["check", "finish", "graph_file"]
+__all__ = ["VARIANT", "add_int8", "check", "finish", "graph_file"]
+
+VARIANT = Variant(
+    precision="int8",
+    method="copied",
+    rtol=0.0,
+    atol=0.05,
+    speedup=1.0,
+    hardware="any",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    command="none",
+    libraries={},
+)
 
 
 def graph_file(path: Path, role: str, graph: onnx.GraphProto) -> ModelFile:
@@ -77,3 +90,20 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
     return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
+
+
+def add_int8(folder: Path, graph: Path, role: str) -> None:
+    """Publish `graph` as the int8 variant of the version in `folder`, which then answers."""
+
+    def build(partial: Path, before: Manifest) -> Manifest:
+        path = partial / f"{role}-int8.onnx"
+        shutil.copy(graph, path)
+        exact = before.graphs()[role]
+        file = describe(
+            path, role=role, precision="int8", inputs=exact.inputs, outputs=exact.outputs
+        )
+        return before.model_copy(
+            update={"files": (*before.files, file), "variants": (VARIANT,), "served": "int8"}
+        )
+
+    add_variant(folder, build, replay_golden)

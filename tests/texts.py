@@ -17,10 +17,10 @@ from models_store.publish import publish
 from models_store.session import onnxruntime_run
 from models_store.tasks import State, TextGeneration
 from models_store.verify import Case
-from tests.making import check, finish, graph_file
+from tests.making import add_int8, check, finish, graph_file
 from tests.shelf import png, solid
 
-__all__ = ["VOCABULARY", "Alphabet", "Babble", "proto", "put_text"]
+__all__ = ["VOCABULARY", "Alphabet", "Babble", "proto", "put_text", "put_twofold"]
 
 VOCABULARY = "\nabcdefghijklmnopqrstuvwxyzé€😀"
 _OPSET, _IR_VERSION = 17, 8
@@ -119,6 +119,12 @@ def proto(model: Alphabet | Babble) -> onnx.ModelProto:
 def put_text(store: Path, name: str, model: Alphabet | Babble) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
     return publish(store, name, lambda folder, version: _build(folder, name, version, model), check)
+
+
+def put_twofold(store: Path, name: str, scratch: Path) -> None:
+    """An `Alphabet` whose int8 graph, which answers, is less sure: its logits are 49.97, not 50."""
+    folder = put_text(store, name, Alphabet())
+    add_int8(folder, put_text(scratch, name, Alphabet(sharpness=49.97)) / "step.onnx", "step")
 
 
 def _build(folder: Path, name: str, version: int, model: Alphabet | Babble) -> Manifest:

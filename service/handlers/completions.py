@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from models_store.tasks import TextGeneration
 from service.errors import Invalid
@@ -118,7 +119,9 @@ class Telling:
     def _completion(
         self, choices: list[CompletionChoice], usage: Usage | None = None
     ) -> Completion:
-        told = {} if usage is None else {"usage": usage}
+        told: dict[str, Any] = {} if usage is None else {"usage": usage}
+        if self._model.others:  # told where there is a choice
+            told["precision"] = self._model.precision
         return Completion(
             id=self._id,
             object="text_completion",

@@ -6,13 +6,13 @@ text model's name alone takes texts and gives texts; `name.step` is its graph.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
-from models_store.manifest import Manifest, ModelFile, TensorSpec
+from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, DATATYPES
-from service.errors import NotFound, Unavailable
+from service.errors import Invalid, NotFound, Unavailable
 from service.runtime.published import Graph, Published
 from service.runtime.shelf import Entry, Shelf
 from service.schemas.v2 import ModelMetadata, TensorMetadata
@@ -45,6 +45,22 @@ class Found:
         if self.graph is None:
             raise RuntimeError(f"{self.name} is no graph")
         return self.model.graphs[self.graph.role]
+
+    def at(self, precision: object) -> "Found":
+        """The same in the precision that a request names; as it is where it names none.
+
+        Raises:
+            Invalid: that is no precision, or the model has none such; says which there are.
+        """
+        if precision is None:
+            return self
+        named: list[Precision] = [one for one in get_args(Precision) if one == precision]
+        if not named:
+            raise Invalid(
+                f"parameters.precision is {str(precision)[:40]!r}; accepted: "
+                f"{', '.join(get_args(Precision))}"
+            )
+        return replace(self, model=self.model.at(named[0]))
 
     @property
     def by_rows(self) -> bool:

@@ -20,7 +20,7 @@ from service.settings import Settings
 
 __all__ = ["read_texts", "text_outputs"]
 
-_OPTIONS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop")
+_OPTIONS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
 _PROTOCOL = ("binary_data_output", "priority", "timeout", "content_type", "headers")
 """What clients of the protocol send with every question."""
 _SEEDS = 2**63

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
 from service.errors import BadRequest, Invalid, TooLarge
+from service.handlers.v2_models import Found
 from service.schemas.v2 import InferAnswer, InferInput, InferQuestion, OutputTensor, WantedOutput
 
 __all__ = ["Asked", "Expected", "read_question", "write_answer"]
@@ -146,7 +147,7 @@ def _split(inputs: Sequence[InferInput], rest: memoryview) -> dict[str, bytes]:
 
 
 def write_answer(
-    asked: Asked, name: str, version: int, outputs: Mapping[str, Array]
+    asked: Asked, found: Found, outputs: Mapping[str, Array]
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and how many bytes of it are JSON where not all are.
 
@@ -169,8 +170,15 @@ def write_answer(
         else:
             told["data"] = to_json(want.name, array)
         tensors.append(OutputTensor.model_construct(**told))
-    known = {} if question.id is None else {"id": question.id}
-    answer = InferAnswer(**known, model_name=name, model_version=str(version), outputs=tensors)
+    known: dict[str, Any] = {} if question.id is None else {"id": question.id}
+    if found.model.others:  # told where there is a choice
+        known["parameters"] = {"precision": found.model.precision}
+    answer = InferAnswer(
+        **known,
+        model_name=found.name,
+        model_version=str(found.model.version),
+        outputs=tensors,
+    )
     head = answer.to_json()
     return b"".join([head, *parts]), len(head) if parts else None
 

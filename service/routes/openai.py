@@ -97,6 +97,8 @@ async def completions(request: Request) -> Response:
     options = await read_json(request, arrived, CompletionOptions, limit)
     _check(options, settings.text_streams)
     model = service.registry.shelf.resolve(TextGeneration, options.model)
+    if options.precision is not None:
+        model = model.at(options.precision)
     limits = TextLimits(prompt_chars=settings.max_prompt_chars, text_chars=settings.max_text_chars)
     whats = generations(model, options, limits)
     note(request, model=model.name, version=model.version, streamed=options.stream)

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
-from service.schemas.base import Answer, Options
+from models_store.manifest import Precision
+from service.schemas.base import Answer, Options, PrecisionChoice
 
 __all__ = [
     "Completion",
@@ -87,6 +88,10 @@ class CompletionOptions(Options):
 
     top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Not OpenAI's: choose among the k likeliest characters alone."""
+
+    precision: PrecisionChoice = None
+    """Not OpenAI's: of the graph, `int8` where a model has been quantised. Left out: the better
+    one, which the model's card tells."""
 
     n: Annotated[int, Field(ge=1)] | None = 1
     """Texts for each prompt."""
@@ -200,6 +205,8 @@ class Completion(Answer):
     model: str
     choices: list[CompletionChoice]
     usage: Usage | None = None
+    precision: Precision | None = None
+    """Not OpenAI's: of the graph that wrote it; only where the model has several."""
 
 
 class TextModel(Answer):

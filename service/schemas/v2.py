@@ -75,7 +75,8 @@ class InferQuestion(_Question):
     id: Annotated[str, Field(max_length=256)] | None = None
     """Comes back in the answer."""
     parameters: Parameters = Field(default_factory=dict)
-    """`binary_data_output`: all outputs as bytes after the JSON."""
+    """`binary_data_output`: all outputs as bytes after the JSON; `precision`: fp32, or int8 where
+    the model has been quantised; of texts, how they are to be written."""
     inputs: Annotated[list[InferInput], Field(min_length=1, max_length=64)]
     outputs: Annotated[list[WantedOutput], Field(max_length=64)] | None = None
     """Left out: all that the model has."""
@@ -116,6 +117,8 @@ class InferAnswer(Answer):
     id: str | None = None
     model_name: str
     model_version: str
+    parameters: Parameters | None = None
+    """`precision` of the graph that answered; only where the model has several."""
     outputs: list[OutputTensor]
 
 

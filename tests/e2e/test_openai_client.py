@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.server import Server, running
 from tests.shelf import Paint, put
-from tests.texts import VOCABULARY, Alphabet, Babble, put_text
+from tests.texts import VOCABULARY, Alphabet, Babble, put_text, put_twofold
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     put_text(folder, "alphabet", Alphabet())
     put_text(folder, "babble", Babble())
     put(folder, "paint", Paint())
+    put_twofold(folder, "twofold", tmp_path_factory.mktemp("other"))
     log = tmp_path_factory.mktemp("log") / "log"
     limits = {"text_streams": 6, "max_text_chars": 100, "max_prompt_chars": 50, "reload_s": 0}
     with running(folder, log, **limits) as server:
@@ -33,7 +34,7 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
 
 
 def test_text_models_are_listed(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["alphabet", "babble"]
+    assert [model.id for model in client.models.list()] == ["alphabet", "babble", "twofold"]
     model = client.models.retrieve("alphabet")
     assert (model.object, model.owned_by) == ("model", "deepshelf")
     assert model.created == 1767225600  # 2026-01-01, as its manifest says
@@ -117,6 +118,19 @@ def test_log_probabilities_are_those_of_the_graph(client: openai.OpenAI) -> None
     assert told.top_logprobs[0] == pytest.approx({"c": likely, "\n": likely - 50})
 
 
+def test_a_request_chooses_the_precision(client: openai.OpenAI) -> None:
+    for asked, told, sure in (({}, "int8", 49.97), ({"precision": "fp32"}, "fp32", 50)):
+        answer = client.completions.create(
+            model="twofold", prompt="a", max_tokens=1, logprobs=2, extra_body=asked
+        )
+        assert answer.model_extra == {"precision": told}
+        logprobs = answer.choices[0].logprobs
+        assert logprobs is not None
+        assert logprobs.top_logprobs is not None
+        assert logprobs.top_logprobs[0]["\n"] == pytest.approx(-sure, abs=1e-3)
+    assert client.completions.create(model="alphabet", prompt="a").model_extra == {}
+
+
 def test_log_probabilities_add_up(client: openai.OpenAI) -> None:
     answer = client.completions.create(
         model="babble", prompt="ab", max_tokens=20, logprobs=5, seed=1, stop="zz"
@@ -192,6 +206,8 @@ def test_the_asynchronous_client_streams_too(server: Server) -> None:
         ({"echo": True, "logprobs": 1}, None, "echo and logprobs"),
         ({"stream_options": {"include_usage": True}}, None, "for stream alone"),
         ({"extra_body": {"min_p": 0.1}}, None, "there is no 'min_p'"),
+        ({"extra_body": {"precision": "bf16"}}, "precision", "'fp32' or 'int8'"),
+        ({"extra_body": {"precision": "int8"}}, None, "precision is int8; alphabet 1 has fp32"),
     ],
 )
 def test_a_wrong_value_is_named(

@@ -14,7 +14,7 @@ from models_store.session import onnxruntime_run
 from tests.e2e.server import Server, running
 from tests.shelf import Blur, Paint, put
 from tests.squeeze import SIDE, Squeeze, put_squeeze
-from tests.texts import VOCABULARY, Alphabet, Babble, put_text
+from tests.texts import VOCABULARY, Alphabet, Babble, put_text, put_twofold
 
 KEY = "an administrator's key"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
@@ -32,6 +32,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_squeeze(folder, "squeeze", Squeeze(step=2))
     put_text(folder, "alphabet", Alphabet())
     put_text(folder, "babble", Babble())
+    put_twofold(folder, "twofold", tmp_path_factory.mktemp("other"))
     return folder
 
 
@@ -198,6 +199,34 @@ def test_texts_go_in_and_out_as_bytes(client: InferenceServerClient, binary: boo
     assert texts == ["def", "€😀\n"]
     assert answer.as_numpy("seed").tolist() == [5, 6]
     assert answer.as_numpy("finish_reason").astype(str).tolist() == ["length", "length"]
+
+
+def test_a_request_chooses_the_precision(client: InferenceServerClient) -> None:
+    tokens = sent("tokens", np.array([[1]]), "INT64")
+    count = sent("count", np.zeros((1, 1, 1), np.float32), "FP32")
+    prompt = sent("text_input", np.array([b"a"], object), "BYTES")
+    for asked, told, sure in ((None, "int8", 49.97), ("int8", "int8", 49.97), ("fp32", "fp32", 50)):
+        more: dict[str, object] = {} if asked is None else {"precision": asked}
+        answer = client.infer("twofold.step", [tokens, count], parameters=more)
+        assert answer.get_response()["parameters"] == {"precision": told}
+        assert answer.as_numpy("logits").max() == pytest.approx(sure, abs=1e-3)
+        text = client.infer("twofold", [prompt], parameters={**more, "max_chars": 2})
+        assert text.get_response()["parameters"] == {"precision": told}
+        assert text.as_numpy("text_output").tolist() == [b"bc"]
+    only = client.infer("alphabet", [prompt], parameters={"precision": "fp32"})
+    assert "parameters" not in only.get_response()
+
+
+def test_a_precision_that_is_not_there_is_refused(client: InferenceServerClient) -> None:
+    prompt = sent("text_input", np.array([b"a"], object), "BYTES")
+    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    for model, tensor in (("alphabet", prompt), ("paint", images)):
+        assert "accepted: fp32, int8" in refused(
+            client, model, tensor, parameters={"precision": "bf16"}
+        )
+        assert f"precision is int8; {model}" in refused(
+            client, model, tensor, parameters={"precision": "int8"}
+        )
 
 
 @pytest.mark.parametrize("request_coding", [None, "gzip", "deflate"])

@@ -1,29 +1,17 @@
 """Quantised graphs beside those that they were made from."""
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from models_store.errors import DamageError, ManifestError, ReplayError
-from models_store.manifest import Manifest, Variant
+from models_store.manifest import Manifest
 from models_store.publish import add_variant, describe
 from models_store.session import replay_golden
 from models_store.verify import check_files, read_manifest
-
-_VARIANT = Variant(
-    precision="int8",
-    method="copied",
-    rtol=0.0,
-    atol=0.05,
-    speedup=1.0,
-    hardware="any",
-    created=datetime(2026, 1, 1, tzinfo=UTC),
-    command="none",
-    libraries={},
-)
+from tests.making import VARIANT
 
 
 def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
@@ -35,7 +23,7 @@ def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
         path, role="model", precision="int8", inputs=graph.inputs, outputs=graph.outputs
     )
     return before.model_copy(
-        update={"files": (*before.files, file), "variants": (_VARIANT,), "served": "int8"}
+        update={"files": (*before.files, file), "variants": (VARIANT,), "served": "int8"}
     )
 
 
@@ -81,7 +69,7 @@ def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> No
     after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
     for change, problem in (
         ({"variants": ()}, "described are none"),
-        ({"variants": (_VARIANT, _VARIANT)}, "described twice"),
+        ({"variants": (VARIANT, VARIANT)}, "described twice"),
         ({"files": after.files[:-1]}, "graphs are of no variant"),
     ):
         content = after.model_copy(update=change).model_dump()

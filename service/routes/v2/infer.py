@@ -86,8 +86,9 @@ async def infer_model(request: Request, model: ModelName) -> Response:
             "text_input", "shape": [1], "datatype": "BYTES", "data": ["482 = "]}]}'
 
     Tensors as bytes (`binary_data_size`, `binary_data`, `binary_data_output`), `classification`
-    of outputs, and Content-Encoding and Accept-Encoding gzip and deflate are understood; `timeout`
-    and `priority` change nothing.
+    of outputs, and Content-Encoding and Accept-Encoding gzip and deflate are understood; the
+    parameter `precision` chooses a model's fp32 or int8 graph; `timeout` and `priority` change
+    nothing.
     """
     return await _infer(request, model, None)
 
@@ -130,11 +131,11 @@ async def _graph(request: Request, found: Found, body: bytes, arrived: float) ->
 
     def work(ticket: Ticket) -> _Answered:
         started = time.perf_counter_ns()
-        asked = _read(service, request, found, body)
+        asked, chosen = _read(service, request, found, body)
         read = time.perf_counter_ns()
-        computed = infer(found, asked, limits, ticket.check)
+        computed = infer(chosen, asked, limits, ticket.check)
         inferred = time.perf_counter_ns()
-        answer = _answer(request, asked, found, dict(computed.outputs))
+        answer = _answer(request, asked, chosen, dict(computed.outputs))
         phases = Phases(
             queue=started - queued,
             compute_input=read - started + computed.input_ns,
@@ -148,8 +149,8 @@ async def _graph(request: Request, found: Found, body: bytes, arrived: float) ->
 
 async def _texts(request: Request, found: Found, body: bytes, arrived: float) -> _Answered:
     service, started = running(request), time.perf_counter_ns()
-    asked = _read(service, request, found, body)
-    texts = read_texts(found, asked, service.settings, service.decoder, arrived)
+    asked, chosen = _read(service, request, found, body)
+    texts = read_texts(chosen, asked, service.settings, service.decoder, arrived)
     read = time.perf_counter_ns()
     try:
         written = await watched(request, texts, texts.whole())
@@ -157,7 +158,7 @@ async def _texts(request: Request, found: Found, body: bytes, arrived: float) ->
         texts.abandon()
         raise
     done = time.perf_counter_ns()
-    answer = _answer(request, asked, found, text_outputs(texts, written))
+    answer = _answer(request, asked, chosen, text_outputs(texts, written))
     phases = Phases(
         compute_input=read - started,
         compute_infer=done - read,
@@ -167,15 +168,17 @@ async def _texts(request: Request, found: Found, body: bytes, arrived: float) ->
 
 
 @timed("decode")
-def _read(service: Running, request: Request, found: Found, body: bytes) -> Asked:
+def _read(service: Running, request: Request, found: Found, body: bytes) -> tuple[Asked, Found]:
+    """What is asked, and of which precision of the model."""
     limit = _limit(service, found)
     whole = decoded(body, request.headers.get("content-encoding"), limit)
-    return read_question(whole, request.headers.get(_HEADER), most_json=limit // _JSON_SHARE)
+    asked = read_question(whole, request.headers.get(_HEADER), most_json=limit // _JSON_SHARE)
+    return asked, found.at(asked.question.parameters.get("precision"))
 
 
 @timed("encode")
 def _answer(request: Request, asked: Asked, found: Found, outputs: dict[str, Any]) -> Response:
-    body, json_bytes = write_answer(asked, found.name, found.model.version, outputs)
+    body, json_bytes = write_answer(asked, found, outputs)
     headers = {"Vary": "Accept-Encoding"}
     if json_bytes is not None:
         headers[_HEADER] = str(json_bytes)

@@ -1,15 +1,12 @@
 """Which of a model's precisions answers."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from models_store.manifest import Manifest, Precision, Variant
-from models_store.publish import add_variant, describe
-from models_store.session import replay_golden
+from models_store.manifest import Precision, Variant
 from models_store.verify import read_manifest
-from tests.models_store.test_variants import _VARIANT
+from tests.making import VARIANT, add_int8
 from tests.service.serving import serving
 from tests.shelf import Paint, png, put, solid
 
@@ -24,19 +21,7 @@ def twofold(tmp_path: Path) -> Path:
     store, other = tmp_path / "store", tmp_path / "other"
     folder = put(store, "paint", Paint(sharpness=10))
     vague = put(other, "paint", Paint(sharpness=9.9))
-
-    def build(partial: Path, before: Manifest) -> Manifest:
-        path = partial / "model-int8.onnx"
-        shutil.copy(vague / "model.onnx", path)
-        graph = before.file("model")
-        file = describe(
-            path, role="model", precision="int8", inputs=graph.inputs, outputs=graph.outputs
-        )
-        return before.model_copy(
-            update={"files": (*before.files, file), "variants": (_VARIANT,), "served": "int8"}
-        )
-
-    add_variant(folder, build, replay_golden)
+    add_int8(folder, vague / "model.onnx", "model")
     return store
 
 
@@ -79,7 +64,7 @@ async def test_a_variant_that_does_not_reproduce_the_golden_answers_is_not_serve
 ) -> None:
     folder = twofold / "paint" / "1"
     manifest = read_manifest(folder)
-    strict = Variant.model_validate(_VARIANT.model_dump() | {"atol": 1e-9})
+    strict = Variant.model_validate(VARIANT.model_dump() | {"atol": 1e-9})
     text = manifest.model_copy(update={"variants": (strict,)}).model_dump_json()
     (folder / "manifest.json").write_text(text)
     async with serving(twofold) as client:
