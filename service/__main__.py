@@ -20,10 +20,11 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.connections import Bounds, bounded
 from service.logs import log_config
+from service.preload import can_fork, preloaded
 from service.runtime.cores import Plan, available_cores, plan
 from service.settings import ENV_PREFIX, Settings, explain
 from service.siblings import clear_folder
-from service.supervisor import Supervisor
+from service.supervisor import Supervisor, fork_workers
 from service.tracing import TracesUnavailable, check_installed
 
 _log = logging.getLogger("service")
@@ -86,7 +87,11 @@ def serve(settings: Settings, share: Plan) -> None:
         timeout_worker_healthcheck=_HUNG_S,
     )
     if share.workers > 1:
-        Supervisor(config, [config.bind_socket()]).run()
+        sockets = [config.bind_socket()]  # a port that is taken is told before anything is loaded
+        if can_fork():
+            config.app = preloaded(Settings(), share)
+            fork_workers()
+        Supervisor(config, sockets).run()
         return
     server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):

@@ -18,6 +18,7 @@ from service.holding import Holding
 from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
+from service.preload import registry_of
 from service.problems import HANDLED, handle
 from service.protection import ProtectiveHeaders
 from service.rates import Rates
@@ -38,7 +39,6 @@ from service.routes import (
 from service.routes.protocols import PROTOCOLS
 from service.runtime.cores import available_cores, plan
 from service.runtime.inspection import Inspector
-from service.runtime.orders import Orders
 from service.runtime.published import OpenGraph, open_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
@@ -82,6 +82,8 @@ class Elsewhere:
     open_graph: OpenGraph = open_session
     decoder: Callable[[Gate, int], Decoder] = Decoder
     """From a gate and the number of texts at the same time."""
+    registry: Registry | None = None
+    """What another process has loaded already, before it forked this one."""
 
 
 _HERE = Elsewhere()
@@ -171,16 +173,7 @@ def create_app(
 def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
     gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
-    registry = Registry(
-        settings.store,
-        only=settings.models,
-        defaults=settings.defaults,
-        threads=threads,
-        orders=Orders(settings.orders),
-        open_graph=elsewhere.open_graph,
-        trusted=settings.trusted(),
-        precision=None if settings.precision == "auto" else settings.precision,
-    )
+    registry = elsewhere.registry or registry_of(settings, threads, elsewhere.open_graph)
     limits = Limits(max_pixels=settings.max_pixels)
     decoder = _decoder(settings, elsewhere)
     recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)

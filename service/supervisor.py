@@ -2,15 +2,57 @@
 
 import logging
 import os
+import signal
+import warnings
+from multiprocessing.context import ForkContext, ForkProcess
+from typing import ClassVar
 
+from uvicorn import _subprocess
 from uvicorn.supervisors import Multiprocess
 
 from service.settings import ENV_PREFIX
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "fork_workers"]
 
 
 _log = logging.getLogger(__name__)
+
+_HANDLED = {
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1")
+    if hasattr(signal, name)
+}
+
+
+class _Worker(ForkProcess):
+    """A copy of this process that does not take its signals for its own."""
+
+    def start(self) -> None:
+        # A signal that comes before the copy has handlers of its own waits. Handled by those that
+        # it is born with, an order to stop would be noted in a list that nobody there reads.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        try:
+            with warnings.catch_warnings():
+                # onnxruntime keeps a thread that waits, and holds no lock, for it knows not what.
+                warnings.filterwarnings("ignore", "This process .* is multi-threaded")
+                super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def run(self) -> None:
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        super().run()
+
+
+class _Forking(ForkContext):
+    Process: ClassVar[type[ForkProcess]] = _Worker
+
+
+def fork_workers() -> None:
+    """Let uvicorn fork its workers from this process, rather than start each from nothing."""
+    setattr(_subprocess, "spawn", _Forking())  # noqa: B010  # it has no setting for that
 
 
 class Supervisor(Multiprocess):

@@ -2,9 +2,11 @@
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from models_store.errors import StoreError
@@ -103,12 +105,15 @@ class Registry:
     def _versions(self, name: str) -> list[Entry]:
         return list(self._shelf.by_name.get(name, {}).values())
 
-    def refresh(self) -> None:
+    def refresh(self, *, within_s: float = inf, threads: int | None = None) -> None:
         """Look at the store: load what is new or changed, drop what vanished.
 
         Idempotent. What serves goes on serving until its successor has proved good. A store
-        that cannot be read at all changes nothing: a lost mount must not empty the shelf.
+        that cannot be read at all changes nothing: a lost mount must not empty the shelf. After
+        `within_s` seconds no more is begun; what was not stays in state "loading" for the next
+        look. `threads` instead of the registry's own load at the same time.
         """
+        ends = time.monotonic() + within_s
         with self._refreshing:
             self._ordered = self._orders.read()
             before = set(self._shelf.entries)
@@ -122,11 +127,12 @@ class Registry:
             for key, stamp in waiting:
                 if self._is_out(key):
                     self._put(self._first_sight(key, stamp))
-            with ThreadPoolExecutor(self._threads, thread_name_prefix="load") as pool:
-                for entry in [pool.submit(self._judge, *item) for item in waiting]:
+            with ThreadPoolExecutor(threads or self._threads, thread_name_prefix="load") as pool:
+                for entry in [pool.submit(self._judge, *item, ends) for item in waiting]:
                     entry.result()
             with self._swapping:
-                self._shelf = replace(self._shelf, complete=True, problem=None)
+                complete = all(entry.state != "loading" for entry in self._shelf.entries.values())
+                self._shelf = replace(self._shelf, complete=complete, problem=None)
             if waiting or before - set(found):
                 give_back()
 
@@ -139,7 +145,9 @@ class Registry:
 
     def _is_new(self, key: Key, stamp: Stamp) -> bool:
         known = self._shelf.entries.get(key)
-        return known is None or known.stamp != stamp or self._is_out(key)
+        if known is None or known.state == "loading":  # a look that was cut short left it so
+            return True
+        return known.stamp != stamp or self._is_out(key)
 
     def _is_out(self, key: Key) -> bool:
         """Whether what is known of it, if anything, must give way before it is judged."""
@@ -164,8 +172,10 @@ class Registry:
             return Entry(*key, state="unloaded", reason=reason, stamp=stamp)
         return Entry(*key, state="loading", stamp=stamp)
 
-    def _judge(self, key: Key, stamp: Stamp) -> None:
+    def _judge(self, key: Key, stamp: Stamp, ends: float) -> None:
         """Load one version and put the verdict on the shelf; a failure is a verdict too."""
+        if time.monotonic() >= ends:
+            return
         known = self._shelf.entries.get(key)
         if known is not None and known.state == "unloaded":
             self._put(replace(known, manifest=self._manifest(key), stamp=stamp))

@@ -54,6 +54,16 @@ def test_everything_on_the_shelf_is_ready_and_the_highest_version_is_served(stor
     assert registry.shelf.resolve(Classification, "paint", 1).version == 1
 
 
+def test_a_look_that_is_cut_short_leaves_the_rest_to_the_next(store: Path) -> None:
+    registry = Registry(store)
+    registry.refresh(within_s=0)
+    assert set(_states(registry).values()) == {"loading"}
+    assert not registry.shelf.complete
+    registry.refresh()
+    assert set(_states(registry).values()) == {"ready"}
+    assert registry.shelf.complete
+
+
 def test_before_the_first_look_nothing_is_known_and_that_is_said(store: Path) -> None:
     registry = Registry(store)
     assert not registry.shelf.complete
