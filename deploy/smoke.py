@@ -2,8 +2,10 @@
 
     python deploy/smoke.py http://127.0.0.1:8080
     python deploy/smoke.py http://127.0.0.1:8080 --engine docker --replicas NAME NAME
+    python deploy/smoke.py http://127.0.0.1:8000 --publish 'docker compose run --rm train'
 
-Runs every `curl` of the README against the service. With replicas, which are containers of an
+Runs every `curl` of the README against the service. With a command that publishes: what it
+publishes is served soon after, while requests go on. With replicas, which are containers of an
 engine: each is healthy and no root, one is killed while classifications and streamed texts are
 under way, and another is stopped by SIGTERM. Exit status 1 where something does not hold.
 """
@@ -12,12 +14,15 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -29,6 +34,9 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLIENTS = 6
 _SECONDS = 12.0
 _KILL_AFTER_S = 4.0
+_FOLLOW_S = 30.0
+_WORKERS = 20
+"""So many answers in a row stand for those of every worker."""
 _PROBE = r"""
 import os
 with open("/proc/self/status") as lines:
@@ -46,12 +54,15 @@ def main() -> int:
     parser.add_argument("url", nargs="?", default=os.environ.get("CC_URL", _README_URL))
     parser.add_argument("--engine", default="docker", help="docker or podman")
     parser.add_argument("--replicas", nargs="+", default=[], help="containers behind the URL")
+    parser.add_argument("--publish", metavar="COMMAND", help="what puts a model onto the shelf")
     options = parser.parse_args()
     base = "{0.scheme}://{0.netloc}".format(urlsplit(options.url))
     good = examples(base)
     engine = [options.engine]
     for name in options.replicas:
         good &= hardened(engine, name)
+    if options.publish:
+        good &= follows(base, options.publish)
     if len(options.replicas) > 1:
         good &= killed_under_load(base, engine, options.replicas[0])
         good &= stops_by_itself(engine, options.replicas[1])
@@ -115,6 +126,19 @@ class _Load:
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
     """What was asked, when it began and ended, and what came of it: `ok`, or what was wrong."""
 
+    @contextmanager
+    def by(self, kinds: list[str]) -> Iterator["_Load"]:
+        """So many clients, each of its kind, until the block is left."""
+        threads = [threading.Thread(target=self.ask, args=(kind,)) for kind in kinds]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self.over.set()
+            for thread in threads:
+                thread.join()
+
     def ask(self, kind: str) -> None:
         while not self.over.is_set():
             begun = time.monotonic()
@@ -146,21 +170,52 @@ class _Load:
         return "ok" if good else f"{status} {body[-120:]!r}"
 
 
+def _ready(base: str) -> set[tuple[str, int]]:
+    """The models and versions that whoever answers serves."""
+    connection = HTTPConnection(urlsplit(base).netloc, timeout=60)
+    try:
+        connection.request("GET", "/v1/models")
+        models = json.load(connection.getresponse())["models"]
+    finally:
+        connection.close()
+    return {
+        (model["name"], version["version"])
+        for model in models
+        for version in model["versions"]
+        if version["state"] == "ready"
+    }
+
+
+def follows(base: str, command: str) -> bool:
+    """What the command publishes is served soon after; nothing that is asked meanwhile fails."""
+    before = _ready(base)
+    with _Load(base).by(["classify", "text"]) as load:
+        status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
+        published = time.monotonic()
+        there, in_a_row = before, 0
+        while in_a_row < _WORKERS and time.monotonic() < published + _FOLLOW_S:
+            there = _ready(base)
+            in_a_row = in_a_row + 1 if there > before else 0
+            time.sleep(0.1)
+        took = time.monotonic() - published
+    lost = [one for one in load.seen if one[3] != "ok"]
+    for kind, _, _, outcome in lost:
+        say(False, f"{kind}: {outcome}")
+    return say(
+        status == 0 and in_a_row == _WORKERS and not lost,
+        f"{command}: exit code {status}; new on the shelf {sorted(there - before)}, by every "
+        f"worker {took:.1f} s after it; of {len(load.seen)} requests meanwhile {len(lost)} failed",
+    )
+
+
 def killed_under_load(base: str, engine: list[str], name: str) -> bool:
     """SIGKILL to one replica: nothing that was asked afterwards may fail."""
-    load = _Load(base)
-    kinds = ["classify", "text"] * (_CLIENTS // 2)
-    threads = [threading.Thread(target=load.ask, args=(kind,)) for kind in kinds]
-    for thread in threads:
-        thread.start()
-    time.sleep(_KILL_AFTER_S)
-    begun = time.monotonic()
-    subprocess.run([*engine, "kill", "--signal", "KILL", name], capture_output=True, check=True)
-    killed = time.monotonic()
-    time.sleep(_SECONDS - _KILL_AFTER_S)
-    load.over.set()
-    for thread in threads:
-        thread.join()
+    with _Load(base).by(["classify", "text"] * (_CLIENTS // 2)) as load:
+        time.sleep(_KILL_AFTER_S)
+        begun = time.monotonic()
+        subprocess.run([*engine, "kill", "--signal", "KILL", name], capture_output=True, check=True)
+        killed = time.monotonic()
+        time.sleep(_SECONDS - _KILL_AFTER_S)
     lost = [one for one in load.seen if one[3] != "ok"]
     # The command takes a moment, and where in it the signal comes is not known.
     in_flight = [one for one in load.seen if one[1] < killed and one[2] > begun]

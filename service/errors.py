@@ -11,6 +11,7 @@ ServiceError
 ├── Invalid                422  well formed, but a value is wrong or a picture is damaged
 ├── TooManyRequests        429  this key has asked too often; carries Retry-After
 ├── Unavailable            503  the model is there but cannot serve; says why
+│   ├── Away               503  what would compute it cannot be reached at the moment
 │   └── Overloaded         503  no place in the queue; carries Retry-After
 └── DeadlineExceeded       504  not finished in time
 
@@ -20,6 +21,7 @@ A message says what was wrong, what came, and what is accepted. It never quotes 
 from typing import ClassVar
 
 __all__ = [
+    "Away",
     "BadRequest",
     "DeadlineExceeded",
     "Forbidden",
@@ -127,6 +129,10 @@ class Unavailable(ServiceError):
     """The model is there, but cannot serve."""
 
     status, slug, title = 503, "unavailable", "Unavailable"
+
+
+class Away(Unavailable):
+    """What would compute it cannot be reached at the moment: no verdict on the model itself."""
 
 
 class Overloaded(Unavailable):

@@ -51,7 +51,9 @@ def build(
         handles = {
             name: serve.get_deployment_handle(_deployment(name), app_name=APP) for name in names
         }
-        return create_app(settings, elsewhere=Elsewhere(Handles(handles).open, _decoder))
+        # Ray sends requests to an ingress as soon as it has begun, ready or not.
+        loaded = settings.model_copy(update={"load_first": True})
+        return create_app(loaded, elsewhere=Elsewhere(Handles(handles).open, _decoder))
 
     ingress: Any = serve.deployment(
         serve.ingress(application)(),

@@ -12,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest, ModelFile
 from service.cluster.model import VersionAt, Written
-from service.errors import Unavailable
+from service.errors import Away, Unavailable
 from service.runtime.published import Graph, open_session
 from service.runtime.session import BadInputs
 from service.scheduling.streams import Generation
@@ -42,7 +42,7 @@ class RemoteGraph:
         """All outputs by name. A run changes nothing: where its replica dies, another does it.
 
         Raises:
-            Unavailable: no replica could.
+            Away: no replica could. Unavailable: one did, and failed.
         """
         for attempt in range(TRIES):
             try:
@@ -54,13 +54,13 @@ class RemoteGraph:
                 _log.exception("a run failed")
                 raise Unavailable("the model failed") from error
             except TimeoutError:
-                raise Unavailable(f"no replica answered within {_RUN_S:g} s") from None
+                raise Away(f"no replica answered within {_RUN_S:g} s") from None
             except RayError as error:
                 _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
                 time.sleep(_BETWEEN_S * attempt)
             else:
                 return outputs
-        raise Unavailable(LOST)
+        raise Away(LOST)
 
     async def write(
         self, asked: Generation, remaining_s: float, skip: tuple[int, int]

@@ -14,7 +14,7 @@ from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest, Precision
 from models_store.signatures import TrustedKeys
 from models_store.verify import read_manifest
-from service.errors import NotFound, Unavailable
+from service.errors import Away, NotFound, Unavailable
 from service.runtime.memory import give_back
 from service.runtime.orders import Order, Orders
 from service.runtime.published import OpenGraph, load, open_session
@@ -186,7 +186,10 @@ class Registry:
             manifest = read_manifest(folder, self._trusted)
             model = load(folder, manifest, self._open_graph, self._precision)
         except StoreError as error:
-            self._fail(key, stamp, manifest, str(error))
+            if isinstance(error.__cause__, Away):
+                self._postpone(key, manifest, str(error.__cause__))
+            else:
+                self._fail(key, stamp, manifest, str(error))
         except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own
             _log.exception("model could not be loaded", extra=_fields(key))
             # Foreign messages may hold paths; this reason is shown to clients.
@@ -210,6 +213,13 @@ class Registry:
             failed = Entry(*key, state="failed", reason=reason, manifest=manifest, stamp=stamp)
             self._put(failed)
         _log.error("model failed", extra=_fields(key, reason=reason))
+
+    def _postpone(self, key: Key, manifest: Manifest | None, reason: str) -> None:
+        """Nothing was found out about it: the next look judges it anew."""
+        known = self._shelf.entries.get(key)
+        if known is None or known.model is None:
+            self._put(Entry(*key, state="loading", reason=reason, manifest=manifest, stamp=()))
+        _log.warning("model not loaded yet", extra=_fields(key, reason=reason))
 
     def _drop_vanished(self, found: Mapping[Key, Stamp]) -> None:
         vanished = set(self._shelf.entries) - set(found)

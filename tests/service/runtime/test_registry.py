@@ -1,12 +1,15 @@
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models_store import tasks
 from models_store.__main__ import main
 from models_store.layout import sha256_of
+from models_store.manifest import Manifest, ModelFile
 from models_store.signatures import new_key, read_trusted_keys
 from models_store.tasks import (
     Classification,
@@ -15,8 +18,8 @@ from models_store.tasks import (
     Task,
     TextGeneration,
 )
-from service.errors import NotFound, Unavailable
-from service.runtime.published import Published
+from service.errors import Away, NotFound, Unavailable
+from service.runtime.published import Graph, Published, open_session
 from service.runtime.registry import Registry
 from service.runtime.shelf import Entry, Shelf, State
 from tests.shelf import COLOURS, Blur, Paint, put
@@ -186,6 +189,36 @@ def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None
     (folder / "model.onnx").write_bytes(good)
     registry.refresh()
     assert _states(registry) == {("paint", 1): "ready"}
+
+
+def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "blur", Blur())
+    put(tmp_path, "paint", Paint())
+    away = {"paint"}
+
+    class _Elsewhere:
+        def __init__(self, name: str, graph: Graph) -> None:
+            self._name, self._graph = name, graph
+
+        def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+            if self._name in away:
+                raise Away("no replica answered")
+            return self._graph.run(inputs)
+
+    def open_graph(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
+        return _Elsewhere(manifest.name, open_session(graph, manifest, spec))
+
+    registry = Registry(tmp_path, open_graph=open_graph)
+    registry.refresh()
+    assert registry.shelf.complete  # the other one serves meanwhile
+    assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "loading"}
+    with pytest.raises(Unavailable, match=r"loading \(no replica answered\)"):
+        registry.shelf.resolve(Classification, "paint")
+    away.clear()
+    registry.refresh()
+    assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "ready"}
 
 
 def test_a_version_whose_folder_vanished_is_dropped_but_whoever_holds_it_can_go_on(
