@@ -85,6 +85,21 @@ def test_a_code_is_as_short_as_it_says_and_comes_back(watched: Watched, tmp_path
     expect(ours).to_contain_text(f"{loss:.1f} dB")
 
 
+def test_a_photograph_takes_the_bytes_of_the_quality_that_was_chosen(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page = show(watched, "compress?model=codec-photo")
+    sizes = []
+    for quality in (2, 7):
+        slide(page, "Quality", quality)
+        expect(page.locator(".command")).to_contain_text(f"quality={quality}")
+        expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
+        curl(page, page.locator(".same"), tmp_path)
+        sizes.append((tmp_path / "picture.code").stat().st_size)
+        expect(page.locator(".verdict")).to_contain_text(f"{sizes[-1] / 1000:.1f} kB")
+    assert sizes[0] < 0.6 * sizes[1]
+
+
 def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
     page = show(watched, "compress?model=autoencoder-mnist-conv")
     texts = page.locator(".coded figcaption")

@@ -102,6 +102,8 @@ def _data(manifest: Manifest) -> ImageData | TextData:
             f"{manifest.name} does {manifest.task.kind}; quantised are classification and text"
         )
     recipe = manifest.provenance.recipe
+    # The members of an ensemble learnt from the same.
+    recipe = next(iter(recipe.get("members", ())), recipe)
     if "data" not in recipe:
         raise ExportError(f"the recipe of {manifest.name} names no data to calibrate on")
     loaded = TypeAdapter[DataConfig](DataConfig).validate_python(recipe["data"]).load()

@@ -6,12 +6,22 @@ of a u8 and an s8 in sixteen bits.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -21,7 +31,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-__all__ = ["Calibration", "static_int8"]
+__all__ = ["Calibration", "scale_by_rows", "static_int8"]
 
 _OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool"]
 _BATCH = 16
@@ -46,6 +56,9 @@ def static_int8(source: Path, target: Path, pictures: Calibration) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        model = onnx.load(prepared)
+        scale_by_rows(model)
+        onnx.save(model, prepared)
         quantize_static(
             str(prepared),
             str(target),
@@ -59,6 +72,104 @@ def static_int8(source: Path, target: Path, pictures: Calibration) -> None:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
+
+
+def scale_by_rows(model: ModelProto) -> None:
+    """Let `picture * scale + shift`, before a convolution, go over whole rows of the picture.
+
+    The picture comes with its channels last, and the quantised convolution wants them last, so
+    onnxruntime moves the transposition behind the product and the sum. These then broadcast three
+    numbers over each pixel, which takes a fifth of the time of a whole MobileNet. Over a row of
+    W · C numbers, as many of each, they take next to none, and compute the same.
+    """
+    graph = model.graph
+    made = {name: node for node in graph.node for name in node.output}
+    constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    for convolution in [node for node in graph.node if node.op_type == "Conv"]:
+        add = made.get(convolution.input[0])
+        shift_C, product = _per_channel(add, "Add", constants)
+        scale_C, scaled = _per_channel(made.get(product), "Mul", constants)
+        picture = _picture(graph, made, scaled)
+        if add is None or shift_C is None or scale_C is None or picture is None:
+            continue
+        rows = _over_rows(graph, picture, scale_C, shift_C, add.output[0])
+        at = list(graph.node).index(add)
+        graph.node.remove(add)
+        for index, node in enumerate(rows):
+            graph.node.insert(at + index, node)
+        made[add.output[0]] = rows[-1]
+    _drop_unused(graph)
+
+
+def _per_channel(
+    node: NodeProto | None, kind: str, constants: Mapping[str, NDArray[np.float32]]
+) -> tuple[NDArray[np.float32] | None, str]:
+    """The constant (C,) that this node adds to, or multiplies with, and the name of what."""
+    if node is None or node.op_type != kind:
+        return None, ""
+    for constant, other in (tuple(node.input), tuple(reversed(node.input))):
+        values = constants.get(constant)
+        if values is not None and values.ndim == 4 and values.size == values.shape[1]:
+            return values.reshape(-1), other
+    return None, ""
+
+
+def _picture(graph: GraphProto, made: Mapping[str, NodeProto], name: str) -> ValueInfoProto | None:
+    """The graph's input (B, H, W, C) that `name` is, in another order and type and no more."""
+    passed = []
+    while name in made and made[name].op_type in ("Cast", "Transpose"):
+        passed.append(made[name])
+        name = made[name].input[0]
+    orders = [list(node.attribute[0].ints) for node in passed if node.op_type == "Transpose"]
+    found = next((one for one in graph.input if one.name == name), None)
+    return found if orders == [[0, 3, 1, 2]] else None
+
+
+def _over_rows(
+    graph: GraphProto,
+    picture: ValueInfoProto,
+    scale_C: NDArray[np.float32],
+    shift_C: NDArray[np.float32],
+    result: str,
+) -> list[NodeProto]:
+    """Nodes from `picture` to `result` (B, C, H, W), with their constants added to the graph."""
+    height, width, channels = (one.dim_value for one in picture.type.tensor_type.shape.dim[1:])
+    constants = {
+        f"{result}_rows": np.array([0, height, width * channels]),
+        f"{result}_pixels": np.array([0, height, width, channels]),
+        # Other names than the quantiser's own, which end in _scale and _zero_point.
+        f"{result}_factors": np.tile(scale_C, width),
+        f"{result}_summands": np.tile(shift_C, width),
+    }
+    graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in constants.items())
+    rows, pixels, factors, summands = constants
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Cast", [], {"to": TensorProto.FLOAT}),
+        ("Reshape", [rows], {}),
+        ("Mul", [factors], {}),
+        ("Add", [summands], {}),
+        ("Reshape", [pixels], {}),
+        ("Transpose", [], {"perm": [0, 3, 1, 2]}),
+    ]
+    nodes, before = [], picture.name
+    for index, (kind, more, attributes) in enumerate(steps):
+        after = result if index == len(steps) - 1 else f"{result}_step_{index}"
+        name = f"{result}_{kind}_{index}"
+        nodes.append(helper.make_node(kind, [before, *more], [after], name=name, **attributes))
+        before = after
+    return nodes
+
+
+def _drop_unused(graph: GraphProto) -> None:
+    """Nodes whose outputs nobody reads, back to front, then constants."""
+    used = {one.name for one in graph.output}
+    for node in reversed(list(graph.node)):
+        if used.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            used.update(node.input)
+    for unused in [one for one in graph.initializer if one.name not in used]:
+        graph.initializer.remove(unused)
 
 
 def _before_convolutions(path: Path) -> list[str]:

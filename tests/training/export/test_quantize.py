@@ -16,6 +16,7 @@ from training.errors import ExportError
 from training.export.int8_recurrent import int8_lstm
 from training.export.quantize import quantize
 from training.export.recurrent import recurrent_model
+from training.export.static import scale_by_rows
 from training.networks.char_rnn import CharRNN
 
 
@@ -36,6 +37,24 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
     with pytest.raises(ExportError, match="already"):
         quantize(classifier.manifest.name, store)
+
+
+def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_path: Path) -> None:
+    graph = classifier.folder / "model.onnx"
+    model = onnx.load(graph)
+    scale_by_rows(model)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, tmp_path / "rows.onnx")
+    first = [node.op_type for node in model.graph.node][:7]
+    assert first == ["Cast", "Reshape", "Mul", "Add", "Reshape", "Transpose", "Conv"]
+    (spec,) = classifier.manifest.graphs().values()
+    shape = [size for size in spec.inputs[0].shape if isinstance(size, int)]
+    pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
+    before, after = (
+        onnxruntime_run(path)({"images": pictures})["probabilities"]
+        for path in (graph, tmp_path / "rows.onnx")
+    )
+    np.testing.assert_array_equal(before, after)
 
 
 def test_other_tasks_are_left_alone(denoiser: Shelved) -> None:
