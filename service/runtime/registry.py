@@ -131,7 +131,7 @@ class Registry:
                 for entry in [pool.submit(self._judge, *item, ends) for item in waiting]:
                     entry.result()
             with self._swapping:
-                complete = all(entry.state != "loading" for entry in self._shelf.entries.values())
+                complete = self._shelf.complete or time.monotonic() < ends
                 self._shelf = replace(self._shelf, complete=complete, problem=None)
             if waiting or before - set(found):
                 give_back()

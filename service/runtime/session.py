@@ -57,6 +57,8 @@ class Session:
             raise ReplayError(
                 f"{spec.path} is not a graph that onnxruntime accepts: {plainly(error)}"
             ) from error
+        # It keeps the graph's bytes, to begin anew with another provider. There is none.
+        self._session._model_bytes = None  # noqa: SLF001
         _compare(spec.path, "input", self._session.get_inputs(), spec.inputs)
         _compare(spec.path, "output", self._session.get_outputs(), spec.outputs)
         self._outputs = [output.name for output in self._session.get_outputs()]
