@@ -1,7 +1,8 @@
 """What is served under load: a store of its own in `build/`, made once.
 
 ResNet-20 (He et al. 2015, 270,000 parameters) comes with its first weights, which cost what trained
-ones cost: the shelf's own classifiers of small pictures may be of another size tomorrow.
+ones cost: the shelf's own classifiers of small pictures may be of another size tomorrow. Its int8
+variant is calibrated on pieces of a photograph.
 """
 
 import shutil
@@ -19,12 +20,14 @@ PHOTO = Path("build/benchmarks/photo.jpg")
 """768 × 512, JPEG quality 90."""
 
 _STORE = Path("build/benchmarks/store")
+_PIECES = Path("build/benchmarks/pieces")
 _MODELS = ("mobilenet-hymenoptera", "resnet-cifar10")
 
 
 def made(shelf: Path = Path("models_store")) -> Path:
     """The store, with what `shelf` has of `_MODELS` and a ResNet-20; the pictures beside it."""
-    if not (_STORE / "resnet-20").is_dir():
+    if not (_STORE / "resnet-20" / "1" / "model-int8.onnx").is_file():
+        shutil.rmtree(_STORE / "resnet-20", ignore_errors=True)
         _publish_resnet(_STORE)
     for name in _MODELS:
         shutil.copytree(shelf / name, _STORE / name, dirs_exist_ok=True)
@@ -33,11 +36,24 @@ def made(shelf: Path = Path("models_store")) -> Path:
     return _STORE
 
 
-def _draw(path: Path, size: tuple[int, int]) -> None:
+def _photograph() -> Image.Image:
     from sklearn.datasets import load_sample_image  # a photograph that a package ships
 
-    photograph = Image.fromarray(np.asarray(load_sample_image("china.jpg")))
-    photograph.resize(size, Image.Resampling.LANCZOS).save(path, quality=90)
+    return Image.fromarray(np.asarray(load_sample_image("china.jpg")))
+
+
+def _draw(path: Path, size: tuple[int, int]) -> None:
+    _photograph().resize(size, Image.Resampling.LANCZOS).save(path, quality=90)
+
+
+def _cut(folder: Path) -> None:
+    """Two classes of 100 pieces of a photograph, each 32 × 32."""
+    photograph = _photograph()
+    for index in range(200):
+        left, top = 32 * (index % 20), 32 * (index // 20)
+        path = folder / f"class {index % 2}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph.crop((left, top, left + 32, top + 32)).save(path)
 
 
 def _publish_resnet(store: Path) -> None:
@@ -49,6 +65,7 @@ def _publish_resnet(store: Path) -> None:
     from training.export.provenance import Environment
     from training.export.publication import Graph, Publication
     from training.export.publish import shelve
+    from training.export.quantize import quantize
     from training.networks.resnet import ResNet
     from training.recipe import Publish
 
@@ -81,13 +98,15 @@ def _publish_resnet(store: Path) -> None:
     )
     card = Publish(summary="ResNet-20, not trained.", intended_use="Load tests.", limits="All.")
     made = Provenance(
-        recipe={},
+        recipe={"data": {"kind": "folder", "path": str(_PIECES), "size": [32, 32]}},
         command="python -m benchmarks serve",
         seed=0,
         **Environment.here().model_dump(),
         duration_s=0,
     )
     shelve("resnet-20", card, publication, made, store)
+    _cut(_PIECES)
+    quantize("resnet-20", store)
 
 
 if __name__ == "__main__":
