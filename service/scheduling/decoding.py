@@ -31,8 +31,11 @@ _log = logging.getLogger(__name__)
 _PROMPT_CHARS = 16
 """Of all prompts together, read between two characters of those that are being written: about as
 much work as one step of a full batch."""
+_PROMPT_CHARS_EACH = 8
+"""Of each prompt at least, however many there are: of a burst, nobody should wait long for a first
+character, and a run over several characters is cheaper than several runs."""
 _PROMPT_CHARS_ALONE = 256
-"""The same where nobody is kept waiting but the next to come."""
+"""Of all prompts together where nobody is kept waiting but the next to come."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class _Batch:
         if not rest:
             return 0
         budget = _PROMPT_CHARS if self.written else _PROMPT_CHARS_ALONE
-        count = min(rest, max(1, budget // len(rows)))
+        count = min(rest, max(_PROMPT_CHARS_EACH, budget // len(rows)))
         rows.run(count)
         return count * len(rows)
 

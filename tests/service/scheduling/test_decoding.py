@@ -308,6 +308,22 @@ async def test_a_long_prompt_is_read_in_parts_between_the_others_characters(
     assert all(after - before >= 2 for before, after in pairwise(parts))
 
 
+async def test_a_burst_of_short_prompts_is_read_in_one_run_beside_a_text(
+    make: Callable[..., Decoder],
+) -> None:
+    decoder, graph = make(), Letters()
+    model = await warmed(decoder, graph)
+    writing = decoder.submit(model, letters("a", 50), 0.0)
+    graph.allow(1)
+    await writing.started()
+    burst = [decoder.submit(model, letters(f"{letter}hello", 3), 0.0) for letter in "bcdefg"]
+    graph.allow()
+    for letter, stream in zip("bcdefg", burst, strict=True):
+        assert await stream.whole() == expected(f"{letter}hello", 3)
+    assert await writing.whole() == expected("a", 50)
+    assert [shape for shape in graph.shapes if shape[1] > 1] == [(6, 5)]
+
+
 async def test_a_long_prompt_alone_is_read_in_few_runs(make: Callable[..., Decoder]) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
