@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from service.connections import Bounds, bounded
+from service.crowd import Crowd
 from service.logs import log_config
 from service.preload import can_fork, preloaded
 from service.runtime.cores import Plan, available_cores, plan
@@ -68,14 +69,15 @@ def serve(settings: Settings, share: Plan) -> None:
     _announce(settings, share)
     # When it has drained, uvicorn raises the signal again: having done as told is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    crowd = Crowd(settings.shared_dir)
     config = uvicorn.Config(
         "service.app:create_app",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=share.workers,
-        loop=_installed("uvloop", "asyncio"),
-        http=cast("type[asyncio.Protocol]", bounded(_bounds(settings))),
+        loop=cast("str", _loop(crowd, share.workers)),
+        http=cast("type[asyncio.Protocol]", bounded(_bounds(settings), crowd)),
         ws="none",
         log_config=logs,
         access_log=False,
@@ -139,9 +141,15 @@ def _warn_of_unknown_names() -> None:
             _log.warning("no setting has this name", extra={"fields": {"name": name}})
 
 
-def _installed(fast: str, plain: str) -> str:
+def _loop(crowd: Crowd, workers: int) -> str | Callable[[], asyncio.AbstractEventLoop]:
     """Windows has no uvloop."""
-    return fast if find_spec(fast) else plain
+    if not find_spec("uvloop"):
+        return "asyncio"
+    if workers == 1:
+        return "uvloop"
+    from service.listening import sharing
+
+    return sharing(crowd)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.crowd import Crowd
+
 __all__ = ["Bounds", "Connection", "CutOff", "bounded"]
 
 _log = logging.getLogger(__name__)
@@ -51,9 +53,9 @@ class Bounds:
     """In one worker."""
 
 
-def bounded(bounds: Bounds) -> Callable[..., asyncio.Protocol]:
+def bounded(bounds: Bounds, crowd: Crowd) -> Callable[..., asyncio.Protocol]:
     """What uvicorn's `http` is to be. It can be pickled, because workers are spawned."""
-    return partial(Connection, bounds=bounds)
+    return partial(Connection, bounds=bounds, crowd=crowd)
 
 
 class Connection(HttpToolsProtocol):
@@ -67,9 +69,10 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         bounds: Bounds,
+        crowd: Crowd,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._bounds = bounds
+        self._bounds, self._crowd = bounds, crowd
         self._cut_off: CutOff | None = app_state.get("cut_off")
         self._in_head = self._in_body = self._last_call = self._refused = False
         self._head_bytes = 0
@@ -85,6 +88,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._crowd.tell(len(self.connections))
         if len(self.connections) > self._bounds.connections:
             limit = f"all {self._bounds.connections} connections are taken"
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "full", limit)
@@ -131,6 +135,7 @@ class Connection(HttpToolsProtocol):
         _cancel(self._patience)
         _cancel(self._stalled)
         super().connection_lost(exc)
+        self._crowd.tell(len(self.connections))
 
     def send_400_response(self, msg: str) -> None:
         del msg
