@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from service.codecs.images import Limits
+from service.door import Door
 from service.express import Express
 from service.guard import Guard, document_keys
 from service.holding import Holding
@@ -215,7 +216,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     if folder is not None:
         keepers.append(asyncio.create_task(running.recorder.keep_sharing(folder)))
     try:
-        yield {"cut_off": running.recorder.cut_off}  # for connections, see there
+        # For connections, see there.
+        yield {"cut_off": running.recorder.cut_off, "door": Door(running)}
     finally:
         for keeper in keepers:
             keeper.cancel()

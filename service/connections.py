@@ -5,6 +5,8 @@ head for ever (nothing counts its bytes or its seconds), open connections and be
 sending a body after its answer, ask for thousands of things in one packet, or never take what it
 asked for.
 Between a request's head and its answer, the route's own deadline holds.
+
+A request that comes when everything is full is refused here, before the application is troubled.
 """
 
 import asyncio
@@ -18,19 +20,26 @@ from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.crowd import Crowd
 
-__all__ = ["Bounds", "Connection", "CutOff", "bounded"]
+__all__ = ["Bounds", "Connection", "CutOff", "Doorkeeper", "bounded"]
 
 _log = logging.getLogger(__name__)
 
 CutOff = Callable[[str], None]
 """Told why a connection was ended by us, in a word of a bounded set."""
 
+Doorkeeper = Callable[[HTTPScope], tuple[bytes, bytes] | None]
+"""Looks at a request's head: header lines and body of its 503 where there is no room for it."""
+
+_BREATH_S = 0.1
+"""After such a 503 nothing more is read from its connection for so long. Who asks again at once,
+whatever `Retry-After` says, shall not take the processor from those who were let in."""
 _PIPELINED = 16
 """Requests that may wait behind one that is answered; nobody but attackers pipelines at all."""
 _LAST_CALL_S = 1.0
@@ -74,7 +83,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds, self._crowd = bounds, crowd
         self._cut_off: CutOff | None = app_state.get("cut_off")
-        self._in_head = self._in_body = self._last_call = self._refused = False
+        self._door: Doorkeeper | None = app_state.get("door")
+        self._in_head = self._in_body = self._last_call = self._refused = self._leaving = False
         self._head_bytes = 0
         self._refusal = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
         self._patience: asyncio.TimerHandle | None = None
@@ -99,7 +109,7 @@ class Connection(HttpToolsProtocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._leaving:
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -175,7 +185,45 @@ class Connection(HttpToolsProtocol):
             if self._last_call:
                 self.loop.call_later(_LAST_CALL_S, self._end_if_idle)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """A request's turn has come: at the end of its head, or of the answer before its own."""
+        if self._leaving:
+            return
+        self._unset_keepalive_if_required()  # an answer in the same packet may have set it
+        refusal = self._door(cycle.scope) if self._door else None
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._turn_away(cycle, *refusal)
+
     # What is added.
+
+    def _turn_away(self, cycle: RequestResponseCycle, headers: bytes, body: bytes) -> None:
+        """Answer for the application. What comes of the request's body is read and dropped."""
+        # Who waits for a leave to send the body may send it yet or not (RFC 9110, section 10.1.1):
+        # what comes next on this connection could be either.
+        stays = cycle.keep_alive and not cycle.waiting_for_100_continue
+        cycle.response_started = cycle.response_complete = True
+        defaults = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        ending = b"\r\n" if stays else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((_FULL, *defaults, headers, ending, body)))
+        cycle.on_response()
+        if not stays:
+            self._leaving = True
+            self.loop.call_soon(self._leave)  # when the rest of this packet has been looked at
+        elif not self._answering:
+            self.flow.pause_reading()
+            self.loop.call_later(_BREATH_S, self._listen_again)
+
+    def _leave(self) -> None:
+        if self._in_body:
+            self._linger()
+        else:
+            self._close()
+
+    def _listen_again(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     @property
     def _head_refusal(self) -> tuple[HTTPStatus, str, str]:
@@ -242,6 +290,9 @@ class Connection(HttpToolsProtocol):
             return
         problem = {"title": status.phrase, "status": int(status), "detail": detail}
         self.transport.write(_response(status, json.dumps(problem).encode()))
+        self._linger()
+
+    def _linger(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self._close)
@@ -250,6 +301,9 @@ class Connection(HttpToolsProtocol):
         _log.info("connection cut off", extra={"fields": {"why": why}})
         if self._cut_off:
             self._cut_off(why)
+
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\n"
 
 
 def _response(status: HTTPStatus, body: bytes) -> bytes:

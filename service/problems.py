@@ -6,6 +6,7 @@ But for `/v2` and `/openai`, which keep the error shapes of their protocols.
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +19,7 @@ from service.errors import ServiceError
 from service.scheduling.admission import Abandoned
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["CLIENT_GONE", "HANDLED", "handle"]
+__all__ = ["CLIENT_GONE", "HANDLED", "handle", "told"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,24 @@ CLIENT_GONE = 499
 """nginx's number for it: seen in the log alone, there is nobody to tell."""
 
 _SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What of a request its error tells."""
+
+    path: str
+    root_path: str
+    request_id: object
+
+
+def told(error: ServiceError, path: str, root_path: str, request_id: str) -> tuple[bytes, str]:
+    """Body and media type of an error, for who answers without the application."""
+    where = _Where(path, root_path, request_id)
+    _, body, media_type = _tell(
+        where, error.status, error.slug, error.title, error.detail, error.extra
+    )
+    return body, media_type
 
 
 async def handle(request: Request, error: Exception) -> Response:
@@ -76,20 +95,31 @@ def _respond(
     extra: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    scope = request.scope
+    request_id = scope.get("state", {}).get("request_id")
+    where = _Where(request.url.path, scope.get("root_path", ""), request_id)
+    status, body, media_type = _tell(where, status, slug, title, detail, extra or {})
+    return Response(body, status, headers, media_type=media_type)
+
+
+def _tell(
+    where: _Where, status: int, slug: str, title: str, detail: str, extra: Mapping[str, object]
+) -> tuple[int, bytes, str]:
+    """Status, body and media type, as the client's protocol wants them."""
     body = {
-        "type": f"{request.scope.get('root_path', '')}/problems/{slug}",
+        "type": f"{where.root_path}/problems/{slug}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.url.path,
-        "request_id": request.scope.get("state", {}).get("request_id"),
-        **(extra or {}),
+        "instance": where.path,
+        "request_id": where.request_id,
+        **extra,
     }
-    dialect = dialect_of(request.url.path.removeprefix(request.scope.get("root_path", "")))
-    if dialect is not None:
-        status, told = dialect(status, body)
-        return Response(_json(told), status, headers, media_type="application/json")
-    return Response(_json(body), status, headers, media_type=PROBLEM_JSON)
+    dialect = dialect_of(where.path.removeprefix(where.root_path))
+    if dialect is None:
+        return status, _json(body), PROBLEM_JSON
+    status, answer = dialect(status, body)
+    return status, _json(answer), "application/json"
 
 
 def _json(body: Mapping[str, object]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["ProtectiveHeaders"]
+__all__ = ["ProtectiveHeaders", "protective"]
 
 _ALWAYS = {
     # What an answer is, its type says: a picture that begins like a script is no script.
@@ -31,9 +31,9 @@ class ProtectiveHeaders:
     def __init__(self, app: ASGIApp, *, shared: bool) -> None:
         """`shared`: pages of other origins are allowed to use answers (see CORS)."""
         self._app = app
-        needed = {**_ALWAYS, **({} if shared else _SAME_ORIGIN)}
         # As ASGI sends them, made once: to set each on every answer takes 30 µs.
-        self._plain, self._tls = _raw(needed), _raw({**needed, **_OVER_TLS})
+        self._plain = _raw(protective(shared=shared, tls=False))
+        self._tls = _raw(protective(shared=shared, tls=True))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,6 +49,11 @@ class ProtectiveHeaders:
             await send(message)
 
         await self._app(scope, receive, protected)
+
+
+def protective(*, shared: bool, tls: bool) -> Mapping[str, str]:
+    """What every answer has; `shared` as above."""
+    return {**_ALWAYS, **({} if shared else _SAME_ORIGIN), **(_OVER_TLS if tls else {})}
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

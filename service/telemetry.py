@@ -20,7 +20,7 @@ from service.errors import DeadlineExceeded
 from service.problems import CLIENT_GONE, handle
 from service.stages import Stages, watch
 
-__all__ = ["REQUEST_ID_HEADER", "Finished", "Observer", "Telemetry", "note"]
+__all__ = ["REQUEST_ID_HEADER", "Finished", "Observer", "Telemetry", "note", "request_id"]
 
 _log = logging.getLogger("service.access")
 
@@ -103,8 +103,7 @@ class _Exchange:
         self._complete = self._left = False
         self.bytes_in = self.bytes_out = self.status = 0
         self._event: dict[str, object] = {}
-        came = _request_id(scope)
-        self._request_id = came if _SANE_ID.fullmatch(came) else os.urandom(16).hex()
+        self._request_id = request_id(scope)
         # A lifespan's state is shared by all requests: ours must not be.
         scope["state"] = {
             **scope.get("state", {}),
@@ -144,13 +143,15 @@ class _Exchange:
         )
 
 
-def _request_id(scope: Scope) -> str:
-    """What the client calls its request; "" where it does not say."""
+def request_id(scope: Scope) -> str:
+    """What the client calls its request; where it does not say, or says anything odd, a new one."""
     for name, value in scope["headers"]:
         if name == _RAW_ID_HEADER:
             came: str = value.decode("latin-1")
-            return came
-    return ""
+            if _SANE_ID.fullmatch(came):
+                return came
+            break
+    return os.urandom(16).hex()
 
 
 def _log_event(done: Finished, bytes_in: int, bytes_out: int) -> None:

@@ -19,19 +19,21 @@ def main() -> int:
     parser.add_argument(
         "--here", action="store_true", help="in this process, libFuzzer's own words"
     )
+    parser.add_argument("--hang", type=int, default=20, help="seconds that one input may take")
     options = parser.parse_args()
     if options.here:
-        return _fuzz(options.target, options.seconds)
+        return _fuzz(options.target, options.seconds, options.hang)
     names = NAMES if options.target == "all" else (options.target,)
     print("target     executions  per s  coverage (edges, features)  inputs kept  finds")
-    return max([_summary(name, options.seconds) for name in names])
+    return max([_summary(name, options.seconds, options.hang) for name in names])
 
 
-def _summary(name: str, seconds: int) -> int:
+def _summary(name: str, seconds: int, hang: int) -> int:
     """Run one target as a process of its own, since libFuzzer ends its process; print a line."""
     (ROOM / name).mkdir(parents=True, exist_ok=True)
     log = ROOM / name / "log.txt"
-    command = [sys.executable, "-m", "benchmarks.fuzz", name, "--here", "--seconds", str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.fuzz", name, "--here"]
+    command += ["--seconds", str(seconds), "--hang", str(hang)]
     with log.open("w") as file:
         code = subprocess.run(command, stdout=file, stderr=file).returncode  # noqa: PLW1510, S603
     text = log.read_text(errors="replace")
@@ -48,7 +50,7 @@ def _summary(name: str, seconds: int) -> int:
     return int(code != 0)
 
 
-def _fuzz(name: str, seconds: int) -> int:
+def _fuzz(name: str, seconds: int, hang: int) -> int:
     import atheris
 
     # What is imported from here on counts how often each of its branches was taken.
@@ -64,7 +66,7 @@ def _fuzz(name: str, seconds: int) -> int:
     words = ROOM / name / "words"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
     options = {
-        "max_total_time": seconds, "max_len": target.longest, "dict": words, "timeout": 20,
+        "max_total_time": seconds, "max_len": target.longest, "dict": words, "timeout": hang,
         "rss_limit_mb": 3000, "artifact_prefix": f"{ROOM / name}/", "print_final_stats": 1,
         "seed": 1,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.reliability.http import Connection, Question
 
-__all__ = ["Service", "serving"]
+__all__ = ["Service", "refusing", "serving"]
 
 MIB = 1 << 20
 
@@ -56,6 +56,12 @@ class Service:
         """Of the process that was started: the only worker where there is one."""
         return resident_mib(self.process.pid)
 
+    @property
+    def processor_s(self) -> float:
+        """Seconds of a core that this process has taken."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
@@ -74,25 +80,52 @@ def resident_mib(pid: int) -> float:
 @asynccontextmanager
 async def serving(store: Path, folder: Path, **settings: object) -> AsyncIterator[Service]:
     """Start it, wait until every worker is ready, and stop it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = _free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
     environment |= {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
+    async with _process(folder, port, environment, "service") as service:
+        await _until_ready(service, int(str(values["workers"])))
+        yield service
+
+
+@asynccontextmanager
+async def refusing(folder: Path) -> AsyncIterator[Service]:
+    """The server of `bare.py`."""
+    port = _free_port()
+    bare = ("benchmarks.reliability.bare", str(port))
+    async with _process(folder, port, dict(os.environ), *bare) as server:
+        while True:
+            try:
+                await server.get("/")
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        yield server
+
+
+@asynccontextmanager
+async def _process(
+    folder: Path, port: int, environment: dict[str, str], *module: str
+) -> AsyncIterator[Service]:
     log = folder / f"log-{port}"
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "service", env=environment, stdout=file, stderr=file
+            sys.executable, "-m", *module, env=environment, stdout=file, stderr=file
         )
-    service = Service(process, port, log)
     try:
-        await _until_ready(service, int(str(values["workers"])))
-        yield service
+        yield Service(process, port, log)
     finally:
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), 60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 async def _until_ready(service: Service, workers: int) -> None:

@@ -58,6 +58,11 @@ class Recorder:
         if done.late:
             tallies.count("deepshelf_deadline_misses", route)
 
+    def refused(self, route: str, method: str, seconds: float) -> None:
+        """Count a request that the application never saw (`door.py`). Called on the event loop."""
+        self._tallies.count("deepshelf_requests", route, method, "503")
+        self._tallies.observe("deepshelf_request_seconds", seconds, route)
+
     def cut_off(self, reason: str) -> None:
         """Count a connection that was ended by us. Called on the event loop."""
         self._tallies.count("deepshelf_cut_off", reason)

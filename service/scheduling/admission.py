@@ -144,6 +144,11 @@ class Gate:
         return self._inside
 
     @property
+    def room(self) -> int:
+        """How many more would be let in now."""
+        return self._places - self._inside
+
+    @property
     def lateness(self) -> str:
         return f"the answer was not ready within {self._deadline_s:g} s of the request's arrival"
 
@@ -163,6 +168,11 @@ class Gate:
         """
         with self._lock:
             self._refuse_if_full()
+
+    def refuse(self) -> Overloaded:
+        """Count one that is refused, and say why; for who has found out by itself that it is."""
+        with self._lock:
+            return self._refuse()
 
     def admit(self, arrived: float) -> Ticket:
         """Take a place for a request that arrived then.
@@ -184,11 +194,13 @@ class Gate:
         return ticket
 
     def _refuse_if_full(self) -> None:
-        if self._inside < self._places:
-            return
+        if self._inside >= self._places:
+            raise self._refuse()
+
+    def _refuse(self) -> Overloaded:
         self._refused += 1
         waiting = self._places - self._running
-        raise Overloaded(
+        return Overloaded(
             f"all places are taken: {self._running} computing, {waiting} waiting",
             retry_after_s=self._retry_after_s(),
         )
