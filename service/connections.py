@@ -34,12 +34,10 @@ _log = logging.getLogger(__name__)
 CutOff = Callable[[str], None]
 """Told why a connection was ended by us, in a word of a bounded set."""
 
-Doorkeeper = Callable[[HTTPScope], tuple[bytes, bytes] | None]
-"""Looks at a request's head: header lines and body of its 503 where there is no room for it."""
+Doorkeeper = Callable[[HTTPScope], tuple[bytes, bytes, float] | None]
+"""Looks at a request's head: header lines and body of its 503 where there is no room for it, and
+for how many seconds nothing is to be read from its connection then."""
 
-_BREATH_S = 0.1
-"""After such a 503 nothing more is read from its connection for so long. Who asks again at once,
-whatever `Retry-After` says, shall not take the processor from those who were let in."""
 _PIPELINED = 16
 """Requests that may wait behind one that is answered; nobody but attackers pipelines at all."""
 _LAST_CALL_S = 1.0
@@ -198,7 +196,9 @@ class Connection(HttpToolsProtocol):
 
     # What is added.
 
-    def _turn_away(self, cycle: RequestResponseCycle, headers: bytes, body: bytes) -> None:
+    def _turn_away(
+        self, cycle: RequestResponseCycle, headers: bytes, body: bytes, deaf_s: float
+    ) -> None:
         """Answer for the application. What comes of the request's body is read and dropped."""
         # Who waits for a leave to send the body may send it yet or not (RFC 9110, section 10.1.1):
         # what comes next on this connection could be either.
@@ -213,7 +213,7 @@ class Connection(HttpToolsProtocol):
             self.loop.call_soon(self._leave)  # when the rest of this packet has been looked at
         elif not self._answering:
             self.flow.pause_reading()
-            self.loop.call_later(_BREATH_S, self._listen_again)
+            self.loop.call_later(deaf_s, self._listen_again)
 
     def _leave(self) -> None:
         if self._in_body:

@@ -137,7 +137,8 @@ async def test_every_route_that_refuses_when_full_is_known_at_the_door(
     client: httpx.AsyncClient,
 ) -> None:
     door = Door(state_of(client))
-    known, unknown = set(), set()
+    known: set[str] = set()
+    unknown: set[str] = set()
     with _full(*_gates(client)):
         for template, operations in app_of(client).openapi()["paths"].items():
             path = template.replace("{name}", "paint").replace("{model}", "paint")
@@ -185,6 +186,19 @@ async def test_heads_that_come_together_are_let_in_as_there_are_places(
         assert [answer is None for answer in answers] == [True, True, False, False, False]
         await asyncio.sleep(0)  # by then those two have taken their places, or did not want them
         assert door(_scope("POST", "/v1/classify")) is None
+
+
+async def test_the_more_are_refused_the_longer_they_are_not_listened_to(
+    client: httpx.AsyncClient,
+) -> None:
+    pictures, _ = _gates(client)
+    door = Door(state_of(client))
+    with _full(pictures):
+        refusals = [door(_scope("POST", "/v1/classify")) for _ in range(1000)]
+    deaf = [refusal[2] for refusal in refusals if refusal]
+    assert 0 < deaf[0] < 0.001
+    # 2,500 a second: 0.4 s for a thousand, less the time that it took to refuse them.
+    assert 0 < deaf[-1] <= 0.4
 
 
 async def test_the_body_that_still_comes_is_dropped_and_the_connection_goes_on(

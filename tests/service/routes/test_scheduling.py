@@ -134,7 +134,7 @@ async def test_no_watcher_is_left_behind_by_an_answered_request(store: Path) -> 
         for _ in range(3):
             await client.post("/v1/classify", content=PICTURE)
         await asyncio.sleep(0)
-        assert asyncio.all_tasks() == tasks
+        assert asyncio.all_tasks() <= tasks  # the first look at the store may be over meanwhile
 
 
 async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_path: Path) -> None:
