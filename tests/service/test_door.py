@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from service.connections import Bounds, Connection
+from service.crowd import Crowd
 from service.door import Door
 from service.scheduling.admission import Gate
 from tests.service.serving import app_of, serving, state_of
@@ -64,7 +65,9 @@ async def _listening(client: httpx.AsyncClient) -> AsyncIterator[tuple[int, Door
     door = Door(state_of(client))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(config, ServerState(), {"door": door}, loop, bounds=BOUNDS),
+        lambda: Connection(
+            config, ServerState(), {"door": door}, loop, bounds=BOUNDS, crowd=Crowd(None)
+        ),
         "127.0.0.1",
         0,
     )
