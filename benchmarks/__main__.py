@@ -26,8 +26,13 @@ def _measure(options: argparse.Namespace) -> None:
     if options.what == "serve":
         from benchmarks.serve import serve
 
-        peers = tuple(options.peer or ())
-        serve(rounds=options.rounds, seconds=options.seconds, only=options.only, peers=peers)
+        serve(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            only=options.only,
+            peers=options.peer,
+            interpreters=options.peer_python,
+        )
     elif options.what == "text":
         from benchmarks.text import text
 
@@ -54,7 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--seconds", type=float, default=2.0, help="of each contender in a round")
     serve.add_argument("--only", choices=("small", "photo", "single"))
     serve.add_argument(
-        "--peer", action="append", help="also measure it, in an environment made for it: litserve"
+        "--peer",
+        action="append",
+        help="also measure it, in an environment of its own: litserve, bentoml, mlserver or ray",
+    )
+    serve.add_argument(
+        "--peer-python",
+        action="append",
+        metavar="NAME=PATH",
+        help="interpreter of a peer's environment; without, one is made in build/",
     )
     text = commands.add_parser("text", help="texts at the same time, and their first characters")
     text.add_argument("--rounds", type=int, default=5)
