@@ -12,7 +12,7 @@ import bentoml  # type: ignore[import-not-found]  # of another environment
 from benchmarks.peers.classifier import Classifier
 
 
-@bentoml.service(workers=int(os.environ.get("PEER_WORKERS", "2")))  # type: ignore[untyped-decorator]
+@bentoml.service(workers=int(os.environ.get("PEER_WORKERS", "2")))
 class Service:
     """One route, whose body is the picture."""
 
