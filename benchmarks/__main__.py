@@ -36,7 +36,12 @@ def _measure(options: argparse.Namespace) -> None:
     elif options.what == "text":
         from benchmarks.text import text
 
-        text(rounds=options.rounds, model=options.model, streams=options.streams)
+        text(
+            rounds=options.rounds,
+            model=options.model,
+            streams=options.streams,
+            alike=options.alike,
+        )
     elif options.what == "cold":
         from benchmarks.footprint import cold
 
@@ -73,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("--rounds", type=int, default=5)
     text.add_argument("--streams", type=int, default=32)
     text.add_argument("--model", default="charnn-shakespeare")
+    text.add_argument("--alike", action="store_true", help="let all ask with the same prompt")
     cold = commands.add_parser("cold", help="seconds from the start until it is ready")
     cold.add_argument("--rounds", type=int, default=5)
     commands.add_parser("memory", help="MiB of the service, for each model")
