@@ -3,10 +3,11 @@
     python deploy/smoke.py http://127.0.0.1:8080
     python deploy/smoke.py http://127.0.0.1:8080 --engine docker --replicas NAME NAME
     python deploy/smoke.py http://127.0.0.1:8000 --publish 'docker compose run --rm train'
+    python deploy/smoke.py http://127.0.0.1:8080 --during deploy/upgrade.sh
 
-Runs every `curl` of the README against the service. With a command that publishes: what it
-publishes is served soon after, while requests go on. With replicas, which are containers of an
-engine: each is healthy and no root, one is killed while classifications and streamed texts are
+Runs every `curl` of the README against the service. With a command: no request that is made while
+it runs may fail; and what it publishes is served soon after. With replicas, which are containers of
+an engine: each is healthy and no root, one is killed while classifications and streamed texts are
 under way, and another is stopped by SIGTERM. Exit status 1 where something does not hold.
 """
 
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--engine", default="docker", help="docker or podman")
     parser.add_argument("--replicas", nargs="+", default=[], help="containers behind the URL")
     parser.add_argument("--publish", metavar="COMMAND", help="what puts a model onto the shelf")
+    parser.add_argument("--during", metavar="COMMAND", help="what must not cost a request")
     options = parser.parse_args()
     base = "{0.scheme}://{0.netloc}".format(urlsplit(options.url))
     good = examples(base)
@@ -63,6 +65,8 @@ def main() -> int:
         good &= hardened(engine, name)
     if options.publish:
         good &= follows(base, options.publish)
+    if options.during:
+        good &= undisturbed(base, options.during)
     if len(options.replicas) > 1:
         good &= killed_under_load(base, engine, options.replicas[0])
         good &= stops_by_itself(engine, options.replicas[1])
@@ -122,6 +126,8 @@ class _Load:
     """Clients that ask on and on, each over connections of its own."""
 
     base: str
+    pause_s: float = 0.0
+    """Between an answer and the next request."""
     over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
     """What was asked, when it began and ended, and what came of it: `ok`, or what was wrong."""
@@ -147,6 +153,14 @@ class _Load:
             except (OSError, HTTPException) as error:
                 outcome = type(error).__name__
             self.seen.append((kind, begun, time.monotonic(), outcome))
+            self.over.wait(self.pause_s)
+
+    def kept(self) -> bool:
+        """Whether every request was answered; says what was not."""
+        lost = [one for one in self.seen if one[3] != "ok"]
+        for kind, begun, over, outcome in lost:
+            say(False, f"{kind} over after {over - begun:.2f} s: {outcome}")
+        return not lost
 
     def _post(self, path: str, body: bytes, kind: str) -> tuple[int, bytes]:
         connection = HTTPConnection(urlsplit(self.base).netloc, timeout=60)
@@ -189,7 +203,8 @@ def _ready(base: str) -> set[tuple[str, int]]:
 def follows(base: str, command: str) -> bool:
     """What the command publishes is served soon after; nothing that is asked meanwhile fails."""
     before = _ready(base)
-    with _Load(base).by(["classify", "text"]) as load:
+    # Some processor is left for a training beside it.
+    with _Load(base, pause_s=0.5).by(["classify", "text"]) as load:
         status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
         published = time.monotonic()
         there, in_a_row = before, 0
@@ -198,13 +213,25 @@ def follows(base: str, command: str) -> bool:
             in_a_row = in_a_row + 1 if there > before else 0
             time.sleep(0.1)
         took = time.monotonic() - published
-    lost = [one for one in load.seen if one[3] != "ok"]
-    for kind, _, _, outcome in lost:
-        say(False, f"{kind}: {outcome}")
     return say(
-        status == 0 and in_a_row == _WORKERS and not lost,
+        status == 0 and in_a_row == _WORKERS and load.kept(),
         f"{command}: exit code {status}; new on the shelf {sorted(there - before)}, by every "
-        f"worker {took:.1f} s after it; of {len(load.seen)} requests meanwhile {len(lost)} failed",
+        f"worker {took:.1f} s after it; {len(load.seen)} requests meanwhile",
+    )
+
+
+def undisturbed(base: str, command: str) -> bool:
+    """Nothing that is asked while the command runs fails."""
+    with _Load(base).by(["classify", "text"] * (_CLIENTS // 2)) as load:
+        begun = time.monotonic()
+        status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
+        took = time.monotonic() - begun
+        time.sleep(_KILL_AFTER_S)
+    slowest = max(end - start for _, start, end, _ in load.seen)
+    return say(
+        status == 0 and load.kept(),
+        f"{command}: exit code {status} after {took:.0f} s; "
+        f"{dict(Counter(kind for kind, *_ in load.seen))} meanwhile, slowest {slowest:.2f} s",
     )
 
 
@@ -240,7 +267,7 @@ def killed_under_load(base: str, engine: list[str], name: str) -> bool:
 
 def stops_by_itself(engine: list[str], name: str) -> bool:
     """SIGTERM: it drains and ends with 0."""
-    subprocess.run([*engine, "stop", "--time", "35", name], capture_output=True, check=True)
+    subprocess.run([*engine, "stop", "-t", "35", name], capture_output=True, check=True)
     code = _inspect(engine, name, "{{.State.ExitCode}}")
     return say(code == "0", f"{name}: exit code {code} after SIGTERM")
 

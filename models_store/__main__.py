@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="versions as one file, to carry elsewhere")
     export.add_argument("file", type=Path, help="a .tar, or a .tar.gz")
     export.add_argument("models", nargs="*", help="NAME for its highest version, or NAME/VERSION")
+    export.add_argument("--all", action="store_true", help="every version there is: a backup")
     export.set_defaults(command=_export)
     bring = commands.add_parser("import", help="check what such a file holds, and shelve it")
     bring.add_argument("file", type=Path)
@@ -158,10 +159,15 @@ def _verify_version(folder: Path, trusted: TrustedKeys | None = None) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
+    if options.all and options.models:
+        raise LayoutError("--all exports every model there is: leave the names out")
     names = options.models or model_names(options.store)
     if not names:
         raise LayoutError(f"there is no model in {options.store}")
-    chosen = [_chosen(options.store, name) for name in names]
+    if options.all:
+        chosen = [(name, number) for name in names for number in versions(options.store, name)]
+    else:
+        chosen = [_chosen(options.store, name) for name in names]
     export_versions(options.store, chosen, options.file)
     for name, version in sorted(chosen):
         print(f"{name:24} {version:>3}")

@@ -15,6 +15,7 @@ from tests.contract.surface import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+UNIT = (ROOT / "deploy/systemd/deepshelf.service").read_text()
 KUBERNETES = ROOT / "deploy/kubernetes"
 OBJECTS = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted(KUBERNETES.glob("*/*.yaml"))
@@ -75,7 +76,12 @@ def test_what_is_scaled_by_is_a_metric_of_ours() -> None:
 
 
 def test_every_variable_that_is_set_is_a_setting() -> None:
-    texts = [DOCKERFILE, json.dumps(COMPOSE), *map(json.dumps, OBJECTS.values())]
+    texts = [
+        DOCKERFILE,
+        re.sub(r"(?m)^#.*", "", UNIT),
+        json.dumps(COMPOSE),
+        *map(json.dumps, OBJECTS.values()),
+    ]
     named = set(re.findall(rf"\b{ENV_PREFIX}([A-Z_]+)", "".join(texts))) - {"DATA"}
     assert named <= {name.upper() for name in Settings.model_fields}
 
@@ -89,12 +95,16 @@ def test_kustomize_lists_what_lies_there_and_the_version_is_the_packages() -> No
     assert container["image"] == f"deepshelf:{VERSION}"
 
 
-def test_a_pod_is_given_time_to_drain() -> None:
+def test_whatever_is_stopped_is_given_time_to_drain() -> None:
     pod = OBJECTS["deployment"]["spec"]["template"]["spec"]
     wait = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     drain = Settings.model_fields["graceful_shutdown_s"].default
     assert pod["terminationGracePeriodSeconds"] > wait + drain
     assert int(COMPOSE["services"]["deepshelf"]["stop_grace_period"].rstrip("s")) > drain
+    upgrade = (ROOT / "deploy/upgrade.sh").read_text()
+    for given in (r"TimeoutStopSec=(\d+)", r"stop -t (\d+)"):
+        (seconds,) = re.findall(given, UNIT + upgrade)
+        assert int(seconds) > drain
 
 
 def test_the_queue_in_front_outlasts_the_deadline() -> None:

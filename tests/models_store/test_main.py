@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from models_store.__main__ import main
+from models_store.layout import model_names, versions
 from models_store.manifest import Manifest
 from tests.models_store.tampering import edit_manifest
 
@@ -201,6 +202,19 @@ def test_versions_travel_as_one_file(store: Path, run: Run, tmp_path: Path) -> N
         ["blur", "1", "new"], ["paint", "2", "new"]
     ]  # fmt: skip
     assert run(tmp_path / "other", "import", file)[1].count("was there") == 2
+
+
+def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
+    store: Path, run: Run, tmp_path: Path
+) -> None:
+    _, highest, _ = run(store, "export", str(tmp_path / "one.tar"), "paint")
+    code, every, _ = run(store, "export", "--all", str(tmp_path / "all.tar"))
+    assert code == 0
+    assert [line.split() for line in highest.splitlines()[:-1]] == [["paint", "2"]]
+    there = {(name, str(v)) for name in model_names(store) for v in versions(store, name)}
+    assert {tuple(line.split()) for line in every.splitlines()[:-1]} == there
+    code, _, err = run(store, "export", "--all", str(tmp_path / "all.tar"), "paint")
+    assert (code, err) == (1, "error: --all exports every model there is: leave the names out\n")
 
 
 @pytest.mark.parametrize(
