@@ -26,12 +26,22 @@ def _measure(options: argparse.Namespace) -> None:
     if options.what == "serve":
         from benchmarks.serve import serve
 
-        peers = tuple(options.peer or ())
-        serve(rounds=options.rounds, seconds=options.seconds, only=options.only, peers=peers)
+        serve(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            only=options.only,
+            peers=options.peer,
+            interpreters=options.peer_python,
+        )
     elif options.what == "text":
         from benchmarks.text import text
 
-        text(rounds=options.rounds, model=options.model, streams=options.streams)
+        text(
+            rounds=options.rounds,
+            model=options.model,
+            streams=options.streams,
+            alike=options.alike,
+        )
     elif options.what == "cold":
         from benchmarks.footprint import cold
 
@@ -54,12 +64,21 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--seconds", type=float, default=2.0, help="of each contender in a round")
     serve.add_argument("--only", choices=("small", "photo", "single"))
     serve.add_argument(
-        "--peer", action="append", help="also measure it, in an environment made for it: litserve"
+        "--peer",
+        action="append",
+        help="also measure it, in an environment of its own: litserve, bentoml, mlserver or ray",
+    )
+    serve.add_argument(
+        "--peer-python",
+        action="append",
+        metavar="NAME=PATH",
+        help="interpreter of a peer's environment; without, one is made in build/",
     )
     text = commands.add_parser("text", help="texts at the same time, and their first characters")
     text.add_argument("--rounds", type=int, default=5)
     text.add_argument("--streams", type=int, default=32)
     text.add_argument("--model", default="charnn-shakespeare")
+    text.add_argument("--alike", action="store_true", help="let all ask with the same prompt")
     cold = commands.add_parser("cold", help="seconds from the start until it is ready")
     cold.add_argument("--rounds", type=int, default=5)
     commands.add_parser("memory", help="MiB of the service, for each model")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import report, servers
-from benchmarks.environments import python_of
 from benchmarks.limits import Bare
 from benchmarks.load import Load, post
+from benchmarks.others import OTHERS, Question, pythons
 from benchmarks.rounds import Rounds, compete
 from benchmarks.shelf import PHOTO, PICTURE, made
 from models_store.verify import read_manifest
@@ -23,8 +23,6 @@ __all__ = ["serve"]
 
 _RUN, _LIMIT = "limit: run alone", "limit: decode and run"
 _PEER = "hand-written FastAPI"
-_OTHERS = {"litserve": servers.litserve}
-"""Peers in environments of their own, by name."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,20 @@ WORKLOADS = {
 }
 
 
-def serve(*, rounds: int, seconds: float, only: str | None, peers: tuple[str, ...] = ()) -> None:
-    """Measure and write.
+def serve(
+    *,
+    rounds: int,
+    seconds: float,
+    only: str | None,
+    peers: list[str] | None = None,
+    interpreters: list[str] | None = None,
+) -> None:
+    """Measure and write. `peers` and `interpreters` are as `others.pythons` takes them.
 
     Raises:
         RuntimeError: a peer is unknown, or a service does not start or answer.
     """
-    for name in peers:
-        python_of(name)  # before anything runs
+    python_of = pythons(peers or [], interpreters or [])  # made before anything runs
     store, cores = made(), available_cores()
     chosen = {name: work for name, work in WORKLOADS.items() if only in (None, name)}
     results: dict[str, Rounds] = {}
@@ -70,17 +74,15 @@ def serve(*, rounds: int, seconds: float, only: str | None, peers: tuple[str, ..
             folder = store / model / "1"
             peer = stack.enter_context(servers.handwritten(folder, workers=cores))
             others = {
-                name: stack.enter_context(_OTHERS[name](folder, workers=cores)) for name in peers
+                name: stack.enter_context(OTHERS[name].serving(python, folder, cores))
+                for name, python in python_of.items()
             }
             for name, work in chosen.items():
                 if work.model == model:
                     contenders = {
                         **_limits(folder, work, cores),
                         _PEER: _asked(f"{peer.url}/v1/classify", work),
-                        **{
-                            name: _asked(f"{other.url}/v1/classify", work)
-                            for name, other in others.items()
-                        },
+                        **{name: _other(name, other.url, work) for name, other in others.items()},
                         **_ours(ours.url, folder, work),
                     }
                     results[name] = compete(contenders, rounds=rounds, seconds=seconds)
@@ -104,6 +106,17 @@ def _ours(url: str, folder: Path, work: Workload) -> dict[str, Callable[[float],
     if len(precisions) == 1:
         return {"deepshelf": _asked(asked, work)}
     return {f"deepshelf, {one}": _asked(f"{asked}&precision={one}", work) for one in precisions}
+
+
+def _other(name: str, url: str, work: Workload) -> Callable[[float], Load]:
+    question: Question = OTHERS[name].question(work.picture, work.media_type)
+    return lambda seconds: post(
+        f"{url}{question.path}",
+        question.body,
+        question.media_type,
+        clients=work.clients,
+        seconds=seconds,
+    )
 
 
 def _asked(url: str, work: Workload) -> Callable[[float], Load]:

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.environments import python_of
-
-__all__ = ["Server", "free_port", "handwritten", "litserve", "ours", "started", "stepwise"]
+__all__ = ["Server", "free_port", "handwritten", "ours", "started", "stepwise"]
 
 _PATIENCE_S = 120.0
 _IN_A_ROW = 8
@@ -49,15 +47,6 @@ def ours(store: Path, *, workers: int, **settings: object) -> Iterator[Server]:
 def handwritten(folder: Path, *, workers: int, file: str = "model.onnx") -> Iterator[Server]:
     """The service of `peers/handwritten.py`, for the model in `folder`."""
     with _uvicorn("handwritten", {"PEER_MODEL": str(folder), "PEER_FILE": file}, workers) as server:
-        yield server
-
-
-@contextmanager
-def litserve(folder: Path, *, workers: int) -> Iterator[Server]:
-    """LitServe with `peers/with_litserve.py`, for the model in `folder`."""
-    port, script = free_port(), Path("benchmarks/peers/with_litserve.py")
-    command = [str(python_of("litserve")), str(script), str(port), str(workers)]
-    with started(command, {"PEER_MODEL": str(folder)}, port, "/health") as server:
         yield server
 
 

@@ -1,7 +1,8 @@
 """Texts at the same time: characters a second, and how long each waits for its first.
 
 32 clients ask for a text each, streamed, from services with a worker for each core: ours, with each
-precision that the model has, and one that runs the graph for each character of each text.
+precision that the model has, and one that runs the graph for each character of each text. Prompts
+have 7 characters and differ, unless they are meant to be alike: those, ours reads once.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from service.runtime.cores import available_cores
 __all__ = ["text"]
 
 _CHARS = 240
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PEER = "a step per stream"
 
 
@@ -40,9 +42,11 @@ class Service:
     port: int
     more: Mapping[str, object]
     """What else is in the request."""
+    alike: bool = False
+    """Whether all prompts are the same."""
 
 
-def text(*, rounds: int, model: str, streams: int) -> None:
+def text(*, rounds: int, model: str, streams: int, alike: bool = False) -> None:
     """Measure and write."""
     folder = Path("models_store") / model / str(versions(Path("models_store"), model)[-1])
     precisions = ["fp32", *(variant.precision for variant in read_manifest(folder).variants)]
@@ -54,12 +58,12 @@ def text(*, rounds: int, model: str, streams: int) -> None:
             servers.ours(Path("models_store"), workers=cores, models=model, log_level="warning")
         )
         peer = stack.enter_context(servers.stepwise(folder, workers=cores))
-        services = {_PEER: Service(peer.port, {})}
+        services = {_PEER: Service(peer.port, {}, alike)}
         for precision in precisions:
             more = {"model": model, "stream": True}
             if len(precisions) > 1:
                 more["precision"] = precision
-            services[f"deepshelf, {precision}"] = Service(ours.port, more)
+            services[f"deepshelf, {precision}"] = Service(ours.port, more, alike)
         for service in services.values():  # also: graphs are examined when they are first used
             for _ in range(2):
                 asyncio.run(_round(service, streams, chars=20))
@@ -78,7 +82,9 @@ async def _round(service: Service, streams: int, chars: int) -> Round:
 
 async def _stream(service: Service, seed: int, chars: int) -> float:
     """Seconds to the first character. HTTP by hand: a client library would take a core."""
-    asked = {"prompt": "ROMEO:\n", "max_chars": chars, "temperature": 0.8, "seed": seed}
+    first, second = (0, 0) if service.alike else divmod(seed, len(_LETTERS))
+    prompt = f"{_LETTERS[first]}{_LETTERS[second]}MEO:\n"
+    asked = {"prompt": prompt, "max_chars": chars, "temperature": 0.8, "seed": seed}
     body = json.dumps({**asked, **service.more}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     head = (
@@ -124,7 +130,7 @@ def _write(
             ]
         )
     head = ["who", f"characters a second, {streams} streams", "to a step per stream",
-            "one stream alone", "first character ms, alone", f"the {streams}th of {streams}",
+            "one stream alone", "first character ms, alone", f"the last of {streams}",
             "ratio"]  # fmt: skip
     raw = {
         "model": model,

@@ -2,17 +2,19 @@
 
 The plain loop takes random rows of tensors in memory through the network, the loss and torch's own
 optimizer: no augmentation, average, clipping, log or checks. What ours takes more is what these
-cost. `input` is the share of our step in which the cores wait for the next batch.
+cost. `input` is the share of our step in which the cores wait for the next batch. The same plain
+loop, compiled, channels last and in bfloat16, tells what each would bring here.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import report
@@ -24,36 +26,78 @@ from training.tasks.supervised import Supervised
 __all__ = ["train"]
 
 
+_OURS, _PLAIN = "ours", "plain loop"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the plain loop runs."""
+
+    compiled: bool = False
+    channels_last: bool = False
+    bfloat16: bool = False
+    share: float = 1.0
+    """Of the steps that the others take: bfloat16 is slow where it is emulated."""
+
+
+_WAYS = {
+    _PLAIN: _Way(),
+    "plain, compiled": _Way(compiled=True),
+    "plain, channels last": _Way(channels_last=True),
+    "plain, bfloat16": _Way(bfloat16=True, share=0.1),
+}
+
+
 def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
     """Measure and write."""
-    rows, raw = [], {}
+    rows, raw, panels = [], {}, {}
     for name in recipes:
         recipe = load(name)
         _, task = prepare(recipe)
         if not isinstance(task, Language | Supervised):
             raise RuntimeError(f"{name}: measured are recipes of pictures and texts")  # noqa: TRY004
-        ours, plain = _Ours(task), _plain(task, recipe)
         per_step = recipe.batch_size * (task.config.window if isinstance(task, Language) else 1)
-        taken: dict[str, list[float]] = {"ours": [], "plain": [], "input": []}
-        for _ in range(rounds + 1):
-            ours.waited_s = 0.0
-            taken["ours"].append(_seconds(ours, steps))
-            taken["input"].append(ours.waited_s / taken["ours"][-1])
-            taken["plain"].append(_seconds(plain, steps))
-        for kind in taken:
-            del taken[kind][0]  # to warm up
-        raw[name] = {**taken, "steps": steps, "per_step": per_step}
-        ratio = statistics.median(b / a for a, b in zip(taken["ours"], taken["plain"], strict=True))
-        rates = [steps * per_step / statistics.median(taken[kind]) for kind in ("ours", "plain")]
+        rates, waited = _rates(task, recipe, rounds, steps, per_step)
         unit = "characters" if isinstance(task, Language) else "pictures"
-        waited = statistics.median(taken["input"])
-        rows.append(
-            [name, unit, *(f"{rate:,.0f}" for rate in rates), f"{ratio:.2f}", f"{waited:.1%}"]
-        )
-    head = ["recipe", "unit", "ours a second", "plain loop a second", "ratio", "input"]
+        for way, found in rates.items():
+            pairs = zip(found, rates[_PLAIN], strict=True)
+            ratio = statistics.median(one / other for one, other in pairs)
+            share = f"{statistics.median(waited):.1%}" if way == _OURS else ""
+            rows.append([name, way, f"{statistics.median(found):,.0f}", f"{ratio:.2f}", share])
+        raw[name] = {"rates": rates, "input": waited, "steps": steps, "per_step": per_step}
+        panels[f"{name}, {unit} a second"] = {
+            "deepshelf" if way == _OURS else way: statistics.median(found)
+            for way, found in rates.items()
+        }
+    head = ["recipe", "loop", "pictures or characters a second", "to the plain loop", "input"]
     threads = torch.get_num_threads()
     text = report.table(head, rows) + f"\n\ntorch {torch.__version__}, {threads} threads"
     report.write("train", text, {"threads": threads, "recipes": raw})
+    report.bars("train", panels, "a second (median of rounds)")
+
+
+def _rates(
+    task: Language | Supervised, recipe: Recipe, rounds: int, steps: int, per_step: int
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Of each loop in each round, and the share of ours that waited for a batch."""
+    ours = _Ours(task)
+    loops: dict[str, tuple[Callable[[], None], int]] = {_OURS: (ours, steps)}
+    for name, way in _WAYS.items():
+        # oneDNN has no LSTM in bfloat16 for a processor that does not multiply it.
+        if isinstance(task, Language) and (way.channels_last or way.bfloat16):
+            continue
+        loops[name] = _plain(task, recipe, way), max(1, round(way.share * steps))
+    rates: dict[str, list[float]] = {name: [] for name in loops}
+    waited = []
+    for number in range(rounds + 1):
+        ours.waited_s = 0.0
+        for name, (loop, count) in loops.items():
+            taken_s = _seconds(loop, count if number else min(count, 3))
+            if number:  # the first is to warm up
+                rates[name].append(count * per_step / taken_s)
+                if name == _OURS:
+                    waited.append(ours.waited_s / taken_s)
+    return rates, waited
 
 
 class _Ours:
@@ -72,27 +116,30 @@ class _Ours:
             score.item()
 
 
-def _plain(task: Language | Supervised, recipe: Recipe) -> Callable[[], None]:
+def _plain(task: Language | Supervised, recipe: Recipe, way: _Way) -> Callable[[], None]:
     network = task.build_network().train()
+    layout = torch.channels_last if way.channels_last else torch.contiguous_format
+    network.to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
-    batch = _text(task, recipe) if isinstance(task, Language) else _pictures(task, recipe, network)
+    batch = _text(task, recipe) if isinstance(task, Language) else _pictures(task, recipe, layout)
+    run: Callable[[Tensor], Any] = torch.compile(network) if way.compiled else network
 
     def step() -> None:
         inputs, targets = batch()
-        outputs = network(inputs)
-        logits = outputs[0].flatten(0, 1) if isinstance(task, Language) else outputs
+        with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
+            outputs = run(inputs)
+            logits = outputs[0].flatten(0, 1) if isinstance(task, Language) else outputs
+            loss = functional.cross_entropy(logits, targets)
         optimizer.zero_grad(set_to_none=True)
-        functional.cross_entropy(logits, targets).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
 
 
 def _pictures(
-    task: Supervised, recipe: Recipe, network: nn.Module
+    task: Supervised, recipe: Recipe, layout: torch.memory_format
 ) -> Callable[[], tuple[Tensor, Tensor]]:
-    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    network.to(memory_format=layout)
     images_NCHW, labels_N = task.data.train.images_NCHW, task.data.train.labels_N
 
     def batch() -> tuple[Tensor, Tensor]:

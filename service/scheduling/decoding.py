@@ -121,8 +121,7 @@ class _Batch:
             return 0
         budget = _PROMPT_CHARS if self.written else _PROMPT_CHARS_ALONE
         count = min(rest, max(_PROMPT_CHARS_EACH, budget // len(rows)))
-        rows.run(count)
-        return count * len(rows)
+        return rows.read(count)
 
 
 class Decoder:

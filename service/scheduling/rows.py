@@ -88,6 +88,26 @@ class Rows:
         """Add the rows of `others`, with their states."""
         self._add(others.streams, others._state)  # noqa: SLF001  # our own kind
 
+    def read(self, count: int) -> int:
+        """Read the next `count` characters of every prompt; returns how many the graph read.
+
+        Those that are alike as far as they are read share a row, as the `n` texts of one request
+        do, and each goes on with a copy of the state.
+        """
+        chosen: dict[tuple[int, ...], int] = {}
+        row_B = [
+            chosen.setdefault(stream.read_after(count), len(chosen)) for stream in self.streams
+        ]
+        if len(chosen) == len(row_B):
+            self.run(count)
+            return count * len(row_B)
+        firsts = [row_B.index(row) for row in range(len(chosen))]
+        tokens_BT = np.stack([stream.feed(count) for stream in self.streams])
+        state = [np.take(part, firsts, axis=1) for part in self._state]
+        _, after = self.model.run(tokens_BT[firsts], state)
+        self._state = [np.take(part, row_B, axis=1) for part in after]
+        return count * len(firsts)
+
     def run(self, count: int, *, padded_to: int | None = None) -> NDArray[np.float32]:
         """Read the next `count` characters of every stream; logits after the last of them (B, V).
 

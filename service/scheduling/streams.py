@@ -104,6 +104,10 @@ class Stream:
         """How many characters wait to be read by the graph: of the prompt, or the one written."""
         return len(self.generation.prompt) - self._read if self._next is None else 1
 
+    def read_after(self, count: int) -> tuple[int, ...]:
+        """What will have been read of the prompt after `count` more of it."""
+        return tuple(self.generation.prompt[: self._read + count])
+
     def feed(self, count: int) -> NDArray[np.int64]:
         """The next `count` of them."""
         if self._next is not None:

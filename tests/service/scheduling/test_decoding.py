@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import onnxruntime as ort
@@ -322,6 +323,30 @@ async def test_a_burst_of_short_prompts_is_read_in_one_run_beside_a_text(
         assert await stream.whole() == expected(f"{letter}hello", 3)
     assert await writing.whole() == expected("a", 50)
     assert [shape for shape in graph.shapes if shape[1] > 1] == [(6, 5)]
+
+
+async def test_prompts_that_are_alike_are_read_once(make: Callable[..., Decoder]) -> None:
+    decoder, graph = make(), Letters()
+    model = await warmed(decoder, graph)
+    first = decoder.submit(model, letters("a", 2), 0.0)
+    prompts = ["hello", "hello", "heron", "hello", "other"]
+    streams = [decoder.submit(model, letters(prompt, 4), 0.0) for prompt in prompts]
+    graph.allow()
+    assert await first.whole() == expected("a", 2)
+    for prompt, stream in zip(prompts, streams, strict=True):
+        assert await stream.whole() == expected(prompt, 4)
+    assert [shape for shape in graph.shapes if shape[1] > 1] == [(3, 4)]
+
+
+async def test_texts_of_one_prompt_are_those_that_each_would_be_alone(
+    make: Callable[..., Decoder],
+) -> None:
+    decoder, model = make(), babbling()
+    asked = [replace(babble(seed), prompt=[5, 2, 9, 4, 1]) for seed in range(5)]
+    alone = [await decoder.submit(model, one, 0.0).whole() for one in asked]
+    together = [decoder.submit(model, one, 0.0) for one in asked]
+    assert [await stream.whole() for stream in together] == alone
+    assert len(set(alone)) == 5
 
 
 async def test_a_long_prompt_alone_is_read_in_few_runs(make: Callable[..., Decoder]) -> None:
