@@ -53,6 +53,8 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
     rows, raw, panels = [], {}, {}
     for name in recipes:
         recipe = load(name)
+        # Its schedule must not end before we do.
+        recipe = recipe.model_copy(update={"epochs": max(recipe.epochs, (rounds + 1) * steps)})
         _, task = prepare(recipe)
         if not isinstance(task, Language | Supervised):
             raise RuntimeError(f"{name}: measured are recipes of pictures and texts")  # noqa: TRY004
