@@ -8,6 +8,7 @@ disk that is truly full (a small file system in memory, made for it).
 """
 
 import argparse
+import contextlib
 import os
 import random
 import subprocess
@@ -51,16 +52,17 @@ def _killed(run_dir: Path, kills: int, seconds: float, chance: random.Random) ->
     """Kill it `kills` times, each at a moment of its own life, then let it end."""
     while_writing = 0
     for number in range(1, kills + 1):
+        before = _half_written(run_dir)
         running = _run(run_dir, *(["--resume"] if run_dir.exists() else []))
         # Every second one in the middle of a checkpoint, which chance alone would seldom meet.
         if number % 2:
-            time.sleep(chance.uniform(0, seconds * 0.6))
+            time.sleep(chance.uniform(0, seconds))
         else:
-            while running.poll() is None and not list(run_dir.glob("*.partial")):
+            while running.poll() is None and _half_written(run_dir) <= before:
                 pass
         running.kill()
         code = running.wait()
-        left = [path.name for path in run_dir.glob("*.partial")] if run_dir.exists() else []
+        left = [name for name, _ in _half_written(run_dir) - before]
         while_writing += bool(left)
         log = run_dir / "metrics.csv"
         epochs = len(read_log(log).get("seconds", ())) if log.exists() else 0
@@ -72,6 +74,15 @@ def _killed(run_dir: Path, kills: int, seconds: float, chance: random.Random) ->
             break
     print(f"{while_writing} of them in the middle of writing a checkpoint")
     assert _run(run_dir, "--resume").wait() == 0  # noqa: S101
+
+
+def _half_written(run_dir: Path) -> set[tuple[str, int]]:
+    """Names and times: what an earlier kill left behind is no checkpoint that is being written."""
+    found = set()
+    for path in run_dir.glob("*.partial"):
+        with contextlib.suppress(FileNotFoundError):  # it is whole by now
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
 
 
 def _compare(whole: Path, other: Path) -> None:

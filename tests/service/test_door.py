@@ -199,9 +199,9 @@ async def test_the_more_are_refused_the_longer_they_are_not_listened_to(
     with _full(pictures):
         refusals = [door(_scope("POST", "/v1/classify")) for _ in range(1000)]
     deaf = [refusal[2] for refusal in refusals if refusal]
-    assert 0 < deaf[0] < 0.001
-    # 2,500 a second: 0.4 s for a thousand, less the time that it took to refuse them.
-    assert 0 < deaf[-1] <= 0.4
+    assert 0 <= deaf[0] < 0.05
+    # 2,200 a second: 0.45 s for a thousand and what is left of a turn, less what refusing took.
+    assert 0 < deaf[-1] < 0.5
 
 
 async def test_the_body_that_still_comes_is_dropped_and_the_connection_goes_on(
