@@ -19,14 +19,14 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from service.connections import Bounds, bounded
-from service.crowd import Crowd
 from service.logs import log_config
-from service.preload import can_fork, preloaded
 from service.runtime.cores import Plan, available_cores, plan
 from service.settings import ENV_PREFIX, Settings, explain
-from service.siblings import clear_folder
-from service.supervisor import Supervisor, fork_workers
 from service.tracing import TracesUnavailable, check_installed
+from service.workers.crowd import Crowd
+from service.workers.preload import can_fork, preloaded
+from service.workers.siblings import clear_folder
+from service.workers.supervisor import Supervisor, fork_workers
 
 _log = logging.getLogger("service")
 
@@ -147,7 +147,7 @@ def _loop(crowd: Crowd, workers: int) -> str | Callable[[], asyncio.AbstractEven
         return "asyncio"
     if workers == 1:
         return "uvloop"
-    from service.listening import sharing
+    from service.workers.listening import sharing
 
     return sharing(crowd)
 

@@ -11,18 +11,17 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from service.access.guard import Guard, document_keys
+from service.access.keyring import LiveKeys
+from service.access.protection import ProtectiveHeaders
+from service.access.rates import Rates
 from service.codecs.images import Limits
 from service.door import Door
 from service.express import Express
-from service.guard import Guard, document_keys
 from service.holding import Holding
-from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
 from service.openapi import describe
-from service.preload import registry_of
 from service.problems import HANDLED, handle
-from service.protection import ProtectiveHeaders
-from service.rates import Rates
 from service.routes import (
     classify,
     compress,
@@ -46,10 +45,11 @@ from service.scheduling.admission import Gate
 from service.scheduling.decoding import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
-from service.siblings import shared_folder
 from service.state import Running
 from service.telemetry import Observer, Telemetry
 from service.tracing import exporting_to
+from service.workers.preload import registry_of
+from service.workers.siblings import shared_folder
 
 __all__ = ["Elsewhere", "create_app"]
 

@@ -25,7 +25,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.crowd import Crowd
+from service.workers.crowd import Crowd
 
 __all__ = ["Bounds", "Connection", "CutOff", "Doorkeeper", "bounded"]
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
+from service.access.protection import protective
 from service.errors import Overloaded, ServiceError
 from service.handlers.v2_models import find
 from service.problems import told
-from service.protection import protective
 from service.scheduling.admission import Gate
 from service.state import Running
 from service.telemetry import REQUEST_ID_HEADER, request_id

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from service.access.keyring import LiveKeys
+from service.access.rates import Rates
 from service.codecs.images import Limits
-from service.keyring import LiveKeys
 from service.metrics.recorder import Recorder
-from service.rates import Rates
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
 from service.runtime.statistics import Statistics

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from service.metrics.families import FAMILIES
 from service.metrics.tallies import Samples, add_samples
-from service.siblings import is_alive
+from service.workers.siblings import is_alive
 
 __all__ = ["Share"]
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.access.guard import require_admin
 from service.errors import BadRequest, DeadlineExceeded, Invalid, Unavailable
-from service.guard import require_admin
 from service.handlers.v2_models import names
 from service.routes.bodies import body_chunks
 from service.routes.v2.documented import TAG, ModelName, errors

@@ -14,7 +14,7 @@ from limits import RateLimitItem
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from service.siblings import shared_folder
+from service.workers.siblings import shared_folder
 
 __all__ = ["Rates"]
 

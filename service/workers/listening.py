@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from service.crowd import Crowd
+from service.workers.crowd import Crowd
 
 __all__ = ["Listener", "sharing"]
 

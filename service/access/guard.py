@@ -11,11 +11,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access.keyring import LiveKeys
+from service.access.rates import Rates
 from service.errors import Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized
-from service.keyring import LiveKeys
 from service.keys import Key
 from service.problems import handle
-from service.rates import Rates
 from service.routes.documented import problems
 from service.settings import Settings
 

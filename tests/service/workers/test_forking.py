@@ -9,10 +9,10 @@ import pytest
 from uvicorn import _subprocess
 from uvicorn.config import Config
 
-from service.preload import can_fork, preloaded
 from service.runtime.cores import Plan
 from service.settings import Settings
-from service.supervisor import fork_workers
+from service.workers.preload import can_fork, preloaded
+from service.workers.supervisor import fork_workers
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="workers are forked on Linux alone")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.crowd import Crowd
+from service.workers.crowd import Crowd
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -37,7 +37,7 @@ class Worker:
     """Listens on a copy of `sock`."""
 
     def __init__(self, folder: Path, sock: socket.socket) -> None:
-        from service.listening import Listener
+        from service.workers.listening import Listener
 
         self.crowd, self.there = Crowd(folder), set[asyncio.Protocol]()
         self._socket = sock.dup()
@@ -118,7 +118,7 @@ def test_a_worker_that_died_leaves_its_place(tmp_path: Path) -> None:
     crowd.join()
     crowd.tell(1)
     join = (
-        "from pathlib import Path; from service.crowd import Crowd; import sys;"
+        "from pathlib import Path; from service.workers.crowd import Crowd; import sys;"
         "crowd = Crowd(Path(sys.argv[1])); crowd.join(); crowd.tell(0)"
     )
     for _ in range(2):  # the second one takes the first one's slot

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.siblings import _folder_of, clear_folder, shared_folder
+from service.workers.siblings import _folder_of, clear_folder, shared_folder
 
 
 def test_a_process_without_siblings_shares_with_nobody() -> None:

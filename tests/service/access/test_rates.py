@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from limits import parse
 
-from service.rates import Rates
+from service.access.rates import Rates
 
 HOUR = parse("3/hour")
 
@@ -33,7 +33,7 @@ def test_a_window_that_is_over_begins_anew(tmp_path: Path) -> None:
 def test_the_processes_of_one_service_count_together(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from limits import parse; "
-        "from service.rates import Rates; rates = Rates(Path(sys.argv[1])); "
+        "from service.access.rates import Rates; rates = Rates(Path(sys.argv[1])); "
         "print(sum(rates.wait_s(parse('50/hour'), 'alice') is None for _ in range(40)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

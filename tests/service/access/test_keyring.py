@@ -4,7 +4,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.keyring import LiveKeys
+from service.access.keyring import LiveKeys
 from service.keys import digest_of
 from service.settings import Settings
 from tests.service.serving import serving, state_of

@@ -6,7 +6,7 @@ from mmap import mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service.siblings import is_alive, shared_folder
+from service.workers.siblings import is_alive, shared_folder
 
 __all__ = ["Crowd"]
 

@@ -11,8 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from service.access.guard import require_admin
 from service.app import create_app
-from service.guard import require_admin
 from service.keys import digest_of
 from service.logs import JsonFormatter, TextFormatter
 from service.settings import Settings

@@ -1,0 +1,1 @@
+"""Several processes behind one port: forked from one that has loaded, counted and balanced."""
