@@ -28,12 +28,20 @@ def main() -> int:
     options = _arguments()
     data = Cifar10.model_validate({"copy": options.copy}).load()
     card = httpx.get(f"{options.url}/v1/models/{options.model}").raise_for_status().json()
-    published = next(m["value"] for m in card["metrics"] if m["name"] == "accuracy")
+    precision = options.precision or card["served"]
+    published = next(
+        one["value"]
+        for one in card["metrics"]
+        if one["name"] == "accuracy" and one["precision"] == precision
+    )
     started = time.perf_counter()
     right = asyncio.run(_right_answers(options, data.test))
     seconds = time.perf_counter() - started
     accuracy, count = right / len(data.test), len(data.test)
-    print(f"{accuracy:.4f} right over HTTP, {published:.4f} in the manifest, n = {count:,}")
+    print(
+        f"{accuracy:.4f} right over HTTP, {published:.4f} in the manifest, "
+        f"{precision}, n = {count:,}"
+    )
     print(f"{count / seconds:,.0f} pictures/s with {options.clients} clients in one process")
     return 0 if abs(accuracy - published) <= TOLERANCE else 1
 
@@ -45,12 +53,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("url")
     parser.add_argument("--model", default="resnet-cifar10")
     parser.add_argument("--copy", choices=("torchvision", "packed"), default="torchvision")
+    parser.add_argument("--precision", choices=("fp32", "int8"), help="else what answers unasked")
     parser.add_argument("--clients", type=int, default=8)
     return parser.parse_args()
 
 
 async def _right_answers(options: argparse.Namespace, split: ImageSplit) -> int:
     work = iter(list(_requests(split)))
+    precision = {"precision": options.precision} if options.precision else {}
     async with httpx.AsyncClient(base_url=options.url, timeout=30) as client:
 
         async def one_client() -> int:
@@ -58,7 +68,7 @@ async def _right_answers(options: argparse.Namespace, split: ImageSplit) -> int:
             for png, label in work:  # one iterator for all: each picture is taken once
                 answer = await client.post(
                     "/v1/classify",
-                    params={"model": options.model, "top_k": 1},
+                    params={"model": options.model, "top_k": 1, **precision},
                     content=png,
                     headers={"Content-Type": "image/png"},
                 )
