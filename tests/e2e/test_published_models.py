@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from models_store.layout import version_dir, versions
 from models_store.session import onnxruntime_run
 from models_store.tasks import Denoising
 from models_store.verify import read_manifest
@@ -122,7 +123,8 @@ def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
 
 
 def test_tiles_of_a_photograph_leave_no_seams() -> None:
-    folder = ROOT / "models_store" / "denoiser-photo" / "1"
+    store = ROOT / "models_store"
+    folder = version_dir(store, "denoiser-photo", versions(store, "denoiser-photo")[-1])
     manifest = read_manifest(folder)
     assert isinstance(manifest.task, Denoising)
     graph = onnxruntime_run(folder / manifest.file("model").path)
