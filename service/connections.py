@@ -61,7 +61,7 @@ class Bounds:
 
 
 def bounded(bounds: Bounds, crowd: Crowd) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn's `http` is to be. It can be pickled, because workers are spawned."""
+    """What uvicorn's `http` is to be. It can be pickled, for where workers are spawned."""
     return partial(Connection, bounds=bounds, crowd=crowd)
 
 

@@ -16,7 +16,7 @@ _SLOTS = 256
 
 
 class Crowd:
-    """One worker's view. It can be pickled until it has joined, because workers are spawned."""
+    """One worker's view. It can be pickled until it has joined, for where workers are spawned."""
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` as `shared_folder` takes it."""

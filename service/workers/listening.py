@@ -35,7 +35,7 @@ _Factory = Callable[[], asyncio.BaseProtocol]
 
 
 def sharing(crowd: Crowd) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What uvicorn's `loop` is to be. It can be pickled, because workers are spawned."""
+    """What uvicorn's `loop` is to be. It can be pickled, for where workers are spawned."""
     return partial(_Loop, crowd)
 
 
