@@ -20,6 +20,8 @@ from training.precision import meant, settled
 from training.progress import Progress
 from training.recipe import Recipe
 from training.tasks.base import Scores, Split, Task
+from training.tasks.single import SingleNetwork
+from training.weights.files import load
 
 __all__ = ["Fitted", "fit", "prepare", "restore"]
 
@@ -102,6 +104,8 @@ def fit(
         raise RecipeError(f"{run_dir} holds a run already: use --resume, or another --run-dir")
     else:
         state = _State()
+        if recipe.start_from is not None:
+            _begin_as(recipe.start_from, task)
         if fabric.is_global_zero:
             _begin(recipe, run_dir)
     csv = CsvLog(run_dir / "metrics.csv", state.log) if fabric.is_global_zero else None
@@ -127,6 +131,12 @@ def fit(
     first = fabric.is_global_zero
     environment = Environment.of(run_dir) if first else Environment.here()
     return Fitted(task, state.log, state.seconds, environment, first)
+
+
+def _begin_as(weights: Path, task: Task) -> None:
+    if not isinstance(task, SingleNetwork):
+        raise RecipeError("start_from is for recipes that train one network")
+    task.begin_as(load(weights).tensors, weights)
 
 
 def _begin(recipe: Recipe, run_dir: Path) -> None:

@@ -73,6 +73,9 @@ class Recipe(Frozen):
     optimizer: Optimizer
     schedule: Schedule
     initializer: Initializer
+    start_from: Path | None = None
+    """A file of weights (`python -m training save`) of the same network or a smaller one, which
+    this one begins as."""
     epochs: PositiveInt
     batch_size: PositiveInt
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -1,6 +1,7 @@
 """What tasks with one network and one optimizer share, whatever they learn from."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from training.average import moving_average
 from training.tasks.base import Monitor
+from training.weights.growth import grow
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -41,6 +43,16 @@ class SingleNetwork(ABC):
         network = self.recipe.network.build()
         self.recipe.initializer.apply(network)
         return network
+
+    def begin_as(self, tensors: Mapping[str, Tensor], where: object) -> None:
+        """Begin with the weights of the same network, or as a smaller one that was trained.
+
+        Raises:
+            WeightsError: when they do not fit; nothing is changed then.
+        """
+        grow(self.network.module, tensors, where)
+        if self.average is not None:
+            self.average.module.load_state_dict(self.network.module.state_dict())
 
     def build_optimizer(self, network: nn.Module) -> Optimizer:
         return self.recipe.optimizer.build(network)
