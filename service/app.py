@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -54,6 +55,10 @@ from service.workers.siblings import shared_folder
 __all__ = ["Elsewhere", "create_app"]
 
 _log = logging.getLogger(__name__)
+
+_SWITCH_S = 0.0005
+"""So long does a thread that computes wait at most until the event loop, busy with a crowd, lets it
+have the interpreter. It is 5 ms unless set."""
 
 _DESCRIPTION = """Small deep networks, trained offline, over REST.
 
@@ -205,6 +210,7 @@ def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     running: Running = app.state.running
+    sys.setswitchinterval(_SWITCH_S)
     if running.settings.load_first:
         await _refresh(running.registry)
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.

@@ -20,7 +20,15 @@ from service.errors import DeadlineExceeded
 from service.problems import CLIENT_GONE, handle
 from service.stages import Stages, watch
 
-__all__ = ["REQUEST_ID_HEADER", "Finished", "Observer", "Telemetry", "note", "request_id"]
+__all__ = [
+    "REQUEST_ID_HEADER",
+    "Finished",
+    "Observer",
+    "Telemetry",
+    "new_request_id",
+    "note",
+    "request_id",
+]
 
 _log = logging.getLogger("service.access")
 
@@ -151,6 +159,11 @@ def request_id(scope: Scope) -> str:
             if _SANE_ID.fullmatch(came):
                 return came
             break
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 

@@ -144,9 +144,21 @@ class Gate:
         return self._inside
 
     @property
+    def places(self) -> int:
+        """How many there are, with those that are taken."""
+        return self._places
+
+    @property
     def room(self) -> int:
         """How many more would be let in now."""
         return self._places - self._inside
+
+    def begun_within(self, seconds: float) -> int:
+        """Of a full queue, how many will have been begun in `seconds` from now, roughly."""
+        if not self._mean_s:
+            return self._places
+        begun = self._running * (1 + seconds / self._mean_s)
+        return min(math.ceil(begun), self._places)
 
     @property
     def lateness(self) -> str:

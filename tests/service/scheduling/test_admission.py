@@ -103,6 +103,22 @@ def test_retry_after_is_when_those_inside_will_be_done(
     assert raised.value.headers == {"Retry-After": str(expected_s)}
 
 
+@pytest.mark.parametrize(
+    ("took_s", "begun"),
+    # Two computing, and each takes another one when it is done; of 12 places at the most.
+    [(0.25, 10), (0.5, 6), (1.0, 4), (100.0, 3), (0.03125, 12)],
+)
+def test_how_many_are_begun_before_a_moment(took_s: float, begun: int) -> None:
+    clock = Clock()
+    gate = _gate(clock, running=2, waiting=10, deadline_s=1e6)
+    assert gate.begun_within(1.0) == gate.places == 12  # nothing was measured
+    ticket = gate.admit(1000)
+    ticket.start()
+    clock.now_s += took_s
+    ticket.close()
+    assert gate.begun_within(1.0) == begun
+
+
 def test_before_anything_was_measured_retry_after_is_one_second() -> None:
     gate = _gate(Clock(), waiting=0)
     gate.admit(1000)

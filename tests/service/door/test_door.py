@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,7 +16,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from service.connections import Bounds, Connection
-from service.door import Door
+from service.door import Door, Refusal
+from service.door.turns import TURN_S
 from service.scheduling.admission import Gate
 from service.workers.crowd import Crowd
 from tests.service.serving import app_of, serving, state_of
@@ -58,9 +61,11 @@ def _full(*gates: Gate, room: int = 0) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _listening(client: httpx.AsyncClient) -> AsyncIterator[tuple[int, Door]]:
+async def _listening(client: httpx.AsyncClient, **settings: Any) -> AsyncIterator[tuple[int, Door]]:
     """Our own connections in front of the application, on a socket."""
-    config = uvicorn.Config(app_of(client), lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app_of(client), lifespan="off", log_config=None, access_log=False, **settings
+    )
     config.load()
     door = Door(state_of(client))
     loop = asyncio.get_running_loop()
@@ -149,7 +154,7 @@ async def test_every_route_that_refuses_when_full_is_known_at_the_door(
             for method in operations:
                 answer = await client.request(method, path)
                 full = answer.status_code == 503 and "all places are taken" in answer.text
-                refused = door(_scope(method.upper(), path)) is not None
+                refused = door.look(_scope(method.upper(), path)) is not None
                 assert full or not refused, f"{method} {path}"
                 (known if refused else unknown).add(template) if full else None
     assert {"/v1/classify", "/v1/text", "/v2/models/{model}/infer"} <= known
@@ -169,11 +174,11 @@ async def test_a_full_queue_of_pictures_refuses_no_text(client: httpx.AsyncClien
     pictures, texts = _gates(client)
     door = Door(state_of(client))
     with _full(pictures):
-        assert door(_scope("POST", "/v1/classify"))
-        assert door(_scope("POST", "/v2/models/paint/infer"))
-        assert door(_scope("POST", "/v1/text")) is None
-        assert door(_scope("POST", "/v2/models/alphabet/infer")) is None
-        assert door(_scope("POST", "/v2/models/nobody/infer")) is None  # that is a 404
+        assert door.look(_scope("POST", "/v1/classify"))
+        assert door.look(_scope("POST", "/v2/models/paint/infer"))
+        assert door.look(_scope("POST", "/v1/text")) is None
+        assert door.look(_scope("POST", "/v2/models/alphabet/infer")) is None
+        assert door.look(_scope("POST", "/v2/models/nobody/infer")) is None  # that is a 404
     assert texts.room > 0
 
 
@@ -183,25 +188,76 @@ async def test_heads_that_come_together_are_let_in_as_there_are_places(
     pictures, _ = _gates(client)
     door = Door(state_of(client))
     with _full(pictures):
-        assert door(_scope("POST", "/v1/classify"))
+        assert door.look(_scope("POST", "/v1/classify"))
     with _full(pictures, room=2):
-        answers = [door(_scope("POST", "/v1/classify")) for _ in range(5)]
+        answers = [door.look(_scope("POST", "/v1/classify")) for _ in range(5)]
         assert [answer is None for answer in answers] == [True, True, False, False, False]
         await asyncio.sleep(0)  # by then those two have taken their places, or did not want them
-        assert door(_scope("POST", "/v1/classify")) is None
+        assert door.look(_scope("POST", "/v1/classify")) is None
 
 
-async def test_the_more_are_refused_the_longer_they_are_not_listened_to(
+async def test_what_has_waited_for_its_turn_leaves_the_queues_end_to_others(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, _ = _gates(client)
+    door, ask = Door(state_of(client)), ASK % (3, b"") + b"abc"
+    with _full(pictures):
+        assert door.glance(ask, "http")
+    taken = pictures.places - pictures.begun_within(TURN_S)
+    assert taken == 0  # of three places, all are free before the next turn
+    monkeypatch.setattr(pictures, "begun_within", lambda _: 1)  # as if it were slow
+    with _full(pictures, room=2):
+        assert door.glance(ask, "http", waited=True)
+        assert door.look(_scope("POST", "/v1/classify"), waited=True)
+        assert door.glance(ask, "http") is None
+        assert door.look(_scope("POST", "/v1/classify")) is None
+    await asyncio.sleep(0)
+    assert door.look(_scope("POST", "/v1/classify"), waited=True) is None  # it is empty
+
+
+async def test_a_glance_lets_nobody_in_and_refuses_as_a_look_does(
     client: httpx.AsyncClient,
 ) -> None:
     pictures, _ = _gates(client)
-    door = Door(state_of(client))
+    door, ask = Door(state_of(client)), ASK % (3, b"") + b"abc"
+    assert door.glance(ask, "http") is None  # there is room
     with _full(pictures):
-        refusals = [door(_scope("POST", "/v1/classify")) for _ in range(1000)]
-    deaf = [refusal[2] for refusal in refusals if refusal]
-    assert 0 <= deaf[0] < 0.05
-    # 2,200 a second: 0.45 s for a thousand and what is left of a turn, less what refusing took.
-    assert 0 < deaf[-1] < 0.5
+        before = pictures.counters.refused
+        glanced, looked = door.glance(ask, "http"), door.look(_scope("POST", "/v1/classify"))
+        assert pictures.counters.refused == before + 2
+        assert glanced
+        assert looked
+        assert _less_its_id(glanced) == _less_its_id(looked)
+        assert door.glance(ask + ask, "http") is None  # two: the parser's
+        assert door.glance(LIVE, "http") is None
+    with _full(pictures, room=1):
+        assert door.glance(ask, "http") is None
+        assert door.glance(ask, "http") is None  # a place is taken when it is looked at
+        assert door.look(_scope("POST", "/v1/classify")) is None
+        assert door.glance(ask, "http")
+
+
+def _less_its_id(refusal: Refusal) -> list[bytes]:
+    return [re.sub(rb"[0-9a-f]{32}", b"", part) for part in refusal]
+
+
+async def test_a_connection_on_which_nothing_is_parsed_is_idle_after_its_last_refusal(
+    client: httpx.AsyncClient,
+) -> None:
+    ask = ASK % (3, b"") + b"abc"
+    async with _listening(client, timeout_keep_alive=1) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        spoken = _Spoken(reader, writer)
+        with _full(*_gates(client)):
+            start = time.monotonic()
+            async with asyncio.timeout(20):
+                while time.monotonic() - start < 1.5:  # longer than an idle connection lives
+                    spoken.send(ask)
+                    assert await spoken.statuses(1) == [503]
+                last = time.monotonic()
+                assert await reader.read() == b""
+        writer.close()
+    assert time.monotonic() - last > 0.8
 
 
 async def test_the_body_that_still_comes_is_dropped_and_the_connection_goes_on(
@@ -257,7 +313,7 @@ async def test_it_is_counted_and_logged_with_how_many(
     with _full(pictures), caplog.at_level(logging.WARNING, logger="service"):
         door = Door(state_of(client), report_s=0.01)
         for _ in range(3):
-            assert door(_scope("POST", "/v1/classify"))
+            assert door.look(_scope("POST", "/v1/classify"))
         await asyncio.sleep(0.1)
     assert pictures.counters.refused == before + 3
     assert recorder.samples()["deepshelf_requests"][labels] == [counted + 3]

@@ -1,63 +1,41 @@
-"""What one connection may cost. HTTP is uvicorn's and httptools'; here are the bounds they lack.
-
-Uvicorn closes an idle connection that has had an answer, and no other. So a client could send a
-head for ever (nothing counts its bytes or its seconds), open connections and be silent, go on
-sending a body after its answer, ask for thousands of things in one packet, or never take what it
-asked for.
-Between a request's head and its answer, the route's own deadline holds.
-
-A request that comes when everything is full is refused here, before the application is troubled.
-"""
+"""Uvicorn's connection with our bounds, and with a door before the application."""
 
 import asyncio
-import json
 import logging
+import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
-from uvicorn._types import ASGI3Application, HTTPScope
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.connections.answers import full, refusal
+from service.connections.bounds import Bounds
+from service.door import Door, Refusal
 from service.workers.crowd import Crowd
 
-__all__ = ["Bounds", "Connection", "CutOff", "Doorkeeper", "bounded"]
+__all__ = ["Connection", "CutOff", "bounded"]
 
 _log = logging.getLogger(__name__)
 
 CutOff = Callable[[str], None]
 """Told why a connection was ended by us, in a word of a bounded set."""
 
-Doorkeeper = Callable[[HTTPScope], tuple[bytes, bytes, float] | None]
-"""Looks at a request's head: header lines and body of its 503 where there is no room for it, and
-for how many seconds nothing is to be read from its connection then."""
-
 _PIPELINED = 16
 """Requests that may wait behind one that is answered; nobody but attackers pipelines at all."""
 _LAST_CALL_S = 1.0
 """For a request that was on its way when the service began to stop."""
+_AT_ONCE_S = 0.05
+"""In which what waited in the kernel is read, however many other connections have such."""
 _LINGER_S = 1.0
 """Between a refusal and the end, for a client that is still sending: a connection that is closed
 with bytes unread takes the refusal away from whoever has not read it yet."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Of one connection, but for the last."""
-
-    head_s: float
-    """For a request's head, from its first byte; and for the rest of a body once it is answered."""
-    head_bytes: int
-    stalled_s: float
-    """In which a client must take some of an answer that waits for it."""
-    connections: int
-    """In one worker."""
 
 
 def bounded(bounds: Bounds, crowd: Crowd) -> Callable[..., asyncio.Protocol]:
@@ -81,9 +59,10 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds, self._crowd = bounds, crowd
         self._cut_off: CutOff | None = app_state.get("cut_off")
-        self._door: Doorkeeper | None = app_state.get("door")
+        self._door: Door | None = app_state.get("door")
         self._in_head = self._in_body = self._last_call = self._refused = self._leaving = False
         self._head_bytes = 0
+        self._woken_at = self._unread_at = -math.inf
         self._refusal = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
         self._patience: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -91,6 +70,16 @@ class Connection(HttpToolsProtocol):
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether what comes next is the beginning of a request."""
+        return not (self._in_head or self._in_body or self._answering or self._last_call)
+
+    @property
+    def _has_waited(self) -> bool:
+        """Whether what came was there already when the connection was listened to again."""
+        return self.loop.time() - self._woken_at < _AT_ONCE_S
 
     # What uvicorn calls.
 
@@ -109,6 +98,11 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused or self._leaving:
             return
+        if self._door and self._is_idle:
+            refused = self._door.glance(data, self.scheme or "http", waited=self._has_waited)
+            if refused is not None:
+                self._turn_away_unread(self._door, refused)
+                return
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._bounds.head_bytes:
@@ -136,6 +130,13 @@ class Connection(HttpToolsProtocol):
         _cancel(self._stalled)
 
     def timeout_keep_alive_handler(self) -> None:
+        since = self.loop.time() - self._unread_at
+        if since < self.timeout_keep_alive:
+            # A clock that starts anew with each of thousands of refusals would cost more than they.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive - since, self.timeout_keep_alive_handler
+            )
+            return
         super().timeout_keep_alive_handler()
         self._expect_progress()
 
@@ -188,32 +189,40 @@ class Connection(HttpToolsProtocol):
         if self._leaving:
             return
         self._unset_keepalive_if_required()  # an answer in the same packet may have set it
-        refusal = self._door(cycle.scope) if self._door else None
-        if refusal is None:
+        refused = (
+            self._door.look(dict(cycle.scope), waited=self._has_waited) if self._door else None
+        )
+        if self._door is None or refused is None:
             super()._start_asgi_task(cycle, app)
         else:
-            self._turn_away(cycle, *refusal)
+            self._turn_away(self._door, cycle, refused)
 
     # What is added.
 
-    def _turn_away(
-        self, cycle: RequestResponseCycle, headers: bytes, body: bytes, deaf_s: float
-    ) -> None:
+    def _turn_away(self, door: Door, cycle: RequestResponseCycle, refused: Refusal) -> None:
         """Answer for the application. What comes of the request's body is read and dropped."""
         # Who waits for a leave to send the body may send it yet or not (RFC 9110, section 10.1.1):
         # what comes next on this connection could be either.
         stays = cycle.keep_alive and not cycle.waiting_for_100_continue
         cycle.response_started = cycle.response_complete = True
-        defaults = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-        ending = b"\r\n" if stays else b"connection: close\r\n\r\n"
-        self.transport.write(b"".join((_FULL, *defaults, headers, ending, body)))
+        self.transport.write(full(self.server_state.default_headers, *refused, stays=stays))
         cycle.on_response()
         if not stays:
             self._leaving = True
             self.loop.call_soon(self._leave)  # when the rest of this packet has been looked at
         elif not self._answering:
-            self.flow.pause_reading()
-            self.loop.call_later(deaf_s, self._listen_again)
+            self._be_deaf(door)
+
+    def _turn_away_unread(self, door: Door, refused: Refusal) -> None:
+        """Answer a request that never was one for uvicorn."""
+        self.transport.write(full(self.server_state.default_headers, *refused, stays=True))
+        self.server_state.total_requests += 1
+        self._unread_at = self.loop.time()
+        self._be_deaf(door)
+
+    def _be_deaf(self, door: Door) -> None:
+        self.flow.pause_reading()
+        door.listen_later(self._listen_again)
 
     def _leave(self) -> None:
         if self._in_body:
@@ -223,6 +232,7 @@ class Connection(HttpToolsProtocol):
 
     def _listen_again(self) -> None:
         if not self.transport.is_closing():
+            self._woken_at = self.loop.time()
             self.flow.resume_reading()
 
     @property
@@ -288,8 +298,7 @@ class Connection(HttpToolsProtocol):
         if self._answering:  # what was asked before is answered yet
             self.cycle.keep_alive = False
             return
-        problem = {"title": status.phrase, "status": int(status), "detail": detail}
-        self.transport.write(_response(status, json.dumps(problem).encode()))
+        self.transport.write(refusal(status, detail))
         self._linger()
 
     def _linger(self) -> None:
@@ -301,19 +310,6 @@ class Connection(HttpToolsProtocol):
         _log.info("connection cut off", extra={"fields": {"why": why}})
         if self._cut_off:
             self._cut_off(why)
-
-
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\n"
-
-
-def _response(status: HTTPStatus, body: bytes) -> bytes:
-    retry = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-        f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\n{retry}"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -1,8 +1,4 @@
-"""Refuses at the door what a full queue refuses anyway, for a small part of what that costs.
-
-A request that goes through the application takes the processor for half a millisecond before a
-queue can refuse it. When thousands a second are too many, they would take it from those that were
-let in. So `connections.py` asks here, as soon as a request's head has been read.
+"""The door: knows which requests need a place, and refuses those for which there is none.
 
 What is refused here is counted and answered as the application would (the same body and headers);
 but it is logged once a second with how many they were, it is not traced, and no key is looked at.
@@ -10,33 +6,29 @@ but it is logged once a second with how many they were, it is not traced, and no
 
 import asyncio
 import logging
-import math
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from starlette.types import Scope
 
 from service.access.protection import protective
+from service.door.plain import plain
+from service.door.turns import TURN_S, Turns
 from service.errors import Overloaded, ServiceError
 from service.handlers.v2_models import find
 from service.problems import told
 from service.scheduling.admission import Gate
 from service.state import Running
-from service.telemetry import REQUEST_ID_HEADER, request_id
+from service.telemetry import REQUEST_ID_HEADER, new_request_id, request_id
 
-__all__ = ["Door"]
+__all__ = ["Door", "Refusal"]
 
 _log = logging.getLogger("service.access")
 
 _ID = REQUEST_ID_HEADER.lower().encode()
 _MINE = b"{request id}"
-_A_SECOND = 2200
-"""Refused connections that are listened to again. Each refusal takes 0.1 to 0.2 ms of a core, the
-kernel's part with it, so that all together take less than a half."""
-_TURN_S = 0.04
-"""Those whose time has come in between are listened to together: between two such turns a thread
-that computes need not share the interpreter with refusals."""
 _TIGHT_S = 1.0
 """After a queue was full, no more are let in at a time than it has places."""
 
@@ -64,12 +56,19 @@ class _Queue:
             self._tight_until = now + _TIGHT_S
         return now < self._tight_until
 
-    def let_in(self) -> bool:
+    def has_room(self, *, waited: bool) -> bool:
         """Whether there is a place for one more.
 
         Many heads are read in one turn of the event loop, and take their places in the next one.
         """
-        if self.gate.room <= self._let_in:
+        gate = self.gate
+        # Enough of those that waited for the queue not to run dry before the next turn of such.
+        kept = gate.places - gate.begun_within(TURN_S) if waited else 0
+        return gate.room - kept > self._let_in
+
+    def let_in(self, *, waited: bool) -> bool:
+        """Whether one more is let in."""
+        if not self.has_room(waited=waited):
             return False
         if not self._let_in:
             asyncio.get_running_loop().call_soon(self._next_turn)
@@ -93,11 +92,19 @@ class _Asked(NamedTuple):
     queue: _Queue
 
 
-class Door:
-    """Called with a request's scope: None, or the header lines and the body of its 503.
+class Refusal(NamedTuple):
+    """Of a 503, all behind its status line."""
 
-    And for how many seconds its connection is not to be listened to then: who asks again at once,
-    whatever `Retry-After` says, shall not take the processor from those who were let in.
+    headers: bytes
+    body: bytes
+
+
+class Door:
+    """Asked on the event loop, for each request as it comes.
+
+    A request has `waited` if it came on a connection that was refused a moment ago, and that was
+    not listened to since. Its client sees that wait and the queue's together. So the queue's end
+    is kept for others: else those let in would not be answered in a full queue's time.
     """
 
     def __init__(self, running: Running, report_s: float = 1.0) -> None:
@@ -110,24 +117,43 @@ class Door:
         self._form = lru_cache(maxsize=256)(self._form_anew)
         self._pictures, self._texts = _Queue(running.pool.gate), _Queue(running.decoder.gate)
         self._unreported = 0
-        self._listened_to = 0.0
+        self._turns = Turns()
 
-    def __call__(self, scope: Scope) -> tuple[bytes, bytes, float] | None:
+    def look(self, scope: Scope, *, waited: bool = False) -> Refusal | None:
+        """None lets a request in, whose head was read into `scope`."""
         start = time.monotonic()
-        tight = [queue for queue in (self._pictures, self._texts) if queue.is_tight(start)]
-        if not tight:
+        if not self._is_tight(start):
             return None
         asked = self._asked(scope["method"], scope["path"].removeprefix(self._root_path))
-        if asked is None or asked.queue not in tight or asked.queue.let_in():
+        if asked is None or not asked.queue.is_tight(start) or asked.queue.let_in(waited=waited):
             return None
         if self._shared and any(name == b"origin" for name, _ in scope["headers"]):
             return None  # a page of another origin reads what CORS headers let it read
-        headers, body = self._refuse(scope, asked.queue.gate.refuse())
-        self._running.recorder.refused(asked.route, scope["method"], time.monotonic() - start)
-        self._report_later()
-        self._listened_to = max(self._listened_to, start) + 1 / _A_SECOND
-        turn = math.ceil(self._listened_to / _TURN_S) * _TURN_S
-        return headers, body, turn - start
+        return self._refuse(asked, scope["method"], scope["path"], scope["scheme"], scope, start)
+
+    def glance(self, data: bytes, scheme: str, *, waited: bool = False) -> Refusal | None:
+        """The refusal of all that came on a connection on which nothing was under way.
+
+        None where that is not one plain request, or it may be let in: `look` decides then.
+        """
+        start = time.monotonic()
+        if not self._is_tight(start):
+            return None
+        request = plain(data)
+        asked = self._asked(*request) if request else None
+        if not request or asked is None or not asked.queue.is_tight(start):
+            return None
+        if asked.queue.has_room(waited=waited):
+            return None
+        path = self._root_path + request.path
+        return self._refuse(asked, request.method, path, scheme, None, start)
+
+    def listen_later(self, listen: Callable[[], None]) -> None:
+        """Call `listen` when it is the turn of a connection that was refused now."""
+        self._turns.wait(listen)
+
+    def _is_tight(self, now: float) -> bool:
+        return self._pictures.is_tight(now) or self._texts.is_tight(now)
 
     def _asked(self, method: str, path: str) -> _Asked | None:
         """What a request is for; None for all that needs no place, or is not known to."""
@@ -152,11 +178,17 @@ class Door:
             return None
         return _Asked(route, self._pictures if found.graph else self._texts)
 
-    def _refuse(self, scope: Scope, error: Overloaded) -> tuple[bytes, bytes]:
-        form = self._form(scope["path"], scope["scheme"], error.detail, error.retry_after_s)
-        mine = request_id(scope).encode()
+    def _refuse(
+        self, asked: _Asked, method: str, path: str, scheme: str, scope: Scope | None, start: float
+    ) -> Refusal:
+        error = asked.queue.gate.refuse()
+        form = self._form(path, scheme, error.detail, error.retry_after_s)
+        mine = (request_id(scope) if scope else new_request_id()).encode()
         body = form.body.replace(_MINE, mine)
-        return form.headers + b"content-length: %d\r\n%b: %b\r\n" % (len(body), _ID, mine), body
+        headers = form.headers + b"content-length: %d\r\n%b: %b\r\n" % (len(body), _ID, mine)
+        self._running.recorder.refused(asked.route, method, time.monotonic() - start)
+        self._report_later()
+        return Refusal(headers, body)
 
     def _form_anew(self, path: str, scheme: str, detail: str, retry_after_s: int) -> _Form:
         error = Overloaded(detail, retry_after_s=retry_after_s)
