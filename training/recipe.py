@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializationInfo,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from models_store.frozen import Frozen
 from training.datasets import DataConfig
+from training.datasets.paths import written_cached
 from training.errors import RecipeError
 from training.initializers import Initializer
 from training.networks import NetworkConfig
@@ -89,6 +98,10 @@ class Recipe(Frozen):
     evaluate_every: PositiveInt = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
     publish: Publish
+
+    @field_serializer("start_from")
+    def _write_start(self, path: Path | None, info: SerializationInfo) -> str | None:
+        return None if path is None else written_cached(path, info)
 
     @model_validator(mode="after")
     def _early_stop_needs_validation(self) -> Self:

@@ -19,7 +19,8 @@ def grow(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> No
     """Put `tensors` into the first units of `network`, in place; its others keep what they have.
 
     What an old unit computes is then as before, where layers are joined one after the other or by
-    sums, and where whole layers that are new begin as the identity.
+    sums of units of the same number (a shortcut that pads with zeros moves them), and where whole
+    blocks that are new begin as the identity.
 
     Raises:
         WeightsError: when a tensor is unknown to `network`, or larger there. Nothing is changed.
