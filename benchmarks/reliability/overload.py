@@ -7,7 +7,7 @@ answer) and the latency of a single client. Then requests at 20 times that rate,
 come or not, over 400 connections. Then the single client again. The generator runs on the same
 machine and takes its share of it. So the same storm is sent to a server that does nothing but
 refuse (`bare.py`), with the model at work beside it: more than that cannot be left for those let
-in.
+in. Then it comes once more, each request on a connection of its own.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections import deque
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.reliability.http import Answer, Connection, Question
@@ -72,6 +72,20 @@ class _Storm:
             self.other.append(f"{answer.status} {answer.body[:80]!r}")
 
 
+class _Anew:
+    """Stands for a client that connects for each request."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def ask(self, question: Question) -> Answer:
+        """Its time begins when it connects."""
+        start = time.perf_counter()
+        async with Connection(self._port) as connection:
+            answer = await connection.ask(question)
+        return replace(answer, seconds=time.perf_counter() - start)
+
+
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Before, during and after; then the same with a deadline that most do not meet."""
     seconds, places = options.seconds or 60, options.queue_size
@@ -87,9 +101,10 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         decoded = await _decoded(service)
         storm = await _storm(service, question, golden, options.times * capacity, seconds)
         decoded = await _decoded(service) - decoded
-        after = await _alone(service, question, 150)
         _tell(report, storm, seconds, capacity)
         left = await _beside(report, folder, service, question, storm.sent / seconds)
+        await _newcomers(report, service, question, golden, options.times * capacity)
+        after = await _alone(service, question, 150)
         report.figure("one client, afterwards", milliseconds(after))
         report.figure(
             "memory before, at most, after",
@@ -148,18 +163,28 @@ async def _decoded(service: Service) -> float:
 
 
 async def _storm(
-    service: Service, question: Question, golden: Golden, rate: float, seconds: float
+    service: Service,
+    question: Question,
+    golden: Golden,
+    rate: float,
+    seconds: float,
+    *,
+    anew: bool = False,
 ) -> _Storm:
-    """Send at `rate` requests a second, whatever comes back."""
-    storm, idle, busy = _Storm(), deque[Connection](), set[asyncio.Task[None]]()
+    """Send at `rate` requests a second, whatever comes back; `anew`, each on a new connection."""
+    storm, busy = _Storm(), set[asyncio.Task[None]]()
+    idle = deque[Connection | _Anew]()
 
-    async def ask(connection: Connection) -> None:
+    async def ask(connection: Connection | _Anew) -> None:
         storm.note(question, await connection.ask(question), golden)
         idle.append(connection)
 
     async with AsyncExitStack() as stack:
         for _ in range(_CONNECTIONS):
-            idle.append(await stack.enter_async_context(Connection(service.port)))
+            connection = Connection(service.port)
+            idle.append(
+                _Anew(service.port) if anew else await stack.enter_async_context(connection)
+            )
         start, sent, looked = time.perf_counter(), 0, 0.0
         ours, theirs = time.process_time(), service.processor_s
         while (now := time.perf_counter() - start) < seconds:
@@ -205,6 +230,25 @@ async def _beside(
     report.figure("… cores that were taken", cores)
     report.figure("… and answers a second beside it", f"{left:.0f}")
     return left
+
+
+async def _newcomers(
+    report: Report, service: Service, question: Question, golden: Golden, rate: float
+) -> None:
+    """The same storm, but each request on a connection of its own."""
+    storm = await _storm(service, question, golden, rate, _BESIDE_S, anew=True)
+    report.figure(
+        "the same on new connections: answered with 200",
+        f"{milliseconds(storm.accepted)}, {len(storm.accepted) / _BESIDE_S:.0f} a second",
+    )
+    report.figure(
+        "… refused with 503",
+        f"{milliseconds(storm.refused)}, {len(storm.refused) / _BESIDE_S:.0f} a second",
+    )
+    cores = f"generator {storm.generator:.2f}, service {storm.service:.2f}"
+    report.figure("… cores that were taken", cores)
+    right = storm.wrong == 0 and not storm.other + storm.late
+    report.promise("nothing but right answers and 503 there, too", right)
 
 
 async def _deadlines(
