@@ -30,6 +30,6 @@ fi
 $compose kill --signal HUP balancer
 # More than nginx needs to begin with its new workers.
 sleep 2
-$engine stop -t 35 "$@"
+$engine stop -t 65 "$@"
 $engine rm "$@"
 $compose kill --signal HUP balancer

@@ -56,7 +56,7 @@ __all__ = ["Elsewhere", "create_app"]
 
 _log = logging.getLogger(__name__)
 
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 """So long does a thread that computes wait at most until the event loop, busy with a crowd, lets it
 have the interpreter. It is 5 ms unless set."""
 

@@ -207,7 +207,7 @@ class Settings(BaseSettings):
     """Requests that may wait, for a thread or for a place among the texts, in each worker. One more
     is told 503 at once."""
 
-    deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 60.0
     """Seconds from a request's arrival after which it is given up with 504."""
 
     keep_alive_s: PositiveInt = 15
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 1000
     """Connections in each worker. One more is told 503 and closed."""
 
-    graceful_shutdown_s: PositiveInt = 30
+    graceful_shutdown_s: PositiveInt = 60
     """Seconds that requests under way may take after SIGTERM."""
 
     shared_dir: Path | None = None
