@@ -167,7 +167,12 @@ def create_app(
         own.append(running.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
     app.add_middleware(Express, routers=routers)
-    app.add_middleware(Holding, limit=settings.max_held_bytes)
+    app.add_middleware(
+        Holding,
+        limit=settings.max_held_bytes,
+        largest=settings.max_body_bytes,
+        arrival_s=settings.body_s,
+    )
     app.add_middleware(Guard, keys=running.keys, settings=settings)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)

@@ -185,7 +185,7 @@ class Settings(BaseSettings):
 
     max_held_bytes: PositiveInt = 256 << 20
     """Bytes of all bodies that are held at the same time, in each worker. Whoever goes over it is
-    told 503. At least max_body_bytes."""
+    told 503. An eighth is for bodies of up to 256 KiB alone. At least max_body_bytes."""
 
     max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
     """Largest picture, in pixels, judged by its header before anything is decoded. Each thread may
@@ -215,6 +215,9 @@ class Settings(BaseSettings):
 
     head_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
     """Seconds that the head of a request may take; and the rest of a body, after its answer."""
+
+    body_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    """Seconds from a request's arrival in which its body must have come, else 504."""
 
     max_head_bytes: PositiveInt = 64 << 10
     """Largest head of a request: its line and headers, in bytes."""

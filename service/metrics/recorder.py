@@ -59,7 +59,7 @@ class Recorder:
             tallies.count("deepshelf_deadline_misses", route)
 
     def refused(self, route: str, method: str, seconds: float) -> None:
-        """Count a request that the application never saw (`service/door`). Called on the event loop."""
+        """Count a request that the application never saw. Called on the event loop."""
         self._tallies.count("deepshelf_requests", route, method, "503")
         self._tallies.observe("deepshelf_request_seconds", seconds, route)
 

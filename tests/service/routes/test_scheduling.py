@@ -74,6 +74,38 @@ async def test_bodies_that_arrive_at_the_same_time_are_bounded_together(store: P
         problem_of(await client.post("/v1/classify", content=b"x" * 900), 415)
 
 
+async def test_large_bodies_that_do_not_end_keep_no_small_one_out(store: Path) -> None:
+    mib = 1 << 20
+    async with serving(store, max_body_bytes=2 * mib, max_held_bytes=4 * mib) as client:
+        slow = [Caller(client, b"x" * (mib + mib // 2), more=True) for _ in range(2)]
+        arriving = [asyncio.create_task(one.run()) for one in slow]
+        await _until(lambda: not any(one.unread for one in slow))
+        # 3 MiB are held. Half a mebibyte more would be no more than large ones may have together.
+        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 2)), 415)
+        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 2 + 1)), 503)
+        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 4)), 415)
+        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        for one in slow:
+            one.left.set()
+        assert await asyncio.gather(*arriving) == [499, 499]
+
+
+async def test_the_largest_body_fits_where_no_more_than_one_is_held(store: Path) -> None:
+    async with serving(store, max_body_bytes=1 << 20, max_held_bytes=1 << 20) as client:
+        problem_of(await client.post("/v1/classify", content=b"x" * (1 << 20)), 415)
+
+
+async def test_a_body_must_come_in_its_time_and_the_answer_may_take_longer(store: Path) -> None:
+    async with serving(store, body_s=0.2, deadline_s=60) as client:
+        slow = Caller(client, b"x", more=True)
+        assert await slow.run() == 504
+        with busy(state_of(client).pool):
+            waiting = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
+            await asyncio.sleep(0.4)
+            assert not waiting.done()
+        assert (await waiting).status_code == 200
+
+
 async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
     async with serving(store, queue_size=0) as client:
         with busy(state_of(client).pool):
