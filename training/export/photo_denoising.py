@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["publication"]
 
 TILE = 768
-"""A run needs 221 MiB (onnxruntime, widths 32 and 64). Tiles of 512 need 103, but see 1.2 times as
-many pixels in all; tiles of 1,024 would save another 4 % and need 394."""
+"""A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102, but see 1.2 times as
+many pixels in all; tiles of 1,024 would save another 4 % and need 372."""
 _SIDE = 160
 # What the preview shows of scikit-learn's photographs: top, left, deviation, and whether in grey.
 _PREVIEW = (
