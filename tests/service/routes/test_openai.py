@@ -73,7 +73,7 @@ async def test_a_full_house_is_told_with_when_to_come_back(shelf: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, count: int) -> None:
-    async with serving(shelf, max_text_chars=ENDLESS) as client:
+    async with serving(shelf, max_text_chars=ENDLESS, deadline_s=30) as client:
         gate, late = state_of(client).decoder.gate, asyncio.Event()
         gate._clock = lambda: time.monotonic() + 30 * late.is_set()
         question = {
