@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Any
+from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -189,9 +190,8 @@ class Connection(HttpToolsProtocol):
         if self._leaving:
             return
         self._unset_keepalive_if_required()  # an answer in the same packet may have set it
-        refused = (
-            self._door.look(dict(cycle.scope), waited=self._has_waited) if self._door else None
-        )
+        scope = cast("Scope", cycle.scope)
+        refused = self._door.look(scope, waited=self._has_waited) if self._door else None
         if self._door is None or refused is None:
             super()._start_asgi_task(cycle, app)
         else:
