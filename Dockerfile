@@ -35,7 +35,7 @@ WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
-    CMD ["python", "-m", "service.probe"]
+    CMD ["python", "-m", "service.server.healthcheck"]
 STOPSIGNAL SIGTERM
 CMD ["python", "-m", "service"]
 

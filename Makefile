@@ -61,7 +61,7 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/python -m training plot strokes build/course/strokes --to docs/course/strokes.png
 	$(BIN)/python -m training fit catch --run-dir build/course/catch
 	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
-	$(BIN)/python -m training.plots.shrink docs/course/*.png
+	$(BIN)/python -m training.plots.optimize_png docs/course/*.png
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
@@ -76,25 +76,25 @@ release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it
 SCENARIO := overload
 
 reliability: $(VENV)/.dev  ## make faults on purpose: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability $(SCENARIO) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(SCENARIO) $(ARGS)
 
 TARGET := all
 SECONDS := 60
 
 fuzz: $(VENV)/.fuzz  ## guess at what reads bytes: TARGET=picture|code|v2-json|v2-binary|form|text|all SECONDS=60
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz $(TARGET) --seconds $(SECONDS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 schemathesis: $(VENV)/.fuzz  ## ask a running service (URL=…) whatever its OpenAPI document allows, and more
 	$(BIN)/schemathesis --config-file benchmarks/schemathesis.toml run $(or $(URL),http://127.0.0.1:8000)/openapi.json \
 		--phases examples,fuzzing --max-examples 10 --seed 1 --generation-deterministic $(ARGS)
 
 shelf-faults: $(VENV)/.dev  ## flip bits on a shelf, kill publishers, fill disks (as root, all of it)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shelf_faults $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.store_faults $(ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models_store tests/service/runtime/test_absurd_graphs.py
 
 training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, compare; fill its disk
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training_kills $(ARGS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/test_killed.py tests/training/test_fit.py tests/training/datasets
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.training_kills $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/engine/test_killed.py tests/training/engine/test_trainer.py tests/training/datasets
 
 hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
 	$(BIN)/python -m pytest tests/service/codecs tests/service/routes/test_hostile.py \

@@ -43,11 +43,11 @@ def _measure(options: argparse.Namespace) -> None:
             alike=options.alike,
         )
     elif options.what == "cold":
-        from benchmarks.footprint import cold
+        from benchmarks.startup_and_memory import cold
 
         cold(rounds=options.rounds)
     elif options.what == "memory":
-        from benchmarks.footprint import memory
+        from benchmarks.startup_and_memory import memory
 
         memory()
     else:

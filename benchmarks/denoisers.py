@@ -32,13 +32,13 @@ from torch import Generator, Tensor, nn
 
 from models_store.layout import version_dir, versions
 from models_store.verify import read_manifest
-from training.datasets.pictures import read_whole
-from training.datasets.unlabelled import files_below
+from training.datasets.image_io import read_whole
+from training.datasets.unlabelled_image_folder import files_below
 from training.networks.photo_denoiser import PhotoDenoiser
+from training.pretrained.files import load as load_weights
+from training.pretrained.state import fill
 from training.tasks.noise import eight_bits, is_grey, noisy, psnr_db
 from training.tasks.photo_denoising import restored
-from training.weights.files import load as load_weights
-from training.weights.saved import fill
 
 LONGEST = 1024
 Image = NDArray[np.float64]

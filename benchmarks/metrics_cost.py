@@ -15,8 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from service.metrics.families import FAMILIES
-from service.metrics.tallies import Tallies
+from service.observability.metrics.counters import Tallies
+from service.observability.metrics.definitions import FAMILIES
 
 _ROUNDS, _TIMES = 9, 20_000
 _STAGES = (("queue", 1e-4), ("decode", 2e-3), ("run", 8e-3), ("encode", 5e-5))

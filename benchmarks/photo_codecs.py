@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from models_store.hyperprior import read_level_tables
+from models_store.compression.hyperprior import read_level_tables
+from models_store.compression.image_codec import Photographs
 from models_store.layout import version_dir, versions
-from models_store.photographs import Photographs
-from models_store.session import onnxruntime_run
+from models_store.onnx.runtime import onnxruntime_run
 from models_store.tasks import Compression
 from models_store.verify import read_manifest
-from training.bjontegaard import bd_rate
 from training.datasets.scenes import samples
-from training.export.photo_coded import OTHERS, Rated, curve, other_curve, saved
-from training.plots.photographs import draw_curves
+from training.metrics.bd_rate import bd_rate
+from training.plots.codec_comparison import draw_curves
+from training.publish.compression.photo_codec_report import OTHERS, Rated, curve, other_curve, saved
 
 _COST_QUALITIES = {"JPEG": 75, "WEBP": 75, "AVIF": 65}
 _OWN_QUALITY = 5

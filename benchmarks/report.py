@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from service.runtime.cores import available_cores
+from service.runtime.cpu_limits import available_cores
 
 __all__ = ["bars", "machine", "table", "write"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import report, servers
-from benchmarks.limits import Bare
+from benchmarks.bare_inference import Bare
+from benchmarks.competitors.launch import OTHERS, Question, pythons
+from benchmarks.interleaved_runs import Rounds, compete
 from benchmarks.load import Load, post
-from benchmarks.others import OTHERS, Question, pythons
-from benchmarks.rounds import Rounds, compete
 from benchmarks.shelf import PHOTO, PICTURE, made
 from models_store.verify import read_manifest
-from service.runtime.cores import available_cores
+from service.runtime.cpu_limits import available_cores
 
 __all__ = ["serve"]
 

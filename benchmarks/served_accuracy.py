@@ -4,7 +4,7 @@
 
 Sends every CIFAR-10 test picture as a PNG of its own, with several requests under way, and compares
 the share of right answers with `accuracy` in the model's manifest. Ends with 1 when they differ by
-more than 0.2 points. `--copy packed` reads the JPEG copy (see training/datasets/packed.py).
+more than 0.2 points. `--copy packed` reads the JPEG copy (see training/datasets/packed_jpeg.py).
 """
 
 import argparse

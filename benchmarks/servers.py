@@ -60,7 +60,7 @@ def stepwise(folder: Path, *, workers: int) -> Iterator[Server]:
 @contextmanager
 def _uvicorn(module: str, environment: Mapping[str, str], workers: int) -> Iterator[Server]:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.peers.{module}:app"]
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.competitors.{module}:app"]
     command += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
     with started(command, environment, port, "/readyz") as server:
         yield server

@@ -61,13 +61,13 @@ def _publish_resnet(store: Path) -> None:
 
     from models_store.manifest import Provenance
     from models_store.tasks import Classification, FixedImage
-    from training.export.graphs import ClassifierGraph
-    from training.export.provenance import Environment
-    from training.export.publication import Graph, Publication
-    from training.export.publish import shelve
-    from training.export.quantize import quantize
+    from training.config.recipe import Publish
     from training.networks.resnet import ResNet
-    from training.recipe import Publish
+    from training.publish.onnx.graphs import ClassifierGraph
+    from training.publish.provenance import Environment
+    from training.publish.publisher import shelve
+    from training.publish.quantization.quantize import quantize
+    from training.publish.spec import Graph, Publication
 
     torch.manual_seed(0)
     network = ResNet.Config(depth=20, classes=10, stem="cifar", shortcut="A").build()

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import report, servers
 from models_store.layout import versions
 from models_store.verify import read_manifest
-from service.runtime.cores import available_cores
+from service.runtime.cpu_limits import available_cores
 
 __all__ = ["text"]
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import report
-from training.fit import prepare
-from training.recipe import Recipe, load
+from training.config.recipe import Recipe, load
+from training.engine.trainer import prepare
+from training.tasks.image_task import Supervised
 from training.tasks.language import Language
-from training.tasks.supervised import Supervised
 
 __all__ = ["train"]
 
@@ -103,7 +103,7 @@ def _rates(
 
 
 class _Ours:
-    """A step of `training.fit`: the next batch, the task's step, its scores read."""
+    """A step of `training.engine.trainer`: the next batch, the task's step, its scores read."""
 
     def __init__(self, task: Language | Supervised) -> None:
         self._task = task

@@ -11,15 +11,15 @@ from models_store.archive import Version, export_versions, import_versions
 from models_store.errors import LayoutError, StoreError
 from models_store.layout import MANIFEST, SIGNATURE, model_names, sha256_of, version_dir, versions
 from models_store.manifest import Manifest
-from models_store.session import replay_golden
-from models_store.signatures import (
+from models_store.onnx.runtime import replay_golden
+from models_store.signing.signatures import (
     TrustedKeys,
     new_key,
     read_private_key,
     read_trusted_keys,
     signature,
 )
-from models_store.unpublished import leftovers
+from models_store.staging import leftovers
 from models_store.verify import check_files, read_manifest
 
 

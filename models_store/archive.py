@@ -17,10 +17,10 @@ from typing import IO
 from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
 from models_store.layout import MANIFEST, SIGNATURE, checked_name, version_dir
 from models_store.manifest import Manifest
+from models_store.onnx.runtime import replay_golden
 from models_store.publish import flush, sync
-from models_store.session import replay_golden
-from models_store.signatures import TrustedKeys
-from models_store.unpublished import unpublished
+from models_store.signing.signatures import TrustedKeys
+from models_store.staging import unpublished
 from models_store.verify import (
     MAX_MANIFEST_BYTES,
     MAX_SIGNATURE_BYTES,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from models_store.layout import MANIFEST
 from models_store.tasks import Compression, Task
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from models_store.errors import LayoutError, ManifestError
 from models_store.layout import MANIFEST, SIGNATURE, checked_name, next_version, sha256_of
 from models_store.manifest import Manifest, ModelFile
-from models_store.unpublished import unpublished
+from models_store.staging import unpublished
 from models_store.verify import check_files, parse_manifest, read_manifest
 
 __all__ = ["add_variant", "describe", "flush", "publish", "sync"]

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 
 __all__ = [
     "Classification",
@@ -86,7 +86,7 @@ class Denoising(Frozen):
 
 
 class Factorised(Frozen):
-    """Every latent dimension on its own: one table for each, `models_store.entropy.Tables`."""
+    """Independent latents: one frequency table for each (`models_store.compression.factorized`)."""
 
     kind: Literal["factorised"] = "factorised"
 
@@ -119,8 +119,8 @@ class Hyperprior(Frozen):
     uint8 (B, G, h, w), indices of tables. Decoded latents are in sixteenths of a step too.
 
     These graphs compute with whole numbers alone (held as float32, below 2^24), so that they give
-    the same on every machine: their golden outputs must be met exactly. `models_store.hyperprior`
-    turns latents into bytes with them.
+    the same on every machine: their golden outputs must be met exactly.
+    `models_store.compression.hyperprior` turns latents into bytes with them.
     """
 
     kind: Literal["hyperprior"] = "hyperprior"
@@ -225,7 +225,7 @@ class Handwriting(Frozen):
     `mixture[b, t]` is about the move after `moves[b, t]`: of M Gaussians the logits, the means of
     dx and of dy, the logarithms of their deviations and the inverse hyperbolic tangents of their
     correlation, M values each; then the logits of the pen (Graves 2013, arXiv 1308.0850, section
-    4.1). `models_store.handwriting` draws from it.
+    4.1). `models_store.sampling.handwriting` draws from it.
     """
 
     kind: Literal["handwriting"] = "handwriting"
@@ -250,8 +250,8 @@ class Handwriting(Frozen):
 class Faces(Frozen):
     """Graph `generator`: `latents` float32 (B, Z) → `images` uint8 (B, H, W, C).
 
-    A latent is Z independent standard normal numbers. `models_store.latents` makes those of a seed,
-    so that a seed means the same face wherever the model is asked.
+    A latent is Z independent standard normal numbers. `models_store.sampling.latents` derives them
+    from a seed, so that a seed gives the same face on every machine.
     """
 
     kind: Literal["faces"] = "faces"

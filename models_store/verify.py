@@ -20,9 +20,9 @@ from models_store.errors import (
 )
 from models_store.layout import MANIFEST, SIGNATURE, sha256_of
 from models_store.manifest import Manifest, ModelFile
-from models_store.onnx_bytes import refers_to_other_files
-from models_store.reasons import plainly
-from models_store.signatures import TrustedKeys, check_signature
+from models_store.onnx.errors import plainly
+from models_store.onnx.wire import refers_to_other_files
+from models_store.signing.signatures import TrustedKeys, check_signature
 from models_store.tasks import Compression
 
 __all__ = [

@@ -18,15 +18,15 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
-from service.connections import Bounds, bounded
-from service.logs import log_config
-from service.runtime.cores import Plan, available_cores, plan
+from service.observability.logging_config import log_config
+from service.observability.shared_dir import clear_folder
+from service.observability.tracing import TracesUnavailable, check_installed
+from service.runtime.cpu_limits import Plan, available_cores, plan
+from service.server.protocol import Bounds, bounded
+from service.server.workers.connection_counts import Crowd
+from service.server.workers.preload import can_fork, preloaded
+from service.server.workers.supervisor import Supervisor, fork_workers
 from service.settings import ENV_PREFIX, Settings, explain
-from service.tracing import TracesUnavailable, check_installed
-from service.workers.crowd import Crowd
-from service.workers.preload import can_fork, preloaded
-from service.workers.siblings import clear_folder
-from service.workers.supervisor import Supervisor, fork_workers
 
 _log = logging.getLogger("service")
 
@@ -147,7 +147,7 @@ def _loop(crowd: Crowd, workers: int) -> str | Callable[[], asyncio.AbstractEven
         return "asyncio"
     if workers == 1:
         return "uvloop"
-    from service.workers.listening import sharing
+    from service.server.workers.balanced_listener import sharing
 
     return sharing(crowd)
 

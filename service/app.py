@@ -12,45 +12,33 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from service.access.guard import Guard, document_keys
-from service.access.keyring import LiveKeys
-from service.access.protection import ProtectiveHeaders
-from service.access.rates import Rates
+from service.auth.key_reloader import LiveKeys
+from service.auth.rate_limit import Rates
 from service.codecs.images import Limits
-from service.door import Door
-from service.express import Express
-from service.holding import Holding
-from service.metrics.recorder import Recorder
-from service.openapi import describe
-from service.problems import HANDLED, handle
-from service.routes import (
-    classify,
-    compress,
-    denoise,
-    faces,
-    handwriting,
-    health,
-    inspect,
-    metrics,
-    models,
-    page,
-    pages,
-    text,
-)
+from service.middleware.authentication import Guard, document_keys
+from service.middleware.body_limit import Holding
+from service.middleware.request_log import Observer, Telemetry
+from service.middleware.security_headers import ProtectiveHeaders
+from service.observability.metrics.recorder import Recorder
+from service.observability.shared_dir import shared_folder
+from service.observability.tracing import exporting_to
+from service.routes.http.direct_route import Express
+from service.routes.http.problems import HANDLED, handle
+from service.routes.openapi import describe
+from service.routes.ops import docs, health, metrics, playground
 from service.routes.protocols import PROTOCOLS
-from service.runtime.cores import available_cores, plan
+from service.routes.v1 import classify, compress, denoise, faces, handwriting, layers, models, text
+from service.runtime.cpu_limits import available_cores, plan
 from service.runtime.inspection import Inspector
-from service.runtime.published import OpenGraph, open_session
+from service.runtime.loaded_model import OpenGraph, open_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import Gate
-from service.scheduling.decoding import Decoder
+from service.scheduling.continuous_batching import Decoder
 from service.scheduling.pool import Pool
+from service.server.load_shedding import Door
+from service.server.workers.preload import registry_of
 from service.settings import Settings
 from service.state import Running
-from service.telemetry import Observer, Telemetry
-from service.tracing import exporting_to
-from service.workers.preload import registry_of
-from service.workers.siblings import shared_folder
 
 __all__ = ["Elsewhere", "create_app"]
 
@@ -149,17 +137,17 @@ def create_app(
         text,
         handwriting,
         models,
-        inspect,
+        layers,
         health,
         metrics,
-        page,
-        pages,
+        playground,
+        docs,
     )
     routers = [*(part.router for part in parts), *PROTOCOLS]
     for router in routers:
         app.include_router(router)
-    page.mount_page(app)
-    pages.mount_docs_assets(app)
+    playground.mount_page(app)
+    docs.mount_docs_assets(app)
     for kind in HANDLED:
         app.add_exception_handler(kind, handle)
     own: list[Observer] = [running.recorder.request]

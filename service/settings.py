@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models_store.errors import SignatureError
-from models_store.signatures import TrustedKeys, read_trusted_keys, require_cryptography
+from models_store.signing.signatures import TrustedKeys, read_trusted_keys, require_cryptography
 from service.keys import Key, KeyRing, digest_of, parse_keys, parse_rate
 
 __all__ = ["ENV_PREFIX", "Settings", "explain"]

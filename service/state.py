@@ -4,17 +4,17 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from service.access.keyring import LiveKeys
-from service.access.rates import Rates
+from service.auth.key_reloader import LiveKeys
+from service.auth.rate_limit import Rates
 from service.codecs.images import Limits
-from service.metrics.recorder import Recorder
+from service.observability.metrics.recorder import Recorder
+from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
 from service.runtime.statistics import Statistics
-from service.scheduling.decoding import Decoder
+from service.scheduling.continuous_batching import Decoder
 from service.scheduling.pool import Pool
 from service.settings import Settings
-from service.tracing import Tracing
 
 __all__ = ["Running", "running"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shelf import Blur, Paint, put
+from tests.fakes.image_models import Blur, Paint, put
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from training.__main__ import app
-from training.recipe import built_in
+from training.config.recipe import built_in
 
 ROOT = Path(__file__).parent.parent
 COURSE = ROOT / "docs" / "course"

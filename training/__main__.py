@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from models_store.errors import StoreError
+from training.cli.options import RecipeArgument, SetOption
+from training.cli.plot import plot
+from training.cli.weights import weights
 from training.errors import TrainingError
-from training.options import RecipeArgument, SetOption
-from training.plots.cli import plot
-from training.weights.cli import weights
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 # Commands import what they need themselves: `--help` then answers without loading torch.
 
@@ -49,8 +49,8 @@ def list_models(
         return
     from rich.console import Console
 
-    from training.goals import goals, shelf_table
-    from training.recipe import built_in, load
+    from training.config.recipe import built_in, load
+    from training.reports.targets import goals, shelf_table
 
     for name in built_in():
         recipe = load(name)
@@ -80,9 +80,9 @@ def fit(
     ] = "auto",
 ) -> None:
     """Train as a recipe says. Interrupt at any time; `--resume` goes on."""
-    from training.fit import fit as run
-    from training.machines import Machines
-    from training.recipe import load
+    from training.config.recipe import load
+    from training.engine.distributed import Machines
+    from training.engine.trainer import fit as run
 
     loaded = load(recipe, override or ())
     folder = run_dir or _run_dir(loaded.name)
@@ -103,7 +103,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a run's network on a whole split, in the precision that it was trained in."""
-    from training.fit import restore
+    from training.engine.trainer import restore
 
     task = restore(_recipe_of(run), run).task
     # A text has no test set: by custom its last part, which chooses nothing but the epoch, is it.
@@ -118,9 +118,9 @@ def distances(
     count: Annotated[int, typer.Option(min=8, help="pictures on either side")] = 5000,
 ) -> None:
     """Compare what a generator draws with what it was trained on; needs ImageNet weights."""
-    from training.comparison import compare
-    from training.perception import Perception
-    from training.runs import adversarial
+    from training.engine.runs import adversarial
+    from training.metrics.feature_extractor import Perception
+    from training.metrics.generative import compare
 
     perception = Perception()
     task = adversarial(run)
@@ -133,7 +133,7 @@ def publish(
     run: Annotated[Path, typer.Argument(help="a run's folder")], store: StoreOption = SHELF
 ) -> None:
     """Export a run's network, check it, measure it, and put it on the shelf."""
-    from training.export.publish import publish as put
+    from training.publish.publisher import publish as put
 
     typer.echo(f"published {put(_recipe_of(run), run, store)}")
 
@@ -156,7 +156,7 @@ def publish_pretrained(
     store: StoreOption = SHELF,
 ) -> None:
     """Put a classifier of ImageNet's 1,000 classes on the shelf, trained by others."""
-    from training.imagenet import publish_pretrained as put
+    from training.workflows.publish_imagenet import publish_pretrained as put
 
     version = put(network, store, weights_path, preprocessing, name)
     typer.echo(f"published {version}")
@@ -169,7 +169,7 @@ def quantize(
     store: StoreOption = SHELF,
 ) -> None:
     """Put an int8 variant beside a version's graphs, measure it, and let the better one answer."""
-    from training.export.quantize import quantize as run
+    from training.publish.quantization.quantize import quantize as run
 
     done = run(name, store, version=version)
     (variant,) = done.manifest.variants
@@ -188,7 +188,7 @@ def ensemble(
     store: StoreOption = SHELF,
 ) -> None:
     """Put several trained classifiers on the shelf as one that averages their answers."""
-    from training.ensemble import publish_ensemble
+    from training.workflows.ensemble import publish_ensemble
 
     typer.echo(f"published {publish_ensemble(runs, name, store)}")
 
@@ -216,9 +216,9 @@ def transfer(
 
     from rich.console import Console
 
-    from training.recipe import load
-    from training.transfer import adapt, command
-    from training.transfer import transfer as run
+    from training.config.recipe import load
+    from training.workflows.transfer import adapt, command
+    from training.workflows.transfer import transfer as run
 
     # Fabric announces its precision every time: twelve times in a cross-validation.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -255,7 +255,7 @@ def _unused(folder: Path) -> Path:
 
 
 def _recipe_of(run: Path) -> "Recipe":
-    from training.recipe import load
+    from training.config.recipe import load
 
     return load(str(run / "recipe.yaml"))
 

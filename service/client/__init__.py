@@ -6,10 +6,8 @@
 Needs httpx (`pip install 'deepshelf[client]'`). A picture is a path, or the bytes of a file.
 """
 
-from service.client.answers import ServiceProblem
-from service.client.awaiting import AsyncClient
-from service.client.blocking import Client
-from service.client.calls import (
+from service.client.async_client import AsyncClient
+from service.client.requests import (
     ChosenModel,
     ClassifyParameters,
     CompressParameters,
@@ -17,6 +15,8 @@ from service.client.calls import (
     HandwritingParameters,
     TextParameters,
 )
+from service.client.responses import ServiceProblem
+from service.client.sync_client import Client
 
 __all__ = [
     "AsyncClient",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.stages import timed
+from service.observability.timing import timed
 
 __all__ = ["ANIMATIONS", "encode_animation", "grid"]
 

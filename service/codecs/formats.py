@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from service.codecs import costs, headers
+from service.codecs import decompression_bombs, image_headers
 from service.errors import Invalid, ServiceError, TooLarge, Unsupported
 
 __all__ = ["FORMATS", "Format", "Limits", "check_size", "damage_is_invalid", "open_header"]
@@ -56,21 +56,35 @@ class Format:
     name: str
     signature: re.Pattern[bytes]
     reader: Callable[[BytesIO], ImageFile]
-    early_size: Callable[[bytes], tuple[int, int] | None] = headers.unknown_size
+    early_size: Callable[[bytes], tuple[int, int] | None] = image_headers.unknown_size
     """Size, for a format whose reader may allocate or unpack before it tells the size."""
-    excess: Callable[[bytes], str] = costs.nothing
+    excess: Callable[[bytes], str] = decompression_bombs.nothing
     """What there is far too much of, before the reader goes through it."""
 
 
 FORMATS = (
-    Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, excess=costs.jpeg_excess),
     Format(
-        "PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile, headers.png_size, costs.png_excess
+        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, excess=decompression_bombs.jpeg_excess
     ),
-    Format("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, headers.webp_size),
-    Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile, headers.gif_size, costs.gif_excess),
+    Format(
+        "PNG",
+        re.compile(rb"\x89PNG\r\n\x1a\n"),
+        PngImageFile,
+        image_headers.png_size,
+        decompression_bombs.png_excess,
+    ),
+    Format("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, image_headers.webp_size),
+    Format(
+        "GIF",
+        re.compile(rb"GIF8[79]a"),
+        GifImageFile,
+        image_headers.gif_size,
+        decompression_bombs.gif_excess,
+    ),
     Format("BMP", re.compile(rb"BM"), BmpImageFile),
-    Format("TIFF", re.compile(rb"II\*\0|MM\0\*"), TiffImageFile, excess=costs.tiff_excess),
+    Format(
+        "TIFF", re.compile(rb"II\*\0|MM\0\*"), TiffImageFile, excess=decompression_bombs.tiff_excess
+    ),
     *(
         [Format("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL), AvifImageFile)]
         if features.check("avif")
@@ -94,8 +108,8 @@ def open_header(data: bytes, limits: Limits) -> tuple[ImageFile, Format]:
     known = next((known for known in FORMATS if known.signature.match(data)), None)
     if known is None:
         raise Unsupported(
-            f"not a picture that can be read; came: {headers.describe(data)}, {len(data)} bytes; "
-            f"accepted: {accepted}"
+            f"not a picture that can be read; came: {image_headers.describe(data)}, "
+            f"{len(data)} bytes; accepted: {accepted}"
         )
     with damage_is_invalid(known):
         if excess := known.excess(data):

@@ -15,10 +15,10 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from models_store.tasks import FixedImage, Mode
+from service.codecs.color_modes import as_array, to_mode
 from service.codecs.formats import Limits, damage_is_invalid, open_header
-from service.codecs.headers import exif_orientation
-from service.codecs.pixels import as_array, to_mode
-from service.stages import timed
+from service.codecs.image_headers import exif_orientation
+from service.observability.timing import timed
 
 __all__ = ["Limits", "decode_fixed", "decode_free", "encode_png"]
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import Classification
-from service.codecs.headers import told_size
+from service.codecs.image_headers import told_size
 from service.codecs.images import Limits, decode_fixed
 from service.errors import Invalid
-from service.handlers.pictures import of_picture
-from service.runtime.published import Published
+from service.handlers.image_errors import of_picture
+from service.runtime.loaded_model import Published
 from service.schemas.classify import Classified, ClassifyAnswer, Prediction, Vote
 
 __all__ = ["check_top_k", "classify", "is_brief"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from models_store.tasks import TextGeneration
 from service.errors import Invalid
+from service.handlers.generation import Texts
 from service.handlers.text import TextLimits, generation
-from service.handlers.texts import Texts
-from service.runtime.published import Published
-from service.scheduling.streams import Generation, Stream
+from service.runtime.loaded_model import Published
+from service.scheduling.generation_stream import Generation, Stream
 from service.schemas.openai import Completion, CompletionChoice, CompletionOptions, LogProbs, Usage
 from service.schemas.text import TextOptions
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.code import Code, pack
-from models_store.entropy import Latents, decode_latents, encode_latents
+from models_store.compression.container import Code, pack
+from models_store.compression.factorized import Latents, decode_latents, encode_latents
 from models_store.tasks import Compression, FixedImage, Mode
-from service.codecs.code import damaged
+from service.codecs.bitstream import damaged
 from service.codecs.formats import check_size
+from service.codecs.image_metrics import psnr_db
 from service.codecs.images import Limits, decode_fixed, decode_free, encode_png
-from service.codecs.quality import psnr_db
 from service.errors import Invalid
-from service.runtime.published import FixedCoding, FreeCoding, Published
-from service.stages import stage
+from service.observability.timing import stage
+from service.runtime.loaded_model import FixedCoding, FreeCoding, Published
 
 __all__ = ["DEFAULT_QUALITY", "Compressed", "Restored", "check_quality", "compress", "decompress"]
 

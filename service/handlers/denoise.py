@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.grey import is_grey, mean_channel
+from models_store.compression.grayscale import is_grey, mean_channel
 from models_store.tasks import Denoising
+from service.codecs.image_metrics import psnr_db, ssim
 from service.codecs.images import Limits, decode_free, encode_png
-from service.codecs.quality import psnr_db, ssim
 from service.codecs.tiles import tiled
 from service.errors import Invalid
-from service.handlers.pictures import of_picture
-from service.runtime.published import Published
+from service.handlers.image_errors import of_picture
+from service.runtime.loaded_model import Published
 
 __all__ = ["Cleaned", "denoise"]
 

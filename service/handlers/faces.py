@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.latents import Latent, between, latent, nearer
+from models_store.sampling.latents import Latent, between, latent, nearer
 from models_store.tasks import Faces
-from service.runtime.published import Published
+from service.runtime.loaded_model import Published
 
 __all__ = ["faces", "morph"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from models_store.handwriting import draw
+from models_store.sampling.handwriting import draw
 from models_store.tasks import Handwriting
-from service.codecs.drawing import Page, lay_out
+from service.codecs.handwriting_render import Page, lay_out
 from service.errors import Invalid
-from service.runtime.published import Published
+from service.runtime.loaded_model import Published
 from service.schemas.handwriting import HandwritingOptions
 
 __all__ = ["check_text", "write_by_hand"]

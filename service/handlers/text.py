@@ -4,11 +4,11 @@ import secrets
 
 from models_store.tasks import TextGeneration
 from service.errors import Invalid
-from service.runtime.published import Published
-from service.scheduling.decoding import Decoder
-from service.scheduling.rows import Recurrent
+from service.runtime.loaded_model import Published
+from service.scheduling.batch_state import Recurrent
+from service.scheduling.continuous_batching import Decoder
+from service.scheduling.generation_stream import Generation, Stream
 from service.scheduling.sampling import Choice
-from service.scheduling.streams import Generation, Stream
 from service.schemas.text import TextOptions
 
 __all__ = ["TextLimits", "generation", "write"]

@@ -16,7 +16,7 @@ from models_store.tasks import Classification, Compression, Denoising, FreeImage
 from service.codecs.tensors import DATATYPES, Array
 from service.errors import Invalid
 from service.handlers.v2_models import Found
-from service.handlers.v2_wire import Asked, Expected
+from service.handlers.v2_protocol import Asked, Expected
 from service.runtime.session import BadInputs
 from service.schemas.v2 import WantedOutput
 

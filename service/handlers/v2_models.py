@@ -13,8 +13,8 @@ from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, DATATYPES
 from service.errors import Invalid, NotFound, Unavailable
-from service.runtime.published import Graph, Published
-from service.runtime.shelf import Entry, Shelf
+from service.runtime.catalog import Entry, Shelf
+from service.runtime.loaded_model import Graph, Published
 from service.schemas.v2 import ModelMetadata, TensorMetadata
 
 __all__ = ["TEXT_INPUT", "TEXT_OUTPUTS", "Found", "config", "find", "metadata", "names"]

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, Array
 from service.errors import Invalid
+from service.handlers.generation import Texts, check_count
 from service.handlers.text import TextLimits, generation
-from service.handlers.texts import Texts, check_count
 from service.handlers.v2_models import TEXT_INPUT, TEXT_OUTPUTS, Found
-from service.handlers.v2_wire import Asked, Expected
-from service.runtime.published import Published
-from service.scheduling.decoding import Decoder
+from service.handlers.v2_protocol import Asked, Expected
+from service.runtime.loaded_model import Published
+from service.scheduling.continuous_batching import Decoder
 from service.schemas.text import TextOptions
 from service.settings import Settings
 

@@ -1,6 +1,6 @@
 """Protocols of others that are spoken here, beside our own `/v1`."""
 
-from service.routes import openai
+from service.routes.openai import completions
 from service.routes.v2 import infer, models, repository, server, unsupported
 
 __all__ = ["PROTOCOLS"]
@@ -11,6 +11,6 @@ PROTOCOLS = (
     infer.router,
     repository.router,
     unsupported.router,
-    openai.router,
+    completions.router,
 )
 """Routers, in the order in which paths are matched."""

@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models_store.layers import Layer, layers, with_output
 from models_store.manifest import Manifest, ModelFile
+from models_store.onnx.weights import Layer, layers, with_output
 from service.errors import NotFound, Unavailable
 from service.runtime.session import session_options
 

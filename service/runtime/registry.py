@@ -12,13 +12,13 @@ from pathlib import Path
 from models_store.errors import StoreError
 from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest, Precision
-from models_store.signatures import TrustedKeys
+from models_store.signing.signatures import TrustedKeys
 from models_store.verify import read_manifest
 from service.errors import Away, NotFound, Unavailable
+from service.runtime.catalog import Entry, Shelf, Stamp
+from service.runtime.loaded_model import OpenGraph, load, open_session
 from service.runtime.memory import give_back
-from service.runtime.orders import Order, Orders
-from service.runtime.published import OpenGraph, load, open_session
-from service.runtime.shelf import Entry, Shelf, Stamp
+from service.runtime.model_control import Order, Orders
 
 __all__ = ["Registry"]
 

@@ -10,8 +10,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadIn
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
-from models_store.reasons import plainly
-from service.stages import timed
+from models_store.onnx.errors import plainly
+from service.observability.timing import timed
 
 __all__ = ["BadInputs", "Session", "session_options"]
 

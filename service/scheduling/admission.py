@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.stages import Stage, current
+from service.observability.timing import Stage, current
 
 __all__ = ["Abandoned", "Counters", "Gate", "Ticket"]
 

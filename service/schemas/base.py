@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from models_store.manifest import Precision
-from service.stages import timed
+from service.observability.timing import timed
 
 __all__ = ["Answer", "ModelChoice", "Options", "PrecisionChoice"]
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.watched import Watched
 from tests.e2e.server import Server, running
-from tests.faces import put_faces
-from tests.shelf import Paint, put
+from tests.fakes.generator import put_faces
+from tests.fakes.image_models import Paint, put
 
 ROOT = Path(__file__).parents[2]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")

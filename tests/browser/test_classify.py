@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.watched import Watched, curl, show, until
-from tests.shelf import png, solid
+from tests.fakes.image_models import png, solid
 
 SAMPLES = Path(__file__).parents[2] / "service/page/samples"
 GREEN = png(solid(40, 40, (0, 255, 0)))

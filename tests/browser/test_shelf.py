@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 from service.keys import digest_of
 from tests.browser.watched import Watched, curl, show, until
 from tests.e2e.server import running
-from tests.shelf import Blur, put
+from tests.fakes.image_models import Blur, put
 
 
 def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.metrics.families import FAMILIES
+from service.observability.metrics.definitions import FAMILIES
 from tests.contract.surface import ROOT
+from tests.fakes.image_models import Blur, Paint, png, put, solid
+from tests.fakes.text_model import Alphabet, put_text
 from tests.service.serving import serving
-from tests.shelf import Blur, Paint, png, put, solid
-from tests.texts import Alphabet, put_text
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/deepshelf.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]

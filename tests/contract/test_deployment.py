@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from service.app import create_app
-from service.metrics.families import FAMILIES
+from service.observability.metrics.definitions import FAMILIES
 from service.settings import ENV_PREFIX, Settings
 from tests.contract.surface import ROOT
 

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from models_store.layout import model_names, version_dir, versions
 from models_store.manifest import Manifest, ModelFile
-from models_store.session import onnxruntime_run
+from models_store.onnx.runtime import onnxruntime_run
 from models_store.tasks import Task
 from models_store.verify import check_files, read_manifest, replay
 from tests.contract.surface import ROOT

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.server import Server, running
-from tests.texts import Babble, put_text
+from tests.fakes.text_model import Babble, put_text
 
 LENGTH, ENDLESS = 400, 10_000_000
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, running
-from tests.shelf import png, solid
+from tests.fakes.image_models import png, solid
 
 RED = png(solid(60, 40, (255, 0, 0)))
 HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"

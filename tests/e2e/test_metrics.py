@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.e2e.server import running
-from tests.shelf import png, solid
+from tests.fakes.image_models import png, solid
 
 RED = png(solid(60, 40, (255, 0, 0)))
 

@@ -9,8 +9,8 @@ import openai
 import pytest
 
 from tests.e2e.server import Server, running
-from tests.shelf import Paint, put
-from tests.texts import VOCABULARY, Alphabet, Babble, put_text, put_twofold
+from tests.fakes.image_models import Paint, put
+from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text, put_twofold
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from models_store.layout import version_dir, versions
-from models_store.session import onnxruntime_run
+from models_store.onnx.runtime import onnxruntime_run
 from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from service.codecs.tiles import tiled

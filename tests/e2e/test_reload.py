@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, running
-from tests.shelf import Paint, png, put, solid
+from tests.fakes.image_models import Paint, png, put, solid
 
 RED = png(solid(60, 40, (255, 0, 0)))
 

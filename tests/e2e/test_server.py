@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, running
-from tests.shelf import png, solid
+from tests.fakes.image_models import png, solid
 
 RED, GREEN = (png(solid(60, 40, colour)) for colour in ((255, 0, 0), (0, 255, 0)))
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, running
-from tests.shelf import png, solid
-from tests.texts import Babble, put_text
+from tests.fakes.image_models import png, solid
+from tests.fakes.text_model import Babble, put_text
 
 RED = png(solid(60, 40, (255, 0, 0)))
 HEAD = (

@@ -7,9 +7,9 @@ import httpx
 import pytest
 import trustme
 
-from service import probe
+from service.server import healthcheck
 from tests.e2e.server import speaking
-from tests.shelf import png, solid
+from tests.fakes.image_models import png, solid
 
 
 def test_the_service_speaks_https_and_nothing_else(
@@ -35,7 +35,7 @@ def test_the_service_speaks_https_and_nothing_else(
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{server.port}/livez")
         monkeypatch.setenv("DEEPSHELF_PORT", str(server.port))
-        assert probe.main([]) == 1  # it was not told of TLS
+        assert healthcheck.main([]) == 1  # it was not told of TLS
         monkeypatch.setenv("DEEPSHELF_TLS_CERTFILE", str(chain))
-        assert probe.main([]) == 0
+        assert healthcheck.main([]) == 0
         assert f"open https://127.0.0.1:{server.port}/" in server.events()

@@ -10,11 +10,11 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from models_store.layout import version_dir
-from models_store.session import onnxruntime_run
+from models_store.onnx.runtime import onnxruntime_run
 from tests.e2e.server import Server, running
-from tests.shelf import Blur, Paint, put
-from tests.squeeze import SIDE, Squeeze, put_squeeze
-from tests.texts import VOCABULARY, Alphabet, Babble, put_text, put_twofold
+from tests.fakes.factorized_codec import SIDE, Squeeze, put_squeeze
+from tests.fakes.image_models import Blur, Paint, put
+from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text, put_twofold
 
 KEY = "an administrator's key"
 ADMIN = {"Authorization": f"Bearer {KEY}"}

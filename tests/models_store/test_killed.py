@@ -17,10 +17,10 @@ from models_store.errors import LayoutError
 from models_store.layout import versions
 from models_store.manifest import Manifest
 from models_store.publish import publish
-from models_store.unpublished import leftovers, unpublished
+from models_store.staging import leftovers, unpublished
 from models_store.verify import check_files, read_manifest
+from tests.fakes.image_models import Paint, put
 from tests.full_disk import no_file_over
-from tests.shelf import Paint, put
 
 ROOT = Path(__file__).parents[2]
 

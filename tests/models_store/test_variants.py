@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from models_store.errors import DamageError, ManifestError, ReplayError
 from models_store.manifest import Manifest
+from models_store.onnx.runtime import replay_golden
 from models_store.publish import add_variant, describe
-from models_store.session import replay_golden
 from models_store.verify import check_files, read_manifest
-from tests.making import VARIANT
+from tests.fakes.manifest import VARIANT
 
 
 def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:

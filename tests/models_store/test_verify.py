@@ -14,7 +14,7 @@ from onnx import helper
 
 from models_store.errors import DamageError, ManifestError, ReplayError, StoreError
 from models_store.manifest import Golden, Manifest
-from models_store.session import onnxruntime_run
+from models_store.onnx.runtime import onnxruntime_run
 from models_store.verify import (
     Case,
     Run,

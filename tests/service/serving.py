@@ -11,10 +11,10 @@ import httpx
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.middleware.request_log import Observer
 from service.scheduling.pool import Pool
 from service.settings import Settings
 from service.state import Running
-from service.telemetry import Observer
 
 __all__ = ["Caller", "busy", "problem_of", "serving", "state_of"]
 

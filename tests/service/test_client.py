@@ -9,12 +9,12 @@ from PIL import Image
 
 from service.client import AsyncClient, Client, ServiceProblem
 from service.keys import digest_of
-from tests.drawings import Ruler, put_drawing
 from tests.e2e.server import Server, running
-from tests.faces import put_faces
-from tests.shelf import Blur, Paint, png, put, solid
-from tests.squeeze import Squeeze, put_squeeze
-from tests.texts import Alphabet, put_text
+from tests.fakes.factorized_codec import Squeeze, put_squeeze
+from tests.fakes.generator import put_faces
+from tests.fakes.handwriting import Ruler, put_drawing
+from tests.fakes.image_models import Blur, Paint, png, put, solid
+from tests.fakes.text_model import Alphabet, put_text
 
 RED = png(solid(8, 8, (255, 0, 0)))
 KEY = "a-key-that-only-alice-has-0123456789"

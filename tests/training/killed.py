@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from tests.training.tiny import recipe
-from training.fit import fit
+from training.engine.trainer import fit
 
 RECIPE = recipe(epochs=3, early_stop={"patience": 3})
 _CALLS = frozenset({"open", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})

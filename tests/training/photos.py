@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
-from training.recipe import Recipe
+from training.config.recipe import Recipe
 
 __all__ = ["content", "recipe", "write_photos", "write_weights"]
 

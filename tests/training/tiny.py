@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from training.recipe import Recipe
+from training.config.recipe import Recipe
 
 _CONTENT: dict[str, Any] = {
     "name": "tiny",

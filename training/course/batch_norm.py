@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.course.digits import Pictures, digits, train
-from training.initializers import He
+from training.optim.initializers import He
 
 __all__ = [
     "PLACES",

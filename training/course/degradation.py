@@ -11,9 +11,9 @@ from typing import Literal
 import torch
 
 from training.course.digits import accuracy, digits, train
-from training.initializers import He
 from training.networks import ResNet
-from training.schedules import OneCycle
+from training.optim.initializers import He
+from training.optim.schedules import OneCycle
 
 __all__ = ["DEPTHS", "Depth", "Outcome", "degradation"]
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from training.course.digits import Pictures, digits, train
-from training.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
+from training.optim.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
 
 __all__ = ["SCHEMES", "Signals", "Unit", "deep_net", "learn", "signals"]
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from training.course.digits import digits, train
-from training.schedules import Constant, Cosine, Cyclic, Exponential, OneCycle, Schedule, Step
+from training.optim.schedules import Constant, Cosine, Cyclic, Exponential, OneCycle, Schedule, Step
 
 __all__ = ["EPOCHS", "SHOWN", "learn", "rates"]
 

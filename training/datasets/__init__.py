@@ -7,20 +7,20 @@ from pydantic import Field
 from training.datasets.album import Album
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
-from training.datasets.corpus import Corpus
 from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
-from training.datasets.folder import Folder
+from training.datasets.image_folder import Folder
+from training.datasets.image_folder_cv import Photos
+from training.datasets.image_patches import AlbumData, AlbumSplit
 from training.datasets.mnist import FashionMnist, Mnist
-from training.datasets.patches import AlbumData, AlbumSplit
 from training.datasets.pendigits import PenDigits
-from training.datasets.photos import Photos
 from training.datasets.scenes import SceneData, Scenes
 from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
-from training.datasets.unlabelled import Pictures
+from training.datasets.text_corpus import Corpus
+from training.datasets.unlabelled_image_folder import Pictures
 
 __all__ = [
     "AlbumData",

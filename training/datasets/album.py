@@ -7,13 +7,13 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, SerializationInfo, field_serializer
 from torch import Generator, Tensor
 
-from models_store.frozen import Frozen
-from training.datasets.cache import located
-from training.datasets.classes import Unreadable, read_each
-from training.datasets.patches import AlbumData, AlbumSplit
-from training.datasets.paths import name_of, written_cached
-from training.datasets.pictures import read_whole
-from training.datasets.unlabelled import files_below
+from models_store.base import Frozen
+from training.datasets.class_folders import Unreadable, read_each
+from training.datasets.data_dir import located
+from training.datasets.image_io import read_whole
+from training.datasets.image_patches import AlbumData, AlbumSplit
+from training.datasets.path_redaction import name_of, written_cached
+from training.datasets.unlabelled_image_folder import files_below
 from training.errors import DataError
 
 __all__ = ["Album"]

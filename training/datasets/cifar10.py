@@ -7,10 +7,10 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torchvision import datasets
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit, checked, hold_out
-from training.datasets.cache import data_dir
-from training.datasets.packed import read_packed
+from training.datasets.data_dir import data_dir
+from training.datasets.packed_jpeg import read_packed
 from training.errors import DataError
 
 __all__ = ["LABELS", "Cifar10"]

@@ -15,9 +15,9 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from models_store.manifest import DataSource
-from training.games.catch import ACTIONS, Catch, scripted
+from training.envs.catch import ACTIONS, Catch, scripted
 
 __all__ = ["Demonstrations", "GameData", "GameSplit"]
 

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit, hold_out
 
 __all__ = ["Digits"]

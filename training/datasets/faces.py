@@ -6,11 +6,11 @@ from typing import Literal
 import torch
 from pydantic import NonNegativeInt, SerializationInfo, field_serializer
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit, checked, hold_out
-from training.datasets.cache import located
-from training.datasets.packed import read_packed
-from training.datasets.paths import written_cached
+from training.datasets.data_dir import located
+from training.datasets.packed_jpeg import read_packed
+from training.datasets.path_redaction import written_cached
 from training.errors import DataError
 
 __all__ = ["Faces"]

@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import NonNegativeInt
 from torchvision import datasets
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit, checked, hold_out
-from training.datasets.cache import data_dir
+from training.datasets.data_dir import data_dir
 from training.datasets.idx import read_idx
 from training.errors import DataError
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from models_store.frozen import Frozen
-from training.datasets.cache import data_dir
+from models_store.base import Frozen
+from training.datasets.data_dir import data_dir
 from training.datasets.strokes import StrokeData, StrokeSplit, hold_out, moves_of, packed
 from training.errors import DataError
 

@@ -17,12 +17,12 @@ from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
 from sklearn.datasets import load_sample_images
 from torch import Generator, Tensor
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from models_store.manifest import DataSource
-from training.datasets.cache import located
-from training.datasets.classes import Unreadable, read_each
-from training.datasets.paths import name_of, written_cached
-from training.datasets.pictures import picture_files
+from training.datasets.class_folders import Unreadable, read_each
+from training.datasets.data_dir import located
+from training.datasets.image_io import picture_files
+from training.datasets.path_redaction import name_of, written_cached
 from training.errors import DataError
 
 __all__ = ["Crops", "SceneData", "Scenes", "samples"]

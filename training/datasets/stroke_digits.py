@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models_store.frozen import Frozen
-from models_store.handwriting import curves
+from models_store.base import Frozen
+from models_store.sampling.handwriting import curves
 from training.datasets.strokes import StrokeData, StrokeSplit, hold_out, moves_of, packed
 
 __all__ = ["StrokeDigits"]

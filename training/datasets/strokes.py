@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.handwriting import END, LIFT, Pen
 from models_store.manifest import DataSource
+from models_store.sampling.handwriting import END, LIFT, Pen
 from training.errors import DataError
 
 __all__ = ["StrokeData", "StrokeSplit", "encode", "hold_out", "moves_of", "packed"]

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 
 __all__ = ["Crop", "Flip", "ResizedCrop", "Transform"]
 

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 
 __all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "straight_through"]
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.networks.recurrent import Cell, Recurrence, State
 
 __all__ = ["Controller"]

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.networks.recurrent import Cell, Recurrence, State
 
 __all__ = ["Handwriting", "mixture_nats"]

@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) as a start for other people's classes.
 
 torchvision's features, pooling, and a head of Dense 128. The weights that it starts from are loaded
-by `training/pretrained.py`; here is what they are computed with.
+by `training/pretrained/mobilenet.py`; here is what they are computed with.
 
 Shapes: B batch, C channels, H height, W width, K classes.
 """
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
-from models_store.frozen import Frozen
-from training.datasets.paths import written_cached
+from models_store.base import Frozen
+from training.datasets.path_redaction import written_cached
 
 __all__ = ["MobileNet", "Scaling", "pad_as_tensorflow", "statistics_of"]
 

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 
 __all__ = ["DEPTHS", "ResNet"]
 

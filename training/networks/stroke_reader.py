@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.networks.recurrent import Cell, Recurrence
 
 __all__ = ["StrokeReader"]

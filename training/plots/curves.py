@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from training.engine.csv_logger import read_log
 from training.errors import DataError
-from training.log import read_log
 
 __all__ = ["draw_curves"]
 

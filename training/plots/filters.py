@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from models_store.filters import picture, scale_of
-from models_store.layers import Layer, layers
 from models_store.layout import version_dir, versions
+from models_store.onnx.weights import Layer, layers
 from models_store.verify import check_files, read_manifest
+from models_store.visualization.filters import picture, scale_of
 from training.errors import DataError
 
 __all__ = ["draw_filters", "shelved_layers"]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
 
-from models_store.handwriting import Drawing, curves
+from models_store.sampling.handwriting import Drawing, curves
 
 __all__ = ["draw_digits"]
 

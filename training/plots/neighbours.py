@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.comparison import COUNT, nearest
-from training.perception import Perception
+from training.metrics.feature_extractor import Perception
+from training.metrics.generative import COUNT, nearest
 from training.plots.restoration import draw_restoration
 
 __all__ = ["draw_neighbours"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from training.range_test import RangeTest
+from training.engine.lr_range_test import RangeTest
 
 __all__ = ["draw_range_test"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.calibration import Reliability
+from training.metrics.calibration import Reliability
 
 __all__ = ["draw_ensemble"]
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from torch import Tensor
 
+from training.config.recipe import load
 from training.datasets.strokes import StrokeSplit
+from training.engine.trainer import restore
 from training.errors import DataError
-from training.fit import restore
-from training.recipe import load
 from training.tasks.strokes import Strokes
 
 __all__ = ["draw_beliefs", "draw_run"]

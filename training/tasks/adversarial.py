@@ -17,21 +17,21 @@ from torch import Generator as Random
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
-from training.average import moving_average
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches, epoch_seed
 from training.datasets.transforms import Transform
 from training.errors import DataError, RecipeError
-from training.export import adversarial as export
-from training.export.publication import Publication
 from training.networks.gan import GAN
-from training.optimizers import Optimizer
+from training.optim.ema import moving_average
+from training.optim.optimizers import Optimizer
 from training.plots.samples import draw_grid
+from training.publish.spec import Publication
+from training.publish.tasks import adversarial as export
 from training.tasks.base import Monitor, Scores, Split
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Adversarial", "to_bytes"]
 
@@ -154,7 +154,7 @@ class Adversarial:
         This says whether training is in balance, and by `overfitting`, between 0 and 1, whether
         the discriminator knows its training pictures by heart (r_v of Karras et al. 2020, arXiv
         2006.06676, equation 1). How good the pictures are, no loss of a GAN says: see
-        `training.comparison`.
+        `training.metrics.generative`.
         """
         held_out = self.split(split)
         count = min(len(held_out), len(self.data.train), 1000)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from training.export.publication import Publication
+from training.publish.spec import Publication
 
 __all__ = ["Monitor", "Scores", "Split", "Task"]
 

@@ -8,19 +8,19 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
-from training.export import classification as export
-from training.export.publication import Publication
 from training.networks.airbench import Airbench
+from training.publish.spec import Publication
+from training.publish.tasks import classification as export
 from training.tasks.base import Monitor, Scores
-from training.tasks.supervised import Supervised
+from training.tasks.image_task import Supervised
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Classification", "Objective"]
 

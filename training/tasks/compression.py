@@ -8,21 +8,21 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
-from training.export import compression as export
-from training.export.publication import Publication
+from training.metrics.rate_estimate import bits
 from training.networks.autoencoder import Autoencoder
+from training.publish.spec import Publication
+from training.publish.tasks import compression as export
 from training.tasks.base import Monitor, Scores
+from training.tasks.image_task import Supervised
 from training.tasks.noise import eight_bits, psnr_db
-from training.tasks.rate import bits
-from training.tasks.supervised import Supervised
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Compression"]
 

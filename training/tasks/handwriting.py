@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from training.datasets.strokes import StrokeData, StrokeSplit, encode
 from training.errors import RecipeError
-from training.export import handwriting as export
-from training.export.publication import Publication
 from training.networks.handwriting import Handwriting as Network
 from training.networks.handwriting import mixture_nats
+from training.publish.spec import Publication
+from training.publish.tasks import handwriting as export
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.pen import PenTask, Variation, needs_strokes
+from training.tasks.stroke_task import PenTask, Variation, needs_strokes
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Handwriting", "read_before"]
 

@@ -11,16 +11,16 @@ from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, ExportError, RecipeError
-from training.export.publication import Publication
+from training.publish.spec import Publication
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.single import SingleNetwork
+from training.tasks.single_network import SingleNetwork
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Imitation"]
 

@@ -18,19 +18,19 @@ from pydantic import Field, PositiveInt
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.base import ImageData
 from training.datasets.batches import epoch_seed
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
-from training.export import language as export
-from training.export.publication import Publication
 from training.networks.char_rnn import CharRNN, State
+from training.publish.spec import Publication
+from training.publish.tasks import language as export
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.single import SingleNetwork
+from training.tasks.single_network import SingleNetwork
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["WINDOW", "WINDOWS", "Language", "Step", "lanes", "random_windows"]
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, NonNegativeFloat
 from torch import Generator, Tensor
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 
 __all__ = ["Noise", "eight_bits", "is_grey", "noisy", "psnr_db", "to_grey"]
 

@@ -7,17 +7,17 @@ from lightning_fabric import Fabric
 from pydantic import PositiveFloat
 from torch import Generator, Tensor, nn
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.batches import epoch_seed
 from training.datasets.scenes import Crops, SceneData
-from training.export import photo_compression as export
-from training.export.publication import Publication
 from training.networks.photo_codec import PhotoCodec
+from training.publish.spec import Publication
+from training.publish.tasks import photo_compression as export
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.single import SingleNetwork
+from training.tasks.single_network import SingleNetwork
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["PhotoCompression"]
 

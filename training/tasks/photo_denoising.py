@@ -8,19 +8,19 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from training.datasets.batches import epoch_seed
-from training.datasets.patches import AlbumData, AlbumSplit, Patches
+from training.datasets.image_patches import AlbumData, AlbumSplit, Patches
 from training.errors import DataError, RecipeError
-from training.export import photo_denoising as export
-from training.export.publication import Publication
 from training.networks.photo_denoiser import PhotoDenoiser
+from training.publish.spec import Publication
+from training.publish.tasks import photo_denoising as export
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.noise import eight_bits, is_grey, noisy, psnr_db, to_grey
-from training.tasks.single import SingleNetwork
+from training.tasks.single_network import SingleNetwork
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["PhotoDenoising", "restored"]
 

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from training.datasets.strokes import StrokeData, StrokeSplit, encode
 from training.errors import ExportError, RecipeError
-from training.export.publication import Publication
 from training.networks.stroke_reader import StrokeReader
+from training.publish.spec import Publication
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.pen import PenTask, Variation, needs_strokes
+from training.tasks.stroke_task import PenTask, Variation, needs_strokes
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Strokes"]
 

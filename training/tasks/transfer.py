@@ -16,22 +16,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from models_store.frozen import Frozen
+from models_store.base import Frozen
 from models_store.manifest import Metric
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import epoch_seed
-from training.datasets.cache import scratch_dir
+from training.datasets.data_dir import scratch_dir
 from training.errors import DataError, RecipeError
-from training.export import classification as export
-from training.export.publication import Publication, Runs
-from training.features import FeatureCache
+from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet
-from training.pretrained import describe, fingerprint, load_weights
+from training.pretrained.mobilenet import describe, fingerprint, load_weights
+from training.publish.spec import Publication, Runs
+from training.publish.tasks import classification as export
 from training.tasks.base import Scores, Split
 from training.tasks.classification import Classification, Objective
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.config.recipe import Recipe
 
 __all__ = ["Head", "Transfer"]
 

@@ -12,17 +12,17 @@ from service.codecs.content_coding import decoded, encoded, wanted
 from service.errors import DeadlineExceeded
 from service.handlers.v2_infer import Limits, infer
 from service.handlers.v2_models import Found, find
+from service.handlers.v2_protocol import Asked, read_question, write_answer
 from service.handlers.v2_text import read_texts, text_outputs
-from service.handlers.v2_wire import Asked, read_question, write_answer
-from service.routes.bodies import body_chunks
-from service.routes.v2.documented import TAG, ModelName, ModelVersion, errors
-from service.routes.work import compute, watched
+from service.middleware.request_log import note
+from service.observability.timing import timed
+from service.routes.http.execution import compute, watched
+from service.routes.http.request_body import body_chunks
+from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, errors
 from service.runtime.statistics import Phases
 from service.scheduling.admission import Ticket
 from service.schemas.v2 import InferAnswer, InferQuestion
-from service.stages import timed
 from service.state import Running, running
-from service.telemetry import note
 
 __all__ = ["router"]
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.handlers.v2_models import Found, config, find, metadata, names
 from service.handlers.v2_statistics import StatisticsAnswer, statistic
-from service.routes.v2.documented import TAG, ModelName, ModelVersion, errors
+from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, errors
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import Running, running
 

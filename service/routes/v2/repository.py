@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.access.guard import require_admin
 from service.errors import BadRequest, DeadlineExceeded, Invalid, Unavailable
 from service.handlers.v2_models import names
-from service.routes.bodies import body_chunks
-from service.routes.v2.documented import TAG, ModelName, errors
-from service.runtime.shelf import Entry
+from service.middleware.authentication import require_admin
+from service.routes.http.request_body import body_chunks
+from service.routes.v2.openapi_fragments import TAG, ModelName, errors
+from service.runtime.catalog import Entry
 from service.schemas.v2 import IndexedModel, IndexQuestion
 from service.state import running
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
-from service.routes.v2.documented import TAG, errors
+from service.routes.v2.openapi_fragments import TAG, errors
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import running
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from models_store.tasks import FixedImage
-from service.codecs.headers import exif_orientation
+from service.codecs.image_headers import exif_orientation
 from service.codecs.images import Limits, decode_fixed, decode_free
 from service.errors import Invalid, TooLarge, Unsupported
 from tests.service.codecs.files import (

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.fakes.image_models import png, png_chunk, solid
 from tests.service.serving import problem_of
-from tests.shelf import png, png_chunk, solid
 
 pytestmark = [
     pytest.mark.anyio,

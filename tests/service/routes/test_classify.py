@@ -2,8 +2,8 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.fakes.image_models import COLOURS, png, solid
 from tests.service.serving import problem_of
-from tests.shelf import COLOURS, png, solid
 
 pytestmark = pytest.mark.anyio
 

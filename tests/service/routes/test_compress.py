@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.code import Code, pack, unpack
+from models_store.compression.container import Code, pack, unpack
 from models_store.layout import version_dir
-from service.codecs.code import CODE_TYPE
+from service.codecs.bitstream import CODE_TYPE
+from tests.fakes.factorized_codec import SIDE, Squeeze, put_squeeze
+from tests.fakes.image_models import Blur, png, put
 from tests.service.serving import busy, problem_of, serving, state_of
-from tests.shelf import Blur, png, put
-from tests.squeeze import SIDE, Squeeze, put_squeeze
 
 pytestmark = pytest.mark.anyio
 

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.code import pack, unpack
-from tests.mosaic import put_mosaic
+from models_store.compression.container import pack, unpack
+from tests.fakes.factorized_codec import Squeeze, put_squeeze
+from tests.fakes.hyperprior_codec import put_mosaic
+from tests.fakes.image_models import png
 from tests.service.serving import problem_of, serving
-from tests.shelf import png
-from tests.squeeze import Squeeze, put_squeeze
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from tests.fakes.image_models import png
 from tests.service.serving import problem_of
-from tests.shelf import png
 
 pytestmark = pytest.mark.anyio
 

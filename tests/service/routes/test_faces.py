@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from models_store.latents import between, latent, nearer
-from tests.faces import HEIGHT, LATENT, TYPICAL, WIDTH, picture, put_faces
+from models_store.sampling.latents import between, latent, nearer
+from tests.fakes.generator import HEIGHT, LATENT, TYPICAL, WIDTH, picture, put_faces
+from tests.fakes.image_models import Paint, put
 from tests.service.serving import problem_of, serving
-from tests.shelf import Paint, put
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.drawings import Ruler, put_drawing
+from tests.fakes.handwriting import Ruler, put_drawing
+from tests.fakes.image_models import Paint, put
 from tests.service.serving import problem_of, serving
-from tests.shelf import Paint, put
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
-from tests.shelf import Paint, png, put, solid
-from tests.texts import Alphabet, put_text
+from tests.fakes.image_models import Paint, png, put, solid
+from tests.fakes.text_model import Alphabet, put_text
 
 JSON = {"content-type": "application/json"}
 INFER = "/v2/models/paint/infer"

@@ -9,10 +9,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.metrics.families import FAMILIES
+from service.observability.metrics.definitions import FAMILIES
+from tests.fakes.image_models import png, solid
+from tests.fakes.text_model import Alphabet, put_text
 from tests.service.serving import Caller, busy, serving, state_of
-from tests.shelf import png, solid
-from tests.texts import Alphabet, put_text
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import BadRequest, ServiceError
-from service.routes.multipart import Accepted, Form, FormParser
+from service.routes.http.multipart import Accepted, Form, FormParser
 
 ACCEPTED = Accepted(files=("image", "clean"), fields=("top_k", "model"), max_files=3)
 BOUNDARY = b"x-7"

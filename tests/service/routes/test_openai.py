@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fakes.text_model import Alphabet, Babble, put_text
 from tests.service.serving import Caller, serving, state_of
-from tests.texts import Alphabet, Babble, put_text
 
 pytestmark = pytest.mark.anyio
 

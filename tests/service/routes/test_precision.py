@@ -6,9 +6,9 @@ import pytest
 
 from models_store.manifest import Precision, Variant
 from models_store.verify import read_manifest
-from tests.making import VARIANT, add_int8
+from tests.fakes.image_models import Paint, png, put, solid
+from tests.fakes.manifest import VARIANT, add_int8
 from tests.service.serving import serving
-from tests.shelf import Paint, png, put, solid
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.image_models import Paint, png, put, solid
 from tests.service.serving import Caller, busy, problem_of, serving, state_of
-from tests.shelf import Paint, png, put, solid
 
 pytestmark = pytest.mark.anyio
 

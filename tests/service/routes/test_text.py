@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.settings import Settings
 from service.state import Running
-from tests.shelf import Paint, put
-from tests.texts import VOCABULARY, Alphabet, Babble, put_text
+from tests.fakes.image_models import Paint, put
+from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.drawings import Ruler, put_drawing
+from tests.fakes.factorized_codec import Squeeze, put_squeeze
+from tests.fakes.handwriting import Ruler, put_drawing
+from tests.fakes.image_models import Blur, Paint, put
+from tests.fakes.text_model import Alphabet, put_text
 from tests.service.serving import app_of, busy, serving, state_of
-from tests.shelf import Blur, Paint, put
-from tests.squeeze import Squeeze, put_squeeze
-from tests.texts import Alphabet, put_text
 
 pytestmark = pytest.mark.anyio
 

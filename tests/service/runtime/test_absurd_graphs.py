@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.runtime.registry import Registry
+from tests.fakes.image_models import Paint, put
 from tests.models_store.tampering import replace_file
-from tests.shelf import Paint, put
 
 _MEANS = [
     helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),

@@ -10,7 +10,7 @@ from models_store import tasks
 from models_store.__main__ import main
 from models_store.layout import sha256_of
 from models_store.manifest import Manifest, ModelFile
-from models_store.signatures import new_key, read_trusted_keys
+from models_store.signing.signatures import new_key, read_trusted_keys
 from models_store.tasks import (
     Classification,
     Denoising,
@@ -19,10 +19,10 @@ from models_store.tasks import (
     TextGeneration,
 )
 from service.errors import Away, NotFound, Unavailable
-from service.runtime.published import Graph, Published, open_session
+from service.runtime.catalog import Entry, Shelf, State
+from service.runtime.loaded_model import Graph, Published, open_session
 from service.runtime.registry import Registry
-from service.runtime.shelf import Entry, Shelf, State
-from tests.shelf import COLOURS, Blur, Paint, put
+from tests.fakes.image_models import COLOURS, Blur, Paint, put
 
 
 def _states(registry: Registry) -> dict[tuple[str, int], State]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import State
-from service.scheduling.rows import Recurrent
+from service.scheduling.batch_state import Recurrent
 
 __all__ = ["LETTERS", "Letters", "Uneven", "expected", "recurrent"]
 

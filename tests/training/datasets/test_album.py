@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Generator
 
 from training.datasets.album import Album
-from training.datasets.patches import AlbumData, AlbumSplit, Patches
+from training.datasets.image_patches import AlbumData, AlbumSplit, Patches
 from training.errors import DataError
 
 

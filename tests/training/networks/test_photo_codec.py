@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models_store.hyperprior import LATENT_UNIT
-from models_store.session import onnxruntime_run
-from training.export.photo_compression import publication_graphs
-from training.export.photo_graphs import frozen
-from training.export.publication import export
+from models_store.compression.hyperprior import LATENT_UNIT
+from models_store.onnx.runtime import onnxruntime_run
 from training.networks.photo_codec import PhotoCodec
-from training.networks.photo_codec.integers import EXACT
+from training.networks.photo_codec.integer_ops import EXACT
 from training.networks.photo_codec.lapped import lapped_basis, lapped_kernels
 from training.networks.photo_codec.prior import GroupPrior, SidePrior, largest_sum
+from training.publish.onnx.photo_graphs import frozen
+from training.publish.spec import export
+from training.publish.tasks.photo_compression import publication_graphs
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_each_level_needs_its_number_of_blocks() -> None:
 
 
 def test_the_recipe_s_network_has_less_than_a_million_parameters() -> None:
-    from training.recipe import load
+    from training.config.recipe import load
 
     network = load("denoiser-photo").network.build()
     assert sum(parameter.numel() for parameter in network.parameters()) == 712_092

@@ -5,12 +5,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.engine.csv_logger import CsvLog
 from training.errors import DataError
-from training.export import samples
-from training.log import CsvLog
 from training.plots.confusion import draw_confusion
 from training.plots.curves import draw_curves
 from training.plots.restoration import draw_restoration
+from training.publish import sample_inputs
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:
@@ -91,7 +91,7 @@ def test_confusions_show(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) -> None:
-    pictures = samples.photographs(10, 28, 28, mode).numpy()
+    pictures = sample_inputs.photographs(10, 28, 28, mode).numpy()
     rows = [("clean", pictures), ("N(0.5, 0.1)", 255 - pictures), ("restored", pictures)]
     draw_restoration(rows, tmp_path / "rows.png")
     _picture(tmp_path / "rows.png")

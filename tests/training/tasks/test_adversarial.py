@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from tests.training.tiny import ADVERSARIAL, recipe
+from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
-from training.fit import fit, prepare
 from training.tasks.adversarial import Adversarial
 
 

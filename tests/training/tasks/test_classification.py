@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from tests.training.tiny import recipe
 from training.datasets.base import ImageSplit
+from training.engine.trainer import prepare
 from training.errors import DataError, RecipeError
-from training.fit import prepare
 from training.tasks import Classification
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from models_store.entropy import encode_latents
+from models_store.compression.factorized import encode_latents
 from tests.training.tiny import COMPRESSION, recipe
+from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.export.tables import frequency_tables
-from training.fit import prepare
+from training.metrics.rate_estimate import bits
+from training.publish.compression.frequency_tables import frequency_tables
 from training.tasks import Compression
-from training.tasks.rate import bits
 
 
 def _task(**changes: Any) -> Compression:

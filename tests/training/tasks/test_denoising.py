@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.tiny import DENOISING, recipe
+from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.fit import prepare
 from training.tasks import Denoising
 
 

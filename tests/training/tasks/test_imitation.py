@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from tests.training.tiny import recipe
+from training.engine.trainer import fit, prepare
 from training.errors import DataError, ExportError
-from training.fit import fit, prepare
 from training.networks.controller import Controller
-from training.plots.play import animate, controller, players, score
+from training.plots.play_game import animate, controller, players, score
 from training.tasks.imitation import Imitation
 
 GAME: dict[str, Any] = {

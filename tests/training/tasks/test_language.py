@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.training.tiny import recipe
+from training.config.recipe import Recipe
+from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
-from training.fit import fit, prepare
 from training.networks.char_rnn import CharRNN
-from training.recipe import Recipe
 from training.tasks.language import WINDOW, Language, lanes, random_windows
 
 TEXT: dict[str, Any] = {

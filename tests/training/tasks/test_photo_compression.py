@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.config.recipe import Recipe, load
+from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.fit import prepare
-from training.recipe import Recipe, load
 from training.tasks.photo_compression import PhotoCompression
 
 SMALL = (

@@ -11,10 +11,10 @@ from torch import Generator, Tensor, nn
 from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from tests.training.tiny import content
+from training.config.recipe import Recipe
+from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
-from training.export.publish import publish
-from training.fit import fit, prepare
-from training.recipe import Recipe
+from training.publish.publisher import publish
 from training.tasks import PhotoDenoising
 from training.tasks.noise import is_grey, noisy, to_grey
 from training.tasks.photo_denoising import restored

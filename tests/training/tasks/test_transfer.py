@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from models_store.tasks import Classification
 from models_store.verify import Tensors
 from tests.training.photos import recipe, write_photos, write_weights
+from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
-from training.fit import fit, prepare
 from training.tasks.transfer import Transfer
 
 pytestmark = pytest.mark.usefixtures("data_home")

@@ -11,8 +11,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.frozen import Frozen
-from training.networks.photo_codec.integers import rounded
+from models_store.base import Frozen
+from training.networks.photo_codec.integer_ops import rounded
 from training.networks.photo_codec.lapped import BLOCK, lapped_kernels
 from training.networks.photo_codec.prior import (
     FINE,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.networks.photo_codec.integers import (
+from training.networks.photo_codec.integer_ops import (
     ACTIVATION,
     UNIT_BITS,
     WEIGHT_BITS,

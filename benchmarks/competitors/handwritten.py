@@ -1,0 +1,30 @@
+r"""What one writes by hand: FastAPI and onnxruntime, one classifier, one route.
+
+    PEER_MODEL=models_store/resnet-cifar10/1 \
+        uvicorn benchmarks.competitors.handwritten:app --workers 2
+
+Written as well as a careful person would: the picture decoded and the graph run off the event loop.
+It has no limits, deadlines, admission, metrics or error pages.
+"""
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+
+from benchmarks.competitors.classifier import Classifier, Prediction
+
+__all__ = ["app"]
+
+app = FastAPI()
+_classify = Classifier()
+
+
+@app.get("/readyz")
+def ready() -> dict[str, bool]:
+    """Whether it can be asked."""
+    return {"ready": True}
+
+
+@app.post("/v1/classify")
+async def classify(request: Request) -> dict[str, list[Prediction]]:
+    """The five likeliest labels of the picture that is the body."""
+    return {"predictions": await run_in_threadpool(_classify, await request.body())}

@@ -1,0 +1,84 @@
+"""How soon the service is ready after its start, and the memory that it takes, for each model.
+
+Ready: eight probes in a row on connections of their own have been answered with 200. Memory: the
+proportional set size (what is shared is divided) of the workers and the process that started them,
+when each has been loaded and has replayed its golden cases.
+"""
+
+import os
+import statistics
+from pathlib import Path
+
+from benchmarks import report, servers
+from models_store.layout import model_names
+from service.runtime.cpu_limits import available_cores
+
+__all__ = ["cold", "memory"]
+
+_STORE = Path("models_store")
+_ALL = "the whole shelf"
+
+
+def cold(*, rounds: int) -> None:
+    """Seconds from the start of the process until it is ready."""
+    seconds: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name in (_ALL, *model_names(_STORE)):
+            with servers.ours(_STORE, workers=available_cores(), **_only(name)) as server:
+                seconds.setdefault(name, []).append(server.ready_s)
+    rows = [
+        [name, f"{statistics.median(taken):.2f}", f"{min(taken):.2f}–{max(taken):.2f}"]
+        for name, taken in seconds.items()
+    ]
+    head = ["served", "ready after seconds", f"of {rounds} starts"]
+    report.write("cold", report.table(head, rows), {"seconds": seconds})
+    medians = {name: 1e3 * statistics.median(taken) for name, taken in seconds.items()}
+    report.bars("cold", {"from start to ready": medians}, "milliseconds")
+
+
+def memory() -> None:
+    """MiB of the service when it is ready, and of the model's files."""
+    taken: dict[str, float] = {}
+    for name in (_ALL, *model_names(_STORE)):
+        with servers.ours(_STORE, workers=available_cores(), **_only(name)) as server:
+            taken[name] = _pss_mib(server.process.pid)
+    files = {name: _size_mib(name) for name in taken}
+    rows = [[name, f"{mib:.0f}", f"{files[name]:.1f}"] for name, mib in taken.items()]
+    head = ["served", f"MiB, {available_cores()} workers", "MiB of graphs on the disk"]
+    report.write("memory", report.table(head, rows), {"mib": taken, "files_mib": files})
+    report.bars("memory", {"memory when ready": taken}, "MiB")
+
+
+def _only(name: str) -> dict[str, str]:
+    quiet = {"log_level": "warning"}
+    return quiet if name == _ALL else {**quiet, "models": name}
+
+
+def _size_mib(name: str) -> float:
+    folder = _STORE if name == _ALL else _STORE / name
+    return sum(path.stat().st_size for path in folder.rglob("*.onnx")) / (1 << 20)
+
+
+def _pss_mib(pid: int) -> float:
+    return sum(_own_pss_kib(one) for one in _family(pid)) / 1024
+
+
+def _own_pss_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _family(pid: int) -> list[int]:
+    """The process and all below it."""
+    parents: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                stat = Path(entry.path, "stat").read_text(encoding="utf-8")
+            except OSError:
+                continue
+            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found

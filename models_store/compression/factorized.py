@@ -1,0 +1,135 @@
+"""Integer latents ↔ bytes, by the frequencies that they had in the training data.
+
+The tables are published with the model (role `tables`), as whole numbers. Dimension d of the
+latents is coded with table d. A value outside its table is coded as the table's escape symbol and
+then by its distance, so every latent can be written.
+
+Shapes: D latent dimensions, N places of each (h × w of one picture).
+"""
+
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from models_store.base import Frozen
+from models_store.compression.range_coder import PRECISION_BITS, RangeDecoder, RangeEncoder
+from models_store.errors import ManifestError
+
+__all__ = ["Latents", "Table", "Tables", "decode_latents", "encode_latents", "read_tables"]
+
+Latents = NDArray[np.int16]
+
+_LEAST, _MOST = -(2**15), 2**15 - 1
+_LENGTH_BITS = 5
+"""Of the number of bits that an escaped value's distance has; at most 17."""
+
+
+class Table(Frozen):
+    """How often each value of one latent dimension came, out of 2^16; the escape stands last."""
+
+    lowest: Annotated[int, Field(ge=_LEAST, le=_MOST)]
+    """The value that the first frequency belongs to; each next one is greater by 1."""
+    frequencies: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=2**15)]
+
+    @model_validator(mode="after")
+    def _sums(self) -> Self:
+        if sum(self.frequencies) != 1 << PRECISION_BITS:
+            raise ValueError(f"frequencies sum to {sum(self.frequencies)}, not 2^{PRECISION_BITS}")
+        if self.highest > _MOST:
+            raise ValueError(f"the table reaches to {self.highest}, over {_MOST}")
+        return self
+
+    @property
+    def highest(self) -> int:
+        return self.lowest + len(self.frequencies) - 2
+
+    @property
+    def escape(self) -> int:
+        return len(self.frequencies) - 1
+
+    @cached_property
+    def cumulative(self) -> tuple[int, ...]:
+        return (0, *accumulate(self.frequencies))
+
+
+class Tables(Frozen):
+    """One table for each latent dimension."""
+
+    precision_bits: Literal[16] = 16
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)]
+
+
+def read_tables(path: Path) -> Tables:
+    """The tables of a published model.
+
+    Raises:
+        ManifestError: when they do not validate.
+    """
+    try:
+        return Tables.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
+
+
+def encode_latents(latents_DN: Latents, tables: Tables) -> bytes:
+    """The shortest bytes for one picture's latents; N is not written."""
+    if len(latents_DN) != len(tables.tables):
+        raise ValueError(f"{len(latents_DN)} latent dimensions, {len(tables.tables)} tables")
+    coder = RangeEncoder()
+    for table, values in zip(tables.tables, latents_DN.tolist(), strict=True):
+        for value in values:
+            _encode(coder, table, value)
+    return coder.finish()
+
+
+def decode_latents(data: bytes, tables: Tables, places: int) -> Latents:
+    """What `encode_latents` was given, (D, N) with N = `places`.
+
+    Raises:
+        ValueError: these bytes are no such code.
+    """
+    coder = RangeDecoder(data)
+    rows = [[_decode(coder, table) for _ in range(places)] for table in tables.tables]
+    coder.finish()
+    return np.array(rows, dtype=np.int16).reshape(len(tables.tables), places)
+
+
+def _encode(coder: RangeEncoder, table: Table, value: int) -> None:
+    index = value - table.lowest
+    inside = 0 <= index < table.escape
+    symbol = index if inside else table.escape
+    coder.encode(table.cumulative[symbol], table.frequencies[symbol])
+    if not inside:
+        _encode_distance(coder, 2 * (-1 - index) if index < 0 else 2 * (index - table.escape) + 1)
+
+
+def _decode(coder: RangeDecoder, table: Table) -> int:
+    symbol = coder.decode(table.cumulative)
+    if symbol < table.escape:
+        return table.lowest + symbol
+    half, above = divmod(_decode_distance(coder), 2)
+    value = table.highest + 1 + half if above else table.lowest - 1 - half
+    if not _LEAST <= value <= _MOST:
+        raise ValueError(f"a latent of {value} does not fit 16 bits")
+    return value
+
+
+def _encode_distance(coder: RangeEncoder, distance: int) -> None:
+    """Elias's gamma code (1975) with a plain length: the length, then what follows the first 1."""
+    number = distance + 1
+    length = number.bit_length() - 1
+    coder.encode_bits(length, _LENGTH_BITS)
+    for shift in range(length - 1, -1, -1):
+        coder.encode_bits(number >> shift & 1, 1)
+
+
+def _decode_distance(coder: RangeDecoder) -> int:
+    number = 1
+    for _ in range(coder.decode_bits(_LENGTH_BITS)):
+        number = number << 1 | coder.decode_bits(1)
+    return number - 1

@@ -1,0 +1,53 @@
+"""Running a graph with onnxruntime, for whoever wants to verify without a service."""
+
+from pathlib import Path
+
+from models_store.errors import ReplayError
+from models_store.manifest import Manifest
+from models_store.onnx.errors import plainly
+from models_store.verify import Run, Tensors, replay
+
+__all__ = ["onnxruntime_run", "replay_golden"]
+
+
+def onnxruntime_run(path: Path) -> Run:
+    """The graph at `path` as a function, computed on one CPU thread.
+
+    Read here, not by onnxruntime, whose messages would tell where the store lies.
+
+    Raises:
+        ReplayError: when onnxruntime is not installed or does not accept the graph.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise ReplayError("golden replay needs onnxruntime: pip install onnxruntime") from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has no public exception base
+        raise ReplayError(
+            f"{path.name} is not a graph that onnxruntime accepts: {plainly(error)}"
+        ) from error
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs: Tensors) -> Tensors:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return run
+
+
+def replay_golden(folder: Path, manifest: Manifest) -> None:
+    """Every graph of a version must give the golden answers here, within its precision's limits.
+
+    Raises:
+        ReplayError: naming the graph, and how far off it is.
+        DamageError: there is no golden file that can be read.
+    """
+    for graph in (file for file in manifest.files if file.is_graph):
+        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))

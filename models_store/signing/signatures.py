@@ -1,0 +1,157 @@
+"""Who published this? Signatures of manifests, which name the hash of everything else.
+
+`manifest.json.sig` is what `ssh-keygen -Y sign -n deepshelf -f KEY manifest.json` writes, with an
+Ed25519 key: OpenSSH makes, keeps and checks them too. The arithmetic is that of the package
+cryptography (the extra `sign`). A manifest holds the model's name and version, so a signature
+vouches for it at that place alone. It does not say that there is no later version.
+"""
+
+import base64
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models_store.errors import SignatureError
+from models_store.signing import sshsig
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = [
+    "NAMESPACE",
+    "TrustedKeys",
+    "check_signature",
+    "new_key",
+    "read_private_key",
+    "read_trusted_keys",
+    "require_cryptography",
+    "signature",
+]
+
+TrustedKeys = Mapping[bytes, str]
+"""Public keys (32 bytes), and whose they are."""
+
+NAMESPACE = "deepshelf"
+"""A signature for something else, made with the same key, vouches for no model."""
+
+
+def require_cryptography() -> None:
+    """Raises SignatureError where the package is not installed."""
+    try:
+        import cryptography  # noqa: F401
+    except ImportError as error:
+        raise SignatureError("signatures need cryptography: pip install deepshelf[sign]") from error
+
+
+def new_key(path: Path, name: str) -> str:
+    """Write a private key to `path`, for its owner's eyes alone; returns the public key's line.
+
+    Raises:
+        FileExistsError: there is something already.
+        SignatureError: cryptography is not installed.
+    """
+    require_cryptography()
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    blob = sshsig.public_blob(key.public_key().public_bytes_raw())
+    return f"{sshsig.KIND} {base64.b64encode(blob).decode()} {name}"
+
+
+def read_private_key(path: Path) -> "Ed25519PrivateKey":
+    """Raises SignatureError: it is no Ed25519 key of OpenSSH's form, or has a passphrase."""
+    require_cryptography()
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    try:
+        key = load_ssh_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise SignatureError(f"{path} cannot be read: {error.strerror}") from error
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise SignatureError(
+            f"{path} has a passphrase, or is of a kind that is not known here; OpenSSH signs with "
+            f"it: ssh-keygen -Y sign -n {NAMESPACE} -f {path} manifest.json"
+        ) from error
+    except ValueError as error:
+        raise SignatureError(f"{path} is no private key of OpenSSH's form") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SignatureError(f"{path} is no Ed25519 key; ssh-keygen -t ed25519 makes one")
+    return key
+
+
+def read_trusted_keys(path: Path) -> TrustedKeys:
+    """A file of public keys: lines `ssh-ed25519 AAAA… name`, or OpenSSH's `name ssh-ed25519 AAAA…`.
+
+    Raises:
+        SignatureError: it cannot be read, holds no key, or a line that is none; says which.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SignatureError(f"{path.name} cannot be read: {why}") from error
+    keys: dict[bytes, str] = {}
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if words and not words[0].startswith("#"):
+            key, name = _public_key(words, f"line {number} of {path.name}")
+            keys[key] = name
+    if not keys:
+        raise SignatureError(f"{path.name} holds no key; lines are: {sshsig.KIND} AAAA… name")
+    return keys
+
+
+def _public_key(words: list[str], where: str) -> tuple[bytes, str]:
+    try:
+        at = words[:2].index(sshsig.KIND)
+        key = sshsig.public_key(base64.b64decode(words[at + 1], validate=True))
+    except (ValueError, IndexError) as error:
+        raise SignatureError(f"{where} is no key; accepted is: {sshsig.KIND} AAAA… name") from error
+    name = words[0] if at else " ".join(words[2:])
+    return key, name or f"the key of {where}"
+
+
+def signature(key: "Ed25519PrivateKey", content: bytes) -> str:
+    """Of a manifest's bytes, as the file beside it holds it."""
+    signed = key.sign(sshsig.to_sign(content, NAMESPACE, "sha512"))
+    public = key.public_key().public_bytes_raw()
+    return sshsig.write(sshsig.Signature(public, NAMESPACE, "sha512", signed))
+
+
+def check_signature(content: bytes, armoured: bytes, keys: TrustedKeys) -> str:
+    """Whose signature of `content` this is.
+
+    Raises:
+        SignatureError: it is none, of something else, or of a key that is not trusted.
+    """
+    require_cryptography()
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        came = sshsig.read(armoured)
+    except ValueError as error:
+        raise SignatureError(f"the manifest's signature cannot be read: {error}") from error
+    if came.namespace != NAMESPACE:
+        raise SignatureError(
+            f"the manifest's signature was made for {came.namespace[:40]!r}, not for {NAMESPACE!r}"
+        )
+    name = keys.get(came.public)
+    if name is None:
+        raise SignatureError(
+            f"the manifest is signed with {sshsig.fingerprint(came.public)}, which is not trusted; "
+            f"trusted are: {', '.join(keys.values())}"
+        )
+    try:
+        message = sshsig.to_sign(content, NAMESPACE, came.hash_name)
+        Ed25519PublicKey.from_public_bytes(came.public).verify(came.signed, message)
+    except (InvalidSignature, ValueError) as error:
+        raise SignatureError(f"the manifest is not the one that {name} signed") from error
+    return name

@@ -1,0 +1,61 @@
+"""`python -m service.ray_serve`: put the service onto a Ray cluster, and leave it there."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from pydantic import ValidationError
+
+from service.settings import Settings, explain
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Deploy and return; the cluster goes on serving. 2 when the settings are wrong."""
+    options = _parser().parse_args(arguments)
+    if find_spec("ray") is None:
+        return _refuse("a cluster needs Ray: pip install 'deepshelf[ray]'")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return _refuse(explain(error))
+    if not settings.store.is_dir():
+        return _refuse(f"DEEPSHELF_STORE={settings.store}: there is no such folder")
+    from service.ray_serve.application import build, deploy
+
+    settings = settings.model_copy(update={"store": settings.store.resolve()})
+    application = build(
+        settings,
+        replicas=(options.min_replicas, options.max_replicas),
+        ingresses=options.ingresses,
+        cpus=options.cpus,
+    )
+    deploy(settings, options.address, application)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service.ray_serve",
+        description="Serve the shelf from a Ray cluster. Settings are those of python -m service, "
+        "from the environment.",
+    )
+    parser.add_argument(
+        "--address", default="auto", help="of the cluster; the one on this machine when left out"
+    )
+    parser.add_argument("--min-replicas", type=int, default=1, help="of each model")
+    parser.add_argument("--max-replicas", type=int, default=4, help="of each model")
+    parser.add_argument("--ingresses", type=int, default=1, help="that decode and encode")
+    parser.add_argument("--cpus", type=float, default=1.0, help="processors of each of all these")
+    return parser
+
+
+def _refuse(problem: str) -> int:
+    sys.stderr.write(f"error: {problem}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

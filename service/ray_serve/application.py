@@ -1,0 +1,83 @@
+"""The service as a Ray Serve application: an ingress, and a deployment for each model."""
+
+from typing import Any
+
+import ray
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+
+from models_store.layout import model_names
+from service.app import Elsewhere, create_app
+from service.ray_serve.remote_graph import Handles
+from service.ray_serve.remote_scheduler import RemoteDecoder
+from service.ray_serve.replica import Model
+from service.scheduling.admission import Gate
+from service.settings import Settings
+
+__all__ = ["APP", "build", "deploy"]
+
+APP = "deepshelf"
+_MANY = 10_000
+"""The service bounds what it lets in by itself."""
+
+
+def build(
+    settings: Settings, *, replicas: tuple[int, int] = (1, 4), ingresses: int = 1, cpus: float = 1.0
+) -> Application:
+    """The service as a Ray Serve application.
+
+    Each model of the store, which every node must find at the same path, gets from `replicas[0]` to
+    `replicas[1]` replicas of `cpus` processors, as its load asks for; `ingresses` decode and
+    encode.
+    """
+    names = [
+        n for n in model_names(settings.store) if settings.models is None or n in settings.models
+    ]
+    scaling = {"min_replicas": replicas[0], "max_replicas": replicas[1]}
+    models = [
+        serve.deployment(
+            Model,
+            name=_deployment(name),
+            max_ongoing_requests=settings.text_streams,
+            # Two runs: one computes, one waits. Texts share runs, and so leave room for far more.
+            autoscaling_config={**scaling, "target_ongoing_requests": 2},
+            ray_actor_options={"num_cpus": cpus},
+        ).bind(settings, name)
+        for name in names
+    ]
+
+    def application() -> FastAPI:
+        handles = {
+            name: serve.get_deployment_handle(_deployment(name), app_name=APP) for name in names
+        }
+        # Ray sends requests to an ingress as soon as it has begun, ready or not.
+        loaded = settings.model_copy(update={"load_first": True})
+        return create_app(loaded, elsewhere=Elsewhere(Handles(handles).open, _decoder))
+
+    ingress: Any = serve.deployment(
+        serve.ingress(application)(),
+        name="ingress",
+        num_replicas=ingresses,
+        max_ongoing_requests=_MANY,
+        ray_actor_options={"num_cpus": cpus},
+    )
+    bound: Application = ingress.bind(*models)
+    return bound
+
+
+def deploy(settings: Settings, address: str, application: Application) -> None:
+    """Put it onto the cluster at `address`, where it goes on serving, with a proxy on each node."""
+    ray.init(address=address)
+    serve.start(
+        proxy_location="EveryNode", http_options={"host": settings.host, "port": settings.port}
+    )
+    serve.run(application, name=APP)
+
+
+def _deployment(name: str) -> str:
+    return f"model-{name}"
+
+
+def _decoder(gate: Gate, streams: int) -> RemoteDecoder:
+    return RemoteDecoder(gate, streams)

@@ -1,0 +1,41 @@
+"""`GET /metrics`."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.schemas.openapi_fragments import problems
+from service.state import running
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="What is counted, for Prometheus",
+    responses={
+        200: {
+            "description": "Prometheus' text format, or OpenMetrics where `Accept` prefers it",
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": "# TYPE deepshelf_requests_total counter\n"
+                    'deepshelf_requests_total{route="/v1/classify",method="POST",status="200"} 7\n',
+                }
+            },
+        },
+        **problems(500),
+    },
+    response_class=Response,
+)
+async def metrics(request: Request) -> Response:
+    """The counts of all workers together, whichever of them answers.
+
+    What the others counted is at most a second old. `docs/metrics.md` lists the metrics.
+    """
+    accept = request.headers.get("accept", "")
+    page, media_type = await running(request).recorder.page(accept)
+    return Response(page, headers={"Content-Type": media_type})

@@ -1,0 +1,72 @@
+"""The playground at `/`: files of `service/page`, as they lie there, and nothing from elsewhere."""
+
+from os import PathLike, stat_result
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+__all__ = ["PAGE_POLICY", "mount_page", "router"]
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).parents[2] / "page"
+# `mimetypes` asks the machine, and machines differ in .js and .webp; a browser that is told not to
+# sniff believes what it is told.
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".md": "text/markdown; charset=utf-8",
+}
+
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
+)
+"""No inline script or style, and nothing from another host. Pictures that the browser makes are
+`blob:`, such as the noisy one; `data:` are the icons in the style sheets."""
+
+_HEADERS = {
+    # Asked again each time and mostly answered 304: a new version of the service is a new page.
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": PAGE_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _Files(StaticFiles):
+    """Starlette's, with its ETag and 304; types and headers are ours."""
+
+    def file_response(
+        self,
+        full_path: str | PathLike[str],
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(_HEADERS)
+        if response.status_code == status_code:  # a 304 has no content to have a type
+            response.headers["content-type"] = _TYPES[Path(full_path).suffix]
+        return response
+
+
+_FILES = _Files(directory=_FOLDER)
+
+
+@router.get("/")
+async def page(request: Request) -> Response:
+    return await _FILES.get_response("index.html", request.scope)
+
+
+def mount_page(app: FastAPI) -> None:
+    """Serve what the page is made of."""
+    app.mount("/page", _FILES, name="page")

@@ -1,0 +1,45 @@
+"""`python -m tests.chaos SCENARIO`."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import uvloop
+
+from tests.chaos import cancel, overload, reload, shutdown, slow, soak, stall
+from tests.chaos.report import Report
+
+Scenario = Callable[[Report, Path, argparse.Namespace], Coroutine[None, None, None]]
+
+SCENARIOS: dict[str, Scenario] = {
+    "overload": overload.run,
+    "slow": slow.run,
+    "cancel": cancel.run,
+    "shutdown": shutdown.run,
+    "reload": reload.run,
+    "stall": stall.run,
+    "soak": soak.run,
+}
+
+
+def main() -> int:
+    """Run one scenario; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("--store", type=Path, default=Path("models_store"))
+    parser.add_argument("--seconds", type=float, help="how long, where that can be chosen")
+    parser.add_argument("--rounds", type=int, help="how often, where that can be chosen")
+    parser.add_argument("--queue-size", type=int, default=32, help="overload: places that wait")
+    parser.add_argument("--times", type=float, default=20, help="overload: of the capacity")
+    options = parser.parse_args()
+    report = Report(options.scenario)
+    with tempfile.TemporaryDirectory(prefix="deepshelf-reliability-") as folder:
+        # Half the cost of each request for the generator, which takes its share of the cores.
+        uvloop.run(SCENARIOS[options.scenario](report, Path(folder), options))
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The service as a process of its own, on a free port of 127.0.0.1."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chaos.http import Connection, Question
+
+__all__ = ["Service", "refusing", "serving"]
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Service:
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Over a connection of its own, so that any worker may answer."""
+        async with Connection(self.port) as connection:
+            answer = await connection.ask(Question(path, path, method="GET"))
+        return answer.status, answer.body
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        _, text = await self.get("/metrics")
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text.decode())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    async def workers(self) -> dict[int, float]:
+        """Resident MiB of each worker by its process."""
+        _, text = await self.get("/metrics")
+        return {
+            int(sample.labels["pid"]): sample.value / MIB
+            for family in text_string_to_metric_families(text.decode())
+            for sample in family.samples
+            if sample.name == "deepshelf_process_resident_memory_bytes"
+        }
+
+    @property
+    def resident_mib(self) -> float:
+        """Of the process that was started: the only worker where there is one."""
+        return resident_mib(self.process.pid)
+
+    @property
+    def processor_s(self) -> float:
+        """Seconds of a core that this process has taken."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def errors(self) -> list[str]:
+        """Lines of the log that somebody must look into."""
+        lines = self.log.read_text().splitlines()
+        return [one for one in lines if '"level": "error"' in one or "Traceback" in one]
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process, in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+@asynccontextmanager
+async def serving(store: Path, folder: Path, **settings: object) -> AsyncIterator[Service]:
+    """Start it, wait until every worker is ready, and stop it at the end."""
+    port = _free_port()
+    values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
+    environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
+    environment |= {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
+    async with _process(folder, port, environment, "service") as service:
+        await _until_ready(service, int(str(values["workers"])))
+        yield service
+
+
+@asynccontextmanager
+async def refusing(folder: Path) -> AsyncIterator[Service]:
+    """The server of `bare.py`."""
+    port = _free_port()
+    bare = ("tests.chaos.bare", str(port))
+    async with _process(folder, port, dict(os.environ), *bare) as server:
+        while True:
+            try:
+                await server.get("/")
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        yield server
+
+
+@asynccontextmanager
+async def _process(
+    folder: Path, port: int, environment: dict[str, str], *module: str
+) -> AsyncIterator[Service]:
+    log = folder / f"log-{port}"
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module, env=environment, stdout=file, stderr=file
+        )
+    try:
+        yield Service(process, port, log)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _until_ready(service: Service, workers: int) -> None:
+    """Until as many answers in a row as make it all but sure that no worker is still loading."""
+    row = 0
+    for _ in range(1200):
+        if service.process.returncode is not None:
+            raise RuntimeError(f"it ended by itself:\n{service.log.read_text()}")
+        try:
+            status, _ = await service.get("/readyz")
+            row = row + 1 if status == 200 else 0
+            if row >= (1 if workers == 1 else 40) and len(await service.workers()) == workers:
+                return
+        except OSError:
+            row = 0
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"it was not ready within a minute:\n{service.log.read_text()}")

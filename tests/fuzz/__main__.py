@@ -1,0 +1,86 @@
+"""`python -m tests.fuzz TARGET [--seconds 60]`; what is found lies in build/fuzz/TARGET/."""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("picture", "code", "v2-json", "v2-binary", "form", "text")
+ROOM = Path("build/fuzz")
+_LINE = re.compile(r"^#\d+\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
+
+
+def main() -> int:
+    """0 when nothing was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("target", choices=[*NAMES, "all"])
+    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument(
+        "--here", action="store_true", help="in this process, libFuzzer's own words"
+    )
+    parser.add_argument("--hang", type=int, default=20, help="seconds that one input may take")
+    options = parser.parse_args()
+    if options.here:
+        return _fuzz(options.target, options.seconds, options.hang)
+    names = NAMES if options.target == "all" else (options.target,)
+    print("target     executions  per s  coverage (edges, features)  inputs kept  finds")
+    return max([_summary(name, options.seconds, options.hang) for name in names])
+
+
+def _summary(name: str, seconds: int, hang: int) -> int:
+    """Run one target as a process of its own, since libFuzzer ends its process; print a line."""
+    (ROOM / name).mkdir(parents=True, exist_ok=True)
+    log = ROOM / name / "log.txt"
+    command = [sys.executable, "-m", "tests.fuzz", name, "--here"]
+    command += ["--seconds", str(seconds), "--hang", str(hang)]
+    with log.open("w") as file:
+        code = subprocess.run(command, stdout=file, stderr=file).returncode  # noqa: PLW1510
+    text = log.read_text(errors="replace")
+    runs = re.search(r"number_of_executed_units: (\d+)", text)
+    lines = _LINE.findall(text)
+    if runs is None or len(lines) < 2:
+        print(f"{name:10} stopped with {code}: {log} says why; what was found lies beside it")
+        return 1
+    (edges, features, _), (last_edges, last_features, kept) = lines[0], lines[-1]
+    print(
+        f"{name:10} {int(runs[1]):>10,} {int(runs[1]) // seconds:>6,}  {edges} → {last_edges}, "
+        f"{features} → {last_features}  {kept:>11}  {int(code != 0)}"
+    )
+    return int(code != 0)
+
+
+def _fuzz(name: str, seconds: int, hang: int) -> int:
+    import atheris
+
+    # What is imported from here on counts how often each of its branches was taken.
+    with atheris.instrument_imports(include=["service", "models_store", "python_multipart", "PIL"]):
+        from tests.fuzz.targets import TARGETS
+
+    target = TARGETS[name]
+    corpus, seeds = ROOM / name / "corpus", ROOM / name / "seeds"
+    for folder in (corpus, seeds):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(target.seeds()):
+        (seeds / str(number)).write_bytes(seed)
+    words = ROOM / name / "words"
+    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
+    options = {
+        "max_total_time": seconds, "max_len": target.longest, "dict": words, "timeout": hang,
+        "rss_limit_mb": 3000, "artifact_prefix": f"{ROOM / name}/", "print_final_stats": 1,
+        "seed": 1,
+    }  # fmt: skip
+    if not target.words:  # an empty dictionary is an error
+        del options["dict"]
+    flags = [f"-{option}={value}" for option, value in options.items()]
+    atheris.Setup([sys.argv[0], str(corpus), str(seeds), *flags], target.prepare())
+    atheris.Fuzz()
+    return 0
+
+
+def _escaped(word: str) -> str:
+    return "".join(c if c.isalnum() or c in " -*=;:/'." else f"\\x{ord(c):02x}" for c in word)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The real application in this process, asked over ASGI with no client in between."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.app import create_app
+from service.settings import Settings
+from tests.fakes.factorized_codec import Squeeze, put_squeeze
+from tests.fakes.image_models import Paint, put
+from tests.fakes.text_model import Alphabet, put_text
+
+__all__ = ["Asked"]
+
+_FINE = {503, 504}
+"""Answers by design: full, or late."""
+_LONGEST_ERROR = 20_000
+
+
+class Asked:
+    """Started once; each `post` is one request from beginning to end."""
+
+    def __init__(self) -> None:
+        """Publish three small models and load them."""
+        store = Path(tempfile.mkdtemp(prefix="deepshelf-fuzz-"))
+        put(store, "paint", Paint())
+        put_text(store, "alphabet", Alphabet())
+        put_squeeze(store, "squeeze", Squeeze())
+        settings = {
+            "store": store, "threads": 1, "reload_s": 0, "max_text_chars": 50, "log_level": "error",
+            "max_body_bytes": 1 << 20, "max_pixels": 1_000_000,
+        }  # fmt: skip
+        self._app = create_app(Settings.model_validate(settings))
+        self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(self._start())
+
+    async def _start(self) -> None:
+        self._lifespan = self._app.router.lifespan_context(self._app)
+        await self._lifespan.__aenter__()
+        while not self._app.state.running.registry.shelf.complete:
+            await asyncio.sleep(0.01)
+
+    @property
+    def registry(self) -> Any:
+        return self._app.state.running.registry
+
+    def post(self, path: str, pieces: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        """Raises AssertionError for an answer that there should not be."""
+        status, answer = self._loop.run_until_complete(self._post(path, pieces, headers))
+        if status < 400:
+            return
+        assert status < 500 or status in _FINE, answer[:2000]
+        assert len(answer) < _LONGEST_ERROR, answer[:2000]
+        key = "error" if path.startswith(("/v2", "/openai")) else "detail"
+        assert json.loads(answer)[key], answer
+        assert b"Traceback" not in answer, answer
+
+    async def _post(
+        self, path: str, pieces: Sequence[bytes], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        size = sum(map(len, pieces))
+        sent = {"host": "deepshelf", "content-length": str(size), **headers}
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        }  # fmt: skip
+        waiting = [
+            {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
+            for number, piece in enumerate(pieces, start=1)
+        ]
+        forever = asyncio.Event()
+        status, parts = 0, []
+
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop(0)
+            await forever.wait()  # whoever listens for a client that leaves
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                parts.append(message.get("body", b""))
+
+        await self._app(scope, receive, send)
+        return status, b"".join(parts)

@@ -1,0 +1,253 @@
+"""What is fuzzed: each target reads any bytes at all, and raises where something is amiss.
+
+The first bytes of an input choose among variants (a path, a piece's length); the rest is read.
+"""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from models_store.compression.container import MAGIC, Code, pack, unpack
+from models_store.tasks import Compression, FixedImage
+from service.codecs.bitstream import read_code
+from service.codecs.images import Limits, decode_fixed, decode_free
+from service.errors import ServiceError
+from service.handlers.compress import compress, decompress
+from tests.fakes.image_models import png, solid
+from tests.fuzz.asked import Asked
+
+__all__ = ["TARGETS", "Target"]
+
+Run = Callable[[bytes], None]
+
+_JSON = {"content-type": "application/json"}
+_LIMITS = Limits(max_pixels=1_000_000)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that reads bytes."""
+
+    prepare: Callable[[], Run]
+    seeds: Callable[[], Iterator[bytes]]
+    words: tuple[str, ...] = ()
+    """What inputs are likely to hold."""
+    longest: int = 4096
+    """Bytes of an input."""
+
+
+# Pictures
+
+
+def _pictures() -> Run:
+    spec = FixedImage(width=8, height=8, mode="RGB", resize="crop")
+    ways: tuple[Callable[[bytes], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]], ...] = (
+        lambda data: decode_free(data, "RGB", _LIMITS),
+        lambda data: decode_free(data, "L", _LIMITS),
+        lambda data: decode_fixed(data, spec, _LIMITS),
+    )
+
+    def run(data: bytes) -> None:
+        try:
+            image = ways[data[0] % 3 if data else 0](data[1:])
+        except ServiceError:
+            return
+        assert image.dtype == np.uint8, image.dtype
+        assert image.ndim == 3, image.shape
+
+    return run
+
+
+def _picture_seeds() -> Iterator[bytes]:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 7, 4), np.uint8)
+    whole = Image.fromarray(noise)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind, modes in {
+        "PNG": "1 L LA P RGB RGBA I;16", "JPEG": "L RGB CMYK", "GIF": "P", "BMP": "1 L P RGB",
+        "WEBP": "RGB RGBA", "TIFF": "1 L P RGB RGBA CMYK I;16", "AVIF": "RGB", "PPM": "L RGB",
+    }.items():  # fmt: skip
+        for number, mode in enumerate(modes.split()):
+            file = io.BytesIO()
+            grey = whole.convert("L")
+            picture = grey.convert("I").convert("I;16") if mode == "I;16" else whole.convert(mode)
+            picture.save(file, kind, exif=exif) if kind in ("JPEG", "WEBP") else picture.save(
+                file, kind
+            )
+            yield bytes([number % 3]) + file.getvalue()
+    file = io.BytesIO()
+    frames = [whole.convert("RGB"), whole.convert("RGB").rotate(90)]
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+    yield b"\0" + file.getvalue()
+
+
+# Codes of compressed pictures
+
+
+def _framed(body: bytes) -> bytes:
+    """As a container whose length and checksum are right, so that what is inside gets read."""
+    size, length = len(body) + 4, bytearray()
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    head = MAGIC + b"\x01" + bytes([*length, size]) + body
+    return head + zlib.crc32(head).to_bytes(4, "big")
+
+
+def _codes() -> Run:
+    shelf = Asked().registry.shelf
+    model = shelf.resolve(Compression, "squeeze")
+
+    def run(data: bytes) -> None:
+        whole = data[1:] if data[:1] == b"\0" else _framed(data[1:])
+        try:
+            code = read_code(whole)
+            assert unpack(pack(code)) == code
+            if code.model == model.name:
+                decompress(model, code, limits=_LIMITS, check=lambda: None)
+        except ServiceError:
+            return
+
+    return run
+
+
+def _code_seeds() -> Iterator[bytes]:
+    model = Asked().registry.shelf.resolve(Compression, "squeeze")
+    for seed in range(4):
+        pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+        whole = compress(model, png(pixels), limits=_LIMITS, check=lambda: None).code
+        yield b"\0" + whole
+        yield b"\1" + whole[4:-4]
+    yield b"\0" + pack(Code("a-model", 3, bytes(4), 300, 7, "RGB", b"payload"))
+
+
+# Requests
+
+
+def _asking(path_of: Callable[[int], str], headers: dict[str, str]) -> Run:
+    """The body in two pieces, cut where the second byte says."""
+    asked = Asked()
+
+    def run(data: bytes) -> None:
+        choice, cut = (*data[:2], 0, 0)[:2]
+        body = data[2:]
+        asked.post(path_of(choice), (body[:cut], body[cut:]), headers)
+
+    return run
+
+
+def _jsons(*contents: object) -> Iterator[bytes]:
+    for choice in range(2):
+        for content in contents:
+            yield bytes([choice, 0]) + json.dumps(content).encode()
+
+
+def _tensor(**more: object) -> dict[str, object]:
+    return {"name": "images", "shape": [1, 8, 8, 3], "datatype": "UINT8", **more}
+
+
+def _v2_json_seeds() -> Iterator[bytes]:
+    data = list(range(192))
+    yield from _jsons(
+        {"id": "a", "inputs": [_tensor(data=data)]},
+        {"inputs": [_tensor(data=np.reshape(data, (1, 8, 8, 3)).tolist())],
+         "outputs": [{"name": "probabilities", "parameters": {"classification": 2}}]},
+        {"inputs": [_tensor(data=[1.5, "x", None, True])], "parameters": {"priority": 1}},
+    )  # fmt: skip
+
+
+def _v2_binary() -> Run:
+    asked = Asked()
+
+    def run(data: bytes) -> None:
+        choice, length = data[:1] or b"\0", int.from_bytes(data[1:3], "big")
+        body = data[3:]
+        headers = {"inference-header-content-length": str(length)}
+        kind = choice[0] % 4
+        if kind == 1:  # well packed, whatever is inside
+            body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
+        elif kind > 1:
+            headers["content-encoding"] = ("gzip", "deflate")[kind - 2]
+        asked.post("/v2/models/paint/infer", (body,), headers)
+
+    return run
+
+
+def _v2_binary_seeds() -> Iterator[bytes]:
+    for outputs in ([], [{"name": "probabilities", "parameters": {"binary_data": True}}]):
+        inputs = [_tensor(parameters={"binary_data_size": 192})]
+        head = json.dumps({"inputs": inputs, "outputs": outputs}).encode()
+        body = head + bytes(range(192))
+        for choice in range(2):
+            yield bytes([choice]) + len(head).to_bytes(2, "big") + body
+        yield b"\2" + len(head).to_bytes(2, "big") + gzip.compress(body)
+        yield b"\3" + len(head).to_bytes(2, "big") + zlib.compress(body)
+
+
+def _part(name: str, content: bytes, more: str = "") -> bytes:
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content
+
+
+def _form_seeds() -> Iterator[bytes]:
+    picture = png(solid(2, 2, (255, 0, 0)))
+    file = _part("image", picture, '; filename="cat.png"\r\nContent-Type: image/png')
+    for choice in range(3):
+        head = bytes([choice, 40])
+        yield head + file + b"\r\n--x--\r\n"
+        yield head + _part("top_k", b"2") + b"\r\n" + file + b"\r\n" + file + b"\r\n--x--\r\n"
+        yield head + file[:-20]
+        yield head + b"preamble\r\n" + _part("image", b"cat.jpg") + b"\r\n--x--\r\nepilogue"
+
+
+_FORMS = ("/v1/classify", "/v1/compress", "/v1/decompress")
+_TEXTS = ("/v1/text", "/openai/v1/completions")
+_INFER = ("/v2/models/paint/infer", "/v2/models/alphabet/infer")
+
+
+def _text_seeds() -> Iterator[bytes]:
+    yield from _jsons(
+        {"prompt": "abc", "max_chars": 3, "temperature": 0, "seed": 1, "stop": ["e"]},
+        {"prompt": "é€😀", "max_chars": 2, "top_k": 3, "top_p": 0.5, "stream": True},
+        {"model": "alphabet", "prompt": ["a", "b"], "max_tokens": 2, "n": 2, "logprobs": 2},
+        {"model": "alphabet", "prompt": "a", "stream": True, "echo": True, "stop": "c",
+         "stream_options": {"include_usage": True}},
+    )  # fmt: skip
+
+
+_WORDS = ("null", "true", "NaN", "Infinity", "-1", "1e999", "\\ud800", "\\u0000", "[[", "{}", '""')
+
+TARGETS = {
+    "picture": Target(
+        _pictures, _picture_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",
+        "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif"), 2048,
+    ),
+    "code": Target(_codes, _code_seeds, longest=512),
+    "v2-json": Target(
+        lambda: _asking(lambda choice: _INFER[choice % 2], _JSON), _v2_json_seeds,
+        ("inputs", "outputs", "datatype", "shape", "BYTES", "FP32", "INT64", "BOOL", "parameters",
+         "classification", "tokens", *_WORDS),
+    ),
+    "v2-binary": Target(
+        _v2_binary, _v2_binary_seeds,
+        ("binary_data_size", "binary_data", "binary_data_output", "BYTES", "FP16", *_WORDS),
+    ),
+    "form": Target(
+        lambda: _asking(
+            lambda choice: _FORMS[choice % 3], {"content-type": "multipart/form-data; boundary=x"}
+        ),
+        _form_seeds,
+        ("--x", "--x--", "Content-Disposition", "form-data", "filename*=utf-8''", "code",
+         "Content-Transfer-Encoding: base64", "\r\n\r\n"),
+    ),
+    "text": Target(
+        lambda: _asking(lambda choice: _TEXTS[choice % 2], _JSON), _text_seeds,
+        ("prompt", "max_chars", "temperature", "top_k", "top_p", "stop", "stream", "logprobs",
+         "echo", "suffix", "best_of", "n", *_WORDS), 1024,
+    ),
+}  # fmt: skip

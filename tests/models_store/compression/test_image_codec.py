@@ -1,0 +1,134 @@
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models_store.compression.hyperprior import Coder, LevelTables
+from models_store.compression.image_codec import Photographs
+from models_store.tasks import FreeImage
+from models_store.verify import Tensors
+from tests.fakes.hyperprior_codec import TASK, level_tables, photographs
+
+GOLDEN = "11e98b3d2a2f8fd0"
+
+
+@pytest.fixture(scope="module")
+def mosaic(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    return photographs(tmp_path_factory.mktemp("mosaic"))
+
+
+def _picture(height: int, width: int) -> NDArray[np.uint8]:
+    """Smooth, with some noise, so that means of blocks say something."""
+    y, x = np.mgrid[:height, :width]
+    wave = 128 + 100 * np.sin(y[..., None] / 19 + x[..., None] / 23 + np.arange(3))
+    noise = np.random.default_rng(0).normal(0, 9, (height, width, 3))
+    picture: NDArray[np.uint8] = (wave + noise).clip(0, 255).astype(np.uint8)
+    return picture
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 3))
+def test_pictures_of_any_size_come_back_as_the_encoder_said(
+    mosaic: Photographs, height: int, width: int, quality: int
+) -> None:
+    picture = _picture(height, width)
+    coded = mosaic.encode(picture, quality)
+    answer, read = mosaic.decode(coded.payload, height, width)
+    assert read == quality
+    assert answer.shape == picture.shape
+    assert np.array_equal(answer, mosaic.picture(coded.latents, quality, height, width))
+
+
+def test_tiles_leave_no_seam(mosaic: Photographs) -> None:
+    picture = _picture(301, 410)
+    whole = FreeImage(mode="RGB", multiple_of=32, tile=1024, overlap=128)
+    at_once = replace(mosaic, task=TASK.model_copy(update={"image": whole}))
+    one, other = mosaic.encode(picture, 3), at_once.encode(picture, 3)
+    assert one.payload == other.payload
+    assert np.array_equal(
+        mosaic.picture(one.latents, 3, 301, 410), at_once.picture(one.latents, 3, 301, 410)
+    )
+
+
+def test_better_qualities_come_nearer_and_take_more(mosaic: Photographs) -> None:
+    picture = _picture(64, 96)
+    sizes, errors = [], []
+    for quality in (1, 2, 3):
+        payload = mosaic.encode(picture, quality).payload
+        answer, _ = mosaic.decode(payload, 64, 96)
+        sizes.append(len(payload))
+        errors.append(np.square(answer.astype(float) - picture).mean())
+    assert sizes == sorted(sizes)
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_a_payload_is_what_it_was_on_another_machine(mosaic: Photographs) -> None:
+    """Made once on x86 with AVX2: no float may change a bit of it."""
+    latents = np.random.default_rng(5).integers(-150, 151, (6, 9, 14)).astype(np.int16)
+    side = np.random.default_rng(6).integers(-5, 6, (3, 3, 4)).astype(np.int16)
+    coded = mosaic.coder.encode(latents, side, 1)
+    assert hashlib.sha256(coded.payload).hexdigest()[:16] == GOLDEN
+    assert np.array_equal(mosaic.coder.decode(coded.payload, 9, 14)[0], coded.latents)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32), st.sampled_from([0.3, 20, 3000]), st.integers(0, 15))
+def test_any_latents_can_be_written_and_never_by_more_than_a_step(
+    mosaic: Photographs, seed: int, spread: float, deadzone: int
+) -> None:
+    random = np.random.default_rng(seed)
+    latents = random.normal(0, spread * 32, (6, 5, 6)).clip(-32_000, 32_000).astype(np.int16)
+    side = random.integers(-200, 200, (3, 2, 2)).astype(np.int16)
+    tables = level_tables().model_copy(update={"deadzone": deadzone, "certain": 0})
+    coder = Coder(mosaic.coder.spec, tables, mosaic.runs)
+    coded = coder.encode(latents, side, 2)
+    decoded, quality = coder.decode(coded.payload, 5, 6)
+    assert quality == 2
+    assert np.array_equal(decoded, coded.latents)
+    apart = np.abs(decoded.astype(int) * 2 - latents)
+    assert apart[np.abs(latents) < 30_000].max() <= 16 + deadzone
+
+
+def test_an_exact_graph_that_is_computed_otherwise_is_another_code(mosaic: Photographs) -> None:
+    """What the whole numbers are for: a mean that is off by one changes all that follows."""
+
+    def off(inputs: Tensors) -> Tensors:
+        out = dict(mosaic.runs["low"](inputs))
+        return {**out, "levels": np.asarray(out["levels"] + 1).astype(np.uint8)}
+
+    picture = _picture(64, 64)
+    payload = mosaic.encode(picture, 2).payload
+    other = replace(mosaic, runs={**mosaic.runs, "low": off})
+    with pytest.raises(ValueError, match=r"."):
+        other.decode(payload, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda _: b"", "quality 0 of 3"),
+        (lambda payload: b"\x04" + payload[1:], "quality 4 of 3"),
+        (lambda payload: payload[:2], "how many lanes"),
+        (lambda payload: payload[:-2], "too early"),
+        (lambda payload: payload + b"\0\0", "left"),
+        (lambda payload: payload[:1] + b"\xff\xff\xff\xff\x01" + payload[2:], "no end"),
+        (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "cut off"),
+    ],
+)
+def test_damage_is_told(mosaic: Photographs, damage: Callable[[bytes], bytes], says: str) -> None:
+    payload = mosaic.encode(_picture(40, 40), 2).payload
+    with pytest.raises(ValueError, match=says):
+        mosaic.decode(damage(payload), 40, 40)
+
+
+def test_tables_that_no_coder_could_use_are_refused() -> None:
+    known = level_tables().model_dump()
+    with pytest.raises(ValueError, match="one length for all qualities"):
+        LevelTables.model_validate({**known, "side_levels": ((9, 9), (9, 9), (9, 9))})
+    with pytest.raises(ValueError, match="one of 64 tables"):
+        LevelTables.model_validate({**known, "side_levels": ((64, 9, 9),) * 3})

@@ -1,0 +1,62 @@
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.auth.key_reloader import LiveKeys
+from service.keys import digest_of
+from service.settings import Settings
+from tests.service.serving import serving, state_of
+
+pytestmark = pytest.mark.anyio
+
+
+def _line(name: str, key: str, options: str = "") -> str:
+    return f"{name} sha256:{digest_of(key).hex()} {options}\n"
+
+
+def _write(path: Path, text: str, turn: int) -> None:
+    path.write_text(text)
+    os.utime(path, ns=(turn, turn))  # clocks of file systems are coarse
+
+
+async def _status(client: httpx.AsyncClient, key: str) -> int:
+    return (await client.get("/v1/models", headers={"x-api-key": key})).status_code
+
+
+async def test_a_key_that_is_taken_out_of_the_file_holds_no_longer(
+    store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    _write(file, _line("alice", "one") + _line("bob", "two"), 1)
+    async with serving(store, keys_file=file) as client:
+        keys = state_of(client).keys
+        assert [await _status(client, key) for key in ("one", "two", "three")] == [200, 200, 401]
+        _write(file, _line("bob", "two") + _line("carol", "three"), 2)
+        keys.refresh()
+        assert [await _status(client, key) for key in ("one", "two", "three")] == [401, 200, 200]
+        _write(file, "", 3)
+        keys.refresh()  # the last ones taken away: closed, not open
+        assert [await _status(client, key) for key in ("one", "two", "three")] == [401, 401, 401]
+
+
+@pytest.mark.parametrize("damage", ["alice hunter2", _line("bob", "1") + _line("bob", "2"), None])
+def test_a_file_that_is_damaged_or_gone_changes_nothing(
+    tmp_path: Path, damage: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "keys"
+    _write(file, _line("alice", "one"), 1)
+    keys = LiveKeys(Settings(keys_file=file))
+    if damage is None:
+        file.unlink()
+    else:
+        _write(file, damage, 2)
+    keys.refresh()
+    assert keys.ring.find("one")
+    assert "those before hold" in caplog.text
+    assert "hunter2" not in caplog.text
+    _write(file, _line("bob", "two"), 3)
+    keys.refresh()
+    assert not keys.ring.find("one")
+    assert keys.ring.find("two")

@@ -1,0 +1,237 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from service.app import create_app
+from service.keys import digest_of
+from service.middleware.authentication import require_admin
+from service.observability.logging_config import JsonFormatter, TextFormatter
+from service.settings import Settings
+from tests.fakes.image_models import png, solid
+from tests.fakes.text_model import Alphabet, put_text
+from tests.service.serving import app_of, busy, problem_of, serving, state_of
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = png(solid(20, 30, (255, 0, 0)))
+ALICE, BOB, ROOT = "dsk_alice", "dsk_bob", "dsk_root"
+OPEN = (
+    "/livez", "/readyz", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/", "/metrics",
+    "/problems/not-found",
+)  # fmt: skip
+
+
+def line(name: str, key: str, options: str = "") -> str:
+    return f"{name} sha256:{digest_of(key).hex()} {options}"
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+async def closed(store: Path) -> AsyncIterator[httpx.AsyncClient]:
+    keys = ";".join(
+        (line("alice", ALICE), line("bob", BOB, "rate=2/hour"), line("root", ROOT, "admin"))
+    )
+    async with serving(store, keys=keys) as client:
+        yield client
+
+
+async def test_without_keys_everybody_may_ask(client: httpx.AsyncClient) -> None:
+    for headers in ({}, bearer("whatever the openai client sends")):
+        answer = await client.post("/v1/classify", content=PICTURE, headers=headers)
+        assert answer.status_code == 200
+
+
+async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -> None:
+    ask = closed.post
+    assert (await ask("/v1/classify", content=PICTURE, headers=bearer(ALICE))).status_code == 200
+    answer = await ask("/v1/classify", content=PICTURE, headers={"x-api-key": ALICE})
+    assert answer.status_code == 200
+    for headers in ({}, bearer("dsk_wrong"), bearer(""), {"authorization": f"Basic {ALICE}"}):
+        answer = await ask("/v1/classify", content=PICTURE, headers=headers)
+        problem = problem_of(answer, 401)
+        assert problem["type"] == "/problems/unauthorized"
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "dsk_" not in answer.text
+
+
+async def test_whoever_has_no_key_learns_nothing_of_what_there_is(
+    closed: httpx.AsyncClient,
+) -> None:
+    for path in ("/v1/models", "/v1/models/paint", "/v1/nothing", "/x"):
+        problem_of(await closed.get(path), 401)
+    for path in ("/v2", "/v2/models/paint", "/v2/models/paint/infer", "/openai/v1/models"):
+        answer = await closed.get(path)
+        assert answer.status_code == 401
+        assert set(answer.json()) == {"error"}  # as their protocols tell errors
+    problem_of(await closed.get("/v1/nothing", headers=bearer(ALICE)), 404)
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_probes_and_pages_need_no_key(closed: httpx.AsyncClient, path: str) -> None:
+    assert (await closed.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["//v1/models", "/livez/../v1/models", "/docs/../v1/models", "/livez%2f..%2fv1/models"]
+)
+async def test_no_way_of_writing_a_path_leads_around(closed: httpx.AsyncClient, path: str) -> None:
+    request = closed.build_request("GET", "/")
+    request.url = httpx.URL("http://deepshelf").copy_with(raw_path=path.encode())
+    answer = await closed.send(request)
+    assert answer.status_code in (401, 404)
+    assert "paint" not in answer.text
+
+
+async def test_a_wrong_key_is_refused_before_the_body_is_read(closed: httpx.AsyncClient) -> None:
+    read = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read = True
+        yield b"x"
+
+    problem_of(await closed.post("/v1/classify", content=body()), 401)
+    assert not read
+
+
+async def test_a_key_that_asks_too_often_is_told_when_to_come_back(
+    closed: httpx.AsyncClient,
+) -> None:
+    statuses = [(await closed.get("/v1/models", headers=bearer(BOB))).status_code for _ in range(2)]
+    answer = await closed.get("/v1/models", headers=bearer(BOB))
+    assert statuses == [200, 200]
+    assert problem_of(answer, 429)["type"] == "/problems/too-many-requests"
+    assert 3500 < int(answer.headers["retry-after"]) <= 3600
+    assert (await closed.get("/v1/models", headers=bearer(ALICE))).status_code == 200
+
+
+async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held_up(
+    store: Path,
+) -> None:
+    keys = ";".join((line("alice", ALICE), line("bob", BOB)))
+    async with serving(store, keys=keys, key_concurrent=1, threads=2) as client:
+        with busy(state_of(client).pool), busy(state_of(client).pool):
+            waiting = asyncio.create_task(
+                client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE))
+            )
+            while state_of(client).pool.gate.inside < 3:
+                await asyncio.sleep(0.001)
+            answer = await client.get("/v1/models", headers=bearer(ALICE))
+            assert problem_of(answer, 429)["detail"] == (
+                "1 requests of this key are under way, its limit"
+            )
+            assert (await client.get("/v1/models", headers=bearer(BOB))).status_code == 200
+        assert (await waiting).status_code == 200
+        assert (await client.get("/v1/models", headers=bearer(ALICE))).status_code == 200
+
+
+def _with_admin_route(client: httpx.AsyncClient) -> FastAPI:
+    app = app_of(client)
+
+    async def manage(request: Request) -> PlainTextResponse:
+        require_admin(request)
+        return PlainTextResponse("done")
+
+    app.add_api_route("/manage", manage)
+    return app
+
+
+async def test_what_is_the_administrators_needs_the_administrators_key(
+    closed: httpx.AsyncClient,
+) -> None:
+    _with_admin_route(closed)
+    assert (await closed.get("/manage", headers=bearer(ROOT))).text == "done"
+    problem_of(await closed.get("/manage", headers=bearer(ALICE)), 403)
+    problem_of(await closed.get("/manage"), 401)
+
+
+@pytest.mark.parametrize("kept", [ROOT, f"sha256:{digest_of(ROOT).hex()}"])
+async def test_the_administrators_key_alone_leaves_the_rest_open(store: Path, kept: str) -> None:
+    async with serving(store, admin_key=kept) as client:
+        _with_admin_route(client)
+        assert (await client.get("/v1/models")).status_code == 200
+        assert (await client.get("/manage", headers=bearer(ROOT))).text == "done"
+        for headers in ({}, bearer(ALICE)):
+            problem_of(await client.get("/manage", headers=headers), 401)
+
+
+async def test_without_an_administrators_key_nobody_is_the_administrator(
+    client: httpx.AsyncClient, store: Path
+) -> None:
+    async with serving(store) as own:
+        _with_admin_route(own)
+        problem_of(await own.get("/manage"), 403)
+
+
+async def test_pages_and_metrics_can_be_closed(store: Path) -> None:
+    async with serving(store, docs=False, page=False, metrics="closed") as client:
+        for path in ("/docs", "/redoc", "/openapi.json", "/docs/assets/redoc.standalone.js", "/",
+                     "/page/index.html", "/metrics"):  # fmt: skip
+            problem_of(await client.get(path), 404)
+        assert (await client.get("/v1/models")).status_code == 200
+
+
+async def test_metrics_can_be_for_whoever_has_a_key(store: Path) -> None:
+    async with serving(store, keys=line("alice", ALICE), metrics="key") as client:
+        problem_of(await client.get("/metrics"), 401)
+        assert (await client.get("/metrics", headers=bearer(ALICE))).status_code == 200
+
+
+async def test_the_paths_are_known_behind_a_proxy_too(store: Path) -> None:
+    async with serving(store, keys=line("alice", ALICE), root_path="/shelf") as client:
+        for prefix in ("", "/shelf"):
+            assert (await client.get(f"{prefix}/livez")).status_code == 200
+            problem_of(await client.get(f"{prefix}/v1/models"), 401)
+
+
+async def test_the_api_document_tells_that_a_key_is_needed(store: Path) -> None:
+    document: dict[str, Any] = create_app(
+        Settings.model_validate({"store": store, "keys": line("alice", ALICE)})
+    ).openapi()
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["security"] == [{"Key": []}, {"KeyHeader": []}]
+    classify = document["paths"]["/v1/classify"]["post"]
+    assert {"401", "429"} <= set(classify["responses"])
+    assert document["paths"]["/livez"]["get"]["security"] == []
+
+
+async def test_neither_keys_nor_prompts_nor_pictures_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompt, wrong = "zyxwvut", "dsk_the_key_of_somebody_else"
+    put_text(tmp_path, "alphabet", Alphabet())
+    with caplog.at_level(logging.DEBUG):
+        async with serving(tmp_path, keys=line("alice", ALICE), admin_key=ROOT) as client:
+            for key in (ALICE, ROOT, wrong):
+                headers = {**bearer(key), "content-type": "application/json"}
+                for body in (
+                    f'{{"prompt": "{prompt}", "max_chars": 3}}',
+                    f'{{"prompt": "{prompt}", "stream": true, "max_chars": 3}}',
+                    f'{{"prompt": "{prompt}!"}}',
+                    f'{{"prompt": ["{prompt}"]}}',
+                    f'{{"prompt": "{prompt}"',
+                ):
+                    await client.post("/v1/text", content=body, headers=headers)
+                await client.post("/v1/classify", content=prompt.encode(), headers=headers)
+                await client.get(f"/v1/models?key={key}", headers={"x-api-key": key})
+    formatters = (JsonFormatter(), TextFormatter())
+    ours = [
+        record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
+    ]
+    lines = [formatter.format(record) for record in ours for formatter in formatters]
+    assert len(lines) >= 2 * 21
+    assert any('"key": "alice"' in text for text in lines)
+    for secret in (prompt, ALICE, ROOT, wrong, digest_of(ALICE).hex()):
+        assert not [text for text in lines if secret in text]

@@ -1,0 +1,132 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.middleware.request_log import Telemetry
+from service.observability.logging_config import JsonFormatter, TextFormatter
+from service.routes.http.problems import HANDLED, handle
+from tests.fakes.image_models import png, solid
+from tests.service.serving import problem_of
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = png(solid(20, 30, (255, 0, 0)))
+
+
+@pytest.fixture
+def events(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.INFO, logger="service"):
+        yield caplog
+
+
+def _request_event(events: pytest.LogCaptureFixture) -> dict[str, object]:
+    (record,) = [record for record in events.records if record.name == "service.access"]
+    event: dict[str, object] = json.loads(JsonFormatter().format(record))
+    return event
+
+
+async def test_a_request_is_one_event_that_names_what_happened(
+    client: httpx.AsyncClient, events: pytest.LogCaptureFixture
+) -> None:
+    answer = await client.post("/v1/classify", content=PICTURE)
+    event = _request_event(events)
+    assert event.pop("time")
+    milliseconds = event.pop("ms")
+    assert isinstance(milliseconds, float)
+    assert milliseconds > 0
+    assert event == {
+        "level": "info",
+        "logger": "service.access",
+        "event": "request",
+        "request_id": answer.headers["x-request-id"],
+        "method": "POST",
+        "route": "/v1/classify",
+        "status": 200,
+        "bytes_in": len(PICTURE),
+        "bytes_out": len(answer.content),
+        "model": "paint",
+        "version": 2,
+        "images": 1,
+    }
+
+
+async def test_the_event_groups_by_route_not_by_path(
+    client: httpx.AsyncClient, events: pytest.LogCaptureFixture
+) -> None:
+    await client.get("/v1/models/paint")
+    assert _request_event(events)["route"] == "/v1/models/{name}"
+
+
+async def test_nothing_of_a_payload_is_logged(
+    client: httpx.AsyncClient, events: pytest.LogCaptureFixture
+) -> None:
+    secret = "correct-horse-battery-staple"  # noqa: S105
+    await client.post("/v1/classify", content=secret.encode())
+    await client.post("/v1/classify", files={"image": secret.encode()}, data={"top_k": secret})
+    await client.post(f"/v1/classify?model={secret}", content=PICTURE)
+    await client.get(f"/{secret}")
+    formatters = (JsonFormatter(), TextFormatter())
+    lines = [formatter.format(record) for record in events.records for formatter in formatters]
+    assert lines
+    assert not [line for line in lines if secret in line]
+
+
+async def test_a_sane_request_id_is_echoed_and_logged(
+    client: httpx.AsyncClient, events: pytest.LogCaptureFixture
+) -> None:
+    answer = await client.get("/livez", headers={"x-request-id": "trace-42/a"})
+    assert answer.headers["x-request-id"] == "trace-42/a"
+    assert _request_event(events)["request_id"] == "trace-42/a"
+
+
+@pytest.mark.parametrize("hostile", ["", "two words", "x" * 129, "a\tb", 'quote"', "ümlaut"])
+async def test_any_other_request_id_is_replaced(client: httpx.AsyncClient, hostile: str) -> None:
+    answer = await client.get("/livez", headers=[(b"x-request-id", hostile.encode())])
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+async def test_two_requests_get_two_ids(client: httpx.AsyncClient) -> None:
+    ids = {(await client.get("/livez")).headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+def _broken_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the password is hunter2")
+
+    for kind in HANDLED:
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(Telemetry)
+    return app
+
+
+async def test_an_unexpected_error_leaks_nothing_and_is_logged_with_its_traceback(
+    events: pytest.LogCaptureFixture,
+) -> None:
+    transport = httpx.ASGITransport(_broken_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
+        answer = await client.get("/broken")
+    problem_of(answer, 500)
+    assert "hunter2" not in answer.text
+    assert "RuntimeError" not in answer.text
+    (logged,) = [
+        record for record in events.records if record.name == "service.routes.http.problems"
+    ]
+    assert "hunter2" in JsonFormatter().format(logged)
+    assert _request_event(events)["status"] == 500
+
+
+async def test_a_path_that_is_not_there_and_a_method_that_is_not_accepted(
+    client: httpx.AsyncClient,
+) -> None:
+    assert "/v1/clasify" in str(problem_of(await client.get("/v1/clasify"), 404)["detail"])
+    answer = await client.get("/v1/classify")
+    assert problem_of(answer, 405)["accepted"] == ["POST"]
+    assert answer.headers["allow"] == "POST"

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.image_models import png, solid
+from tests.service.serving import serving
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = png(solid(20, 30, (255, 0, 0)))
+NEEDED = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "SAMEORIGIN",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+PLACES = [
+    ("GET", "/livez"), ("GET", "/v1/models"), ("GET", "/nothing"), ("GET", "/v1/classify"),
+    ("POST", "/v1/classify"), ("POST", "/v1/denoise"), ("GET", "/docs"), ("GET", "/"),
+    ("GET", "/docs/assets/swagger-ui.css"), ("GET", "/metrics"),
+    ("GET", "/v1/models/paint/preview"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), PLACES)
+async def test_every_answer_tells_a_browser_to_do_no_more_than_is_meant(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await client.request(method, path, content=PICTURE if method == "POST" else None)
+    for name, value in NEEDED.items():
+        assert answer.headers[name] == value
+    assert "content-security-policy" in answer.headers
+    assert "strict-transport-security" not in answer.headers
+    for leak in ("server", "x-powered-by"):
+        assert leak not in answer.headers
+
+
+async def test_what_is_no_page_can_do_nothing_in_a_browser(client: httpx.AsyncClient) -> None:
+    policy = (await client.get("/v1/models/paint/preview")).headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "sandbox" in policy
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_documentation_runs_no_script_that_is_not_ours(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    policy = (await client.get(path)).headers["content-security-policy"]
+    (scripts,) = [part for part in policy.split("; ") if part.startswith("script-src")]
+    assert "unsafe" not in scripts
+    assert "*" not in policy
+
+
+async def test_over_tls_a_browser_is_told_to_stay_there(client: httpx.AsyncClient) -> None:
+    answer = await client.get("https://deepshelf/livez")
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+ORIGIN = {"origin": "https://example.org"}
+ASKING = {**ORIGIN, "access-control-request-method": "POST"}
+
+
+async def test_pages_of_other_origins_get_nothing_by_default(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/models", headers=ORIGIN)
+    assert "access-control-allow-origin" not in answer.headers
+    assert (await client.options("/v1/classify", headers=ASKING)).status_code == 405
+
+
+async def test_pages_of_an_origin_that_is_named_may_ask(store: Path) -> None:
+    key = f"alice sha256:{'0' * 64}"
+    async with serving(store, cors_origins="https://example.org", keys=key) as client:
+        preflight = await client.options("/v1/classify", headers=ASKING)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://example.org"
+        refused = await client.get("/v1/models", headers=ORIGIN)  # so that the page can read why
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == "https://example.org"
+        assert "access-control-allow-credentials" not in refused.headers
+        assert "cross-origin-resource-policy" not in refused.headers
+        other = await client.get("/v1/models", headers={"origin": "https://example.com"})
+        assert "access-control-allow-origin" not in other.headers

@@ -1,0 +1,63 @@
+import asyncio
+
+import pytest
+
+from service.observability.timing import Stage, Stages, current, stage, timed, watch
+from service.scheduling.admission import Gate
+from service.scheduling.pool import Pool
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_where_nobody_watches_nothing_is_kept() -> None:
+    with stage("decode"):
+        pass
+    assert current() is None
+
+
+async def test_a_stage_that_ends_badly_is_counted_too() -> None:
+    @timed("run")
+    def fail() -> None:
+        raise ValueError
+
+    with watch() as stages, pytest.raises(ValueError):  # noqa: PT011  # it has no text
+        fail()
+    assert list(stages.seconds) == ["run"]
+
+
+async def test_several_of_one_stage_are_one_sum_and_many_intervals() -> None:
+    stages = Stages()
+    stages.add("run", 1.0, 1.5)
+    stages.add("run", 2.0, 2.25)
+    assert stages.seconds == {"run": 0.75}
+    assert stages.intervals == [("run", 1.0, 1.5), ("run", 2.0, 2.25)]
+
+
+async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_is_not() -> None:
+    stages = Stages()
+    for _ in range(10_000):
+        stages.add("run", 0.0, 1.0)
+    assert stages.seconds == {"run": 10_000}
+    assert len(stages.intervals) < 1000
+
+
+async def test_what_a_thread_does_for_a_request_is_the_requests() -> None:
+    pool = Pool(Gate(running=1, waiting=8, deadline_s=20), 1)
+
+    async def request(times: int) -> dict[Stage, float]:
+        def work(_: object) -> None:
+            for _ in range(times):
+                with stage("decode"):
+                    pass
+
+        with watch() as stages:
+            await pool.submit(work, pool.gate.now()).result()
+        assert [name for name, _, _ in stages.intervals] == ["queue", *["decode"] * times]
+        return dict(stages.seconds)
+
+    try:
+        for seconds in await asyncio.gather(*map(request, (1, 2, 3))):
+            assert set(seconds) == {"queue", "decode"}
+            assert min(seconds.values()) >= 0
+    finally:
+        await asyncio.to_thread(pool.close)

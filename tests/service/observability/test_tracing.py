@@ -1,0 +1,155 @@
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from service.observability.tracing import Tracing
+from tests.fakes.image_models import png, solid
+from tests.service.serving import Caller, serving
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = png(solid(20, 30, (255, 0, 0)))
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+"""The example of W3C Trace Context, section 3.2.3."""
+
+
+class Traced:
+    """A service whose spans stay in memory."""
+
+    def __init__(self, client: httpx.AsyncClient, exporter: InMemorySpanExporter) -> None:
+        self.client = client
+        self._exporter = exporter
+
+    def spans(self) -> tuple[ReadableSpan, list[ReadableSpan]]:
+        """The request's, and those within it in the order of their beginning."""
+        spans = list(self._exporter.get_finished_spans())
+        (request,) = [span for span in spans if span.kind is SpanKind.SERVER]
+        spans.remove(request)
+        return request, sorted(spans, key=lambda span: span.start_time or 0)
+
+
+@pytest.fixture
+async def traced(store: Path) -> AsyncIterator[Traced]:
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with serving(store, observers=(Tracing(provider),)) as client:
+        yield Traced(client, exporter)
+    provider.shutdown()
+
+
+async def test_a_request_is_a_span_with_its_stages_within(traced: Traced) -> None:
+    answer = await traced.client.post("/v1/classify", files=[("image", PICTURE)] * 2)
+    request, stages = traced.spans()
+    assert request.name == "POST /v1/classify"
+    assert dict(request.attributes or {}) == {
+        "http.request.method": "POST",
+        "http.route": "/v1/classify",
+        "http.response.status_code": 200,
+        "deepshelf.request_id": answer.headers["x-request-id"],
+        "deepshelf.model": "paint",
+        "deepshelf.version": 2,
+        "deepshelf.images": 2,
+    }
+    assert [stage.name for stage in stages] == ["queue", *["decode", "run"] * 2, "encode"]
+    moments = [request.start_time or 0]
+    for stage in stages:
+        assert stage.parent is not None
+        assert stage.parent.span_id == request.context.span_id
+        moments += [stage.start_time or 0, stage.end_time or 0]
+    assert sorted(moments) == moments
+    assert moments[-1] <= (request.end_time or 0)
+
+
+async def test_a_callers_trace_goes_on(traced: Traced) -> None:
+    await traced.client.get("/livez", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    request, _ = traced.spans()
+    assert request.context.trace_id == int(TRACE, 16)
+    assert request.parent is not None
+    assert request.parent.span_id == int(PARENT, 16)
+
+
+@pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-00", f"00-{TRACE}-{PARENT}-01" * 99])
+async def test_a_header_that_is_no_trace_begins_a_new_one(traced: Traced, header: str) -> None:
+    answer = await traced.client.get("/livez", headers={"traceparent": header})
+    assert answer.status_code == 200
+    assert traced.spans()[0].parent is None
+
+
+async def test_a_refusal_is_no_error_of_the_service_and_a_failure_is(traced: Traced) -> None:
+    await traced.client.post("/v1/classify", content=b"hello")
+    request, _ = traced.spans()
+    assert (request.attributes or {})["http.response.status_code"] == 415
+    assert request.status.status_code is StatusCode.UNSET
+
+
+async def test_a_client_that_leaves_is_seen(traced: Traced) -> None:
+    caller = Caller(traced.client, PICTURE[:10], more=True)
+    caller.left.set()
+    await caller.run()
+    request, _ = traced.spans()
+    assert (request.attributes or {})["deepshelf.cancelled"] is True
+
+
+async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> None:
+    came: list[ExportTraceServiceRequest] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            came.append(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as collector:
+        thread = Thread(target=collector.serve_forever)
+        thread.start()
+        endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
+        try:
+            async with serving(store, otlp_endpoint=endpoint) as client:
+                await client.post("/v1/classify", content=PICTURE)
+        finally:
+            await asyncio.to_thread(collector.shutdown)
+            thread.join()
+    (resource,) = came[0].resource_spans
+    names = {span.name for scope in resource.scope_spans for span in scope.spans}
+    assert names == {"POST /v1/classify", "queue", "decode", "run", "encode"}
+    attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+    assert attributes["service.name"] == "deepshelf"
+
+
+_WITHOUT = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter")):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refuse())
+from service.__main__ import main
+sys.exit(main(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."]))
+"""
+
+
+def test_traces_without_their_packages_are_refused_with_advice() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'deepshelf[otel]'" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,55 @@
+import re
+
+import httpx
+import pytest
+
+from service.errors import ServiceError
+from service.routes.ops.docs import _kinds
+from tests.service.serving import problem_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc", "/"])
+async def test_a_page_asks_nothing_of_another_host(client: httpx.AsyncClient, page: str) -> None:
+    answer = await client.get(page)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", answer.text)
+    assert "googleapis" not in answer.text
+    assert "cdn" not in answer.text
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_everything_that_a_page_asks_for_is_served_here(
+    client: httpx.AsyncClient, page: str
+) -> None:
+    asked = re.findall(
+        r"""(?:src|href|url|spec-url)[=:]\s*["'](/[^"']+)["']""", await _text(client, page)
+    )
+    assert len(asked) >= 3
+    for url in asked:
+        assert (await client.get(url)).status_code == 200, url
+
+
+async def _text(client: httpx.AsyncClient, page: str) -> str:
+    return (await client.get(page)).text
+
+
+async def test_the_page_points_to_the_documentation_and_tells_a_curl_where_no_script_runs(
+    client: httpx.AsyncClient,
+) -> None:
+    text = await _text(client, "/")
+    assert "curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify" in text
+    assert 'href="docs"' in text
+
+
+@pytest.mark.parametrize("kind", list(_kinds(ServiceError)))
+async def test_every_kind_of_problem_has_a_page_where_its_type_leads(
+    client: httpx.AsyncClient, kind: type[ServiceError]
+) -> None:
+    assert kind.title in await _text(client, f"/problems/{kind.slug}")
+
+
+async def test_an_unknown_kind_of_problem_is_not_found(client: httpx.AsyncClient) -> None:
+    problem_of(await client.get("/problems/none"), 404)

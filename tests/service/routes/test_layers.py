@@ -1,0 +1,201 @@
+"""A look into models: their layers, filters and feature maps, against numpy and hand counts."""
+
+import io
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from models_store.manifest import Manifest
+from models_store.onnx.runtime import onnxruntime_run
+from models_store.publish import publish
+from models_store.tasks import Classification, FixedImage
+from models_store.verify import Case
+from models_store.visualization.filters import maps_picture
+from tests.fakes.image_models import Blur, png, put, solid
+from tests.fakes.manifest import check, finish, graph_file
+from tests.fakes.text_model import Babble, put_text
+from tests.service.serving import problem_of, serving
+
+pytestmark = pytest.mark.anyio
+
+SIDE = 8
+RED = png(solid(SIDE, SIDE, (255, 0, 0)))
+
+
+def _weights() -> NDArray[np.float32]:
+    """Eight filters over colours: one looks at red alone, and two are dead."""
+    weights = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32)
+    weights[0], weights[0, 0] = 0, 1
+    weights[3] = 0
+    weights[5] *= 1e-5
+    return weights
+
+
+def _build(folder: Path, version: int, name: str) -> Manifest:
+    value = helper.make_tensor_value_info
+    head = np.random.default_rng(1).normal(size=(8, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["x"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["x", "network.conv1.weight"], ["seen"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["seen"], ["bright"]),
+        helper.make_node("ReduceMean", ["bright"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["means", "head"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "seer",
+        [value("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
+        [value("probabilities", TensorProto.FLOAT, ["batch", 2])],
+        [
+            numpy_helper.from_array(_weights(), "network.conv1.weight"),
+            numpy_helper.from_array(head, "head"),
+        ],
+    )
+    path = folder / "model.onnx"
+    opset = helper.make_opsetid("", 17)
+    onnx.save_model(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    images = {"images": np.zeros((2, SIDE, SIDE, 3), np.uint8)}
+    image = FixedImage(width=SIDE, height=SIDE, mode="RGB", resize="stretch")
+    return finish(
+        folder,
+        (name, version),
+        Classification(image=image, labels=("no", "yes")),
+        [graph_file(path, "model", graph)],
+        {"model": [Case(images, onnxruntime_run(path)(images))]},
+        preview=RED,
+        atol=1e-6,
+    )
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("seers")
+    publish(store, "seer", partial(_build, name="seer"), check)
+    put(store, "blur", Blur())
+    put_text(store, "babble", Babble())
+    return store
+
+
+@pytest.fixture
+async def seers(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(shelf) as client:
+        yield client
+
+
+def _pixels(answer: httpx.Response) -> NDArray[np.uint8]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answer.content)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+async def test_layers_are_listed_with_their_dead_filters(seers: httpx.AsyncClient) -> None:
+    answer = (await seers.get("/v1/models/seer/filters")).json()
+    assert (answer["model"], answer["version"]) == ("seer", 1)
+    largest = float(np.abs(_weights()).max())
+    assert answer["layers"][0] == {
+        "name": "conv1", "operator": "Conv", "graph": "model", "shape": [8, 3, 3, 3],
+        "filters": 8, "dead": 2, "largest": pytest.approx(largest),
+    }  # fmt: skip
+    # (inputs, outputs) in the graph: a matrix product's filters are its columns.
+    assert [(one["name"], one["shape"]) for one in answer["layers"][1:]] == [("head", [2, 8, 1, 1])]
+    assert (await seers.get("/v1/models/blur/filters")).json()["layers"] == []
+
+
+async def test_a_recurrent_layer_is_a_matrix_from_inputs_and_one_from_its_past(
+    seers: httpx.AsyncClient,
+) -> None:
+    layers = (await seers.get("/v1/models/babble/filters")).json()["layers"]
+    assert [(one["name"], one["shape"][:2]) for one in layers] == [
+        ("W", [96, 8]), ("R", [96, 24]), ("head", [30, 24]),
+    ]  # fmt: skip
+    assert _pixels(await seers.get("/v1/models/babble/filters/R.png")).std() > 20
+
+
+async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
+    seers: httpx.AsyncClient,
+) -> None:
+    answer = await seers.get("/v1/models/seer/filters/conv1.png")
+    pixels = _pixels(answer)
+    assert answer.headers["x-deepshelf-filters"] == "8"
+    assert answer.headers["x-deepshelf-dead"] == "2"
+    scale = float(np.percentile(np.abs(_weights()), 99))
+    assert float(answer.headers["x-deepshelf-scale"]) == pytest.approx(scale, rel=1e-4)
+    magenta = (pixels == (255, 0, 200)).all(2)
+    assert 0.005 < magenta.mean() < 0.1
+    # The first tile looks at red: weight 1 of the scale, and grey, which is zero, of the others.
+    tile = pixels[pixels.shape[0] // 10, pixels.shape[1] // 10]
+    assert tile.tolist() == [round(127.5 + 127.5 / scale), 128, 128]
+
+
+async def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(
+    seers: httpx.AsyncClient,
+) -> None:
+    problem = problem_of(await seers.get("/v1/models/seer/filters/conv7.png"), 404)
+    assert problem["available"] == ["conv1", "head"]
+    assert "layers: conv1, head" in str(problem["detail"])
+    problem_of(await seers.get("/v1/models/nobody/filters/conv1.png"), 404)
+    url = "/v1/models/seer/activations?layer=conv7"
+    assert problem_of(await seers.post(url, content=RED), 404)["available"] == ["conv1", "head"]
+
+
+async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.AsyncClient) -> None:
+    answer = await seers.post("/v1/models/seer/activations?layer=conv1", content=RED)
+    padded = np.pad(np.full((SIDE, SIDE), 255.0), 1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
+    np.testing.assert_array_equal(_pixels(answer), maps_picture(maps.astype(np.float32)))
+    assert answer.headers["x-deepshelf-filters"] == "8"
+    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of a picture is not nothing
+
+
+async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(
+    seers: httpx.AsyncClient,
+) -> None:
+    answer = await seers.post(
+        "/v1/models/seer/activations", data={"layer": "head"}, files={"image": ("red.png", RED)}
+    )
+    assert answer.headers["x-deepshelf-filters"] == "2"
+
+
+async def test_without_a_layer_it_is_the_first(seers: httpx.AsyncClient) -> None:
+    first = await seers.post("/v1/models/seer/activations", content=RED)
+    named = await seers.post("/v1/models/seer/activations?layer=conv1", content=RED)
+    assert first.content == named.content
+
+
+async def test_maps_need_a_picture_and_a_model_that_takes_pictures(
+    seers: httpx.AsyncClient,
+) -> None:
+    url = "/v1/models/seer/activations"
+    problem_of(await seers.post(f"{url}?layer=conv1", content=b""), 422)
+    problem_of(await seers.post(f"{url}?layer=conv1", content=b"no picture"), 415)
+    problem = problem_of(await seers.post("/v1/models/babble/activations?layer=W"), 422)
+    assert "no picture goes in" in str(problem["detail"])
+
+
+async def test_looking_into_a_model_keeps_few_sessions_and_leaves_its_answers_alone(
+    seers: httpx.AsyncClient,
+) -> None:
+    before = (await seers.post("/v1/classify?model=seer", content=RED)).json()
+    for layer in ("conv1", "head", "conv1"):
+        await seers.post(f"/v1/models/seer/activations?layer={layer}", content=RED)
+    assert (await seers.post("/v1/classify?model=seer", content=RED)).json() == before
+
+
+async def test_a_file_that_changed_under_the_service_is_not_shown(tmp_path: Path) -> None:
+    publish(tmp_path, "seer", partial(_build, name="seer"), check)
+    async with serving(tmp_path) as client:
+        (tmp_path / "seer" / "1" / "model.onnx").write_bytes(b"something else")
+        problem = problem_of(await client.get("/v1/models/seer/filters/conv1.png"), 503)
+        assert "not on the shelf any more" in str(problem["detail"])

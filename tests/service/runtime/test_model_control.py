@@ -1,0 +1,98 @@
+"""Loading and unloading by hand: by one registry, and by several that share a folder."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models_store.layout import version_dir
+from service.errors import NotFound, Unavailable
+from service.runtime.model_control import Orders
+from service.runtime.registry import Registry
+from tests.fakes.image_models import Paint, put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "store"
+    put(folder, "paint", Paint())
+    put(folder, "other", Paint())
+    return folder
+
+
+def states(registry: Registry) -> dict[str, str]:
+    return {f"{e.name} {e.version}": e.state for e in registry.shelf.entries.values()}
+
+
+def test_what_was_unloaded_stays_so_until_it_is_loaded(store: Path) -> None:
+    registry = Registry(store)
+    registry.refresh()
+    kept = registry.shelf.served["paint"]
+    registry.unload("paint")
+    put(store, "paint", Paint(sharpness=3))
+    registry.refresh()
+    assert states(registry) == {
+        "other 1": "ready", "paint 1": "unloaded", "paint 2": "unloaded",
+    }  # fmt: skip
+    entry = registry.shelf.entry("paint")
+    assert entry.reason == "unloaded by the administrator"
+    assert entry.manifest is not None
+    assert kept.graphs  # a request under way goes on with it
+    registry.load("paint")
+    assert set(states(registry).values()) == {"ready"}
+
+
+def test_an_order_goes_before_the_settings(store: Path) -> None:
+    registry = Registry(store, only=["other"])
+    registry.refresh()
+    assert states(registry) == {"other 1": "ready", "paint 1": "unloaded"}
+    registry.load("paint")
+    registry.unload("other")
+    assert states(registry) == {"other 1": "unloaded", "paint 1": "ready"}
+    registry.unload("paint")
+    assert registry.shelf.entry("paint").reason == "unloaded by the administrator"
+
+
+def test_a_version_that_failed_is_tried_again(store: Path) -> None:
+    graph = version_dir(store, "paint", 1) / "model.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:-1])
+    registry = Registry(store)
+    registry.refresh()
+    assert states(registry)["paint 1"] == "failed"
+    with pytest.raises(Unavailable, match="no version of paint could be loaded: 1 is failed"):
+        registry.load("paint")
+    graph.write_bytes(whole)
+    registry.load("paint")
+    assert states(registry)["paint 1"] == "ready"
+
+
+def test_unknown_names_are_told_what_there_is(store: Path) -> None:
+    registry = Registry(store)
+    registry.refresh()
+    for act in (registry.load, registry.unload):
+        with pytest.raises(NotFound, match="there are: other, paint"):
+            act("../paint")
+    shutil.rmtree(store / "paint")
+    with pytest.raises(NotFound, match="not in the store any more"):
+        registry.load("paint")
+
+
+def test_registries_that_share_a_folder_follow_each_other(store: Path, tmp_path: Path) -> None:
+    one, two = (Registry(store, orders=Orders(tmp_path / "orders")) for _ in range(2))
+    one.refresh()
+    two.refresh()
+    one.unload("paint")
+    assert states(two)["paint 1"] == "ready"
+    two.refresh()
+    assert states(two) == states(one)
+    two.load("paint")
+    one.refresh()
+    assert states(one)["paint 1"] == "ready"
+
+
+def test_what_is_no_order_is_ignored(tmp_path: Path) -> None:
+    orders = Orders(tmp_path)
+    (tmp_path / "paint").write_text("dance")
+    orders.give("other", "load")
+    assert orders.read() == {"other": "load"}

@@ -1,0 +1,185 @@
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.datasets.base import ImageData, class_counts
+from training.datasets.image_folder import Folder
+from training.errors import DataError
+
+
+def _write(folder: Path, count: int, first: int = 0) -> None:
+    """Pictures of one grey each, which tells them apart."""
+    folder.mkdir(parents=True)
+    for index in range(count):
+        Image.new("RGB", (12, 10), (first + index,) * 3).save(folder / f"{index}.png")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "insects"
+    _write(root / "bees", 20, first=100)
+    _write(root / "ants", 10)
+    return root
+
+
+def _load(root: Path, **settings: Any) -> ImageData:
+    return Folder(path=root, size=(8, 8), **settings).load()
+
+
+def test_classes_are_the_folders_by_name_and_each_is_split_in_proportion(root: Path) -> None:
+    data = _load(root, test_fraction=0.3)
+    assert data.labels == ("ants", "bees")
+    assert class_counts(data.train.labels_N, data.labels) == {"ants": 7, "bees": 14}
+    assert class_counts(data.test.labels_N, data.labels) == {"ants": 3, "bees": 6}
+    assert (data.channels, data.size_HW) == (3, (8, 8))
+
+
+def test_every_picture_is_in_one_split_with_its_own_label(root: Path) -> None:
+    data = _load(root, validation_size=4)
+    assert data.validation is not None
+    assert len(data.validation) == 4
+    seen = {}
+    for split in (data.train, data.validation, data.test):
+        for image, label in zip(split.images_NCHW, split.labels_N.tolist(), strict=True):
+            seen[int(image[0, 4, 4])] = data.labels[label]
+    assert seen == dict.fromkeys(range(10), "ants") | {100 + i: "bees" for i in range(20)}
+
+
+def test_the_split_depends_on_the_seed_alone(root: Path) -> None:
+    first, again, other = (_load(root, seed=seed, validation_size=3) for seed in (1, 1, 2))
+    assert first.train.sha256 == again.train.sha256
+    assert first.test.sha256 == again.test.sha256
+    assert first.test.sha256 != other.test.sha256
+
+
+def test_classes_are_mixed_within_a_split(root: Path) -> None:
+    labels = _load(root).train.labels_N.tolist()
+    assert labels != sorted(labels)
+
+
+def test_grey_pictures_have_one_channel(root: Path) -> None:
+    assert _load(root, mode="L").channels == 1
+
+
+def test_hidden_files_and_other_kinds_of_file_are_left_alone(root: Path) -> None:
+    (root / ".cache").mkdir()
+    (root / "notes.txt").write_text("not a class")
+    for name in (".hidden.png", "Thumbs.db", "notes.txt"):
+        (root / "ants" / name).write_bytes(b"not a picture")
+    data = _load(root)
+    assert data.labels == ("ants", "bees")
+    assert len(data.train) + len(data.test) == 30
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere is no folder"):
+        _load(tmp_path / "nowhere")
+
+
+def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "flat", 3)
+    with pytest.raises(DataError, match="flat holds no class folders"):
+        _load(tmp_path / "flat")
+
+
+def test_a_single_class_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "insects" / "ants", 3)
+    with pytest.raises(DataError, match="a single class, 'ants'; two or more are needed"):
+        _load(tmp_path / "insects")
+
+
+def test_an_empty_class_is_named(root: Path) -> None:
+    (root / "wasps").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*wasps holds no pictures \(\.avif, \.bmp"):
+        _load(root)
+
+
+def test_a_folder_of_splits_is_not_taken_for_classes(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        _write(tmp_path / "insects" / split / "ants", 3)
+    with pytest.raises(DataError, match=r"train holds no pictures .*whose folders are the classes"):
+        _load(tmp_path / "insects")
+
+
+@pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (4, 0.9)])
+def test_a_class_too_small_to_split_is_named(root: Path, count: int, fraction: float) -> None:
+    _write(root / "wasps", count)
+    with pytest.raises(DataError, match=f"class 'wasps' has {count} pictures: too few"):
+        _load(root, test_fraction=fraction)
+
+
+def test_even_a_small_class_is_tested(root: Path) -> None:
+    _write(root / "wasps", 2, first=50)
+    data = _load(root, test_fraction=0.1)
+    assert class_counts(data.test.labels_N, data.labels)["wasps"] == 1
+    assert class_counts(data.train.labels_N, data.labels)["wasps"] == 1
+
+
+def test_a_validation_size_that_takes_all_of_a_class_is_refused(root: Path) -> None:
+    with pytest.raises(DataError, match=r"size is 23, which leaves no picture of (ants|bees)"):
+        _load(root, validation_size=23)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 not a picture"])
+def test_an_unreadable_file_stops_and_is_named(root: Path, content: bytes) -> None:
+    (root / "ants" / "broken.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"ants/broken\.jpg cannot be read: .*unreadable: skip"):
+        _load(root)
+
+
+def test_skipped_files_are_named_in_a_warning(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "ants" / "broken.jpg").write_bytes(b"no")
+    (root / "ants" / "short.png").write_bytes((root / "ants" / "0.png").read_bytes()[:45])
+    with caplog.at_level(logging.WARNING):
+        data = _load(root, unreadable="skip")
+    assert len(data.train) + len(data.test) == 30
+    (record,) = caplog.records
+    assert "2 unreadable pictures left out" in record.getMessage()
+    assert "ants/broken.jpg" in record.getMessage()
+    assert "ants/short.png" in record.getMessage()
+
+
+def test_a_class_of_unreadable_files_is_refused_though_skipping(root: Path) -> None:
+    (root / "wasps").mkdir()
+    (root / "wasps" / "broken.jpg").write_bytes(b"no")
+    with pytest.raises(DataError, match="wasps holds no readable picture"):
+        _load(root, unreadable="skip")
+
+
+def test_what_is_published_names_the_folder_and_not_where_it_lies(root: Path) -> None:
+    config = Folder(path=root, size=(8, 8))
+    data = config.load()
+    published = json.dumps(config.model_dump(mode="json", context={"published": True}))
+    for text in (data.title, data.source, data.licence, published):
+        assert str(root.parent) not in text
+    assert data.title == "insects"
+    assert '"path": "insects"' in published
+
+
+def test_what_a_run_writes_down_finds_the_folder_again(root: Path) -> None:
+    config = Folder(path=root, size=(8, 8))
+    assert Folder.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_home_folder_may_be_abbreviated(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    data = _load(Path("~/insects"))
+    assert (data.title, data.labels) == ("insects", ("ants", "bees"))
+
+
+def test_a_folder_given_relatively_has_its_own_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    assert _load(Path()).title == "insects"
+
+
+def test_pictures_of_any_size_become_one_size(root: Path) -> None:
+    noise = np.random.default_rng(0).integers(256, size=(70, 33, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(root / "ants" / "tall.png")
+    assert _load(root).size_HW == (8, 8)

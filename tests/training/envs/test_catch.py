@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from training.envs.catch import BALLS, HEIGHT, Catch, landing, scripted
+
+
+def test_gymnasium_finds_nothing_wrong_with_it() -> None:
+    check_env(Catch(), skip_render_check=True)  # its warnings are errors here
+
+
+def test_a_game_is_ten_balls_and_the_same_for_the_same_seed() -> None:
+    games = [Catch(), Catch()]
+    pictures = [[game.reset(seed=4)[0]] for game in games]
+    for game, seen in zip(games, pictures, strict=True):
+        over = False
+        while not over:
+            picture, _, over, cut, _ = game.step(1)
+            seen.append(picture)
+            assert not cut
+    assert len(pictures[0]) == BALLS * (HEIGHT - 1) + 1
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
+def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain() -> None:
+    game = Catch()
+    for seed in range(30):
+        game.reset(seed=seed)
+        expected = landing(game)
+        for row in range(1, HEIGHT - 1):
+            picture, reward, *_ = game.step(1)
+            assert reward == 0
+            assert int((picture[:-1] > 0).sum()) == int(row < 5)
+            assert int((game.picture(curtain=False)[:-1] > 0).sum()) == 1
+        assert game.ball.row == HEIGHT - 2
+        paddle = game.paddle
+        assert game.step(1)[1] == float(abs(expected - paddle) <= 1)
+
+
+def test_one_picture_does_not_tell_where_the_ball_will_land() -> None:
+    """Same first picture, other landing: a player without memory cannot know."""
+    ends: dict[bytes, set[int]] = {}
+    for seed in range(300):
+        game = Catch()
+        picture, _ = game.reset(seed=seed)
+        ends.setdefault(picture.tobytes(), set()).add(landing(game))
+    assert len(ends) == 12
+    assert min(map(len, ends.values())) > 1
+
+
+def test_who_sees_through_the_curtain_catches_every_ball() -> None:
+    for seed in range(20):
+        game, total, over = Catch(), 0.0, False
+        game.reset(seed=seed)
+        while not over:
+            _, reward, over, _, _ = game.step(scripted(game))
+            total += reward
+        assert total == BALLS
+
+
+def test_an_action_that_there_is_not_is_refused() -> None:
+    game = Catch()
+    game.reset(seed=0)
+    with pytest.raises(ValueError, match="accepted are 0 to 2"):
+        game.step(3)

@@ -1,0 +1,27 @@
+import torch
+from torch import Generator
+
+from training.metrics.generative import nearest, pca_gaussian
+
+
+def test_the_nearest_training_picture_is_found_mirrored_too() -> None:
+    random = Generator().manual_seed(0)
+    known = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
+    asked = torch.stack((known[7], known[2050].flip(2), known[0]))
+    asked[2, 0, 0, 0] = known[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
+    found = nearest(asked, known)
+    assert found.where.tolist() == [7, 2050, 0]
+    torch.testing.assert_close(found.rms, torch.tensor([0, 0, 48**-0.5]), atol=1e-2, rtol=0)
+
+
+def test_the_baseline_has_the_mean_and_the_spread_of_the_pictures() -> None:
+    random = Generator().manual_seed(0)
+    level = 128 + 30 * torch.randn(800, 1, 1, 1, generator=random)
+    tilt = 10 * torch.randn(800, 1, 1, 1, generator=random) * torch.linspace(-1, 1, 8)
+    images = (level + tilt).expand(-1, 1, 8, 8).round().clamp(0, 255).to(torch.uint8)
+    drawn = pca_gaussian(images, 2000)
+    assert drawn.shape == (2000, 1, 8, 8)
+    for measure in (torch.mean, torch.std):
+        known, came = (measure(part.float(), 0) for part in (images, drawn))
+        torch.testing.assert_close(came, known, rtol=0.05, atol=1.5)
+    assert torch.equal(drawn, pca_gaussian(images, 2000))

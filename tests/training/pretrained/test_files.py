@@ -1,0 +1,151 @@
+"""Weights as files: what is written is read, fits where it fits, and says where it does not."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors
+import torch
+from torch import nn
+
+from tests.training.tiny import recipe
+from training.__main__ import main
+from training.engine.trainer import fit
+from training.errors import WeightsError
+from training.networks import ResNet
+from training.pretrained.files import load, save
+from training.pretrained.from_runs import whole
+from training.pretrained.state import fill
+
+ENDINGS = (".safetensors", ".h5", ".onnx")
+
+
+def _config(width: int = 2) -> ResNet.Config:
+    return ResNet.Config(depth=20, stem="cifar", classes=10, in_channels=1, width=width)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    network = _config().build()
+    network(torch.randn(4, 1, 8, 8))  # running averages that are not zero and one
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    for ending in ENDINGS:
+        save(network, folder / f"whole{ending}", _config().model_dump(), torch.rand(2, 1, 8, 8))
+    return folder
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_whole_model_comes_back_and_answers_the_same(
+    network: nn.Module, folder: Path, ending: str
+) -> None:
+    path = folder / f"whole{ending}"
+    saved = load(path)
+    again = whole(saved, path)
+    fill(again, saved.tensors, path)
+    images = torch.randn(3, 1, 8, 8)
+    assert torch.equal(again.eval()(images), network(images))
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".h5"])
+def test_weights_alone_need_a_network_to_go_into(
+    network: nn.Module, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"weights{ending}"
+    save(network, path)
+    saved = load(path)
+    with pytest.raises(WeightsError, match=r"holds weights alone: name a network .* --into RECIPE"):
+        whole(saved, path)
+    other = _config().build()
+    fill(other, saved.tensors, path)
+    assert torch.equal(other.state_dict()["layer3.2.bn2.running_var"],
+                       network.state_dict()["layer3.2.bn2.running_var"])  # fmt: skip
+
+
+def test_hdf5_is_read_layer_by_layer_with_h5py(network: nn.Module, folder: Path) -> None:
+    with h5py.File(folder / "whole.h5", "r") as file:
+        layer = file["layer1/0/conv1"]
+        assert layer.attrs["layer"] == "Conv2d"
+        weight = network.get_submodule("layer1.0.conv1").weight
+        assert np.array_equal(layer["weight"][()], weight.detach().numpy())  # type: ignore[operator]
+        assert json.loads(file.attrs["definition"])["depth"] == 20
+
+
+def test_safetensors_is_read_with_safetensors(folder: Path) -> None:
+    with safetensors.safe_open(folder / "whole.safetensors", framework="np") as file:
+        assert file.get_tensor("fc.weight").shape == (10, 8)
+        assert json.loads(file.metadata()["definition"])["kind"] == "resnet"
+
+
+def test_onnx_answers_in_onnxruntime(network: nn.Module, folder: Path) -> None:
+    session = onnxruntime.InferenceSession(folder / "whole.onnx")
+    images = torch.randn(5, 1, 8, 8)
+    (logits,) = session.run(None, {"input": images.numpy()})
+    np.testing.assert_allclose(logits, network(images).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_does_not_fit_is_said_and_nothing_is_changed(folder: Path, ending: str) -> None:
+    wider = _config(width=4).build()
+    before = wider.state_dict()["conv1.weight"].clone()
+    path = folder / f"whole{ending}"
+    message = (
+        r"not fit this network: conv1.weight is \(2, 1, 3, 3\), not \(4, 1, 3, 3\); .*and \d+ mo"
+    )
+    with pytest.raises(WeightsError, match=message):
+        fill(wider, load(path).tensors, path)
+    assert torch.equal(wider.state_dict()["conv1.weight"], before)
+
+
+def test_missing_and_unknown_names_are_told_apart() -> None:
+    with pytest.raises(
+        WeightsError, match="x does not fit this network: bias is missing; scale is unknown"
+    ):
+        fill(nn.Linear(2, 3), {"weight": torch.ones(3, 2), "scale": torch.ones(1)}, "x")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_damaged_and_missing_files_are_errors(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x{ending}"
+    with pytest.raises(WeightsError, match="there is no file"):
+        load(path)
+    path.write_bytes(b"not this")
+    with pytest.raises(WeightsError, match="is no file of weights that can be read"):
+        load(path)
+
+
+def test_an_unknown_ending_is_an_error(network: nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"ends in none of \.safetensors, \.h5, \.hdf5, \.onnx"):
+        save(network, tmp_path / "x.pth")
+
+
+def test_a_run_is_saved_and_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fitted = fit(recipe(epochs=1), Path("run"), show=False)
+    expected = fitted.task.evaluate("test")["accuracy"]
+
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            main(list(arguments))
+        return "".join(capsys.readouterr())
+
+    assert "saved the weights in w.h5" in call("save", "run", "w.h5", "--weights-only")
+    assert f"{expected:.4f}" in call("load", "w.h5", "--into", "run/recipe.yaml")
+    assert "error: w.h5 holds weights alone" in call("load", "w.h5")
+    assert "saved the resnet and its weights in w.onnx" in call("save", "run", "w.onnx")
+    listed = call("load", "w.onnx")
+    assert "Conv2d: weight 4 × 1 × 3 × 3" in listed
+    assert "all of w.onnx fits" in listed
+    assert "error: w.h5 does not fit this network" in call(
+        "load", "w.h5", "--into", "resnet-digits"
+    )

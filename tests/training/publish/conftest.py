@@ -1,0 +1,62 @@
+"""Two runs of one epoch, published once, for all tests that only look."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models_store.manifest import Manifest
+from models_store.verify import read_manifest
+from tests.training.tiny import DENOISING
+from tests.training.tiny import recipe as tiny
+from training.config.recipe import Recipe, load
+from training.engine.trainer import Fitted, fit
+from training.publish.publisher import publish
+
+OVERRIDES = (
+    "data={kind: digits}",
+    "network.in_channels=1",
+    "network.width=4",
+    "task.transforms=[{kind: crop, padding: 1}]",
+    "optimizer.lr=0.05",
+    "epochs=1",
+    "batch_size=50",
+    "precision=32-true",
+    "channels_last=false",
+    "ema_decay=0.9",
+)
+
+
+@dataclass(frozen=True)
+class Shelved:
+    recipe: Recipe
+    fitted: Fitted
+    run: Path
+    folder: Path
+
+    @property
+    def store(self) -> Path:
+        return self.folder.parents[1]
+
+    @property
+    def manifest(self) -> Manifest:
+        return read_manifest(self.folder)
+
+
+def _shelve(recipe: Recipe, home: Path) -> Shelved:
+    fitted = fit(recipe, home / "run", show=False)
+    return Shelved(recipe, fitted, home / "run", publish(recipe, home / "run", home / "store"))
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Shelved:
+    """A built-in recipe, made small."""
+    recipe = load("resnet-cifar10", OVERRIDES)
+    return _shelve(recipe, tmp_path_factory.mktemp("classifier"))
+
+
+@pytest.fixture(scope="session")
+def denoiser(tmp_path_factory: pytest.TempPathFactory) -> Shelved:
+    """A recipe of one's own."""
+    recipe = tiny(**DENOISING, name="tiny-denoiser", epochs=2, data={"kind": "digits"})
+    return _shelve(recipe, tmp_path_factory.mktemp("denoiser"))

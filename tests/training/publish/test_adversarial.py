@@ -1,0 +1,141 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import mobilenet_v2
+
+from models_store.manifest import Manifest
+from models_store.onnx.runtime import onnxruntime_run
+from models_store.sampling.latents import latent
+from models_store.tasks import Faces
+from models_store.verify import read_manifest
+from tests.training.tiny import ADVERSARIAL, recipe
+from training.__main__ import main
+from training.engine.runs import adversarial
+from training.engine.trainer import fit
+from training.pretrained.mobilenet import LOCAL
+from training.publish.publisher import publish
+
+_DISTANCES = {"fd_mobilenet", "kd_mobilenet", "precision", "recall"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gan") / "run"
+    fit(recipe(**ADVERSARIAL), folder, show=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with weights in the place of ImageNet's."""
+    home = tmp_path_factory.mktemp("data")
+    (home / LOCAL).parent.mkdir()
+    torch.manual_seed(0)
+    torch.save(mobilenet_v2().state_dict(), home / LOCAL)
+    return home
+
+
+@pytest.fixture
+def _at_home(knowing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSHELF_DATA", str(knowing))
+
+
+@pytest.fixture(scope="module")
+def folder(run: Path, knowing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPSHELF_DATA", str(knowing))
+        return publish(recipe(**ADVERSARIAL), run, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def manifest(folder: Path) -> Manifest:
+    return read_manifest(folder)
+
+
+def test_the_generator_alone_is_published(manifest: Manifest) -> None:
+    task = manifest.task
+    assert isinstance(task, Faces)
+    assert task == Faces(latent=4, width=8, height=8, mode="L", typical=task.typical)
+    assert {file.role for file in manifest.files} == {"generator", "golden", "preview"}
+    graph = manifest.file("generator")
+    assert [spec.shape for spec in (*graph.inputs, *graph.outputs)] == [
+        ("batch", 4), ("batch", 8, 8, 1),
+    ]  # fmt: skip
+    assert manifest.parameters == 4 * 8 * 16 + 16 * 8 + 1 + 2 * 8
+
+
+def test_the_graph_draws_what_the_averaged_generator_draws(folder: Path, run: Path) -> None:
+    latents = np.stack([latent(seed, 4) for seed in range(5)])
+    images = onnxruntime_run(folder / "generator.onnx")({"latents": latents})["images"]
+    network = adversarial(run).published_network().eval()
+    with torch.inference_mode():
+        expected = (network(torch.from_numpy(latents)) + 1) * 127.5
+    assert np.abs(images[..., 0] - expected[:, 0].numpy()).max() <= 0.51
+
+
+def test_distances_stand_beside_their_floor_and_the_baseline(manifest: Manifest) -> None:
+    figures = {metric.name: metric for metric in manifest.metrics}
+    expected = {name + of for name in _DISTANCES for of in ("", "/floor", "/pca-gaussian")}
+    assert figures.keys() == expected | {"nearest_rms", "nearest_rms/held-out"}
+    assert figures["fd_mobilenet/floor"].value < figures["fd_mobilenet"].value
+    assert figures["fd_mobilenet"].n == 100
+    assert "no FID" in figures["fd_mobilenet"].note
+
+
+def test_the_preview_is_a_grid_of_faces(folder: Path) -> None:
+    with Image.open(io.BytesIO((folder / "preview.png").read_bytes())) as preview:
+        assert preview.size == (8 * 9 + 1, 4 * 9 + 1)
+
+
+def test_without_imagenet_weights_it_is_published_with_what_can_be_measured(
+    run: Path, folder: Path, tmp_path: Path, data_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (data_home / LOCAL).parent.mkdir()
+    (data_home / LOCAL).write_bytes(b"no weights")
+    report = adversarial(run).publication().report
+    metrics = report({"generator": onnxruntime_run(folder / "generator.onnx")}, tmp_path / "p.png")
+    assert {metric.name for metric in metrics} == {"nearest_rms", "nearest_rms/held-out"}
+    assert "holds no weights that torch can read" in caplog.text
+
+
+@pytest.mark.usefixtures("_at_home")
+@pytest.mark.parametrize(
+    ("command", "shows"),
+    [
+        (["plot", "samples", "--count", "9"], "samples.png"),
+        (["plot", "neighbours", "--count", "3"], "neighbours.png"),
+    ],
+)
+def test_a_run_can_be_looked_at(
+    run: Path, command: list[str], shows: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, str(run)])
+    assert caught.value.code == 0
+    assert shows in capsys.readouterr().out
+    with Image.open(run / shows) as picture:
+        assert min(picture.size) > 20
+
+
+def test_a_run_of_another_task_draws_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(recipe(epochs=1), tmp_path, show=False)
+    with pytest.raises(SystemExit):
+        main(["plot", "samples", str(tmp_path)])
+    assert "a run of the task classification, which draws no pictures" in capsys.readouterr().err
+
+
+def test_distances_without_imagenet_weights_are_refused_saying_what_is_missing(
+    run: Path, data_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data_home / LOCAL).parent.mkdir()
+    (data_home / LOCAL).write_bytes(b"no weights")
+    with pytest.raises(SystemExit) as caught:
+        main(["distances", str(run)])
+    assert caught.value.code == 1
+    assert "holds no weights that torch can read" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""Norms folded into convolutions: the same answers, and none left in what is published."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from training.networks import ResNet
+from training.networks.autoencoder import ConvAutoencoder
+from training.publish.spec import Graph, export
+
+IMAGES = torch.linspace(-2, 2, 3 * 8 * 8).view(3, 1, 8, 8)
+
+
+def _lively(network: nn.Module, example: torch.Tensor) -> nn.Module:
+    """With norms that do something: scales, shifts and averages that are not zero and one."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(example)
+    return network.eval()
+
+
+def _exported(module: nn.Module, example: torch.Tensor, folder: Path) -> list[str]:
+    """The node types of the graph, after its answers have been compared with torch's."""
+    graph = Graph("model", module, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
+    exported = export(graph, folder)
+    (case,) = exported.cases
+    answers = np.asarray(exported.run(case.inputs)["y"], dtype=np.float32)
+    expected = np.asarray(case.outputs["y"], dtype=np.float32)
+    np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5)
+    return [node.op_type for node in onnx.load(exported.path).graph.node]
+
+
+def test_a_residual_net_has_no_norm_left(tmp_path: Path) -> None:
+    network = ResNet.Config(depth=20, stem="cifar", classes=10, in_channels=1, width=4).build()
+    assert "BatchNormalization" not in _exported(_lively(network, IMAGES), IMAGES, tmp_path)
+
+
+def test_a_norm_behind_a_pixel_shuffle_is_folded_too(tmp_path: Path) -> None:
+    network = ConvAutoencoder.Config(side=8, widths=(4, 6), latents=5, blocks=0).build()
+    _lively(network, IMAGES)
+    latents = torch.randn(3, 5, 1, 1)
+    nodes = _exported(network.decoder, latents, tmp_path)
+    assert "DepthToSpace" in nodes
+    assert "BatchNormalization" not in nodes
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.PixelShuffle(2), nn.BatchNorm2d(2)),
+        nn.Sequential(nn.ConvTranspose2d(1, 4, 2, 2), nn.BatchNorm2d(4)),
+    ],
+    ids=["shuffle", "transposed"],
+)  # fmt: skip
+def test_small_ones_too(module: nn.Module, tmp_path: Path) -> None:
+    assert "BatchNormalization" not in _exported(_lively(module, IMAGES), IMAGES, tmp_path)
+
+
+def test_a_norm_that_is_not_behind_a_convolution_stays(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2))
+    assert "BatchNormalization" in _exported(_lively(module, IMAGES), IMAGES, tmp_path)

@@ -1,0 +1,185 @@
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.training.tiny import DENOISING
+from tests.training.tiny import recipe as tiny
+from training.config.recipe import Recipe, load
+from training.publish import provenance
+from training.publish.provenance import Environment
+
+BUILT_IN = "resnet-cifar10"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A data set in somebody's home."""
+    root = tmp_path / "home" / "maja" / "insects"
+    for label in ("ants", "bees"):
+        (root / label).mkdir(parents=True)
+        for index in range(4):
+            Image.new("RGB", (8, 8), (index * 60, 0, 0)).save(root / label / f"{index}.png")
+    return root
+
+
+def _own_data(photos: Path, **changes: object) -> Recipe:
+    return tiny(data={"kind": "folder", "path": str(photos), "size": [8, 8]}, **changes)
+
+
+def test_a_recipe_is_published_without_where_its_data_lies(photos: Path) -> None:
+    recipe = _own_data(photos)
+    shown = provenance.public(recipe)
+    assert shown["data"]["path"] == "insects"
+    for text in (json.dumps(shown), recipe.data.load().describe().model_dump_json()):
+        assert "insects" in text
+        assert str(photos.parent) not in text
+        assert "maja" not in text
+    # The run itself must find its data again.
+    assert json.loads(recipe.model_dump_json())["data"]["path"] == str(photos)
+
+
+def test_a_command_does_not_tell_where_the_data_lies(photos: Path) -> None:
+    for name in (BUILT_IN, "tiny"):
+        command = provenance.command(_own_data(photos, name=name))
+        assert "maja" not in command
+    assert "insects" in provenance.command(_own_data(photos, name=BUILT_IN))
+
+
+def test_what_is_left_out_is_left_out() -> None:
+    recipe = load(BUILT_IN)
+    assert "publish" in provenance.public(recipe)
+    assert "publish" not in provenance.public(recipe, exclude={"publish"})
+
+
+def test_a_recipe_of_ones_own_is_named_as_a_file() -> None:
+    assert provenance.command(tiny()) == "python -m training fit tiny.yaml"
+
+
+def test_an_unchanged_recipe_needs_no_settings() -> None:
+    assert provenance.command(load(BUILT_IN)) == f"python -m training fit {BUILT_IN}"
+
+
+def test_an_equal_setting_is_no_difference() -> None:
+    assert provenance.command(load(BUILT_IN, ["seed=0"])) == f"python -m training fit {BUILT_IN}"
+
+
+def test_simple_settings_stay_simple() -> None:
+    overrides = ["data.copy=packed", "epochs=3", "precision=32-true", "early_stop=null"]
+    command = provenance.command(load(BUILT_IN, overrides))
+    assert command == (
+        f"python -m training fit {BUILT_IN} "
+        "--set data.copy=packed --set epochs=3 --set precision=32-true"
+    )
+
+
+_CHANGES = [
+    ["optimizer.lr=1e-5", "clip_norm=0.5", "ema_decay=null", "channels_last=false"],
+    ["task.transforms=[]", "task.label_smoothing=0.0"],
+    ["early_stop.patience=2", "data.validation_size=100"],
+    # Of another kind, with other fields.
+    ["data={kind: digits, validation_size: 7}"],
+    ["optimizer={kind: adamw, lr: 0.001}", "schedule={kind: cosine, warmup_epochs: 0.5}"],
+    ["initializer={kind: constant, value: 0.25}"],
+    # Strings that YAML reads as something else, or a shell as several words.
+    ["publish.summary='null'"],
+    ["publish.summary='1e3'"],
+    ["publish.summary='2020-01-01'"],
+    ["publish.summary='yes'"],
+    ["publish.summary=''"],
+    ["publish.summary='a: b # c'"],
+    ['publish.summary="it\'s $HOME; `rm` σ = 0.5\\nnext"'],
+]
+
+
+@pytest.mark.parametrize("overrides", _CHANGES, ids=lambda overrides: overrides[0])
+def test_the_command_reads_back_as_the_same_recipe(overrides: list[str]) -> None:
+    recipe = load(BUILT_IN, overrides)
+    assert recipe != load(BUILT_IN)
+    words = shlex.split(provenance.command(recipe))
+    assert words[:5] == ["python", "-m", "training", "fit", BUILT_IN]
+    assert set(words[5::2]) == {"--set"}
+    assert load(BUILT_IN, words[6::2]) == recipe
+
+
+def test_another_task_under_a_built_in_name_reads_back_too() -> None:
+    recipe = tiny(**DENOISING, name=BUILT_IN)
+    words = shlex.split(provenance.command(recipe))
+    assert load(BUILT_IN, words[6::2]) == recipe
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    # The machine's own settings (signing, hooks) are not this repository's.
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    command = ["git", *identity, *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one committed file, `code.py`."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    _git(folder, "init", "--quiet")
+    (folder / "code.py").write_text("a = 1\n")
+    _git(folder, "add", "code.py")
+    _git(folder, "commit", "--quiet", "--message", "Begin")
+    return folder
+
+
+def test_a_checkout_is_named_by_its_commit(checkout: Path) -> None:
+    commit = _git(checkout, "rev-parse", "HEAD")
+    assert provenance.git_commit(checkout / "code.py") == commit
+    # A tag does not change what it is called.
+    _git(checkout, "tag", "v1")
+    assert provenance.git_commit(checkout / "code.py") == commit
+
+
+def test_a_changed_checkout_says_so(checkout: Path) -> None:
+    commit = _git(checkout, "rev-parse", "HEAD")
+    (checkout / "code.py").write_text("a = 2\n")
+    assert provenance.git_commit(checkout / "code.py") == f"{commit}-dirty"
+
+
+def test_a_copy_that_is_installed_within_a_checkout_is_not_of_its_commit(checkout: Path) -> None:
+    installed = checkout / ".venv" / "code.py"
+    installed.parent.mkdir()
+    installed.write_text("a = 1\n")
+    assert provenance.git_commit(installed) is None
+
+
+def test_outside_a_checkout_there_is_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "code.py").write_text("")
+    assert provenance.git_commit(tmp_path / "code.py") is None
+
+
+def test_without_git_there_is_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))
+    assert provenance.git_commit(checkout / "code.py") is None
+
+
+def test_a_model_names_the_machine_that_trained_it_not_the_one_that_publishes(
+    tmp_path: Path,
+) -> None:
+    elsewhere = Environment(hardware="8 × H100", libraries={"torch": "2.11"}, git_commit="abc")
+    elsewhere.save(tmp_path)
+    assert Environment.of(tmp_path) == elsewhere
+
+
+def test_a_run_that_says_nothing_of_its_machine_ran_on_this_one(tmp_path: Path) -> None:
+    assert Environment.of(tmp_path) == Environment.here()

@@ -1,0 +1,275 @@
+import json
+import platform
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+from models_store.__main__ import main as shelf_command
+from models_store.errors import ReplayError
+from models_store.manifest import Manifest
+from models_store.tasks import Classification, Denoising
+from models_store.verify import golden_cases, read_manifest
+from tests.training.publish.conftest import OVERRIDES, Shelved
+from training.config.recipe import Recipe, load
+from training.datasets.digits import Digits
+from training.errors import ExportError
+from training.publish.onnx.graphs import ClassifierGraph
+from training.publish.publisher import publish
+from training.tasks.noise import Noise
+
+
+def _session(shelved: Shelved) -> ort.InferenceSession:
+    path = shelved.folder / shelved.manifest.file("model").path
+    return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def _figures(manifest: Manifest) -> dict[str, float]:
+    return {metric.name: metric.value for metric in manifest.metrics}
+
+
+def _test_split() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(N, H, W, 1) and labels."""
+    split = Digits().load().test
+    return split.images_NCHW.permute(0, 2, 3, 1).numpy(), split.labels_N.numpy()
+
+
+def test_a_published_model_verifies_without_the_training_side(
+    classifier: Shelved, denoiser: Shelved, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shelved in (classifier, denoiser):
+        assert shelf_command(["--store", str(shelved.store), "verify"]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["ok", "ok"]
+
+
+def test_nothing_else_is_needed_and_nothing_is_left_over(classifier: Shelved) -> None:
+    expected = ["golden.npz", "manifest.json", "model.onnx", "preview.png"]
+    assert sorted(path.name for path in classifier.folder.iterdir()) == expected
+    assert [path.name for path in classifier.folder.parent.iterdir()] == ["1"]
+
+
+def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: Shelved) -> None:
+    manifest = classifier.manifest
+    assert (manifest.name, manifest.version) == ("resnet-cifar10", 1)
+    assert isinstance(manifest.task, Classification)
+    assert manifest.task.labels == tuple("0123456789")
+    image = manifest.task.image
+    assert (image.width, image.height, image.mode) == (8, 8, "L")
+    (images,), (output,) = manifest.file("model").inputs, manifest.file("model").outputs
+    assert (images.name, images.dtype, images.shape) == ("images", "uint8", ("batch", 8, 8, 1))
+    assert (output.name, output.dtype) == ("probabilities", "float32")
+    assert output.shape == ("batch", 10)
+
+
+def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: Shelved) -> None:
+    manifest = denoiser.manifest
+    assert isinstance(manifest.task, Denoising)
+    image = manifest.task.image
+    assert (image.mode, image.multiple_of, image.tile) == ("L", 2, 512)
+    # Reach of widths (4, 8) by hand: at full size two convolutions on the way down, two on the way
+    # up and the last one, at half size two of two pixels each, and two pixels each for pooling and
+    # upsampling: 2 + 2 + 1 + 4 + 4 = 13. Tiles overlap by twice that.
+    assert image.overlap == 26
+    assert manifest.task.noise == (
+        "Gaussian noise of mean 0.5 and deviation 0.1, clipped to 0–1; "
+        "Gaussian noise of mean 0 and deviation 0.5, clipped to 0–1"
+    )
+
+
+def test_the_manifest_tells_a_person_what_it_is_for(classifier: Shelved) -> None:
+    manifest, said = classifier.manifest, classifier.recipe.publish
+    assert manifest.summary == said.summary
+    assert manifest.licence == said.licence
+    assert manifest.intended_use == said.intended_use
+    assert manifest.limits == said.limits
+
+
+def test_the_manifest_names_the_data_that_it_learnt_from(classifier: Shelved) -> None:
+    (source,) = classifier.manifest.data
+    train = Digits().load().train
+    assert (source.title, source.licence, source.n) == ("scikit-learn digits", "CC BY 4.0", 1297)
+    assert source.sha256 == train.sha256
+    assert source.source.startswith("https://")
+
+
+def test_parameters_are_counted_before_any_are_folded_away(classifier: Shelved) -> None:
+    # ResNet-20 of width w on grey pictures, shortcut A (He et al. 2015, table 6's layout): all
+    # 3×3 convolutions, two numbers per channel of each batch norm, and the last layer.
+    w = 4
+    convolutions = 9 * (
+        1 * w + 6 * w * w + (w * 2 * w + 5 * 4 * w * w) + (8 * w * w + 5 * 16 * w * w)
+    )
+    norms = 2 * (7 * w + 6 * 2 * w + 6 * 4 * w)
+    assert classifier.manifest.parameters == convolutions + norms + (4 * w * 10 + 10)
+
+
+def test_figures_are_those_of_the_published_graph(classifier: Shelved) -> None:
+    images, labels = _test_split()
+    (probabilities,) = _session(classifier).run(None, {"images": images})
+    right = probabilities.argmax(axis=1) == labels
+    confidence = probabilities.max(axis=1)
+    nll = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    ece = 0.0  # Guo et al. 2017, arXiv 1706.04599, equation 3
+    for low in np.arange(15) / 15:
+        bin_ = (confidence > low) & (confidence <= low + 1 / 15)
+        if bin_.any():
+            ece += bin_.mean() * abs(right[bin_].mean() - confidence[bin_].mean())
+
+    figures = _figures(classifier.manifest)
+    assert figures["accuracy"] == pytest.approx(right.mean(), abs=1e-9)
+    assert figures["nll"] == pytest.approx(nll, rel=1e-5)
+    assert figures["ece"] == pytest.approx(ece, abs=1e-6)
+    for metric in classifier.manifest.metrics:
+        assert (metric.dataset, metric.split, metric.n, metric.precision) == (
+            "scikit-learn digits", "test", 500, "fp32",
+        )  # fmt: skip
+
+
+def test_the_published_network_is_the_one_that_was_evaluated(classifier: Shelved) -> None:
+    # The averaged one, as the recipe has an average.
+    last = classifier.fitted.log[-1]
+    figures = _figures(classifier.manifest)
+    assert figures["accuracy"] == pytest.approx(last["test_accuracy"], abs=1e-6)
+    assert figures["nll"] == pytest.approx(last["test_nll"], rel=1e-4)
+
+
+def test_figures_of_a_denoiser_are_those_of_the_published_graph(denoiser: Shelved) -> None:
+    clean = Digits().load().test.images_NCHW
+    session = _session(denoiser)
+    task: Any = denoiser.recipe.task
+    figures = _figures(denoiser.manifest)
+    assert list(figures) == [
+        f"{name}/{noise}"
+        for noise in ("course", "strong")
+        for name in ("psnr_in", "psnr", "ssim_in", "ssim")
+    ]
+    for noise in task.noises:
+        noisy = _noisy_bytes(clean, noise)
+        (restored,) = session.run(None, {"images": noisy})
+        truth = clean.permute(0, 2, 3, 1).numpy()
+        assert figures[f"psnr_in/{noise.name}"] == pytest.approx(_psnr_db(noisy, truth), abs=1e-4)
+        assert figures[f"psnr/{noise.name}"] == pytest.approx(_psnr_db(restored, truth), abs=1e-4)
+
+
+def _noisy_bytes(clean_NCHW: Tensor, noise: Noise) -> NDArray[np.uint8]:
+    noisy = noise(clean_NCHW.float() / 255, torch.Generator().manual_seed(0))
+    levels: NDArray[np.uint8] = np.rint(noisy.permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
+    return levels
+
+
+def _psnr_db(images: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    """Mean over pictures of 10 log10(255² / mse)."""
+    mse = ((images.astype(np.float64) - truth) ** 2).mean(axis=(1, 2, 3))
+    return float((10 * np.log10(255**2 / mse)).mean())
+
+
+def test_provenance_is_enough_to_get_the_model_again(classifier: Shelved) -> None:
+    provenance = classifier.manifest.provenance
+    assert provenance.seed == classifier.recipe.seed
+    assert provenance.epochs == 1
+    assert provenance.duration_s == pytest.approx(classifier.fitted.seconds, abs=0.06)
+    assert provenance.libraries["python"] == platform.python_version()
+    for name in ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime"):
+        assert provenance.libraries[name] == version(name)
+    assert re.search(r"\S.*(\d+ cores|\d × )", provenance.hardware) or torch.cuda.is_available()
+    commit = provenance.git_commit
+    assert commit is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
+    said = classifier.recipe.publish
+    assert Recipe.model_validate({**provenance.recipe, "publish": said}) == classifier.recipe
+
+
+def test_the_command_fits_the_same_recipe(classifier: Shelved) -> None:
+    words = shlex.split(classifier.manifest.provenance.command)
+    assert words[:5] == ["python", "-m", "training", "fit", "resnet-cifar10"]
+    assert set(words[5::2]) == {"--set"}
+    assert load("resnet-cifar10", words[6::2]) == classifier.recipe
+    assert len(words[6::2]) <= len(OVERRIDES)
+
+
+def test_no_path_of_this_machine_is_published(classifier: Shelved, denoiser: Shelved) -> None:
+    for shelved in (classifier, denoiser):
+        text = (shelved.folder / "manifest.json").read_text()
+        graph = (shelved.folder / "model.onnx").read_bytes()
+        for place in (shelved.run.parent, Path(__file__).parents[3], Path.home()):
+            if len(str(place)) > 2:  # a home at `/` is in everything
+                assert str(place) not in text
+                assert str(place).encode() not in graph
+
+
+def test_the_preview_is_a_picture(classifier: Shelved, denoiser: Shelved) -> None:
+    for shelved in (classifier, denoiser):
+        with Image.open(shelved.folder / "preview.png") as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 100
+            assert max(image.size) < 2000
+            assert np.asarray(image.convert("L")).std() > 10
+
+
+def test_golden_pictures_carry_nobodys_data(classifier: Shelved, denoiser: Shelved) -> None:
+    # Data sets' licences would travel with their pictures.
+    digits = {picture.astype(np.uint8).tobytes() for picture in load_digits().images * (255 / 16)}
+    for shelved in (classifier, denoiser):
+        manifest = shelved.manifest
+        path = shelved.folder / "golden.npz"
+        cases = list(golden_cases(path, manifest.file("model"), manifest.golden.cases))
+        assert len(cases) == 2
+        pictures = np.concatenate([case.inputs["images"].reshape(-1) for case in cases])
+        assert len(pictures) > 0
+        for case in cases:
+            assert not {picture.tobytes() for picture in case.inputs["images"]} & digits
+
+
+def test_publishing_again_gives_the_next_version(classifier: Shelved, tmp_path: Path) -> None:
+    folder = publish(classifier.recipe, classifier.run, tmp_path)
+    again = publish(classifier.recipe, classifier.run, tmp_path)
+    assert (folder.name, again.name) == ("1", "2")
+    assert read_manifest(again).version == 2
+    # Same weights, same graph, same figures; only the time differs.
+    assert _figures(read_manifest(again)) == _figures(classifier.manifest)
+    assert shelf_command(["--store", str(tmp_path), "verify"]) == 0
+
+
+class _Different(ClassifierGraph):
+    """What is exported is not what torch computes."""
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        probabilities = super().forward(images_BHWC)
+        return probabilities.flip(1) if torch.compiler.is_exporting() else probabilities
+
+
+def test_a_graph_that_differs_from_its_network_is_refused(
+    classifier: Shelved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.publish.tasks.classification.ClassifierGraph", _Different)
+    with pytest.raises(ReplayError, match=r"case 0, output .* of model\.onnx: deviates"):
+        publish(classifier.recipe, classifier.run, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_cannot_be_exported_leaves_nothing(
+    classifier: Shelved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(self: nn.Module, images: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    monkeypatch.setattr(ClassifierGraph, "forward", forward)
+    with pytest.raises(ExportError, match="cannot be exported"):
+        publish(classifier.recipe, classifier.run, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_is_readable_json(classifier: Shelved) -> None:
+    text = (classifier.folder / "manifest.json").read_text(encoding="utf-8")
+    assert json.loads(text)["name"] == "resnet-cifar10"
+    assert text.endswith("}\n")
+    assert text.count("\n") > 50

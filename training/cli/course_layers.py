@@ -1,0 +1,82 @@
+"""The course's `plot` commands on layers and blocks."""
+
+from pathlib import Path
+
+import typer
+
+from training.cli.course_options import SeedsOption, ToOption, one_thread
+
+__all__ = ["layers"]
+
+layers = typer.Typer()
+
+
+@layers.command("batchnorm")
+def batchnorm(to: ToOption = Path("batchnorm.png"), seeds: SeedsOption = 3) -> None:
+    """Draw what batch normalisation averages, and nets with it (before or after ReLU) or not."""
+    from training.course.batch_norm import PLACES, RATES, follow, learn, losses_by_mode
+    from training.course.digits import digits
+    from training.plots.batch_norm import draw_batch_norm
+
+    one_thread()
+    runs = {
+        rate: {place: [learn(place, rate, seed=seed) for seed in range(seeds)] for place in PLACES}
+        for rate in RATES
+    }
+    for rate, places in runs.items():
+        for place, trained in places.items():
+            last = sum(losses[-1] for _, losses in trained) / seeds
+            typer.echo(f"rate {rate:<5g} norm {place:11} loss {last:.3f}")
+    network = runs[RATES[0]]["before ReLU"][0][0]
+    for size in (4, 100):
+        batch, running = losses_by_mode(network, digits().test, size)
+        typer.echo(
+            f"test loss in batches of {size}: {batch:.3f} in train mode, {running:.3f} in eval mode"
+        )
+    losses = {
+        rate: {place: [losses for _, losses in trained] for place, trained in places.items()}
+        for rate, places in runs.items()
+    }
+    draw_batch_norm(follow(), losses, to)
+    typer.echo(f"drew {to}; losses are means of {seeds} seeds")
+
+
+@layers.command("dropout")
+def dropout(to: ToOption = Path("dropout.png"), seeds: SeedsOption = 3) -> None:
+    """Draw both formulations of dropout, and a large net that is taught wrong labels with it."""
+    from training.course.dropout import DROPS, ablation, spread
+    from training.plots.dropout import draw_dropout
+
+    one_thread()
+    sums = spread()
+    for name, (drawn, evaluated) in sums.items():
+        typer.echo(f"{name:15} {drawn.mean():.3f} on average in training, {evaluated:.3f} after")
+    outcomes = {drop: [ablation(drop, seed=seed) for seed in range(seeds)] for drop in DROPS}
+    for drop, runs in outcomes.items():
+        taught = sum(run.train_accuracy for run in runs) / seeds
+        right = sum(run.test_accuracy for run in runs) / seeds
+        typer.echo(f"dropped {drop:4.0%}: {taught:.1%} as taught, {right:.1%} right in the test")
+    draw_dropout(sums, outcomes, to)
+    typer.echo(f"drew {to}; shares are means of {seeds} seeds")
+
+
+@layers.command("residual")
+def residual(to: ToOption = Path("residual.png"), seeds: SeedsOption = 3) -> None:
+    """Draw how plain nets get worse with depth where residual nets do not."""
+    from training.course.degradation import DEPTHS, degradation
+    from training.plots.residual import draw_residual
+
+    one_thread()
+    outcomes = []
+    for depth in DEPTHS:
+        for shortcuts in (False, True):
+            runs = [degradation(depth, residual=shortcuts, seed=seed) for seed in range(seeds)]
+            outcomes += runs
+            train = sum(run.train_error for run in runs) / seeds
+            test = sum(run.test_error for run in runs) / seeds
+            name = "residual" if shortcuts else "plain"
+            typer.echo(
+                f"{name:8} {depth:3} layers: train error {train:6.1%}, test error {test:6.1%}"
+            )
+    draw_residual(outcomes, to)
+    typer.echo(f"drew {to}; errors are means of {seeds} seeds")

@@ -1,0 +1,80 @@
+"""What a network that knows photographs sees in pictures: features by which sets are compared.
+
+MobileNetV2 pretrained on ImageNet, pooled: (N, 1280). Distances between such features mean
+something among models measured alike, and nothing beside an FID, which is of Inception's.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from training.datasets.data_dir import located, scratch_dir
+from training.metrics.feature_cache import FeatureCache
+from training.networks.mobilenet import MobileNet
+from training.pretrained.mobilenet import LOCAL, fingerprint, load_weights
+
+__all__ = ["SIDE", "Perception"]
+
+SIDE = 96
+"""Pixels that pictures are brought to. ImageNet's 224 would cost five times as much, and pictures
+of 64 hold nothing more."""
+
+
+class Perception:
+    """Features of pictures.
+
+    Raises:
+        DataError: when there are no weights, neither in the cache nor to be fetched.
+    """
+
+    def __init__(self) -> None:
+        config = _config(located(LOCAL))
+        network = config.build()
+        load_weights(network, config)
+        network.eval()
+        key = f"{fingerprint(network, config)}-{SIDE}"
+        self._cache = FeatureCache(scratch_dir() / "features", key)
+        self._network = _fused(network).to(memory_format=torch.channels_last)
+        self._statistics = [torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics]
+
+    def __call__(self, images_NCHW: Tensor, *, keep: bool = False) -> Tensor:
+        """Features (N, 1280) of uint8 pictures in grey or colour; `keep` stores them on disk."""
+        with torch.inference_mode():
+            if keep:
+                return self._cache(images_NCHW, self._features).clone()
+            return torch.cat([self._features(part) for part in torch.split(images_NCHW, 64)])
+
+    def _features(self, images_BCHW: Tensor) -> Tensor:
+        mean, deviation = self._statistics
+        floats = images_BCHW.expand(-1, 3, -1, -1).float() / 255
+        sized = functional.interpolate(
+            floats, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+        )
+        normal = (sized - mean) / deviation
+        return self._network.pool(normal.contiguous(memory_format=torch.channels_last))
+
+
+def _config(local: Path) -> MobileNet.Config:
+    if local.is_file():
+        return MobileNet.Config(
+            classes=2, weights_path=LOCAL, padding="tf-same", scaling="symmetric"
+        )
+    return MobileNet.Config(classes=2)
+
+
+def _fused(network: MobileNet) -> MobileNet:
+    """Every batch norm folded into the convolution before it: half the time on a processor."""
+    for module in list(network.features.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        for first, second in zip(list(module), list(module)[1:], strict=False):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                names = [
+                    name for name, child in module.named_children() if child in (first, second)
+                ]
+                module[int(names[0])] = fuse_conv_bn_eval(first, second)
+                module[int(names[1])] = nn.Identity()
+    return network

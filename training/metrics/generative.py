@@ -1,0 +1,98 @@
+"""A generator's pictures beside real ones: distances with what bounds them, and memorisation.
+
+Shapes: N pictures, C channels, H height, W width.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from training.datasets.base import ImageData
+from training.metrics.distribution_distance import frechet, kernel, precision_recall
+from training.metrics.feature_extractor import Perception
+
+__all__ = ["COUNT", "Figure", "Nearest", "compare", "nearest", "pca_gaussian"]
+
+COUNT = 5000
+"""Pictures on either side of a comparison, unless there are fewer."""
+
+_COMPONENTS = 256
+
+
+class Figure(NamedTuple):
+    """One measured number and what it is of."""
+
+    name: str
+    value: float
+    n: int
+    note: str
+
+
+class Nearest(NamedTuple):
+    """Of each picture, the training picture that it is most like."""
+
+    rms: Tensor
+    """Distances (N,): root mean square difference of pixels, in grey levels."""
+    where: Tensor
+    """Which (N,)."""
+
+
+def compare(data: ImageData, drawn_NCHW: Tensor, perception: Perception) -> Iterator[Figure]:
+    """Drawn pictures against as many training pictures, at most half of those.
+
+    Beside each distance stands the `floor`, which is that of other training pictures and that
+    nothing better can be expected to reach, and that of the baseline `pca-gaussian`.
+    """
+    count = min(len(drawn_NCHW), len(data.train) // 2)
+    real = perception(data.train.images_NCHW[:count], keep=True)
+    others = perception(data.train.images_NCHW[count : 2 * count], keep=True)
+    sets = {
+        "": perception(drawn_NCHW[:count]),
+        "/floor": others,
+        "/pca-gaussian": perception(pca_gaussian(data.train.images_NCHW, count), keep=True),
+    }
+    notes = {
+        "": "drawn pictures",
+        "/floor": "other training pictures in place of drawn ones",
+        "/pca-gaussian": f"pictures of a normal distribution in {_COMPONENTS} principal components",
+    }
+    for which, features in sets.items():
+        fair = precision_recall(real, features)
+        yield Figure(f"fd_mobilenet{which}", frechet(real, features), count, notes[which])
+        yield Figure(f"kd_mobilenet{which}", kernel(real, features), count, notes[which])
+        yield Figure(f"precision{which}", fair.precision, count, notes[which])
+        yield Figure(f"recall{which}", fair.recall, count, notes[which])
+
+
+def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
+    """`count` pictures of the normal distribution that fits the pixels' principal components.
+
+    What a generator that had learnt no more than means and covariances would draw.
+    """
+    pixels = images_NCHW[:COUNT].flatten(1).numpy().astype(np.float32)
+    components = min(_COMPONENTS, len(pixels) - 1, pixels.shape[1])
+    pca = PCA(components, svd_solver="randomized", random_state=seed).fit(pixels)
+    scores = np.random.default_rng(seed).standard_normal((count, components), np.float32)
+    drawn = pca.inverse_transform(scores * np.sqrt(pca.explained_variance_))
+    shape = (count, *images_NCHW.shape[1:])
+    return torch.from_numpy(drawn.round().clip(0, 255).astype(np.uint8).reshape(shape))
+
+
+def nearest(images_NCHW: Tensor, training_NCHW: Tensor) -> Nearest:
+    """By pixels, each picture as it is or mirrored, whichever is nearer."""
+    best = torch.full((len(images_NCHW),), math.inf)
+    index = torch.zeros(len(images_NCHW), dtype=torch.int64)
+    queries = [images_NCHW.flatten(1).float(), images_NCHW.flip(3).flatten(1).float()]
+    for start in range(0, len(training_NCHW), 1000):
+        part = training_NCHW[start : start + 1000].flatten(1).float()
+        for query in queries:
+            distance, place = torch.cdist(query, part).min(1)
+            closer = distance < best
+            best = torch.where(closer, distance, best)
+            index = torch.where(closer, place + start, index)
+    return Nearest(best / math.sqrt(images_NCHW[0].numel()), index)

@@ -1,0 +1,114 @@
+"""Named optimizers, torch's own but for Muon, with the paper of each."""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import nn
+
+from models_store.base import Frozen
+from training.optim import muon
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Muon", "Optimizer", "RMSprop", "parameter_groups"]
+
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Two groups: matrices and kernels decay; biases, norms and other vectors do not.
+
+    Decaying a batch norm's scale only fights the scale invariance of the layer before it
+    (He et al., "Bag of Tricks", arXiv 1812.01187, section 3.1).
+    """
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class _Base(Frozen):
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
+
+    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        return parameter_groups(network, self.weight_decay)
+
+
+class SGD(_Base):
+    """Stochastic gradient descent; `momentum` (Polyak 1964), `nesterov` (Sutskever 2013)."""
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: _Fraction = 0.0
+    nesterov: bool = False
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            self._groups(network), lr=self.lr, momentum=self.momentum, nesterov=self.nesterov
+        )
+
+
+class Adagrad(_Base):
+    """Duchi et al. 2011: steps shrink with the sum of squared gradients."""
+
+    kind: Literal["adagrad"] = "adagrad"
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adagrad(self._groups(network), lr=self.lr)
+
+
+class RMSprop(_Base):
+    """Hinton 2012, lecture 6e: a decaying average in place of Adagrad's sum."""
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    alpha: _Fraction = 0.99
+    momentum: _Fraction = 0.0
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(
+            self._groups(network), lr=self.lr, alpha=self.alpha, momentum=self.momentum
+        )
+
+
+class Adam(_Base):
+    """Kingma and Ba 2015, arXiv 1412.6980, algorithm 1; `weight_decay` is an L2 penalty."""
+
+    kind: Literal["adam"] = "adam"
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self._groups(network), lr=self.lr, betas=self.betas)
+
+
+class AdamW(_Base):
+    """Loshchilov and Hutter 2019, arXiv 1711.05101: Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = "adamw"
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self._groups(network), lr=self.lr, betas=self.betas)
+
+
+class Muon(_Base):
+    """Jordan et al. 2024: orthogonal steps for what lies between the first layer and the last.
+
+    Those two, biases and norms go by AdamW at the same rate, as does a network's only layer.
+    """
+
+    kind: Literal["muon"] = "muon"
+    momentum: _Fraction = 0.95
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        kernels, vectors = self._groups(network)
+        layers = kernels["params"]
+        groups = [
+            {**kernels, "params": layers[1:-1], "hidden": True},
+            {**kernels, "params": [*layers[:1], *layers[1:][-1:]]},
+            vectors,
+        ]
+        return muon.Muon(groups, lr=self.lr, momentum=self.momentum, betas=self.betas)
+
+
+Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | AdamW | Muon, Field(discriminator="kind")]

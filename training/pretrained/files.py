@@ -1,0 +1,109 @@
+"""Save and load by the file's ending."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from training.errors import WeightsError
+from training.pretrained.state import Saved, read_definition, tensors_of
+
+__all__ = ["ENDINGS", "load", "save"]
+
+ENDINGS = (".safetensors", ".h5", ".hdf5", ".onnx")
+
+_DEFINITION = "definition"
+
+
+def save(
+    network: nn.Module,
+    path: Path,
+    definition: Mapping[str, Any] | None = None,
+    example: Tensor | None = None,
+) -> None:
+    """Write `network` to `path`, whole if its `definition` comes with it, else its weights alone.
+
+    `example` is an input (2 or more, …), which ONNX needs: it holds what is computed, too.
+
+    Raises:
+        WeightsError: when the ending is unknown, or ONNX is wanted without an example.
+    """
+    tensors = tensors_of(network)
+    text = None if definition is None else json.dumps(definition)
+    match _ending(path):
+        case ".safetensors":
+            metadata = {"format": "pt"} | ({} if text is None else {_DEFINITION: text})
+            safetensors.torch.save_file(tensors, path, metadata)
+        case ".onnx":
+            from training.pretrained.onnx_file import save_onnx
+
+            save_onnx(network, path, text, example)
+        case _:
+            _save_hdf5(network, tensors, path, text)
+
+
+def load(path: Path) -> Saved:
+    """Raises WeightsError when there is no such file, or it is damaged or of another kind."""
+    ending = _ending(path)
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}")
+    try:
+        match ending:
+            case ".safetensors":
+                with safetensors.safe_open(path, framework="pt") as file:
+                    text = (file.metadata() or {}).get(_DEFINITION)
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            case ".onnx":
+                from training.pretrained.onnx_file import load_onnx
+
+                tensors, text = load_onnx(path)
+            case _:
+                tensors, text = _load_hdf5(path)
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path} is no file of weights that can be read: {error}") from error
+    return Saved(tensors, read_definition(text, path))
+
+
+def _ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise WeightsError(f"{path} ends in none of {', '.join(ENDINGS)}: which format is meant?")
+    return ending
+
+
+def _save_hdf5(
+    network: nn.Module, tensors: Mapping[str, Tensor], path: Path, text: str | None
+) -> None:
+    """A group for each layer, in groups as the layers are nested; a data set for each tensor."""
+    with h5py.File(path, "w") as file:
+        if text is not None:
+            file.attrs[_DEFINITION] = text
+        for name, tensor in tensors.items():
+            file.create_dataset(name.replace(".", "/"), data=tensor.numpy())
+        for name, module in network.named_modules():
+            group = file.get(name.replace(".", "/")) if name else None
+            if isinstance(group, h5py.Group):
+                group.attrs["layer"] = type(module).__name__
+
+
+def _load_hdf5(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    tensors: dict[str, Tensor] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            values = np.asarray(item[()])
+            if values.dtype.kind not in "fiub":
+                raise ValueError(f"{name} holds {values.dtype}, not numbers")
+            tensors[name.replace("/", ".")] = torch.from_numpy(values.copy())
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+        text = file.attrs.get(_DEFINITION)
+    return tensors, None if text is None else str(text)

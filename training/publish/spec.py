@@ -1,0 +1,185 @@
+"""What a task hands over for publishing, and how its graphs become ONNX."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models_store.errors import ReplayError
+from models_store.manifest import DataSource, Metric, Role, TensorSpec
+from models_store.onnx.runtime import onnxruntime_run
+from models_store.tasks import Task as ServedTask
+from models_store.verify import Case, Run
+from training.errors import ExportError
+from training.publish.onnx.batch_norm_folding import fold_batch_norms
+
+__all__ = ["Attachment", "Exported", "Graph", "Publication", "Runs", "export"]
+
+Runs = Mapping[str, Run]
+"""Published graphs by role, as functions."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph to export. `module` maps `inputs` in order to `outputs` in order."""
+
+    role: Role
+    module: nn.Module
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    free_axes: Mapping[str, Mapping[int, str]]
+    """Per input, the axes that may have any size, with their names; the batch, axis 0, is one."""
+    cases: tuple[Mapping[str, Tensor], ...]
+    """Golden inputs. The first one must have at least two of everything that is free: the exporter
+    takes an axis of size one for a constant."""
+    build: Callable[[], onnx.ModelProto] | None = None
+    """Writes the graph where the exporter's would not do; parity with `module` is checked alike."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that is no graph, which serving the model needs."""
+
+    role: Role
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Everything about a model that its task knows."""
+
+    task: ServedTask
+    graphs: tuple[Graph, ...]
+    data: tuple[DataSource, ...]
+    report: Callable[[Runs, Path], tuple[Metric, ...]]
+    """Measures the exported graphs (a figure is of what is served) and draws the preview."""
+    rtol: float
+    atol: float
+    attachments: tuple[Attachment, ...] = ()
+    parameters: int | None = None
+    """Of the network, where its graphs share some; else each graph's are counted."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A graph on disk, checked, with the cases that the network computed for it."""
+
+    path: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    cases: list[Case]
+    run: Run
+
+
+def export(graph: Graph, folder: Path) -> Exported:
+    """Write `<role>.onnx`, check it, and compute the golden outputs with torch.
+
+    Raises:
+        ExportError: when the module cannot be exported, or the graph is not valid ONNX, or
+            onnxruntime does not accept it.
+    """
+    path = folder / f"{graph.role}.onnx"
+    module = graph.module.eval().cpu()
+    model = _traced(module, graph) if graph.build is None else graph.build()
+    onnx.save_model(model, path)
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        run = onnxruntime_run(path)
+    except (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        ReplayError,
+    ) as error:
+        raise ExportError(f"{path.name} is not a usable graph: {error}") from error
+    return Exported(
+        path,
+        _specs(model.graph.input),
+        _specs(model.graph.output),
+        [_case(module, graph, inputs) for inputs in graph.cases],
+        run,
+    )
+
+
+def _traced(module: nn.Module, graph: Graph) -> onnx.ModelProto:
+    try:
+        program = _program(module, graph)
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(
+            f"{graph.role}.onnx cannot be exported: {error.__cause__ or error}"
+        ) from error
+    model = _without_traces(program.model_proto)
+    fold_batch_norms(model)
+    return model
+
+
+def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
+    first = graph.cases[0]
+    dims = {
+        name: torch.export.Dim(name) for axes in graph.free_axes.values() for name in axes.values()
+    }
+    with warnings.catch_warnings():
+        # Two inputs may share an axis, as a batch: that is meant, and it needs one name only.
+        warnings.filterwarnings("ignore", "# The axis name", UserWarning)
+        program = torch.onnx.export(
+            module,
+            tuple(first[name] for name in graph.inputs),
+            dynamo=True,
+            input_names=graph.inputs,
+            output_names=graph.outputs,
+            dynamic_shapes=tuple(
+                {axis: dims[label] for axis, label in graph.free_axes[name].items()}
+                for name in graph.inputs
+            ),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError(f"{graph.role}.onnx: the exporter returned no program")
+    return program
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the notes on where each node comes from: they name files of this machine.
+
+    They would also be the larger part of a small network's file.
+    """
+    messages: list[Any] = [model]
+    while messages:
+        message = messages.pop()
+        for field, value in message.ListFields():
+            if field.name in ("metadata_props", "doc_string"):
+                message.ClearField(field.name)
+            elif field.message_type is not None:
+                messages += value if isinstance(value, Iterable) else [value]
+    return model
+
+
+def _case(module: nn.Module, graph: Graph, inputs: Mapping[str, Tensor]) -> Case:
+    with torch.inference_mode():
+        outputs = module(*(inputs[name] for name in graph.inputs))
+    tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+    return Case(_arrays(inputs), _arrays(dict(zip(graph.outputs, tensors, strict=True))))
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:
+    return {name: np.asarray(tensor.numpy()) for name, tensor in tensors.items()}
+
+
+def _specs(values: object) -> tuple[TensorSpec, ...]:
+    specs = []
+    for value in values:  # type: ignore[attr-defined]  # protobuf's repeated field has no stub
+        tensor = value.type.tensor_type
+        shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
+        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        specs.append(
+            TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
+        )
+    return tuple(specs)

@@ -1,0 +1,102 @@
+"""How a trained classifier is published."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+)
+
+from models_store.manifest import Metric
+from models_store.tasks import Classification as ServedClassification
+from models_store.tasks import FixedImage, Mode
+from models_store.verify import Run
+from training.datasets.base import ImageData, ImageSplit
+from training.plots.confusion import draw_confusion
+from training.publish import sample_inputs
+from training.publish.onnx.graphs import ClassifierGraph
+from training.publish.spec import Graph, Publication
+
+if TYPE_CHECKING:
+    from training.tasks.classification import Classification
+
+__all__ = ["BATCH", "publication"]
+
+BATCH = 250
+
+
+def publication(task: "Classification") -> Publication:
+    """Graph, figures on the test set, and a confusion matrix as the preview."""
+    data = task.data
+    height, width = data.size_HW
+    mode: Mode = "L" if data.channels == 1 else "RGB"
+    pictures = sample_inputs.photographs(3, height, width, mode)
+    noise = sample_inputs.noise((1, height, width, data.channels))
+    graph = Graph(
+        role="model",
+        module=ClassifierGraph(task.published_network(), task.mean, task.std),
+        inputs=("images",),
+        outputs=("probabilities",),
+        free_axes={"images": {0: "batch"}},
+        cases=({"images": pictures}, {"images": noise}),
+    )
+    return Publication(
+        task=ServedClassification(
+            image=FixedImage(
+                width=width,
+                height=height,
+                mode=mode,
+                resize=getattr(task.recipe.data, "resize", "crop"),
+            ),
+            labels=data.labels,
+        ),
+        graphs=(graph,),
+        data=(data.describe(),),
+        report=lambda runs, preview: _report(runs["model"], data, preview),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def _probabilities(run: Run, split: ImageSplit) -> Tensor:
+    """(N, K) over a split, by the published graph."""
+    images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
+    batches = [
+        np.asarray(run({"images": images.numpy()})["probabilities"])
+        for images in torch.split(images_NHWC, BATCH)
+    ]
+    return torch.from_numpy(np.concatenate(batches))
+
+
+def _report(run: Run, data: ImageData, preview: Path) -> tuple[Metric, ...]:
+    probabilities_NK = _probabilities(run, data.test)
+    labels_N, classes = data.test.labels_N, len(data.labels)
+    matrix = multiclass_confusion_matrix(probabilities_NK, labels_N, classes)
+    accuracy = int(matrix.diagonal().sum()) / int(matrix.sum())
+    draw_confusion(
+        matrix.numpy(), data.labels, f"{data.title}, test: {accuracy:.2%} right", preview
+    )
+    likelihoods = probabilities_NK[torch.arange(len(labels_N)), labels_N].clamp_min(1e-12)
+    nll = -float(likelihoods.log().mean())
+    ece = float(multiclass_calibration_error(probabilities_NK, labels_N, classes, n_bins=15))
+
+    def metric(name: str, value: float, note: str, unit: str = "") -> Metric:
+        return Metric(
+            name=name,
+            value=value,
+            unit=unit,
+            dataset=data.title,
+            split="test",
+            n=len(labels_N),
+            note=note,
+        )
+
+    return (
+        metric("accuracy", accuracy, "top-1, one view, no test-time augmentation"),
+        metric("nll", nll, "negative log likelihood", "nats"),
+        metric("ece", ece, "expected calibration error, 15 bins"),
+    )

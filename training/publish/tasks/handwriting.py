@@ -1,0 +1,227 @@
+"""How a network that draws is published: a step graph with explicit state, as of a character RNN.
+
+Shapes: B batch, T time, L layers, H hidden, M components.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Generator, Tensor
+
+from models_store.manifest import Metric
+from models_store.sampling.handwriting import Drawing, draw
+from models_store.tasks import Handwriting as ServedHandwriting
+from models_store.tasks import State
+from models_store.verify import Run
+from training.datasets.strokes import StrokeSplit, encode
+from training.errors import ExportError
+from training.networks.handwriting import Handwriting as Network
+from training.networks.handwriting import mixture_nats
+from training.plots.handwriting import draw_digits
+from training.publish.onnx.rnn_graph import STATES, StepNodes, as_array
+from training.publish.spec import Graph, Publication
+
+if TYPE_CHECKING:
+    from training.tasks.handwriting import Handwriting
+
+__all__ = ["HandwritingGraph", "handwriting_model", "legibility", "publication"]
+
+_DRAWN = 100
+"""Drawings of each symbol that the neighbours read."""
+_POINTS, _NEIGHBOURS = 8, 3
+
+
+class HandwritingGraph(torch.nn.Module):
+    """The network as the graph computes it: state in and out as separate tensors."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, moves_BT5: Tensor, symbols_BT: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        mixture_BTO, after = self.network(moves_BT5, symbols_BT, state)
+        return (mixture_BTO, *after)
+
+
+def handwriting_model(network: Network) -> onnx.ModelProto:
+    """`moves` (B, T, 5), `symbols` (B, T) and the state → `mixture` and the next state."""
+    graph, rnn = StepNodes(), network.recurrence.rnn
+    scale, shift = network.output_scale()
+    graph.constant("embedding", as_array(network.embedding.weight))
+    graph.constant("input_scale", as_array(network.input_scale()))
+    # What brings the outputs to the box's units is one with the last layer.
+    graph.constant(
+        "head_weight", np.ascontiguousarray(as_array(network.head.weight).T * scale.numpy())
+    )
+    graph.constant("head_bias", as_array(network.head.bias * scale + shift))
+
+    graph.add("Mul", ["moves", "input_scale"], ["scaled_BT5"])
+    graph.add("Gather", ["embedding", "symbols"], ["embedded_BTE"])
+    graph.add("Concat", ["scaled_BT5", "embedded_BTE"], ["x_BTI"], axis=-1)
+    graph.recur(rnn, "x_BTI", "h_BTH")
+    graph.add("MatMul", ["h_BTH", "head_weight"], ["scores"])
+    graph.add("Add", ["scores", "head_bias"], ["mixture"])
+    return graph.model(
+        rnn,
+        inputs={
+            "moves": (TensorProto.FLOAT, ["batch", "time", 5]),
+            "symbols": (TensorProto.INT64, ["batch", "time"]),
+        },
+        outputs={"mixture": (TensorProto.FLOAT, ["batch", "time", len(network.head.bias)])},
+    )
+
+
+def publication(task: "Handwriting") -> Publication:
+    """The step graph, nats a move and legibility on the test set, and digits that it drew."""
+    network = task.published_network().cpu()
+    if not isinstance(network, Network):
+        raise ExportError(f"{type(network).__name__} has no step graph")
+    config, data = network.config, task.data
+    states = STATES[config.cell]
+    served = ServedHandwriting(
+        symbols="".join(data.labels),
+        components=config.components,
+        max_moves=2 * int(data.train.lengths_N.max()),
+        aspect=data.aspect,
+        states=tuple(
+            State(name=name, next=f"next_{name}", layers=config.layers, width=config.hidden)
+            for name in states
+        ),
+    )
+    free = {0: "batch", 1: "time"}
+    graph = Graph(
+        role="step",
+        module=HandwritingGraph(network),
+        inputs=("moves", "symbols", *states),
+        outputs=("mixture", *(f"next_{name}" for name in states)),
+        free_axes={"moves": free, "symbols": free, **{name: {1: "batch"} for name in states}},
+        cases=tuple(_cases(config, states, len(data.labels))),
+        build=partial(handwriting_model, network),
+    )
+    return Publication(
+        task=served,
+        graphs=(graph,),
+        data=(data.describe(),),
+        report=lambda runs, preview: _report(runs["step"], served, task, preview),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def _cases(
+    config: Network.Config, states: tuple[str, ...], symbols: int
+) -> Iterator[dict[str, Tensor]]:
+    """A few drawings under way, and the first move of one."""
+    random = Generator().manual_seed(0)
+    for batch, time, scale in ((3, 4, 0.3), (1, 1, 0.0)):
+        moves = torch.cat(
+            [
+                0.4 * torch.randn((batch, time, 2), generator=random),
+                torch.randint(2, (batch, time, 1), generator=random).float(),
+            ],
+            -1,
+        )
+        shape = (config.layers, batch, config.hidden)
+        yield {
+            "moves": encode(moves),
+            "symbols": torch.randint(symbols, (batch, time), generator=random),
+            **{name: scale * torch.randn(shape, generator=random) for name in states},
+        }
+
+
+def _report(
+    run: Run, served: ServedHandwriting, task: "Handwriting", preview: Path
+) -> tuple[Metric, ...]:
+    data, bias = task.data, task.config.bias
+    drawings = draw(run, served, served.symbols * _DRAWN, seed=0, bias=bias)
+    readable, of_test = legibility(drawings, data.train, data.test, data.labels)
+    rows = [
+        (f"bias {strength:g}", draw(run, served, served.symbols * 2, seed=1, bias=strength))
+        for strength in (0.0, bias, 3.0)
+    ]
+    draw_digits(rows, served.aspect, f"{data.title}: drawn by {task.recipe.name}", preview)
+    nats = _nats(run, served, data.test)
+
+    def metric(name: str, value: float, n: int, note: str, unit: str = "") -> Metric:
+        return Metric(
+            name=name, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note
+        )
+
+    moves, judge = (
+        int(data.test.lengths_N.sum()),
+        f"read rightly by {_NEIGHBOURS} nearest neighbours",
+    )
+    return (
+        metric("nll", nats, moves, "of a density over the box, place and pen", "nats/move"),
+        metric(
+            "legibility", readable, len(drawings),
+            f"share of drawings, seed 0, bias {bias:g}, {judge} among the training digits",
+        ),
+        metric("legibility_real", of_test, len(data.test), f"the same of the test digits, {judge}"),
+    )  # fmt: skip
+
+
+def _nats(run: Run, served: ServedHandwriting, split: StrokeSplit) -> float:
+    from training.tasks.handwriting import read_before  # the task imports this module
+
+    moves_NT5 = encode(split.moves_NT3)
+    states = {s.name: np.zeros((s.layers, len(split), s.width), np.float32) for s in served.states}
+    outputs = run(
+        {
+            "moves": read_before(moves_NT5).numpy(),
+            "symbols": split.labels_N[:, None].expand(moves_NT5.shape[:2]).numpy(),
+            **states,
+        }
+    )
+    place, pen = mixture_nats(torch.from_numpy(np.asarray(outputs["mixture"])), moves_NT5)
+    return float((place + pen)[split.mask_NT].double().mean())
+
+
+def legibility(
+    drawings: list[Drawing], train: StrokeSplit, test: StrokeSplit, labels: tuple[str, ...]
+) -> tuple[float, float]:
+    """Shares that the nearest training drawings read rightly: of `drawings`, and of the test set.
+
+    A judge that was not trained: each drawing as 8 points at equal distances along its path,
+    stretched to a square, as in Alimoglu and Alpaydin (1996). What has 8 points keeps them.
+    """
+    judge = KNeighborsClassifier(_NEIGHBOURS)
+    judge.fit(_features(_paths(train)), train.labels_N.numpy())
+    drawn = _features([np.concatenate(drawing.strokes) for drawing in drawings])
+    wanted = np.array([labels.index(drawing.symbol) for drawing in drawings])
+    right = judge.predict(drawn) == wanted
+    right_of_test = judge.predict(_features(_paths(test))) == test.labels_N.numpy()
+    return float(right.mean()), float(right_of_test.mean())
+
+
+def _paths(split: StrokeSplit) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    moves = split.moves_NT3[..., :2].double().cumsum(1).numpy()
+    return [path[:length] for path, length in zip(moves, split.lengths_N.tolist(), strict=True)]
+
+
+def _features(
+    paths: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    rows = []
+    for path in paths:
+        if len(path) == _POINTS:
+            rows.append(_stretched(path))
+            continue
+        lengths = np.concatenate([[0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
+        at = np.linspace(0, lengths[-1], _POINTS)
+        rows.append(_stretched(np.stack([np.interp(at, lengths, axis) for axis in path.T], 1)))
+    return np.stack(rows)
+
+
+def _stretched(
+    points: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    low, size = points.min(0), np.ptp(points, axis=0)
+    return np.asarray((points - low) / np.maximum(size, 1e-9)).ravel()

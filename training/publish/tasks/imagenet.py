@@ -1,0 +1,105 @@
+"""How a classifier that others trained on ImageNet is published.
+
+Shapes: B batch, H height, W width, C channels, K classes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
+from torch import Tensor, nn
+
+from models_store.manifest import DataSource, Metric
+from models_store.tasks import Classification, FixedImage
+from models_store.verify import Run
+from training.plots.predictions import draw_predictions
+from training.publish import sample_inputs
+from training.publish.onnx.graphs import ClassifierGraph
+from training.publish.spec import Graph, Publication
+
+__all__ = ["Imagenet", "publication"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Imagenet:
+    """A network with its weights, and all that is known of them."""
+
+    network: nn.Module
+    labels: tuple[str, ...]
+    mean: list[float]
+    std: list[float]
+    """Per channel, of pictures in 0–1."""
+    shorter_side: int
+    """What a picture's shorter side is brought to …"""
+    side: int
+    """… before the centre of this height and width is cut out, which the network sees."""
+    source: DataSource
+    metrics: tuple[Metric, ...]
+
+
+class _Centre(nn.Module):
+    """The middle of the picture alone: uint8 (B, H, W, C) → probabilities (B, K)."""
+
+    def __init__(self, classifier: nn.Module, margin: int) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.margin = margin
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        low, high = self.margin, -self.margin
+        probabilities_BK: Tensor = self.classifier(images_BHWC[:, low:high, low:high])
+        return probabilities_BK
+
+
+def publication(model: Imagenet) -> Publication:
+    """Graph, other people's figures, and what it says of two photographs as the preview.
+
+    A service that fills `shorter_side` × `shorter_side` and cuts the centre, and the graph that
+    cuts further, show the network just what torchvision's evaluation does.
+    """
+    side = model.shorter_side
+    graph = Graph(
+        role="model",
+        module=_Centre(
+            ClassifierGraph(model.network, model.mean, model.std), (side - model.side) // 2
+        ),
+        inputs=("images",),
+        outputs=("probabilities",),
+        free_axes={"images": {0: "batch"}},
+        cases=(
+            {"images": sample_inputs.photographs(2, side, side, "RGB")},
+            {"images": sample_inputs.noise((1, side, side, 3))},
+        ),
+    )
+    return Publication(
+        task=Classification(
+            image=FixedImage(width=side, height=side, mode="RGB", resize="crop"),
+            labels=model.labels,
+        ),
+        graphs=(graph,),
+        data=(model.source,),
+        report=lambda runs, preview: _report(runs["model"], model, preview),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def _report(run: Run, model: Imagenet, preview: Path) -> tuple[Metric, ...]:
+    answers = []
+    for name in ("china.jpg", "flower.jpg"):
+        photograph = Image.fromarray(load_sample_image(name))
+        side = model.shorter_side
+        seen = ImageOps.fit(photograph, (side, side), Image.Resampling.BICUBIC)
+        probabilities_K = np.asarray(
+            run({"images": np.asarray(seen)[np.newaxis]})["probabilities"]
+        )[0]
+        best = np.argsort(-probabilities_K)[:_SHOWN]
+        answers.append(
+            (np.asarray(seen), [(model.labels[k], float(probabilities_K[k])) for k in best])
+        )
+    draw_predictions(answers, preview)
+    return model.metrics

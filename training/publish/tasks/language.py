@@ -1,0 +1,169 @@
+"""How a trained character RNN is published.
+
+Shapes: B batch, T time, L layers, H hidden, V vocabulary.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from models_store.manifest import Metric
+from models_store.tasks import State, TextGeneration
+from models_store.verify import Run
+from training.errors import ExportError
+from training.networks.char_rnn import CharRNN
+from training.plots.text_sample import draw_text
+from training.publish.onnx.rnn_graph import STATES, StepGraph, recurrent_model
+from training.publish.spec import Graph, Publication
+
+if TYPE_CHECKING:
+    from training.tasks.language import Language
+
+__all__ = ["publication", "write"]
+
+_RUN = 512
+"""Characters that one run reads when the validation text is read from end to end."""
+_SAMPLE = 1200
+"""Characters in the preview."""
+
+States = dict[str, NDArray[np.generic]]
+
+
+def publication(task: "Language") -> Publication:
+    """The step graph, nats per character on the validation text, and a page that it wrote."""
+    network = task.published_network().cpu()
+    if not isinstance(network, CharRNN):
+        raise ExportError(f"{type(network).__name__} has no step graph")
+    config = network.config
+    states = STATES[config.cell]
+    graph = Graph(
+        role="step",
+        module=StepGraph(network),
+        inputs=("tokens", *states),
+        outputs=("logits", *(f"next_{name}" for name in states)),
+        free_axes={"tokens": {0: "batch", 1: "time"}, **{name: {1: "batch"} for name in states}},
+        cases=tuple(_cases(config, states, len(task.data.vocabulary))),
+        build=partial(recurrent_model, network),
+    )
+    return Publication(
+        task=TextGeneration(
+            vocabulary=task.data.vocabulary,
+            start=task.config.start,
+            states=tuple(
+                State(name=name, next=f"next_{name}", layers=config.layers, width=config.hidden)
+                for name in states
+            ),
+        ),
+        graphs=(graph,),
+        data=(task.data.describe(),),
+        report=lambda runs, preview: _report(runs["step"], task, config, preview),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def _cases(
+    config: CharRNN.Config, states: tuple[str, ...], vocabulary: int
+) -> Iterator[dict[str, Tensor]]:
+    """A few texts with a past, a single first character, and a prompt."""
+    random = Generator().manual_seed(0)
+    for batch, time, scale in ((3, 5, 0.3), (1, 1, 0.0), (1, 33, 0.3)):
+        shape = (config.layers, batch, config.hidden)
+        yield {
+            "tokens": torch.randint(vocabulary, (batch, time), generator=random),
+            **{name: scale * torch.randn(shape, generator=random) for name in states},
+        }
+
+
+def _report(
+    run: Run, task: "Language", config: CharRNN.Config, preview: Path
+) -> tuple[Metric, ...]:
+    from training.tasks.language import random_windows  # the task imports this module
+
+    text_N, states = task.splits["validation"].cpu(), STATES[config.cell]
+    windows_WN = random_windows(text_N)
+    zeros = partial(_zeros, config, states)
+    stateful = _nats(run, zeros(1), text_N[None])
+    windows = _nats(run, zeros(len(windows_WN)), windows_WN)
+    chosen = "; the epoch was chosen on it" if task.recipe.early_stop else ""
+    prompt = task.data.encode(task.config.start + task.config.sample)
+    written = write(run, zeros(1), prompt, task.config.temperature)
+    text = task.config.sample + "".join(task.data.vocabulary[index] for index in written)
+    title = f"{task.data.title}: {stateful:.3f} nats a character"
+    draw_text(text.lstrip("\n"), f"{title}; temperature {task.config.temperature:g}", preview)
+    fraction = f"the last {len(text_N):,} characters{chosen}"
+
+    def metric(name: str, value: float, n: int, note: str) -> Metric:
+        return Metric(
+            name=name,
+            value=value,
+            unit="nats/char",
+            dataset=task.data.title,
+            split="validation",
+            n=n,
+            note=note,
+        )
+
+    length = windows_WN.shape[1] - 1
+    return (
+        metric(
+            "nll",
+            stateful,
+            len(text_N) - 1,
+            f"{fraction}; read once from end to end, the state carried all the way",
+        ),
+        metric(
+            "nll_windows",
+            windows,
+            len(windows_WN) * length,
+            f"{len(windows_WN)} windows of {length} of it, by a fixed seed, without context",
+        ),
+    )
+
+
+def _zeros(config: CharRNN.Config, states: tuple[str, ...], batch: int) -> States:
+    return {name: np.zeros((config.layers, batch, config.hidden), np.float32) for name in states}
+
+
+def _nats(run: Run, states: States, rows_BN: Tensor) -> float:
+    """Mean nats per character of rows, by the published graph, states carried along each row."""
+    summed = 0.0
+    for tokens, targets in zip(
+        torch.split(rows_BN[:, :-1], _RUN, 1), torch.split(rows_BN[:, 1:], _RUN, 1), strict=True
+    ):
+        logits, states = _advance(run, states, tokens.contiguous().numpy())
+        nats = functional.cross_entropy(
+            torch.from_numpy(logits).flatten(0, 1).double(), targets.flatten(), reduction="sum"
+        )
+        summed += float(nats)
+    return summed / rows_BN[:, 1:].numel()
+
+
+def _advance(
+    run: Run, states: States, tokens_BT: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], States]:
+    outputs = run({"tokens": tokens_BT, **states})
+    logits = np.asarray(outputs["logits"], np.float32)
+    return logits, {name: np.asarray(outputs[f"next_{name}"]) for name in states}
+
+
+def write(
+    run: Run, states: States, prompt_N: Tensor, temperature: float, length: int = _SAMPLE
+) -> list[int]:
+    """`length` characters after a prompt, sampled; the same ones whenever it is called."""
+    random = np.random.default_rng(0)
+    tokens_BT, written = prompt_N[None].numpy(), []
+    for _ in range(length):
+        logits_BTV, states = _advance(run, states, tokens_BT)
+        scores_V = logits_BTV[0, -1].astype(np.float64) / temperature
+        shares_V = np.exp(scores_V - scores_V.max())
+        written.append(int(random.choice(len(shares_V), p=shares_V / shares_V.sum())))
+        tokens_BT = np.array([[written[-1]]])
+    return written

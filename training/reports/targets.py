@@ -1,0 +1,115 @@
+"""What is on the shelf, how good it was measured to be, and how good it was meant to be."""
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import FiniteFloat, TypeAdapter, model_validator
+from rich.table import Column, Table
+
+from models_store.base import Frozen
+from models_store.errors import StoreError
+from models_store.layout import model_names, version_dir, versions
+from models_store.manifest import Manifest
+from models_store.verify import read_manifest
+
+__all__ = ["Goal", "goals", "shelf_table"]
+
+
+class Goal(Frozen):
+    """One figure of a manifest, and what to hold it against."""
+
+    metric: str
+    over: str | None = None
+    """A figure to subtract: the goal is then a gain."""
+    at_least: FiniteFloat | None = None
+    at_most: FiniteFloat | None = None
+    anchor: str = ""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if self.at_least is not None and self.at_most is not None:
+            raise ValueError("a goal is at_least or at_most, not both")
+        return self
+
+    @property
+    def name(self) -> str:
+        return f"{self.metric} - {self.over}" if self.over else self.metric
+
+    @property
+    def bound(self) -> str:
+        """As a person writes it; empty where there is none."""
+        if self.at_least is not None:
+            return f"≥ {self.at_least:g}"
+        return "" if self.at_most is None else f"≤ {self.at_most:g}"
+
+    def value(self, figures: Mapping[str, float]) -> float | None:
+        """What was measured; None where the manifest does not have it."""
+        if self.metric not in figures or (self.over and self.over not in figures):
+            return None
+        return figures[self.metric] - (figures[self.over] if self.over else 0)
+
+    def reached(self, value: float) -> bool | None:
+        """None where there is no bound."""
+        if self.at_least is not None:
+            return value >= self.at_least
+        return None if self.at_most is None else value <= self.at_most
+
+
+def goals() -> dict[str, tuple[Goal, ...]]:
+    """By the model's name."""
+    text = (Path(str(resources.files("training"))) / "reports" / "targets.yaml").read_text(
+        encoding="utf-8"
+    )
+    return TypeAdapter(dict[str, tuple[Goal, ...]]).validate_python(yaml.safe_load(text))
+
+
+def shelf_table(store: Path, meant: Mapping[str, tuple[Goal, ...]]) -> Table:
+    """The highest version of every model in `store`: its figures, what was `meant`, and anchors.
+
+    Raises:
+        LayoutError: there is no such folder.
+    """
+    table = Table(*_columns(), box=None, pad_edge=False, header_style="bold")
+    for name in model_names(store):
+        folder = version_dir(store, name, max(versions(store, name)))
+        try:
+            manifest = read_manifest(folder)
+        except StoreError as error:
+            table.add_row(name, folder.name, f"unreadable: {error}")
+            continue
+        for cells in _rows(manifest, meant.get(name, ())):
+            table.add_row(*cells)
+    return table
+
+
+def _columns() -> list[Column]:
+    """Only the last one may be folded: figures are looked for by name."""
+    numbers = {"version", "measured", "target", "n"}
+    headings = ("on the shelf", "version", "figure", "measured", "target", "", "n")
+    return [
+        *(
+            Column(heading, no_wrap=True, justify="right" if heading in numbers else "left")
+            for heading in headings
+        ),
+        Column("anchor"),
+    ]
+
+
+def _rows(manifest: Manifest, meant: tuple[Goal, ...]) -> Iterator[tuple[str, ...]]:
+    figures = {metric.name: metric.value for metric in manifest.metrics}
+    counts = {metric.name: metric.n for metric in manifest.metrics}
+    # Of a model that nobody has set a goal, its first figure: whoever published it put it there.
+    first = tuple(Goal(metric=metric.name) for metric in manifest.metrics[:1])
+    title = (manifest.name, str(manifest.version))
+    for goal in meant or first:
+        value = goal.value(figures)
+        if value is None:
+            yield (*title, goal.name, "not measured", goal.bound, "", "", goal.anchor)
+        else:
+            verdict = {True: "reached", False: "missed", None: ""}[goal.reached(value)]
+            count = f"{counts[goal.metric]:,}"
+            yield (*title, goal.name, f"{value:.4g}", goal.bound, verdict, count, goal.anchor)
+        title = ("", "")

@@ -1,0 +1,69 @@
+"""From trained classifiers to one model on the shelf that asks them all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models_store.manifest import Provenance
+from training.config.recipe import Publish, Recipe, load, validated
+from training.engine.trainer import Fitted, restore
+from training.errors import RecipeError
+from training.publish import provenance
+from training.publish.publisher import shelve
+from training.publish.tasks.ensemble import ensemble_publication
+from training.tasks.classification import Classification
+
+__all__ = ["publish_ensemble"]
+
+
+def publish_ensemble(runs: Sequence[Path], name: str, store: Path) -> Path:
+    """Put the classifiers of `runs` on the shelf as one model, and say what that gains.
+
+    Raises:
+        RecipeError: a run trained no classifier, or the runs do not fit together, or `name` is
+            none.
+    """
+    recipes = [load(str(run / "recipe.yaml")) for run in runs]
+    for recipe in recipes:
+        validated({**recipe.model_dump(by_alias=True), "name": name}, "ensemble")
+    members = [restore(recipe, run) for recipe, run in zip(recipes, runs, strict=True)]
+    publication = ensemble_publication(
+        [_classifier(m, r) for m, r in zip(members, runs, strict=True)]
+    )
+    return shelve(name, _card(recipes), publication, _made(recipes, members, name), store)
+
+
+def _classifier(member: Fitted, run: Path) -> Classification:
+    if not isinstance(member.task, Classification):
+        raise RecipeError(f"{run} trained no classifier: an ensemble averages classifiers")
+    return member.task
+
+
+def _card(recipes: Sequence[Recipe]) -> Publish:
+    first = recipes[0].publish
+    kinds = " and ".join(dict.fromkeys(recipe.name for recipe in recipes))
+    return first.model_copy(
+        update={
+            "summary": f"Asks {len(recipes)} networks ({kinds}) and averages what they answer.",
+            "intended_use": (
+                f"Where a better answer is worth {len(recipes)} times the work of one network."
+            ),
+        }
+    )
+
+
+def _made(recipes: Sequence[Recipe], members: Sequence[Fitted], name: str) -> Provenance:
+    commands = [provenance.command(recipe) for recipe in recipes]
+    folders = " ".join(f"runs/{index}" for index in range(len(recipes)))
+    return Provenance(
+        recipe={"members": [provenance.public(r, exclude={"publish"}) for r in recipes]},
+        command="; ".join(
+            [
+                *(f"{command} --run-dir runs/{i}" for i, command in enumerate(commands)),
+                f"python -m training ensemble {folders} --name {name}",
+            ]
+        ),
+        seed=recipes[0].seed,
+        **members[0].environment.model_dump(),
+        duration_s=round(sum(member.seconds for member in members), 1),
+        epochs=sum(len(member.log) for member in members) or None,
+    )
