@@ -32,7 +32,7 @@ from service.runtime.cpu_limits import available_cores, plan
 from service.runtime.inspection import Inspector
 from service.runtime.loaded_model import OpenGraph, open_session
 from service.runtime.registry import Registry
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import Decoder
 from service.scheduling.pool import Pool
 from service.server.load_shedding import Door
@@ -74,7 +74,7 @@ class Elsewhere:
     """Where graphs run and texts are written: here, unless somebody says otherwise."""
 
     open_graph: OpenGraph = open_session
-    decoder: Callable[[Gate, int], Decoder] = Decoder
+    decoder: Callable[[AdmissionController, int], Decoder] = Decoder
     """From a gate and the number of texts at the same time."""
     registry: Registry | None = None
     """What another process has loaded already, before it forked this one."""
@@ -171,7 +171,9 @@ def create_app(
 
 def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
     threads = plan(available_cores(), settings.workers, settings.threads).threads
-    gate = Gate(running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s)
+    gate = AdmissionController(
+        running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s
+    )
     registry = elsewhere.registry or registry_of(settings, threads, elsewhere.open_graph)
     limits = Limits(max_pixels=settings.max_pixels)
     decoder = _decoder(settings, elsewhere)
@@ -196,7 +198,9 @@ def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
 def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
     streams = settings.text_streams
     # A gate of its own: texts wait for a place in the batch, not for a thread.
-    gate = Gate(running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s)
+    gate = AdmissionController(
+        running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s
+    )
     return elsewhere.decoder(gate, streams)
 
 

@@ -12,7 +12,7 @@ from service.app import Elsewhere, create_app
 from service.ray_serve.remote_graph import Handles
 from service.ray_serve.remote_scheduler import RemoteDecoder
 from service.ray_serve.replica import Model
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.settings import Settings
 
 __all__ = ["APP", "build", "deploy"]
@@ -79,5 +79,5 @@ def _deployment(name: str) -> str:
     return f"model-{name}"
 
 
-def _decoder(gate: Gate, streams: int) -> RemoteDecoder:
+def _decoder(gate: AdmissionController, streams: int) -> RemoteDecoder:
     return RemoteDecoder(gate, streams)

@@ -12,7 +12,7 @@ from models_store.tasks import TextGeneration
 from service.errors import NotFound, Unavailable
 from service.runtime.loaded_model import Published
 from service.runtime.registry import Registry
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.scheduling.batch_state import Recurrent
 from service.scheduling.continuous_batching import Decoder
 from service.scheduling.generation_stream import FinishReason, Generation
@@ -47,7 +47,7 @@ class Model:
         self._registry = Registry(settings.store, only=(name,), trusted=settings.trusted())
         self._registry.refresh()
         # Bounded by the ingress: what it let in is not refused here.
-        self._gate = Gate(running=streams, waiting=10_000, deadline_s=deadline_s)
+        self._gate = AdmissionController(running=streams, waiting=10_000, deadline_s=deadline_s)
         self._decoder = Decoder(self._gate, streams)
 
     def run(

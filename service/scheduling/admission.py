@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from service.errors import DeadlineExceeded, Overloaded
 from service.observability.timing import Stage, current
 
-__all__ = ["Abandoned", "Counters", "Gate", "Ticket"]
+__all__ = ["AdmissionController", "Counters", "RequestCancelled", "Ticket"]
 
 Clock = Callable[[], float]
 
@@ -20,7 +20,7 @@ _MAX_RETRY_AFTER_S = 60
 _SMOOTHING = 0.1
 
 
-class Abandoned(Exception):  # no "Error": nobody is there to be told one
+class RequestCancelled(Exception):  # no "Error": nobody is there to be told one
     """Whoever asked is gone; the answer is not needed."""
 
 
@@ -52,7 +52,7 @@ class Ticket:
         "deadline",
     )
 
-    def __init__(self, gate: "Gate", clock: Clock, deadline: float) -> None:
+    def __init__(self, gate: "AdmissionController", clock: Clock, deadline: float) -> None:
         """`deadline` is a time of `clock`, in seconds."""
         self._gate = gate
         self._clock = clock
@@ -83,7 +83,7 @@ class Ticket:
             DeadlineExceeded: it is too late for an answer.
         """
         if self._abandoned:
-            raise Abandoned
+            raise RequestCancelled
         if self._clock() >= self.deadline:
             raise DeadlineExceeded(self.lateness)
 
@@ -114,7 +114,7 @@ class Ticket:
             self._gate._leave(ran_s)  # noqa: SLF001
 
 
-class Gate:
+class AdmissionController:
     """At most `running + waiting` requests inside. Safe to use from any thread."""
 
     def __init__(
@@ -139,12 +139,12 @@ class Gate:
             )
 
     @property
-    def inside(self) -> int:
+    def in_flight(self) -> int:
         """How many hold a place now."""
         return self._inside
 
     @property
-    def places(self) -> int:
+    def capacity(self) -> int:
         """How many there are, with those that are taken."""
         return self._places
 

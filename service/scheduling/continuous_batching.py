@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from service.errors import Unavailable
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.scheduling.batch_invariance import rows_agree
 from service.scheduling.batch_state import Recurrent, Rows, StepGraph
 from service.scheduling.future_notifier import Teller
@@ -130,7 +130,7 @@ class Decoder:
     The gate's `running` should be `streams`.
     """
 
-    def __init__(self, gate: Gate, streams: int) -> None:
+    def __init__(self, gate: AdmissionController, streams: int) -> None:
         self.gate = gate
         self._streams = streams
         self._arrivals = threading.Condition()

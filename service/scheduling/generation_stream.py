@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.scheduling.admission import Abandoned, Ticket
+from service.scheduling.admission import RequestCancelled, Ticket
 from service.scheduling.output_buffer import Writing
 from service.scheduling.sampling import Choice, Score, score
 
@@ -95,7 +95,7 @@ class Stream:
         self.ticket.abandon()
         for future in (self.begun, self.finished):
             if not future.done():
-                future.set_exception(Abandoned())
+                future.set_exception(RequestCancelled())
 
     # From here on, called by the decoder's thread.
 

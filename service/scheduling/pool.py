@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from service.errors import DeadlineExceeded
-from service.scheduling.admission import Abandoned, Gate, Ticket
+from service.scheduling.admission import AdmissionController, RequestCancelled, Ticket
 
 __all__ = ["Job", "Pool"]
 
@@ -43,7 +43,7 @@ class Job(Generic[ResultT]):
     def _run(self) -> ResultT:
         work = self._work
         if work is None:
-            raise Abandoned
+            raise RequestCancelled
         self._ticket.start()
         return self._context.run(work, self._ticket)
 
@@ -72,7 +72,7 @@ class Job(Generic[ResultT]):
         except asyncio.CancelledError:
             self._drop()
             if self._gone:
-                raise Abandoned from None
+                raise RequestCancelled from None
             raise
 
     def _drop(self) -> None:
@@ -86,7 +86,7 @@ class Job(Generic[ResultT]):
 class Pool:
     """`threads` threads behind a gate."""
 
-    def __init__(self, gate: Gate, threads: int) -> None:
+    def __init__(self, gate: AdmissionController, threads: int) -> None:
         """The gate's `running` should be `threads`."""
         self.gate = gate
         self._alone = threads == 1
@@ -107,7 +107,7 @@ class Pool:
     @property
     def is_idle(self) -> bool:
         """Whether `at_once` would neither overtake anyone nor keep a second core from computing."""
-        return self._alone and self.gate.inside == self._at_once
+        return self._alone and self.gate.in_flight == self._at_once
 
     async def at_once(self, work: Work[ResultT], arrived: float) -> ResultT:
         """Do brief work on the event loop, behind what is to be done there already.

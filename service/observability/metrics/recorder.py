@@ -18,7 +18,7 @@ from service.observability.metrics.exposition import exposition
 from service.observability.metrics.multiprocess import Share
 from service.runtime.catalog import State
 from service.runtime.registry import Registry
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import Decoder
 
 __all__ = ["Recorder"]
@@ -33,7 +33,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Recorder:
     """The counts of this process, and through its siblings' files those of the service."""
 
-    def __init__(self, registry: Registry, gates: Mapping[str, Gate], decoder: Decoder) -> None:
+    def __init__(
+        self, registry: Registry, gates: Mapping[str, AdmissionController], decoder: Decoder
+    ) -> None:
         """`gates` by the name of their queue."""
         self._registry = registry
         self._gates = gates

@@ -16,14 +16,14 @@ from starlette.responses import Response
 
 from service.errors import ServiceError
 from service.routes.http.error_formats import dialect_of
-from service.scheduling.admission import Abandoned
+from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
 
 __all__ = ["CLIENT_GONE", "HANDLED", "handle", "told"]
 
 _log = logging.getLogger(__name__)
 
-HANDLED = (ServiceError, RequestValidationError, HTTPException, Abandoned)
+HANDLED = (ServiceError, RequestValidationError, HTTPException, RequestCancelled)
 """What is expected to happen; whatever else is raised is a bug of ours, and answered with 500."""
 
 CLIENT_GONE = 499
@@ -52,7 +52,7 @@ def told(error: ServiceError, path: str, root_path: str, request_id: str) -> tup
 
 async def handle(request: Request, error: Exception) -> Response:
     """The answer to any exception; of an unexpected one it tells nothing but its own id."""
-    if isinstance(error, Abandoned):
+    if isinstance(error, RequestCancelled):
         return Response(status_code=CLIENT_GONE)
     if isinstance(error, ServiceError):
         # In the middle of a stream the status says nothing any more.

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from service.errors import DeadlineExceeded, Invalid, TooLarge, Unsupported
 from service.routes.http.multipart import Accepted, Form, FormParser
-from service.scheduling.admission import Abandoned
+from service.scheduling.admission import RequestCancelled
 from service.state import running
 
 __all__ = ["CODE", "PICTURE", "Upload", "body_chunks", "read_body"]
@@ -143,7 +143,7 @@ async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
-            raise Abandoned
+            raise RequestCancelled
         chunk: bytes = message.get("body", b"")
         received += len(chunk)
         if received > limit:

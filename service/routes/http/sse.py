@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.errors import ServiceError
 from service.routes.http.execution import Abandonable, abandon_when_gone
 from service.routes.http.problems import handle
-from service.scheduling.admission import Abandoned
+from service.scheduling.admission import RequestCancelled
 from service.schemas.base import Answer
 
 __all__ = ["EVENT_STREAM", "Events", "documented"]
@@ -64,7 +64,7 @@ class Events(Response):
             async for event in self._events():
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-        except Abandoned:
+        except RequestCancelled:
             return  # there is nobody to end it for
         finally:
             watcher.cancel()

@@ -18,7 +18,7 @@ from service.handlers.v2_models import find
 from service.middleware.request_log import REQUEST_ID_HEADER, new_request_id, request_id
 from service.middleware.security_headers import protective
 from service.routes.http.problems import told
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.server.load_shedding.fast_parse import plain
 from service.server.load_shedding.resume_pacer import TURN_S, Turns
 from service.state import Running
@@ -45,7 +45,7 @@ _TEXTS = frozenset({("POST", "/v1/text"), ("POST", "/openai/v1/completions")})
 class _Queue:
     """One gate as it is seen from the door. All on the event loop."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: AdmissionController) -> None:
         self.gate = gate
         self._let_in = 0
         self._tight_until = 0.0
@@ -63,7 +63,7 @@ class _Queue:
         """
         gate = self.gate
         # Enough of those that waited for the queue not to run dry before the next turn of such.
-        kept = gate.places - gate.begun_within(TURN_S) if waited else 0
+        kept = gate.capacity - gate.begun_within(TURN_S) if waited else 0
         return gate.room - kept > self._let_in
 
     def let_in(self, *, waited: bool) -> bool:

@@ -126,7 +126,7 @@ async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held
             waiting = asyncio.create_task(
                 client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE))
             )
-            while state_of(client).pool.gate.inside < 3:
+            while state_of(client).pool.gate.in_flight < 3:
                 await asyncio.sleep(0.001)
             answer = await client.get("/v1/models", headers=bearer(ALICE))
             assert problem_of(answer, 429)["detail"] == (

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from service.observability.timing import Stage, Stages, current, stage, timed, watch
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.scheduling.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_
 
 
 async def test_what_a_thread_does_for_a_request_is_the_requests() -> None:
-    pool = Pool(Gate(running=1, waiting=8, deadline_s=20), 1)
+    pool = Pool(AdmissionController(running=1, waiting=8, deadline_s=20), 1)
 
     async def request(times: int) -> dict[Stage, float]:
         def work(_: object) -> None:

@@ -97,7 +97,7 @@ async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> Non
             caller = Caller(client, PICTURE)
             leaving = asyncio.create_task(caller.run())
             late = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
-            while state_of(client).pool.gate.inside < 3:
+            while state_of(client).pool.gate.in_flight < 3:
                 await asyncio.sleep(0.001)
             depth = value(await read(client), "deepshelf_queue_depth", queue="pictures")
             assert depth >= 2

@@ -91,5 +91,5 @@ async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, cou
         assert "30 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
         assert "[DONE]" not in text
         async with asyncio.timeout(10):
-            while gate.inside:
+            while gate.in_flight:
                 await asyncio.sleep(0.001)

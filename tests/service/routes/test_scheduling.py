@@ -110,7 +110,7 @@ async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) 
     async with serving(store, queue_size=0) as client:
         with busy(state_of(client).pool):
             problem_of(await client.post("/v1/classify", content=PICTURE), 503)
-        await _until(lambda: state_of(client).pool.gate.inside == 0)
+        await _until(lambda: state_of(client).pool.gate.in_flight == 0)
         assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
 
 
@@ -119,7 +119,7 @@ async def test_past_the_deadline_a_waiting_request_is_504(store: Path) -> None:
         with busy(state_of(client).pool):
             problem = problem_of(await client.post("/v1/classify", content=PICTURE), 504)
             assert "0.05 s" in str(problem["detail"])
-        await _until(lambda: state_of(client).pool.gate.inside == 0)
+        await _until(lambda: state_of(client).pool.gate.in_flight == 0)
         assert state_of(client).pool.gate.counters.dropped == 1
 
 
@@ -140,12 +140,12 @@ async def test_a_client_that_leaves_while_waiting_is_never_computed_for(store: P
             caller = Caller(client, PICTURE)
             leaving = asyncio.create_task(caller.run())
             staying = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
-            await _until(lambda: pool.gate.inside == 3)
+            await _until(lambda: pool.gate.in_flight == 3)
             caller.left.set()
             assert await leaving == 499
-            await _until(lambda: pool.gate.inside == 2)
+            await _until(lambda: pool.gate.in_flight == 2)
         assert (await staying).status_code == 200
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
         counters = pool.gate.counters
         assert (counters.admitted, counters.started, counters.dropped) == (3, 2, 1)
 

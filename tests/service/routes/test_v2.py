@@ -340,7 +340,7 @@ async def test_several_texts_are_written_or_none(shelf: Path) -> None:
         assert "places are taken" in error_of(answer, 503)
         place.close()
         async with asyncio.timeout(10):
-            while decoder.gate.inside:
+            while decoder.gate.in_flight:
                 await asyncio.sleep(0.001)
         told = (await client.post("/v2/models/alphabet/infer", json=question)).json()
         assert told["outputs"][0]["data"] == ["bcd", "cde"]

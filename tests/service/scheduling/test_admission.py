@@ -1,7 +1,7 @@
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.scheduling.admission import Abandoned, Counters, Gate
+from service.scheduling.admission import AdmissionController, Counters, RequestCancelled
 
 
 class Clock:
@@ -14,8 +14,10 @@ class Clock:
         return self.now_s
 
 
-def _gate(clock: Clock, running: int = 1, waiting: int = 1, deadline_s: float = 10) -> Gate:
-    return Gate(running=running, waiting=waiting, deadline_s=deadline_s, clock=clock)
+def _gate(
+    clock: Clock, running: int = 1, waiting: int = 1, deadline_s: float = 10
+) -> AdmissionController:
+    return AdmissionController(running=running, waiting=waiting, deadline_s=deadline_s, clock=clock)
 
 
 def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
@@ -25,7 +27,7 @@ def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
         gate.admit(1000)
     with pytest.raises(Overloaded):
         gate.refuse_if_full()
-    assert gate.inside == 5
+    assert gate.in_flight == 5
     tickets[0].close()
     gate.refuse_if_full()
     gate.admit(1000)
@@ -44,7 +46,7 @@ def test_a_place_is_given_back_once() -> None:
     ticket = gate.admit(1000)
     ticket.close()
     ticket.close()
-    assert gate.inside == 0
+    assert gate.in_flight == 0
 
 
 def test_the_deadline_counts_from_arrival_not_from_admission() -> None:
@@ -65,7 +67,7 @@ def test_who_comes_after_the_deadline_gets_no_place() -> None:
     clock.now_s = 1011
     with pytest.raises(DeadlineExceeded):
         gate.admit(arrived=1000)
-    assert gate.inside == 0
+    assert gate.in_flight == 0
 
 
 def test_abandoned_work_never_starts_and_stops_at_its_next_check() -> None:
@@ -74,9 +76,9 @@ def test_abandoned_work_never_starts_and_stops_at_its_next_check() -> None:
     running.start()
     for ticket in (waiting, running):
         ticket.abandon()
-    with pytest.raises(Abandoned):
+    with pytest.raises(RequestCancelled):
         waiting.start()
-    with pytest.raises(Abandoned):
+    with pytest.raises(RequestCancelled):
         running.check()
     for ticket in (waiting, running):
         ticket.close()
@@ -111,7 +113,7 @@ def test_retry_after_is_when_those_inside_will_be_done(
 def test_how_many_are_begun_before_a_moment(took_s: float, begun: int) -> None:
     clock = Clock()
     gate = _gate(clock, running=2, waiting=10, deadline_s=1e6)
-    assert gate.begun_within(1.0) == gate.places == 12  # nothing was measured
+    assert gate.begun_within(1.0) == gate.capacity == 12  # nothing was measured
     ticket = gate.admit(1000)
     ticket.start()
     clock.now_s += took_s

@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded, Unavailable
-from service.scheduling.admission import Abandoned, Gate
+from service.scheduling.admission import AdmissionController, RequestCancelled
 from service.scheduling.batch_invariance import rows_agree
 from service.scheduling.batch_state import Recurrent
 from service.scheduling.continuous_batching import Decoder
@@ -36,7 +36,9 @@ def make() -> Iterator[Callable[..., Decoder]]:
     made: list[Decoder] = []
 
     def make(streams: int = 8, waiting: int = 100, clock: Clock | None = None) -> Decoder:
-        gate = Gate(running=streams, waiting=waiting, deadline_s=30.0, clock=clock or Clock())
+        gate = AdmissionController(
+            running=streams, waiting=waiting, deadline_s=30.0, clock=clock or Clock()
+        )
         made.append(Decoder(gate, streams))
         return made[-1]
 
@@ -209,7 +211,7 @@ async def test_leaving_does_not_touch_the_others(make: Callable[..., Decoder]) -
     graph.allow()
     for row in (0, 2, 3):
         assert await streams[row].whole() == expected("abcd"[row], 30)
-    with pytest.raises(Abandoned):
+    with pytest.raises(RequestCancelled):
         await streams[1].whole()
     assert decoder.counters.left == 1
 
@@ -224,7 +226,7 @@ async def test_nothing_is_computed_for_who_is_gone(make: Callable[..., Decoder])
     running.abandon()
     waiting.abandon()
     graph.allow()
-    await until(lambda: decoder.gate.inside == 0)
+    await until(lambda: decoder.gate.in_flight == 0)
     assert len(graph.shapes) <= 6  # one may have begun before it was told
     assert decoder.counters.left == 2
 
@@ -262,7 +264,7 @@ async def test_who_waits_too_long_for_a_place_is_told_so(make: Callable[..., Dec
 async def test_one_too_many_is_refused_at_once(make: Callable[..., Decoder]) -> None:
     decoder, graph = make(streams=1, waiting=1), Letters()
     model = await warmed(decoder, graph)
-    await until(lambda: decoder.gate.inside == 0)
+    await until(lambda: decoder.gate.in_flight == 0)
     streams = [decoder.submit(model, letters(letter, 3), 0.0) for letter in "ab"]
     with pytest.raises(Overloaded):
         decoder.submit(model, letters("c"), 0.0)
@@ -399,7 +401,7 @@ async def test_closing_tells_who_still_waits(make: Callable[..., Decoder]) -> No
             await stream.whole()
     with pytest.raises(Unavailable, match="stopping"):
         decoder.submit(model, letters(), 0.0)
-    assert decoder.gate.inside == 0
+    assert decoder.gate.in_flight == 0
 
 
 async def test_every_place_is_given_back(make: Callable[..., Decoder]) -> None:
@@ -408,7 +410,7 @@ async def test_every_place_is_given_back(make: Callable[..., Decoder]) -> None:
     for stream in streams[::5]:
         stream.abandon()
     await asyncio.gather(*(stream.whole() for stream in streams), return_exceptions=True)
-    await until(lambda: decoder.gate.inside == 0)
+    await until(lambda: decoder.gate.in_flight == 0)
     counters = decoder.counters
     assert counters.finished + counters.left == len(LETTERS)
     assert decoder.gate.counters.admitted == len(LETTERS)

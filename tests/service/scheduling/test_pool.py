@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.scheduling.admission import Abandoned, Counters, Gate, Ticket
+from service.scheduling.admission import AdmissionController, Counters, RequestCancelled, Ticket
 from service.scheduling.pool import Job, Pool
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,9 @@ ItemT = TypeVar("ItemT")
 
 @asynccontextmanager
 async def _pool(threads: int = 1, waiting: int = 8, deadline_s: float = 20) -> AsyncIterator[Pool]:
-    pool = Pool(Gate(running=threads, waiting=waiting, deadline_s=deadline_s), threads)
+    pool = Pool(
+        AdmissionController(running=threads, waiting=waiting, deadline_s=deadline_s), threads
+    )
     try:
         yield pool
     finally:
@@ -106,7 +108,7 @@ async def test_beyond_the_queue_all_are_refused_at_once() -> None:
         with pytest.raises(Overloaded):
             pool.submit(blocker, pool.gate.now())
         blocker.release.set()
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
         pool.submit(blocker, pool.gate.now())
 
 
@@ -122,12 +124,12 @@ async def test_abandoned_while_waiting_it_never_starts_and_the_others_still_answ
         waiting = asyncio.create_task(gone.result())
         await asyncio.sleep(0)
         gone.abandon()
-        with pytest.raises(Abandoned):
+        with pytest.raises(RequestCancelled):
             await waiting
-        await _until(lambda: pool.gate.inside == 3)  # its place is free though nothing has run
+        await _until(lambda: pool.gate.in_flight == 3)  # its place is free though nothing has run
         blocker.release.set()
         await asyncio.gather(running.result(), before.result(), after.result())
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
     assert started == ["before", "after"]
     assert pool.gate.counters == Counters(admitted=4, started=3, finished=3, dropped=1)
 
@@ -140,12 +142,12 @@ async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_
         job = pool.submit(blocker, pool.gate.now())
         await _until(blocker.begun.is_set)
         job.abandon()
-        with pytest.raises(Abandoned):
+        with pytest.raises(RequestCancelled):
             await job.result()
         await asyncio.sleep(0.01)
-        assert pool.gate.inside == 1
+        assert pool.gate.in_flight == 1
         blocker.release.set()
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
         assert pool.gate.counters == Counters(admitted=1, started=1, finished=1)
 
 
@@ -162,7 +164,7 @@ async def test_work_in_steps_stops_when_nobody_waits_for_it() -> None:
         job = pool.submit(work, pool.gate.now())
         await _until(lambda: steps > 0)
         job.abandon()
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
 
 
 async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts() -> None:
@@ -178,7 +180,7 @@ async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts(
         with pytest.raises(DeadlineExceeded):
             await pool.submit(work, pool.gate.now()).result()
         blocker.release.set()
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
     assert not started
 
 
@@ -193,7 +195,7 @@ async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() ->
         with pytest.raises(asyncio.CancelledError):
             await task
         blocker.release.set()
-        await _until(lambda: pool.gate.inside == 0)
+        await _until(lambda: pool.gate.in_flight == 0)
         assert pool.gate.counters.dropped == 1
 
 
@@ -216,7 +218,7 @@ async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_
 
 async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None:
     started = threading.Event()
-    pool = Pool(Gate(running=1, waiting=4, deadline_s=20), 1)
+    pool = Pool(AdmissionController(running=1, waiting=4, deadline_s=20), 1)
     blocker = Blocker()
     running = pool.submit(blocker, pool.gate.now())
     waiting = pool.submit(lambda _: started.set(), pool.gate.now())
@@ -261,7 +263,7 @@ async def test_brief_work_that_comes_at_once_is_bounded_and_done_in_its_order() 
         )
         assert [type(result) for result in results[3:]] == [Overloaded, Overloaded]
         assert done == [0, 1, 2]
-        assert pool.gate.inside == 0
+        assert pool.gate.in_flight == 0
 
 
 async def test_brief_work_that_is_late_is_never_begun() -> None:

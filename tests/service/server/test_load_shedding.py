@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.scheduling.admission import Gate
+from service.scheduling.admission import AdmissionController
 from service.server.load_shedding import Door, Refusal
 from service.server.load_shedding.resume_pacer import TURN_S
 from service.server.protocol import Bounds, Connection
@@ -46,12 +46,12 @@ async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _gates(client: httpx.AsyncClient) -> tuple[Gate, Gate]:
+def _gates(client: httpx.AsyncClient) -> tuple[AdmissionController, AdmissionController]:
     return state_of(client).pool.gate, state_of(client).decoder.gate
 
 
 @contextmanager
-def _full(*gates: Gate, room: int = 0) -> Iterator[None]:
+def _full(*gates: AdmissionController, room: int = 0) -> Iterator[None]:
     tickets = [gate.admit(gate.now()) for gate in gates for _ in range(gate.room - room)]
     try:
         yield
@@ -203,7 +203,7 @@ async def test_what_has_waited_for_its_turn_leaves_the_queues_end_to_others(
     door, ask = Door(state_of(client)), ASK % (3, b"") + b"abc"
     with _full(pictures):
         assert door.glance(ask, "http")
-    taken = pictures.places - pictures.begun_within(TURN_S)
+    taken = pictures.capacity - pictures.begun_within(TURN_S)
     assert taken == 0  # of three places, all are free before the next turn
     monkeypatch.setattr(pictures, "begun_within", lambda _: 1)  # as if it were slow
     with _full(pictures, room=2):
