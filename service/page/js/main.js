@@ -2,7 +2,7 @@
 
 import { fill, h } from './dom.js';
 import { problemBox } from './parts/problem.js';
-import { modelChooser } from './parts/chooser.js';
+import { modelChooser } from './parts/model_select.js';
 import { button } from './parts/fields.js';
 import { listModels, readyFor, waitingFor } from './shelf.js';
 import * as classify from './views/classify.js';

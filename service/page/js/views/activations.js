@@ -3,11 +3,11 @@
 import { send, sendForJson } from '../api.js';
 import { addressIn, fill, h } from '../dom.js';
 import { choice } from '../parts/fields.js';
-import { picturePicker } from '../parts/picker.js';
+import { picturePicker } from '../parts/file_input.js';
 import { problemBox } from '../parts/problem.js';
-import { sameWithCurl } from '../parts/same.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { DIGITS, THINGS } from '../parts/samples.js';
-import { workplace } from '../parts/work.js';
+import { workplace } from '../parts/async_result.js';
 
 const SEEING = ['classification', 'denoising', 'compression'];
 

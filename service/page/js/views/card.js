@@ -2,8 +2,8 @@
 
 import { h } from '../dom.js';
 import { bytes, grouped } from '../numbers.js';
-import { served } from '../parts/served.js';
-import { sameWithCurl } from '../parts/same.js';
+import { served } from '../parts/authenticated_image.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf } from '../shelf.js';
 import { activations } from './activations.js';
 import { filters } from './filters.js';

@@ -4,11 +4,11 @@ import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
 import { bars, votes } from '../parts/bars.js';
 import { slider } from '../parts/fields.js';
-import { picturePicker } from '../parts/picker.js';
-import { receipt } from '../parts/receipt.js';
-import { sameWithCurl } from '../parts/same.js';
+import { picturePicker } from '../parts/file_input.js';
+import { receipt } from '../parts/response_meta.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { THINGS } from '../parts/samples.js';
-import { workplace } from '../parts/work.js';
+import { workplace } from '../parts/async_result.js';
 import { cardOf } from '../shelf.js';
 
 export const id = 'classify';

@@ -3,9 +3,9 @@
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
 import { button, field, slider } from '../parts/fields.js';
-import { receipt } from '../parts/receipt.js';
-import { copied, sameWithCurl } from '../parts/same.js';
-import { workplace } from '../parts/work.js';
+import { receipt } from '../parts/response_meta.js';
+import { copied, sameWithCurl } from '../parts/curl_snippet.js';
+import { workplace } from '../parts/async_result.js';
 import { game } from './game.js';
 import { morph } from './morph.js';
 

@@ -4,8 +4,8 @@ import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
 import { choice } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
-import { served } from '../parts/served.js';
-import { sameWithCurl } from '../parts/same.js';
+import { served } from '../parts/authenticated_image.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 
 /** A section that asks for the layers once it is opened. */
 export function filters(name, version) {

@@ -3,9 +3,9 @@
 import { answered, send } from '../api.js';
 import { addressIn, h } from '../dom.js';
 import { button, field, slider, tick } from '../parts/fields.js';
-import { receipt } from '../parts/receipt.js';
-import { copied, sameWithCurl } from '../parts/same.js';
-import { workplace } from '../parts/work.js';
+import { receipt } from '../parts/response_meta.js';
+import { copied, sameWithCurl } from '../parts/curl_snippet.js';
+import { workplace } from '../parts/async_result.js';
 
 export const id = 'handwriting';
 export const title = 'Handwriting';

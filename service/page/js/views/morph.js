@@ -3,9 +3,9 @@
 import { answered, send } from '../api.js';
 import { addressIn, h } from '../dom.js';
 import { field, slider } from '../parts/fields.js';
-import { receipt } from '../parts/receipt.js';
-import { sameWithCurl } from '../parts/same.js';
-import { workplace } from '../parts/work.js';
+import { receipt } from '../parts/response_meta.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
+import { workplace } from '../parts/async_result.js';
 
 /** {element, choose(face)}: faces chosen in turn are the two ends. */
 export function morph(chooser, truncation) {

@@ -2,8 +2,8 @@
 
 import { fill, h } from '../dom.js';
 import { problemBox } from '../parts/problem.js';
-import { served } from '../parts/served.js';
-import { sameWithCurl } from '../parts/same.js';
+import { served } from '../parts/authenticated_image.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf, LIST } from '../shelf.js';
 import { modelCard } from './card.js';
 import { headline } from './metrics.js';

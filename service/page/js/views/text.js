@@ -5,11 +5,11 @@ import { fill, h } from '../dom.js';
 import { milliseconds } from '../numbers.js';
 import { button, field, slider } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
-import { receipt } from '../parts/receipt.js';
-import { sameWithCurl } from '../parts/same.js';
+import { receipt } from '../parts/response_meta.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf } from '../shelf.js';
 import { events } from '../sse.js';
-import { beginning } from './beginnings.js';
+import { beginning } from './sample_prompts.js';
 
 export const id = 'text';
 export const title = 'Text';

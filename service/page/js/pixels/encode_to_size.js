@@ -1,7 +1,7 @@
 // What a format of the browser's makes of a picture when it may use only so many bytes.
 
 import { canvasOf, encoded, pixelsOf } from './canvas.js';
-import { lean } from './lean.js';
+import { lean } from './strip_icc_profile.js';
 import { psnr } from './noise.js';
 
 const STEPS = 8;
