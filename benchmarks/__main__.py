@@ -43,13 +43,13 @@ def _measure(options: argparse.Namespace) -> None:
             alike=options.alike,
         )
     elif options.what == "cold":
-        from benchmarks.startup_and_memory import cold
+        from benchmarks.startup_and_memory import measure_startup
 
-        cold(rounds=options.rounds)
+        measure_startup(rounds=options.rounds)
     elif options.what == "memory":
-        from benchmarks.startup_and_memory import memory
+        from benchmarks.startup_and_memory import measure_memory
 
-        memory()
+        measure_memory()
     else:
         from benchmarks.train import train
 

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["affects", "found", "locked"]
+__all__ = ["find_advisories", "is_affected", "parse_lock"]
 
 Pins = dict[str, list[str]]
 
@@ -34,17 +34,17 @@ def main() -> int:
     options = parser.parse_args()
     pins: Pins = {}
     for lock in options.locks:
-        for name, versions in locked(lock.read_text(encoding="utf-8")).items():
+        for name, versions in parse_lock(lock.read_text(encoding="utf-8")).items():
             pins.setdefault(name, []).extend(versions)
     age = (time.time() - options.advisories.stat().st_mtime) / 86_400
-    bad = list(found(options.advisories, pins))
+    bad = list(find_advisories(options.advisories, pins))
     for name, version, advisory in bad:
         print(f"{name} {version}: {advisory['id']} {advisory.get('summary', '')}")
     print(f"{len(pins)} packages, {len(bad)} advisories that hold; the file is {age:.0f} days old")
     return 1 if bad else 0
 
 
-def locked(text: str) -> Pins:
+def parse_lock(text: str) -> Pins:
     """Name → versions of a lock; more than one where Python's own version decides."""
     pins: Pins = {}
     for line in re.sub(r" *#.*", "", text).replace("\\\n", "").splitlines():
@@ -55,7 +55,7 @@ def locked(text: str) -> Pins:
     return pins
 
 
-def found(advisories: Path, pins: Pins) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def find_advisories(advisories: Path, pins: Pins) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Name, version and advisory of every locked version that one is about."""
     with zipfile.ZipFile(advisories) as archive:
         for entry in archive.namelist():
@@ -67,32 +67,34 @@ def found(advisories: Path, pins: Pins) -> Iterator[tuple[str, str, dict[str, An
             for affected in advisory.get("affected", ()):
                 name = canonicalize_name(affected.get("package", {}).get("name", ""))
                 for version in pins.get(name, ()):
-                    if affects(affected, version):
+                    if is_affected(affected, version):
                         yield name, version, advisory
 
 
-def affects(affected: dict[str, Any], version: str) -> bool:
+def is_affected(affected: dict[str, Any], version: str) -> bool:
     """Whether `version` is listed, or lies in a range."""
     if version in affected.get("versions", ()):
         return True
     ranges = [r for r in affected.get("ranges", ()) if r.get("type") == "ECOSYSTEM"]
-    return any(_within(range_["events"], Version(version)) for range_ in ranges)
+    return any(_is_in_range(range_["events"], Version(version)) for range_ in ranges)
 
 
-def _within(events: list[dict[str, str]], version: Version) -> bool:
+def _is_in_range(events: list[dict[str, str]], version: Version) -> bool:
     """Events in order: `introduced` begins a bad stretch, `fixed` and `last_affected` end it."""
-    bad = False
-    for at, kind in sorted(
-        (_version(text), kind) for event in events for kind, text in event.items()
+    vulnerable = False
+    for bound, kind in sorted(
+        (_parse_version(text), kind) for event in events for kind, text in event.items()
     ):
-        if kind == "introduced" and version >= at:
-            bad = True
-        elif (kind == "fixed" and version >= at) or (kind == "last_affected" and version > at):
-            bad = False
-    return bad
+        if kind == "introduced" and version >= bound:
+            vulnerable = True
+        elif (kind == "fixed" and version >= bound) or (
+            kind == "last_affected" and version > bound
+        ):
+            vulnerable = False
+    return vulnerable
 
 
-def _version(text: str) -> Version:
+def _parse_version(text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:  # "0" is before all; what cannot be read is before all too, to be safe

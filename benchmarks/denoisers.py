@@ -30,17 +30,17 @@ from skimage.restoration import denoise_nl_means, estimate_sigma
 from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor, nn
 
-from models_store.layout import version_dir, versions
+from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
-from training.datasets.image_io import read_whole
-from training.datasets.unlabelled_image_folder import files_below
+from training.datasets.image_io import read_downscaled_image
+from training.datasets.unlabelled_image_folder import find_image_files
 from training.networks.photo_denoiser import PhotoDenoiser
-from training.pretrained.files import load as load_weights
-from training.pretrained.state import fill
-from training.tasks.noise import eight_bits, is_grey, noisy, psnr_db
-from training.tasks.photo_denoising import restored
+from training.pretrained.files import load_weights_file as load_weights
+from training.pretrained.state import load_into
+from training.tasks.noise import add_gaussian_noise, is_grey, psnr_db, quantize_8bit
+from training.tasks.photo_denoising import denoise_image
 
-LONGEST = 1024
+MAX_SIDE = 1024
 Image = NDArray[np.float64]
 _METHODS = ("network", "nlm", "bm3d", "bm3d-estimating")
 Method = Callable[[Image, float], Image]
@@ -48,7 +48,7 @@ Method = Callable[[Image, float], Image]
 
 
 @dataclass
-class Row:
+class MethodResult:
     """What one method did, by deviation."""
 
     psnr_db: dict[float, list[float]] = field(default_factory=dict)
@@ -60,26 +60,26 @@ def main() -> int:
     """Measure and print a table."""
     options = _arguments()
     torch.set_num_threads(1)
-    pictures = _samples() if options.samples else _read(options.folder)
-    network, multiple, session = _published(options.store, options.model)
-    rows: dict[str, Row] = {}
+    images = _samples() if options.samples else _read(options.folder)
+    network, multiple, session = _load_published(options.store, options.model)
+    rows: dict[str, MethodResult] = {}
     with torch.inference_mode():
         for sigma in options.sigma:
             generator = Generator().manual_seed(0)
-            for picture in pictures:
-                clean = picture[None].float() / 255
-                came = noisy(clean, sigma, generator)
-                _note(rows, "the noisy picture", sigma, psnr_db(eight_bits(came), clean))
+            for image in images:
+                clean = image[None].float() / 255
+                noisy_BCHW = add_gaussian_noise(clean, sigma, generator)
+                _record(rows, "the noisy picture", sigma, psnr_db(quantize_8bit(noisy_BCHW), clean))
                 if "network" in options.only:
-                    estimate = restored(network, came, multiple)
-                    _note(rows, options.model, sigma, psnr_db(estimate, clean))
-                    _time(rows[options.model], session, eight_bits(came), multiple)
+                    estimate = denoise_image(network, noisy_BCHW, multiple)
+                    _record(rows, options.model, sigma, psnr_db(estimate, clean))
+                    _time_session(rows[options.model], session, quantize_8bit(noisy_BCHW), multiple)
                 for name, method in _methods(options.only).items():
-                    _measure(rows, name, method, came, clean, sigma)
+                    _measure(rows, name, method, noisy_BCHW, clean, sigma)
                 print(".", end="", file=sys.stderr, flush=True)
-    _print(rows, options.sigma, len(pictures))
+    _print(rows, options.sigma, len(images))
     if "network" in options.only:
-        _print_untouched(network, multiple, pictures)
+        _print_clean_images(network, multiple, images)
     return 0
 
 
@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _read(folder: Path) -> list[Tensor]:
-    return [read_whole(file, LONGEST) for file in files_below(folder)]
+    return [read_downscaled_image(file, MAX_SIDE) for file in find_image_files(folder)]
 
 
 def _samples() -> list[Tensor]:
@@ -110,23 +110,29 @@ def _samples() -> list[Tensor]:
     return [torch.from_numpy(np.array(p)).permute(2, 0, 1).contiguous() for p in pictures]
 
 
-def _published(store: Path, name: str) -> tuple[nn.Module, int, ort.InferenceSession]:
+def _load_published(store: Path, name: str) -> tuple[nn.Module, int, ort.InferenceSession]:
     """The newest version: as torch's network, for noise that is no bytes, and as it is served."""
-    folder = version_dir(store, name, max(versions(store, name)))
+    folder = version_dir(store, name, max(list_versions(store, name)))
     manifest = read_manifest(folder)
     config = PhotoDenoiser.Config.model_validate(manifest.provenance.recipe["network"])
     network = config.build().eval()
-    path = folder / manifest.file("model").path
+    path = folder / manifest.get_file("model").path
     tensors = load_weights(path).tensors
-    fill(network, {key.removeprefix("network."): value for key, value in tensors.items()}, path)
+    load_into(
+        network, {key.removeprefix("network."): value for key, value in tensors.items()}, path
+    )
     threads = ort.SessionOptions()
     threads.intra_op_num_threads = 1
     return network, config.multiple_of, ort.InferenceSession(path, threads)
 
 
-def _time(row: Row, session: ort.InferenceSession, came: Tensor, multiple: int) -> None:
-    height, width = (side // multiple * multiple for side in came.shape[2:])
-    image = (came[..., :height, :width] * 255).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
+def _time_session(
+    row: MethodResult, session: ort.InferenceSession, noisy_BCHW: Tensor, multiple: int
+) -> None:
+    height, width = (side // multiple * multiple for side in noisy_BCHW.shape[2:])
+    image = (
+        (noisy_BCHW[..., :height, :width] * 255).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
+    )
     if not row.pixels:
         session.run(None, {"images": image})  # the first run allocates
     started = time.perf_counter()
@@ -135,7 +141,7 @@ def _time(row: Row, session: ort.InferenceSession, came: Tensor, multiple: int) 
     row.pixels += height * width
 
 
-def _methods(wanted: Sequence[str]) -> dict[str, Method]:
+def _methods(requested: Sequence[str]) -> dict[str, Method]:
     """By the name of their row, those that are wanted and installed."""
     methods = {
         "nlm": ("non-local means", _non_local_means, ()),
@@ -145,7 +151,7 @@ def _methods(wanted: Sequence[str]) -> dict[str, Method]:
     return {
         row: method
         for name, (row, method, needs) in methods.items()
-        if name in wanted and all(find_spec(package) for package in needs)
+        if name in requested and all(find_spec(package) for package in needs)
     }
 
 
@@ -174,37 +180,44 @@ def _bm3d_estimating(image: Image, sigma: float) -> Image:
 
 
 def _measure(
-    rows: dict[str, Row], name: str, method: Method, came: Tensor, clean: Tensor, sigma: float
+    rows: dict[str, MethodResult],
+    name: str,
+    method: Method,
+    noisy_BCHW: Tensor,
+    clean: Tensor,
+    sigma: float,
 ) -> None:
-    grey = is_grey(came)
-    image = came[0].permute(1, 2, 0).double().numpy()
+    grey = is_grey(noisy_BCHW)
+    image = noisy_BCHW[0].permute(1, 2, 0).double().numpy()
     started = time.perf_counter()
     estimate = method(image[..., 0] if grey else image, sigma / 255)
     seconds = time.perf_counter() - started
     channels = torch.from_numpy(np.ascontiguousarray(estimate)).float()
     back = channels.expand(1, 3, -1, -1) if grey else channels.permute(2, 0, 1)[None]
-    _note(rows, name, sigma, psnr_db(eight_bits(back), clean))
+    _record(rows, name, sigma, psnr_db(quantize_8bit(back), clean))
     rows[name].seconds += seconds
     rows[name].pixels += image.shape[0] * image.shape[1]
 
 
-def _note(rows: dict[str, Row], name: str, sigma: float, figure: Tensor) -> None:
-    rows.setdefault(name, Row()).psnr_db.setdefault(sigma, []).append(float(figure))
+def _record(rows: dict[str, MethodResult], name: str, sigma: float, figure: Tensor) -> None:
+    rows.setdefault(name, MethodResult()).psnr_db.setdefault(sigma, []).append(float(figure))
 
 
-def _print_untouched(network: nn.Module, multiple: int, pictures: Sequence[Tensor]) -> None:
+def _print_clean_images(network: nn.Module, multiple: int, pictures: Sequence[Tensor]) -> None:
     with torch.inference_mode():
         cleans = [picture[None].float() / 255 for picture in pictures]
-        kept = [float(psnr_db(restored(network, clean, multiple), clean)) for clean in cleans]
-    print(f"\nclean pictures come back at {np.mean(kept):.2f} dB, the worst at {min(kept):.2f} dB")
+        psnrs = [float(psnr_db(denoise_image(network, clean, multiple), clean)) for clean in cleans]
+    print(
+        f"\nclean pictures come back at {np.mean(psnrs):.2f} dB, the worst at {min(psnrs):.2f} dB"
+    )
 
 
-def _print(rows: dict[str, Row], sigmas: Sequence[float], count: int) -> None:
+def _print(rows: dict[str, MethodResult], sigmas: Sequence[float], count: int) -> None:
     print(f"\nmean PSNR in dB, n = {count}\n")
     print("\n".join(_lines(rows, sigmas)))
 
 
-def _lines(rows: dict[str, Row], sigmas: Sequence[float]) -> Iterator[str]:
+def _lines(rows: dict[str, MethodResult], sigmas: Sequence[float]) -> Iterator[str]:
     yield "| | " + " | ".join(f"σ = {sigma:g}" for sigma in sigmas) + " | s per megapixel |"
     yield "|---" * (len(sigmas) + 2) + "|"
     for name, row in rows.items():

@@ -7,24 +7,24 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from benchmarks.load import Load
+from benchmarks.load import LoadResult
 
-__all__ = ["Rounds", "compete"]
+__all__ = ["InterleavedRuns", "run_interleaved"]
 
-Contender = Callable[[float], Load]
+Contender = Callable[[float], LoadResult]
 """Runs for so many seconds."""
 
 
 @dataclass(frozen=True)
-class Rounds:
+class InterleavedRuns:
     """What each contender did in each round."""
 
-    loads: Mapping[str, list[Load]]
+    loads: Mapping[str, list[LoadResult]]
 
     def per_s(self, name: str) -> float:
         return statistics.median(load.per_s for load in self.loads[name])
 
-    def spread(self, name: str) -> tuple[float, float]:
+    def rate_range(self, name: str) -> tuple[float, float]:
         """The slowest and the fastest round."""
         rates = [load.per_s for load in self.loads[name]]
         return min(rates), max(rates)
@@ -35,27 +35,29 @@ class Rounds:
     def p99_ms(self, name: str) -> float | None:
         return _median([load.p99_ms for load in self.loads[name]])
 
-    def ratio(self, name: str, to: str) -> float:
-        """How many times as fast as `to`."""
-        pairs = zip(self.loads[name], self.loads[to], strict=True)
+    def ratio(self, name: str, baseline: str) -> float:
+        """How many times as fast as `baseline`."""
+        pairs = zip(self.loads[name], self.loads[baseline], strict=True)
         return statistics.median(one.per_s / other.per_s for one, other in pairs)
 
-    def raw(self) -> dict[str, list[dict[str, float | None]]]:
+    def to_dict(self) -> dict[str, list[dict[str, float | None]]]:
         return {name: [asdict(load) for load in loads] for name, loads in self.loads.items()}
 
 
-def compete(contenders: Mapping[str, Contender], *, rounds: int, seconds: float) -> Rounds:
+def run_interleaved(
+    contenders: Mapping[str, Contender], *, rounds: int, seconds: float
+) -> InterleavedRuns:
     """Let each run for `seconds`, in `rounds` rounds; every other round in reverse order."""
-    loads: dict[str, list[Load]] = {name: [] for name in contenders}
+    loads: dict[str, list[LoadResult]] = {name: [] for name in contenders}
     for contender in contenders.values():  # caches, arenas, connections
         contender(min(seconds, 0.7))
     for number in range(rounds):
         order = list(contenders) if number % 2 == 0 else list(contenders)[::-1]
         for name in order:
             loads[name].append(contenders[name](seconds))
-    return Rounds(loads)
+    return InterleavedRuns(loads)
 
 
 def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    present = [value for value in values if value is not None]
+    return statistics.median(present) if present else None

@@ -6,13 +6,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Load", "post"]
+__all__ = ["LoadResult", "run_load"]
 
 _SCRIPT = Path(__file__).with_name("post.lua")
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadResult:
     """What came of a stretch of load."""
 
     per_s: float
@@ -20,7 +20,7 @@ class Load:
     p99_ms: float | None = None
 
 
-def post(url: str, body: Path, media_type: str, *, clients: int, seconds: float) -> Load:
+def run_load(url: str, body: Path, media_type: str, *, clients: int, seconds: float) -> LoadResult:
     """Let `clients` post `body` to `url` again and again, each as soon as it has its answer.
 
     Whole seconds, because wrk knows no others.
@@ -43,7 +43,7 @@ def post(url: str, body: Path, media_type: str, *, clients: int, seconds: float)
     done = subprocess.run(  # noqa: S603
         [*command, str(body), media_type], check=True, capture_output=True, text=True
     )
-    told = json.loads(done.stdout.splitlines()[-1])
-    if told["failed"] or not told["requests"]:
-        raise RuntimeError(f"{url}: {told['failed']} of {told['requests']} requests failed")
-    return Load(told["requests"] / told["seconds"], told["p50_ms"], told["p99_ms"])
+    output = json.loads(done.stdout.splitlines()[-1])
+    if output["failed"] or not output["requests"]:
+        raise RuntimeError(f"{url}: {output['failed']} of {output['requests']} requests failed")
+    return LoadResult(output["requests"] / output["seconds"], output["p50_ms"], output["p99_ms"])

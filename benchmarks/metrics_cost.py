@@ -15,8 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from service.observability.metrics.counters import Tallies
-from service.observability.metrics.definitions import FAMILIES
+from service.observability.metrics.counters import MetricCounters
+from service.observability.metrics.definitions import METRICS
 
 _ROUNDS, _TIMES = 9, 20_000
 _STAGES = (("queue", 1e-4), ("decode", 2e-3), ("run", 8e-3), ("encode", 5e-5))
@@ -36,10 +36,10 @@ def main() -> None:
 
 
 def _by_tallies() -> Callable[[], None]:
-    tallies = Tallies()
+    tallies = MetricCounters()
 
     def request() -> None:
-        tallies.count("deepshelf_requests", "/v1/classify", "POST", "200")
+        tallies.increment("deepshelf_requests", "/v1/classify", "POST", "200")
         tallies.observe("deepshelf_request_seconds", 0.011, "/v1/classify")
         for stage, seconds in _STAGES:
             tallies.observe("deepshelf_stage_seconds", seconds, "/v1/classify", stage)
@@ -57,9 +57,9 @@ def _by_library() -> Callable[[], None]:
     whole, stages, images = (
         Histogram(
             name,
-            FAMILIES[name].help,
-            FAMILIES[name].labels,
-            buckets=FAMILIES[name].bounds,
+            METRICS[name].help,
+            METRICS[name].labels,
+            buckets=METRICS[name].bounds,
             registry=registry,
         )
         for name in names

@@ -23,16 +23,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from models_store.compression.hyperprior import read_level_tables
-from models_store.compression.image_codec import Photographs
-from models_store.layout import version_dir, versions
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.compression.hyperprior import read_scale_tables
+from models_store.compression.image_codec import HyperpriorImageCodec
+from models_store.layout import list_versions, version_dir
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
 from models_store.verify import read_manifest
-from training.datasets.scenes import samples
+from training.datasets.scenes import sample_images
 from training.metrics.bd_rate import bd_rate
-from training.plots.codec_comparison import draw_curves
-from training.publish.compression.photo_codec_report import OTHERS, Rated, curve, other_curve, saved
+from training.plots.codec_comparison import draw_rate_curves
+from training.publish.compression.photo_codec_report import (
+    BASELINE_CODECS,
+    RateDistortionPoint,
+    baseline_curve,
+    encode_with_pillow,
+    model_curve,
+)
 
 _COST_QUALITIES = {"JPEG": 75, "WEBP": 75, "AVIF": 65}
 _OWN_QUALITY = 5
@@ -48,75 +54,85 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=12)
     parser.add_argument("--codec", help="of cost: one of JPEG, WEBP, AVIF, or the model")
     options = parser.parse_args()
-    {"curves": _curves, "costs": _costs, "cost": _cost}[options.what](options)
+    {"curves": _compare_curves, "costs": _compare_costs, "cost": _measure_cost}[options.what](
+        options
+    )
 
 
-def _codec(options: argparse.Namespace) -> Photographs:
-    folder = version_dir(options.store, options.model, max(versions(options.store, options.model)))
+def _load_codec(options: argparse.Namespace) -> HyperpriorImageCodec:
+    folder = version_dir(
+        options.store, options.model, max(list_versions(options.store, options.model))
+    )
     task = read_manifest(folder).task
     if not isinstance(task, Compression) or not task.qualities:
         raise SystemExit(f"{options.model} is no codec of photographs")
     roles = ("encoder", "decoder", *task.exact_roles)
-    runs = {role: onnxruntime_run(folder / f"{role}.onnx") for role in roles}
-    return Photographs(task, read_level_tables(folder / "tables.json"), runs)
+    runs = {role: load_graph_fn(folder / f"{role}.onnx") for role in roles}
+    return HyperpriorImageCodec(task, read_scale_tables(folder / "tables.json"), runs)
 
 
-def _curves(options: argparse.Namespace) -> None:
-    photographs, pictures = _codec(options), samples()
-    rated = {options.model: [curve(options.model, photographs, picture) for picture in pictures]}
-    rated |= {codec: [other_curve(codec, picture) for picture in pictures] for codec in OTHERS}
-    print(f"mean BD-rate over {len(pictures)} photographs, %: row against column")
-    for tested in rated:
+def _compare_curves(options: argparse.Namespace) -> None:
+    own_codec, images = _load_codec(options), sample_images()
+    curves_by_codec = {
+        options.model: [model_curve(options.model, own_codec, image) for image in images]
+    }
+    curves_by_codec |= {
+        codec: [baseline_curve(codec, image) for image in images] for codec in BASELINE_CODECS
+    }
+    print(f"mean BD-rate over {len(images)} photographs, %: row against column")
+    for tested in curves_by_codec:
         row = [
             mean(
                 bd_rate(_points(one), _points(other))
-                for one, other in zip(rated[reference], rated[tested], strict=True)
+                for one, other in zip(
+                    curves_by_codec[reference], curves_by_codec[tested], strict=True
+                )
             )
-            for reference in OTHERS
+            for reference in BASELINE_CODECS
         ]
         print(f"{tested:12}" + "".join(f"{value:9.1f}" for value in row))
-    means = {codec: _mean_curve(curves) for codec, curves in rated.items()}
+    means = {codec: _mean_curve(curves) for codec, curves in curves_by_codec.items()}
     for codec, points in means.items():
         print(codec, " ".join(f"{rate:.3f}:{psnr:.2f}" for rate, psnr in points))
     if options.picture:
-        draw_curves(means, f"{len(pictures)} photographs not trained on, mean", options.picture)
+        draw_rate_curves(means, f"{len(images)} photographs not trained on, mean", options.picture)
 
 
-def _points(rated: list[Rated]) -> list[tuple[float, float]]:
+def _points(rated: list[RateDistortionPoint]) -> list[tuple[float, float]]:
     return [(one.bits_per_pixel, one.psnr_db) for one in rated]
 
 
-def _mean_curve(curves: list[list[Rated]]) -> list[tuple[float, float]]:
+def _mean_curve(curves: list[list[RateDistortionPoint]]) -> list[tuple[float, float]]:
     return [
         (mean(one.bits_per_pixel for one in same), mean(one.psnr_db for one in same))
         for same in zip(*curves, strict=True)
     ]
 
 
-def _costs(options: argparse.Namespace) -> None:
+def _compare_costs(options: argparse.Namespace) -> None:
     print("codec         MB   bits/pixel  encode s  decode s  peak MB, of which before")
-    for codec in (*OTHERS, options.model):
+    for codec in (*BASELINE_CODECS, options.model):
         command = [sys.executable, "-m", "benchmarks.photo_codecs", "cost", "--codec", codec]
         command += ["--store", str(options.store), "--model", options.model]
         command += ["--megapixels", str(options.megapixels)]
         subprocess.run(command, check=True)  # noqa: S603
 
 
-def _cost(options: argparse.Namespace) -> None:
-    picture = _enlarged(options.megapixels)
-    height, width = picture.shape[:2]
-    if options.codec in OTHERS:
+def _measure_cost(options: argparse.Namespace) -> None:
+    image_HWC = _tiled_photo(options.megapixels)
+    height, width = image_HWC.shape[:2]
+    if options.codec in BASELINE_CODECS:
         before, started = _peak_mb(), time.perf_counter()
-        file = saved(options.codec, picture, _COST_QUALITIES[options.codec])
+        file = encode_with_pillow(options.codec, image_HWC, _COST_QUALITIES[options.codec])
         encoded = time.perf_counter()
         with Image.open(BytesIO(file)) as image:
             np.asarray(image.convert("RGB"))
     else:
-        photographs = _codec(options)
+        own_codec = _load_codec(options)
         before, started = _peak_mb(), time.perf_counter()
-        file = photographs.encode(picture, _OWN_QUALITY).payload
+        file = own_codec.encode(image_HWC, _OWN_QUALITY).payload
         encoded = time.perf_counter()
-        photographs.decode(file, height, width)
+        own_codec.decode(file, height, width)
     done = time.perf_counter()
     rate = 8 * len(file) / (height * width)
     print(
@@ -126,7 +142,7 @@ def _cost(options: argparse.Namespace) -> None:
     )
 
 
-def _enlarged(megapixels: float) -> NDArray[np.uint8]:
+def _tiled_photo(megapixels: float) -> NDArray[np.uint8]:
     """4 : 3, with the detail of a photograph: coffee, repeated and mirrored, not blown up."""
     coffee = data.coffee()  # type: ignore[no-untyped-call]
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["bars", "machine", "table", "write"]
+__all__ = ["describe_machine", "draw_bars", "format_table", "write_report"]
 
 _FOLDER = Path("build/benchmarks")
 _LIBRARIES = ("onnxruntime", "fastapi", "uvicorn", "pillow", "numpy", "pydantic")
 
 
-def machine() -> dict[str, str]:
+def describe_machine() -> dict[str, str]:
     """What it was measured on, and with."""
     return {
-        "hardware": f"{available_cores()} cores, {_processor()}",
+        "hardware": f"{available_cores()} cores, {_cpu_model()}",
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
     }
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown, columns aligned."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -38,17 +38,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def write(name: str, text: str, raw: Mapping[str, object]) -> None:
+def write_report(name: str, text: str, raw: Mapping[str, object]) -> None:
     """Print `text`, and keep it as `name`.md and all figures as `name`.json."""
     print(text)
     _FOLDER.mkdir(parents=True, exist_ok=True)
     (_FOLDER / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    figures = {"machine": machine(), **raw}
+    figures = {"machine": describe_machine(), **raw}
     (_FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(f"\nalso in {_FOLDER}/{name}.md, .json and .png")
 
 
-def bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -> None:
+def draw_bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -> None:
     """Horizontal bars, a panel for each workload; what is called ours stands out."""
     from matplotlib.figure import Figure
 
@@ -77,7 +77,7 @@ def _colour(name: str) -> str:
     return "#c9cdd2" if "limit" in name else "#7a8793"
 
 
-def _processor() -> str:
+def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import report, servers
-from benchmarks.bare_inference import Bare
-from benchmarks.competitors.launch import OTHERS, Question, pythons
-from benchmarks.interleaved_runs import Rounds, compete
-from benchmarks.load import Load, post
-from benchmarks.shelf import PHOTO, PICTURE, made
+from benchmarks.bare_inference import BareInference
+from benchmarks.competitors.launch import COMPETITORS, CompetitorRequest, competitor_interpreters
+from benchmarks.interleaved_runs import InterleavedRuns, run_interleaved
+from benchmarks.load import LoadResult, run_load
+from benchmarks.shelf import PHOTO, SMALL_IMAGE, create_store
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 
@@ -31,13 +31,15 @@ class Workload:
 
     title: str
     model: str
-    picture: Path
+    image: Path
     media_type: str
     clients: int
 
 
 WORKLOADS = {
-    "small": Workload("32 × 32 PNG, ResNet-20, 8 clients", "resnet-20", PICTURE, "image/png", 8),
+    "small": Workload(
+        "32 × 32 PNG, ResNet-20, 8 clients", "resnet-20", SMALL_IMAGE, "image/png", 8
+    ),
     "photo": Workload(
         "768 × 512 JPEG, MobileNetV2 224, 8 clients",
         "mobilenet-hymenoptera",
@@ -64,77 +66,96 @@ def serve(
     Raises:
         RuntimeError: a peer is unknown, or a service does not start or answer.
     """
-    python_of = pythons(peers or [], interpreters or [])  # made before anything runs
-    store, cores = made(), available_cores()
-    chosen = {name: work for name, work in WORKLOADS.items() if only in (None, name)}
-    results: dict[str, Rounds] = {}
+    interpreters_by_name = competitor_interpreters(
+        peers or [], interpreters or []
+    )  # made before anything runs
+    store, cores = create_store(), available_cores()
+    workloads = {name: workload for name, workload in WORKLOADS.items() if only in (None, name)}
+    results: dict[str, InterleavedRuns] = {}
     with ExitStack() as stack:
-        ours = stack.enter_context(servers.ours(store, workers=cores, log_level="warning"))
-        for model in sorted({work.model for work in chosen.values()}):
+        deepshelf = stack.enter_context(
+            servers.deepshelf_server(store, workers=cores, log_level="warning")
+        )
+        for model in sorted({workload.model for workload in workloads.values()}):
             folder = store / model / "1"
-            peer = stack.enter_context(servers.handwritten(folder, workers=cores))
-            others = {
-                name: stack.enter_context(OTHERS[name].serving(python, folder, cores))
-                for name, python in python_of.items()
+            peer = stack.enter_context(servers.handwritten_server(folder, workers=cores))
+            competitors = {
+                name: stack.enter_context(COMPETITORS[name].launch(python, folder, cores))
+                for name, python in interpreters_by_name.items()
             }
-            for name, work in chosen.items():
-                if work.model == model:
+            for name, workload in workloads.items():
+                if workload.model == model:
                     contenders = {
-                        **_limits(folder, work, cores),
-                        _PEER: _asked(f"{peer.url}/v1/classify", work),
-                        **{name: _other(name, other.url, work) for name, other in others.items()},
-                        **_ours(ours.url, folder, work),
+                        **_bare_contenders(folder, workload, cores),
+                        _PEER: _http_contender(f"{peer.url}/v1/classify", workload),
+                        **{
+                            name: _competitor_contender(name, other.url, workload)
+                            for name, other in competitors.items()
+                        },
+                        **_deepshelf_contenders(deepshelf.url, folder, workload),
                     }
-                    results[name] = compete(contenders, rounds=rounds, seconds=seconds)
-    _write(chosen, results, rounds, seconds)
+                    results[name] = run_interleaved(contenders, rounds=rounds, seconds=seconds)
+    _write_results(workloads, results, rounds, seconds)
 
 
-def _limits(folder: Path, work: Workload, cores: int) -> dict[str, Callable[[float], Load]]:
-    if work.clients == 1:  # then the limit is a latency, not a rate
+def _bare_contenders(
+    folder: Path, workload: Workload, cores: int
+) -> dict[str, Callable[[float], LoadResult]]:
+    if workload.clients == 1:  # then the limit is a latency, not a rate
         cores = 1
-    bare = Bare(folder, work.picture)
+    bare_inference = BareInference(folder, workload.image)
     return {
-        _RUN: lambda seconds: bare.run(seconds, cores),
-        _LIMIT: lambda seconds: bare.decode_and_run(seconds, cores),
+        _RUN: lambda seconds: bare_inference.run(seconds, cores),
+        _LIMIT: lambda seconds: bare_inference.decode_and_run(seconds, cores),
     }
 
 
-def _ours(url: str, folder: Path, work: Workload) -> dict[str, Callable[[float], Load]]:
+def _deepshelf_contenders(
+    url: str, folder: Path, workload: Workload
+) -> dict[str, Callable[[float], LoadResult]]:
     """In each precision that the model has."""
-    asked = f"{url}/v1/classify?model={work.model}"
+    url_with_model = f"{url}/v1/classify?model={workload.model}"
     precisions = ["fp32", *(variant.precision for variant in read_manifest(folder).variants)]
     if len(precisions) == 1:
-        return {"deepshelf": _asked(asked, work)}
-    return {f"deepshelf, {one}": _asked(f"{asked}&precision={one}", work) for one in precisions}
+        return {"deepshelf": _http_contender(url_with_model, workload)}
+    return {
+        f"deepshelf, {one}": _http_contender(f"{url_with_model}&precision={one}", workload)
+        for one in precisions
+    }
 
 
-def _other(name: str, url: str, work: Workload) -> Callable[[float], Load]:
-    question: Question = OTHERS[name].question(work.picture, work.media_type)
-    return lambda seconds: post(
-        f"{url}{question.path}",
-        question.body,
-        question.media_type,
-        clients=work.clients,
+def _competitor_contender(name: str, url: str, workload: Workload) -> Callable[[float], LoadResult]:
+    request: CompetitorRequest = COMPETITORS[name].build_request(
+        workload.image, workload.media_type
+    )
+    return lambda seconds: run_load(
+        f"{url}{request.path}",
+        request.body,
+        request.media_type,
+        clients=workload.clients,
         seconds=seconds,
     )
 
 
-def _asked(url: str, work: Workload) -> Callable[[float], Load]:
-    return lambda seconds: post(
-        url, work.picture, work.media_type, clients=work.clients, seconds=seconds
+def _http_contender(url: str, workload: Workload) -> Callable[[float], LoadResult]:
+    return lambda seconds: run_load(
+        url, workload.image, workload.media_type, clients=workload.clients, seconds=seconds
     )
 
 
-def _write(
-    chosen: Mapping[str, Workload], results: Mapping[str, Rounds], rounds: int, seconds: float
+def _write_results(
+    workloads: Mapping[str, Workload],
+    results: Mapping[str, InterleavedRuns],
+    rounds: int,
+    seconds: float,
 ) -> None:
     rows = []
     for key, result in results.items():
         for name in result.loads:
-            low, high = result.spread(name)
+            low, high = result.rate_range(name)
             rows.append(
                 [
-                    chosen[key].title,
+                    workloads[key].title,
                     name,
                     f"{result.per_s(name):,.0f}",
                     f"{low:,.0f}–{high:,.0f}",
@@ -154,18 +175,18 @@ def _write(
         "to hand-written",
         "to limit",
     ]
-    text = report.table(head, rows)
+    text = report.format_table(head, rows)
     raw = {
         "rounds": rounds,
         "seconds": seconds,
-        "loads": {key: result.raw() for key, result in results.items()},
+        "loads": {key: result.to_dict() for key, result in results.items()},
     }
     panels = {
-        chosen[key].title: {name: result.per_s(name) for name in result.loads}
+        workloads[key].title: {name: result.per_s(name) for name in result.loads}
         for key, result in results.items()
     }
-    report.write("serve", text, raw)
-    report.bars("serve", panels, "answers a second (median of rounds)")
+    report.write_report("serve", text, raw)
+    report.draw_bars("serve", panels, "answers a second (median of rounds)")
 
 
 def _ms(value: float | None) -> str:

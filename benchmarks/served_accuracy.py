@@ -35,7 +35,7 @@ def main() -> int:
         if one["name"] == "accuracy" and one["precision"] == precision
     )
     started = time.perf_counter()
-    right = asyncio.run(_right_answers(options, data.test))
+    right = asyncio.run(_count_correct(options, data.test))
     seconds = time.perf_counter() - started
     accuracy, count = right / len(data.test), len(data.test)
     print(
@@ -58,13 +58,13 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _right_answers(options: argparse.Namespace, split: ImageSplit) -> int:
+async def _count_correct(options: argparse.Namespace, split: ImageSplit) -> int:
     work = iter(list(_requests(split)))
     precision = {"precision": options.precision} if options.precision else {}
     async with httpx.AsyncClient(base_url=options.url, timeout=30) as client:
 
         async def one_client() -> int:
-            right = 0
+            correct = 0
             for png, label in work:  # one iterator for all: each picture is taken once
                 answer = await client.post(
                     "/v1/classify",
@@ -73,8 +73,8 @@ async def _right_answers(options: argparse.Namespace, split: ImageSplit) -> int:
                     headers={"Content-Type": "image/png"},
                 )
                 results = answer.raise_for_status().json()["results"]
-                right += results[0]["predictions"][0]["index"] == label
-            return right
+                correct += results[0]["predictions"][0]["index"] == label
+            return correct
 
         return sum(await asyncio.gather(*(one_client() for _ in range(options.clients))))
 

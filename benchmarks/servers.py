@@ -12,10 +12,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Server", "free_port", "handwritten", "ours", "started", "stepwise"]
+__all__ = [
+    "Server",
+    "deepshelf_server",
+    "free_port",
+    "handwritten_server",
+    "running_server",
+    "stepwise_server",
+]
 
-_PATIENCE_S = 120.0
-_IN_A_ROW = 8
+_STARTUP_TIMEOUT_S = 120.0
+_REQUIRED_SUCCESSES = 8
 """Probes that must succeed, each on a connection of its own, which any worker may take."""
 
 
@@ -34,40 +41,42 @@ class Server:
 
 
 @contextmanager
-def ours(store: Path, *, workers: int, **settings: object) -> Iterator[Server]:
+def deepshelf_server(store: Path, *, workers: int, **settings: object) -> Iterator[Server]:
     """`python -m service`, as anybody would start it."""
     port = free_port()
     values = {"port": port, "store": store, "workers": workers, **settings}
     environment = {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
-    with started([sys.executable, "-m", "service"], environment, port, "/readyz") as server:
+    with running_server([sys.executable, "-m", "service"], environment, port, "/readyz") as server:
         yield server
 
 
 @contextmanager
-def handwritten(folder: Path, *, workers: int, file: str = "model.onnx") -> Iterator[Server]:
+def handwritten_server(folder: Path, *, workers: int, file: str = "model.onnx") -> Iterator[Server]:
     """The service of `peers/handwritten.py`, for the model in `folder`."""
-    with _uvicorn("handwritten", {"PEER_MODEL": str(folder), "PEER_FILE": file}, workers) as server:
+    with _uvicorn_server(
+        "handwritten", {"PEER_MODEL": str(folder), "PEER_FILE": file}, workers
+    ) as server:
         yield server
 
 
 @contextmanager
-def stepwise(folder: Path, *, workers: int) -> Iterator[Server]:
+def stepwise_server(folder: Path, *, workers: int) -> Iterator[Server]:
     """The service of `peers/stepwise.py`, for the model in `folder`."""
-    with _uvicorn("stepwise", {"PEER_MODEL": str(folder)}, workers) as server:
+    with _uvicorn_server("stepwise", {"PEER_MODEL": str(folder)}, workers) as server:
         yield server
 
 
 @contextmanager
-def _uvicorn(module: str, environment: Mapping[str, str], workers: int) -> Iterator[Server]:
+def _uvicorn_server(module: str, environment: Mapping[str, str], workers: int) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"benchmarks.competitors.{module}:app"]
     command += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
-    with started(command, environment, port, "/readyz") as server:
+    with running_server(command, environment, port, "/readyz") as server:
         yield server
 
 
 @contextmanager
-def started(
+def running_server(
     command: Sequence[str], environment: Mapping[str, str], port: int, probe: str
 ) -> Iterator[Server]:
     """Start `command`, wait until GET `probe` answers 200, and stop it and its children at the end.
@@ -80,17 +89,17 @@ def started(
     log = Path("build/benchmarks/servers.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     # Started a second time, an installation has its bytecode, whatever this environment says.
-    ours = ("DEEPSHELF", "PYTHONDONTWRITEBYTECODE")
-    inherited = {k: text for k, text in os.environ.items() if not k.startswith(ours)}
+    excluded_prefixes = ("DEEPSHELF", "PYTHONDONTWRITEBYTECODE")
+    inherited = {k: text for k, text in os.environ.items() if not k.startswith(excluded_prefixes)}
     with log.open("ab") as file:
-        begin = time.monotonic()
+        started_at = time.monotonic()
         process = subprocess.Popen(  # noqa: S603
             command, env={**inherited, **environment}, stdout=file, stderr=file,
             start_new_session=True,
         )  # fmt: skip
     try:
-        _await(process, f"http://127.0.0.1:{port}{probe}")
-        yield Server(process, port, time.monotonic() - begin)
+        _wait_until_ready(process, f"http://127.0.0.1:{port}{probe}")
+        yield Server(process, port, time.monotonic() - started_at)
     finally:
         process.terminate()
         try:
@@ -110,9 +119,9 @@ def free_port() -> int:
     return port
 
 
-def _await(process: subprocess.Popen[bytes], url: str) -> None:
-    end, succeeded = time.monotonic() + _PATIENCE_S, 0
-    while time.monotonic() < end:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline, succeeded = time.monotonic() + _STARTUP_TIMEOUT_S, 0
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see its log")
         try:
@@ -121,6 +130,6 @@ def _await(process: subprocess.Popen[bytes], url: str) -> None:
         except OSError:  # not listening yet, or 503
             succeeded = 0
             time.sleep(0.01)
-        if succeeded == _IN_A_ROW:
+        if succeeded == _REQUIRED_SUCCESSES:
             return
-    raise RuntimeError(f"{process.args!r} was not ready in {_PATIENCE_S:g} s")
+    raise RuntimeError(f"{process.args!r} was not ready in {_STARTUP_TIMEOUT_S:g} s")

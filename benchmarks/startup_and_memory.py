@@ -10,46 +10,52 @@ import statistics
 from pathlib import Path
 
 from benchmarks import report, servers
-from models_store.layout import model_names
+from models_store.layout import list_model_names
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["cold", "memory"]
+__all__ = ["measure_memory", "measure_startup"]
 
 _STORE = Path("models_store")
 _ALL = "the whole shelf"
 
 
-def cold(*, rounds: int) -> None:
+def measure_startup(*, rounds: int) -> None:
     """Seconds from the start of the process until it is ready."""
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for name in (_ALL, *model_names(_STORE)):
-            with servers.ours(_STORE, workers=available_cores(), **_only(name)) as server:
+        for name in (_ALL, *list_model_names(_STORE)):
+            with servers.deepshelf_server(
+                _STORE, workers=available_cores(), **_model_settings(name)
+            ) as server:
                 seconds.setdefault(name, []).append(server.ready_s)
     rows = [
         [name, f"{statistics.median(taken):.2f}", f"{min(taken):.2f}–{max(taken):.2f}"]
         for name, taken in seconds.items()
     ]
     head = ["served", "ready after seconds", f"of {rounds} starts"]
-    report.write("cold", report.table(head, rows), {"seconds": seconds})
+    report.write_report("cold", report.format_table(head, rows), {"seconds": seconds})
     medians = {name: 1e3 * statistics.median(taken) for name, taken in seconds.items()}
-    report.bars("cold", {"from start to ready": medians}, "milliseconds")
+    report.draw_bars("cold", {"from start to ready": medians}, "milliseconds")
 
 
-def memory() -> None:
+def measure_memory() -> None:
     """MiB of the service when it is ready, and of the model's files."""
     taken: dict[str, float] = {}
-    for name in (_ALL, *model_names(_STORE)):
-        with servers.ours(_STORE, workers=available_cores(), **_only(name)) as server:
+    for name in (_ALL, *list_model_names(_STORE)):
+        with servers.deepshelf_server(
+            _STORE, workers=available_cores(), **_model_settings(name)
+        ) as server:
             taken[name] = _pss_mib(server.process.pid)
     files = {name: _size_mib(name) for name in taken}
     rows = [[name, f"{mib:.0f}", f"{files[name]:.1f}"] for name, mib in taken.items()]
     head = ["served", f"MiB, {available_cores()} workers", "MiB of graphs on the disk"]
-    report.write("memory", report.table(head, rows), {"mib": taken, "files_mib": files})
-    report.bars("memory", {"memory when ready": taken}, "MiB")
+    report.write_report(
+        "memory", report.format_table(head, rows), {"mib": taken, "files_mib": files}
+    )
+    report.draw_bars("memory", {"memory when ready": taken}, "MiB")
 
 
-def _only(name: str) -> dict[str, str]:
+def _model_settings(name: str) -> dict[str, str]:
     quiet = {"log_level": "warning"}
     return quiet if name == _ALL else {**quiet, "models": name}
 
@@ -60,7 +66,7 @@ def _size_mib(name: str) -> float:
 
 
 def _pss_mib(pid: int) -> float:
-    return sum(_own_pss_kib(one) for one in _family(pid)) / 1024
+    return sum(_own_pss_kib(one) for one in _process_tree(pid)) / 1024
 
 
 def _own_pss_kib(pid: int) -> int:
@@ -68,7 +74,7 @@ def _own_pss_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     """The process and all below it."""
     parents: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
@@ -78,7 +84,7 @@ def _family(pid: int) -> list[int]:
             except OSError:
                 continue
             parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found = [pid]
-    for one in found:
-        found += parents.get(one, [])
-    return found
+    pids = [pid]
+    for parent in pids:
+        pids += parents.get(parent, [])
+    return pids

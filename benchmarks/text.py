@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import report, servers
-from models_store.layout import versions
+from models_store.layout import list_versions
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 
@@ -27,7 +27,7 @@ _PEER = "a step per stream"
 
 
 @dataclass(frozen=True)
-class Round:
+class RoundResult:
     """32 texts at once, or one alone."""
 
     chars_per_s: float
@@ -36,56 +36,62 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Service:
+class GenerationService:
     """Somebody who writes."""
 
     port: int
-    more: Mapping[str, object]
+    extra_params: Mapping[str, object]
     """What else is in the request."""
-    alike: bool = False
+    same_prompt: bool = False
     """Whether all prompts are the same."""
 
 
 def text(*, rounds: int, model: str, streams: int, alike: bool = False) -> None:
     """Measure and write."""
-    folder = Path("models_store") / model / str(versions(Path("models_store"), model)[-1])
+    folder = Path("models_store") / model / str(list_versions(Path("models_store"), model)[-1])
     precisions = ["fp32", *(variant.precision for variant in read_manifest(folder).variants)]
     cores = available_cores()
-    many: dict[str, list[Round]] = {}
-    alone: dict[str, list[Round]] = {}
+    concurrent: dict[str, list[RoundResult]] = {}
+    alone: dict[str, list[RoundResult]] = {}
     with ExitStack() as stack:
-        ours = stack.enter_context(
-            servers.ours(Path("models_store"), workers=cores, models=model, log_level="warning")
+        deepshelf = stack.enter_context(
+            servers.deepshelf_server(
+                Path("models_store"), workers=cores, models=model, log_level="warning"
+            )
         )
-        peer = stack.enter_context(servers.stepwise(folder, workers=cores))
-        services = {_PEER: Service(peer.port, {}, alike)}
+        peer = stack.enter_context(servers.stepwise_server(folder, workers=cores))
+        services = {_PEER: GenerationService(peer.port, {}, alike)}
         for precision in precisions:
-            more = {"model": model, "stream": True}
+            params = {"model": model, "stream": True}
             if len(precisions) > 1:
-                more["precision"] = precision
-            services[f"deepshelf, {precision}"] = Service(ours.port, more, alike)
+                params["precision"] = precision
+            services[f"deepshelf, {precision}"] = GenerationService(deepshelf.port, params, alike)
         for service in services.values():  # also: graphs are examined when they are first used
             for _ in range(2):
-                asyncio.run(_round(service, streams, chars=20))
+                asyncio.run(_run_round(service, streams, chars=20))
         for _ in range(rounds):
             for name, service in services.items():
-                many.setdefault(name, []).append(asyncio.run(_round(service, streams, _CHARS)))
-                alone.setdefault(name, []).append(asyncio.run(_round(service, 1, _CHARS)))
-    _write(model, streams, many, alone)
+                concurrent.setdefault(name, []).append(
+                    asyncio.run(_run_round(service, streams, _CHARS))
+                )
+                alone.setdefault(name, []).append(asyncio.run(_run_round(service, 1, _CHARS)))
+    _write_results(model, streams, concurrent, alone)
 
 
-async def _round(service: Service, streams: int, chars: int) -> Round:
+async def _run_round(service: GenerationService, streams: int, chars: int) -> RoundResult:
     begin = time.monotonic()
-    firsts = await asyncio.gather(*(_stream(service, seed, chars) for seed in range(streams)))
-    return Round(streams * chars / (time.monotonic() - begin), sorted(firsts))
+    firsts = await asyncio.gather(
+        *(_time_to_first_character(service, seed, chars) for seed in range(streams))
+    )
+    return RoundResult(streams * chars / (time.monotonic() - begin), sorted(firsts))
 
 
-async def _stream(service: Service, seed: int, chars: int) -> float:
+async def _time_to_first_character(service: GenerationService, seed: int, chars: int) -> float:
     """Seconds to the first character. HTTP by hand: a client library would take a core."""
-    first, second = (0, 0) if service.alike else divmod(seed, len(_LETTERS))
+    first, second = (0, 0) if service.same_prompt else divmod(seed, len(_LETTERS))
     prompt = f"{_LETTERS[first]}{_LETTERS[second]}MEO:\n"
-    asked = {"prompt": prompt, "max_chars": chars, "temperature": 0.8, "seed": seed}
-    body = json.dumps({**asked, **service.more}).encode()
+    params = {"prompt": prompt, "max_chars": chars, "temperature": 0.8, "seed": seed}
+    body = json.dumps({**params, **service.extra_params}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     head = (
         "POST /v1/text HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -104,19 +110,19 @@ async def _stream(service: Service, seed: int, chars: int) -> float:
     return first_s
 
 
-def _write(
+def _write_results(
     model: str,
     streams: int,
-    many: Mapping[str, Sequence[Round]],
-    alone: Mapping[str, Sequence[Round]],
+    concurrent: Mapping[str, Sequence[RoundResult]],
+    alone: Mapping[str, Sequence[RoundResult]],
 ) -> None:
     rows = []
-    for name, rounds in many.items():
-        last, lone = (
+    for name, rounds in concurrent.items():
+        last_first_s, alone_first_s = (
             _median([r.first_s[-1] for r in rounds]),
             _median([r.first_s[0] for r in alone[name]]),
         )
-        rates, peer = [r.chars_per_s for r in rounds], [r.chars_per_s for r in many[_PEER]]
+        rates, peer = [r.chars_per_s for r in rounds], [r.chars_per_s for r in concurrent[_PEER]]
         ratio = _median([one / other for one, other in zip(rates, peer, strict=True)])
         rows.append(
             [
@@ -124,9 +130,9 @@ def _write(
                 f"{_median(rates):,.0f}",
                 f"{ratio:.1f}",
                 f"{_median([r.chars_per_s for r in alone[name]]):,.0f}",
-                f"{1e3 * lone:.1f}",
-                f"{1e3 * last:.1f}",
-                f"{last / lone:.1f}",
+                f"{1e3 * alone_first_s:.1f}",
+                f"{1e3 * last_first_s:.1f}",
+                f"{last_first_s / alone_first_s:.1f}",
             ]
         )
     head = ["who", f"characters a second, {streams} streams", "to a step per stream",
@@ -134,13 +140,15 @@ def _write(
             "ratio"]  # fmt: skip
     raw = {
         "model": model,
-        "many": {name: [asdict(one) for one in rounds] for name, rounds in many.items()},
+        "many": {name: [asdict(one) for one in rounds] for name, rounds in concurrent.items()},
         "alone": {name: [asdict(one) for one in rounds] for name, rounds in alone.items()},
     }
-    report.write("text", report.table(head, rows), raw)
-    medians = {name: _median([r.chars_per_s for r in rounds]) for name, rounds in many.items()}
+    report.write_report("text", report.format_table(head, rows), raw)
+    medians = {
+        name: _median([r.chars_per_s for r in rounds]) for name, rounds in concurrent.items()
+    }
     title = f"{model}, {streams} streams of {_CHARS} characters"
-    report.bars("text", {title: medians}, "characters a second (median of rounds)")
+    report.draw_bars("text", {title: medians}, "characters a second (median of rounds)")
 
 
 def _median(values: Sequence[float]) -> float:

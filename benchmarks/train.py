@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import report
-from training.config.recipe import Recipe, load
+from training.config.recipe import Recipe, load_recipe
 from training.engine.trainer import prepare
-from training.tasks.image_task import Supervised
+from training.tasks.image_task import ImageTask
 from training.tasks.language import Language
 
 __all__ = ["train"]
@@ -30,21 +30,21 @@ _OURS, _PLAIN = "ours", "plain loop"
 
 
 @dataclass(frozen=True)
-class _Way:
+class _LoopConfig:
     """How the plain loop runs."""
 
     compiled: bool = False
     channels_last: bool = False
     bfloat16: bool = False
-    share: float = 1.0
+    step_fraction: float = 1.0
     """Of the steps that the others take: bfloat16 is slow where it is emulated."""
 
 
-_WAYS = {
-    _PLAIN: _Way(),
-    "plain, compiled": _Way(compiled=True),
-    "plain, channels last": _Way(channels_last=True),
-    "plain, bfloat16": _Way(bfloat16=True, share=0.1),
+_LOOP_CONFIGS = {
+    _PLAIN: _LoopConfig(),
+    "plain, compiled": _LoopConfig(compiled=True),
+    "plain, channels last": _LoopConfig(channels_last=True),
+    "plain, bfloat16": _LoopConfig(bfloat16=True, step_fraction=0.1),
 }
 
 
@@ -52,60 +52,65 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
     """Measure and write."""
     rows, raw, panels = [], {}, {}
     for name in recipes:
-        recipe = load(name)
+        recipe = load_recipe(name)
         # Its schedule must not end before we do.
         recipe = recipe.model_copy(update={"epochs": max(recipe.epochs, (rounds + 1) * steps)})
         _, task = prepare(recipe)
-        if not isinstance(task, Language | Supervised):
+        if not isinstance(task, Language | ImageTask):
             raise RuntimeError(f"{name}: measured are recipes of pictures and texts")  # noqa: TRY004
         per_step = recipe.batch_size * (task.config.window if isinstance(task, Language) else 1)
-        rates, waited = _rates(task, recipe, rounds, steps, per_step)
+        rates, waited = _measure_rates(task, recipe, rounds, steps, per_step)
         unit = "characters" if isinstance(task, Language) else "pictures"
-        for way, found in rates.items():
-            pairs = zip(found, rates[_PLAIN], strict=True)
+        for loop_name, loop_rates in rates.items():
+            pairs = zip(loop_rates, rates[_PLAIN], strict=True)
             ratio = statistics.median(one / other for one, other in pairs)
-            share = f"{statistics.median(waited):.1%}" if way == _OURS else ""
-            rows.append([name, way, f"{statistics.median(found):,.0f}", f"{ratio:.2f}", share])
+            share = f"{statistics.median(waited):.1%}" if loop_name == _OURS else ""
+            rows.append(
+                [name, loop_name, f"{statistics.median(loop_rates):,.0f}", f"{ratio:.2f}", share]
+            )
         raw[name] = {"rates": rates, "input": waited, "steps": steps, "per_step": per_step}
         panels[f"{name}, {unit} a second"] = {
-            "deepshelf" if way == _OURS else way: statistics.median(found)
-            for way, found in rates.items()
+            "deepshelf" if loop_name == _OURS else loop_name: statistics.median(loop_rates)
+            for loop_name, loop_rates in rates.items()
         }
     head = ["recipe", "loop", "pictures or characters a second", "to the plain loop", "input"]
     threads = torch.get_num_threads()
-    text = report.table(head, rows) + f"\n\ntorch {torch.__version__}, {threads} threads"
-    report.write("train", text, {"threads": threads, "recipes": raw})
-    report.bars("train", panels, "a second (median of rounds)")
+    text = report.format_table(head, rows) + f"\n\ntorch {torch.__version__}, {threads} threads"
+    report.write_report("train", text, {"threads": threads, "recipes": raw})
+    report.draw_bars("train", panels, "a second (median of rounds)")
 
 
-def _rates(
-    task: Language | Supervised, recipe: Recipe, rounds: int, steps: int, per_step: int
+def _measure_rates(
+    task: Language | ImageTask, recipe: Recipe, rounds: int, steps: int, per_step: int
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Of each loop in each round, and the share of ours that waited for a batch."""
-    ours = _Ours(task)
-    loops: dict[str, tuple[Callable[[], None], int]] = {_OURS: (ours, steps)}
-    for name, way in _WAYS.items():
+    trainer_loop = _TrainerLoop(task)
+    loops: dict[str, tuple[Callable[[], None], int]] = {_OURS: (trainer_loop, steps)}
+    for name, loop_config in _LOOP_CONFIGS.items():
         # oneDNN has no LSTM in bfloat16 for a processor that does not multiply it.
-        if isinstance(task, Language) and (way.channels_last or way.bfloat16):
+        if isinstance(task, Language) and (loop_config.channels_last or loop_config.bfloat16):
             continue
-        loops[name] = _plain(task, recipe, way), max(1, round(way.share * steps))
+        loops[name] = (
+            _plain_loop(task, recipe, loop_config),
+            max(1, round(loop_config.step_fraction * steps)),
+        )
     rates: dict[str, list[float]] = {name: [] for name in loops}
     waited = []
     for number in range(rounds + 1):
-        ours.waited_s = 0.0
+        trainer_loop.waited_s = 0.0
         for name, (loop, count) in loops.items():
-            taken_s = _seconds(loop, count if number else min(count, 3))
+            taken_s = _time_steps(loop, count if number else min(count, 3))
             if number:  # the first is to warm up
                 rates[name].append(count * per_step / taken_s)
                 if name == _OURS:
-                    waited.append(ours.waited_s / taken_s)
+                    waited.append(trainer_loop.waited_s / taken_s)
     return rates, waited
 
 
-class _Ours:
+class _TrainerLoop:
     """A step of `training.engine.trainer`: the next batch, the task's step, its scores read."""
 
-    def __init__(self, task: Language | Supervised) -> None:
+    def __init__(self, task: Language | ImageTask) -> None:
         self._task = task
         self._batches: Iterator[Any] = chain.from_iterable(task.batches(e) for e in repeat(0))
         self.waited_s = 0.0
@@ -118,17 +123,23 @@ class _Ours:
             score.item()
 
 
-def _plain(task: Language | Supervised, recipe: Recipe, way: _Way) -> Callable[[], None]:
+def _plain_loop(
+    task: Language | ImageTask, recipe: Recipe, loop_config: _LoopConfig
+) -> Callable[[], None]:
     network = task.build_network().train()
-    layout = torch.channels_last if way.channels_last else torch.contiguous_format
+    layout = torch.channels_last if loop_config.channels_last else torch.contiguous_format
     network.to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
-    batch = _text(task, recipe) if isinstance(task, Language) else _pictures(task, recipe, layout)
-    run: Callable[[Tensor], Any] = torch.compile(network) if way.compiled else network
+    batch = (
+        _text_batches(task, recipe)
+        if isinstance(task, Language)
+        else _image_batches(task, recipe, layout)
+    )
+    run: Callable[[Tensor], Any] = torch.compile(network) if loop_config.compiled else network
 
     def step() -> None:
         inputs, targets = batch()
-        with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=loop_config.bfloat16):
             outputs = run(inputs)
             logits = outputs[0].flatten(0, 1) if isinstance(task, Language) else outputs
             loss = functional.cross_entropy(logits, targets)
@@ -139,8 +150,8 @@ def _plain(task: Language | Supervised, recipe: Recipe, way: _Way) -> Callable[[
     return step
 
 
-def _pictures(
-    task: Supervised, recipe: Recipe, layout: torch.memory_format
+def _image_batches(
+    task: ImageTask, recipe: Recipe, layout: torch.memory_format
 ) -> Callable[[], tuple[Tensor, Tensor]]:
     images_NCHW, labels_N = task.data.train.images_NCHW, task.data.train.labels_N
 
@@ -151,7 +162,7 @@ def _pictures(
     return batch
 
 
-def _text(task: Language, recipe: Recipe) -> Callable[[], tuple[Tensor, Tensor]]:
+def _text_batches(task: Language, recipe: Recipe) -> Callable[[], tuple[Tensor, Tensor]]:
     text_N, window = task.data.train_N, task.config.window
 
     def batch() -> tuple[Tensor, Tensor]:
@@ -162,7 +173,7 @@ def _text(task: Language, recipe: Recipe) -> Callable[[], tuple[Tensor, Tensor]]
     return batch
 
 
-def _seconds(step: Callable[[], None], steps: int) -> float:
+def _time_steps(step: Callable[[], None], steps: int) -> float:
     begin = time.perf_counter()
     for _ in range(steps):
         step()

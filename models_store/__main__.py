@@ -7,33 +7,40 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from models_store.archive import Version, export_versions, import_versions
+from models_store.archive import VersionId, export_versions, import_versions
 from models_store.errors import LayoutError, StoreError
-from models_store.layout import MANIFEST, SIGNATURE, model_names, sha256_of, version_dir, versions
+from models_store.layout import (
+    MANIFEST,
+    SIGNATURE,
+    file_sha256,
+    list_model_names,
+    list_versions,
+    version_dir,
+)
 from models_store.manifest import Manifest
 from models_store.onnx.runtime import replay_golden
 from models_store.signing.signatures import (
     TrustedKeys,
-    new_key,
+    generate_key,
     read_private_key,
     read_trusted_keys,
-    signature,
+    sign_manifest,
 )
-from models_store.staging import leftovers
+from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 1 when a model is not what it should be, 2 for wrong arguments."""
-    options = _parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
     try:
         return int(options.command(options))
     except (StoreError, OSError) as error:
-        sys.stderr.write(f"error: {_line(error)}\n")
+        sys.stderr.write(f"error: {_single_line(error)}\n")
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models_store", description=__doc__)
     parser.add_argument(
         "--store",
@@ -61,9 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("models", nargs="*", help="NAME for its highest version, or NAME/VERSION")
     export.add_argument("--all", action="store_true", help="every version there is: a backup")
     export.set_defaults(command=_export)
-    bring = commands.add_parser("import", help="check what such a file holds, and shelve it")
-    bring.add_argument("file", type=Path)
-    bring.set_defaults(command=_import)
+    import_parser = commands.add_parser(
+        "import", help="check what such a file holds, and shelve it"
+    )
+    import_parser.add_argument("file", type=Path)
+    import_parser.set_defaults(command=_import)
     keygen = commands.add_parser("keygen", help="make a key to sign with")
     keygen.add_argument("key", type=Path, help="the private key's file, to be made; keep it safe")
     keygen.add_argument("name", help="whose key it is: a word, such as alice")
@@ -76,19 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _line(error: Exception) -> str:
+def _single_line(error: Exception) -> str:
     """Its message on one line, whatever a damaged manifest has put into it."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
 
 
 def _list(options: argparse.Namespace) -> int:
-    for name in model_names(options.store):
-        for version in versions(options.store, name):
+    for name in list_model_names(options.store):
+        for version in list_versions(options.store, name):
             try:
                 manifest = read_manifest(version_dir(options.store, name, version))
                 line = f"{manifest.task.kind:16} {manifest.summary}"
             except StoreError as error:
-                line = f"unreadable: {_line(error)}"
+                line = f"unreadable: {_single_line(error)}"
             print(f"{name:24} {version:>3}  {line}")
     return 0
 
@@ -96,13 +105,13 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     version = options.version
     if version is None:
-        version = max(versions(options.store, options.name), default=1)
+        version = max(list_versions(options.store, options.name), default=1)
     folder = version_dir(options.store, options.name, version)
-    print("\n".join(_card(read_manifest(folder))))
+    print("\n".join(_format_card(read_manifest(folder))))
     return 0
 
 
-def _card(manifest: Manifest) -> Iterator[str]:
+def _format_card(manifest: Manifest) -> Iterator[str]:
     yield f"{manifest.name} {manifest.version} ({manifest.task.kind}): {manifest.summary}"
     yield f"parameters    {manifest.parameters:,}"
     for file in manifest.files:
@@ -124,23 +133,23 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _verify(options: argparse.Namespace) -> int:
     failed = 0
-    trusted = _trusted(options)
-    names = options.names or model_names(options.store)
+    trusted_keys = _trusted_keys(options)
+    names = options.names or list_model_names(options.store)
     if not names:
         raise LayoutError(f"there is no model in {options.store}")
     for name in names:
-        there = versions(options.store, name)
-        if not there:
+        available = list_versions(options.store, name)
+        if not available:
             version_dir(options.store, name, 1)  # raises, naming what there is
-        for version in there:
+        for version in available:
             try:
-                _verify_version(version_dir(options.store, name, version), trusted)
+                _verify_version(version_dir(options.store, name, version), trusted_keys)
                 verdict = "ok"
             except StoreError as error:
                 failed += 1
-                verdict = f"FAILED: {_line(error)}"
+                verdict = f"FAILED: {_single_line(error)}"
             print(f"{name:24} {version:>3}  {verdict}")
-    for folder in leftovers(options.store):
+    for folder in orphaned_staging_dirs(options.store):
         print(
             f"{folder.parent.name:24}   -  {folder.name} was left by a publisher that was killed; "
             "the next one to publish this name removes it"
@@ -148,12 +157,12 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _trusted(options: argparse.Namespace) -> TrustedKeys | None:
+def _trusted_keys(options: argparse.Namespace) -> TrustedKeys | None:
     return read_trusted_keys(options.trusted_keys) if options.trusted_keys else None
 
 
-def _verify_version(folder: Path, trusted: TrustedKeys | None = None) -> None:
-    manifest = read_manifest(folder, trusted)
+def _verify_version(folder: Path, trusted_keys: TrustedKeys | None = None) -> None:
+    manifest = read_manifest(folder, trusted_keys)
     check_files(folder, manifest)
     replay_golden(folder, manifest)
 
@@ -161,48 +170,50 @@ def _verify_version(folder: Path, trusted: TrustedKeys | None = None) -> None:
 def _export(options: argparse.Namespace) -> int:
     if options.all and options.models:
         raise LayoutError("--all exports every model there is: leave the names out")
-    names = options.models or model_names(options.store)
+    names = options.models or list_model_names(options.store)
     if not names:
         raise LayoutError(f"there is no model in {options.store}")
     if options.all:
-        chosen = [(name, number) for name in names for number in versions(options.store, name)]
+        selected = [
+            (name, number) for name in names for number in list_versions(options.store, name)
+        ]
     else:
-        chosen = [_chosen(options.store, name) for name in names]
-    export_versions(options.store, chosen, options.file)
-    for name, version in sorted(chosen):
+        selected = [_parse_version_id(options.store, name) for name in names]
+    export_versions(options.store, selected, options.file)
+    for name, version in sorted(selected):
         print(f"{name:24} {version:>3}")
-    print(f"sha256 {sha256_of(options.file)}  {options.file}")
+    print(f"sha256 {file_sha256(options.file)}  {options.file}")
     return 0
 
 
-def _chosen(store: Path, wanted: str) -> Version:
-    name, _, version = wanted.partition("/")
+def _parse_version_id(store: Path, argument: str) -> VersionId:
+    name, _, version = argument.partition("/")
     if version:
         if not version.isdecimal():
-            raise LayoutError(f"{wanted!r}: a version is a number, as in {name}/1")
+            raise LayoutError(f"{argument!r}: a version is a number, as in {name}/1")
         return name, int(version)
-    return name, max(versions(store, name), default=1)
+    return name, max(list_versions(store, name), default=1)
 
 
 def _import(options: argparse.Namespace) -> int:
-    trusted = _trusted(options)
-    for (name, version), new in import_versions(options.file, options.store, trusted):
+    trusted_keys = _trusted_keys(options)
+    for (name, version), new in import_versions(options.file, options.store, trusted_keys):
         print(f"{name:24} {version:>3}  {'new' if new else 'was there'}")
     return 0
 
 
 def _keygen(options: argparse.Namespace) -> int:
-    print(new_key(options.key, options.name))
+    print(generate_key(options.key, options.name))
     return 0
 
 
 def _sign(options: argparse.Namespace) -> int:
     key = read_private_key(options.key)
-    for name, number in [_chosen(options.store, wanted) for wanted in options.models]:
+    for name, number in [_parse_version_id(options.store, wanted) for wanted in options.models]:
         folder = version_dir(options.store, name, number)
         _verify_version(folder)  # who signs says that it is what it says
         partial = folder / f".{SIGNATURE}"
-        partial.write_text(signature(key, (folder / MANIFEST).read_bytes()), encoding="ascii")
+        partial.write_text(sign_manifest(key, (folder / MANIFEST).read_bytes()), encoding="ascii")
         partial.replace(folder / SIGNATURE)
         print(f"{name:24} {number:>3}  signed")
     return 0

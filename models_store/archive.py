@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import IO
 
 from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
-from models_store.layout import MANIFEST, SIGNATURE, checked_name, version_dir
+from models_store.layout import MANIFEST, SIGNATURE, validate_name, version_dir
 from models_store.manifest import Manifest
 from models_store.onnx.runtime import replay_golden
-from models_store.publish import flush, sync
+from models_store.publish import fsync, fsync_dir
 from models_store.signing.signatures import TrustedKeys
-from models_store.staging import unpublished
+from models_store.staging import staging_dir
 from models_store.verify import (
     MAX_MANIFEST_BYTES,
     MAX_SIGNATURE_BYTES,
@@ -29,20 +29,20 @@ from models_store.verify import (
     read_manifest,
 )
 
-__all__ = ["Version", "export_versions", "import_versions"]
+__all__ = ["VersionId", "export_versions", "import_versions"]
 
-Version = tuple[str, int]
+VersionId = tuple[str, int]
 """A model's name and number."""
 
 _MEMBER = re.compile(
     r"([a-z][a-z0-9-]{0,62}[a-z0-9])/([1-9][0-9]{0,8})/([A-Za-z0-9][A-Za-z0-9_.-]{0,126})"
 )
-_MAX_FILES = 64
+_MAX_FILES_PER_VERSION = 64
 """Of one version."""
 
 
-def export_versions(store: Path, chosen: Sequence[Version], path: Path) -> None:
-    """Write `chosen` versions to `path`, compressed when it ends in `.gz`.
+def export_versions(store: Path, selected: Sequence[VersionId], path: Path) -> None:
+    """Write `selected` versions to `path`, compressed when it ends in `.gz`.
 
     The same versions give the same bytes: no user, no clock (compressed: of one zlib).
 
@@ -51,21 +51,25 @@ def export_versions(store: Path, chosen: Sequence[Version], path: Path) -> None:
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
-        with _writing(partial, path.suffix in (".gz", ".tgz")) as tar:
-            for name, number in sorted(chosen):
+        with _open_tar(partial, path.suffix in (".gz", ".tgz")) as tar:
+            for name, number in sorted(selected):
                 folder = version_dir(store, name, number)
                 manifest = read_manifest(folder)
                 check_files(folder, manifest)
-                signed = [SIGNATURE] if (folder / SIGNATURE).is_file() else []
-                for file in (MANIFEST, *signed, *sorted(file.path for file in manifest.files)):
-                    _add(tar, folder / file, f"{name}/{number}/{file}", manifest)
+                signature_files = [SIGNATURE] if (folder / SIGNATURE).is_file() else []
+                for file in (
+                    MANIFEST,
+                    *signature_files,
+                    *sorted(file.path for file in manifest.files),
+                ):
+                    _add_file(tar, folder / file, f"{name}/{number}/{file}", manifest)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def _writing(path: Path, compressed: bool) -> Iterator[tarfile.TarFile]:
+def _open_tar(path: Path, compressed: bool) -> Iterator[tarfile.TarFile]:
     with ExitStack() as stack:
         file: IO[bytes] | gzip.GzipFile = stack.enter_context(path.open("wb"))
         if compressed:  # tarfile's own "w:gz" writes the time into it
@@ -73,7 +77,7 @@ def _writing(path: Path, compressed: bool) -> Iterator[tarfile.TarFile]:
         yield stack.enter_context(tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT))
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -> None:
+def _add_file(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = path.stat().st_size
     entry.mtime = int(manifest.created.timestamp())
@@ -82,8 +86,8 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -> Non
 
 
 def import_versions(
-    path: Path, store: Path, trusted: TrustedKeys | None = None
-) -> list[tuple[Version, bool]]:
+    path: Path, store: Path, trusted_keys: TrustedKeys | None = None
+) -> list[tuple[VersionId, bool]]:
     """Put what an archive holds on the shelf; of each version, whether it is new there.
 
     A version that is there already, with the same manifest, stays. Versions come one by one: when
@@ -93,24 +97,24 @@ def import_versions(
         ArchiveError: no archive of versions, or a damaged one.
         LayoutError: another version of the same name and number is there, or the store cannot be
             written.
-        SignatureError: keys are `trusted`, and none of them has signed a version.
+        SignatureError: keys are `trusted_keys`, and none of them has signed a version.
         StoreError: a version is not what its manifest says, or answers otherwise here.
     """
     try:
         with tarfile.open(path, "r:*") as tar:
             return [
-                (version, _import(tar, version, members, store, trusted))
-                for version, members in _grouped(tar.getmembers())
+                (version, _import_version(tar, version, members, store, trusted_keys))
+                for version, members in _group_by_version(tar.getmembers())
             ]
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveError(f"{path} is no archive of models: {error}") from error
 
 
-def _grouped(
+def _group_by_version(
     entries: Iterable[tarfile.TarInfo],
-) -> list[tuple[Version, dict[str, tarfile.TarInfo]]]:
+) -> list[tuple[VersionId, dict[str, tarfile.TarInfo]]]:
     """The files of each version by name, versions in order."""
-    found: dict[Version, dict[str, tarfile.TarInfo]] = {}
+    by_version: dict[VersionId, dict[str, tarfile.TarInfo]] = {}
     for entry in entries:
         parts = _MEMBER.fullmatch(entry.name)
         if not entry.isreg() or parts is None:
@@ -118,36 +122,38 @@ def _grouped(
                 f"the archive holds {entry.name[:200]!r}: accepted are plain files, "
                 "<name>/<version>/<file>"
             )
-        files = found.setdefault((parts[1], int(parts[2])), {})
+        files = by_version.setdefault((parts[1], int(parts[2])), {})
         if parts[3] in files:
             raise ArchiveError(f"the archive holds {entry.name} twice")
         files[parts[3]] = entry
-        if len(files) > _MAX_FILES:
-            raise ArchiveError(f"{parts[1]} {parts[2]} has more than {_MAX_FILES} files")
-    if not found:
+        if len(files) > _MAX_FILES_PER_VERSION:
+            raise ArchiveError(
+                f"{parts[1]} {parts[2]} has more than {_MAX_FILES_PER_VERSION} files"
+            )
+    if not by_version:
         raise ArchiveError("the archive holds no models")
-    return sorted(found.items())
+    return sorted(by_version.items())
 
 
-def _import(
+def _import_version(
     tar: tarfile.TarFile,
-    version: Version,
+    version: VersionId,
     entries: dict[str, tarfile.TarInfo],
     store: Path,
-    trusted: TrustedKeys | None,
+    trusted_keys: TrustedKeys | None,
 ) -> bool:
     name, number = version
-    home = store / checked_name(name)
+    model_dir = store / validate_name(name)
     if MANIFEST not in entries:
         raise ArchiveError(f"the archive has no {MANIFEST} for {name} {number}")
-    with unpublished(home) as partial:
+    with staging_dir(model_dir) as partial:
         if entries[MANIFEST].size > MAX_MANIFEST_BYTES:
             raise ManifestError(f"{MANIFEST} of {name} {number} is over 4 MiB")
         # The manifest says how long each file may be: nothing longer is unpacked.
-        _unpack(tar, entries[MANIFEST], partial)
+        _extract(tar, entries[MANIFEST], partial)
         if SIGNATURE in entries and entries[SIGNATURE].size <= MAX_SIGNATURE_BYTES:
-            _unpack(tar, entries[SIGNATURE], partial)
-        manifest = parse_manifest(partial, trusted)
+            _extract(tar, entries[SIGNATURE], partial)
+        manifest = parse_manifest(partial, trusted_keys)
         if (manifest.name, manifest.version) != version:
             raise ManifestError(
                 f"{MANIFEST} of {name} {number} says {manifest.name} {manifest.version}"
@@ -159,14 +165,14 @@ def _import(
                 raise ArchiveError(
                     f"{name} {number}: {file.path} should have {file.bytes} bytes; there: {size}"
                 )
-            _unpack(tar, entry, partial)
+            _extract(tar, entry, partial)
         check_files(partial, manifest)
         replay_golden(partial, manifest)
-        flush(partial)
-        return _settle(partial, home / str(number))
+        fsync_dir(partial)
+        return _move_into_place(partial, model_dir / str(number))
 
 
-def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
+def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
     source = tar.extractfile(entry)
     if source is None:
         raise ArchiveError(f"{entry.name} is not a plain file")
@@ -174,24 +180,24 @@ def _unpack(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
-def _settle(partial: Path, target: Path) -> bool:
+def _move_into_place(partial: Path, target: Path) -> bool:
     """Make it visible. False when the very same version is there already."""
     try:
         partial.rename(target)
     except OSError as error:
         if not target.is_dir():
             raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
-        if not _same(partial, target):
+        if not _same_manifest(partial, target):
             raise LayoutError(
                 f"{target.parent.name} {target.name} is on the shelf already, and is another one"
             ) from error
         shutil.rmtree(partial)
         return False
-    sync(target.parent)
+    fsync(target.parent)
     return True
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same_manifest(one: Path, other: Path) -> bool:
     """By their manifests, which name the hash of everything else."""
     try:
         return parse_manifest(one) == parse_manifest(other)

@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Frozen"]
+__all__ = ["FrozenModel"]
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """Immutable, and strict about keys: a misspelt key is an error, never a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

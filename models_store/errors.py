@@ -11,7 +11,7 @@ StoreError
 
 __all__ = [
     "ArchiveError",
-    "DamageError",
+    "IntegrityError",
     "LayoutError",
     "ManifestError",
     "ReplayError",
@@ -36,7 +36,7 @@ class ManifestError(StoreError):
     """A manifest that is missing or does not validate."""
 
 
-class DamageError(StoreError):
+class IntegrityError(StoreError):
     """A file that is missing, or is not the one that was published."""
 
 

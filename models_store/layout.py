@@ -9,13 +9,13 @@ from models_store.errors import LayoutError
 __all__ = [
     "MANIFEST",
     "SIGNATURE",
-    "checked_name",
-    "is_name",
-    "model_names",
+    "file_sha256",
+    "is_valid_name",
+    "list_model_names",
+    "list_versions",
     "next_version",
-    "sha256_of",
+    "validate_name",
     "version_dir",
-    "versions",
 ]
 
 MANIFEST = "manifest.json"
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}[a-z0-9]")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
-def model_names(store: Path) -> list[str]:
+def list_model_names(store: Path) -> list[str]:
     """Names on the shelf, sorted; other folders (a package's own, hidden ones) are passed over.
 
     Below the store nothing is a link: it could lead to what nobody published, or change unseen.
@@ -35,27 +35,27 @@ def model_names(store: Path) -> list[str]:
     """
     if not store.is_dir():
         raise LayoutError(f"there is no store at {store}; DEEPSHELF_STORE says where it lies")
-    return sorted(entry.name for entry in store.iterdir() if versions(store, entry.name))
+    return sorted(entry.name for entry in store.iterdir() if list_versions(store, entry.name))
 
 
-def versions(store: Path, name: str) -> list[int]:
+def list_versions(store: Path, name: str) -> list[int]:
     """The versions of a model, ascending. What is still being written has another name.
 
     `name` is never used as a path before it has proved to be a plain name.
     """
-    if not is_name(name) or not _is_folder(store / name):
+    if not is_valid_name(name) or not _is_real_dir(store / name):
         return []
     return sorted(
         int(entry.name)
         for entry in (store / name).iterdir()
-        if _VERSION.fullmatch(entry.name) and _is_folder(entry)
+        if _VERSION.fullmatch(entry.name) and _is_real_dir(entry)
     )
 
 
 def next_version(store: Path, name: str) -> int:
     """One more than the highest number that is taken, be it by a folder, a file or a link."""
-    taken = (entry.name for entry in (store / checked_name(name)).iterdir())
-    return 1 + max((int(number) for number in taken if _VERSION.fullmatch(number)), default=0)
+    names = (entry.name for entry in (store / validate_name(name)).iterdir())
+    return 1 + max((int(number) for number in names if _VERSION.fullmatch(number)), default=0)
 
 
 def version_dir(store: Path, name: str, version: int) -> Path:
@@ -64,36 +64,36 @@ def version_dir(store: Path, name: str, version: int) -> Path:
     Raises:
         LayoutError: when there is none; it names what there is.
     """
-    there = versions(store, checked_name(name))
-    if version not in there:
-        known = ", ".join(map(str, there)) or "none"
+    available = list_versions(store, validate_name(name))
+    if version not in available:
+        known = ", ".join(map(str, available)) or "none"
         raise LayoutError(f"{name} has no version {version} in {store}; versions there: {known}")
     return store / name / str(version)
 
 
-def is_name(name: str) -> bool:
+def is_valid_name(name: str) -> bool:
     """Whether a model may be called so."""
     return _NAME.fullmatch(name) is not None
 
 
-def checked_name(name: str) -> str:
+def validate_name(name: str) -> str:
     """`name`, when it is one.
 
     Raises:
         LayoutError: saying what a name is.
     """
-    if not is_name(name):
+    if not is_valid_name(name):
         raise LayoutError(
             f"{name!r} is no model name: 2 to 64 of a-z, 0-9 and '-', a letter first, no '-' last"
         )
     return name
 
 
-def _is_folder(path: Path) -> bool:
+def _is_real_dir(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def sha256_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

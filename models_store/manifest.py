@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from models_store.layout import MANIFEST
 from models_store.tasks import Compression, Task
 
@@ -51,7 +51,7 @@ Role = Literal[
 Precision = Literal["fp32", "int8"]
 
 
-class TensorSpec(Frozen):
+class TensorSpec(FrozenModel):
     """An input or output of a graph. A named dimension is free; a number is fixed."""
 
     name: str
@@ -59,7 +59,7 @@ class TensorSpec(Frozen):
     shape: tuple[PositiveInt | str, ...]
 
 
-class ModelFile(Frozen):
+class ModelFile(FrozenModel):
     """One file of the version's folder."""
 
     path: FileName
@@ -85,7 +85,7 @@ class ModelFile(Frozen):
         return self
 
 
-class Golden(Frozen):
+class Golden(FrozenModel):
     """How closely a runtime must reproduce the outputs in the golden file.
 
     An output passes where `|got - expected| <= atol + rtol * |expected|`, everywhere.
@@ -96,7 +96,7 @@ class Golden(Frozen):
     atol: NonNegative
 
 
-class Variant(Frozen):
+class Variant(FrozenModel):
     """Quantised graphs that stand beside those that they were made from."""
 
     precision: Literal["int8"]
@@ -115,7 +115,7 @@ class Variant(Frozen):
     libraries: dict[str, str]
 
 
-class Metric(Frozen):
+class Metric(FrozenModel):
     """One measured figure."""
 
     name: str
@@ -129,7 +129,7 @@ class Metric(Frozen):
     note: str = ""
 
 
-class DataSource(Frozen):
+class DataSource(FrozenModel):
     """What the model was trained on."""
 
     title: str
@@ -140,7 +140,7 @@ class DataSource(Frozen):
     n: PositiveInt
 
 
-class Provenance(Frozen):
+class Provenance(FrozenModel):
     """How to get the same model again."""
 
     recipe: dict[str, Any]
@@ -153,7 +153,7 @@ class Provenance(Frozen):
     epochs: PositiveInt | None = None
 
 
-class Manifest(Frozen):
+class Manifest(FrozenModel):
     """A published model: `models_store/<name>/<version>/manifest.json`."""
 
     schema_version: Literal[1] = 1
@@ -185,7 +185,7 @@ class Manifest(Frozen):
         roles = [(file.role, file.precision) for file in self.files]
         for role, precision in roles:
             if roles.count((role, precision)) > 1:
-                raise ValueError(f"two files have the role {role}{_of(precision)}")
+                raise ValueError(f"two files have the role {role}{_precision_suffix(precision)}")
         # A quantised variant stands beside the graph that it was made from, never in its place.
         present = {
             file.role for file in self.files if not file.is_graph or file.precision == "fp32"
@@ -223,19 +223,19 @@ class Manifest(Frozen):
         """The graphs of one precision, by role."""
         return {f.role: f for f in self.files if f.is_graph and f.precision == precision}
 
-    def deviation(self, precision: Precision | None) -> tuple[float, float]:
+    def tolerances(self, precision: Precision | None) -> tuple[float, float]:
         """`rtol` and `atol` of the golden outputs, for graphs of this precision."""
         for variant in self.variants:
             if variant.precision == precision:
                 return variant.rtol, variant.atol
         return self.golden.rtol, self.golden.atol
 
-    def file(self, role: Role) -> ModelFile:
+    def get_file(self, role: Role) -> ModelFile:
         """The file with `role`, of a graph the fp32 one; `golden` and `preview` always exist."""
         return next(
             file for file in self.files if file.role == role and file.precision in (None, "fp32")
         )
 
 
-def _of(precision: Precision | None) -> str:
+def _precision_suffix(precision: Precision | None) -> str:
     return f" and precision {precision}" if precision else ""

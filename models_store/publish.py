@@ -12,27 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models_store.errors import LayoutError, ManifestError
-from models_store.layout import MANIFEST, SIGNATURE, checked_name, next_version, sha256_of
+from models_store.layout import MANIFEST, SIGNATURE, file_sha256, next_version, validate_name
 from models_store.manifest import Manifest, ModelFile
-from models_store.staging import unpublished
+from models_store.staging import staging_dir
 from models_store.verify import check_files, parse_manifest, read_manifest
 
-__all__ = ["add_variant", "describe", "flush", "publish", "sync"]
+__all__ = ["add_variant", "file_entry", "fsync", "fsync_dir", "publish_version"]
 
 
-def describe(path: Path, **fields: object) -> ModelFile:
+def file_entry(path: Path, **fields: object) -> ModelFile:
     """The manifest's entry for a file that lies at `path`: its name, bytes and hash filled in."""
     return ModelFile.model_validate(
         {
             "path": path.name,
             "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
+            "sha256": file_sha256(path),
             **fields,
         }
     )
 
 
-def publish(
+def publish_version(
     store: Path,
     name: str,
     build: Callable[[Path, int], Manifest],
@@ -49,15 +49,15 @@ def publish(
         ManifestError: when the manifest is of another model, or does not read back.
         DamageError: when a file that the manifest lists is not what it says.
     """
-    with unpublished(store / checked_name(name)) as partial:
+    with staging_dir(store / validate_name(name)) as partial:
         version = next_version(store, name)
         manifest = build(partial, version)
-        _expect(name, version, manifest)
+        _check_identity(name, version, manifest)
         _write_manifest(partial, manifest)
         check_files(partial, parse_manifest(partial))
         verify(partial, manifest)
-        flush(partial)
-        return _rename(partial, store, manifest)
+        fsync_dir(partial)
+        return _move_into_place(partial, store, manifest)
 
 
 def add_variant(
@@ -76,60 +76,60 @@ def add_variant(
             the version is signed.
         DamageError: as `publish`.
     """
-    before = read_manifest(folder)
+    original = read_manifest(folder)
     if (folder / SIGNATURE).exists():
         raise ManifestError(
-            f"{before.name} {before.version} is signed as it is: publish another version, "
+            f"{original.name} {original.version} is signed as it is: publish another version, "
             f"or remove {SIGNATURE} and sign it again afterwards"
         )
-    check_files(folder, before)
-    with unpublished(folder.parent) as partial:
-        after = build(partial, before)
-        new = [file for file in after.files if file not in before.files]
-        _expect_kept(before, after, {path.name for path in partial.iterdir()})
-        for file in before.files:
+    check_files(folder, original)
+    with staging_dir(folder.parent) as partial:
+        updated = build(partial, original)
+        new_files = [file for file in updated.files if file not in original.files]
+        _check_unchanged(original, updated, {path.name for path in partial.iterdir()})
+        for file in original.files:
             os.link(folder / file.path, partial / file.path)
-        _write_manifest(partial, after)
+        _write_manifest(partial, updated)
         check_files(partial, parse_manifest(partial))
-        verify(partial, after)
-        flush(partial)
-        for file in new:
+        verify(partial, updated)
+        fsync_dir(partial)
+        for file in new_files:
             (partial / file.path).replace(folder / file.path)
-        flush(folder)
+        fsync_dir(folder)
         (partial / MANIFEST).replace(folder / MANIFEST)
-        flush(folder)
+        fsync_dir(folder)
         shutil.rmtree(partial)
-    return after
+    return updated
 
 
-def _expect_kept(before: Manifest, after: Manifest, written: set[str]) -> None:
-    kept = {"files", "metrics", "variants", "served"}
-    if before.model_dump(exclude=kept) != after.model_dump(exclude=kept):
+def _check_unchanged(original: Manifest, updated: Manifest, written: set[str]) -> None:
+    mutable_fields = {"files", "metrics", "variants", "served"}
+    if original.model_dump(exclude=mutable_fields) != updated.model_dump(exclude=mutable_fields):
         raise ManifestError("a variant changes nothing of what was said about the version")
-    if after.files[: len(before.files)] != before.files:
+    if updated.files[: len(original.files)] != original.files:
         raise ManifestError("a variant leaves the files that were there as they are")
-    taken = written & {file.path for file in before.files}
-    if taken:
-        raise ManifestError(f"{', '.join(sorted(taken))} is there already")
+    overwritten = written & {file.path for file in original.files}
+    if overwritten:
+        raise ManifestError(f"{', '.join(sorted(overwritten))} is there already")
 
 
-def _expect(name: str, version: int, manifest: Manifest) -> None:
-    asked, built = f"{name} {version}", f"{manifest.name} {manifest.version}"
-    if asked != built:
-        raise ManifestError(f"the manifest is of {built}, but {asked} is being published")
+def _check_identity(name: str, version: int, manifest: Manifest) -> None:
+    expected, built = f"{name} {version}", f"{manifest.name} {manifest.version}"
+    if expected != built:
+        raise ManifestError(f"the manifest is of {built}, but {expected} is being published")
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def flush(folder: Path) -> None:
+def fsync_dir(folder: Path) -> None:
     """To the disk: the rename must not become durable before what it makes visible."""
     for path in (*folder.iterdir(), folder):
-        sync(path)
+        fsync(path)
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """A file's bytes, or a folder's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -138,7 +138,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
+def _move_into_place(partial: Path, store: Path, manifest: Manifest) -> Path:
     while True:
         target = store / manifest.name / str(manifest.version)
         try:
@@ -148,7 +148,7 @@ def _rename(partial: Path, store: Path, manifest: Manifest) -> Path:
                 raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
             manifest = manifest.model_copy(update={"version": next_version(store, manifest.name)})
             _write_manifest(partial, manifest)
-            flush(partial)
+            fsync_dir(partial)
         else:
-            sync(target.parent)
+            fsync(target.parent)
             return target

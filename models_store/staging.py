@@ -16,18 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models_store.errors import LayoutError
-from models_store.layout import is_name
+from models_store.layout import is_valid_name
 
-__all__ = ["leftovers", "unpublished"]
+__all__ = ["orphaned_staging_dirs", "staging_dir"]
 
 _log = logging.getLogger(__name__)
 
 _PREFIX = ".partial-"
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def unpublished(home: Path) -> Iterator[Path]:
+def staging_dir(model_dir: Path) -> Iterator[Path]:
     """A folder below `home` that no reader sees, to be filled and renamed; gone if that fails.
 
     What publishers of this name left that were killed is removed first.
@@ -36,17 +36,17 @@ def unpublished(home: Path) -> Iterator[Path]:
         LayoutError: when `home`, a model's folder in a store, cannot be written, is a link, or has
             no room for what is being written.
     """
-    partial, lock = _hidden_folder(home)
+    partial, lock = _create_staging_dir(model_dir)
     try:
         partial.chmod(0o755)
-        _remove_abandoned(home)
+        _remove_orphans(model_dir)
         yield partial
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        _remove_if_empty(home)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        _remove_if_empty(model_dir)
+        if isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS:
             raise LayoutError(
-                f"there is no room to put {home.name} on the shelf: {error.strerror}; "
+                f"there is no room to put {model_dir.name} on the shelf: {error.strerror}; "
                 "nothing was left there"
             ) from error
         raise
@@ -55,21 +55,21 @@ def unpublished(home: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def leftovers(store: Path) -> list[Path]:
+def orphaned_staging_dirs(store: Path) -> list[Path]:
     """Hidden folders whose writers were killed."""
-    homes = [path for path in sorted(store.iterdir()) if is_name(path.name)]
-    return [folder for home in homes for folder in _abandoned(home)]
+    model_dirs = [path for path in sorted(store.iterdir()) if is_valid_name(path.name)]
+    return [folder for model_dir in model_dirs for folder in _find_orphans(model_dir)]
 
 
-def _hidden_folder(home: Path) -> tuple[Path, int | None]:
+def _create_staging_dir(model_dir: Path) -> tuple[Path, int | None]:
     """The folder, and the lock on it."""
     try:
         while True:
-            home.mkdir(parents=True, exist_ok=True)
-            if home.is_symlink():
-                raise LayoutError(f"{home} is a link; nothing below a store is followed")
+            model_dir.mkdir(parents=True, exist_ok=True)
+            if model_dir.is_symlink():
+                raise LayoutError(f"{model_dir} is a link; nothing below a store is followed")
             try:
-                partial = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+                partial = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=model_dir))
             except FileNotFoundError:
                 continue  # another publisher failed just now, and took its empty folder away
             lock = _lock(partial, wait=True)
@@ -78,28 +78,28 @@ def _hidden_folder(home: Path) -> tuple[Path, int | None]:
             if lock is not None:  # another publisher took it for abandoned before it was locked
                 os.close(lock)
     except OSError as error:
-        _remove_if_empty(home)
-        raise LayoutError(f"{home} cannot be written: {error.strerror}") from error
+        _remove_if_empty(model_dir)
+        raise LayoutError(f"{model_dir} cannot be written: {error.strerror}") from error
 
 
-def _remove_abandoned(home: Path) -> None:
-    for folder in _abandoned(home, remove=True):
+def _remove_orphans(model_dir: Path) -> None:
+    for folder in _find_orphans(model_dir, remove=True):
         _log.warning(
             "removed what a killed publisher left", extra={"fields": {"folder": folder.name}}
         )
 
 
-def _abandoned(home: Path, *, remove: bool = False) -> list[Path]:
-    found = []
-    for folder in sorted(home.glob(f"{_PREFIX}*")):
+def _find_orphans(model_dir: Path, *, remove: bool = False) -> list[Path]:
+    orphans = []
+    for folder in sorted(model_dir.glob(f"{_PREFIX}*")):
         lock = _lock(folder, wait=False)
         if lock is None:
             continue
-        found.append(folder)
+        orphans.append(folder)
         if remove:  # under the lock: a publisher that has just made it waits, and makes another
             shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
-    return found
+    return orphans
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
@@ -116,8 +116,8 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
     return descriptor
 
 
-def _remove_if_empty(home: Path) -> None:
+def _remove_if_empty(model_dir: Path) -> None:
     try:
-        home.rmdir()
+        model_dir.rmdir()
     except OSError:
         return  # it holds other versions

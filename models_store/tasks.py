@@ -11,42 +11,42 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = [
+    "AnySizeImage",
+    "ChannelGroup",
     "Classification",
+    "ColorMode",
     "Compression",
     "Denoising",
-    "Faces",
-    "Factorised",
+    "FaceGeneration",
+    "FactorizedEntropy",
     "FixedImage",
-    "FreeImage",
-    "Group",
-    "Handwriting",
+    "HandwritingGeneration",
     "Hyperprior",
-    "Mode",
-    "State",
+    "RecurrentState",
     "Task",
     "TextGeneration",
 ]
 
-Mode = Literal["L", "RGB"]
+ColorMode = Literal["L", "RGB"]
 
 
-class FixedImage(Frozen):
+class FixedImage(FrozenModel):
     """Pictures brought to one size before the graph sees them, as uint8 (B, H, W, C)."""
 
     width: PositiveInt
     height: PositiveInt
-    mode: Mode
+    mode: ColorMode
     resize: Literal["stretch", "crop", "pad"]
     """`stretch` ignores proportions; `crop` fills and cuts the centre; `pad` fits, black around."""
 
 
-class FreeImage(Frozen):
+class AnySizeImage(FrozenModel):
     """Pictures of any size, as uint8 (B, H, W, C), in tiles when they are large."""
 
-    mode: Mode
+    mode: ColorMode
     multiple_of: PositiveInt
     """Height and width that the graph sees must be multiples of this; edges are mirrored to it."""
     tile: PositiveInt
@@ -63,7 +63,7 @@ class FreeImage(Frozen):
         return self
 
 
-class Classification(Frozen):
+class Classification(FrozenModel):
     """Graph `model`: `images` uint8 (B, H, W, C) → `probabilities` float32 (B, K).
 
     An ensemble of M members also gives `members` float32 (B, M, K).
@@ -75,17 +75,17 @@ class Classification(Frozen):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
-class Denoising(Frozen):
+class Denoising(FrozenModel):
     """Graph `model`: `images` uint8 (B, H, W, C) → `denoised` uint8, same shape."""
 
     kind: Literal["denoising"] = "denoising"
     roles: ClassVar[tuple[str, ...]] = ("model",)
-    image: FreeImage
+    image: AnySizeImage
     noise: str
     """The noise that it was trained to remove, in words."""
 
 
-class Factorised(Frozen):
+class FactorizedEntropy(FrozenModel):
     """Independent latents: one frequency table for each (`models_store.compression.factorized`)."""
 
     kind: Literal["factorised"] = "factorised"
@@ -94,7 +94,7 @@ class Factorised(Frozen):
 Phase = Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], Field(min_length=1)]
 
 
-class Group(Frozen):
+class ChannelGroup(FrozenModel):
     """Some of the latent channels, decoded together, in one phase after the other."""
 
     channels: PositiveInt
@@ -108,7 +108,7 @@ class Group(Frozen):
         return self
 
 
-class Hyperprior(Frozen):
+class Hyperprior(FrozenModel):
     """Graphs tell, from side information and what is decoded already, what to expect of a latent.
 
     Graph `features`: `side` int16 (B, S, a, b), `quality` int64 (B) → `features` uint8
@@ -125,7 +125,7 @@ class Hyperprior(Frozen):
 
     kind: Literal["hyperprior"] = "hyperprior"
     qualities: Annotated[int, Field(ge=1, le=255)]
-    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=3)]
+    groups: Annotated[tuple[ChannelGroup, ...], Field(min_length=1, max_length=3)]
 
     @property
     def group_roles(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Hyperprior(Frozen):
         return ("features", *self.group_roles)
 
 
-class Compression(Frozen):
+class Compression(FrozenModel):
     """Two graphs and the tables by which what passes between them is coded.
 
     Graph `encoder`: `images` uint8 (B, H, W, C) → `latents` int16 (B, D, h, w), already rounded.
@@ -157,8 +157,10 @@ class Compression(Frozen):
 
     kind: Literal["compression"] = "compression"
     roles: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "tables")
-    image: FixedImage | FreeImage
-    entropy: Annotated[Factorised | Hyperprior, Field(discriminator="kind")] = Factorised()
+    image: FixedImage | AnySizeImage
+    entropy: Annotated[FactorizedEntropy | Hyperprior, Field(discriminator="kind")] = (
+        FactorizedEntropy()
+    )
 
     @property
     def exact_roles(self) -> tuple[str, ...]:
@@ -172,7 +174,7 @@ class Compression(Frozen):
 
     @model_validator(mode="after")
     def _sizes_are_free_with_a_hyperprior(self) -> Self:
-        if isinstance(self.image, FreeImage) != isinstance(self.entropy, Hyperprior):
+        if isinstance(self.image, AnySizeImage) != isinstance(self.entropy, Hyperprior):
             raise ValueError(
                 "a FixedImage and factorised entropy belong together, and a FreeImage and a "
                 f"hyperprior; not {type(self.image).__name__} and {self.entropy.kind}"
@@ -180,7 +182,7 @@ class Compression(Frozen):
         return self
 
 
-class State(Frozen):
+class RecurrentState(FrozenModel):
     """What a recurrent graph remembers: float32 (layers, B, width), zeros before the first step."""
 
     name: str
@@ -191,7 +193,7 @@ class State(Frozen):
     width: PositiveInt
 
 
-class TextGeneration(Frozen):
+class TextGeneration(FrozenModel):
     """Graph `step`: `tokens` int64 (B, T) and states → `logits` float32 (B, T, V), next states.
 
     `logits[b, t]` is about the character after `tokens[b, t]`. B and T are free, so a prompt is
@@ -204,7 +206,7 @@ class TextGeneration(Frozen):
     """Every character (code point) that it knows, in the order of their indices."""
     start: Annotated[str, Field(min_length=1)]
     """What is read before every prompt: something that a text begins after, as a new line."""
-    states: Annotated[tuple[State, ...], Field(min_length=1)]
+    states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _characters_are_distinct_and_known(self) -> Self:
@@ -215,7 +217,7 @@ class TextGeneration(Frozen):
         return self
 
 
-class Handwriting(Frozen):
+class HandwritingGeneration(FrozenModel):
     """Graph `step`: `moves` float32 (B, T, 5) and states → `mixture` float32 (B, T, 6M + 3).
 
     It also takes `symbols` int64 (B, T): what is being drawn, by its place in `symbols` below; and
@@ -238,7 +240,7 @@ class Handwriting(Frozen):
     """A drawing is ended after so many, should it not end by itself."""
     aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """Width of the box over its height, as it should be shown."""
-    states: Annotated[tuple[State, ...], Field(min_length=1)]
+    states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _symbols_are_distinct(self) -> Self:
@@ -247,7 +249,7 @@ class Handwriting(Frozen):
         return self
 
 
-class Faces(Frozen):
+class FaceGeneration(FrozenModel):
     """Graph `generator`: `latents` float32 (B, Z) → `images` uint8 (B, H, W, C).
 
     A latent is Z independent standard normal numbers. `models_store.sampling.latents` derives them
@@ -260,12 +262,17 @@ class Faces(Frozen):
     """Z."""
     width: PositiveInt
     height: PositiveInt
-    mode: Mode
+    mode: ColorMode
     typical: NonNegativeInt = 0
     """Seed of a face that is like most: the one that truncation leads to."""
 
 
 Task = Annotated[
-    Classification | Denoising | Compression | TextGeneration | Handwriting | Faces,
+    Classification
+    | Denoising
+    | Compression
+    | TextGeneration
+    | HandwritingGeneration
+    | FaceGeneration,
     Field(discriminator="kind"),
 ]

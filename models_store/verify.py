@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models_store.errors import (
-    DamageError,
+    IntegrityError,
     ManifestError,
     ReplayError,
     SignatureError,
     StoreError,
 )
-from models_store.layout import MANIFEST, SIGNATURE, sha256_of
+from models_store.layout import MANIFEST, SIGNATURE, file_sha256
 from models_store.manifest import Manifest, ModelFile
-from models_store.onnx.errors import plainly
-from models_store.onnx.wire import refers_to_other_files
+from models_store.onnx.errors import clean_message
+from models_store.onnx.wire import has_external_data
 from models_store.signing.signatures import TrustedKeys, check_signature
 from models_store.tasks import Compression
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
     "MAX_SIGNATURE_BYTES",
-    "Case",
-    "Run",
-    "Tensors",
+    "GoldenCase",
+    "GraphFn",
+    "TensorMap",
     "check_files",
-    "golden_cases",
     "parse_manifest",
+    "read_golden_cases",
     "read_manifest",
-    "replay",
+    "replay_graph",
     "write_golden",
 ]
 
-Tensors = Mapping[str, NDArray[np.generic]]
-Run = Callable[[Tensors], Tensors]
+TensorMap = Mapping[str, NDArray[np.generic]]
+GraphFn = Callable[[TensorMap], TensorMap]
 """Computes a graph's named outputs from its named inputs."""
 
 MAX_MANIFEST_BYTES = 4 << 20
@@ -49,22 +49,24 @@ _MAX_GOLDEN_BYTES = 256 << 20
 """Of all arrays, unpacked."""
 
 
-def read_manifest(folder: Path, trusted: TrustedKeys | None = None) -> Manifest:
+def read_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Manifest:
     """The manifest of a version's folder, which must agree with where it lies.
 
     Raises:
         ManifestError: when it is missing, does not validate, or is of another model.
         SignatureError: when keys are `trusted`, and none of them has signed it.
     """
-    manifest = parse_manifest(folder, trusted)
-    lies = (folder.parent.name, folder.name)
-    says = (manifest.name, str(manifest.version))
-    if lies != says:
-        raise ManifestError(f"{MANIFEST} says {'/'.join(says)}, but it lies in {'/'.join(lies)}")
+    manifest = parse_manifest(folder, trusted_keys)
+    location = (folder.parent.name, folder.name)
+    declared = (manifest.name, str(manifest.version))
+    if location != declared:
+        raise ManifestError(
+            f"{MANIFEST} says {'/'.join(declared)}, but it lies in {'/'.join(location)}"
+        )
     return manifest
 
 
-def parse_manifest(folder: Path, trusted: TrustedKeys | None = None) -> Manifest:
+def parse_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Manifest:
     """The manifest in `folder`, wherever that lies.
 
     Raises:
@@ -72,39 +74,39 @@ def parse_manifest(folder: Path, trusted: TrustedKeys | None = None) -> Manifest
         SignatureError: when keys are `trusted`, and none of them has signed it.
     """
     try:
-        content = _plain_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
-        if trusted is not None:  # before anything is made of what it says
-            check_signature(content, _signature(folder, trusted), trusted)
+        content = _read_regular_file(folder / MANIFEST, MAX_MANIFEST_BYTES)
+        if trusted_keys is not None:  # before anything is made of what it says
+            check_signature(content, _read_signature(folder, trusted_keys), trusted_keys)
         return Manifest.model_validate_json(content)
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "it"
-        raise ManifestError(f"{MANIFEST}: {where}: {problem['msg']}") from error
+        location = ".".join(map(str, problem["loc"])) or "it"
+        raise ManifestError(f"{MANIFEST}: {location}: {problem['msg']}") from error
 
 
-def _signature(folder: Path, trusted: TrustedKeys) -> bytes:
+def _read_signature(folder: Path, trusted_keys: TrustedKeys) -> bytes:
     try:
-        return _plain_bytes(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
+        return _read_regular_file(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
     except FileNotFoundError as error:
         raise SignatureError(
             f"it is not signed: there is no {SIGNATURE}; served is what a trusted key has signed: "
-            + ", ".join(trusted.values())
+            + ", ".join(trusted_keys.values())
         ) from error
 
 
-def _plain_bytes(path: Path, limit: int) -> bytes:
-    found = path.lstat()
+def _read_regular_file(path: Path, limit: int) -> bytes:
+    status = path.lstat()
     # A pipe would be waited for, a link to a device would never end.
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise ManifestError(f"{path.name} is not a plain file")
-    if found.st_size > limit:
-        raise ManifestError(f"{path.name} is over {_size(limit)}")
+    if status.st_size > limit:
+        raise ManifestError(f"{path.name} is over {_format_size(limit)}")
     return path.read_bytes()
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
@@ -118,42 +120,42 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         try:
             _check_file(folder / file.path, file)
         except OSError as error:
-            raise DamageError(f"{file.path} cannot be read: {error.strerror}") from error
+            raise IntegrityError(f"{file.path} cannot be read: {error.strerror}") from error
 
 
 def _check_file(path: Path, file: ModelFile) -> None:
     if path.is_symlink() or not path.is_file():
-        raise DamageError(f"{file.path} is missing or not a plain file")
+        raise IntegrityError(f"{file.path} is missing or not a plain file")
     size = path.stat().st_size
     if size != file.bytes:
-        raise DamageError(f"{file.path} has {size} bytes, not the published {file.bytes}")
-    if sha256_of(path) != file.sha256:
-        raise DamageError(f"{file.path} is not the published file: its SHA-256 differs")
-    if file.is_graph and _is_incomplete(path):
-        raise DamageError(f"{file.path} keeps data in other files, which nothing vouches for")
+        raise IntegrityError(f"{file.path} has {size} bytes, not the published {file.bytes}")
+    if file_sha256(path) != file.sha256:
+        raise IntegrityError(f"{file.path} is not the published file: its SHA-256 differs")
+    if file.is_graph and _has_external_data(path):
+        raise IntegrityError(f"{file.path} keeps data in other files, which nothing vouches for")
 
 
-def _is_incomplete(path: Path) -> bool:
+def _has_external_data(path: Path) -> bool:
     try:
-        return refers_to_other_files(path.read_bytes())
+        return has_external_data(path.read_bytes())
     except ValueError as error:
-        raise DamageError(f"{path.name} is not ONNX: {error}") from error
+        raise IntegrityError(f"{path.name} is not ONNX: {error}") from error
 
 
 @dataclass(frozen=True)
-class Case:
+class GoldenCase:
     """One golden case of one graph: inputs, and the outputs that the trained network gave."""
 
-    inputs: Tensors
-    outputs: Tensors
+    inputs: TensorMap
+    outputs: TensorMap
 
 
-def write_golden(path: Path, cases: Mapping[str, list[Case]]) -> None:
+def write_golden(path: Path, cases: Mapping[str, list[GoldenCase]]) -> None:
     """Store the cases of each graph, by the graph's role."""
     arrays = {
         f"{role}/{index}/{kind}/{name}": tensor
-        for role, of_role in cases.items()
-        for index, case in enumerate(of_role)
+        for role, role_cases in cases.items()
+        for index, case in enumerate(role_cases)
         for kind, tensors in (("inputs", case.inputs), ("outputs", case.outputs))
         for name, tensor in tensors.items()
     }
@@ -161,7 +163,7 @@ def write_golden(path: Path, cases: Mapping[str, list[Case]]) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[Case]:
+def read_golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[GoldenCase]:
     """The stored cases of one graph.
 
     Raises:
@@ -171,12 +173,12 @@ def golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[Case]:
         with _open_golden(path) as archive:
             for index in range(count):
                 prefix = f"{graph.role}/{index}"
-                yield Case(
+                yield GoldenCase(
                     {spec.name: archive[f"{prefix}/inputs/{spec.name}"] for spec in graph.inputs},
                     {spec.name: archive[f"{prefix}/outputs/{spec.name}"] for spec in graph.outputs},
                 )
     except Exception as error:  # a damaged archive raises whatever its decoder happens to
-        raise DamageError(f"{path.name} holds no case for {graph.path}: {error}") from error
+        raise IntegrityError(f"{path.name} holds no case for {graph.path}: {error}") from error
 
 
 def _open_golden(path: Path) -> NpzFile:
@@ -189,7 +191,7 @@ def _open_golden(path: Path) -> NpzFile:
     return golden
 
 
-def replay(folder: Path, manifest: Manifest, graph: ModelFile, run: Run) -> None:
+def replay_graph(folder: Path, manifest: Manifest, graph: ModelFile, run: GraphFn) -> None:
     """Run every golden case of `graph` through `run` and compare.
 
     Where a graph decides what bytes mean, not the last bit may differ, whatever the limits say.
@@ -197,45 +199,48 @@ def replay(folder: Path, manifest: Manifest, graph: ModelFile, run: Run) -> None
     Raises:
         ReplayError: naming the case, the output and the largest deviation.
     """
-    path = folder / manifest.file("golden").path
-    limits = manifest.deviation(graph.precision)
+    path = folder / manifest.get_file("golden").path
+    tolerances = manifest.tolerances(graph.precision)
     if isinstance(manifest.task, Compression) and graph.role in manifest.task.exact_roles:
-        limits = (0.0, 0.0)
-    for index, case in enumerate(golden_cases(path, graph, manifest.golden.cases)):
-        got = _attempt(run, case, f"case {index} of {graph.path}")
+        tolerances = (0.0, 0.0)
+    for index, case in enumerate(read_golden_cases(path, graph, manifest.golden.cases)):
+        outputs = _run_case(run, case, f"case {index} of {graph.path}")
         for name, expected in case.outputs.items():
-            _compare(f"case {index}, output {name} of {graph.path}", got[name], expected, limits)
+            _check_tolerance(
+                f"case {index}, output {name} of {graph.path}", outputs[name], expected, tolerances
+            )
 
 
-def _attempt(run: Run, case: Case, what: str) -> Tensors:
+def _run_case(run: GraphFn, case: GoldenCase, label: str) -> TensorMap:
     try:
-        got = run(case.inputs)
+        outputs = run(case.inputs)
     except StoreError:
         raise
     except Exception as error:  # whatever the runtime's own exceptions are
-        raise ReplayError(f"{what} cannot be computed: {plainly(error)}") from error
-    missing = sorted(set(case.outputs) - set(got))
+        raise ReplayError(f"{label} cannot be computed: {clean_message(error)}") from error
+    missing = sorted(set(case.outputs) - set(outputs))
     if missing:
-        raise ReplayError(f"{what}: the graph gives no {', '.join(missing)}")
-    return got
+        raise ReplayError(f"{label}: the graph gives no {', '.join(missing)}")
+    return outputs
 
 
-def _compare(
-    what: str,
-    got: NDArray[np.generic],
+def _check_tolerance(
+    label: str,
+    actual: NDArray[np.generic],
     expected: NDArray[np.generic],
-    limits: tuple[float, float],
+    tolerances: tuple[float, float],
 ) -> None:
-    rtol, atol = limits
-    if got.shape != expected.shape or got.dtype != expected.dtype:
+    rtol, atol = tolerances
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
         raise ReplayError(
-            f"{what}: got {got.dtype} {got.shape}, published {expected.dtype} {expected.shape}"
+            f"{label}: got {actual.dtype} {actual.shape}, published {expected.dtype} "
+            f"{expected.shape}"
         )
     with np.errstate(invalid="ignore"):  # of two infinities
-        deviation = np.abs(got.astype(np.float64) - expected.astype(np.float64))
+        deviation = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
         allowed = atol + rtol * np.abs(expected.astype(np.float64))
     # Written so that NaN fails too.
     if not bool(np.all(deviation <= allowed)):
         raise ReplayError(
-            f"{what}: deviates by {deviation.max():.3g}, allowed {atol:g} + {rtol:g} × |value|"
+            f"{label}: deviates by {deviation.max():.3g}, allowed {atol:g} + {rtol:g} × |value|"
         )

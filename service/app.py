@@ -12,39 +12,39 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from service.auth.key_reloader import LiveKeys
-from service.auth.rate_limit import Rates
-from service.codecs.images import Limits
-from service.middleware.authentication import Guard, document_keys
-from service.middleware.body_limit import Holding
-from service.middleware.request_log import Observer, Telemetry
-from service.middleware.security_headers import ProtectiveHeaders
+from service.auth.key_reloader import ReloadingApiKeys
+from service.auth.rate_limit import RateLimiter
+from service.codecs.images import ImageLimits
+from service.middleware.authentication import AuthMiddleware, add_security_schemes
+from service.middleware.body_limit import BodyLimitMiddleware
+from service.middleware.request_log import Observer, RequestLogMiddleware
+from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.observability.metrics.recorder import Recorder
-from service.observability.shared_dir import shared_folder
-from service.observability.tracing import exporting_to
-from service.routes.http.direct_route import Express
-from service.routes.http.problems import HANDLED, handle
-from service.routes.openapi import describe
+from service.observability.shared_dir import get_shared_dir
+from service.observability.tracing import create_otlp_tracing
+from service.routes.http.direct_route import DirectRouteMiddleware
+from service.routes.http.problems import EXPECTED_ERRORS, handle_error
+from service.routes.openapi import build_openapi
 from service.routes.ops import docs, health, metrics, playground
-from service.routes.protocols import PROTOCOLS
+from service.routes.protocols import PROTOCOL_ROUTERS
 from service.routes.v1 import classify, compress, denoise, faces, handwriting, layers, models, text
-from service.runtime.cpu_limits import available_cores, plan
+from service.runtime.cpu_limits import available_cores, plan_workers
 from service.runtime.inspection import Inspector
-from service.runtime.loaded_model import OpenGraph, open_session
+from service.runtime.loaded_model import GraphLoader, load_session
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.pool import Pool
-from service.server.load_shedding import Door
-from service.server.workers.preload import registry_of
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.pool import InferencePool
+from service.server.load_shedding import LoadShedder
+from service.server.workers.preload import create_registry
 from service.settings import Settings
-from service.state import Running
+from service.state import AppState
 
-__all__ = ["Elsewhere", "create_app"]
+__all__ = ["ExecutionBackend", "create_app"]
 
 _log = logging.getLogger(__name__)
 
-_SWITCH_S = 0.0001
+_SWITCH_INTERVAL_S = 0.0001
 """So long does a thread that computes wait at most until the event loop, busy with a crowd, lets it
 have the interpreter. It is 5 ms unless set."""
 
@@ -56,7 +56,7 @@ says what was wrong, what came and what is accepted, and carries the request's i
 """
 
 
-_CORS: dict[str, Any] = {
+_CORS_OPTIONS: dict[str, Any] = {
     "allow_methods": ("GET", "POST"),
     "allow_headers": (
         "Authorization", "Content-Type", "Inference-Header-Content-Length", "X-API-Key",
@@ -70,17 +70,19 @@ _CORS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class ExecutionBackend:
     """Where graphs run and texts are written: here, unless somebody says otherwise."""
 
-    open_graph: OpenGraph = open_session
-    decoder: Callable[[AdmissionController, int], Decoder] = Decoder
+    load_graph: GraphLoader = load_session
+    create_scheduler: Callable[[AdmissionController, int], GenerationScheduler] = (
+        GenerationScheduler
+    )
     """From a gate and the number of texts at the same time."""
     registry: Registry | None = None
     """What another process has loaded already, before it forked this one."""
 
 
-_HERE = Elsewhere()
+_LOCAL_BACKEND = ExecutionBackend()
 
 
 class _App(FastAPI):
@@ -88,8 +90,8 @@ class _App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            document = describe(self)
-            document_keys(document, needed=self.state.running.keys.needed)
+            document = build_openapi(self)
+            add_security_schemes(document, auth_required=self.state.app_state.keys.auth_required)
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -98,7 +100,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     observers: Sequence[Observer] = (),
-    elsewhere: Elsewhere = _HERE,
+    backend: ExecutionBackend = _LOCAL_BACKEND,
 ) -> FastAPI:
     """An application of its own state. Without `settings`, from the environment.
 
@@ -106,7 +108,7 @@ def create_app(
     Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
     """
     settings = settings or Settings()
-    running = _assemble(settings, elsewhere)
+    state = _build_state(settings, backend)
     app = _App(
         title="deepshelf",
         version=_version(),
@@ -128,8 +130,8 @@ def create_app(
     )
     # Not an argument, because FastAPI wants the server to say it, and a plain uvicorn does not.
     app.root_path = settings.root_path
-    app.state.running = running
-    parts = (
+    app.state.app_state = state
+    route_modules = (
         classify,
         denoise,
         compress,
@@ -143,109 +145,112 @@ def create_app(
         playground,
         docs,
     )
-    routers = [*(part.router for part in parts), *PROTOCOLS]
+    routers = [*(route_module.router for route_module in route_modules), *PROTOCOL_ROUTERS]
     for router in routers:
         app.include_router(router)
-    playground.mount_page(app)
+    playground.mount_playground(app)
     docs.mount_docs_assets(app)
-    for kind in HANDLED:
-        app.add_exception_handler(kind, handle)
-    own: list[Observer] = [running.recorder.request]
-    if running.tracing:
-        own.append(running.tracing)
+    for error_type in EXPECTED_ERRORS:
+        app.add_exception_handler(error_type, handle_error)
+    own_observers: list[Observer] = [state.recorder.request_completed]
+    if state.tracing:
+        own_observers.append(state.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
-    app.add_middleware(Express, routers=routers)
+    app.add_middleware(DirectRouteMiddleware, routers=routers)
     app.add_middleware(
-        Holding,
-        limit=settings.max_held_bytes,
-        largest=settings.max_body_bytes,
-        arrival_s=settings.body_s,
+        BodyLimitMiddleware,
+        max_buffered_bytes=settings.max_buffered_body_bytes,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
     )
-    app.add_middleware(Guard, keys=running.keys, settings=settings)
+    app.add_middleware(AuthMiddleware, keys=state.keys, settings=settings)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
-    app.add_middleware(Telemetry, observers=(*own, *observers))
-    app.add_middleware(ProtectiveHeaders, shared=bool(settings.cors_origins))
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS_OPTIONS)
+    app.add_middleware(RequestLogMiddleware, observers=(*own_observers, *observers))
+    app.add_middleware(SecurityHeadersMiddleware, cross_origin=bool(settings.cors_origins))
     return app
 
 
-def _assemble(settings: Settings, elsewhere: Elsewhere) -> Running:
-    threads = plan(available_cores(), settings.workers, settings.threads).threads
-    gate = AdmissionController(
+def _build_state(settings: Settings, backend: ExecutionBackend) -> AppState:
+    threads = plan_workers(available_cores(), settings.workers, settings.threads).threads
+    admission = AdmissionController(
         running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )
-    registry = elsewhere.registry or registry_of(settings, threads, elsewhere.open_graph)
-    limits = Limits(max_pixels=settings.max_pixels)
-    decoder = _decoder(settings, elsewhere)
-    recorder = Recorder(registry, {"pictures": gate, "texts": decoder.gate}, decoder)
-    tracing = exporting_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
-    pool = Pool(gate, threads)
-    return Running(
+    registry = backend.registry or create_registry(settings, threads, backend.load_graph)
+    limits = ImageLimits(max_pixels=settings.max_pixels)
+    scheduler = _build_scheduler(settings, backend)
+    recorder = Recorder(registry, {"pictures": admission, "texts": scheduler.admission}, scheduler)
+    tracing = create_otlp_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    pool = InferencePool(admission, threads)
+    return AppState(
         settings=settings,
         registry=registry,
         pool=pool,
         limits=limits,
-        decoder=decoder,
+        scheduler=scheduler,
         recorder=recorder,
         inspector=Inspector(settings.store),
-        keys=LiveKeys(settings),
-        rates=Rates(settings.shared_dir),
+        keys=ReloadingApiKeys(settings),
+        rate_limiter=RateLimiter(settings.shared_dir),
         tracing=tracing,
         threads=threads,
     )
 
 
-def _decoder(settings: Settings, elsewhere: Elsewhere) -> Decoder:
-    streams = settings.text_streams
+def _build_scheduler(settings: Settings, backend: ExecutionBackend) -> GenerationScheduler:
+    max_streams = settings.max_concurrent_generations
     # A gate of its own: texts wait for a place in the batch, not for a thread.
-    gate = AdmissionController(
-        running=streams, waiting=settings.queue_size, deadline_s=settings.deadline_s
+    admission = AdmissionController(
+        running=max_streams, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )
-    return elsewhere.decoder(gate, streams)
+    return backend.create_scheduler(admission, max_streams)
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
-    running: Running = app.state.running
-    sys.setswitchinterval(_SWITCH_S)
-    if running.settings.load_first:
-        await _refresh(running.registry)
+    state: AppState = app.state.app_state
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    if state.settings.load_before_listen:
+        await _refresh(state.registry)
     # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
-    keepers = [
-        asyncio.create_task(_keep_fresh(running.registry, running.settings.reload_s)),
-        asyncio.create_task(running.keys.keep_fresh()),
+    background_tasks = [
+        asyncio.create_task(_poll_store(state.registry, state.settings.store_poll_interval_s)),
+        asyncio.create_task(state.keys.watch()),
     ]
-    folder = shared_folder(running.settings.shared_dir)
+    folder = get_shared_dir(state.settings.shared_dir)
     if folder is not None:
-        keepers.append(asyncio.create_task(running.recorder.keep_sharing(folder)))
+        background_tasks.append(asyncio.create_task(state.recorder.write_snapshots(folder)))
     try:
         # For connections, see there.
-        yield {"cut_off": running.recorder.cut_off, "door": Door(running)}
+        yield {
+            "on_connection_dropped": state.recorder.connection_dropped,
+            "load_shedder": LoadShedder(state),
+        }
     finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
-        await asyncio.to_thread(running.decoder.close)
-        await asyncio.to_thread(running.pool.close)
-        running.rates.close()
-        if running.tracing:
-            await asyncio.to_thread(running.tracing.close)
+        for task in background_tasks:
+            task.cancel()
+        await asyncio.gather(*background_tasks, return_exceptions=True)
+        await asyncio.to_thread(state.scheduler.close)
+        await asyncio.to_thread(state.pool.close)
+        state.rate_limiter.close()
+        if state.tracing:
+            await asyncio.to_thread(state.tracing.close)
 
 
-async def _keep_fresh(registry: Registry, every_s: float) -> None:
+async def _poll_store(registry: Registry, interval_s: float) -> None:
     """Load the shelf, then follow it."""
     while True:
         await _refresh(registry)
-        if not every_s:
+        if not interval_s:
             return
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(interval_s)
 
 
 async def _refresh(registry: Registry) -> None:
     try:
         await asyncio.to_thread(registry.refresh)
     except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
-        _log.exception("looking at the store failed")
+        _log.exception("store scan failed")
 
 
 def _version() -> str:

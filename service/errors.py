@@ -21,20 +21,20 @@ A message says what was wrong, what came, and what is accepted. It never quotes 
 from typing import ClassVar
 
 __all__ = [
-    "Away",
+    "BackendUnreachable",
     "BadRequest",
+    "ContentTooLarge",
     "DeadlineExceeded",
     "Forbidden",
-    "Invalid",
+    "InvalidValue",
     "NotAcceptable",
     "NotFound",
     "Overloaded",
     "ServiceError",
-    "TooLarge",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
-    "Unsupported",
+    "UnsupportedMediaType",
 ]
 
 
@@ -92,19 +92,19 @@ class NotAcceptable(ServiceError):
     status, slug, title = 406, "not-acceptable", "Not acceptable"
 
 
-class TooLarge(ServiceError):
+class ContentTooLarge(ServiceError):
     """The body or the picture is over a limit."""
 
     status, slug, title = 413, "too-large", "Content too large"
 
 
-class Unsupported(ServiceError):
+class UnsupportedMediaType(ServiceError):
     """This is not a kind of content that is accepted here."""
 
     status, slug, title = 415, "unsupported", "Unsupported content"
 
 
-class Invalid(ServiceError):
+class InvalidValue(ServiceError):
     """The request is well formed, but a value is wrong or a picture is damaged."""
 
     status, slug, title = 422, "invalid", "Invalid value"
@@ -131,7 +131,7 @@ class Unavailable(ServiceError):
     status, slug, title = 503, "unavailable", "Unavailable"
 
 
-class Away(Unavailable):
+class BackendUnreachable(Unavailable):
     """What would compute it cannot be reached at the moment: no verdict on the model itself."""
 
 

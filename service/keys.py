@@ -18,46 +18,46 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, parse
 
-__all__ = ["Key", "KeyRing", "digest_of", "new_key", "parse_keys", "parse_rate"]
+__all__ = ["ApiKey", "ApiKeySet", "hash_key", "new_key", "parse_keys", "parse_rate"]
 
 _PREFIX = "dsk_"
 """Lets scanners of published code know one when they see it."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_FORM = "NAME sha256:HEX [admin] [rate=100/minute] [concurrent=4]"
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
+_LINE_FORMAT = "NAME sha256:HEX [admin] [rate=100/minute] [concurrent=4]"
 
 
 @dataclass(frozen=True)
-class Key:
+class ApiKey:
     """Who may ask, and how much."""
 
     name: str
     digest: bytes
     """SHA-256 of the key."""
     admin: bool = False
-    rate: RateLimitItem | None = None
-    concurrent: int | None = None
+    rate_limit: RateLimitItem | None = None
+    max_concurrent: int | None = None
     """Requests at the same time, in each worker."""
 
 
-class KeyRing:
+class ApiKeySet:
     """All keys of a service."""
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
         """Raises ValueError where two have one name, or are one key."""
         self._keys = tuple(keys)
-        for what, values in (
+        for field, values in (
             ("name", [key.name for key in self._keys]),
             ("key", [key.digest for key in self._keys]),
         ):
             if len(set(values)) < len(values):
-                raise ValueError(f"two keys have the same {what}")
+                raise ValueError(f"two keys have the same {field}")
 
     def __len__(self) -> int:
         return len(self._keys)
 
     @property
-    def needed(self) -> bool:
+    def auth_required(self) -> bool:
         """Whether a request must bring one. An administrator's alone closes nothing else."""
         return any(not key.admin for key in self._keys)
 
@@ -65,16 +65,16 @@ class KeyRing:
     def has_admin(self) -> bool:
         return any(key.admin for key in self._keys)
 
-    def find(self, came: str) -> Key | None:
+    def find(self, presented: str) -> ApiKey | None:
         """Whose key this is. Takes the same time whichever it is, and where it is none."""
-        digest, found = digest_of(came), None
+        digest, found = hash_key(presented), None
         for key in self._keys:
             if hmac.compare_digest(digest, key.digest):
                 found = key
         return found
 
 
-def digest_of(key: str) -> bytes:
+def hash_key(key: str) -> bytes:
     """What is kept of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
@@ -84,7 +84,7 @@ def new_key() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
 
 
-def parse_keys(text: str) -> tuple[Key, ...]:
+def parse_keys(text: str) -> tuple[ApiKey, ...]:
     """Keys as they lie in a file, one a line, or separated by `;`; `#` begins a comment.
 
     Raises:
@@ -95,9 +95,9 @@ def parse_keys(text: str) -> tuple[Key, ...]:
         words = line.partition("#")[0].split()
         if words:
             try:
-                keys.append(_parse(words))
+                keys.append(_parse_line(words))
             except ValueError as error:
-                raise ValueError(f"key {number}: {error}; write it as {_FORM}") from None
+                raise ValueError(f"key {number}: {error}; write it as {_LINE_FORMAT}") from None
     return tuple(keys)
 
 
@@ -116,11 +116,11 @@ def parse_rate(text: str) -> RateLimitItem:
     return rate
 
 
-def _parse(words: list[str]) -> Key:
+def _parse_line(words: list[str]) -> ApiKey:
     name, *rest = words
-    if not _NAME.fullmatch(name):
+    if not _NAME_PATTERN.fullmatch(name):
         raise ValueError("a name has letters, digits and ._-")
-    digest = _DIGEST.fullmatch(rest[0]) if rest else None
+    digest = _DIGEST_PATTERN.fullmatch(rest[0]) if rest else None
     if digest is None:
         raise ValueError("after the name comes sha256: and 64 hexadecimal digits")
     admin, rate, concurrent = False, None, None
@@ -134,7 +134,7 @@ def _parse(words: list[str]) -> Key:
             concurrent = int(value)
         else:
             raise ValueError("what follows is none of admin, rate=100/minute, concurrent=4")
-    return Key(name, bytes.fromhex(digest[1]), admin, rate, concurrent)
+    return ApiKey(name, bytes.fromhex(digest[1]), admin, rate, concurrent)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--concurrent", help="requests at the same time, in each worker")
     options = parser.parse_args(arguments)
     key = new_key()
-    line = f"{options.name} sha256:{digest_of(key).hex()}"
+    line = f"{options.name} sha256:{hash_key(key).hex()}"
     line += " admin" if options.admin else ""
     line += f" rate={options.rate}" if options.rate else ""
     line += f" concurrent={options.concurrent}" if options.concurrent else ""

@@ -20,12 +20,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models_store.errors import SignatureError
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys, require_cryptography
-from service.keys import Key, KeyRing, digest_of, parse_keys, parse_rate
+from service.keys import ApiKey, ApiKeySet, hash_key, parse_keys, parse_rate
 
-__all__ = ["ENV_PREFIX", "Settings", "explain"]
+__all__ = ["ENV_PREFIX", "Settings", "describe_validation_error"]
 
 ENV_PREFIX = "DEEPSHELF_"
-_SECRET = frozenset({"keys", "admin_key"})
+_SECRET_SETTINGS = frozenset({"keys", "admin_key"})
 """What no message may quote."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
@@ -36,7 +36,7 @@ def _comma_separated(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip()) or None
 
 
-def _pairs(value: object) -> object:
+def _parse_pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [item.strip() for item in value.split(",") if item.strip()]
@@ -45,23 +45,23 @@ def _pairs(value: object) -> object:
     return dict(pair.split("=") for pair in pairs)
 
 
-def _keys(value: object) -> object:
+def _parse_key_lines(value: object) -> object:
     return parse_keys(value) if isinstance(value, str) else value
 
 
-def _rate(value: object) -> object:
+def _parse_rate_limit(value: object) -> object:
     return parse_rate(value) if isinstance(value, str) else value
 
 
-def _admin(value: str) -> Key:
+def _parse_admin_key(value: str) -> ApiKey:
     """From the key itself, or from its hash."""
     if value.startswith("sha256:"):
         (key,) = parse_keys(f"admin {value} admin")
         return key
-    return Key("admin", digest_of(value), admin=True)
+    return ApiKey("admin", hash_key(value), admin=True)
 
 
-def _origins(value: object) -> object:
+def _parse_origins(value: object) -> object:
     origins = _comma_separated(value) or ()
     for origin in origins if isinstance(origins, tuple) else ():
         if origin != "*" and not _ORIGIN.fullmatch(origin):
@@ -69,7 +69,7 @@ def _origins(value: object) -> object:
     return origins
 
 
-def _no_service_link(value: object) -> object:
+def _reject_kubernetes_service_link(value: object) -> object:
     # Kubernetes gives every pod `<SERVICE>_PORT=tcp://address:port` for each service beside it: a
     # service called deepshelf overwrites our own setting of that name.
     if isinstance(value, str) and value.startswith("tcp://"):
@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
 
-    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(_no_service_link)] = 8000
+    port: Annotated[
+        int, Field(ge=1, le=65535), BeforeValidator(_reject_kubernetes_service_link)
+    ] = 8000
     """TCP port to listen on."""
 
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None
     """Serve only these models, comma-separated. Unset: all that are on the shelf."""
 
-    defaults: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = Field(
+    defaults: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_pairs)] = Field(
         default_factory=dict
     )
     """Model that answers a request that names none: task=model,task=model. A task that is not
@@ -129,19 +131,19 @@ class Settings(BaseSettings):
     """Of the graphs that answer a request that asks for none, where a model has several; auto: the
     better one by what was measured when it was quantised, which its card tells."""
 
-    reload_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
+    store_poll_interval_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
     """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
 
-    load_first: bool = False
+    load_before_listen: bool = False
     """Whether a worker loads the shelf before it listens, rather than meanwhile. One that replaces
     another always does."""
 
-    orders: Path | None = None
+    model_control_dir: Path | None = None
     """Folder in which the workers of one service share what was loaded and unloaded by hand; each
     follows at its next look at the store. Unset: a temporary one where there are several workers,
     else in memory."""
 
-    keys: Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_keys)] = ()
+    keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_parse_key_lines)] = ()
     """Keys that may ask, of which one must come with every request, as `Authorization: Bearer KEY`
     or as `X-API-Key: KEY`. Lines that `python -m service.keys NAME` prints, separated by `;`; they
     hold hashes. Neither keys nor keys_file: everybody may ask."""
@@ -153,22 +155,22 @@ class Settings(BaseSettings):
     """Key of whoever may load and unload models, or `sha256:HEX` of it; lines of keys that say
     `admin` may too. Unset: nobody may. A command line can be seen by others: set the variable."""
 
-    key_rate: Annotated[RateLimitItem, BeforeValidator(_rate)] | None = None
+    key_rate: Annotated[RateLimitItem, BeforeValidator(_parse_rate_limit)] | None = None
     """Requests that a key may make, such as 100/minute, counted over all workers, where its line
     does not say otherwise."""
 
-    key_concurrent: PositiveInt | None = None
+    key_max_concurrent: PositiveInt | None = None
     """Requests that a key may have under way, in each worker, where its line does not say
     otherwise."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     """Origins whose pages may use this service, comma-separated, such as https://example.org; `*`
     for all. Unset: none but its own."""
 
     docs: bool = True
     """Whether /docs, /redoc and /openapi.json are there."""
 
-    page: bool = True
+    playground: bool = True
     """Whether the page at / is there."""
 
     metrics: Literal["open", "key", "closed"] = "open"
@@ -183,7 +185,7 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     """Largest request body, in bytes."""
 
-    max_held_bytes: PositiveInt = 256 << 20
+    max_buffered_body_bytes: PositiveInt = 256 << 20
     """Bytes of all bodies that are held at the same time, in each worker. Whoever goes over it is
     told 503. An eighth is for bodies of up to 256 KiB alone. At least max_body_bytes."""
 
@@ -200,7 +202,7 @@ class Settings(BaseSettings):
     max_text_chars: PositiveInt = 4096
     """Most characters that one request may have written."""
 
-    text_streams: PositiveInt = 32
+    max_concurrent_generations: PositiveInt = 32
     """Texts that are written at the same time, in each worker; they share every run of a model."""
 
     queue_size: NonNegativeInt = 32
@@ -213,16 +215,16 @@ class Settings(BaseSettings):
     keep_alive_s: PositiveInt = 15
     """Seconds that an idle connection is kept open."""
 
-    head_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
+    header_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
     """Seconds that the head of a request may take; and the rest of a body, after its answer."""
 
-    body_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    body_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
     """Seconds from a request's arrival in which its body must have come, else 504."""
 
-    max_head_bytes: PositiveInt = 64 << 10
+    max_header_bytes: PositiveInt = 64 << 10
     """Largest head of a request: its line and headers, in bytes."""
 
-    stalled_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
+    write_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
     """Seconds after which a client that takes nothing of its answer is cut off."""
 
     max_connections: PositiveInt = 1000
@@ -247,21 +249,21 @@ class Settings(BaseSettings):
     """One event a line: `text` for people (key=value), `json` for machines."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
             raise ValueError("tls_certfile and tls_keyfile go together; one of them is missing")
-        if self.max_held_bytes < self.max_body_bytes:
+        if self.max_buffered_body_bytes < self.max_body_bytes:
             raise ValueError(
-                f"max_held_bytes ({self.max_held_bytes}) is under max_body_bytes "
+                f"max_buffered_body_bytes ({self.max_buffered_body_bytes}) is under max_body_bytes "
                 f"({self.max_body_bytes}): the largest body would never be accepted"
             )
-        self.trusted()
-        ring = self.ring()
-        if self.metrics == "key" and not ring.needed:
+        self.load_trusted_keys()
+        ring = self.load_api_keys()
+        if self.metrics == "key" and not ring.auth_required:
             raise ValueError("metrics=key needs keys; none are set")
         return self
 
-    def trusted(self) -> TrustedKeys | None:
+    def load_trusted_keys(self) -> TrustedKeys | None:
         """Whose models are served; None where anybody's are.
 
         Raises:
@@ -275,7 +277,7 @@ class Settings(BaseSettings):
         except SignatureError as error:
             raise ValueError(f"trusted_keys: {error}") from None
 
-    def ring(self) -> KeyRing:
+    def load_api_keys(self) -> ApiKeySet:
         """All keys, wherever they are set.
 
         Raises:
@@ -289,11 +291,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"keys_file cannot be read: {error.strerror}") from None
         admin = self.admin_key.get_secret_value() if self.admin_key else ""
         if admin:
-            keys.append(_admin(admin))
-        return KeyRing(keys)
+            keys.append(_parse_admin_key(admin))
+        return ApiKeySet(keys)
 
 
-def explain(error: ValidationError) -> str:
+def describe_validation_error(error: ValidationError) -> str:
     """All that is wrong with the settings, in one line that names the variables."""
     problems = []
     for problem in error.errors(include_url=False):
@@ -302,6 +304,6 @@ def explain(error: ValidationError) -> str:
         if not problem["loc"]:  # of several settings together
             problems.append(text)
             continue
-        came = "…" if problem["loc"][0] in _SECRET else f"{problem['input']!s:.80}"
-        problems.append(f"{name}={came}: {text}")
+        received = "…" if problem["loc"][0] in _SECRET_SETTINGS else f"{problem['input']!s:.80}"
+        problems.append(f"{name}={received}: {text}")
     return "; ".join(problems)

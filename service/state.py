@@ -4,41 +4,41 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from service.auth.key_reloader import LiveKeys
-from service.auth.rate_limit import Rates
-from service.codecs.images import Limits
+from service.auth.key_reloader import ReloadingApiKeys
+from service.auth.rate_limit import RateLimiter
+from service.codecs.images import ImageLimits
 from service.observability.metrics.recorder import Recorder
 from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
-from service.runtime.statistics import Statistics
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.pool import Pool
+from service.runtime.statistics import InferenceStatistics
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.pool import InferencePool
 from service.settings import Settings
 
-__all__ = ["Running", "running"]
+__all__ = ["AppState", "get_state"]
 
 
 @dataclass(frozen=True)
-class Running:
+class AppState:
     """The parts that requests share."""
 
     settings: Settings
     registry: Registry
-    pool: Pool
-    limits: Limits
-    decoder: Decoder
+    pool: InferencePool
+    limits: ImageLimits
+    scheduler: GenerationScheduler
     recorder: Recorder
     inspector: Inspector
-    keys: LiveKeys
-    rates: Rates
+    keys: ReloadingApiKeys
+    rate_limiter: RateLimiter
     tracing: Tracing | None = None
     threads: int = 1
     """That decode and compute."""
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: InferenceStatistics = field(default_factory=InferenceStatistics)
 
 
-def running(request: Request) -> Running:
+def get_state(request: Request) -> AppState:
     """The service that this request came to."""
-    found: Running = request.app.state.running
-    return found
+    state: AppState = request.app.state.app_state
+    return state

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from training.__main__ import app
-from training.config.recipe import built_in
+from training.config.recipe import built_in_recipes
 
 ROOT = Path(__file__).parent.parent
 COURSE = ROOT / "docs" / "course"
@@ -40,7 +40,7 @@ def test_every_command_of_a_page_exists_with_its_options_and_recipes(page: Path)
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options
         if command.name in ("fit", "range-test"):
-            assert words[0] in built_in()
+            assert words[0] in built_in_recipes()
 
 
 def test_pictures_are_small_and_each_is_shown() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import running
+from tests.e2e.server import running_server
 
 ROOT = Path(__file__).parent.parent
 SAYS = {
@@ -23,7 +23,7 @@ SAYS = {
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models = "resnet-cifar10,autoencoder-mnist-conv,charnn-tiny"
     log = tmp_path_factory.mktemp("examples") / "log"
-    with running(ROOT / "models_store", log, models=models) as server:
+    with running_server(ROOT / "models_store", log, models=models) as server:
         yield server.url
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import running
+from tests.e2e.server import running_server
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def run(block: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(ROOT / "models_store", tmp_path_factory.mktemp("readme") / "log") as server:
+    with running_server(ROOT / "models_store", tmp_path_factory.mktemp("readme") / "log") as server:
         yield server.url
 
 

@@ -29,13 +29,13 @@ RunDirOption = Annotated[
     Path | None, typer.Option(help="the run's folder; runs/NAME when left out")
 ]
 StoreOption = Annotated[Path, typer.Option(envvar="DEEPSHELF_STORE", help="the shelf")]
-SHELF = Path("models_store")
-_TRANSFER = "mobilenet-hymenoptera"
+DEFAULT_STORE = Path("models_store")
+_DEFAULT_TRANSFER_RECIPE = "mobilenet-hymenoptera"
 
 
 @app.command("list")
 def list_models(
-    store: StoreOption = SHELF,
+    store: StoreOption = DEFAULT_STORE,
     table: Annotated[
         Literal["resnet"] | None,
         typer.Option(help="show instead the paper's table of these networks, ours beside it"),
@@ -43,17 +43,17 @@ def list_models(
 ) -> None:
     """Show the recipes there are, and what is on the shelf: figures, targets and anchors."""
     if table is not None:
-        from training.course.resnet_table import table as resnet_table
+        from training.course.resnet_table import format_table as resnet_table
 
         typer.echo(resnet_table())
         return
     from rich.console import Console
 
-    from training.config.recipe import built_in, load
-    from training.reports.targets import goals, shelf_table
+    from training.config.recipe import built_in_recipes, load_recipe
+    from training.reports.targets import load_targets, store_table
 
-    for name in built_in():
-        recipe = load(name)
+    for name in built_in_recipes():
+        recipe = load_recipe(name)
         typer.echo(f"{name:24} {recipe.task.kind:16} {recipe.publish.summary}")
     if not store.is_dir():
         typer.echo(f"\n{store} is no folder: --store says where the shelf is")
@@ -61,7 +61,7 @@ def list_models(
     typer.echo()
     # What is piped is read by a program, or by a pager that scrolls sideways: no folding there.
     width = None if sys.stdout.isatty() else 200
-    Console(highlight=False, width=width).print(shelf_table(store, goals()))
+    Console(highlight=False, width=width).print(store_table(store, load_targets()))
 
 
 @app.command()
@@ -80,17 +80,17 @@ def fit(
     ] = "auto",
 ) -> None:
     """Train as a recipe says. Interrupt at any time; `--resume` goes on."""
-    from training.config.recipe import load
-    from training.engine.distributed import Machines
+    from training.config.recipe import load_recipe
+    from training.engine.distributed import DistributedConfig
     from training.engine.trainer import fit as run
 
-    loaded = load(recipe, override or ())
+    loaded = load_recipe(recipe, override or ())
     folder = run_dir or _run_dir(loaded.name)
-    machines = Machines(devices, nodes, strategy)
-    fitted = run(loaded, folder, resume=resume, machines=machines, accelerator=accelerator)
-    if not fitted.first:
+    distributed = DistributedConfig(devices, nodes, strategy)
+    result = run(loaded, folder, resume=resume, distributed=distributed, accelerator=accelerator)
+    if not result.is_rank_zero:
         return
-    typer.echo(f"{len(fitted.log)} epochs in {fitted.seconds:,.0f} s; everything is in {folder}")
+    typer.echo(f"{len(result.log)} epochs in {result.seconds:,.0f} s; everything is in {folder}")
     typer.echo(f"next: python -m training publish {folder}")
 
 
@@ -105,37 +105,41 @@ def evaluate(
     """Measure a run's network on a whole split, in the precision that it was trained in."""
     from training.engine.trainer import restore
 
-    task = restore(_recipe_of(run), run).task
+    task = restore(_load_run_recipe(run), run).task
     # A text has no test set: by custom its last part, which chooses nothing but the epoch, is it.
-    chosen = split or ("test" if task.has("test") else "validation")
-    for name, score in task.evaluate(chosen).items():
+    selected_split = split or ("test" if task.has_split("test") else "validation")
+    for name, score in task.evaluate(selected_split).items():
         typer.echo(f"{name:32} {score:.4f}")
 
 
 @app.command()
 def distances(
-    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    run: Annotated[
+        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
+    ],
     count: Annotated[int, typer.Option(min=8, help="pictures on either side")] = 5000,
 ) -> None:
     """Compare what a generator draws with what it was trained on; needs ImageNet weights."""
-    from training.engine.runs import adversarial
-    from training.metrics.feature_extractor import Perception
-    from training.metrics.generative import compare
+    from training.engine.runs import load_adversarial_task
+    from training.metrics.feature_extractor import MobileNetFeatures
+    from training.metrics.generative import compare_to_training
 
-    perception = Perception()
-    task = adversarial(run)
-    for figure in compare(task.data, task.draw(count, seed=0), perception):
-        typer.echo(f"{figure.name:28} {figure.value:10.4f}   n {figure.n:,}: {figure.note}")
+    extract_features = MobileNetFeatures()
+    task = load_adversarial_task(run)
+    for metric in compare_to_training(
+        task.data, task.generate_images(count, seed=0), extract_features
+    ):
+        typer.echo(f"{metric.name:28} {metric.value:10.4f}   n {metric.n:,}: {metric.note}")
 
 
 @app.command()
 def publish(
-    run: Annotated[Path, typer.Argument(help="a run's folder")], store: StoreOption = SHELF
+    run: Annotated[Path, typer.Argument(help="a run's folder")], store: StoreOption = DEFAULT_STORE
 ) -> None:
     """Export a run's network, check it, measure it, and put it on the shelf."""
-    from training.publish.publisher import publish as put
+    from training.publish.publisher import publish_run as put
 
-    typer.echo(f"published {put(_recipe_of(run), run, store)}")
+    typer.echo(f"published {put(_load_run_recipe(run), run, store)}")
 
 
 @app.command("publish-pretrained")
@@ -153,7 +157,7 @@ def publish_pretrained(
         typer.Option(help="what the weights were trained with: scaling of pixels, and padding"),
     ] = "torchvision",
     name: Annotated[str | None, typer.Option(help="what the model is called on the shelf")] = None,
-    store: StoreOption = SHELF,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Put a classifier of ImageNet's 1,000 classes on the shelf, trained by others."""
     from training.workflows.publish_imagenet import publish_pretrained as put
@@ -166,26 +170,26 @@ def publish_pretrained(
 def quantize(
     name: Annotated[str, typer.Argument(help="a classifier or an LSTM on the shelf")],
     version: Annotated[int | None, typer.Option(help="the highest when left out")] = None,
-    store: StoreOption = SHELF,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Put an int8 variant beside a version's graphs, measure it, and let the better one answer."""
-    from training.publish.quantization.quantize import quantize as run
+    from training.publish.quantization.quantize import quantize_version as run
 
-    done = run(name, store, version=version)
-    (variant,) = done.manifest.variants
-    typer.echo(f"{done.int8_bytes:,} bytes instead of {done.fp32_bytes:,}")
+    result = run(name, store, version=version)
+    (variant,) = result.manifest.variants
+    typer.echo(f"{result.int8_bytes:,} bytes instead of {result.fp32_bytes:,}")
     typer.echo(f"{variant.speedup:.2f} times as fast, one thread")
-    for metric in done.manifest.metrics:
+    for metric in result.manifest.metrics:
         if metric.precision == "int8":
             typer.echo(f"{metric.name} {metric.value:.4f} (n = {metric.n:,}): {metric.note}")
-    typer.echo(f"{done.manifest.served} answers where nobody asks; it lies in {done.folder}")
+    typer.echo(f"{result.manifest.served} answers where nobody asks; it lies in {result.folder}")
 
 
 @app.command()
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help="folders of classifiers' runs, two or more")],
     name: Annotated[str, typer.Option(help="what the model is called on the shelf")],
-    store: StoreOption = SHELF,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Put several trained classifiers on the shelf as one that averages their answers."""
     from training.workflows.ensemble import publish_ensemble
@@ -206,58 +210,63 @@ def transfer(
     frozen_only: Annotated[
         bool, typer.Option("--frozen-only", help="train the head alone: seconds, not minutes")
     ] = False,
-    recipe: Annotated[str, typer.Option(help="how to train; name or YAML file")] = _TRANSFER,
+    recipe: Annotated[
+        str, typer.Option(help="how to train; name or YAML file")
+    ] = _DEFAULT_TRANSFER_RECIPE,
     override: SetOption = None,
     run_dir: RunDirOption = None,
-    store: StoreOption = SHELF,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Teach a network that knows photographs your own classes, measure it, publish it."""
     import logging
 
     from rich.console import Console
 
-    from training.config.recipe import load
-    from training.workflows.transfer import adapt, command
+    from training.config.recipe import load_recipe
+    from training.workflows.transfer import adapt_recipe, transfer_command
     from training.workflows.transfer import transfer as run
 
     # Fabric announces its precision every time: twelve times in a cross-validation.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     console = Console(highlight=False, soft_wrap=True)
-    adapted = adapt(
-        load(recipe, override or ()),
+    adapted = adapt_recipe(
+        load_recipe(recipe, override or ()),
         photos or (),
         name,
         folds=folds,
         frozen_only=frozen_only,
         console=console,
     )
-    done = run(
+    result = run(
         adapted,
-        _unused(run_dir or _run_dir(adapted.name)),
+        _first_unused_dir(run_dir or _run_dir(adapted.name)),
         store,
-        command=command(photos or (), name, folds, frozen_only, recipe, override or ()),
+        command=transfer_command(photos or (), name, folds, frozen_only, recipe, override or ()),
         console=console,
     )
-    for stage in done.figures.stages:
-        mean, deviation = done.figures.accuracy(stage)
-        typer.echo(f"{stage:12} {mean:6.1%} ± {deviation:.1%} of {done.figures.n} held-out photos")
-    typer.echo(f"published {done.version} after {done.seconds:,.0f} s")
+    for stage in result.cross_validation.stages:
+        mean, deviation = result.cross_validation.accuracy(stage)
+        typer.echo(
+            f"{stage:12} {mean:6.1%} ± {deviation:.1%} of {result.cross_validation.n} held-out "
+            "photos"
+        )
+    typer.echo(f"published {result.version} after {result.seconds:,.0f} s")
 
 
 def _run_dir(name: str) -> Path:
     return Path("runs") / name
 
 
-def _unused(folder: Path) -> Path:
+def _first_unused_dir(folder: Path) -> Path:
     """`folder`, or the first of `folder-2`, `folder-3` … that does not exist yet."""
-    tries = (folder, *(folder.with_name(f"{folder.name}-{i}") for i in range(2, 10_000)))
-    return next(path for path in tries if not path.exists())
+    candidates = (folder, *(folder.with_name(f"{folder.name}-{i}") for i in range(2, 10_000)))
+    return next(path for path in candidates if not path.exists())
 
 
-def _recipe_of(run: Path) -> "Recipe":
-    from training.config.recipe import load
+def _load_run_recipe(run: Path) -> "Recipe":
+    from training.config.recipe import load_recipe
 
-    return load(str(run / "recipe.yaml"))
+    return load_recipe(str(run / "recipe.yaml"))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -43,11 +43,11 @@ def ready() -> dict[str, bool]:
 async def text(request: Request) -> StreamingResponse:
     """Server-sent events, one for each character, written on a thread."""
     asked = await request.json()
-    characters = _write(asked["prompt"], asked["max_chars"], asked["temperature"], asked["seed"])
+    characters = _generate(asked["prompt"], asked["max_chars"], asked["temperature"], asked["seed"])
     return StreamingResponse(characters, media_type="text/event-stream")
 
 
-def _write(prompt: str, count: int, temperature: float, seed: int) -> Iterator[str]:
+def _generate(prompt: str, count: int, temperature: float, seed: int) -> Iterator[str]:
     random = np.random.default_rng(seed)
     tokens = [_VOCABULARY.index(character) for character in _TASK["start"] + prompt]
     states = {

@@ -22,20 +22,20 @@ from dataclasses import dataclass
 from string import ascii_lowercase, digits
 
 from models_store.manifest import Manifest
-from models_store.tasks import Mode
+from models_store.tasks import ColorMode
 
 __all__ = [
     "MAGIC",
-    "Code",
-    "CodeError",
-    "DamagedCode",
-    "ForeignCode",
-    "NewerCode",
-    "TruncatedCode",
+    "CompressedImage",
+    "ContainerError",
+    "CorruptedError",
+    "TruncatedError",
+    "UnknownFormatError",
+    "UnsupportedVersionError",
+    "encode_varint",
     "fingerprint",
     "pack",
     "unpack",
-    "varint",
 ]
 
 MAGIC = b"\xd5S"
@@ -47,33 +47,33 @@ _ALPHABET = ascii_lowercase + digits + "-"
 _NAME_BYTES = 42
 """64 characters at 5.21 bits."""
 _FINGERPRINT_BYTES = 4
-_CHECK_BYTES = 4
+_CHECKSUM_BYTES = 4
 _VARINT_BYTES = 5
 _MAX_SIDE = 65_535
 
 
-class CodeError(ValueError):
+class ContainerError(ValueError):
     """These bytes are no code that can be read; the message says why."""
 
 
-class ForeignCode(CodeError):
+class UnknownFormatError(ContainerError):
     """Something else altogether."""
 
 
-class NewerCode(CodeError):
+class UnsupportedVersionError(ContainerError):
     """A code of a format that is not known here yet."""
 
 
-class TruncatedCode(CodeError):
+class TruncatedError(ContainerError):
     """The end is missing."""
 
 
-class DamagedCode(CodeError):
+class CorruptedError(ContainerError):
     """A code whose bytes are not those that were written."""
 
 
 @dataclass(frozen=True)
-class Code:
+class CompressedImage:
     """A compressed picture, and what is needed to bring it back."""
 
     model: str
@@ -81,114 +81,120 @@ class Code:
     fingerprint: bytes
     width: int
     height: int
-    mode: Mode
+    mode: ColorMode
     payload: bytes
 
 
 def fingerprint(manifest: Manifest) -> bytes:
     """Of the files that decide what a payload means: another store's version 1 is another model."""
-    hashes = (manifest.file("decoder").sha256, manifest.file("tables").sha256)
+    hashes = (manifest.get_file("decoder").sha256, manifest.get_file("tables").sha256)
     return hashlib.sha256("".join(hashes).encode("ascii")).digest()[:_FINGERPRINT_BYTES]
 
 
-def pack(code: Code) -> bytes:
+def pack(image: CompressedImage) -> bytes:
     """The container's bytes."""
-    name = _packed_name(code.model)
+    name = _encode_name(image.model)
     body = b"".join(
         (
             len(name).to_bytes(),
             name,
-            varint(code.version),
-            code.fingerprint,
-            varint(2 * code.width + (code.mode == "RGB")),
-            varint(code.height),
-            code.payload,
+            encode_varint(image.version),
+            image.fingerprint,
+            encode_varint(2 * image.width + (image.mode == "RGB")),
+            encode_varint(image.height),
+            image.payload,
         )
     )
-    head = MAGIC + FORMAT.to_bytes() + varint(len(body) + _CHECK_BYTES) + body
-    return head + zlib.crc32(head).to_bytes(_CHECK_BYTES, "big")
+    header = MAGIC + FORMAT.to_bytes() + encode_varint(len(body) + _CHECKSUM_BYTES) + body
+    return header + zlib.crc32(header).to_bytes(_CHECKSUM_BYTES, "big")
 
 
-def unpack(data: bytes) -> Code:
+def unpack(data: bytes) -> CompressedImage:
     """Read a container; takes any bytes at all.
 
     Raises:
         ForeignCode, NewerCode, TruncatedCode, DamagedCode: which of them, and why.
     """
     if not data.startswith(MAGIC[: len(data)]) or not data:
-        raise ForeignCode(f"it begins with {data[:2].hex(' ') or 'nothing'}, a code with d5 53")
+        raise UnknownFormatError(
+            f"it begins with {data[:2].hex(' ') or 'nothing'}, a code with d5 53"
+        )
     if len(data) <= len(MAGIC):
-        raise TruncatedCode(f"it ends after {len(data)} bytes")
+        raise TruncatedError(f"it ends after {len(data)} bytes")
     if data[2] > FORMAT:
-        raise NewerCode(f"it has format {data[2]}; formats up to {FORMAT} are known here")
-    reader = _Reader(data, at=3)
-    _check_whole(data, reader)
-    body = _Reader(data[:-_CHECK_BYTES], reader.at)
-    name = _unpacked_name(body.take(body.take(1)[0]))
-    version = body.varint()
-    mark = body.take(_FINGERPRINT_BYTES)
-    width, colour = divmod(body.varint(), 2)
-    height = body.varint()
+        raise UnsupportedVersionError(
+            f"it has format {data[2]}; formats up to {FORMAT} are known here"
+        )
+    reader = _ByteReader(data, position=3)
+    _check_integrity(data, reader)
+    body = _ByteReader(data[:-_CHECKSUM_BYTES], reader.position)
+    name = _decode_name(body.read(body.read(1)[0]))
+    version = body.read_varint()
+    fingerprint = body.read(_FINGERPRINT_BYTES)
+    width, is_rgb = divmod(body.read_varint(), 2)
+    height = body.read_varint()
     if not (version and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
-        raise DamagedCode(f"it says version {version}, {width} × {height} pixels")
-    return Code(name, version, mark, width, height, "RGB" if colour else "L", body.rest())
+        raise CorruptedError(f"it says version {version}, {width} × {height} pixels")
+    return CompressedImage(
+        name, version, fingerprint, width, height, "RGB" if is_rgb else "L", body.remaining()
+    )
 
 
-def _check_whole(data: bytes, reader: "_Reader") -> None:
+def _check_integrity(data: bytes, reader: "_ByteReader") -> None:
     try:
-        promised = reader.varint()
-    except DamagedCode as error:
-        if len(data) < reader.at + 1:
-            raise TruncatedCode(f"it ends after {len(data)} bytes") from error
+        declared = reader.read_varint()
+    except CorruptedError as error:
+        if len(data) < reader.position + 1:
+            raise TruncatedError(f"it ends after {len(data)} bytes") from error
         raise
-    came = len(data) - reader.at
-    if came < promised:
-        raise TruncatedCode(f"it ends {promised - came} bytes too early")
-    if came > promised:
-        raise DamagedCode(f"{came - promised} bytes follow its end")
-    if zlib.crc32(data[:-_CHECK_BYTES]) != int.from_bytes(data[-_CHECK_BYTES:], "big"):
-        raise DamagedCode("its checksum is not that of its bytes")
-    if data[2] != FORMAT or promised < _CHECK_BYTES:
-        raise DamagedCode("its header makes no sense")
+    received = len(data) - reader.position
+    if received < declared:
+        raise TruncatedError(f"it ends {declared - received} bytes too early")
+    if received > declared:
+        raise CorruptedError(f"{received - declared} bytes follow its end")
+    if zlib.crc32(data[:-_CHECKSUM_BYTES]) != int.from_bytes(data[-_CHECKSUM_BYTES:], "big"):
+        raise CorruptedError("its checksum is not that of its bytes")
+    if data[2] != FORMAT or declared < _CHECKSUM_BYTES:
+        raise CorruptedError("its header makes no sense")
 
 
-class _Reader:
+class _ByteReader:
     """Takes fields off the front of some bytes."""
 
-    def __init__(self, data: bytes, at: int) -> None:
+    def __init__(self, data: bytes, position: int) -> None:
         self._data = data
-        self.at = at
+        self.position = position
 
-    def take(self, count: int) -> bytes:
-        if self.at + count > len(self._data):
-            raise DamagedCode("a field reaches over its end")
-        self.at += count
-        return self._data[self.at - count : self.at]
+    def read(self, count: int) -> bytes:
+        if self.position + count > len(self._data):
+            raise CorruptedError("a field reaches over its end")
+        self.position += count
+        return self._data[self.position - count : self.position]
 
-    def varint(self) -> int:
+    def read_varint(self) -> int:
         value = 0
         for index in range(_VARINT_BYTES):
-            byte = self.take(1)[0]
+            byte = self.read(1)[0]
             value |= (byte & 0x7F) << 7 * index
             if byte < 0x80:
                 return value
-        raise DamagedCode("a number in it has no end")
+        raise CorruptedError("a number in it has no end")
 
-    def rest(self) -> bytes:
-        return self._data[self.at :]
+    def remaining(self) -> bytes:
+        return self._data[self.position :]
 
 
-def varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
     """A whole number of 0 and more: seven bits a byte, lowest first; a set top bit says: go on."""
-    out = bytearray()
+    encoded = bytearray()
     while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    out.append(value)
-    return bytes(out)
+    encoded.append(value)
+    return bytes(encoded)
 
 
-def _packed_name(name: str) -> bytes:
+def _encode_name(name: str) -> bytes:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no model name")
     number = 1  # in front, so that the name's length needs no field
@@ -197,7 +203,7 @@ def _packed_name(name: str) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _unpacked_name(packed: bytes) -> str:
+def _decode_name(packed: bytes) -> str:
     number = int.from_bytes(packed[: _NAME_BYTES + 1], "big")
     characters = []
     while number > 1:
@@ -205,5 +211,5 @@ def _unpacked_name(packed: bytes) -> str:
         characters.append(_ALPHABET[index])
     name = "".join(reversed(characters))
     if not _NAME.fullmatch(name):
-        raise DamagedCode("the name in it is no model's")
+        raise CorruptedError("the name in it is no model's")
     return name

@@ -16,32 +16,39 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from models_store.compression.range_coder import PRECISION_BITS, RangeDecoder, RangeEncoder
 from models_store.errors import ManifestError
 
-__all__ = ["Latents", "Table", "Tables", "decode_latents", "encode_latents", "read_tables"]
+__all__ = [
+    "FrequencyTable",
+    "FrequencyTables",
+    "Latents",
+    "decode_latents",
+    "encode_latents",
+    "read_frequency_tables",
+]
 
 Latents = NDArray[np.int16]
 
-_LEAST, _MOST = -(2**15), 2**15 - 1
+_MIN_LATENT, _MAX_LATENT = -(2**15), 2**15 - 1
 _LENGTH_BITS = 5
 """Of the number of bits that an escaped value's distance has; at most 17."""
 
 
-class Table(Frozen):
+class FrequencyTable(FrozenModel):
     """How often each value of one latent dimension came, out of 2^16; the escape stands last."""
 
-    lowest: Annotated[int, Field(ge=_LEAST, le=_MOST)]
+    lowest: Annotated[int, Field(ge=_MIN_LATENT, le=_MAX_LATENT)]
     """The value that the first frequency belongs to; each next one is greater by 1."""
     frequencies: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=2**15)]
 
     @model_validator(mode="after")
-    def _sums(self) -> Self:
+    def _check_sum(self) -> Self:
         if sum(self.frequencies) != 1 << PRECISION_BITS:
             raise ValueError(f"frequencies sum to {sum(self.frequencies)}, not 2^{PRECISION_BITS}")
-        if self.highest > _MOST:
-            raise ValueError(f"the table reaches to {self.highest}, over {_MOST}")
+        if self.highest > _MAX_LATENT:
+            raise ValueError(f"the table reaches to {self.highest}, over {_MAX_LATENT}")
         return self
 
     @property
@@ -49,7 +56,7 @@ class Table(Frozen):
         return self.lowest + len(self.frequencies) - 2
 
     @property
-    def escape(self) -> int:
+    def escape_index(self) -> int:
         return len(self.frequencies) - 1
 
     @cached_property
@@ -57,64 +64,66 @@ class Table(Frozen):
         return (0, *accumulate(self.frequencies))
 
 
-class Tables(Frozen):
+class FrequencyTables(FrozenModel):
     """One table for each latent dimension."""
 
     precision_bits: Literal[16] = 16
-    tables: Annotated[tuple[Table, ...], Field(min_length=1)]
+    tables: Annotated[tuple[FrequencyTable, ...], Field(min_length=1)]
 
 
-def read_tables(path: Path) -> Tables:
+def read_frequency_tables(path: Path) -> FrequencyTables:
     """The tables of a published model.
 
     Raises:
         ManifestError: when they do not validate.
     """
     try:
-        return Tables.model_validate_json(path.read_bytes())
+        return FrequencyTables.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
 
 
-def encode_latents(latents_DN: Latents, tables: Tables) -> bytes:
+def encode_latents(latents_DN: Latents, tables: FrequencyTables) -> bytes:
     """The shortest bytes for one picture's latents; N is not written."""
     if len(latents_DN) != len(tables.tables):
         raise ValueError(f"{len(latents_DN)} latent dimensions, {len(tables.tables)} tables")
     coder = RangeEncoder()
     for table, values in zip(tables.tables, latents_DN.tolist(), strict=True):
         for value in values:
-            _encode(coder, table, value)
+            _encode_value(coder, table, value)
     return coder.finish()
 
 
-def decode_latents(data: bytes, tables: Tables, places: int) -> Latents:
+def decode_latents(data: bytes, tables: FrequencyTables, count: int) -> Latents:
     """What `encode_latents` was given, (D, N) with N = `places`.
 
     Raises:
         ValueError: these bytes are no such code.
     """
     coder = RangeDecoder(data)
-    rows = [[_decode(coder, table) for _ in range(places)] for table in tables.tables]
-    coder.finish()
-    return np.array(rows, dtype=np.int16).reshape(len(tables.tables), places)
+    rows = [[_decode_value(coder, table) for _ in range(count)] for table in tables.tables]
+    coder.check_exhausted()
+    return np.array(rows, dtype=np.int16).reshape(len(tables.tables), count)
 
 
-def _encode(coder: RangeEncoder, table: Table, value: int) -> None:
+def _encode_value(coder: RangeEncoder, table: FrequencyTable, value: int) -> None:
     index = value - table.lowest
-    inside = 0 <= index < table.escape
-    symbol = index if inside else table.escape
+    in_table = 0 <= index < table.escape_index
+    symbol = index if in_table else table.escape_index
     coder.encode(table.cumulative[symbol], table.frequencies[symbol])
-    if not inside:
-        _encode_distance(coder, 2 * (-1 - index) if index < 0 else 2 * (index - table.escape) + 1)
+    if not in_table:
+        _encode_distance(
+            coder, 2 * (-1 - index) if index < 0 else 2 * (index - table.escape_index) + 1
+        )
 
 
-def _decode(coder: RangeDecoder, table: Table) -> int:
+def _decode_value(coder: RangeDecoder, table: FrequencyTable) -> int:
     symbol = coder.decode(table.cumulative)
-    if symbol < table.escape:
+    if symbol < table.escape_index:
         return table.lowest + symbol
-    half, above = divmod(_decode_distance(coder), 2)
-    value = table.highest + 1 + half if above else table.lowest - 1 - half
-    if not _LEAST <= value <= _MOST:
+    magnitude, is_above = divmod(_decode_distance(coder), 2)
+    value = table.highest + 1 + magnitude if is_above else table.lowest - 1 - magnitude
+    if not _MIN_LATENT <= value <= _MAX_LATENT:
         raise ValueError(f"a latent of {value} does not fit 16 bits")
     return value
 

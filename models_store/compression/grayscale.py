@@ -6,10 +6,10 @@ Shapes: H height, W width, three channels.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_grey", "mean_channel"]
+__all__ = ["is_grayscale", "mean_channel"]
 
 
-def is_grey(image_HW3: NDArray[np.uint8]) -> bool:
+def is_grayscale(image_HW3: NDArray[np.uint8]) -> bool:
     """Whether all three channels are equal, pixel by pixel."""
     red_HW, green_HW, blue_HW = (image_HW3[..., channel] for channel in range(3))
     return np.array_equal(red_HW, green_HW) and np.array_equal(red_HW, blue_HW)

@@ -23,23 +23,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
-from models_store.base import Frozen
-from models_store.compression.container import varint
-from models_store.compression.factorized import Table
-from models_store.compression.rans import MAX_SYMBOLS, RansDecoder, Symbols, rans_encode
+from models_store.base import FrozenModel
+from models_store.compression.container import encode_varint
+from models_store.compression.factorized import FrequencyTable
+from models_store.compression.rans import MAX_SYMBOLS, RansDecoder, RansTables, rans_encode
 from models_store.errors import ManifestError
-from models_store.tasks import Group, Hyperprior
-from models_store.verify import Run
+from models_store.tasks import ChannelGroup, Hyperprior
+from models_store.verify import GraphFn
 
-__all__ = ["FINE", "LATENT_UNIT", "Coded", "Coder", "LevelTables", "read_level_tables"]
+__all__ = [
+    "LATENT_RESOLUTION",
+    "MEAN_RESOLUTION",
+    "EncodedLatents",
+    "HyperpriorCoder",
+    "ScaleTables",
+    "read_scale_tables",
+]
 
-FINE = 16
+MEAN_RESOLUTION = 16
 """Means and decoded latents are whole numbers of 1/16 of a step."""
-LATENT_UNIT = 32
+LATENT_RESOLUTION = 32
 """Of what the encoder gives, 1/32 of a step: no tie is left for a float to decide."""
-_SIDE_MOST = 127
-_MOST = 2**15 - 1
-_TILE = 128
+_MAX_SIDE_VALUE = 127
+_MAX_LATENT = 2**15 - 1
+_TILE_SIZE = 128
 """Places that one run of a group's graph decodes, one way."""
 
 _Ints = NDArray[np.int16]
@@ -47,14 +54,14 @@ _Bytes = NDArray[np.uint8]
 _Row = Annotated[tuple[int, ...], Field(min_length=1)]
 
 
-class LevelTables(Frozen):
+class ScaleTables(FrozenModel):
     """A table for each level, from the narrowest to the widest, and what side information needs."""
 
     precision_bits: Literal[16] = 16
-    tables: Annotated[tuple[Table, ...], Field(min_length=1, max_length=256)]
+    tables: Annotated[tuple[FrequencyTable, ...], Field(min_length=1, max_length=256)]
     certain: NonNegativeInt = 0
     """Levels below it are not coded: the number of steps is 0."""
-    deadzone: Annotated[int, Field(ge=0, lt=LATENT_UNIT // 2)] = 0
+    deadzone: Annotated[int, Field(ge=0, lt=LATENT_RESOLUTION // 2)] = 0
     """By how many 1/32 of a step an encoder rounds towards the mean, to save bytes."""
     side_levels: tuple[_Row, ...]
     """Of each quality, the level of each channel of the side information …"""
@@ -62,10 +69,12 @@ class LevelTables(Frozen):
     """… and its mean."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        most = max(len(table.frequencies) for table in self.tables)
-        if most > MAX_SYMBOLS:
-            raise ValueError(f"a table has {most} frequencies; at most {MAX_SYMBOLS} are possible")
+    def _check_consistency(self) -> Self:
+        max_symbols = max(len(table.frequencies) for table in self.tables)
+        if max_symbols > MAX_SYMBOLS:
+            raise ValueError(
+                f"a table has {max_symbols} frequencies; at most {MAX_SYMBOLS} are possible"
+            )
         if len({len(row) for row in (*self.side_levels, *self.side_means)}) != 1:
             raise ValueError("side_levels and side_means must have one length for all qualities")
         if len(self.side_levels) != len(self.side_means):
@@ -75,24 +84,24 @@ class LevelTables(Frozen):
         return self
 
     @cached_property
-    def symbols(self) -> Symbols:
-        return Symbols([table.frequencies for table in self.tables])
+    def rans_tables(self) -> RansTables:
+        return RansTables([table.frequencies for table in self.tables])
 
 
-def read_level_tables(path: Path) -> LevelTables:
+def read_scale_tables(path: Path) -> ScaleTables:
     """The tables of a published model.
 
     Raises:
         ManifestError: when they do not validate.
     """
     try:
-        return LevelTables.model_validate_json(path.read_bytes())
+        return ScaleTables.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedLatents:
     """A payload, and the latents (D, h, w) that a decoder reads in it, in sixteenths."""
 
     payload: bytes
@@ -100,31 +109,37 @@ class Coded:
 
 
 @dataclass(frozen=True)
-class Coder:
+class HyperpriorCoder:
     """The graphs and tables of one model; `encode` and `decode` may run in many threads."""
 
     spec: Hyperprior
-    tables: LevelTables
-    runs: Mapping[str, Run]
+    tables: ScaleTables
+    graphs: Mapping[str, GraphFn]
     """By role: `spec.exact_roles`."""
 
-    def encode(self, latents: _Ints, side: _Ints, quality: int) -> Coded:
+    def encode(self, latents: _Ints, side: _Ints, quality: int) -> EncodedLatents:
         """Bytes for `latents` (D, h, w) in 1/32 of a step and `side` (S, a, b); quality from 0."""
-        side = side.clip(-_SIDE_MOST, _SIDE_MOST)
-        means, levels = self._side_expected(quality, side.shape)
-        writer = _Writer(self.tables)
+        side = side.clip(-_MAX_SIDE_VALUE, _MAX_SIDE_VALUE)
+        means, levels = self._side_parameters(quality, side.shape)
+        writer = _PayloadWriter(self.tables)
         writer.add((side - means).ravel(), levels.ravel())
-        fine = np.zeros_like(latents)
-        for stage in self._stages(side, quality, fine):
-            wanted = latents[stage.channels].reshape(-1)[stage.places].astype(np.int32)
-            steps = _rounded(wanted - stage.means.astype(np.int32) * 2, self.tables.deadzone)
+        decoded = np.zeros_like(latents)
+        for stage in self._stages(side, quality, decoded):
+            target = latents[stage.channels].reshape(-1)[stage.positions].astype(np.int32)
+            steps = _round_with_deadzone(
+                target - stage.means.astype(np.int32) * 2, self.tables.deadzone
+            )
             steps[stage.levels < self.tables.certain] = 0
             # Decoded latents fit 16 bits. No picture's come near that.
-            whole = (FINE * steps + stage.means).clip(-_MOST, _MOST).astype(np.int32)
-            steps = (whole - stage.means.astype(np.int32)) // FINE
-            writer.add_coded(steps, stage.levels)
-            stage.store(FINE * steps + stage.means)
-        return Coded(bytes([quality + 1]) + writer.finish(), fine)
+            values = (
+                (MEAN_RESOLUTION * steps + stage.means)
+                .clip(-_MAX_LATENT, _MAX_LATENT)
+                .astype(np.int32)
+            )
+            steps = (values - stage.means.astype(np.int32)) // MEAN_RESOLUTION
+            writer.add_uncertain(steps, stage.levels)
+            stage.store(MEAN_RESOLUTION * steps + stage.means)
+        return EncodedLatents(bytes([quality + 1]) + writer.finish(), decoded)
 
     def decode(self, payload: bytes, height: int, width: int) -> tuple[_Ints, int]:
         """The latents (D, h, w) in sixteenths of a payload with h × w places; quality from 0.
@@ -135,24 +150,24 @@ class Coder:
         quality = payload[0] - 1 if payload else -1
         if not 0 <= quality < self.spec.qualities:
             raise ValueError(f"it names the quality {quality + 1} of {self.spec.qualities}")
-        reader = _Reader(payload[1:], self.tables)
+        reader = _PayloadReader(payload[1:], self.tables)
         shape = (len(self.tables.side_means[0]), -(-height // 4), -(-width // 4))
-        means, levels = self._side_expected(quality, shape)
-        side = reader.take(levels.ravel()).reshape(shape) + means
-        if np.abs(side).max() > _SIDE_MOST:
+        means, levels = self._side_parameters(quality, shape)
+        side = reader.read(levels.ravel()).reshape(shape) + means
+        if np.abs(side).max() > _MAX_SIDE_VALUE:
             raise ValueError("its side information is out of bounds")
         channels = sum(group.channels for group in self.spec.groups)
-        fine = np.zeros((channels, height, width), np.int16)
-        for stage in self._stages(side.astype(np.int16), quality, fine):
-            steps = reader.take_coded(stage.levels)
-            whole = FINE * steps + stage.means
-            if whole.size and np.abs(whole).max() > _MOST:
+        decoded = np.zeros((channels, height, width), np.int16)
+        for stage in self._stages(side.astype(np.int16), quality, decoded):
+            steps = reader.read_uncertain(stage.levels)
+            values = MEAN_RESOLUTION * steps + stage.means
+            if values.size and np.abs(values).max() > _MAX_LATENT:
                 raise ValueError("a latent does not fit 16 bits")
-            stage.store(whole)
-        reader.finish()
-        return fine, quality
+            stage.store(values)
+        reader.check_exhausted()
+        return decoded, quality
 
-    def _side_expected(
+    def _side_parameters(
         self, quality: int, shape: tuple[int, ...]
     ) -> tuple[NDArray[np.int32], _Bytes]:
         means = np.array(self.tables.side_means[quality], np.int32)
@@ -162,57 +177,57 @@ class Coder:
             np.broadcast_to(levels[:, None, None], shape),
         )
 
-    def _stages(self, side: _Ints, quality: int, fine: _Ints) -> Iterator["_Stage"]:
-        """What is expected, stage by stage; each needs `fine` filled in by those before it."""
+    def _stages(self, side: _Ints, quality: int, decoded: _Ints) -> Iterator["_Stage"]:
+        """What is expected, stage by stage; each needs `decoded` filled in by those before it."""
         qualities = np.array([quality], np.int64)
-        height, width = fine.shape[1:]
-        run = self.runs["features"]
+        height, width = decoded.shape[1:]
+        run = self.graphs["features"]
         features = run({"side": side[np.newaxis], "quality": qualities})["features"]
         start = 0
         for role, group in zip(self.spec.group_roles, self.spec.groups, strict=True):
             channels = slice(start, start + group.channels)
             start += group.channels
-            for phase, places in enumerate(_places(group, height, width)):
-                expected = self._expected(
-                    role, features, fine, channels, quality * len(group.phases) + phase
+            for phase, positions in enumerate(_phase_positions(group, height, width)):
+                parameters = self._entropy_parameters(
+                    role, features, decoded, channels, quality * len(group.phases) + phase
                 )
-                means, levels = expected
+                means, levels = parameters
                 yield _Stage(
-                    fine[channels],
+                    decoded[channels],
                     channels,
-                    places,
-                    means.reshape(-1)[places],
-                    levels.reshape(-1)[places],
+                    positions,
+                    means.reshape(-1)[positions],
+                    levels.reshape(-1)[positions],
                 )
 
-    def _expected(
-        self, role: str, features: NDArray[np.generic], fine: _Ints, channels: slice, row: int
+    def _entropy_parameters(
+        self, role: str, features: NDArray[np.generic], decoded: _Ints, channels: slice, row: int
     ) -> tuple[_Ints, _Bytes]:
         """Means and levels (G, h, w), tile by tile: a run's memory does not grow with a picture."""
         count = channels.stop - channels.start
-        height, width = fine.shape[1:]
+        height, width = decoded.shape[1:]
         means = np.empty((count, height, width), np.int16)
         levels = np.empty((count, height, width), np.uint8)
-        for top in range(0, height, _TILE):
-            for left in range(0, width, _TILE):
+        for top in range(0, height, _TILE_SIZE):
+            for left in range(0, width, _TILE_SIZE):
                 # One place around, as far as the graphs reach; at the edge there are zeros.
                 y, x = max(top - 1, 0), max(left - 1, 0)
-                rows = slice(y, min(top + _TILE + 1, height))
-                columns = slice(x, min(left + _TILE + 1, width))
+                rows = slice(y, min(top + _TILE_SIZE + 1, height))
+                columns = slice(x, min(left + _TILE_SIZE + 1, width))
                 inputs = {
                     "features": np.ascontiguousarray(features[:, :, rows, columns]),
-                    "group": np.ascontiguousarray(fine[np.newaxis, channels, rows, columns]),
+                    "group": np.ascontiguousarray(decoded[np.newaxis, channels, rows, columns]),
                     "row": np.array([row], np.int64),
                 }
                 if channels.start:
-                    before = fine[np.newaxis, : channels.start, rows, columns]
-                    inputs["before"] = np.ascontiguousarray(before)
-                out = self.runs[role](inputs)
-                kept = (slice(top, top + _TILE), slice(left, left + _TILE))
-                inner = (0, slice(None), slice(top - y, top - y + _TILE))
+                    previous = decoded[np.newaxis, : channels.start, rows, columns]
+                    inputs["before"] = np.ascontiguousarray(previous)
+                outputs = self.graphs[role](inputs)
+                core = (slice(top, top + _TILE_SIZE), slice(left, left + _TILE_SIZE))
+                inner = (0, slice(None), slice(top - y, top - y + _TILE_SIZE))
                 for array, name in ((means, "means"), (levels, "levels")):
-                    tile = out[name][inner][:, :, left - x : left - x + _TILE]
-                    array[:, kept[0], kept[1]] = tile
+                    tile = outputs[name][inner][:, :, left - x : left - x + _TILE_SIZE]
+                    array[:, core[0], core[1]] = tile
         return means, levels
 
 
@@ -223,15 +238,15 @@ class _Stage:
     group: _Ints
     """A view into the latents: what is stored there, later stages see."""
     channels: slice
-    places: NDArray[np.intp]
+    positions: NDArray[np.intp]
     means: _Ints
     levels: _Bytes
 
     def store(self, values: NDArray[np.int32]) -> None:
-        self.group.reshape(-1)[self.places] = values
+        self.group.reshape(-1)[self.positions] = values
 
 
-def _places(group: Group, height: int, width: int) -> Iterator[NDArray[np.intp]]:
+def _phase_positions(group: ChannelGroup, height: int, width: int) -> Iterator[NDArray[np.intp]]:
     """Flat indices into (G, h, w) of what each phase decodes."""
     corner = 2 * (np.arange(height)[:, None] % 2) + np.arange(width)[None, :] % 2
     for phase in group.phases:
@@ -239,81 +254,81 @@ def _places(group: Group, height: int, width: int) -> Iterator[NDArray[np.intp]]
         yield (np.arange(group.channels)[:, None] * (height * width) + plane).ravel()
 
 
-def _rounded(offset: NDArray[np.int32], deadzone: int) -> NDArray[np.int32]:
+def _round_with_deadzone(offset: NDArray[np.int32], deadzone: int) -> NDArray[np.int32]:
     """Whole steps nearest to `offset` in 1/32, or `deadzone` nearer to 0."""
-    steps = (np.abs(offset) + (LATENT_UNIT // 2 - deadzone)) // LATENT_UNIT
+    steps = (np.abs(offset) + (LATENT_RESOLUTION // 2 - deadzone)) // LATENT_RESOLUTION
     signed: NDArray[np.int32] = np.where(offset < 0, -steps, steps)
     return signed
 
 
-class _Scheme:
+class _SymbolMapping:
     """How a number of steps is a symbol of its level's table."""
 
-    def __init__(self, tables: LevelTables) -> None:
+    def __init__(self, tables: ScaleTables) -> None:
         self.tables = tables
         self.lowest = np.array([table.lowest for table in tables.tables], np.int32)
-        self.escape = np.array([table.escape for table in tables.tables], np.int32)
+        self.escape = np.array([table.escape_index for table in tables.tables], np.int32)
 
 
-class _Writer(_Scheme):
-    def __init__(self, tables: LevelTables) -> None:
+class _PayloadWriter(_SymbolMapping):
+    def __init__(self, tables: ScaleTables) -> None:
         super().__init__(tables)
         self._stages: list[tuple[_Bytes, _Bytes]] = []
-        self._escaped = bytearray()
+        self._escapes = bytearray()
 
     def add(self, steps: NDArray[np.int32], levels: _Bytes) -> None:
         index, escape = steps - self.lowest[levels], self.escape[levels]
-        outside = (index < 0) | (index >= escape)
-        for value in steps[outside].tolist():
-            self._escaped += varint(2 * value if value >= 0 else -2 * value - 1)
-        symbols = np.where(outside, escape, index).astype(np.uint8)
+        escaped = (index < 0) | (index >= escape)
+        for value in steps[escaped].tolist():
+            self._escapes += encode_varint(2 * value if value >= 0 else -2 * value - 1)
+        symbols = np.where(escaped, escape, index).astype(np.uint8)
         self._stages.append((symbols, np.ascontiguousarray(levels)))
 
-    def add_coded(self, steps: NDArray[np.int32], levels: _Bytes) -> None:
-        (coded,) = np.nonzero(levels >= self.tables.certain)
-        self.add(steps[coded], levels[coded])
+    def add_uncertain(self, steps: NDArray[np.int32], levels: _Bytes) -> None:
+        (uncertain,) = np.nonzero(levels >= self.tables.certain)
+        self.add(steps[uncertain], levels[uncertain])
 
     def finish(self) -> bytes:
-        code = rans_encode(self._stages, self.tables.symbols)
-        return varint(len(self._escaped)) + bytes(self._escaped) + code
+        code = rans_encode(self._stages, self.tables.rans_tables)
+        return encode_varint(len(self._escapes)) + bytes(self._escapes) + code
 
 
-class _Reader(_Scheme):
-    def __init__(self, data: bytes, tables: LevelTables) -> None:
+class _PayloadReader(_SymbolMapping):
+    def __init__(self, data: bytes, tables: ScaleTables) -> None:
         super().__init__(tables)
-        self._data, self._at = data, 0
-        length = self._varint(len(data))
-        self._end = self._at + length
-        if self._end > len(data):
+        self._data, self._position = data, 0
+        length = self._read_varint(len(data))
+        self._escapes_end = self._position + length
+        if self._escapes_end > len(data):
             raise ValueError("what does not fit its tables is cut off")
-        self._decoder = RansDecoder(data[self._end :], tables.symbols)
+        self._decoder = RansDecoder(data[self._escapes_end :], tables.rans_tables)
 
-    def take(self, levels: _Bytes) -> NDArray[np.int32]:
+    def read(self, levels: _Bytes) -> NDArray[np.int32]:
         symbols = self._decoder.decode(np.ascontiguousarray(levels)).astype(np.int32)
         steps = symbols + self.lowest[levels]
-        for place in np.nonzero(symbols == self.escape[levels])[0].tolist():
-            number = self._varint(self._end)
-            steps[place] = -(number + 1) // 2 if number % 2 else number // 2
+        for index in np.nonzero(symbols == self.escape[levels])[0].tolist():
+            number = self._read_varint(self._escapes_end)
+            steps[index] = -(number + 1) // 2 if number % 2 else number // 2
         return steps
 
-    def take_coded(self, levels: _Bytes) -> NDArray[np.int32]:
+    def read_uncertain(self, levels: _Bytes) -> NDArray[np.int32]:
         steps = np.zeros(len(levels), np.int32)
-        (coded,) = np.nonzero(levels >= self.tables.certain)
-        steps[coded] = self.take(levels[coded])
+        (uncertain,) = np.nonzero(levels >= self.tables.certain)
+        steps[uncertain] = self.read(levels[uncertain])
         return steps
 
-    def finish(self) -> None:
-        if self._at != self._end:
+    def check_exhausted(self) -> None:
+        if self._position != self._escapes_end:
             raise ValueError("something is left of what does not fit its tables")
-        self._decoder.finish()
+        self._decoder.check_exhausted()
 
-    def _varint(self, end: int) -> int:
+    def _read_varint(self, end: int) -> int:
         value = shift = 0
         while True:
-            if self._at >= end or shift > 21:
+            if self._position >= end or shift > 21:
                 raise ValueError("a number in it has no end")
-            byte = self._data[self._at]
-            self._at += 1
+            byte = self._data[self._position]
+            self._position += 1
             value |= (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:

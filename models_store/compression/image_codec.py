@@ -14,96 +14,100 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.hyperprior import Coded, Coder, LevelTables
-from models_store.tasks import Compression, FreeImage, Hyperprior
-from models_store.verify import Run
+from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder, ScaleTables
+from models_store.tasks import AnySizeImage, Compression, Hyperprior
+from models_store.verify import GraphFn
 
-__all__ = ["BLOCK", "Photographs"]
+__all__ = ["BLOCK", "HyperpriorImageCodec"]
 
 BLOCK = 8
 """Pixels from one block to the next."""
-_SIDE = 4
+_SIDE_STRIDE = 4
 """Blocks from one place of the side information to the next."""
 
 Image = NDArray[np.uint8]
 _Check = Callable[[], None]
 
 
-def _nothing() -> None:
+def _no_check() -> None:
     """The check of who has nothing to check."""
 
 
 @dataclass(frozen=True)
-class Photographs:
+class HyperpriorImageCodec:
     """One model's graphs by role, its task and its tables."""
 
     task: Compression
-    tables: LevelTables
-    runs: Mapping[str, Run]
+    tables: ScaleTables
+    graphs: Mapping[str, GraphFn]
 
     @cached_property
-    def coder(self) -> Coder:
+    def coder(self) -> HyperpriorCoder:
         if not isinstance(self.task.entropy, Hyperprior):
             raise TypeError(f"{self.task.entropy.kind} latents are coded otherwise")
-        return Coder(self.task.entropy, self.tables, self.runs)
+        return HyperpriorCoder(self.task.entropy, self.tables, self.graphs)
 
-    def encode(self, image_HWC: Image, quality: int, check: _Check = _nothing) -> Coded:
+    def encode(self, image_HWC: Image, quality: int, check: _Check = _no_check) -> EncodedLatents:
         """The payload of an RGB picture, at a quality from 1, and what a decoder will find in it.
 
         `check` is called before every run of a graph that sees pixels.
         """
         height, width = image_HWC.shape[:2]
-        rows, columns = blocks(height), blocks(width)
+        rows, columns = block_count(height), block_count(width)
         latents: NDArray[np.int16] | None = None
         side: NDArray[np.int16] | None = None
         qualities = np.array([quality - 1], np.int64)
-        for y in _tiles(rows, self._spec):
-            for x in _tiles(columns, self._spec):
+        for y in _tiles(rows, self._image_spec):
+            for x in _tiles(columns, self._image_spec):
                 check()
-                seen = _with_margin(image_HWC, y, x)
-                out = self.runs["encoder"]({"images": seen[np.newaxis], "quality": qualities})
+                window = _padded_window(image_HWC, y, x)
+                outputs = self.graphs["encoder"](
+                    {"images": window[np.newaxis], "quality": qualities}
+                )
                 if latents is None or side is None:
-                    sides = (-(-rows // _SIDE), -(-columns // _SIDE))
-                    latents = np.empty((out["latents"].shape[1], rows, columns), np.int16)
-                    side = np.empty((out["side"].shape[1], *sides), np.int16)
-                latents[:, y.kept, x.kept] = out["latents"][0][:, y.inside(), x.inside()]
-                side[:, y.kept_by(_SIDE), x.kept_by(_SIDE)] = out["side"][0][
-                    :, y.inside(_SIDE), x.inside(_SIDE)
+                    side_shape = (-(-rows // _SIDE_STRIDE), -(-columns // _SIDE_STRIDE))
+                    latents = np.empty((outputs["latents"].shape[1], rows, columns), np.int16)
+                    side = np.empty((outputs["side"].shape[1], *side_shape), np.int16)
+                latents[:, y.core, x.core] = outputs["latents"][0][
+                    :, y.core_in_window(), x.core_in_window()
                 ]
+                side[:, y.core_at_stride(_SIDE_STRIDE), x.core_at_stride(_SIDE_STRIDE)] = outputs[
+                    "side"
+                ][0][:, y.core_in_window(_SIDE_STRIDE), x.core_in_window(_SIDE_STRIDE)]
         if latents is None or side is None:
             raise ValueError(f"a picture without pixels: {image_HWC.shape}")
         return self.coder.encode(latents, side, quality - 1)
 
     def decode(
-        self, payload: bytes, height: int, width: int, check: _Check = _nothing
+        self, payload: bytes, height: int, width: int, check: _Check = _no_check
     ) -> tuple[Image, int]:
         """The RGB picture (H, W, 3) of a payload, and its quality from 1.
 
         Raises:
             ValueError: these bytes are no such code.
         """
-        latents, quality = self.coder.decode(payload, blocks(height), blocks(width))
-        return self.picture(latents, quality + 1, height, width, check), quality + 1
+        latents, quality = self.coder.decode(payload, block_count(height), block_count(width))
+        return self.reconstruct(latents, quality + 1, height, width, check), quality + 1
 
-    def picture(
+    def reconstruct(
         self,
         latents: NDArray[np.int16],
         quality: int,
         height: int,
         width: int,
-        check: _Check = _nothing,
+        check: _Check = _no_check,
     ) -> Image:
         """The picture (H, W, 3) of decoded latents (D, h, w)."""
         image_HWC = np.empty((height, width, 3), np.uint8)
         qualities = np.array([quality - 1], np.int64)
-        for y in _tiles(latents.shape[1], self._spec):
-            for x in _tiles(latents.shape[2], self._spec):
+        for y in _tiles(latents.shape[1], self._image_spec):
+            for x in _tiles(latents.shape[2], self._image_spec):
                 check()
-                seen = np.ascontiguousarray(latents[np.newaxis, :, y.seen, x.seen])
-                out = self.runs["decoder"]({"latents": seen, "quality": qualities})["images"]
-                rows, columns = y.pixels(height), x.pixels(width)
-                top, left = y.seen.start * BLOCK, x.seen.start * BLOCK
-                image_HWC[rows, columns] = out[
+                window = np.ascontiguousarray(latents[np.newaxis, :, y.window, x.window])
+                tile = self.graphs["decoder"]({"latents": window, "quality": qualities})["images"]
+                rows, columns = y.pixel_range(height), x.pixel_range(width)
+                top, left = y.window.start * BLOCK, x.window.start * BLOCK
+                image_HWC[rows, columns] = tile[
                     0,
                     rows.start - top : rows.stop - top,
                     columns.start - left : columns.stop - left,
@@ -111,13 +115,13 @@ class Photographs:
         return image_HWC
 
     @property
-    def _spec(self) -> FreeImage:
-        if not isinstance(self.task.image, FreeImage):
+    def _image_spec(self) -> AnySizeImage:
+        if not isinstance(self.task.image, AnySizeImage):
             raise TypeError("this model takes pictures of one size")
         return self.task.image
 
 
-def blocks(pixels: int) -> int:
+def block_count(pixels: int) -> int:
     """Blocks along a side: every pixel is covered by two."""
     return -(-pixels // BLOCK) + 1
 
@@ -126,24 +130,24 @@ def blocks(pixels: int) -> int:
 class _Tile:
     """Along one axis, in blocks: what a run sees, and what is kept of it."""
 
-    seen: slice
-    kept: slice
+    window: slice
+    core: slice
 
-    def inside(self, step: int = 1) -> slice:
+    def core_in_window(self, step: int = 1) -> slice:
         """What is kept, within what comes out of a run with a place for every `step` blocks."""
-        start = (self.kept.start - self.seen.start) // step
-        return slice(start, start + -(-(self.kept.stop - self.kept.start) // step))
+        start = (self.core.start - self.window.start) // step
+        return slice(start, start + -(-(self.core.stop - self.core.start) // step))
 
-    def kept_by(self, step: int) -> slice:
-        return slice(self.kept.start // step, -(-self.kept.stop // step))
+    def core_at_stride(self, step: int) -> slice:
+        return slice(self.core.start // step, -(-self.core.stop // step))
 
-    def pixels(self, length: int) -> slice:
+    def pixel_range(self, length: int) -> slice:
         """Of the picture; the last block's own pixels lie beyond its edge."""
-        return slice(self.kept.start * BLOCK, min(self.kept.stop * BLOCK, length))
+        return slice(self.core.start * BLOCK, min(self.core.stop * BLOCK, length))
 
 
-def _tiles(count: int, spec: FreeImage) -> Iterator[_Tile]:
-    """Tiles that start at multiples of `_SIDE` blocks, so that strides fall alike in all."""
+def _tiles(count: int, spec: AnySizeImage) -> Iterator[_Tile]:
+    """Tiles that start at multiples of `_SIDE_STRIDE` blocks, so that strides fall alike in all."""
     margin = spec.overlap // 2 // BLOCK
     core = spec.tile // BLOCK - 2 * margin
     last = count - 1  # has no pixels of its own: never a tile by itself
@@ -154,16 +158,16 @@ def _tiles(count: int, spec: FreeImage) -> Iterator[_Tile]:
             return
 
 
-def _with_margin(image_HWC: Image, y: _Tile, x: _Tile) -> Image:
+def _padded_window(image_HWC: Image, y: _Tile, x: _Tile) -> Image:
     """The pixels that blocks are computed from, mirrored where they lie beyond the picture."""
     rows, columns = (
-        _mirrored((tile.seen.start - 1) * BLOCK, tile.seen.stop * BLOCK, length)
+        _reflect_indices((tile.window.start - 1) * BLOCK, tile.window.stop * BLOCK, length)
         for tile, length in ((y, image_HWC.shape[0]), (x, image_HWC.shape[1]))
     )
     return np.ascontiguousarray(image_HWC[rows[:, None], columns[None, :]])
 
 
-def _mirrored(start: int, stop: int, length: int) -> NDArray[np.intp]:
+def _reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
     """Indices start … stop - 1 folded into 0 … length - 1; the edge pixel comes twice."""
     index = np.arange(start, stop) % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)

@@ -19,8 +19,8 @@ PRECISION_BITS = 16
 """Frequencies of a table sum to 2 to this power."""
 
 _WIDTH_BITS = 48
-_TOP = 1 << _WIDTH_BITS
-_LEAST = 1 << _WIDTH_BITS - 8
+_FULL_WIDTH = 1 << _WIDTH_BITS
+_MIN_WIDTH = 1 << _WIDTH_BITS - 8
 """A narrower interval is scaled up by a byte. It keeps steps of 2^24 and more: what rounding them
 down wastes is less than a millionth of a bit a symbol."""
 
@@ -30,15 +30,15 @@ class RangeEncoder:
 
     def __init__(self) -> None:
         self._low = 0
-        self._width = _TOP
-        self._out = bytearray()
+        self._width = _FULL_WIDTH
+        self._output = bytearray()
 
     def encode(self, start: int, frequency: int) -> None:
         """Narrow to the share `start` … `start + frequency` of 2^16."""
         step = self._width >> PRECISION_BITS
         self._low += step * start
         self._width = step * frequency
-        while self._width <= _LEAST:
+        while self._width <= _MIN_WIDTH:
             self._emit()
             self._width <<= 8
 
@@ -57,19 +57,19 @@ class RangeEncoder:
         self._low = point
         for _ in range(max(tail, 1)):  # at least once, for a carry out of the interval's top
             self._emit()
-        return bytes(self._out).rstrip(b"\0")
+        return bytes(self._output).rstrip(b"\0")
 
     def _emit(self) -> None:
         """Move the top byte, and a carry before it, to the output."""
         top = self._low >> _WIDTH_BITS - 8
         if top > 0xFF:
-            at = len(self._out) - 1
-            while self._out[at] == 0xFF:
-                self._out[at] = 0
-                at -= 1
-            self._out[at] += 1
-        self._out.append(top & 0xFF)
-        self._low = (self._low & _LEAST - 1) << 8
+            index = len(self._output) - 1
+            while self._output[index] == 0xFF:
+                self._output[index] = 0
+                index -= 1
+            self._output[index] += 1
+        self._output.append(top & 0xFF)
+        self._low = (self._low & _MIN_WIDTH - 1) << 8
 
 
 class RangeDecoder:
@@ -77,9 +77,9 @@ class RangeDecoder:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = _WIDTH_BITS // 8
-        self._point = int.from_bytes(data[: self._at].ljust(self._at, b"\0"), "big")
-        self._width = _TOP
+        self._position = _WIDTH_BITS // 8
+        self._offset = int.from_bytes(data[: self._position].ljust(self._position, b"\0"), "big")
+        self._width = _FULL_WIDTH
 
     def decode(self, cumulative: Sequence[int]) -> int:
         """The index of the next symbol; `cumulative` ascends from 0 to 2^16.
@@ -88,33 +88,33 @@ class RangeDecoder:
             ValueError: the bytes lie outside of every symbol's share.
         """
         step = self._width >> PRECISION_BITS
-        share = self._point // step
-        if share >> PRECISION_BITS:
+        target = self._offset // step
+        if target >> PRECISION_BITS:
             raise ValueError("no symbol has this share")
-        index = bisect_right(cumulative, share) - 1
-        self._take(step, cumulative[index], cumulative[index + 1] - cumulative[index])
+        index = bisect_right(cumulative, target) - 1
+        self._consume(step, cumulative[index], cumulative[index + 1] - cumulative[index])
         return index
 
     def decode_bits(self, count: int) -> int:
         """`count` bits, at most 16. Raises ValueError as `decode`."""
         step = self._width >> PRECISION_BITS
-        share = self._point // step
-        if share >> PRECISION_BITS:
+        target = self._offset // step
+        if target >> PRECISION_BITS:
             raise ValueError("no bits have this share")
-        value = share >> PRECISION_BITS - count
-        self._take(step, value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
+        value = target >> PRECISION_BITS - count
+        self._consume(step, value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
         return value
 
-    def finish(self) -> None:
+    def check_exhausted(self) -> None:
         """Raises ValueError where bytes are left that no symbol needed."""
-        if self._at < len(self._data):
-            raise ValueError(f"{len(self._data) - self._at} bytes are left over")
+        if self._position < len(self._data):
+            raise ValueError(f"{len(self._data) - self._position} bytes are left over")
 
-    def _take(self, step: int, start: int, frequency: int) -> None:
-        self._point -= step * start
+    def _consume(self, step: int, start: int, frequency: int) -> None:
+        self._offset -= step * start
         self._width = step * frequency
-        while self._width <= _LEAST:
-            following = self._data[self._at] if self._at < len(self._data) else 0
-            self._point = self._point << 8 | following
-            self._at += 1
+        while self._width <= _MIN_WIDTH:
+            next_byte = self._data[self._position] if self._position < len(self._data) else 0
+            self._offset = self._offset << 8 | next_byte
+            self._position += 1
             self._width <<= 8

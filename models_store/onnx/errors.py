@@ -2,18 +2,18 @@
 
 import re
 
-__all__ = ["plainly"]
+__all__ = ["clean_message"]
 
-_LEAD = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _FILE = re.compile(r"/?(?:\S*/)?\w+\.(?:cc|h|cpp|hpp):\d+ ")
 _SIGNATURE = re.compile(r"(?:[\w*&]+ )?[\w:<>~]+::[\w~:<>]+\([^()]*\) ?(?:const )?")
-_LONGEST = 400
+_MAX_LENGTH = 400
 
 
-def plainly(error: Exception) -> str:
+def clean_message(error: Exception) -> str:
     """The message in one line: no file of onnxruntime's sources, no C++ signature, no code."""
     text = str(error)
-    for pattern in (_LEAD, _FILE, _SIGNATURE):
+    for pattern in (_PREFIX, _FILE, _SIGNATURE):
         text = pattern.sub("", text)
     text = " ".join(text.split()).removesuffix(".")
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 3]}..."

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest
-from models_store.onnx.errors import plainly
-from models_store.verify import Run, Tensors, replay
+from models_store.onnx.errors import clean_message
+from models_store.verify import GraphFn, TensorMap, replay_graph
 
-__all__ = ["onnxruntime_run", "replay_golden"]
+__all__ = ["load_graph_fn", "replay_golden"]
 
 
-def onnxruntime_run(path: Path) -> Run:
+def load_graph_fn(path: Path) -> GraphFn:
     """The graph at `path` as a function, computed on one CPU thread.
 
     Read here, not by onnxruntime, whose messages would tell where the store lies.
@@ -32,11 +32,11 @@ def onnxruntime_run(path: Path) -> Run:
         )
     except Exception as error:  # onnxruntime has no public exception base
         raise ReplayError(
-            f"{path.name} is not a graph that onnxruntime accepts: {plainly(error)}"
+            f"{path.name} is not a graph that onnxruntime accepts: {clean_message(error)}"
         ) from error
     names = [output.name for output in session.get_outputs()]
 
-    def run(inputs: Tensors) -> Tensors:
+    def run(inputs: TensorMap) -> TensorMap:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
     return run
@@ -50,4 +50,4 @@ def replay_golden(folder: Path, manifest: Manifest) -> None:
         DamageError: there is no golden file that can be read.
     """
     for graph in (file for file in manifest.files if file.is_graph):
-        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))

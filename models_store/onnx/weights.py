@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.onnx.wire import delimited, fields, varints
+from models_store.onnx.wire import decode_varints, encode_delimited, iter_fields
 
-__all__ = ["DEAD_BELOW", "Layer", "layers", "with_output"]
+__all__ = ["DEAD_FILTER_THRESHOLD", "Layer", "add_output", "read_layers"]
 
-DEAD_BELOW = 1e-3
+DEAD_FILTER_THRESHOLD = 1e-3
 """A filter is dead when none of its weights reaches this share of the layer's largest one."""
 
 # Field numbers of onnx.proto3.
@@ -25,7 +25,7 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 4,
 _VALUE_NAME = 1
 _DTYPES = {1: "<f4", 10: "<f2", 11: "<f8"}
 
-_OUTPUTS_SECOND = ("ConvTranspose", "MatMul")
+_INPUT_AXIS_FIRST = ("ConvTranspose", "MatMul")
 """Operators whose weights have the inputs on the first axis, the outputs on the second."""
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
@@ -41,15 +41,15 @@ class Layer:
     """The tensor that it computes."""
 
     @property
-    def largest(self) -> float:
+    def max_abs_weight(self) -> float:
         """The largest absolute weight."""
         return float(np.abs(self.weights_NChw).max(initial=0.0))
 
     @property
     def dead_N(self) -> NDArray[np.bool_]:
         """Which filters do next to nothing; all of them where every weight is zero."""
-        strongest_N = np.abs(self.weights_NChw).reshape(len(self.weights_NChw), -1).max(1)
-        return np.asarray(strongest_N <= DEAD_BELOW * self.largest)
+        max_abs_N = np.abs(self.weights_NChw).reshape(len(self.weights_NChw), -1).max(1)
+        return np.asarray(max_abs_N <= DEAD_FILTER_THRESHOLD * self.max_abs_weight)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Node:
     integers: Mapping[str, int]
 
 
-def layers(graph: bytes) -> list[Layer]:
+def read_layers(graph: bytes) -> list[Layer]:
     """Convolutions, matrix products and recurrent operators with weights of their own, in order.
 
     A layer is called as its weights are, without `network.` and `.weight`, which training adds.
@@ -69,41 +69,41 @@ def layers(graph: bytes) -> list[Layer]:
         ValueError: when this is no ONNX graph.
     """
     nodes, tensors = [], {}
-    for number, _, payload in fields(memoryview(graph)):
+    for number, _, payload in iter_fields(memoryview(graph)):
         if number == _MODEL_GRAPH:
-            for inner, _, content in fields(payload):
+            for inner, _, content in iter_fields(payload):
                 if inner == _GRAPH_NODE:
-                    nodes.append(_node(content))
+                    nodes.append(_parse_node(content))
                 elif inner == _GRAPH_INITIALIZER:
-                    name, tensor = _tensor(content)
+                    name, tensor = _parse_tensor(content)
                     if tensor is not None:
                         tensors[name] = tensor
-    return [layer for node in nodes for layer in _layers_of(node, tensors)]
+    return [layer for node in nodes for layer in _node_layers(node, tensors)]
 
 
-def with_output(graph: bytes, tensor: str) -> bytes:
+def add_output(graph: bytes, tensor: str) -> bytes:
     """The same graph, which also gives `tensor`.
 
     Two messages one after the other are, in protobuf, one message with the fields of both, and so
     for messages within: what is appended here is a model whose graph has this output alone.
     """
-    value = delimited(_VALUE_NAME, tensor.encode())
-    return graph + delimited(_MODEL_GRAPH, delimited(_GRAPH_OUTPUT, value))
+    value = encode_delimited(_VALUE_NAME, tensor.encode())
+    return graph + encode_delimited(_MODEL_GRAPH, encode_delimited(_GRAPH_OUTPUT, value))
 
 
-def _layers_of(node: _Node, tensors: Mapping[str, NDArray[np.float32]]) -> Iterator[Layer]:
+def _node_layers(node: _Node, tensors: Mapping[str, NDArray[np.float32]]) -> Iterator[Layer]:
     if not node.outputs:
         return
     count = 2 if node.operator in _RECURRENT else 1
     for name in node.inputs[1 : 1 + count]:
         weights = tensors.get(name)
-        oriented = None if weights is None else _oriented(node, weights)
-        if oriented is not None and oriented.size:
+        weights_NChw = None if weights is None else _to_output_first(node, weights)
+        if weights_NChw is not None and weights_NChw.size:
             short = name.removeprefix("network.").removesuffix(".weight")
-            yield Layer(short, node.operator, oriented, node.outputs[0])
+            yield Layer(short, node.operator, weights_NChw, node.outputs[0])
 
 
-def _oriented(node: _Node, weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _to_output_first(node: _Node, weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Weights as (N, C, h, w), or None where the operator has none that could be shown."""
     if node.operator in ("Conv", "ConvTranspose"):
         weights = weights.reshape(*weights.shape, *[1] * (4 - weights.ndim))
@@ -115,41 +115,41 @@ def _oriented(node: _Node, weights: NDArray[np.float32]) -> NDArray[np.float32] 
         return None
     if weights.ndim != 4:
         return None  # windows of three dimensions
-    swapped = node.operator in _OUTPUTS_SECOND or (
+    swap_axes = node.operator in _INPUT_AXIS_FIRST or (
         node.operator == "Gemm" and not node.integers.get("transB", 0)
     )
-    return weights.swapaxes(0, 1) if swapped else weights
+    return weights.swapaxes(0, 1) if swap_axes else weights
 
 
-def _node(content: memoryview) -> _Node:
+def _parse_node(content: memoryview) -> _Node:
     inputs, outputs, integers, operator = [], [], {}, ""
-    for number, _, payload in fields(content):
+    for number, _, payload in iter_fields(content):
         if number == _NODE_INPUT:
-            inputs.append(_text(payload))
+            inputs.append(_decode_text(payload))
         elif number == _NODE_OUTPUT:
-            outputs.append(_text(payload))
+            outputs.append(_decode_text(payload))
         elif number == _NODE_OPERATOR:
-            operator = _text(payload)
+            operator = _decode_text(payload)
         elif number == _NODE_ATTRIBUTE:
             name, value = "", 0
-            for inner, integer, text in fields(payload):
-                name = _text(text) if inner == _ATTRIBUTE_NAME else name
+            for inner, integer, text in iter_fields(payload):
+                name = _decode_text(text) if inner == _ATTRIBUTE_NAME else name
                 value = integer if inner == _ATTRIBUTE_INT else value
             integers[name] = value
     return _Node(operator, tuple(inputs), tuple(outputs), integers)
 
 
-def _tensor(content: memoryview) -> tuple[str, NDArray[np.float32] | None]:
+def _parse_tensor(content: memoryview) -> tuple[str, NDArray[np.float32] | None]:
     """Name and values; None where they are no floating-point numbers."""
     name, kind, shape = "", 0, []
     data = floats = memoryview(b"")
-    for number, value, payload in fields(content):
+    for number, value, payload in iter_fields(content):
         if number == _TENSOR_DIMS:  # packed into one field, or a field for each
-            shape += varints(payload) if payload else [value]
+            shape += decode_varints(payload) if payload else [value]
         elif number == _TENSOR_TYPE:
             kind = value
         elif number == _TENSOR_NAME:
-            name = _text(payload)
+            name = _decode_text(payload)
         elif number == _TENSOR_RAW:
             data = payload
         elif number == _TENSOR_FLOATS:
@@ -160,5 +160,5 @@ def _tensor(content: memoryview) -> tuple[str, NDArray[np.float32] | None]:
     return name, values.astype(np.float32, copy=False).reshape(shape)
 
 
-def _text(payload: memoryview) -> str:
+def _decode_text(payload: memoryview) -> str:
     return bytes(payload).decode("utf-8", "replace")

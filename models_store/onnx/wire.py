@@ -7,11 +7,11 @@ as bytes, in the process's working directory. Such a file is in no manifest: it 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Field", "delimited", "fields", "refers_to_other_files", "varints"]
+__all__ = ["Field", "decode_varints", "encode_delimited", "has_external_data", "iter_fields"]
 
 # Messages of onnx.proto3, with the fields in which a tensor may lie deeper.
 _TENSOR = "TensorProto"
-_INSIDE: dict[str, dict[int, str]] = {
+_NESTED_MESSAGES: dict[str, dict[int, str]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
     "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
     "GraphProto": {1: "NodeProto", 5: _TENSOR, 15: "SparseTensorProto"},
@@ -39,61 +39,63 @@ class Field(NamedTuple):
     """Of what has a length; empty of anything else."""
 
 
-def refers_to_other_files(graph: bytes) -> bool:
+def has_external_data(graph: bytes) -> bool:
     """Whether any tensor of the graph keeps its values outside the file.
 
     Raises:
         ValueError: when this is no protobuf message at all.
     """
-    waiting = [("ModelProto", memoryview(graph))]
-    while waiting:
-        message, content = waiting.pop()
-        inside = _INSIDE[message]
-        for number, value, payload in fields(content):
+    pending = [("ModelProto", memoryview(graph))]
+    while pending:
+        message, content = pending.pop()
+        nested = _NESTED_MESSAGES[message]
+        for number, value, payload in iter_fields(content):
             if message == _TENSOR and (
                 number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)
             ):
                 return True
-            if payload and number in inside:
-                waiting.append((inside[number], payload))
+            if payload and number in nested:
+                pending.append((nested[number], payload))
     return False
 
 
-def fields(content: memoryview) -> Iterator[Field]:
+def iter_fields(content: memoryview) -> Iterator[Field]:
     """The fields of one message (protobuf.dev, "Encoding"). Groups are flattened into it."""
-    at, end = 0, len(content)
-    while at < end:
-        tag, at = _varint(content, at)
+    position, end = 0, len(content)
+    while position < end:
+        tag, position = _decode_varint(content, position)
         number, kind, size, value = (tag & 0xFFFFFFFF) >> 3, tag & 7, 0, 0
         if kind == _VARINT:
-            value, at = _varint(content, at)
+            value, position = _decode_varint(content, position)
         elif kind == _BYTES:
-            size, at = _varint(content, at)
+            size, position = _decode_varint(content, position)
         elif kind in (_FIXED32, _FIXED64):
             size = 4 if kind == _FIXED32 else 8
         elif kind not in (_GROUP_START, _GROUP_END):
             raise ValueError(f"a field has the unknown wire type {kind}")
-        if not number or at + size > end:
+        if not number or position + size > end:
             raise ValueError("a field is numbered 0 or longer than its message")
-        yield Field(number, value, content[at : at + size] if kind == _BYTES else content[:0])
-        at += size
+        yield Field(
+            number, value, content[position : position + size] if kind == _BYTES else content[:0]
+        )
+        position += size
 
 
-def varints(content: memoryview) -> list[int]:
+def decode_varints(content: memoryview) -> list[int]:
     """Numbers packed one after the other. Raises ValueError where the last does not end."""
-    numbers, at = [], 0
-    while at < len(content):
-        number, at = _varint(content, at)
+    numbers, position = [], 0
+    while position < len(content):
+        number, position = _decode_varint(content, position)
         numbers.append(number)
     return numbers
 
 
-def delimited(number: int, payload: bytes) -> bytes:
+def encode_delimited(number: int, payload: bytes) -> bytes:
     """A field with a length: text, bytes or a message within."""
-    return _packed(number << 3 | _BYTES) + _packed(len(payload)) + payload
+    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(payload)) + payload
 
 
-def _packed(value: int) -> bytes:
+def _encode_varint(value: int) -> bytes:
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
@@ -101,11 +103,11 @@ def _packed(value: int) -> bytes:
     return bytes([*digits, value])
 
 
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
+def _decode_varint(content: memoryview, position: int) -> tuple[int, int]:
     """The number that starts at `at`, and where it ends."""
     value = 0
-    for place, byte in enumerate(content[at : at + 10]):
-        value |= (byte & 0x7F) << 7 * place
+    for index, byte in enumerate(content[position : position + 10]):
+        value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return value, at + place + 1
+            return value, position + index + 1
     raise ValueError("a number does not end")

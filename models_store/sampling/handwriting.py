@@ -14,10 +14,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.tasks import Handwriting
-from models_store.verify import Run, Tensors
+from models_store.tasks import HandwritingGeneration
+from models_store.verify import GraphFn, TensorMap
 
-__all__ = ["END", "LIFT", "Drawing", "Pen", "curves", "draw"]
+__all__ = ["END", "LIFT", "Drawing", "Pen", "bezier_curves", "sample_drawings"]
 
 Array = NDArray[np.float64]
 
@@ -57,26 +57,26 @@ class _Mixture:
     pens: Array
 
     @classmethod
-    def read(cls, outputs_BO: Array, components: int, bias: float) -> "_Mixture":
+    def from_outputs(cls, outputs_BO: Array, components: int, bias: float) -> "_Mixture":
         """Equations 18–22; `bias` as in 61 and 62: 0 is fair, more is neater and more alike."""
-        weights, x, y, wide, high, correlation, pens = np.split(
+        weights, x, y, log_deviation_x, log_deviation_y, correlation, pens = np.split(
             outputs_BO, [components * part for part in range(1, 7)], axis=1
         )
         return cls(
             _softmax(weights * (1 + bias)),
             x,
             y,
-            np.exp(wide - bias),
-            np.exp(high - bias),
+            np.exp(log_deviation_x - bias),
+            np.exp(log_deviation_y - bias),
             np.tanh(correlation),
             # Not in the paper, whose pen is not biased: a rash lift spoils a digit most of all.
             _softmax(pens * (1 + bias)),
         )
 
 
-def draw(
-    run: Run,
-    task: Handwriting,
+def sample_drawings(
+    run: GraphFn,
+    task: HandwritingGeneration,
     text: str,
     *,
     seed: int,
@@ -89,8 +89,8 @@ def draw(
     seed, the bias, the symbol and its place. `check` is called before every run.
     """
     randoms = [
-        np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, place))))
-        for place in range(len(text))
+        np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
+        for index in range(len(text))
     ]
     symbols = np.array([[task.symbols.index(symbol)] for symbol in text], np.int64)
     state: dict[str, NDArray[np.generic]] = {
@@ -101,53 +101,60 @@ def draw(
     steps: list[NDArray[np.float32]] = []
     for step in range(task.max_moves):
         check()
-        inputs: Tensors = {"moves": moves_B5[:, None], "symbols": symbols, **state}
+        inputs: TensorMap = {"moves": moves_B5[:, None], "symbols": symbols, **state}
         outputs = run(inputs)
         state = {spec.name: outputs[spec.next] for spec in task.states}
-        mixture = _Mixture.read(outputs["mixture"][:, 0].astype(np.float64), task.components, bias)
-        moves_B5 = np.stack([_choose(mixture, row, random) for row, random in enumerate(randoms)])
+        mixture = _Mixture.from_outputs(
+            outputs["mixture"][:, 0].astype(np.float64), task.components, bias
+        )
+        moves_B5 = np.stack(
+            [_sample_move(mixture, row, random) for row, random in enumerate(randoms)]
+        )
         if step + 1 == task.max_moves:
             moves_B5[:, 2:] = (0, 0, 1)
         steps.append(moves_B5)
         if all(any(move[row, 4] for move in steps) for row in range(len(text))):
             break
     moves_BT5 = np.stack(steps, axis=1).astype(np.float64)
-    return [Drawing(symbol, _strokes(moves)) for symbol, moves in zip(text, moves_BT5, strict=True)]
+    return [
+        Drawing(symbol, _split_strokes(moves))
+        for symbol, moves in zip(text, moves_BT5, strict=True)
+    ]
 
 
-def _choose(mixture: _Mixture, row: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _sample_move(mixture: _Mixture, row: int, random: np.random.Generator) -> NDArray[np.float32]:
     """One move (5,) of one drawing. Every step draws as often, so that steps stay in line."""
-    (pick, pen), (first, second) = random.random(2), random.standard_normal(2)
-    component = _pick(mixture.weights[row], pick)
+    (component_uniform, pen_uniform), (first, second) = random.random(2), random.standard_normal(2)
+    component = _sample_index(mixture.weights[row], component_uniform)
     correlation = mixture.correlation[row, component]
     dx = mixture.mean_x[row, component] + mixture.deviation_x[row, component] * first
     across = correlation * first + np.sqrt(max(0.0, 1 - correlation**2)) * second
     dy = mixture.mean_y[row, component] + mixture.deviation_y[row, component] * across
     move = np.zeros(5, np.float32)
     move[:2] = dx, dy
-    move[2 + _pick(mixture.pens[row], pen)] = 1
+    move[2 + _sample_index(mixture.pens[row], pen_uniform)] = 1
     return move
 
 
-def _pick(probabilities: Array, uniform: float) -> int:
+def _sample_index(probabilities: Array, uniform: float) -> int:
     edges = np.cumsum(probabilities)
     return min(int(np.searchsorted(edges, uniform * edges[-1], "right")), len(edges) - 1)
 
 
 def _softmax(logits: Array) -> Array:
     powers: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
+    probabilities: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
-def _strokes(moves_T5: Array) -> tuple[Array, ...]:
+def _split_strokes(moves_T5: Array) -> tuple[Array, ...]:
     last = int(moves_T5[:, 2 + Pen.END].argmax())
     points = 0.5 + np.cumsum(moves_T5[: last + 1, :2], axis=0)
-    lifted = np.flatnonzero(moves_T5[:last, 2 + Pen.LIFT]) + 1
-    return tuple(np.split(points, lifted))
+    lift_indices = np.flatnonzero(moves_T5[:last, 2 + Pen.LIFT]) + 1
+    return tuple(np.split(points, lift_indices))
 
 
-def curves(points_P2: Sequence[Sequence[float]] | Array) -> Array:
+def bezier_curves(points_P2: Sequence[Sequence[float]] | Array) -> Array:
     """A smooth curve through every point: cubic Bézier pieces (P - 1, 4, 2).
 
     Catmull and Rom 1974, uniform: at each point the curve runs parallel to the line between the
@@ -156,8 +163,8 @@ def curves(points_P2: Sequence[Sequence[float]] | Array) -> Array:
     points = np.asarray(points_P2, np.float64)
     if len(points) == 1:
         return np.tile(points, (4, 1))[None]
-    before, after = np.vstack([points[:1], points[:-1]]), np.vstack([points[1:], points[-1:]])
-    slopes = (after - before) / 6
+    previous, following = np.vstack([points[:1], points[:-1]]), np.vstack([points[1:], points[-1:]])
+    slopes = (following - previous) / 6
     return np.stack(
         [points[:-1], points[:-1] + slopes[:-1], points[1:] - slopes[1:], points[1:]], axis=1
     )

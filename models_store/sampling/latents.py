@@ -13,12 +13,12 @@ import numpy as np
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-__all__ = ["Latent", "between", "latent", "nearer"]
+__all__ = ["Latent", "latent_from_seed", "slerp", "truncate"]
 
 Latent = NDArray[np.float32]
 
 
-def latent(seed: int, size: int) -> Latent:
+def latent_from_seed(seed: int, size: int) -> Latent:
     """The latent (size,) of `seed`, which is 0 or more."""
     pairs = -(-size // 2)
     words = Philox(key=seed).random_raw(2 * pairs).reshape(pairs, 2) >> np.uint64(11)
@@ -30,18 +30,18 @@ def latent(seed: int, size: int) -> Latent:
     return rounded
 
 
-def nearer(one: Latent, typical: Latent, truncation: float) -> Latent:
-    """`one` at 1, `typical` at 0, and in between on the circle between them.
+def truncate(latent: Latent, typical: Latent, truncation: float) -> Latent:
+    """`latent` at 1, `typical` at 0, and in between on the circle between them.
 
     Truncation as StyleGAN's (Karras et al. 2019, arXiv 1812.04948, section B), but along the
     sphere: a latent that is only scaled down leaves it, and a generator that never saw such a one
     draws dark, damaged faces.
     """
-    return one if truncation == 1 else between(typical, one, truncation)
+    return latent if truncation == 1 else slerp(typical, latent, truncation)
 
 
-def between(start: Latent, end: Latent, share: float) -> Latent:
-    """The latent at `share`, 0 … 1, of the way along the great circle from `start` to `end`.
+def slerp(start: Latent, end: Latent, fraction: float) -> Latent:
+    """The latent at `fraction`, 0 … 1, of the way along the great circle from `start` to `end`.
 
     Spherical interpolation (White 2016, arXiv 1609.04468): normal numbers of many dimensions lie
     near a sphere, and the straight way leads through its middle, where no training latent was.
@@ -51,9 +51,9 @@ def between(start: Latent, end: Latent, share: float) -> Latent:
     cosine = float(a @ b) / lengths if lengths else 1.0
     angle = math.acos(min(1.0, max(-1.0, cosine)))
     if math.sin(angle) < 1e-6:  # the same direction, or the opposite one: no circle is the one
-        mixed = (1 - share) * a + share * b
+        interpolated = (1 - fraction) * a + fraction * b
     else:
-        mixed = math.sin((1 - share) * angle) * a + math.sin(share * angle) * b
-        mixed /= math.sin(angle)
-    rounded: Latent = mixed.astype(np.float32)
+        interpolated = math.sin((1 - fraction) * angle) * a + math.sin(fraction * angle) * b
+        interpolated /= math.sin(angle)
+    rounded: Latent = interpolated.astype(np.float32)
     return rounded

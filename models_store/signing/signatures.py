@@ -22,11 +22,11 @@ __all__ = [
     "NAMESPACE",
     "TrustedKeys",
     "check_signature",
-    "new_key",
+    "generate_key",
     "read_private_key",
     "read_trusted_keys",
     "require_cryptography",
-    "signature",
+    "sign_manifest",
 ]
 
 TrustedKeys = Mapping[bytes, str]
@@ -44,7 +44,7 @@ def require_cryptography() -> None:
         raise SignatureError("signatures need cryptography: pip install deepshelf[sign]") from error
 
 
-def new_key(path: Path, name: str) -> str:
+def generate_key(path: Path, name: str) -> str:
     """Write a private key to `path`, for its owner's eyes alone; returns the public key's line.
 
     Raises:
@@ -59,8 +59,8 @@ def new_key(path: Path, name: str) -> str:
     content = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-    blob = sshsig.public_blob(key.public_key().public_bytes_raw())
-    return f"{sshsig.KIND} {base64.b64encode(blob).decode()} {name}"
+    blob = sshsig.encode_public_key(key.public_key().public_bytes_raw())
+    return f"{sshsig.KEY_TYPE} {base64.b64encode(blob).decode()} {name}"
 
 
 def read_private_key(path: Path) -> "Ed25519PrivateKey":
@@ -95,37 +95,41 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise SignatureError(f"{path.name} cannot be read: {why}") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SignatureError(f"{path.name} cannot be read: {reason}") from error
     keys: dict[bytes, str] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if words and not words[0].startswith("#"):
-            key, name = _public_key(words, f"line {number} of {path.name}")
+            key, name = _parse_public_key(words, f"line {number} of {path.name}")
             keys[key] = name
     if not keys:
-        raise SignatureError(f"{path.name} holds no key; lines are: {sshsig.KIND} AAAA… name")
+        raise SignatureError(f"{path.name} holds no key; lines are: {sshsig.KEY_TYPE} AAAA… name")
     return keys
 
 
-def _public_key(words: list[str], where: str) -> tuple[bytes, str]:
+def _parse_public_key(words: list[str], location: str) -> tuple[bytes, str]:
     try:
-        at = words[:2].index(sshsig.KIND)
-        key = sshsig.public_key(base64.b64decode(words[at + 1], validate=True))
+        index = words[:2].index(sshsig.KEY_TYPE)
+        key = sshsig.parse_public_key(base64.b64decode(words[index + 1], validate=True))
     except (ValueError, IndexError) as error:
-        raise SignatureError(f"{where} is no key; accepted is: {sshsig.KIND} AAAA… name") from error
-    name = words[0] if at else " ".join(words[2:])
-    return key, name or f"the key of {where}"
+        raise SignatureError(
+            f"{location} is no key; accepted is: {sshsig.KEY_TYPE} AAAA… name"
+        ) from error
+    name = words[0] if index else " ".join(words[2:])
+    return key, name or f"the key of {location}"
 
 
-def signature(key: "Ed25519PrivateKey", content: bytes) -> str:
+def sign_manifest(key: "Ed25519PrivateKey", content: bytes) -> str:
     """Of a manifest's bytes, as the file beside it holds it."""
-    signed = key.sign(sshsig.to_sign(content, NAMESPACE, "sha512"))
-    public = key.public_key().public_bytes_raw()
-    return sshsig.write(sshsig.Signature(public, NAMESPACE, "sha512", signed))
+    signature_bytes = key.sign(sshsig.signed_data(content, NAMESPACE, "sha512"))
+    public_key = key.public_key().public_bytes_raw()
+    return sshsig.format_signature(
+        sshsig.Signature(public_key, NAMESPACE, "sha512", signature_bytes)
+    )
 
 
-def check_signature(content: bytes, armoured: bytes, keys: TrustedKeys) -> str:
+def check_signature(content: bytes, armored: bytes, trusted_keys: TrustedKeys) -> str:
     """Whose signature of `content` this is.
 
     Raises:
@@ -136,22 +140,26 @@ def check_signature(content: bytes, armoured: bytes, keys: TrustedKeys) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        came = sshsig.read(armoured)
+        signature = sshsig.parse_signature(armored)
     except ValueError as error:
         raise SignatureError(f"the manifest's signature cannot be read: {error}") from error
-    if came.namespace != NAMESPACE:
+    if signature.namespace != NAMESPACE:
         raise SignatureError(
-            f"the manifest's signature was made for {came.namespace[:40]!r}, not for {NAMESPACE!r}"
+            f"the manifest's signature was made for {signature.namespace[:40]!r}, not for "
+            f"{NAMESPACE!r}"
         )
-    name = keys.get(came.public)
+    name = trusted_keys.get(signature.public_key)
     if name is None:
         raise SignatureError(
-            f"the manifest is signed with {sshsig.fingerprint(came.public)}, which is not trusted; "
-            f"trusted are: {', '.join(keys.values())}"
+            f"the manifest is signed with {sshsig.fingerprint(signature.public_key)}, which is "
+            "not trusted; "
+            f"trusted are: {', '.join(trusted_keys.values())}"
         )
     try:
-        message = sshsig.to_sign(content, NAMESPACE, came.hash_name)
-        Ed25519PublicKey.from_public_bytes(came.public).verify(came.signed, message)
+        message = sshsig.signed_data(content, NAMESPACE, signature.hash_name)
+        Ed25519PublicKey.from_public_bytes(signature.public_key).verify(
+            signature.signature, message
+        )
     except (InvalidSignature, ValueError) as error:
         raise SignatureError(f"the manifest is not the one that {name} signed") from error
     return name

@@ -9,17 +9,17 @@ import struct
 from typing import NamedTuple
 
 __all__ = [
-    "KIND",
+    "KEY_TYPE",
     "Signature",
+    "encode_public_key",
     "fingerprint",
-    "public_blob",
-    "public_key",
-    "read",
-    "to_sign",
-    "write",
+    "format_signature",
+    "parse_public_key",
+    "parse_signature",
+    "signed_data",
 ]
 
-KIND = "ssh-ed25519"
+KEY_TYPE = "ssh-ed25519"
 
 _MAGIC = b"SSHSIG"
 _VERSION = struct.pack(">I", 1)
@@ -30,92 +30,96 @@ _HASHES = {"sha512": hashlib.sha512, "sha256": hashlib.sha256}
 class Signature(NamedTuple):
     """What a file of a signature says."""
 
-    public: bytes
+    public_key: bytes
     """The key that made it, 32 bytes."""
     namespace: str
     """What it is for."""
     hash_name: str
-    signed: bytes
+    signature: bytes
 
 
-def to_sign(content: bytes, namespace: str, hash_name: str) -> bytes:
+def signed_data(content: bytes, namespace: str, hash_name: str) -> bytes:
     """What is truly signed in place of `content`."""
     digest = _HASHES[hash_name](content).digest()
-    return _MAGIC + b"".join(map(_string, (namespace.encode(), b"", hash_name.encode(), digest)))
+    return _MAGIC + b"".join(
+        map(_encode_string, (namespace.encode(), b"", hash_name.encode(), digest))
+    )
 
 
-def write(signature: Signature) -> str:
+def format_signature(signature: Signature) -> str:
     """The file, as `ssh-keygen -Y sign` writes it."""
-    made = _string(KIND.encode()) + _string(signature.signed)
+    signature_blob = _encode_string(KEY_TYPE.encode()) + _encode_string(signature.signature)
     parts = (
-        public_blob(signature.public),
+        encode_public_key(signature.public_key),
         signature.namespace.encode(),
         b"",
         signature.hash_name.encode(),
-        made,
+        signature_blob,
     )
-    blob = _MAGIC + _VERSION + b"".join(map(_string, parts))
+    blob = _MAGIC + _VERSION + b"".join(map(_encode_string, parts))
     text = base64.b64encode(blob).decode()
     lines = [text[at : at + 70] for at in range(0, len(text), 70)]
     return "\n".join([_BEGIN, *lines, _END, ""])
 
 
-def read(armoured: bytes) -> Signature:
+def parse_signature(armored: bytes) -> Signature:
     """Raises ValueError, saying why, for any bytes that are none."""
-    lines = armoured.decode("ascii").split("\n")
-    _expect(lines[0] == _BEGIN and _END in lines, "it is not of OpenSSH's form")
-    wire = _Wire(base64.b64decode("".join(lines[1 : lines.index(_END)]), validate=True))
-    _expect(wire.take(len(_MAGIC) + 4) == _MAGIC + _VERSION, "it is of another version")
-    public = public_key(wire.string())
-    namespace, _, hash_name, made = (wire.string() for _ in range(4))
-    _expect(hash_name.decode("ascii") in _HASHES, "its hash is neither SHA-512 nor SHA-256")
-    return Signature(public, namespace.decode(), hash_name.decode("ascii"), _of_kind(made))
+    lines = armored.decode("ascii").split("\n")
+    _require(lines[0] == _BEGIN and _END in lines, "it is not of OpenSSH's form")
+    wire = _WireReader(base64.b64decode("".join(lines[1 : lines.index(_END)]), validate=True))
+    _require(wire.read(len(_MAGIC) + 4) == _MAGIC + _VERSION, "it is of another version")
+    public = parse_public_key(wire.read_string())
+    namespace, _, hash_name, signature_blob = (wire.read_string() for _ in range(4))
+    _require(hash_name.decode("ascii") in _HASHES, "its hash is neither SHA-512 nor SHA-256")
+    return Signature(
+        public, namespace.decode(), hash_name.decode("ascii"), _parse_ed25519(signature_blob)
+    )
 
 
-def public_key(blob: bytes) -> bytes:
+def parse_public_key(blob: bytes) -> bytes:
     """The 32 bytes of a public key. Raises ValueError where it is none of Ed25519."""
-    key = _of_kind(blob)
-    _expect(len(key) == 32, f"an Ed25519 key has 32 bytes, not {len(key)}")
+    key = _parse_ed25519(blob)
+    _require(len(key) == 32, f"an Ed25519 key has 32 bytes, not {len(key)}")
     return key
 
 
-def public_blob(key: bytes) -> bytes:
+def encode_public_key(key: bytes) -> bytes:
     """A public key as the lines of OpenSSH's files hold it, in base64."""
-    return _string(KIND.encode()) + _string(key)
+    return _encode_string(KEY_TYPE.encode()) + _encode_string(key)
 
 
 def fingerprint(key: bytes) -> str:
     """As `ssh-keygen -l` prints it."""
-    digest = hashlib.sha256(public_blob(key)).digest()
+    digest = hashlib.sha256(encode_public_key(key)).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def _of_kind(blob: bytes) -> bytes:
-    wire = _Wire(blob)
-    _expect(wire.string() == KIND.encode(), "it is of another kind of key than Ed25519")
-    return wire.string()
+def _parse_ed25519(blob: bytes) -> bytes:
+    wire = _WireReader(blob)
+    _require(wire.read_string() == KEY_TYPE.encode(), "it is of another kind of key than Ed25519")
+    return wire.read_string()
 
 
-def _string(content: bytes) -> bytes:
+def _encode_string(content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + content
 
 
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ValueError(otherwise)
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
 
 
-class _Wire:
+class _WireReader:
     """Takes fields off the front of some bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def take(self, count: int) -> bytes:
-        _expect(count <= len(self._data), "it is cut off")
-        taken, self._data = self._data[:count], self._data[count:]
-        return taken
+    def read(self, count: int) -> bytes:
+        _require(count <= len(self._data), "it is cut off")
+        chunk, self._data = self._data[:count], self._data[count:]
+        return chunk
 
-    def string(self) -> bytes:
-        (length,) = struct.unpack(">I", self.take(4))
-        return self.take(length)
+    def read_string(self) -> bytes:
+        (length,) = struct.unpack(">I", self.read(4))
+        return self.read(length)

@@ -4,60 +4,60 @@ import asyncio
 import logging
 from pathlib import Path
 
-from service.keys import KeyRing
+from service.keys import ApiKeySet
 from service.settings import Settings
 
-__all__ = ["LiveKeys"]
+__all__ = ["ReloadingApiKeys"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 1.0
+_POLL_INTERVAL_S = 1.0
 
 
-class LiveKeys:
+class ReloadingApiKeys:
     """`ring` is one reference, replaced whole when the file changes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stamp = _stamp(settings.keys_file)
-        self._ring = settings.ring()
-        self._closed = self._ring.needed
+        self._version = _file_version(settings.keys_file)
+        self._keys = settings.load_api_keys()
+        self._auth_required = self._keys.auth_required
 
     @property
-    def ring(self) -> KeyRing:
-        return self._ring
+    def current(self) -> ApiKeySet:
+        return self._keys
 
     @property
-    def needed(self) -> bool:
+    def auth_required(self) -> bool:
         """Whether a request must bring a key.
 
         Once that was so it stays: taking the last key away closes the service, not opens it.
         """
-        return self._closed
+        return self._auth_required
 
     def refresh(self) -> None:
         """Read the file again if it changed. One that is not well formed changes nothing."""
-        stamp = _stamp(self._settings.keys_file)
-        if stamp == self._stamp:
+        version = _file_version(self._settings.keys_file)
+        if version == self._version:
             return
-        self._stamp = stamp
+        self._version = version
         try:
-            self._ring = self._settings.ring()
+            self._keys = self._settings.load_api_keys()
         except ValueError as error:
             fields = {"reason": str(error)}
-            _log.error("keys are not read again, those before hold", extra={"fields": fields})
+            _log.error("key file reload failed, keeping previous keys", extra={"fields": fields})
             return
-        self._closed = self._closed or self._ring.needed
-        _log.info("keys were read again", extra={"fields": {"keys": len(self._ring)}})
+        self._auth_required = self._auth_required or self._keys.auth_required
+        _log.info("key file reloaded", extra={"fields": {"keys": len(self._keys)}})
 
-    async def keep_fresh(self) -> None:
+    async def watch(self) -> None:
         """Follow the file, until cancelled."""
         while self._settings.keys_file is not None:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
             await asyncio.to_thread(self.refresh)
 
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+def _file_version(path: Path | None) -> tuple[int, int, int] | None:
     """Follows links: Kubernetes replaces a secret by turning one."""
     try:
         status = path.stat() if path else None

@@ -14,13 +14,13 @@ from limits import RateLimitItem
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from service.observability.shared_dir import shared_folder
+from service.observability.shared_dir import get_shared_dir
 
-__all__ = ["Rates"]
+__all__ = ["RateLimiter"]
 
 _log = logging.getLogger(__name__)
 
-_HIT = """
+_INCREMENT_SQL = """
 INSERT INTO hits VALUES (:key, :amount, :now + :expiry)
 ON CONFLICT (key) DO UPDATE SET
     count = CASE WHEN expires <= :now THEN :amount ELSE count + :amount END,
@@ -51,14 +51,14 @@ class _SqliteStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         values = {"key": key, "amount": amount, "expiry": expiry, "now": time.time()}
-        (count,) = self._database.execute(_HIT, values).fetchone()
+        (count,) = self._database.execute(_INCREMENT_SQL, values).fetchone()
         return int(count)
 
     def get(self, key: str) -> int:
-        return int(self._row(key)[0])
+        return int(self._current_window(key)[0])
 
     def get_expiry(self, key: str) -> float:
-        return self._row(key)[1]
+        return self._current_window(key)[1]
 
     def check(self) -> bool:
         return True
@@ -72,14 +72,14 @@ class _SqliteStorage(Storage):
     def close(self) -> None:
         self._database.close()
 
-    def _row(self, key: str) -> tuple[int, float]:
-        found = self._database.execute(
+    def _current_window(self, key: str) -> tuple[int, float]:
+        row = self._database.execute(
             "SELECT count, expires FROM hits WHERE key = ? AND expires > ?", (key, time.time())
         ).fetchone()
-        return (int(found[0]), float(found[1])) if found else (0, time.time())
+        return (int(row[0]), float(row[1])) if row else (0, time.time())
 
 
-class Rates:
+class RateLimiter:
     """Counts requests. Used by one thread."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -87,18 +87,18 @@ class Rates:
         self._folder = folder
         self._storage: _SqliteStorage | None = None
 
-    def wait_s(self, rate: RateLimitItem, name: str) -> float | None:
+    def hit(self, rate_limit: RateLimitItem, key_name: str) -> float | None:
         """Count a request of `name`.
 
         Returns None if it may be answered, else the seconds until the next one may.
         """
         try:
-            limiter = FixedWindowRateLimiter(self._opened())
-            if limiter.hit(rate, name):
+            limiter = FixedWindowRateLimiter(self._open_storage())
+            if limiter.hit(rate_limit, key_name):
                 return None
-            return max(0.0, limiter.get_window_stats(rate, name).reset_time - time.time())
+            return max(0.0, limiter.get_window_stats(rate_limit, key_name).reset_time - time.time())
         except sqlite3.Error as error:  # a full disk must not turn everybody away
-            _log.error("rates are not counted", extra={"fields": {"reason": str(error)}})
+            _log.error("could not count rate limits", extra={"fields": {"reason": str(error)}})
             return None
 
     def close(self) -> None:
@@ -106,8 +106,8 @@ class Rates:
             self._storage.close()
             self._storage = None
 
-    def _opened(self) -> _SqliteStorage:
+    def _open_storage(self) -> _SqliteStorage:
         if self._storage is None:
-            folder = shared_folder(self._folder)
+            folder = get_shared_dir(self._folder)
             self._storage = _SqliteStorage(folder / "rates.sqlite" if folder else None)
         return self._storage

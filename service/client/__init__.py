@@ -8,24 +8,24 @@ Needs httpx (`pip install 'deepshelf[client]'`). A picture is a path, or the byt
 
 from service.client.async_client import AsyncClient
 from service.client.requests import (
-    ChosenModel,
     ClassifyParameters,
     CompressParameters,
     FacesParameters,
     HandwritingParameters,
+    ModelParameters,
     TextParameters,
 )
-from service.client.responses import ServiceProblem
+from service.client.responses import ApiError
 from service.client.sync_client import Client
 
 __all__ = [
+    "ApiError",
     "AsyncClient",
-    "ChosenModel",
     "ClassifyParameters",
     "Client",
     "CompressParameters",
     "FacesParameters",
     "HandwritingParameters",
-    "ServiceProblem",
+    "ModelParameters",
     "TextParameters",
 ]

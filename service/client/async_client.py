@@ -6,25 +6,25 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from service.client.requests import (
-    MODELS,
+    LIST_MODELS,
     TIMEOUT_S,
-    Call,
-    ChosenModel,
+    ApiCall,
     ClassifyParameters,
     CompressParameters,
     FacesParameters,
+    FileInput,
     HandwritingParameters,
-    Picture,
+    ModelParameters,
     TextParameters,
     classify,
-    drawn,
-    text,
+    generate_text,
+    get_image,
     upload,
 )
-from service.client.responses import Events, checked
-from service.schemas.classify import ClassifyAnswer
-from service.schemas.models import ModelsAnswer
-from service.schemas.text import TextAnswer
+from service.client.responses import TextEventParser, raise_for_problem
+from service.schemas.classify import ClassifyResponse
+from service.schemas.models import ModelsResponse
+from service.schemas.text import TextResponse
 
 __all__ = ["AsyncClient"]
 
@@ -44,53 +44,53 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def _ask(self, call: Call[ResultT]) -> ResultT:
-        answer = await self._http.request(call.method, call.path, **call.options)
-        return call.result(checked(answer))
+    async def _send(self, call: ApiCall[ResultT]) -> ResultT:
+        response = await self._http.request(call.method, call.path, **call.request_kwargs)
+        return call.parse(raise_for_problem(response))
 
-    async def models(self) -> ModelsAnswer:
+    async def models(self) -> ModelsResponse:
         """What is on the shelf."""
-        return await self._ask(MODELS)
+        return await self._send(LIST_MODELS)
 
     async def classify(
-        self, picture: Picture, **which: Unpack[ClassifyParameters]
-    ) -> ClassifyAnswer:
+        self, image: FileInput, **params: Unpack[ClassifyParameters]
+    ) -> ClassifyResponse:
         """Labels with probabilities, best first."""
-        return await self._ask(classify(picture, which))
+        return await self._send(classify(image, params))
 
-    async def denoise(self, picture: Picture, **which: Unpack[ChosenModel]) -> bytes:
+    async def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
         """The picture without its noise, as PNG."""
-        return await self._ask(upload("/v1/denoise", picture, which))
+        return await self._send(upload("/v1/denoise", image, params))
 
-    async def compress(self, picture: Picture, **which: Unpack[CompressParameters]) -> bytes:
+    async def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
         """The picture as a code for `decompress`."""
-        return await self._ask(upload("/v1/compress", picture, which))
+        return await self._send(upload("/v1/compress", image, params))
 
-    async def decompress(self, code: Picture) -> bytes:
+    async def decompress(self, code: FileInput) -> bytes:
         """The picture in a code, as PNG."""
-        return await self._ask(upload("/v1/decompress", code, {}))
+        return await self._send(upload("/v1/decompress", code, {}))
 
-    async def faces(self, **which: Unpack[FacesParameters]) -> bytes:
+    async def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Faces that nobody has, side by side as PNG."""
-        return await self._ask(drawn("/v1/faces", "image/png", which))
+        return await self._send(get_image("/v1/faces", "image/png", params))
 
-    async def handwriting(self, text: str, **how: Unpack[HandwritingParameters]) -> bytes:
+    async def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
         """The text as a pen would write it, as PNG."""
-        return await self._ask(drawn("/v1/handwriting", "image/png", {"text": text, **how}))
+        return await self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
-    async def text(self, prompt: str, **options: Unpack[TextParameters]) -> TextAnswer:
+    async def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
         """How the prompt goes on."""
-        return await self._ask(text(prompt, options))
+        return await self._send(generate_text(prompt, params))
 
     async def stream_text(
-        self, prompt: str, **options: Unpack[TextParameters]
+        self, prompt: str, **params: Unpack[TextParameters]
     ) -> AsyncIterator[str]:
         """The same in pieces, as it is written; it stops where you stop."""
-        call, events = text(prompt, options, stream=True), Events()
-        async with self._http.stream(call.method, call.path, **call.options) as answer:
-            if not answer.is_success:
-                await answer.aread()
-                checked(answer)
-            async for line in answer.aiter_lines():
-                if piece := events.piece(line):
-                    yield piece
+        call, parser = generate_text(prompt, params, stream=True), TextEventParser()
+        async with self._http.stream(call.method, call.path, **call.request_kwargs) as response:
+            if not response.is_success:
+                await response.aread()
+                raise_for_problem(response)
+            async for line in response.aiter_lines():
+                if chunk := parser.parse_line(line):
+                    yield chunk

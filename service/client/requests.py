@@ -9,54 +9,54 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar
 
-from service.schemas.classify import ClassifyAnswer
-from service.schemas.models import ModelsAnswer
-from service.schemas.text import TextAnswer
+from service.schemas.classify import ClassifyResponse
+from service.schemas.models import ModelsResponse
+from service.schemas.text import TextResponse
 
 __all__ = [
-    "MODELS",
+    "LIST_MODELS",
     "TIMEOUT_S",
-    "Call",
-    "ChosenModel",
+    "ApiCall",
     "ClassifyParameters",
     "CompressParameters",
     "FacesParameters",
+    "FileInput",
     "HandwritingParameters",
-    "Picture",
+    "ModelParameters",
     "TextParameters",
     "classify",
-    "drawn",
-    "text",
+    "generate_text",
+    "get_image",
     "upload",
 ]
 
 ResultT = TypeVar("ResultT")
-Picture = str | Path | bytes
+FileInput = str | Path | bytes
 """A path, or the bytes of a file."""
 
 TIMEOUT_S = 60.0
 
 
-class ChosenModel(TypedDict, total=False):
+class ModelParameters(TypedDict, total=False):
     """Which model to ask; the task's default where none is named."""
 
     model: str
     version: int
 
 
-class ClassifyParameters(ChosenModel, total=False):
+class ClassifyParameters(ModelParameters, total=False):
     """The best `top_k` labels; 5 where it is left out, or all that there are."""
 
     top_k: int
 
 
-class CompressParameters(ChosenModel, total=False):
+class CompressParameters(ModelParameters, total=False):
     """`quality` from 1, the fewest bytes, where the model has several."""
 
     quality: int
 
 
-class FacesParameters(ChosenModel, total=False):
+class FacesParameters(ModelParameters, total=False):
     """Which faces: see `/v1/faces`."""
 
     count: int
@@ -65,7 +65,7 @@ class FacesParameters(ChosenModel, total=False):
     columns: int
 
 
-class HandwritingParameters(ChosenModel, total=False):
+class HandwritingParameters(ModelParameters, total=False):
     """How it is written: see `/v1/handwriting`."""
 
     seed: int
@@ -73,7 +73,7 @@ class HandwritingParameters(ChosenModel, total=False):
     height: int
 
 
-class TextParameters(ChosenModel, total=False):
+class TextParameters(ModelParameters, total=False):
     """How a text is continued: see `/v1/text`."""
 
     max_chars: int
@@ -85,42 +85,44 @@ class TextParameters(ChosenModel, total=False):
 
 
 @dataclass(frozen=True)
-class Call(Generic[ResultT]):
+class ApiCall(Generic[ResultT]):
     """One request, and what its answer's body is read as."""
 
     method: str
     path: str
-    result: Callable[[bytes], ResultT]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    parse: Callable[[bytes], ResultT]
+    request_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What httpx is told beside."""
 
 
-MODELS = Call("GET", "/v1/models", ModelsAnswer.model_validate_json)
+LIST_MODELS = ApiCall("GET", "/v1/models", ModelsResponse.model_validate_json)
 
 
-def classify(picture: Picture, which: ClassifyParameters) -> Call[ClassifyAnswer]:
+def classify(image: FileInput, params: ClassifyParameters) -> ApiCall[ClassifyResponse]:
     """The labels of one picture."""
-    return _upload("/v1/classify", picture, ClassifyAnswer.model_validate_json, which)
+    return _upload_call("/v1/classify", image, ClassifyResponse.model_validate_json, params)
 
 
-def upload(path: str, file: Picture, which: ChosenModel) -> Call[bytes]:
+def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes]:
     """A file as the whole body; another file comes back."""
-    return _upload(path, file, bytes, which)
+    return _upload_call(path, file, bytes, params)
 
 
-def drawn(path: str, media_type: str, query: Mapping[str, object]) -> Call[bytes]:
+def get_image(path: str, media_type: str, query: Mapping[str, object]) -> ApiCall[bytes]:
     """A picture out of nothing but options."""
-    return Call("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
+    return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
 
 
-def text(prompt: str, options: TextParameters, *, stream: bool = False) -> Call[TextAnswer]:
+def generate_text(
+    prompt: str, params: TextParameters, *, stream: bool = False
+) -> ApiCall[TextResponse]:
     """A text in one piece, or with `stream` as events."""
-    question = {"prompt": prompt, "stream": stream, **options}
-    return Call("POST", "/v1/text", TextAnswer.model_validate_json, {"json": question})
+    body = {"prompt": prompt, "stream": stream, **params}
+    return ApiCall("POST", "/v1/text", TextResponse.model_validate_json, {"json": body})
 
 
-def _upload(
-    path: str, file: Picture, result: Callable[[bytes], ResultT], query: Mapping[str, object]
-) -> Call[ResultT]:
-    body = file if isinstance(file, bytes) else Path(file).read_bytes()
-    return Call("POST", path, result, {"content": body, "params": query})
+def _upload_call(
+    path: str, file: FileInput, parse: Callable[[bytes], ResultT], query: Mapping[str, object]
+) -> ApiCall[ResultT]:
+    content = file if isinstance(file, bytes) else Path(file).read_bytes()
+    return ApiCall("POST", path, parse, {"content": content, "params": query})

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 
-from service.schemas.text import TextPiece
+from service.schemas.text import TextChunk
 
-__all__ = ["Events", "ServiceProblem", "checked"]
+__all__ = ["ApiError", "TextEventParser", "raise_for_problem"]
 
 
-class ServiceProblem(Exception):
+class ApiError(Exception):
     """What the service answered instead of a result, RFC 9457."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
@@ -21,24 +21,24 @@ class ServiceProblem(Exception):
         """The whole document: `type`, `title`, `detail`, `request_id` …"""
 
 
-def checked(answer: httpx.Response) -> bytes:
+def raise_for_problem(response: httpx.Response) -> bytes:
     """Its body, which has been read. Raises ServiceProblem: it is no success."""
-    if answer.is_success:
-        return answer.content
+    if response.is_success:
+        return response.content
     try:
-        problem = answer.json()
+        problem = response.json()
     except ValueError:  # somebody on the way, such as a proxy
-        problem = {"detail": answer.text[:200]}
-    raise ServiceProblem(answer.status_code, problem)
+        problem = {"detail": response.text[:200]}
+    raise ApiError(response.status_code, problem)
 
 
-class Events:
+class TextEventParser:
     """Lines of server-sent events → pieces of a text."""
 
     def __init__(self) -> None:
         self._failed = False
 
-    def piece(self, line: str) -> str:
+    def parse_line(self, line: str) -> str:
         """What a line adds to the text. Raises ServiceProblem: it tells of a failure."""
         self._failed = self._failed or line == "event: error"
         data = line.removeprefix("data: ")
@@ -46,5 +46,5 @@ class Events:
             return ""
         if self._failed:
             problem = json.loads(data)
-            raise ServiceProblem(problem.get("status", 500), problem)
-        return TextPiece.model_validate_json(data).text
+            raise ApiError(problem.get("status", 500), problem)
+        return TextChunk.model_validate_json(data).text

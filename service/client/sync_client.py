@@ -6,25 +6,25 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from service.client.requests import (
-    MODELS,
+    LIST_MODELS,
     TIMEOUT_S,
-    Call,
-    ChosenModel,
+    ApiCall,
     ClassifyParameters,
     CompressParameters,
     FacesParameters,
+    FileInput,
     HandwritingParameters,
-    Picture,
+    ModelParameters,
     TextParameters,
     classify,
-    drawn,
-    text,
+    generate_text,
+    get_image,
     upload,
 )
-from service.client.responses import Events, checked
-from service.schemas.classify import ClassifyAnswer
-from service.schemas.models import ModelsAnswer
-from service.schemas.text import TextAnswer
+from service.client.responses import TextEventParser, raise_for_problem
+from service.schemas.classify import ClassifyResponse
+from service.schemas.models import ModelsResponse
+from service.schemas.text import TextResponse
 
 __all__ = ["Client"]
 
@@ -47,49 +47,49 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def _ask(self, call: Call[ResultT]) -> ResultT:
-        answer = self._http.request(call.method, call.path, **call.options)
-        return call.result(checked(answer))
+    def _send(self, call: ApiCall[ResultT]) -> ResultT:
+        response = self._http.request(call.method, call.path, **call.request_kwargs)
+        return call.parse(raise_for_problem(response))
 
-    def models(self) -> ModelsAnswer:
+    def models(self) -> ModelsResponse:
         """What is on the shelf."""
-        return self._ask(MODELS)
+        return self._send(LIST_MODELS)
 
-    def classify(self, picture: Picture, **which: Unpack[ClassifyParameters]) -> ClassifyAnswer:
+    def classify(self, image: FileInput, **params: Unpack[ClassifyParameters]) -> ClassifyResponse:
         """Labels with probabilities, best first."""
-        return self._ask(classify(picture, which))
+        return self._send(classify(image, params))
 
-    def denoise(self, picture: Picture, **which: Unpack[ChosenModel]) -> bytes:
+    def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
         """The picture without its noise, as PNG."""
-        return self._ask(upload("/v1/denoise", picture, which))
+        return self._send(upload("/v1/denoise", image, params))
 
-    def compress(self, picture: Picture, **which: Unpack[CompressParameters]) -> bytes:
+    def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
         """The picture as a code for `decompress`."""
-        return self._ask(upload("/v1/compress", picture, which))
+        return self._send(upload("/v1/compress", image, params))
 
-    def decompress(self, code: Picture) -> bytes:
+    def decompress(self, code: FileInput) -> bytes:
         """The picture in a code, as PNG."""
-        return self._ask(upload("/v1/decompress", code, {}))
+        return self._send(upload("/v1/decompress", code, {}))
 
-    def faces(self, **which: Unpack[FacesParameters]) -> bytes:
+    def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Faces that nobody has, side by side as PNG."""
-        return self._ask(drawn("/v1/faces", "image/png", which))
+        return self._send(get_image("/v1/faces", "image/png", params))
 
-    def handwriting(self, text: str, **how: Unpack[HandwritingParameters]) -> bytes:
+    def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
         """The text as a pen would write it, as PNG."""
-        return self._ask(drawn("/v1/handwriting", "image/png", {"text": text, **how}))
+        return self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
-    def text(self, prompt: str, **options: Unpack[TextParameters]) -> TextAnswer:
+    def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
         """How the prompt goes on."""
-        return self._ask(text(prompt, options))
+        return self._send(generate_text(prompt, params))
 
-    def stream_text(self, prompt: str, **options: Unpack[TextParameters]) -> Iterator[str]:
+    def stream_text(self, prompt: str, **params: Unpack[TextParameters]) -> Iterator[str]:
         """The same in pieces, as it is written; it stops where you stop."""
-        call, events = text(prompt, options, stream=True), Events()
-        with self._http.stream(call.method, call.path, **call.options) as answer:
-            if not answer.is_success:
-                answer.read()
-                checked(answer)
-            for line in answer.iter_lines():
-                if piece := events.piece(line):
-                    yield piece
+        call, parser = generate_text(prompt, params, stream=True), TextEventParser()
+        with self._http.stream(call.method, call.path, **call.request_kwargs) as response:
+            if not response.is_success:
+                response.read()
+                raise_for_problem(response)
+            for line in response.iter_lines():
+                if chunk := parser.parse_line(line):
+                    yield chunk

@@ -9,15 +9,15 @@ from PIL import Image
 
 from service.observability.timing import timed
 
-__all__ = ["ANIMATIONS", "encode_animation", "grid"]
+__all__ = ["ANIMATION_TYPES", "encode_animation", "image_grid"]
 
-ANIMATIONS = ("image/png", "image/webp", "image/gif")
+ANIMATION_TYPES = ("image/png", "image/webp", "image/gif")
 """What an animation can be written as; the first is the default."""
 
-Pictures = NDArray[np.uint8]
+ImageBatch = NDArray[np.uint8]
 
 
-def grid(images_NHWC: Pictures, columns: int) -> Pictures:
+def image_grid(images_NHWC: ImageBatch, columns: int) -> ImageBatch:
     """One picture (rows · H, columns · W, C), row by row, white where there is none left.
 
     There is nothing between them: picture i begins at row i // columns · H, column
@@ -28,14 +28,14 @@ def grid(images_NHWC: Pictures, columns: int) -> Pictures:
     rows = -(-count // columns)
     cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
     cells[:count] = images_NHWC
-    table = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return table.reshape(rows * height, columns * width, channels)
+    tiled = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return tiled.reshape(rows * height, columns * width, channels)
 
 
 @timed("encode")
-def encode_animation(frames_NHWC: Pictures, media_type: str, frame_ms: int) -> bytes:
+def encode_animation(frames_NHWC: ImageBatch, media_type: str, frame_ms: int) -> bytes:
     """The frames as PNG (APNG) or WebP, both without loss, or as GIF; it plays for ever."""
-    frames = _frames(frames_NHWC)
+    frames = _to_pil_frames(frames_NHWC)
     options: dict[str, object] = {"loop": 0, "duration": frame_ms}
     if media_type == "image/webp":
         options |= {"lossless": True, "quality": 50, "method": 0}
@@ -50,6 +50,6 @@ def encode_animation(frames_NHWC: Pictures, media_type: str, frame_ms: int) -> b
     return file.getvalue()
 
 
-def _frames(frames_NHWC: Pictures) -> Sequence[Image.Image]:
-    grey = frames_NHWC.shape[3] == 1
-    return [Image.fromarray(frame[..., 0] if grey else frame) for frame in frames_NHWC]
+def _to_pil_frames(frames_NHWC: ImageBatch) -> Sequence[Image.Image]:
+    is_grayscale = frames_NHWC.shape[3] == 1
+    return [Image.fromarray(frame[..., 0] if is_grayscale else frame) for frame in frames_NHWC]

@@ -5,25 +5,25 @@ measures it, and codes can be read without this service.
 """
 
 from models_store.compression.container import (
-    Code,
-    DamagedCode,
-    ForeignCode,
-    NewerCode,
-    TruncatedCode,
+    CompressedImage,
+    CorruptedError,
+    TruncatedError,
+    UnknownFormatError,
+    UnsupportedVersionError,
     unpack,
 )
 from service.codecs.formats import FORMATS
-from service.codecs.image_headers import describe
-from service.errors import Invalid, Unsupported
+from service.codecs.image_headers import sniff_kind
+from service.errors import InvalidValue, UnsupportedMediaType
 from service.observability.timing import timed
 
-__all__ = ["CODE_TYPE", "damaged", "read_code"]
+__all__ = ["CODE_MEDIA_TYPE", "corrupted_code_error", "unpack_code"]
 
-CODE_TYPE = "application/vnd.deepshelf.code"
+CODE_MEDIA_TYPE = "application/vnd.deepshelf.code"
 
 
 @timed("decode")
-def read_code(data: bytes) -> Code:
+def unpack_code(data: bytes) -> CompressedImage:
     """The container's fields; nothing is decoded yet.
 
     `reason` in an error's document is one of foreign, newer, truncated and damaged.
@@ -34,27 +34,28 @@ def read_code(data: bytes) -> Code:
     """
     try:
         return unpack(data)
-    except ForeignCode as error:
-        raise Unsupported(
-            f"this is no code of ours: {error}; came: {_kind(data)}, {len(data)} bytes; accepted "
+    except UnknownFormatError as error:
+        raise UnsupportedMediaType(
+            f"this is no code of ours: {error}; came: {_describe_content(data)}, {len(data)} "
+            "bytes; accepted "
             "is what /v1/compress answers",
             reason="foreign",
         ) from error
-    except NewerCode as error:
-        raise Unsupported(
+    except UnsupportedVersionError as error:
+        raise UnsupportedMediaType(
             f"the code comes from a newer deepshelf: {error}", reason="newer"
         ) from error
-    except TruncatedCode as error:
-        raise Invalid(f"the code is truncated: {error}", reason="truncated") from error
-    except DamagedCode as error:
-        raise damaged(str(error)) from error
+    except TruncatedError as error:
+        raise InvalidValue(f"the code is truncated: {error}", reason="truncated") from error
+    except CorruptedError as error:
+        raise corrupted_code_error(str(error)) from error
 
 
-def damaged(why: str) -> Invalid:
+def corrupted_code_error(reason: str) -> InvalidValue:
     """What a code that is not as it was written is answered with."""
-    return Invalid(f"the code is damaged: {why}", reason="damaged")
+    return InvalidValue(f"the code is damaged: {reason}", reason="damaged")
 
 
-def _kind(data: bytes) -> str:
-    picture = next((known.name for known in FORMATS if known.signature.match(data)), None)
-    return f"a {picture} picture" if picture else describe(data)
+def _describe_content(data: bytes) -> str:
+    format_name = next((format_.name for format_ in FORMATS if format_.signature.match(data)), None)
+    return f"a {format_name} picture" if format_name else sniff_kind(data)

@@ -3,19 +3,19 @@
 import zlib
 from typing import Literal
 
-from service.errors import BadRequest, TooLarge, Unsupported
+from service.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 
-__all__ = ["Coding", "decoded", "encoded", "wanted"]
+__all__ = ["ContentCoding", "decode_body", "encode_body", "negotiate_coding"]
 
-Coding = Literal["gzip", "deflate"]
+ContentCoding = Literal["gzip", "deflate"]
 
-_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_GZIP, _ZLIB, _RAW_DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _LEVEL = 1
 """The fastest: tensors hardly become smaller with more effort."""
-_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_CODING_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
-def decoded(body: bytes, coding: str | None, limit: int) -> bytes:
+def decode_body(body: bytes, coding: str | None, limit: int) -> bytes:
     """What a body with this Content-Encoding holds, at most `limit` bytes.
 
     Raises:
@@ -25,33 +25,33 @@ def decoded(body: bytes, coding: str | None, limit: int) -> bytes:
     name = (coding or "identity").strip().lower()
     if name == "identity":
         return body
-    if name not in _NAMES:
-        raise Unsupported(
+    if name not in _CODING_NAMES:
+        raise UnsupportedMediaType(
             f"Content-Encoding is {name[:40]}; accepted are gzip, deflate, identity",
             accepted=["gzip", "deflate", "identity"],
         )
     try:
-        if _NAMES[name] == "gzip":
-            return _unpacked(body, _GZIP, limit)
+        if _CODING_NAMES[name] == "gzip":
+            return _decompress(body, _GZIP, limit)
         # "deflate" means zlib's framing, but some send the bare stream.
-        return _unpacked(body, _ZLIB if _has_zlib_header(body) else _RAW, limit)
+        return _decompress(body, _ZLIB if _has_zlib_header(body) else _RAW_DEFLATE, limit)
     except zlib.error:
         raise BadRequest(f"the body is not {name}, as Content-Encoding says") from None
 
 
-def _unpacked(body: bytes, wbits: int, limit: int) -> bytes:
-    parts, room, rest = [], limit, body
-    while rest:  # gzip may have several members
-        unpacker = zlib.decompressobj(wbits)
-        part = unpacker.decompress(rest, room + 1)
-        if len(part) > room:
-            raise TooLarge(f"the body unpacks to over {limit} bytes; accepted are {limit}")
-        if not unpacker.eof:
+def _decompress(body: bytes, wbits: int, limit: int) -> bytes:
+    parts, remaining, data = [], limit, body
+    while data:  # gzip may have several members
+        decompressor = zlib.decompressobj(wbits)
+        part = decompressor.decompress(data, remaining + 1)
+        if len(part) > remaining:
+            raise ContentTooLarge(f"the body unpacks to over {limit} bytes; accepted are {limit}")
+        if not decompressor.eof:
             raise BadRequest("the compressed body is cut off")
         parts.append(part)
-        room -= len(part)
-        rest = unpacker.unused_data
-        if rest and wbits != _GZIP:
+        remaining -= len(part)
+        data = decompressor.unused_data
+        if data and wbits != _GZIP:
             raise BadRequest("there are bytes after the compressed body")
     return b"".join(parts)
 
@@ -61,26 +61,26 @@ def _has_zlib_header(body: bytes) -> bool:
     return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
 
 
-def wanted(accept_encoding: str | None) -> Coding | None:
+def negotiate_coding(accept_encoding: str | None) -> ContentCoding | None:
     """The better liked of both for an answer; None where neither is asked for by name."""
     qualities: dict[str, float] = {}
     for part in (accept_encoding or "").lower().split(","):
         name, _, quality = part.strip().partition(";q=")
-        qualities[name.strip()] = _number(quality) if quality else 1.0
+        qualities[name.strip()] = _parse_quality(quality) if quality else 1.0
     gzip, deflate = qualities.get("gzip", 0.0), qualities.get("deflate", 0.0)
     if max(gzip, deflate) <= 0:
         return None
     return "gzip" if gzip >= deflate else "deflate"
 
 
-def _number(text: str) -> float:
+def _parse_quality(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return 0.0
 
 
-def encoded(body: bytes, coding: Coding) -> bytes:
+def encode_body(body: bytes, coding: ContentCoding) -> bytes:
     """`body` compressed as fast as it can be."""
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP if coding == "gzip" else _ZLIB)
-    return packer.compress(body) + packer.flush()
+    compressor = zlib.compressobj(_LEVEL, wbits=_GZIP if coding == "gzip" else _ZLIB)
+    return compressor.compress(body) + compressor.flush()

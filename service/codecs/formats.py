@@ -25,18 +25,25 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from service.codecs import decompression_bombs, image_headers
-from service.errors import Invalid, ServiceError, TooLarge, Unsupported
+from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
-__all__ = ["FORMATS", "Format", "Limits", "check_size", "damage_is_invalid", "open_header"]
+__all__ = [
+    "FORMATS",
+    "ImageFormat",
+    "ImageLimits",
+    "check_pixel_limits",
+    "decode_errors_as_invalid",
+    "open_header",
+]
 
-_PILLOWS_OWN_LIMIT = 89_478_485
+_PILLOW_PIXEL_LIMIT = 89_478_485
 """Above this, readers of single formats warn of a bomb while they load, whoever called them."""
 _MAX_SIDE = 65_535
 """What JPEG can hold. Also keeps tables that grow with one side, rows or filter taps, small."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class ImageLimits:
     """What a picture may cost."""
 
     max_pixels: int
@@ -45,55 +52,63 @@ class Limits:
     WebP with alpha 23), so 50 Mpx cost 1.2 GB."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_pixels <= _PILLOWS_OWN_LIMIT:
-            raise ValueError(f"max_pixels is {self.max_pixels}, not in 1 to {_PILLOWS_OWN_LIMIT}")
+        if not 1 <= self.max_pixels <= _PILLOW_PIXEL_LIMIT:
+            raise ValueError(f"max_pixels is {self.max_pixels}, not in 1 to {_PILLOW_PIXEL_LIMIT}")
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """A kind of picture file: its name, its signature, and Pillow's reader of it."""
 
     name: str
     signature: re.Pattern[bytes]
     reader: Callable[[BytesIO], ImageFile]
-    early_size: Callable[[bytes], tuple[int, int] | None] = image_headers.unknown_size
+    peek_size: Callable[[bytes], tuple[int, int] | None] = image_headers.peek_no_size
     """Size, for a format whose reader may allocate or unpack before it tells the size."""
-    excess: Callable[[bytes], str] = decompression_bombs.nothing
+    find_bomb: Callable[[bytes], str] = decompression_bombs.find_no_bomb
     """What there is far too much of, before the reader goes through it."""
 
 
 FORMATS = (
-    Format(
-        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, excess=decompression_bombs.jpeg_excess
+    ImageFormat(
+        "JPEG",
+        re.compile(rb"\xff\xd8\xff"),
+        JpegImageFile,
+        find_bomb=decompression_bombs.find_jpeg_bomb,
     ),
-    Format(
+    ImageFormat(
         "PNG",
         re.compile(rb"\x89PNG\r\n\x1a\n"),
         PngImageFile,
-        image_headers.png_size,
-        decompression_bombs.png_excess,
+        image_headers.peek_png_size,
+        decompression_bombs.find_png_bomb,
     ),
-    Format("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, image_headers.webp_size),
-    Format(
+    ImageFormat(
+        "WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, image_headers.peek_webp_size
+    ),
+    ImageFormat(
         "GIF",
         re.compile(rb"GIF8[79]a"),
         GifImageFile,
-        image_headers.gif_size,
-        decompression_bombs.gif_excess,
+        image_headers.peek_gif_size,
+        decompression_bombs.find_gif_bomb,
     ),
-    Format("BMP", re.compile(rb"BM"), BmpImageFile),
-    Format(
-        "TIFF", re.compile(rb"II\*\0|MM\0\*"), TiffImageFile, excess=decompression_bombs.tiff_excess
+    ImageFormat("BMP", re.compile(rb"BM"), BmpImageFile),
+    ImageFormat(
+        "TIFF",
+        re.compile(rb"II\*\0|MM\0\*"),
+        TiffImageFile,
+        find_bomb=decompression_bombs.find_tiff_bomb,
     ),
     *(
-        [Format("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL), AvifImageFile)]
+        [ImageFormat("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL), AvifImageFile)]
         if features.check("avif")
         else []
     ),
 )
 
 
-def open_header(data: bytes, limits: Limits) -> tuple[ImageFile, Format]:
+def open_header(data: bytes, limits: ImageLimits) -> tuple[ImageFile, ImageFormat]:
     """The picture with size and mode known, and no pixel decoded.
 
     Raises:
@@ -102,29 +117,29 @@ def open_header(data: bytes, limits: Limits) -> tuple[ImageFile, Format]:
         TooLarge: the picture has more pixels than `limits` allow.
 
     """
-    accepted = ", ".join(known.name for known in FORMATS)
+    accepted = ", ".join(format_.name for format_ in FORMATS)
     if not data:
-        raise Invalid(f"empty body: no picture came; accepted: {accepted}")
-    known = next((known for known in FORMATS if known.signature.match(data)), None)
-    if known is None:
-        raise Unsupported(
-            f"not a picture that can be read; came: {image_headers.describe(data)}, "
+        raise InvalidValue(f"empty body: no picture came; accepted: {accepted}")
+    format_ = next((format_ for format_ in FORMATS if format_.signature.match(data)), None)
+    if format_ is None:
+        raise UnsupportedMediaType(
+            f"not a picture that can be read; came: {image_headers.sniff_kind(data)}, "
             f"{len(data)} bytes; accepted: {accepted}"
         )
-    with damage_is_invalid(known):
-        if excess := known.excess(data):
-            raise Invalid(f"damaged {known.name} picture: {excess}")
-        if size := known.early_size(data):
-            check_size(f"{known.name} picture", size, limits)
-        image = known.reader(BytesIO(data))
-        check_size(f"{known.name} picture", image.size, limits)
-        _check_decoding(image, limits)
-    return image, known
+    with decode_errors_as_invalid(format_):
+        if excess := format_.find_bomb(data):
+            raise InvalidValue(f"damaged {format_.name} picture: {excess}")
+        if size := format_.peek_size(data):
+            check_pixel_limits(f"{format_.name} picture", size, limits)
+        image = format_.reader(BytesIO(data))
+        check_pixel_limits(f"{format_.name} picture", image.size, limits)
+        _reject_costly_decoding(image, limits)
+    return image, format_
 
 
 @contextmanager
-def damage_is_invalid(known: Format) -> Iterator[None]:
-    """Pillow's many ways to say that a file is damaged, as one `Invalid` that names the format."""
+def decode_errors_as_invalid(format_: ImageFormat) -> Iterator[None]:
+    """Turn Pillow's various errors for damaged files into one `InvalidValue`."""
     try:
         yield
     except ServiceError:
@@ -132,10 +147,10 @@ def damage_is_invalid(known: Format) -> Iterator[None]:
     # Readers raise whatever a parser can run into: OSError, SyntaxError, ValueError, struct.error,
     # EOFError, KeyError, OverflowError, ZeroDivisionError, MemoryError, …; no list stays complete.
     except Exception as error:
-        raise Invalid(f"damaged {known.name} picture: {_reason(error)}") from error
+        raise InvalidValue(f"damaged {format_.name} picture: {_clean_message(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def _clean_message(error: Exception) -> str:
     text = str(error)
     if isinstance(error, EOFError) or re.search("truncated|requires a buffer", text.lower()):
         return "the file ends too early"
@@ -149,27 +164,30 @@ def _reason(error: Exception) -> str:
     return re.sub(r"b?(['\"]).*\1|<.*>|[^ -~]", "…", text)[:120]
 
 
-def check_size(what: str, size: tuple[int, int], limits: Limits) -> None:
-    """Raises TooLarge: the picture that `what` holds is larger than may be decoded."""
+def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits) -> None:
+    """Raises TooLarge: the picture that `subject` holds is larger than may be decoded."""
     width, height = size
-    came = f"{what} of {width} × {height} pixels"
+    description = f"{subject} of {width} × {height} pixels"
     if width * height > limits.max_pixels:
-        raise TooLarge(
-            f"{came} is over the limit of {limits.max_pixels} pixels", max_pixels=limits.max_pixels
+        raise ContentTooLarge(
+            f"{description} is over the limit of {limits.max_pixels} pixels",
+            max_pixels=limits.max_pixels,
         )
     if max(size) > _MAX_SIDE:
-        raise TooLarge(f"{came} is over the limit of {_MAX_SIDE} pixels a side", max_side=_MAX_SIDE)
+        raise ContentTooLarge(
+            f"{description} is over the limit of {_MAX_SIDE} pixels a side", max_side=_MAX_SIDE
+        )
 
 
-def _check_decoding(image: ImageFile, limits: Limits) -> None:
+def _reject_costly_decoding(image: ImageFile, limits: ImageLimits) -> None:
     """Refuse what the reader would decode, but at a price beyond that of the pixels."""
     if isinstance(image, TiffImageFile):
         tile_width, tile_height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
         if tile_width * tile_height > limits.max_pixels:
-            raise TooLarge(
+            raise ContentTooLarge(
                 f"TIFF picture with tiles of {tile_width} × {tile_height} pixels is over the limit "
                 f"of {limits.max_pixels} pixels"
             )
     elif any(tile.codec_name == "bmp_rle" for tile in image.tile):
         # Pillow's reader is a loop in Python, some seconds for a body of a few megabytes.
-        raise Unsupported("run-length coded BMP is not accepted; plain BMP is")
+        raise UnsupportedMediaType("run-length coded BMP is not accepted; plain BMP is")

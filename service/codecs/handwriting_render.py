@@ -12,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from models_store.sampling.handwriting import Drawing, curves
+from models_store.sampling.handwriting import Drawing, bezier_curves
 
-__all__ = ["Page", "Written", "as_png", "as_svg", "lay_out"]
+__all__ = ["Page", "PlacedSymbol", "layout_page", "render_png", "render_svg"]
 
-_GAP, _SPACE, _MARGIN, _PEN = 0.22, 0.45, 0.14, 0.055
+_SYMBOL_GAP, _SPACE_WIDTH, _MARGIN, _STROKE_WIDTH = 0.22, 0.45, 0.14, 0.055
 """Between symbols, of a blank, around the page, the pen's width: in heights of a symbol's box."""
-_SECONDS_A_BOX = 0.35
+_SECONDS_PER_BOX_HEIGHT = 0.35
 """That the pen takes for a stroke as long as the box is high, where the page is animated."""
-_FLAT = 8
+_SEGMENTS_PER_CURVE = 8
 """Straight pieces that a curve is drawn with in a PNG."""
-_LARGE = 128
+_SUPERSAMPLING_THRESHOLD = 128
 
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Written:
+class PlacedSymbol:
     """One symbol where it stands on the page: its strokes, each its points (P, 2)."""
 
     symbol: str
@@ -42,75 +42,75 @@ class Page:
     text: str
     width: int
     height: int
-    pen: float
+    stroke_width: float
     """The line's width."""
-    written: tuple[Written, ...]
+    symbols: tuple[PlacedSymbol, ...]
 
 
-def lay_out(text: str, drawings: Sequence[Drawing], aspect: float, height: int) -> Page:
+def layout_page(text: str, drawings: Sequence[Drawing], aspect: float, height: int) -> Page:
     """Put a drawing for every character of `text` but blanks side by side.
 
     `aspect` is a box's width over its height; `height` is that of a box, in pixels.
     """
-    waiting = iter(drawings)
-    cursor, placed = 0.0, []
+    remaining = iter(drawings)
+    cursor, placements = 0.0, []
     for character in text:
         if character == " ":
-            cursor += _SPACE
+            cursor += _SPACE_WIDTH
             continue
-        drawing = next(waiting)
+        drawing = next(remaining)
         strokes = [stroke * (aspect, -1.0) for stroke in drawing.strokes]
-        every = np.concatenate(strokes)
-        shift = np.array([cursor - every[:, 0].min(), 1.0])
-        placed.append((drawing.symbol, [stroke + shift for stroke in strokes]))
-        cursor += float(np.ptp(every[:, 0])) + _GAP
-    points = np.concatenate([stroke for _, strokes in placed for stroke in strokes])
+        all_points = np.concatenate(strokes)
+        shift = np.array([cursor - all_points[:, 0].min(), 1.0])
+        placements.append((drawing.symbol, [stroke + shift for stroke in strokes]))
+        cursor += float(np.ptp(all_points[:, 0])) + _SYMBOL_GAP
+    points = np.concatenate([stroke for _, strokes in placements for stroke in strokes])
     # A page of equal height for all texts, unless the pen left its box.
     top, bottom = min(0.0, points[:, 1].min()), max(1.0, points[:, 1].max())
     corner = np.array([-_MARGIN, top - _MARGIN])
-    size = np.array([cursor - _GAP + 2 * _MARGIN, bottom - top + 2 * _MARGIN]) * height
+    size = np.array([cursor - _SYMBOL_GAP + 2 * _MARGIN, bottom - top + 2 * _MARGIN]) * height
     return Page(
         text=text,
         width=max(1, round(size[0])),
         height=max(1, round(size[1])),
-        pen=_PEN * height,
-        written=tuple(
-            Written(symbol, tuple((stroke - corner) * height for stroke in strokes))
-            for symbol, strokes in placed
+        stroke_width=_STROKE_WIDTH * height,
+        symbols=tuple(
+            PlacedSymbol(symbol, tuple((stroke - corner) * height for stroke in strokes))
+            for symbol, strokes in placements
         ),
     )
 
 
-def as_svg(page: Page, *, animated: bool) -> str:
+def render_svg(page: Page, *, animated: bool) -> str:
     """A drawing in the colour of the text around it; animated, the pen is seen at work."""
     paths, begin = [], 0.0
-    unit = page.pen / _PEN
-    for written in page.written:
-        for stroke in written.strokes:
-            path = f'<path d="{_commands(stroke)}"'
+    unit = page.stroke_width / _STROKE_WIDTH
+    for symbol in page.symbols:
+        for stroke in symbol.strokes:
+            path = f'<path d="{_path_commands(stroke)}"'
             length = float(np.hypot(*np.diff(stroke, axis=0).T).sum()) / unit
-            duration = max(0.05, _SECONDS_A_BOX * length)
-            paths.append(f"{path}{_motion(begin, duration)}" if animated else f"{path}/>")
+            duration = max(0.05, _SECONDS_PER_BOX_HEIGHT * length)
+            paths.append(f"{path}{_stroke_animation(begin, duration)}" if animated else f"{path}/>")
             begin += duration + 0.1
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
         f'viewBox="0 0 {page.width} {page.height}" role="img" aria-label="{escape(page.text)}" '
-        f'fill="none" stroke="currentColor" stroke-width="{page.pen:.2f}" '
+        f'fill="none" stroke="currentColor" stroke-width="{page.stroke_width:.2f}" '
         f'stroke-linecap="round" stroke-linejoin="round">{"".join(paths)}</svg>\n'
     )
 
 
-def _commands(stroke: Points) -> str:
-    pieces = curves(stroke)
-    start = f"M{_pair(pieces[0, 0])}"
-    return start + "".join("C" + " ".join(map(_pair, piece[1:])) for piece in pieces)
+def _path_commands(stroke: Points) -> str:
+    segments = bezier_curves(stroke)
+    start = f"M{_format_point(segments[0, 0])}"
+    return start + "".join("C" + " ".join(map(_format_point, segment[1:])) for segment in segments)
 
 
-def _pair(point: Points) -> str:
+def _format_point(point: Points) -> str:
     return f"{point[0]:.2f},{point[1]:.2f}"
 
 
-def _motion(begin: float, duration: float) -> str:
+def _stroke_animation(begin: float, duration: float) -> str:
     # A dash as long as the path, slid into place. It is hidden until its turn: with round ends,
     # even a dash of no length would show as a dot.
     return (
@@ -121,15 +121,15 @@ def _motion(begin: float, duration: float) -> str:
     )
 
 
-def as_png(page: Page) -> bytes:
+def render_png(page: Page) -> bytes:
     """Black ink on white, grey, drawn larger and scaled down so that its edges are smooth."""
-    factor = 4 if page.pen / _PEN <= _LARGE else 2
+    factor = 4 if page.stroke_width / _STROKE_WIDTH <= _SUPERSAMPLING_THRESHOLD else 2
     canvas = Image.new("L", (page.width * factor, page.height * factor), 255)
     ink = ImageDraw.Draw(canvas)
-    radius = page.pen * factor / 2
-    for written in page.written:
-        for stroke in written.strokes:
-            line = _flattened(stroke) * factor
+    radius = page.stroke_width * factor / 2
+    for symbol in page.symbols:
+        for stroke in symbol.strokes:
+            line = _flatten_curve(stroke) * factor
             ink.line([tuple(point) for point in line.tolist()], 0, max(1, round(2 * radius)))
             # Pillow's lines have neither round ends nor, between short pieces, joints.
             for x, y in line.tolist():
@@ -139,9 +139,9 @@ def as_png(page: Page) -> bytes:
     return file.getvalue()
 
 
-def _flattened(stroke: Points) -> Points:
+def _flatten_curve(stroke: Points) -> Points:
     """Points along the curve (Bernstein's polynomials)."""
-    t = np.linspace(0, 1, _FLAT, endpoint=False)[:, None]
+    t = np.linspace(0, 1, _SEGMENTS_PER_CURVE, endpoint=False)[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
-    points = np.einsum("tb,pbc->ptc", weights, curves(stroke)).reshape(-1, 2)
+    points = np.einsum("tb,pbc->ptc", weights, bezier_curves(stroke)).reshape(-1, 2)
     return np.concatenate([points, stroke[-1:]])

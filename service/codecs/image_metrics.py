@@ -11,14 +11,14 @@ _PEAK = 255.0
 _WINDOW = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
-_BAND = 256
+_ROWS_PER_BAND = 256
 """Rows at a time: statistics of a large picture then stay in a few megabytes."""
 
-Image = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Plane = NDArray[np.float64]
 
 
-def psnr_db(image_HWC: Image, reference_HWC: Image) -> float:
+def psnr_db(image_HWC: ImageArray, reference_HWC: ImageArray) -> float:
     """Peak signal-to-noise ratio in dB over all channels; infinite for equal pictures."""
     squares = sum(
         float(np.square(image.astype(np.float64) - reference).sum())
@@ -29,7 +29,7 @@ def psnr_db(image_HWC: Image, reference_HWC: Image) -> float:
     return 10 * math.log10(_PEAK**2 * image_HWC.size / squares)
 
 
-def ssim(image_HWC: Image, reference_HWC: Image) -> float | None:
+def ssim(image_HWC: ImageArray, reference_HWC: ImageArray) -> float | None:
     """Mean structural similarity, the mean over channels; None when a side is under 11 pixels.
 
     Wang, Bovik, Sheikh and Simoncelli 2004, "Image Quality Assessment: From Error Visibility to
@@ -42,43 +42,43 @@ def ssim(image_HWC: Image, reference_HWC: Image) -> float | None:
         return None
     total = 0.0
     for channel in range(channels):
-        for top in range(0, rows, _BAND):
-            band = slice(top, top + _BAND + _WINDOW - 1)
+        for top in range(0, rows, _ROWS_PER_BAND):
+            band = slice(top, top + _ROWS_PER_BAND + _WINDOW - 1)
             x_HW = image_HWC[band, :, channel].astype(np.float64)
             y_HW = reference_HWC[band, :, channel].astype(np.float64)
-            total += float(_similarity(x_HW, y_HW).sum())
+            total += float(_ssim_map(x_HW, y_HW).sum())
     return total / float(channels * rows * columns)
 
 
-def _similarity(x_HW: Plane, y_HW: Plane) -> Plane:
+def _ssim_map(x_HW: Plane, y_HW: Plane) -> Plane:
     """Equation 13, at every place of the window."""
-    mean_x, mean_y = _blur(x_HW), _blur(y_HW)
+    mean_x, mean_y = _gaussian_filter(x_HW), _gaussian_filter(y_HW)
     products, squares = mean_x * mean_y, mean_x**2 + mean_y**2
-    covariance = _blur(x_HW * y_HW) - products
-    variances = _blur(x_HW**2 + y_HW**2) - squares
+    covariance = _gaussian_filter(x_HW * y_HW) - products
+    variances = _gaussian_filter(x_HW**2 + y_HW**2) - squares
     similarity: Plane = ((2 * products + _C1) * (2 * covariance + _C2)) / (
         (squares + _C1) * (variances + _C2)
     )
     return similarity
 
 
-def _weights() -> list[float]:
+def _gaussian_window() -> list[float]:
     offsets = np.arange(_WINDOW) - _WINDOW // 2
     window = np.exp(-(offsets**2) / (2 * _SIGMA**2))
     weights: list[float] = (window / window.sum()).tolist()
     return weights
 
 
-_WEIGHTS = _weights()
+_GAUSSIAN_WEIGHTS = _gaussian_window()
 
 
-def _blur(plane_HW: Plane) -> Plane:
+def _gaussian_filter(plane_HW: Plane) -> Plane:
     """The window's weighted mean, rows first, then columns; 10 shorter on each axis."""
     height, width = (size - _WINDOW + 1 for size in plane_HW.shape)
     rows = np.zeros((height, plane_HW.shape[1]))
-    for shift, weight in enumerate(_WEIGHTS):
+    for shift, weight in enumerate(_GAUSSIAN_WEIGHTS):
         rows += weight * plane_HW[shift : shift + height]
-    both = np.zeros((height, width))
-    for shift, weight in enumerate(_WEIGHTS):
-        both += weight * rows[:, shift : shift + width]
-    return both
+    blurred = np.zeros((height, width))
+    for shift, weight in enumerate(_GAUSSIAN_WEIGHTS):
+        blurred += weight * rows[:, shift : shift + width]
+    return blurred

@@ -14,15 +14,15 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models_store.tasks import FixedImage, Mode
-from service.codecs.color_modes import as_array, to_mode
-from service.codecs.formats import Limits, damage_is_invalid, open_header
+from models_store.tasks import ColorMode, FixedImage
+from service.codecs.color_modes import convert_mode, to_array
+from service.codecs.formats import ImageLimits, decode_errors_as_invalid, open_header
 from service.codecs.image_headers import exif_orientation
 from service.observability.timing import timed
 
-__all__ = ["Limits", "decode_fixed", "decode_free", "encode_png"]
+__all__ = ["ImageLimits", "decode_native", "decode_resized", "encode_png"]
 
-_TURNS = {
+_EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -31,7 +31,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDES_SWAP = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+_AXIS_SWAPPING_TRANSPOSES = {_EXIF_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 # Measured with Pillow 13 on 2 shared cores (medians; dB against a full decode and one antialiased
 # bicubic resize), photographs to 32 × 32 and 224 × 224:
@@ -44,20 +44,20 @@ _SIDES_SWAP = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 #   33 to 35 dB. As the ant and bee classifier sees it (198 photographs at that ratio): the same
 #   labels, 99.5 % right either way, NLL 0.076 and 0.080; with a bilinear filter it is 0.079.
 # Lanczos is 0 to 45 % slower than bicubic, and no closer to its own full decode.
-_FILTER = Image.Resampling.BICUBIC
-_DECODED_PER_TARGET = 3
-_LARGE_TARGET, _DECODED_PER_LARGE_TARGET = 128, 1
+_RESIZE_FILTER = Image.Resampling.BICUBIC
+_MIN_DECODE_SCALE = 3
+_LARGE_TARGET, _MIN_DECODE_SCALE_LARGE = 128, 1
 """Of a side, in pixels: here a whole decode costs half as much as the network."""
 _REDUCING_GAP = 4.0
 
 # Measured on a photograph of 640 × 427: level 1 takes 22 ms for 516 kB, 3 takes 25 ms for 504 kB,
 # 6 takes 43 ms for 491 kB, 9 takes 188 ms for 486 kB. Noise and 28 × 28 digits: 1 to 2 % between
 # levels 1 and 9. Half the time of the usual 6 is worth 5 % of the bytes.
-_COMPRESS_LEVEL = 1
+_PNG_COMPRESS_LEVEL = 1
 
 
 @timed("decode")
-def decode_free(data: bytes, mode: Mode, limits: Limits) -> NDArray[np.uint8]:
+def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[np.uint8]:
     """The picture at its own size, (H, W, C).
 
     Raises:
@@ -66,23 +66,23 @@ def decode_free(data: bytes, mode: Mode, limits: Limits) -> NDArray[np.uint8]:
         TooLarge: it has more pixels than `limits` allow; decided by its header.
 
     """
-    image, known = open_header(data, limits)
-    with damage_is_invalid(known):
+    image, format_ = open_header(data, limits)
+    with decode_errors_as_invalid(format_):
         image.load()
-        turn = _turn(image)
-        upright = to_mode(image, mode)
-        return as_array(upright.transpose(turn) if turn is not None else upright)
+        transpose = _exif_transpose(image)
+        upright = convert_mode(image, mode)
+        return to_array(upright.transpose(transpose) if transpose is not None else upright)
 
 
 @timed("decode")
-def decode_fixed(data: bytes, spec: FixedImage, limits: Limits) -> NDArray[np.uint8]:
+def decode_resized(data: bytes, spec: FixedImage, limits: ImageLimits) -> NDArray[np.uint8]:
     """The picture brought to (spec.height, spec.width, C) by the rule `spec.resize`.
 
-    A picture that has this size already arrives pixel by pixel. Raises as `decode_free`.
+    A picture that has this size already arrives pixel by pixel. Raises as `decode_native`.
     """
-    image, known = open_header(data, limits)
-    with damage_is_invalid(known):
-        return as_array(_fit(image, spec))
+    image, format_ = open_header(data, limits)
+    with decode_errors_as_invalid(format_):
+        return to_array(_resize_to_spec(image, spec))
 
 
 @timed("encode")
@@ -90,73 +90,80 @@ def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
     """PNG of a picture (H, W, 1) or (H, W, 3); the same bytes for the same picture."""
     if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] not in {1, 3}:
         raise ValueError(f"not (H, W, 1 or 3) uint8: {image_HWC.shape} {image_HWC.dtype}")
-    grey = image_HWC.shape[2] == 1
+    is_grayscale = image_HWC.shape[2] == 1
     file = BytesIO()
-    picture = Image.fromarray(image_HWC[..., 0] if grey else image_HWC)
-    picture.save(file, "PNG", compress_level=_COMPRESS_LEVEL)
+    image = Image.fromarray(image_HWC[..., 0] if is_grayscale else image_HWC)
+    image.save(file, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
     return file.getvalue()
 
 
-def _fit(image: ImageFile, spec: FixedImage) -> Image.Image:
+def _resize_to_spec(image: ImageFile, spec: FixedImage) -> Image.Image:
     # A JPEG tells its orientation before it is decoded, and only it is decoded reduced; a PNG may
     # tell it behind its pixels.
     if not isinstance(image, JpegImageFile):
         image.load()
-    turn = _turn(image)
-    target = (spec.height, spec.width) if turn in _SIDES_SWAP else (spec.width, spec.height)
-    box, size = _plan(image.size, target, spec.resize)
+    transpose = _exif_transpose(image)
+    target = (
+        (spec.height, spec.width)
+        if transpose in _AXIS_SWAPPING_TRANSPOSES
+        else (spec.width, spec.height)
+    )
+    box, size = _plan_resize(image.size, target, spec.resize)
 
-    shrink = _shrink_in_decoder(image, box, size)
+    shrink = _draft_jpeg(image, box, size)
     box = (box[0] / shrink, box[1] / shrink, box[2] / shrink, box[3] / shrink)
-    fitted = to_mode(image, spec.mode)
+    fitted = convert_mode(image, spec.mode)
     if fitted.size != size or box != (0, 0, *size):
-        fitted = fitted.resize(size, _FILTER, box, _REDUCING_GAP)
-    if turn is not None:  # here the fewest pixels are left to turn
-        fitted = fitted.transpose(turn)
+        fitted = fitted.resize(size, _RESIZE_FILTER, box, _REDUCING_GAP)
+    if transpose is not None:  # here the fewest pixels are left to turn
+        fitted = fitted.transpose(transpose)
     if fitted.size != (spec.width, spec.height):
-        around = Image.new(spec.mode, (spec.width, spec.height))
+        canvas = Image.new(spec.mode, (spec.width, spec.height))
         left, top = (spec.width - fitted.width) / 2, (spec.height - fitted.height) / 2
-        around.paste(fitted, (round(left), round(top)))
-        return around
+        canvas.paste(fitted, (round(left), round(top)))
+        return canvas
     return fitted
 
 
-def _plan(
-    came: tuple[int, int], target: tuple[int, int], rule: Literal["stretch", "crop", "pad"]
+def _plan_resize(
+    source_size: tuple[int, int], target: tuple[int, int], rule: Literal["stretch", "crop", "pad"]
 ) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
     """The part of the picture that is used (left, top, right, bottom), and the size it gets."""
-    width, height = came
-    per_x, per_y = width / target[0], height / target[1]
+    width, height = source_size
+    scale_x, scale_y = width / target[0], height / target[1]
     if rule == "pad":
-        per = max(per_x, per_y)
-        size = (max(1, round(width / per)), max(1, round(height / per)))
+        scale = max(scale_x, scale_y)
+        size = (max(1, round(width / scale)), max(1, round(height / scale)))
         return (0, 0, width, height), size
     if rule == "stretch":
         return (0, 0, width, height), target
-    per = min(per_x, per_y)
-    used_width, used_height = target[0] * per, target[1] * per
+    scale = min(scale_x, scale_y)
+    used_width, used_height = target[0] * scale, target[1] * scale
     left, top = (width - used_width) / 2, (height - used_height) / 2
-    if per == 1:  # nothing is scaled, so half a pixel must not blur it
+    if scale == 1:  # nothing is scaled, so half a pixel must not blur it
         left, top = int(left), int(top)
     # Rounding must not let the box reach over the edge, which Pillow refuses.
     right, bottom = min(width, left + used_width), min(height, top + used_height)
     return (left, top, right, bottom), target
 
 
-def _shrink_in_decoder(
+def _draft_jpeg(
     image: ImageFile, box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> int:
     """Let the JPEG decoder give 1/1, 1/2, 1/4 or 1/8 of the size; returns the divisor."""
-    per_x, per_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
+    scale_x, scale_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
     large = min(size) >= _LARGE_TARGET
-    times = _DECODED_PER_LARGE_TARGET if large else _DECODED_PER_TARGET
-    wanted = (ceil(image.width / per_x * times), ceil(image.height / per_y * times))
-    before = image.width
-    drafted = image.draft(None, wanted)
+    min_scale = _MIN_DECODE_SCALE_LARGE if large else _MIN_DECODE_SCALE
+    requested_size = (
+        ceil(image.width / scale_x * min_scale),
+        ceil(image.height / scale_y * min_scale),
+    )
+    original_width = image.width
+    draft = image.draft(None, requested_size)
     # The reduced picture is rounded up to whole pixels; the box that comes back is not.
-    return round(before / drafted[1][2]) if drafted else 1
+    return round(original_width / draft[1][2]) if draft else 1
 
 
-def _turn(image: ImageFile) -> Image.Transpose | None:
+def _exif_transpose(image: ImageFile) -> Image.Transpose | None:
     # Pillow turns a TIFF while it loads it, and keeps its orientation elsewhere.
-    return _TURNS.get(exif_orientation(image.info.get("exif")))
+    return _EXIF_TRANSPOSES.get(exif_orientation(image.info.get("exif")))

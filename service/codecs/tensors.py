@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import Invalid
+from service.errors import InvalidValue
 
 __all__ = [
     "BYTES",
@@ -41,10 +41,10 @@ DATATYPES = {
 }
 """A manifest's dtype → what the protocol calls it."""
 
-_DTYPES = {datatype: np.dtype(dtype) for dtype, datatype in DATATYPES.items()}
-_KINDS: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
+_NUMPY_DTYPES = {datatype: np.dtype(dtype) for dtype, datatype in DATATYPES.items()}
+_JSON_TYPES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
 """Kind of a dtype → JSON's values that it takes."""
-_JSON_NAMES = {
+_JSON_TYPE_NAMES = {
     bool: "true or false", int: "whole numbers", float: "fractions", str: "strings",
     list: "lists", dict: "objects",
 }  # fmt: skip
@@ -53,86 +53,98 @@ _JSON_NAMES = {
 def from_bytes(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Array:
     """The tensor `name`, whose shape was checked. Raises Invalid: not as many bytes as it has."""
     if datatype == BYTES:
-        return _strings(name, shape, raw)
-    dtype = _DTYPES[datatype]
+        return _parse_bytes_elements(name, shape, raw)
+    dtype = _NUMPY_DTYPES[datatype]
     needed = math.prod(shape) * dtype.itemsize
     if len(raw) != needed:
-        raise Invalid(
+        raise InvalidValue(
             f"{name} has {len(raw)} bytes; {datatype} of shape {list(shape)} has {needed}"
         )
     tensor = np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape)
     if datatype == "BOOL" and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
-        raise Invalid(f"{name} has bytes other than 0 and 1, which BOOL has alone")
-    return _finite(name, tensor.astype(dtype, copy=False))
+        raise InvalidValue(f"{name} has bytes other than 0 and 1, which BOOL has alone")
+    return _require_finite(name, tensor.astype(dtype, copy=False))
 
 
-def _strings(name: str, shape: Sequence[int], raw: bytes) -> Array:
-    count, at = math.prod(shape), 0
-    found: list[bytes] = []
-    while at + 4 <= len(raw) and len(found) < count:
-        (length,) = struct.unpack_from("<I", raw, at)
-        at += 4 + length
-        if at > len(raw):
+def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
+    count, offset = math.prod(shape), 0
+    elements: list[bytes] = []
+    while offset + 4 <= len(raw) and len(elements) < count:
+        (length,) = struct.unpack_from("<I", raw, offset)
+        offset += 4 + length
+        if offset > len(raw):
             break
-        found.append(raw[at - length : at])
-    if len(found) != count or at != len(raw):
-        raise Invalid(
+        elements.append(raw[offset - length : offset])
+    if len(elements) != count or offset != len(raw):
+        raise InvalidValue(
             f"{name} does not hold {count} elements, each as its length (uint32) and itself"
         )
-    return _objects(found, shape)
+    return _object_array(elements, shape)
 
 
 def from_json(name: str, datatype: str, shape: Sequence[int], data: Sequence[object]) -> Array:
     """The same from JSON's `data`, flat or nested. Raises Invalid: values that do not fit."""
     if datatype == BYTES:
-        return _objects([_utf8(name, text) for text in _flat(name, data, shape)], shape)
-    dtype = _DTYPES[datatype]
-    flat = _flat(name, data, shape)
+        return _object_array(
+            [_encode_utf8(name, text) for text in _flatten(name, data, shape)], shape
+        )
+    dtype = _NUMPY_DTYPES[datatype]
+    values = _flatten(name, data, shape)
     # Looked at before numpy does, which would give every string the room of the longest.
-    wrong = set(map(type, flat)) - _KINDS[dtype.kind]
-    if wrong:
-        came = ", ".join(sorted(_JSON_NAMES.get(kind, "null") for kind in wrong))
-        raise Invalid(f"{name}: data has values ({came}) that are not {datatype}")
+    unexpected_types = set(map(type, values)) - _JSON_TYPES[dtype.kind]
+    if unexpected_types:
+        received = ", ".join(
+            sorted(_JSON_TYPE_NAMES.get(kind, "null") for kind in unexpected_types)
+        )
+        raise InvalidValue(f"{name}: data has values ({received}) that are not {datatype}")
     if dtype.kind in "iu":
-        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-        if any(not least <= value <= most for value in flat):
-            raise Invalid(f"{name}: data has values outside {least} … {most}, which {datatype} has")
+        min_value, max_value = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if any(not min_value <= value <= max_value for value in values):
+            raise InvalidValue(
+                f"{name}: data has values outside {min_value} … {max_value}, which {datatype} has"
+            )
     with np.errstate(over="ignore"):
         try:
-            return _finite(name, np.array(flat, dtype).reshape(shape))
+            return _require_finite(name, np.array(values, dtype).reshape(shape))
         except OverflowError:
-            raise Invalid(f"{name}: data has values that are too large for {datatype}") from None
+            raise InvalidValue(
+                f"{name}: data has values that are too large for {datatype}"
+            ) from None
 
 
-def _flat(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:
-    flat = list(data)
+def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:
+    values = list(data)
     for _ in shape[1:]:
-        if any(isinstance(part, list) for part in flat):
-            flat = [one for part in flat for one in (part if isinstance(part, list) else [part])]
-    if len(flat) != math.prod(shape):
-        raise Invalid(f"{name}: data has {len(flat)} values; {list(shape)} has {math.prod(shape)}")
-    return flat
+        if any(isinstance(part, list) for part in values):
+            values = [
+                item for part in values for item in (part if isinstance(part, list) else [part])
+            ]
+    if len(values) != math.prod(shape):
+        raise InvalidValue(
+            f"{name}: data has {len(values)} values; {list(shape)} has {math.prod(shape)}"
+        )
+    return values
 
 
-def _utf8(name: str, text: object) -> bytes:
+def _encode_utf8(name: str, text: object) -> bytes:
     if not isinstance(text, str):
-        raise Invalid(f"{name}: data has values that are no strings")
+        raise InvalidValue(f"{name}: data has values that are no strings")
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise Invalid(f"{name}: data has a half of a surrogate pair") from None
+        raise InvalidValue(f"{name}: data has a half of a surrogate pair") from None
 
 
-def _objects(elements: Sequence[bytes], shape: Sequence[int]) -> Array:
+def _object_array(elements: Sequence[bytes], shape: Sequence[int]) -> Array:
     tensor = np.empty(len(elements), object)
     tensor[:] = elements
     shaped: Array = tensor.reshape(shape)
     return shaped
 
 
-def _finite(name: str, tensor: Array) -> Array:
+def _require_finite(name: str, tensor: Array) -> Array:
     if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-        raise Invalid(f"{name} has values that are NaN or infinite")
+        raise InvalidValue(f"{name} has values that are NaN or infinite")
     return tensor
 
 
@@ -144,7 +156,9 @@ def datatype_of(tensor: Array) -> str:
 def to_bytes(tensor: Array) -> bytes:
     """Little-endian and row-major."""
     if tensor.dtype.kind == "O":
-        return b"".join(struct.pack("<I", len(one)) + one for one in tensor.ravel().tolist())
+        return b"".join(
+            struct.pack("<I", len(element)) + element for element in tensor.ravel().tolist()
+        )
     little = tensor.dtype.newbyteorder("<")
     return np.ascontiguousarray(tensor.astype(little, copy=False)).tobytes()
 
@@ -155,8 +169,8 @@ def to_json(name: str, tensor: Array) -> list[object]:
         try:
             return [element.decode() for element in tensor.ravel().tolist()]
         except UnicodeDecodeError:
-            raise Invalid(f"{name} is not UTF-8; ask for it with binary_data") from None
+            raise InvalidValue(f"{name} is not UTF-8; ask for it with binary_data") from None
     if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-        raise Invalid(f"{name} is NaN or infinite in places; ask for it with binary_data")
+        raise InvalidValue(f"{name} is NaN or infinite in places; ask for it with binary_data")
     values: list[object] = tensor.ravel().tolist()
     return values

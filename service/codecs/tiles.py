@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.tasks import FreeImage
+from models_store.tasks import AnySizeImage
 
-__all__ = ["tiled"]
+__all__ = ["run_tiled"]
 
 
-def tiled(
+def run_tiled(
     image_HWC: NDArray[np.uint8],
-    spec: FreeImage,
+    spec: AnySizeImage,
     run: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> NDArray[np.uint8]:
     """What `run` gives for the whole picture, by runs over at most `spec.tile` × `spec.tile`.
@@ -38,29 +38,31 @@ def tiled(
     if not image_HWC.size:
         raise ValueError(f"a picture without pixels: {image_HWC.shape}")
     out_HWC = np.empty_like(image_HWC, order="C")
-    for top, bottom, rows in _spans(height, spec):
-        for left, right, columns in _spans(width, spec):
-            kept_hwC = _run_checked(run, _mirrored(image_HWC, top, bottom, left, right))
-            out_HWC[rows, columns] = kept_hwC[
+    for top, bottom, rows in _tile_spans(height, spec):
+        for left, right, columns in _tile_spans(width, spec):
+            tile_result_hwC = _run_checked(
+                run, _extract_padded_tile(image_HWC, top, bottom, left, right)
+            )
+            out_HWC[rows, columns] = tile_result_hwC[
                 rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
             ]
     return out_HWC
 
 
-def _spans(length: int, spec: FreeImage) -> Iterator[tuple[int, int, slice]]:
+def _tile_spans(length: int, spec: AnySizeImage) -> Iterator[tuple[int, int, slice]]:
     """Along one axis: (start, stop) of each tile, which may pass the edge, and what is kept."""
     padded = -(-length // spec.multiple_of) * spec.multiple_of
-    kept = start = 0
-    while kept < length:
+    core_start = start = 0
+    while core_start < length:
         # The last tile is moved back to end where the picture ends: all tiles have one shape.
         start = max(0, min(start, padded - spec.tile))
         stop = min(start + spec.tile, padded)
-        keep_to = length if stop == padded else stop - spec.overlap // 2
-        yield start, stop, slice(kept, keep_to)
-        kept, start = keep_to, start + spec.tile - spec.overlap
+        core_stop = length if stop == padded else stop - spec.overlap // 2
+        yield start, stop, slice(core_start, core_stop)
+        core_start, start = core_stop, start + spec.tile - spec.overlap
 
 
-def _mirrored(
+def _extract_padded_tile(
     image_HWC: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
 ) -> NDArray[np.uint8]:
     """A tile, C-contiguous; what lies beyond the last row and column is mirrored.
@@ -68,11 +70,14 @@ def _mirrored(
     "symmetric", which repeats the edge pixel, is defined for a single row and for more padding than
     picture; "reflect" is not.
     """
-    inside_hwC = image_HWC[top:bottom, left:right]
-    below, beside = bottom - top - inside_hwC.shape[0], right - left - inside_hwC.shape[1]
-    if below or beside:
-        return np.pad(inside_hwC, ((0, below), (0, beside), (0, 0)), mode="symmetric")
-    return np.ascontiguousarray(inside_hwC)
+    available_hwC = image_HWC[top:bottom, left:right]
+    pad_rows, pad_columns = (
+        bottom - top - available_hwC.shape[0],
+        right - left - available_hwC.shape[1],
+    )
+    if pad_rows or pad_columns:
+        return np.pad(available_hwC, ((0, pad_rows), (0, pad_columns), (0, 0)), mode="symmetric")
+    return np.ascontiguousarray(available_hwC)
 
 
 def _run_checked(

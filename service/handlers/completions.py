@@ -8,153 +8,162 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models_store.tasks import TextGeneration
-from service.errors import Invalid
-from service.handlers.generation import Texts
-from service.handlers.text import TextLimits, generation
-from service.runtime.loaded_model import Published
-from service.scheduling.generation_stream import Generation, Stream
-from service.schemas.openai import Completion, CompletionChoice, CompletionOptions, LogProbs, Usage
-from service.schemas.text import TextOptions
+from service.errors import InvalidValue
+from service.handlers.generation import GenerationGroup
+from service.handlers.text import TextLimits, build_generation_request
+from service.runtime.loaded_model import LoadedModel
+from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.schemas.openai import Completion, CompletionChoice, CompletionParams, LogProbs, Usage
+from service.schemas.text import TextParams
 
-__all__ = ["Telling", "generations"]
+__all__ = ["CompletionBuilder", "build_generation_requests"]
 
-_SEEDS = 2**63
-_LEAST_TOP_P = 1e-9
+_SEED_COUNT = 2**63
+_MIN_TOP_P = 1e-9
 """0 is accepted there, and means the likeliest alone; so does this."""
 
 
-def generations(
-    model: Published[TextGeneration], options: CompletionOptions, limits: TextLimits
-) -> list[Generation]:
+def build_generation_requests(
+    model: LoadedModel[TextGeneration], params: CompletionParams, limits: TextLimits
+) -> list[GenerationRequest]:
     """What is to be written, `n` for each prompt, in the order of the choices.
 
     Raises:
         Invalid: a prompt is too long or has unknown characters, or too much is asked for.
     """
-    if (options.max_tokens or 1) > limits.text_chars:
-        raise Invalid(
-            f"max_tokens is {options.max_tokens}, accepted is 1 to {limits.text_chars}: a token is "
+    if (params.max_tokens or 1) > limits.max_text_chars:
+        raise InvalidValue(
+            f"max_tokens is {params.max_tokens}, accepted is 1 to {limits.max_text_chars}: a "
+            "token is "
             "a character here",
-            limit=limits.text_chars,
+            limit=limits.max_text_chars,
         )
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    whats: list[Generation] = []
-    for prompt in options.prompt:
-        text = TextOptions(
+    seed = secrets.randbits(32) if params.seed is None else params.seed
+    requests: list[GenerationRequest] = []
+    for prompt in params.prompt:
+        text = TextParams(
             prompt=prompt,
-            max_chars=options.max_tokens or limits.text_chars,
-            temperature=1.0 if options.temperature is None else options.temperature,
-            top_k=options.top_k,
-            top_p=max(1.0 if options.top_p is None else options.top_p, _LEAST_TOP_P),
-            stop=options.stop,
+            max_chars=params.max_tokens or limits.max_text_chars,
+            temperature=1.0 if params.temperature is None else params.temperature,
+            top_k=params.top_k,
+            top_p=max(1.0 if params.top_p is None else params.top_p, _MIN_TOP_P),
+            stop=params.stop,
         )
-        limits.check(text)
-        what = replace(generation(model, text), scored=options.logprobs)
-        for _ in range(options.n or 1):
-            whats.append(replace(what, seed=(seed + len(whats)) % _SEEDS))
-    return whats
+        limits.validate(text)
+        request = replace(build_generation_request(model, text), top_logprobs=params.logprobs)
+        for _ in range(params.n or 1):
+            requests.append(replace(request, seed=(seed + len(requests)) % _SEED_COUNT))
+    return requests
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Chunk:
     index: int
     text: str
     """Empty with the last, which tells how the text ended."""
-    ended: bool
+    is_last: bool
 
 
-class Telling:
+class CompletionBuilder:
     """What is told of texts that are being written."""
 
     def __init__(
         self,
-        model: Published[TextGeneration],
-        options: CompletionOptions,
-        texts: Texts,
+        model: LoadedModel[TextGeneration],
+        params: CompletionParams,
+        group: GenerationGroup,
         request_id: str,
     ) -> None:
-        self._model, self._options, self._texts = model, options, texts
+        self._model, self._params, self._group = model, params, group
         self._id = f"cmpl-{request_id}"
         self._created = int(time.time())
 
-    async def whole(self) -> Completion:
-        """All texts at once. Raises what `Stream.whole` raises."""
-        written = await self._texts.whole()
+    async def build(self) -> Completion:
+        """All texts at once. Raises what `GenerationStream.whole` raises."""
+        texts = await self._group.results()
         choices = [
             CompletionChoice(
-                text=self._echo(index) + text,
+                text=self._echoed_prompt(index) + text,
                 index=index,
-                logprobs=self._logprobs(index, 0, text),
-                finish_reason=self._texts.streams[index].reason,
+                logprobs=self._build_logprobs(index, 0, text),
+                finish_reason=self._group.streams[index].final_reason,
             )
-            for index, text in enumerate(written)
+            for index, text in enumerate(texts)
         ]
-        return self._completion(choices, usage=self._usage(sum(map(len, written))))
+        return self._build_completion(choices, usage=self._build_usage(sum(map(len, texts))))
 
-    async def pieces(self) -> AsyncIterator[Completion]:
+    async def chunks(self) -> AsyncIterator[Completion]:
         """The same as it is written. Raises what `whole` raises."""
-        streaming = self._options.stream_options
-        tell_usage = streaming is not None and streaming.include_usage
-        told = [0] * len(self._texts.streams)
-        if self._options.echo:
-            for index in range(len(told)):
-                yield self._completion([self._choice(index, self._echo(index), 0)])
-        async for piece in _merged(self._texts.streams):
-            choice = self._choice(piece.index, piece.text, told[piece.index], ended=piece.ended)
-            told[piece.index] += len(piece.text)
-            yield self._completion([choice])
-        if tell_usage:
-            yield self._completion([], usage=self._usage(sum(told)))
+        stream_options = self._params.stream_options
+        include_usage = stream_options is not None and stream_options.include_usage
+        sent_chars = [0] * len(self._group.streams)
+        if self._params.echo:
+            for index in range(len(sent_chars)):
+                yield self._build_completion(
+                    [self._build_choice(index, self._echoed_prompt(index), 0)]
+                )
+        async for chunk in _merge_streams(self._group.streams):
+            choice = self._build_choice(
+                chunk.index, chunk.text, sent_chars[chunk.index], is_last=chunk.is_last
+            )
+            sent_chars[chunk.index] += len(chunk.text)
+            yield self._build_completion([choice])
+        if include_usage:
+            yield self._build_completion([], usage=self._build_usage(sum(sent_chars)))
 
-    def _choice(
-        self, index: int, text: str, start: int, *, ended: bool = False
+    def _build_choice(
+        self, index: int, text: str, start: int, *, is_last: bool = False
     ) -> CompletionChoice:
         return CompletionChoice(
             text=text,
             index=index,
-            logprobs=self._logprobs(index, start, text),
-            finish_reason=self._texts.streams[index].reason if ended else None,
+            logprobs=self._build_logprobs(index, start, text),
+            finish_reason=self._group.streams[index].final_reason if is_last else None,
         )
 
-    def _completion(
+    def _build_completion(
         self, choices: list[CompletionChoice], usage: Usage | None = None
     ) -> Completion:
-        told: dict[str, Any] = {} if usage is None else {"usage": usage}
-        if self._model.others:  # told where there is a choice
-            told["precision"] = self._model.precision
+        extra: dict[str, Any] = {} if usage is None else {"usage": usage}
+        if self._model.variants:  # told where there is a choice
+            extra["precision"] = self._model.precision
         return Completion(
             id=self._id,
             object="text_completion",
             created=self._created,
             model=self._model.name,
             choices=choices,
-            **told,
+            **extra,
         )
 
-    def _prompt(self, index: int) -> str:
-        return self._options.prompt[index // (self._options.n or 1)]
+    def _get_prompt(self, index: int) -> str:
+        return self._params.prompt[index // (self._params.n or 1)]
 
-    def _echo(self, index: int) -> str:
-        return self._prompt(index) if self._options.echo else ""
+    def _echoed_prompt(self, index: int) -> str:
+        return self._get_prompt(index) if self._params.echo else ""
 
-    def _usage(self, written: int) -> Usage:
-        read = sum(map(len, self._options.prompt))
-        return Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
+    def _build_usage(self, completion_chars: int) -> Usage:
+        prompt_chars = sum(map(len, self._params.prompt))
+        return Usage(
+            prompt_tokens=prompt_chars,
+            completion_tokens=completion_chars,
+            total_tokens=prompt_chars + completion_chars,
+        )
 
-    def _logprobs(self, index: int, start: int, text: str) -> LogProbs | None:
+    def _build_logprobs(self, index: int, start: int, text: str) -> LogProbs | None:
         """Of the characters `text`, which begin at `start` of what was written."""
-        if self._options.logprobs is None:
+        if self._params.logprobs is None:
             return None
-        stream, offset = self._texts.streams[index], len(self._prompt(index)) + start
-        vocabulary = stream.generation.vocabulary
-        scores = stream.scores[start : start + len(text)]
+        stream, offset = self._group.streams[index], len(self._get_prompt(index)) + start
+        vocabulary = stream.request.vocabulary
+        scores = stream.logprobs[start : start + len(text)]
         return LogProbs(
             tokens=list(text),
-            token_logprobs=[score.log_probability for score in scores],
+            token_logprobs=[score.logprob for score in scores],
             top_logprobs=[
                 {
-                    **{vocabulary[other]: logprob for other, logprob in score.best},
-                    character: score.log_probability,
+                    **{vocabulary[token]: logprob for token, logprob in score.top},
+                    character: score.logprob,
                 }
                 for character, score in zip(text, scores, strict=True)
             ],
@@ -162,30 +171,32 @@ class Telling:
         )
 
 
-async def _merged(streams: list[Stream]) -> AsyncIterator[_Piece]:
+async def _merge_streams(streams: list[GenerationStream]) -> AsyncIterator[_Chunk]:
     """Pieces of all texts as they come. The first failure is raised, and ends all."""
-    arrived: asyncio.Queue[_Piece | BaseException] = asyncio.Queue()
+    queue: asyncio.Queue[_Chunk | BaseException] = asyncio.Queue()
     readers = [
-        asyncio.create_task(_read(index, stream, arrived.put_nowait))
+        asyncio.create_task(_forward_chunks(index, stream, queue.put_nowait))
         for index, stream in enumerate(streams)
     ]
     try:
-        running = len(streams)
-        while running:
-            piece = await arrived.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            running -= piece.ended
-            yield piece
+        remaining = len(streams)
+        while remaining:
+            chunk = await queue.get()
+            if isinstance(chunk, BaseException):
+                raise chunk
+            remaining -= chunk.is_last
+            yield chunk
     finally:
         for reader in readers:
             reader.cancel()
 
 
-async def _read(index: int, stream: Stream, tell: Callable[[_Piece | BaseException], None]) -> None:
+async def _forward_chunks(
+    index: int, stream: GenerationStream, put: Callable[[_Chunk | BaseException], None]
+) -> None:
     try:
-        async for text in stream.pieces():
-            tell(_Piece(index, text, ended=False))
-        tell(_Piece(index, "", ended=True))
+        async for text in stream.chunks():
+            put(_Chunk(index, text, is_last=False))
+        put(_Chunk(index, "", is_last=True))
     except Exception as error:  # noqa: BLE001  # raised again where the pieces are read
-        tell(error)
+        put(error)

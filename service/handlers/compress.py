@@ -10,29 +10,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.container import Code, pack
+from models_store.compression.container import CompressedImage, pack
 from models_store.compression.factorized import Latents, decode_latents, encode_latents
-from models_store.tasks import Compression, FixedImage, Mode
-from service.codecs.bitstream import damaged
-from service.codecs.formats import check_size
+from models_store.tasks import ColorMode, Compression, FixedImage
+from service.codecs.bitstream import corrupted_code_error
+from service.codecs.formats import check_pixel_limits
 from service.codecs.image_metrics import psnr_db
-from service.codecs.images import Limits, decode_fixed, decode_free, encode_png
-from service.errors import Invalid
+from service.codecs.images import ImageLimits, decode_native, decode_resized, encode_png
+from service.errors import InvalidValue
 from service.observability.timing import stage
-from service.runtime.loaded_model import FixedCoding, FreeCoding, Published
+from service.runtime.loaded_model import FactorizedCodec, HyperpriorCodec, LoadedModel
 
-__all__ = ["DEFAULT_QUALITY", "Compressed", "Restored", "check_quality", "compress", "decompress"]
+__all__ = [
+    "DEFAULT_QUALITY",
+    "CompressionResult",
+    "DecompressedImage",
+    "check_quality",
+    "compress",
+    "decompress",
+]
 
-Image = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 DEFAULT_QUALITY = 5
 
 
 @dataclass(frozen=True)
-class Compressed:
+class CompressionResult:
     """A picture as a code."""
 
-    code: bytes
+    data: bytes
     width: int
     height: int
     psnr_db: float | None
@@ -42,7 +49,7 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Restored:
+class DecompressedImage:
     """A picture out of a code."""
 
     png: bytes
@@ -51,22 +58,26 @@ class Restored:
     quality: int | None
 
 
-def check_quality(model: Published[Compression], quality: int | None) -> None:
+def check_quality(model: LoadedModel[Compression], quality: int | None) -> None:
     """Raises Invalid: the model has no such quality to choose."""
-    there = model.task.qualities
-    if quality is not None and not 1 <= quality <= there:
-        accepted = f"accepted is 1 to {there}" if there else "it has only one: leave quality out"
-        raise Invalid(f"quality {quality} came, for {model.name} {model.version}; {accepted}")
+    quality_count = model.task.qualities
+    if quality is not None and not 1 <= quality <= quality_count:
+        accepted = (
+            f"accepted is 1 to {quality_count}"
+            if quality_count
+            else "it has only one: leave quality out"
+        )
+        raise InvalidValue(f"quality {quality} came, for {model.name} {model.version}; {accepted}")
 
 
 def compress(
-    model: Published[Compression],
+    model: LoadedModel[Compression],
     data: bytes,
     *,
     quality: int | None = None,
-    limits: Limits,
+    limits: ImageLimits,
     check: Callable[[], None],
-) -> Compressed:
+) -> CompressionResult:
     """The code of a picture (an encoded file).
 
     A model for one size gets it brought to that by the model's rule. `check` is called before every
@@ -76,117 +87,141 @@ def compress(
         Unsupported, Invalid, TooLarge: it is no picture, or there is no such quality.
     """
     check_quality(model, quality)
-    if isinstance(model.coding, FreeCoding):
-        chosen = quality or min(DEFAULT_QUALITY, model.task.qualities)
-        return _compress_free(model, model.coding, data, chosen, limits, check)
-    return _compress_fixed(model, _fixed(model), data, limits)
+    if isinstance(model.codec, HyperpriorCodec):
+        effective_quality = quality or min(DEFAULT_QUALITY, model.task.qualities)
+        return _compress_hyperprior(model, model.codec, data, effective_quality, limits, check)
+    return _compress_factorized(model, _require_factorized_codec(model), data, limits)
 
 
-def _compress_fixed(
-    model: Published[Compression], coding: FixedCoding, data: bytes, limits: Limits
-) -> Compressed:
-    image_HWC = decode_fixed(data, _size(model), limits)
+def _compress_factorized(
+    model: LoadedModel[Compression], codec: FactorizedCodec, data: bytes, limits: ImageLimits
+) -> CompressionResult:
+    image_HWC = decode_resized(data, _require_fixed_size(model), limits)
     latents_BDhw = model.graphs["encoder"].run({"images": image_HWC[np.newaxis]})["latents"]
     latents_Dhw = latents_BDhw.astype(np.int16, copy=False)[0]
     with stage("encode"):
-        payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), coding.tables)
-    code = _packed(model, coding.fingerprint, image_HWC, model.task.image.mode, payload)
+        payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), codec.tables)
+    container = _pack_container(model, codec.fingerprint, image_HWC, model.task.image.mode, payload)
     # What comes back is known here at the price of one more run: whoever loses something is told.
-    return _compressed(code, _image(model, latents_Dhw), image_HWC, None)
+    return _build_result(container, _run_decoder(model, latents_Dhw), image_HWC, None)
 
 
-def _compress_free(
-    model: Published[Compression],
-    coding: FreeCoding,
+def _compress_hyperprior(
+    model: LoadedModel[Compression],
+    codec: HyperpriorCodec,
     data: bytes,
     quality: int,
-    limits: Limits,
+    limits: ImageLimits,
     check: Callable[[], None],
-) -> Compressed:
-    image_HWC = decode_free(data, "RGB", limits)
+) -> CompressionResult:
+    image_HWC = decode_native(data, "RGB", limits)
     height, width = image_HWC.shape[:2]
-    mode: Mode = "L" if _is_grey(image_HWC) else "RGB"
-    coded = coding.photographs.encode(image_HWC, quality, check)
-    code = _packed(model, coding.fingerprint, image_HWC, mode, coded.payload)
-    answer = coding.photographs.picture(coded.latents, quality, height, width, check)
+    mode: ColorMode = "L" if _is_grayscale(image_HWC) else "RGB"
+    encoded = codec.image_codec.encode(image_HWC, quality, check)
+    container = _pack_container(model, codec.fingerprint, image_HWC, mode, encoded.payload)
+    reconstruction_HWC = codec.image_codec.reconstruct(
+        encoded.latents, quality, height, width, check
+    )
     if mode == "L":
-        image_HWC, answer = image_HWC[:, :, :1], _grey(answer)
-    return _compressed(code, answer, image_HWC, quality)
+        image_HWC, reconstruction_HWC = image_HWC[:, :, :1], _to_grayscale(reconstruction_HWC)
+    return _build_result(container, reconstruction_HWC, image_HWC, quality)
 
 
 def decompress(
-    model: Published[Compression], code: Code, *, limits: Limits, check: Callable[[], None]
-) -> Restored:
-    """The picture that `code`, which names `model`, was made from, as nearly as it was kept.
+    model: LoadedModel[Compression],
+    compressed: CompressedImage,
+    *,
+    limits: ImageLimits,
+    check: Callable[[], None],
+) -> DecompressedImage:
+    """The picture that `compressed`, which names `model`, was made from, as nearly as it was kept.
 
     Raises:
         Invalid: another model of that name made it, or its contents make no sense.
         TooLarge: its picture has more pixels than `limits` allow.
     """
-    coding = model.coding
-    if coding is not None and code.fingerprint != coding.fingerprint:
-        raise Invalid(
+    codec = model.codec
+    if codec is not None and compressed.fingerprint != codec.fingerprint:
+        raise InvalidValue(
             f"the code was made by another {model.name} {model.version}: its fingerprint is "
-            f"{code.fingerprint.hex()}, that of the one here {coding.fingerprint.hex()}",
+            f"{compressed.fingerprint.hex()}, that of the one here {codec.fingerprint.hex()}",
             reason="another model",
         )
-    if isinstance(coding, FreeCoding):
-        return _restore_free(coding, code, limits, check)
-    return _restore_fixed(model, _fixed(model), code)
+    if isinstance(codec, HyperpriorCodec):
+        return _decompress_hyperprior(codec, compressed, limits, check)
+    return _decompress_factorized(model, _require_factorized_codec(model), compressed)
 
 
-def _restore_fixed(model: Published[Compression], coding: FixedCoding, code: Code) -> Restored:
-    image = _size(model)
-    if (code.width, code.height, code.mode) != (image.width, image.height, image.mode):
-        raise damaged(
-            f"it says {code.width} × {code.height} {code.mode}, but {model.name} makes "
+def _decompress_factorized(
+    model: LoadedModel[Compression], codec: FactorizedCodec, compressed: CompressedImage
+) -> DecompressedImage:
+    image = _require_fixed_size(model)
+    if (compressed.width, compressed.height, compressed.mode) != (
+        image.width,
+        image.height,
+        image.mode,
+    ):
+        raise corrupted_code_error(
+            f"it says {compressed.width} × {compressed.height} {compressed.mode}, but "
+            f"{model.name} makes "
             f"{image.width} × {image.height} {image.mode}"
         )
-    dimensions, height, width = coding.shape_Dhw
+    dimensions, height, width = codec.shape_Dhw
     try:
         with stage("decode"):
-            latents_DN = decode_latents(code.payload, coding.tables, height * width)
+            latents_DN = decode_latents(compressed.payload, codec.tables, height * width)
     except ValueError as error:
-        raise damaged(str(error)) from error
-    image_HWC = _image(model, latents_DN.reshape(dimensions, height, width))
-    return Restored(encode_png(image_HWC), code.width, code.height, None)
+        raise corrupted_code_error(str(error)) from error
+    image_HWC = _run_decoder(model, latents_DN.reshape(dimensions, height, width))
+    return DecompressedImage(encode_png(image_HWC), compressed.width, compressed.height, None)
 
 
-def _restore_free(
-    coding: FreeCoding, code: Code, limits: Limits, check: Callable[[], None]
-) -> Restored:
-    check_size("code", (code.width, code.height), limits)
+def _decompress_hyperprior(
+    codec: HyperpriorCodec,
+    compressed: CompressedImage,
+    limits: ImageLimits,
+    check: Callable[[], None],
+) -> DecompressedImage:
+    check_pixel_limits("code", (compressed.width, compressed.height), limits)
     check()
     try:
-        image_HWC, quality = coding.photographs.decode(code.payload, code.height, code.width, check)
+        image_HWC, quality = codec.image_codec.decode(
+            compressed.payload, compressed.height, compressed.width, check
+        )
     except ValueError as error:
-        raise damaged(str(error)) from error
-    if code.mode == "L":
-        image_HWC = _grey(image_HWC)
-    return Restored(encode_png(image_HWC), code.width, code.height, quality)
+        raise corrupted_code_error(str(error)) from error
+    if compressed.mode == "L":
+        image_HWC = _to_grayscale(image_HWC)
+    return DecompressedImage(encode_png(image_HWC), compressed.width, compressed.height, quality)
 
 
-def _packed(
-    model: Published[Compression], mark: bytes, image_HWC: Image, mode: Mode, payload: bytes
+def _pack_container(
+    model: LoadedModel[Compression],
+    fingerprint: bytes,
+    image_HWC: ImageArray,
+    mode: ColorMode,
+    payload: bytes,
 ) -> bytes:
     height, width = image_HWC.shape[:2]
-    return pack(Code(model.name, model.version, mark, width, height, mode, payload))
+    return pack(
+        CompressedImage(model.name, model.version, fingerprint, width, height, mode, payload)
+    )
 
 
-def _compressed(
-    code: bytes, answer_HWC: Image, image_HWC: Image, quality: int | None
-) -> Compressed:
+def _build_result(
+    data: bytes, reconstruction_HWC: ImageArray, image_HWC: ImageArray, quality: int | None
+) -> CompressionResult:
     height, width = image_HWC.shape[:2]
-    ratio = psnr_db(answer_HWC, image_HWC)
-    return Compressed(code, width, height, ratio if math.isfinite(ratio) else None, quality)
+    psnr = psnr_db(reconstruction_HWC, image_HWC)
+    return CompressionResult(data, width, height, psnr if math.isfinite(psnr) else None, quality)
 
 
-def _is_grey(image_HWC: Image) -> bool:
+def _is_grayscale(image_HWC: ImageArray) -> bool:
     red = image_HWC[:, :, 0]
     return all(np.array_equal(red, image_HWC[:, :, channel]) for channel in (1, 2))
 
 
-def _grey(image_HWC: Image) -> Image:
+def _to_grayscale(image_HWC: ImageArray) -> ImageArray:
     """(H, W, 1): the mean of the colours, to the nearest level."""
     total = image_HWC[:, :, 0].astype(np.uint16)
     total += image_HWC[:, :, 1]
@@ -194,19 +229,19 @@ def _grey(image_HWC: Image) -> Image:
     return ((total + 1) // 3).astype(np.uint8)[:, :, np.newaxis]
 
 
-def _image(model: Published[Compression], latents_Dhw: Latents) -> Image:
+def _run_decoder(model: LoadedModel[Compression], latents_Dhw: Latents) -> ImageArray:
     images_BHWC = model.graphs["decoder"].run({"latents": latents_Dhw[np.newaxis]})["images"]
-    image_HWC: Image = images_BHWC.astype(np.uint8, copy=False)[0]
+    image_HWC: ImageArray = images_BHWC.astype(np.uint8, copy=False)[0]
     return image_HWC
 
 
-def _fixed(model: Published[Compression]) -> FixedCoding:
-    if not isinstance(model.coding, FixedCoding):
+def _require_factorized_codec(model: LoadedModel[Compression]) -> FactorizedCodec:
+    if not isinstance(model.codec, FactorizedCodec):
         raise TypeError(f"{model.name} {model.version} was loaded without its tables")
-    return model.coding
+    return model.codec
 
 
-def _size(model: Published[Compression]) -> FixedImage:
+def _require_fixed_size(model: LoadedModel[Compression]) -> FixedImage:
     if not isinstance(model.task.image, FixedImage):
         raise TypeError(f"{model.name} {model.version} takes pictures of any size")
     return model.task.image

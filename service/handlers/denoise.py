@@ -7,22 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.grayscale import is_grey, mean_channel
+from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import Denoising
 from service.codecs.image_metrics import psnr_db, ssim
-from service.codecs.images import Limits, decode_free, encode_png
-from service.codecs.tiles import tiled
-from service.errors import Invalid
-from service.handlers.image_errors import of_picture
-from service.runtime.loaded_model import Published
+from service.codecs.images import ImageLimits, decode_native, encode_png
+from service.codecs.tiles import run_tiled
+from service.errors import InvalidValue
+from service.handlers.image_errors import annotate_image_index
+from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["Cleaned", "denoise"]
+__all__ = ["DenoisedImage", "denoise"]
 
-Image = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Cleaned:
+class DenoisedImage:
     """One picture without its noise."""
 
     png: bytes
@@ -35,14 +35,14 @@ class Cleaned:
 
 
 def denoise(
-    model: Published[Denoising],
-    pictures: Sequence[bytes],
+    model: LoadedModel[Denoising],
+    images: Sequence[bytes],
     references: Sequence[bytes],
     *,
-    limits: Limits,
+    limits: ImageLimits,
     check: Callable[[], None],
-) -> list[Cleaned]:
-    """Clean each of `pictures` (encoded files), in order.
+) -> list[DenoisedImage]:
+    """Clean each of `images` (encoded files), in order.
 
     A grey picture comes back grey from a model of colour too: as the mean of its answer's channels.
     `references` is empty, or has one clean picture of equal size for each; `check` is called
@@ -51,59 +51,65 @@ def denoise(
     Raises:
         Unsupported, Invalid, TooLarge: a picture is not one, or does not fit its reference.
     """
-    if references and len(references) != len(pictures):
-        raise Invalid(
-            f"{len(references)} reference came for {len(pictures)} image; "
+    if references and len(references) != len(images):
+        raise InvalidValue(
+            f"{len(references)} reference came for {len(images)} image; "
             "accepted is none, or one for each in the same order"
         )
-    cleaned = []
-    for index, data in enumerate(pictures):
+    results = []
+    for index, data in enumerate(images):
         check()
-        with of_picture(index, len(pictures)):
-            noisy_HWC = decode_free(data, model.task.image.mode, limits)
-        reference_HWC: Image | None = None
+        with annotate_image_index(index, len(images)):
+            noisy_HWC = decode_native(data, model.task.image.mode, limits)
+        reference_HWC: ImageArray | None = None
         if references:
-            with of_picture(index, len(pictures), "reference"):
-                reference_HWC = _reference(references[index], model, noisy_HWC, limits)
-        clean_HWC = tiled(noisy_HWC, model.task.image, _runner(model, check))
-        if model.task.image.mode == "RGB" and is_grey(noisy_HWC):
+            with annotate_image_index(index, len(images), "reference"):
+                reference_HWC = _decode_reference(references[index], model, noisy_HWC, limits)
+        clean_HWC = run_tiled(noisy_HWC, model.task.image, _create_tile_runner(model, check))
+        if model.task.image.mode == "RGB" and is_grayscale(noisy_HWC):
             clean_HWC = mean_channel(clean_HWC)
-        cleaned.append(_cleaned(clean_HWC, reference_HWC))
-    return cleaned
+        results.append(_build_result(clean_HWC, reference_HWC))
+    return results
 
 
-def _runner(model: Published[Denoising], check: Callable[[], None]) -> Callable[[Image], Image]:
+def _create_tile_runner(
+    model: LoadedModel[Denoising], check: Callable[[], None]
+) -> Callable[[ImageArray], ImageArray]:
     graph = model.graphs["model"]
 
-    def run(tile_HWC: Image) -> Image:
+    def run(tile_HWC: ImageArray) -> ImageArray:
         check()
         denoised_BHWC = graph.run({"images": tile_HWC[np.newaxis]})["denoised"]
-        clean_HWC: Image = denoised_BHWC.astype(np.uint8, copy=False)[0]
+        clean_HWC: ImageArray = denoised_BHWC.astype(np.uint8, copy=False)[0]
         return clean_HWC
 
     return run
 
 
-def _reference(data: bytes, model: Published[Denoising], noisy_HWC: Image, limits: Limits) -> Image:
-    reference_HWC = decode_free(data, model.task.image.mode, limits)
+def _decode_reference(
+    data: bytes, model: LoadedModel[Denoising], noisy_HWC: ImageArray, limits: ImageLimits
+) -> ImageArray:
+    reference_HWC = decode_native(data, model.task.image.mode, limits)
     if reference_HWC.shape != noisy_HWC.shape:
-        came, needed = (f"{a.shape[1]} × {a.shape[0]}" for a in (reference_HWC, noisy_HWC))
-        raise Invalid(f"the reference is {came} pixels, its image {needed}; they must be equal")
+        received, expected = (f"{a.shape[1]} × {a.shape[0]}" for a in (reference_HWC, noisy_HWC))
+        raise InvalidValue(
+            f"the reference is {received} pixels, its image {expected}; they must be equal"
+        )
     return reference_HWC
 
 
-def _cleaned(clean_HWC: Image, reference_HWC: Image | None) -> Cleaned:
+def _build_result(clean_HWC: ImageArray, reference_HWC: ImageArray | None) -> DenoisedImage:
     height, width = clean_HWC.shape[:2]
     png = encode_png(clean_HWC)
     if reference_HWC is None:
-        return Cleaned(png, width, height)
+        return DenoisedImage(png, width, height)
     if clean_HWC.shape != reference_HWC.shape:  # grey against three channels
         clean_HWC = clean_HWC.repeat(3, axis=2)
-    ratio = psnr_db(clean_HWC, reference_HWC)
-    return Cleaned(
+    psnr = psnr_db(clean_HWC, reference_HWC)
+    return DenoisedImage(
         png,
         width,
         height,
-        psnr_db=ratio if math.isfinite(ratio) else None,
+        psnr_db=psnr if math.isfinite(psnr) else None,
         ssim=ssim(clean_HWC, reference_HWC),
     )

@@ -5,51 +5,56 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.sampling.latents import Latent, between, latent, nearer
-from models_store.tasks import Faces
-from service.runtime.loaded_model import Published
+from models_store.sampling.latents import Latent, latent_from_seed, slerp, truncate
+from models_store.tasks import FaceGeneration
+from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["faces", "morph"]
+__all__ = ["generate_faces", "interpolate_faces"]
 
-Pictures = NDArray[np.uint8]
+ImageBatch = NDArray[np.uint8]
 
 
-def faces(
-    model: Published[Faces], seeds: Sequence[int], truncation: float, check: Callable[[], None]
-) -> Pictures:
+def generate_faces(
+    model: LoadedModel[FaceGeneration],
+    seeds: Sequence[int],
+    truncation: float,
+    check: Callable[[], None],
+) -> ImageBatch:
     """A face for each seed: uint8 (N, H, W, C). `check` is called before every run."""
-    return _draw(model, (_latent(model, seed, truncation) for seed in seeds), check)
+    return _generate(model, (_truncated_latent(model, seed, truncation) for seed in seeds), check)
 
 
-def morph(
-    model: Published[Faces],
-    ends: tuple[int, int],
+def interpolate_faces(
+    model: LoadedModel[FaceGeneration],
+    end_seeds: tuple[int, int],
     steps: int,
     truncation: float,
     check: Callable[[], None],
-) -> Pictures:
+) -> ImageBatch:
     """`steps` frames, uint8 (N, H, W, C), from the face of one seed to that of another."""
-    start, end = (_latent(model, seed, truncation) for seed in ends)
-    shares = np.linspace(0, 1, steps).tolist()
-    return _draw(model, (between(start, end, share) for share in shares), check)
+    start, end = (_truncated_latent(model, seed, truncation) for seed in end_seeds)
+    weights = np.linspace(0, 1, steps).tolist()
+    return _generate(model, (slerp(start, end, weight) for weight in weights), check)
 
 
-def _latent(model: Published[Faces], seed: int, truncation: float) -> Latent:
-    typical, own = (latent(which, model.task.latent) for which in (model.task.typical, seed))
-    return nearer(own, typical, truncation)
+def _truncated_latent(model: LoadedModel[FaceGeneration], seed: int, truncation: float) -> Latent:
+    mean_latent, seed_latent = (
+        latent_from_seed(index, model.task.latent) for index in (model.task.typical, seed)
+    )
+    return truncate(seed_latent, mean_latent, truncation)
 
 
-def _draw(
-    model: Published[Faces], latents: Iterable[Latent], check: Callable[[], None]
-) -> Pictures:
+def _generate(
+    model: LoadedModel[FaceGeneration], latents: Iterable[Latent], check: Callable[[], None]
+) -> ImageBatch:
     """One run for each face.
 
     A batch would hardly be faster on a processor, and sums in another order: a face could then
     differ, by a grey level here and there, with how many others were asked for.
     """
     graph, images = model.graphs["generator"], []
-    for one in latents:
+    for latent_vector in latents:
         check()
-        images.append(graph.run({"latents": one[np.newaxis]})["images"][0])
-    drawn: Pictures = np.stack(images).astype(np.uint8, copy=False)
-    return drawn
+        images.append(graph.run({"latents": latent_vector[np.newaxis]})["images"][0])
+    stacked: ImageBatch = np.stack(images).astype(np.uint8, copy=False)
+    return stacked

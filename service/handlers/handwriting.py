@@ -2,45 +2,47 @@
 
 from collections.abc import Callable
 
-from models_store.sampling.handwriting import draw
-from models_store.tasks import Handwriting
-from service.codecs.handwriting_render import Page, lay_out
-from service.errors import Invalid
-from service.runtime.loaded_model import Published
-from service.schemas.handwriting import HandwritingOptions
+from models_store.sampling.handwriting import sample_drawings
+from models_store.tasks import HandwritingGeneration
+from service.codecs.handwriting_render import Page, layout_page
+from service.errors import InvalidValue
+from service.runtime.loaded_model import LoadedModel
+from service.schemas.handwriting import HandwritingParams
 
-__all__ = ["check_text", "write_by_hand"]
+__all__ = ["generate_handwriting", "validate_text"]
 
-_NAMED = 10
+_MAX_LISTED_SYMBOLS = 10
 
 
-def check_text(model: Published[Handwriting], text: str) -> None:
+def validate_text(model: LoadedModel[HandwritingGeneration], text: str) -> None:
     """Raises Invalid where `text` has symbols that the model cannot draw, or none at all."""
     symbols = model.task.symbols
-    unknown = [one for one in dict.fromkeys(text) if one not in symbols and one != " "]
+    unknown = [symbol for symbol in dict.fromkeys(text) if symbol not in symbols and symbol != " "]
     if unknown:
-        named = ", ".join(f"{one!r} (U+{ord(one):04X})" for one in unknown[:_NAMED])
-        raise Invalid(
-            f"{model.name} cannot draw {named}; it draws {symbols} and blanks",
-            characters=unknown[:_NAMED],
+        listed = ", ".join(
+            f"{symbol!r} (U+{ord(symbol):04X})" for symbol in unknown[:_MAX_LISTED_SYMBOLS]
+        )
+        raise InvalidValue(
+            f"{model.name} cannot draw {listed}; it draws {symbols} and blanks",
+            characters=unknown[:_MAX_LISTED_SYMBOLS],
         )
     if not text.strip(" "):
-        raise Invalid(f"text is nothing but blanks; {model.name} draws {symbols}")
+        raise InvalidValue(f"text is nothing but blanks; {model.name} draws {symbols}")
 
 
-def write_by_hand(
-    model: Published[Handwriting],
-    options: HandwritingOptions,
+def generate_handwriting(
+    model: LoadedModel[HandwritingGeneration],
+    params: HandwritingParams,
     seed: int,
     check: Callable[[], None],
 ) -> Page:
     """The text as strokes; `check` is called before every run of the graph."""
-    drawings = draw(
+    drawings = sample_drawings(
         model.graphs["step"].run,
         model.task,
-        options.text.replace(" ", ""),
+        params.text.replace(" ", ""),
         seed=seed,
-        bias=options.bias,
+        bias=params.bias,
         check=check,
     )
-    return lay_out(options.text, drawings, model.task.aspect, options.height)
+    return layout_page(params.text, drawings, model.task.aspect, params.height)

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from service.errors import ServiceError
 
-__all__ = ["of_picture"]
+__all__ = ["annotate_image_index"]
 
 
 @contextmanager
-def of_picture(index: int, count: int, field: str = "image") -> Iterator[None]:
+def annotate_image_index(index: int, count: int, field: str = "image") -> Iterator[None]:
     """Let an error inside say which of several pictures it is about; `index` counts from 0."""
     try:
         yield

@@ -9,56 +9,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.manifest import Manifest
-from models_store.tasks import Compression, FixedImage, FreeImage, Task
-from models_store.visualization.filters import maps_picture, picture, scale_of
-from service.codecs.images import Limits, decode_fixed, decode_free, encode_png
-from service.errors import Invalid
-from service.runtime.inspection import Inspector, Located
-from service.runtime.loaded_model import Published
+from models_store.tasks import AnySizeImage, Compression, FixedImage, Task
+from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
+from service.codecs.images import ImageLimits, decode_native, decode_resized, encode_png
+from service.errors import InvalidValue
+from service.runtime.inspection import Inspector, LayerLocation
+from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["Shown", "check_takes_pictures", "draw_filters", "draw_maps"]
+__all__ = ["LayerImage", "check_accepts_images", "draw_filter_image", "render_activations"]
 
-_MOST_MAPS = 1024
+_MAX_MAPS = 1024
 
 
 @dataclass(frozen=True)
-class Shown:
+class LayerImage:
     """A layer as a picture, and what was counted."""
 
     png: bytes
     filters: int
     dead: int
     """Filters that do next to nothing; of maps, those that are zero everywhere."""
-    scale: float
+    color_limit: float
     """The absolute value at the end of the colours."""
 
 
-def draw_filters(inspector: Inspector, manifest: Manifest, name: str) -> Shown:
+def draw_filter_image(inspector: Inspector, manifest: Manifest, name: str) -> LayerImage:
     """Raises NotFound where there is no such layer, Unavailable where it cannot be read."""
     layer = inspector.layer(manifest, name).layer
     dead_N = layer.dead_N
-    return Shown(
-        encode_png(picture(layer)), len(dead_N), int(dead_N.sum()), scale_of(layer.weights_NChw)
+    return LayerImage(
+        encode_png(render_filters(layer)),
+        len(dead_N),
+        int(dead_N.sum()),
+        color_scale(layer.weights_NChw),
     )
 
 
-def check_takes_pictures(manifest: Manifest) -> None:
+def check_accepts_images(manifest: Manifest) -> None:
     """Raises Invalid where no picture goes into the model."""
-    if not isinstance(getattr(manifest.task, "image", None), FixedImage | FreeImage):
-        raise Invalid(
+    if not isinstance(getattr(manifest.task, "image", None), FixedImage | AnySizeImage):
+        raise InvalidValue(
             f"{manifest.name} does {manifest.task.kind}: no picture goes in, so no layer makes "
             "anything of one"
         )
 
 
-def draw_maps(
+def render_activations(
     inspector: Inspector,
     manifest: Manifest,
-    model: Published[Task],
+    model: LoadedModel[Task],
     name: str | None,
     data: bytes,
-    limits: Limits,
-) -> Shown:
+    limits: ImageLimits,
+) -> LayerImage:
     """What the layer gives for a picture (an encoded file), a tile for each filter.
 
     The picture is brought to the model's size; where that is free, its middle is taken, of at most
@@ -66,14 +69,14 @@ def draw_maps(
 
     Raises:
         Unsupported, Invalid, TooLarge: it is no picture, or the layer gives no maps.
-        NotFound, Unavailable: as `draw_filters`.
+        NotFound, Unavailable: as `draw_filter_image`.
     """
     located = inspector.layer(manifest, name)
-    image_BHWC = _decoded(manifest, data, limits)[np.newaxis]
+    image_BHWC = _decode_input(manifest, data, limits)[np.newaxis]
     inputs: dict[str, NDArray[np.generic]] = {"images": image_BHWC}
     if isinstance(manifest.task, Compression) and manifest.task.qualities:
         if located.file.role != "encoder":
-            raise Invalid(
+            raise InvalidValue(
                 f"{located.layer.name} is in the graph {located.file.role}, which sees no picture; "
                 "accepted are layers of the encoder"
             )
@@ -81,36 +84,38 @@ def draw_maps(
     elif located.file.role == "decoder" and isinstance(manifest.task, Compression):
         inputs = {"latents": model.graphs["encoder"].run(inputs)["latents"]}
     maps = np.asarray(inspector.output(manifest, located, inputs), np.float32)
-    maps_Nhw = _as_maps(located, maps)
-    silent = int((np.abs(maps_Nhw).reshape(len(maps_Nhw), -1).max(1) == 0).sum())
-    return Shown(encode_png(maps_picture(maps_Nhw)), len(maps_Nhw), silent, scale_of(maps_Nhw))
+    maps_Nhw = _as_feature_maps(located, maps)
+    dead = int((np.abs(maps_Nhw).reshape(len(maps_Nhw), -1).max(1) == 0).sum())
+    return LayerImage(
+        encode_png(render_feature_maps(maps_Nhw)), len(maps_Nhw), dead, color_scale(maps_Nhw)
+    )
 
 
-def _decoded(manifest: Manifest, data: bytes, limits: Limits) -> NDArray[np.uint8]:
-    check_takes_pictures(manifest)
-    spec: FixedImage | FreeImage = getattr(manifest.task, "image")  # noqa: B009  # has been checked
+def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
+    check_accepts_images(manifest)
+    spec: FixedImage | AnySizeImage = getattr(manifest.task, "image")  # noqa: B009  # has been checked
     if isinstance(spec, FixedImage):
-        return decode_fixed(data, spec, limits)
-    image_HWC = decode_free(data, spec.mode, limits)
+        return decode_resized(data, spec, limits)
+    image_HWC = decode_native(data, spec.mode, limits)
     for axis in (0, 1):
         length = image_HWC.shape[axis]
-        kept = min(length, spec.tile) // spec.multiple_of * spec.multiple_of
-        if not kept:
-            raise Invalid(
+        cropped = min(length, spec.tile) // spec.multiple_of * spec.multiple_of
+        if not cropped:
+            raise InvalidValue(
                 f"the picture has a side of {length} pixels; accepted are {spec.multiple_of} and "
                 "more"
             )
-        start = (length - kept) // 2
-        image_HWC = image_HWC.take(range(start, start + kept), axis)
+        start = (length - cropped) // 2
+        image_HWC = image_HWC.take(range(start, start + cropped), axis)
     return np.ascontiguousarray(image_HWC)
 
 
-def _as_maps(located: Located, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+def _as_feature_maps(located: LayerLocation, maps: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, h, w) of the only picture; numbers without places are maps of 1 × 1."""
     if maps.ndim not in (2, 4) or maps.shape[0] != 1:
-        raise Invalid(
+        raise InvalidValue(
             f"{located.layer.name} gives {list(maps.shape)}, which are no maps of a picture"
         )
     maps_Nhw = maps[0].reshape(maps.shape[1], *(maps.shape[2:] or (1, 1)))
-    shown: NDArray[np.float32] = maps_Nhw[:_MOST_MAPS]
-    return shown
+    truncated_Nhw: NDArray[np.float32] = maps_Nhw[:_MAX_MAPS]
+    return truncated_Nhw

@@ -3,76 +3,91 @@
 import secrets
 
 from models_store.tasks import TextGeneration
-from service.errors import Invalid
-from service.runtime.loaded_model import Published
-from service.scheduling.batch_state import Recurrent
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.generation_stream import Generation, Stream
-from service.scheduling.sampling import Choice
-from service.schemas.text import TextOptions
+from service.errors import InvalidValue
+from service.runtime.loaded_model import LoadedModel
+from service.scheduling.batch_state import RecurrentModel
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.sampling import SamplingParams
+from service.schemas.text import TextParams
 
-__all__ = ["TextLimits", "generation", "write"]
+__all__ = ["TextLimits", "build_generation_request", "start_generation"]
 
-_NAMED = 10
+_MAX_LISTED_CHARACTERS = 10
 """Characters that a message about unknown ones names."""
 
 
 class TextLimits:
     """How much one request may ask for."""
 
-    def __init__(self, *, prompt_chars: int, text_chars: int) -> None:
-        self.prompt_chars = prompt_chars
-        self.text_chars = text_chars
+    def __init__(self, *, max_prompt_chars: int, max_text_chars: int) -> None:
+        self.max_prompt_chars = max_prompt_chars
+        self.max_text_chars = max_text_chars
 
-    def check(self, options: TextOptions) -> None:
+    def validate(self, params: TextParams) -> None:
         """Raises Invalid, naming the limit."""
-        if len(options.prompt) > self.prompt_chars:
-            raise Invalid(
-                f"the prompt has {len(options.prompt)} characters; accepted are "
-                f"{self.prompt_chars}",
-                limit=self.prompt_chars,
+        if len(params.prompt) > self.max_prompt_chars:
+            raise InvalidValue(
+                f"the prompt has {len(params.prompt)} characters; accepted are "
+                f"{self.max_prompt_chars}",
+                limit=self.max_prompt_chars,
             )
-        if options.max_chars > self.text_chars:
-            raise Invalid(
-                f"max_chars is {options.max_chars}, accepted is 1 to {self.text_chars}",
-                limit=self.text_chars,
+        if params.max_chars > self.max_text_chars:
+            raise InvalidValue(
+                f"max_chars is {params.max_chars}, accepted is 1 to {self.max_text_chars}",
+                limit=self.max_text_chars,
             )
 
 
-def generation(model: Published[TextGeneration], options: TextOptions) -> Generation:
+def build_generation_request(
+    model: LoadedModel[TextGeneration], params: TextParams
+) -> GenerationRequest:
     """What the decoder is to do.
 
     Raises:
         Invalid: the prompt has characters that the model does not know; names them.
     """
     task = model.task
-    index = {character: position for position, character in enumerate(task.vocabulary)}
-    unknown = [character for character in dict.fromkeys(options.prompt) if character not in index]
+    token_ids = {character: position for position, character in enumerate(task.vocabulary)}
+    unknown = [
+        character for character in dict.fromkeys(params.prompt) if character not in token_ids
+    ]
     if unknown:
-        raise Invalid(_explain(model, unknown), characters=unknown[:_NAMED])
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    return Generation(
-        prompt=[index[character] for character in task.start + options.prompt],
+        raise InvalidValue(
+            _unknown_characters_message(model, unknown), characters=unknown[:_MAX_LISTED_CHARACTERS]
+        )
+    seed = secrets.randbits(32) if params.seed is None else params.seed
+    return GenerationRequest(
+        prompt=[token_ids[character] for character in task.start + params.prompt],
         vocabulary=task.vocabulary,
-        max_chars=options.max_chars,
+        max_chars=params.max_chars,
         seed=seed,
-        choice=Choice(options.temperature, options.top_k, options.top_p),
-        stops=options.stop,
+        sampling=SamplingParams(params.temperature, params.top_k, params.top_p),
+        stop_strings=params.stop,
     )
 
 
-def write(
-    decoder: Decoder, model: Published[TextGeneration], what: Generation, arrived: float
-) -> Stream:
-    """The text, which begins to be written. Raises what `Decoder.submit` raises."""
-    recurrent = Recurrent(model.graphs["step"], model.task.states)
-    return decoder.submit(recurrent, what, arrived)
+def start_generation(
+    scheduler: GenerationScheduler,
+    model: LoadedModel[TextGeneration],
+    request: GenerationRequest,
+    arrival_time_s: float,
+) -> GenerationStream:
+    """The text, which begins to be written. Raises what `GenerationScheduler.submit` raises."""
+    recurrent_model = RecurrentModel(model.graphs["step"], model.task.states)
+    return scheduler.submit(recurrent_model, request, arrival_time_s)
 
 
-def _explain(model: Published[TextGeneration], unknown: list[str]) -> str:
-    named = ", ".join(f"{character!r} (U+{ord(character):04X})" for character in unknown[:_NAMED])
-    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+def _unknown_characters_message(model: LoadedModel[TextGeneration], unknown: list[str]) -> str:
+    listed = ", ".join(
+        f"{character!r} (U+{ord(character):04X})" for character in unknown[:_MAX_LISTED_CHARACTERS]
+    )
+    more = (
+        f" and {len(unknown) - _MAX_LISTED_CHARACTERS} more"
+        if len(unknown) > _MAX_LISTED_CHARACTERS
+        else ""
+    )
     return (
-        f"the prompt has characters that {model.name} has never seen: {named}{more}; it knows "
+        f"the prompt has characters that {model.name} has never seen: {listed}{more}; it knows "
         f"{len(model.task.vocabulary)}: {model.task.vocabulary!r}"
     )

@@ -12,12 +12,20 @@ from typing import Any, get_args
 from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, DATATYPES
-from service.errors import Invalid, NotFound, Unavailable
-from service.runtime.catalog import Entry, Shelf
-from service.runtime.loaded_model import Graph, Published
+from service.errors import InvalidValue, NotFound, Unavailable
+from service.runtime.catalog import ModelCatalog, ModelVersion
+from service.runtime.loaded_model import Graph, LoadedModel
 from service.schemas.v2 import ModelMetadata, TensorMetadata
 
-__all__ = ["TEXT_INPUT", "TEXT_OUTPUTS", "Found", "config", "find", "metadata", "names"]
+__all__ = [
+    "TEXT_INPUT",
+    "TEXT_OUTPUTS",
+    "InferTarget",
+    "build_config",
+    "build_metadata",
+    "protocol_names",
+    "resolve_target",
+]
 
 TEXT_INPUT = "text_input"
 TEXT_OUTPUTS = {"text_output": BYTES, "finish_reason": BYTES, "seed": "INT64"}
@@ -25,14 +33,14 @@ TEXT_OUTPUTS = {"text_output": BYTES, "finish_reason": BYTES, "seed": "INT64"}
 
 
 @dataclass(frozen=True)
-class Found:
+class InferTarget:
     """A version of a model that is ready."""
 
     name: str
     """As it was asked for."""
     versions: tuple[int, ...]
     """All that are ready."""
-    model: Published[Task]
+    model: LoadedModel[Task]
     graph: ModelFile | None
     """None where texts are written."""
 
@@ -46,7 +54,7 @@ class Found:
             raise RuntimeError(f"{self.name} is no graph")
         return self.model.graphs[self.graph.role]
 
-    def at(self, precision: object) -> "Found":
+    def with_precision(self, precision: object) -> "InferTarget":
         """The same in the precision that a request names; as it is where it names none.
 
         Raises:
@@ -54,60 +62,61 @@ class Found:
         """
         if precision is None:
             return self
-        named: list[Precision] = [one for one in get_args(Precision) if one == precision]
-        if not named:
-            raise Invalid(
+        matches: list[Precision] = [item for item in get_args(Precision) if item == precision]
+        if not matches:
+            raise InvalidValue(
                 f"parameters.precision is {str(precision)[:40]!r}; accepted: "
                 f"{', '.join(get_args(Precision))}"
             )
-        return replace(self, model=self.model.at(named[0]))
+        return replace(self, model=self.model.with_precision(matches[0]))
 
     @property
-    def by_rows(self) -> bool:
+    def is_batchable(self) -> bool:
         """Whether each row of every input is an example, and gives a row of every output."""
-        return self.graph is not None and _by_rows(self.graph)
+        return self.graph is not None and _is_batchable(self.graph)
 
 
-def names(manifest: Manifest) -> list[str]:
+def protocol_names(manifest: Manifest) -> list[str]:
     """What `/v2` calls the parts of a published model, the most useful first."""
-    roles = _roles(manifest)
-    others = roles if isinstance(manifest.task, TextGeneration) else roles[1:]
-    return [manifest.name, *(f"{manifest.name}.{role}" for role in others)]
+    roles = _graph_roles(manifest)
+    suffix_roles = roles if isinstance(manifest.task, TextGeneration) else roles[1:]
+    return [manifest.name, *(f"{manifest.name}.{role}" for role in suffix_roles)]
 
 
-def find(shelf: Shelf, name: str, version: str | None = None) -> Found:
+def resolve_target(catalog: ModelCatalog, name: str, version: str | None = None) -> InferTarget:
     """The version that was asked for, else the highest that is ready.
 
     Raises:
         NotFound: there is no such model or version; says what there is.
         Unavailable: it is there, but is not ready; says why.
     """
-    published, _, role = name.partition(".")
-    entry = shelf.entry(published, _number(name, version))
+    model_name, _, role = name.partition(".")
+    entry = catalog.get_version(model_name, _parse_version(name, version))
     if entry.model is None or entry.manifest is None:
-        raise Unavailable(f"{published} {entry.version} is {entry.state}{entry.because}")
-    ready = tuple(e.version for e in shelf.by_name[published].values() if e.model)
-    return Found(name, ready, entry.model, _graph(entry, entry.manifest, role))
+        raise Unavailable(f"{model_name} {entry.version} is {entry.state}{entry.reason_suffix}")
+    ready_versions = tuple(e.version for e in catalog.by_name[model_name].values() if e.model)
+    return InferTarget(name, ready_versions, entry.model, _find_graph(entry, entry.manifest, role))
 
 
-def _graph(entry: Entry, manifest: Manifest, role: str) -> ModelFile | None:
-    roles = _roles(manifest)
+def _find_graph(entry: ModelVersion, manifest: Manifest, role: str) -> ModelFile | None:
+    roles = _graph_roles(manifest)
     if not role and isinstance(manifest.task, TextGeneration):
         return None
     if role and role not in roles:
         raise NotFound(
-            f"{entry.name} has no graph {role[:40]!r}; there are: {', '.join(names(manifest))}",
-            available=names(manifest),
+            f"{entry.name} has no graph {role[:40]!r}; there are: "
+            f"{', '.join(protocol_names(manifest))}",
+            available=protocol_names(manifest),
         )
     graphs: dict[str, ModelFile] = {str(key): file for key, file in manifest.graphs().items()}
     return graphs[role or roles[0]]
 
 
-def _roles(manifest: Manifest) -> list[str]:
+def _graph_roles(manifest: Manifest) -> list[str]:
     return [role for role in manifest.task.roles if role in manifest.graphs()]
 
 
-def _number(name: str, version: str | None) -> int | None:
+def _parse_version(name: str, version: str | None) -> int | None:
     if version is None:
         return None
     if not (version.isascii() and version.isdigit() and len(version) <= 9):
@@ -115,7 +124,7 @@ def _number(name: str, version: str | None) -> int | None:
     return int(version)
 
 
-def _by_rows(graph: ModelFile) -> bool:
+def _is_batchable(graph: ModelFile) -> bool:
     tensors = (*graph.inputs, *graph.outputs)
     firsts = {tensor.shape[0] for tensor in tensors if tensor.shape}
     batch = next(iter(firsts))
@@ -126,56 +135,56 @@ def _by_rows(graph: ModelFile) -> bool:
     )
 
 
-def metadata(found: Found) -> ModelMetadata:
+def build_metadata(target: InferTarget) -> ModelMetadata:
     """What it takes and gives."""
     return ModelMetadata(
-        name=found.name,
-        versions=[str(version) for version in found.versions],
-        platform="onnxruntime_onnx" if found.graph else "deepshelf_text",
-        inputs=[TensorMetadata(**one) for one in _inputs(found)],
-        outputs=[TensorMetadata(**one) for one in _outputs(found)],
+        name=target.name,
+        versions=[str(version) for version in target.versions],
+        platform="onnxruntime_onnx" if target.graph else "deepshelf_text",
+        inputs=[TensorMetadata(**tensor) for tensor in _input_specs(target)],
+        outputs=[TensorMetadata(**tensor) for tensor in _output_specs(target)],
     )
 
 
-def _inputs(found: Found) -> list[dict[str, Any]]:
-    if found.graph is None:
+def _input_specs(target: InferTarget) -> list[dict[str, Any]]:
+    if target.graph is None:
         return [{"name": TEXT_INPUT, "datatype": BYTES, "shape": [-1]}]
-    return [_tensor(spec) for spec in found.graph.inputs]
+    return [_tensor_spec(spec) for spec in target.graph.inputs]
 
 
-def _outputs(found: Found) -> list[dict[str, Any]]:
-    if found.graph is None:
+def _output_specs(target: InferTarget) -> list[dict[str, Any]]:
+    if target.graph is None:
         return [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in TEXT_OUTPUTS.items()]
-    return [_tensor(spec) for spec in found.graph.outputs]
+    return [_tensor_spec(spec) for spec in target.graph.outputs]
 
 
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
+def _tensor_spec(spec: TensorSpec) -> dict[str, Any]:
     shape = [size if isinstance(size, int) else -1 for size in spec.shape]
     return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
 
 
-def config(found: Found, *, most_rows: int, threads: int) -> dict[str, Any]:
+def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> dict[str, Any]:
     """Triton's model configuration (`model_config.proto`, as JSON), as far as it applies here."""
-    batched = found.by_rows
+    is_batched = target.is_batchable
     return {
-        "name": found.name,
-        "platform": "onnxruntime_onnx" if found.graph else "",
-        "backend": "onnxruntime" if found.graph else "deepshelf",
+        "name": target.name,
+        "platform": "onnxruntime_onnx" if target.graph else "",
+        "backend": "onnxruntime" if target.graph else "deepshelf",
         "version_policy": {"all": {}},
-        "max_batch_size": most_rows if batched else 0,
-        "input": _configured(_inputs(found), batched),
-        "output": _configured(_outputs(found), batched),
-        "instance_group": [{"name": found.name, "kind": "KIND_CPU", "count": threads}],
+        "max_batch_size": max_batch_size if is_batched else 0,
+        "input": _config_tensors(_input_specs(target), is_batched),
+        "output": _config_tensors(_output_specs(target), is_batched),
+        "instance_group": [{"name": target.name, "kind": "KIND_CPU", "count": threads}],
     }
 
 
-def _configured(tensors: Sequence[dict[str, Any]], batched: bool) -> list[dict[str, Any]]:
+def _config_tensors(tensors: Sequence[dict[str, Any]], is_batched: bool) -> list[dict[str, Any]]:
     return [
         {
             "name": tensor["name"],
             "data_type": "TYPE_"
             + ("STRING" if tensor["datatype"] == BYTES else tensor["datatype"]),
-            "dims": tensor["shape"][1:] if batched else tensor["shape"],
+            "dims": tensor["shape"][1:] if is_batched else tensor["shape"],
         }
         for tensor in tensors
     ]

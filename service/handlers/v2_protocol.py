@@ -7,18 +7,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
-from service.errors import BadRequest, Invalid, TooLarge
-from service.handlers.v2_models import Found
-from service.schemas.v2 import InferAnswer, InferInput, InferQuestion, OutputTensor, WantedOutput
+from service.errors import BadRequest, ContentTooLarge, InvalidValue
+from service.handlers.v2_models import InferTarget
+from service.schemas.v2 import (
+    InferInput,
+    InferRequest,
+    InferResponse,
+    OutputTensor,
+    RequestedOutput,
+)
 
-__all__ = ["Asked", "Expected", "read_question", "write_answer"]
+__all__ = ["ParsedRequest", "TensorRequirement", "build_infer_response", "parse_infer_request"]
 
-_SHARED = "shared_memory_region"
-_SHOWN = 3
+_SHARED_MEMORY_PARAMETER = "shared_memory_region"
+_MAX_LISTED_ERRORS = 3
 
 
 @dataclass(frozen=True)
-class Expected:
+class TensorRequirement:
     """What an input must be. A named dimension is free, and the same wherever it is named."""
 
     datatype: str
@@ -26,60 +32,67 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ParsedRequest:
     """A question, and the bytes of those of its inputs that came as bytes."""
 
-    question: InferQuestion
-    raw: Mapping[str, bytes]
+    request: InferRequest
+    binary_inputs: Mapping[str, bytes]
 
-    def tensors(self, expected: Mapping[str, Expected]) -> dict[str, Array]:
+    def decode_inputs(self, requirements: Mapping[str, TensorRequirement]) -> dict[str, Array]:
         """All inputs as arrays. Raises Invalid: one is not as expected; says how it should be."""
-        came = [given.name for given in self.question.inputs]
-        if sorted(came) != sorted(expected):
-            raise Invalid(
-                f"the inputs are {', '.join(map(_quote, came))}; needed are "
-                f"{', '.join(map(repr, expected))}, each once"
+        received = [tensor.name for tensor in self.request.inputs]
+        if sorted(received) != sorted(requirements):
+            raise InvalidValue(
+                f"the inputs are {', '.join(map(_quote_truncated, received))}; needed are "
+                f"{', '.join(map(repr, requirements))}, each once"
             )
         sizes: dict[str, int] = {}
-        for given in self.question.inputs:
-            _check(given, expected[given.name], sizes)
-        return {given.name: self._tensor(given) for given in self.question.inputs}
+        for tensor in self.request.inputs:
+            _check_input(tensor, requirements[tensor.name], sizes)
+        return {tensor.name: self._decode_tensor(tensor) for tensor in self.request.inputs}
 
-    def _tensor(self, given: InferInput) -> Array:
-        raw = self.raw.get(given.name)
-        if raw is not None:
-            return from_bytes(given.name, given.datatype, given.shape, raw)
-        if given.data is None:
-            raise Invalid(f"{given.name} has neither data nor binary_data_size")
-        return from_json(given.name, given.datatype, given.shape, given.data)
+    def _decode_tensor(self, tensor: InferInput) -> Array:
+        binary = self.binary_inputs.get(tensor.name)
+        if binary is not None:
+            return from_bytes(tensor.name, tensor.datatype, tensor.shape, binary)
+        if tensor.data is None:
+            raise InvalidValue(f"{tensor.name} has neither data nor binary_data_size")
+        return from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data)
 
 
-def _check(given: InferInput, expected: Expected, sizes: dict[str, int]) -> None:
+def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict[str, int]) -> None:
     """`sizes` are those of named dimensions, as far as they are known."""
-    name = given.name
-    if given.datatype != expected.datatype:
-        raise Invalid(f"{name} is {_quote(given.datatype)}; accepted is {expected.datatype}")
-    if len(given.shape) != len(expected.shape):
-        raise Invalid(f"{name} has the shape {given.shape}; accepted is {_shape(expected)}")
-    for size, wanted in zip(given.shape, expected.shape, strict=True):
-        if isinstance(wanted, str):
-            wanted = sizes.setdefault(wanted, size)  # noqa: PLW2901  # what the name stands for
-        if size != wanted:
-            known = f" where {_known(sizes)}" if sizes else ""
-            raise Invalid(
-                f"{name} has the shape {given.shape}; accepted is {_shape(expected)}{known}"
+    name = tensor.name
+    if tensor.datatype != requirement.datatype:
+        raise InvalidValue(
+            f"{name} is {_quote_truncated(tensor.datatype)}; accepted is {requirement.datatype}"
+        )
+    if len(tensor.shape) != len(requirement.shape):
+        raise InvalidValue(
+            f"{name} has the shape {tensor.shape}; accepted is {_format_shape(requirement)}"
+        )
+    for size, required in zip(tensor.shape, requirement.shape, strict=True):
+        if isinstance(required, str):
+            required = sizes.setdefault(required, size)  # noqa: PLW2901  # what the name stands for
+        if size != required:
+            context = f" where {_format_sizes(sizes)}" if sizes else ""
+            raise InvalidValue(
+                f"{name} has the shape {tensor.shape}; accepted is "
+                f"{_format_shape(requirement)}{context}"
             )
 
 
-def _shape(expected: Expected) -> str:
-    return f"[{', '.join(map(str, expected.shape))}]"
+def _format_shape(requirement: TensorRequirement) -> str:
+    return f"[{', '.join(map(str, requirement.shape))}]"
 
 
-def _known(sizes: Mapping[str, int]) -> str:
+def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} = {size}" for name, size in sizes.items())
 
 
-def read_question(body: bytes, json_bytes: str | None, *, most_json: int) -> Asked:
+def parse_infer_request(
+    body: bytes, json_bytes: str | None, *, max_json_bytes: int
+) -> ParsedRequest:
     """A question from a body, of which the first `json_bytes` are JSON; all of it without.
 
     Raises:
@@ -87,21 +100,21 @@ def read_question(body: bytes, json_bytes: str | None, *, most_json: int) -> Ask
         TooLarge: there are over `most_json` bytes of JSON.
         Invalid: a field is wrong; names each.
     """
-    length = _json_length(body, json_bytes)
-    if length > most_json:
-        raise TooLarge(
-            f"the JSON has {length} bytes; accepted are {most_json}: send tensors as bytes",
-            limit=most_json,
+    length = _json_bytes(body, json_bytes)
+    if length > max_json_bytes:
+        raise ContentTooLarge(
+            f"the JSON has {length} bytes; accepted are {max_json_bytes}: send tensors as bytes",
+            limit=max_json_bytes,
         )
     try:
-        question = InferQuestion.model_validate_json(body[:length])
+        request = InferRequest.model_validate_json(body[:length])
     except ValidationError as error:
-        raise _explained(error) from None
-    _refuse_extensions(question)
-    return Asked(question, _split(question.inputs, memoryview(body)[length:]))
+        raise _validation_failure(error) from None
+    _reject_extensions(request)
+    return ParsedRequest(request, _split_binary_inputs(request.inputs, memoryview(body)[length:]))
 
 
-def _json_length(body: bytes, json_bytes: str | None) -> int:
+def _json_bytes(body: bytes, json_bytes: str | None) -> int:
     if json_bytes is None:
         return len(body)
     text = json_bytes.strip()
@@ -113,75 +126,77 @@ def _json_length(body: bytes, json_bytes: str | None) -> int:
     return int(text)
 
 
-def _explained(error: ValidationError) -> BadRequest | Invalid:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        return BadRequest(f"the body is not JSON: {found[0]['msg']}")
-    told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:_SHOWN]]
-    return Invalid("; ".join(told))
+def _validation_failure(error: ValidationError) -> BadRequest | InvalidValue:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    if errors[0]["type"] == "json_invalid":
+        return BadRequest(f"the body is not JSON: {errors[0]['msg']}")
+    messages = [
+        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in errors[:_MAX_LISTED_ERRORS]
+    ]
+    return InvalidValue("; ".join(messages))
 
 
-def _refuse_extensions(question: InferQuestion) -> None:
-    if question.parameters.get("sequence_id"):
-        raise Invalid("sequence_id: sequences are not supported here; send states as inputs")
-    for tensor in (*question.inputs, *(question.outputs or ())):
-        if _SHARED in tensor.parameters:
-            raise Invalid(f"{tensor.name}: shared memory is not supported here; send bytes")
+def _reject_extensions(request: InferRequest) -> None:
+    if request.parameters.get("sequence_id"):
+        raise InvalidValue("sequence_id: sequences are not supported here; send states as inputs")
+    for tensor in (*request.inputs, *(request.outputs or ())):
+        if _SHARED_MEMORY_PARAMETER in tensor.parameters:
+            raise InvalidValue(f"{tensor.name}: shared memory is not supported here; send bytes")
 
 
-def _split(inputs: Sequence[InferInput], rest: memoryview) -> dict[str, bytes]:
-    raw, at = {}, 0
-    for given in inputs:
-        size = given.parameters.get("binary_data_size")
+def _split_binary_inputs(inputs: Sequence[InferInput], binary: memoryview) -> dict[str, bytes]:
+    binary_inputs, offset = {}, 0
+    for tensor in inputs:
+        size = tensor.parameters.get("binary_data_size")
         if size is None:
             continue
         if type(size) is not int or size < 0:
-            raise Invalid(f"{given.name}: binary_data_size is not a whole number")
-        if given.data is not None:
-            raise Invalid(f"{given.name} has both data and binary_data_size; accepted is one")
-        raw[given.name] = bytes(rest[at : at + size])
-        at += size
-    if at != len(rest):
-        raise Invalid(f"the JSON tells of {at} bytes after it; {len(rest)} came")
-    return raw
+            raise InvalidValue(f"{tensor.name}: binary_data_size is not a whole number")
+        if tensor.data is not None:
+            raise InvalidValue(f"{tensor.name} has both data and binary_data_size; accepted is one")
+        binary_inputs[tensor.name] = bytes(binary[offset : offset + size])
+        offset += size
+    if offset != len(binary):
+        raise InvalidValue(f"the JSON tells of {offset} bytes after it; {len(binary)} came")
+    return binary_inputs
 
 
-def write_answer(
-    asked: Asked, found: Found, outputs: Mapping[str, Array]
+def build_infer_response(
+    parsed: ParsedRequest, target: InferTarget, outputs: Mapping[str, Array]
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and how many bytes of it are JSON where not all are.
 
     Raises Invalid: an output was asked for as JSON, which cannot hold it.
     """
-    question = asked.question
-    binary = question.parameters.get("binary_data_output") is True
-    wanted = question.outputs or [WantedOutput(name=output) for output in outputs]
-    tensors, parts = [], []
-    for want in wanted:
-        array = outputs[want.name]
-        told: dict[str, Any] = {
-            "name": want.name,
+    request = parsed.request
+    binary = request.parameters.get("binary_data_output") is True
+    requested = request.outputs or [RequestedOutput(name=output) for output in outputs]
+    tensors, binary_parts = [], []
+    for requested_output in requested:
+        array = outputs[requested_output.name]
+        fields: dict[str, Any] = {
+            "name": requested_output.name,
             "datatype": datatype_of(array),
             "shape": list(array.shape),
         }
-        if want.parameters.get("binary_data", binary) is True:
-            parts.append(to_bytes(array))
-            told["parameters"] = {"binary_data_size": len(parts[-1])}
+        if requested_output.parameters.get("binary_data", binary) is True:
+            binary_parts.append(to_bytes(array))
+            fields["parameters"] = {"binary_data_size": len(binary_parts[-1])}
         else:
-            told["data"] = to_json(want.name, array)
-        tensors.append(OutputTensor.model_construct(**told))
-    known: dict[str, Any] = {} if question.id is None else {"id": question.id}
-    if found.model.others:  # told where there is a choice
-        known["parameters"] = {"precision": found.model.precision}
-    answer = InferAnswer(
-        **known,
-        model_name=found.name,
-        model_version=str(found.model.version),
+            fields["data"] = to_json(requested_output.name, array)
+        tensors.append(OutputTensor.model_construct(**fields))
+    extra: dict[str, Any] = {} if request.id is None else {"id": request.id}
+    if target.model.variants:  # told where there is a choice
+        extra["parameters"] = {"precision": target.model.precision}
+    response = InferResponse(
+        **extra,
+        model_name=target.name,
+        model_version=str(target.model.version),
         outputs=tensors,
     )
-    head = answer.to_json()
-    return b"".join([head, *parts]), len(head) if parts else None
+    header = response.to_json()
+    return b"".join([header, *binary_parts]), len(header) if binary_parts else None
 
 
-def _quote(text: str) -> str:
+def _quote_truncated(text: str) -> str:
     return repr(text if len(text) <= 64 else text[:61] + "...")

@@ -2,40 +2,40 @@
 
 from pydantic import ConfigDict
 
-from service.runtime.statistics import Duration, Tally
-from service.schemas.base import Answer
+from service.runtime.statistics import ModelCounters, StatisticDuration
+from service.schemas.base import ResponseModel
 
-__all__ = ["Statistic", "StatisticsAnswer", "statistic"]
+__all__ = ["ModelStatistics", "StatisticsResponse", "build_model_statistics"]
 
 
-class Timed(Answer):
+class DurationStatistics(ResponseModel):
     count: int
     ns: int
     """Together."""
 
 
-class InferStatistics(Answer):
+class InferStatistics(ResponseModel):
     """Requests, and where the time of the successful ones went."""
 
-    success: Timed
-    fail: Timed
-    queue: Timed
-    compute_input: Timed
-    compute_infer: Timed
-    compute_output: Timed
-    cache_hit: Timed
+    success: DurationStatistics
+    fail: DurationStatistics
+    queue: DurationStatistics
+    compute_input: DurationStatistics
+    compute_infer: DurationStatistics
+    compute_output: DurationStatistics
+    cache_hit: DurationStatistics
     """Always 0: nothing is cached."""
-    cache_miss: Timed
+    cache_miss: DurationStatistics
 
 
-class BatchStatistics(Answer):
+class BatchStatistics(ResponseModel):
     """Runs of one size."""
 
     batch_size: int
-    compute_infer: Timed
+    compute_infer: DurationStatistics
 
 
-class Statistic(Answer):
+class ModelStatistics(ResponseModel):
     """One version of a model."""
 
     name: str
@@ -50,7 +50,7 @@ class Statistic(Answer):
     batch_stats: list[BatchStatistics]
 
 
-class StatisticsAnswer(Answer):
+class StatisticsResponse(ResponseModel):
     """What became of inferences over `/v2` in this worker process, since it started."""
 
     model_config = ConfigDict(
@@ -87,34 +87,34 @@ class StatisticsAnswer(Answer):
         }
     )
 
-    model_stats: list[Statistic]
+    model_stats: list[ModelStatistics]
 
 
-def statistic(key: tuple[str, int], tally: Tally) -> Statistic:
-    """What was counted of the version `key`."""
-    none = Timed(count=0, ns=0)
-    return Statistic(
-        name=key[0],
-        version=str(key[1]),
-        last_inference=tally.last_ms,
-        inference_count=tally.inferences,
-        execution_count=tally.executions,
+def build_model_statistics(model_key: tuple[str, int], counters: ModelCounters) -> ModelStatistics:
+    """What was counted of the version `model_key`."""
+    zero = DurationStatistics(count=0, ns=0)
+    return ModelStatistics(
+        name=model_key[0],
+        version=str(model_key[1]),
+        last_inference=counters.last_inference_ms,
+        inference_count=counters.inferences,
+        execution_count=counters.executions,
         inference_stats=InferStatistics(
-            success=_timed(tally.success),
-            fail=_timed(tally.fail),
-            queue=_timed(tally.queue),
-            compute_input=_timed(tally.compute_input),
-            compute_infer=_timed(tally.compute_infer),
-            compute_output=_timed(tally.compute_output),
-            cache_hit=none,
-            cache_miss=none,
+            success=_to_duration(counters.success),
+            fail=_to_duration(counters.fail),
+            queue=_to_duration(counters.queue),
+            compute_input=_to_duration(counters.compute_input),
+            compute_infer=_to_duration(counters.compute_infer),
+            compute_output=_to_duration(counters.compute_output),
+            cache_hit=zero,
+            cache_miss=zero,
         ),
         batch_stats=[
-            BatchStatistics(batch_size=rows, compute_infer=_timed(runs))
-            for rows, runs in sorted(tally.batches.items())
+            BatchStatistics(batch_size=rows, compute_infer=_to_duration(runs))
+            for rows, runs in sorted(counters.batch_stats.items())
         ],
     )
 
 
-def _timed(duration: Duration) -> Timed:
-    return Timed(count=duration.count, ns=duration.ns)
+def _to_duration(duration: StatisticDuration) -> DurationStatistics:
+    return DurationStatistics(count=duration.count, ns=duration.ns)

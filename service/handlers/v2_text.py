@@ -8,101 +8,113 @@ from pydantic import ValidationError
 
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, Array
-from service.errors import Invalid
-from service.handlers.generation import Texts, check_count
-from service.handlers.text import TextLimits, generation
-from service.handlers.v2_models import TEXT_INPUT, TEXT_OUTPUTS, Found
-from service.handlers.v2_protocol import Asked, Expected
-from service.runtime.loaded_model import Published
-from service.scheduling.continuous_batching import Decoder
-from service.schemas.text import TextOptions
+from service.errors import InvalidValue
+from service.handlers.generation import GenerationGroup, check_generation_count
+from service.handlers.text import TextLimits, build_generation_request
+from service.handlers.v2_models import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
+from service.handlers.v2_protocol import ParsedRequest, TensorRequirement
+from service.runtime.loaded_model import LoadedModel
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.schemas.text import TextParams
 from service.settings import Settings
 
-__all__ = ["read_texts", "text_outputs"]
+__all__ = ["build_text_outputs", "start_text_generation"]
 
-_OPTIONS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
-_PROTOCOL = ("binary_data_output", "priority", "timeout", "content_type", "headers")
+_TEXT_PARAMETERS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
+_IGNORED_PARAMETERS = ("binary_data_output", "priority", "timeout", "content_type", "headers")
 """What clients of the protocol send with every question."""
-_SEEDS = 2**63
+_SEED_COUNT = 2**63
 
 
-def read_texts(
-    found: Found, asked: Asked, settings: Settings, decoder: Decoder, arrived: float
-) -> Texts:
+def start_text_generation(
+    target: InferTarget,
+    parsed: ParsedRequest,
+    settings: Settings,
+    scheduler: GenerationScheduler,
+    arrival_time_s: float,
+) -> GenerationGroup:
     """The texts that are asked for, which begin to be written; text i of them with `seed + i`.
 
     Raises:
         Invalid: an input, an output or a parameter is wrong; says what is accepted.
-        Overloaded, DeadlineExceeded, Unavailable: see `Decoder.submit`.
+        Overloaded, DeadlineExceeded, Unavailable: see `GenerationScheduler.submit`.
     """
-    model = found.model
-    if not _writes(model):
-        raise TypeError(f"{found.name} writes no texts")
-    _check_outputs(asked)
-    expected = {TEXT_INPUT: Expected(BYTES, ("texts",))}
-    prompts = [_text(prompt) for prompt in asked.tensors(expected)[TEXT_INPUT].tolist()]
-    check_count(len(prompts), settings.text_streams)
-    limits = TextLimits(prompt_chars=settings.max_prompt_chars, text_chars=settings.max_text_chars)
-    parameters = _parameters(asked)
-    whats = []
+    model = target.model
+    if not _generates_text(model):
+        raise TypeError(f"{target.name} writes no texts")
+    _check_outputs(parsed)
+    expected = {TEXT_INPUT: TensorRequirement(BYTES, ("texts",))}
+    prompts = [
+        _decode_utf8(prompt) for prompt in parsed.decode_inputs(expected)[TEXT_INPUT].tolist()
+    ]
+    check_generation_count(len(prompts), settings.max_concurrent_generations)
+    limits = TextLimits(
+        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
+    )
+    parameters = _text_parameters(parsed)
+    requests = []
     for row, prompt in enumerate(prompts):
-        options = _options(prompt, parameters, row)
-        limits.check(options)
-        whats.append(generation(model, options))
-    return Texts(decoder, model, whats, arrived)
+        params = _build_text_params(prompt, parameters, row)
+        limits.validate(params)
+        requests.append(build_generation_request(model, params))
+    return GenerationGroup(scheduler, model, requests, arrival_time_s)
 
 
-def text_outputs(texts: Texts, written: Sequence[str]) -> dict[str, Array]:
+def build_text_outputs(group: GenerationGroup, texts: Sequence[str]) -> dict[str, Array]:
     """The outputs by name, of texts that are finished."""
     return {
-        "text_output": _strings(written),
-        "finish_reason": _strings([stream.reason for stream in texts]),
-        "seed": np.array([stream.generation.seed for stream in texts], np.int64),
+        "text_output": _bytes_array(texts),
+        "finish_reason": _bytes_array([stream.final_reason for stream in group]),
+        "seed": np.array([stream.request.seed for stream in group], np.int64),
     }
 
 
-def _writes(model: Published[Task]) -> TypeGuard[Published[TextGeneration]]:
+def _generates_text(model: LoadedModel[Task]) -> TypeGuard[LoadedModel[TextGeneration]]:
     return isinstance(model.task, TextGeneration)
 
 
-def _check_outputs(asked: Asked) -> None:
-    for want in asked.question.outputs or ():
-        if want.name not in TEXT_OUTPUTS:
-            raise Invalid(
-                f"there is no output {want.name[:64]!r}; there are: {', '.join(TEXT_OUTPUTS)}"
+def _check_outputs(parsed: ParsedRequest) -> None:
+    for output in parsed.request.outputs or ():
+        if output.name not in TEXT_OUTPUTS:
+            raise InvalidValue(
+                f"there is no output {output.name[:64]!r}; there are: {', '.join(TEXT_OUTPUTS)}"
             )
-        if want.parameters.get("classification") is not None:
-            raise Invalid(f"{want.name}: only probabilities of a classifier can be told as labels")
+        if output.parameters.get("classification") is not None:
+            raise InvalidValue(
+                f"{output.name}: only probabilities of a classifier can be told as labels"
+            )
 
 
-def _parameters(asked: Asked) -> dict[str, object]:
-    came = asked.question.parameters
-    unknown = sorted(set(came) - {*_OPTIONS, *_PROTOCOL})
+def _text_parameters(parsed: ParsedRequest) -> dict[str, object]:
+    received = parsed.request.parameters
+    unknown = sorted(set(received) - {*_TEXT_PARAMETERS, *_IGNORED_PARAMETERS})
     if unknown:
-        raise Invalid(f"there is no parameter {unknown[0][:64]!r}; accepted: {', '.join(_OPTIONS)}")
-    return {name: came[name] for name in _OPTIONS if name in came}
+        raise InvalidValue(
+            f"there is no parameter {unknown[0][:64]!r}; accepted: {', '.join(_TEXT_PARAMETERS)}"
+        )
+    return {name: received[name] for name in _TEXT_PARAMETERS if name in received}
 
 
-def _options(prompt: str, parameters: Mapping[str, object], row: int) -> TextOptions:
+def _build_text_params(prompt: str, parameters: Mapping[str, object], row: int) -> TextParams:
     try:
-        options = TextOptions.model_validate({**parameters, "prompt": prompt})
+        params = TextParams.model_validate({**parameters, "prompt": prompt})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Invalid(f"parameters.{where}: {first['msg']}") from None
-    if options.seed is None:
-        return options
-    return options.model_copy(update={"seed": (options.seed + row) % _SEEDS})
+        location = ".".join(map(str, first["loc"]))
+        raise InvalidValue(f"parameters.{location}: {first['msg']}") from None
+    if params.seed is None:
+        return params
+    return params.model_copy(update={"seed": (params.seed + row) % _SEED_COUNT})
 
 
-def _text(raw: bytes) -> str:
+def _decode_utf8(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise Invalid(f"{TEXT_INPUT} holds bytes that are not UTF-8") from None
+        raise InvalidValue(f"{TEXT_INPUT} holds bytes that are not UTF-8") from None
 
 
-def _strings(texts: Sequence[str]) -> Array:
+def _bytes_array(texts: Sequence[str]) -> Array:
     array = np.empty(len(texts), object)
     array[:] = [text.encode() for text in texts]
     return array

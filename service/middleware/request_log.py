@@ -17,16 +17,16 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DeadlineExceeded
-from service.observability.timing import Stages, watch
-from service.routes.http.problems import CLIENT_GONE, handle
+from service.observability.timing import RequestTimings, record_timings
+from service.routes.http.problems import CLIENT_CLOSED_REQUEST, handle_error
 
 __all__ = [
     "REQUEST_ID_HEADER",
-    "Finished",
+    "CompletedRequest",
     "Observer",
-    "Telemetry",
+    "RequestLogMiddleware",
+    "add_log_fields",
     "new_request_id",
-    "note",
     "request_id",
 ]
 
@@ -34,17 +34,17 @@ _log = logging.getLogger("service.access")
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _RAW_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What may come back in a header and in a log line as it came; anything else gets a new id."""
 
 
-def note(request: Request, **fields: object) -> None:
+def add_log_fields(request: Request, **fields: object) -> None:
     """Add to the event of this request: the model it asked, how many pictures. No payloads."""
     request.scope["state"]["event"].update(fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletedRequest:
     """A request that is over, whichever way."""
 
     scope: Scope
@@ -53,26 +53,26 @@ class Finished:
     method: str
     status: int
     """0 where nothing was answered."""
-    started: float
+    started_at: float
     """Of `time.monotonic`, in seconds."""
-    seconds: float
-    stages: Stages
-    event: Mapping[str, object]
+    duration_s: float
+    timings: RequestTimings
+    log_fields: Mapping[str, object]
     """What the route noted: the model, how many pictures."""
     cancelled: bool
     """The client left before the answer was complete."""
 
     @property
-    def late(self) -> bool:
+    def timed_out(self) -> bool:
         """Its time was over, before an answer or in the middle of one."""
         problem = self.scope["state"].get("problem")
         return self.status == 504 or problem == DeadlineExceeded.slug
 
 
-Observer = Callable[[Finished], None]
+Observer = Callable[[CompletedRequest], None]
 
 
-class Telemetry:
+class RequestLogMiddleware:
     """Wraps the application: request id, one log event, and the last resort for exceptions."""
 
     def __init__(self, app: ASGIApp, observers: Sequence[Observer] = ()) -> None:
@@ -83,48 +83,48 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with watch() as stages:
-            await self._watched(_Exchange(scope, receive, send, stages), scope)
+        with record_timings() as timings:
+            await self._run(_RequestRecorder(scope, receive, send, timings), scope)
 
-    async def _watched(self, exchange: "_Exchange", scope: Scope) -> None:
+    async def _run(self, recorder: "_RequestRecorder", scope: Scope) -> None:
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, recorder.receive, recorder.send)
         except Exception as error:
-            if exchange.status:  # too late for an answer: the server must cut the connection
+            if recorder.status:  # too late for an answer: the server must cut the connection
                 raise
-            response = await handle(Request(scope), error)
-            await response(scope, exchange.receive, exchange.send)
+            response = await handle_error(Request(scope), error)
+            await response(scope, recorder.receive, recorder.send)
         finally:
-            done = exchange.finish()
+            completed = recorder.finish()
             for observer in self._observers:
-                observer(done)
-            _log_event(done, exchange.bytes_in, exchange.bytes_out)
+                observer(completed)
+            _log_request(completed, recorder.bytes_in, recorder.bytes_out)
 
 
-class _Exchange:
+class _RequestRecorder:
     """One request and its answer, counted as they pass."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, stages: Stages) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, timings: RequestTimings) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._started = time.monotonic()
-        self._stages = stages
-        self._complete = self._left = False
+        self._started_at = time.monotonic()
+        self._timings = timings
+        self._response_complete = self._client_disconnected = False
         self.bytes_in = self.bytes_out = self.status = 0
-        self._event: dict[str, object] = {}
+        self._log_fields: dict[str, object] = {}
         self._request_id = request_id(scope)
         # A lifespan's state is shared by all requests: ours must not be.
         scope["state"] = {
             **scope.get("state", {}),
             "request_id": self._request_id,
-            "event": self._event,
+            "event": self._log_fields,
         }
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self.bytes_in += len(message.get("body", b""))
-        elif message["type"] == "http.disconnect" and not self._complete:
-            self._left = True
+        elif message["type"] == "http.disconnect" and not self._response_complete:
+            self._client_disconnected = True
         return message
 
     async def send(self, message: Message) -> None:
@@ -134,20 +134,20 @@ class _Exchange:
             message["headers"] = [*others, (_RAW_ID_HEADER, self._request_id.encode())]
         elif message["type"] == "http.response.body":
             self.bytes_out += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
+            self._response_complete = not message.get("more_body", False)
         await self._send(message)
 
-    def finish(self) -> Finished:
-        return Finished(
+    def finish(self) -> CompletedRequest:
+        return CompletedRequest(
             scope=self._scope,
             route=getattr(self._scope.get("route"), "path", None) or "unknown",
             method=self._scope["method"],
             status=self.status,
-            started=self._started,
-            seconds=time.monotonic() - self._started,
-            stages=self._stages,
-            event=self._event,
-            cancelled=self._left or self.status == CLIENT_GONE,
+            started_at=self._started_at,
+            duration_s=time.monotonic() - self._started_at,
+            timings=self._timings,
+            log_fields=self._log_fields,
+            cancelled=self._client_disconnected or self.status == CLIENT_CLOSED_REQUEST,
         )
 
 
@@ -155,9 +155,9 @@ def request_id(scope: Scope) -> str:
     """What the client calls its request; where it does not say, or says anything odd, a new one."""
     for name, value in scope["headers"]:
         if name == _RAW_ID_HEADER:
-            came: str = value.decode("latin-1")
-            if _SANE_ID.fullmatch(came):
-                return came
+            received: str = value.decode("latin-1")
+            if _VALID_REQUEST_ID.fullmatch(received):
+                return received
             break
     return new_request_id()
 
@@ -167,24 +167,24 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
-def _log_event(done: Finished, bytes_in: int, bytes_out: int) -> None:
-    level = _level(done.status)
+def _log_request(completed: CompletedRequest, bytes_in: int, bytes_out: int) -> None:
+    level = _log_level(completed.status)
     if not _log.isEnabledFor(level):
         return
     fields = {
-        "request_id": done.scope["state"]["request_id"],
-        "method": done.method,
-        "route": done.route,
-        "status": done.status,
-        "ms": round(done.seconds * 1000, 2),
+        "request_id": completed.scope["state"]["request_id"],
+        "method": completed.method,
+        "route": completed.route,
+        "status": completed.status,
+        "ms": round(completed.duration_s * 1000, 2),
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
-        **done.event,
+        **completed.log_fields,
     }
     _log.log(level, "request", extra={"fields": fields})
 
 
-def _level(status: int) -> int:
+def _log_level(status: int) -> int:
     """Error is what somebody must look into; refusing when full or late is by design."""
     if status in (503, 504):
         return logging.WARNING

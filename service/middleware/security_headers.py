@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["ProtectiveHeaders", "protective"]
+__all__ = ["SecurityHeadersMiddleware", "security_headers"]
 
-_ALWAYS = {
+_BASE_HEADERS = {
     # What an answer is, its type says: a picture that begins like a script is no script.
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -22,39 +22,39 @@ _ALWAYS = {
     "frame-ancestors 'none'; sandbox",
 }
 _SAME_ORIGIN = {"Cross-Origin-Resource-Policy": "same-origin"}
-_OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+_HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-class ProtectiveHeaders:
+class SecurityHeadersMiddleware:
     """Pure ASGI, outermost of all: also the answers to errors pass here."""
 
-    def __init__(self, app: ASGIApp, *, shared: bool) -> None:
-        """`shared`: pages of other origins are allowed to use answers (see CORS)."""
+    def __init__(self, app: ASGIApp, *, cross_origin: bool) -> None:
+        """`cross_origin`: pages of other origins are allowed to use answers (see CORS)."""
         self._app = app
         # As ASGI sends them, made once: to set each on every answer takes 30 µs.
-        self._plain = _raw(protective(shared=shared, tls=False))
-        self._tls = _raw(protective(shared=shared, tls=True))
+        self._http_headers = _encode_headers(security_headers(cross_origin=cross_origin, tls=False))
+        self._https_headers = _encode_headers(security_headers(cross_origin=cross_origin, tls=True))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        needed = self._tls if scope.get("scheme") == "https" else self._plain
+        required = self._https_headers if scope.get("scheme") == "https" else self._http_headers
 
-        async def protected(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name.lower() for name, _ in message["headers"]}
-                missing = [pair for pair in needed if pair[0] not in said]
+                present = {name.lower() for name, _ in message["headers"]}
+                missing = [pair for pair in required if pair[0] not in present]
                 message["headers"] = [*message["headers"], *missing]
             await send(message)
 
-        await self._app(scope, receive, protected)
+        await self._app(scope, receive, send_with_headers)
 
 
-def protective(*, shared: bool, tls: bool) -> Mapping[str, str]:
+def security_headers(*, cross_origin: bool, tls: bool) -> Mapping[str, str]:
     """What every answer has; `shared` as above."""
-    return {**_ALWAYS, **({} if shared else _SAME_ORIGIN), **(_OVER_TLS if tls else {})}
+    return {**_BASE_HEADERS, **({} if cross_origin else _SAME_ORIGIN), **(_HSTS if tls else {})}
 
 
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

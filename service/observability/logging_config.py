@@ -36,12 +36,12 @@ class TextFormatter(logging.Formatter):
         return line
 
 
-def log_config(level: str, form: Literal["text", "json"]) -> dict[str, Any]:
+def log_config(level: str, log_format: Literal["text", "json"]) -> dict[str, Any]:
     """For `logging.config.dictConfig`, which uvicorn calls in every worker.
 
     Uvicorn's own access log is off: `service.access` has one event per request.
     """
-    formatter = JsonFormatter if form == "json" else TextFormatter
+    formatter = JsonFormatter if log_format == "json" else TextFormatter
     return {
         "version": 1,
         "disable_existing_loggers": False,

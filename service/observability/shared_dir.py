@@ -11,44 +11,48 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["clear_folder", "is_alive", "shared_folder"]
+__all__ = ["get_shared_dir", "is_alive", "remove_shared_dirs"]
 
 _log = logging.getLogger(__name__)
 
 _PREFIX = "deepshelf-workers-"
 
 
-def shared_folder(chosen: Path | None) -> Path | None:
-    """`chosen`, or the one of this process and its siblings; None where it has none.
+def get_shared_dir(configured: Path | None) -> Path | None:
+    """`configured`, or the one of this process and its siblings; None where it has none.
 
     None also where the folder cannot be used, which is logged.
     """
-    folder = chosen
+    folder = configured
     if folder is None:
         parent = multiprocessing.parent_process()
         if parent is None or parent.pid is None:
             return None
-        folder = _folder_of(parent.pid)
+        folder = _default_dir(parent.pid)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_ours(folder):
+        if not _is_owned_by_us(folder):
             raise PermissionError("it belongs to somebody else")
         (folder / f"{os.getpid()}.probe").touch()
         (folder / f"{os.getpid()}.probe").unlink()
     except OSError as error:
         _log.warning(
-            "workers cannot share their counts: each has its own",
+            "shared directory is unusable, metrics and limits are per worker",
             extra={"fields": {"reason": str(error)}},
         )
         return None
     return folder
 
 
-def clear_folder(pid: int) -> None:
+def remove_shared_dirs(pid: int) -> None:
     """Remove what the workers of process `pid` shared, and what processes left that are gone."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = folder.name.removeprefix(_PREFIX)
-        if owner.isdigit() and _is_ours(folder) and (owner == str(pid) or not is_alive(int(owner))):
+        if (
+            owner.isdigit()
+            and _is_owned_by_us(folder)
+            and (owner == str(pid) or not is_alive(int(owner)))
+        ):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -65,11 +69,11 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _folder_of(pid: int) -> Path:
+def _default_dir(pid: int) -> Path:
     return Path(tempfile.gettempdir()) / f"{_PREFIX}{pid}"
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_owned_by_us(folder: Path) -> bool:
     # A folder of temporary files is anyone's: a name that can be guessed may have been taken.
     if os.name == "nt":
         return True

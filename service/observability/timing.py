@@ -12,7 +12,15 @@ from functools import wraps
 from types import TracebackType
 from typing import Literal, ParamSpec, TypeVar
 
-__all__ = ["STAGES", "Stage", "Stages", "current", "stage", "timed", "watch"]
+__all__ = [
+    "STAGES",
+    "RequestTimings",
+    "Stage",
+    "current_timings",
+    "record_timings",
+    "stage",
+    "timed",
+]
 
 Stage = Literal["queue", "decode", "run", "encode"]
 STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
@@ -20,11 +28,11 @@ STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_MOST_INTERVALS = 256
+_MAX_INTERVALS = 256
 """Kept one by one; a picture of many tiles has more, and is summed all the same."""
 
 
-class Stages:
+class RequestTimings:
     """The stages of one request. Times are of `time.monotonic`, in seconds."""
 
     __slots__ = ("intervals", "seconds")
@@ -37,41 +45,41 @@ class Stages:
 
     def add(self, name: Stage, start: float, end: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + end - start
-        if len(self.intervals) < _MOST_INTERVALS:
+        if len(self.intervals) < _MAX_INTERVALS:
             self.intervals.append((name, start, end))
 
 
-_current: ContextVar[Stages | None] = ContextVar("stages", default=None)
+_current_timings: ContextVar[RequestTimings | None] = ContextVar("stages", default=None)
 
 
 @contextmanager
-def watch() -> Iterator[Stages]:
+def record_timings() -> Iterator[RequestTimings]:
     """Add what runs in this context, as long as the block lasts, to what is yielded."""
-    stages = Stages()
-    token = _current.set(stages)
+    timings = RequestTimings()
+    token = _current_timings.set(timings)
     try:
-        yield stages
+        yield timings
     finally:
-        _current.reset(token)
+        _current_timings.reset(token)
 
 
-def current() -> Stages | None:
+def current_timings() -> RequestTimings | None:
     """What this context's work is added to."""
-    return _current.get()
+    return _current_timings.get()
 
 
 class stage:  # noqa: N801  # reads like a statement, as contextlib's do
     """`with stage("decode"): …` adds the block's time."""
 
-    __slots__ = ("_name", "_stages", "_start")
+    __slots__ = ("_name", "_start", "_timings")
 
     def __init__(self, name: Stage) -> None:
         self._name: Stage = name
-        self._stages = _current.get()
+        self._timings = _current_timings.get()
         self._start = 0.0
 
     def __enter__(self) -> None:
-        if self._stages is not None:
+        if self._timings is not None:
             self._start = time.monotonic()
 
     def __exit__(
@@ -80,8 +88,8 @@ class stage:  # noqa: N801  # reads like a statement, as contextlib's do
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._stages is not None:
-            self._stages.add(self._name, self._start, time.monotonic())
+        if self._timings is not None:
+            self._timings.add(self._name, self._start, time.monotonic())
 
 
 def timed(name: Stage) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

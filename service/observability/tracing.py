@@ -9,17 +9,17 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from service.middleware.request_log import Finished
+from service.middleware.request_log import CompletedRequest
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-__all__ = ["TracesUnavailable", "Tracing", "check_installed", "exporting_to"]
+__all__ = ["Tracing", "TracingUnavailable", "check_installed", "create_otlp_tracing"]
 
-_NOTED = ("model", "version", "images")
+_LOGGED_ATTRIBUTES = ("model", "version", "images")
 
 
-class TracesUnavailable(Exception):
+class TracingUnavailable(Exception):
     """Traces were asked for, and the packages that make them are not installed."""
 
 
@@ -33,7 +33,7 @@ class Tracing:
         self._tracer = provider.get_tracer("deepshelf")
         self._getter = DefaultGetter()
 
-    def __call__(self, done: Finished) -> None:
+    def __call__(self, completed: CompletedRequest) -> None:
         """Make the spans of a request; sending them is the provider's, on a thread of its own."""
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import (
@@ -42,24 +42,26 @@ class Tracing:
 
         headers = {
             name: value.decode("latin-1")
-            for key, value in done.scope["headers"]
+            for key, value in completed.scope["headers"]
             if (name := key.decode("latin-1").lower()) in ("traceparent", "tracestate")
         }
-        wall = _wall_clock()
-        request = self._tracer.start_span(
-            f"{done.method} {done.route}",
+        to_wall_ns = _monotonic_to_wall_clock()
+        request_span = self._tracer.start_span(
+            f"{completed.method} {completed.route}",
             context=TraceContextTextMapPropagator().extract(headers, getter=self._getter),
             kind=trace.SpanKind.SERVER,
-            start_time=wall(done.started),
-            attributes=_attributes(done),
+            start_time=to_wall_ns(completed.started_at),
+            attributes=_span_attributes(completed),
         )
-        if not done.status or done.status >= 500:
-            request.set_status(trace.StatusCode.ERROR)
-        within = trace.set_span_in_context(request)
-        for name, start, end in done.stages.intervals:
-            stage = self._tracer.start_span(name, context=within, start_time=wall(start))
-            stage.end(wall(end))
-        request.end(wall(done.started + done.seconds))
+        if not completed.status or completed.status >= 500:
+            request_span.set_status(trace.StatusCode.ERROR)
+        parent_context = trace.set_span_in_context(request_span)
+        for name, start, end in completed.timings.intervals:
+            stage_span = self._tracer.start_span(
+                name, context=parent_context, start_time=to_wall_ns(start)
+            )
+            stage_span.end(to_wall_ns(end))
+        request_span.end(to_wall_ns(completed.started_at + completed.duration_s))
 
     def close(self) -> None:
         """Send what has not been sent yet."""
@@ -73,10 +75,10 @@ def check_installed() -> None:
     except ModuleNotFoundError:  # of a package above it
         missing = True
     if missing:
-        raise TracesUnavailable("traces need more packages: pip install 'deepshelf[otel]'")
+        raise TracingUnavailable("traces need more packages: pip install 'deepshelf[otel]'")
 
 
-def exporting_to(endpoint: str) -> Tracing:
+def create_otlp_tracing(endpoint: str) -> Tracing:
     """Traces that go to an OTLP/HTTP collector at this URL.
 
     Raises:
@@ -96,24 +98,24 @@ def exporting_to(endpoint: str) -> Tracing:
     return Tracing(provider)
 
 
-def _attributes(done: Finished) -> dict[str, str | int]:
+def _span_attributes(completed: CompletedRequest) -> dict[str, str | int]:
     """Names are those of OpenTelemetry's semantic conventions for HTTP, where these have one."""
     attributes: dict[str, str | int] = {
-        "http.request.method": done.method,
-        "http.route": done.route,
-        "http.response.status_code": done.status,
-        "deepshelf.request_id": str(done.scope["state"]["request_id"]),
+        "http.request.method": completed.method,
+        "http.route": completed.route,
+        "http.response.status_code": completed.status,
+        "deepshelf.request_id": str(completed.scope["state"]["request_id"]),
     }
-    for name in _NOTED:
-        value = done.event.get(name)
+    for name in _LOGGED_ATTRIBUTES:
+        value = completed.log_fields.get(name)
         if isinstance(value, str | int):
             attributes[f"deepshelf.{name}"] = value
-    if done.cancelled:
+    if completed.cancelled:
         attributes["deepshelf.cancelled"] = True
     return attributes
 
 
-def _wall_clock() -> Callable[[float], int]:
+def _monotonic_to_wall_clock() -> Callable[[float], int]:
     """From seconds of `time.monotonic` to nanoseconds since 1970."""
     offset = time.time_ns() - time.monotonic_ns()
     return lambda seconds: offset + int(seconds * 1e9)

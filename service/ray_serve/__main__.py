@@ -7,36 +7,36 @@ from importlib.util import find_spec
 
 from pydantic import ValidationError
 
-from service.settings import Settings, explain
+from service.settings import Settings, describe_validation_error
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Deploy and return; the cluster goes on serving. 2 when the settings are wrong."""
-    options = _parser().parse_args(arguments)
+    options = _argument_parser().parse_args(arguments)
     if find_spec("ray") is None:
-        return _refuse("a cluster needs Ray: pip install 'deepshelf[ray]'")
+        return _exit_with_error("a cluster needs Ray: pip install 'deepshelf[ray]'")
     try:
         settings = Settings()
     except ValidationError as error:
-        return _refuse(explain(error))
+        return _exit_with_error(describe_validation_error(error))
     if not settings.store.is_dir():
-        return _refuse(f"DEEPSHELF_STORE={settings.store}: there is no such folder")
-    from service.ray_serve.application import build, deploy
+        return _exit_with_error(f"DEEPSHELF_STORE={settings.store}: there is no such folder")
+    from service.ray_serve.application import build_application, deploy_application
 
     settings = settings.model_copy(update={"store": settings.store.resolve()})
-    application = build(
+    application = build_application(
         settings,
         replicas=(options.min_replicas, options.max_replicas),
         ingresses=options.ingresses,
         cpus=options.cpus,
     )
-    deploy(settings, options.address, application)
+    deploy_application(settings, options.address, application)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.ray_serve",
         description="Serve the shelf from a Ray cluster. Settings are those of python -m service, "
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse(problem: str) -> int:
+def _exit_with_error(problem: str) -> int:
     sys.stderr.write(f"error: {problem}\n")
     return 2
 

@@ -7,22 +7,22 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
-from models_store.layout import model_names
-from service.app import Elsewhere, create_app
-from service.ray_serve.remote_graph import Handles
-from service.ray_serve.remote_scheduler import RemoteDecoder
-from service.ray_serve.replica import Model
+from models_store.layout import list_model_names
+from service.app import ExecutionBackend, create_app
+from service.ray_serve.remote_graph import RemoteGraphLoader
+from service.ray_serve.remote_scheduler import RemoteGenerationScheduler
+from service.ray_serve.replica import ModelReplica
 from service.scheduling.admission import AdmissionController
 from service.settings import Settings
 
-__all__ = ["APP", "build", "deploy"]
+__all__ = ["APP_NAME", "build_application", "deploy_application"]
 
-APP = "deepshelf"
-_MANY = 10_000
+APP_NAME = "deepshelf"
+_UNBOUNDED_REQUESTS = 10_000
 """The service bounds what it lets in by itself."""
 
 
-def build(
+def build_application(
     settings: Settings, *, replicas: tuple[int, int] = (1, 4), ingresses: int = 1, cpus: float = 1.0
 ) -> Application:
     """The service as a Ray Serve application.
@@ -32,14 +32,16 @@ def build(
     encode.
     """
     names = [
-        n for n in model_names(settings.store) if settings.models is None or n in settings.models
+        n
+        for n in list_model_names(settings.store)
+        if settings.models is None or n in settings.models
     ]
     scaling = {"min_replicas": replicas[0], "max_replicas": replicas[1]}
     models = [
         serve.deployment(
-            Model,
-            name=_deployment(name),
-            max_ongoing_requests=settings.text_streams,
+            ModelReplica,
+            name=_deployment_name(name),
+            max_ongoing_requests=settings.max_concurrent_generations,
             # Two runs: one computes, one waits. Texts share runs, and so leave room for far more.
             autoscaling_config={**scaling, "target_ongoing_requests": 2},
             ray_actor_options={"num_cpus": cpus},
@@ -49,35 +51,41 @@ def build(
 
     def application() -> FastAPI:
         handles = {
-            name: serve.get_deployment_handle(_deployment(name), app_name=APP) for name in names
+            name: serve.get_deployment_handle(_deployment_name(name), app_name=APP_NAME)
+            for name in names
         }
         # Ray sends requests to an ingress as soon as it has begun, ready or not.
-        loaded = settings.model_copy(update={"load_first": True})
-        return create_app(loaded, elsewhere=Elsewhere(Handles(handles).open, _decoder))
+        loaded = settings.model_copy(update={"load_before_listen": True})
+        return create_app(
+            loaded,
+            backend=ExecutionBackend(RemoteGraphLoader(handles).load, _create_remote_scheduler),
+        )
 
     ingress: Any = serve.deployment(
         serve.ingress(application)(),
         name="ingress",
         num_replicas=ingresses,
-        max_ongoing_requests=_MANY,
+        max_ongoing_requests=_UNBOUNDED_REQUESTS,
         ray_actor_options={"num_cpus": cpus},
     )
-    bound: Application = ingress.bind(*models)
-    return bound
+    application_graph: Application = ingress.bind(*models)
+    return application_graph
 
 
-def deploy(settings: Settings, address: str, application: Application) -> None:
+def deploy_application(settings: Settings, address: str, application: Application) -> None:
     """Put it onto the cluster at `address`, where it goes on serving, with a proxy on each node."""
     ray.init(address=address)
     serve.start(
         proxy_location="EveryNode", http_options={"host": settings.host, "port": settings.port}
     )
-    serve.run(application, name=APP)
+    serve.run(application, name=APP_NAME)
 
 
-def _deployment(name: str) -> str:
+def _deployment_name(name: str) -> str:
     return f"model-{name}"
 
 
-def _decoder(gate: AdmissionController, streams: int) -> RemoteDecoder:
-    return RemoteDecoder(gate, streams)
+def _create_remote_scheduler(
+    admission: AdmissionController, max_streams: int
+) -> RemoteGenerationScheduler:
+    return RemoteGenerationScheduler(admission, max_streams)

@@ -11,22 +11,22 @@ from ray.serve.handle import DeploymentHandle
 
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest, ModelFile
-from service.errors import Away, Unavailable
+from service.errors import BackendUnreachable, Unavailable
 from service.observability.timing import timed
-from service.ray_serve.replica import VersionAt, Written
-from service.runtime.loaded_model import Graph, open_session
+from service.ray_serve.replica import GenerationChunk, VersionKey
+from service.runtime.loaded_model import Graph, load_session
 from service.runtime.session import BadInputs
-from service.scheduling.generation_stream import Generation
+from service.scheduling.generation_stream import GenerationRequest
 
-__all__ = ["LOST", "TRIES", "Handles", "RemoteGraph", "is_lost"]
+__all__ = ["MAX_ATTEMPTS", "REPLICA_LOST", "RemoteGraph", "RemoteGraphLoader", "is_replica_lost"]
 
 _log = logging.getLogger(__name__)
 
-TRIES = 5
+MAX_ATTEMPTS = 5
 """Replicas that a run is given to, one after the other, while they die under it."""
-LOST = "the replica that computed this is gone, and no other could take over"
-_BETWEEN_S = 0.2
-_RUN_S = 60.0
+REPLICA_LOST = "the replica that computed this is gone, and no other could take over"
+_RETRY_DELAY_S = 0.2
+_RUN_TIMEOUT_S = 60.0
 
 
 class RemoteGraph:
@@ -34,7 +34,7 @@ class RemoteGraph:
 
     def __init__(self, handle: DeploymentHandle, version: int, spec: ModelFile) -> None:
         self._handle = handle
-        self._version: VersionAt = (version, spec.precision or "fp32")
+        self._version_key: VersionKey = (version, spec.precision or "fp32")
         self._role = str(spec.role)
 
     @timed("run")
@@ -44,51 +44,53 @@ class RemoteGraph:
         Raises:
             Away: no replica could. Unavailable: one did, and failed.
         """
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             try:
-                response = self._handle.run.remote(self._version, self._role, dict(inputs))
-                outputs: dict[str, NDArray[np.generic]] = response.result(timeout_s=_RUN_S)
+                response = self._handle.run.remote(self._version_key, self._role, dict(inputs))
+                outputs: dict[str, NDArray[np.generic]] = response.result(timeout_s=_RUN_TIMEOUT_S)
             except RayTaskError as error:
                 if isinstance(error.cause, BadInputs):
                     raise error.cause from None
                 _log.exception("a run failed")
                 raise Unavailable("the model failed") from error
             except TimeoutError:
-                raise Away(f"no replica answered within {_RUN_S:g} s") from None
+                raise BackendUnreachable(
+                    f"no replica answered within {_RUN_TIMEOUT_S:g} s"
+                ) from None
             except RayError as error:
                 _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
-                time.sleep(_BETWEEN_S * attempt)
+                time.sleep(_RETRY_DELAY_S * attempt)
             else:
                 return outputs
-        raise Away(LOST)
+        raise BackendUnreachable(REPLICA_LOST)
 
-    async def write(
-        self, asked: Generation, remaining_s: float, skip: tuple[int, int]
-    ) -> AsyncIterator[Written]:
-        """As `Model.write`. Raises what Ray raises."""
-        writing = self._handle.options(stream=True).write.remote(
-            self._version, asked, remaining_s, skip
+    async def generate(
+        self, request: GenerationRequest, remaining_s: float, skip: tuple[int, int]
+    ) -> AsyncIterator[GenerationChunk]:
+        """As `ModelReplica.generate`. Raises what Ray raises."""
+        responses = self._handle.options(stream=True).generate.remote(
+            self._version_key, request, remaining_s, skip
         )
         try:
-            async for written in writing:
-                yield written
+            async for chunk in responses:
+                yield chunk
         finally:
-            writing.cancel()
+            responses.cancel()
 
 
-def is_lost(error: RayError) -> bool:
+def is_replica_lost(error: RayError) -> bool:
     """Whether the replica is at fault, not what it was asked."""
     return not isinstance(error, RayTaskError)
 
 
-class Handles:
+class RemoteGraphLoader:
     """Opens graphs at the deployments of their models."""
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         """By the name of the model."""
         self._handles = handles
 
-    def open(self, graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
+    def load(self, graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
         """The graph where it runs.
 
         A pen is moved by a run after every point, each of microseconds: its graph stays here.
@@ -97,7 +99,7 @@ class Handles:
             ReplayError: the model was published after the cluster was told its models.
         """
         if manifest.task.kind == "handwriting":
-            return open_session(graph, manifest, spec)
+            return load_session(graph, manifest, spec)
         handle = self._handles.get(manifest.name)
         if handle is None:
             raise ReplayError("it has no deployment: run python -m service.ray_serve again")

@@ -7,80 +7,88 @@ from dataclasses import replace
 from ray.exceptions import RayError
 
 from service.errors import Unavailable
-from service.ray_serve.remote_graph import LOST, TRIES, RemoteGraph, is_lost
-from service.ray_serve.replica import Written
-from service.scheduling.batch_state import Recurrent
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.generation_stream import Generation, Stream
+from service.ray_serve.remote_graph import MAX_ATTEMPTS, REPLICA_LOST, RemoteGraph, is_replica_lost
+from service.ray_serve.replica import GenerationChunk
+from service.scheduling.batch_state import RecurrentModel
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
-__all__ = ["RemoteDecoder"]
+__all__ = ["RemoteGenerationScheduler"]
 
 _log = logging.getLogger(__name__)
 
 
-class _Followed(Stream):
+class _RemoteStream(GenerationStream):
     """A text that grows by what comes in."""
 
-    length = 0
+    received_length = 0
 
-    def add(self, written: Written) -> None:
-        for character in written.text:
-            self._writing.write(character)
-        self.length += len(written.text)
-        self.scores.extend(written.scores)
-        self.finish_reason = written.reason
-        self._settle(self.begun)
-        if written.reason is not None:
-            self._settle(self.finished)
+    def append_chunk(self, chunk: GenerationChunk) -> None:
+        for character in chunk.text:
+            self._output.append(character)
+        self.received_length += len(chunk.text)
+        self.logprobs.extend(chunk.scores)
+        self.finish_reason = chunk.finish_reason
+        self._resolve(self.first_token)
+        if chunk.finish_reason is not None:
+            self._resolve(self.finished)
 
     def fail(self, error: Exception) -> None:
-        for future in (self.begun, self.finished):
+        for future in (self.first_token, self.finished):
             if not future.done():
                 future.set_exception(error)
 
     @staticmethod
-    def _settle(future: "asyncio.Future[None]") -> None:
+    def _resolve(future: "asyncio.Future[None]") -> None:
         if not future.done():
             future.set_result(None)
 
 
-class RemoteDecoder(Decoder):
-    """As a `Decoder` to the routes. What it is asked for is written elsewhere."""
+class RemoteGenerationScheduler(GenerationScheduler):
+    """As a `GenerationScheduler` to the routes. What it is asked for is written elsewhere."""
 
-    def submit(self, model: Recurrent, generation: Generation, arrived: float) -> Stream:
+    def submit(
+        self, model: RecurrentModel, generation: GenerationRequest, arrival_time_s: float
+    ) -> GenerationStream:
         graph = model.graph
         if not isinstance(graph, RemoteGraph):
-            return super().submit(model, generation, arrived)
+            return super().submit(model, generation, arrival_time_s)
         # What ends the text has been cut off when it comes.
-        stream = _Followed(replace(generation, stops=()), self.gate.admit(arrived))
-        task = stream.loop.create_task(self._follow(graph, generation, stream))
+        stream = _RemoteStream(
+            replace(generation, stop_strings=()), self.admission.admit(arrival_time_s)
+        )
+        task = stream.loop.create_task(self._relay(graph, generation, stream))
         # Where it was abandoned, nobody needs the rest.
         stream.finished.add_done_callback(lambda _: stream.finish_reason or task.cancel())
         return stream
 
-    async def _follow(self, graph: RemoteGraph, asked: Generation, stream: _Followed) -> None:
+    async def _relay(
+        self, graph: RemoteGraph, request: GenerationRequest, stream: _RemoteStream
+    ) -> None:
         try:
             stream.ticket.start()
-            for attempt in range(TRIES):
-                if await self._received(graph, asked, stream):
-                    stream.ticket.ran()
+            for attempt in range(MAX_ATTEMPTS):
+                if await self._relay_attempt(graph, request, stream):
+                    stream.ticket.record_run()
                     return
                 await asyncio.sleep(0.2 * attempt)
-            stream.fail(Unavailable(LOST))
+            stream.fail(Unavailable(REPLICA_LOST))
         except Exception as error:  # noqa: BLE001  # whatever it is, whoever waits is told
             stream.fail(error)
         finally:
-            stream.ticket.close()
+            stream.ticket.release()
 
-    async def _received(self, graph: RemoteGraph, asked: Generation, stream: _Followed) -> bool:
+    async def _relay_attempt(
+        self, graph: RemoteGraph, request: GenerationRequest, stream: _RemoteStream
+    ) -> bool:
         """Whether the text came to its end; False where its replica died, and it may go on."""
-        done = stream.length, len(stream.scores)
+        skip = stream.received_length, len(stream.logprobs)
         try:
-            async for written in graph.write(asked, stream.ticket.remaining_s, done):
+            async for chunk in graph.generate(request, stream.ticket.remaining_s, skip):
                 stream.ticket.check()
-                stream.add(written)
+                stream.append_chunk(chunk)
         except RayError as error:
-            if is_lost(error):
+            if is_replica_lost(error):
                 _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
                 return False
             raise Unavailable("the model failed while it wrote") from error

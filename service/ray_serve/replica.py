@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 from models_store.manifest import Precision
 from models_store.tasks import TextGeneration
 from service.errors import NotFound, Unavailable
-from service.runtime.loaded_model import Published
+from service.runtime.loaded_model import LoadedModel
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
-from service.scheduling.batch_state import Recurrent
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.generation_stream import FinishReason, Generation
-from service.scheduling.sampling import Score
+from service.scheduling.batch_state import RecurrentModel
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.generation_stream import FinishReason, GenerationRequest
+from service.scheduling.sampling import TokenLogprobs
 from service.settings import Settings
 
-__all__ = ["Model", "VersionAt", "Written"]
+__all__ = ["GenerationChunk", "ModelReplica", "VersionKey"]
 
-VersionAt = tuple[int, Precision]
+VersionKey = tuple[int, Precision]
 """A version, and which of its graphs."""
 
 
 @dataclass(frozen=True)
-class Written:
+class GenerationChunk:
     """What came to a text since the last of these."""
 
     text: str
-    scores: list[Score]
-    reason: FinishReason | None = None
+    scores: list[TokenLogprobs]
+    finish_reason: FinishReason | None = None
     """With the last one."""
 
 
-class Model:
+class ModelReplica:
     """All versions of one model, verified and replayed here as in any service.
 
     Texts share the runs of their replica: continuous batching is each replica's own.
@@ -43,51 +43,55 @@ class Model:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._name = name
-        streams, deadline_s = settings.text_streams, settings.deadline_s
-        self._registry = Registry(settings.store, only=(name,), trusted=settings.trusted())
+        streams, deadline_s = settings.max_concurrent_generations, settings.deadline_s
+        self._registry = Registry(
+            settings.store, enabled_models=(name,), trusted_keys=settings.load_trusted_keys()
+        )
         self._registry.refresh()
         # Bounded by the ingress: what it let in is not refused here.
-        self._gate = AdmissionController(running=streams, waiting=10_000, deadline_s=deadline_s)
-        self._decoder = Decoder(self._gate, streams)
+        self._admission = AdmissionController(
+            running=streams, waiting=10_000, deadline_s=deadline_s
+        )
+        self._scheduler = GenerationScheduler(self._admission, streams)
 
     def run(
-        self, version: VersionAt, role: str, inputs: Mapping[str, NDArray[np.generic]]
+        self, key: VersionKey, role: str, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
         """One run of a graph; Ray calls it on a thread of its own."""
-        return self._version(version).graphs[role].run(inputs)
+        return self._get_model(key).graphs[role].run(inputs)
 
-    async def write(
-        self, version: VersionAt, asked: Generation, remaining_s: float, skip: tuple[int, int]
-    ) -> AsyncIterator[Written]:
+    async def generate(
+        self, key: VersionKey, request: GenerationRequest, remaining_s: float, skip: tuple[int, int]
+    ) -> AsyncIterator[GenerationChunk]:
         """A text as it is written, but for the first characters and scores, `skip` of each.
 
         A text depends on its seed alone: one that was lost with its replica goes on at another.
         """
-        model = self._version(version)
+        model = self._get_model(key)
         if not isinstance(model.task, TextGeneration):
             raise NotFound(f"{self._name} writes no texts")
-        now = self._gate.now()
-        arrived = now - (self._gate.remaining_s(now) - remaining_s)
-        recurrent = Recurrent(model.graphs["step"], model.task.states)
-        stream = self._decoder.submit(recurrent, asked, arrived)
-        told, scored = 0, skip[1]
+        now_s = self._admission.now()
+        arrival_time_s = now_s - (self._admission.remaining_s(now_s) - remaining_s)
+        recurrent = RecurrentModel(model.graphs["step"], model.task.states)
+        stream = self._scheduler.submit(recurrent, request, arrival_time_s)
+        sent, sent_scores = 0, skip[1]
         try:
-            async for piece in stream.pieces():
-                new = piece[max(0, skip[0] - told) :]
-                told += len(piece)
-                scores = stream.scores[scored:]
-                scored += len(scores)
-                yield Written(new, scores)
-            yield Written("", stream.scores[scored:], stream.reason)
+            async for chunk in stream.chunks():
+                text = chunk[max(0, skip[0] - sent) :]
+                sent += len(chunk)
+                scores = stream.logprobs[sent_scores:]
+                sent_scores += len(scores)
+                yield GenerationChunk(text, scores)
+            yield GenerationChunk("", stream.logprobs[sent_scores:], stream.final_reason)
         finally:
-            stream.abandon()
+            stream.cancel()
 
-    def _version(self, at: VersionAt) -> Published[Any]:
-        version, precision = at
-        model = self._registry.shelf.entries.get((self._name, version))
+    def _get_model(self, key: VersionKey) -> LoadedModel[Any]:
+        version, precision = key
+        model = self._registry.catalog.versions.get((self._name, version))
         if model is None or model.model is None:  # published since the last look
             self._registry.refresh()
-            model = self._registry.shelf.entry(self._name, version)
+            model = self._registry.catalog.get_version(self._name, version)
         if model.model is None:
-            raise Unavailable(f"{self._name} {version} is {model.state}{model.because}")
-        return model.model.at(precision)
+            raise Unavailable(f"{self._name} {version} is {model.state}{model.reason_suffix}")
+        return model.model.with_precision(precision)

@@ -7,19 +7,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.routes.http.error_formats import dialect_of
-from service.schemas.openapi_fragments import problems
+from service.routes.http.error_formats import error_formatter_for
+from service.schemas.openapi_fragments import problem_responses
 from service.schemas.problem import Problem
 
-__all__ = ["describe"]
+__all__ = ["build_openapi"]
 
-Document = dict[str, Any]
+JsonObject = dict[str, Any]
 
-_ERRORS = {dialect_of("/v2"): "ProtocolError", dialect_of("/openai"): "OpenAIError"}
-_REF = "#/components/schemas/{model}"
+_ERROR_SCHEMAS = {
+    error_formatter_for("/v2"): "ProtocolError",
+    error_formatter_for("/openai"): "OpenAIError",
+}
+_REF_TEMPLATE = "#/components/schemas/{model}"
 
 
-def describe(app: FastAPI) -> Document:
+def build_openapi(app: FastAPI) -> JsonObject:
     """The document of `app` as it stands."""
     document = get_openapi(
         title=app.title,
@@ -32,47 +35,47 @@ def describe(app: FastAPI) -> Document:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template=_REF)
+    problem = Problem.model_json_schema(ref_template=_REF_TEMPLATE)
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     for path, operation in _operations(document):
-        _drop_fastapis_error(operation)
-        operation["responses"].setdefault("500", _unexpected(path))
-        schemas.update(_definitions(operation))
+        _drop_default_validation_error(operation)
+        operation["responses"].setdefault("500", _internal_error_response(path))
+        schemas.update(_extract_definitions(operation))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
 
 
-def _operations(document: Document) -> Iterator[tuple[str, Document]]:
+def _operations(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     for path, item in document["paths"].items():
         for operation in item.values():
             yield path, operation
 
 
-def _unexpected(path: str) -> Document:
+def _internal_error_response(path: str) -> JsonObject:
     """Whatever is asked, something may go wrong that nobody thought of; told as the path is."""
-    response: Document = problems(500)[500]
-    dialect = dialect_of(path)
-    if dialect is None:
+    response: JsonObject = problem_responses(500)[500]
+    formatter = error_formatter_for(path)
+    if formatter is None:
         return response
     ((_, content),) = response["content"].items()
-    _, told = dialect(500, content["example"])
-    schema = {"$ref": f"#/components/schemas/{_ERRORS[dialect]}"}
-    return {**response, "content": {"application/json": {"schema": schema, "example": told}}}
+    _, example = formatter(500, content["example"])
+    schema = {"$ref": f"#/components/schemas/{_ERROR_SCHEMAS[formatter]}"}
+    return {**response, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
-def _drop_fastapis_error(operation: Document) -> None:
+def _drop_default_validation_error(operation: JsonObject) -> None:
     """FastAPI documents its own 422 wherever there is a parameter; nothing here answers so."""
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
 
 
-def _definitions(operation: Document) -> Document:
+def _extract_definitions(operation: JsonObject) -> JsonObject:
     """What a body that we describe ourselves refers to, out of the body."""
-    found: Document = {}
+    definitions: JsonObject = {}
     if "requestBody" in operation:  # which is the route's own, and other applications'
         operation["requestBody"] = deepcopy(operation["requestBody"])
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        found |= media.get("schema", {}).pop("$defs", {})
-    return found
+        definitions |= media.get("schema", {}).pop("$defs", {})
+    return definitions

@@ -3,9 +3,9 @@
 from service.routes.openai import completions
 from service.routes.v2 import infer, models, repository, server, unsupported
 
-__all__ = ["PROTOCOLS"]
+__all__ = ["PROTOCOL_ROUTERS"]
 
-PROTOCOLS = (
+PROTOCOL_ROUTERS = (
     server.router,
     models.router,
     infer.router,

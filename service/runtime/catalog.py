@@ -11,37 +11,37 @@ from typing import Literal, NoReturn, TypeGuard, TypeVar
 
 from models_store.manifest import Manifest
 from models_store.tasks import (
+    AnySizeImage,
     Classification,
     Compression,
     Denoising,
-    FreeImage,
     Task,
     TextGeneration,
 )
 from service.errors import NotFound, Unavailable
-from service.runtime.loaded_model import Published
+from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["Entry", "Shelf", "Stamp", "State"]
+__all__ = ["FileStats", "ModelCatalog", "ModelVersion", "VersionState"]
 
-State = Literal["ready", "loading", "failed", "unloaded"]
-Stamp = tuple[tuple[str, int, int], ...]
+VersionState = Literal["ready", "loading", "failed", "unloaded"]
+FileStats = tuple[tuple[str, int, int], ...]
 TaskT = TypeVar("TaskT", bound=Task)
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelVersion:
     """One version on the shelf, served or not."""
 
     name: str
     version: int
-    state: State
+    state: VersionState
     reason: str | None = None
     """Why it is not ready; of a ready one, why a change on the disk was not taken."""
     manifest: Manifest | None = None
     """None until it has been read, and where it cannot be."""
-    model: Published[Task] | None = None
+    model: LoadedModel[Task] | None = None
     """Present when ready."""
-    stamp: Stamp = ()
+    file_stats: FileStats = ()
     """Names, sizes and times of the files that this was judged by."""
 
     @property
@@ -49,42 +49,44 @@ class Entry:
         return self.name, self.version
 
     @property
-    def because(self) -> str:
+    def reason_suffix(self) -> str:
         """The reason in brackets, where there is one."""
         return f" ({self.reason})" if self.reason else ""
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelCatalog:
     """All versions, and the rules by which a request gets one of them."""
 
-    entries: Mapping[tuple[str, int], Entry] = field(default_factory=dict)
-    chosen: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[tuple[str, int], ModelVersion] = field(default_factory=dict)
+    default_overrides: Mapping[str, str] = field(default_factory=dict)
     """Task kind → model name, where the operator chose a default."""
-    complete: bool = False
+    first_scan_done: bool = False
     """False until the first look at the store is over."""
-    problem: str | None = None
+    scan_error: str | None = None
     """Why the store could not be looked at, the last time."""
 
-    def with_entry(self, entry: Entry) -> "Shelf":
-        return self._replace({**self.entries, (entry.name, entry.version): entry})
+    def with_version(self, entry: ModelVersion) -> "ModelCatalog":
+        return self._with_versions({**self.versions, (entry.name, entry.version): entry})
 
-    def without(self, keys: set[tuple[str, int]]) -> "Shelf":
-        return self._replace({k: entry for k, entry in self.entries.items() if k not in keys})
+    def without_versions(self, keys: set[tuple[str, int]]) -> "ModelCatalog":
+        return self._with_versions(
+            {k: entry for k, entry in self.versions.items() if k not in keys}
+        )
 
-    def _replace(self, entries: Mapping[tuple[str, int], Entry]) -> "Shelf":
-        return Shelf(entries, self.chosen, self.complete, self.problem)
+    def _with_versions(self, entries: Mapping[tuple[str, int], ModelVersion]) -> "ModelCatalog":
+        return ModelCatalog(entries, self.default_overrides, self.first_scan_done, self.scan_error)
 
     @cached_property
-    def by_name(self) -> Mapping[str, Mapping[int, Entry]]:
+    def by_name(self) -> Mapping[str, Mapping[int, ModelVersion]]:
         """Names in order; of each, versions ascending."""
-        names: dict[str, dict[int, Entry]] = {}
-        for (name, version), entry in sorted(self.entries.items()):
+        names: dict[str, dict[int, ModelVersion]] = {}
+        for (name, version), entry in sorted(self.versions.items()):
             names.setdefault(name, {})[version] = entry
         return names
 
     @cached_property
-    def served(self) -> Mapping[str, Published[Task]]:
+    def served_models(self) -> Mapping[str, LoadedModel[Task]]:
         """Of each name, what a request gets that asks for no version: the highest ready one."""
         return {
             name: models[-1]
@@ -104,13 +106,15 @@ class Shelf:
         costs several times what a caller expects.
         """
         names: dict[str, str] = {}
-        for name, model in sorted(self.served.items(), key=lambda item: _rank(*item)):
+        for name, model in sorted(
+            self.served_models.items(), key=lambda item: _default_order(*item)
+        ):
             names.setdefault(model.task.kind, name)
-        return {**names, **self.chosen}
+        return {**names, **self.default_overrides}
 
     def resolve(
         self, task: type[TaskT], name: str | None = None, version: int | None = None
-    ) -> Published[TaskT]:
+    ) -> LoadedModel[TaskT]:
         """The model to ask.
 
         Raises:
@@ -121,20 +125,23 @@ class Shelf:
         if name is None:
             name = self.defaults.get(kind)
             if name is None:
-                self._no_default(kind)
+                self._raise_no_default(kind)
             if name not in self.by_name:
                 raise Unavailable(f"the default model for {kind}, {name}, is not on the shelf")
-        model = self.served.get(name) if version is None else self._version(name, version)
+        model = (
+            self.served_models.get(name) if version is None else self._ready_model(name, version)
+        )
         if model is None:
-            self._not_served(name, kind)
-        if not _does(model, task):
+            self._raise_not_served(name, kind)
+        if not _has_task(model, task):
             raise NotFound(
-                f"{name} {model.version} does {model.task.kind}, not {kind}; {self._instead(kind)}",
+                f"{name} {model.version} does {model.task.kind}, not {kind}; "
+                f"{self._alternatives(kind)}",
                 available=self._names(kind),
             )
         return model
 
-    def entry(self, name: str, version: int | None = None) -> Entry:
+    def get_version(self, name: str, version: int | None = None) -> ModelVersion:
         """One version, whatever its state: the given one, else the served, else the highest.
 
         Raises:
@@ -143,65 +150,67 @@ class Shelf:
         versions = self.by_name.get(name)
         if versions is None:
             raise NotFound(
-                f"there is no model {_quote(name)}; there are: {_list(self.by_name)}",
+                f"there is no model {_quote(name)}; there are: {_format_list(self.by_name)}",
                 available=list(self.by_name),
             )
         if version is None:
-            served = self.served.get(name)
+            served = self.served_models.get(name)
             version = served.version if served else max(versions)
         entry = versions.get(version)
         if entry is None:
             raise NotFound(
-                f"{name} has no version {version}; versions there: {_list(versions)}",
+                f"{name} has no version {version}; versions there: {_format_list(versions)}",
                 available=list(versions),
             )
         return entry
 
-    def count(self, state: State) -> int:
-        return sum(entry.state == state for entry in self.entries.values())
+    def count(self, state: VersionState) -> int:
+        return sum(entry.state == state for entry in self.versions.values())
 
-    def _version(self, name: str, version: int) -> Published[Task]:
-        entry = self.entry(name, version)
+    def _ready_model(self, name: str, version: int) -> LoadedModel[Task]:
+        entry = self.get_version(name, version)
         if entry.model is None:
-            raise Unavailable(f"{name} {version} is {entry.state}{entry.because}")
+            raise Unavailable(f"{name} {version} is {entry.state}{entry.reason_suffix}")
         return entry.model
 
-    def _not_served(self, name: str, kind: str) -> NoReturn:
+    def _raise_not_served(self, name: str, kind: str) -> NoReturn:
         versions = self.by_name.get(name)
         if versions is None:
             raise NotFound(
-                f"there is no model {_quote(name)}; {self._instead(kind)}",
+                f"there is no model {_quote(name)}; {self._alternatives(kind)}",
                 available=self._names(kind),
             )
-        reasons = "; ".join(f"{e.version} is {e.state}{e.because}" for e in versions.values())
+        reasons = "; ".join(f"{e.version} is {e.state}{e.reason_suffix}" for e in versions.values())
         raise Unavailable(f"no version of {name} is ready: {reasons}")
 
-    def _no_default(self, kind: str) -> NoReturn:
-        if not self.complete or self.count("loading"):
+    def _raise_no_default(self, kind: str) -> NoReturn:
+        if not self.first_scan_done or self.count("loading"):
             raise Unavailable("the models are still being loaded; try again in a moment")
-        stuck = [entry for entry in self.entries.values() if entry.state != "ready"]
-        if stuck:
-            listed = "; ".join(f"{e.name} {e.version} is {e.state}{e.because}" for e in stuck)
-            raise Unavailable(f"no model for {kind} is ready: {listed}")
+        not_ready = [entry for entry in self.versions.values() if entry.state != "ready"]
+        if not_ready:
+            reasons = "; ".join(
+                f"{e.name} {e.version} is {e.state}{e.reason_suffix}" for e in not_ready
+            )
+            raise Unavailable(f"no model for {kind} is ready: {reasons}")
         raise NotFound(f"there is no model for {kind} on the shelf", available=[])
 
     def _names(self, kind: str) -> list[str]:
-        return [name for name, model in self.served.items() if model.task.kind == kind]
+        return [name for name, model in self.served_models.items() if model.task.kind == kind]
 
-    def _instead(self, kind: str) -> str:
-        return f"models for {kind}: {_list(self._names(kind))}"
-
-
-def _rank(name: str, model: Published[Task]) -> tuple[bool, int, str]:
-    return model.is_ensemble, -_knowledge(model.task), name
+    def _alternatives(self, kind: str) -> str:
+        return f"models for {kind}: {_format_list(self._names(kind))}"
 
 
-def _knowledge(task: Task) -> int:
+def _default_order(name: str, model: LoadedModel[Task]) -> tuple[bool, int, str]:
+    return model.is_ensemble, -_capability(model.task), name
+
+
+def _capability(task: Task) -> int:
     if isinstance(task, Classification):
         return len(task.labels)
     if isinstance(task, Compression):
         # Any picture as it is, before a picture brought to one size.
-        return int(isinstance(task.image, FreeImage))
+        return int(isinstance(task.image, AnySizeImage))
     if isinstance(task, TextGeneration):
         return sum(state.layers * state.width for state in task.states)
     if isinstance(task, Denoising):
@@ -209,11 +218,11 @@ def _knowledge(task: Task) -> int:
     return 0
 
 
-def _does(model: Published[Task], task: type[TaskT]) -> TypeGuard[Published[TaskT]]:
+def _has_task(model: LoadedModel[Task], task: type[TaskT]) -> TypeGuard[LoadedModel[TaskT]]:
     return isinstance(model.task, task)
 
 
-def _list(items: Mapping[str, object] | Mapping[int, object] | list[str]) -> str:
+def _format_list(items: Mapping[str, object] | Mapping[int, object] | list[str]) -> str:
     return ", ".join(map(str, items)) or "none"
 
 

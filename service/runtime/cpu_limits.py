@@ -10,25 +10,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-__all__ = ["Plan", "available_cores", "plan"]
+__all__ = ["WorkerPlan", "available_cores", "plan_workers"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkerPlan:
     """Processes, and computing threads in each."""
 
     workers: int
     threads: int
 
 
-def plan(cores: int, workers: int | None, threads: int | None) -> Plan:
+def plan_workers(cores: int, workers: int | None, threads: int | None) -> WorkerPlan:
     """Fill in what was not chosen so that workers × threads = cores, as nearly as whole numbers do.
 
     One thread per worker is what an unset pair gives: processes share no interpreter lock.
     """
     if workers is None:
         workers = max(1, cores // (threads or 1))
-    return Plan(workers, threads or max(1, cores // workers))
+    return WorkerPlan(workers, threads or max(1, cores // workers))
 
 
 def available_cores(root: Path = Path("/"), affinity: int | None = None) -> int:
@@ -49,47 +49,47 @@ def _affinity() -> int:
 
 
 def _quotas_v2(root: Path) -> Iterator[float]:
-    for folder in _folders(root / "sys/fs/cgroup", _groups(root).get("", "/")):
-        limit, _, period = _read(folder / "cpu.max").partition(" ")
+    for folder in _cgroup_folders(root / "sys/fs/cgroup", _cgroups(root).get("", "/")):
+        limit, _, period = _read_text(folder / "cpu.max").partition(" ")
         if limit.isdigit() and period.isdigit() and int(period):
             yield int(limit) / int(period)
 
 
 def _quotas_v1(root: Path) -> Iterator[float]:
-    groups = _groups(root)
+    groups = _cgroups(root)
     for controller in ("cpu", "cpu,cpuacct", "cpuacct,cpu"):
         mount = root / "sys/fs/cgroup" / controller
         path = groups.get("cpu", "/")
-        for folder in _folders(mount, path):
-            limit = _read(folder / "cpu.cfs_quota_us")  # -1 where there is none
-            period = _read(folder / "cpu.cfs_period_us")
+        for folder in _cgroup_folders(mount, path):
+            limit = _read_text(folder / "cpu.cfs_quota_us")  # -1 where there is none
+            period = _read_text(folder / "cpu.cfs_period_us")
             if limit.isdigit() and period.isdigit() and int(period):
                 yield int(limit) / int(period)
 
 
-def _groups(root: Path) -> dict[str, str]:
+def _cgroups(root: Path) -> dict[str, str]:
     """This process's cgroup by controller; the key of version 2's only hierarchy is empty."""
     groups = {}
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         groups.update(dict.fromkeys(controllers.split(","), path))
     return groups
 
 
-def _folders(mount: Path, path: str) -> Iterator[Path]:
+def _cgroup_folders(mount: Path, path: str) -> Iterator[Path]:
     """The group's folder and those above it: each may hold a quota, and the least counts.
 
     Without a cgroup namespace the path is the host's, and inside the container only the mount's
     top, which then is the group itself, exists. A path with `..` leads out of our own namespace.
     """
     group = PurePosixPath("/" if ".." in path.split("/") else path)
-    for part in (group, *group.parents):
-        folder = mount / str(part).lstrip("/")
+    for ancestor in (group, *group.parents):
+        folder = mount / str(ancestor).lstrip("/")
         if folder.is_dir():
             yield folder
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -16,21 +16,21 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models_store.manifest import Manifest, ModelFile
-from models_store.onnx.weights import Layer, layers, with_output
+from models_store.onnx.weights import Layer, add_output, read_layers
 from service.errors import NotFound, Unavailable
 from service.runtime.session import session_options
 
-__all__ = ["Inspector", "Located"]
+__all__ = ["Inspector", "LayerLocation"]
 
-_KEPT = 2
-_NAMED = 40
+_MAX_SESSIONS = 2
+_MAX_LISTED_LAYERS = 40
 """Layers that a message names."""
 
-Key = tuple[str, int, str, str]
+SessionKey = tuple[str, int, str, str]
 
 
 @dataclass(frozen=True)
-class Located:
+class LayerLocation:
     """A layer, and the graph that it is in."""
 
     file: ModelFile
@@ -42,10 +42,10 @@ class Inspector:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._probes: OrderedDict[Key, ort.InferenceSession] = OrderedDict()
+        self._sessions: OrderedDict[SessionKey, ort.InferenceSession] = OrderedDict()
         self._lock = threading.Lock()
 
-    def layers(self, manifest: Manifest) -> list[Located]:
+    def layers(self, manifest: Manifest) -> list[LayerLocation]:
         """Every layer with weights, by graph and in the order of computation.
 
         Raises:
@@ -53,46 +53,54 @@ class Inspector:
         """
         found = []
         for file in manifest.graphs().values():
-            found += [Located(file, layer) for layer in layers(self._read(manifest, file))]
+            found += [
+                LayerLocation(file, layer) for layer in read_layers(self._read(manifest, file))
+            ]
         return found
 
-    def layer(self, manifest: Manifest, name: str | None) -> Located:
+    def layer(self, manifest: Manifest, name: str | None) -> LayerLocation:
         """One of them by name, the first of it; of no name, the first of all.
 
         Raises:
             NotFound: naming those that there are. Unavailable: as `layers`.
         """
-        there = self.layers(manifest)
-        found = next((one for one in there if name in (None, one.layer.name)), None)
+        located_layers = self.layers(manifest)
+        found = next(
+            (located for located in located_layers if name in (None, located.layer.name)), None
+        )
         if found is None:
-            names = [one.layer.name for one in there]
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            listed = ", ".join(names[:_NAMED]) or "none with weights"
+            names = [located.layer.name for located in located_layers]
+            omitted = (
+                f" and {len(names) - _MAX_LISTED_LAYERS} more"
+                if len(names) > _MAX_LISTED_LAYERS
+                else ""
+            )
+            listed = ", ".join(names[:_MAX_LISTED_LAYERS]) or "none with weights"
             raise NotFound(
-                f"{manifest.name} {manifest.version} has no layer{_quoted(name)}; "
-                f"layers: {listed}{more}",
+                f"{manifest.name} {manifest.version} has no layer{_quote_suffix(name)}; "
+                f"layers: {listed}{omitted}",
                 available=names,
             )
         return found
 
     def output(
-        self, manifest: Manifest, located: Located, inputs: dict[str, NDArray[np.generic]]
+        self, manifest: Manifest, located: LayerLocation, inputs: dict[str, NDArray[np.generic]]
     ) -> NDArray[np.generic]:
         """What the layer computes of the graph's `inputs`. Raises Unavailable as `layers`."""
         tensor = located.layer.output
         key = (manifest.name, manifest.version, located.file.sha256, tensor)
         with self._lock:
-            probe = self._probes.get(key)
-            if probe is None:
-                graph = with_output(self._read(manifest, located.file), tensor)
-                probe = ort.InferenceSession(
+            session = self._sessions.get(key)
+            if session is None:
+                graph = add_output(self._read(manifest, located.file), tensor)
+                session = ort.InferenceSession(
                     graph, session_options(1), providers=["CPUExecutionProvider"]
                 )
-                self._probes[key] = probe
-                while len(self._probes) > _KEPT:
-                    self._probes.popitem(last=False)
-            self._probes.move_to_end(key)
-        output: NDArray[np.generic] = probe.run([tensor], inputs)[0]
+                self._sessions[key] = session
+                while len(self._sessions) > _MAX_SESSIONS:
+                    self._sessions.popitem(last=False)
+            self._sessions.move_to_end(key)
+        output: NDArray[np.generic] = session.run([tensor], inputs)[0]
         return output
 
     def _read(self, manifest: Manifest, file: ModelFile) -> bytes:
@@ -109,5 +117,5 @@ class Inspector:
         return content
 
 
-def _quoted(name: str | None) -> str:
+def _quote_suffix(name: str | None) -> str:
     return "" if name is None else f" {name[:64]!r}"

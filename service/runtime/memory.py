@@ -3,10 +3,10 @@
 import ctypes
 import sys
 
-__all__ = ["give_back"]
+__all__ = ["trim_malloc"]
 
 
-def give_back() -> None:
+def trim_malloc() -> None:
     """Return freed memory to the system, where the C library is glibc; elsewhere nothing happens.
 
     A loaded model is thousands of pieces, allocated by a thread that is gone when they are freed,

@@ -8,37 +8,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Order", "Orders"]
+__all__ = ["ModelOverrides", "Override"]
 
-Order = Literal["load", "unload"]
+Override = Literal["load", "unload"]
 
 
-class Orders:
+class ModelOverrides:
     """Model name → the last order about it. Safe to use from any thread or process."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """Without `folder`, in memory."""
         self._folder = folder
-        self._memory: Mapping[str, Order] = {}
+        self._memory: Mapping[str, Override] = {}
 
-    def read(self) -> Mapping[str, Order]:
+    def read(self) -> Mapping[str, Override]:
         """All orders; none where there is no folder yet."""
         if self._folder is None:
             return self._memory
         try:
-            written = {path.name: path.read_text() for path in self._folder.iterdir()}
+            entries = {path.name: path.read_text() for path in self._folder.iterdir()}
         except (OSError, ValueError):
             return {}
         return {
-            name: "load" if order == "load" else "unload"
-            for name, order in written.items()
-            if order in ("load", "unload")
+            name: "load" if override == "load" else "unload"
+            for name, override in entries.items()
+            if override in ("load", "unload")
         }
 
-    def give(self, name: str, order: Order) -> None:
+    def set_override(self, name: str, override: Override) -> None:
         """Remember it. `name` is a model's. Raises OSError where it cannot be written."""
         if self._folder is None:
-            self._memory = {**self._memory, name: order}
+            self._memory = {**self._memory, name: override}
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / name).write_text(order)
+        (self._folder / name).write_text(override)

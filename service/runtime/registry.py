@@ -10,21 +10,21 @@ from math import inf
 from pathlib import Path
 
 from models_store.errors import StoreError
-from models_store.layout import model_names, version_dir, versions
+from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest, Precision
 from models_store.signing.signatures import TrustedKeys
 from models_store.verify import read_manifest
-from service.errors import Away, NotFound, Unavailable
-from service.runtime.catalog import Entry, Shelf, Stamp
-from service.runtime.loaded_model import OpenGraph, load, open_session
-from service.runtime.memory import give_back
-from service.runtime.model_control import Order, Orders
+from service.errors import BackendUnreachable, NotFound, Unavailable
+from service.runtime.catalog import FileStats, ModelCatalog, ModelVersion
+from service.runtime.loaded_model import GraphLoader, load, load_session
+from service.runtime.memory import trim_malloc
+from service.runtime.model_control import ModelOverrides, Override
 
 __all__ = ["Registry"]
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[str, int]
+VersionKey = tuple[str, int]
 
 
 class Registry:
@@ -38,12 +38,12 @@ class Registry:
         self,
         store: Path,
         *,
-        only: Collection[str] | None = None,
+        enabled_models: Collection[str] | None = None,
         defaults: Mapping[str, str] | None = None,
         threads: int = 1,
-        orders: Orders | None = None,
-        open_graph: OpenGraph = open_session,
-        trusted: TrustedKeys | None = None,
+        overrides: ModelOverrides | None = None,
+        load_graph: GraphLoader = load_session,
+        trusted_keys: TrustedKeys | None = None,
         precision: Precision | None = None,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
@@ -53,20 +53,20 @@ class Registry:
         for others; without one, those that its manifest says.
         """
         self._store = store
-        self._only = only
+        self._enabled_models = enabled_models
         self._threads = threads
-        self._orders = orders or Orders()
-        self._open_graph = open_graph
-        self._trusted = trusted
+        self._overrides = overrides or ModelOverrides()
+        self._load_graph = load_graph
+        self._trusted_keys = trusted_keys
         self._precision = precision
-        self._ordered: Mapping[str, Order] = {}
-        self._refreshing = threading.Lock()
-        self._swapping = threading.Lock()
-        self._shelf = Shelf(chosen=defaults or {})
+        self._current_overrides: Mapping[str, Override] = {}
+        self._refresh_lock = threading.Lock()
+        self._swap_lock = threading.Lock()
+        self._catalog = ModelCatalog(default_overrides=defaults or {})
 
     @property
-    def shelf(self) -> Shelf:
-        return self._shelf
+    def catalog(self) -> ModelCatalog:
+        return self._catalog
 
     def load(self, name: str) -> None:
         """Load all versions of `name`, also those that failed before; keep it loaded.
@@ -74,16 +74,16 @@ class Registry:
         Raises:
             NotFound: the store has no such model. Unavailable: no version is good; says why.
         """
-        self._order(name, "load")
+        self._set_override(name, "load")
         with (
-            self._swapping
+            self._swap_lock
         ):  # a failed version is judged anew, as if it were seen for the first time
             failed = {e.key for e in self._versions(name) if e.state == "failed"}
-            self._shelf = self._shelf.without(failed)
+            self._catalog = self._catalog.without_versions(failed)
         self.refresh()
-        if name not in self._shelf.served:
+        if name not in self._catalog.served_models:
             reasons = "; ".join(
-                f"{e.version} is {e.state}{e.because}" for e in self._versions(name)
+                f"{e.version} is {e.state}{e.reason_suffix}" for e in self._versions(name)
             )
             raise Unavailable(f"no version of {name} could be loaded: {reasons or 'it vanished'}")
 
@@ -92,20 +92,20 @@ class Registry:
 
         Requests under way keep what they have. Raises NotFound: the store has no such model.
         """
-        self._order(name, "unload")
+        self._set_override(name, "unload")
         self.refresh()
 
-    def _order(self, name: str, order: Order) -> None:
-        if name not in model_names(self._store):
-            self._shelf.entry(name)  # says what there is
+    def _set_override(self, name: str, override: Override) -> None:
+        if name not in list_model_names(self._store):
+            self._catalog.get_version(name)  # says what there is
             raise NotFound(f"{name} is not in the store any more")
-        self._orders.give(name, order)
-        _log.warning("ordered by hand", extra={"fields": {"model": name, "order": order}})
+        self._overrides.set_override(name, override)
+        _log.warning("model control", extra={"fields": {"model": name, "order": override}})
 
-    def _versions(self, name: str) -> list[Entry]:
-        return list(self._shelf.by_name.get(name, {}).values())
+    def _versions(self, name: str) -> list[ModelVersion]:
+        return list(self._catalog.by_name.get(name, {}).values())
 
-    def refresh(self, *, within_s: float = inf, threads: int | None = None) -> None:
+    def refresh(self, *, timeout_s: float = inf, threads: int | None = None) -> None:
         """Look at the store: load what is new or changed, drop what vanished.
 
         Idempotent. What serves goes on serving until its successor has proved good. A store
@@ -113,134 +113,160 @@ class Registry:
         `within_s` seconds no more is begun; what was not stays in state "loading" for the next
         look. `threads` instead of the registry's own load at the same time.
         """
-        ends = time.monotonic() + within_s
-        with self._refreshing:
-            self._ordered = self._orders.read()
-            before = set(self._shelf.entries)
+        deadline = time.monotonic() + timeout_s
+        with self._refresh_lock:
+            self._current_overrides = self._overrides.read()
+            previous = set(self._catalog.versions)
             try:
                 found = self._scan()
             except (StoreError, OSError) as error:
-                self._store_is_unreadable(error)
+                self._record_scan_error(error)
                 return
-            self._drop_vanished(found)
-            waiting = [(key, stamp) for key, stamp in found.items() if self._is_new(key, stamp)]
-            for key, stamp in waiting:
-                if self._is_out(key):
-                    self._put(self._first_sight(key, stamp))
+            self._remove_vanished(found)
+            pending = [
+                (key, file_stats)
+                for key, file_stats in found.items()
+                if self._needs_loading(key, file_stats)
+            ]
+            for key, file_stats in pending:
+                if self._needs_state_change(key):
+                    self._set_entry(self._initial_entry(key, file_stats))
             with ThreadPoolExecutor(threads or self._threads, thread_name_prefix="load") as pool:
-                for entry in [pool.submit(self._judge, *item, ends) for item in waiting]:
-                    entry.result()
-            with self._swapping:
-                complete = self._shelf.complete or time.monotonic() < ends
-                self._shelf = replace(self._shelf, complete=complete, problem=None)
-            if waiting or before - set(found):
-                give_back()
+                for future in [
+                    pool.submit(self._load_version, *item, deadline) for item in pending
+                ]:
+                    future.result()
+            with self._swap_lock:
+                complete = self._catalog.first_scan_done or time.monotonic() < deadline
+                self._catalog = replace(self._catalog, first_scan_done=complete, scan_error=None)
+            if pending or previous - set(found):
+                trim_malloc()
 
-    def _scan(self) -> dict[Key, Stamp]:
+    def _scan(self) -> dict[VersionKey, FileStats]:
         return {
-            (name, version): _stamp(self._store / name / str(version))
-            for name in model_names(self._store)
-            for version in versions(self._store, name)
+            (name, version): _file_stats(self._store / name / str(version))
+            for name in list_model_names(self._store)
+            for version in list_versions(self._store, name)
         }
 
-    def _is_new(self, key: Key, stamp: Stamp) -> bool:
-        known = self._shelf.entries.get(key)
-        if known is None or known.state == "loading":  # a look that was cut short left it so
+    def _needs_loading(self, key: VersionKey, file_stats: FileStats) -> bool:
+        current = self._catalog.versions.get(key)
+        if current is None or current.state == "loading":  # a look that was cut short left it so
             return True
-        return known.stamp != stamp or self._is_out(key)
+        return current.file_stats != file_stats or self._needs_state_change(key)
 
-    def _is_out(self, key: Key) -> bool:
+    def _needs_state_change(self, key: VersionKey) -> bool:
         """Whether what is known of it, if anything, must give way before it is judged."""
-        known = self._shelf.entries.get(key)
-        held = self._held(key)
+        known = self._catalog.versions.get(key)
+        held = self._exclusion_reason(key)
         if known is None:
             return True
         return known.reason != held if known.state == "unloaded" else held is not None
 
-    def _held(self, key: Key) -> str | None:
+    def _exclusion_reason(self, key: VersionKey) -> str | None:
         """Why it is not to be loaded."""
-        order = self._ordered.get(key[0])
-        if order == "unload":
+        override = self._current_overrides.get(key[0])
+        if override == "unload":
             return "unloaded by the administrator"
-        if order is None and self._only is not None and key[0] not in self._only:
+        if (
+            override is None
+            and self._enabled_models is not None
+            and key[0] not in self._enabled_models
+        ):
             return "not among the models that this service was told to serve"
         return None
 
-    def _first_sight(self, key: Key, stamp: Stamp) -> Entry:
-        reason = self._held(key)
+    def _initial_entry(self, key: VersionKey, file_stats: FileStats) -> ModelVersion:
+        reason = self._exclusion_reason(key)
         if reason is not None:
-            return Entry(*key, state="unloaded", reason=reason, stamp=stamp)
-        return Entry(*key, state="loading", stamp=stamp)
+            return ModelVersion(*key, state="unloaded", reason=reason, file_stats=file_stats)
+        return ModelVersion(*key, state="loading", file_stats=file_stats)
 
-    def _judge(self, key: Key, stamp: Stamp, ends: float) -> None:
+    def _load_version(self, key: VersionKey, file_stats: FileStats, deadline: float) -> None:
         """Load one version and put the verdict on the shelf; a failure is a verdict too."""
-        if time.monotonic() >= ends:
+        if time.monotonic() >= deadline:
             return
-        known = self._shelf.entries.get(key)
-        if known is not None and known.state == "unloaded":
-            self._put(replace(known, manifest=self._manifest(key), stamp=stamp))
+        current = self._catalog.versions.get(key)
+        if current is not None and current.state == "unloaded":
+            self._set_entry(
+                replace(current, manifest=self._try_read_manifest(key), file_stats=file_stats)
+            )
             return
         manifest: Manifest | None = None
         try:
             folder = version_dir(self._store, *key)
-            manifest = read_manifest(folder, self._trusted)
-            model = load(folder, manifest, self._open_graph, self._precision)
+            manifest = read_manifest(folder, self._trusted_keys)
+            model = load(folder, manifest, self._load_graph, self._precision)
         except StoreError as error:
-            if isinstance(error.__cause__, Away):
-                self._postpone(key, manifest, str(error.__cause__))
+            if isinstance(error.__cause__, BackendUnreachable):
+                self._mark_pending(key, manifest, str(error.__cause__))
             else:
-                self._fail(key, stamp, manifest, str(error))
+                self._mark_failed(key, file_stats, manifest, str(error))
         except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own
-            _log.exception("model could not be loaded", extra=_fields(key))
+            _log.exception("model could not be loaded", extra=_log_fields(key))
             # Foreign messages may hold paths; this reason is shown to clients.
-            self._fail(key, stamp, manifest, f"it could not be loaded ({type(error).__name__})")
+            self._mark_failed(
+                key, file_stats, manifest, f"it could not be loaded ({type(error).__name__})"
+            )
         else:
-            self._put(Entry(*key, state="ready", manifest=manifest, model=model, stamp=stamp))
-            _log.info("model ready", extra=_fields(key))
+            self._set_entry(
+                ModelVersion(
+                    *key, state="ready", manifest=manifest, model=model, file_stats=file_stats
+                )
+            )
+            _log.info("model ready", extra=_log_fields(key))
 
-    def _manifest(self, key: Key) -> Manifest | None:
+    def _try_read_manifest(self, key: VersionKey) -> Manifest | None:
         try:
-            return read_manifest(version_dir(self._store, *key), self._trusted)
+            return read_manifest(version_dir(self._store, *key), self._trusted_keys)
         except StoreError:
             return None
 
-    def _fail(self, key: Key, stamp: Stamp, manifest: Manifest | None, reason: str) -> None:
-        known = self._shelf.entries.get(key)
-        if known is not None and known.model is not None:
-            kept = f"its files changed and do not verify, what was loaded before serves: {reason}"
-            self._put(replace(known, reason=kept, stamp=stamp))
+    def _mark_failed(
+        self, key: VersionKey, file_stats: FileStats, manifest: Manifest | None, reason: str
+    ) -> None:
+        current = self._catalog.versions.get(key)
+        if current is not None and current.model is not None:
+            kept_reason = (
+                f"its files changed and do not verify, what was loaded before serves: {reason}"
+            )
+            self._set_entry(replace(current, reason=kept_reason, file_stats=file_stats))
         else:
-            failed = Entry(*key, state="failed", reason=reason, manifest=manifest, stamp=stamp)
-            self._put(failed)
-        _log.error("model failed", extra=_fields(key, reason=reason))
+            failed = ModelVersion(
+                *key, state="failed", reason=reason, manifest=manifest, file_stats=file_stats
+            )
+            self._set_entry(failed)
+        _log.error("model failed", extra=_log_fields(key, reason=reason))
 
-    def _postpone(self, key: Key, manifest: Manifest | None, reason: str) -> None:
+    def _mark_pending(self, key: VersionKey, manifest: Manifest | None, reason: str) -> None:
         """Nothing was found out about it: the next look judges it anew."""
-        known = self._shelf.entries.get(key)
-        if known is None or known.model is None:
-            self._put(Entry(*key, state="loading", reason=reason, manifest=manifest, stamp=()))
-        _log.warning("model not loaded yet", extra=_fields(key, reason=reason))
+        current = self._catalog.versions.get(key)
+        if current is None or current.model is None:
+            self._set_entry(
+                ModelVersion(*key, state="loading", reason=reason, manifest=manifest, file_stats=())
+            )
+        _log.warning("model not loaded yet", extra=_log_fields(key, reason=reason))
 
-    def _drop_vanished(self, found: Mapping[Key, Stamp]) -> None:
-        vanished = set(self._shelf.entries) - set(found)
-        with self._swapping:
-            self._shelf = self._shelf.without(vanished)
+    def _remove_vanished(self, found: Mapping[VersionKey, FileStats]) -> None:
+        vanished = set(self._catalog.versions) - set(found)
+        with self._swap_lock:
+            self._catalog = self._catalog.without_versions(vanished)
         for key in sorted(vanished):
-            _log.info("model dropped: its folder vanished", extra=_fields(key))
+            _log.info("model dropped: its folder vanished", extra=_log_fields(key))
 
-    def _put(self, entry: Entry) -> None:
-        with self._swapping:
-            self._shelf = self._shelf.with_entry(entry)
+    def _set_entry(self, entry: ModelVersion) -> None:
+        with self._swap_lock:
+            self._catalog = self._catalog.with_version(entry)
 
-    def _store_is_unreadable(self, error: StoreError | OSError) -> None:
+    def _record_scan_error(self, error: StoreError | OSError) -> None:
         problem = "the store cannot be read"  # clients see this; where it lies is for the log
-        if problem != self._shelf.problem:
+        if problem != self._catalog.scan_error:
             _log.error("store cannot be read", extra={"fields": {"reason": str(error)}})
-        with self._swapping:
-            self._shelf = replace(self._shelf, complete=True, problem=problem)
+        with self._swap_lock:
+            self._catalog = replace(self._catalog, first_scan_done=True, scan_error=problem)
 
 
-def _stamp(folder: Path) -> Stamp:
+def _file_stats(folder: Path) -> FileStats:
     """Cheap enough for every look at the store; a published version is never changed in place."""
     try:
         stats = [(entry.name, entry.lstat()) for entry in folder.iterdir()]
@@ -249,5 +275,5 @@ def _stamp(folder: Path) -> Stamp:
     return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
-def _fields(key: Key, **more: object) -> dict[str, object]:
+def _log_fields(key: VersionKey, **more: object) -> dict[str, object]:
     return {"fields": {"model": key[0], "version": key[1], **more}}

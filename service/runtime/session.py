@@ -10,12 +10,12 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadIn
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
-from models_store.onnx.errors import plainly
+from models_store.onnx.errors import clean_message
 from service.observability.timing import timed
 
 __all__ = ["BadInputs", "Session", "session_options"]
 
-Tensors = Mapping[str, NDArray[np.generic]]
+TensorMap = Mapping[str, NDArray[np.generic]]
 
 _DTYPES = {
     "tensor(bool)": "bool",
@@ -55,20 +55,20 @@ class Session:
             )
         except Exception as error:  # onnxruntime has no public exception base
             raise ReplayError(
-                f"{spec.path} is not a graph that onnxruntime accepts: {plainly(error)}"
+                f"{spec.path} is not a graph that onnxruntime accepts: {clean_message(error)}"
             ) from error
         # It keeps the graph's bytes, to begin anew with another provider. There is none.
         self._session._model_bytes = None  # noqa: SLF001
-        _compare(spec.path, "input", self._session.get_inputs(), spec.inputs)
-        _compare(spec.path, "output", self._session.get_outputs(), spec.outputs)
+        _check_tensors(spec.path, "input", self._session.get_inputs(), spec.inputs)
+        _check_tensors(spec.path, "output", self._session.get_outputs(), spec.outputs)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @timed("run")
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+    def run(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """All outputs by name. onnxruntime reads C-contiguous arrays in place."""
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
-    def run_once(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+    def run_and_shrink_arena(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """The same, and the memory that the run took is given back.
 
         For golden cases: their batches are larger than what is asked later.
@@ -100,12 +100,15 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     return options
 
 
-def _compare(path: str, kind: str, has: Sequence[_NodeArg], says: Sequence[TensorSpec]) -> None:
-    graph = {arg.name: (_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in has}
-    manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in says}
+def _check_tensors(
+    path: str, kind: str, actual: Sequence[_NodeArg], declared: Sequence[TensorSpec]
+) -> None:
+    graph = {arg.name: (_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in actual}
+    manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in declared}
     if graph != manifest:
         raise ManifestError(
-            f"{path} has {kind}s {_describe(graph)}, the manifest says {_describe(manifest)}"
+            f"{path} has {kind}s {_format_tensors(graph)}, the manifest says "
+            f"{_format_tensors(manifest)}"
         )
 
 
@@ -114,7 +117,7 @@ def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) else None for size in shape)
 
 
-def _describe(tensors: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
+def _format_tensors(tensors: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
     return ", ".join(
         f"{name} {dtype}[{', '.join('?' if size is None else str(size) for size in shape)}]"
         for name, (dtype, shape) in sorted(tensors.items())

@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Duration", "Phases", "Statistics", "Tally"]
+__all__ = ["InferenceStatistics", "ModelCounters", "PhaseDurations", "StatisticDuration"]
 
-Key = tuple[str, int]
+VersionKey = tuple[str, int]
 
 
 @dataclass
-class Duration:
+class StatisticDuration:
     """How often, and how long together."""
 
     count: int = 0
@@ -23,7 +23,7 @@ class Duration:
 
 
 @dataclass
-class Phases:
+class PhaseDurations:
     """Where the time of one successful request went, in nanoseconds."""
 
     queue: int = 0
@@ -34,62 +34,64 @@ class Phases:
 
 
 @dataclass
-class Tally:
+class ModelCounters:
     """All requests of one version of a model."""
 
     inferences: int = 0
     """Rows of batches."""
     executions: int = 0
     """Runs of the graph; a graph of pictures runs once for each."""
-    last_ms: int = 0
+    last_inference_ms: int = 0
     """When the last one was counted, in milliseconds since 1970."""
-    success: Duration = field(default_factory=Duration)
-    fail: Duration = field(default_factory=Duration)
-    queue: Duration = field(default_factory=Duration)
-    compute_input: Duration = field(default_factory=Duration)
-    compute_infer: Duration = field(default_factory=Duration)
-    compute_output: Duration = field(default_factory=Duration)
-    batches: dict[int, Duration] = field(default_factory=dict)
+    success: StatisticDuration = field(default_factory=StatisticDuration)
+    fail: StatisticDuration = field(default_factory=StatisticDuration)
+    queue: StatisticDuration = field(default_factory=StatisticDuration)
+    compute_input: StatisticDuration = field(default_factory=StatisticDuration)
+    compute_infer: StatisticDuration = field(default_factory=StatisticDuration)
+    compute_output: StatisticDuration = field(default_factory=StatisticDuration)
+    batch_stats: dict[int, StatisticDuration] = field(default_factory=dict)
     """Rows of a run → how many such runs, and how long they took."""
 
 
-class Statistics:
+class InferenceStatistics:
     """Of one process. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tallies: dict[Key, Tally] = {}
+        self._by_version: dict[VersionKey, ModelCounters] = {}
 
     @property
-    def tallies(self) -> Mapping[Key, Tally]:
+    def by_version(self) -> Mapping[VersionKey, ModelCounters]:
         """By name and version; those that were never asked are not there."""
         with self._lock:
-            return dict(self._tallies)
+            return dict(self._by_version)
 
-    def of(self, key: Key) -> Tally:
+    def get(self, key: VersionKey) -> ModelCounters:
         """Of one version; zeros where it was never asked."""
-        return self._tallies.get(key, Tally())
+        return self._by_version.get(key, ModelCounters())
 
-    def succeeded(self, key: Key, total_ns: int, phases: Phases, runs: list[int]) -> None:
+    def record_success(
+        self, key: VersionKey, total_ns: int, phases: PhaseDurations, runs: list[int]
+    ) -> None:
         """Count a request that was answered; `runs` are the rows of each run of the graph."""
         with self._lock:
-            tally = self._tally(key)
+            tally = self._record(key)
             tally.success.add(total_ns)
             for phase in ("queue", "compute_input", "compute_infer", "compute_output"):
-                duration: Duration = getattr(tally, phase)
+                duration: StatisticDuration = getattr(tally, phase)
                 duration.add(getattr(phases, phase))
             tally.inferences += sum(runs)
             tally.executions += len(runs)
             for rows in runs:
-                batch = tally.batches.setdefault(rows, Duration())
+                batch = tally.batch_stats.setdefault(rows, StatisticDuration())
                 batch.add(phases.compute_infer // len(runs))
 
-    def failed(self, key: Key, total_ns: int) -> None:
+    def record_failure(self, key: VersionKey, total_ns: int) -> None:
         """Count a request that ended in an error, or whose client left."""
         with self._lock:
-            self._tally(key).fail.add(total_ns)
+            self._record(key).fail.add(total_ns)
 
-    def _tally(self, key: Key) -> Tally:
-        tally = self._tallies.setdefault(key, Tally())
-        tally.last_ms = time.time_ns() // 1_000_000
+    def _record(self, key: VersionKey) -> ModelCounters:
+        tally = self._by_version.setdefault(key, ModelCounters())
+        tally.last_inference_ms = time.time_ns() // 1_000_000
         return tally

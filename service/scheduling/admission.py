@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.observability.timing import Stage, current
+from service.observability.timing import Stage, current_timings
 
-__all__ = ["AdmissionController", "Counters", "RequestCancelled", "Ticket"]
+__all__ = ["AdmissionController", "AdmissionCounters", "RequestCancelled", "Ticket"]
 
 Clock = Callable[[], float]
 
@@ -25,11 +25,11 @@ class RequestCancelled(Exception):  # no "Error": nobody is there to be told one
 
 
 @dataclass(frozen=True)
-class Counters:
+class AdmissionCounters:
     """What became of all who asked. `admitted - finished - dropped` are waiting or running."""
 
     admitted: int = 0
-    refused: int = 0
+    rejected: int = 0
     """No place was free."""
     started: int = 0
     finished: int = 0
@@ -42,25 +42,25 @@ class Ticket:
     """One request's place. Made by `Gate.admit`; given back with `close`."""
 
     __slots__ = (
-        "_abandoned",
+        "_admission",
         "_admitted_at",
+        "_cancelled",
         "_clock",
         "_closed",
-        "_gate",
-        "_stages",
         "_started_at",
+        "_timings",
         "deadline",
     )
 
-    def __init__(self, gate: "AdmissionController", clock: Clock, deadline: float) -> None:
+    def __init__(self, admission: "AdmissionController", clock: Clock, deadline: float) -> None:
         """`deadline` is a time of `clock`, in seconds."""
-        self._gate = gate
+        self._admission = admission
         self._clock = clock
-        self._abandoned = False
+        self._cancelled = False
         self._closed = False
         self._admitted_at = clock()
         self._started_at: float | None = None
-        self._stages = current()
+        self._timings = current_timings()
         self.deadline = deadline
 
     @property
@@ -68,12 +68,12 @@ class Ticket:
         return self.deadline - self._clock()
 
     @property
-    def lateness(self) -> str:
-        return self._gate.lateness
+    def deadline_message(self) -> str:
+        return self._admission.lateness
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """The answer is not needed any more. Work that has begun sees it at its next `check`."""
-        self._abandoned = True
+        self._cancelled = True
 
     def check(self) -> None:
         """Work in several steps calls this between them, so as not to compute for nobody.
@@ -82,36 +82,36 @@ class Ticket:
             Abandoned: the client is gone.
             DeadlineExceeded: it is too late for an answer.
         """
-        if self._abandoned:
+        if self._cancelled:
             raise RequestCancelled
         if self._clock() >= self.deadline:
-            raise DeadlineExceeded(self.lateness)
+            raise DeadlineExceeded(self.deadline_message)
 
     def start(self) -> None:
         """Mark that the work begins. Raises what `check` raises."""
         self.check()
         self._started_at = self._clock()
-        self._add_stage("queue", self._admitted_at, self._started_at)
-        self._gate._start()  # noqa: SLF001  # a ticket is the gate's own
+        self._record_stage("queue", self._admitted_at, self._started_at)
+        self._admission._start()  # noqa: SLF001  # a ticket is the gate's own
 
-    def ran(self) -> None:
+    def record_run(self) -> None:
         """Count all since `start` as running a graph.
 
         For work that is done for many at once, where no run is one request's own.
         """
         if self._started_at is not None:
-            self._add_stage("run", self._started_at, self._clock())
+            self._record_stage("run", self._started_at, self._clock())
 
-    def _add_stage(self, name: Stage, start: float, end: float) -> None:
-        if self._stages is not None:
-            self._stages.add(name, start, end)
+    def _record_stage(self, name: Stage, start: float, end: float) -> None:
+        if self._timings is not None:
+            self._timings.add(name, start, end)
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Give the place back; a second call does nothing."""
         if not self._closed:
             self._closed = True
             ran_s = None if self._started_at is None else self._clock() - self._started_at
-            self._gate._leave(ran_s)  # noqa: SLF001
+            self._admission._leave(ran_s)  # noqa: SLF001
 
 
 class AdmissionController:
@@ -128,13 +128,13 @@ class AdmissionController:
         self._lock = threading.Lock()
         self._inside = 0
         self._mean_s = 0.0
-        # Plain numbers: a new `Counters` at every step takes 20 µs of a request.
+        # Plain numbers: a new `AdmissionCounters` at every step takes 20 µs of a request.
         self._admitted = self._refused = self._started = self._finished = self._dropped = 0
 
     @property
-    def counters(self) -> Counters:
+    def counters(self) -> AdmissionCounters:
         with self._lock:
-            return Counters(
+            return AdmissionCounters(
                 self._admitted, self._refused, self._started, self._finished, self._dropped
             )
 
@@ -201,7 +201,7 @@ class AdmissionController:
         try:
             ticket.check()
         except BaseException:
-            ticket.close()
+            ticket.release()
             raise
         return ticket
 

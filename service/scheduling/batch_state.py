@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.tasks import State
-from service.scheduling.generation_stream import Stream
-from service.scheduling.sampling import Choices
+from models_store.tasks import RecurrentState
+from service.scheduling.generation_stream import GenerationStream
+from service.scheduling.sampling import BatchSampler
 
-__all__ = ["Recurrent", "Rows", "StepGraph", "zeros"]
+__all__ = ["BatchState", "RecurrentModel", "StepGraph", "initial_state"]
 
 Array = NDArray[np.generic]
 
@@ -24,10 +24,10 @@ class StepGraph(Protocol):
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]: ...
 
 
-class Recurrent:
+class RecurrentModel:
     """A step graph and what it remembers."""
 
-    def __init__(self, graph: StepGraph, states: Sequence[State]) -> None:
+    def __init__(self, graph: StepGraph, states: Sequence[RecurrentState]) -> None:
         self.graph = graph
         self.states = tuple(states)
 
@@ -41,101 +41,102 @@ class Recurrent:
         return logits_BTV[:, -1], [outputs[spec.next] for spec in self.states]
 
 
-def zeros(states: Sequence[State], batch: int) -> list[Array]:
+def initial_state(states: Sequence[RecurrentState], batch: int) -> list[Array]:
     """The state (L, B, H) before the first character."""
     return [np.zeros((spec.layers, batch, spec.width), np.float32) for spec in states]
 
 
-class Rows:
+class BatchState:
     """Streams and their states, in the same order.
 
     What a run gives is what the next one reads: as long as the same streams go on, no state is
     copied. It is when one joins or leaves.
     """
 
-    def __init__(self, model: Recurrent) -> None:
+    def __init__(self, model: RecurrentModel) -> None:
         self.model = model
-        self.streams: list[Stream] = []
-        self.choices = Choices(())
-        self._state = zeros(model.states, 0)
+        self.streams: list[GenerationStream] = []
+        self.sampler = BatchSampler(())
+        self._state = initial_state(model.states, 0)
 
     def __len__(self) -> int:
         return len(self.streams)
 
-    def start(self, streams: Sequence[Stream]) -> None:
+    def add_streams(self, streams: Sequence[GenerationStream]) -> None:
         """Add streams of which nothing has been read yet."""
-        self._add(streams, zeros(self.model.states, len(streams)))
+        self._add(streams, initial_state(self.model.states, len(streams)))
 
-    def drop(self, gone: Sequence[bool]) -> None:
-        """Forget the rows where `gone` is true."""
-        if any(gone):
-            self.streams, self._state = self._some(~np.array(gone))
-            self._changed()
+    def remove(self, removed: Sequence[bool]) -> None:
+        """Forget the rows where `removed` is true."""
+        if any(removed):
+            self.streams, self._state = self._select(~np.array(removed))
+            self._rebuild_sampler()
 
-    def split(self, leaving: Sequence[bool]) -> "Rows":
-        """Move the rows where `leaving` is true into others, which are returned."""
-        others = Rows(self.model)
-        others._add(*self._some(np.array(leaving)))
-        self.drop(leaving)
-        return others
+    def split(self, selected: Sequence[bool]) -> "BatchState":
+        """Move the rows where `selected` is true into others, which are returned."""
+        moved = BatchState(self.model)
+        moved._add(*self._select(np.array(selected)))
+        self.remove(selected)
+        return moved
 
-    def _some(self, chosen: NDArray[np.bool_]) -> tuple[list[Stream], list[Array]]:
-        rows = np.flatnonzero(chosen)
+    def _select(self, selected: NDArray[np.bool_]) -> tuple[list[GenerationStream], list[Array]]:
+        rows = np.flatnonzero(selected)
         streams = [self.streams[row] for row in rows]
         return streams, [np.take(part, rows, axis=1) for part in self._state]
 
-    def join(self, others: "Rows") -> None:
-        """Add the rows of `others`, with their states."""
-        self._add(others.streams, others._state)  # noqa: SLF001  # our own kind
+    def merge(self, other: "BatchState") -> None:
+        """Add the rows of `other`, with their states."""
+        self._add(other.streams, other._state)  # noqa: SLF001  # our own kind
 
-    def read(self, count: int) -> int:
+    def prefill(self, count: int) -> int:
         """Read the next `count` characters of every prompt; returns how many the graph read.
 
         Those that are alike as far as they are read share a row, as the `n` texts of one request
         do, and each goes on with a copy of the state.
         """
-        chosen: dict[tuple[int, ...], int] = {}
+        row_of_prefix: dict[tuple[int, ...], int] = {}
         row_B = [
-            chosen.setdefault(stream.read_after(count), len(chosen)) for stream in self.streams
+            row_of_prefix.setdefault(stream.prefix_after(count), len(row_of_prefix))
+            for stream in self.streams
         ]
-        if len(chosen) == len(row_B):
-            self.run(count)
+        if len(row_of_prefix) == len(row_B):
+            self.step(count)
             return count * len(row_B)
-        firsts = [row_B.index(row) for row in range(len(chosen))]
-        tokens_BT = np.stack([stream.feed(count) for stream in self.streams])
-        state = [np.take(part, firsts, axis=1) for part in self._state]
-        _, after = self.model.run(tokens_BT[firsts], state)
-        self._state = [np.take(part, row_B, axis=1) for part in after]
-        return count * len(firsts)
+        first_rows = [row_B.index(row) for row in range(len(row_of_prefix))]
+        tokens_BT = np.stack([stream.next_tokens(count) for stream in self.streams])
+        state = [np.take(part, first_rows, axis=1) for part in self._state]
+        _, next_state = self.model.run(tokens_BT[first_rows], state)
+        self._state = [np.take(part, row_B, axis=1) for part in next_state]
+        return count * len(first_rows)
 
-    def run(self, count: int, *, padded_to: int | None = None) -> NDArray[np.float32]:
+    def step(self, count: int, *, padded_batch_size: int | None = None) -> NDArray[np.float32]:
         """Read the next `count` characters of every stream; logits after the last of them (B, V).
 
         `padded_to` adds rows of nothing up to that many.
         """
         size = len(self.streams)
-        tokens_BT = np.zeros((max(size, padded_to or 0), count), np.int64)
+        tokens_BT = np.zeros((max(size, padded_batch_size or 0), count), np.int64)
         if count == 1:  # the way of every character that is written: no array for each
-            tokens_BT[:size, 0] = [stream.feed_one() for stream in self.streams]
+            tokens_BT[:size, 0] = [stream.next_token() for stream in self.streams]
         else:
             for row, stream in enumerate(self.streams):
-                tokens_BT[row] = stream.feed(count)
+                tokens_BT[row] = stream.next_tokens(count)
         state = self._state
         if len(tokens_BT) > size:
-            empty = zeros(self.model.states, len(tokens_BT) - size)
-            pairs = zip(state, empty, strict=True)
+            padding = initial_state(self.model.states, len(tokens_BT) - size)
+            pairs = zip(state, padding, strict=True)
             state = [np.concatenate(pair, axis=1) for pair in pairs]
-        logits_BV, after = self.model.run(tokens_BT, state)
+        logits_BV, next_state = self.model.run(tokens_BT, state)
         if len(tokens_BT) > size:
-            after = [np.ascontiguousarray(part[:, :size]) for part in after]
-        self._state = after
+            next_state = [np.ascontiguousarray(part[:, :size]) for part in next_state]
+        self._state = next_state
         return logits_BV[:size]
 
-    def _add(self, streams: Sequence[Stream], state: Sequence[Array]) -> None:
+    def _add(self, streams: Sequence[GenerationStream], state: Sequence[Array]) -> None:
         self.streams = [*self.streams, *streams]
         pairs = zip(self._state, state, strict=True)
         self._state = [np.concatenate(pair, axis=1) for pair in pairs]
-        self._changed()
+        self._rebuild_sampler()
 
-    def _changed(self) -> None:
-        self.choices = Choices([stream.generation.choice for stream in self.streams])
+    def _rebuild_sampler(self) -> None:
+        self.sampler = BatchSampler([stream.request.sampling for stream in self.streams])

@@ -6,38 +6,38 @@ A call into a loop wakes it through a pipe, which costs more than a result.
 import asyncio
 from collections.abc import Sequence
 
-__all__ = ["Teller"]
+__all__ = ["FutureNotifier"]
 
 _Future = asyncio.Future[None]
-_News = list[tuple[_Future, Exception | None]]
+_Outcomes = list[tuple[_Future, Exception | None]]
 
 
-class Teller:
+class FutureNotifier:
     """Collects what became of futures; used by one thread."""
 
     def __init__(self) -> None:
-        self._news: dict[asyncio.AbstractEventLoop, _News] = {}
+        self._pending: dict[asyncio.AbstractEventLoop, _Outcomes] = {}
 
-    def done(self, loop: asyncio.AbstractEventLoop, future: _Future) -> None:
-        self._news.setdefault(loop, []).append((future, None))
+    def set_done(self, loop: asyncio.AbstractEventLoop, future: _Future) -> None:
+        self._pending.setdefault(loop, []).append((future, None))
 
-    def failed(
+    def set_failed(
         self, loop: asyncio.AbstractEventLoop, futures: Sequence[_Future], error: Exception
     ) -> None:
-        self._news.setdefault(loop, []).extend((future, error) for future in futures)
+        self._pending.setdefault(loop, []).extend((future, error) for future in futures)
 
-    def tell(self) -> None:
+    def flush(self) -> None:
         """Pass everything on. A loop that was closed meanwhile has nobody left who waits."""
-        for loop, news in self._news.items():
+        for loop, outcomes in self._pending.items():
             try:
-                loop.call_soon_threadsafe(_settle, news)
+                loop.call_soon_threadsafe(_resolve_futures, outcomes)
             except RuntimeError:
                 continue
-        self._news = {}
+        self._pending = {}
 
 
-def _settle(news: _News) -> None:
-    for future, error in news:
+def _resolve_futures(outcomes: _Outcomes) -> None:
+    for future, error in outcomes:
         if future.done():
             continue
         if error is None:

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.scheduling.admission import RequestCancelled, Ticket
-from service.scheduling.output_buffer import Writing
-from service.scheduling.sampling import Choice, Score, score
+from service.scheduling.output_buffer import OutputBuffer
+from service.scheduling.sampling import SamplingParams, TokenLogprobs, token_logprobs
 
-__all__ = ["FinishReason", "Generation", "Stream"]
+__all__ = ["FinishReason", "GenerationRequest", "GenerationStream"]
 
 FinishReason = Literal["length", "stop"]
 
-_PIECE_EVERY_S = 0.02
+_CHUNK_INTERVAL_S = 0.02
 """Between pieces of one text: nobody reads faster than fifty a second, and every one costs."""
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationRequest:
     """What is asked of a recurrent graph."""
 
     prompt: Sequence[int]
@@ -29,37 +29,37 @@ class Generation:
     vocabulary: str
     max_chars: int
     seed: int
-    choice: Choice
-    stops: tuple[str, ...] = ()
-    scored: int | None = None
+    sampling: SamplingParams
+    stop_strings: tuple[str, ...] = ()
+    top_logprobs: int | None = None
     """Keep each character's score, with so many of the likeliest; None keeps none."""
 
 
-class Stream:
+class GenerationStream:
     """A text that a `Decoder` writes. Made on the event loop, where all but `_…` is called."""
 
-    def __init__(self, generation: Generation, ticket: Ticket) -> None:
-        self.generation = generation
+    def __init__(self, request: GenerationRequest, ticket: Ticket) -> None:
+        self.request = request
         self.ticket = ticket
         self.finish_reason: FinishReason | None = None
         self.loop = asyncio.get_running_loop()
-        self.begun: asyncio.Future[None] = self.loop.create_future()
+        self.first_token: asyncio.Future[None] = self.loop.create_future()
         self.finished: asyncio.Future[None] = self.loop.create_future()
         # Retrieved here, because whoever asked may be gone.
-        self.begun.add_done_callback(_retrieve)
-        self.finished.add_done_callback(_retrieve)
-        self.scores: list[Score] = []
+        self.first_token.add_done_callback(_retrieve_exception)
+        self.finished.add_done_callback(_retrieve_exception)
+        self.logprobs: list[TokenLogprobs] = []
         """Of the characters written so far, a stop string's among them, where they are kept."""
-        self._writing = Writing(generation.stops)
-        self._random = np.random.Generator(np.random.Philox(generation.seed))
-        self._read = 0
-        self._next: int | None = None
+        self._output = OutputBuffer(request.stop_strings)
+        self._random = np.random.Generator(np.random.Philox(request.seed))
+        self._prefilled = 0
+        self._last_token: int | None = None
 
-    async def started(self) -> None:
+    async def wait_first_token(self) -> None:
         """Return with the first character. Raises what `whole` raises."""
-        await asyncio.shield(self.begun)
+        await asyncio.shield(self.first_token)
 
-    async def whole(self) -> str:
+    async def result(self) -> str:
         """The text, once it is written.
 
         Raises:
@@ -67,88 +67,88 @@ class Stream:
             Unavailable: the service is stopping, or the graph failed.
         """
         await asyncio.shield(self.finished)
-        return self._writing.take(whole=True)
+        return self._output.read_available(is_complete=True)
 
     @property
-    def reason(self) -> FinishReason:
+    def final_reason(self) -> FinishReason:
         """Why a finished text ends where it does."""
         if self.finish_reason is None:
             raise RuntimeError("a text that is not finished has no reason")
         return self.finish_reason
 
-    async def pieces(self) -> AsyncIterator[str]:
+    async def chunks(self) -> AsyncIterator[str]:
         """The text as it is written; the pieces together are `whole`. Raises what that raises."""
-        await self.started()
+        await self.wait_first_token()
         while True:
             done = self.finished.done()
             if done:
                 self.finished.result()
-            piece = self._writing.take(whole=done)
-            if piece:
-                yield piece
+            chunk = self._output.read_available(is_complete=done)
+            if chunk:
+                yield chunk
             if done:
                 return
-            await asyncio.wait((self.finished,), timeout=_PIECE_EVERY_S)
+            await asyncio.wait((self.finished,), timeout=_CHUNK_INTERVAL_S)
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits for it any more: it leaves the batch before the next step."""
-        self.ticket.abandon()
-        for future in (self.begun, self.finished):
+        self.ticket.cancel()
+        for future in (self.first_token, self.finished):
             if not future.done():
                 future.set_exception(RequestCancelled())
 
     # From here on, called by the decoder's thread.
 
     @property
-    def pending(self) -> int:
+    def pending_tokens(self) -> int:
         """How many characters wait to be read by the graph: of the prompt, or the one written."""
-        return len(self.generation.prompt) - self._read if self._next is None else 1
+        return len(self.request.prompt) - self._prefilled if self._last_token is None else 1
 
-    def read_after(self, count: int) -> tuple[int, ...]:
+    def prefix_after(self, count: int) -> tuple[int, ...]:
         """What will have been read of the prompt after `count` more of it."""
-        return tuple(self.generation.prompt[: self._read + count])
+        return tuple(self.request.prompt[: self._prefilled + count])
 
-    def feed(self, count: int) -> NDArray[np.int64]:
+    def next_tokens(self, count: int) -> NDArray[np.int64]:
         """The next `count` of them."""
-        if self._next is not None:
-            return np.array([self._next], np.int64)
-        start, self._read = self._read, self._read + count
-        return np.array(self.generation.prompt[start : self._read], np.int64)
+        if self._last_token is not None:
+            return np.array([self._last_token], np.int64)
+        start, self._prefilled = self._prefilled, self._prefilled + count
+        return np.array(self.request.prompt[start : self._prefilled], np.int64)
 
-    def feed_one(self) -> int:
+    def next_token(self) -> int:
         """The next of them."""
-        if self._next is not None:
-            return self._next
-        self._read += 1
-        return self.generation.prompt[self._read - 1]
+        if self._last_token is not None:
+            return self._last_token
+        self._prefilled += 1
+        return self.request.prompt[self._prefilled - 1]
 
     @property
-    def reads(self) -> bool:
+    def is_prefilling(self) -> bool:
         """Whether there is more of the prompt."""
-        return self._next is None and self._read < len(self.generation.prompt)
+        return self._last_token is None and self._prefilled < len(self.request.prompt)
 
     @property
-    def wrote(self) -> bool:
+    def has_output(self) -> bool:
         """Whether it has a character already."""
-        return self._next is not None
+        return self._last_token is not None
 
-    def uniform(self) -> float:
+    def next_uniform(self) -> float:
         """A draw of this text alone."""
         return self._random.random()
 
-    def write(self, token: int, logits_V: NDArray[np.float32]) -> bool:
+    def append(self, token: int, logits_V: NDArray[np.float32]) -> bool:
         """Add a character, which was chosen by `logits_V`; False when that was the last."""
-        self._next = token
-        generation = self.generation
-        if generation.scored is not None:  # before the character, so that no reader is ahead
-            self.scores.append(score(logits_V, token, generation.scored))
-        if not self._writing.write(generation.vocabulary[token]):
+        self._last_token = token
+        request = self.request
+        if request.top_logprobs is not None:  # before the character, so that no reader is ahead
+            self.logprobs.append(token_logprobs(logits_V, token, request.top_logprobs))
+        if not self._output.append(request.vocabulary[token]):
             self.finish_reason = "stop"
-        elif len(self._writing) >= generation.max_chars:
+        elif len(self._output) >= request.max_chars:
             self.finish_reason = "length"
         return self.finish_reason is None
 
 
-def _retrieve(future: "asyncio.Future[None]") -> None:
+def _retrieve_exception(future: "asyncio.Future[None]") -> None:
     if not future.cancelled():
         future.exception()

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-__all__ = ["Writing"]
+__all__ = ["OutputBuffer"]
 
 
-class Writing:
+class OutputBuffer:
     """Grows by characters until a stop string is complete; nothing of that is ever read.
 
     One thread writes, one reads. No lock: a list's append and length are atomic, and what is read
     lies before a length that was taken once.
     """
 
-    def __init__(self, stops: Sequence[str] = ()) -> None:
-        """`stops` are not empty strings. The end before the earliest beginning counts."""
+    def __init__(self, stop_strings: Sequence[str] = ()) -> None:
+        """`stop_strings` are not empty strings. The end before the earliest beginning counts."""
         # The longest first: of two that end at one character it begins earlier.
-        self._stops = sorted(stops, key=len, reverse=True)
-        self._reach = max(map(len, stops), default=0)
+        self._stop_strings = sorted(stop_strings, key=len, reverse=True)
+        self._max_stop_length = max(map(len, stop_strings), default=0)
         self._characters: list[str] = []
         self._end: int | None = None
         self._read = 0
@@ -25,19 +25,21 @@ class Writing:
         """How many characters the text has so far."""
         return len(self._characters) if self._end is None else self._end
 
-    def write(self, character: str) -> bool:
+    def append(self, character: str) -> bool:
         """Add one; False when a stop string is complete with it, which then is the end."""
-        if self._reach:
-            tail = "".join(self._characters[1 - self._reach :] if self._reach > 1 else ())
+        if self._max_stop_length:
+            tail = "".join(
+                self._characters[1 - self._max_stop_length :] if self._max_stop_length > 1 else ()
+            )
             tail += character
-            for stop in self._stops:
+            for stop in self._stop_strings:
                 if tail.endswith(stop):
                     self._end = len(self._characters) + 1 - len(stop)
                     return False
         self._characters.append(character)
         return True
 
-    def take(self, *, whole: bool) -> str:
+    def read_available(self, *, is_complete: bool) -> str:
         """What came since the last call.
 
         Unless the text is `whole`, what may yet turn out to begin a stop string stays back.
@@ -45,21 +47,21 @@ class Writing:
         length = len(self._characters)
         if self._end is not None:
             length = self._end
-        elif not whole:
-            length -= self._held_back(length)
-        piece = "".join(self._characters[self._read : length])
+        elif not is_complete:
+            length -= self._partial_stop_length(length)
+        text = "".join(self._characters[self._read : length])
         self._read = max(self._read, length)
-        return piece
+        return text
 
-    def _held_back(self, length: int) -> int:
+    def _partial_stop_length(self, length: int) -> int:
         """Length of the longest end of the text that a stop string begins with."""
-        if not self._reach:
+        if not self._max_stop_length:
             return 0
-        tail = "".join(self._characters[max(0, length - self._reach + 1) : length])
+        tail = "".join(self._characters[max(0, length - self._max_stop_length + 1) : length])
         return max(
             (
                 size
-                for stop in self._stops
+                for stop in self._stop_strings
                 for size in range(1, min(len(stop) - 1, len(tail)) + 1)
                 if tail.endswith(stop[:size])
             ),

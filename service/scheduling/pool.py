@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from service.errors import DeadlineExceeded
 from service.scheduling.admission import AdmissionController, RequestCancelled, Ticket
 
-__all__ = ["Job", "Pool"]
+__all__ = ["InferencePool", "Job"]
 
 ResultT = TypeVar("ResultT")
 Work = Callable[[Ticket], ResultT]
@@ -28,7 +28,7 @@ class Job(Generic[ResultT]):
     def __init__(self, ticket: Ticket, work: Work[ResultT]) -> None:
         self._ticket = ticket
         self._work: Work[ResultT] | None = work
-        self._gone = False
+        self._cancelled = False
         # Of the request, so that what watches its stages sees what the thread does for it.
         self._context = contextvars.copy_context()
         self._future: asyncio.Future[ResultT] | None = None
@@ -37,7 +37,7 @@ class Job(Generic[ResultT]):
         future: Future[ResultT] = executor.submit(self._run)
         # A running future cannot be cancelled: its place is given back when the thread is free,
         # not when the client leaves. Otherwise the queue's bound would not bound the work.
-        future.add_done_callback(lambda _: self._ticket.close())
+        future.add_done_callback(lambda _: self._ticket.release())
         self._future = asyncio.wrap_future(future)
 
     def _run(self) -> ResultT:
@@ -47,10 +47,10 @@ class Job(Generic[ResultT]):
         self._ticket.start()
         return self._context.run(work, self._ticket)
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits for it any more: it never starts, or if it has, its result is dropped."""
-        self._gone = True
-        self._drop()
+        self._cancelled = True
+        self._discard()
 
     async def result(self) -> ResultT:
         """What the work returned, or raised.
@@ -67,65 +67,65 @@ class Job(Generic[ResultT]):
         except TimeoutError:
             if not timeout.expired():
                 raise  # the work's own
-            self._drop()
-            raise DeadlineExceeded(self._ticket.lateness) from None
+            self._discard()
+            raise DeadlineExceeded(self._ticket.deadline_message) from None
         except asyncio.CancelledError:
-            self._drop()
-            if self._gone:
+            self._discard()
+            if self._cancelled:
                 raise RequestCancelled from None
             raise
 
-    def _drop(self) -> None:
-        self._ticket.abandon()
+    def _discard(self) -> None:
+        self._ticket.cancel()
         # The executor keeps a cancelled job until a thread comes by it; the pictures must not wait.
         self._work = None
         if self._future is not None:
             self._future.cancel()
 
 
-class Pool:
+class InferencePool:
     """`threads` threads behind a gate."""
 
-    def __init__(self, gate: AdmissionController, threads: int) -> None:
+    def __init__(self, admission: AdmissionController, threads: int) -> None:
         """The gate's `running` should be `threads`."""
-        self.gate = gate
-        self._alone = threads == 1
-        self._at_once = 0
+        self.admission = admission
+        self._single_threaded = threads == 1
+        self._inline_count = 0
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
 
-    def submit(self, work: Work[ResultT], arrived: float) -> Job[ResultT]:
+    def submit(self, work: Work[ResultT], arrival_time_s: float) -> Job[ResultT]:
         """Queue `work` for a request that arrived then; `work` gets the ticket, to check it.
 
         Raises:
             Overloaded: every place is taken.
             DeadlineExceeded: it is too late already.
         """
-        job = Job(self.gate.admit(arrived), work)
+        job = Job(self.admission.admit(arrival_time_s), work)
         job._submit(self._executor)  # noqa: SLF001  # a job is the pool's own
         return job
 
     @property
-    def is_idle(self) -> bool:
+    def can_run_inline(self) -> bool:
         """Whether `at_once` would neither overtake anyone nor keep a second core from computing."""
-        return self._alone and self.gate.in_flight == self._at_once
+        return self._single_threaded and self.admission.in_flight == self._inline_count
 
-    async def at_once(self, work: Work[ResultT], arrived: float) -> ResultT:
+    async def run_inline(self, work: Work[ResultT], arrival_time_s: float) -> ResultT:
         """Do brief work on the event loop, behind what is to be done there already.
 
         Raises:
             Overloaded: every place is taken.
             DeadlineExceeded: it is too late.
         """
-        ticket = self.gate.admit(arrived)
-        self._at_once += 1
+        ticket = self.admission.admit(arrival_time_s)
+        self._inline_count += 1
         try:
             # All that arrived together take their places first, so that they are bounded.
             await asyncio.sleep(0)
             ticket.start()
             return work(ticket)
         finally:
-            self._at_once -= 1
-            ticket.close()
+            self._inline_count -= 1
+            ticket.release()
 
     def close(self) -> None:
         """Wait for the work under way; what has not begun never does."""

@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 from models_store.manifest import Precision
 from service.observability.timing import timed
 
-__all__ = ["Answer", "ModelChoice", "Options", "PrecisionChoice"]
+__all__ = ["ModelSelector", "OptionalPrecision", "RequestParams", "ResponseModel"]
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Part of an answer. Built by us, so never validated again on its way out."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -22,14 +22,14 @@ class Answer(BaseModel):
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
 
 
-class Options(BaseModel):
+class RequestParams(BaseModel):
     """Query parameters, or fields of a form. A misspelt one is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _names_are_known(cls, data: object) -> object:
+    def _reject_unknown_names(cls, data: object) -> object:
         """`forbid` alone would not say which names there are."""
         names = [field.alias or name for name, field in cls.model_fields.items()]
         unknown = sorted(set(data) - set(names)) if isinstance(data, dict) else []
@@ -42,10 +42,10 @@ class Options(BaseModel):
         return data
 
 
-PrecisionChoice = Annotated[Precision, Field(examples=["int8"])] | None
+OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None
 
 
-class ModelChoice(Options):
+class ModelSelector(RequestParams):
     """Which model to ask."""
 
     model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None

@@ -5,23 +5,23 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from models_store.manifest import Precision
-from service.schemas.base import Answer, ModelChoice, PrecisionChoice
+from service.schemas.base import ModelSelector, OptionalPrecision, ResponseModel
 
-__all__ = ["Classified", "ClassifyAnswer", "ClassifyOptions", "Prediction", "Vote"]
+__all__ = ["ClassifyParams", "ClassifyResponse", "ImageClassification", "MemberVote", "Prediction"]
 
 
-class ClassifyOptions(ModelChoice):
+class ClassifyParams(ModelSelector):
     """Which model to ask, and how many labels to tell."""
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
     """Labels per picture, best first; at most as many as the model has. Left out: 5."""
 
-    precision: PrecisionChoice = None
+    precision: OptionalPrecision = None
     """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
     model's card tells."""
 
 
-class Prediction(Answer):
+class Prediction(ResponseModel):
     """One label that a picture may have."""
 
     label: str
@@ -30,23 +30,23 @@ class Prediction(Answer):
     probability: float
 
 
-class Vote(Answer):
+class MemberVote(ResponseModel):
     """What one member of an ensemble thinks most likely."""
 
     label: str
     probability: float
 
 
-class Classified(Answer):
+class ImageClassification(ResponseModel):
     """One picture's labels."""
 
     predictions: list[Prediction]
     """Best first."""
-    members: list[Vote] | None = None
+    members: list[MemberVote] | None = None
     """Only of an ensemble: each member's vote, in the members' order."""
 
 
-class ClassifyAnswer(Answer):
+class ClassifyResponse(ResponseModel):
     """Labels of every picture, in the order in which they were sent."""
 
     model_config = ConfigDict(
@@ -70,6 +70,6 @@ class ClassifyAnswer(Answer):
 
     model: str
     version: int
-    results: list[Classified]
+    results: list[ImageClassification]
     precision: Precision | None = None
     """Of the graph that answered; only where the model has several."""

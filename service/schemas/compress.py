@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.schemas.base import Answer, ModelChoice, Options
+from service.schemas.base import ModelSelector, RequestParams, ResponseModel
 
-__all__ = ["CompressAnswer", "CompressOptions", "DecompressAnswer", "DecompressOptions"]
+__all__ = ["CompressParams", "CompressResponse", "DecompressParams", "DecompressResponse"]
 
 
-class CompressOptions(ModelChoice):
+class CompressParams(ModelSelector):
     """Which model to ask, and how near the picture is to come."""
 
     quality: Annotated[int, Field(ge=1, le=255, examples=[5])] | None = None
@@ -17,11 +17,11 @@ class CompressOptions(ModelChoice):
     `task.entropy.qualities`. Left out: 5. An error for a model that has only one."""
 
 
-class DecompressOptions(Options):
+class DecompressParams(RequestParams):
     """None: a code names the model and the version that made it."""
 
 
-class CompressAnswer(Answer):
+class CompressResponse(ResponseModel):
     """A picture as a code, and what that cost."""
 
     model_config = ConfigDict(
@@ -67,7 +67,7 @@ class CompressAnswer(Answer):
     of a model for one size, after the picture was fitted into that. Null when they are equal."""
 
 
-class DecompressAnswer(Answer):
+class DecompressResponse(ResponseModel):
     """A picture out of a code."""
 
     model_config = ConfigDict(

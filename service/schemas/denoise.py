@@ -4,16 +4,16 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.schemas.base import Answer, ModelChoice
+from service.schemas.base import ModelSelector, ResponseModel
 
-__all__ = ["DenoiseAnswer", "DenoiseOptions", "Denoised"]
+__all__ = ["DenoiseParams", "DenoiseResponse", "DenoiseResult"]
 
 
-class DenoiseOptions(ModelChoice):
+class DenoiseParams(ModelSelector):
     """Which model to ask."""
 
 
-class Denoised(Answer):
+class DenoiseResult(ResponseModel):
     """One picture without its noise."""
 
     image: Annotated[
@@ -30,7 +30,7 @@ class Denoised(Answer):
     equal. Null when a side is under 11 pixels: it is not defined then."""
 
 
-class DenoiseAnswer(Answer):
+class DenoiseResponse(ResponseModel):
     """The pictures in the order in which they were sent."""
 
     model_config = ConfigDict(
@@ -55,4 +55,4 @@ class DenoiseAnswer(Answer):
 
     model: str
     version: int
-    results: list[Denoised]
+    results: list[DenoiseResult]

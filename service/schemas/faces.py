@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
 
-from service.schemas.base import Answer, ModelChoice
+from service.schemas.base import ModelSelector, ResponseModel
 
-__all__ = ["Face", "FacesAnswer", "FacesOptions", "MorphOptions"]
+__all__ = ["Face", "FacesParams", "FacesResponse", "MorphParams"]
 
 _Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
 
 
-class _Drawn(ModelChoice):
+class _FaceParams(ModelSelector):
     """What a grid and an animation share."""
 
     truncation: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
@@ -20,13 +20,13 @@ class _Drawn(ModelChoice):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _numbers_are_no_truth_values(cls, value: object) -> object:
+    def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("a number is wanted, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
-class FacesOptions(_Drawn):
+class FacesParams(_FaceParams):
     """Which faces."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "seed": 7}]})
@@ -43,7 +43,7 @@ class FacesOptions(_Drawn):
     """Faces in a row of the picture. Left out: as square as it goes."""
 
 
-class MorphOptions(_Drawn):
+class MorphParams(_FaceParams):
     """From which face to which."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"from": 7, "to": 8, "steps": 24}]})
@@ -61,7 +61,7 @@ class MorphOptions(_Drawn):
     """Milliseconds that a frame is shown."""
 
 
-class Face(Answer):
+class Face(ResponseModel):
     """One face."""
 
     seed: int
@@ -71,7 +71,7 @@ class Face(Answer):
     """A PNG, in base64."""
 
 
-class FacesAnswer(Answer):
+class FacesResponse(ResponseModel):
     """The faces in the order of their seeds."""
 
     model_config = ConfigDict(

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.schemas.base import Answer, ModelChoice
+from service.schemas.base import ModelSelector, ResponseModel
 
-__all__ = ["HandwritingAnswer", "HandwritingOptions", "WrittenSymbol"]
+__all__ = ["HandwritingParams", "HandwritingResponse", "HandwrittenSymbol"]
 
 
-class HandwritingOptions(ModelChoice):
+class HandwritingParams(ModelSelector):
     """What is to be written, and how."""
 
     text: Annotated[str, Field(min_length=1, max_length=64, examples=["2026"])] = "0123456789"
@@ -30,7 +30,7 @@ class HandwritingOptions(ModelChoice):
     """Of an SVG: show the pen at work."""
 
 
-class WrittenSymbol(Answer):
+class HandwrittenSymbol(ResponseModel):
     """One symbol of the text; blanks have none."""
 
     symbol: str
@@ -39,7 +39,7 @@ class WrittenSymbol(Answer):
     in pixels of the page."""
 
 
-class HandwritingAnswer(Answer):
+class HandwritingResponse(ResponseModel):
     """The strokes of a text."""
 
     model_config = ConfigDict(
@@ -67,4 +67,4 @@ class HandwritingAnswer(Answer):
     text: str
     width: int
     height: int
-    symbols: list[WrittenSymbol]
+    symbols: list[HandwrittenSymbol]

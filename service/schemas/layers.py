@@ -4,20 +4,20 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.schemas.base import Answer
-from service.schemas.models import VersionOption
+from service.schemas.base import ResponseModel
+from service.schemas.models import VersionParams
 
-__all__ = ["FiltersAnswer", "LayerOption", "ListedLayer"]
+__all__ = ["FiltersResponse", "LayerParams", "LayerSummary"]
 
 
-class LayerOption(VersionOption):
+class LayerParams(VersionParams):
     """Which layer of which version."""
 
     layer: Annotated[str, Field(max_length=256, examples=["conv1"])] | None = None
     """Name of the layer, as `/v1/models/{name}/filters` lists it. Left out: the first."""
 
 
-class ListedLayer(Answer):
+class LayerSummary(ResponseModel):
     """One layer with weights."""
 
     name: str
@@ -34,7 +34,7 @@ class ListedLayer(Answer):
     """The largest absolute weight."""
 
 
-class FiltersAnswer(Answer):
+class FiltersResponse(ResponseModel):
     """Layers in the order of computation."""
 
     model_config = ConfigDict(
@@ -61,4 +61,4 @@ class FiltersAnswer(Answer):
 
     model: str
     version: int
-    layers: list[ListedLayer]
+    layers: list[LayerSummary]

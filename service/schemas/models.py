@@ -5,22 +5,22 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from models_store.manifest import Manifest
-from service.schemas.base import Answer, Options
+from service.schemas.base import RequestParams, ResponseModel
 from service.schemas.card_example import CARD
 
-__all__ = ["ListedModel", "ListedVersion", "ModelCard", "ModelsAnswer", "VersionOption"]
+__all__ = ["ModelCard", "ModelSummary", "ModelsResponse", "VersionParams", "VersionSummary"]
 
 ModelState = Literal["ready", "loading", "failed", "unloaded"]
 
 
-class VersionOption(Options):
+class VersionParams(RequestParams):
     """Which version of the model."""
 
     version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
     """Left out: the one that is served, else the highest."""
 
 
-class ListedVersion(Answer):
+class VersionSummary(ResponseModel):
     """One version and whether it serves."""
 
     version: int
@@ -29,7 +29,7 @@ class ListedVersion(Answer):
     """Why it is not ready; of a ready one, why a change on the disk was not taken."""
 
 
-class ListedModel(Answer):
+class ModelSummary(ResponseModel):
     """One name on the shelf."""
 
     name: str
@@ -37,11 +37,11 @@ class ListedModel(Answer):
     """Null where no version has a readable manifest."""
     default: bool
     """Whether it answers requests of its task that name no model."""
-    versions: list[ListedVersion]
+    versions: list[VersionSummary]
     """Ascending; a request that names no version gets the highest that is ready."""
 
 
-class ModelsAnswer(Answer):
+class ModelsResponse(ResponseModel):
     """The shelf, names in order."""
 
     model_config = ConfigDict(
@@ -69,7 +69,7 @@ class ModelsAnswer(Answer):
         }
     )
 
-    models: list[ListedModel]
+    models: list[ModelSummary]
 
 
 class ModelCard(Manifest):

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from models_store.manifest import Precision
-from service.schemas.base import Answer, Options, PrecisionChoice
+from service.schemas.base import OptionalPrecision, RequestParams, ResponseModel
 
 __all__ = [
     "Completion",
     "CompletionChoice",
-    "CompletionOptions",
+    "CompletionParams",
     "LogProbs",
     "ModelList",
     "OpenAIError",
@@ -19,29 +19,29 @@ __all__ = [
     "Usage",
 ]
 
-_Stop = Annotated[str, Field(min_length=1, max_length=64)]
+_StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-def _several(value: object) -> object:
+def _as_sequence(value: object) -> object:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
 
 
-def _prompts(value: object) -> object:
-    prompts = ("",) if value is None else _several(value)
-    if isinstance(prompts, list | tuple) and any(isinstance(one, int | list) for one in prompts):
+def _parse_prompts(value: object) -> object:
+    prompts = ("",) if value is None else _as_sequence(value)
+    if isinstance(prompts, list | tuple) and any(isinstance(item, int | list) for item in prompts):
         raise ValueError("prompts are text; this service has no token ids to send")
     return prompts
 
 
-def _one_or_several(schema: dict[str, Any]) -> None:
-    several = {"type": "array", "items": schema.pop("items")}
+def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
+    array_schema = {"type": "array", "items": schema.pop("items")}
     schema.pop("type")
-    schema["anyOf"] = [several["items"], several, {"type": "null"}]
+    schema["anyOf"] = [array_schema["items"], array_schema, {"type": "null"}]
 
 
-class StreamOptions(Options):
+class StreamOptions(RequestParams):
     """What a stream tells beside the text."""
 
     include_usage: bool = False
@@ -50,7 +50,7 @@ class StreamOptions(Options):
     """Accepted; nothing is added."""
 
 
-class CompletionOptions(Options):
+class CompletionParams(RequestParams):
     """OpenAI's `POST /completions`. A token is a character here."""
 
     model_config = ConfigDict(
@@ -72,8 +72,8 @@ class CompletionOptions(Options):
 
     prompt: Annotated[
         tuple[str, ...],
-        Field(min_length=1, json_schema_extra=_one_or_several),
-        BeforeValidator(_prompts),
+        Field(min_length=1, json_schema_extra=_allow_scalar_or_array),
+        BeforeValidator(_parse_prompts),
     ] = ("",)
     """One beginning or several, in characters that the model knows."""
 
@@ -89,7 +89,7 @@ class CompletionOptions(Options):
     top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Not OpenAI's: choose among the k likeliest characters alone."""
 
-    precision: PrecisionChoice = None
+    precision: OptionalPrecision = None
     """Not OpenAI's: of the graph, `int8` where a model has been quantised. Left out: the better
     one, which the model's card tells."""
 
@@ -100,9 +100,9 @@ class CompletionOptions(Options):
     """Accepted where it equals n."""
 
     stop: Annotated[
-        tuple[_Stop, ...],
-        Field(max_length=8, json_schema_extra=_one_or_several),
-        BeforeValidator(_several),
+        tuple[_StopString, ...],
+        Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
+        BeforeValidator(_as_sequence),
     ] = ()
     """A text ends before any of these."""
 
@@ -132,20 +132,20 @@ class CompletionOptions(Options):
 
     @field_validator("presence_penalty", "frequency_penalty", "logit_bias")
     @classmethod
-    def _changes_nothing(cls, value: object) -> object:
+    def _reject_unsupported_values(cls, value: object) -> object:
         if value:
             raise ValueError("this is not supported; leave it out")
         return value
 
     @field_validator("max_tokens", "n", "seed", "logprobs", "top_k", mode="before")
     @classmethod
-    def _whole_numbers_are_no_truth_values(cls, value: object) -> object:
+    def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("a whole number is wanted, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
-class LogProbs(Answer):
+class LogProbs(ResponseModel):
     """Of each character that was written. Natural logarithms, before temperature and top_p."""
 
     tokens: list[str]
@@ -155,7 +155,7 @@ class LogProbs(Answer):
     """Where each stands, in characters from the beginning of the prompt."""
 
 
-class CompletionChoice(Answer):
+class CompletionChoice(ResponseModel):
     """One text, or a piece of it."""
 
     text: str
@@ -165,7 +165,7 @@ class CompletionChoice(Answer):
     """Null in all pieces of a stream but the last."""
 
 
-class Usage(Answer):
+class Usage(ResponseModel):
     """In characters."""
 
     prompt_tokens: int
@@ -173,7 +173,7 @@ class Usage(Answer):
     total_tokens: int
 
 
-class Completion(Answer):
+class Completion(ResponseModel):
     """Texts; also each event of a stream."""
 
     model_config = ConfigDict(
@@ -209,7 +209,7 @@ class Completion(Answer):
     """Not OpenAI's: of the graph that wrote it; only where the model has several."""
 
 
-class TextModel(Answer):
+class TextModel(ResponseModel):
     """A text model."""
 
     model_config = ConfigDict(
@@ -231,7 +231,7 @@ class TextModel(Answer):
     owned_by: str
 
 
-class ModelList(Answer):
+class ModelList(ResponseModel):
     """The text models that are ready."""
 
     model_config = ConfigDict(
@@ -256,14 +256,14 @@ class ModelList(Answer):
     data: list[TextModel]
 
 
-class ErrorBody(Answer):
+class ErrorBody(ResponseModel):
     message: str
     type: str
     param: str | None = None
     code: str | None = None
 
 
-class OpenAIError(Answer):
+class OpenAIError(ResponseModel):
     """Every error of this protocol."""
 
     error: ErrorBody

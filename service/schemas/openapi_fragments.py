@@ -3,8 +3,8 @@
 from typing import Any
 
 from service.errors import ServiceError
-from service.routes.http.parameters import form_fields, query_parameters
-from service.schemas.base import Options
+from service.routes.http.parameters import form_field_schemas, query_parameters
+from service.schemas.base import RequestParams
 from service.schemas.problem import PROBLEM_JSON
 
 __all__ = [
@@ -12,9 +12,9 @@ __all__ = [
     "PROBLEM_REF",
     "UPLOAD_STATUSES",
     "code_upload",
-    "header",
-    "picture_upload",
-    "problems",
+    "header_object",
+    "image_upload",
+    "problem_responses",
 ]
 
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -23,7 +23,7 @@ UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 """What can go wrong where pictures come in and a model answers."""
 
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-_MEANINGS = {
+_STATUS_DESCRIPTIONS = {
     400: "The request is not well formed, such as a form that was cut off",
     401: "A key is needed: none came, or one that is unknown",
     403: "This is for the administrator",
@@ -41,76 +41,80 @@ _MEANINGS = {
 }
 
 
-def header(description: str, kind: str) -> dict[str, Any]:
-    """A header of an answer; `kind` is JSON Schema's name of what stands in it."""
-    return {"description": description, "schema": {"type": kind}}
+def header_object(description: str, json_type: str) -> dict[str, Any]:
+    """A header of an answer; `json_type` is JSON Schema's name of what stands in it."""
+    return {"description": description, "schema": {"type": json_type}}
 
 
 MODEL_HEADERS = {
-    "X-DeepShelf-Model": header("Which model answered", "string"),
-    "X-DeepShelf-Version": header("Which version of it", "integer"),
+    "X-DeepShelf-Model": header_object("Which model answered", "string"),
+    "X-DeepShelf-Version": header_object("Which version of it", "integer"),
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may end in these."""
-    return {status: _response(status) for status in statuses}
+    return {status: _problem_response(status) for status in statuses}
 
 
-def _response(status: int) -> dict[str, Any]:
+def _problem_response(status: int) -> dict[str, Any]:
     response: dict[str, Any] = {
-        "description": _MEANINGS[status],
-        "content": {PROBLEM_JSON: {"schema": PROBLEM_REF, "example": _example(status)}},
+        "description": _STATUS_DESCRIPTIONS[status],
+        "content": {PROBLEM_JSON: {"schema": PROBLEM_REF, "example": _problem_example(status)}},
     }
     if status in (429, 503):
         response["headers"] = {
-            "Retry-After": header(
+            "Retry-After": header_object(
                 "Seconds to wait; of a 503, only when the queue is full", "integer"
             )
         }
     return response
 
 
-def _example(status: int) -> dict[str, Any]:
-    kind = next((kind for kind in _kinds() if kind.status == status), None)
-    slug, title = (kind.slug, kind.title) if kind else ("internal", "Internal error")
+def _problem_example(status: int) -> dict[str, Any]:
+    error_type = next(
+        (error_type for error_type in _error_types() if error_type.status == status), None
+    )
+    slug, title = (
+        (error_type.slug, error_type.title) if error_type else ("internal", "Internal error")
+    )
     return {
         "type": f"/problems/{slug}",
         "title": title,
         "status": status,
-        "detail": _MEANINGS[status].partition(";")[0],
+        "detail": _STATUS_DESCRIPTIONS[status].partition(";")[0],
         "instance": "/v1/classify",
         "request_id": "0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
     }
 
 
-def _kinds() -> list[type[ServiceError]]:
+def _error_types() -> list[type[ServiceError]]:
     return ServiceError.__subclasses__()
 
 
-def picture_upload(
-    options: type[Options], *, reference: bool = False, several: bool = True
+def image_upload(
+    params: type[RequestParams], *, with_reference: bool = False, multiple: bool = True
 ) -> dict[str, Any]:
     """The `openapi_extra` of an operation that takes pictures, as a form or as the whole body.
 
-    `options` are its parameters, in the query or in the form.
+    `params` are its parameters, in the query or in the form.
     """
-    fields = form_fields(options)
-    pictures = {"type": "array", "items": _BINARY, "minItems": 1}
-    one_or_more = pictures if several else _BINARY
-    repeat = "; repeat the field for several" if several else ""
+    fields = form_field_schemas(params)
+    image_array = {"type": "array", "items": _BINARY, "minItems": 1}
+    image_schema = image_array if multiple else _BINARY
+    repeat_hint = "; repeat the field for several" if multiple else ""
     properties: dict[str, Any] = {
-        "image": {**one_or_more, "description": f"A picture file{repeat}"}
+        "image": {**image_schema, "description": f"A picture file{repeat_hint}"}
     }
-    if reference:
+    if with_reference:
         properties["reference"] = {
-            **pictures,
+            **image_array,
             "description": "The clean picture, one for each image; the answer is compared with it",
         }
     form = {"type": "object", "required": ["image"], "properties": {**properties, **fields}}
     parts = {name: {"contentType": "image/*"} for name in properties}
     return {
-        "parameters": query_parameters(options),
+        "parameters": query_parameters(params),
         "requestBody": {
             "required": True,
             "description": "Pictures as a form (`curl -F image=@cat.jpg`), or one picture as the "
@@ -133,12 +137,12 @@ def picture_upload(
     }
 
 
-def code_upload(options: type[Options]) -> dict[str, Any]:
+def code_upload(params: type[RequestParams]) -> dict[str, Any]:
     """The `openapi_extra` of an operation that takes a code, as a form or as the whole body."""
     code = {**_BINARY, "description": "What `/v1/compress` answers"}
     form = {"type": "object", "required": ["code"], "properties": {"code": code}}
     return {
-        "parameters": query_parameters(options),
+        "parameters": query_parameters(params),
         "requestBody": {
             "required": True,
             "description": "A code as the whole body (`curl --data-binary @digit.code`) or as a "

@@ -4,12 +4,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["PROBLEM_JSON", "Problem", "ProblemPart"]
+__all__ = ["PROBLEM_JSON", "FieldError", "Problem"]
 
 PROBLEM_JSON = "application/problem+json"
 
 
-class ProblemPart(BaseModel):
+class FieldError(BaseModel):
     """One wrong value among several."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -55,7 +55,7 @@ class Problem(BaseModel):
     """The path that was asked for."""
     request_id: str | None = None
     """As in the answer's header X-Request-ID and in the service's log."""
-    errors: list[ProblemPart] | None = None
+    errors: list[FieldError] | None = None
     """Of a wrong value: each one."""
     accepted: list[Any] | None = Field(default=None)
     """What would have been accepted, where that is a short list."""

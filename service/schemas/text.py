@@ -5,26 +5,30 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from models_store.manifest import Precision
-from service.schemas.base import Answer, ModelChoice, PrecisionChoice
+from service.schemas.base import ModelSelector, OptionalPrecision, ResponseModel
 
-__all__ = ["TextAnswer", "TextOptions", "TextPiece"]
+__all__ = ["TextChunk", "TextParams", "TextResponse"]
 
-_Stop = Annotated[str, Field(min_length=1, max_length=64)]
+_StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-def _several(value: object) -> object:
+def _as_sequence(value: object) -> object:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
 
 
-def _one_or_several(schema: dict[str, Any]) -> None:
-    several = {"type": "array", "items": schema.pop("items"), "maxItems": schema.pop("maxItems")}
+def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
+    array_schema = {
+        "type": "array",
+        "items": schema.pop("items"),
+        "maxItems": schema.pop("maxItems"),
+    }
     schema.pop("type")
-    schema["anyOf"] = [several["items"], several]
+    schema["anyOf"] = [array_schema["items"], array_schema]
 
 
-class TextOptions(ModelChoice):
+class TextParams(ModelSelector):
     """A beginning, and how it is to be continued."""
 
     model_config = ConfigDict(
@@ -56,13 +60,13 @@ class TextOptions(ModelChoice):
     answer tells."""
 
     stop: Annotated[
-        tuple[_Stop, ...],
-        Field(max_length=8, json_schema_extra=_one_or_several),
-        BeforeValidator(_several),
+        tuple[_StopString, ...],
+        Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
+        BeforeValidator(_as_sequence),
     ] = ()
     """The answer ends before any of these strings: one, or up to 8 of at most 64 characters."""
 
-    precision: PrecisionChoice = None
+    precision: OptionalPrecision = None
     """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
     model's card tells. A seed means another text in another precision."""
 
@@ -71,13 +75,13 @@ class TextOptions(ModelChoice):
 
     @field_validator("top_k", "seed", "max_chars", mode="before")
     @classmethod
-    def _whole_numbers_are_no_truth_values(cls, value: object) -> object:
+    def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("a whole number is wanted, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
-class TextAnswer(Answer):
+class TextResponse(ResponseModel):
     """A prompt's continuation."""
 
     model_config = ConfigDict(
@@ -106,7 +110,7 @@ class TextAnswer(Answer):
     """Of the graph that wrote it; only where the model has several."""
 
 
-class TextPiece(Answer):
+class TextChunk(ResponseModel):
     """An event of a stream. All pieces together are the text; the last one tells the rest."""
 
     text: str

@@ -7,40 +7,40 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from service.schemas.base import Answer
+from service.schemas.base import ResponseModel
 
 __all__ = [
-    "IndexQuestion",
-    "IndexedModel",
-    "InferAnswer",
     "InferInput",
-    "InferQuestion",
+    "InferRequest",
+    "InferResponse",
     "ModelMetadata",
     "ModelReady",
     "OutputTensor",
     "ProtocolError",
+    "RepositoryIndexEntry",
+    "RepositoryIndexRequest",
+    "RequestedOutput",
     "ServerLive",
     "ServerMetadata",
     "ServerReady",
     "TensorMetadata",
-    "WantedOutput",
 ]
 
 Parameters = dict[str, Any]
-_Name = Annotated[str, Field(min_length=1, max_length=256)]
+_TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 _MAX_RANK = 8
 
 
-class _Question(BaseModel):
+class _RequestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
-class InferInput(_Question):
+class InferInput(_RequestModel):
     """An input tensor; its values are `data`, or bytes after the JSON."""
 
-    name: _Name
+    name: _TensorName
     shape: Annotated[list[Annotated[StrictInt, Field(ge=1)]], Field(max_length=_MAX_RANK)]
-    datatype: _Name
+    datatype: _TensorName
     """BOOL, UINT8, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
     parameters: Parameters = Field(default_factory=dict)
     """`binary_data_size`: bytes after the JSON that are this tensor."""
@@ -48,15 +48,15 @@ class InferInput(_Question):
     """Row-major, flat or nested."""
 
 
-class WantedOutput(_Question):
+class RequestedOutput(_RequestModel):
     """An output that is asked for."""
 
-    name: _Name
+    name: _TensorName
     parameters: Parameters = Field(default_factory=dict)
     """`binary_data`: as bytes after the JSON; `classification`: the best so many, as BYTES."""
 
 
-class InferQuestion(_Question):
+class InferRequest(_RequestModel):
     """What is to be computed of what."""
 
     model_config = ConfigDict(
@@ -78,11 +78,11 @@ class InferQuestion(_Question):
     """`binary_data_output`: all outputs as bytes after the JSON; `precision`: fp32, or int8 where
     the model has been quantised; of texts, how they are to be written."""
     inputs: Annotated[list[InferInput], Field(min_length=1, max_length=64)]
-    outputs: Annotated[list[WantedOutput], Field(max_length=64)] | None = None
+    outputs: Annotated[list[RequestedOutput], Field(max_length=64)] | None = None
     """Left out: all that the model has."""
 
 
-class OutputTensor(Answer):
+class OutputTensor(ResponseModel):
     """An output tensor; its values are `data`, or bytes after the JSON."""
 
     name: str
@@ -92,7 +92,7 @@ class OutputTensor(Answer):
     data: list[Any] | None = None
 
 
-class InferAnswer(Answer):
+class InferResponse(ResponseModel):
     """What came out."""
 
     model_config = ConfigDict(
@@ -122,7 +122,7 @@ class InferAnswer(Answer):
     outputs: list[OutputTensor]
 
 
-class ProtocolError(Answer):
+class ProtocolError(ResponseModel):
     """Every error of this protocol."""
 
     model_config = ConfigDict(
@@ -132,19 +132,19 @@ class ProtocolError(Answer):
     error: str
 
 
-class ServerLive(Answer):
+class ServerLive(ResponseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"live": True}]})
 
     live: bool
 
 
-class ServerReady(Answer):
+class ServerReady(ResponseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"ready": True}]})
 
     ready: bool
 
 
-class ModelReady(Answer):
+class ModelReady(ResponseModel):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "resnet-cifar10", "ready": True}]}
     )
@@ -153,7 +153,7 @@ class ModelReady(Answer):
     ready: bool
 
 
-class ServerMetadata(Answer):
+class ServerMetadata(ResponseModel):
     """Who answers, and what of the protocol's extensions it knows."""
 
     model_config = ConfigDict(
@@ -169,7 +169,7 @@ class ServerMetadata(Answer):
     extensions: list[str]
 
 
-class TensorMetadata(Answer):
+class TensorMetadata(ResponseModel):
     """An input or output; -1 is a free dimension."""
 
     name: str
@@ -177,7 +177,7 @@ class TensorMetadata(Answer):
     shape: list[int]
 
 
-class ModelMetadata(Answer):
+class ModelMetadata(ResponseModel):
     """What a model takes and gives."""
 
     model_config = ConfigDict(
@@ -201,14 +201,14 @@ class ModelMetadata(Answer):
     outputs: list[TensorMetadata]
 
 
-class IndexQuestion(_Question):
+class RepositoryIndexRequest(_RequestModel):
     """Which of the shelf's models to list. An empty body asks for all."""
 
     ready: bool = False
     """Only those that serve."""
 
 
-class IndexedModel(Answer):
+class RepositoryIndexEntry(ResponseModel):
     """One version of a model on the shelf."""
 
     model_config = ConfigDict(

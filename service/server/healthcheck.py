@@ -15,29 +15,29 @@ import sys
 __all__ = ["main"]
 
 _TIMEOUT_S = 2.0
-_ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask, not to listen
+_WILDCARD_HOSTS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask, not to listen
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 when `/readyz` (or the path that is given, such as `/livez`) answers 200, else 1."""
     path = next(iter(sys.argv[1:] if arguments is None else arguments), "/readyz")
     try:
-        with contextlib.closing(_connection()) as connection:
+        with contextlib.closing(_connect()) as connection:
             connection.request("GET", path)
-            answer = connection.getresponse()
-            said = answer.read(300).decode(errors="replace")
+            response = connection.getresponse()
+            body = response.read(300).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         sys.stderr.write(f"no answer: {error}\n")
         return 1
-    if answer.status != http.client.OK:
-        sys.stderr.write(f"{answer.status}: {said}\n")
+    if response.status != http.client.OK:
+        sys.stderr.write(f"{response.status}: {body}\n")
         return 1
     return 0
 
 
-def _connection() -> http.client.HTTPConnection:
+def _connect() -> http.client.HTTPConnection:
     host = os.environ.get("DEEPSHELF_HOST", "")
-    host, port = _ANY.get(host, host), int(os.environ.get("DEEPSHELF_PORT") or 8000)
+    host, port = _WILDCARD_HOSTS.get(host, host), int(os.environ.get("DEEPSHELF_PORT") or 8000)
     if not os.environ.get("DEEPSHELF_TLS_CERTFILE"):
         return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     # The certificate is for the name by which clients know the service; this asks its own machine,

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.watched import Watched
-from tests.e2e.server import Server, running
-from tests.fakes.generator import put_faces
-from tests.fakes.image_models import Paint, put
+from tests.e2e.server import Server, running_server
+from tests.fakes.generator import publish_generator
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 
 ROOT = Path(__file__).parents[2]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -52,17 +52,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = tmp_path_factory.mktemp("shelf")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
-    put(store, "all-paint", Paint(members=3))
+    publish_image_model(store, "all-paint", MeanColourClassifier(members=3))
     _put_generator(store, epochs=2, gain=60)
     _put_generator(store, epochs=30, gain=40)
-    damaged = put(store, "all-paint", Paint(members=2)) / "model.onnx"
+    damaged = (
+        publish_image_model(store, "all-paint", MeanColourClassifier(members=2)) / "model.onnx"
+    )
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
-    with running(store, tmp_path_factory.mktemp("log") / "service.log") as server:
+    with running_server(store, tmp_path_factory.mktemp("log") / "service.log") as server:
         yield server
 
 
 def _put_generator(store: Path, *, epochs: int, gain: float) -> None:
-    path = put_faces(store, "noise", gain) / "manifest.json"
+    path = publish_generator(store, "noise", gain) / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["provenance"]["epochs"] = epochs
     path.write_text(json.dumps(manifest))

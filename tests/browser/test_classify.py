@@ -6,10 +6,10 @@ from pathlib import Path
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.watched import Watched, curl, show, until
-from tests.fakes.image_models import png, solid
+from tests.fakes.image_models import encode_png, solid_image
 
 SAMPLES = Path(__file__).parents[2] / "service/page/samples"
-GREEN = png(solid(40, 40, (0, 255, 0)))
+GREEN = encode_png(solid_image(40, 40, (0, 255, 0)))
 _TRANSFER = """(bytes) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(bytes)], 'green.png', {type: 'image/png'}));

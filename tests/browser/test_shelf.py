@@ -5,10 +5,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from service.keys import digest_of
+from service.keys import hash_key
 from tests.browser.watched import Watched, curl, show, until
-from tests.e2e.server import running
-from tests.fakes.image_models import Blur, put
+from tests.e2e.server import running_server
+from tests.fakes.image_models import BoxBlurDenoiser, publish_image_model
 
 
 def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) -> None:
@@ -43,8 +43,8 @@ def test_a_version_that_failed_says_why(watched: Watched) -> None:
 
 
 def test_a_view_that_nothing_on_the_shelf_serves_says_so(browser: Browser, tmp_path: Path) -> None:
-    put(tmp_path / "shelf", "blur", Blur())
-    with running(tmp_path / "shelf", tmp_path / "log") as server:
+    publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
+    with running_server(tmp_path / "shelf", tmp_path / "log") as server:
         watched = Watched(browser.new_page(), server.url)
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
@@ -87,9 +87,9 @@ def test_what_a_layer_makes_of_a_picture_is_shown(watched: Watched, tmp_path: Pa
 def test_a_service_that_wants_a_key_gets_it_from_the_person(
     browser: Browser, tmp_path: Path
 ) -> None:
-    put(tmp_path / "shelf", "blur", Blur())
-    line = f"alice sha256:{digest_of('open sesame').hex()}"
-    with running(tmp_path / "shelf", tmp_path / "log", keys=line) as server:
+    publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
+    line = f"alice sha256:{hash_key('open sesame').hex()}"
+    with running_server(tmp_path / "shelf", tmp_path / "log", keys=line) as server:
         watched = Watched(browser.new_page(), server.url, expected=("401",))
         page = show(watched, "shelf")
         expect(page.get_by_role("alert")).to_contain_text("This needs a key")

@@ -38,7 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="deepshelf-reliability-") as folder:
         # Half the cost of each request for the generator, which takes its share of the cores.
         uvloop.run(SCENARIOS[options.scenario](report, Path(folder), options))
-    return report.close()
+    return report.exit_status()
 
 
 if __name__ == "__main__":

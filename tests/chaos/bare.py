@@ -10,11 +10,11 @@ from typing import cast
 
 import uvloop
 
-_ANSWER = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n"
+_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-class _Refusing(asyncio.Protocol):
+class _RejectingProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # which uvloop's is not by name
         self._data = b""
@@ -27,11 +27,11 @@ class _Refusing(asyncio.Protocol):
             if len(self._data) < whole:
                 return
             self._data = self._data[whole:]
-            self._transport.write(_ANSWER)
+            self._transport.write(_RESPONSE)
 
 
 async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(_Refusing, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(_RejectingProtocol, "127.0.0.1", port)
     await server.serve_forever()
 
 

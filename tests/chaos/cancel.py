@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.chaos.http import Connection, Question
-from tests.chaos.questions import Golden, classify, text
+from tests.chaos.http import Connection, HttpRequest
+from tests.chaos.questions import ExpectedResponses, classify_request, text_request
 from tests.chaos.report import Report
-from tests.chaos.service_process import Service, serving
-from tests.chaos.shelves import copy_shelf
+from tests.chaos.service_process import Service, running_service
+from tests.chaos.shelves import copy_store
 
 __all__ = ["run"]
 
@@ -29,19 +29,22 @@ _LENGTH = 600
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """One worker with one thread, so that who waits and who runs is known."""
-    shelf = copy_shelf(options.store, folder, _MODELS)
-    async with serving(shelf, folder, threads=1, queue_size=64, deadline_s=120) as service:
-        large = Question("large", "/v1/denoise", _large_picture())
-        golden = Golden()
-        texts = [text(seed, _LENGTH, model="charnn-shakespeare", stream=True) for seed in range(8)]
-        await golden.learn(service, [classify(), large, *texts])
-        await _waiting(report, service, golden, large)
-        await _under_way(report, service, golden, large)
-        await _texts(report, service, golden, texts, options.rounds or 20)
-        report.promise("the log has no errors", not service.errors())
+    shelf = copy_store(options.store, folder, _MODELS)
+    async with running_service(shelf, folder, threads=1, queue_size=64, deadline_s=120) as service:
+        large = HttpRequest("large", "/v1/denoise", _large_image())
+        golden = ExpectedResponses()
+        texts = [
+            text_request(seed, _LENGTH, model="charnn-shakespeare", stream=True)
+            for seed in range(8)
+        ]
+        await golden.record(service, [classify_request(), large, *texts])
+        await _cancel_queued(report, service, golden, large)
+        await _cancel_running(report, service, golden, large)
+        await _cancel_generations(report, service, golden, texts, options.rounds or 20)
+        report.expect("the log has no errors", not service.error_lines())
 
 
-def _large_picture() -> bytes:
+def _large_image() -> bytes:
     """2,200 × 64 pixels: five tiles."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 2200), np.uint8)
     buffer = io.BytesIO()
@@ -49,104 +52,116 @@ def _large_picture() -> bytes:
     return buffer.getvalue()
 
 
-async def _waiting(report: Report, service: Service, golden: Golden, large: Question) -> None:
+async def _cancel_queued(
+    report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
+) -> None:
     """40 wait behind a large picture and leave; one that came after them stays."""
-    decoded = await _decoded(service)
+    decoded = await _decoded_count(service)
     async with Connection(service.port) as busy, Connection(service.port) as staying:
-        working = asyncio.create_task(busy.ask(large))
-        await _until(service, "deepshelf_queue_running", 1)
-        gone = [await Connection(service.port).__aenter__() for _ in range(40)]
-        for one in gone:
-            one.writer.write(classify().raw())
-        await _until(service, "deepshelf_queue_depth", 40)
-        stays = asyncio.create_task(staying.ask(classify()))
-        await _until(service, "deepshelf_queue_depth", 41)
-        for one in gone:
+        large_task = asyncio.create_task(busy.send(large))
+        await _wait_for_metric(service, "deepshelf_queue_running", 1)
+        abandoned = [await Connection(service.port).__aenter__() for _ in range(40)]
+        for one in abandoned:
+            one.writer.write(classify_request().encode())
+        await _wait_for_metric(service, "deepshelf_queue_depth", 40)
+        remaining = asyncio.create_task(staying.send(classify_request()))
+        await _wait_for_metric(service, "deepshelf_queue_depth", 41)
+        for one in abandoned:
             one.writer.transport.abort()
-        answers = await working, await stays
-    right = golden.is_right(large, answers[0]) and golden.is_right(classify(), answers[1])
-    decoded = await _decoded(service) - decoded
+        responses = await large_task, await remaining
+    correct = golden.matches(large, responses[0]) and golden.matches(
+        classify_request(), responses[1]
+    )
+    decoded = await _decoded_count(service) - decoded
     cancelled = await service.metric("deepshelf_cancelled_total", route="/v1/classify")
-    report.figure("40 left while waiting; pictures decoded in all", f"{decoded:.0f}")
-    report.promise("none of those was decoded, two were that stayed", decoded == 2)
-    report.promise("40 are counted as cancelled", cancelled == 40)
-    report.promise("the answers of those that stayed are right", right)
+    report.record("40 left while waiting; pictures decoded in all", f"{decoded:.0f}")
+    report.expect("none of those was decoded, two were that stayed", decoded == 2)
+    report.expect("40 are counted as cancelled", cancelled == 40)
+    report.expect("the answers of those that stayed are right", correct)
 
 
-async def _under_way(report: Report, service: Service, golden: Golden, large: Question) -> None:
+async def _cancel_running(
+    report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
+) -> None:
     """Leave in the middle of a picture of many tiles."""
-    before = await _computed(service)
+    before = await _compute_seconds(service)
     async with Connection(service.port) as connection:
-        whole = (await connection.ask(large)).seconds
-    cost = await _computed(service) - before
-    before = await _computed(service)
+        full_s = (await connection.send(large)).seconds
+    cost = await _compute_seconds(service) - before
+    before = await _compute_seconds(service)
     rounds = 5
     for _ in range(rounds):
         async with Connection(service.port) as connection:
-            connection.writer.write(large.raw())
-            await _until(service, "deepshelf_queue_running", 1)
+            connection.writer.write(large.encode())
+            await _wait_for_metric(service, "deepshelf_queue_running", 1)
             await asyncio.sleep(0.1)
             connection.writer.transport.abort()
-        await _until(service, "deepshelf_queue_running", 0)
-    spent = (await _computed(service) - before) / rounds
-    report.figure("seconds of a large picture, of which graphs", f"{whole:.2f}, {cost:.2f}")
-    report.figure("… graphs, of one that was left after 0.1 s", f"{spent:.2f}")
-    report.promise("what was left cost under half", spent < cost / 2)
+        await _wait_for_metric(service, "deepshelf_queue_running", 0)
+    spent = (await _compute_seconds(service) - before) / rounds
+    report.record("seconds of a large picture, of which graphs", f"{full_s:.2f}, {cost:.2f}")
+    report.record("… graphs, of one that was left after 0.1 s", f"{spent:.2f}")
+    report.expect("what was left cost under half", spent < cost / 2)
     async with Connection(service.port) as connection:
-        right = golden.is_right(large, await connection.ask(large))
-    report.promise("the same picture is answered rightly afterwards", right)
+        correct = golden.matches(large, await connection.send(large))
+    report.expect("the same picture is answered rightly afterwards", correct)
 
 
-async def _texts(
-    report: Report, service: Service, golden: Golden, texts: list[Question], rounds: int
+async def _cancel_generations(
+    report: Report,
+    service: Service,
+    golden: ExpectedResponses,
+    requests: list[HttpRequest],
+    rounds: int,
 ) -> None:
     """Of eight texts that share every run, four are left at some moment."""
-    randomness, wrong = random.Random(0), 0
-    written = await service.metric("deepshelf_text_written_characters_total")
+    rng, wrong = random.Random(0), 0
+    generated = await service.metric("deepshelf_text_written_characters_total")
     for _ in range(rounds):
-        leaving = set(randomness.sample(range(8), 4))
-        answers = await asyncio.gather(
+        cancelled = set(rng.sample(range(8), 4))
+        results = await asyncio.gather(
             *(
-                _leave(service, question, randomness.randrange(1, 8))
-                if seed in leaving
-                else _stay(service, golden, question)
-                for seed, question in enumerate(texts)
+                _disconnect_after(service, question, rng.randrange(1, 8))
+                if seed in cancelled
+                else _read_to_end(service, golden, question)
+                for seed, question in enumerate(requests)
             )
         )
-        wrong += answers.count(False)
-        await _until(service, "deepshelf_queue_running", 0, queue="texts")
-    written = await service.metric("deepshelf_text_written_characters_total") - written
-    asked = rounds * 8 * _LENGTH
-    report.figure(f"rounds of 8 texts of {_LENGTH} characters, of which 4 were left", str(rounds))
-    report.figure("characters asked for, written", f"{asked:,}, {written:,.0f}")
-    report.promise("the texts of those that stayed are what each is alone", wrong == 0)
-    report.promise("texts that were left were not written to their end", written < 0.8 * asked)
+        wrong += results.count(False)
+        await _wait_for_metric(service, "deepshelf_queue_running", 0, queue="texts")
+    generated = await service.metric("deepshelf_text_written_characters_total") - generated
+    requested = rounds * 8 * _LENGTH
+    report.record(f"rounds of 8 texts of {_LENGTH} characters, of which 4 were left", str(rounds))
+    report.record("characters asked for, written", f"{requested:,}, {generated:,.0f}")
+    report.expect("the texts of those that stayed are what each is alone", wrong == 0)
+    report.expect("texts that were left were not written to their end", generated < 0.8 * requested)
 
 
-async def _leave(service: Service, question: Question, pieces: int) -> bool:
+async def _disconnect_after(service: Service, request: HttpRequest, chunks: int) -> bool:
     async with Connection(service.port) as connection:
-        connection.writer.write(question.raw())
-        await connection.head()
-        for _ in range(pieces):
-            await connection.piece()
+        connection.writer.write(request.encode())
+        await connection.read_head()
+        for _ in range(chunks):
+            await connection.read_chunk()
         connection.writer.transport.abort()
     return True
 
 
-async def _stay(service: Service, golden: Golden, question: Question) -> bool:
+async def _read_to_end(service: Service, golden: ExpectedResponses, request: HttpRequest) -> bool:
     async with Connection(service.port) as connection:
-        return golden.is_right(question, await connection.ask(question))
+        return golden.matches(request, await connection.send(request))
 
 
-async def _decoded(service: Service) -> float:
+async def _decoded_count(service: Service) -> float:
     return await service.metric("deepshelf_stage_seconds_count", stage="decode")
 
 
-async def _computed(service: Service) -> float:
+async def _compute_seconds(service: Service) -> float:
     return await service.metric("deepshelf_stage_seconds_sum", stage="run", route="/v1/denoise")
 
 
-async def _until(service: Service, name: str, value: float, queue: str = "pictures") -> None:
+async def _wait_for_metric(
+    service: Service, name: str, value: float, queue: str = "pictures"
+) -> None:
     for _ in range(1000):
         if await service.metric(name, queue=queue) == value:
             return

@@ -6,31 +6,31 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Answer", "Connection", "Question"]
+__all__ = ["Connection", "HttpRequest", "HttpResponse"]
 
 
 @dataclass(frozen=True)
-class Question:
+class HttpRequest:
     """A request."""
 
     name: str
     path: str
     body: bytes = b""
-    kind: str = "application/octet-stream"
+    content_type: str = "application/octet-stream"
     accept: str = "*/*"
     method: str = "POST"
 
-    def raw(self, *, close: bool = False) -> bytes:
+    def encode(self, *, close: bool = False) -> bytes:
         """As it goes over the wire."""
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: x\r\nAccept: {self.accept}\r\n"
         if self.method == "POST":
-            head += f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n"
+            head += f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n"
         head += "Connection: close\r\n\r\n" if close else "\r\n"
         return head.encode() + self.body
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -39,7 +39,7 @@ class Answer:
     sent_at: float = field(compare=False, default=0.0)
 
     @property
-    def closes(self) -> bool:
+    def closes_connection(self) -> bool:
         return self.headers.get("connection") == "close"
 
 
@@ -63,15 +63,15 @@ class Connection:
     ) -> None:
         self.writer.close()
 
-    async def ask(self, question: Question, *, close: bool = False) -> Answer:
+    async def send(self, request: HttpRequest, *, close: bool = False) -> HttpResponse:
         """Send it and read the answer."""
         start = time.perf_counter()
-        self.writer.write(question.raw(close=close))
-        status, headers = await self.head()
-        body = await self.rest(headers)
-        return Answer(status, headers, body, time.perf_counter() - start, start)
+        self.writer.write(request.encode(close=close))
+        status, headers = await self.read_head()
+        body = await self.read_body(headers)
+        return HttpResponse(status, headers, body, time.perf_counter() - start, start)
 
-    async def head(self) -> tuple[int, dict[str, str]]:
+    async def read_head(self) -> tuple[int, dict[str, str]]:
         """The status and the headers of an answer."""
         try:
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -81,24 +81,24 @@ class Connection:
         pairs = (line.partition(":") for line in lines)
         return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
-    async def rest(self, headers: dict[str, str]) -> bytes:
+    async def read_body(self, headers: dict[str, str]) -> bytes:
         """The body of an answer."""
         if headers.get("transfer-encoding") == "chunked":
-            pieces = []
-            while piece := await self.piece():
-                pieces.append(piece)
-            return b"".join(pieces)
-        return await self._exactly(int(headers.get("content-length", 0)))
+            chunks = []
+            while chunk := await self.read_chunk():
+                chunks.append(chunk)
+            return b"".join(chunks)
+        return await self._read_exactly(int(headers.get("content-length", 0)))
 
-    async def piece(self) -> bytes:
+    async def read_chunk(self) -> bytes:
         """The next chunk; empty at the end."""
         try:
             size = int(await self.reader.readuntil(b"\r\n"), 16)
         except asyncio.IncompleteReadError:
             raise ConnectionResetError("it ended within an answer") from None
-        return (await self._exactly(size + 2))[:-2]
+        return (await self._read_exactly(size + 2))[:-2]
 
-    async def _exactly(self, size: int) -> bytes:
+    async def _read_exactly(self, size: int) -> bytes:
         try:
             return await self.reader.readexactly(size)
         except asyncio.IncompleteReadError:

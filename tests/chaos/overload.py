@@ -18,11 +18,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.chaos.http import Answer, Connection, Question
-from tests.chaos.questions import Golden, classify
-from tests.chaos.report import Report, milliseconds, quantile
-from tests.chaos.service_process import Service, refusing, serving
-from tests.chaos.shelves import copy_shelf
+from tests.chaos.http import Connection, HttpRequest, HttpResponse
+from tests.chaos.questions import ExpectedResponses, classify_request
+from tests.chaos.report import Report, format_latencies, quantile
+from tests.chaos.service_process import Service, running_rejecting_server, running_service
+from tests.chaos.shelves import copy_store
 
 __all__ = ["run"]
 
@@ -31,248 +31,285 @@ _CONNECTIONS = 400
 _SLACK = 2.0
 """Of an accepted request's p99 against what its place in the queue makes of the unloaded p50: the
 generator, the refusals and the model share the cores."""
-_LEFT = 0.8
+_MIN_THROUGHPUT_SHARE = 0.8
 """For those that are let in, of what is left beside a server that only refuses."""
-_BESIDE_S = 10
+_COMPARISON_S = 10
 
 
 @dataclass
-class _Storm:
+class _LoadResult:
     """What came of many requests."""
 
     accepted: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
+    rejected: list[float] = field(default_factory=list)
+    timed_out: list[float] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
     wrong: int = 0
-    bare: int = 0
+    missing_retry_after: int = 0
     """Refusals that do not say when to come back."""
     unsent: int = 0
     """Due while all connections waited for an answer."""
-    memory: list[float] = field(default_factory=list)
-    generator: float = 0.0
+    memory_mib: list[float] = field(default_factory=list)
+    generator_cores: float = 0.0
     """Cores that sending and reading took."""
-    service: float = 0.0
+    service_cores: float = 0.0
     """Cores that answering took."""
 
     @property
     def sent(self) -> int:
-        return len(self.accepted) + len(self.refused) + len(self.late) + len(self.other)
+        return len(self.accepted) + len(self.rejected) + len(self.timed_out) + len(self.other)
 
-    def note(self, question: Question, answer: Answer, golden: Golden) -> None:
-        if answer.status == 200:
-            self.accepted.append(answer.seconds)
-            self.wrong += not golden.is_right(question, answer)
-        elif answer.status == 503:
-            self.refused.append(answer.seconds)
-            self.bare += int(answer.headers.get("retry-after", 0)) < 1
-        elif answer.status == 504:
-            self.late.append(answer.seconds)
+    def record(
+        self, request: HttpRequest, response: HttpResponse, expected: ExpectedResponses
+    ) -> None:
+        if response.status == 200:
+            self.accepted.append(response.seconds)
+            self.wrong += not expected.matches(request, response)
+        elif response.status == 503:
+            self.rejected.append(response.seconds)
+            self.missing_retry_after += int(response.headers.get("retry-after", 0)) < 1
+        elif response.status == 504:
+            self.timed_out.append(response.seconds)
         else:
-            self.other.append(f"{answer.status} {answer.body[:80]!r}")
+            self.other.append(f"{response.status} {response.body[:80]!r}")
 
 
-class _Anew:
+class _ReconnectingClient:
     """Stands for a client that connects for each request."""
 
     def __init__(self, port: int) -> None:
         self._port = port
 
-    async def ask(self, question: Question) -> Answer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Its time begins when it connects."""
         start = time.perf_counter()
         async with Connection(self._port) as connection:
-            answer = await connection.ask(question)
-        return replace(answer, seconds=time.perf_counter() - start)
+            response = await connection.send(request)
+        return replace(response, seconds=time.perf_counter() - start)
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Before, during and after; then the same with a deadline that most do not meet."""
-    seconds, places = options.seconds or 60, options.queue_size
-    shelf = copy_shelf(options.store, folder, [_MODEL])
-    question, golden = classify(_MODEL), Golden()
-    async with serving(shelf, folder, threads=1, queue_size=places) as service:
-        await golden.learn(service, [question])
-        before = await _alone(service, question, 150)
-        capacity = await _capacity(service, question)
-        resting = service.resident_mib
-        report.figure("one client", milliseconds(before))
-        report.figure("capacity, four clients", f"{capacity:.0f} requests/s")
+    seconds, queue_size = options.seconds or 60, options.queue_size
+    store = copy_store(options.store, folder, [_MODEL])
+    request, expected = classify_request(_MODEL), ExpectedResponses()
+    async with running_service(store, folder, threads=1, queue_size=queue_size) as service:
+        await expected.record(service, [request])
+        before = await _single_client_latencies(service, request, 150)
+        capacity = await _measure_capacity(service, request)
+        idle_mib = service.resident_mib
+        report.record("one client", format_latencies(before))
+        report.record("capacity, four clients", f"{capacity:.0f} requests/s")
         rate = options.times * capacity
-        decoded = await _decoded(service)
-        storm = await _storm(service, question, golden, rate, seconds)
-        decoded = await _decoded(service) - decoded
-        _tell(report, storm, seconds, capacity)
-        sent = storm.sent / seconds
-        left = await _beside(report, folder, service, question, sent)
-        await _newcomers(report, service, question, golden, rate)
-        # Twice, because a machine is not equally quick all the time.
-        left = (left + await _beside(report, folder, service, question, sent)) / 2
-        after = await _alone(service, question, 150)
-        report.figure("one client, afterwards", milliseconds(after))
-        report.figure(
-            "memory before, at most, after",
-            f"{resting:.0f} MiB, {max(storm.memory):.0f} MiB, {service.resident_mib:.0f} MiB",
+        decoded = await _decoded_count(service)
+        result = await _generate_load(service, request, expected, rate, seconds)
+        decoded = await _decoded_count(service) - decoded
+        _report_load(report, result, seconds, capacity)
+        sent = result.sent / seconds
+        available_per_s = await _throughput_beside_rejecting_server(
+            report, folder, service, request, sent
         )
-        _judge(report, storm, places, len(storm.accepted) / seconds, left)
-        grown = max(storm.memory) - resting
-        report.promise(f"memory grew by {grown:.0f} MiB, at most 64", grown <= 64)
-        report.promise("nothing was decoded that was refused", decoded == len(storm.accepted))
-        again = quantile(after, 0.5) <= 1.5 * quantile(before, 0.5)
-        report.promise("afterwards it is as fast as before", again)
-    await _deadlines(report, shelf, folder, question, golden, rate)
+        await _load_on_new_connections(report, service, request, expected, rate)
+        # Twice, because a machine is not equally quick all the time.
+        available_per_s = (
+            available_per_s
+            + await _throughput_beside_rejecting_server(report, folder, service, request, sent)
+        ) / 2
+        after = await _single_client_latencies(service, request, 150)
+        report.record("one client, afterwards", format_latencies(after))
+        report.record(
+            "memory before, at most, after",
+            f"{idle_mib:.0f} MiB, {max(result.memory_mib):.0f} MiB, {service.resident_mib:.0f} MiB",
+        )
+        _check_expectations(
+            report, result, queue_size, len(result.accepted) / seconds, available_per_s
+        )
+        growth_mib = max(result.memory_mib) - idle_mib
+        report.expect(f"memory grew by {growth_mib:.0f} MiB, at most 64", growth_mib <= 64)
+        report.expect("nothing was decoded that was refused", decoded == len(result.accepted))
+        recovered = quantile(after, 0.5) <= 1.5 * quantile(before, 0.5)
+        report.expect("afterwards it is as fast as before", recovered)
+    await _check_deadlines(report, store, folder, request, expected, rate)
 
 
-def _tell(report: Report, storm: _Storm, seconds: float, capacity: float) -> None:
-    rate = f"{storm.sent / seconds:.0f}/s, {storm.sent / seconds / capacity:.1f} × the capacity"
-    more = f"{storm.unsent:,} more were due"
-    report.figure(f"sent in {seconds:g} s", f"{storm.sent:,} ({rate}); {more}")
-    report.figure("answered with 200", milliseconds(storm.accepted))
-    report.figure("refused with 503", milliseconds(storm.refused))
-    cores = f"generator {storm.generator:.2f}, service {storm.service:.2f}"
-    report.figure("cores that were taken", cores)
-    share = len(storm.accepted) / seconds / capacity
-    report.figure("answers in a second, of the capacity", f"{100 * share:.0f} %")
+def _report_load(report: Report, result: _LoadResult, seconds: float, capacity: float) -> None:
+    rate = f"{result.sent / seconds:.0f}/s, {result.sent / seconds / capacity:.1f} × the capacity"
+    unsent = f"{result.unsent:,} more were due"
+    report.record(f"sent in {seconds:g} s", f"{result.sent:,} ({rate}); {unsent}")
+    report.record("answered with 200", format_latencies(result.accepted))
+    report.record("refused with 503", format_latencies(result.rejected))
+    cores = f"generator {result.generator_cores:.2f}, service {result.service_cores:.2f}"
+    report.record("cores that were taken", cores)
+    share = len(result.accepted) / seconds / capacity
+    report.record("answers in a second, of the capacity", f"{100 * share:.0f} %")
 
 
-def _judge(report: Report, storm: _Storm, places: int, answered: float, left: float) -> None:
-    """`answered` and `left` are requests a second: those let in, and the most that could be."""
-    report.promise("no answer was wrong", storm.wrong == 0)
-    report.promise(f"nothing but 200 and 503 {storm.other[:3]}", not storm.other + storm.late)
-    report.promise("every refusal says when to come back", storm.bare == 0)
-    share = answered / left
-    promised = f"{100 * share:.0f} % of that is left here, at least {100 * _LEFT:.0f}"
-    report.promise(promised, share >= _LEFT)
-    bound = _SLACK * (places + 1) / left
-    most = quantile(storm.accepted, 0.99)
-    kept = most <= bound
-    report.promise(f"p99 of those let in is under {_SLACK:g} × a full queue: {bound:.2f} s", kept)
-    quick = quantile(storm.refused, 0.99)
-    report.promise(f"p99 of a refusal, {1000 * quick:.0f} ms, is under 250 ms", quick < 0.25)
+def _check_expectations(
+    report: Report,
+    result: _LoadResult,
+    queue_size: int,
+    accepted_per_s: float,
+    available_per_s: float,
+) -> None:
+    """`accepted_per_s` and `available_per_s` are requests a second: those let in, and the most
+    that could be."""
+    report.expect("no answer was wrong", result.wrong == 0)
+    report.expect(
+        f"nothing but 200 and 503 {result.other[:3]}", not result.other + result.timed_out
+    )
+    report.expect("every refusal says when to come back", result.missing_retry_after == 0)
+    share = accepted_per_s / available_per_s
+    description = (
+        f"{100 * share:.0f} % of that is left here, at least {100 * _MIN_THROUGHPUT_SHARE:.0f}"
+    )
+    report.expect(description, share >= _MIN_THROUGHPUT_SHARE)
+    bound = _SLACK * (queue_size + 1) / available_per_s
+    accepted_p99 = quantile(result.accepted, 0.99)
+    within_bound = accepted_p99 <= bound
+    report.expect(
+        f"p99 of those let in is under {_SLACK:g} × a full queue: {bound:.2f} s", within_bound
+    )
+    rejected_p99 = quantile(result.rejected, 0.99)
+    report.expect(
+        f"p99 of a refusal, {1000 * rejected_p99:.0f} ms, is under 250 ms", rejected_p99 < 0.25
+    )
 
 
-async def _alone(service: Service, question: Question, times: int) -> list[float]:
+async def _single_client_latencies(
+    service: Service, request: HttpRequest, times: int
+) -> list[float]:
     async with Connection(service.port) as connection:
-        return [(await connection.ask(question)).seconds for _ in range(times)]
+        return [(await connection.send(request)).seconds for _ in range(times)]
 
 
-async def _capacity(service: Service, question: Question) -> float:
+async def _measure_capacity(service: Service, request: HttpRequest) -> float:
     start = time.perf_counter()
-    each = await asyncio.gather(*(_alone(service, question, 60) for _ in range(4)))
-    return sum(map(len, each)) / (time.perf_counter() - start)
+    latencies = await asyncio.gather(
+        *(_single_client_latencies(service, request, 60) for _ in range(4))
+    )
+    return sum(map(len, latencies)) / (time.perf_counter() - start)
 
 
-async def _decoded(service: Service) -> float:
+async def _decoded_count(service: Service) -> float:
     return await service.metric("deepshelf_stage_seconds_count", stage="decode")
 
 
-async def _storm(
+async def _generate_load(
     service: Service,
-    question: Question,
-    golden: Golden,
+    request: HttpRequest,
+    expected: ExpectedResponses,
     rate: float,
     seconds: float,
     *,
-    anew: bool = False,
-) -> _Storm:
+    new_connections: bool = False,
+) -> _LoadResult:
     """Send at `rate` requests a second, whatever comes back; `anew`, each on a new connection."""
-    storm, busy = _Storm(), set[asyncio.Task[None]]()
-    idle = deque[Connection | _Anew]()
+    result, busy = _LoadResult(), set[asyncio.Task[None]]()
+    idle = deque[Connection | _ReconnectingClient]()
 
-    async def ask(connection: Connection | _Anew) -> None:
-        storm.note(question, await connection.ask(question), golden)
+    async def ask(connection: Connection | _ReconnectingClient) -> None:
+        result.record(request, await connection.send(request), expected)
         idle.append(connection)
 
     async with AsyncExitStack() as stack:
         for _ in range(_CONNECTIONS):
             connection = Connection(service.port)
             idle.append(
-                _Anew(service.port) if anew else await stack.enter_async_context(connection)
+                _ReconnectingClient(service.port)
+                if new_connections
+                else await stack.enter_async_context(connection)
             )
-        start, sent, looked = time.perf_counter(), 0, 0.0
-        ours, theirs = time.process_time(), service.processor_s
+        start, sent, sampled_at = time.perf_counter(), 0, 0.0
+        generator_start_s, service_start_s = time.process_time(), service.cpu_s
         while (now := time.perf_counter() - start) < seconds:
             due = int(now * rate)
-            while sent + storm.unsent < due:
+            while sent + result.unsent < due:
                 if not idle:
-                    storm.unsent = due - sent
+                    result.unsent = due - sent
                     break
                 task = asyncio.create_task(ask(idle.popleft()))
                 busy.add(task)
                 task.add_done_callback(busy.discard)
                 sent += 1
-            if now - looked > 0.5:
-                looked = now
-                storm.memory.append(service.resident_mib)
+            if now - sampled_at > 0.5:
+                sampled_at = now
+                result.memory_mib.append(service.resident_mib)
             await asyncio.sleep(0.001)
-        storm.generator = (time.process_time() - ours) / now
-        storm.service = (service.processor_s - theirs) / now
+        result.generator_cores = (time.process_time() - generator_start_s) / now
+        result.service_cores = (service.cpu_s - service_start_s) / now
         await asyncio.gather(*busy)
-    return storm
+    return result
 
 
-async def _beside(
-    report: Report, folder: Path, service: Service, question: Question, rate: float
+async def _throughput_beside_rejecting_server(
+    report: Report, folder: Path, service: Service, request: HttpRequest, rate: float
 ) -> float:
     """Answers a second while as many requests go to a server that only refuses."""
-    over = asyncio.Event()
+    finished = asyncio.Event()
 
     async def ask() -> int:
         count = 0
         async with Connection(service.port) as connection:
-            while not over.is_set():
-                count += (await connection.ask(question)).status == 200
+            while not finished.is_set():
+                count += (await connection.send(request)).status == 200
         return count
 
-    async with refusing(folder) as server:
-        asking = [asyncio.create_task(ask()) for _ in range(16)]
-        storm = await _storm(server, question, Golden(), rate, _BESIDE_S)
-        over.set()
-        left = sum(await asyncio.gather(*asking)) / _BESIDE_S
-    report.figure("the same over a server that only refuses", milliseconds(storm.refused))
-    cores = f"generator {storm.generator:.2f}, server {storm.service:.2f}"
-    report.figure("… cores that were taken", cores)
-    report.figure("… and answers a second beside it", f"{left:.0f}")
-    return left
+    async with running_rejecting_server(folder) as server:
+        clients = [asyncio.create_task(ask()) for _ in range(16)]
+        result = await _generate_load(server, request, ExpectedResponses(), rate, _COMPARISON_S)
+        finished.set()
+        available_per_s = sum(await asyncio.gather(*clients)) / _COMPARISON_S
+    report.record("the same over a server that only refuses", format_latencies(result.rejected))
+    cores = f"generator {result.generator_cores:.2f}, server {result.service_cores:.2f}"
+    report.record("… cores that were taken", cores)
+    report.record("… and answers a second beside it", f"{available_per_s:.0f}")
+    return available_per_s
 
 
-async def _newcomers(
-    report: Report, service: Service, question: Question, golden: Golden, rate: float
+async def _load_on_new_connections(
+    report: Report, service: Service, request: HttpRequest, golden: ExpectedResponses, rate: float
 ) -> None:
     """The same storm, but each request on a connection of its own."""
-    storm = await _storm(service, question, golden, rate, _BESIDE_S, anew=True)
-    report.figure(
+    result = await _generate_load(
+        service, request, golden, rate, _COMPARISON_S, new_connections=True
+    )
+    report.record(
         "the same on new connections: answered with 200",
-        f"{milliseconds(storm.accepted)}, {len(storm.accepted) / _BESIDE_S:.0f} a second",
+        f"{format_latencies(result.accepted)}, {len(result.accepted) / _COMPARISON_S:.0f} a second",
     )
-    report.figure(
+    report.record(
         "… refused with 503",
-        f"{milliseconds(storm.refused)}, {len(storm.refused) / _BESIDE_S:.0f} a second",
+        f"{format_latencies(result.rejected)}, {len(result.rejected) / _COMPARISON_S:.0f} a second",
     )
-    cores = f"generator {storm.generator:.2f}, service {storm.service:.2f}"
-    report.figure("… cores that were taken", cores)
-    right = storm.wrong == 0 and not storm.other + storm.late
-    report.promise("nothing but right answers and 503 there, too", right)
+    cores = f"generator {result.generator_cores:.2f}, service {result.service_cores:.2f}"
+    report.record("… cores that were taken", cores)
+    correct = result.wrong == 0 and not result.other + result.timed_out
+    report.expect("nothing but right answers and 503 there, too", correct)
 
 
-async def _deadlines(
-    report: Report, shelf: Path, folder: Path, question: Question, golden: Golden, rate: float
+async def _check_deadlines(
+    report: Report,
+    shelf: Path,
+    folder: Path,
+    request: HttpRequest,
+    golden: ExpectedResponses,
+    rate: float,
 ) -> None:
     """A queue so long that most of it is late: 504 counted from arrival."""
     deadline = 0.5
     settings = {"threads": 1, "queue_size": 1000, "deadline_s": deadline}
-    async with serving(shelf, folder, **settings) as service:
-        storm = await _storm(service, question, golden, rate, 5.0)
-        report.figure(
-            "with a deadline of 0.5 s and 1,000 places: 200", milliseconds(storm.accepted)
+    async with running_service(shelf, folder, **settings) as service:
+        result = await _generate_load(service, request, golden, rate, 5.0)
+        report.record(
+            "with a deadline of 0.5 s and 1,000 places: 200", format_latencies(result.accepted)
         )
-        report.figure("… 504", milliseconds(storm.late))
-        first = min(storm.late, default=0.0)
+        report.record("… 504", format_latencies(result.timed_out))
+        first = min(result.timed_out, default=0.0)
         # To the millisecond: that is how finely the event loop's clock counts.
-        report.promise("none is given up before its deadline", first >= deadline - 0.002)
-        last = quantile([*storm.accepted, *storm.late], 0.99)
-        report.promise(f"p99 of all is {last:.2f} s, within 2 × the deadline", last < 2 * deadline)
-        report.promise("no answer was wrong", storm.wrong == 0)
+        report.expect("none is given up before its deadline", first >= deadline - 0.002)
+        last = quantile([*result.accepted, *result.timed_out], 0.99)
+        report.expect(f"p99 of all is {last:.2f} s, within 2 × the deadline", last < 2 * deadline)
+        report.expect("no answer was wrong", result.wrong == 0)
         await asyncio.sleep(1)
-        left = await service.metric("deepshelf_queue_depth", queue="pictures")
-        report.promise("nothing is left in the queue", left == 0)
+        queued = await service.metric("deepshelf_queue_depth", queue="pictures")
+        report.expect("nothing is left in the queue", queued == 0)

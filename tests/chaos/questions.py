@@ -7,26 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.verify import golden_cases, read_manifest
-from tests.chaos.http import Answer, Connection, Question
+from models_store.verify import read_golden_cases, read_manifest
+from tests.chaos.http import Connection, HttpRequest, HttpResponse
 from tests.chaos.service_process import Service
 
-__all__ = ["Golden", "classify", "mixed", "text"]
+__all__ = ["ExpectedResponses", "classify_request", "mixed_requests", "text_request"]
 
 EXAMPLES = Path("examples")
 JSON = "application/json"
 _PROMPTS = {"charnn-tiny": "1", "charnn-shakespeare": "My lord, "}
 
 
-def classify(model: str = "resnet-cifar10", picture: str = "cat.jpg") -> Question:
+def classify_request(model: str = "resnet-cifar10", image: str = "cat.jpg") -> HttpRequest:
     """One picture of the examples."""
-    body = (EXAMPLES / picture).read_bytes()
-    return Question(f"classify {model} {picture}", f"/v1/classify?model={model}", body)
+    body = (EXAMPLES / image).read_bytes()
+    return HttpRequest(f"classify {model} {image}", f"/v1/classify?model={model}", body)
 
 
-def text(seed: int, length: int, *, model: str = "charnn-tiny", stream: bool = False) -> Question:
+def text_request(
+    seed: int, length: int, *, model: str = "charnn-tiny", stream: bool = False
+) -> HttpRequest:
     """A text of `length` characters, the same for the same seed."""
-    asked = {
+    params = {
         "model": model,
         "prompt": _PROMPTS[model],
         "max_chars": length,
@@ -34,32 +36,32 @@ def text(seed: int, length: int, *, model: str = "charnn-tiny", stream: bool = F
         "stream": stream,
     }
     name = f"text {model} {seed} {length}{' streamed' if stream else ''}"
-    return Question(name, "/v1/text", json.dumps(asked).encode(), JSON)
+    return HttpRequest(name, "/v1/text", json.dumps(params).encode(), JSON)
 
 
-def mixed(store: Path) -> list[Question]:
+def mixed_requests(store: Path) -> list[HttpRequest]:
     """Every kind of request there is."""
     digit = (EXAMPLES / "digit.png").read_bytes()
-    asked = {"model": "charnn-tiny", "prompt": "12 = ", "max_tokens": 60, "seed": 5}
-    completion = json.dumps(asked).encode()
+    params = {"model": "charnn-tiny", "prompt": "12 = ", "max_tokens": 60, "seed": 5}
+    completion = json.dumps(params).encode()
     return [
-        classify(),
-        classify(picture="noisy-digits.png"),
-        classify("ensemble-cifar10"),
-        Question("denoise", "/v1/denoise", (EXAMPLES / "noisy-digits.png").read_bytes()),
-        Question("compress", "/v1/compress", digit),
-        Question("compress json", "/v1/compress", digit, accept=JSON),
-        Question("faces", "/v1/faces?count=4&seed=7", method="GET"),
-        Question("handwriting", "/v1/handwriting?text=42&seed=7", method="GET"),
-        *(text(seed, 200) for seed in range(3)),
-        *(text(seed, 300, model="charnn-shakespeare", stream=True) for seed in range(3)),
-        Question("openai", "/openai/v1/completions", completion, JSON),
-        _infer(store, "resnet-cifar10"),
-        _infer(store, "denoiser-mnist"),
+        classify_request(),
+        classify_request(image="noisy-digits.png"),
+        classify_request("ensemble-cifar10"),
+        HttpRequest("denoise", "/v1/denoise", (EXAMPLES / "noisy-digits.png").read_bytes()),
+        HttpRequest("compress", "/v1/compress", digit),
+        HttpRequest("compress json", "/v1/compress", digit, accept=JSON),
+        HttpRequest("faces", "/v1/faces?count=4&seed=7", method="GET"),
+        HttpRequest("handwriting", "/v1/handwriting?text=42&seed=7", method="GET"),
+        *(text_request(seed, 200) for seed in range(3)),
+        *(text_request(seed, 300, model="charnn-shakespeare", stream=True) for seed in range(3)),
+        HttpRequest("openai", "/openai/v1/completions", completion, JSON),
+        _infer_request(store, "resnet-cifar10"),
+        _infer_request(store, "denoiser-mnist"),
     ]
 
 
-def _infer(store: Path, model: str) -> Question:
+def _infer_request(store: Path, model: str) -> HttpRequest:
     inputs = [
         {
             "name": name,
@@ -67,72 +69,78 @@ def _infer(store: Path, model: str) -> Question:
             "shape": list(tensor.shape),
             "data": tensor.ravel().tolist(),
         }
-        for name, tensor in _case(store, model)[0].items()
+        for name, tensor in _golden_case(store, model)[0].items()
     ]
     body = json.dumps({"inputs": inputs}).encode()
-    return Question(f"infer {model}", f"/v2/models/{model}/infer", body, JSON)
+    return HttpRequest(f"infer {model}", f"/v2/models/{model}/infer", body, JSON)
 
 
-def _case(store: Path, model: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _golden_case(store: Path, model: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """A golden case of the training: inputs and outputs."""
     folder = max((store / model).iterdir(), key=lambda path: int(path.name))
     manifest = read_manifest(folder)
     graph = manifest.graphs()["model"]
-    case = next(iter(golden_cases(folder / manifest.file("golden").path, graph, 1)))
+    case = next(iter(read_golden_cases(folder / manifest.get_file("golden").path, graph, 1)))
     return dict(case.inputs), dict(case.outputs)
 
 
-class Golden:
+class ExpectedResponses:
     """Answers by question."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, bytes] = {}
+        self._bodies: dict[str, bytes] = {}
 
-    async def learn(self, service: Service, questions: Iterable[Question]) -> None:
+    async def record(self, service: Service, requests: Iterable[HttpRequest]) -> None:
         """Ask each alone, twice; what the training stored is compared with that.
 
         Raises:
             RuntimeError: an answer is no 200, or is not the same twice.
         """
         async with Connection(service.port) as connection:
-            for question in questions:
-                answers = [await connection.ask(question) for _ in range(2)]
-                first, second = (essence(question, answer) for answer in answers)
-                if answers[0].status != 200 or first != second:
-                    raise RuntimeError(f"{question.name}: {answers[0].status} {answers[0].body!r}")
-                self._answers[question.name] = first
+            for request in requests:
+                responses = [await connection.send(request) for _ in range(2)]
+                first, second = (normalized_body(request, answer) for answer in responses)
+                if responses[0].status != 200 or first != second:
+                    raise RuntimeError(
+                        f"{request.name}: {responses[0].status} {responses[0].body!r}"
+                    )
+                self._bodies[request.name] = first
 
-    def is_right(self, question: Question, answer: Answer) -> bool:
-        return essence(question, answer) == self._answers[question.name]
+    def matches(self, request: HttpRequest, response: HttpResponse) -> bool:
+        return normalized_body(request, response) == self._bodies[request.name]
 
-    def compare_with_training(self, store: Path, models: Sequence[str]) -> float:
+    def max_training_deviation(self, store: Path, models: Sequence[str]) -> float:
         """The largest deviation of what `/v2` said from what torch had computed."""
-        worst = 0.0
+        max_deviation = 0.0
         for model in models:
-            _, outputs = _case(store, model)
-            said = json.loads(self._answers[f"infer {model}"])["outputs"]
-            for one in said:
-                expected = outputs[one["name"]].astype(np.float64).ravel()
-                worst = max(worst, float(np.abs(np.array(one["data"]) - expected).max()))
-        return worst
+            _, outputs = _golden_case(store, model)
+            served_outputs = json.loads(self._bodies[f"infer {model}"])["outputs"]
+            for output in served_outputs:
+                expected = outputs[output["name"]].astype(np.float64).ravel()
+                max_deviation = max(
+                    max_deviation, float(np.abs(np.array(output["data"]) - expected).max())
+                )
+        return max_deviation
 
 
-def essence(question: Question, answer: Answer) -> bytes:
+def normalized_body(request: HttpRequest, response: HttpResponse) -> bytes:
     """What must be the same whenever and by whichever version it is asked."""
-    if "event-stream" in answer.headers.get("content-type", ""):
-        return _written(answer.body)
-    if answer.headers.get("content-type", "").startswith(JSON):
-        told = json.loads(answer.body)
+    if "event-stream" in response.headers.get("content-type", ""):
+        return _streamed_text(response.body)
+    if response.headers.get("content-type", "").startswith(JSON):
+        content = json.loads(response.body)
         for name in ("version", "model_version", "id", "created"):
-            told.pop(name, None)
-        return json.dumps(told, sort_keys=True).encode()
-    if question.name == "compress":  # names the version that made it
-        return b"code of %d bytes" % len(answer.body)
-    return answer.body
+            content.pop(name, None)
+        return json.dumps(content, sort_keys=True).encode()
+    if request.name == "compress":  # names the version that made it
+        return b"code of %d bytes" % len(response.body)
+    return response.body
 
 
-def _written(events: bytes) -> bytes:
-    *told, last = events.decode().strip().split("\n\n")
+def _streamed_text(events: bytes) -> bytes:
+    *events_before_end, last = events.decode().strip().split("\n\n")
     if last != "data: [DONE]":
         return b"a stream that broke off: " + base64.b64encode(events[-60:])
-    return "".join(json.loads(one.removeprefix("data: "))["text"] for one in told).encode()
+    return "".join(
+        json.loads(one.removeprefix("data: "))["text_request"] for one in events_before_end
+    ).encode()

@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos.http import Connection, Question
-from tests.chaos.questions import Golden, classify, text
-from tests.chaos.report import Report, milliseconds
-from tests.chaos.service_process import Service, serving
-from tests.chaos.shelves import copy_shelf, publish_again, publish_damaged, withdraw
+from tests.chaos.http import Connection, HttpRequest
+from tests.chaos.questions import ExpectedResponses, classify_request, text_request
+from tests.chaos.report import Report, format_latencies
+from tests.chaos.service_process import Service, running_service
+from tests.chaos.shelves import copy_store, publish_corrupted, remove_version, republish
 
 __all__ = ["run"]
 
@@ -28,105 +28,118 @@ _DAMAGES = ("flipped", "cut", "empty", "lying")
 class _Clients:
     """Ask all the time, and watch which version answers."""
 
-    def __init__(self, service: Service, golden: Golden) -> None:
+    def __init__(self, service: Service, golden: ExpectedResponses) -> None:
         self._service, self._golden = service, golden
-        self.told: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.seconds: list[float] = []
-        self.bad: set[int] = set()
+        self.bad_versions: set[int] = set()
         self.stopped = False
 
-    async def ask(self, question: Question) -> None:
-        newest = 0
+    async def send_repeatedly(self, request: HttpRequest) -> None:
+        last_version = 0
         async with Connection(self._service.port) as connection:
             while not self.stopped:
-                answer = await connection.ask(question)
-                self.seconds.append(answer.seconds)
-                if answer.status != 200 or not self._golden.is_right(question, answer):
-                    self.told[f"wrong: {answer.status} {answer.body[:90]!r}"] += 1
+                response = await connection.send(request)
+                self.seconds.append(response.seconds)
+                if response.status != 200 or not self._golden.matches(request, response):
+                    self.outcomes[f"wrong: {response.status} {response.body[:90]!r}"] += 1
                     continue
-                version = json.loads(answer.body)["version"]
-                self.told["right"] += 1
-                self.told["by a bad version"] += version in self.bad
-                self.told["by an older version than before"] += version < newest
-                newest = version
+                version = json.loads(response.body)["version"]
+                self.outcomes["right"] += 1
+                self.outcomes["by a bad version"] += version in self.bad_versions
+                self.outcomes["by an older version than before"] += version < last_version
+                last_version = version
                 await asyncio.sleep(0.005)
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Reload under load; memory is looked at after every tenth."""
-    shelf, rounds = copy_shelf(options.store, folder, _MODELS), options.rounds or 100
-    async with serving(shelf, folder, threads=1, reload_s=0.1) as service:
-        golden, questions = Golden(), {"resnet-cifar10": classify(), "charnn-tiny": text(1, 60)}
-        await golden.learn(service, questions.values())
-        clients = _Clients(service, golden)
-        tasks = [asyncio.create_task(clients.ask(one)) for one in questions.values()]
-        memory, took, kept = [service.resident_mib], [], 0
+    store, rounds = copy_store(options.store, folder, _MODELS), options.rounds or 100
+    async with running_service(store, folder, threads=1, store_poll_interval_s=0.1) as service:
+        expected, requests = (
+            ExpectedResponses(),
+            {"resnet-cifar10": classify_request(), "charnn-tiny": text_request(1, 60)},
+        )
+        await expected.record(service, requests.values())
+        clients = _Clients(service, expected)
+        tasks = [asyncio.create_task(clients.send_repeatedly(one)) for one in requests.values()]
+        memory, reload_times, rejected_bad_versions = [service.resident_mib], [], 0
         for round_ in range(1, rounds + 1):
-            took += [await _reload(service, shelf, name) for name in _MODELS]
+            reload_times += [await _publish_and_wait(service, store, name) for name in _MODELS]
             if round_ % 10 == 0:
                 memory.append(service.resident_mib)
-                kept += await _damage(service, shelf, clients, round_)
+                rejected_bad_versions += await _check_corrupted_version(
+                    service, store, clients, round_
+                )
         clients.stopped = True
         await asyncio.gather(*tasks)
-        _tell(report, clients, memory, took)
-        report.promise("a bad version never replaced a good one, and its reason was told",
-                       kept == rounds // 10)  # fmt: skip
-        errors = [line for line in service.errors() if "model failed" not in line]
-        report.promise(f"the log has no other errors {errors[:2]}", not errors)
+        _report_results(report, clients, memory, reload_times)
+        report.expect("a bad version never replaced a good one, and its reason was told",
+                       rejected_bad_versions == rounds // 10)  # fmt: skip
+        errors = [line for line in service.error_lines() if "model failed" not in line]
+        report.expect(f"the log has no other errors {errors[:2]}", not errors)
 
 
-def _tell(report: Report, clients: _Clients, memory: list[float], took: list[float]) -> None:
-    told = clients.told
-    for what, count in sorted(told.items()):
-        report.figure(what, f"{count:,}")
-    report.figure("versions loaded", f"{len(took)}")
-    report.figure("from publishing until it answers (a look each 0.1 s)", milliseconds(took))
-    report.figure("time of an answer meanwhile", milliseconds(clients.seconds))
+def _report_results(
+    report: Report, clients: _Clients, memory: list[float], reload_times: list[float]
+) -> None:
+    outcomes = clients.outcomes
+    for outcome, count in sorted(outcomes.items()):
+        report.record(outcome, f"{count:,}")
+    report.record("versions loaded", f"{len(reload_times)}")
+    report.record(
+        "from publishing until it answers (a look each 0.1 s)", format_latencies(reload_times)
+    )
+    report.record("time of an answer meanwhile", format_latencies(clients.seconds))
     listed = " ".join(f"{one:.0f}" for one in memory)
-    report.figure("memory at the start and after each tenth round, MiB", listed)
-    grown = memory[-1] - memory[1] if len(memory) > 2 else 0.0
-    report.figure("growth after the first ten rounds", f"{grown:.1f} MiB")
-    report.promise("no answer was wrong", not [what for what in told if "wrong" in what])
-    report.promise("none came from a bad version", not told["by a bad version"])
-    report.promise("no version came back", not told["by an older version than before"])
-    report.promise("memory grew by under 32 MiB after the first ten", grown < 32)
+    report.record("memory at the start and after each tenth round, MiB", listed)
+    growth_mib = memory[-1] - memory[1] if len(memory) > 2 else 0.0
+    report.record("growth after the first ten rounds", f"{growth_mib:.1f} MiB")
+    report.expect(
+        "no answer was wrong", not [outcome for outcome in outcomes if "wrong" in outcome]
+    )
+    report.expect("none came from a bad version", not outcomes["by a bad version"])
+    report.expect("no version came back", not outcomes["by an older version than before"])
+    report.expect("memory grew by under 32 MiB after the first ten", growth_mib < 32)
 
 
-async def _reload(service: Service, shelf: Path, name: str) -> float:
+async def _publish_and_wait(service: Service, store: Path, name: str) -> float:
     """Publish once more; the seconds until it answers. Then take the old one away."""
-    version = await asyncio.to_thread(publish_again, shelf, name)
+    version = await asyncio.to_thread(republish, store, name)
     start = time.perf_counter()
-    while (states := await _states(service, name)).get(version) != "ready":
+    while (states := await _version_states(service, name)).get(version) != "ready":
         if time.perf_counter() - start > 30:
             raise RuntimeError(f"{name} {version} was not picked up: {states}")
         await asyncio.sleep(0.02)
-    took = time.perf_counter() - start
-    await asyncio.to_thread(withdraw, shelf / name / str(version - 1))
-    while await _states(service, name) != {version: "ready"}:
+    elapsed_s = time.perf_counter() - start
+    await asyncio.to_thread(remove_version, store / name / str(version - 1))
+    while await _version_states(service, name) != {version: "ready"}:
         await asyncio.sleep(0.02)
-    return took
+    return elapsed_s
 
 
-async def _damage(service: Service, shelf: Path, clients: _Clients, round_: int) -> bool:
+async def _check_corrupted_version(
+    service: Service, store: Path, clients: _Clients, round_: int
+) -> bool:
     """Publish a bad version; whether it was refused, and the good one went on."""
-    name, how = "resnet-cifar10", _DAMAGES[round_ // 10 % len(_DAMAGES)]
-    good = next(iter(await _states(service, name)))
-    clients.bad.add(good + 1)
-    bad = await asyncio.to_thread(publish_damaged, shelf, name, how)
+    name, damage = "resnet-cifar10", _DAMAGES[round_ // 10 % len(_DAMAGES)]
+    good_version = next(iter(await _version_states(service, name)))
+    clients.bad_versions.add(good_version + 1)
+    bad_folder = await asyncio.to_thread(publish_corrupted, store, name, damage)
     for _ in range(500):
-        states = await _states(service, name)
-        if states.get(good + 1) not in (None, "loading"):
+        states = await _version_states(service, name)
+        if states.get(good_version + 1) not in (None, "loading"):
             break
         await asyncio.sleep(0.02)
-    await asyncio.to_thread(withdraw, bad)
-    while len(await _states(service, name)) > 1:
+    await asyncio.to_thread(remove_version, bad_folder)
+    while len(await _version_states(service, name)) > 1:
         await asyncio.sleep(0.02)
-    clients.bad.discard(good + 1)  # the next good one has this number
-    return states == {good: "ready", good + 1: "failed"}
+    clients.bad_versions.discard(good_version + 1)  # the next good one has this number
+    return states == {good_version: "ready", good_version + 1: "failed"}
 
 
-async def _states(service: Service, name: str) -> dict[int, str]:
+async def _version_states(service: Service, name: str) -> dict[int, str]:
     _, body = await service.get("/v1/models")
     models = json.loads(body)["models"]
-    (found,) = (model for model in models if model["name"] == name)
-    return {one["version"]: one["state"] for one in found["versions"]}
+    (model_entry,) = (model for model in models if model["name"] == name)
+    return {one["version"]: one["state"] for one in model_entry["versions"]}

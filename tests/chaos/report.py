@@ -5,29 +5,29 @@ import platform
 import sys
 from collections.abc import Sequence
 
-__all__ = ["Report", "milliseconds", "quantile"]
+__all__ = ["Report", "format_latencies", "quantile"]
 
 
 class Report:
     """Prints each line when it is known, so that a run that is stopped has told something."""
 
     def __init__(self, name: str) -> None:
-        self._broken: list[str] = []
+        self._failures: list[str] = []
         machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
         self._print(f"{name}   ({machine})")
 
-    def figure(self, name: str, value: object) -> None:
+    def record(self, name: str, value: object) -> None:
         self._print(f"  {name:58} {value}")
 
-    def promise(self, what: str, kept: bool) -> None:
-        self._print(f"  {'kept  ' if kept else 'BROKEN'} {what}")
-        if not kept:
-            self._broken.append(what)
+    def expect(self, description: str, passed: bool) -> None:
+        self._print(f"  {'kept  ' if passed else 'BROKEN'} {description}")
+        if not passed:
+            self._failures.append(description)
 
-    def close(self) -> int:
+    def exit_status(self) -> int:
         """The exit status."""
-        self._print("every promise was kept" if not self._broken else "promises were broken")
-        return 1 if self._broken else 0
+        self._print("every promise was kept" if not self._failures else "promises were broken")
+        return 1 if self._failures else 0
 
     @staticmethod
     def _print(line: str) -> None:
@@ -35,15 +35,15 @@ class Report:
         sys.stdout.flush()
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of them do not exceed; NaN of none."""
+def quantile(values: Sequence[float], q: float) -> float:
+    """The value that `q` of them do not exceed; NaN of none."""
     if not values:
         return float("nan")
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
 
 
-def milliseconds(values: Sequence[float]) -> str:
+def format_latencies(values: Sequence[float]) -> str:
     """p50, p99 and the largest, of seconds."""
-    told = (quantile(values, 0.5), quantile(values, 0.99), max(values, default=float("nan")))
-    p50, p99, most = (f"{1000 * value:.1f}" for value in told)
-    return f"p50 {p50} ms   p99 {p99} ms   max {most} ms   n {len(values):,}"
+    quantiles = (quantile(values, 0.5), quantile(values, 0.99), max(values, default=float("nan")))
+    p50, p99, max_ = (f"{1000 * value:.1f}" for value in quantiles)
+    return f"p50 {p50} ms   p99 {p99} ms   max {max_} ms   n {len(values):,}"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.chaos.http import Connection, Question
+from tests.chaos.http import Connection, HttpRequest
 
-__all__ = ["Service", "refusing", "serving"]
+__all__ = ["Service", "running_rejecting_server", "running_service"]
 
 MIB = 1 << 20
 
@@ -28,8 +28,8 @@ class Service:
     async def get(self, path: str) -> tuple[int, bytes]:
         """Over a connection of its own, so that any worker may answer."""
         async with Connection(self.port) as connection:
-            answer = await connection.ask(Question(path, path, method="GET"))
-        return answer.status, answer.body
+            response = await connection.send(HttpRequest(path, path, method="GET"))
+        return response.status, response.body
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
@@ -41,7 +41,7 @@ class Service:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
-    async def workers(self) -> dict[int, float]:
+    async def worker_memory_mib(self) -> dict[int, float]:
         """Resident MiB of each worker by its process."""
         _, text = await self.get("/metrics")
         return {
@@ -57,7 +57,7 @@ class Service:
         return resident_mib(self.process.pid)
 
     @property
-    def processor_s(self) -> float:
+    def cpu_s(self) -> float:
         """Seconds of a core that this process has taken."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
@@ -65,7 +65,7 @@ class Service:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def errors(self) -> list[str]:
+    def error_lines(self) -> list[str]:
         """Lines of the log that somebody must look into."""
         lines = self.log.read_text().splitlines()
         return [one for one in lines if '"level": "error"' in one or "Traceback" in one]
@@ -78,23 +78,23 @@ def resident_mib(pid: int) -> float:
 
 
 @asynccontextmanager
-async def serving(store: Path, folder: Path, **settings: object) -> AsyncIterator[Service]:
+async def running_service(store: Path, folder: Path, **settings: object) -> AsyncIterator[Service]:
     """Start it, wait until every worker is ready, and stop it at the end."""
     port = _free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
     environment |= {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
-    async with _process(folder, port, environment, "service") as service:
-        await _until_ready(service, int(str(values["workers"])))
+    async with _running_process(folder, port, environment, "service") as service:
+        await _wait_until_ready(service, int(str(values["workers"])))
         yield service
 
 
 @asynccontextmanager
-async def refusing(folder: Path) -> AsyncIterator[Service]:
+async def running_rejecting_server(folder: Path) -> AsyncIterator[Service]:
     """The server of `bare.py`."""
     port = _free_port()
     bare = ("tests.chaos.bare", str(port))
-    async with _process(folder, port, dict(os.environ), *bare) as server:
+    async with _running_process(folder, port, dict(os.environ), *bare) as server:
         while True:
             try:
                 await server.get("/")
@@ -105,7 +105,7 @@ async def refusing(folder: Path) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def _process(
+async def _running_process(
     folder: Path, port: int, environment: dict[str, str], *module: str
 ) -> AsyncIterator[Service]:
     log = folder / f"log-{port}"
@@ -128,18 +128,21 @@ def _free_port() -> int:
         return port
 
 
-async def _until_ready(service: Service, workers: int) -> None:
+async def _wait_until_ready(service: Service, workers: int) -> None:
     """Until as many answers in a row as make it all but sure that no worker is still loading."""
-    row = 0
+    successes = 0
     for _ in range(1200):
         if service.process.returncode is not None:
             raise RuntimeError(f"it ended by itself:\n{service.log.read_text()}")
         try:
             status, _ = await service.get("/readyz")
-            row = row + 1 if status == 200 else 0
-            if row >= (1 if workers == 1 else 40) and len(await service.workers()) == workers:
+            successes = successes + 1 if status == 200 else 0
+            if (
+                successes >= (1 if workers == 1 else 40)
+                and len(await service.worker_memory_mib()) == workers
+            ):
                 return
         except OSError:
-            row = 0
+            successes = 0
         await asyncio.sleep(0.05)
     raise RuntimeError(f"it was not ready within a minute:\n{service.log.read_text()}")

@@ -7,71 +7,71 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.layout import MANIFEST, sha256_of
+from models_store.layout import MANIFEST, file_sha256
 
-__all__ = ["copy_shelf", "publish_again", "publish_damaged", "withdraw"]
+__all__ = ["copy_store", "publish_corrupted", "remove_version", "republish"]
 
 
-def copy_shelf(store: Path, folder: Path, models: Iterable[str]) -> Path:
+def copy_store(store: Path, folder: Path, models: Iterable[str]) -> Path:
     """The newest version of each of `models`, as version 1."""
-    shelf = folder / "shelf"
+    target = folder / "shelf"
     for name in models:
         newest = max((store / name).iterdir(), key=lambda path: int(path.name))
-        _put(newest, shelf, name, 1)
-    return shelf
+        _copy_version(newest, target, name, 1)
+    return target
 
 
-def publish_again(shelf: Path, name: str, *, keep: int = 1) -> int:
+def republish(store: Path, name: str, *, keep: int = 1) -> int:
     """What is there once more as the next version; of the older ones, `keep` stay."""
-    versions = _versions(shelf, name)
-    version = _put(shelf / name / str(versions[-1]), shelf, name, versions[-1] + 1)
-    for old in versions[: max(0, len(versions) - keep)]:
-        withdraw(shelf / name / str(old))
+    versions = _versions(store, name)
+    version = _copy_version(store / name / str(versions[-1]), store, name, versions[-1] + 1)
+    for version_number in versions[: max(0, len(versions) - keep)]:
+        remove_version(store / name / str(version_number))
     return version
 
 
-def withdraw(folder: Path) -> None:
+def remove_version(folder: Path) -> None:
     """Take a version off the shelf at once, and only then delete it file by file."""
-    gone = folder.parent.parent / f".{folder.parent.name}-{folder.name}-gone"
-    folder.rename(gone)
-    shutil.rmtree(gone)
+    trash = folder.parent.parent / f".{folder.parent.name}-{folder.name}-gone"
+    folder.rename(trash)
+    shutil.rmtree(trash)
 
 
-def publish_damaged(shelf: Path, name: str, how: str) -> Path:
+def publish_corrupted(store: Path, name: str, damage: str) -> Path:
     """A next version that is no good: `flipped`, `cut`, `empty`, `lying` (only its answers differ).
 
     Returns its folder.
     """
-    good = _versions(shelf, name)[-1]
-    beside = shelf / f".{name}-damaged"
-    shutil.copytree(shelf / name / str(good), beside)
-    _renumber(beside, good + 1)
-    graph = next(beside.glob("*.onnx"))
+    last_version = _versions(store, name)[-1]
+    staging = store / f".{name}-damaged"
+    shutil.copytree(store / name / str(last_version), staging)
+    _renumber(staging, last_version + 1)
+    graph = next(staging.glob("*.onnx"))
     data = bytearray(graph.read_bytes())
-    if how == "flipped":
+    if damage == "flipped":
         data[len(data) // 2] ^= 0x40
-    elif how == "cut":
+    elif damage == "cut":
         del data[len(data) // 2 :]
-    elif how == "lying":
-        _exchange_golden(beside)
+    elif damage == "lying":
+        _falsify_golden(staging)
     else:
         data.clear()
     graph.write_bytes(data)
-    folder = shelf / name / str(good + 1)
-    beside.rename(folder)
+    folder = store / name / str(last_version + 1)
+    staging.rename(folder)
     return folder
 
 
-def _versions(shelf: Path, name: str) -> list[int]:
-    return sorted(int(path.name) for path in (shelf / name).iterdir())
+def _versions(store: Path, name: str) -> list[int]:
+    return sorted(int(path.name) for path in (store / name).iterdir())
 
 
-def _put(source: Path, shelf: Path, name: str, version: int) -> int:
-    beside = shelf / f".{name}-{version}"
-    (shelf / name).mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, beside)
-    _renumber(beside, version)
-    beside.rename(shelf / name / str(version))
+def _copy_version(source: Path, store: Path, name: str, version: int) -> int:
+    staging = store / f".{name}-{version}"
+    (store / name).mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, staging)
+    _renumber(staging, version)
+    staging.rename(store / name / str(version))
     return version
 
 
@@ -82,7 +82,7 @@ def _renumber(folder: Path, version: int) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def _exchange_golden(folder: Path) -> None:
+def _falsify_golden(folder: Path) -> None:
     """Golden outputs that the graph does not give, with a hash that fits."""
     path = folder / "golden.npz"
     with np.load(path) as stored:
@@ -90,7 +90,7 @@ def _exchange_golden(folder: Path) -> None:
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     manifest = json.loads((folder / MANIFEST).read_text())
-    for one in manifest["files"]:
-        if one["role"] == "golden":
-            one |= {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    for entry in manifest["files"]:
+        if entry["role"] == "golden":
+            entry |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     (folder / MANIFEST).write_text(json.dumps(manifest))

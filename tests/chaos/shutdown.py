@@ -14,136 +14,144 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos.http import Answer, Connection, Question
-from tests.chaos.questions import Golden, classify, text
-from tests.chaos.report import Report, milliseconds
-from tests.chaos.service_process import Service, serving
-from tests.chaos.shelves import copy_shelf
+from tests.chaos.http import Connection, HttpRequest, HttpResponse
+from tests.chaos.questions import ExpectedResponses, classify_request, text_request
+from tests.chaos.report import Report, format_latencies
+from tests.chaos.service_process import Service, running_service
+from tests.chaos.shelves import copy_store
 
 __all__ = ["run"]
 
 _MODELS = ("resnet-cifar10", "charnn-tiny", "charnn-shakespeare")
-_KEEPING, _FRESH, _STREAMING = 6, 4, 4
+_KEEP_ALIVE_CLIENTS, _NEW_CONNECTION_CLIENTS, _STREAMING_CLIENTS = 6, 4, 4
 """Clients that keep their connection, that take a new one for each question, that read streams."""
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Some rounds of each."""
-    shelf = copy_shelf(options.store, folder, _MODELS)
+    store = copy_store(options.store, folder, _MODELS)
     rounds = options.rounds or 10
     for workers in (1, 2):
-        told, ends, clean = Counter[str](), list[float](), 0
+        outcomes, shutdown_times, clean_exits = Counter[str](), list[float](), 0
         for round_ in range(rounds):
-            async with serving(shelf, folder, workers=workers, threads=1) as service:
-                traffic = await _Traffic.start(service, told)
+            async with running_service(store, folder, workers=workers, threads=1) as service:
+                traffic = await _Traffic.start(service, outcomes)
                 await asyncio.sleep(random.Random(round_).uniform(0.5, 1.5))
                 start = time.perf_counter()
                 service.terminate()
-                await traffic.end()
-                clean += await service.process.wait() == 0
-                ends.append(time.perf_counter() - start)
-        _tell(report, f"SIGTERM, {workers} worker(s), {rounds} rounds", told)
-        report.figure("from SIGTERM to the end", milliseconds(ends))
-        report.promise(f"it ended with status 0 every time ({clean})", clean == rounds)
-    await _replace(report, shelf, folder)
+                await traffic.wait()
+                clean_exits += await service.process.wait() == 0
+                shutdown_times.append(time.perf_counter() - start)
+        _report_results(report, f"SIGTERM, {workers} worker(s), {rounds} rounds", outcomes)
+        report.record("from SIGTERM to the end", format_latencies(shutdown_times))
+        report.expect(f"it ended with status 0 every time ({clean_exits})", clean_exits == rounds)
+    await _check_worker_replacement(report, store, folder)
 
 
-async def _replace(report: Report, shelf: Path, folder: Path) -> None:
+async def _check_worker_replacement(report: Report, store: Path, folder: Path) -> None:
     """SIGHUP: each worker is replaced in turn, while requests come."""
-    told = Counter[str]()
-    async with serving(shelf, folder, workers=2, threads=1) as service:
-        traffic = await _Traffic.start(service, told)
-        first = set(await service.workers())
+    outcomes = Counter[str]()
+    async with running_service(store, folder, workers=2, threads=1) as service:
+        traffic = await _Traffic.start(service, outcomes)
+        initial_workers = set(await service.worker_memory_mib())
         for _ in range(2):
             service.process.send_signal(signal.SIGHUP)
-            before = set(await service.workers())
+            before = set(await service.worker_memory_mib())
             for _ in range(600):
-                now = set(await service.workers())
+                now = set(await service.worker_memory_mib())
                 if len(now) == 2 and not now & before:
                     break
                 await asyncio.sleep(0.1)
-        replaced = not set(await service.workers()) & first
+        replaced = not set(await service.worker_memory_mib()) & initial_workers
         traffic.stop()
-        await traffic.end()
-    _tell(report, "SIGHUP twice, 2 workers", told)
-    report.promise("all workers are new", replaced)
-    report.promise("nobody was refused", not told["refused at the door"])
+        await traffic.wait()
+    _report_results(report, "SIGHUP twice, 2 workers", outcomes)
+    report.expect("all workers are new", replaced)
+    report.expect("nobody was refused", not outcomes["requests shed"])
 
 
-def _tell(report: Report, name: str, told: Counter[str]) -> None:
-    report.figure(name, "")
-    for what, count in sorted(told.items()):
-        report.figure(f"  {what}", f"{count:,}")
-    report.promise("no request that was accepted was lost", not told["lost"])
-    report.promise("no answer was wrong", not told["wrong"])
+def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
+    report.record(name, "")
+    for outcome, count in sorted(outcomes.items()):
+        report.record(f"  {outcome}", f"{count:,}")
+    report.expect("no request that was accepted was lost", not outcomes["lost"])
+    report.expect("no answer was wrong", not outcomes["wrong"])
 
 
 class _Traffic:
     """Clients that go on until the service is gone."""
 
-    def __init__(self, service: Service, golden: Golden, told: Counter[str]) -> None:
-        self._service, self._golden, self._told = service, golden, told
+    def __init__(self, service: Service, golden: ExpectedResponses, outcomes: Counter[str]) -> None:
+        self._service, self._golden, self._outcomes = service, golden, outcomes
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def start(cls, service: Service, told: Counter[str]) -> "_Traffic":
-        pictures = [classify(), text(1, 100)]
-        streams = [text(seed, 400, model="charnn-shakespeare", stream=True) for seed in range(3)]
-        golden = Golden()
-        await golden.learn(service, [*pictures, *streams])
-        traffic = cls(service, golden, told)
-        for count, questions, fresh in (
-            (_KEEPING, pictures, False), (_FRESH, pictures, True), (_STREAMING, streams, False)
-        ):  # fmt: skip
+    async def start(cls, service: Service, outcomes: Counter[str]) -> "_Traffic":
+        plain_requests = [classify_request(), text_request(1, 100)]
+        streams = [
+            text_request(seed, 400, model="charnn-shakespeare", stream=True) for seed in range(3)
+        ]
+        golden = ExpectedResponses()
+        await golden.record(service, [*plain_requests, *streams])
+        traffic = cls(service, golden, outcomes)
+        for count, requests, new_connections in (
+            (_KEEP_ALIVE_CLIENTS, plain_requests, False),
+            (_NEW_CONNECTION_CLIENTS, plain_requests, True),
+            (_STREAMING_CLIENTS, streams, False),
+        ):
             for index in range(count):
-                client = traffic._client(questions, random.Random(index), fresh=fresh)
+                client = traffic._run_client(
+                    requests, random.Random(index), new_connections=new_connections
+                )
                 traffic._tasks.append(asyncio.create_task(client))
         return traffic
 
     def stop(self) -> None:
         self._stopped = True
 
-    async def end(self) -> None:
+    async def wait(self) -> None:
         await asyncio.gather(*self._tasks)
 
-    async def _client(
-        self, questions: list[Question], choice: random.Random, *, fresh: bool
+    async def _run_client(
+        self, requests: list[HttpRequest], rng: random.Random, *, new_connections: bool
     ) -> None:
         while not self._stopped:
             try:
                 async with Connection(self._service.port) as connection:
-                    await self._conversation(connection, questions, choice, fresh=fresh)
+                    await self._use_connection(
+                        connection, requests, rng, new_connections=new_connections
+                    )
             except ConnectionRefusedError:
-                self._told["refused at the door"] += 1
+                self._outcomes["requests shed"] += 1
                 return
             except OSError:
-                self._told["cut off before it was taken"] += 1
+                self._outcomes["cut off before it was taken"] += 1
 
-    async def _conversation(
+    async def _use_connection(
         self,
         connection: Connection,
-        questions: list[Question],
-        choice: random.Random,
+        requests: list[HttpRequest],
+        rng: random.Random,
         *,
-        fresh: bool,
+        new_connections: bool,
     ) -> None:
-        taken = False
+        accepted = False
         while not self._stopped:
-            question = choice.choice(questions)
+            request = rng.choice(requests)
             try:
-                answer = await connection.ask(question, close=fresh)
+                response = await connection.send(request, close=new_connections)
             except OSError:
-                if not taken:  # the first request of a connection tells nobody whether it was
+                if not accepted:  # the first request of a connection tells nobody whether it was
                     raise
-                self._told["lost"] += 1
+                self._outcomes["lost"] += 1
                 return
-            taken = True
-            self._note(question, answer)
-            if answer.closes:
+            accepted = True
+            self._record(request, response)
+            if response.closes_connection:
                 return
-            await asyncio.sleep(choice.choice((0, 0, 0.01)))
+            await asyncio.sleep(rng.choice((0, 0, 0.01)))
 
-    def _note(self, question: Question, answer: Answer) -> None:
-        right = answer.status == 200 and self._golden.is_right(question, answer)
-        self._told["right" if right else "wrong"] += 1
+    def _record(self, request: HttpRequest, response: HttpResponse) -> None:
+        correct = response.status == 200 and self._golden.matches(request, response)
+        self._outcomes["right" if correct else "wrong"] += 1

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from models_store.archive import export_versions, import_versions
 from models_store.errors import StoreError
-from models_store.layout import version_dir, versions
+from models_store.layout import list_versions, version_dir
 from models_store.manifest import Manifest
-from models_store.publish import publish
-from models_store.staging import leftovers
+from models_store.publish import publish_version
+from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
 
 
@@ -38,48 +38,50 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--publish", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    source = version_dir(options.store, options.name, max(versions(options.store, options.name)))
+    source = version_dir(
+        options.store, options.name, max(list_versions(options.store, options.name))
+    )
     if options.publish:
         _publish_forever(source, options.publish)
-    chance = random.Random(0)
+    rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        _damage(source, room / "damaged", options.flips, chance)
-        _kill(options, source.parent.name, room / "killed", chance)
+        work_dir = Path(folder)
+        _check_corruption(source, work_dir / "damaged", options.flips, rng)
+        _check_killed_publishers(options, source.parent.name, work_dir / "killed", rng)
         if os.geteuid() == 0:
-            _fill(options.store, source, room)
+            _check_full_disk(options.store, source, work_dir)
 
 
-def _whole(folder: Path) -> None:
+def _verify(folder: Path) -> None:
     check_files(folder, read_manifest(folder))
 
 
-def _damage(source: Path, store: Path, flips: int, chance: random.Random) -> None:
+def _check_corruption(source: Path, store: Path, flips: int, rng: random.Random) -> None:
     folder = shutil.copytree(source, store / source.parent.name / source.name)
-    _whole(folder)
+    _verify(folder)
     for path in sorted(folder.iterdir()):
         content = path.read_bytes()
-        noticed = 0
-        for damaged in _damaged(content, flips, chance):
+        detected = 0
+        for damaged in _corrupted_copies(content, flips, rng):
             path.write_bytes(damaged)
             try:
-                _whole(folder)
+                _verify(folder)
             except StoreError:
-                noticed += 1
+                detected += 1
         path.write_bytes(content)
-        print(f"{path.name}: {noticed} of {2 * flips} flipped bits and truncations noticed")
+        print(f"{path.name}: {detected} of {2 * flips} flipped bits and truncations noticed")
         # A manifest's prose may change and still be a manifest; all else has a hash.
-        if noticed < 2 * flips and path.name != "manifest.json":
+        if detected < 2 * flips and path.name != "manifest.json":
             sys.exit("a damaged file passed")
-    _whole(folder)
+    _verify(folder)
 
 
-def _damaged(content: bytes, flips: int, chance: random.Random) -> Iterator[bytes]:
+def _corrupted_copies(content: bytes, flips: int, rng: random.Random) -> Iterator[bytes]:
     for _ in range(flips):
         flipped = bytearray(content)
-        flipped[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         yield bytes(flipped)
-        yield content[: chance.randrange(len(content))]
+        yield content[: rng.randrange(len(content))]
 
 
 def _publish_forever(source: Path, store: Path) -> None:
@@ -91,57 +93,59 @@ def _publish_forever(source: Path, store: Path) -> None:
 
     print("ready", flush=True)
     while True:
-        publish(store, source.parent.name, build, check_files)
+        publish_version(store, source.parent.name, build, check_files)
 
 
-def _kill(options: argparse.Namespace, name: str, store: Path, chance: random.Random) -> None:
+def _check_killed_publishers(
+    options: argparse.Namespace, name: str, store: Path, rng: random.Random
+) -> None:
     """Two publishers at a time, of which one is killed after up to 50 ms, again and again."""
     command = [sys.executable, "-m", "tests.chaos.store_faults", "--store", str(options.store),
                "--name", options.name, "--publish", str(store)]  # fmt: skip
     half_written = checked = 0
 
     def begin() -> subprocess.Popen[str]:
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert running.stdout
-        running.stdout.readline()
-        return running
+        publisher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert publisher.stdout
+        publisher.stdout.readline()
+        return publisher
 
     other = begin()
     for _ in range(options.kills):
-        running = begin()
-        time.sleep(chance.uniform(0, 0.05))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        half_written += len(leftovers(store))
+        publisher = begin()
+        time.sleep(rng.uniform(0, 0.05))
+        publisher.send_signal(signal.SIGKILL)
+        publisher.wait()
+        half_written += len(orphaned_staging_dirs(store))
     other.kill()
     other.wait()
-    for version in versions(store, name):
-        _whole(store / name / str(version))
+    for version in list_versions(store, name):
+        _verify(store / name / str(version))
         checked += 1
     print(f"{options.kills} publishers killed, {half_written} of them in the middle of a version")
     print(f"{checked} versions are there, numbers without a gap: "
-          f"{versions(store, name) == list(range(1, checked + 1))}, all whole")  # fmt: skip
+          f"{list_versions(store, name) == list(range(1, checked + 1))}, all whole")  # fmt: skip
 
 
-def _fill(store: Path, source: Path, room: Path) -> None:
+def _check_full_disk(store: Path, source: Path, work_dir: Path) -> None:
     """Import into file systems that are 5 %, 10 % … of what is needed."""
     name, number = source.parent.name, int(source.name)
-    export_versions(store, [(name, number)], room / "one.tar")
+    export_versions(store, [(name, number)], work_dir / "one.tar")
     size = sum(path.stat().st_size for path in source.iterdir())
-    disk, refused, told = room / "disk", 0, ""
+    disk, rejected, message = work_dir / "disk", 0, ""
     disk.mkdir()
     for percent in range(5, 100, 5):
         option = f"size={size * percent // 100}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", disk], check=True)
         try:
-            import_versions(room / "one.tar", disk)
+            import_versions(work_dir / "one.tar", disk)
         except StoreError as error:
-            refused, told = refused + 1, str(error)
-        left = [path for path in disk.rglob("*") if path.is_file()]
+            rejected, message = rejected + 1, str(error)
+        leftover_files = [path for path in disk.rglob("*") if path.is_file()]
         subprocess.run(["umount", disk], check=True)
-        if left and not percent > 90:
-            sys.exit(f"left behind: {left}")
-    print(f"full disks: {refused} of 19 refused, nothing left behind; {told}")
+        if leftover_files and not percent > 90:
+            sys.exit(f"left behind: {leftover_files}")
+    print(f"full disks: {rejected} of 19 refused, nothing left behind; {message}")
 
 
 if __name__ == "__main__":

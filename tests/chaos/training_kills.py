@@ -31,94 +31,104 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
+        work_dir = Path(folder)
         started = time.monotonic()
-        _run(room / "whole").wait()
+        _start_training(work_dir / "whole").wait()
         seconds = time.monotonic() - started
         print(f"uninterrupted: {seconds:.0f} s")
-        _killed(room / "killed", options.kills, seconds, random.Random(options.seed))
-        _compare(room / "whole", room / "killed")
+        _kill_and_resume(work_dir / "killed", options.kills, seconds, random.Random(options.seed))
+        _compare(work_dir / "whole", work_dir / "killed")
         if os.geteuid() == 0:
-            _without_room(room)
+            _check_full_disk(work_dir)
 
 
-def _run(run_dir: Path, *more: str, **streams: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "training", "fit", *_RECIPE, "--run-dir", str(run_dir), *more]
+def _start_training(run_dir: Path, *extra_args: str, **streams: int) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "fit",
+        *_RECIPE,
+        "--run-dir",
+        str(run_dir),
+        *extra_args,
+    ]
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
     return subprocess.Popen(command, text=True, **streams)  # type: ignore[call-overload,no-any-return]
 
 
-def _killed(run_dir: Path, kills: int, seconds: float, chance: random.Random) -> None:
+def _kill_and_resume(run_dir: Path, kills: int, seconds: float, rng: random.Random) -> None:
     """Kill it `kills` times, each at a moment of its own life, then let it end."""
     while_writing = 0
     for number in range(1, kills + 1):
-        before = _half_written(run_dir)
-        running = _run(run_dir, *(["--resume"] if run_dir.exists() else []))
+        before = _partial_checkpoints(run_dir)
+        process = _start_training(run_dir, *(["--resume"] if run_dir.exists() else []))
         # Every second one in the middle of a checkpoint, which chance alone would seldom meet.
         if number % 2:
-            time.sleep(chance.uniform(0, seconds))
+            time.sleep(rng.uniform(0, seconds))
         else:
-            while running.poll() is None and _half_written(run_dir) <= before:
+            while process.poll() is None and _partial_checkpoints(run_dir) <= before:
                 pass
-        running.kill()
-        code = running.wait()
-        left = [name for name, _ in _half_written(run_dir) - before]
-        while_writing += bool(left)
+        process.kill()
+        code = process.wait()
+        partial_files = [name for name, _ in _partial_checkpoints(run_dir) - before]
+        while_writing += bool(partial_files)
         log = run_dir / "metrics.csv"
         epochs = len(read_log(log).get("seconds", ())) if log.exists() else 0
         print(
-            f"kill {number:>2}: {epochs} epochs logged, half written: {', '.join(left) or 'none'}"
+            f"kill {number:>2}: {epochs} epochs logged, half written: "
+            f"{', '.join(partial_files) or 'none'}"
         )
         if code == 0:
             print("it had ended before")
             break
     print(f"{while_writing} of them in the middle of writing a checkpoint")
-    assert _run(run_dir, "--resume").wait() == 0
+    assert _start_training(run_dir, "--resume").wait() == 0
 
 
-def _half_written(run_dir: Path) -> set[tuple[str, int]]:
+def _partial_checkpoints(run_dir: Path) -> set[tuple[str, int]]:
     """Names and times: what an earlier kill left behind is no checkpoint that is being written."""
-    found = set()
+    partial_files = set()
     for path in run_dir.glob("*.partial"):
         with contextlib.suppress(FileNotFoundError):  # it is whole by now
-            found.add((path.name, path.stat().st_mtime_ns))
-    return found
+            partial_files.add((path.name, path.stat().st_mtime_ns))
+    return partial_files
 
 
-def _compare(whole: Path, other: Path) -> None:
-    logs = [read_log(run / "metrics.csv") for run in (whole, other)]
+def _compare(reference: Path, other: Path) -> None:
+    logs = [read_log(run / "metrics.csv") for run in (reference, other)]
     for log in logs:
         del log["seconds"]
     if logs[0] != logs[1]:
         sys.exit(f"the logs differ: {logs}")
     count = 0
     for name in ("last.ckpt", "best.ckpt"):
-        ours, theirs = (torch.load(run / name)["network"] for run in (whole, other))
+        ours, theirs = (torch.load(run / name)["network"] for run in (reference, other))
         count += sum(tensor.numel() for tensor in ours.values())
         if not all(torch.equal(ours[key], theirs[key]) for key in ours):
             sys.exit(f"the weights of {name} differ")
     print(f"the same: {sum(map(len, logs[0].values()))} logged numbers, {count:,} weights")
 
 
-def _without_room(room: Path) -> None:
+def _check_full_disk(work_dir: Path) -> None:
     """The disk holds one checkpoint and a half."""
-    disk, size = room / "disk", (room / "whole" / "last.ckpt").stat().st_size
+    disk, size = work_dir / "disk", (work_dir / "whole" / "last.ckpt").stat().st_size
     disk.mkdir()
-    _call("mount", "-t", "tmpfs", "-o", f"size={size * 3 // 2}", "tmpfs", str(disk))
+    _run_command("mount", "-t", "tmpfs", "-o", f"size={size * 3 // 2}", "tmpfs", str(disk))
     try:
-        running = _run(disk / "run", stderr=subprocess.PIPE)
-        _, told = running.communicate()
-        print(f"full disk: exit status {running.returncode}, {told.strip()[:300]}")
+        process = _start_training(disk / "run", stderr=subprocess.PIPE)
+        _, stderr = process.communicate()
+        print(f"full disk: exit status {process.returncode}, {stderr.strip()[:300]}")
         files = sorted(path.name for path in (disk / "run").iterdir())
         print(f"left: {', '.join(files)}")
-        _call("mount", "-o", f"remount,size={size * 5}", str(disk))
-        assert _run(disk / "run", "--resume").wait() == 0
-        _compare(room / "whole", disk / "run")
+        _run_command("mount", "-o", f"remount,size={size * 5}", str(disk))
+        assert _start_training(disk / "run", "--resume").wait() == 0
+        _compare(work_dir / "whole", disk / "run")
     finally:
-        _call("umount", str(disk))
+        _run_command("umount", str(disk))
 
 
-def _call(*command: str) -> None:
+def _run_command(*command: str) -> None:
     subprocess.run(command, check=True)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-__all__ = ["PACKAGES", "ROOT", "Module", "modules"]
+__all__ = ["PACKAGES", "ROOT", "Module", "load_modules"]
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("models_store", "service", "training")
@@ -18,17 +18,17 @@ class Module:
     tree: ast.Module
 
     @cached_property
-    def public(self) -> list[str] | None:
+    def exported_names(self) -> list[str] | None:
         """`__all__`, or None where there is none."""
         for node in self.tree.body:
-            if isinstance(node, ast.Assign) and "__all__" in _names(*node.targets):
+            if isinstance(node, ast.Assign) and "__all__" in _target_names(*node.targets):
                 return list(ast.literal_eval(node.value))
         return None
 
     @property
-    def defines(self) -> set[str]:
+    def defined_names(self) -> set[str]:
         """Names that exist once the module is imported."""
-        return {name for node in self.tree.body for name in _bound(node)}
+        return {name for node in self.tree.body for name in _bound_names(node)}
 
     @property
     def is_empty(self) -> bool:
@@ -42,7 +42,7 @@ class Module:
                 for alias in node.names:
                     yield node.module, alias.name, alias.asname or alias.name
 
-    def attributes(self, name: str) -> set[str]:
+    def attributes_of(self, name: str) -> set[str]:
         """What is asked of a global `name`, as in `name.attribute`."""
         return {
             node.attr
@@ -53,29 +53,29 @@ class Module:
         }
 
 
-def modules() -> dict[str, Module]:
-    found = {}
+def load_modules() -> dict[str, Module]:
+    modules_by_name = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = Module(name, ast.parse(path.read_text(encoding="utf-8")))
-    return found
+            modules_by_name[name] = Module(name, ast.parse(path.read_text(encoding="utf-8")))
+    return modules_by_name
 
 
-def _bound(node: ast.stmt) -> set[str]:
+def _bound_names(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Assign):
-        return _names(*node.targets)
+        return _target_names(*node.targets)
     if isinstance(node, ast.AnnAssign):
-        return _names(node.target)
+        return _target_names(node.target)
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name for alias in node.names}
     return set()
 
 
-def _names(*targets: ast.expr) -> set[str]:
+def _target_names(*targets: ast.expr) -> set[str]:
     return {
         node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
     }

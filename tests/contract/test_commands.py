@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from models_store.__main__ import _parser
+from models_store.__main__ import _build_parser
 from training.__main__ import app
 
 TRAINING = {
@@ -62,7 +62,7 @@ def test_every_training_command_and_option_is_explained(
 
 
 def _shelf() -> dict[str, argparse.ArgumentParser]:
-    parser = _parser()
+    parser = _build_parser()
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     return {"": parser, **commands.choices}
 

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.observability.metrics.definitions import FAMILIES
+from service.observability.metrics.definitions import METRICS
 from tests.contract.surface import ROOT
-from tests.fakes.image_models import Blur, Paint, png, put, solid
-from tests.fakes.text_model import Alphabet, put_text
-from tests.service.serving import serving
+from tests.fakes.image_models import (
+    BoxBlurDenoiser,
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import running_app
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/deepshelf.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -30,11 +36,11 @@ def anyio_backend() -> str:
 async def told(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> dict[str, set[str]]:
     """Names of the samples that come, with their labels'."""
     store = tmp_path_factory.mktemp("shelf")
-    put(store, "paint", Paint())
-    put(store, "blur", Blur(reach=1))
-    put_text(store, "alphabet", Alphabet())
-    picture = png(solid(20, 30, (255, 0, 0)))
-    async with serving(store, deadline_s=0.05) as client:
+    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
+    publish_text_model(store, "alphabet", AlphabetModel())
+    picture = encode_png(solid_image(20, 30, (255, 0, 0)))
+    async with running_app(store, deadline_s=0.05) as client:
         await client.post("/v1/classify", content=picture)
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 3})
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 4096})
@@ -82,6 +88,6 @@ def test_every_metric_is_documented_and_nothing_else() -> None:
             family.kind,
             ", ".join(family.labels),
         )
-        for family in FAMILIES.values()
+        for family in METRICS.values()
     ]
     assert [(name, kind, labels.strip()) for name, kind, labels in rows] == declared

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from benchmarks.advisories import affects, found, locked
+from benchmarks.advisories import find_advisories, is_affected, parse_lock
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-training.lock")
@@ -43,7 +43,7 @@ def _asked(project: dict[str, Any]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_what_is_locked_is_what_the_project_asks_for(lock: str) -> None:
-    pins = locked((ROOT / lock).read_text(encoding="utf-8"))
+    pins = parse_lock((ROOT / lock).read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for text in _asked(project)[lock]:
         asked = Requirement(text)
@@ -75,7 +75,7 @@ def _range(*events: dict[str, str]) -> dict[str, Any]:
 def test_an_advisory_means_the_versions_that_osvs_schema_says(
     affected: dict[str, Any], bad: list[str], good: list[str]
 ) -> None:
-    assert [version for version in (*bad, *good) if affects(affected, version)] == bad
+    assert [version for version in (*bad, *good) if is_affected(affected, version)] == bad
 
 
 def test_advisories_are_found_by_name_unless_they_were_withdrawn(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_advisories_are_found_by_name_unless_they_were_withdrawn(tmp_path: Path)
         archive.writestr("A-1.json", json.dumps({"id": "A-1", "affected": [about]}))
         withdrawn = {"id": "A-2", "affected": [about], "withdrawn": "2026-01-01T00:00:00Z"}
         archive.writestr("A-2.json", json.dumps(withdrawn))
-    hits = found(tmp_path / "all.zip", {"pillow": ["13.0.0"], "numpy": ["2.4.6"]})
+    hits = find_advisories(tmp_path / "all.zip", {"pillow": ["13.0.0"], "numpy": ["2.4.6"]})
     assert [(name, version, what["id"]) for name, version, what in hits] == [
         ("pillow", "13.0.0", "A-1")
     ]

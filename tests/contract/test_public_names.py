@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contract.surface import PACKAGES, modules
+from tests.contract.surface import PACKAGES, load_modules
 
-MODULES = modules()
+MODULES = load_modules()
 
 
 def test_the_modules_are_found() -> None:
@@ -17,10 +17,10 @@ def test_a_module_says_what_it_offers(name: str) -> None:
     module = MODULES[name]
     if module.is_empty or name.endswith("__main__"):
         return
-    assert module.public is not None
-    assert sorted(set(module.public)) == sorted(module.public)
-    assert set(module.public) <= module.defines
-    assert [public for public in module.public if public.startswith("_")] == []
+    assert module.exported_names is not None
+    assert sorted(set(module.exported_names)) == sorted(module.exported_names)
+    assert set(module.exported_names) <= module.defined_names
+    assert [public for public in module.exported_names if public.startswith("_")] == []
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -29,8 +29,8 @@ def test_a_module_uses_only_what_others_offer(name: str) -> None:
     for source, imported, called in MODULES[name].imports():
         submodule = MODULES.get(f"{source}.{imported}")
         if submodule is not None:
-            used = MODULES[name].attributes(called) - set(submodule.public or ())
+            used = MODULES[name].attributes_of(called) - set(submodule.exported_names or ())
             uninvited += [f"{submodule.name}.{attribute}" for attribute in used]
-        elif source in MODULES and imported not in (MODULES[source].public or ()):
+        elif source in MODULES and imported not in (MODULES[source].exported_names or ()):
             uninvited.append(f"{source}.{imported}")
     assert uninvited == []

@@ -6,26 +6,28 @@ from typing import get_args
 
 import pytest
 
-from models_store.base import Frozen
-from models_store.layout import model_names, version_dir, versions
+from models_store.base import FrozenModel
+from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest, ModelFile
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Task
-from models_store.verify import check_files, read_manifest, replay
+from models_store.verify import check_files, read_manifest, replay_graph
 from tests.contract.surface import ROOT
 
-TASKS: dict[str, type[Frozen]] = {
+TASKS: dict[str, type[FrozenModel]] = {
     task.model_fields["kind"].default: task for task in get_args(get_args(Task)[0])
 }
 ROLES = set(get_args(ModelFile.model_fields["role"].annotation))
 STORE = ROOT / "models_store"
-PUBLISHED = [(name, version) for name in model_names(STORE) for version in versions(STORE, name)]
+PUBLISHED = [
+    (name, version) for name in list_model_names(STORE) for version in list_versions(STORE, name)
+]
 
 _SOURCE = r"`(\w+)` (\w+) \(([^)]*)\)"
 _TARGET = r"`(\w+)` (\w+)(?: \(([^)]*)\)|, same shape)"
 
 
-def _doc(task: type[Frozen]) -> str:
+def _doc(task: type[FrozenModel]) -> str:
     return " ".join((task.__doc__ or "").split())
 
 
@@ -35,7 +37,7 @@ def _check_documented(manifest: Manifest) -> int:
         rf"Graph `(\w+)`: {_SOURCE}(?: and states)? → {_TARGET}", _doc(type(manifest.task))
     )
     for role, source, source_type, source_axes, target, target_type, target_axes in graphs:
-        graph = manifest.file(role)
+        graph = manifest.get_file(role)
         for specs, name, dtype, axes in (
             (graph.inputs, source, source_type, source_axes),
             (graph.outputs, target, target_type, target_axes or source_axes),
@@ -65,7 +67,7 @@ def test_what_comes_with_the_repository_verifies(name: str, version: int) -> Non
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     for graph in manifest.graphs().values():
-        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
     assert _check_documented(manifest) >= 1
     assert {metric.n > 0 for metric in manifest.metrics} == {True}
     assert manifest.data

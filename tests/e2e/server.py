@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "free_port", "running", "speaking"]
+__all__ = ["Server", "free_port", "running_server", "running_tls_server"]
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class Server:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def events(self) -> str:
+    def read_log(self) -> str:
         return self.log.read_text()
 
 
 @contextmanager
-def running(store: Path, log: Path, **settings: object) -> Iterator[Server]:
+def running_server(store: Path, log: Path, **settings: object) -> Iterator[Server]:
     """Start it, wait until it is ready, and stop it at the end whatever happens."""
-    with speaking(store, log, None, settings) as server:
+    with running_tls_server(store, log, None, settings) as server:
         yield server
 
 
 @contextmanager
-def speaking(
+def running_tls_server(
     store: Path, log: Path, verify: ssl.SSLContext | None, settings: Mapping[str, object]
 ) -> Iterator[Server]:
     """The same, over TLS where there is something to verify it with."""
@@ -84,12 +84,12 @@ def free_port() -> int:
 def _wait_until_ready(server: Server) -> None:
     for _ in range(600):
         if server.process.poll() is not None:
-            raise AssertionError(f"it ended by itself:\n{server.events()}")
+            raise AssertionError(f"it ended by itself:\n{server.read_log()}")
         try:
-            answer = httpx.get(f"{server.url}/readyz", verify=server.verify or True)
-            if answer.status_code == 200:
+            response = httpx.get(f"{server.url}/readyz", verify=server.verify or True)
+            if response.status_code == 200:
                 return
         except httpx.TransportError:
             pass  # not listening yet
         time.sleep(0.05)
-    raise AssertionError(f"it was not ready within 30 seconds:\n{server.events()}")
+    raise AssertionError(f"it was not ready within 30 seconds:\n{server.read_log()}")

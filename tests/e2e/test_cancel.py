@@ -9,8 +9,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.server import Server, running
-from tests.fakes.text_model import Babble, put_text
+from tests.e2e.server import Server, running_server
+from tests.fakes.text_model import RandomLstmModel, publish_text_model
 
 LENGTH, ENDLESS = 400, 10_000_000
 
@@ -32,9 +32,9 @@ def _metric(server: Server, name: str) -> float:
 
 
 def test_four_of_eight_leave_and_the_others_get_what_each_gets_alone(tmp_path: Path) -> None:
-    put_text(tmp_path / "store", "babble", Babble())
+    publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with (
-        running(tmp_path / "store", tmp_path / "log", max_text_chars=ENDLESS) as server,
+        running_server(tmp_path / "store", tmp_path / "log", max_text_chars=ENDLESS) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
         ExitStack() as stack,
     ):
@@ -63,4 +63,4 @@ def test_four_of_eight_leave_and_the_others_get_what_each_gets_alone(tmp_path: P
             pytest.fail("they are still being written")
         assert _metric(server, "deepshelf_cancelled_total") == 4
         assert _metric(server, "deepshelf_text_written_characters_total") < ENDLESS
-        assert "Traceback" not in server.events()
+        assert "Traceback" not in server.read_log()

@@ -9,19 +9,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server, running
-from tests.fakes.image_models import png, solid
+from tests.e2e.server import Server, running_server
+from tests.fakes.image_models import encode_png, solid_image
 
-RED = png(solid(60, 40, (255, 0, 0)))
+RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bounds = {"head_s": 0.4, "deadline_s": 0.4, "keep_alive_s": 1, "max_head_bytes": 2000}
-    limits = {"stalled_s": 0.4, "max_connections": 12, "reload_s": 0}
+    bounds = {
+        "header_timeout_s": 0.4,
+        "deadline_s": 0.4,
+        "keep_alive_s": 1,
+        "max_header_bytes": 2000,
+    }
+    limits = {"write_timeout_s": 0.4, "max_connections": 12, "store_poll_interval_s": 0}
     log = tmp_path_factory.mktemp("log") / "log"
-    with running(store, log, **bounds, **limits) as server:
+    with running_server(store, log, **bounds, **limits) as server:
         yield server
 
 
@@ -57,7 +62,7 @@ def _all(connection: socket.socket) -> bytes:
 
 def _count(server: Server, reason: str) -> float:
     for line in httpx.get(f"{server.url}/metrics").text.splitlines():
-        if line.startswith(f'deepshelf_cut_off_total{{reason="{reason}"}}'):
+        if line.startswith(f'deepshelf_connections_dropped_total{{reason="{reason}"}}'):
             return float(line.split()[1])
     return 0
 

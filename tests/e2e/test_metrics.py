@@ -13,10 +13,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.e2e.server import running
-from tests.fakes.image_models import png, solid
+from tests.e2e.server import running_server
+from tests.fakes.image_models import encode_png, solid_image
 
-RED = png(solid(60, 40, (255, 0, 0)))
+RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
 CLOSE = {"connection": "close"}
@@ -76,7 +76,7 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
     store: Path, tmp_path: Path
 ) -> None:
     with (
-        running(store, tmp_path / "log", workers=2) as server,
+        running_server(store, tmp_path / "log", workers=2) as server,
         httpx.Client(base_url=server.url) as client,
     ):
         folder = Path(tempfile.gettempdir()) / f"deepshelf-workers-{server.process.pid}"

@@ -8,21 +8,32 @@ from typing import Any
 import openai
 import pytest
 
-from tests.e2e.server import Server, running
-from tests.fakes.image_models import Paint, put
-from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text, put_twofold
+from tests.e2e.server import Server, running_server
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.text_model import (
+    VOCABULARY,
+    AlphabetModel,
+    RandomLstmModel,
+    publish_text_model,
+    publish_text_model_with_int8,
+)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("store")
-    put_text(folder, "alphabet", Alphabet())
-    put_text(folder, "babble", Babble())
-    put(folder, "paint", Paint())
-    put_twofold(folder, "twofold", tmp_path_factory.mktemp("other"))
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    publish_text_model(folder, "babble", RandomLstmModel())
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_text_model_with_int8(folder, "twofold", tmp_path_factory.mktemp("other"))
     log = tmp_path_factory.mktemp("log") / "log"
-    limits = {"text_streams": 6, "max_text_chars": 100, "max_prompt_chars": 50, "reload_s": 0}
-    with running(folder, log, **limits) as server:
+    limits = {
+        "max_concurrent_generations": 6,
+        "max_text_chars": 100,
+        "max_prompt_chars": 50,
+        "store_poll_interval_s": 0,
+    }
+    with running_server(folder, log, **limits) as server:
         yield server
 
 

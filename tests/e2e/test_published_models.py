@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from models_store.layout import version_dir, versions
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.layout import list_versions, version_dir
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Denoising
 from models_store.verify import read_manifest
-from service.codecs.tiles import tiled
-from tests.e2e.server import running
+from service.codecs.tiles import run_tiled
+from tests.e2e.server import running_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     log = tmp_path_factory.mktemp("published") / "log"
     with (
-        running(ROOT / "models_store", log) as server,
+        running_server(ROOT / "models_store", log) as server,
         httpx.Client(base_url=server.url) as client,
     ):
         yield client
@@ -48,7 +48,7 @@ def best(client: httpx.Client, picture: bytes) -> str:
 
 def test_every_committed_model_is_ready(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()["models"]
-    states = {(m["name"], v["version"]): v["state"] for m in models for v in m["versions"]}
+    states = {(m["name"], v["version"]): v["state"] for m in models for v in m["list_versions"]}
     assert {("resnet-cifar10", 1), ("denoiser-mnist", 1)} <= set(states)
     assert set(states.values()) == {"ready"}
 
@@ -124,10 +124,10 @@ def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
 
 def test_tiles_of_a_photograph_leave_no_seams() -> None:
     store = ROOT / "models_store"
-    folder = version_dir(store, "denoiser-photo", versions(store, "denoiser-photo")[-1])
+    folder = version_dir(store, "denoiser-photo", list_versions(store, "denoiser-photo")[-1])
     manifest = read_manifest(folder)
     assert isinstance(manifest.task, Denoising)
-    graph = onnxruntime_run(folder / manifest.file("model").path)
+    graph = load_graph_fn(folder / manifest.get_file("model").path)
 
     def run(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         denoised: NDArray[np.uint8] = graph({"images": image_HWC[np.newaxis]})["denoised"][0]
@@ -135,7 +135,7 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
 
     picture = load_sample_image("china.jpg")[:400, :328]
     small = manifest.task.image.model_copy(update={"tile": 200})
-    seamed, whole = tiled(picture, small, run), run(picture)
+    seamed, whole = run_tiled(picture, small, run), run(picture)
     # Where a tile begins may change the order of sums, and so a rounding, nothing else.
     assert np.abs(seamed.astype(int) - whole).max() <= 1
     assert (seamed != whole).mean() < 1e-3
@@ -170,7 +170,7 @@ def test_a_face_is_the_same_in_whatever_company_and_another_in_another_version(
 
 def _versions(client: httpx.Client) -> int:
     models = client.get("/v1/models").json()["models"]
-    return next(len(model["versions"]) for model in models if model["name"] == "faces-gan")
+    return next(len(model["list_versions"]) for model in models if model["name"] == "faces-gan")
 
 
 def test_a_code_from_before_codecs_of_photographs_is_still_read(client: httpx.Client) -> None:

@@ -18,14 +18,20 @@ import pytest
 
 from service.settings import Settings
 from tests.e2e.server import free_port
-from tests.fakes.image_models import Blur, Paint, png, put, solid
-from tests.fakes.text_model import VOCABULARY, Alphabet, put_text
+from tests.fakes.image_models import (
+    BoxBlurDenoiser,
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.text_model import VOCABULARY, AlphabetModel, publish_text_model
 
 ray = pytest.importorskip("ray")
 # Ray's own: sockets left open, names that are going away.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 
-RED = png(solid(60, 40, (255, 0, 0)))
+RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 CHARS = 2000
 TEXT = (VOCABULARY * CHARS)[VOCABULARY.index("b") :][:CHARS]
 
@@ -42,12 +48,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    from service.ray_serve.application import APP, build
+    from service.ray_serve.application import APP_NAME, build_application
 
     store = tmp_path_factory.mktemp("store")
-    put(store, "paint", Paint())
-    put(store, "blur", Blur(reach=1))
-    put_text(store, "alphabet", Alphabet())
+    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
+    publish_text_model(store, "alphabet", AlphabetModel())
     root = str(Path(__file__).parents[2])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3})
     workers = [cluster.add_node(num_cpus=3) for _ in range(2)]
@@ -56,7 +62,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
     # All nodes are this machine, where only one proxy can have the port.
     serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
     settings = Settings(store=store, threads=4, deadline_s=120)
-    serve.run(build(settings, replicas=(2, 3), ingresses=2, cpus=0.5), name=APP)
+    serve.run(build_application(settings, replicas=(2, 3), ingresses=2, cpus=0.5), name=APP_NAME)
     url = f"http://127.0.0.1:{port}"
     for _ in range(600):
         if httpx.get(f"{url}/readyz").status_code == 200:

@@ -8,10 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server, running
-from tests.fakes.image_models import Paint, png, put, solid
+from tests.e2e.server import Server, running_server
+from tests.fakes.image_models import (
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
 
-RED = png(solid(60, 40, (255, 0, 0)))
+RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
 class _Client(threading.Thread):
@@ -46,14 +51,14 @@ def _until(states: dict[int, str], server: Server) -> None:
 
 def test_versions_come_and_go_under_load_and_a_bad_one_never_answers(tmp_path: Path) -> None:
     store, stop = tmp_path / "store", threading.Event()
-    put(store, "paint", Paint())
-    with running(store, tmp_path / "log", reload_s=0.05) as server:
+    publish_image_model(store, "paint", MeanColourClassifier())
+    with running_server(store, tmp_path / "log", store_poll_interval_s=0.05) as server:
         clients = [_Client(server, stop) for _ in range(3)]
         for client in clients:
             client.start()
         try:
             for version in (2, 3, 4):
-                put(store, "paint", Paint(sharpness=10.0 + version))
+                publish_image_model(store, "paint", MeanColourClassifier(sharpness=10.0 + version))
                 _until({version - 1: "ready", version: "ready"}, server)
                 shutil.rmtree(store / "paint" / str(version - 1))
                 _until({version: "ready"}, server)
@@ -69,7 +74,7 @@ def test_versions_come_and_go_under_load_and_a_bad_one_never_answers(tmp_path: P
             stop.set()
             for client in clients:
                 client.join()
-        assert "Traceback" not in server.events()
+        assert "Traceback" not in server.read_log()
     for client in clients:
         versions = [version for _, version, _ in client.answers]
         assert versions == sorted(versions)

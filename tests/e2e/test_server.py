@@ -11,16 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server, running
-from tests.fakes.image_models import png, solid
+from tests.e2e.server import Server, running_server
+from tests.fakes.image_models import encode_png, solid_image
 
-RED, GREEN = (png(solid(60, 40, colour)) for colour in ((255, 0, 0), (0, 255, 0)))
+RED, GREEN = (encode_png(solid_image(60, 40, colour)) for colour in ((255, 0, 0), (0, 255, 0)))
 
 
 @pytest.fixture(scope="module")
 def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("log") / "service.log"
-    with running(store, log, max_body_bytes=100_000, deadline_s=20) as server:
+    with running_server(store, log, max_body_bytes=100_000, deadline_s=20) as server:
         yield server
 
 
@@ -86,19 +86,19 @@ def test_a_client_that_leaves_does_not_disturb_the_others(server: Server) -> Non
             head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
             connection.sendall(head)
     assert _label(httpx.post(f"{server.url}/v1/classify", content=RED)) == "red"
-    assert "Traceback" not in server.events()
+    assert "Traceback" not in server.read_log()
 
 
 def test_every_log_line_is_json_and_none_holds_a_payload(server: Server) -> None:
     httpx.post(f"{server.url}/v1/classify", content=b"attack at dawn")
-    events = [json.loads(line) for line in server.events().splitlines()]
+    events = [json.loads(line) for line in server.read_log().splitlines()]
     assert any(event.get("route") == "/v1/classify" for event in events)
-    assert "attack at dawn" not in server.events()
+    assert "attack at dawn" not in server.read_log()
     assert any("/v1/classify" in event["event"] and "curl" in event["event"] for event in events)
 
 
 def test_after_sigterm_a_request_under_way_is_still_answered(store: Path, tmp_path: Path) -> None:
-    with running(store, tmp_path / "log") as server, server.connect() as connection:
+    with running_server(store, tmp_path / "log") as server, server.connect() as connection:
         head = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n\r\n"
         connection.sendall(head.encode() + RED[:20])
         time.sleep(0.3)
@@ -123,17 +123,20 @@ def _wait_until_closed(server: Server) -> None:
 
 
 def test_several_workers_answer_and_all_end_at_sigterm(store: Path, tmp_path: Path) -> None:
-    with running(store, tmp_path / "log", workers=2, worker_count=2) as server:
+    with running_server(store, tmp_path / "log", workers=2, worker_count=2) as server:
         for _ in range(6):
             assert httpx.get(f"{server.url}/livez").status_code == 200
         server.terminate()
         assert server.process.wait(20) == 0
-    assert server.events().count("Finished server process") == 2
-    assert "DEEPSHELF_WORKER_COUNT" in server.events()  # a misspelt setting is warned of
+    assert server.read_log().count("Finished server process") == 2
+    assert "DEEPSHELF_WORKER_COUNT" in server.read_log()  # a misspelt setting is warned of
 
 
 def test_a_bad_setting_is_one_line_on_stderr_and_exit_2(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError) as raised, running(store, tmp_path / "log", port="http"):
+    with (
+        pytest.raises(AssertionError) as raised,
+        running_server(store, tmp_path / "log", port="http"),
+    ):
         pass
     assert "error: DEEPSHELF_PORT=http" in str(raised.value)
     assert "Traceback" not in str(raised.value)

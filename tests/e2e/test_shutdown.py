@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server, running
-from tests.fakes.image_models import png, solid
-from tests.fakes.text_model import Babble, put_text
+from tests.e2e.server import Server, running_server
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.text_model import RandomLstmModel, publish_text_model
 
-RED = png(solid(60, 40, (255, 0, 0)))
+RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 HEAD = (
     f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n"
     "Connection: close\r\n\r\n"
@@ -26,7 +26,7 @@ TEXT = {"prompt": "once", "max_chars": 3000, "seed": 1, "temperature": 1.5, "str
 def _until_stopping(server: Server) -> None:
     """Until it has seen the signal."""
     for _ in range(1200):
-        if "Shutting down" in server.events():
+        if "Shutting down" in server.read_log():
             return
         time.sleep(0.05)
     pytest.fail("it does not stop")
@@ -35,7 +35,7 @@ def _until_stopping(server: Server) -> None:
 def test_requests_whose_bodies_are_still_arriving_are_all_answered(
     store: Path, tmp_path: Path
 ) -> None:
-    with running(store, tmp_path / "log", workers=1) as server, ExitStack() as stack:
+    with running_server(store, tmp_path / "log", workers=1) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(8)]
         for connection in connections:
             connection.settimeout(60)
@@ -53,8 +53,11 @@ def test_requests_whose_bodies_are_still_arriving_are_all_answered(
 
 
 def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_path: Path) -> None:
-    put_text(tmp_path / "store", "babble", Babble())
-    with running(tmp_path / "store", tmp_path / "log", workers=2) as server, ExitStack() as stack:
+    publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
+    with (
+        running_server(tmp_path / "store", tmp_path / "log", workers=2) as server,
+        ExitStack() as stack,
+    ):
         client = stack.enter_context(httpx.Client(base_url=server.url, timeout=60))
         whole = client.post("/v1/text", json=TEXT).text
         streams = [
@@ -74,8 +77,8 @@ def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_p
 
 
 def test_a_request_that_follows_a_stream_on_its_connection_is_answered(tmp_path: Path) -> None:
-    put_text(tmp_path / "store", "babble", Babble())
-    with running(tmp_path / "store", tmp_path / "log", workers=1) as server:
+    publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
+    with running_server(tmp_path / "store", tmp_path / "log", workers=1) as server:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
         body = json.dumps(TEXT)
         connection.request("POST", "/v1/text", body, {"Content-Type": "application/json"})

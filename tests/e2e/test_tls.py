@@ -8,8 +8,8 @@ import pytest
 import trustme
 
 from service.server import healthcheck
-from tests.e2e.server import speaking
-from tests.fakes.image_models import png, solid
+from tests.e2e.server import running_tls_server
+from tests.fakes.image_models import encode_png, solid_image
 
 
 def test_the_service_speaks_https_and_nothing_else(
@@ -23,10 +23,10 @@ def test_the_service_speaks_https_and_nothing_else(
     context = ssl.create_default_context()
     authority.configure_trust(context)
     settings = {"tls_certfile": chain, "tls_keyfile": key}
-    with speaking(store, tmp_path / "log", context, settings) as server:
+    with running_tls_server(store, tmp_path / "log", context, settings) as server:
         assert server.url.startswith("https://")
         with httpx.Client(base_url=server.url, verify=context) as client:
-            answer = client.post("/v1/classify", content=png(solid(9, 9, (255, 0, 0))))
+            answer = client.post("/v1/classify", content=encode_png(solid_image(9, 9, (255, 0, 0))))
             assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
             assert "strict-transport-security" in answer.headers
             assert "server" not in answer.headers
@@ -38,4 +38,4 @@ def test_the_service_speaks_https_and_nothing_else(
         assert healthcheck.main([]) == 1  # it was not told of TLS
         monkeypatch.setenv("DEEPSHELF_TLS_CERTFILE", str(chain))
         assert healthcheck.main([]) == 0
-        assert f"open https://127.0.0.1:{server.port}/" in server.events()
+        assert f"open https://127.0.0.1:{server.port}/" in server.read_log()

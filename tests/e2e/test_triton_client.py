@@ -10,11 +10,17 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from models_store.layout import version_dir
-from models_store.onnx.runtime import onnxruntime_run
-from tests.e2e.server import Server, running
-from tests.fakes.factorized_codec import SIDE, Squeeze, put_squeeze
-from tests.fakes.image_models import Blur, Paint, put
-from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text, put_twofold
+from models_store.onnx.runtime import load_graph_fn
+from tests.e2e.server import Server, running_server
+from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publish_image_model
+from tests.fakes.text_model import (
+    VOCABULARY,
+    AlphabetModel,
+    RandomLstmModel,
+    publish_text_model,
+    publish_text_model_with_int8,
+)
 
 KEY = "an administrator's key"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
@@ -25,22 +31,27 @@ Array = NDArray[np.generic]
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    put(folder, "paint", Paint())
-    put(folder, "paint", Paint(sharpness=20.0))
-    put(folder, "all-paint", Paint(members=3))
-    put(folder, "blur", Blur(reach=1))
-    put_squeeze(folder, "squeeze", Squeeze(step=2))
-    put_text(folder, "alphabet", Alphabet())
-    put_text(folder, "babble", Babble())
-    put_twofold(folder, "twofold", tmp_path_factory.mktemp("other"))
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColourClassifier(sharpness=20.0))
+    publish_image_model(folder, "all-paint", MeanColourClassifier(members=3))
+    publish_image_model(folder, "blur", BoxBlurDenoiser(reach=1))
+    publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec(step=2))
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    publish_text_model(folder, "babble", RandomLstmModel())
+    publish_text_model_with_int8(folder, "twofold", tmp_path_factory.mktemp("other"))
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("log") / "log"
-    settings = {"max_body_bytes": 400_000, "max_images": 4, "text_streams": 8, "reload_s": 0}
-    with running(shelf, log, admin_key=KEY, max_prompt_chars=50, **settings) as server:
+    settings = {
+        "max_body_bytes": 400_000,
+        "max_images": 4,
+        "max_concurrent_generations": 8,
+        "store_poll_interval_s": 0,
+    }
+    with running_server(shelf, log, admin_key=KEY, max_prompt_chars=50, **settings) as server:
         yield server
 
 
@@ -110,7 +121,7 @@ def test_pictures_are_classified(client: InferenceServerClient, shelf: Path, bin
     answer = client.infer(
         "paint", [sent("images", images, "UINT8", binary=binary)], "1", wanted, request_id="seven"
     )
-    run = onnxruntime_run(version_dir(shelf, "paint", 1) / "model.onnx")
+    run = load_graph_fn(version_dir(shelf, "paint", 1) / "model.onnx")
     expected = run({"images": images})["probabilities"]
     assert np.allclose(answer.as_numpy("probabilities"), expected.astype(float), rtol=1e-6)
     told = answer.get_response()
@@ -142,7 +153,7 @@ def test_a_classification_is_told_as_labels(client: InferenceServerClient, binar
 def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, shelf: Path) -> None:
     noisy = pictures(2, 12, 20, 1)
     answer = client.infer("blur", [sent("images", noisy, "UINT8")])
-    run = onnxruntime_run(version_dir(shelf, "blur", 1) / "model.onnx")
+    run = load_graph_fn(version_dir(shelf, "blur", 1) / "model.onnx")
     assert np.array_equal(answer.as_numpy("denoised"), run({"images": noisy})["denoised"])
     odd = refused(client, "blur", sent("images", pictures(1, 13, 20, 1), "UINT8"))
     assert "multiples of 4" in odd
@@ -162,7 +173,9 @@ def test_an_encoder_and_its_decoder_are_two_models(
     latents = encoded.as_numpy("latents")
     assert latents.dtype == np.int16
     decoded = client.infer("squeeze.decoder", [sent("latents", latents, "INT16", binary=binary)])
-    assert np.array_equal(decoded.as_numpy("images"), Squeeze(step=2).expected(images))
+    assert np.array_equal(
+        decoded.as_numpy("images"), FakeFactorizedCodec(step=2).expected_reconstruction(images)
+    )
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -180,7 +193,7 @@ def test_a_step_graph_takes_tokens_and_states(
         for name, array in given.items()
     ]
     answer = client.infer("babble.step", inputs)
-    expected = onnxruntime_run(version_dir(shelf, "babble", 1) / "step.onnx")(given)
+    expected = load_graph_fn(version_dir(shelf, "babble", 1) / "step.onnx")(given)
     for name, array in expected.items():
         assert np.allclose(answer.as_numpy(name), array.astype(float), rtol=1e-5, atol=1e-6)
 

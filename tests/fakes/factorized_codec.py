@@ -13,16 +13,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models_store.compression.factorized import Table, Tables
+from models_store.compression.factorized import FrequencyTable, FrequencyTables
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import describe, publish
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import file_entry, publish_version
 from models_store.tasks import Compression, FixedImage
-from models_store.verify import Case
-from tests.fakes.image_models import png, solid
-from tests.fakes.manifest import check, finish, graph_file
+from models_store.verify import GoldenCase
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["SIDE", "Squeeze", "put_squeeze"]
+__all__ = ["SIDE", "FakeFactorizedCodec", "publish_factorized_codec"]
 
 SIDE = 6
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -31,7 +31,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Squeeze:
+class FakeFactorizedCodec:
     """Step 1 loses nothing."""
 
     step: int = 1
@@ -44,24 +44,24 @@ class Squeeze:
             {"width": SIDE, "height": SIDE, "mode": mode, "resize": "pad"}
         )
 
-    def tables(self) -> Tables:
+    def frequency_tables(self) -> FrequencyTables:
         """A triangle around 0, with one part in 2^16 for the escape."""
         weights = [self.reach + 1 - abs(value) for value in range(-self.reach, self.reach + 1)]
         spare = 2**16 - len(weights) - 1
         shares = [1 + weight * spare // sum(weights) for weight in weights]
         shares[self.reach] += 2**16 - 1 - sum(shares)
-        table = Table(lowest=-self.reach, frequencies=(*shares, 1))
-        return Tables(tables=(table,) * self._channels)
+        table = FrequencyTable(lowest=-self.reach, frequencies=(*shares, 1))
+        return FrequencyTables(tables=(table,) * self._channels)
 
     @property
     def _channels(self) -> int:
         return _CHANNELS[self.mode]
 
-    def expected(self, image_HWC: Image) -> Image:
+    def expected_reconstruction(self, image_HWC: Image) -> Image:
         """What comes back."""
         latents = np.rint((image_HWC.astype(np.float64) - 128) / self.step)
-        restored: Image = np.clip(latents * self.step + 128, 0, 255).astype(np.uint8)
-        return restored
+        reconstruction: Image = np.clip(latents * self.step + 128, 0, 255).astype(np.uint8)
+        return reconstruction
 
     def encoder(self) -> onnx.GraphProto:
         nodes = [
@@ -73,7 +73,7 @@ class Squeeze:
             helper.make_node("Cast", ["rounded_BCHW"], ["latents"], to=TensorProto.INT16),
         ]
         return helper.make_graph(
-            nodes, "encoder", [self._images()], [self._latents()], self._constants()
+            nodes, "encoder", [self._image_value()], [self._latent_value()], self._constants()
         )
 
     def decoder(self) -> onnx.GraphProto:
@@ -86,14 +86,14 @@ class Squeeze:
             helper.make_node("Cast", ["clipped_BHWC"], ["images"], to=TensorProto.UINT8),
         ]
         return helper.make_graph(
-            nodes, "decoder", [self._latents()], [self._images()], self._constants()
+            nodes, "decoder", [self._latent_value()], [self._image_value()], self._constants()
         )
 
-    def _images(self) -> onnx.ValueInfoProto:
+    def _image_value(self) -> onnx.ValueInfoProto:
         shape: list[int | str] = ["batch", SIDE, SIDE, self._channels]
         return helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
 
-    def _latents(self) -> onnx.ValueInfoProto:
+    def _latent_value(self) -> onnx.ValueInfoProto:
         shape: list[int | str] = ["batch", self._channels, SIDE, SIDE]
         return helper.make_tensor_value_info("latents", TensorProto.INT16, shape)
 
@@ -104,32 +104,32 @@ class Squeeze:
         ]
 
 
-def put_squeeze(store: Path, name: str, model: Squeeze) -> Path:
+def publish_factorized_codec(store: Path, name: str, model: FakeFactorizedCodec) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name, model=model), check)
+    return publish_version(store, name, partial(_build, name=name, model=model), replay_all_golden)
 
 
-def _build(folder: Path, version: int, name: str, model: Squeeze) -> Manifest:
+def _build(folder: Path, version: int, name: str, model: FakeFactorizedCodec) -> Manifest:
     shape = (2, SIDE, SIDE, _CHANNELS[model.mode])
-    given: NDArray[np.generic] = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    inputs, files, cases = {"images": given}, [], {}
+    images: NDArray[np.generic] = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    inputs, files, cases = {"images": images}, [], {}
     for role, graph in (("encoder", model.encoder()), ("decoder", model.decoder())):
         path = folder / f"{role}.onnx"
         opset = helper.make_opsetid("", 17)
         proto = helper.make_model(graph, opset_imports=[opset], ir_version=8)
         onnx.checker.check_model(proto, full_check=True)
         path.write_bytes(proto.SerializeToString())
-        outputs = dict(onnxruntime_run(path)(inputs))
-        cases[role] = [Case(inputs, outputs)]
-        files.append(graph_file(path, role, graph))
+        outputs = dict(load_graph_fn(path)(inputs))
+        cases[role] = [GoldenCase(inputs, outputs)]
+        files.append(graph_file_entry(path, role, graph))
         inputs = outputs
-    (folder / "tables.json").write_text(model.tables().model_dump_json())
-    return finish(
+    (folder / "tables.json").write_text(model.frequency_tables().model_dump_json())
+    return build_manifest(
         folder,
         (name, version),
         Compression(image=model.image()),
-        [*files, describe(folder / "tables.json", role="tables")],
+        [*files, file_entry(folder / "tables.json", role="tables")],
         cases,
-        preview=png(solid(4, 3, (0, 128, 255))),
+        preview=encode_png(solid_image(4, 3, (0, 128, 255))),
         atol=0.5,
     )

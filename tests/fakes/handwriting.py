@@ -1,6 +1,6 @@
 """A small network that draws, for tests, truly published: what it draws can be worked out by hand.
 
-`Ruler` draws symbol `0` as a line of four points to the right, `1` as one upwards.
+`StraightLineModel` draws symbol `0` as a line of four points to the right, `1` as one upwards.
 """
 
 from dataclasses import dataclass
@@ -13,41 +13,43 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import publish
-from models_store.tasks import Handwriting, State
-from models_store.verify import Case
-from tests.fakes.image_models import png, solid
-from tests.fakes.manifest import check, finish, graph_file
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import publish_version
+from models_store.tasks import HandwritingGeneration, RecurrentState
+from models_store.verify import GoldenCase
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["STEP", "Ruler", "put_drawing"]
+__all__ = ["STEP", "StraightLineModel", "publish_handwriting_model"]
 
 STEP = 0.25
-_STATES = (State(name="count", next="next_count", layers=1, width=1),)
+_STATES = (RecurrentState(name="count", next="next_count", layers=1, width=1),)
 
 
 @dataclass(frozen=True)
-class Ruler:
+class StraightLineModel:
     """One Gaussian a move. `ends` is the move after which the pen is put away; 0: never."""
 
     log_deviation: float = -20.0
-    ends: int = 4
+    end_after: int = 4
 
     @property
-    def task(self) -> Handwriting:
-        return Handwriting(symbols="01", components=1, max_moves=9, aspect=0.5, states=_STATES)
+    def task(self) -> HandwritingGeneration:
+        return HandwritingGeneration(
+            symbols="01", components=1, max_moves=9, aspect=0.5, states=_STATES
+        )
 
-    def proto(self) -> onnx.ModelProto:
+    def model_proto(self) -> onnx.ModelProto:
         value, floats = helper.make_tensor_value_info, TensorProto.FLOAT
         wide = self.log_deviation
         # Weight, mean x, mean y, deviations, correlation; pen down, lifted, put away.
         table = np.array(
             [[0, STEP, 0, wide, wide, 0, 0, -1e4, -1e4], [0, 0, STEP, wide, wide, 0, 0, -1e4, -1e4]]
         )
-        per_count = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1.1e4 / (self.ends - 1)])
+        per_count = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1.1e4 / (self.end_after - 1)])
         constants = {
             "table": table.astype(np.float32),
-            "per_count": (per_count if self.ends else 0 * per_count).astype(np.float32),
+            "per_count": (per_count if self.end_after else 0 * per_count).astype(np.float32),
         }
         nodes = [
             helper.make_node("Gather", ["table", "symbols"], ["fixed"]),
@@ -76,13 +78,13 @@ class Ruler:
         return helper.make_model(graph, opset_imports=[opset], ir_version=8)
 
 
-def put_drawing(store: Path, name: str, model: Ruler) -> Path:
+def publish_handwriting_model(store: Path, name: str, model: StraightLineModel) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name, model=model), check)
+    return publish_version(store, name, partial(_build, name=name, model=model), replay_all_golden)
 
 
-def _build(folder: Path, version: int, name: str, model: Ruler) -> Manifest:
-    path, proto = folder / "step.onnx", model.proto()
+def _build(folder: Path, version: int, name: str, model: StraightLineModel) -> Manifest:
+    path, proto = folder / "step.onnx", model.model_proto()
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())
     inputs: dict[str, NDArray[np.generic]] = {
@@ -90,12 +92,12 @@ def _build(folder: Path, version: int, name: str, model: Ruler) -> Manifest:
         "symbols": np.array([[0], [1]]),
         "count": np.zeros((1, 2, 1), np.float32),
     }
-    return finish(
+    return build_manifest(
         folder,
         (name, version),
         model.task,
-        [graph_file(path, "step", proto.graph)],
-        {"step": [Case(inputs, onnxruntime_run(path)(inputs))]},
-        preview=png(solid(4, 3, (0, 0, 0))),
+        [graph_file_entry(path, "step", proto.graph)],
+        {"step": [GoldenCase(inputs, load_graph_fn(path)(inputs))]},
+        preview=encode_png(solid_image(4, 3, (0, 0, 0))),
         atol=1e-4,
     )

@@ -13,26 +13,26 @@ import onnx
 from numpy.typing import NDArray
 from onnx import parser
 
-from models_store.compression.factorized import Table
-from models_store.compression.hyperprior import LevelTables
-from models_store.compression.image_codec import Photographs
+from models_store.compression.factorized import FrequencyTable
+from models_store.compression.hyperprior import ScaleTables
+from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import describe, publish
-from models_store.tasks import Compression, FreeImage, Group, Hyperprior
-from models_store.verify import Case
-from tests.fakes.image_models import png, solid
-from tests.fakes.manifest import check, finish, graph_file
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import file_entry, publish_version
+from models_store.tasks import AnySizeImage, ChannelGroup, Compression, Hyperprior
+from models_store.verify import GoldenCase
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["TASK", "level_tables", "photographs", "put_mosaic"]
+__all__ = ["TASK", "create_codec", "publish_hyperprior_codec", "scale_tables"]
 
 TASK = Compression(
-    image=FreeImage(mode="RGB", multiple_of=32, tile=256, overlap=128),
+    image=AnySizeImage(mode="RGB", multiple_of=32, tile=256, overlap=128),
     entropy=Hyperprior(
         qualities=3,
         groups=(
-            Group(channels=3, phases=((0,), (3,), (1, 2))),
-            Group(channels=3, phases=((0, 1, 2, 3),)),
+            ChannelGroup(channels=3, phases=((0,), (3,), (1, 2))),
+            ChannelGroup(channels=3, phases=((0, 1, 2, 3),)),
         ),
     ),
 )
@@ -126,7 +126,7 @@ _GRAPHS = {
 }
 
 
-def level_tables() -> LevelTables:
+def scale_tables() -> ScaleTables:
     """Two-sided geometric distributions, wider from level to level."""
     tables = []
     for level in range(64):
@@ -136,8 +136,8 @@ def level_tables() -> LevelTables:
         spare = 2**16 - len(weights) - 1
         shares = [1 + math.floor(weight * spare / sum(weights)) for weight in weights]
         shares[reach] += 2**16 - 1 - sum(shares)
-        tables.append(Table(lowest=-reach, frequencies=(*shares, 1)))
-    return LevelTables(
+        tables.append(FrequencyTable(lowest=-reach, frequencies=(*shares, 1)))
+    return ScaleTables(
         tables=tuple(tables),
         certain=2,
         side_levels=((9, 9, 9),) * 3,
@@ -145,53 +145,53 @@ def level_tables() -> LevelTables:
     )
 
 
-def photographs(folder: Path) -> Photographs:
+def create_codec(folder: Path) -> HyperpriorImageCodec:
     """The codec without a shelf; its graphs are written to `folder`."""
     for role in _GRAPHS:
-        (folder / f"{role}.onnx").write_bytes(_model(role).SerializeToString())
-    runs = {role: onnxruntime_run(folder / f"{role}.onnx") for role in _GRAPHS}
-    return Photographs(TASK, level_tables(), runs)
+        (folder / f"{role}.onnx").write_bytes(_parse_graph(role).SerializeToString())
+    runs = {role: load_graph_fn(folder / f"{role}.onnx") for role in _GRAPHS}
+    return HyperpriorImageCodec(TASK, scale_tables(), runs)
 
 
-def put_mosaic(store: Path, name: str) -> Path:
+def publish_hyperprior_codec(store: Path, name: str) -> Path:
     """Publish it as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name), check)
+    return publish_version(store, name, partial(_build, name=name), replay_all_golden)
 
 
-def _model(role: str) -> onnx.ModelProto:
+def _parse_graph(role: str) -> onnx.ModelProto:
     return parser.parse_model(_GRAPHS[role])
 
 
 def _build(folder: Path, version: int, name: str) -> Manifest:
     random = np.random.default_rng(0)
     quality = np.array([0, 2], np.int64)
-    known: dict[str, NDArray[np.generic]] = {
+    tensors: dict[str, NDArray[np.generic]] = {
         "images": random.integers(0, 256, (2, 48, 64, 3), np.uint8),
         "quality": quality,
         "row": quality,
     }
     files, cases = [], {}
     for role in ("encoder", "features", "low", "middle", "decoder"):
-        model = _model(role)
+        model = _parse_graph(role)
         onnx.checker.check_model(model, full_check=True)
         path = folder / f"{role}.onnx"
         path.write_bytes(model.SerializeToString())
-        inputs = {spec.name: known[spec.name] for spec in model.graph.input}
-        outputs = dict(onnxruntime_run(path)(inputs))
-        cases[role] = [Case(inputs, outputs)]
-        files.append(graph_file(path, role, model.graph))
-        known |= outputs
-        rows, columns = known["latents"].shape[2:]
+        inputs = {spec.name: tensors[spec.name] for spec in model.graph.input}
+        outputs = dict(load_graph_fn(path)(inputs))
+        cases[role] = [GoldenCase(inputs, outputs)]
+        files.append(graph_file_entry(path, role, model.graph))
+        tensors |= outputs
+        rows, columns = tensors["latents"].shape[2:]
         if "features" in outputs:
-            known["features"] = np.ascontiguousarray(outputs["features"][:, :, :rows, :columns])
-        known["group"] = known["before"] = np.ascontiguousarray(known["latents"][:, :3])
-    (folder / "tables.json").write_text(level_tables().model_dump_json())
-    return finish(
+            tensors["features"] = np.ascontiguousarray(outputs["features"][:, :, :rows, :columns])
+        tensors["group"] = tensors["before"] = np.ascontiguousarray(tensors["latents"][:, :3])
+    (folder / "tables.json").write_text(scale_tables().model_dump_json())
+    return build_manifest(
         folder,
         (name, version),
         TASK,
-        [*files, describe(folder / "tables.json", role="tables")],
+        [*files, file_entry(folder / "tables.json", role="tables")],
         cases,
-        preview=png(solid(4, 3, (0, 128, 255))),
+        preview=encode_png(solid_image(4, 3, (0, 128, 255))),
         atol=0.5,
     )

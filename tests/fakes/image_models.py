@@ -1,7 +1,8 @@
 """A small, real store for tests: graphs whose answers can be worked out by hand, truly published.
 
-`Paint` classifies a picture by its mean colour, `Blur` returns the picture or its box blur. Both
-pass through `models_store.publish` with hashes, golden cases and a preview, like a trained model.
+`MeanColourClassifier` classifies a picture by its mean colour, `BoxBlurDenoiser` returns the
+picture or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
+preview, like a trained model.
 """
 
 import struct
@@ -16,13 +17,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import publish
-from models_store.tasks import Classification, Denoising, FixedImage, FreeImage, Task
-from models_store.verify import Case
-from tests.fakes.manifest import check, finish, graph_file
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import publish_version
+from models_store.tasks import AnySizeImage, Classification, Denoising, FixedImage, Task
+from models_store.verify import GoldenCase
+from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["COLOURS", "Blur", "Paint", "png", "put", "solid"]
+__all__ = [
+    "COLOURS",
+    "BoxBlurDenoiser",
+    "MeanColourClassifier",
+    "encode_png",
+    "publish_image_model",
+    "solid_image",
+]
 
 COLOURS = ("red", "green", "blue")
 _OPSET = 17
@@ -32,7 +40,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Paint:
+class MeanColourClassifier:
     """Classification: `red`, `green` or `blue`, by softmax(sharpness × mean colour in 0 … 1)."""
 
     size: int = 8
@@ -75,7 +83,7 @@ class Paint:
 
 
 @dataclass(frozen=True)
-class Blur:
+class BoxBlurDenoiser:
     """Denoising: the mean of each pixel's square of `reach` around; 0 gives the picture itself."""
 
     mode: str = "L"
@@ -84,7 +92,7 @@ class Blur:
 
     def task(self) -> Task:
         mode: object = self.mode
-        image = FreeImage.model_validate(
+        image = AnySizeImage.model_validate(
             {"mode": mode, "multiple_of": 4, "tile": self.tile, "overlap": 8}
         )
         return Denoising(image=image, noise="none: this is a box blur")
@@ -114,26 +122,30 @@ class Blur:
         return [np.random.default_rng(0).integers(0, 256, shape, np.uint8)]
 
 
-def put(store: Path, name: str, model: Paint | Blur) -> Path:
+def publish_image_model(
+    store: Path, name: str, model: MeanColourClassifier | BoxBlurDenoiser
+) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, partial(_build, name=name, model=model), check)
+    return publish_version(store, name, partial(_build, name=name, model=model), replay_all_golden)
 
 
-def _build(folder: Path, version: int, name: str, model: Paint | Blur) -> Manifest:
+def _build(
+    folder: Path, version: int, name: str, model: MeanColourClassifier | BoxBlurDenoiser
+) -> Manifest:
     path = folder / "model.onnx"
     opset = helper.make_opsetid("", _OPSET)
     proto = helper.make_model(model.graph(), opset_imports=[opset], ir_version=_IR_VERSION)
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())
-    run = onnxruntime_run(path)
-    cases = [Case({"images": images}, run({"images": images})) for images in model.inputs()]
-    return finish(
+    run = load_graph_fn(path)
+    cases = [GoldenCase({"images": images}, run({"images": images})) for images in model.inputs()]
+    return build_manifest(
         folder,
         (name, version),
         model.task(),
-        [graph_file(path, "model", proto.graph)],
+        [graph_file_entry(path, "model", proto.graph)],
         {"model": cases},
-        preview=png(solid(4, 3, (0, 128, 255))),
+        preview=encode_png(solid_image(4, 3, (0, 128, 255))),
         rtol=1e-5,
         atol=1e-6,
     )
@@ -143,12 +155,12 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
-def solid(width: int, height: int, colour: tuple[int, int, int]) -> Image:
+def solid_image(width: int, height: int, colour: tuple[int, int, int]) -> Image:
     """A picture (H, W, 3) of one colour."""
     return np.full((height, width, 3), colour, np.uint8)
 
 
-def png(image_HWC: Image) -> bytes:
+def encode_png(image_HWC: Image) -> bytes:
     """PNG by the specification alone, so that tests do not check a codec against itself."""
     height, width, channels = image_HWC.shape
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)

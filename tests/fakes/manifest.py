@@ -9,14 +9,20 @@ import onnx
 from onnx import helper
 
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance, TensorSpec, Variant
-from models_store.onnx.runtime import onnxruntime_run, replay_golden
-from models_store.publish import add_variant, describe
+from models_store.onnx.runtime import load_graph_fn, replay_golden
+from models_store.publish import add_variant, file_entry
 from models_store.tasks import Task
-from models_store.verify import Case, replay, write_golden
+from models_store.verify import GoldenCase, replay_graph, write_golden
 
-__all__ = ["VARIANT", "add_int8", "check", "finish", "graph_file"]
+__all__ = [
+    "INT8_VARIANT",
+    "build_manifest",
+    "graph_file_entry",
+    "publish_int8_variant",
+    "replay_all_golden",
+]
 
-VARIANT = Variant(
+INT8_VARIANT = Variant(
     precision="int8",
     method="copied",
     rtol=0.0,
@@ -29,41 +35,41 @@ VARIANT = Variant(
 )
 
 
-def graph_file(path: Path, role: str, graph: onnx.GraphProto) -> ModelFile:
+def graph_file_entry(path: Path, role: str, graph: onnx.GraphProto) -> ModelFile:
     """The manifest's entry for a graph that lies at `path`."""
-    return describe(
+    return file_entry(
         path,
         role=role,
         precision="fp32",
-        inputs=tuple(_spec(value) for value in graph.input),
-        outputs=tuple(_spec(value) for value in graph.output),
+        inputs=tuple(_tensor_spec(value) for value in graph.input),
+        outputs=tuple(_tensor_spec(value) for value in graph.output),
     )
 
 
-def finish(
+def build_manifest(
     folder: Path,
-    place: tuple[str, int],
+    name_and_version: tuple[str, int],
     task: Task,
     files: Sequence[ModelFile],
-    cases: Mapping[str, list[Case]],
+    cases: Mapping[str, list[GoldenCase]],
     *,
     preview: bytes,
     rtol: float = 0.0,
     atol: float,
 ) -> Manifest:
-    """Write golden cases and preview beside `files`; `place` is name and version."""
+    """Write golden cases and preview beside `files`; `name_and_version` is name and version."""
     write_golden(folder / "golden.npz", cases)
     (folder / "preview.png").write_bytes(preview)
     return Manifest(
-        name=place[0],
-        version=place[1],
+        name=name_and_version[0],
+        version=name_and_version[1],
         created=datetime(2026, 1, 1, tzinfo=UTC),
         summary="Made for a test.",
         task=task,
         files=(
             *files,
-            describe(folder / "golden.npz", role="golden"),
-            describe(folder / "preview.png", role="preview"),
+            file_entry(folder / "golden.npz", role="golden"),
+            file_entry(folder / "preview.png", role="preview"),
         ),
         golden=Golden(cases=len(next(iter(cases.values()))), rtol=rtol, atol=atol),
         parameters=1,
@@ -79,31 +85,31 @@ def finish(
     )  # fmt: skip
 
 
-def check(folder: Path, manifest: Manifest) -> None:
+def replay_all_golden(folder: Path, manifest: Manifest) -> None:
     """Replay every graph's golden cases, as publishing a trained model does."""
     for graph in manifest.graphs().values():
-        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
 
 
-def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
     dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
     return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
 
 
-def add_int8(folder: Path, graph: Path, role: str) -> None:
+def publish_int8_variant(folder: Path, graph: Path, role: str) -> None:
     """Publish `graph` as the int8 variant of the version in `folder`, which then answers."""
 
     def build(partial: Path, before: Manifest) -> Manifest:
         path = partial / f"{role}-int8.onnx"
         shutil.copy(graph, path)
-        exact = before.graphs()[role]
-        file = describe(
-            path, role=role, precision="int8", inputs=exact.inputs, outputs=exact.outputs
+        fp32_graph = before.graphs()[role]
+        file = file_entry(
+            path, role=role, precision="int8", inputs=fp32_graph.inputs, outputs=fp32_graph.outputs
         )
         return before.model_copy(
-            update={"files": (*before.files, file), "variants": (VARIANT,), "served": "int8"}
+            update={"files": (*before.files, file), "variants": (INT8_VARIANT,), "served": "int8"}
         )
 
     add_variant(folder, build, replay_golden)

@@ -1,7 +1,7 @@
 """Small recurrent models for tests, truly published: one that is predictable, one that is not.
 
-`Alphabet` always writes the next character of its vocabulary. `Babble` is an LSTM with random
-weights, whose texts depend on all that it has read.
+`AlphabetModel` always writes the next character of its vocabulary. `RandomLstmModel` is an LSTM
+with random weights, whose texts depend on all that it has read.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,26 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import publish
-from models_store.tasks import State, TextGeneration
-from models_store.verify import Case
-from tests.fakes.image_models import png, solid
-from tests.fakes.manifest import add_int8, check, finish, graph_file
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import publish_version
+from models_store.tasks import RecurrentState, TextGeneration
+from models_store.verify import GoldenCase
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.manifest import (
+    build_manifest,
+    graph_file_entry,
+    publish_int8_variant,
+    replay_all_golden,
+)
 
-__all__ = ["VOCABULARY", "Alphabet", "Babble", "proto", "put_text", "put_twofold"]
+__all__ = [
+    "VOCABULARY",
+    "AlphabetModel",
+    "RandomLstmModel",
+    "build_model_proto",
+    "publish_text_model",
+    "publish_text_model_with_int8",
+]
 
 VOCABULARY = "\nabcdefghijklmnopqrstuvwxyzé€😀"
 _OPSET, _IR_VERSION = 17, 8
@@ -29,14 +41,14 @@ Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Alphabet:
+class AlphabetModel:
     """The next character of the vocabulary, in a circle; its state counts characters."""
 
     sharpness: float = 50.0
 
     @property
-    def states(self) -> tuple[State, ...]:
-        return (State(name="count", next="next_count", layers=1, width=1),)
+    def states(self) -> tuple[RecurrentState, ...]:
+        return (RecurrentState(name="count", next="next_count", layers=1, width=1),)
 
     def nodes(self) -> list[onnx.NodeProto]:
         return [
@@ -52,16 +64,16 @@ class Alphabet:
 
 
 @dataclass(frozen=True)
-class Babble:
+class RandomLstmModel:
     """An LSTM of one layer, its weights drawn from a seed."""
 
     width: int = 24
     seed: int = 0
 
     @property
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[RecurrentState, ...]:
         return tuple(
-            State(name=name, next=f"next_{name}", layers=1, width=self.width)
+            RecurrentState(name=name, next=f"next_{name}", layers=1, width=self.width)
             for name in ("hidden", "cell")
         )
 
@@ -92,9 +104,9 @@ class Babble:
         }
 
 
-def proto(model: Alphabet | Babble) -> onnx.ModelProto:
+def build_model_proto(model: AlphabetModel | RandomLstmModel) -> onnx.ModelProto:
     value, floats = helper.make_tensor_value_info, TensorProto.FLOAT
-    shapes: list[tuple[State, list[str | int | None]]] = [
+    shapes: list[tuple[RecurrentState, list[str | int | None]]] = [
         (state, [state.layers, "batch", state.width]) for state in model.states
     ]
     graph = helper.make_graph(
@@ -111,37 +123,46 @@ def proto(model: Alphabet | Babble) -> onnx.ModelProto:
         [numpy_helper.from_array(array, name) for name, array in model.constants().items()],
     )
     opset = helper.make_opsetid("", _OPSET)
-    made = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    model_proto = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+    onnx.checker.check_model(model_proto, full_check=True)
+    return model_proto
 
 
-def put_text(store: Path, name: str, model: Alphabet | Babble) -> Path:
+def publish_text_model(store: Path, name: str, model: AlphabetModel | RandomLstmModel) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
-    return publish(store, name, lambda folder, version: _build(folder, name, version, model), check)
+    return publish_version(
+        store, name, lambda folder, version: _build(folder, name, version, model), replay_all_golden
+    )
 
 
-def put_twofold(store: Path, name: str, scratch: Path) -> None:
-    """An `Alphabet` whose int8 graph, which answers, is less sure: its logits are 49.97, not 50."""
-    folder = put_text(store, name, Alphabet())
-    add_int8(folder, put_text(scratch, name, Alphabet(sharpness=49.97)) / "step.onnx", "step")
+def publish_text_model_with_int8(store: Path, name: str, scratch: Path) -> None:
+    """An `AlphabetModel` whose int8 graph, which answers, is less sure: its logits are 49.97, not
+    50."""
+    folder = publish_text_model(store, name, AlphabetModel())
+    publish_int8_variant(
+        folder,
+        publish_text_model(scratch, name, AlphabetModel(sharpness=49.97)) / "step.onnx",
+        "step",
+    )
 
 
-def _build(folder: Path, name: str, version: int, model: Alphabet | Babble) -> Manifest:
+def _build(
+    folder: Path, name: str, version: int, model: AlphabetModel | RandomLstmModel
+) -> Manifest:
     path = folder / "step.onnx"
-    graph = proto(model)
+    graph = build_model_proto(model)
     path.write_bytes(graph.SerializeToString())
     inputs: dict[str, Array] = {"tokens": np.array([[1, 2, 3], [4, 5, 6]])}
     for state in model.states:
         inputs[state.name] = np.zeros((state.layers, 2, state.width), np.float32)
-    case = Case(inputs, onnxruntime_run(path)(inputs))
-    return finish(
+    case = GoldenCase(inputs, load_graph_fn(path)(inputs))
+    return build_manifest(
         folder,
         (name, version),
         TextGeneration(vocabulary=VOCABULARY, start="\n", states=model.states),
-        [graph_file(path, "step", graph.graph)],
+        [graph_file_entry(path, "step", graph.graph)],
         {"step": [case]},
-        preview=png(solid(4, 3, (0, 128, 255))),
+        preview=encode_png(solid_image(4, 3, (0, 128, 255))),
         rtol=1e-4,
         atol=1e-5,
     )

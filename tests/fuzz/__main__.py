@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("picture", "code", "v2-json", "v2-binary", "form", "text")
-ROOM = Path("build/fuzz")
+WORK_DIR = Path("build/fuzz")
 _LINE = re.compile(r"^#\d+\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
 
 
@@ -22,18 +22,18 @@ def main() -> int:
     parser.add_argument("--hang", type=int, default=20, help="seconds that one input may take")
     options = parser.parse_args()
     if options.here:
-        return _fuzz(options.target, options.seconds, options.hang)
+        return _run_fuzzer(options.target, options.seconds, options.hang)
     names = NAMES if options.target == "all" else (options.target,)
     print("target     executions  per s  coverage (edges, features)  inputs kept  finds")
-    return max([_summary(name, options.seconds, options.hang) for name in names])
+    return max([_run_and_report(name, options.seconds, options.hang) for name in names])
 
 
-def _summary(name: str, seconds: int, hang: int) -> int:
+def _run_and_report(name: str, seconds: int, timeout_s: int) -> int:
     """Run one target as a process of its own, since libFuzzer ends its process; print a line."""
-    (ROOM / name).mkdir(parents=True, exist_ok=True)
-    log = ROOM / name / "log.txt"
+    (WORK_DIR / name).mkdir(parents=True, exist_ok=True)
+    log = WORK_DIR / name / "log.txt"
     command = [sys.executable, "-m", "tests.fuzz", name, "--here"]
-    command += ["--seconds", str(seconds), "--hang", str(hang)]
+    command += ["--seconds", str(seconds), "--hang", str(timeout_s)]
     with log.open("w") as file:
         code = subprocess.run(command, stdout=file, stderr=file).returncode  # noqa: PLW1510
     text = log.read_text(errors="replace")
@@ -50,7 +50,7 @@ def _summary(name: str, seconds: int, hang: int) -> int:
     return int(code != 0)
 
 
-def _fuzz(name: str, seconds: int, hang: int) -> int:
+def _run_fuzzer(name: str, seconds: int, timeout_s: int) -> int:
     import atheris
 
     # What is imported from here on counts how often each of its branches was taken.
@@ -58,27 +58,32 @@ def _fuzz(name: str, seconds: int, hang: int) -> int:
         from tests.fuzz.targets import TARGETS
 
     target = TARGETS[name]
-    corpus, seeds = ROOM / name / "corpus", ROOM / name / "seeds"
+    corpus, seeds = WORK_DIR / name / "corpus", WORK_DIR / name / "seeds"
     for folder in (corpus, seeds):
         folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):
         (seeds / str(number)).write_bytes(seed)
-    words = ROOM / name / "words"
-    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
+    dictionary = WORK_DIR / name / "words"
+    dictionary.write_text("".join(f'"{_escape(word)}"\n' for word in target.dictionary))
     options = {
-        "max_total_time": seconds, "max_len": target.longest, "dict": words, "timeout": hang,
-        "rss_limit_mb": 3000, "artifact_prefix": f"{ROOM / name}/", "print_final_stats": 1,
+        "max_total_time": seconds,
+        "max_len": target.max_input_bytes,
+        "dict": dictionary,
+        "timeout": timeout_s,
+        "rss_limit_mb": 3000,
+        "artifact_prefix": f"{WORK_DIR / name}/",
+        "print_final_stats": 1,
         "seed": 1,
-    }  # fmt: skip
-    if not target.words:  # an empty dictionary is an error
+    }
+    if not target.dictionary:  # an empty dictionary is an error
         del options["dict"]
     flags = [f"-{option}={value}" for option, value in options.items()]
-    atheris.Setup([sys.argv[0], str(corpus), str(seeds), *flags], target.prepare())
+    atheris.Setup([sys.argv[0], str(corpus), str(seeds), *flags], target.create_runner())
     atheris.Fuzz()
     return 0
 
 
-def _escaped(word: str) -> str:
+def _escape(word: str) -> str:
     return "".join(c if c.isalnum() or c in " -*=;:/'." else f"\\x{ord(c):02x}" for c in word)
 
 

@@ -9,30 +9,35 @@ from typing import Any
 
 from service.app import create_app
 from service.settings import Settings
-from tests.fakes.factorized_codec import Squeeze, put_squeeze
-from tests.fakes.image_models import Paint, put
-from tests.fakes.text_model import Alphabet, put_text
+from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.text_model import AlphabetModel, publish_text_model
 
-__all__ = ["Asked"]
+__all__ = ["AppUnderTest"]
 
-_FINE = {503, 504}
+_EXPECTED_SERVER_ERRORS = {503, 504}
 """Answers by design: full, or late."""
-_LONGEST_ERROR = 20_000
+_MAX_ERROR_BYTES = 20_000
 
 
-class Asked:
+class AppUnderTest:
     """Started once; each `post` is one request from beginning to end."""
 
     def __init__(self) -> None:
         """Publish three small models and load them."""
         store = Path(tempfile.mkdtemp(prefix="deepshelf-fuzz-"))
-        put(store, "paint", Paint())
-        put_text(store, "alphabet", Alphabet())
-        put_squeeze(store, "squeeze", Squeeze())
+        publish_image_model(store, "paint", MeanColourClassifier())
+        publish_text_model(store, "alphabet", AlphabetModel())
+        publish_factorized_codec(store, "squeeze", FakeFactorizedCodec())
         settings = {
-            "store": store, "threads": 1, "reload_s": 0, "max_text_chars": 50, "log_level": "error",
-            "max_body_bytes": 1 << 20, "max_pixels": 1_000_000,
-        }  # fmt: skip
+            "store": store,
+            "threads": 1,
+            "store_poll_interval_s": 0,
+            "max_text_chars": 50,
+            "log_level": "error",
+            "max_body_bytes": 1 << 20,
+            "max_pixels": 1_000_000,
+        }
         self._app = create_app(Settings.model_validate(settings))
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(self._start())
@@ -40,46 +45,46 @@ class Asked:
     async def _start(self) -> None:
         self._lifespan = self._app.router.lifespan_context(self._app)
         await self._lifespan.__aenter__()
-        while not self._app.state.running.registry.shelf.complete:
+        while not self._app.state.app_state.registry.catalog.first_scan_done:
             await asyncio.sleep(0.01)
 
     @property
     def registry(self) -> Any:
-        return self._app.state.running.registry
+        return self._app.state.app_state.registry
 
-    def post(self, path: str, pieces: Sequence[bytes], headers: Mapping[str, str]) -> None:
+    def post(self, path: str, chunks: Sequence[bytes], headers: Mapping[str, str]) -> None:
         """Raises AssertionError for an answer that there should not be."""
-        status, answer = self._loop.run_until_complete(self._post(path, pieces, headers))
+        status, body = self._loop.run_until_complete(self._post(path, chunks, headers))
         if status < 400:
             return
-        assert status < 500 or status in _FINE, answer[:2000]
-        assert len(answer) < _LONGEST_ERROR, answer[:2000]
+        assert status < 500 or status in _EXPECTED_SERVER_ERRORS, body[:2000]
+        assert len(body) < _MAX_ERROR_BYTES, body[:2000]
         key = "error" if path.startswith(("/v2", "/openai")) else "detail"
-        assert json.loads(answer)[key], answer
-        assert b"Traceback" not in answer, answer
+        assert json.loads(body)[key], body
+        assert b"Traceback" not in body, body
 
     async def _post(
-        self, path: str, pieces: Sequence[bytes], headers: Mapping[str, str]
+        self, path: str, chunks: Sequence[bytes], headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        size = sum(map(len, pieces))
-        sent = {"host": "deepshelf", "content-length": str(size), **headers}
+        size = sum(map(len, chunks))
+        request_headers = {"host": "deepshelf", "content-length": str(size), **headers}
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
             "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
             "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+            "headers": [(name.encode(), value.encode()) for name, value in request_headers.items()],
         }  # fmt: skip
-        waiting = [
-            {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
-            for number, piece in enumerate(pieces, start=1)
+        messages = [
+            {"type": "http.request", "body": piece, "more_body": number < len(chunks)}
+            for number, piece in enumerate(chunks, start=1)
         ]
-        forever = asyncio.Event()
+        never = asyncio.Event()
         status, parts = 0, []
 
         async def receive() -> dict[str, Any]:
-            if waiting:
-                return waiting.pop(0)
-            await forever.wait()  # whoever listens for a client that leaves
+            if messages:
+                return messages.pop(0)
+            await never.wait()  # whoever listens for a client that leaves
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:

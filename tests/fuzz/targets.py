@@ -13,49 +13,49 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from models_store.compression.container import MAGIC, Code, pack, unpack
+from models_store.compression.container import MAGIC, CompressedImage, pack, unpack
 from models_store.tasks import Compression, FixedImage
-from service.codecs.bitstream import read_code
-from service.codecs.images import Limits, decode_fixed, decode_free
+from service.codecs.bitstream import unpack_code
+from service.codecs.images import ImageLimits, decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
-from tests.fakes.image_models import png, solid
-from tests.fuzz.asked import Asked
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fuzz.asked import AppUnderTest
 
-__all__ = ["TARGETS", "Target"]
+__all__ = ["TARGETS", "FuzzTarget"]
 
-Run = Callable[[bytes], None]
+FuzzRunner = Callable[[bytes], None]
 
 _JSON = {"content-type": "application/json"}
-_LIMITS = Limits(max_pixels=1_000_000)
+_LIMITS = ImageLimits(max_pixels=1_000_000)
 
 
 @dataclass(frozen=True)
-class Target:
+class FuzzTarget:
     """One thing that reads bytes."""
 
-    prepare: Callable[[], Run]
+    create_runner: Callable[[], FuzzRunner]
     seeds: Callable[[], Iterator[bytes]]
-    words: tuple[str, ...] = ()
+    dictionary: tuple[str, ...] = ()
     """What inputs are likely to hold."""
-    longest: int = 4096
+    max_input_bytes: int = 4096
     """Bytes of an input."""
 
 
 # Pictures
 
 
-def _pictures() -> Run:
+def _image_runner() -> FuzzRunner:
     spec = FixedImage(width=8, height=8, mode="RGB", resize="crop")
-    ways: tuple[Callable[[bytes], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]], ...] = (
-        lambda data: decode_free(data, "RGB", _LIMITS),
-        lambda data: decode_free(data, "L", _LIMITS),
-        lambda data: decode_fixed(data, spec, _LIMITS),
+    decoders: tuple[Callable[[bytes], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]], ...] = (
+        lambda data: decode_native(data, "RGB", _LIMITS),
+        lambda data: decode_native(data, "L", _LIMITS),
+        lambda data: decode_resized(data, spec, _LIMITS),
     )
 
     def run(data: bytes) -> None:
         try:
-            image = ways[data[0] % 3 if data else 0](data[1:])
+            image = decoders[data[0] % 3 if data else 0](data[1:])
         except ServiceError:
             return
         assert image.dtype == np.uint8, image.dtype
@@ -64,9 +64,9 @@ def _pictures() -> Run:
     return run
 
 
-def _picture_seeds() -> Iterator[bytes]:
+def _image_seeds() -> Iterator[bytes]:
     noise = np.random.default_rng(0).integers(0, 256, (9, 7, 4), np.uint8)
-    whole = Image.fromarray(noise)
+    source = Image.fromarray(noise)
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind, modes in {
@@ -75,14 +75,14 @@ def _picture_seeds() -> Iterator[bytes]:
     }.items():  # fmt: skip
         for number, mode in enumerate(modes.split()):
             file = io.BytesIO()
-            grey = whole.convert("L")
-            picture = grey.convert("I").convert("I;16") if mode == "I;16" else whole.convert(mode)
-            picture.save(file, kind, exif=exif) if kind in ("JPEG", "WEBP") else picture.save(
+            grey = source.convert("L")
+            image = grey.convert("I").convert("I;16") if mode == "I;16" else source.convert(mode)
+            image.save(file, kind, exif=exif) if kind in ("JPEG", "WEBP") else image.save(
                 file, kind
             )
             yield bytes([number % 3]) + file.getvalue()
     file = io.BytesIO()
-    frames = [whole.convert("RGB"), whole.convert("RGB").rotate(90)]
+    frames = [source.convert("RGB"), source.convert("RGB").rotate(90)]
     frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
     yield b"\0" + file.getvalue()
 
@@ -90,7 +90,7 @@ def _picture_seeds() -> Iterator[bytes]:
 # Codes of compressed pictures
 
 
-def _framed(body: bytes) -> bytes:
+def _wrap_in_container(body: bytes) -> bytes:
     """As a container whose length and checksum are right, so that what is inside gets read."""
     size, length = len(body) + 4, bytearray()
     while size > 0x7F:
@@ -100,14 +100,14 @@ def _framed(body: bytes) -> bytes:
     return head + zlib.crc32(head).to_bytes(4, "big")
 
 
-def _codes() -> Run:
-    shelf = Asked().registry.shelf
-    model = shelf.resolve(Compression, "squeeze")
+def _bitstream_runner() -> FuzzRunner:
+    catalog = AppUnderTest().registry.shelf
+    model = catalog.resolve(Compression, "squeeze")
 
     def run(data: bytes) -> None:
-        whole = data[1:] if data[:1] == b"\0" else _framed(data[1:])
+        whole = data[1:] if data[:1] == b"\0" else _wrap_in_container(data[1:])
         try:
-            code = read_code(whole)
+            code = unpack_code(whole)
             assert unpack(pack(code)) == code
             if code.model == model.name:
                 decompress(model, code, limits=_LIMITS, check=lambda: None)
@@ -117,32 +117,32 @@ def _codes() -> Run:
     return run
 
 
-def _code_seeds() -> Iterator[bytes]:
-    model = Asked().registry.shelf.resolve(Compression, "squeeze")
+def _bitstream_seeds() -> Iterator[bytes]:
+    model = AppUnderTest().registry.shelf.resolve(Compression, "squeeze")
     for seed in range(4):
         pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
-        whole = compress(model, png(pixels), limits=_LIMITS, check=lambda: None).code
-        yield b"\0" + whole
-        yield b"\1" + whole[4:-4]
-    yield b"\0" + pack(Code("a-model", 3, bytes(4), 300, 7, "RGB", b"payload"))
+        container = compress(model, encode_png(pixels), limits=_LIMITS, check=lambda: None).data
+        yield b"\0" + container
+        yield b"\1" + container[4:-4]
+    yield b"\0" + pack(CompressedImage("a-model", 3, bytes(4), 300, 7, "RGB", b"payload"))
 
 
 # Requests
 
 
-def _asking(path_of: Callable[[int], str], headers: dict[str, str]) -> Run:
+def _post_runner(path_of: Callable[[int], str], headers: dict[str, str]) -> FuzzRunner:
     """The body in two pieces, cut where the second byte says."""
-    asked = Asked()
+    app = AppUnderTest()
 
     def run(data: bytes) -> None:
         choice, cut = (*data[:2], 0, 0)[:2]
         body = data[2:]
-        asked.post(path_of(choice), (body[:cut], body[cut:]), headers)
+        app.post(path_of(choice), (body[:cut], body[cut:]), headers)
 
     return run
 
 
-def _jsons(*contents: object) -> Iterator[bytes]:
+def _json_seeds(*contents: object) -> Iterator[bytes]:
     for choice in range(2):
         for content in contents:
             yield bytes([choice, 0]) + json.dumps(content).encode()
@@ -154,7 +154,7 @@ def _tensor(**more: object) -> dict[str, object]:
 
 def _v2_json_seeds() -> Iterator[bytes]:
     data = list(range(192))
-    yield from _jsons(
+    yield from _json_seeds(
         {"id": "a", "inputs": [_tensor(data=data)]},
         {"inputs": [_tensor(data=np.reshape(data, (1, 8, 8, 3)).tolist())],
          "outputs": [{"name": "probabilities", "parameters": {"classification": 2}}]},
@@ -162,8 +162,8 @@ def _v2_json_seeds() -> Iterator[bytes]:
     )  # fmt: skip
 
 
-def _v2_binary() -> Run:
-    asked = Asked()
+def _v2_binary_runner() -> FuzzRunner:
+    app = AppUnderTest()
 
     def run(data: bytes) -> None:
         choice, length = data[:1] or b"\0", int.from_bytes(data[1:3], "big")
@@ -174,7 +174,7 @@ def _v2_binary() -> Run:
             body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
         elif kind > 1:
             headers["content-encoding"] = ("gzip", "deflate")[kind - 2]
-        asked.post("/v2/models/paint/infer", (body,), headers)
+        app.post("/v2/models/paint/infer", (body,), headers)
 
     return run
 
@@ -190,28 +190,31 @@ def _v2_binary_seeds() -> Iterator[bytes]:
         yield b"\3" + len(head).to_bytes(2, "big") + zlib.compress(body)
 
 
-def _part(name: str, content: bytes, more: str = "") -> bytes:
-    return f'--x\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content
+def _form_part(name: str, content: bytes, extra_headers: str = "") -> bytes:
+    return (
+        f'--x\r\nContent-Disposition: form-data; name="{name}"{extra_headers}\r\n\r\n'.encode()
+        + content
+    )
 
 
 def _form_seeds() -> Iterator[bytes]:
-    picture = png(solid(2, 2, (255, 0, 0)))
-    file = _part("image", picture, '; filename="cat.png"\r\nContent-Type: image/png')
+    image = encode_png(solid_image(2, 2, (255, 0, 0)))
+    file = _form_part("image", image, '; filename="cat.png"\r\nContent-Type: image/png')
     for choice in range(3):
         head = bytes([choice, 40])
         yield head + file + b"\r\n--x--\r\n"
-        yield head + _part("top_k", b"2") + b"\r\n" + file + b"\r\n" + file + b"\r\n--x--\r\n"
+        yield head + _form_part("top_k", b"2") + b"\r\n" + file + b"\r\n" + file + b"\r\n--x--\r\n"
         yield head + file[:-20]
-        yield head + b"preamble\r\n" + _part("image", b"cat.jpg") + b"\r\n--x--\r\nepilogue"
+        yield head + b"preamble\r\n" + _form_part("image", b"cat.jpg") + b"\r\n--x--\r\nepilogue"
 
 
-_FORMS = ("/v1/classify", "/v1/compress", "/v1/decompress")
-_TEXTS = ("/v1/text", "/openai/v1/completions")
-_INFER = ("/v2/models/paint/infer", "/v2/models/alphabet/infer")
+_FORM_PATHS = ("/v1/classify", "/v1/compress", "/v1/decompress")
+_TEXT_PATHS = ("/v1/text", "/openai/v1/completions")
+_INFER_PATHS = ("/v2/models/paint/infer", "/v2/models/alphabet/infer")
 
 
 def _text_seeds() -> Iterator[bytes]:
-    yield from _jsons(
+    yield from _json_seeds(
         {"prompt": "abc", "max_chars": 3, "temperature": 0, "seed": 1, "stop": ["e"]},
         {"prompt": "é€😀", "max_chars": 2, "top_k": 3, "top_p": 0.5, "stream": True},
         {"model": "alphabet", "prompt": ["a", "b"], "max_tokens": 2, "n": 2, "logprobs": 2},
@@ -220,34 +223,46 @@ def _text_seeds() -> Iterator[bytes]:
     )  # fmt: skip
 
 
-_WORDS = ("null", "true", "NaN", "Infinity", "-1", "1e999", "\\ud800", "\\u0000", "[[", "{}", '""')
+_JSON_TOKENS = (
+    "null",
+    "true",
+    "NaN",
+    "Infinity",
+    "-1",
+    "1e999",
+    "\\ud800",
+    "\\u0000",
+    "[[",
+    "{}",
+    '""',
+)
 
 TARGETS = {
-    "picture": Target(
-        _pictures, _picture_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",
+    "picture": FuzzTarget(
+        _image_runner, _image_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",  # noqa: E501
         "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif"), 2048,
     ),
-    "code": Target(_codes, _code_seeds, longest=512),
-    "v2-json": Target(
-        lambda: _asking(lambda choice: _INFER[choice % 2], _JSON), _v2_json_seeds,
+    "code": FuzzTarget(_bitstream_runner, _bitstream_seeds, max_input_bytes=512),
+    "v2-json": FuzzTarget(
+        lambda: _post_runner(lambda choice: _INFER_PATHS[choice % 2], _JSON), _v2_json_seeds,
         ("inputs", "outputs", "datatype", "shape", "BYTES", "FP32", "INT64", "BOOL", "parameters",
-         "classification", "tokens", *_WORDS),
+         "classification", "tokens", *_JSON_TOKENS),
     ),
-    "v2-binary": Target(
-        _v2_binary, _v2_binary_seeds,
-        ("binary_data_size", "binary_data", "binary_data_output", "BYTES", "FP16", *_WORDS),
+    "v2-binary": FuzzTarget(
+        _v2_binary_runner, _v2_binary_seeds,
+        ("binary_data_size", "binary_data", "binary_data_output", "BYTES", "FP16", *_JSON_TOKENS),
     ),
-    "form": Target(
-        lambda: _asking(
-            lambda choice: _FORMS[choice % 3], {"content-type": "multipart/form-data; boundary=x"}
+    "form": FuzzTarget(
+        lambda: _post_runner(
+            lambda choice: _FORM_PATHS[choice % 3], {"content-type": "multipart/form-data; boundary=x"}  # noqa: E501
         ),
         _form_seeds,
         ("--x", "--x--", "Content-Disposition", "form-data", "filename*=utf-8''", "code",
          "Content-Transfer-Encoding: base64", "\r\n\r\n"),
     ),
-    "text": Target(
-        lambda: _asking(lambda choice: _TEXTS[choice % 2], _JSON), _text_seeds,
+    "text": FuzzTarget(
+        lambda: _post_runner(lambda choice: _TEXT_PATHS[choice % 2], _JSON), _text_seeds,
         ("prompt", "max_chars", "temperature", "top_k", "top_p", "stop", "stream", "logprobs",
-         "echo", "suffix", "best_of", "n", *_WORDS), 1024,
+         "echo", "suffix", "best_of", "n", *_JSON_TOKENS), 1024,
     ),
 }  # fmt: skip

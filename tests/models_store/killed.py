@@ -14,9 +14,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from models_store.layout import versions
+from models_store.layout import list_versions
 from models_store.manifest import Manifest
-from models_store.publish import publish
+from models_store.publish import publish_version
 from models_store.verify import check_files, read_manifest
 
 _CALLS = frozenset(
@@ -33,7 +33,7 @@ def _build(folder: Path, version: int, source: Path) -> Manifest:
 
 
 def _publish(source: Path, store: Path) -> None:
-    publish(store, "paint", partial(_build, source=source), check_files)
+    publish_version(store, "paint", partial(_build, source=source), check_files)
 
 
 def _killed_at(number: int, source: Path, store: Path) -> None:
@@ -55,11 +55,11 @@ def _killed_at(number: int, source: Path, store: Path) -> None:
 
 def _holds(store: Path) -> str:
     """Versions that are whole, and folders that nobody sees. Raises where one is not whole."""
-    for version in versions(store, "paint"):
+    for version in list_versions(store, "paint"):
         folder = store / "paint" / str(version)
         check_files(folder, read_manifest(folder))
     hidden = list((store / "paint").glob(".*")) if store.exists() else []
-    return f"{len(versions(store, 'paint'))} {len(hidden)}"
+    return f"{len(list_versions(store, 'paint'))} {len(hidden)}"
 
 
 def main(source: Path, store: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from models_store.archive import export_versions, import_versions
-from models_store.errors import ArchiveError, DamageError, LayoutError, ReplayError, StoreError
-from models_store.layout import model_names, version_dir
+from models_store.errors import ArchiveError, IntegrityError, LayoutError, ReplayError, StoreError
+from models_store.layout import list_model_names, version_dir
 from tests.models_store.tampering import edit_manifest, replace_file
 
 Change = Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]
@@ -80,7 +80,7 @@ def test_another_version_of_that_number_is_not_overwritten(archive: Path, own_st
 def test_a_damaged_model_is_not_exported(own_store: Path, tmp_path: Path) -> None:
     graph = own_store / "paint" / "1" / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
-    with pytest.raises(DamageError, match=r"model\.onnx is not the published file"):
+    with pytest.raises(IntegrityError, match=r"model\.onnx is not the published file"):
         export_versions(own_store, [("blur", 1), ("paint", 1)], tmp_path / "all.tar")
     assert [path.name for path in tmp_path.iterdir() if "tar" in path.name] == []
 
@@ -138,7 +138,7 @@ def test_a_file_that_is_not_the_published_one_keeps_its_version_out(
     with pytest.raises(StoreError, match=message):
         import_versions(_rewritten(archive, alter), tmp_path / "other")
     # blur came before it, and is whole; of paint nothing is left.
-    assert model_names(tmp_path / "other") == ["blur"]
+    assert list_model_names(tmp_path / "other") == ["blur"]
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["blur"]
 
 

@@ -14,12 +14,12 @@ import pytest
 from models_store.__main__ import main
 from models_store.archive import export_versions, import_versions
 from models_store.errors import LayoutError
-from models_store.layout import versions
+from models_store.layout import list_versions
 from models_store.manifest import Manifest
-from models_store.publish import publish
-from models_store.staging import leftovers, unpublished
+from models_store.publish import publish_version
+from models_store.staging import orphaned_staging_dirs, staging_dir
 from models_store.verify import check_files, read_manifest
-from tests.fakes.image_models import Paint, put
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.full_disk import no_file_over
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def abandoned(tmp_path: Path, store: Path) -> Path:
 
 
 def _die_within(home: Path) -> None:
-    with unpublished(home) as folder:
+    with staging_dir(home) as folder:
         (folder / "model.onnx").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -72,22 +72,22 @@ def _die_within(home: Path) -> None:
 def test_what_a_killed_publisher_left_is_told_and_goes_with_the_next(
     abandoned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (left,) = leftovers(abandoned)
+    (left,) = orphaned_staging_dirs(abandoned)
     assert (left / "model.onnx").read_bytes() == b"half"
     assert main(["--store", str(abandoned), "verify"]) == 0
     assert f"{left.name} was left by a publisher that was killed" in capsys.readouterr().out
-    put(abandoned, "blur-other", Paint())
-    assert leftovers(abandoned) == [left]
-    put(abandoned, "paint", Paint())
-    assert leftovers(abandoned) == []
-    assert versions(abandoned, "paint") == [1, 2, 3]
+    publish_image_model(abandoned, "blur-other", MeanColourClassifier())
+    assert orphaned_staging_dirs(abandoned) == [left]
+    publish_image_model(abandoned, "paint", MeanColourClassifier())
+    assert orphaned_staging_dirs(abandoned) == []
+    assert list_versions(abandoned, "paint") == [1, 2, 3]
 
 
 def test_what_somebody_is_writing_now_stays(tmp_path: Path) -> None:
-    with unpublished(tmp_path / "paint") as theirs:
-        put(tmp_path, "paint", Paint())
+    with staging_dir(tmp_path / "paint") as theirs:
+        publish_image_model(tmp_path, "paint", MeanColourClassifier())
         assert theirs.is_dir()
-        assert leftovers(tmp_path) == []
+        assert orphaned_staging_dirs(tmp_path) == []
 
 
 def _copy(store: Path) -> Callable[[Path, int], Manifest]:
@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, roo
         no_file_over(room),
         pytest.raises(LayoutError, match=r"no room to put paint on the shelf: .*nothing was left"),
     ):
-        publish(tmp_path / "store", "paint", _copy(store), check_files)
+        publish_version(tmp_path / "store", "paint", _copy(store), check_files)
     assert list((tmp_path / "store").iterdir()) == []
 
 
@@ -121,7 +121,7 @@ def test_a_full_disk_while_an_archive_is_read_is_told_too(store: Path, tmp_path:
 
 def _publish_many(store: Path, count: int) -> None:
     for _ in range(count):
-        put(store, "paint", Paint())
+        publish_image_model(store, "paint", MeanColourClassifier())
 
 
 def test_processes_that_publish_one_name_at_once_get_a_version_each(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_processes_that_publish_one_name_at_once_get_a_version_each(tmp_path: Pa
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    assert versions(tmp_path, "paint") == list(range(1, 21))
-    for version in versions(tmp_path, "paint"):
+    assert list_versions(tmp_path, "paint") == list(range(1, 21))
+    for version in list_versions(tmp_path, "paint"):
         folder = tmp_path / "paint" / str(version)
         check_files(folder, read_manifest(folder))
     assert len(list((tmp_path / "paint").iterdir())) == 20

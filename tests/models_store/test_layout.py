@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from models_store.errors import LayoutError
-from models_store.layout import model_names, next_version, sha256_of, version_dir, versions
+from models_store.layout import (
+    file_sha256,
+    list_model_names,
+    list_versions,
+    next_version,
+    version_dir,
+)
 
 HOSTILE = [
     "", ".", "..", "../paint", "a/b", "paint/1", "/etc", "Paint", "pa int", "-paint", "paint-",
@@ -21,15 +27,15 @@ def shelf(tmp_path: Path) -> Path:
 
 
 def test_names_are_sorted_and_versions_ascend_as_numbers(shelf: Path) -> None:
-    assert model_names(shelf) == ["blur", "paint"]
-    assert versions(shelf, "paint") == [1, 2, 10]
+    assert list_model_names(shelf) == ["blur", "paint"]
+    assert list_versions(shelf, "paint") == [1, 2, 10]
     assert version_dir(shelf, "paint", 10) == shelf / "paint" / "10"
 
 
 @pytest.mark.parametrize("path", ["__pycache__/1", ".git/1", "Paint/1", "-x/1", "empty", "x y/1"])
 def test_other_folders_are_passed_over(shelf: Path, path: str) -> None:
     (shelf / path).mkdir(parents=True)
-    assert model_names(shelf) == ["blur", "paint"]
+    assert list_model_names(shelf) == ["blur", "paint"]
 
 
 @pytest.mark.parametrize(
@@ -37,14 +43,14 @@ def test_other_folders_are_passed_over(shelf: Path, path: str) -> None:
 )
 def test_what_is_no_version_number_is_passed_over(shelf: Path, entry: str) -> None:
     (shelf / "paint" / entry).mkdir()
-    assert versions(shelf, "paint") == [1, 2, 10]
+    assert list_versions(shelf, "paint") == [1, 2, 10]
 
 
 def test_files_are_neither_models_nor_versions(shelf: Path) -> None:
     (shelf / "readme").write_text("")
     (shelf / "paint" / "11").write_text("")
-    assert model_names(shelf) == ["blur", "paint"]
-    assert versions(shelf, "paint") == [1, 2, 10]
+    assert list_model_names(shelf) == ["blur", "paint"]
+    assert list_versions(shelf, "paint") == [1, 2, 10]
 
 
 def test_links_are_passed_over_wherever_they_lead(shelf: Path, tmp_path: Path) -> None:
@@ -54,8 +60,8 @@ def test_links_are_passed_over_wherever_they_lead(shelf: Path, tmp_path: Path) -
     (shelf / "paint" / "11").symlink_to(outside / "1")
     (shelf / "paint" / "12").symlink_to("1")
     (shelf / "paint" / "13").symlink_to("nowhere")
-    assert model_names(shelf) == ["blur", "paint"]
-    assert versions(shelf, "paint") == [1, 2, 10]
+    assert list_model_names(shelf) == ["blur", "paint"]
+    assert list_versions(shelf, "paint") == [1, 2, 10]
     for name, version in (("borrowed", 1), ("paint", 11), ("paint", 12)):
         with pytest.raises(LayoutError, match=f"{name} has no version {version} in"):
             version_dir(shelf, name, version)
@@ -63,14 +69,14 @@ def test_links_are_passed_over_wherever_they_lead(shelf: Path, tmp_path: Path) -
 
 def test_the_store_itself_may_be_a_link(shelf: Path, tmp_path: Path) -> None:
     (tmp_path / "mount").symlink_to(shelf)
-    assert model_names(tmp_path / "mount") == ["blur", "paint"]
+    assert list_model_names(tmp_path / "mount") == ["blur", "paint"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_never_becomes_a_path(shelf: Path, name: str) -> None:
     inner = shelf / "blur"
     (shelf / "1").mkdir()  # what `..` would find from `inner`
-    assert versions(inner, name) == []
+    assert list_versions(inner, name) == []
     with pytest.raises(LayoutError, match="is no model name: 2 to 64 of a-z"):
         version_dir(inner, name, 1)
     with pytest.raises(LayoutError, match="is no model name"):
@@ -80,7 +86,7 @@ def test_a_hostile_name_never_becomes_a_path(shelf: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["ab", "a1", "resnet-cifar10", "a" * 64])
 def test_a_plain_name_is_a_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name / "1").mkdir(parents=True)
-    assert model_names(tmp_path) == [name]
+    assert list_model_names(tmp_path) == [name]
     assert version_dir(tmp_path, name, 1) == tmp_path / name / "1"
 
 
@@ -94,7 +100,7 @@ def test_a_version_that_is_not_there_is_answered_with_those_that_are(
 
 
 def test_a_model_that_is_not_there_has_no_versions(shelf: Path) -> None:
-    assert versions(shelf, "scissors") == []
+    assert list_versions(shelf, "scissors") == []
     with pytest.raises(LayoutError, match=r"scissors has no version 1 in .*: none$"):
         version_dir(shelf, "scissors", 1)
 
@@ -107,7 +113,7 @@ def test_a_store_that_is_none_is_an_error_that_says_how_to_name_one(
     if kind == "file":
         path.write_text("")
     with pytest.raises(LayoutError, match=r"there is no store at .*; DEEPSHELF_STORE says"):
-        model_names(path)
+        list_model_names(path)
 
 
 def test_the_next_version_is_above_every_number_that_is_taken(shelf: Path) -> None:
@@ -121,7 +127,7 @@ def test_the_next_version_is_above_every_number_that_is_taken(shelf: Path) -> No
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 5000  # over one block of the reader
     (tmp_path / "file").write_bytes(content)
-    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    assert file_sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
     (tmp_path / "empty").touch()
     # FIPS 180-4's digest of nothing
-    assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+    assert file_sha256(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models_store.__main__ import main
-from models_store.layout import model_names, versions
+from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
 from tests.models_store.tampering import edit_manifest
 
@@ -211,7 +211,7 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
     code, every, _ = run(store, "export", "--all", str(tmp_path / "all.tar"))
     assert code == 0
     assert [line.split() for line in highest.splitlines()[:-1]] == [["paint", "2"]]
-    there = {(name, str(v)) for name in model_names(store) for v in versions(store, name)}
+    there = {(name, str(v)) for name in list_model_names(store) for v in list_versions(store, name)}
     assert {tuple(line.split()) for line in every.splitlines()[:-1]} == there
     code, _, err = run(store, "export", "--all", str(tmp_path / "all.tar"), "paint")
     assert (code, err) == (1, "error: --all exports every model there is: leave the names out\n")

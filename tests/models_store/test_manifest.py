@@ -185,7 +185,7 @@ def test_a_quantised_variant_stands_beside_its_graph(content: Content) -> None:
         }
     ]  # fmt: skip
     manifest = Manifest.model_validate(content)
-    assert manifest.file("model").path == "model.onnx"
+    assert manifest.get_file("model").path == "model.onnx"
     assert manifest.graphs()["model"].path == "model.onnx"
     assert manifest.graphs("int8")["model"].path == "model-int8.onnx"
 

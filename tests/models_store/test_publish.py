@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from models_store.errors import DamageError, LayoutError, ManifestError
-from models_store.layout import model_names, versions
+from models_store.errors import IntegrityError, LayoutError, ManifestError
+from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
-from models_store.publish import describe, publish
+from models_store.publish import file_entry, publish_version
 from models_store.verify import check_files, read_manifest
 
 Build = Callable[[Path, int], Manifest]
@@ -50,14 +50,14 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_versions_are_numbered_from_one_and_never_reused(target: Path, build: Build) -> None:
-    folders = [publish(target, "paint", build, _accept) for _ in range(3)]
+    folders = [publish_version(target, "paint", build, _accept) for _ in range(3)]
     assert folders == [target / "paint" / str(version) for version in (1, 2, 3)]
     shutil.rmtree(folders[1])
-    assert publish(target, "paint", build, _accept).name == "4"
+    assert publish_version(target, "paint", build, _accept).name == "4"
 
 
 def test_what_is_published_is_whole_and_readable_by_all(target: Path, build: Build) -> None:
-    folder = publish(target, "paint", build, _accept)
+    folder = publish_version(target, "paint", build, _accept)
     assert _names(folder) == ["golden.npz", "manifest.json", "model.onnx", "preview.png"]
     assert folder.stat().st_mode & 0o777 == 0o755
     check_files(folder, read_manifest(folder))
@@ -68,7 +68,7 @@ def test_nothing_is_visible_before_it_is_verified(target: Path, build: Build) ->
     seen = []
 
     def look() -> None:
-        seen.append((model_names(target), versions(target, "paint")))
+        seen.append((list_model_names(target), list_versions(target, "paint")))
 
     def watched(folder: Path, version: int) -> Manifest:
         look()
@@ -82,7 +82,7 @@ def test_nothing_is_visible_before_it_is_verified(target: Path, build: Build) ->
         assert json.loads((folder / "manifest.json").read_text())["version"] == 1
         check_files(folder, manifest)
 
-    publish(target, "paint", watched, verify)
+    publish_version(target, "paint", watched, verify)
     assert seen == [([], [])] * 3
     look()
     assert seen[-1] == (["paint"], [1])
@@ -95,7 +95,7 @@ def test_whatever_raises_nothing_is_left_behind(
     target: Path, build: Build, stage: str, error: type[BaseException], earlier: int
 ) -> None:
     for _ in range(earlier):
-        publish(target, "paint", build, _accept)
+        publish_version(target, "paint", build, _accept)
 
     def broken_build(folder: Path, version: int) -> Manifest:
         manifest = build(folder, version)
@@ -107,9 +107,9 @@ def test_whatever_raises_nothing_is_left_behind(
         raise error
 
     with pytest.raises(error):
-        publish(target, "paint", broken_build, broken_verify)
+        publish_version(target, "paint", broken_build, broken_verify)
     assert _names(target) == ["paint"][:earlier]
-    assert versions(target, "paint") == [1][:earlier]
+    assert list_versions(target, "paint") == [1][:earlier]
     if earlier:
         assert _names(target / "paint") == ["1"]
 
@@ -122,8 +122,8 @@ def test_a_file_that_changes_after_it_was_described_is_not_published(
         (folder / "model.onnx").write_bytes(b"later")
         return manifest
 
-    with pytest.raises(DamageError, match=r"model\.onnx has 5 bytes, not the published"):
-        publish(target, "paint", late, _accept)
+    with pytest.raises(IntegrityError, match=r"model\.onnx has 5 bytes, not the published"):
+        publish_version(target, "paint", late, _accept)
     assert _names(target) == []
 
 
@@ -135,7 +135,7 @@ def test_a_manifest_of_another_model_is_not_published(
         return build(folder, version).model_copy(update=changes)
 
     with pytest.raises(ManifestError, match="but paint 1 is being published"):
-        publish(target, "paint", other, _accept)
+        publish_version(target, "paint", other, _accept)
     assert _names(target) == []
 
 
@@ -146,7 +146,7 @@ def test_a_manifest_that_would_not_be_read_again_is_not_published(
         return build(folder, version).model_copy(update={"summary": "s" * (4 << 20)})
 
     with pytest.raises(ManifestError, match=r"manifest\.json is over 4 MiB"):
-        publish(target, "paint", endless, _accept)
+        publish_version(target, "paint", endless, _accept)
     assert _names(target) == []
 
 
@@ -155,7 +155,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_written(
     target: Path, build: Build, name: str
 ) -> None:
     with pytest.raises(LayoutError, match="is no model name"):
-        publish(target, name, build, _accept)
+        publish_version(target, name, build, _accept)
     assert not target.parent.exists()
 
 
@@ -170,7 +170,9 @@ def test_publishers_of_one_name_get_versions_of_their_own(target: Path, build: B
         return manifest
 
     with ThreadPoolExecutor(count) as pool:
-        running = [pool.submit(publish, target, "paint", together, _accept) for _ in range(count)]
+        running = [
+            pool.submit(publish_version, target, "paint", together, _accept) for _ in range(count)
+        ]
         folders = [future.result() for future in running]
     assert sorted(folder.name for folder in folders) == ["1", "2", "3", "4"]
     assert _names(target / "paint") == ["1", "2", "3", "4"]
@@ -189,10 +191,10 @@ def test_a_publisher_that_fails_does_not_disturb_one_that_begins(
 
     def around(folder: Path, version: int) -> Manifest:
         with pytest.raises(_Broken):
-            publish(target, "paint", fail, _accept)
+            publish_version(target, "paint", fail, _accept)
         return build(folder, version)
 
-    assert publish(target, "paint", around, _accept).name == "1"
+    assert publish_version(target, "paint", around, _accept).name == "1"
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
@@ -205,7 +207,7 @@ def test_what_is_in_the_way_is_stepped_over(target: Path, build: Build, kind: st
             obstacle.symlink_to(target if kind == "link" else "nowhere")
         return build(folder, version)
 
-    folder = publish(target, "paint", obstructed, _accept)
+    folder = publish_version(target, "paint", obstructed, _accept)
     assert folder.name == "2"
     assert read_manifest(folder).version == 2
 
@@ -218,27 +220,27 @@ def test_a_rename_that_fails_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(LayoutError, match=r"paint/1 cannot be written: Input/output error"):
-        publish(target, "paint", build, _accept)
+        publish_version(target, "paint", build, _accept)
     assert _names(target) == []
 
 
 def test_a_store_that_cannot_be_written_is_an_error(tmp_path: Path, build: Build) -> None:
     (tmp_path / "store").write_text("a file")
     with pytest.raises(LayoutError, match="store/paint cannot be written: Not a directory"):
-        publish(tmp_path / "store", "paint", build, _accept)
+        publish_version(tmp_path / "store", "paint", build, _accept)
 
 
 def test_a_model_folder_that_is_a_link_is_refused(target: Path, build: Build) -> None:
     (target / "elsewhere").mkdir(parents=True)
     (target / "paint").symlink_to("elsewhere")
     with pytest.raises(LayoutError, match="paint is a link; nothing below a store is followed"):
-        publish(target, "paint", build, _accept)
+        publish_version(target, "paint", build, _accept)
     assert _names(target / "elsewhere") == []
 
 
 def test_a_file_is_described_by_its_name_size_and_hash(tmp_path: Path) -> None:
     (tmp_path / "golden.npz").write_bytes(b"abc")
-    file = describe(tmp_path / "golden.npz", role="golden")
+    file = file_entry(tmp_path / "golden.npz", role="golden")
     assert (file.path, file.bytes, file.role) == ("golden.npz", 3, "golden")
     # FIPS 180-4, the example "abc"
     assert file.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from models_store.errors import DamageError, ManifestError, ReplayError
+from models_store.errors import IntegrityError, ManifestError, ReplayError
 from models_store.manifest import Manifest
 from models_store.onnx.runtime import replay_golden
-from models_store.publish import add_variant, describe
+from models_store.publish import add_variant, file_entry
 from models_store.verify import check_files, read_manifest
-from tests.fakes.manifest import VARIANT
+from tests.fakes.manifest import INT8_VARIANT
 
 
 def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
     """The graph once more, as if it had been quantised."""
-    graph = before.file("model")
+    graph = before.get_file("model")
     path = partial / "model-int8.onnx"
     shutil.copy(source / graph.path, path)
-    file = describe(
+    file = file_entry(
         path, role="model", precision="int8", inputs=graph.inputs, outputs=graph.outputs
     )
     return before.model_copy(
-        update={"files": (*before.files, file), "variants": (VARIANT,), "served": "int8"}
+        update={"files": (*before.files, file), "variants": (INT8_VARIANT,), "served": "int8"}
     )
 
 
@@ -34,8 +34,8 @@ def test_a_variant_is_added_and_what_was_there_stays(folder: Path) -> None:
     check_files(folder, after)
     assert after.files[:-1] == before.files
     assert after.graphs("int8")["model"].path == "model-int8.onnx"
-    assert after.deviation("int8") == (0.0, 0.05)
-    assert after.deviation("fp32") == (before.golden.rtol, before.golden.atol)
+    assert after.tolerances("int8") == (0.0, 0.05)
+    assert after.tolerances("fp32") == (before.golden.rtol, before.golden.atol)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
 
 
@@ -61,7 +61,7 @@ def test_a_variant_changes_nothing_else(folder: Path) -> None:
 
 def test_a_damaged_version_gets_no_variant(folder: Path) -> None:
     (folder / "preview.png").write_bytes(b"x")
-    with pytest.raises(DamageError):
+    with pytest.raises(IntegrityError):
         add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
 
 
@@ -69,7 +69,7 @@ def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> No
     after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
     for change, problem in (
         ({"variants": ()}, "described are none"),
-        ({"variants": (VARIANT, VARIANT)}, "described twice"),
+        ({"variants": (INT8_VARIANT, INT8_VARIANT)}, "described twice"),
         ({"files": after.files[:-1]}, "graphs are of no variant"),
     ):
         content = after.model_copy(update=change).model_dump()

@@ -12,16 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
-from models_store.errors import DamageError, ManifestError, ReplayError, StoreError
+from models_store.errors import IntegrityError, ManifestError, ReplayError, StoreError
 from models_store.manifest import Golden, Manifest
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import (
-    Case,
-    Run,
+    GoldenCase,
+    GraphFn,
     check_files,
-    golden_cases,
+    read_golden_cases,
     read_manifest,
-    replay,
+    replay_graph,
     write_golden,
 )
 from tests.models_store.tampering import (
@@ -37,8 +37,8 @@ Array = NDArray[Any]
 
 def _replay(folder: Path) -> None:
     manifest = read_manifest(folder)
-    graph = manifest.file("model")
-    replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+    graph = manifest.get_file("model")
+    replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_a_file_that_is_not_the_published_one_is_named(
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     damage(folder / name)
-    with pytest.raises(DamageError, match=f"^{name} {message}"):
+    with pytest.raises(IntegrityError, match=f"^{name} {message}"):
         check_files(folder, manifest)
 
 
 def test_a_wrong_hash_is_damage(folder: Path) -> None:
     edit_manifest(folder, lambda content: content["files"][2].update(sha256="0" * 64))
-    with pytest.raises(DamageError, match=r"preview\.png is not the published file"):
+    with pytest.raises(IntegrityError, match=r"preview\.png is not the published file"):
         check_files(folder, read_manifest(folder))
 
 
@@ -183,14 +183,14 @@ def test_a_graph_whose_weights_nothing_vouches_for_is_refused(
     (folder / "weights.bin").write_bytes(np.ones((4, 4), np.float32).tobytes())
     # Given a graph as bytes, onnxruntime looks in the working directory.
     monkeypatch.chdir(folder)
-    with pytest.raises(DamageError, match=r"model\.onnx keeps data in other files"):
+    with pytest.raises(IntegrityError, match=r"model\.onnx keeps data in other files"):
         check_files(folder, read_manifest(folder))
 
 
 @pytest.mark.parametrize("content", [b"\x0f not a graph", b"\x1c\0\0\0ORTM\0\0\0\0"])
 def test_a_graph_that_is_no_onnx_is_refused(folder: Path, content: bytes) -> None:
     replace_file(folder, "model.onnx", content)
-    with pytest.raises(DamageError, match=r"model\.onnx is not ONNX: "):
+    with pytest.raises(IntegrityError, match=r"model\.onnx is not ONNX: "):
         check_files(folder, read_manifest(folder))
 
 
@@ -240,7 +240,7 @@ def test_a_pickle_among_the_golden_cases_is_never_run(
     else:
         content = pickle.dumps(trap)
     replace_file(folder, "golden.npz", content)
-    with pytest.raises(DamageError, match=r"golden\.npz holds no case for model\.onnx"):
+    with pytest.raises(IntegrityError, match=r"golden\.npz holds no case for model\.onnx"):
         _replay(folder)
     assert not trap.path.exists()
 
@@ -278,35 +278,35 @@ def _boasting() -> bytes:
 )
 def test_golden_cases_that_cannot_be_read_are_damage(folder: Path, content: bytes) -> None:
     replace_file(folder, "golden.npz", content)
-    with pytest.raises(DamageError, match=r"golden\.npz holds no case for model\.onnx"):
+    with pytest.raises(IntegrityError, match=r"golden\.npz holds no case for model\.onnx"):
         _replay(folder)
 
 
 def test_golden_cases_that_would_fill_the_memory_are_refused(folder: Path) -> None:
     replace_file(folder, "golden.npz", _bomb())
-    with pytest.raises(DamageError, match="it unpacks to over 256 MiB"):
+    with pytest.raises(IntegrityError, match="it unpacks to over 256 MiB"):
         _replay(folder)
 
 
 def test_every_promised_case_must_be_there(folder: Path) -> None:
     published = manifest_json(folder)["golden"]["cases"]
     edit_manifest(folder, lambda content: content["golden"].update(cases=published + 1))
-    with pytest.raises(DamageError, match=rf"holds no case .*model/{published}/inputs/images"):
+    with pytest.raises(IntegrityError, match=rf"holds no case .*model/{published}/inputs/images"):
         _replay(folder)
 
 
 def test_golden_cases_read_back_as_they_were_written(store: Path, tmp_path: Path) -> None:
-    graph = read_manifest(store / "paint" / "1").file("model")
+    graph = read_manifest(store / "paint" / "1").get_file("model")
     random = np.random.default_rng(0)
     cases = [
-        Case(
+        GoldenCase(
             {"images": random.integers(0, 256, (batch, 8, 8, 3), np.uint8)},
             {"probabilities": random.random((batch, 3), np.float32)},
         )
         for batch in (1, 4)
     ]
     write_golden(tmp_path / "golden.npz", {"model": cases, "other": cases[:1]})
-    read = list(golden_cases(tmp_path / "golden.npz", graph, 2))
+    read = list(read_golden_cases(tmp_path / "golden.npz", graph, 2))
     for got, expected in zip(read, cases, strict=True):
         for ours, theirs in ((got.inputs, expected.inputs), (got.outputs, expected.outputs)):
             assert ours.keys() == theirs.keys()
@@ -323,12 +323,12 @@ def compare(store: Path, tmp_path: Path) -> Callable[..., None]:
     manifest = read_manifest(store / "paint" / "1")
 
     def compare(got: Array, expected: Array, *, rtol: float = 0.0, atol: float = 0.0) -> None:
-        case = Case({"images": np.zeros(1)}, {"probabilities": expected})
+        case = GoldenCase({"images": np.zeros(1)}, {"probabilities": expected})
         write_golden(tmp_path / "golden.npz", {"model": [case]})
         limits: Manifest = manifest.model_copy(
             update={"golden": Golden(cases=1, rtol=rtol, atol=atol)}
         )
-        replay(tmp_path, limits, manifest.file("model"), lambda _: {"probabilities": got})
+        replay_graph(tmp_path, limits, manifest.get_file("model"), lambda _: {"probabilities": got})
 
     return compare
 
@@ -389,7 +389,7 @@ def test_another_shape_or_type_fails_whatever_the_tolerance(
         compare(got, np.zeros((2, 3), np.float32), atol=1e9)
 
 
-def _raises(error: Exception) -> Run:
+def _raises(error: Exception) -> GraphFn:
     def run(inputs: object) -> dict[str, Array]:
         raise error
 
@@ -400,15 +400,15 @@ def _raises(error: Exception) -> Run:
     ("run", "message"),
     [
         (_raises(RuntimeError("out of ideas")), "case 0 of model.onnx cannot be computed: out of"),
-        (_raises(DamageError("as it is")), "^as it is$"),
+        (_raises(IntegrityError("as it is")), "^as it is$"),
         (lambda _: {"likelihoods": np.zeros(1)}, "case 0 of model.onnx: the graph gives no prob"),
     ],
 )
-def test_a_runtime_that_fails_is_a_store_error(store: Path, run: Run, message: str) -> None:
+def test_a_runtime_that_fails_is_a_store_error(store: Path, run: GraphFn, message: str) -> None:
     folder = store / "paint" / "1"
     manifest = read_manifest(folder)
     with pytest.raises(StoreError, match=message):
-        replay(folder, manifest, manifest.file("model"), run)
+        replay_graph(folder, manifest, manifest.get_file("model"), run)
 
 
 def test_a_graph_that_does_not_take_the_published_inputs_is_a_store_error(

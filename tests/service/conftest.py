@@ -4,12 +4,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.serving import serving
+from tests.service.serving import running_app
 
 
 @pytest.fixture(scope="session")
 async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
     """A service over the shared shelf; tests that change settings or files start their own."""
     defaults = {"denoising": "blur"}  # the grey one, whose answers can be worked out by hand
-    async with serving(store, max_body_bytes=200_000, max_images=4, defaults=defaults) as client:
+    async with running_app(
+        store, max_body_bytes=200_000, max_images=4, defaults=defaults
+    ) as client:
         yield client

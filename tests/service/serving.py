@@ -12,29 +12,29 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.middleware.request_log import Observer
-from service.scheduling.pool import Pool
+from service.scheduling.pool import InferencePool
 from service.settings import Settings
-from service.state import Running
+from service.state import AppState
 
-__all__ = ["Caller", "busy", "problem_of", "serving", "state_of"]
+__all__ = ["AsgiRequest", "assert_problem", "get_app_state", "occupied_thread", "running_app"]
 
 
 @asynccontextmanager
-async def serving(
+async def running_app(
     store: Path, *, observers: Sequence[Observer] = (), **settings: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A started application that has loaded `store`, with one compute thread unless told."""
-    values = {"store": store, "threads": 1, "reload_s": 0, **settings}
+    values = {"store": store, "threads": 1, "store_poll_interval_s": 0, **settings}
     app = create_app(Settings.model_validate(values), observers=observers)
     async with app.router.lifespan_context(app):
-        while not state_of(app).registry.shelf.complete:
+        while not get_app_state(app).registry.catalog.first_scan_done:
             await asyncio.sleep(0.005)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
             yield client
 
 
-def app_of(client: httpx.AsyncClient) -> FastAPI:
+def get_app(client: httpx.AsyncClient) -> FastAPI:
     transport = client._transport
     assert isinstance(transport, httpx.ASGITransport)
     app = transport.app
@@ -42,38 +42,38 @@ def app_of(client: httpx.AsyncClient) -> FastAPI:
     return app
 
 
-def state_of(owner: FastAPI | httpx.AsyncClient) -> Running:
-    app = owner if isinstance(owner, FastAPI) else app_of(owner)
-    running = app.state.running
-    assert isinstance(running, Running)
-    return running
+def get_app_state(app_or_client: FastAPI | httpx.AsyncClient) -> AppState:
+    app = app_or_client if isinstance(app_or_client, FastAPI) else get_app(app_or_client)
+    state = app.state.app_state
+    assert isinstance(state, AppState)
+    return state
 
 
 @contextmanager
-def busy(pool: Pool) -> Iterator[None]:
+def occupied_thread(pool: InferencePool) -> Iterator[None]:
     """Keeps one compute thread of `pool` occupied inside the block."""
     release = threading.Event()
-    pool.submit(lambda _: release.wait(20), pool.gate.now())
+    pool.submit(lambda _: release.wait(20), pool.admission.now())
     try:
         yield
     finally:
         release.set()
 
 
-def problem_of(answer: httpx.Response, status: int) -> dict[str, object]:
+def assert_problem(response: httpx.Response, status: int) -> dict[str, object]:
     """The problem document of an answer that must be one, with everything RFC 9457 asks for."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, object] = answer.json()
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, object] = response.json()
     assert problem["status"] == status
     assert {"type", "title", "detail", "instance", "request_id"} <= set(problem)
-    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["request_id"] == response.headers["x-request-id"]
     for leak in ("Traceback", "site-packages", 'File "', "0x"):
-        assert leak not in answer.text
+        assert leak not in response.text
     return problem
 
 
-class Caller:
+class AsgiRequest:
     """One request, by ASGI alone, so that the client can leave at any moment."""
 
     def __init__(
@@ -81,29 +81,29 @@ class Caller:
         client: httpx.AsyncClient,
         body: bytes,
         *,
-        more: bool = False,
+        more_body: bool = False,
         path: str = "/v1/classify",
     ) -> None:
-        self._app = app_of(client)
-        self._messages = [{"type": "http.request", "body": body, "more_body": more}]
+        self._app = get_app(client)
+        self._messages = [{"type": "http.request", "body": body, "more_body": more_body}]
         self._path = path
-        self.left = asyncio.Event()
-        self.answering = asyncio.Event()
-        self.sent: list[dict[str, Any]] = []
+        self.disconnected = asyncio.Event()
+        self.response_started = asyncio.Event()
+        self.sent_messages: list[dict[str, Any]] = []
 
     @property
-    def unread(self) -> bool:
+    def has_unread_body(self) -> bool:
         return bool(self._messages)
 
     async def _receive(self) -> dict[str, Any]:
         if self._messages:
             return self._messages.pop()
-        await self.left.wait()
+        await self.disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
-        self.sent.append(message)
-        self.answering.set()
+        self.sent_messages.append(message)
+        self.response_started.set()
 
     async def run(self) -> int:
         scope = {
@@ -112,6 +112,6 @@ class Caller:
             "root_path": "", "server": ("deepshelf", 80), "client": ("test", 1),
         }  # fmt: skip
         await self._app(scope, self._receive, self._send)
-        status = self.sent[0]["status"]
+        status = self.sent_messages[0]["status"]
         assert isinstance(status, int)
         return status

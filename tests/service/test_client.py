@@ -7,29 +7,35 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.client import AsyncClient, Client, ServiceProblem
-from service.keys import digest_of
-from tests.e2e.server import Server, running
-from tests.fakes.factorized_codec import Squeeze, put_squeeze
-from tests.fakes.generator import put_faces
-from tests.fakes.handwriting import Ruler, put_drawing
-from tests.fakes.image_models import Blur, Paint, png, put, solid
-from tests.fakes.text_model import Alphabet, put_text
+from service.client import ApiError, AsyncClient, Client
+from service.keys import hash_key
+from tests.e2e.server import Server, running_server
+from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.generator import publish_generator
+from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
+from tests.fakes.image_models import (
+    BoxBlurDenoiser,
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.text_model import AlphabetModel, publish_text_model
 
-RED = png(solid(8, 8, (255, 0, 0)))
+RED = encode_png(solid_image(8, 8, (255, 0, 0)))
 KEY = "a-key-that-only-alice-has-0123456789"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("store")
-    put(folder, "paint", Paint())
-    put(folder, "blur", Blur(mode="RGB"))
-    put_squeeze(folder, "squeeze", Squeeze())
-    put_text(folder, "alphabet", Alphabet())
-    put_faces(folder, "noise")
-    put_drawing(folder, "ruler", Ruler())
-    with running(folder, tmp_path_factory.mktemp("log") / "log", deadline_s=20) as server:
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "blur", BoxBlurDenoiser(mode="RGB"))
+    publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec())
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    publish_generator(folder, "noise")
+    publish_handwriting_model(folder, "ruler", StraightLineModel())
+    with running_server(folder, tmp_path_factory.mktemp("log") / "log", deadline_s=20) as server:
         yield server
 
 
@@ -69,9 +75,9 @@ async def test_everything_is_asked_with_await_too(server: Server) -> None:
         assert (await client.text("abc", max_chars=3)).text == "def"
         pieces = [piece async for piece in client.stream_text("abc", max_chars=9)]
         assert "".join(pieces) == "defghijkl"
-        with pytest.raises(ServiceProblem, match="00EF"):
+        with pytest.raises(ApiError, match="00EF"):
             await client.text("ï")
-        with pytest.raises(ServiceProblem):
+        with pytest.raises(ApiError):
             _ = [piece async for piece in client.stream_text("ï")]
 
 
@@ -82,33 +88,33 @@ def _size(picture: bytes) -> tuple[int, int]:
 
 def test_a_problem_is_raised_with_all_that_it_tells(server: Server) -> None:
     with Client(server.url) as client:
-        with pytest.raises(ServiceProblem, match="404: there is no model 'nobody'") as raised:
+        with pytest.raises(ApiError, match="404: there is no model 'nobody'") as raised:
             client.classify(RED, model="nobody")
         assert raised.value.status == 404
         assert raised.value.problem["available"] == ["paint"]
-        with pytest.raises(ServiceProblem, match="422: the prompt has characters"):
+        with pytest.raises(ApiError, match="422: the prompt has characters"):
             list(client.stream_text("A"))
-        with pytest.raises(ServiceProblem, match="415"):
+        with pytest.raises(ApiError, match="415"):
             client.classify(b"hello")
 
 
 def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path) -> None:
     limits = {"deadline_s": 1, "max_text_chars": 10_000_000}
     folder = tmp_path / "store"
-    put_text(folder, "alphabet", Alphabet())
-    with running(folder, tmp_path / "log", **limits) as slow, Client(slow.url) as client:
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    with running_server(folder, tmp_path / "log", **limits) as slow, Client(slow.url) as client:
         pieces: list[str] = []
-        with pytest.raises(ServiceProblem, match="504"):
+        with pytest.raises(ApiError, match="504"):
             pieces.extend(client.stream_text("a", max_chars=10_000_000))
         assert pieces
 
 
 @pytest.mark.anyio
 async def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
-    put(tmp_path / "store", "paint", Paint())
-    keys = f"alice sha256:{digest_of(KEY).hex()}"
-    with running(tmp_path / "store", tmp_path / "log", keys=keys) as server:
-        with Client(server.url) as client, pytest.raises(ServiceProblem, match="401"):
+    publish_image_model(tmp_path / "store", "paint", MeanColourClassifier())
+    keys = f"alice sha256:{hash_key(KEY).hex()}"
+    with running_server(tmp_path / "store", tmp_path / "log", keys=keys) as server:
+        with Client(server.url) as client, pytest.raises(ApiError, match="401"):
             client.classify(RED)
         with Client(server.url, key=KEY) as client:
             assert client.classify(RED).results[0].predictions[0].label == "red"

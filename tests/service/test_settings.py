@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.__main__ import main
-from service.settings import Settings, explain
+from service.settings import Settings, describe_validation_error
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
         ({"tls_certfile": "cert.pem"}, "go together"),
         ({"tls_keyfile": "key.pem"}, "go together"),
         ({"metrics": "key"}, "needs keys"),
-        ({"max_held_bytes": 1000}, "is under max_body_bytes"),
+        ({"max_buffered_body_bytes": 1000}, "is under max_body_bytes"),
         ({"keys_file": "/no/such/file"}, "keys_file cannot be read"),
         ({"trusted_keys": "/no/such/file"}, "trusted_keys: file cannot be read"),
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
@@ -91,7 +91,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
 def test_settings_that_do_not_go_together_say_so(settings: dict[str, object], told: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate(settings)
-    assert told in explain(raised.value)
+    assert told in describe_validation_error(raised.value)
 
 
 def test_keys_come_from_a_file_and_from_the_environment(
@@ -101,8 +101,8 @@ def test_keys_come_from_a_file_and_from_the_environment(
     monkeypatch.setenv("DEEPSHELF_KEYS_FILE", str(tmp_path / "keys"))
     monkeypatch.setenv("DEEPSHELF_KEYS", f"bob sha256:{'1' * 64}")
     monkeypatch.setenv("DEEPSHELF_ADMIN_KEY", "the key itself")
-    ring = Settings().ring()
-    assert ring.needed
+    ring = Settings().load_api_keys()
+    assert ring.auth_required
     assert ring.has_admin
     assert "the key itself" not in repr(Settings())
 
@@ -111,7 +111,7 @@ def test_keys_come_from_a_file_and_from_the_environment(
 def test_what_is_wrong_with_a_key_is_told_without_the_key(name: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"keys": "alice hunter2", "admin_key": ["hunter2"]})
-    text = explain(raised.value)
+    text = describe_validation_error(raised.value)
     assert f"DEEPSHELF_{name.upper()}=…" in text
     assert "hunter2" not in text
 
@@ -119,13 +119,13 @@ def test_what_is_wrong_with_a_key_is_told_without_the_key(name: str) -> None:
 def test_kubernetes_link_to_a_service_of_our_name_is_explained() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"port": "tcp://10.0.0.1:8000"})
-    assert "enableServiceLinks" in explain(raised.value)
+    assert "enableServiceLinks" in describe_validation_error(raised.value)
 
 
 def test_several_bad_settings_are_told_at_once() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"port": 0, "workers": 0})
-    text = explain(raised.value)
+    text = describe_validation_error(raised.value)
     assert "DEEPSHELF_PORT=0" in text
     assert "DEEPSHELF_WORKERS=0" in text
 

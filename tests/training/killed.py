@@ -53,7 +53,7 @@ def main(run_dir: Path) -> None:
                 end(size)
             else:
                 _killed_at(number - len(moments) + 1, run_dir)
-            fit(RECIPE, run_dir, resume=run_dir.exists(), show=False)
+            fit(RECIPE, run_dir, resume=run_dir.exists(), show_progress=False)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         expected = signal.SIGXFSZ if number < len(moments) else signal.SIGKILL

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.course_layers import layers
-from training.cli.course_options import SeedOption, SeedsOption, ToOption, one_thread
+from training.cli.course_options import SeedOption, SeedsOption, ToOption, use_one_thread
 from training.cli.options import RecipeArgument, SetOption
 
 __all__ = ["course"]
@@ -20,15 +20,15 @@ course.add_typer(layers)
 @course.command("optimizers")
 def optimizers(to: ToOption = Path("optimizers.png"), seed: SeedOption = 0) -> None:
     """Draw the paths of six update rules on four surfaces, and how a small net learns by them."""
-    from training.course.descent import batch_sizes, rules
-    from training.course.surfaces import SURFACES, end, walks
+    from training.course.descent import compare_batch_sizes, compare_rules
+    from training.course.surfaces import SURFACES, classify_endpoint, run_all_optimizers
     from training.plots.optimizers import draw_optimizers
 
-    one_thread()
-    paths = [(surface, walks(surface)) for surface in SURFACES]
-    sizes, kinds = batch_sizes(seed=seed), rules(seed=seed)
+    use_one_thread()
+    paths = [(surface, run_all_optimizers(surface)) for surface in SURFACES]
+    sizes, kinds = compare_batch_sizes(seed=seed), compare_rules(seed=seed)
     for surface, walked in paths:
-        ends = {name: end(surface, path) for name, path in walked.items()}
+        ends = {name: classify_endpoint(surface, path) for name, path in walked.items()}
         typer.echo(
             f"{surface.name}: " + ", ".join(f"{name} {where}" for name, where in ends.items())
         )
@@ -41,16 +41,25 @@ def optimizers(to: ToOption = Path("optimizers.png"), seed: SeedOption = 0) -> N
 @course.command("initializers")
 def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) -> None:
     """Draw activations and gradients of a deep net by how it starts, and whether it learns."""
-    from training.course.digits import digits
-    from training.course.initialisation import SCHEMES, Unit, deep_net, learn, signals
+    from training.course.digits import load_digit_splits
+    from training.course.initialisation import (
+        SCHEMES,
+        ActivationKind,
+        build_deep_network,
+        measure_signals,
+        train_network,
+    )
     from training.plots.initializers import draw_initializers
 
-    one_thread()
-    units: tuple[Unit, ...] = ("tanh", "relu")
-    pictures = digits().train
+    use_one_thread()
+    units: tuple[ActivationKind, ...] = ("tanh", "relu")
+    pictures = load_digit_splits().train
     rows = {
         unit: {
-            name: (signals(deep_net(unit, scheme, seed), pictures), learn(unit, scheme, seed=seed))
+            name: (
+                measure_signals(build_deep_network(unit, scheme, seed), pictures),
+                train_network(unit, scheme, seed=seed),
+            )
             for name, scheme in SCHEMES.items()
         }
         for unit in units
@@ -69,14 +78,17 @@ def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) 
 @course.command("schedules")
 def schedules(to: ToOption = Path("schedules.png"), seeds: SeedsOption = 3) -> None:
     """Draw eight learning-rate schedules, and the loss of the same small net under each."""
-    from training.course.rates import SHOWN, learn, rates
+    from training.course.rates import SCHEDULES, scheduled_rates, train_network
     from training.plots.schedules import draw_schedules
 
-    one_thread()
-    losses = {name: [learn(shown, seed) for seed in range(seeds)] for name, shown in SHOWN.items()}
+    use_one_thread()
+    losses = {
+        name: [train_network(shown, seed) for seed in range(seeds)]
+        for name, shown in SCHEDULES.items()
+    }
     for name, runs in losses.items():
         typer.echo(f"{name:22} loss {sum(run[-1] for run in runs) / seeds:.4f}")
-    draw_schedules({name: rates(shown) for name, shown in SHOWN.items()}, losses, to)
+    draw_schedules({name: scheduled_rates(shown) for name, shown in SCHEDULES.items()}, losses, to)
     typer.echo(f"drew {to}; losses are means of {seeds} seeds")
 
 
@@ -90,14 +102,15 @@ def range_test(
     to: ToOption = Path("range-test.png"),
 ) -> None:
     """Train a recipe for some steps at ever higher rates, and draw what its loss says to each."""
-    from training.config.recipe import load
-    from training.engine.lr_range_test import range_test as run
+    from training.config.recipe import load_recipe
+    from training.engine.lr_range_test import run_lr_range_test as run
     from training.plots.range_test import draw_range_test
 
-    loaded = load(recipe, override or ())
-    test = run(loaded, lowest=lowest, highest=highest, steps=steps)
+    loaded = load_recipe(recipe, override or ())
+    test = run(loaded, min_lr=lowest, max_lr=highest, steps=steps)
     typer.echo(
-        f"the loss falls fastest at {test.steepest:.2g} and is lowest at {test.lowest:.2g}; "
+        f"the loss falls fastest at {test.steepest_rate:.2g} and is lowest at "
+        f"{test.lowest_loss_rate:.2g}; "
         f"the recipe has {test.recipe_rate:.2g}"
     )
     draw_range_test(test, loaded.name, to)

@@ -28,16 +28,16 @@ def filters(
     ),
 ) -> None:
     """Draw a published layer's weights on one scale; dead filters are counted and framed."""
-    from training.plots.filters import draw_filters, shelved_layers
+    from training.plots.filters import draw_filters, load_published_layers
 
-    where, there = shelved_layers(store, model, version)
+    label, layers_by_name = load_published_layers(store, model, version)
     if layer is None:
-        for one in there.values():
-            size = "×".join(map(str, one.weights_NChw.shape))
-            typer.echo(f"{one.name:40} {one.operator:14} {size:16} {one.dead_N.sum()} dead")
+        for item in layers_by_name.values():
+            size = "×".join(map(str, item.weights_NChw.shape))
+            typer.echo(f"{item.name:40} {item.operator:14} {size:16} {item.dead_N.sum()} dead")
         return
     path = to or Path(f"{model}-{layer}.png")
-    typer.echo(draw_filters(where, there, layer, path))
+    typer.echo(draw_filters(label, layers_by_name, layer, path))
     typer.echo(f"drew {path}")
 
 
@@ -49,10 +49,10 @@ def strokes(
     ] = None,
 ) -> None:
     """Draw what a reader of pen strokes believes after every move of the pen."""
-    from training.plots.strokes import draw_run
+    from training.plots.strokes import draw_run_examples
 
     path = to or run / "strokes.png"
-    typer.echo(draw_run(run, path))
+    typer.echo(draw_run_examples(run, path))
     typer.echo(f"drew {path}")
 
 
@@ -66,12 +66,17 @@ def play(
 ) -> None:
     """Let a trained controller play: an animation, and its score beside other players'."""
     from training.envs.catch import BALLS
-    from training.plots.play_game import animate, controller, players, score
+    from training.plots.play_game import (
+        available_policies,
+        load_controller,
+        mean_score,
+        save_animation,
+    )
 
-    everyone, path = players(controller(run)), to or run / "play.gif"
-    animate(everyone["network"], path)
-    for name, player in everyone.items():
-        mean, deviation = score(player, games)
+    all_players, path = available_policies(load_controller(run)), to or run / "play.gif"
+    save_animation(all_players["network"], path)
+    for name, player in all_players.items():
+        mean, deviation = mean_score(player, games)
         typer.echo(f"{name:24} {mean:5.2f} ± {deviation:.2f} of {BALLS} balls ({games} games)")
     typer.echo(f"drew {path}")
 
@@ -84,16 +89,18 @@ def curves(
     ] = None,
 ) -> None:
     """Draw loss, scores and learning rate by epoch."""
-    from training.plots.curves import draw_curves
+    from training.plots.curves import draw_training_curves
 
     path = to or run / "curves.png"
-    draw_curves(run / "metrics.csv", path)
+    draw_training_curves(run / "metrics.csv", path)
     typer.echo(f"drew {path}")
 
 
 @plot.command()
 def samples(
-    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    run: Annotated[
+        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
+    ],
     to: Annotated[
         Path | None, typer.Option(help="the picture; samples.png in the run's folder")
     ] = None,
@@ -101,17 +108,19 @@ def samples(
     seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
 ) -> None:
     """Draw a grid of what a generator draws now."""
-    from training.engine.runs import adversarial
+    from training.engine.runs import load_adversarial_task
     from training.plots.samples import draw_grid
 
     path = to or run / "samples.png"
-    draw_grid(adversarial(run).draw(count, seed), path)
+    draw_grid(load_adversarial_task(run).generate_images(count, seed), path)
     typer.echo(f"drew {path}")
 
 
 @plot.command()
 def neighbours(
-    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
+    run: Annotated[
+        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
+    ],
     to: Annotated[
         Path | None, typer.Option(help="the picture; neighbours.png in the run's folder")
     ] = None,
@@ -119,10 +128,10 @@ def neighbours(
     seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
 ) -> None:
     """Draw what a generator draws beside the training pictures that are most like it."""
-    from training.engine.runs import adversarial
+    from training.engine.runs import load_adversarial_task
     from training.plots.neighbours import draw_neighbours
 
     path = to or run / "neighbours.png"
-    task = adversarial(run)
-    draw_neighbours(task.draw(count, seed), task.data.train.images_NCHW, path)
+    task = load_adversarial_task(run)
+    draw_neighbours(task.generate_images(count, seed), task.data.train.images_NCHW, path)
     typer.echo(f"drew {path}")

@@ -21,16 +21,16 @@ def save(
     ] = False,
 ) -> None:
     """Write a run's network to a file: the whole model, or its weights alone."""
-    from training.config.recipe import load as read
-    from training.pretrained.files import save as write
-    from training.pretrained.from_runs import example, network_of
+    from training.config.recipe import load_recipe as read
+    from training.pretrained.files import save_network as write
+    from training.pretrained.from_runs import example_input, network_from_run
 
     recipe = read(str(run / "recipe.yaml"))
-    task, network = network_of(recipe, run)
+    task, network = network_from_run(recipe, run)
     definition = None if weights_only else recipe.network.model_dump(mode="json")
-    write(network, to, definition, example(task) if to.suffix == ".onnx" else None)
-    what = "the weights" if weights_only else f"the {recipe.network.kind} and its weights"
-    typer.echo(f"saved {what} in {to}, {to.stat().st_size:,} bytes")
+    write(network, to, definition, example_input(task) if to.suffix == ".onnx" else None)
+    saved_parts = "the weights" if weights_only else f"the {recipe.network.kind} and its weights"
+    typer.echo(f"saved {saved_parts} in {to}, {to.stat().st_size:,} bytes")
 
 
 @weights.command("load")
@@ -44,18 +44,22 @@ def load(
     ] = None,
 ) -> None:
     """Put a file's weights into a network, or say what does not fit; list the layers."""
-    from training.pretrained.files import load as read
-    from training.pretrained.from_runs import layers, measure, whole
-    from training.pretrained.state import fill
+    from training.pretrained.files import load_weights_file as read
+    from training.pretrained.from_runs import (
+        build_from_definition,
+        describe_layers,
+        evaluate_weights,
+    )
+    from training.pretrained.state import load_into
 
-    saved = read(file)
+    weights_file = read(file)
     if into is None:
-        network = whole(saved, file)
-        fill(network, saved.tensors, file)
-        for name, shapes in layers(network).items():
+        network = build_from_definition(weights_file, file)
+        load_into(network, weights_file.tensors, file)
+        for name, shapes in describe_layers(network).items():
             typer.echo(f"{name:32} {shapes}")
         total = sum(parameter.numel() for parameter in network.parameters())
         typer.echo(f"{total:,} parameters; all of {file} fits")
         return
-    for name, score in measure(into, saved, file).items():
+    for name, score in evaluate_weights(into, weights_file, file).items():
         typer.echo(f"{name:32} {score:.4f}")

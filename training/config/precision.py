@@ -2,15 +2,15 @@
 
 import torch
 
-from training.config.recipe import Precision, Recipe, Settled
+from training.config.recipe import PrecisionOption, Recipe, ResolvedPrecision
 
-__all__ = ["meant", "multiplies_bfloat16", "settled"]
+__all__ = ["resolve_precision", "resolve_recipe", "supports_bfloat16"]
 
-_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")
+_BFLOAT16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "bf16")
 """x86 servers' and ARM's, as torch names them."""
 
 
-def multiplies_bfloat16() -> bool:
+def supports_bfloat16() -> bool:
     """Whether the GPU, or else the processor, has instructions for it.
 
     Without them bfloat16 is emulated: on an AVX2 processor a step of ResNet-20 took 15 times as
@@ -19,17 +19,19 @@ def multiplies_bfloat16() -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in _INSTRUCTIONS)
+    return any(capabilities.get(name) for name in _BFLOAT16_CAPABILITIES)
 
 
-def meant(precision: Precision, native: bool | None = None) -> Settled:
+def resolve_precision(
+    precision: PrecisionOption, native_bfloat16: bool | None = None
+) -> ResolvedPrecision:
     """What `auto` is here; `native` says whether bfloat16 is, None asks the machine."""
     if precision != "auto":
         return precision
-    native = multiplies_bfloat16() if native is None else native
-    return "bf16-mixed" if native else "32-true"
+    native_bfloat16 = supports_bfloat16() if native_bfloat16 is None else native_bfloat16
+    return "bf16-mixed" if native_bfloat16 else "32-true"
 
 
-def settled(recipe: Recipe) -> Recipe:
+def resolve_recipe(recipe: Recipe) -> Recipe:
     """`recipe` with what `auto` means here in its place, so that a run records what it computed."""
-    return recipe.model_copy(update={"precision": meant(recipe.precision)})
+    return recipe.model_copy(update={"precision": resolve_precision(recipe.precision)})

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets import DataConfig
-from training.datasets.path_redaction import written_cached
+from training.datasets.path_redaction import redact_cached_path
 from training.errors import RecipeError
 from training.networks import NetworkConfig
 from training.optim.initializers import Initializer
@@ -27,18 +27,18 @@ from training.optim.schedules import Schedule
 from training.tasks import TaskConfig
 
 __all__ = [
-    "EarlyStop",
-    "Precision",
-    "Publish",
+    "EarlyStopping",
+    "ModelCard",
+    "PrecisionOption",
     "Recipe",
-    "Settled",
-    "built_in",
-    "load",
-    "validated",
+    "ResolvedPrecision",
+    "built_in_recipes",
+    "load_recipe",
+    "validate_recipe",
 ]
 
 
-_FAMILIES = (
+_COMPATIBLE_KINDS = (
     ({"language"}, {"char_rnn"}, {"corpus"}),
     ({"handwriting", "strokes"}, {"handwriting", "stroke-reader"}, {"pendigits", "stroke-digits"}),
     ({"photo-compression"}, {"photo-codec"}, {"scenes"}),
@@ -48,19 +48,19 @@ _FAMILIES = (
 """Tasks, networks and data that make sense together alone; all others are of pictures."""
 
 
-Settled = Literal["32-true", "bf16-mixed", "16-mixed"]
+ResolvedPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Number formats, in Fabric's words."""
 
-Precision = Literal["auto"] | Settled
+PrecisionOption = Literal["auto"] | ResolvedPrecision
 
 
-class EarlyStop(Frozen):
+class EarlyStopping(FrozenModel):
     """Stop when the monitored score has not improved for `patience` evaluations; keep the best."""
 
     patience: PositiveInt
 
 
-class Publish(Frozen):
+class ModelCard(FrozenModel):
     """What the published model says of itself, beside what was measured."""
 
     summary: str
@@ -72,7 +72,7 @@ class Publish(Frozen):
     schedule that ends at zero leaves the average behind: it still holds weights of high rates."""
 
 
-class Recipe(Frozen):
+class Recipe(FrozenModel):
     """A training run. Field by field it travels into the manifest of what it produces."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}[a-z0-9]$")]
@@ -88,71 +88,75 @@ class Recipe(Frozen):
     epochs: PositiveInt
     batch_size: PositiveInt
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Precision = "32-true"
+    precision: PrecisionOption = "32-true"
     """`auto`: bf16-mixed where the machine multiplies bfloat16, which halves the time, else
     32-true. A run records which it was."""
     channels_last: bool = False
     clip_norm: PositiveFloat | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    early_stop: EarlyStop | None = None
+    early_stop: EarlyStopping | None = None
     evaluate_every: PositiveInt = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
-    publish: Publish
+    publish: ModelCard
 
     @field_serializer("start_from")
-    def _write_start(self, path: Path | None, info: SerializationInfo) -> str | None:
-        return None if path is None else written_cached(path, info)
+    def _serialize_start_from(self, path: Path | None, info: SerializationInfo) -> str | None:
+        return None if path is None else redact_cached_path(path, info)
 
     @model_validator(mode="after")
     def _early_stop_needs_validation(self) -> Self:
         # Stopping on the test set would choose the weights by it: the figure would be worthless.
-        if self.early_stop and not _holds_out(self.data):
+        if self.early_stop and not _has_validation_split(self.data):
             raise ValueError("early_stop needs pictures to decide by: set data.validation_size")
         return self
 
     @model_validator(mode="after")
-    def _data_are_what_the_task_learns_from(self) -> Self:
-        for tasks, networks, data in _FAMILIES:
-            belong = (
+    def _check_compatible_kinds(self) -> Self:
+        for tasks, networks, data in _COMPATIBLE_KINDS:
+            matches = (
                 self.task.kind in tasks,
                 self.network.kind in networks,
                 self.data.kind in data,
             )
-            if any(belong) and not all(belong):
-                together = ", ".join(
-                    f"{what} {' or '.join(sorted(kinds))}"
-                    for what, kinds in (("task", tasks), ("network", networks), ("data", data))
+            if any(matches) and not all(matches):
+                combination = ", ".join(
+                    f"{field_name} {' or '.join(sorted(kinds))}"
+                    for field_name, kinds in (
+                        ("task", tasks),
+                        ("network", networks),
+                        ("data", data),
+                    )
                 )
                 raise ValueError(
-                    f"{together} belong together, not task {self.task.kind}, "
+                    f"{combination} belong together, not task {self.task.kind}, "
                     f"network {self.network.kind}, data {self.data.kind}"
                 )
-        drawn = (self.task.kind == "handwriting", self.network.kind == "handwriting")
-        if any(drawn) and not all(drawn):
+        is_handwriting = (self.task.kind == "handwriting", self.network.kind == "handwriting")
+        if any(is_handwriting) and not all(is_handwriting):
             raise ValueError("the task handwriting and the network handwriting belong together")
         return self
 
 
-def _holds_out(data: DataConfig) -> bool:
+def _has_validation_split(data: DataConfig) -> bool:
     """Whether there is a validation split: a number of pictures, or a part of a text."""
     return bool(getattr(data, "validation_size", getattr(data, "validation_fraction", 0)))
 
 
-def built_in() -> dict[str, Path]:
+def built_in_recipes() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
     folder = Path(str(resources.files("training") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """A built-in recipe by name, or any by path, with `a.b=c` overrides (c in YAML).
 
     Raises:
         RecipeError: naming the file, the field and what it accepts.
     """
-    path = built_in().get(recipe, Path(recipe))
+    path = built_in_recipes().get(recipe, Path(recipe))
     if not path.is_file():
-        known = ", ".join(built_in())
+        known = ", ".join(built_in_recipes())
         raise RecipeError(f"no recipe {recipe!r}: neither a file nor one of {known}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -161,39 +165,39 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise RecipeError(f"{path} holds no mapping of recipe fields")
     for override in overrides:
-        _override(content, override)
-    return validated(content, path.name)
+        _apply_override(content, override)
+    return validate_recipe(content, path.name)
 
 
-def validated(content: Mapping[str, Any], where: str) -> Recipe:
+def validate_recipe(content: Mapping[str, Any], source: str) -> Recipe:
     """The recipe that `content` is.
 
     Raises:
-        RecipeError: naming `where`, and every field that is wrong.
+        RecipeError: naming `source`, and every field that is wrong.
     """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_explain(error)}") from error
+        raise RecipeError(f"{source}: {_format_errors(error)}") from error
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def _apply_override(content: dict[str, Any], override: str) -> None:
     keys, separator, value = override.partition("=")
     if not separator or not keys:
         raise RecipeError(f"--set takes a.b=c, not {override!r}")
     *parents, last = keys.split(".")
-    place = content
+    target = content
     for key in parents:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
             raise RecipeError(f"--set {override}: {key!r} is a value, not a group of fields")
     try:
-        place[last] = yaml.safe_load(value)
+        target[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: {value!r} is not YAML: {error}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def _format_errors(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}"
         for problem in error.errors()

@@ -9,24 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.course.digits import Pictures, digits, train
+from training.course.digits import LabelledImages, load_digit_splits, train
 from training.optim.initializers import He
 
 __all__ = [
-    "PLACES",
+    "NORM_POSITIONS",
     "RATES",
     "BatchNorm",
-    "Place",
-    "convolutions",
+    "NormPosition",
+    "build_convnet",
     "fold",
-    "follow",
-    "learn",
     "losses_by_mode",
+    "track_statistics",
+    "train_network",
 ]
 
-Place = Literal["none", "before ReLU", "after ReLU"]
+NormPosition = Literal["none", "before ReLU", "after ReLU"]
 
-PLACES: tuple[Place, ...] = ("none", "before ReLU", "after ReLU")
+NORM_POSITIONS: tuple[NormPosition, ...] = ("none", "before ReLU", "after ReLU")
 
 RATES = (0.01, 0.1, 0.3)
 """A careful learning rate, a usual one, and a bold one."""
@@ -55,12 +55,12 @@ class BatchNorm:
         keep = 1 - self.momentum
         self.running_mean = keep * self.running_mean + self.momentum * mean
         self.running_variance = keep * self.running_variance + self.momentum * unbiased
-        return self._normalised(x_BC, mean, variance)
+        return self._normalize(x_BC, mean, variance)
 
     def evaluate(self, x_BC: Tensor) -> Tensor:
-        return self._normalised(x_BC, self.running_mean, self.running_variance)
+        return self._normalize(x_BC, self.running_mean, self.running_variance)
 
-    def _normalised(self, x_BC: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _normalize(self, x_BC: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return self.gamma * (x_BC - mean) / torch.sqrt(variance + self.epsilon) + self.beta
 
 
@@ -99,33 +99,35 @@ def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     return folded
 
 
-def convolutions(place: Place, depth: int = 6, width: int = 16) -> nn.Sequential:
+def build_convnet(position: NormPosition, depth: int = 6, width: int = 16) -> nn.Sequential:
     """Images (B, 1, 8, 8) → logits (B, 10), by `depth` convolutions with or without norms."""
     layers: list[nn.Module] = []
     for channels in (1, *[width] * (depth - 1)):
         layers.append(nn.Conv2d(channels, width, 3, padding=1))
-        if place == "before ReLU":
+        if position == "before ReLU":
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.ReLU())
-        if place == "after ReLU":
+        if position == "after ReLU":
             layers.append(nn.BatchNorm2d(width))
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
     He(fan="in").apply(network)  # the best start for a net without norms
     return network
 
 
-def learn(
-    place: Place, rate: float, *, epochs: int = 4, seed: int = 0
+def train_network(
+    position: NormPosition, rate: float, *, epochs: int = 4, seed: int = 0
 ) -> tuple[nn.Sequential, list[float]]:
     """The trained net, and the loss (nats) of each epoch: batches of 32, momentum 0.9."""
     torch.manual_seed(seed)
-    network = convolutions(place)
+    network = build_convnet(position)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
-    pictures = digits().train
-    return network, train(network, pictures, optimizer, epochs=epochs, batch_size=32, seed=seed)
+    data = load_digit_splits().train
+    return network, train(network, data, optimizer, epochs=epochs, batch_size=32, seed=seed)
 
 
-def follow(steps: int = 60, batch_size: int = 32, seed: int = 0) -> dict[str, list[float]]:
+def track_statistics(
+    steps: int = 60, batch_size: int = 32, seed: int = 0
+) -> dict[str, list[float]]:
     """One unit of an untrained layer, batch after batch: what training and evaluation divide by.
 
     Keys: `batch mean`, `batch deviation`, `running mean`, `running deviation`, and the unit's
@@ -133,40 +135,40 @@ def follow(steps: int = 60, batch_size: int = 32, seed: int = 0) -> dict[str, li
     """
     torch.manual_seed(seed)
     layer, norm = nn.Linear(64, 1), BatchNorm(1)
-    pictures = digits().train
+    data = load_digit_splits().train
     with torch.no_grad():
-        everything_N1 = (
-            layer(pictures.flat_NP) * 3 + 2
-        )  # a deviation far from one, where norms start
-    seen: dict[str, list[float]] = {}
+        outputs_N1 = layer(data.pixels_NP) * 3 + 2  # a deviation far from one, where norms start
+    statistics: dict[str, list[float]] = {}
 
-    def note(name: str, value: Tensor) -> None:
-        seen.setdefault(name, []).append(float(value))
+    def record(name: str, value: Tensor) -> None:
+        statistics.setdefault(name, []).append(float(value))
 
     for _ in range(steps):
-        batch_B1 = everything_N1[torch.randint(len(pictures), (batch_size,))]
+        batch_B1 = outputs_N1[torch.randint(len(data), (batch_size,))]
         norm.train(batch_B1)
-        note("batch mean", batch_B1.mean())
-        note("batch deviation", batch_B1.std(correction=0))
-        note("running mean", norm.running_mean)
-        note("running deviation", norm.running_variance.sqrt())
-        note("true mean", everything_N1.mean())
-        note("true deviation", everything_N1.std())
-    return seen
+        record("batch mean", batch_B1.mean())
+        record("batch deviation", batch_B1.std(correction=0))
+        record("running mean", norm.running_mean)
+        record("running deviation", norm.running_variance.sqrt())
+        record("true mean", outputs_N1.mean())
+        record("true deviation", outputs_N1.std())
+    return statistics
 
 
-def losses_by_mode(network: nn.Module, pictures: Pictures, batch_size: int) -> tuple[float, float]:
-    """Loss over `pictures`, in batches, with the batches' statistics and with the running ones."""
-    found = []
-    running = {name: value.clone() for name, value in network.state_dict().items()}
+def losses_by_mode(
+    network: nn.Module, data: LabelledImages, batch_size: int
+) -> tuple[float, float]:
+    """Loss over `data`, in batches, with the batches' statistics and with the running ones."""
+    losses = []
+    initial_state = {name: value.clone() for name, value in network.state_dict().items()}
     for training in (True, False):
         network.train(training)
         total = 0.0
-        for chosen in torch.split(torch.arange(len(pictures)), batch_size):
-            batch = pictures.take(chosen)
+        for indices in torch.split(torch.arange(len(data)), batch_size):
+            batch = data.subset(indices)
             with torch.no_grad():
                 logits = network(batch.images_NCHW)
             total += float(functional.cross_entropy(logits, batch.labels_N, reduction="sum"))
-        found.append(total / len(pictures))
-        network.load_state_dict(running)  # looking in training mode moved the averages
-    return found[0], found[1]
+        losses.append(total / len(data))
+        network.load_state_dict(initial_state)  # looking in training mode moved the averages
+    return losses[0], losses[1]

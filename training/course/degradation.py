@@ -10,12 +10,12 @@ from typing import Literal
 
 import torch
 
-from training.course.digits import accuracy, digits, train
+from training.course.digits import accuracy, load_digit_splits, train
 from training.networks import ResNet
 from training.optim.initializers import He
 from training.optim.schedules import OneCycle
 
-__all__ = ["DEPTHS", "Depth", "Outcome", "degradation"]
+__all__ = ["DEPTHS", "DegradationResult", "Depth", "run_degradation"]
 
 Depth = Literal[20, 32, 44, 56, 110]
 
@@ -23,7 +23,7 @@ DEPTHS: tuple[Depth, ...] = (20, 32, 56)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DegradationResult:
     """Of one net: the mean loss of each epoch, then the share wrong on either split."""
 
     depth: int
@@ -33,9 +33,9 @@ class Outcome:
     test_error: float
 
 
-def degradation(
+def run_degradation(
     depth: Depth, *, residual: bool, epochs: int = 6, seed: int = 0, width: int = 4
-) -> Outcome:
+) -> DegradationResult:
     """Train one of the paper's CIFAR nets, a quarter as wide, on scikit-learn's digits.
 
     Plain and residual nets have the same layers, weights, batches and rates: shortcuts of kind A
@@ -46,7 +46,7 @@ def degradation(
         depth=depth, stem="cifar", classes=10, in_channels=1, width=width, residual=residual
     ).build()
     He(fan="out").apply(network)
-    data, batch_size = digits(), 64
+    data, batch_size = load_digit_splits(), 64
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     schedule = OneCycle().build(optimizer, len(data.train) // batch_size, epochs)
     losses = train(
@@ -58,7 +58,7 @@ def degradation(
         seed=seed,
         after_step=schedule.step,
     )
-    return Outcome(
+    return DegradationResult(
         depth,
         residual,
         losses,

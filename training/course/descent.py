@@ -11,23 +11,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.course.digits import Pictures, digits
-from training.course.updates import RULES, Descent, Rule
+from training.course.digits import LabelledImages, load_digit_splits
+from training.course.updates import UPDATE_RULES, GradientDescent, UpdateRule
 
-__all__ = ["RATES", "Curve", "batch_sizes", "descend", "rules", "start"]
+__all__ = [
+    "RATES",
+    "LossCurve",
+    "compare_batch_sizes",
+    "compare_rules",
+    "initial_parameters",
+    "train_with_rule",
+]
 
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
 _SIZES = [PIXELS * HIDDEN, HIDDEN, HIDDEN * CLASSES, CLASSES]
 
 _EPOCHS = 4
 
-RATES = dict(zip(RULES, (1.0, 2.0, 0.2, 0.1, 0.02, 0.02), strict=True))
+RATES = dict(zip(UPDATE_RULES, (1.0, 2.0, 0.2, 0.1, 0.02, 0.02), strict=True))
 """For each rule, with mini-batches of 32: of 1, 2 and 5 times powers of ten, the one that has the
 lowest loss after the four epochs, mean of seeds 0 to 2."""
 
 
 @dataclass(frozen=True)
-class Curve:
+class LossCurve:
     """`losses`: over all training pictures, against `epochs`, how often each has been seen."""
 
     name: str
@@ -36,7 +43,7 @@ class Curve:
     steps: int
 
 
-def start(seed: int) -> Tensor:
+def initial_parameters(seed: int) -> Tensor:
     """θ (2,410,): Glorot's weights for one hidden layer of 32 tanh units, biases zero."""
     generator = torch.Generator().manual_seed(seed)
     layers = []
@@ -47,60 +54,65 @@ def start(seed: int) -> Tensor:
     return torch.cat(layers)
 
 
-def loss_of(theta: Tensor, pictures: Pictures) -> Tensor:
-    """Cross entropy in nats, mean over `pictures`."""
+def compute_loss(theta: Tensor, data: LabelledImages) -> Tensor:
+    """Cross entropy in nats, mean over `data`."""
     w1, b1, w2, b2 = torch.split(theta, _SIZES)
-    hidden_NH = torch.tanh(pictures.flat_NP @ w1.view(PIXELS, HIDDEN) + b1)
+    hidden_NH = torch.tanh(data.pixels_NP @ w1.view(PIXELS, HIDDEN) + b1)
     logits_NK = hidden_NH @ w2.view(HIDDEN, CLASSES) + b2
-    return functional.cross_entropy(logits_NK, pictures.labels_N)
+    return functional.cross_entropy(logits_NK, data.labels_N)
 
 
-def descend(name: str, rule: Rule, batch_size: int, epochs: int, seed: int) -> Curve:
+def train_with_rule(
+    name: str, rule: UpdateRule, batch_size: int, epochs: int, seed: int
+) -> LossCurve:
     """Train the small net by `rule`, each gradient over `batch_size` pictures."""
-    pictures = digits().train
-    theta, seen, steps = start(seed), 0, 0
-    curve = Curve(name, [0.0], [float(loss_of(theta, pictures))], 0)
-    measured_every = max(batch_size, len(pictures) // 8)
+    data = load_digit_splits().train
+    theta, seen_images, steps = initial_parameters(seed), 0, 0
+    curve = LossCurve(name, [0.0], [float(compute_loss(theta, data))], 0)
+    measured_every = max(batch_size, len(data) // 8)
     next_measure = measured_every
-    for batch in _batches(pictures, batch_size, epochs, seed):
+    for batch in _batches(data, batch_size, epochs, seed):
 
-        def gradient(at: Tensor, batch: Pictures = batch) -> Tensor:
+        def gradient(at: Tensor, batch: LabelledImages = batch) -> Tensor:
             at = at.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(loss_of(at, batch), at)
+            (slope,) = torch.autograd.grad(compute_loss(at, batch), at)
             return slope
 
         theta = rule.step(theta, gradient)
-        seen, steps = seen + len(batch), steps + 1
-        if seen >= next_measure:
+        seen_images, steps = seen_images + len(batch), steps + 1
+        if seen_images >= next_measure:
             next_measure += measured_every
-            curve.epochs.append(seen / len(pictures))
-            curve.losses.append(float(loss_of(theta, pictures)))
-    return Curve(name, curve.epochs, curve.losses, steps)
+            curve.epochs.append(seen_images / len(data))
+            curve.losses.append(float(compute_loss(theta, data)))
+    return LossCurve(name, curve.epochs, curve.losses, steps)
 
 
-def _batches(pictures: Pictures, size: int, epochs: int, seed: int) -> Iterator[Pictures]:
+def _batches(data: LabelledImages, size: int, epochs: int, seed: int) -> Iterator[LabelledImages]:
     """Whole batches only: at these rates, the few pictures that are left throw the net about."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
-        for chosen in torch.split(torch.randperm(len(pictures), generator=generator), size):
-            if len(chosen) == size:
-                yield pictures.take(chosen)
+        for indices in torch.split(torch.randperm(len(data), generator=generator), size):
+            if len(indices) == size:
+                yield data.subset(indices)
 
 
-def rules(epochs: int = _EPOCHS, seed: int = 0) -> list[Curve]:
+def compare_rules(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
     """Every rule with mini-batches of 32."""
-    return [descend(name, RULES[name](rate), 32, epochs, seed) for name, rate in RATES.items()]
+    return [
+        train_with_rule(name, UPDATE_RULES[name](rate), 32, epochs, seed)
+        for name, rate in RATES.items()
+    ]
 
 
-def batch_sizes(epochs: int = _EPOCHS, seed: int = 0) -> list[Curve]:
+def compare_batch_sizes(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
     """Plain descent with the gradient of all pictures, of 32, and of one.
 
     Each has the best of its rates, found as in `RATES`: the noise of one picture does not allow
     what the mean over 32 does.
     """
-    everything = len(digits().train)
+    full_batch = len(load_digit_splits().train)
     return [
-        descend("batch: all 1,297", Descent(1.0), everything, epochs, seed),
-        descend("mini-batch: 32", Descent(1.0), 32, epochs, seed),
-        descend("stochastic: 1", Descent(0.05), 1, epochs, seed),
+        train_with_rule("batch: all 1,297", GradientDescent(1.0), full_batch, epochs, seed),
+        train_with_rule("mini-batch: 32", GradientDescent(1.0), 32, epochs, seed),
+        train_with_rule("stochastic: 1", GradientDescent(0.05), 1, epochs, seed),
     ]

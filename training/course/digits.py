@@ -11,11 +11,11 @@ from torch.nn import functional
 from training.datasets.base import ImageSplit
 from training.datasets.digits import Digits
 
-__all__ = ["DigitSplits", "Pictures", "accuracy", "digits", "train"]
+__all__ = ["DigitSplits", "LabelledImages", "accuracy", "load_digit_splits", "train"]
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LabelledImages:
     """`images_NCHW`: zero mean, unit deviation over the training pictures; `labels_N`: 0 to 9."""
 
     images_NCHW: Tensor
@@ -25,36 +25,36 @@ class Pictures:
         return len(self.labels_N)
 
     @property
-    def flat_NP(self) -> Tensor:
+    def pixels_NP(self) -> Tensor:
         return self.images_NCHW.flatten(1)
 
-    def take(self, indices: Tensor) -> "Pictures":
-        return Pictures(self.images_NCHW[indices], self.labels_N[indices])
+    def subset(self, indices: Tensor) -> "LabelledImages":
+        return LabelledImages(self.images_NCHW[indices], self.labels_N[indices])
 
 
 @dataclass(frozen=True)
 class DigitSplits:
     """1,297 pictures to learn from, 500 to test with."""
 
-    train: Pictures
-    test: Pictures
+    train: LabelledImages
+    test: LabelledImages
 
 
 @cache
-def digits() -> DigitSplits:
+def load_digit_splits() -> DigitSplits:
     """Loaded once."""
     data = Digits().load()
     (mean,), (std,) = data.statistics()
 
-    def normalised(split: ImageSplit) -> Pictures:
-        return Pictures((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
+    def normalised(split: ImageSplit) -> LabelledImages:
+        return LabelledImages((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
 
     return DigitSplits(normalised(data.train), normalised(data.test))
 
 
 def train(
     network: nn.Module,
-    pictures: Pictures,
+    data: LabelledImages,
     optimizer: torch.optim.Optimizer,
     *,
     epochs: int,
@@ -67,11 +67,11 @@ def train(
     losses = []
     for _ in range(epochs):
         total = 0.0
-        order = torch.randperm(len(pictures), generator=generator)
+        order = torch.randperm(len(data), generator=generator)
         batches = torch.split(order, batch_size)
-        whole = [chosen for chosen in batches if len(chosen) == batch_size]
-        for chosen in whole:
-            batch = pictures.take(chosen)
+        full_batches = [indices for indices in batches if len(indices) == batch_size]
+        for indices in full_batches:
+            batch = data.subset(indices)
             network.train()
             loss = functional.cross_entropy(network(batch.images_NCHW), batch.labels_N)
             optimizer.zero_grad()
@@ -79,12 +79,12 @@ def train(
             optimizer.step()
             after_step()
             total += loss.item()
-        losses.append(total / len(whole))
+        losses.append(total / len(full_batches))
     return losses
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, pictures: Pictures) -> float:
+def accuracy(network: nn.Module, data: LabelledImages) -> float:
     """The share that `network`, in eval mode, gets right."""
     network.eval()
-    return float((network(pictures.images_NCHW).argmax(1) == pictures.labels_N).float().mean())
+    return float((network(data.images_NCHW).argmax(1) == data.labels_N).float().mean())

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from training.course.digits import Pictures, accuracy, digits, train
+from training.course.digits import LabelledImages, accuracy, load_digit_splits, train
 
-__all__ = ["DROPS", "Outcome", "ablation", "inverted", "pupils", "scaled_at_test", "spread"]
+__all__ = [
+    "DROPOUT_RATES",
+    "DropoutResult",
+    "inverted_dropout",
+    "noisy_label_subset",
+    "run_ablation",
+    "sample_unit_sums",
+    "scaled_at_test_dropout",
+]
 
-DROPS = (0.0, 0.2, 0.5, 0.7)
+DROPOUT_RATES = (0.0, 0.2, 0.5, 0.7)
 
 
-def scaled_at_test(
+def scaled_at_test_dropout(
     x: Tensor, drop: float, *, training: bool, generator: Generator | None = None
 ) -> Tensor:
     """The paper's (section 4): units are dropped in training; afterwards all answer, but less.
@@ -20,40 +28,45 @@ def scaled_at_test(
     `drop` in 0 … 1 is the chance of each unit to be left out. In evaluation x (1 − drop) is what
     the next layer met on average in training.
     """
-    return x * _kept(x, drop, generator) if training else x * (1 - drop)
+    return x * _keep_mask(x, drop, generator) if training else x * (1 - drop)
 
 
-def inverted(
+def inverted_dropout(
     x: Tensor, drop: float, *, training: bool, generator: Generator | None = None
 ) -> Tensor:
     """Today's, also torch's: what stays is made larger in training, evaluation is left alone."""
-    return x * _kept(x, drop, generator) / (1 - drop) if training else x
+    return x * _keep_mask(x, drop, generator) / (1 - drop) if training else x
 
 
-def _kept(x: Tensor, drop: float, generator: Generator | None) -> Tensor:
+def _keep_mask(x: Tensor, drop: float, generator: Generator | None) -> Tensor:
     return (torch.rand(x.shape, generator=generator) >= drop).to(x.dtype)
 
 
-def spread(drop: float = 0.5, draws: int = 4000, seed: int = 0) -> dict[str, tuple[Tensor, float]]:
+def sample_unit_sums(
+    drop: float = 0.5, draws: int = 4000, seed: int = 0
+) -> dict[str, tuple[Tensor, float]]:
     """What a unit after 64 dropped inputs sums up to: over `draws` masks, and in evaluation.
 
     The input is one digit; in both formulations the mean of the first is the second.
     """
     generator = torch.Generator().manual_seed(seed)
-    x_P = digits().train.flat_NP[0]
+    x_P = load_digit_splits().train.pixels_NP[0]
     weights_P = torch.randn(len(x_P), generator=generator) / len(x_P) ** 0.5
-    many_DP = x_P.expand(draws, -1)
+    inputs_DP = x_P.expand(draws, -1)
     return {
         name: (
-            formulation(many_DP, drop, training=True, generator=generator) @ weights_P,
+            formulation(inputs_DP, drop, training=True, generator=generator) @ weights_P,
             float(formulation(x_P, drop, training=False) @ weights_P),
         )
-        for name, formulation in (("scaled at test", scaled_at_test), ("inverted", inverted))
+        for name, formulation in (
+            ("scaled at test", scaled_at_test_dropout),
+            ("inverted", inverted_dropout),
+        )
     }
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DropoutResult:
     """Of one net: `losses` of each epoch in training, then the share right on either split."""
 
     losses: list[float]
@@ -61,19 +74,19 @@ class Outcome:
     test_accuracy: float
 
 
-def pupils(count: int = 300, wrong: float = 0.3) -> Pictures:
-    """The first `count` training pictures, the share `wrong` of them with a label drawn anew.
+def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> LabelledImages:
+    """Return `count` training images, `wrong_fraction` of them with a random label.
 
     A large net can learn even these by heart, which is the overfitting that dropout is against.
     """
     generator = torch.Generator().manual_seed(0)
-    few = digits().train.take(torch.arange(count))
-    drawn = torch.randint(10, (count,), generator=generator)
-    spoilt = torch.rand(count, generator=generator) < wrong
-    return Pictures(few.images_NCHW, torch.where(spoilt, drawn, few.labels_N))
+    images = load_digit_splits().train.subset(torch.arange(count))
+    random_labels = torch.randint(10, (count,), generator=generator)
+    is_wrong = torch.rand(count, generator=generator) < wrong_fraction
+    return LabelledImages(images.images_NCHW, torch.where(is_wrong, random_labels, images.labels_N))
 
 
-def ablation(drop: float, *, epochs: int = 40, seed: int = 0) -> Outcome:
+def run_ablation(drop: float, *, epochs: int = 40, seed: int = 0) -> DropoutResult:
     """Two hidden layers of 256 ReLU units, each dropped out of with the chance `drop`.
 
     `train_accuracy` is against the labels as they were taught, wrong ones included.
@@ -90,6 +103,8 @@ def ablation(drop: float, *, epochs: int = 40, seed: int = 0) -> Outcome:
         nn.Linear(256, 10),
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    few = pupils()
-    losses = train(network, few, optimizer, epochs=epochs, batch_size=30, seed=seed)
-    return Outcome(losses, accuracy(network, few), accuracy(network, digits().test))
+    data = noisy_label_subset()
+    losses = train(network, data, optimizer, epochs=epochs, batch_size=30, seed=seed)
+    return DropoutResult(
+        losses, accuracy(network, data), accuracy(network, load_digit_splits().test)
+    )

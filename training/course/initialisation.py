@@ -10,12 +10,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.course.digits import Pictures, digits, train
+from training.course.digits import LabelledImages, load_digit_splits, train
 from training.optim.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
 
-__all__ = ["SCHEMES", "Signals", "Unit", "deep_net", "learn", "signals"]
+__all__ = [
+    "SCHEMES",
+    "ActivationKind",
+    "SignalMagnitudes",
+    "build_deep_network",
+    "measure_signals",
+    "train_network",
+]
 
-Unit = Literal["tanh", "relu"]
+ActivationKind = Literal["tanh", "relu"]
 
 DEPTH, WIDTH = 10, 128
 
@@ -30,7 +37,7 @@ SCHEMES: dict[str, Initializer] = {
 
 
 @dataclass(frozen=True)
-class Signals:
+class SignalMagnitudes:
     """Of a net before its first step, over all training pictures, for each hidden layer."""
 
     activations: list[float]
@@ -39,7 +46,9 @@ class Signals:
     """√ of the mean square of ∂loss/∂weight."""
 
 
-def deep_net(unit: Unit, initializer: Initializer, seed: int = 0) -> nn.Sequential:
+def build_deep_network(
+    unit: ActivationKind, initializer: Initializer, seed: int = 0
+) -> nn.Sequential:
     """Images (B, 1, 8, 8) → logits (B, 10)."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = [nn.Flatten()]
@@ -50,21 +59,27 @@ def deep_net(unit: Unit, initializer: Initializer, seed: int = 0) -> nn.Sequenti
     return network
 
 
-def signals(network: nn.Sequential, pictures: Pictures) -> Signals:
-    """Measure one pass forth and back over `pictures`; no weight is moved."""
-    x, squares = pictures.images_NCHW, []
+def measure_signals(network: nn.Sequential, data: LabelledImages) -> SignalMagnitudes:
+    """Measure one pass forth and back over `data`; no weight is moved."""
+    x, activations = data.images_NCHW, []
     for layer in network:
         x = layer(x)
         if isinstance(layer, nn.Tanh | nn.ReLU):
-            squares.append(x.detach().square().mean().sqrt().item())
-    functional.cross_entropy(x, pictures.labels_N).backward()  # type: ignore[no-untyped-call]
+            activations.append(x.detach().square().mean().sqrt().item())
+    functional.cross_entropy(x, data.labels_N).backward()  # type: ignore[no-untyped-call]
     hidden = [layer for layer in network if isinstance(layer, nn.Linear)][:-1]
-    slopes = [layer.weight.grad for layer in hidden]
-    return Signals(squares, [s.square().mean().sqrt().item() for s in slopes if s is not None])
+    gradients = [layer.weight.grad for layer in hidden]
+    return SignalMagnitudes(
+        activations, [s.square().mean().sqrt().item() for s in gradients if s is not None]
+    )
 
 
-def learn(unit: Unit, initializer: Initializer, *, epochs: int = 8, seed: int = 0) -> list[float]:
+def train_network(
+    unit: ActivationKind, initializer: Initializer, *, epochs: int = 8, seed: int = 0
+) -> list[float]:
     """The loss (nats) of each epoch, by plain descent in batches of 32."""
-    network = deep_net(unit, initializer, seed)
+    network = build_deep_network(unit, initializer, seed)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
-    return train(network, digits().train, optimizer, epochs=epochs, batch_size=32, seed=seed)
+    return train(
+        network, load_digit_splits().train, optimizer, epochs=epochs, batch_size=32, seed=seed
+    )

@@ -3,50 +3,60 @@
 import torch
 from torch import nn
 
-from training.course.digits import digits, train
-from training.optim.schedules import Constant, Cosine, Cyclic, Exponential, OneCycle, Schedule, Step
+from training.course.digits import load_digit_splits, train
+from training.optim.schedules import (
+    ConstantSchedule,
+    Cosine,
+    Cyclic,
+    Exponential,
+    OneCycle,
+    Schedule,
+    StepDecay,
+)
 
-__all__ = ["EPOCHS", "SHOWN", "learn", "rates"]
+__all__ = ["EPOCHS", "SCHEDULES", "scheduled_rates", "train_network"]
 
 EPOCHS, BATCH_SIZE, RATE = 12, 32, 0.8
 
-SHOWN: dict[str, Schedule] = {
-    "fixed": Constant(),
-    "step": Step(every_epochs=4, gamma=0.2),
+SCHEDULES: dict[str, Schedule] = {
+    "fixed": ConstantSchedule(),
+    "step": StepDecay(every_epochs=4, gamma=0.2),
     "exponential": Exponential(gamma=0.75),
     "cosine": Cosine(),
     "cyclic": Cyclic(cycle_epochs=4),
     "one-cycle": OneCycle(),
-    "warm-up, then fixed": Constant(warmup_epochs=2),
+    "warm-up, then fixed": ConstantSchedule(warmup_epochs=2),
     "warm-up, then cosine": Cosine(warmup_epochs=2),
 }
 
 
-def rates(schedule: Schedule, *, rate: float = 1.0, steps_per_epoch: int = 40) -> list[float]:
+def scheduled_rates(
+    schedule: Schedule, *, rate: float = 1.0, steps_per_epoch: int = 40
+) -> list[float]:
     """The learning rate of each step of `EPOCHS` epochs."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
-    following = schedule.build(optimizer, steps_per_epoch, EPOCHS)
-    taken = []
+    scheduler = schedule.build(optimizer, steps_per_epoch, EPOCHS)
+    step_rates = []
     for _ in range(EPOCHS * steps_per_epoch):
-        taken.append(float(optimizer.param_groups[0]["lr"]))
+        step_rates.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
-        following.step()
-    return taken
+        scheduler.step()
+    return step_rates
 
 
-def learn(schedule: Schedule, seed: int = 0, epochs: int = EPOCHS) -> list[float]:
+def train_network(schedule: Schedule, seed: int = 0, epochs: int = EPOCHS) -> list[float]:
     """The loss (nats) of each epoch of one hidden layer of 32 units, at a rate that is high."""
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-    pictures = digits().train
+    data = load_digit_splits().train
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE)
-    following = schedule.build(optimizer, len(pictures) // BATCH_SIZE, EPOCHS)
+    scheduler = schedule.build(optimizer, len(data) // BATCH_SIZE, EPOCHS)
     return train(
         network,
-        pictures,
+        data,
         optimizer,
         epochs=epochs,
         batch_size=BATCH_SIZE,
         seed=seed,
-        after_step=following.step,
+        after_step=scheduler.step,
     )

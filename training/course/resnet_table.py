@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from training.networks import ResNet
 
-__all__ = ["Row", "multiply_adds", "parameters", "rows", "table"]
+__all__ = ["Row", "build_rows", "count_multiply_adds", "count_parameters", "format_table"]
 
 Stem = Literal["imagenet", "cifar"]
 Depth = Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]
@@ -31,7 +31,7 @@ _PAPER: tuple[tuple[Stem, Depth, str, str], ...] = (
 
 
 class Row(NamedTuple):
-    """`parameters`, and `multiply_adds` of convolutions and the last layer for one picture.
+    """`parameters`, and `count_multiply_adds` of convolutions and the last layer for one picture.
 
     The paper strides in the first 1×1 convolution of a bottleneck; `torchvision_multiply_adds` are
     those of a stride in the 3×3.
@@ -47,12 +47,12 @@ class Row(NamedTuple):
     paper_multiply_adds: str
 
 
-def parameters(network: nn.Module) -> int:
+def count_parameters(network: nn.Module) -> int:
     """Weights, biases, scales and shifts."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def multiply_adds(network: nn.Module, side: int) -> int:
+def count_multiply_adds(network: nn.Module, side: int) -> int:
     """For one picture of `side`² and three channels; `network` is on the device `meta`."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, side, side, device="meta"))
@@ -60,12 +60,12 @@ def multiply_adds(network: nn.Module, side: int) -> int:
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def build_rows() -> tuple[Row, ...]:
     """Every net of the paper, smallest first, ImageNet's before CIFAR's."""
-    return tuple(_row(*entry) for entry in _PAPER)
+    return tuple(_build_row(*entry) for entry in _PAPER)
 
 
-def _row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_adds: str) -> Row:
+def _build_row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_adds: str) -> Row:
     is_bottleneck = stem == "imagenet" and depth >= 50
     costs = []
     for stride_in_1x1 in (True, False) if is_bottleneck else (False,):
@@ -77,12 +77,12 @@ def _row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_adds: s
         )
         with torch.device("meta"):  # nothing is allocated, nothing computed
             network = config.build()
-        costs.append(multiply_adds(network, 224 if stem == "imagenet" else 32))
+        costs.append(count_multiply_adds(network, 224 if stem == "imagenet" else 32))
     return Row(
         stem,
         depth,
         "bottleneck" if is_bottleneck else "basic",
-        parameters(network),
+        count_parameters(network),
         costs[0],
         costs[-1],
         paper_parameters,
@@ -90,20 +90,20 @@ def _row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_adds: s
     )
 
 
-def table() -> str:
+def format_table() -> str:
     """As text: the paper's figure beside ours."""
     lines = [
         "stem      depth  block       parameters   paper    multiply-adds   paper   stride in 3×3",
         "                                            (10⁶)           (10⁹)   (10⁹)           (10⁹)",
     ]
-    lines += [_line(row) for row in rows()]
+    lines += [_format_row(row) for row in build_rows()]
     lines.append(
         "ImageNet: 1,000 classes, 224×224; CIFAR: 10 classes, 32×32, shortcuts without weights"
     )
     return "\n".join(lines)
 
 
-def _line(row: Row) -> str:
+def _format_row(row: Row) -> str:
     return (
         f"{row.stem:9} {row.depth:5}  {row.block:10} {row.parameters:11,} "
         f"{row.paper_parameters or '–':>8} {row.multiply_adds / 1e9:15.3f} "

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.course.updates import RULES, Rule
+from training.course.updates import UPDATE_RULES, UpdateRule
 
-__all__ = ["SURFACES", "Surface", "end", "gradient", "walk", "walks"]
+__all__ = [
+    "SURFACES",
+    "Surface",
+    "classify_endpoint",
+    "gradient",
+    "run_all_optimizers",
+    "run_optimizer",
+]
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,12 @@ class Surface:
 
 def gradient(surface: Surface, theta: Tensor) -> Tensor:
     """∂loss/∂θ (2,) at θ (2,), by torch."""
-    at = theta.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(surface.loss(at), at)
+    point = theta.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(surface.loss(point), point)
     return slope
 
 
-def walk(surface: Surface, rule: Rule) -> Tensor:
+def run_optimizer(surface: Surface, rule: UpdateRule) -> Tensor:
     """The points (steps + 1, 2) that `rule` visits from the start, in float64."""
     theta = torch.tensor(surface.start, dtype=torch.float64)
     path = [theta]
@@ -45,21 +52,24 @@ def walk(surface: Surface, rule: Rule) -> Tensor:
     return torch.stack(path)
 
 
-def walks(surface: Surface) -> dict[str, Tensor]:
+def run_all_optimizers(surface: Surface) -> dict[str, Tensor]:
     """Every rule's `walk`, each with its rate for this surface."""
-    return {name: walk(surface, RULES[name](rate)) for name, rate in surface.rates.items()}
+    return {
+        name: run_optimizer(surface, UPDATE_RULES[name](rate))
+        for name, rate in surface.rates.items()
+    }
 
 
-def end(surface: Surface, path: Tensor, near: float = 0.25) -> str:
-    """`minimum`, `trap` or `under way`: what lies within `near` of where `path` (T, 2) ends."""
+def classify_endpoint(surface: Surface, path: Tensor, tolerance: float = 0.25) -> str:
+    """Return `minimum`, `trap` or `under way` for the end of `path` (T, 2)."""
 
-    def reached(points: tuple[tuple[float, float], ...]) -> bool:
+    def is_near(points: tuple[tuple[float, float], ...]) -> bool:
         targets = torch.tensor(points, dtype=torch.float64).view(-1, 2)
-        return bool(((targets - path[-1]).norm(dim=1) < near).any())
+        return bool(((targets - path[-1]).norm(dim=1) < tolerance).any())
 
-    if reached(surface.minima):
+    if is_near(surface.minima):
         return "minimum"
-    return "trap" if reached(surface.traps) else "under way"
+    return "trap" if is_near(surface.traps) else "under way"
 
 
 def _bowl(theta: Tensor) -> Tensor:
@@ -68,7 +78,7 @@ def _bowl(theta: Tensor) -> Tensor:
     return (x**2 + 25 * y**2) / 2
 
 
-def _valley(theta: Tensor) -> Tensor:
+def _rosenbrock(theta: Tensor) -> Tensor:
     """Rosenbrock 1960, with 20 in place of 100: a bent valley with a nearly flat floor."""
     x, y = theta.unbind(-1)
     return (1 - x) ** 2 + 20 * (y - x**2) ** 2
@@ -80,7 +90,7 @@ def _saddle(theta: Tensor) -> Tensor:
     return x**2 / 2 - y**2 / 2 + y**4 / 4
 
 
-def _hollows(theta: Tensor) -> Tensor:
+def _styblinski_tang(theta: Tensor) -> Tensor:
     """Styblinski and Tang 1990, a tenth of it: four hollows, of which only one is deepest."""
     return ((theta**4 - 16 * theta**2 + 5 * theta) / 20).sum(-1)
 
@@ -90,7 +100,7 @@ _DEEP, _SHALLOW = -2.903534, 2.746803
 
 
 def _rates(*rates: float) -> dict[str, float]:
-    return dict(zip(RULES, rates, strict=True))
+    return dict(zip(UPDATE_RULES, rates, strict=True))
 
 
 SURFACES = (
@@ -105,7 +115,7 @@ SURFACES = (
     ),
     Surface(
         "not convex: a bent valley",
-        _valley,
+        _rosenbrock,
         start=(-1.3, 1.3),
         minima=((1.0, 1.0),),
         window=(-1.8, 1.7, -0.9, 2.2),
@@ -124,7 +134,7 @@ SURFACES = (
     ),
     Surface(
         "not convex: spurious minima",
-        _hollows,
+        _styblinski_tang,
         start=(4.4, -0.2),
         minima=((_DEEP, _DEEP),),
         window=(-4.6, 4.6, -4.6, 4.6),

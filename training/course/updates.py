@@ -2,7 +2,8 @@
 
 A rule moves a vector of parameters θ (P,) one step downhill. It is given the gradient as a function
 and not as a vector, because Nesterov's asks for it somewhere else than at θ. Batch, mini-batch and
-stochastic descent are one rule, `Descent`, with gradients over all, some or one of the examples.
+stochastic descent are one rule, `GradientDescent`, with gradients over all, some or one of the
+examples.
 
 Where torch's optimizers differ from these rules, the class says so, and a test holds it to that:
 with the stated translation both walk the same path, step for step.
@@ -15,40 +16,40 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "RULES",
+    "UPDATE_RULES",
     "Adagrad",
     "Adam",
-    "Descent",
-    "Gradient",
+    "GradientDescent",
+    "GradientFn",
     "Momentum",
     "Nesterov",
     "RMSprop",
-    "Rule",
+    "UpdateRule",
 ]
 
-Gradient = Callable[[Tensor], Tensor]
+GradientFn = Callable[[Tensor], Tensor]
 """θ (P,) → ∂loss/∂θ (P,), of whichever examples the caller has chosen for this step."""
 
 
-class Rule(ABC):
+class UpdateRule(ABC):
     """`rate` is η > 0. What a rule remembers between steps starts at zero."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
 
     @abstractmethod
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         """The next θ; the one given is left as it is."""
 
 
-class Descent(Rule):
+class GradientDescent(UpdateRule):
     """θ ← θ − η g (Cauchy 1847). torch: `SGD(lr=η)`, the same."""
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         return theta - self.rate * gradient(theta)
 
 
-class Momentum(Rule):
+class Momentum(UpdateRule):
     """v ← β v + (1 − β) g;  θ ← θ − η v: downhill along an average of the last gradients.
 
     torch: `SGD(lr=η (1 − β), momentum=β)`. It adds the gradient whole, v ← β v + g, so that its
@@ -61,12 +62,12 @@ class Momentum(Rule):
         self.beta = beta
         self.velocity: Tensor | float = 0.0
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         self.velocity = self.beta * self.velocity + (1 - self.beta) * gradient(theta)
         return theta - self.rate * self.velocity
 
 
-class Nesterov(Rule):
+class Nesterov(UpdateRule):
     """v ← β v − η g(θ + β v);  θ ← θ + v: first the jump, then the correction where it lands.
 
     Sutskever et al. 2013, equations 3 and 4. torch: `SGD(lr=η, momentum=β, nesterov=True)`, which
@@ -79,16 +80,16 @@ class Nesterov(Rule):
         self.beta = beta
         self.velocity: Tensor | float = 0.0
 
-    def ahead(self, theta: Tensor) -> Tensor:
+    def lookahead(self, theta: Tensor) -> Tensor:
         """θ + β v, where the next gradient is taken."""
         return theta + self.beta * self.velocity
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
-        self.velocity = self.beta * self.velocity - self.rate * gradient(self.ahead(theta))
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
+        self.velocity = self.beta * self.velocity - self.rate * gradient(self.lookahead(theta))
         return theta + self.velocity
 
 
-class Adagrad(Rule):
+class Adagrad(UpdateRule):
     """s ← s + g²;  θ ← θ − η g / √(s + ε): a rate for each parameter, which only ever falls.
 
     Duchi et al. 2011, in the notation of Ruder 2016 (arXiv 1609.04747, section 4.3). torch:
@@ -96,19 +97,23 @@ class Adagrad(Rule):
     ε = 1e-8 acts like 1e-4: gradients far below that hardly move their parameter.
     """
 
-    def __init__(self, rate: float, epsilon: float = 1e-8, *, outside: bool = False) -> None:
+    def __init__(
+        self, rate: float, epsilon: float = 1e-8, *, epsilon_outside_sqrt: bool = False
+    ) -> None:
         super().__init__(rate)
         self.epsilon = epsilon
-        self.outside = outside
+        self.epsilon_outside_sqrt = epsilon_outside_sqrt
         self.squares: Tensor | float = 0.0
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         g = gradient(theta)
         self.squares = self.squares + g**2
-        return theta - self.rate * g / _root(self.squares, self.epsilon, outside=self.outside)
+        return theta - self.rate * g / _stabilized_sqrt(
+            self.squares, self.epsilon, epsilon_outside_sqrt=self.epsilon_outside_sqrt
+        )
 
 
-class RMSprop(Rule):
+class RMSprop(UpdateRule):
     """s ← γ s + (1 − γ) g²;  θ ← θ − η g / √(s + ε): Adagrad that forgets.
 
     Hinton 2012, lecture 6e, with his γ = 0.9. torch: `RMSprop(lr=η, alpha=γ)` has ε outside of the
@@ -117,21 +122,28 @@ class RMSprop(Rule):
     """
 
     def __init__(
-        self, rate: float, gamma: float = 0.9, epsilon: float = 1e-8, *, outside: bool = False
+        self,
+        rate: float,
+        gamma: float = 0.9,
+        epsilon: float = 1e-8,
+        *,
+        epsilon_outside_sqrt: bool = False,
     ) -> None:
         super().__init__(rate)
         self.gamma = gamma
         self.epsilon = epsilon
-        self.outside = outside
+        self.epsilon_outside_sqrt = epsilon_outside_sqrt
         self.squares: Tensor | float = 0.0
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         g = gradient(theta)
         self.squares = self.gamma * self.squares + (1 - self.gamma) * g**2
-        return theta - self.rate * g / _root(self.squares, self.epsilon, outside=self.outside)
+        return theta - self.rate * g / _stabilized_sqrt(
+            self.squares, self.epsilon, epsilon_outside_sqrt=self.epsilon_outside_sqrt
+        )
 
 
-class Adam(Rule):
+class Adam(UpdateRule):
     """m ← β₁ m + (1 − β₁) g;  s ← β₂ s + (1 − β₂) g²;  θ ← θ − η m̂ / (√ŝ + ε).
 
     m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) undo the start at zero, so that the first step is η
@@ -150,7 +162,7 @@ class Adam(Rule):
         self.mean: Tensor | float = 0.0
         self.squares: Tensor | float = 0.0
 
-    def step(self, theta: Tensor, gradient: Gradient) -> Tensor:
+    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         g = gradient(theta)
         self.steps += 1
         self.mean = self.beta1 * self.mean + (1 - self.beta1) * g
@@ -160,12 +172,12 @@ class Adam(Rule):
         return theta - self.rate * mean / (torch.sqrt(squares) + self.epsilon)
 
 
-def _root(squares: Tensor, epsilon: float, *, outside: bool) -> Tensor:
-    return torch.sqrt(squares) + epsilon if outside else torch.sqrt(squares + epsilon)
+def _stabilized_sqrt(squares: Tensor, epsilon: float, *, epsilon_outside_sqrt: bool) -> Tensor:
+    return torch.sqrt(squares) + epsilon if epsilon_outside_sqrt else torch.sqrt(squares + epsilon)
 
 
-RULES: dict[str, Callable[[float], Rule]] = {
-    "gradient descent": Descent,
+UPDATE_RULES: dict[str, Callable[[float], UpdateRule]] = {
+    "gradient descent": GradientDescent,
     "momentum": Momentum,
     "Nesterov": Nesterov,
     "Adagrad": Adagrad,

@@ -4,30 +4,30 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.datasets.album import Album
+from training.datasets.album import ImagePatches
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
-from training.datasets.image_folder import Folder
-from training.datasets.image_folder_cv import Photos
-from training.datasets.image_patches import AlbumData, AlbumSplit
+from training.datasets.image_folder import ImageFolder
+from training.datasets.image_folder_cv import ImageFolderCV
+from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.scenes import SceneData, Scenes
 from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
-from training.datasets.text_corpus import Corpus
-from training.datasets.unlabelled_image_folder import Pictures
+from training.datasets.text_corpus import TextCorpus
+from training.datasets.unlabelled_image_folder import UnlabelledImageFolder
 
 __all__ = [
-    "AlbumData",
-    "AlbumSplit",
     "DataConfig",
     "ImageData",
     "ImageSplit",
+    "PatchData",
+    "PatchSplit",
     "SceneData",
     "StrokeData",
     "StrokeSplit",
@@ -35,18 +35,18 @@ __all__ = [
 ]
 
 DataConfig = Annotated[
-    Album
+    ImagePatches
     | Cifar10
-    | Corpus
+    | TextCorpus
     | Digits
     | Faces
     | Demonstrations
     | FashionMnist
-    | Folder
+    | ImageFolder
     | Mnist
     | PenDigits
-    | Photos
-    | Pictures
+    | ImageFolderCV
+    | UnlabelledImageFolder
     | Scenes
     | StrokeDigits,
     Field(discriminator="kind"),

@@ -7,19 +7,19 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, SerializationInfo, field_serializer
 from torch import Generator, Tensor
 
-from models_store.base import Frozen
-from training.datasets.class_folders import Unreadable, read_each
-from training.datasets.data_dir import located
-from training.datasets.image_io import read_whole
-from training.datasets.image_patches import AlbumData, AlbumSplit
-from training.datasets.path_redaction import name_of, written_cached
-from training.datasets.unlabelled_image_folder import files_below
+from models_store.base import FrozenModel
+from training.datasets.class_folders import OnUnreadable, read_image_files
+from training.datasets.data_dir import resolve_data_path
+from training.datasets.image_io import read_downscaled_image
+from training.datasets.image_patches import PatchData, PatchSplit
+from training.datasets.path_redaction import folder_name, redact_cached_path
+from training.datasets.unlabelled_image_folder import find_image_files
 from training.errors import DataError
 
-__all__ = ["Album"]
+__all__ = ["ImagePatches"]
 
 
-class Album(Frozen):
+class ImagePatches(FrozenModel):
     """Every picture below `paths`, each at its own size, cut into random patches to learn from.
 
     What is measured lies below `test_paths`; without any, a share of `paths` is held back.
@@ -41,7 +41,7 @@ class Album(Frozen):
     would otherwise fill the memory, and reduced ones are sharper and less noisy."""
     seed: NonNegativeInt = 0
     """Chooses the pictures held back, and nothing else."""
-    unreadable: Unreadable = "stop"
+    unreadable: OnUnreadable = "stop"
     title: str | None = None
     """The names of the folders when left out."""
     test_title: str | None = None
@@ -49,38 +49,40 @@ class Album(Frozen):
     source: str | None = None
 
     @field_serializer("paths", "test_paths")
-    def _write_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
-        return [written_cached(path, info) for path in paths]
+    def _serialize_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
+        return [redact_cached_path(path, info) for path in paths]
 
-    def load(self) -> AlbumData:
+    def load(self) -> PatchData:
         """Raises DataError, naming the folder or file, when there is nothing usable there."""
-        pictures = self._read(self.paths)
-        order = torch.randperm(len(pictures), generator=Generator().manual_seed(self.seed)).tolist()
-        shuffled = [pictures[index] for index in order]
-        title = self.title or ", ".join(name_of(located(path)) for path in self.paths)
+        images = self._read_images(self.paths)
+        order = torch.randperm(len(images), generator=Generator().manual_seed(self.seed)).tolist()
+        shuffled = [images[index] for index in order]
+        title = self.title or ", ".join(folder_name(resolve_data_path(path)) for path in self.paths)
         if self.test_paths:
-            test = self._read(self.test_paths)
-            names = ", ".join(name_of(located(path)) for path in self.test_paths)
+            test = self._read_images(self.test_paths)
+            names = ", ".join(folder_name(resolve_data_path(path)) for path in self.test_paths)
         else:
             count = max(1, round(self.test_fraction * len(shuffled)))
             test, shuffled = shuffled[:count], shuffled[count:]
             names = title
-        held, train = shuffled[: self.validation_size], shuffled[self.validation_size :]
+        validation, train = shuffled[: self.validation_size], shuffled[self.validation_size :]
         if not train:
-            raise DataError(f"{title} holds {len(pictures)} pictures: too few to learn from")
-        return AlbumData(
+            raise DataError(f"{title} holds {len(images)} pictures: too few to learn from")
+        return PatchData(
             title=title,
             test_title=self.test_title or names,
             licence=self.licence,
             source=self.source or f"folder {title}",
             patch=self.patch,
-            patches_per_picture=self.patches_per_picture,
-            train=AlbumSplit(tuple(train)),
-            test=AlbumSplit(tuple(test)),
-            validation=AlbumSplit(tuple(held)) if held else None,
+            patches_per_image=self.patches_per_picture,
+            train=PatchSplit(tuple(train)),
+            test=PatchSplit(tuple(test)),
+            validation=PatchSplit(tuple(validation)) if validation else None,
         )
 
-    def _read(self, paths: tuple[Path, ...]) -> list[Tensor]:
-        files = [file for path in paths for file in files_below(located(path))]
-        read = read_each(files, lambda file: read_whole(file, self.longest_side), self.unreadable)
+    def _read_images(self, paths: tuple[Path, ...]) -> list[Tensor]:
+        files = [file for path in paths for file in find_image_files(resolve_data_path(path))]
+        read = read_image_files(
+            files, lambda file: read_downscaled_image(file, self.longest_side), self.unreadable
+        )
         return list(read.values())

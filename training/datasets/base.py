@@ -16,7 +16,7 @@ from torch import Tensor
 from models_store.manifest import DataSource
 from training.errors import DataError
 
-__all__ = ["ImageData", "ImageSplit", "checked", "class_counts", "hold_out"]
+__all__ = ["ImageData", "ImageSplit", "class_counts", "split_validation", "validate_split"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.images_NCHW)
 
-    def take(self, indices: Tensor) -> "ImageSplit":
+    def subset(self, indices: Tensor) -> "ImageSplit":
         return ImageSplit(self.images_NCHW[indices], self.labels_N[indices])
 
     @property
@@ -62,7 +62,7 @@ class ImageData:
         height, width = self.train.images_NCHW.shape[2:]
         return int(height), int(width)
 
-    def describe(self) -> DataSource:
+    def to_data_source(self) -> DataSource:
         """The manifest's entry, with the hash of the training pixels and labels."""
         return DataSource(
             title=self.title,
@@ -87,30 +87,30 @@ class ImageData:
         return means, deviations
 
 
-def checked(
-    split: ImageSplit, where: object, classes: int, shape_CHW: tuple[int, int, int]
+def validate_split(
+    split: ImageSplit, source: object, classes: int, shape_CHW: tuple[int, int, int]
 ) -> ImageSplit:
-    """`split`, as it was read from `where`, when it is what its data set says it is.
+    """`split`, as it was read from `source`, when it is what its data set says it is.
 
     Raises:
-        DataError: naming `where`, when it holds no pictures, pictures of another shape, more or
+        DataError: naming `source`, when it holds no pictures, pictures of another shape, more or
             fewer labels than pictures, or a label outside 0 … classes - 1.
     """
     shape, labels_N = tuple(split.images_NCHW.shape[1:]), split.labels_N
     if not len(split):
-        raise DataError(f"{where} holds no pictures")
+        raise DataError(f"{source} holds no pictures")
     if shape != shape_CHW:
-        raise DataError(f"{where} holds pictures of shape {shape}, not {shape_CHW} (C, H, W)")
+        raise DataError(f"{source} holds pictures of shape {shape}, not {shape_CHW} (C, H, W)")
     if len(labels_N) != len(split):
-        raise DataError(f"{where} has {len(labels_N)} labels for {len(split)} pictures")
+        raise DataError(f"{source} has {len(labels_N)} labels for {len(split)} pictures")
     lowest, highest = int(labels_N.min()), int(labels_N.max())
     if lowest < 0 or highest >= classes:
         wrong = lowest if lowest < 0 else highest
-        raise DataError(f"{where} holds the label {wrong}; labels are 0 to {classes - 1}")
+        raise DataError(f"{source} holds the label {wrong}; labels are 0 to {classes - 1}")
     return split
 
 
-def hold_out(data: ImageData, size: int, seed: int = 0) -> ImageData:
+def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
     """`data` with `size` training pictures moved to `validation`, chosen by `seed`.
 
     Raises:
@@ -124,7 +124,7 @@ def hold_out(data: ImageData, size: int, seed: int = 0) -> ImageData:
         )
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
     return replace(
-        data, validation=data.train.take(order[:size]), train=data.train.take(order[size:])
+        data, validation=data.train.subset(order[:size]), train=data.train.subset(order[size:])
     )
 
 

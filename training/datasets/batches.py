@@ -50,8 +50,8 @@ class Batches:
             return
         order = torch.randperm(total, generator=self._generator)
         for start in range(0, len(self) * size, size):
-            chosen = order[start : start + size]
-            images_BCHW = self._split.images_NCHW[chosen]
+            indices = order[start : start + size]
+            images_BCHW = self._split.images_NCHW[indices]
             for transform in self._transforms:
                 images_BCHW = transform(images_BCHW, self._generator)
-            yield images_BCHW, self._split.labels_N[chosen]
+            yield images_BCHW, self._split.labels_N[indices]

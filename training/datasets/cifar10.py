@@ -7,10 +7,10 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torchvision import datasets
 
-from models_store.base import Frozen
-from training.datasets.base import ImageData, ImageSplit, checked, hold_out
+from models_store.base import FrozenModel
+from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
 from training.datasets.data_dir import data_dir
-from training.datasets.packed_jpeg import read_packed
+from training.datasets.packed_jpeg import read_packed_jpegs
 from training.errors import DataError
 
 __all__ = ["LABELS", "Cifar10"]
@@ -29,7 +29,7 @@ LABELS = (
 )  # fmt: skip
 
 
-class Cifar10(Frozen):
+class Cifar10(FrozenModel):
     """Fetched into the cache with torchvision's checksum, or read from a packed copy there."""
 
     kind: Literal["cifar10"] = "cifar10"
@@ -41,8 +41,8 @@ class Cifar10(Frozen):
         """Raises DataError when the data can be neither found nor fetched."""
         packed = self.copy_ == "packed"
         root = data_dir() / "cifar10"
-        train, test = _packed(root) if packed else _fetched(root)
-        return hold_out(
+        train, test = _load_packed(root) if packed else _load_torchvision(root)
+        return split_validation(
             ImageData(
                 title="CIFAR-10 (JPEG copy)" if packed else "CIFAR-10",
                 licence="no explicit licence; cite Krizhevsky 2009",
@@ -55,7 +55,7 @@ class Cifar10(Frozen):
         )
 
 
-def _packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
+def _load_packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
     shards = sorted(root.glob("train-*.npz"))
     if not shards:
         raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie)")
@@ -68,10 +68,10 @@ def _packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
 
 
 def _read(path: Path) -> ImageSplit:
-    return checked(read_packed(path), path, len(LABELS), shape_CHW=(3, 32, 32))
+    return validate_split(read_packed_jpegs(path), path, len(LABELS), shape_CHW=(3, 32, 32))
 
 
-def _fetched(root: Path) -> tuple[ImageSplit, ImageSplit]:
+def _load_torchvision(root: Path) -> tuple[ImageSplit, ImageSplit]:
     try:
         sets = [datasets.CIFAR10(root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:

@@ -7,18 +7,18 @@ from typing import Literal
 
 from torch import Tensor
 
-from training.datasets.image_io import EXTENSIONS, picture_files
+from training.datasets.image_io import EXTENSIONS, list_image_files
 from training.errors import DataError
 
-__all__ = ["Unreadable", "class_files", "class_folders", "read_each"]
+__all__ = ["OnUnreadable", "list_class_files", "list_class_folders", "read_image_files"]
 
 logger = logging.getLogger(__name__)
 
-Unreadable = Literal["stop", "skip"]
+OnUnreadable = Literal["stop", "skip"]
 """What to do about a file that cannot be decoded; skipped ones are named in a warning."""
 
 
-def class_folders(root: Path) -> list[Path]:
+def list_class_folders(root: Path) -> list[Path]:
     """The folders of two or more classes, by name; hidden ones are no classes.
 
     Raises:
@@ -34,13 +34,13 @@ def class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def class_files(folder: Path) -> list[Path]:
+def list_class_files(folder: Path) -> list[Path]:
     """The pictures of one class, by name.
 
     Raises:
         DataError: when there are none.
     """
-    files = picture_files(folder)
+    files = list_image_files(folder)
     if not files:
         raise DataError(
             f"class folder {folder} holds no pictures ({', '.join(sorted(EXTENSIONS))}); "
@@ -49,18 +49,18 @@ def class_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_each(
-    files: Sequence[Path], read: Callable[[Path], Tensor], unreadable: Unreadable
+def read_image_files(
+    files: Sequence[Path], read: Callable[[Path], Tensor], unreadable: OnUnreadable
 ) -> dict[Path, Tensor]:
     """Each file by `read`, which raises ValueError for one that it cannot decode.
 
     Raises:
         DataError: naming a file that cannot be read, or saying that none can.
     """
-    pictures, skipped = {}, []
+    images, skipped = {}, []
     for file in files:
         try:
-            pictures[file] = read(file)
+            images[file] = read(file)
         except ValueError as error:
             if unreadable == "stop":
                 raise DataError(
@@ -70,6 +70,6 @@ def read_each(
     if skipped:
         names = ", ".join(map(str, skipped))
         logger.warning("%d unreadable pictures left out: %s", len(skipped), names)
-    if not pictures:
+    if not images:
         raise DataError(f"class folder {files[0].parent} holds no readable picture")
-    return pictures
+    return images

@@ -11,15 +11,15 @@ from pydantic import NonNegativeInt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from models_store.base import Frozen
-from training.datasets.base import ImageData, ImageSplit, hold_out
+from models_store.base import FrozenModel
+from training.datasets.base import ImageData, ImageSplit, split_validation
 
 __all__ = ["Digits"]
 
 _TEST_SIZE = 500
 
 
-class Digits(Frozen):
+class Digits(FrozenModel):
     """1,297 pictures to train on and 500 to test, always the same, each class in proportion."""
 
     kind: Literal["digits"] = "digits"
@@ -41,7 +41,7 @@ class Digits(Frozen):
             licence="CC BY 4.0",
             source="https://archive.ics.uci.edu/dataset/80",
             labels=tuple("0123456789"),
-            train=every.take(torch.from_numpy(train)),
-            test=every.take(torch.from_numpy(test)),
+            train=every.subset(torch.from_numpy(train)),
+            test=every.subset(torch.from_numpy(test)),
         )
-        return hold_out(data, self.validation_size)
+        return split_validation(data, self.validation_size)

@@ -6,11 +6,11 @@ from typing import Literal
 import torch
 from pydantic import NonNegativeInt, SerializationInfo, field_serializer
 
-from models_store.base import Frozen
-from training.datasets.base import ImageData, ImageSplit, checked, hold_out
-from training.datasets.data_dir import located
-from training.datasets.packed_jpeg import read_packed
-from training.datasets.path_redaction import written_cached
+from models_store.base import FrozenModel
+from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
+from training.datasets.data_dir import resolve_data_path
+from training.datasets.packed_jpeg import read_packed_jpegs
+from training.datasets.path_redaction import redact_cached_path
 from training.errors import DataError
 
 __all__ = ["Faces"]
@@ -18,7 +18,7 @@ __all__ = ["Faces"]
 _SHAPE_CHW = (3, 64, 64)
 
 
-class Faces(Frozen):
+class Faces(FrozenModel):
     """`<path>/train-*.npz` and `<path>/test.npz` of JPEGs without labels (see `packed.py`)."""
 
     kind: Literal["faces"] = "faces"
@@ -27,12 +27,12 @@ class Faces(Frozen):
     validation_size: NonNegativeInt = 0
 
     @field_serializer("path")
-    def _write_path(self, path: Path, info: SerializationInfo) -> str:
-        return written_cached(path, info)
+    def _serialize_path(self, path: Path, info: SerializationInfo) -> str:
+        return redact_cached_path(path, info)
 
     def load(self) -> ImageData:
         """Raises DataError when the archives are not there or hold something else."""
-        root = located(self.path)
+        root = resolve_data_path(self.path)
         shards = sorted(root.glob("train-*.npz"))
         if not shards:
             raise DataError(
@@ -40,7 +40,7 @@ class Faces(Frozen):
                 "from a folder of your own pictures: --set data='{kind: pictures, path: FOLDER}'"
             )
         train = torch.cat([_read(shard).images_NCHW for shard in shards])
-        return hold_out(
+        return split_validation(
             ImageData(
                 title="UTKFace, 64×64",
                 licence="non-commercial research only (UTKFace)",
@@ -54,4 +54,4 @@ class Faces(Frozen):
 
 
 def _read(path: Path) -> ImageSplit:
-    return checked(read_packed(path, labelled=False), path, 1, _SHAPE_CHW)
+    return validate_split(read_packed_jpegs(path, labelled=False), path, 1, _SHAPE_CHW)

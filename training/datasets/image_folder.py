@@ -7,17 +7,22 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, SerializationInfo, field_serializer
 from torch import Generator, Tensor
 
-from models_store.base import Frozen
-from training.datasets.base import ImageData, ImageSplit, class_counts, hold_out
-from training.datasets.class_folders import Unreadable, class_files, class_folders, read_each
-from training.datasets.image_io import Mode, read_picture
-from training.datasets.path_redaction import name_of, written
+from models_store.base import FrozenModel
+from training.datasets.base import ImageData, ImageSplit, class_counts, split_validation
+from training.datasets.class_folders import (
+    OnUnreadable,
+    list_class_files,
+    list_class_folders,
+    read_image_files,
+)
+from training.datasets.image_io import ColorMode, read_resized_image
+from training.datasets.path_redaction import folder_name, redact_path
 from training.errors import DataError
 
-__all__ = ["Folder"]
+__all__ = ["ImageFolder"]
 
 
-class Folder(Frozen):
+class ImageFolder(FrozenModel):
     """`path/<class>/<picture>`: read once, brought to one size, split by class and seed."""
 
     kind: Literal["folder"] = "folder"
@@ -25,46 +30,48 @@ class Folder(Frozen):
     """The folder of class folders; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt]
     """Height and width: scaled until the picture covers them, then the centre is cut out."""
-    mode: Mode = "RGB"
+    mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Of each class, at least one picture."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
     """Chooses the test and validation pictures, and nothing else."""
-    unreadable: Unreadable = "stop"
+    unreadable: OnUnreadable = "stop"
 
     @field_serializer("path")
-    def _write_path(self, path: Path, info: SerializationInfo) -> str:
-        return written(path, info)
+    def _serialize_path(self, path: Path, info: SerializationInfo) -> str:
+        return redact_path(path, info)
 
     def load(self) -> ImageData:
         """Raises DataError, naming the folder or file, when there is nothing usable there."""
         root = self.path.expanduser()
-        classes = class_folders(root)
+        classes = list_class_folders(root)
         splits = [self._read_class(folder) for folder in classes]
-        chosen = Generator().manual_seed(self.seed)
+        generator = Generator().manual_seed(self.seed)
         train, test = [], []
         for label, (folder, images_NCHW) in enumerate(zip(classes, splits, strict=True)):
             count = self._test_count(folder.name, len(images_NCHW))
-            order = torch.randperm(len(images_NCHW), generator=chosen)
-            every = ImageSplit(images_NCHW, torch.full((len(images_NCHW),), label))
-            test.append(every.take(order[:count]))
-            train.append(every.take(order[count:]))
+            order = torch.randperm(len(images_NCHW), generator=generator)
+            split = ImageSplit(images_NCHW, torch.full((len(images_NCHW),), label))
+            test.append(split.subset(order[:count]))
+            train.append(split.subset(order[count:]))
         data = ImageData(
-            title=name_of(root),
+            title=folder_name(root),
             licence="the user's own pictures; terms not stated",
-            source=f"folder {name_of(root)}",
+            source=f"folder {folder_name(root)}",
             labels=tuple(folder.name for folder in classes),
-            train=_mixed(train, chosen),
-            test=_mixed(test, chosen),
+            train=_concatenate_shuffled(train, generator),
+            test=_concatenate_shuffled(test, generator),
         )
-        return _every_class_left(hold_out(data, self.validation_size, self.seed))
+        return _require_every_class(split_validation(data, self.validation_size, self.seed))
 
     def _read_class(self, folder: Path) -> Tensor:
         def read(file: Path) -> Tensor:
-            return read_picture(file, self.size, self.mode)
+            return read_resized_image(file, self.size, self.mode)
 
-        return torch.stack(list(read_each(class_files(folder), read, self.unreadable).values()))
+        return torch.stack(
+            list(read_image_files(list_class_files(folder), read, self.unreadable).values())
+        )
 
     def _test_count(self, name: str, total: int) -> int:
         count = max(1, round(self.test_fraction * total))
@@ -76,7 +83,7 @@ class Folder(Frozen):
         return count
 
 
-def _mixed(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
+def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
     """All parts in one, shuffled: the first pictures of a split are then not all of one class."""
     images_NCHW = torch.cat([part.images_NCHW for part in parts])
     labels_N = torch.cat([part.labels_N for part in parts])
@@ -84,7 +91,7 @@ def _mixed(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
     return ImageSplit(images_NCHW[order], labels_N[order])
 
 
-def _every_class_left(data: ImageData) -> ImageData:
+def _require_every_class(data: ImageData) -> ImageData:
     counts = class_counts(data.train.labels_N, data.labels)
     missing = [name for name, count in counts.items() if not count]
     if missing:

@@ -20,23 +20,28 @@ from pydantic import (
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
-from training.datasets.class_folders import Unreadable, class_files, class_folders, read_each
-from training.datasets.data_dir import located
-from training.datasets.image_io import Resize, read_picture
-from training.datasets.path_redaction import name_of, written_cached
+from training.datasets.class_folders import (
+    OnUnreadable,
+    list_class_files,
+    list_class_folders,
+    read_image_files,
+)
+from training.datasets.data_dir import resolve_data_path
+from training.datasets.image_io import ResizeMode, read_resized_image
+from training.datasets.path_redaction import folder_name, redact_cached_path
 from training.errors import DataError
 
-__all__ = ["Photos"]
+__all__ = ["ImageFolderCV"]
 
 logger = logging.getLogger(__name__)
 
-_Stamp = tuple[Path, int, int]
+_FileVersion = tuple[Path, int, int]
 """A file, its size and when it was written: what is read once while these stay the same."""
 
 
-class Photos(Frozen):
+class ImageFolderCV(FrozenModel):
     """`<path>/<class>/<photograph>`, several paths as one set; all of it in memory.
 
     Without `held_out`, every photograph is for training and the test split is empty.
@@ -47,50 +52,52 @@ class Photos(Frozen):
     """Looked for here, then in the cache."""
     size: PositiveInt = 224
     """Height and width."""
-    resize: Resize = "crop"
+    resize: ResizeMode = "crop"
     folds: Annotated[int, Field(ge=2)] = 5
     held_out: NonNegativeInt | None = None
     """The fold to test on, from 0."""
     seed: NonNegativeInt = 0
     """Deals the photographs into folds, and nothing else."""
-    unreadable: Unreadable = "skip"
+    unreadable: OnUnreadable = "skip"
     title: str | None = None
     """The name of the first folder when left out."""
     licence: str = "the maker's own photographs; terms not stated"
     source: str | None = None
 
     @model_validator(mode="after")
-    def _the_fold_exists(self) -> Self:
+    def _validate_fold(self) -> Self:
         if self.held_out is not None and self.held_out >= self.folds:
             raise ValueError(f"held_out is {self.held_out}, but folds are 0 to {self.folds - 1}")
         return self
 
     @field_serializer("paths")
-    def _write_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
-        return [written_cached(path, info) for path in paths]
+    def _serialize_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
+        return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> ImageData:
         """Raises DataError, naming the folder, class or file, when there is nothing usable."""
-        roots = [located(path) for path in self.paths]
-        files = _files(roots)
-        every = _read(tuple(map(_stamp, files)), self.size, self.resize, self.unreadable)
-        labels = tuple(sorted({file.parent.name for file in every}))
-        split = ImageSplit(
-            torch.stack(list(every.values())),
-            torch.tensor([labels.index(file.parent.name) for file in every]),
+        roots = [resolve_data_path(path) for path in self.paths]
+        files = _list_files(roots)
+        images = _read_images(
+            tuple(map(_file_version, files)), self.size, self.resize, self.unreadable
         )
-        train, test = self._deal(split, labels)
-        title = self.title or name_of(roots[0])
+        labels = tuple(sorted({file.parent.name for file in images}))
+        split = ImageSplit(
+            torch.stack(list(images.values())),
+            torch.tensor([labels.index(file.parent.name) for file in images]),
+        )
+        train, test = self._split_fold(split, labels)
+        title = self.title or folder_name(roots[0])
         return ImageData(
             title=title,
             licence=self.licence,
             source=self.source or f"folder {title}",
             labels=labels,
-            train=split.take(train),
-            test=split.take(test),
+            train=split.subset(train),
+            test=split.subset(test),
         )
 
-    def _deal(self, split: ImageSplit, labels: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+    def _split_fold(self, split: ImageSplit, labels: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Indices to train and to test on; each fold has its share of every class."""
         if self.held_out is None:
             return torch.arange(len(split)), torch.arange(0)
@@ -99,51 +106,51 @@ class Photos(Frozen):
             raise DataError(
                 f"class {labels[rarest]!r} has {count} photographs: too few for {self.folds} folds"
             )
-        dealer = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
-        parts = list(dealer.split(np.zeros(len(split)), split.labels_N.numpy()))
-        train, test = parts[self.held_out]
+        splitter = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
+        folds = list(splitter.split(np.zeros(len(split)), split.labels_N.numpy()))
+        train, test = folds[self.held_out]
         return torch.from_numpy(train), torch.from_numpy(test)
 
 
-def _files(roots: list[Path]) -> list[Path]:
+def _list_files(roots: list[Path]) -> list[Path]:
     """Every photograph of every class, by class and then by root."""
-    folders = [folder for root in roots for folder in class_folders(root)]
+    folders = [folder for root in roots for folder in list_class_folders(root)]
     folders.sort(key=lambda folder: folder.name)
-    return [file for folder in folders for file in class_files(folder)]
+    return [file for folder in folders for file in list_class_files(folder)]
 
 
-def _stamp(file: Path) -> _Stamp:
+def _file_version(file: Path) -> _FileVersion:
     status = file.stat()
     return file, status.st_size, status.st_mtime_ns
 
 
 # Every fold reads the same photographs, and decoding takes longer than training a head on them.
 @lru_cache(maxsize=1)
-def _read(
-    stamps: tuple[_Stamp, ...], size: int, resize: Resize, unreadable: Unreadable
+def _read_images(
+    stamps: tuple[_FileVersion, ...], size: int, resize: ResizeMode, unreadable: OnUnreadable
 ) -> dict[Path, Tensor]:
     """uint8 (3, size, size) by file, each photograph once."""
-    read = partial(read_picture, size_HW=(size, size), mode="RGB", resize=resize)
+    read_file = partial(read_resized_image, size_HW=(size, size), mode="RGB", resize=resize)
     by_class: dict[str, list[Path]] = {}
     for file, *_ in stamps:
         by_class.setdefault(file.parent.name, []).append(file)
-    pictures: dict[Path, Tensor] = {}
+    images: dict[Path, Tensor] = {}
     for files in by_class.values():
-        pictures |= read_each(files, read, unreadable)
-    return _without_copies(pictures)
+        images |= read_image_files(files, read_file, unreadable)
+    return _drop_duplicates(images)
 
 
-def _without_copies(pictures: dict[Path, Tensor]) -> dict[Path, Tensor]:
+def _drop_duplicates(images: dict[Path, Tensor]) -> dict[Path, Tensor]:
     """Each photograph once: a copy in another fold would be tested on what was learnt by heart."""
-    first: dict[bytes, Path] = {}
-    copies = []
-    for file, image in pictures.items():
-        original = first.setdefault(hashlib.sha256(image.numpy().tobytes()).digest(), file)
+    originals: dict[bytes, Path] = {}
+    duplicates = []
+    for file, image in images.items():
+        original = originals.setdefault(hashlib.sha256(image.numpy().tobytes()).digest(), file)
         if original.parent.name != file.parent.name:
             raise DataError(f"{original} and {file} are the same photograph in two classes")
         if original != file:
-            copies.append(file)
-    if copies:
-        names = ", ".join(map(str, copies))
-        logger.warning("%d photographs are there twice; left out: %s", len(copies), names)
-    return {file: pictures[file] for file in first.values()}
+            duplicates.append(file)
+    if duplicates:
+        names = ", ".join(map(str, duplicates))
+        logger.warning("%d photographs are there twice; left out: %s", len(duplicates), names)
+    return {file: images[file] for file in originals.values()}

@@ -9,10 +9,17 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-__all__ = ["EXTENSIONS", "Mode", "Resize", "picture_files", "read_picture", "read_whole"]
+__all__ = [
+    "EXTENSIONS",
+    "ColorMode",
+    "ResizeMode",
+    "list_image_files",
+    "read_downscaled_image",
+    "read_resized_image",
+]
 
-Mode = Literal["RGB", "L"]
-Resize = Literal["stretch", "crop", "pad"]
+ColorMode = Literal["RGB", "L"]
+ResizeMode = Literal["stretch", "crop", "pad"]
 """As in `models_store.tasks.FixedImage`, whose rule a service follows."""
 
 EXTENSIONS = frozenset(
@@ -20,19 +27,19 @@ EXTENSIONS = frozenset(
 )
 """What is taken for a picture; anything else in a folder is left alone."""
 
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+_DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for files that it cannot decode: a broken PNG is a SyntaxError."""
 
 
-_Fit = Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]
-_FITS: dict[Resize, _Fit] = {
+_ResizeFunction = Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]
+_RESIZE_FUNCTIONS: dict[ResizeMode, _ResizeFunction] = {
     "crop": ImageOps.fit,
     "pad": ImageOps.pad,
     "stretch": Image.Image.resize,
 }
 
 
-def picture_files(folder: Path) -> list[Path]:
+def list_image_files(folder: Path) -> list[Path]:
     """The pictures that lie in `folder` itself, by name; hidden files are left out."""
     return sorted(
         path
@@ -41,8 +48,8 @@ def picture_files(folder: Path) -> list[Path]:
     )
 
 
-def read_picture(
-    path: Path, size_HW: tuple[int, int], mode: Mode, resize: Resize = "crop"
+def read_resized_image(
+    path: Path, size_HW: tuple[int, int], mode: ColorMode, resize: ResizeMode = "crop"
 ) -> Tensor:
     """uint8 (C, H, W): turned upright, on white, brought to `size_HW`.
 
@@ -59,15 +66,15 @@ def read_picture(
             # is kept in hand, so that the resize below still averages over real pixels.
             image.draft(mode, (2 * max(size_HW), 2 * max(size_HW)))
             upright = ImageOps.exif_transpose(image)
-            flat = _flatten(upright, mode)
-    except _DAMAGED as error:
+            flat = _to_opaque(upright, mode)
+    except _DECODE_ERRORS as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    fitted = _FITS[resize](flat, (width, height), Image.Resampling.BILINEAR)
+    fitted = _RESIZE_FUNCTIONS[resize](flat, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(fitted))
     return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
 
 
-def read_whole(path: Path, longest_side: int) -> Tensor:
+def read_downscaled_image(path: Path, longest_side: int) -> Tensor:
     """uint8 (3, H, W): turned upright, on white, its longer side reduced to `longest_side` at most.
 
     Raises:
@@ -77,14 +84,14 @@ def read_whole(path: Path, longest_side: int) -> Tensor:
         with Image.open(path) as image:
             # As above: the decoder may reduce, but leaves twice what is needed.
             image.draft("RGB", (2 * longest_side, 2 * longest_side))
-            flat = _flatten(ImageOps.exif_transpose(image), "RGB")
-    except _DAMAGED as error:
+            flat = _to_opaque(ImageOps.exif_transpose(image), "RGB")
+    except _DECODE_ERRORS as error:
         raise ValueError(str(error) or type(error).__name__) from error
     flat.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)  # never enlarges
     return torch.from_numpy(np.array(flat)).permute(2, 0, 1).contiguous()
 
 
-def _flatten(image: Image.Image, mode: Mode) -> Image.Image:
+def _to_opaque(image: Image.Image, mode: ColorMode) -> Image.Image:
     """`image` in `mode`, 8 bits a channel, with white where it is transparent."""
     if image.mode == "F":
         raise ValueError("floating-point pixels have no agreed white")

@@ -10,13 +10,13 @@ from typing import Literal
 from pydantic import NonNegativeInt
 from torchvision import datasets
 
-from models_store.base import Frozen
-from training.datasets.base import ImageData, ImageSplit, checked, hold_out
+from models_store.base import FrozenModel
+from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
 from training.datasets.data_dir import data_dir
 from training.datasets.idx import read_idx
 from training.errors import DataError
 
-__all__ = ["FashionMnist", "Mnist", "fetch", "find"]
+__all__ = ["FashionMnist", "Mnist", "download", "find_files"]
 
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
@@ -29,9 +29,9 @@ class _Source:
     labels: tuple[str, ...]
     folder: str
     """Under the cache."""
-    fetched: type[datasets.MNIST]
+    torchvision_class: type[datasets.MNIST]
     """Knows the mirrors and the checksums."""
-    elsewhere: tuple[Path, ...] = ()
+    system_folders: tuple[Path, ...] = ()
 
 
 _MNIST = _Source(
@@ -40,7 +40,7 @@ _MNIST = _Source(
     url="http://yann.lecun.com/exdb/mnist/",
     labels=tuple("0123456789"),
     folder="mnist",
-    fetched=datasets.MNIST,
+    torchvision_class=datasets.MNIST,
 )
 _FASHION = _Source(
     title="Fashion-MNIST",
@@ -48,13 +48,13 @@ _FASHION = _Source(
     url="https://github.com/zalandoresearch/fashion-mnist",
     labels=tuple(datasets.FashionMNIST.classes),
     folder="fashion-mnist",
-    fetched=datasets.FashionMNIST,
+    torchvision_class=datasets.FashionMNIST,
     # Debian's package dataset-fashion-mnist
-    elsewhere=(Path("/usr/share/datasets/fashion-mnist"),),
+    system_folders=(Path("/usr/share/datasets/fashion-mnist"),),
 )
 
 
-class Mnist(Frozen):
+class Mnist(FrozenModel):
     """Handwritten digits. Read where the files lie, else fetched into the cache."""
 
     kind: Literal["mnist"] = "mnist"
@@ -62,10 +62,10 @@ class Mnist(Frozen):
 
     def load(self) -> ImageData:
         """Raises DataError when the data can be neither found nor fetched, or is damaged."""
-        return hold_out(_load(_MNIST), self.validation_size)
+        return split_validation(_load(_MNIST), self.validation_size)
 
 
-class FashionMnist(Frozen):
+class FashionMnist(FrozenModel):
     """Pictures of clothes, harder than the digits. Read where the files lie, else fetched."""
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
@@ -73,36 +73,36 @@ class FashionMnist(Frozen):
 
     def load(self) -> ImageData:
         """Raises DataError when the data can be neither found nor fetched, or is damaged."""
-        return hold_out(_load(_FASHION), self.validation_size)
+        return split_validation(_load(_FASHION), self.validation_size)
 
 
 def _load(source: _Source) -> ImageData:
     root = data_dir() / source.folder
-    fetched = root / source.fetched.__name__ / "raw"
-    found = find((root, root / "raw", fetched, *source.elsewhere))
-    files = found or fetch(source.fetched, root)
+    torchvision_folder = root / source.torchvision_class.__name__ / "raw"
+    found = find_files((root, root / "raw", torchvision_folder, *source.system_folders))
+    files = found or download(source.torchvision_class, root)
     return ImageData(
         title=source.title,
         licence=source.licence,
         source=source.url,
         labels=source.labels,
-        train=_read(files[0], files[1]),
-        test=_read(files[2], files[3]),
+        train=_read_split(files[0], files[1]),
+        test=_read_split(files[2], files[3]),
     )
 
 
-def find(folders: tuple[Path, ...]) -> list[Path] | None:
+def find_files(folders: tuple[Path, ...]) -> list[Path] | None:
     """The four files, compressed or not, of the first folder that has all. Nothing is written."""
     for folder in folders:
-        choices = [(folder / f"{name}-ubyte.gz", folder / f"{name}-ubyte") for name in _FILES]
-        files = [next((path for path in pair if path.is_file()), None) for pair in choices]
+        candidates = [(folder / f"{name}-ubyte.gz", folder / f"{name}-ubyte") for name in _FILES]
+        files = [next((path for path in pair if path.is_file()), None) for pair in candidates]
         complete = [path for path in files if path is not None]
         if len(complete) == len(_FILES):
             return complete
     return None
 
 
-def fetch(source: type[datasets.MNIST], root: Path) -> list[Path]:
+def download(source: type[datasets.MNIST], root: Path) -> list[Path]:
     """The four files, downloaded below `root` and compared with their checksums.
 
     Raises:
@@ -118,6 +118,6 @@ def fetch(source: type[datasets.MNIST], root: Path) -> list[Path]:
     return [raw / f"{name}-ubyte.gz" for name in _FILES]
 
 
-def _read(images: Path, labels: Path) -> ImageSplit:
+def _read_split(images: Path, labels: Path) -> ImageSplit:
     split = ImageSplit(read_idx(images, axes=3)[:, None], read_idx(labels, axes=1).long())
-    return checked(split, images, classes=10, shape_CHW=(1, 28, 28))
+    return validate_split(split, images, classes=10, shape_CHW=(1, 28, 28))

@@ -7,7 +7,7 @@ the least that any model can reach on lines that it has not seen.
 
 import random
 
-__all__ = ["in_words", "numbers_text"]
+__all__ = ["build_text", "number_to_words"]
 
 _ONES = (
     "", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -16,7 +16,7 @@ _ONES = (
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
-def in_words(number: int) -> str:
+def number_to_words(number: int) -> str:
     """`number`, from 1 to 999, in English."""
     hundreds, rest = divmod(number, 100)
     tens, ones = divmod(rest, 10)
@@ -28,8 +28,8 @@ def in_words(number: int) -> str:
     return " ".join(parts)
 
 
-def numbers_text() -> str:
+def build_text() -> str:
     """A line for every number, always in the same random order."""
     numbers = list(range(1, 1000))
     random.Random(0).shuffle(numbers)  # noqa: S311  # an order, not a secret
-    return "".join(f"{number} = {in_words(number)}\n" for number in numbers)
+    return "".join(f"{number} = {number_to_words(number)}\n" for number in numbers)

@@ -13,10 +13,10 @@ from PIL import Image
 from training.datasets.base import ImageSplit
 from training.errors import DataError
 
-__all__ = ["read_packed"]
+__all__ = ["read_packed_jpegs"]
 
 
-def read_packed(path: Path, labelled: bool = True) -> ImageSplit:
+def read_packed_jpegs(path: Path, labelled: bool = True) -> ImageSplit:
     """The pictures of one archive, in order, decoded to RGB, with its `label`.
 
     Where there are no labels to be had, each picture gets 0.
@@ -31,8 +31,8 @@ def read_packed(path: Path, labelled: bool = True) -> ImageSplit:
             offset: list[int] = archive["offset"].tolist()
             label = archive["label"] if labelled else np.zeros(len(offset) - 1)
             labels_N = torch.from_numpy(label.astype(np.int64))
-        pictures = [_decode(jpeg[start:stop]) for start, stop in pairwise(offset)]
-        images_NCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+        images = [_decode(jpeg[start:stop]) for start, stop in pairwise(offset)]
+        images_NCHW = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except KeyError as error:
@@ -43,5 +43,5 @@ def read_packed(path: Path, labelled: bool = True) -> ImageSplit:
 
 
 def _decode(jpeg: memoryview) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    with Image.open(BytesIO(jpeg), formats=["JPEG"]) as picture:
-        return np.array(picture.convert("RGB"))
+    with Image.open(BytesIO(jpeg), formats=["JPEG"]) as image:
+        return np.array(image.convert("RGB"))

@@ -16,22 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.data_dir import data_dir
-from training.datasets.strokes import StrokeData, StrokeSplit, hold_out, moves_of, packed
+from training.datasets.strokes import (
+    StrokeData,
+    StrokeSplit,
+    pad_drawings,
+    split_validation,
+    strokes_to_moves,
+)
 from training.errors import DataError
 
-__all__ = ["PenDigits", "lift"]
+__all__ = ["PenDigits", "guess_pen_lift"]
 
 _SOURCE = "https://archive.ics.uci.edu/dataset/81"
-_NPZ, _TEXTS = "pendigits_8pt.npz", {"train": "pendigits.tra", "test": "pendigits.tes"}
-_POINTS = 8
+_NPZ_FILE, _TEXT_FILES = "pendigits_8pt.npz", {"train": "pendigits.tra", "test": "pendigits.tes"}
+_POINTS_PER_DIGIT = 8
 
 Digits = tuple[NDArray[np.float64], NDArray[np.int64]]
 """Points (N, 8, 2) in 0 … 1, and labels (N,)."""
 
 
-class PenDigits(Frozen):
+class PenDigits(FrozenModel):
     """7,494 digits to train on and 3,498 by other writers to test."""
 
     kind: Literal["pendigits"] = "pendigits"
@@ -51,25 +57,29 @@ class PenDigits(Frozen):
             train=train,
             test=test,
             aspect=0.7,  # digits were stretched to squares; printed ones are narrower than high
-            lifts_tell_labels=self.pen_lifts,
+            pen_lifts_leak_labels=self.pen_lifts,
         )
-        return hold_out(data, self.validation_size)
+        return split_validation(data, self.validation_size)
 
     def _split(
         self, points_N82: NDArray[np.float64], labels_N: NDArray[np.int64], part: str
     ) -> StrokeSplit:
         labels = labels_N.tolist()
-        if points_N82.shape[1:] != (_POINTS, 2) or not set(labels) <= set(range(10)):
+        if points_N82.shape[1:] != (_POINTS_PER_DIGIT, 2) or not set(labels) <= set(range(10)):
             raise DataError(f"the {part} set of {_SOURCE} is 8 points and a digit in every row")
         drawings = []
         for points, label in zip(points_N82, labels, strict=True):
-            after = lift(points, label) if self.pen_lifts else None
-            strokes = [points] if after is None else [points[: after + 1], points[after + 1 :]]
-            drawings.append(moves_of(strokes))
-        return packed(drawings, labels)
+            lift_index = guess_pen_lift(points, label) if self.pen_lifts else None
+            strokes = (
+                [points]
+                if lift_index is None
+                else [points[: lift_index + 1], points[lift_index + 1 :]]
+            )
+            drawings.append(strokes_to_moves(strokes))
+        return pad_drawings(drawings, labels)
 
 
-def lift(points: NDArray[np.floating], digit: int) -> int | None:
+def guess_pen_lift(points: NDArray[np.floating], digit: int) -> int | None:
     """The point, of 0 … 6, after which the pen was probably lifted; None for one stroke.
 
     `points` (8, 2) in 0 … 1, y up.
@@ -83,13 +93,13 @@ def lift(points: NDArray[np.floating], digit: int) -> int | None:
     if digit == 7 and 0.15 < end_y < 0.85 and end_x > before_x and lowest < 6:
         return lowest + int(np.argmax(up[lowest : lowest + 2]))
     if digit == 4 and end_y <= 0.4:  # the stem came last
-        after = 1 + int(np.argmax(up[1:6]))
-        return after if up[after] > 0.12 else None
+        index = 1 + int(np.argmax(up[1:6]))
+        return index if up[index] > 0.12 else None
     return None
 
 
 def _read(folder: Path, part: str) -> Digits:
-    npz, text = folder / _NPZ, folder / _TEXTS[part]
+    npz, text = folder / _NPZ_FILE, folder / _TEXT_FILES[part]
     try:
         if text.is_file():
             rows = np.loadtxt(text, delimiter=",", dtype=np.int64, ndmin=2)
@@ -99,7 +109,7 @@ def _read(folder: Path, part: str) -> Digits:
                 points, labels = archive[f"x_{part}"], archive[f"y_{part}"].astype(np.int64)
         else:
             raise DataError(
-                f"UCI pen digits are not there: save {' and '.join(_TEXTS.values())} from "
+                f"UCI pen digits are not there: save {' and '.join(_TEXT_FILES.values())} from "
                 f"{_SOURCE} in {folder} (DEEPSHELF_DATA says where data sets lie). "
                 "data.kind=stroke-digits needs no file"
             )

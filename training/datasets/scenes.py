@@ -17,15 +17,15 @@ from pydantic import Field, PositiveInt, SerializationInfo, field_serializer
 from sklearn.datasets import load_sample_images
 from torch import Generator, Tensor
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from models_store.manifest import DataSource
-from training.datasets.class_folders import Unreadable, read_each
-from training.datasets.data_dir import located
-from training.datasets.image_io import picture_files
-from training.datasets.path_redaction import name_of, written_cached
+from training.datasets.class_folders import OnUnreadable, read_image_files
+from training.datasets.data_dir import resolve_data_path
+from training.datasets.image_io import list_image_files
+from training.datasets.path_redaction import folder_name, redact_cached_path
 from training.errors import DataError
 
-__all__ = ["Crops", "SceneData", "Scenes", "samples"]
+__all__ = ["CropBatches", "SceneData", "Scenes", "sample_images"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SceneData:
     crop: int
     crops_per_epoch: int
 
-    def describe(self) -> DataSource:
+    def to_data_source(self) -> DataSource:
         """The manifest's entry, with the hash of the training pixels."""
         digest = hashlib.sha256()
         for image in self.train:
@@ -55,7 +55,7 @@ class SceneData:
         )
 
 
-class Scenes(Frozen):
+class Scenes(FrozenModel):
     """Every picture in the folders `paths`, as it is; the test split are `samples`."""
 
     kind: Literal["scenes"] = "scenes"
@@ -63,37 +63,37 @@ class Scenes(Frozen):
     """Looked for here, then in the cache."""
     crop: PositiveInt = 152
     crops_per_epoch: PositiveInt = 2400
-    unreadable: Unreadable = "stop"
+    unreadable: OnUnreadable = "stop"
     title: str | None = None
     """The name of the first folder when left out."""
     licence: str = "the user's own pictures; terms not stated"
     source: str | None = None
 
     @field_serializer("paths")
-    def _write_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
-        return [written_cached(path, info) for path in paths]
+    def _serialize_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
+        return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> SceneData:
         """Raises DataError, naming the folder or file, when there is nothing usable there."""
-        roots = [located(path) for path in self.paths]
-        files = [file for root in roots for file in _files(root)]
-        pictures = tuple(read_each(files, _read, self.unreadable).values())
-        large = tuple(picture for picture in pictures if min(picture.shape[1:]) >= self.crop)
+        roots = [resolve_data_path(path) for path in self.paths]
+        files = [file for root in roots for file in _list_files(root)]
+        images = tuple(read_image_files(files, _read_image, self.unreadable).values())
+        large = tuple(picture for picture in images if min(picture.shape[1:]) >= self.crop)
         if not large:
             raise DataError(f"no picture in {roots[0]} has sides of crop ({self.crop}) or more")
-        title = self.title or name_of(roots[0])
+        title = self.title or folder_name(roots[0])
         return SceneData(
             title=title,
             licence=self.licence,
             source=self.source or f"folder {title}",
             train=large,
-            test=tuple(_channels_first(image) for image in samples()),
+            test=tuple(_channels_first(image) for image in sample_images()),
             crop=self.crop,
             crops_per_epoch=self.crops_per_epoch,
         )
 
 
-class Crops:
+class CropBatches:
     """Iterates uint8 (B, 3, S, S): random places of random pictures, flipped and transposed.
 
     A function of the generator's seed alone.
@@ -107,41 +107,41 @@ class Crops:
 
     def __iter__(self) -> Iterator[Tensor]:
         for _ in range(len(self)):
-            yield torch.stack([self._crop() for _ in range(self._batch_size)])
+            yield torch.stack([self._random_crop() for _ in range(self._batch_size)])
 
-    def _crop(self) -> Tensor:
+    def _random_crop(self) -> Tensor:
         side = self._data.crop
-        image = self._data.train[self._below(len(self._data.train))]
-        top, left = (self._below(size - side + 1) for size in image.shape[1:])
-        part = image[:, top : top + side, left : left + side]
-        turn = self._below(8)
-        axes = [axis for axis, chosen in ((1, turn & 1), (2, turn & 2)) if chosen]
-        part = part.flip(axes)
-        return part.transpose(1, 2) if turn & 4 else part
+        image = self._data.train[self._random_below(len(self._data.train))]
+        top, left = (self._random_below(size - side + 1) for size in image.shape[1:])
+        crop = image[:, top : top + side, left : left + side]
+        transform = self._random_below(8)
+        axes = [axis for axis, chosen in ((1, transform & 1), (2, transform & 2)) if chosen]
+        crop = crop.flip(axes)
+        return crop.transpose(1, 2) if transform & 4 else crop
 
-    def _below(self, limit: int) -> int:
+    def _random_below(self, limit: int) -> int:
         return int(torch.randint(limit, (), generator=self._generator))
 
 
-def samples() -> list[NDArray[np.uint8]]:
+def sample_images() -> list[NDArray[np.uint8]]:
     """Photographs (H, W, 3): two of scikit-learn, and four more where scikit-image is there."""
-    pictures: list[NDArray[np.uint8]] = list(load_sample_images().images)
+    images: list[NDArray[np.uint8]] = list(load_sample_images().images)
     try:
         from skimage import data
     except ImportError:
-        return pictures
+        return images
     names = ("astronaut", "chelsea", "coffee", "stereo_motorcycle")
     astronaut, chelsea, coffee, (left, *_) = (getattr(data, name)() for name in names)
-    return [*pictures, astronaut, chelsea, coffee, left]
+    return [*images, astronaut, chelsea, coffee, left]
 
 
-def _files(root: Path) -> list[Path]:
+def _list_files(root: Path) -> list[Path]:
     if not root.is_dir():
         raise DataError(f"{root} is no folder; data.paths must be folders with pictures in them")
-    return picture_files(root)
+    return list_image_files(root)
 
 
-def _read(file: Path) -> Tensor:
+def _read_image(file: Path) -> Tensor:
     try:
         with Image.open(file) as image:
             return _channels_first(np.asarray(image.convert("RGB")))

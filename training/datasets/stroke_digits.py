@@ -10,16 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models_store.base import Frozen
-from models_store.sampling.handwriting import curves
-from training.datasets.strokes import StrokeData, StrokeSplit, hold_out, moves_of, packed
+from models_store.base import FrozenModel
+from models_store.sampling.handwriting import bezier_curves
+from training.datasets.strokes import (
+    StrokeData,
+    StrokeSplit,
+    pad_drawings,
+    split_validation,
+    strokes_to_moves,
+)
 
 __all__ = ["StrokeDigits"]
 
 Points = NDArray[np.float64]
 
 # Each way is its strokes; a point is written as two digits, tenths of the box: x, y, y up.
-_WAYS: dict[int, tuple[str, ...]] = {
+_DIGIT_STROKES: dict[int, tuple[str, ...]] = {
     0: ("59 37 25 23 41 61 73 75 67 59 38",),
     1: ("37 59 55 51", "58 55 51"),
     2: ("27 49 68 67 45 21 41 71", "27 49 68 56 32 21 42 71"),
@@ -31,12 +37,12 @@ _WAYS: dict[int, tuple[str, ...]] = {
     8: ("67 49 37 45 54 72 51 33 45 57 68 59", "59 37 55 72 51 32 55 67 59"),
     9: ("77 59 37 46 66 78 75 61", "77 59 37 46 66 78 74 52 31"),
 }
-_POINTS_A_CURVE = 8
+_POINTS_PER_CURVE = 8
 _SPACING = 0.14
 """Between points of a drawing, in boxes."""
 
 
-class StrokeDigits(Frozen):
+class StrokeDigits(FrozenModel):
     """As many digits as are wanted, the same ones for the same seed."""
 
     kind: Literal["stroke-digits"] = "stroke-digits"
@@ -60,18 +66,20 @@ class StrokeDigits(Frozen):
             test=self._split(self.test_size, random),
             aspect=0.9,
         )
-        return hold_out(data, self.validation_size)
+        return split_validation(data, self.validation_size)
 
     def _split(self, size: int, random: np.random.Generator) -> StrokeSplit:
         labels = random.integers(0, 10, size).tolist()
-        return packed([moves_of(self._write(label, random)) for label in labels], labels)
+        return pad_drawings(
+            [strokes_to_moves(self._draw_digit(label, random)) for label in labels], labels
+        )
 
-    def _write(self, digit: int, random: np.random.Generator) -> list[Points]:
-        ways = _WAYS[digit]
-        way = ways[int(random.integers(len(ways)))]
+    def _draw_digit(self, digit: int, random: np.random.Generator) -> list[Points]:
+        variants = _DIGIT_STROKES[digit]
+        variant = variants[int(random.integers(len(variants)))]
         linear = np.eye(2) + self.distortion * random.standard_normal((2, 2))
         strokes = []
-        for stroke in way.split(" / "):
+        for stroke in variant.split(" / "):
             points = np.array([[int(point[0]), int(point[1])] for point in stroke.split()]) / 10
             points = points + self.jitter * random.standard_normal(points.shape)
             strokes.append(_smooth((points - 0.5) @ linear + 0.5))
@@ -80,11 +88,11 @@ class StrokeDigits(Frozen):
 
 def _smooth(points: Points) -> Points:
     """Points at about equal distances along the curve through `points`."""
-    t = np.linspace(0, 1, _POINTS_A_CURVE, endpoint=False)[:, None]
+    t = np.linspace(0, 1, _POINTS_PER_CURVE, endpoint=False)[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
-    path = np.einsum("tb,pbc->ptc", weights, curves(points)).reshape(-1, 2)
+    path = np.einsum("tb,pbc->ptc", weights, bezier_curves(points)).reshape(-1, 2)
     path = np.concatenate([path, points[-1:]])
     lengths = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
     count = max(2, round(lengths[-1] / _SPACING) + 1)
-    at = np.linspace(0, lengths[-1], count)
-    return np.stack([np.interp(at, lengths, axis) for axis in path.T], 1)
+    positions = np.linspace(0, lengths[-1], count)
+    return np.stack([np.interp(positions, lengths, axis) for axis in path.T], 1)

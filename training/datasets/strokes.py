@@ -21,7 +21,14 @@ from models_store.manifest import DataSource
 from models_store.sampling.handwriting import END, LIFT, Pen
 from training.errors import DataError
 
-__all__ = ["StrokeData", "StrokeSplit", "encode", "hold_out", "moves_of", "packed"]
+__all__ = [
+    "StrokeData",
+    "StrokeSplit",
+    "encode_moves",
+    "pad_drawings",
+    "split_validation",
+    "strokes_to_moves",
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class StrokeSplit:
     def __len__(self) -> int:
         return len(self.moves_NT3)
 
-    def take(self, indices: Tensor) -> "StrokeSplit":
+    def subset(self, indices: Tensor) -> "StrokeSplit":
         return StrokeSplit(self.moves_NT3[indices], self.lengths_N[indices], self.labels_N[indices])
 
     @property
@@ -53,7 +60,7 @@ class StrokeSplit:
             order = torch.randperm(len(self), generator=generator)
             stop = len(self) - len(self) % size
         for start in range(0, stop, size):
-            yield self.take(order[start : start + size])
+            yield self.subset(order[start : start + size])
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,10 @@ class StrokeData:
     validation: StrokeSplit | None = None
     aspect: float = 1.0
     """Width of the box over its height, as it should be drawn."""
-    lifts_tell_labels: bool = False
+    pen_lifts_leak_labels: bool = False
     """Whether pen lifts were guessed with the label in hand: nobody may learn labels from them."""
 
-    def describe(self) -> DataSource:
+    def to_data_source(self) -> DataSource:
         """The manifest's entry, with the hash of the training moves and labels."""
         digest = hashlib.sha256(self.train.moves_NT3.numpy().tobytes())
         digest.update(self.train.labels_N.numpy().tobytes())
@@ -85,7 +92,7 @@ class StrokeData:
         )
 
 
-def moves_of(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+def strokes_to_moves(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
     """Moves (T, 3) of a drawing given as strokes, each its points (P, 2) in the 1 × 1 box."""
     points = np.concatenate(strokes)
     pens = np.zeros(len(points), np.float32)
@@ -95,7 +102,7 @@ def moves_of(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
     return np.concatenate([steps, pens[:, None]], 1).astype(np.float32)
 
 
-def packed(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> StrokeSplit:
+def pad_drawings(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> StrokeSplit:
     """A split of drawings, each its moves (T, 3)."""
     longest = max(map(len, drawings))
     moves = np.zeros((len(drawings), longest, 3), np.float32)
@@ -108,13 +115,13 @@ def packed(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> St
     )
 
 
-def encode(moves_BT3: Tensor) -> Tensor:
+def encode_moves(moves_BT3: Tensor) -> Tensor:
     """What a network reads (B, T, 5): dx, dy, and the pen as one of three."""
     pens_BT3 = functional.one_hot(moves_BT3[..., 2].long(), len(Pen)).to(moves_BT3.dtype)
     return torch.cat([moves_BT3[..., :2], pens_BT3], -1)
 
 
-def hold_out(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
+def split_validation(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
     """`data` with `size` training drawings moved to `validation`, chosen by `seed`.
 
     Raises:
@@ -128,5 +135,5 @@ def hold_out(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
         )
     order = torch.randperm(len(data.train), generator=Generator().manual_seed(seed))
     return replace(
-        data, validation=data.train.take(order[:size]), train=data.train.take(order[size:])
+        data, validation=data.train.subset(order[:size]), train=data.train.subset(order[size:])
     )

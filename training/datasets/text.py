@@ -36,11 +36,11 @@ class TextData:
         """
         unknown = [c for c in dict.fromkeys(text) if c not in self.vocabulary]
         if unknown:
-            named = ", ".join(map(repr, unknown))
-            raise DataError(f"{self.title} has no {named}; it has {self.vocabulary!r}")
+            unknown_list = ", ".join(map(repr, unknown))
+            raise DataError(f"{self.title} has no {unknown_list}; it has {self.vocabulary!r}")
         return torch.tensor([self.vocabulary.index(c) for c in text], dtype=torch.int64)
 
-    def describe(self) -> DataSource:
+    def to_data_source(self) -> DataSource:
         """The manifest's entry, with the hash of the UTF-8 text that is learnt from."""
         text = "".join(self.vocabulary[index] for index in self.train_N.tolist())
         return DataSource(

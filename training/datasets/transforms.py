@@ -11,14 +11,14 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["Crop", "Flip", "ResizedCrop", "Transform"]
 
-_Share = Annotated[float, Field(gt=0, le=1)]
+_Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
-class Flip(Frozen):
+class Flip(FrozenModel):
     """Left–right, each picture with probability one half."""
 
     kind: Literal["flip"] = "flip"
@@ -28,7 +28,7 @@ class Flip(Frozen):
         return torch.where(flipped, images_BCHW.flip(3), images_BCHW)
 
 
-class Crop(Frozen):
+class Crop(FrozenModel):
     """Shift by up to `padding` pixels each way, zeros moving in (He et al. 2015, section 4.2)."""
 
     kind: Literal["crop"] = "crop"
@@ -51,7 +51,7 @@ class Crop(Frozen):
         ]
 
 
-class ResizedCrop(Frozen):
+class ResizedCrop(FrozenModel):
     """A random part of the picture, brought to `size` (Szegedy et al. 2015, arXiv 1409.4842).
 
     Trained on a smaller size than is served, objects look as large as they will at test time
@@ -61,13 +61,13 @@ class ResizedCrop(Frozen):
     kind: Literal["resized_crop"] = "resized_crop"
     size: PositiveInt
     """Height and width of what comes out."""
-    area: tuple[_Share, _Share] = (0.35, 1.0)
+    area: tuple[_Fraction, _Fraction] = (0.35, 1.0)
     """The least and the largest part of the picture's area."""
     ratio: Annotated[float, Field(ge=1)] = 4 / 3
     """How many times as wide as high, or as high as wide, the part may be at most."""
 
     @model_validator(mode="after")
-    def _areas_ascend(self) -> Self:
+    def _validate_area(self) -> Self:
         if self.area[0] > self.area[1]:
             raise ValueError(f"area {self.area} must be (least, largest)")
         return self

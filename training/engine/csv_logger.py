@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-__all__ = ["CsvLog", "read_log"]
+__all__ = ["CsvLogger", "read_log"]
 
 
-class CsvLog:
+class CsvLogger:
     """Appends rows; a resumed run first drops what lies beyond its checkpoint.
 
     Evaluations may be rarer than epochs, so columns may appear late: the file is then rewritten

@@ -18,15 +18,15 @@ from torch import Tensor
 
 from training.errors import RecipeError
 
-__all__ = ["Machines", "mean_over", "share"]
+__all__ = ["DistributedConfig", "all_reduce_mean", "shard_batch"]
 
 BatchT = TypeVar("BatchT")
-_ALONE = {"adversarial"}
+_SINGLE_DEVICE_TASKS = {"adversarial"}
 """Tasks whose networks take turns, within a step, at being trained."""
 
 
 @dataclass(frozen=True)
-class Machines:
+class DistributedConfig:
     """Processes of a run: one for each device of each node."""
 
     devices: int = 1
@@ -34,10 +34,10 @@ class Machines:
     strategy: Literal["auto", "ddp"] = "auto"
 
     @property
-    def processes(self) -> int:
+    def world_size(self) -> int:
         return self.devices * self.nodes
 
-    def fabric(self, accelerator: str, precision: Any) -> Fabric:
+    def create_fabric(self, accelerator: str, precision: Any) -> Fabric:
         """Fabric starts the other processes of this node; on several, torchrun does."""
         return Fabric(
             accelerator=accelerator,
@@ -47,20 +47,20 @@ class Machines:
             precision=precision,
         )
 
-    def check(self, task: str, batch_size: int) -> None:
+    def validate(self, task: str, batch_size: int) -> None:
         """Raises RecipeError where a recipe cannot be computed by so many."""
-        if self.processes == 1:
+        if self.world_size == 1:
             return
-        if task in _ALONE:
-            raise RecipeError(f"the task {task} trains on one device, not on {self.processes}")
-        if batch_size % self.processes:
+        if task in _SINGLE_DEVICE_TASKS:
+            raise RecipeError(f"the task {task} trains on one device, not on {self.world_size}")
+        if batch_size % self.world_size:
             raise RecipeError(
-                f"batch_size {batch_size} cannot be split between {self.processes} processes "
+                f"batch_size {batch_size} cannot be split between {self.world_size} processes "
                 f"({self.nodes} nodes × {self.devices} devices): it must be a multiple of them"
             )
 
 
-def share(batch: BatchT, fabric: Fabric) -> BatchT:
+def shard_batch(batch: BatchT, fabric: Fabric) -> BatchT:
     """What of a batch is this process's: every world_size-th row of its tensors, of equal number.
 
     A batch is a tensor, or a tuple or dataclass of tensors with the batch's axis first and of
@@ -68,29 +68,29 @@ def share(batch: BatchT, fabric: Fabric) -> BatchT:
     """
     if fabric.world_size == 1:
         return batch
-    part: BatchT = _part(batch, fabric.global_rank, fabric.world_size)
-    return part
+    shard: BatchT = _shard(batch, fabric.global_rank, fabric.world_size)
+    return shard
 
 
-def _part(batch: Any, rank: int, of: int) -> Any:
+def _shard(batch: Any, rank: int, world_size: int) -> Any:
     if isinstance(batch, Tensor):
-        return batch[: len(batch) // of * of][rank::of]
+        return batch[: len(batch) // world_size * world_size][rank::world_size]
     if isinstance(batch, tuple):
-        parts = [_part(item, rank, of) for item in batch]
-        return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
+        shards = [_shard(item, rank, world_size) for item in batch]
+        return type(batch)(*shards) if hasattr(batch, "_fields") else tuple(shards)
     if is_dataclass(batch) and not isinstance(batch, type):
-        changed = {f.name: _part(getattr(batch, f.name), rank, of) for f in fields(batch)}
+        changed = {f.name: _shard(getattr(batch, f.name), rank, world_size) for f in fields(batch)}
         return replace(batch, **changed)
     return batch
 
 
-def mean_over(fabric: Fabric, scores: Mapping[str, Tensor]) -> dict[str, float]:
+def all_reduce_mean(fabric: Fabric, scores: Mapping[str, Tensor]) -> dict[str, float]:
     """Scalars of one step, averaged over all processes; each must have the same names."""
     # Reading a scalar waits for the device; one step is long enough for that not to matter.
     if fabric.world_size == 1:
         return {name: score.item() for name, score in scores.items()}
-    together = torch.stack([score.float() for score in scores.values()])
-    mean = fabric.all_reduce(together, reduce_op="mean")
+    stacked = torch.stack([score.float() for score in scores.values()])
+    mean = fabric.all_reduce(stacked, reduce_op="mean")
     if not isinstance(mean, Tensor):
         raise TypeError(type(mean))
     return dict(zip(scores, mean.tolist(), strict=True))

@@ -16,19 +16,19 @@ from torch.optim import Optimizer
 from training.config.recipe import Recipe
 from training.engine.trainer import prepare
 from training.errors import DivergenceError
-from training.optim.schedules import Constant
+from training.optim.schedules import ConstantSchedule
 from training.tasks.base import Task
 
-__all__ = ["RangeTest", "range_test", "smoothed"]
+__all__ = ["LrRangeTestResult", "run_lr_range_test", "smooth_losses"]
 
-_DIVERGED = 4.0
+_DIVERGENCE_FACTOR = 4.0
 """Times the lowest loss: nothing is learnt from going on (as fastai's finder does)."""
 
-_FEWEST = 10
+_MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
-class RangeTest:
+class LrRangeTestResult:
     """`rates` and what the `losses` were at them, step by step; `recipe_rate` is the recipe's."""
 
     rates: list[float]
@@ -36,34 +36,34 @@ class RangeTest:
     recipe_rate: float
 
     @property
-    def smooth(self) -> list[float]:
-        return smoothed(self.losses)
+    def smoothed_losses(self) -> list[float]:
+        return smooth_losses(self.losses)
 
     @property
-    def lowest(self) -> float:
+    def lowest_loss_rate(self) -> float:
         """The rate at which the smoothed loss is lowest."""
-        return self.rates[min(range(len(self.rates)), key=self.smooth.__getitem__)]
+        return self.rates[min(range(len(self.rates)), key=self.smoothed_losses.__getitem__)]
 
     @property
-    def steepest(self) -> float:
+    def steepest_rate(self) -> float:
         """The rate, up to `lowest`, at which the smoothed loss falls fastest per decade."""
-        smooth = self.smooth
-        last = max(self.rates.index(self.lowest), 1)
+        smooth = self.smoothed_losses
+        last = max(self.rates.index(self.lowest_loss_rate), 1)
         return self.rates[min(range(1, last + 1), key=lambda i: smooth[i] - smooth[i - 1])]
 
 
-def smoothed(losses: list[float], beta: float = 0.9) -> list[float]:
+def smooth_losses(losses: list[float], beta: float = 0.9) -> list[float]:
     """Their running average, corrected for its start at zero as Adam's."""
-    average, out = 0.0, []
+    average, corrected = 0.0, []
     for step, loss in enumerate(losses, start=1):
         average = beta * average + (1 - beta) * loss
-        out.append(average / (1 - beta**step))
-    return out
+        corrected.append(average / (1 - beta**step))
+    return corrected
 
 
-def range_test(
-    recipe: Recipe, *, lowest: float = 1e-5, highest: float = 10.0, steps: int = 100
-) -> RangeTest:
+def run_lr_range_test(
+    recipe: Recipe, *, min_lr: float = 1e-5, max_lr: float = 10.0, steps: int = 100
+) -> LrRangeTestResult:
     """Train `recipe` for at most `steps` steps while its rate grows evenly in the logarithm.
 
     Where a task has several rates, all grow in the proportion that the recipe gives them.
@@ -72,37 +72,37 @@ def range_test(
         DivergenceError: when the loss flies off before there is anything to see.
     """
     # Its own schedule would end, or move the rates itself.
-    _, task = prepare(recipe.model_copy(update={"schedule": Constant()}))
+    _, task = prepare(recipe.model_copy(update={"schedule": ConstantSchedule()}))
     recipe_rate = task.learning_rate()
-    groups = [(group, group["lr"] / recipe_rate) for group in _groups(task)]
+    groups = [(group, group["lr"] / recipe_rate) for group in _parameter_groups(task)]
     rates, losses = [], []
     torch.manual_seed(recipe.seed)
-    for step, batch in zip(range(steps), _forever(task), strict=False):
-        rate = lowest * (highest / lowest) ** (step / max(1, steps - 1))
-        for group, share in groups:
-            group["lr"] = rate * share
+    for step, batch in zip(range(steps), _cycle_batches(task), strict=False):
+        rate = min_lr * (max_lr / min_lr) ** (step / max(1, steps - 1))
+        for group, ratio in groups:
+            group["lr"] = rate * ratio
         loss = task.step(batch)["loss"].item()
         if not math.isfinite(loss):
             break
         rates.append(rate)
         losses.append(loss)
-        smooth = smoothed(losses)
-        if smooth[-1] > _DIVERGED * max(min(smooth), 1e-9):
+        smoothed = smooth_losses(losses)
+        if smoothed[-1] > _DIVERGENCE_FACTOR * max(min(smoothed), 1e-9):
             break
-    if len(rates) < _FEWEST:
+    if len(rates) < _MIN_STEPS:
         raise DivergenceError(
             f"the loss flew off after {len(rates)} steps: start the range test lower than at "
-            f"{lowest:.2g}"
+            f"{min_lr:.2g}"
         )
-    return RangeTest(rates, losses, recipe_rate)
+    return LrRangeTestResult(rates, losses, recipe_rate)
 
 
-def _groups(task: Task) -> list[dict[str, Any]]:
-    optimizers = [part for part in task.state().values() if isinstance(part, Optimizer)]
+def _parameter_groups(task: Task) -> list[dict[str, Any]]:
+    optimizers = [part for part in task.checkpoint_state().values() if isinstance(part, Optimizer)]
     return [group for optimizer in optimizers for group in optimizer.param_groups]
 
 
-def _forever(task: Task) -> Iterator[Any]:
+def _cycle_batches(task: Task) -> Iterator[Any]:
     epoch = 0
     while True:
         yield from task.batches(epoch)

@@ -7,13 +7,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-__all__ = ["Progress"]
+__all__ = ["TrainingProgress"]
 
 
-class Progress:
+class TrainingProgress:
     """A bar over all steps of a run on a terminal; a line per epoch stays above it, or in a log."""
 
-    def __init__(self, name: str, epochs: int, steps: int, done_epochs: int, show: bool) -> None:
+    def __init__(
+        self, name: str, epochs: int, steps: int, completed_epochs: int, show: bool
+    ) -> None:
         self._console = Console(quiet=not show, highlight=False)
         self._epochs = epochs
         self._steps = steps
@@ -29,8 +31,10 @@ class Progress:
             disable=not (show and self._console.is_terminal),
         )
         self._name = name
-        self._done = done_epochs * steps
-        self._task = self._bars.add_task(name, total=epochs * steps, completed=self._done, live="")
+        self._completed_steps = completed_epochs * steps
+        self._task = self._bars.add_task(
+            name, total=epochs * steps, completed=self._completed_steps, live=""
+        )
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -44,10 +48,10 @@ class Progress:
     ) -> None:
         self._bars.stop()
 
-    def step(self, means: dict[str, float]) -> None:
+    def on_step(self, means: dict[str, float]) -> None:
         """One more step is done; `means` are over this epoch's steps so far."""
-        epoch, batch = divmod(self._done, self._steps)
-        self._done += 1
+        epoch, batch = divmod(self._completed_steps, self._steps)
+        self._completed_steps += 1
         self._bars.update(
             self._task,
             advance=1,
@@ -55,7 +59,7 @@ class Progress:
             live="  ".join(f"{name} {value:.4f}" for name, value in means.items()),
         )
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def on_epoch_end(self, row: dict[str, float]) -> None:
         """An epoch is over: a line that stays."""
         scores = "  ".join(
             f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds")

@@ -10,22 +10,22 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from training.config.precision import meant, settled
+from training.config.precision import resolve_precision, resolve_recipe
 from training.config.recipe import Recipe
 from training.datasets.batches import epoch_seed
 from training.engine import checkpoint
-from training.engine.csv_logger import CsvLog
-from training.engine.distributed import Machines, mean_over, share
-from training.engine.progress_bar import Progress
+from training.engine.csv_logger import CsvLogger
+from training.engine.distributed import DistributedConfig, all_reduce_mean, shard_batch
+from training.engine.progress_bar import TrainingProgress
 from training.errors import DivergenceError, RecipeError
-from training.pretrained.files import load
+from training.pretrained.files import load_weights_file
 from training.publish.provenance import Environment
 from training.tasks.base import Scores, Split, Task
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["Fitted", "fit", "prepare", "restore"]
+__all__ = ["FitResult", "fit", "prepare", "restore"]
 
-ONE = Machines()
+SINGLE_DEVICE = DistributedConfig()
 _RANK_STRIDE = 500_009
 """Between the seeds of two processes; epochs and seeds of recipes lie on another grid."""
 
@@ -45,28 +45,28 @@ class _State:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """A finished run: the task with its trained network, what was logged, and how long it took."""
 
     task: Task
     log: list[dict[str, float]]
     seconds: float
-    environment: Environment = field(default_factory=Environment.here)
-    first: bool = True
+    environment: Environment = field(default_factory=Environment.current)
+    is_rank_zero: bool = True
     """Whether this process is the one, of all that trained together, that wrote the run."""
 
 
 def prepare(
-    recipe: Recipe, machines: Machines = ONE, accelerator: str = "auto"
+    recipe: Recipe, distributed: DistributedConfig = SINGLE_DEVICE, accelerator: str = "auto"
 ) -> tuple[Fabric, Task]:
     """The recipe's task, initialised from its seed, on the devices that there are.
 
     Raises:
         RecipeError: the data do not fit the task, or the recipe so many devices.
     """
-    recipe = settled(recipe)
-    machines.check(recipe.task.kind, recipe.batch_size)
-    fabric = machines.fabric(accelerator, meant(recipe.precision))
+    recipe = resolve_recipe(recipe)
+    distributed.validate(recipe.task.kind, recipe.batch_size)
+    fabric = distributed.create_fabric(accelerator, resolve_precision(recipe.precision))
     fabric.launch()
     torch.manual_seed(recipe.seed)
     data: Any = recipe.data.load()  # the recipe has checked that its task learns from such data
@@ -78,10 +78,10 @@ def fit(
     run_dir: Path,
     *,
     resume: bool = False,
-    show: bool = True,
-    machines: Machines = ONE,
+    show_progress: bool = True,
+    distributed: DistributedConfig = SINGLE_DEVICE,
     accelerator: str = "auto",
-) -> Fitted:
+) -> FitResult:
     """Train as `recipe` says, writing its recipe, log, environment and checkpoints to `run_dir`.
 
     On several `machines`, the first process writes; all of them return.
@@ -93,101 +93,106 @@ def fit(
     Raises:
         DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
     """
-    recipe = settled(recipe)
-    fabric, task = prepare(recipe, machines, accelerator)
+    recipe = resolve_recipe(recipe)
+    fabric, task = prepare(recipe, distributed, accelerator)
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
     if fabric.is_global_zero:
-        checkpoint.clear(run_dir)
+        checkpoint.remove_partial_files(run_dir)
     if resume and (last.exists() or not (run_dir / _RECIPE).exists()):
-        state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
+        state = _State(**checkpoint.load_checkpoint(fabric, last, recipe, task.checkpoint_state()))
     elif last.exists():
         raise RecipeError(f"{run_dir} holds a run already: use --resume, or another --run-dir")
     else:
         state = _State()
         if recipe.start_from is not None:
-            _begin_as(recipe.start_from, task)
+            _load_initial_weights(recipe.start_from, task)
         if fabric.is_global_zero:
-            _begin(recipe, run_dir)
-    csv = CsvLog(run_dir / "metrics.csv", state.log) if fabric.is_global_zero else None
+            _init_run_dir(recipe, run_dir)
+    csv = CsvLogger(run_dir / "metrics.csv", state.log) if fabric.is_global_zero else None
 
-    show = show and fabric.is_global_zero
-    with Progress(recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show) as progress:
-        while state.epoch < recipe.epochs and not _patience_spent(recipe, state):
-            row = _epoch(recipe, task, state.epoch, progress, fabric)
+    show_progress = show_progress and fabric.is_global_zero
+    with TrainingProgress(
+        recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show_progress
+    ) as progress:
+        while state.epoch < recipe.epochs and not _should_stop(recipe, state):
+            row = _train_epoch(recipe, task, state.epoch, progress, fabric)
             state.epoch += 1
-            improved = _follow(task, row, state)
+            improved = _update_early_stopping(task, row, state)
             state.seconds += row["seconds"]
             state.log.append(row)
             # The best one first: after a kill between the two, the epoch is done over, and is the
             # best once more. The other way round `last` would speak of a best that is not there.
             if improved and recipe.early_stop:
-                checkpoint.save(fabric, best, recipe, task.state(), vars(state))
-            checkpoint.save(fabric, last, recipe, task.state(), vars(state))
+                checkpoint.save_checkpoint(
+                    fabric, best, recipe, task.checkpoint_state(), vars(state)
+                )
+            checkpoint.save_checkpoint(fabric, last, recipe, task.checkpoint_state(), vars(state))
             if csv is not None:
                 csv.append(row)
-                task.illustrate(run_dir, state.epoch)
+                task.save_samples(run_dir, state.epoch)
     if recipe.early_stop and best.exists():
-        checkpoint.load(fabric, best, recipe, task.state())
+        checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
     first = fabric.is_global_zero
-    environment = Environment.of(run_dir) if first else Environment.here()
-    return Fitted(task, state.log, state.seconds, environment, first)
+    environment = Environment.load(run_dir) if first else Environment.current()
+    return FitResult(task, state.log, state.seconds, environment, first)
 
 
-def _begin_as(weights: Path, task: Task) -> None:
+def _load_initial_weights(weights: Path, task: Task) -> None:
     if not isinstance(task, SingleNetwork):
         raise RecipeError("start_from is for recipes that train one network")
-    task.begin_as(load(weights).tensors, weights)
+    task.init_from(load_weights_file(weights).tensors, weights)
 
 
-def _begin(recipe: Recipe, run_dir: Path) -> None:
+def _init_run_dir(recipe: Recipe, run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     resolved = recipe.model_dump(mode="json", by_alias=True)
     (run_dir / _RECIPE).write_text(yaml.safe_dump(resolved, sort_keys=False))
-    Environment.here().save(run_dir)
+    Environment.current().save(run_dir)
 
 
-def _epoch(
-    recipe: Recipe, task: Task, epoch: int, progress: Progress, fabric: Fabric
+def _train_epoch(
+    recipe: Recipe, task: Task, epoch: int, progress: TrainingProgress, fabric: Fabric
 ) -> dict[str, float]:
     """One pass over the training data, and the scores after it."""
     # What is drawn in a step is drawn for a process's own part of the batch.
     torch.manual_seed(epoch_seed(recipe.seed, epoch) + _RANK_STRIDE * fabric.global_rank)
     started = time.perf_counter()
     sums: dict[str, float] = {}
-    rate = task.learning_rate()
+    learning_rate = task.learning_rate()
     steps = 0
     for steps, batch in enumerate(task.batches(epoch), start=1):
-        scores = mean_over(fabric, task.step(share(batch, fabric)))
-        _check_finite(scores["loss"], epoch, steps, rate)
+        scores = all_reduce_mean(fabric, task.step(shard_batch(batch, fabric)))
+        _check_finite(scores["loss"], epoch, steps, learning_rate)
         sums = {name: sums.get(name, 0.0) + score for name, score in scores.items()}
-        progress.step({name: total / steps for name, total in sums.items()})
-    row = {"epoch": float(epoch + 1), "learning_rate": rate}
+        progress.on_step({name: total / steps for name, total in sums.items()})
+    row = {"epoch": float(epoch + 1), "learning_rate": learning_rate}
     row |= {f"train_{name}": total / steps for name, total in sums.items()}
     if (epoch + 1) % recipe.evaluate_every == 0 or epoch + 1 == recipe.epochs:
-        row |= _scores(task)
+        row |= _evaluate(task)
     row["seconds"] = time.perf_counter() - started
     # One process's scores decide for all, or they could stop at different epochs.
     row = fabric.broadcast(row)
-    progress.epoch(row)
+    progress.on_epoch_end(row)
     return row
 
 
-def _scores(task: Task) -> Scores:
+def _evaluate(task: Task) -> Scores:
     """Of the held-out pictures if there are any; else of the test set, which decides nothing."""
-    split: Split = "validation" if task.has("validation") else "test"
+    split: Split = "validation" if task.has_split("validation") else "test"
     return {f"{split}_{name}": score for name, score in task.evaluate(split).items()}
 
 
-def _check_finite(loss: float, epoch: int, step: int, rate: float) -> None:
+def _check_finite(loss: float, epoch: int, step: int, learning_rate: float) -> None:
     if not math.isfinite(loss):
         raise DivergenceError(
             f"the loss became {loss} in epoch {epoch + 1}, step {step}, at learning rate "
-            f"{rate:.2g}. A lower optimizer.lr, schedule.warmup_epochs, or clip_norm: 1 usually "
+            f"{learning_rate:.2g}. A lower optimizer.lr, schedule.warmup_epochs, or clip_norm: 1 "
+            "usually "
             "helps; --resume then continues after the last good epoch only with the same recipe"
         )
 
 
-def _follow(task: Task, row: dict[str, float], state: _State) -> bool:
+def _update_early_stopping(task: Task, row: dict[str, float], state: _State) -> bool:
     """Keep count of the epochs without progress. True when this one is the best so far."""
     score = row.get(f"validation_{task.monitor.name}")
     if score is None:
@@ -199,16 +204,16 @@ def _follow(task: Task, row: dict[str, float], state: _State) -> bool:
     return False
 
 
-def _patience_spent(recipe: Recipe, state: _State) -> bool:
+def _should_stop(recipe: Recipe, state: _State) -> bool:
     return recipe.early_stop is not None and state.since_best >= recipe.early_stop.patience
 
 
-def restore(recipe: Recipe, run_dir: Path) -> Fitted:
+def restore(recipe: Recipe, run_dir: Path) -> FitResult:
     """A finished or interrupted run, with the weights that it would publish now."""
     fabric, task = prepare(recipe)
     best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
     # What was logged is in the last one, also where an earlier epoch's weights are the best.
-    state = _State(**checkpoint.load(fabric, last, recipe, task.state()))
+    state = _State(**checkpoint.load_checkpoint(fabric, last, recipe, task.checkpoint_state()))
     if recipe.early_stop and best.exists():
-        checkpoint.load(fabric, best, recipe, task.state())
-    return Fitted(task, state.log, state.seconds, Environment.of(run_dir))
+        checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
+    return FitResult(task, state.log, state.seconds, Environment.load(run_dir))

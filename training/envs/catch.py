@@ -15,18 +15,18 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACTIONS", "BALLS", "HEIGHT", "WIDTH", "Catch", "landing", "scripted"]
+__all__ = ["ACTIONS", "BALLS", "HEIGHT", "WIDTH", "Catch", "landing_column", "optimal_action"]
 
 HEIGHT = WIDTH = 12
 BALLS = 10
 ACTIONS = ("left", "stay", "right")
-_SEEN = 5
+_VISIBLE_ROWS = 5
 """Rows above the curtain."""
-_REACH = 1
+_PADDLE_REACH = 1
 """Pixels of the paddle on each side of its middle."""
 _SPEEDS = (-2, -1, 1, 2)
 
-Picture = NDArray[np.uint8]
+Frame = NDArray[np.uint8]
 
 
 @dataclass
@@ -36,7 +36,7 @@ class _Ball:
     speed: int
 
 
-class Catch(gym.Env[Picture, np.int64 | int]):
+class Catch(gym.Env[Frame, np.int64 | int]):
     """A game of ten balls. Observation: uint8 (12, 12), 0 or 255; actions: left, stay, right."""
 
     def __init__(self) -> None:
@@ -44,18 +44,18 @@ class Catch(gym.Env[Picture, np.int64 | int]):
         self.action_space = gym.spaces.Discrete(len(ACTIONS))
         self.paddle = WIDTH // 2
         self.ball = _Ball(0, 0, 1)
-        self._fallen = 0
+        self._balls_dropped = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Picture, dict[str, Any]]:
+    ) -> tuple[Frame, dict[str, Any]]:
         """A new game, the same one for the same seed; the first picture. There are no options."""
         super().reset(seed=seed, options=options)
-        self.paddle, self._fallen = WIDTH // 2, 0
-        self._drop()
-        return self.picture(), {}
+        self.paddle, self._balls_dropped = WIDTH // 2, 0
+        self._spawn_ball()
+        return self.observe(), {}
 
-    def step(self, action: np.int64 | int) -> tuple[Picture, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Frame, float, bool, bool, dict[str, Any]]:
         """Picture, reward (1 for a caught ball), over, cut short (never), nothing.
 
         Raises:
@@ -63,31 +63,33 @@ class Catch(gym.Env[Picture, np.int64 | int]):
         """
         if not self.action_space.contains(action):
             raise ValueError(f"action is {action}; accepted are 0 to {len(ACTIONS) - 1}")
-        self.paddle = min(max(self.paddle + int(action) - 1, _REACH), WIDTH - 1 - _REACH)
+        self.paddle = min(
+            max(self.paddle + int(action) - 1, _PADDLE_REACH), WIDTH - 1 - _PADDLE_REACH
+        )
         ball = self.ball
         ball.row += 1
-        ball.column, ball.speed = _moved(ball.column, ball.speed)
+        ball.column, ball.speed = _advance_column(ball.column, ball.speed)
         reward = 0.0
         if ball.row == HEIGHT - 1:
-            reward = float(abs(ball.column - self.paddle) <= _REACH)
-            self._fallen += 1
-            self._drop()
-        return self.picture(), reward, self._fallen == BALLS, False, {}
+            reward = float(abs(ball.column - self.paddle) <= _PADDLE_REACH)
+            self._balls_dropped += 1
+            self._spawn_ball()
+        return self.observe(), reward, self._balls_dropped == BALLS, False, {}
 
-    def _drop(self) -> None:
+    def _spawn_ball(self) -> None:
         column, speed = self.np_random.integers(WIDTH), self.np_random.choice(_SPEEDS)
         self.ball = _Ball(0, int(column), int(speed))
 
-    def picture(self, *, curtain: bool = True) -> Picture:
+    def observe(self, *, curtain: bool = True) -> Frame:
         """What a player sees; without the curtain, what is there."""
-        picture = np.zeros((HEIGHT, WIDTH), np.uint8)
-        picture[-1, self.paddle - _REACH : self.paddle + _REACH + 1] = 255
-        if self.ball.row < _SEEN or not curtain:
-            picture[self.ball.row, self.ball.column] = 255
-        return picture
+        frame = np.zeros((HEIGHT, WIDTH), np.uint8)
+        frame[-1, self.paddle - _PADDLE_REACH : self.paddle + _PADDLE_REACH + 1] = 255
+        if self.ball.row < _VISIBLE_ROWS or not curtain:
+            frame[self.ball.row, self.ball.column] = 255
+        return frame
 
 
-def _moved(column: int, speed: int) -> tuple[int, int]:
+def _advance_column(column: int, speed: int) -> tuple[int, int]:
     """A step sideways, reflected where it would leave the field."""
     column += speed
     if column < 0:
@@ -97,14 +99,14 @@ def _moved(column: int, speed: int) -> tuple[int, int]:
     return column, speed
 
 
-def landing(game: Catch) -> int:
+def landing_column(game: Catch) -> int:
     """The column where the ball will come down."""
     column, speed = game.ball.column, game.ball.speed
     for _ in range(HEIGHT - 1 - game.ball.row):
-        column, speed = _moved(column, speed)
+        column, speed = _advance_column(column, speed)
     return column
 
 
-def scripted(game: Catch) -> int:
+def optimal_action(game: Catch) -> int:
     """The action of a player who sees through the curtain, and computes where the ball lands."""
-    return int(np.sign(landing(game) - game.paddle)) + 1
+    return int(np.sign(landing_column(game) - game.paddle)) + 1

@@ -12,13 +12,13 @@ from scipy.interpolate import Akima1DInterpolator
 
 __all__ = ["bd_rate"]
 
-_SAMPLES = 1000
+_INTEGRATION_POINTS = 1000
 
-Curve = Sequence[tuple[float, float]]
+RateCurve = Sequence[tuple[float, float]]
 """(rate, PSNR) of each quality, in any order; rates in any unit that both curves share."""
 
 
-def bd_rate(reference: Curve, tested: Curve) -> float:
+def bd_rate(reference: RateCurve, tested: RateCurve) -> float:
     """Mean change of rate at equal PSNR, in percent: -30 means that `tested` saves 30 %.
 
     Over the PSNR that both curves reach.
@@ -32,12 +32,14 @@ def bd_rate(reference: Curve, tested: Curve) -> float:
         raise ValueError(
             f"the curves share no PSNR: one starts at {low:.2f}, one ends at {high:.2f}"
         )
-    at = np.linspace(low, high, _SAMPLES)
-    change = np.trapezoid(_log_rate(tested, at) - _log_rate(reference, at), at) / (high - low)
+    psnr_grid = np.linspace(low, high, _INTEGRATION_POINTS)
+    change = np.trapezoid(
+        _log_rate(tested, psnr_grid) - _log_rate(reference, psnr_grid), psnr_grid
+    ) / (high - low)
     return float(100 * np.expm1(change))
 
 
-def _log_rate(curve: Curve, psnr_db: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log_rate(curve: RateCurve, psnr_db: NDArray[np.float64]) -> NDArray[np.float64]:
     best: dict[float, float] = {}
     for rate, psnr in curve:
         best[psnr] = min(rate, best.get(psnr, rate))

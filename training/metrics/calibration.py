@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["BINS", "Reliability", "best_temperature", "cross_fitted", "reliability"]
+__all__ = ["BINS", "Reliability", "compute_reliability", "cross_fit_temperature", "fit_temperature"]
 
 BINS = 15
 
@@ -27,26 +27,28 @@ class Reliability:
     """Of all examples."""
 
     @property
-    def error(self) -> float:
+    def expected_calibration_error(self) -> float:
         """Expected calibration error: the mean gap, weighted by the share (equation 3)."""
         gaps_S = (self.confidence_S - self.accuracy_S).abs().nan_to_num()
         return float((gaps_S * self.share_S).sum())
 
 
-def reliability(probabilities_NK: Tensor, labels_N: Tensor, bins: int = BINS) -> Reliability:
+def compute_reliability(
+    probabilities_NK: Tensor, labels_N: Tensor, bins: int = BINS
+) -> Reliability:
     """Of every example's best class, in `bins` equal bins of confidence, upper ends included."""
-    confidence_N, answer_N = probabilities_NK.double().max(1)
-    right_N = (answer_N == labels_N).double()
+    confidence_N, predicted_N = probabilities_NK.double().max(1)
+    correct_N = (predicted_N == labels_N).double()
     bin_N = (confidence_N * bins).ceil().long().sub(1).clamp(0, bins - 1)
     count_S = torch.bincount(bin_N, minlength=bins)
     return Reliability(
         torch.bincount(bin_N, confidence_N, bins) / count_S,
-        torch.bincount(bin_N, right_N, bins) / count_S,
+        torch.bincount(bin_N, correct_N, bins) / count_S,
         count_S / len(labels_N),
     )
 
 
-def best_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
+def fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
     """The T for which softmax(logits / T) has the lowest negative log likelihood (section 4.2)."""
     logits_NK = logits_NK.double()
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
@@ -62,7 +64,7 @@ def best_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
     return float(log_temperature.detach().exp())
 
 
-def cross_fitted(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, float]:
+def cross_fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, float]:
     """Probabilities (N, K) by temperatures that no example helped to choose, and their mean.
 
     Each half of the examples, even and odd, is scaled by the temperature that suits the other: all
@@ -71,7 +73,7 @@ def cross_fitted(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, float]:
     probabilities_NK = torch.empty_like(logits_NK, dtype=torch.float64)
     temperatures = []
     for half in (0, 1):
-        mine, other = slice(half, None, 2), slice(1 - half, None, 2)
-        temperatures.append(best_temperature(logits_NK[other], labels_N[other]))
-        probabilities_NK[mine] = (logits_NK[mine].double() / temperatures[-1]).softmax(1)
+        own, other = slice(half, None, 2), slice(1 - half, None, 2)
+        temperatures.append(fit_temperature(logits_NK[other], labels_N[other]))
+        probabilities_NK[own] = (logits_NK[own].double() / temperatures[-1]).softmax(1)
     return probabilities_NK, sum(temperatures) / 2

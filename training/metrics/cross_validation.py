@@ -55,7 +55,7 @@ class CrossValidation:
         scores = [fold.accuracy(stage) for fold in self.folds]
         return mean(scores), stdev(scores)
 
-    def confusion(self, stage: str) -> Tensor:
+    def confusion_matrix(self, stage: str) -> Tensor:
         """Counts (K, K) over all photographs: rows are the truth, columns what was answered."""
         labels_N = torch.cat([fold.labels_N for fold in self.folds])
         logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
@@ -63,14 +63,14 @@ class CrossValidation:
 
     def metrics(self) -> tuple[Metric, ...]:
         """Figures of the last stage by plain names, of earlier ones by `name/stage`."""
-        last = self.stages[-1]
+        final_stage = self.stages[-1]
         return tuple(
             metric
             for stage in reversed(self.stages)
-            for metric in self._metrics(stage, "" if stage == last else f"/{stage}")
+            for metric in self._stage_metrics(stage, "" if stage == final_stage else f"/{stage}")
         )
 
-    def _metrics(self, stage: str, suffix: str) -> list[Metric]:
+    def _stage_metrics(self, stage: str, suffix: str) -> list[Metric]:
         labels_N = torch.cat([fold.labels_N for fold in self.folds])
         logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
         nll = float(functional.cross_entropy(logits_NK, labels_N))
@@ -83,11 +83,11 @@ class CrossValidation:
         note = f"{stage}; mean over folds, deviation {deviation:.4f}"
         if stage == self.stages[-1]:
             note += "; the published model was trained the same way, on all photographs"
-        every = f"{stage}; every photograph by the network whose fold held it out"
-        figures = (
+        pooled_note = f"{stage}; every photograph by the network whose fold held it out"
+        values = (
             ("accuracy", accuracy, "", note),
-            ("nll", nll, "nats", f"negative log likelihood, {every}"),
-            ("ece", ece, "", f"expected calibration error, 15 bins, {every}"),
+            ("nll", nll, "nats", f"negative log likelihood, {pooled_note}"),
+            ("ece", ece, "", f"expected calibration error, 15 bins, {pooled_note}"),
         )
         return [
             Metric(
@@ -99,7 +99,7 @@ class CrossValidation:
                 n=self.n,
                 note=remark,
             )
-            for name, value, unit, remark in figures
+            for name, value, unit, remark in values
         ]
 
     def draw(self, path: Path) -> None:
@@ -110,7 +110,7 @@ class CrossValidation:
             f"{accuracy:.1%} ± {deviation:.1%} right\n"
             f"{self.n} held-out photos, {len(self.folds)} folds"
         )
-        draw_confusion(self.confusion(self.stages[-1]).numpy(), self.labels, title, path)
+        draw_confusion(self.confusion_matrix(self.stages[-1]).numpy(), self.labels, title, path)
 
     def write(self, path: Path) -> None:
         """Every fold's figures as JSON."""
@@ -121,6 +121,6 @@ class CrossValidation:
                 {"n": len(fold.labels_N)} | {stage: fold.accuracy(stage) for stage in self.stages}
                 for fold in self.folds
             ],
-            "confusion": {stage: self.confusion(stage).tolist() for stage in self.stages},
+            "confusion": {stage: self.confusion_matrix(stage).tolist() for stage in self.stages},
         }
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

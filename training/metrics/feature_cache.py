@@ -30,18 +30,18 @@ class FeatureCache:
 
     def __init__(self, folder: Path, key: str) -> None:
         self._path = folder / f"{key}.npz"
-        self._rows = _read(self._path)
+        self._rows = _read_rows(self._path)
 
     def __call__(self, images_NCHW: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Float32 (N, C) for one picture or more: `compute` of its batch, or what it once was."""
         names = [_digest(image) for image in images_NCHW]
         # By name, so that a picture that is there twice is computed once.
-        new = {name: index for index, name in enumerate(names) if name not in self._rows}
-        for start in range(0, len(new), _BATCH):
-            batch = dict(list(new.items())[start : start + _BATCH])
+        missing = {name: index for index, name in enumerate(names) if name not in self._rows}
+        for start in range(0, len(missing), _BATCH):
+            batch = dict(list(missing.items())[start : start + _BATCH])
             rows = compute(images_NCHW[list(batch.values())])
             self._rows |= dict(zip(batch, rows.float().cpu().numpy(), strict=True))
-        if new:
+        if missing:
             self._write()
         return torch.from_numpy(np.stack([self._rows[name] for name in names]))
 
@@ -56,7 +56,7 @@ class FeatureCache:
             return  # a read-only or full disk costs time, not the run
 
 
-def _read(path: Path) -> dict[str, NDArray[np.float32]]:
+def _read_rows(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names: list[str] = archive["names"].tolist()

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.datasets.data_dir import located, scratch_dir
+from training.datasets.data_dir import resolve_data_path, scratch_dir
 from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet
-from training.pretrained.mobilenet import LOCAL, fingerprint, load_weights
+from training.pretrained.mobilenet import LOCAL_WEIGHTS, features_fingerprint, load_weights
 
-__all__ = ["SIDE", "Perception"]
+__all__ = ["INPUT_SIDE", "MobileNetFeatures"]
 
-SIDE = 96
+INPUT_SIDE = 96
 """Pixels that pictures are brought to. ImageNet's 224 would cost five times as much, and pictures
 of 64 hold nothing more."""
 
 
-class Perception:
+class MobileNetFeatures:
     """Features of pictures.
 
     Raises:
@@ -31,41 +31,41 @@ class Perception:
     """
 
     def __init__(self) -> None:
-        config = _config(located(LOCAL))
+        config = _config(resolve_data_path(LOCAL_WEIGHTS))
         network = config.build()
         load_weights(network, config)
         network.eval()
-        key = f"{fingerprint(network, config)}-{SIDE}"
+        key = f"{features_fingerprint(network, config)}-{INPUT_SIDE}"
         self._cache = FeatureCache(scratch_dir() / "features", key)
-        self._network = _fused(network).to(memory_format=torch.channels_last)
+        self._network = _fuse_batch_norms(network).to(memory_format=torch.channels_last)
         self._statistics = [torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics]
 
-    def __call__(self, images_NCHW: Tensor, *, keep: bool = False) -> Tensor:
+    def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
         """Features (N, 1280) of uint8 pictures in grey or colour; `keep` stores them on disk."""
         with torch.inference_mode():
-            if keep:
-                return self._cache(images_NCHW, self._features).clone()
-            return torch.cat([self._features(part) for part in torch.split(images_NCHW, 64)])
+            if cache:
+                return self._cache(images_NCHW, self._extract).clone()
+            return torch.cat([self._extract(part) for part in torch.split(images_NCHW, 64)])
 
-    def _features(self, images_BCHW: Tensor) -> Tensor:
+    def _extract(self, images_BCHW: Tensor) -> Tensor:
         mean, deviation = self._statistics
         floats = images_BCHW.expand(-1, 3, -1, -1).float() / 255
-        sized = functional.interpolate(
-            floats, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+        resized = functional.interpolate(
+            floats, (INPUT_SIDE, INPUT_SIDE), mode="bilinear", align_corners=False, antialias=True
         )
-        normal = (sized - mean) / deviation
-        return self._network.pool(normal.contiguous(memory_format=torch.channels_last))
+        normalized = (resized - mean) / deviation
+        return self._network.pool(normalized.contiguous(memory_format=torch.channels_last))
 
 
-def _config(local: Path) -> MobileNet.Config:
-    if local.is_file():
+def _config(weights_path: Path) -> MobileNet.Config:
+    if weights_path.is_file():
         return MobileNet.Config(
-            classes=2, weights_path=LOCAL, padding="tf-same", scaling="symmetric"
+            classes=2, weights_path=LOCAL_WEIGHTS, padding="tf-same", scaling="symmetric"
         )
     return MobileNet.Config(classes=2)
 
 
-def _fused(network: MobileNet) -> MobileNet:
+def _fuse_batch_norms(network: MobileNet) -> MobileNet:
     """Every batch norm folded into the convolution before it: half the time on a processor."""
     for module in list(network.features.modules()):
         if not isinstance(module, nn.Sequential):

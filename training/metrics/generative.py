@@ -13,18 +13,29 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from training.datasets.base import ImageData
-from training.metrics.distribution_distance import frechet, kernel, precision_recall
-from training.metrics.feature_extractor import Perception
+from training.metrics.distribution_distance import (
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from training.metrics.feature_extractor import MobileNetFeatures
 
-__all__ = ["COUNT", "Figure", "Nearest", "compare", "nearest", "pca_gaussian"]
+__all__ = [
+    "MAX_COMPARED_IMAGES",
+    "MetricValue",
+    "NearestImages",
+    "compare_to_training",
+    "nearest_training_images",
+    "pca_gaussian",
+]
 
-COUNT = 5000
+MAX_COMPARED_IMAGES = 5000
 """Pictures on either side of a comparison, unless there are fewer."""
 
 _COMPONENTS = 256
 
 
-class Figure(NamedTuple):
+class MetricValue(NamedTuple):
     """One measured number and what it is of."""
 
     name: str
@@ -33,40 +44,46 @@ class Figure(NamedTuple):
     note: str
 
 
-class Nearest(NamedTuple):
+class NearestImages(NamedTuple):
     """Of each picture, the training picture that it is most like."""
 
     rms: Tensor
     """Distances (N,): root mean square difference of pixels, in grey levels."""
-    where: Tensor
+    indices: Tensor
     """Which (N,)."""
 
 
-def compare(data: ImageData, drawn_NCHW: Tensor, perception: Perception) -> Iterator[Figure]:
+def compare_to_training(
+    data: ImageData, generated_NCHW: Tensor, extract_features: MobileNetFeatures
+) -> Iterator[MetricValue]:
     """Drawn pictures against as many training pictures, at most half of those.
 
     Beside each distance stands the `floor`, which is that of other training pictures and that
     nothing better can be expected to reach, and that of the baseline `pca-gaussian`.
     """
-    count = min(len(drawn_NCHW), len(data.train) // 2)
-    real = perception(data.train.images_NCHW[:count], keep=True)
-    others = perception(data.train.images_NCHW[count : 2 * count], keep=True)
+    count = min(len(generated_NCHW), len(data.train) // 2)
+    real = extract_features(data.train.images_NCHW[:count], cache=True)
+    others = extract_features(data.train.images_NCHW[count : 2 * count], cache=True)
     sets = {
-        "": perception(drawn_NCHW[:count]),
+        "": extract_features(generated_NCHW[:count]),
         "/floor": others,
-        "/pca-gaussian": perception(pca_gaussian(data.train.images_NCHW, count), keep=True),
+        "/pca-gaussian": extract_features(pca_gaussian(data.train.images_NCHW, count), cache=True),
     }
     notes = {
         "": "drawn pictures",
         "/floor": "other training pictures in place of drawn ones",
         "/pca-gaussian": f"pictures of a normal distribution in {_COMPONENTS} principal components",
     }
-    for which, features in sets.items():
-        fair = precision_recall(real, features)
-        yield Figure(f"fd_mobilenet{which}", frechet(real, features), count, notes[which])
-        yield Figure(f"kd_mobilenet{which}", kernel(real, features), count, notes[which])
-        yield Figure(f"precision{which}", fair.precision, count, notes[which])
-        yield Figure(f"recall{which}", fair.recall, count, notes[which])
+    for suffix, features in sets.items():
+        scores = precision_recall(real, features)
+        yield MetricValue(
+            f"fd_mobilenet{suffix}", frechet_distance(real, features), count, notes[suffix]
+        )
+        yield MetricValue(
+            f"kd_mobilenet{suffix}", kernel_distance(real, features), count, notes[suffix]
+        )
+        yield MetricValue(f"precision{suffix}", scores.precision, count, notes[suffix])
+        yield MetricValue(f"recall{suffix}", scores.recall, count, notes[suffix])
 
 
 def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
@@ -74,16 +91,16 @@ def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
 
     What a generator that had learnt no more than means and covariances would draw.
     """
-    pixels = images_NCHW[:COUNT].flatten(1).numpy().astype(np.float32)
+    pixels = images_NCHW[:MAX_COMPARED_IMAGES].flatten(1).numpy().astype(np.float32)
     components = min(_COMPONENTS, len(pixels) - 1, pixels.shape[1])
     pca = PCA(components, svd_solver="randomized", random_state=seed).fit(pixels)
     scores = np.random.default_rng(seed).standard_normal((count, components), np.float32)
-    drawn = pca.inverse_transform(scores * np.sqrt(pca.explained_variance_))
+    generated = pca.inverse_transform(scores * np.sqrt(pca.explained_variance_))
     shape = (count, *images_NCHW.shape[1:])
-    return torch.from_numpy(drawn.round().clip(0, 255).astype(np.uint8).reshape(shape))
+    return torch.from_numpy(generated.round().clip(0, 255).astype(np.uint8).reshape(shape))
 
 
-def nearest(images_NCHW: Tensor, training_NCHW: Tensor) -> Nearest:
+def nearest_training_images(images_NCHW: Tensor, training_NCHW: Tensor) -> NearestImages:
     """By pixels, each picture as it is or mirrored, whichever is nearer."""
     best = torch.full((len(images_NCHW),), math.inf)
     index = torch.zeros(len(images_NCHW), dtype=torch.int64)
@@ -91,8 +108,8 @@ def nearest(images_NCHW: Tensor, training_NCHW: Tensor) -> Nearest:
     for start in range(0, len(training_NCHW), 1000):
         part = training_NCHW[start : start + 1000].flatten(1).float()
         for query in queries:
-            distance, place = torch.cdist(query, part).min(1)
+            distance, position = torch.cdist(query, part).min(1)
             closer = distance < best
             best = torch.where(closer, distance, best)
-            index = torch.where(closer, place + start, index)
-    return Nearest(best / math.sqrt(images_NCHW[0].numel()), index)
+            index = torch.where(closer, position + start, index)
+    return NearestImages(best / math.sqrt(images_NCHW[0].numel()), index)

@@ -10,17 +10,17 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["bits"]
+__all__ = ["estimate_bits"]
 
-_PER_DEVIATION = math.sqrt(3) / math.pi
+_SCALE_PER_DEVIATION = math.sqrt(3) / math.pi
 """Scale of a logistic distribution of deviation 1."""
-_LEAST_DEVIATION = 0.1
+_MIN_DEVIATION = 0.1
 """In steps. A dimension that never leaves 0 is free anyhow, and must not divide by zero."""
-_LEAST_PROBABILITY = 2.0**-16
+_MIN_PROBABILITY = 2.0**-16
 """As in the published tables: beyond it, no value costs more than the escape."""
 
 
-def bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
+def estimate_bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
     """Bits of each picture (B,), for latents in steps of the quantiser.
 
     With `noisy`, of latents with uniform noise in place of rounding, whose density at a point is
@@ -30,10 +30,10 @@ def bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
     latents = latents_BDhw.float()
     values = latents + torch.rand_like(latents) - 0.5 if noisy else latents.round()
     mean = values.mean((0, 2, 3), keepdim=True)
-    deviation = values.std((0, 2, 3), keepdim=True).clamp_min(_LEAST_DEVIATION)
+    deviation = values.std((0, 2, 3), keepdim=True).clamp_min(_MIN_DEVIATION)
     # The distance from the mean alone: in a tail both cumulatives are then near 0, where a float
     # still tells them apart, and not near 1.
-    distance, scale = (values - mean).abs(), deviation * _PER_DEVIATION
+    distance, scale = (values - mean).abs(), deviation * _SCALE_PER_DEVIATION
     upper = ((0.5 - distance) / scale).sigmoid()
     lower = ((-0.5 - distance) / scale).sigmoid()
-    return -(upper - lower).clamp_min(_LEAST_PROBABILITY).log2().flatten(1).sum(1)
+    return -(upper - lower).clamp_min(_MIN_PROBABILITY).log2().flatten(1).sum(1)

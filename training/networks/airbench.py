@@ -17,7 +17,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["Airbench"]
 
@@ -25,7 +25,7 @@ _PATCH = 2
 _Width = Annotated[int, Field(ge=1, le=2048)]
 
 
-def _whitening(images_NCHW: Tensor, regularisation: float) -> Tensor:
+def _whitening_kernels(images_NCHW: Tensor, regularisation: float) -> Tensor:
     """Kernels (2·D, C, 2, 2): principal components of patches at unit variance, and negated."""
     patches_NDP = functional.unfold(images_NCHW, _PATCH)
     patches_PD = patches_NDP.transpose(1, 2).flatten(0, 1).double()
@@ -57,7 +57,7 @@ class Airbench(nn.Module):
 
     whitening: Tensor
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """How wide, and what the first layer takes."""
 
         kind: Literal["airbench"] = "airbench"
@@ -81,16 +81,16 @@ class Airbench(nn.Module):
         self.blocks = nn.Sequential(*map(_Block, channels[:-1], channels[1:]))
         self.fc = nn.Linear(config.widths[-1], config.classes, bias=False)
 
-    def start_from(self, images_NCHW: Tensor, regularisation: float = 5e-4) -> None:
+    def init_from_data(self, images_NCHW: Tensor, regularisation: float = 5e-4) -> None:
         """Before training: whiten normalised training pictures, and let 3×3 kernels pass through.
 
         `regularisation` is added to every variance, so that directions without any stay quiet.
         """
-        self.whitening.copy_(_whitening(images_NCHW, regularisation))
+        self.whitening.copy_(_whitening_kernels(images_NCHW, regularisation))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                straight = module.weight.data[: module.in_channels]
-                nn.init.dirac_(straight)
+                kernel = module.weight.data[: module.in_channels]
+                nn.init.dirac_(kernel)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         x = functional.relu(functional.conv2d(images_BCHW, self.whitening, self.whitening_bias))

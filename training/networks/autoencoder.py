@@ -17,15 +17,15 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
-__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "straight_through"]
+__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "round_ste"]
 
-_FIRST_SCALE = 8.0
+_INITIAL_SCALE = 8.0
 """Latents leave an untrained encoder with a deviation near 1: 5 bits each to start from."""
 
 
-def straight_through(latents: Tensor) -> Tensor:
+def round_ste(latents: Tensor) -> Tensor:
     """Rounded, with the gradient of what was rounded."""
     return latents + (latents.round() - latents).detach()
 
@@ -38,7 +38,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         # The logarithm, so that a scale stays positive and learns in proportion to itself.
-        self.log_scale = nn.Parameter(torch.full((latents, 1, 1), math.log(_FIRST_SCALE)))
+        self.log_scale = nn.Parameter(torch.full((latents, 1, 1), math.log(_INITIAL_SCALE)))
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
@@ -55,7 +55,7 @@ class Autoencoder(nn.Module):
     def reconstruct(self, images_BCHW: Tensor, *, quantise: bool) -> tuple[Tensor, Tensor]:
         """Estimate (B, C, H, W), and the latents (B, D, h, w) before rounding."""
         latents = self.encode(images_BCHW)
-        return self.decode(straight_through(latents) if quantise else latents), latents
+        return self.decode(round_ste(latents) if quantise else latents), latents
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.reconstruct(images_BCHW, quantise=True)[0]
@@ -64,7 +64,7 @@ class Autoencoder(nn.Module):
 class DenseAutoencoder(Autoencoder):
     """Fully connected layers on both sides, as in the course."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Widths of the encoder's hidden layers, outermost first; the decoder mirrors them."""
 
         kind: Literal["dense-autoencoder"] = "dense-autoencoder"
@@ -97,7 +97,7 @@ class DenseAutoencoder(Autoencoder):
 class ConvAutoencoder(Autoencoder):
     """Convolutions on both sides; the last one sees the whole picture and leaves 1 × 1 places."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Channels of the encoder's levels, finest first; each level halves the sides."""
 
         kind: Literal["conv-autoencoder"] = "conv-autoencoder"
@@ -110,7 +110,7 @@ class ConvAutoencoder(Autoencoder):
         latents: PositiveInt = 64
 
         @model_validator(mode="after")
-        def _halves(self) -> Self:
+        def _validate_side(self) -> Self:
             if self.side % 2 ** len(self.widths):
                 raise ValueError(f"side {self.side} cannot be halved {len(self.widths)} times")
             return self

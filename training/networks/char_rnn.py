@@ -14,11 +14,11 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
-__all__ = ["CharRNN", "State"]
+__all__ = ["CharRNN", "RecurrentState"]
 
-State = tuple[Tensor, ...]
+RecurrentState = tuple[Tensor, ...]
 """What is remembered, each (L, B, H): hidden and cell of an LSTM, hidden alone of a GRU."""
 
 _Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -27,7 +27,7 @@ _Probability = Annotated[float, Field(ge=0, lt=1)]
 class CharRNN(nn.Module):
     """`forward`: tokens (B, T) int64 and the state → logits (B, T, V) and the next state."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Which recurrent network."""
 
         kind: Literal["char_rnn"] = "char_rnn"
@@ -42,7 +42,7 @@ class CharRNN(nn.Module):
         vocabulary: PositiveInt | None = None
         """Left out: as many characters as the text has."""
 
-        def sized(self, vocabulary: int) -> "CharRNN.Config":
+        def with_vocabulary(self, vocabulary: int) -> "CharRNN.Config":
             """With the vocabulary that the text has."""
             return self.model_copy(update={"vocabulary": vocabulary})
 
@@ -67,9 +67,9 @@ class CharRNN(nn.Module):
         self.head = nn.Linear(config.hidden, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
         if config.cell == "lstm":
-            self._remember()
+            self._open_forget_gates()
 
-    def _remember(self) -> None:
+    def _open_forget_gates(self) -> None:
         """Forget gates start open (Jozefowicz et al. 2015, section 2.2): memory by default."""
         hidden = self.config.hidden
         for name, bias in self.rnn.named_parameters():
@@ -78,31 +78,37 @@ class CharRNN(nn.Module):
                 value = 1.0 if name.startswith("bias_ih") else 0.0
                 nn.init.constant_(bias[hidden : 2 * hidden], value)
 
-    def start(self, batch: int) -> State:
+    def initial_state(self, batch: int) -> RecurrentState:
         """The state before the first character: zeros."""
         config, weight = self.config, self.head.weight
         count = 2 if config.cell == "lstm" else 1
         shape = (config.layers, batch, config.hidden)
         return tuple(weight.new_zeros(shape) for _ in range(count))
 
-    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        state = self.start(len(tokens_BT)) if state is None else state
+    def forward(
+        self, tokens_BT: Tensor, state: RecurrentState | None = None
+    ) -> tuple[Tensor, RecurrentState]:
+        state = self.initial_state(len(tokens_BT)) if state is None else state
         embedded_BTE = self.dropout(self.embedding(tokens_BT))
         if self.training and self.config.weight_drop:
-            hidden_BTH, after = self._with_dropped_weights(embedded_BTE, state)
+            hidden_BTH, next_state = self._run_rnn_with_weight_drop(embedded_BTE, state)
         else:
-            hidden_BTH, after = self._recur(embedded_BTE, state)
+            hidden_BTH, next_state = self._run_rnn(embedded_BTE, state)
         logits_BTV: Tensor = self.head(self.dropout(hidden_BTH))
-        return logits_BTV, after
+        return logits_BTV, next_state
 
-    def _recur(self, embedded_BTE: Tensor, state: State) -> tuple[Tensor, State]:
+    def _run_rnn(
+        self, embedded_BTE: Tensor, state: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         if isinstance(self.rnn, nn.LSTM):
-            hidden_BTH, after = self.rnn(embedded_BTE, (state[0], state[1]))
-            return hidden_BTH, tuple(after)
-        hidden_BTH, last = self.rnn(embedded_BTE, state[0])
-        return hidden_BTH, (last,)
+            hidden_BTH, next_state = self.rnn(embedded_BTE, (state[0], state[1]))
+            return hidden_BTH, tuple(next_state)
+        hidden_BTH, hidden = self.rnn(embedded_BTE, state[0])
+        return hidden_BTH, (hidden,)
 
-    def _with_dropped_weights(self, embedded_BTE: Tensor, state: State) -> tuple[Tensor, State]:
+    def _run_rnn_with_weight_drop(
+        self, embedded_BTE: Tensor, state: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         # Through the operator below nn.LSTM: masked weights are no parameters of a module.
         weights = [
             functional.dropout(parameter, self.config.weight_drop)
@@ -110,9 +116,9 @@ class CharRNN(nn.Module):
             else parameter
             for name, parameter in self.rnn.named_parameters()
         ]
-        rest = (True, self.config.layers, self.rnn.dropout, True, False, True)
+        rnn_args = (True, self.config.layers, self.rnn.dropout, True, False, True)
         if isinstance(self.rnn, nn.LSTM):
-            hidden_BTH, *after = torch.lstm(embedded_BTE, state, weights, *rest)
-            return hidden_BTH, tuple(after)
-        hidden_BTH, last = torch.gru(embedded_BTE, state[0], weights, *rest)
-        return hidden_BTH, (last,)
+            hidden_BTH, *next_state = torch.lstm(embedded_BTE, state, weights, *rnn_args)
+            return hidden_BTH, tuple(next_state)
+        hidden_BTH, hidden = torch.gru(embedded_BTE, state[0], weights, *rnn_args)
+        return hidden_BTH, (hidden,)

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from models_store.base import Frozen
-from training.networks.recurrent import Cell, Recurrence, State
+from models_store.base import FrozenModel
+from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
 __all__ = ["Controller"]
 
@@ -20,11 +20,11 @@ __all__ = ["Controller"]
 class Controller(nn.Module):
     """`forward`: pictures (B, T, H, W) in 0–1 and the state → logits (B, T, A), next state."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Size of the pictures and of the memory."""
 
         kind: Literal["controller"] = "controller"
-        cell: Cell = "gru"
+        cell: CellKind = "gru"
         height: PositiveInt = 12
         width: PositiveInt = 12
         hidden: PositiveInt = 96
@@ -37,9 +37,11 @@ class Controller(nn.Module):
         super().__init__()
         self.config = config
         self.eye = nn.Sequential(nn.Linear(config.height * config.width, config.hidden), nn.ReLU())
-        self.recurrence = Recurrence(config.cell, config.hidden, config.hidden)
+        self.recurrence = RecurrentLayers(config.cell, config.hidden, config.hidden)
         self.head = nn.Linear(config.hidden, config.actions)
 
-    def forward(self, pictures_BTHW: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        hidden_BTD, after = self.recurrence(self.eye(pictures_BTHW.flatten(2)), state)
-        return self.head(hidden_BTD), after
+    def forward(
+        self, images_BTHW: Tensor, state: RecurrentState | None = None
+    ) -> tuple[Tensor, RecurrentState]:
+        hidden_BTD, next_state = self.recurrence(self.eye(images_BTHW.flatten(2)), state)
+        return self.head(hidden_BTD), next_state

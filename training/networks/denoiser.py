@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["Denoiser"]
 
@@ -31,7 +31,7 @@ def _convolution(channels: int, out: int) -> nn.Sequential:
 class Denoiser(nn.Module):
     """`forward`: noisy images (B, C, H, W) in 0–1 → clean estimate, same shape, not clipped."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Widths of the encoder's levels, finest first; the decoder mirrors them."""
 
         kind: Literal["denoiser"] = "denoiser"

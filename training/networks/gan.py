@@ -15,11 +15,11 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["GAN", "Discriminator", "Generator"]
 
-_COARSEST = 4
+_BASE_SIZE = 4
 """Height and width where the generator begins and the discriminator ends."""
 
 _Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=6)]
@@ -33,8 +33,8 @@ class Generator(nn.Module):
         coarsest = widths[0]
         self.latent = latent
         layers: list[nn.Module] = [
-            nn.Linear(latent, coarsest * _COARSEST**2, bias=False),
-            nn.Unflatten(1, (coarsest, _COARSEST, _COARSEST)),
+            nn.Linear(latent, coarsest * _BASE_SIZE**2, bias=False),
+            nn.Unflatten(1, (coarsest, _BASE_SIZE, _BASE_SIZE)),
         ]
         for width, finer in pairwise(widths):
             layers += [nn.BatchNorm2d(width), nn.ReLU()]
@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
         for width, coarser in pairwise((channels, *widths)):
             convolution = nn.Conv2d(width, coarser, 4, stride=2, padding=1)
             layers += [spectral_norm(convolution), nn.LeakyReLU(0.2)]
-        layers += [nn.Flatten(), spectral_norm(nn.Linear(widths[-1] * _COARSEST**2, 1))]
+        layers += [nn.Flatten(), spectral_norm(nn.Linear(widths[-1] * _BASE_SIZE**2, 1))]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
 class GAN(nn.Module):
     """Both networks. `forward` is the generator's: the discriminator is for training alone."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Widths of both, coarsest first: four of them make pictures of 64×64."""
 
         kind: Literal["gan"] = "gan"
@@ -78,7 +78,7 @@ class GAN(nn.Module):
         discriminator: _Widths = (256, 128, 64, 32)
 
         @model_validator(mode="after")
-        def _same_depth(self) -> Self:
+        def _validate_depths(self) -> Self:
             if len(self.generator) != len(self.discriminator):
                 raise ValueError(
                     f"generator has {len(self.generator)} widths and discriminator "
@@ -89,7 +89,7 @@ class GAN(nn.Module):
         @property
         def size(self) -> int:
             """Height and width of the pictures."""
-            return _COARSEST * int(2 ** len(self.generator))
+            return _BASE_SIZE * int(2 ** len(self.generator))
 
         def build(self) -> "GAN":
             return GAN(self)

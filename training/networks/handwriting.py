@@ -15,13 +15,13 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
-from training.networks.recurrent import Cell, Recurrence, State
+from models_store.base import FrozenModel
+from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
-__all__ = ["Handwriting", "mixture_nats"]
+__all__ = ["Handwriting", "mixture_nll"]
 
-_MOVE, _PENS = 5, 3
-_LEAST_LOG_DEVIATION = -7.0
+_MOVE_SIZE, _PEN_STATES = 5, 3
+_MIN_LOG_STD = -7.0
 """A thousandth of the box: a mixture may not win likelihood by the grid that points were on."""
 
 
@@ -33,11 +33,11 @@ class Handwriting(nn.Module):
 
     scale: Tensor
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Which recurrent network."""
 
         kind: Literal["handwriting"] = "handwriting"
-        cell: Cell = "lstm"
+        cell: CellKind = "lstm"
         layers: Annotated[int, Field(ge=1, le=8)] = 1
         hidden: PositiveInt = 256
         embedding: PositiveInt = 16
@@ -59,23 +59,23 @@ class Handwriting(nn.Module):
             raise ValueError("a network without data needs network.symbols")
         self.config = config
         self.embedding = nn.Embedding(config.symbols, config.embedding)
-        self.recurrence = Recurrence(
-            config.cell, _MOVE + config.embedding, config.hidden, config.layers, config.dropout
+        self.recurrence = RecurrentLayers(
+            config.cell, _MOVE_SIZE + config.embedding, config.hidden, config.layers, config.dropout
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.hidden, 6 * config.components + _PENS)
+        self.head = nn.Linear(config.hidden, 6 * config.components + _PEN_STATES)
 
     def forward(
-        self, moves_BT5: Tensor, symbols_BT: Tensor, state: State | None = None
-    ) -> tuple[Tensor, State]:
+        self, moves_BT5: Tensor, symbols_BT: Tensor, state: RecurrentState | None = None
+    ) -> tuple[Tensor, RecurrentState]:
         inputs = [moves_BT5 * self.input_scale(), self.embedding(symbols_BT)]
-        hidden_BTH, after = self.recurrence(torch.cat(inputs, -1), state)
+        hidden_BTH, next_state = self.recurrence(torch.cat(inputs, -1), state)
         scale, shift = self.output_scale()
-        return self.head(self.dropout(hidden_BTH)) * scale + shift, after
+        return self.head(self.dropout(hidden_BTH)) * scale + shift, next_state
 
     def input_scale(self) -> Tensor:
         """(5,) by which moves are multiplied: distances are, the pen is not."""
-        scale = self.head.weight.new_ones(_MOVE)
+        scale = self.head.weight.new_ones(_MOVE_SIZE)
         scale[:2] = 1 / self.config.scale
         return scale
 
@@ -88,16 +88,16 @@ class Handwriting(nn.Module):
         return factor, addend
 
 
-def mixture_nats(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor]:
+def mixture_nll(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor]:
     """Nats (B, T) that the moves cost (equations 23–26), and those that the pen costs.
 
     Of a density over a plane in units of the box: nats may be negative.
     """
-    count = (mixture_BTO.shape[-1] - _PENS) // 6
+    count = (mixture_BTO.shape[-1] - _PEN_STATES) // 6
     weights, mean_x, mean_y, wide, high, correlation = torch.split(
-        mixture_BTO[..., :-_PENS], count, -1
+        mixture_BTO[..., :-_PEN_STATES], count, -1
     )
-    wide, high = wide.clamp_min(_LEAST_LOG_DEVIATION), high.clamp_min(_LEAST_LOG_DEVIATION)
+    wide, high = wide.clamp_min(_MIN_LOG_STD), high.clamp_min(_MIN_LOG_STD)
     x = (moves_BT5[..., :1] - mean_x) * (-wide).exp()
     y = (moves_BT5[..., 1:2] - mean_y) * (-high).exp()
     rho = correlation.tanh()
@@ -113,6 +113,6 @@ def mixture_nats(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor
         - log_narrow / 2
         - torch.log(correlation.new_tensor(2 * torch.pi))
     )
-    place = -torch.logsumexp(weights.log_softmax(-1) + log_normal, -1)
-    pen = -(mixture_BTO[..., -_PENS:].log_softmax(-1) * moves_BT5[..., 2:]).sum(-1)
-    return place, pen
+    move_nll = -torch.logsumexp(weights.log_softmax(-1) + log_normal, -1)
+    pen_nll = -(mixture_BTO[..., -_PEN_STATES:].log_softmax(-1) * moves_BT5[..., 2:]).sum(-1)
+    return move_nll, pen_nll

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
-from models_store.base import Frozen
-from training.datasets.path_redaction import written_cached
+from models_store.base import FrozenModel
+from training.datasets.path_redaction import redact_cached_path
 
-__all__ = ["MobileNet", "Scaling", "pad_as_tensorflow", "statistics_of"]
+__all__ = ["InputScaling", "MobileNet", "normalization_statistics", "use_same_padding"]
 
-Scaling = Literal["torchvision", "symmetric"]
+InputScaling = Literal["torchvision", "symmetric"]
 
-_SCALINGS: dict[Scaling, tuple[list[float], list[float]]] = {
+_INPUT_STATISTICS: dict[InputScaling, tuple[list[float], list[float]]] = {
     "torchvision": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     "symmetric": ([0.5] * 3, [0.5] * 3),  # RGB / 127.5 - 1
 }
@@ -37,17 +37,17 @@ class _SameConv2d(nn.Conv2d):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         height, width = x_BCHW.shape[2:]
-        high, wide = self.kernel_size
-        edges = _same(width, wide) + _same(height, high)
-        return super().forward(functional.pad(x_BCHW, edges))
+        kernel_height, kernel_width = self.kernel_size
+        padding = _same_padding(width, kernel_width) + _same_padding(height, kernel_height)
+        return super().forward(functional.pad(x_BCHW, padding))
 
 
-def _same(length: int, kernel: int) -> tuple[int, int]:
+def _same_padding(length: int, kernel: int) -> tuple[int, int]:
     """Before and after, along one axis, for a stride of 2."""
     return (kernel - 2 + length % 2) // 2, (kernel - 1) // 2
 
 
-def pad_as_tensorflow(features: nn.Module) -> None:
+def use_same_padding(features: nn.Module) -> None:
     """Replace, in place, every convolution of stride 2; parameter names stay."""
     for parent in list(features.modules()):
         for name, child in parent.named_children():
@@ -64,9 +64,9 @@ def pad_as_tensorflow(features: nn.Module) -> None:
                 setattr(parent, name, same)
 
 
-def statistics_of(scaling: Scaling) -> tuple[list[float], list[float]]:
+def normalization_statistics(scaling: InputScaling) -> tuple[list[float], list[float]]:
     """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
-    return _SCALINGS[scaling]
+    return _INPUT_STATISTICS[scaling]
 
 
 class MobileNet(nn.Module):
@@ -76,7 +76,7 @@ class MobileNet(nn.Module):
     few hundred photographs in small batches are worse, and would move under the head's feet.
     """
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Which weights to start from, and the conventions that they were trained with."""
 
         kind: Literal["mobilenet"] = "mobilenet"
@@ -92,14 +92,14 @@ class MobileNet(nn.Module):
         weights are fetched."""
         padding: Literal["torchvision", "tf-same"] = "torchvision"
         """Of the stride-2 convolutions. Weights that TensorFlow trained need its own."""
-        scaling: Scaling = "torchvision"
+        scaling: InputScaling = "torchvision"
         """ImageNet's mean and deviation per channel, or RGB / 127.5 - 1."""
         frozen: bool = False
         """Keep the features as they are and train the head alone."""
 
         @field_serializer("weights_path")
-        def _write_path(self, path: Path | None, info: SerializationInfo) -> str | None:
-            return None if path is None else written_cached(path, info)
+        def _serialize_path(self, path: Path | None, info: SerializationInfo) -> str | None:
+            return None if path is None else redact_cached_path(path, info)
 
         @property
         def in_channels(self) -> int:
@@ -108,7 +108,7 @@ class MobileNet(nn.Module):
         @property
         def statistics(self) -> tuple[list[float], list[float]]:
             """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
-            return statistics_of(self.scaling)
+            return normalization_statistics(self.scaling)
 
         def build(self) -> "MobileNet":
             return MobileNet(self)
@@ -118,7 +118,7 @@ class MobileNet(nn.Module):
         whole = mobilenet_v2(width_mult=config.width)
         self.features: nn.Module = whole.features
         if config.padding == "tf-same":
-            pad_as_tensorflow(self.features)
+            use_same_padding(self.features)
         self.features.requires_grad_(not config.frozen)
         self.head = nn.Sequential(
             nn.Dropout(config.dropout),

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["PhotoDenoiser"]
 
@@ -40,7 +40,7 @@ def _blocks(width: int, count: int) -> nn.Sequential:
 class PhotoDenoiser(nn.Module):
     """`forward`: noisy pictures (B, C, H, W) around 0–1 → clean estimate, same shape, unclipped."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["photo-denoiser"] = "photo-denoiser"
         channels: Literal[1, 3] = 3
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=4)] = (32, 64)
@@ -50,7 +50,7 @@ class PhotoDenoiser(nn.Module):
         and again on the way up."""
 
         @model_validator(mode="after")
-        def _a_number_for_each_level(self) -> Self:
+        def _validate_levels(self) -> Self:
             if len(self.blocks) != len(self.widths):
                 raise ValueError(f"{len(self.widths)} widths need as many blocks: {self.blocks}")
             return self
@@ -90,14 +90,16 @@ class PhotoDenoiser(nn.Module):
         self.decoder = nn.ModuleList(map(_blocks, widths[-2::-1], reversed(finer)))
         self.residual = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1)
 
-    def start_as_identity(self) -> None:
+    def init_as_identity(self) -> None:
         """Let every residual, the whole network's too, begin at zero (Zhang et al. 2019, Fixup).
 
         Without norms this is what keeps a high learning rate stable, and the first estimate is the
         noisy picture itself rather than noise of the network's own.
         """
-        last = (module.second for module in self.modules() if isinstance(module, _Block))
-        for convolution in (*last, self.residual):
+        last_convolutions = (
+            module.second for module in self.modules() if isinstance(module, _Block)
+        )
+        for convolution in (*last_convolutions, self.residual):
             nn.init.zeros_(convolution.weight)
 
     def forward(self, noisy_BCHW: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["DEPTHS", "ResNet"]
 
@@ -58,7 +58,7 @@ def _shortcut(kind: Shortcut | None, channels: int, out: int, stride: int) -> nn
     return nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
 
-def _add(out: Tensor, x: Tensor, downsample: nn.Module | None) -> Tensor:
+def _residual_add(out: Tensor, x: Tensor, downsample: nn.Module | None) -> Tensor:
     identity: Tensor = x if downsample is None else downsample(x)
     return out + identity
 
@@ -87,7 +87,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
-        return functional.relu(_add(out, x, self.downsample) if self.residual else out)
+        return functional.relu(_residual_add(out, x, self.downsample) if self.residual else out)
 
 
 class Bottleneck(nn.Module):
@@ -121,13 +121,13 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = functional.relu(self.bn1(self.conv1(x)))
         out = self.bn3(self.conv3(functional.relu(self.bn2(self.conv2(out)))))
-        return functional.relu(_add(out, x, self.downsample) if self.residual else out)
+        return functional.relu(_residual_add(out, x, self.downsample) if self.residual else out)
 
 
 class ResNet(nn.Module):
     """`forward`: images (B, C, H, W), normalised floats → logits (B, K)."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Which residual network."""
 
         kind: Literal["resnet"] = "resnet"
@@ -144,7 +144,7 @@ class ResNet(nn.Module):
         """Without, the plain net that the paper compares with: the same layers, no shortcuts."""
 
         @model_validator(mode="after")
-        def _depth_fits_stem(self) -> Self:
+        def _validate_depth(self) -> Self:
             if self.depth not in DEPTHS[self.stem]:
                 raise ValueError(
                     f"a ResNet with the {self.stem} stem has one of the depths "

@@ -11,22 +11,22 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from models_store.base import Frozen
-from training.networks.recurrent import Cell, Recurrence
+from models_store.base import FrozenModel
+from training.networks.recurrent import CellKind, RecurrentLayers
 
 __all__ = ["StrokeReader"]
 
-_MOVE = 5
+_MOVE_SIZE = 5
 
 
 class StrokeReader(nn.Module):
     """`forward`: moves (B, T, 5) → logits (B, T, K); those after a move know all up to it."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Which recurrent network."""
 
         kind: Literal["stroke-reader"] = "stroke-reader"
-        cell: Cell = "lstm"
+        cell: CellKind = "lstm"
         layers: Annotated[int, Field(ge=1, le=8)] = 1
         hidden: PositiveInt = 128
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -41,14 +41,14 @@ class StrokeReader(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.recurrence = Recurrence(
-            config.cell, _MOVE, config.hidden, config.layers, config.dropout
+        self.recurrence = RecurrentLayers(
+            config.cell, _MOVE_SIZE, config.hidden, config.layers, config.dropout
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, config.classes)
 
     def forward(self, moves_BT5: Tensor) -> Tensor:
-        scale = moves_BT5.new_ones(_MOVE)
+        scale = moves_BT5.new_ones(_MOVE_SIZE)
         scale[:2] = 1 / self.config.scale
         hidden_BTH, _ = self.recurrence(moves_BT5 * scale)
         logits_BTK: Tensor = self.head(self.dropout(hidden_BTH))

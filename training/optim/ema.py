@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["moving_average"]
+__all__ = ["ema_model"]
 
 _Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+def ema_model(network: nn.Module, decay: float) -> AveragedModel:
     """An average that `update_parameters` moves by `1 - decay` towards the network.
 
     The first steps move it faster, by `9 / (10 + n)` after n updates, so that a short run is not

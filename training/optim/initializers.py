@@ -10,17 +10,17 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = ["Constant", "Glorot", "He", "Initializer", "Normal", "Uniform", "Zeros"]
 
 
-class _Base(Frozen, ABC):
+class _Base(FrozenModel, ABC):
     def apply(self, network: nn.Module) -> None:
         """Overwrite, in place, the weights of every convolution and linear layer."""
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                self._fill(_stored_weight(module))
+                self._fill(_underlying_weight(module))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
@@ -28,7 +28,7 @@ class _Base(Frozen, ABC):
     def _fill(self, weight: Tensor) -> None: ...
 
 
-def _stored_weight(module: nn.Module) -> Tensor:
+def _underlying_weight(module: nn.Module) -> Tensor:
     """The parameter behind `weight`, which itself is computed anew where it is parametrised."""
     if is_parametrized(module, "weight"):
         module = module.parametrizations.weight  # type: ignore[assignment,union-attr]

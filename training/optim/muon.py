@@ -13,7 +13,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-__all__ = ["Muon", "orthogonalized"]
+__all__ = ["Muon", "orthogonalize"]
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Jordan et al.: the steepest at zero that still ends near one for every singular value."""
@@ -22,7 +22,7 @@ _ADAMW_RMS = 0.2
 _EPSILON = 1e-7
 
 
-def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
+def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
     """U S' Vᵀ for a matrix U S Vᵀ: its singular values all brought to between about 0.7 and 1.2.
 
     A Newton–Schulz iteration of products alone, the same shape (rows, columns) as `matrix`.
@@ -65,7 +65,7 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            update = self._orthogonal if group["hidden"] else self._adaptive
+            update = self._orthogonal_update if group["hidden"] else self._adamw_update
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     step = update(parameter.grad, self.state[parameter], group)
@@ -74,18 +74,20 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     @staticmethod
-    def _orthogonal(gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
+    def _orthogonal_update(
+        gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]
+    ) -> Tensor:
         if not state:
             state["mean"] = torch.zeros_like(gradient)
         mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
-        step = orthogonalized(ahead.flatten(1))
+        lookahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
+        step = orthogonalize(lookahead.flatten(1))
         # An orthogonal matrix has a root mean square of 1 / sqrt(its longer side).
         scaled: Tensor = step * (_ADAMW_RMS * max(step.shape) ** 0.5)
         return scaled.view_as(gradient)
 
     @staticmethod
-    def _adaptive(gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
+    def _adamw_update(gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
         first, second = group["betas"]
         if not state:
             state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)

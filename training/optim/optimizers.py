@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.optim import muon
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Muon", "Optimizer", "RMSprop", "parameter_groups"]
@@ -27,7 +27,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     ]
 
 
-class _Base(Frozen):
+class _Base(FrozenModel):
     lr: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
 

@@ -9,28 +9,28 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch.optim import Optimizer, lr_scheduler
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
 __all__ = [
-    "Constant",
+    "ConstantSchedule",
     "Cosine",
     "Cyclic",
     "Exponential",
     "OneCycle",
     "Schedule",
-    "Step",
+    "StepDecay",
 ]
 
-_Open = Annotated[float, Field(gt=0, lt=1)]
+_OpenUnitInterval = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Run(NamedTuple):
+class _RunLength(NamedTuple):
     steps_per_epoch: int
-    steps: int
+    schedule_steps: int
     """In all, without those of the warm-up."""
 
 
-class _Base(Frozen, ABC):
+class _Base(FrozenModel, ABC):
     warmup_epochs: NonNegativeFloat = 0.0
     """Linear warm-up from 1 % of the rate (Goyal et al. 2017, section 2.2) before the schedule."""
 
@@ -40,7 +40,7 @@ class _Base(Frozen, ABC):
         warmup = round(self.warmup_epochs * steps_per_epoch)
         # Built before the ramp, which lowers the rate that the main schedule starts from.
         main = self._main(
-            optimizer, _Run(steps_per_epoch, max(1, epochs * steps_per_epoch - warmup))
+            optimizer, _RunLength(steps_per_epoch, max(1, epochs * steps_per_epoch - warmup))
         )
         if not warmup:
             return main
@@ -48,27 +48,27 @@ class _Base(Frozen, ABC):
         return lr_scheduler.SequentialLR(optimizer, [ramp, main], milestones=[warmup])
 
     @abstractmethod
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         """The schedule after the warm-up."""
 
 
-class Constant(_Base):
+class ConstantSchedule(_Base):
     """The rate stays as it is."""
 
     kind: Literal["constant"] = "constant"
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
-        return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=run.steps)
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=run.schedule_steps)
 
 
-class Step(_Base):
+class StepDecay(_Base):
     """Times `gamma` every `every_epochs`."""
 
     kind: Literal["step"] = "step"
     every_epochs: PositiveFloat
-    gamma: _Open = 0.1
+    gamma: _OpenUnitInterval = 0.1
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         size = max(1, round(self.every_epochs * run.steps_per_epoch))
         return lr_scheduler.StepLR(optimizer, size, self.gamma)
 
@@ -77,9 +77,9 @@ class Exponential(_Base):
     """Times `gamma` per epoch, spread evenly over its steps."""
 
     kind: Literal["exponential"] = "exponential"
-    gamma: _Open = 0.9
+    gamma: _OpenUnitInterval = 0.9
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         return lr_scheduler.ExponentialLR(optimizer, self.gamma ** (1 / run.steps_per_epoch))
 
 
@@ -89,19 +89,19 @@ class Cosine(_Base):
     kind: Literal["cosine"] = "cosine"
     final: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         lowest = self.final * float(optimizer.param_groups[0]["lr"])
-        return lr_scheduler.CosineAnnealingLR(optimizer, run.steps, lowest)
+        return lr_scheduler.CosineAnnealingLR(optimizer, run.schedule_steps, lowest)
 
 
 class Cyclic(_Base):
     """Triangles between `lowest` times the rate and the rate (Smith 2017, arXiv 1506.01186)."""
 
     kind: Literal["cyclic"] = "cyclic"
-    lowest: _Open = 0.1
+    lowest: _OpenUnitInterval = 0.1
     cycle_epochs: PositiveFloat = 2.0
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         rate = float(optimizer.param_groups[0]["lr"])
         half = max(1, round(self.cycle_epochs * run.steps_per_epoch / 2))
         return lr_scheduler.CyclicLR(
@@ -113,17 +113,17 @@ class OneCycle(_Base):
     """Up to the rate, then down to almost nothing (Smith and Topin 2018, arXiv 1708.07120)."""
 
     kind: Literal["one_cycle"] = "one_cycle"
-    peak: _Open = 0.3
+    peak: _OpenUnitInterval = 0.3
     """The fraction of training at which the rate is highest."""
-    start: _Open = 0.04
+    start: _OpenUnitInterval = 0.04
     """The first rate as a fraction of the highest."""
     anneal: Literal["cosine", "linear"] = "linear"
 
-    def _main(self, optimizer: Optimizer, run: _Run) -> lr_scheduler.LRScheduler:
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         return lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=float(optimizer.param_groups[0]["lr"]),
-            total_steps=run.steps + 1,
+            total_steps=run.schedule_steps + 1,
             pct_start=self.peak,
             div_factor=1 / self.start,
             anneal_strategy="cos" if self.anneal == "cosine" else "linear",
@@ -132,5 +132,6 @@ class OneCycle(_Base):
 
 
 Schedule = Annotated[
-    Constant | Step | Exponential | Cosine | Cyclic | OneCycle, Field(discriminator="kind")
+    ConstantSchedule | StepDecay | Exponential | Cosine | Cyclic | OneCycle,
+    Field(discriminator="kind"),
 ]

@@ -6,41 +6,41 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.course.batch_norm import Place
+from training.course.batch_norm import NormPosition
 
 __all__ = ["draw_batch_norm"]
 
-Losses = Mapping[Place, Sequence[Sequence[float]]]
+Losses = Mapping[NormPosition, Sequence[Sequence[float]]]
 """By where the norm is: of every seed, the loss of each epoch."""
 
 
 def draw_batch_norm(
-    followed: Mapping[str, Sequence[float]], by_rate: Mapping[float, Losses], path: Path
+    statistics: Mapping[str, Sequence[float]], by_rate: Mapping[float, Losses], path: Path
 ) -> None:
-    """`followed` as `follow` gives it; then one panel of losses for each learning rate."""
+    """`statistics` as `follow` gives it; then one panel of losses for each learning rate."""
     figure = Figure(figsize=(4 * (1 + len(by_rate)), 3.6), dpi=80, layout="constrained")
-    _draw_followed(figure.add_subplot(1, 1 + len(by_rate), 1), followed)
+    _draw_statistics(figure.add_subplot(1, 1 + len(by_rate), 1), statistics)
     for index, (rate, losses) in enumerate(by_rate.items(), start=2):
         _draw_losses(figure.add_subplot(1, 1 + len(by_rate), index), losses, rate)
     figure.savefig(path)
 
 
-def _draw_followed(axes: Axes, followed: Mapping[str, Sequence[float]]) -> None:
-    for what, colour in (("mean", "C0"), ("deviation", "C1")):
+def _draw_statistics(axes: Axes, statistics: Mapping[str, Sequence[float]]) -> None:
+    for quantity, colour in (("mean", "C0"), ("deviation", "C1")):
         for kind, style in (("batch", "."), ("running", "-"), ("true", ":")):
-            values = followed[f"{kind} {what}"]
+            values = statistics[f"{kind} {quantity}"]
             steps = range(1, len(values) + 1)
             shade = "black" if kind == "true" else colour
-            axes.plot(steps, values, style, color=shade, markersize=3, label=f"{kind} {what}")
+            axes.plot(steps, values, style, color=shade, markersize=3, label=f"{kind} {quantity}")
     axes.set(title="one unit, batch after batch", xlabel="step")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
 
 
 def _draw_losses(axes: Axes, losses: Losses, rate: float) -> None:
-    for place, runs in losses.items():
-        colour = {"none": "C3", "before ReLU": "C2", "after ReLU": "C4"}[place]
-        label = f"norm {place}" if place != "none" else "no norm"
+    for position, runs in losses.items():
+        colour = {"none": "C3", "before ReLU": "C2", "after ReLU": "C4"}[position]
+        label = f"norm {position}" if position != "none" else "no norm"
         for index, run in enumerate(runs):
             axes.plot(
                 range(1, len(run) + 1), run, color=colour, label=label if index == 0 else None

@@ -8,25 +8,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
-__all__ = ["draw_compared", "draw_curves"]
+__all__ = ["draw_crops", "draw_rate_curves"]
 
 
-def draw_compared(pictures: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
+def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
     """Captioned pictures (H, W, 3) in a row; of each the middle, so that single pixels show."""
-    height, width = pictures[0][1].shape[:2]
+    height, width = images[0][1].shape[:2]
     side = min(height, width, 240)
     top, left = (height - side) // 2, (width - side) // 2
-    figure = Figure(figsize=(3.4 * len(pictures), 3.6), dpi=90, layout="constrained")
-    for index, (caption, picture) in enumerate(pictures, start=1):
-        axes = figure.add_subplot(1, len(pictures), index)
-        axes.imshow(picture[top : top + side, left : left + side], interpolation="nearest")
+    figure = Figure(figsize=(3.4 * len(images), 3.6), dpi=90, layout="constrained")
+    for index, (caption, image) in enumerate(images, start=1):
+        axes = figure.add_subplot(1, len(images), index)
+        axes.imshow(image[top : top + side, left : left + side], interpolation="nearest")
         axes.set_title(caption, fontsize=9)
         axes.set_axis_off()
     # A palette: the preview is for a look, and must not be the largest part of a model.
     figure.savefig(path, pil_kwargs={"optimize": True})
 
 
-def draw_curves(
+def draw_rate_curves(
     curves: Mapping[str, Sequence[tuple[float, float]]], title: str, path: Path
 ) -> None:
     """Each codec's (bits per pixel, PSNR in dB), worst first."""

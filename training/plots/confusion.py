@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["draw_confusion"]
 
-_READABLE = 30
+_MAX_LABELLED_CLASSES = 30
 """Classes, up to which names and figures can be told apart."""
 
 
@@ -21,15 +21,15 @@ def draw_confusion(
     With many classes the picture does not grow without end: cells then hold no figures.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    crowded = len(labels) > _READABLE
-    side = 2.6 + 0.5 * min(len(labels), _READABLE)
+    hide_values = len(labels) > _MAX_LABELLED_CLASSES
+    side = 2.6 + 0.5 * min(len(labels), _MAX_LABELLED_CLASSES)
     figure = Figure(figsize=(side, side), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     # The square root lifts the rare confusions, which are what one looks for, out of the white.
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*shares.shape):
         share = float(shares[row, column])
-        if share >= 0.005 and not crowded:
+        if share >= 0.005 and not hide_values:
             axes.text(
                 column,
                 row,
@@ -39,7 +39,7 @@ def draw_confusion(
                 fontsize=8,
                 color="white" if share > 0.35 else "black",
             )
-    step = -(-len(labels) // _READABLE)
+    step = -(-len(labels) // _MAX_LABELLED_CLASSES)
     ticks = range(0, len(labels), step)
     axes.set_xticks(ticks, labels[::step], rotation=45, ha="right")
     axes.set_yticks(ticks, labels[::step])

@@ -9,12 +9,12 @@ from matplotlib.ticker import MaxNLocator
 from training.engine.csv_logger import read_log
 from training.errors import DataError
 
-__all__ = ["draw_curves"]
+__all__ = ["draw_training_curves"]
 
 Columns = dict[str, list[tuple[int, float]]]
 
 
-def draw_curves(log: Path, path: Path) -> None:
+def draw_training_curves(log: Path, path: Path) -> None:
     """Loss, every score, and the learning rate, by epoch; one panel each.
 
     Raises:

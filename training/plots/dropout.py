@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.course.dropout import Outcome
+from training.course.dropout import DropoutResult
 
 __all__ = ["draw_dropout"]
 
 
 def draw_dropout(
     spread: Mapping[str, tuple[Tensor, float]],
-    outcomes: Mapping[float, Sequence[Outcome]],
+    outcomes: Mapping[float, Sequence[DropoutResult]],
     path: Path,
 ) -> None:
     """`outcomes`: by the chance to be dropped, one for each seed."""
@@ -42,7 +42,7 @@ def _draw_spread(axes: Axes, spread: Mapping[str, tuple[Tensor, float]]) -> None
     axes.legend(fontsize=7)
 
 
-def _draw_accuracies(axes: Axes, outcomes: Mapping[float, Sequence[Outcome]]) -> None:
+def _draw_accuracies(axes: Axes, outcomes: Mapping[float, Sequence[DropoutResult]]) -> None:
     drops = list(outcomes)
     for name, field in (("as taught", "train_accuracy"), ("test", "test_accuracy")):
         means = [sum(getattr(run, field) for run in outcomes[d]) / len(outcomes[d]) for d in drops]

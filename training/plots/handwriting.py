@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
 
-from models_store.sampling.handwriting import Drawing, curves
+from models_store.sampling.handwriting import Drawing, bezier_curves
 
 __all__ = ["draw_digits"]
 
-_ROOM = 1.35
+_CELL_SIZE = 1.35
 """Width and height of a drawing's place, in boxes."""
 
 
@@ -20,13 +20,13 @@ def draw_digits(
 ) -> None:
     """A captioned row for each entry; `aspect` is a box's width over its height."""
     columns = max(len(drawings) for _, drawings in rows)
-    size = (1.0 + 0.62 * aspect * _ROOM * columns, 0.62 * _ROOM * len(rows) + 0.4)
+    size = (1.0 + 0.62 * aspect * _CELL_SIZE * columns, 0.62 * _CELL_SIZE * len(rows) + 0.4)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     for index, (caption, drawings) in enumerate(rows, start=1):
         axes = figure.add_subplot(len(rows), 1, index)
-        for place, drawing in enumerate(drawings):
-            axes.add_patch(_ink(drawing, place * aspect * _ROOM, aspect))
-        axes.set(xlim=(-0.15, columns * aspect * _ROOM), ylim=(-0.15, 1.15), aspect="equal")
+        for column, drawing in enumerate(drawings):
+            axes.add_patch(_drawing_patch(drawing, column * aspect * _CELL_SIZE, aspect))
+        axes.set(xlim=(-0.15, columns * aspect * _CELL_SIZE), ylim=(-0.15, 1.15), aspect="equal")
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(caption, rotation=0, ha="right", va="center")
         for spine in axes.spines.values():
@@ -35,11 +35,11 @@ def draw_digits(
     figure.savefig(path)
 
 
-def _ink(drawing: Drawing, left: float, aspect: float) -> PathPatch:
+def _drawing_patch(drawing: Drawing, left: float, aspect: float) -> PathPatch:
     vertices: list[tuple[float, float]] = []
     codes: list[int] = []
     for stroke in drawing.strokes:
-        for number, piece in enumerate(curves(stroke)):
+        for number, piece in enumerate(bezier_curves(stroke)):
             points = [(left + aspect * x, y) for x, y in piece.tolist()]
             vertices += points if number == 0 else points[1:]
             codes += [int(Curve.MOVETO)] * (number == 0) + [int(Curve.CURVE4)] * 3

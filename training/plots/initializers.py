@@ -7,23 +7,23 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.course.initialisation import Signals, Unit
+from training.course.initialisation import ActivationKind, SignalMagnitudes
 
-__all__ = ["Measured", "draw_initializers"]
+__all__ = ["InitializerResults", "draw_initializers"]
 
-Measured = Mapping[str, tuple[Signals, list[float]]]
+InitializerResults = Mapping[str, tuple[SignalMagnitudes, list[float]]]
 """By scheme: the signals before the first step, and the loss of every epoch after it."""
 
-_ZERO = 1e-22
+_ZERO_POSITION = 1e-22
 """Where an exact zero is drawn on a logarithmic axis."""
 
 
-def draw_initializers(rows: Mapping[Unit, Measured], path: Path) -> None:
+def draw_initializers(rows: Mapping[ActivationKind, InitializerResults], path: Path) -> None:
     """One row for each kind of unit: activations, gradients, and what is learnt."""
     figure = Figure(figsize=(12.5, 3.5 * len(rows)), dpi=80, layout="constrained")
     grid = figure.add_gridspec(len(rows), 3)
-    for row, (unit, measured) in enumerate(rows.items()):
-        signals = {name: before for name, (before, _) in measured.items()}
+    for row, (unit, results) in enumerate(rows.items()):
+        signals = {name: before for name, (before, _) in results.items()}
         _draw_signals(
             figure.add_subplot(grid[row, 0]),
             {name: before.activations for name, before in signals.items()},
@@ -35,18 +35,18 @@ def draw_initializers(rows: Mapping[Unit, Measured], path: Path) -> None:
             f"{unit}: gradients of the weights",
         )
         axes = figure.add_subplot(grid[row, 2])
-        _draw_losses(axes, {name: losses for name, (_, losses) in measured.items()}, unit)
+        _draw_losses(axes, {name: losses for name, (_, losses) in results.items()}, unit)
     figure.savefig(path)
 
 
 def _draw_signals(axes: Axes, sizes: Mapping[str, Sequence[float]], title: str) -> None:
     for name, values in sizes.items():
         layers = range(1, len(values) + 1)
-        axes.plot(layers, [max(value, _ZERO) for value in values], marker=".", label=name)
+        axes.plot(layers, [max(value, _ZERO_POSITION) for value in values], marker=".", label=name)
     axes.set_yscale("log")
-    axes.set_ylim(_ZERO / 10, 30)
+    axes.set_ylim(_ZERO_POSITION / 10, 30)
     if any(not value for values in sizes.values() for value in values):
-        axes.text(0.8, _ZERO * 2, "0", ha="right", fontweight="bold")
+        axes.text(0.8, _ZERO_POSITION * 2, "0", ha="right", fontweight="bold")
     axes.set(title=title, xlabel="hidden layer", xticks=range(1, 11))
     axes.grid(alpha=0.3)
 

@@ -6,27 +6,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.metrics.feature_extractor import Perception
-from training.metrics.generative import COUNT, nearest
-from training.plots.restoration import draw_restoration
+from training.metrics.feature_extractor import MobileNetFeatures
+from training.metrics.generative import MAX_COMPARED_IMAGES, nearest_training_images
+from training.plots.restoration import draw_image_rows
 
 __all__ = ["draw_neighbours"]
 
 
-def draw_neighbours(drawn_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
+def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
     """Drawn uint8 pictures, under each the training pictures nearest by pixels and by features.
 
     Raises:
         DataError: when there are no weights to compute features with.
     """
-    perception = Perception()
-    known = training_NCHW[: 2 * COUNT]  # whose features a comparison has computed
-    features = torch.cdist(perception(drawn_NCHW), perception(known, keep=True)).argmin(1)
+    extractor = MobileNetFeatures()
+    candidates_NCHW = training_NCHW[
+        : 2 * MAX_COMPARED_IMAGES
+    ]  # whose features a comparison has computed
+    features = torch.cdist(
+        extractor(generated_NCHW), extractor(candidates_NCHW, cache=True)
+    ).argmin(1)
     rows = {
-        "drawn": drawn_NCHW,
-        "by pixels": training_NCHW[nearest(drawn_NCHW, training_NCHW).where],
-        "by features": known[features],
+        "drawn": generated_NCHW,
+        "by pixels": training_NCHW[nearest_training_images(generated_NCHW, training_NCHW).indices],
+        "by features": candidates_NCHW[features],
     }
-    draw_restoration(
+    draw_image_rows(
         [(name, np.asarray(images.permute(0, 2, 3, 1))) for name, images in rows.items()], path
     )

@@ -8,18 +8,18 @@ from pathlib import Path
 
 from PIL import Image
 
-__all__ = ["shrink"]
+__all__ = ["optimize_png"]
 
-_COLOURS = 128
+_PALETTE_SIZE = 128
 
 
-def shrink(path: Path) -> None:
+def optimize_png(path: Path) -> None:
     """Rewrite the PNG at `path` with a palette of its own."""
     with Image.open(path) as image:
-        palette = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        palette = image.convert("RGB").quantize(_PALETTE_SIZE, dither=Image.Dither.NONE)
     palette.save(path, optimize=True)
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        shrink(Path(name))
+        optimize_png(Path(name))

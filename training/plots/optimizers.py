@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.course.descent import Curve
+from training.course.descent import LossCurve
 from training.course.surfaces import Surface
 
 __all__ = ["draw_optimizers"]
@@ -22,8 +22,8 @@ _FLOOR = 1e-3
 
 def draw_optimizers(
     paths: Sequence[tuple[Surface, Paths]],
-    batch_sizes: Sequence[Curve],
-    rules: Sequence[Curve],
+    batch_sizes: Sequence[LossCurve],
+    rules: Sequence[LossCurve],
     path: Path,
 ) -> None:
     """Four surfaces above; below, the net by how many pictures a gradient sees, and by rule."""
@@ -62,7 +62,7 @@ def _draw_surface(axes: Axes, surface: Surface, paths: Paths) -> None:
     axes.set(title=surface.name, xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Curve], title: str) -> None:
+def _draw_curves(axes: Axes, curves: Sequence[LossCurve], title: str) -> None:
     for curve in curves:
         label = f"{curve.name} ({curve.steps:,} steps, {curve.losses[-1]:.3f})"
         axes.plot(curve.epochs, curve.losses, label=label)

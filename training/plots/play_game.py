@@ -9,77 +9,79 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.config.recipe import load
+from training.config.recipe import load_recipe
 from training.engine.trainer import restore
-from training.envs.catch import ACTIONS, BALLS, Catch, scripted
+from training.envs.catch import ACTIONS, BALLS, Catch, optimal_action
 from training.errors import DataError
 from training.networks.controller import Controller
 from training.tasks.imitation import Imitation
 
-__all__ = ["Player", "animate", "controller", "players", "score"]
+__all__ = ["PolicyFactory", "available_policies", "load_controller", "mean_score", "save_animation"]
 
-Player = Callable[[], Callable[[Catch], int]]
+PolicyFactory = Callable[[], Callable[[Catch], int]]
 """Called before a game, gives what chooses an action in it."""
 
-_ENLARGED, _MILLISECONDS = 12, 90
+_SCALE, _FRAME_MS = 12, 90
 _FIRST_SEED = 1_000_000
 _FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _INK, _CURTAIN, _PAPER = (240, 240, 240), (70, 90, 140), (25, 30, 40)
 
 
-def controller(run: Path) -> Controller:
+def load_controller(run: Path) -> Controller:
     """The trained network of a run. Raises DataError when it is of another task."""
-    task = restore(load(str(run / "recipe.yaml")), run).task
-    network = task.published_network().eval() if isinstance(task, Imitation) else None
+    task = restore(load_recipe(str(run / "recipe.yaml")), run).task
+    network = task.network_to_publish().eval() if isinstance(task, Imitation) else None
     if not isinstance(network, Controller):
         raise DataError(f"{run} is no run of the task imitation")
     return network.cpu()
 
 
-def players(network: Controller) -> dict[str, Player]:
+def available_policies(network: Controller) -> dict[str, PolicyFactory]:
     """Who plays: chance, the network, the same without its memory, and the scripted player."""
     return {
-        "random": _random,
-        "network, memory wiped": lambda: _choosing(network, remembers=False),
-        "network": lambda: _choosing(network, remembers=True),
-        "scripted": lambda: scripted,
+        "random": _random_policy,
+        "network, memory wiped": lambda: _network_policy(network, keep_state=False),
+        "network": lambda: _network_policy(network, keep_state=True),
+        "scripted": lambda: optimal_action,
     }
 
 
-def _random() -> Callable[[Catch], int]:
+def _random_policy() -> Callable[[Catch], int]:
     random = np.random.default_rng(0)
     return lambda _: int(random.integers(len(ACTIONS)))
 
 
-def _choosing(network: Controller, *, remembers: bool) -> Callable[[Catch], int]:
-    state = network.recurrence.start(1)
+def _network_policy(network: Controller, *, keep_state: bool) -> Callable[[Catch], int]:
+    state = network.recurrence.initial_state(1)
 
     def choose(game: Catch) -> int:
         nonlocal state
-        picture = torch.from_numpy(game.picture()).float()[None, None] / 255
+        picture = torch.from_numpy(game.observe()).float()[None, None] / 255
         with torch.inference_mode():
             logits, after = network(picture, state)
-        state = after if remembers else state
+        state = after if keep_state else state
         return int(logits[0, 0].argmax())
 
     return choose
 
 
-def score(player: Player, games: int) -> tuple[float, float]:
+def mean_score(create_policy: PolicyFactory, games: int) -> tuple[float, float]:
     """Balls caught of ten: mean and sample deviation over `games`, the same for every player."""
     caught = []
     for index in range(games):
-        game, choose = Catch(), player()
+        game, policy = Catch(), create_policy()
         game.reset(seed=_FIRST_SEED + index)
-        total, over = 0.0, False
-        while not over:
-            _, reward, over, _, _ = game.step(choose(game))
+        total, terminated = 0.0, False
+        while not terminated:
+            _, reward, terminated, _, _ = game.step(policy(game))
             total += reward
         caught.append(total)
     return mean(caught), stdev(caught) if games > 1 else 0.0
 
 
-def animate(player: Player, path: Path, balls: int = BALLS, seed: int = _FIRST_SEED) -> None:
+def save_animation(
+    create_policy: PolicyFactory, path: Path, balls: int = BALLS, seed: int = _FIRST_SEED
+) -> None:
     """A game as GIF or WebP; the ball is shown dimly behind the curtain, where no player sees it.
 
     Raises:
@@ -88,27 +90,27 @@ def animate(player: Player, path: Path, balls: int = BALLS, seed: int = _FIRST_S
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise DataError(f"{path} is neither .gif nor .webp")
-    game, choose, fallen = Catch(), player(), 0
+    game, policy, finished_balls = Catch(), create_policy(), 0
     game.reset(seed=seed)
-    frames = [_frame(game)]
-    while fallen < balls:
+    frames = [_render_frame(game)]
+    while finished_balls < balls:
         before = game.ball
-        game.step(choose(game))
-        frames.append(_frame(game))
-        fallen += game.ball is not before
+        game.step(policy(game))
+        frames.append(_render_frame(game))
+        finished_balls += game.ball is not before
     first, *rest = frames
     first.save(
-        path, kind, save_all=True, append_images=rest, duration=_MILLISECONDS, loop=0,
+        path, kind, save_all=True, append_images=rest, duration=_FRAME_MS, loop=0,
         lossless=True,
     )  # fmt: skip
 
 
-def _frame(game: Catch) -> Image.Image:
-    seen, there = game.picture(), game.picture(curtain=False)
-    pixels: NDArray[np.uint8] = np.empty((*seen.shape, 3), np.uint8)
+def _render_frame(game: Catch) -> Image.Image:
+    visible, full = game.observe(), game.observe(curtain=False)
+    pixels: NDArray[np.uint8] = np.empty((*visible.shape, 3), np.uint8)
     pixels[:] = _PAPER
     pixels[5:-1] = np.array(_CURTAIN) // 2
-    pixels[there > 0] = _CURTAIN
-    pixels[seen > 0] = _INK
-    picture = Image.fromarray(pixels.repeat(_ENLARGED, 0).repeat(_ENLARGED, 1))
-    return picture.quantize(16)
+    pixels[full > 0] = _CURTAIN
+    pixels[visible > 0] = _INK
+    image = Image.fromarray(pixels.repeat(_SCALE, 0).repeat(_SCALE, 1))
+    return image.quantize(16)

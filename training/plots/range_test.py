@@ -4,26 +4,26 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from training.engine.lr_range_test import RangeTest
+from training.engine.lr_range_test import LrRangeTestResult
 
 __all__ = ["draw_range_test"]
 
 
-def draw_range_test(test: RangeTest, title: str, path: Path) -> None:
+def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
     """Losses by rate; what lies above one and a half times the first losses is cut off."""
     figure = Figure(figsize=(7.5, 4.2), dpi=80, layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(test.rates, test.losses, color="0.75", linewidth=1, label="of each step")
-    axes.plot(test.rates, test.smooth, label="running average")
+    axes.plot(result.rates, result.losses, color="0.75", linewidth=1, label="of each step")
+    axes.plot(result.rates, result.smoothed_losses, label="running average")
     for rate, colour, style, name in (
-        (test.steepest, "C2", "--", "falls fastest"),
-        (test.lowest, "C3", "--", "lowest"),
-        (test.recipe_rate, "black", ":", "the recipe's rate"),
+        (result.steepest_rate, "C2", "--", "falls fastest"),
+        (result.lowest_loss_rate, "C3", "--", "lowest"),
+        (result.recipe_rate, "black", ":", "the recipe's rate"),
     ):
         axes.axvline(rate, color=colour, linestyle=style, label=f"{name}: {rate:.2g}")
     axes.set_xscale("log")
-    top = max(test.smooth[: test.rates.index(test.lowest) + 1])
-    low = min(*test.losses, 0.0)
+    top = max(result.smoothed_losses[: result.rates.index(result.lowest_loss_rate) + 1])
+    low = min(*result.losses, 0.0)
     axes.set(title=title, xlabel="learning rate", ylabel="loss", ylim=(low, 1.6 * top))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

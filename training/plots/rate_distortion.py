@@ -11,28 +11,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
-__all__ = ["Curve", "draw_rate_distortion"]
+__all__ = ["RateDistortionCurve", "draw_rate_distortion"]
 
 
 class _Point(Protocol):
     @property
-    def size(self) -> float: ...
+    def size_bytes(self) -> float: ...
     @property
     def psnr_db(self) -> float: ...
 
 
 @dataclass(frozen=True)
-class Curve:
+class RateDistortionCurve:
     """One codec at several qualities; `served` is the one that a service answers with."""
 
     name: str
     points: Sequence[_Point]
-    served: _Point | None
+    published_point: _Point | None
 
 
 def draw_rate_distortion(
     rows: Sequence[tuple[str, NDArray[np.uint8]]],
-    curves: Sequence[Curve],
+    curves: Sequence[RateDistortionCurve],
     lossless: Mapping[str, float],
     title: str,
     path: Path,
@@ -59,25 +59,28 @@ def _draw_row(axes: Axes, caption: str, pictures: NDArray[np.uint8]) -> None:
 
 
 def _draw_curves(
-    axes: Axes, curves: Sequence[Curve], lossless: Mapping[str, float], title: str
+    axes: Axes, curves: Sequence[RateDistortionCurve], lossless: Mapping[str, float], title: str
 ) -> None:
     for curve in curves:
-        ordered = sorted(curve.points, key=lambda point: point.size)
+        ordered = sorted(curve.points, key=lambda point: point.size_bytes)
         (line,) = axes.plot(
-            [point.size for point in ordered],
+            [point.size_bytes for point in ordered],
             [point.psnr_db for point in ordered],
             marker=".",
             label=curve.name.replace("_", " "),
         )
-        if curve.served is not None:
+        if curve.published_point is not None:
             axes.plot(
-                curve.served.size,
-                curve.served.psnr_db,
+                curve.published_point.size_bytes,
+                curve.published_point.psnr_db,
                 marker="*",
                 markersize=16,
                 linestyle="none",
                 color=line.get_color(),
-                label=f"as served: {curve.served.size:.0f} bytes, {curve.served.psnr_db:.1f} dB",
+                label=(
+                    f"as served: {curve.published_point.size_bytes:.0f} bytes, "
+                    f"{curve.published_point.psnr_db:.1f} dB"
+                ),
             )
     for (name, size), style in zip(lossless.items(), (":", "--", "-."), strict=False):
         axes.axvline(

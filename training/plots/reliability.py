@@ -55,4 +55,4 @@ def _diagram(axes: Axes, name: str, diagram: Reliability) -> None:
         "o", color="tab:red", markersize=3,
     )  # fmt: skip
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="sure (%)")
-    axes.set_title(f"{name}\nECE {diagram.error:.3f}", fontsize=10)
+    axes.set_title(f"{name}\nECE {diagram.expected_calibration_error:.3f}", fontsize=10)

@@ -6,14 +6,14 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.course.degradation import Outcome
+from training.course.degradation import DegradationResult
 
 __all__ = ["draw_residual"]
 
 _NAMES = {False: "plain", True: "residual"}
 
 
-def draw_residual(outcomes: Sequence[Outcome], path: Path) -> None:
+def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
     """Losses of plain nets, of residual nets, and the test error of both; one line per seed."""
     figure = Figure(figsize=(12.5, 3.8), dpi=80, layout="constrained")
     depths = sorted({outcome.depth for outcome in outcomes})
@@ -24,22 +24,22 @@ def draw_residual(outcomes: Sequence[Outcome], path: Path) -> None:
                 colour = f"C{depths.index(outcome.depth)}"
                 epochs = range(1, len(outcome.losses) + 1)
                 axes.plot(epochs, outcome.losses, color=colour, label=f"{outcome.depth} layers")
-        _once(axes)
+        _draw_unique_legend(axes)
         axes.set(title=f"{_NAMES[residual]} nets", xlabel="epoch", ylabel="training loss (nats)")
         axes.set_ylim(0, 2.7)
     _draw_errors(figure.add_subplot(1, 3, 3), outcomes, depths)
     figure.savefig(path)
 
 
-def _once(axes: Axes) -> None:
+def _draw_unique_legend(axes: Axes) -> None:
     """A legend in which the seeds of one depth stand once."""
     handles, labels = axes.get_legend_handles_labels()
-    named = dict(zip(labels, handles, strict=True))
-    axes.legend(named.values(), named.keys(), fontsize=8)
+    unique = dict(zip(labels, handles, strict=True))
+    axes.legend(unique.values(), unique.keys(), fontsize=8)
     axes.grid(alpha=0.3)
 
 
-def _draw_errors(axes: Axes, outcomes: Sequence[Outcome], depths: Sequence[int]) -> None:
+def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequence[int]) -> None:
     for residual, name in _NAMES.items():
         errors = {
             depth: [

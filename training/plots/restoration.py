@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_photographs", "draw_restoration"]
+__all__ = ["draw_image_grid", "draw_image_rows"]
 
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
 """In pixels: between pictures, above them, and to the left."""
 
 
-def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
+def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
     """A captioned row for each entry: pictures uint8 (N, H, W, C) side by side."""
     count, height, width, channels = rows[0][1].shape
     figure = Figure(
@@ -22,9 +22,9 @@ def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) 
         dpi=110,
         layout="constrained",
     )
-    for index, (caption, pictures) in enumerate(rows, start=1):
+    for index, (caption, images) in enumerate(rows, start=1):
         axes = figure.add_subplot(len(rows), 1, index)
-        strip = np.concatenate(list(pictures), axis=1)
+        strip = np.concatenate(list(images), axis=1)
         axes.imshow(strip[..., 0] if channels == 1 else strip, cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(caption, rotation=0, ha="right", va="center")
@@ -33,7 +33,7 @@ def draw_restoration(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) 
     figure.savefig(path)
 
 
-def draw_photographs(
+def draw_image_grid(
     columns: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], rows: Sequence[str], path: Path
 ) -> None:
     """A captioned column of squares (S, S, 3) for each entry, pixel by pixel; `rows` names rows."""
@@ -45,9 +45,9 @@ def draw_photographs(
     for row, name in enumerate(rows):
         middle = _CAPTION + row * step + side / 2
         draw.text((_MARGIN - _GAP, middle), name, fill="black", font=font, anchor="rm")
-    for column, (caption, pictures) in enumerate(columns):
+    for column, (caption, images) in enumerate(columns):
         left = _MARGIN + column * step
         draw.text((left + side / 2, _CAPTION / 2), caption, fill="black", font=font, anchor="mm")
-        for row, picture in enumerate(pictures):
-            canvas.paste(Image.fromarray(picture), (left, _CAPTION + row * step))
+        for row, image in enumerate(images):
+            canvas.paste(Image.fromarray(image), (left, _CAPTION + row * step))
     canvas.save(path, optimize=True)

@@ -14,37 +14,39 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from torch import Tensor
 
-from training.config.recipe import load
+from training.config.recipe import load_recipe
 from training.datasets.strokes import StrokeSplit
 from training.engine.trainer import restore
 from training.errors import DataError
-from training.tasks.strokes import Strokes
+from training.tasks.strokes import StrokeClassification
 
-__all__ = ["draw_beliefs", "draw_run"]
+__all__ = ["draw_class_probabilities", "draw_run_examples"]
 
 
-def draw_run(run: Path, path: Path) -> str:
+def draw_run_examples(run: Path, path: Path) -> str:
     """A test drawing of each class with the beliefs of a run's network; returns its accuracy.
 
     Raises:
         DataError: when the run is of another task.
     """
-    task = restore(load(str(run / "recipe.yaml")), run).task
-    if not isinstance(task, Strokes):
+    task = restore(load_recipe(str(run / "recipe.yaml")), run).task
+    if not isinstance(task, StrokeClassification):
         raise DataError(f"{run} is no run of the task strokes")
     test = task.split("test")
-    firsts = [
+    first_indices = [
         int((test.labels_N == label).nonzero()[0]) for label in sorted(set(test.labels_N.tolist()))
     ]
-    shown = test.take(torch.tensor(firsts))
+    examples = test.subset(torch.tensor(first_indices))
     accuracy = task.evaluate("test")["accuracy"]
-    said = f"{task.data.title}, test: {accuracy:.2%} of {len(test):,} read rightly"
-    draw_beliefs(shown, task.beliefs(shown), task.data.labels, said, path)
-    return said
+    summary = f"{task.data.title}, test: {accuracy:.2%} of {len(test):,} read rightly"
+    draw_class_probabilities(
+        examples, task.class_probabilities(examples), task.data.labels, summary, path
+    )
+    return summary
 
 
-def draw_beliefs(
-    split: StrokeSplit, beliefs_BTK: Tensor, labels: Sequence[str], title: str, path: Path
+def draw_class_probabilities(
+    split: StrokeSplit, probabilities_BTK: Tensor, labels: Sequence[str], title: str, path: Path
 ) -> None:
     """Above, the pen's path, from light to dark; below, the probability of each class by move."""
     count = len(split)
@@ -53,16 +55,20 @@ def draw_beliefs(
     for column in range(count):
         length = int(split.lengths_N[column])
         moves_T3 = split.moves_NT3[column, :length].numpy()
-        pen = figure.add_subplot(grid[0, column])
-        _draw_path(pen, moves_T3)
-        belief = figure.add_subplot(grid[1, column])
-        image_KT = beliefs_BTK[column, :length].numpy().T
-        belief.imshow(image_KT, cmap="Blues", vmin=0, vmax=1, aspect="auto", origin="lower")
-        right = int(split.labels_N[column])
-        belief.axhspan(right - 0.5, right + 0.5, fill=False, edgecolor="tab:orange")
-        belief.set_xlabel("move", fontsize=8)
-        belief.set_xticks([0, length - 1], ["1", str(length)], fontsize=8)
-        belief.set_yticks(range(len(labels)), labels if column == 0 else [""] * len(labels))
+        path_axes = figure.add_subplot(grid[0, column])
+        _draw_path(path_axes, moves_T3)
+        probability_axes = figure.add_subplot(grid[1, column])
+        image_KT = probabilities_BTK[column, :length].numpy().T
+        probability_axes.imshow(
+            image_KT, cmap="Blues", vmin=0, vmax=1, aspect="auto", origin="lower"
+        )
+        label = int(split.labels_N[column])
+        probability_axes.axhspan(label - 0.5, label + 0.5, fill=False, edgecolor="tab:orange")
+        probability_axes.set_xlabel("move", fontsize=8)
+        probability_axes.set_xticks([0, length - 1], ["1", str(length)], fontsize=8)
+        probability_axes.set_yticks(
+            range(len(labels)), labels if column == 0 else [""] * len(labels)
+        )
     figure.suptitle(f"{title}\nprobability of each digit after every move; framed: the right one")
     figure.savefig(path)
 

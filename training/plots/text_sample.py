@@ -5,12 +5,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-__all__ = ["draw_text"]
+__all__ = ["draw_text_sample"]
 
 _COLUMNS, _LINES = 72, 26
 
 
-def draw_text(text: str, title: str, path: Path) -> None:
+def draw_text_sample(text: str, title: str, path: Path) -> None:
     """In a monospaced face; long lines are wrapped, and what does not fit is left out."""
     lines = [part for line in text.split("\n") for part in textwrap.wrap(line, _COLUMNS) or [""]]
     figure = Figure(figsize=(7.4, 5.6), dpi=110)

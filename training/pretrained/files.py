@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import WeightsError
-from training.pretrained.state import Saved, read_definition, tensors_of
+from training.pretrained.state import WeightsFile, copy_tensors, parse_definition
 
-__all__ = ["ENDINGS", "load", "save"]
+__all__ = ["EXTENSIONS", "load_weights_file", "save_network"]
 
-ENDINGS = (".safetensors", ".h5", ".hdf5", ".onnx")
+EXTENSIONS = (".safetensors", ".h5", ".hdf5", ".onnx")
 
 _DEFINITION = "definition"
 
 
-def save(
+def save_network(
     network: nn.Module,
     path: Path,
     definition: Mapping[str, Any] | None = None,
@@ -35,9 +35,9 @@ def save(
     Raises:
         WeightsError: when the ending is unknown, or ONNX is wanted without an example.
     """
-    tensors = tensors_of(network)
+    tensors = copy_tensors(network)
     text = None if definition is None else json.dumps(definition)
-    match _ending(path):
+    match _extension(path):
         case ".safetensors":
             metadata = {"format": "pt"} | ({} if text is None else {_DEFINITION: text})
             safetensors.torch.save_file(tensors, path, metadata)
@@ -49,13 +49,13 @@ def save(
             _save_hdf5(network, tensors, path, text)
 
 
-def load(path: Path) -> Saved:
+def load_weights_file(path: Path) -> WeightsFile:
     """Raises WeightsError when there is no such file, or it is damaged or of another kind."""
-    ending = _ending(path)
+    extension = _extension(path)
     if not path.is_file():
         raise WeightsError(f"there is no file {path}")
     try:
-        match ending:
+        match extension:
             case ".safetensors":
                 with safetensors.safe_open(path, framework="pt") as file:
                     text = (file.metadata() or {}).get(_DEFINITION)
@@ -68,14 +68,16 @@ def load(path: Path) -> Saved:
                 tensors, text = _load_hdf5(path)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path} is no file of weights that can be read: {error}") from error
-    return Saved(tensors, read_definition(text, path))
+    return WeightsFile(tensors, parse_definition(text, path))
 
 
-def _ending(path: Path) -> str:
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise WeightsError(f"{path} ends in none of {', '.join(ENDINGS)}: which format is meant?")
-    return ending
+def _extension(path: Path) -> str:
+    extension = path.suffix.lower()
+    if extension not in EXTENSIONS:
+        raise WeightsError(
+            f"{path} ends in none of {', '.join(EXTENSIONS)}: which format is meant?"
+        )
+    return extension
 
 
 def _save_hdf5(

@@ -9,32 +9,32 @@ import torch
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights
 
-from models_store.layout import sha256_of
+from models_store.layout import file_sha256
 from models_store.manifest import DataSource
-from training.datasets.data_dir import data_dir, located
+from training.datasets.data_dir import data_dir, resolve_data_path
 from training.errors import DataError
 from training.networks.mobilenet import MobileNet
-from training.pretrained.state import mismatches
+from training.pretrained.state import find_mismatches
 
 __all__ = [
-    "LOCAL",
-    "describe",
-    "fetched",
-    "fingerprint",
-    "licence_of",
+    "LOCAL_WEIGHTS",
+    "download",
+    "features_fingerprint",
     "load_weights",
     "read_state",
+    "weights_data_source",
+    "weights_licence",
 ]
 
-LOCAL = Path("mobilenet/mobilenet_v2-tfsame.pth")
+LOCAL_WEIGHTS = Path("mobilenet/mobilenet_v2-tfsame.pth")
 """A file of this name in the cache holds weights that TensorFlow trained: they
 want `padding: tf-same` and `scaling: symmetric`."""
 
 # The first of torchvision's two sets. The second was trained with label smoothing, which makes the
 # features of the last layer less useful elsewhere (Kornblith et al. 2019, arXiv 1805.08974, 4.2).
-_FETCHED = MobileNet_V2_Weights.IMAGENET1K_V1
+_TORCHVISION_WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 
-_SHOWN = 3
+_MAX_REPORTED = 3
 
 
 def load_weights(network: MobileNet, config: MobileNet.Config) -> None:
@@ -45,9 +45,9 @@ def load_weights(network: MobileNet, config: MobileNet.Config) -> None:
     """
     if config.weights == "random":
         return
-    path = _file(config)
+    path = _weights_file(config)
     state = read_state(path)
-    _check(state, network.features, path)
+    _check_matches(state, network.features, path)
     prefix = "features."
     network.features.load_state_dict(
         {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
@@ -69,22 +69,22 @@ def read_state(path: Path) -> dict[str, object]:
     return state
 
 
-def describe(config: MobileNet.Config) -> DataSource | None:
+def weights_data_source(config: MobileNet.Config) -> DataSource | None:
     """The manifest's entry for what the weights were trained on; the hash is of their file."""
     if config.weights == "random":
         return None
-    path = _file(config)
-    fetched = config.weights_path is None
+    path = _weights_file(config)
+    is_downloaded = config.weights_path is None
     return DataSource(
         title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-        source=_FETCHED.url if fetched else f"file {path.name}",
-        licence=licence_of(config.weights_path),
-        sha256=sha256_of(path),
+        source=_TORCHVISION_WEIGHTS.url if is_downloaded else f"file {path.name}",
+        licence=weights_licence(config.weights_path),
+        sha256=file_sha256(path),
         n=1_281_167,
     )
 
 
-def fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
+def features_fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
     """Hex digest of everything that decides the pooled features of a picture."""
     digest = hashlib.sha256(f"{config.padding} {config.scaling}".encode())
     for name, tensor in network.features.state_dict().items():
@@ -93,23 +93,23 @@ def fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
     return digest.hexdigest()
 
 
-def licence_of(path: Path | None) -> str:
+def weights_licence(path: Path | None) -> str:
     """Of a file of weights, or of torchvision's where it is None."""
     if path is None:
         return "BSD-3-Clause (torchvision)"
-    return "Apache-2.0" if path.name == LOCAL.name else "as its maker states"
+    return "Apache-2.0" if path.name == LOCAL_WEIGHTS.name else "as its maker states"
 
 
-def _file(config: MobileNet.Config) -> Path:
+def _weights_file(config: MobileNet.Config) -> Path:
     if config.weights_path is None:
-        return fetched(_FETCHED.url, data_dir() / "mobilenet", "network.weights_path")
-    path = located(config.weights_path)
+        return download(_TORCHVISION_WEIGHTS.url, data_dir() / "mobilenet", "network.weights_path")
+    path = resolve_data_path(config.weights_path)
     if not path.is_file():
         raise DataError(f"there are no weights at {path} (network.weights_path)")
     return path
 
 
-def fetched(url: str, folder: Path, option: str) -> Path:
+def download(url: str, folder: Path, option: str) -> Path:
     """The file of `url` in `folder`, downloaded when it is not there yet.
 
     Raises:
@@ -131,14 +131,16 @@ def fetched(url: str, folder: Path, option: str) -> Path:
     return path
 
 
-def _check(state: dict[str, object], features: nn.Module, path: Path) -> None:
-    wanted = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
+def _check_matches(state: dict[str, object], features: nn.Module, path: Path) -> None:
+    expected = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
     # What is beside the features, the classifier of ImageNet, is not used.
-    came = {name: value for name, value in state.items() if name.startswith("features.")}
-    problems = mismatches(wanted, came)
+    received = {name: value for name, value in state.items() if name.startswith("features.")}
+    problems = find_mismatches(expected, received)
     if problems:
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        more = (
+            f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
+        )
         raise DataError(
             f"{path} holds weights of another network than torchvision's mobilenet_v2: "
-            f"{'; '.join(problems[:_SHOWN])}{more}"
+            f"{'; '.join(problems[:_MAX_REPORTED])}{more}"
         )

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = ["grow"]
+__all__ = ["load_widened"]
 
 
-def grow(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+def load_widened(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
     """Put `tensors` into the first units of `network`, in place; its others keep what they have.
 
     What an old unit computes is then as before, where layers are joined one after the other or by
@@ -34,7 +34,7 @@ def grow(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> No
     ]
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise WeightsError(f"{where} does not fit this network: {'; '.join(problems[:3])}{more}")
+        raise WeightsError(f"{source} does not fit this network: {'; '.join(problems[:3])}{more}")
     with torch.no_grad():
         for name, small in tensors.items():
             large = state[name]

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = ["Saved", "fill", "mismatches", "read_definition", "tensors_of"]
+__all__ = ["WeightsFile", "copy_tensors", "find_mismatches", "load_into", "parse_definition"]
 
-_SHOWN = 3
+_MAX_REPORTED = 3
 
-_COUNTER = "num_batches_tracked"
+_BATCH_COUNTER = "num_batches_tracked"
 """Of a batch norm; no answer depends on it, and an ONNX graph does not have it."""
 
 
 @dataclass(frozen=True)
-class Saved:
+class WeightsFile:
     """`tensors` as in a state dict; `definition` is the network's configuration as in a recipe.
 
     It is None where only the weights were saved.
@@ -29,7 +29,7 @@ class Saved:
     definition: Mapping[str, Any] | None
 
 
-def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+def copy_tensors(network: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, each in memory of its own."""
     return {
         name: value.detach().cpu().contiguous().clone()
@@ -37,7 +37,7 @@ def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def read_definition(text: str | None, where: object) -> Mapping[str, Any] | None:
+def parse_definition(text: str | None, source: object) -> Mapping[str, Any] | None:
     """The configuration that a file carries as JSON.
 
     Raises:
@@ -48,37 +48,39 @@ def read_definition(text: str | None, where: object) -> Mapping[str, Any] | None
     try:
         definition = json.loads(text)
     except ValueError as error:
-        raise WeightsError(f"{where} holds a definition that is not JSON: {error}") from error
+        raise WeightsError(f"{source} holds a definition that is not JSON: {error}") from error
     if not isinstance(definition, dict):
-        raise WeightsError(f"{where} holds a definition that is no mapping")
+        raise WeightsError(f"{source} holds a definition that is no mapping")
     return definition
 
 
-def mismatches(wanted: Mapping[str, Tensor], came: Mapping[str, object]) -> list[str]:
+def find_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, object]) -> list[str]:
     """What is missing, what is unknown, and what has another shape, one line each."""
-    problems = [f"{name} is missing" for name in wanted if name not in came]
-    problems += [f"{name} is unknown" for name in came if name not in wanted]
-    for name, tensor in wanted.items():
-        value = came.get(name)
+    problems = [f"{name} is missing" for name in expected if name not in received]
+    problems += [f"{name} is unknown" for name in received if name not in expected]
+    for name, tensor in expected.items():
+        value = received.get(name)
         shape = tuple(value.shape) if isinstance(value, Tensor) else None
-        if name in came and shape != tuple(tensor.shape):
+        if name in received and shape != tuple(tensor.shape):
             problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
     return problems
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
     """Put `tensors` into `network`, in place. When something does not fit, nothing is changed.
 
     Raises:
         WeightsError: naming the first three tensors that do not fit, and how many more do not.
     """
     state = network.state_dict()
-    wanted = {n: t for n, t in state.items() if not n.endswith(_COUNTER) or n in tensors}
-    problems = mismatches(wanted, tensors)
+    expected = {n: t for n, t in state.items() if not n.endswith(_BATCH_COUNTER) or n in tensors}
+    problems = find_mismatches(expected, tensors)
     if problems:
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        more = (
+            f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
+        )
         raise WeightsError(
-            f"{where} does not fit this network: {'; '.join(problems[:_SHOWN])}{more}"
+            f"{source} does not fit this network: {'; '.join(problems[:_MAX_REPORTED])}{more}"
         )
     with torch.no_grad():
         for name, tensor in state.items():

@@ -14,17 +14,17 @@ from typing import Any, Self
 import torch
 import yaml
 
-from models_store.base import Frozen
-from training.config.recipe import Recipe, built_in, load
+from models_store.base import FrozenModel
+from training.config.recipe import Recipe, built_in_recipes, load_recipe
 
-__all__ = ["Environment", "command", "git_commit", "public"]
+__all__ = ["Environment", "fit_command", "git_commit", "public_recipe"]
 
 _FILE = "environment.json"
 _LIBRARIES = ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime")
 _WORD = re.compile(r"[\w.-]+")
 
 
-class Environment(Frozen):
+class Environment(FrozenModel):
     """Where and with what a run was trained, which need not be where it is published."""
 
     hardware: str
@@ -32,15 +32,15 @@ class Environment(Frozen):
     git_commit: str | None
 
     @classmethod
-    def here(cls) -> Self:
+    def current(cls) -> Self:
         """This machine, this process, this code."""
         return cls(hardware=_hardware(), libraries=_libraries(), git_commit=git_commit())
 
     @classmethod
-    def of(cls, run_dir: Path) -> Self:
+    def load(cls, run_dir: Path) -> Self:
         """What `save` wrote; of a run that has no such file, this machine."""
         path = run_dir / _FILE
-        return cls.model_validate_json(path.read_bytes()) if path.is_file() else cls.here()
+        return cls.model_validate_json(path.read_bytes()) if path.is_file() else cls.current()
 
     def save(self, run_dir: Path) -> None:
         """Write it beside the run's other files."""
@@ -90,42 +90,42 @@ def git_commit(code: Path = Path(__file__)) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603  # the arguments are this module's own
+    result = subprocess.run(  # noqa: S603  # the arguments are this module's own
         ["git", *arguments],  # noqa: S607  # wherever git is installed
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
-def public(recipe: Recipe, exclude: set[str] | None = None) -> dict[str, Any]:
+def public_recipe(recipe: Recipe, exclude: set[str] | None = None) -> dict[str, Any]:
     """The recipe as it may be shown to anyone: without the paths of the machine it ran on."""
     return recipe.model_dump(
         mode="json", by_alias=True, exclude=exclude, context={"published": True}
     )
 
 
-def command(recipe: Recipe) -> str:
+def fit_command(recipe: Recipe) -> str:
     """A command that fits the same recipe: the built-in one, with `--set` for what differs."""
-    path = built_in().get(recipe.name)
+    path = built_in_recipes().get(recipe.name)
     if path is None:
         return f"python -m training fit {recipe.name}.yaml"
-    differences = _differences(public(recipe), public(load(recipe.name)))
+    differences = _differences(public_recipe(recipe), public_recipe(load_recipe(recipe.name)))
     overrides = " ".join(f"--set {name}={shlex.quote(value)}" for name, value in differences)
     return f"python -m training fit {recipe.name} {overrides}".rstrip()
 
 
 def _differences(
-    ours: dict[str, Any], theirs: dict[str, Any], prefix: str = ""
+    fields: dict[str, Any], base_fields: dict[str, Any], prefix: str = ""
 ) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for key, value in ours.items():
-        other = theirs.get(key)
+    differences: list[tuple[str, str]] = []
+    for key, value in fields.items():
+        other = base_fields.get(key)
         if isinstance(value, dict) and isinstance(other, dict) and value.keys() == other.keys():
-            found += _differences(value, other, f"{prefix}{key}.")
+            differences += _differences(value, other, f"{prefix}{key}.")
         elif value != other:
             # Of another kind, with other fields: named one by one, the old fields would stay.
-            found.append((f"{prefix}{key}", _as_yaml(value)))
-    return found
+            differences.append((f"{prefix}{key}", _as_yaml(value)))
+    return differences
 
 
 def _as_yaml(value: object) -> str:

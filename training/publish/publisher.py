@@ -5,81 +5,81 @@ from pathlib import Path
 
 from models_store import publish as shelf
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.verify import Run, replay, write_golden
-from training.config.recipe import Publish, Recipe
-from training.engine.trainer import Fitted, restore
+from models_store.onnx.runtime import load_graph_fn
+from models_store.verify import GraphFn, replay_graph, write_golden
+from training.config.recipe import ModelCard, Recipe
+from training.engine.trainer import FitResult, restore
 from training.publish import provenance
-from training.publish.spec import Exported, Publication, export
+from training.publish.spec import ExportedGraph, ExportSpec, export_graph
 
-__all__ = ["made_by", "publish", "shelve"]
+__all__ = ["build_provenance", "publish_model", "publish_run"]
 
 
-def publish(recipe: Recipe, run_dir: Path, store: Path) -> Path:
+def publish_run(recipe: Recipe, run_dir: Path, store: Path) -> Path:
     """Put the network of a run on the shelf as the next version of the recipe's name.
 
     Raises:
         ExportError: when a graph is not valid.
         ReplayError: when onnxruntime does not reproduce what torch computed.
     """
-    fitted = restore(recipe, run_dir)
-    made = made_by(recipe, fitted, provenance.command(recipe))
-    return shelve(recipe.name, recipe.publish, fitted.task.publication(), made, store)
-
-
-def made_by(recipe: Recipe, fitted: Fitted, command: str) -> Provenance:
-    """Of a network that one recipe trained; `command` makes it again."""
-    return Provenance(
-        recipe=provenance.public(recipe, exclude={"publish"}),
-        command=command,
-        seed=recipe.seed,
-        **fitted.environment.model_dump(),
-        duration_s=round(fitted.seconds, 1),
-        epochs=len(fitted.log) or None,
+    result = restore(recipe, run_dir)
+    model_provenance = build_provenance(recipe, result, provenance.fit_command(recipe))
+    return publish_model(
+        recipe.name, recipe.publish, result.task.export_spec(), model_provenance, store
     )
 
 
-def shelve(
-    name: str, card: Publish, publication: Publication, made: Provenance, store: Path
+def build_provenance(recipe: Recipe, result: FitResult, command: str) -> Provenance:
+    """Of a network that one recipe trained; `command` makes it again."""
+    return Provenance(
+        recipe=provenance.public_recipe(recipe, exclude={"publish"}),
+        command=command,
+        seed=recipe.seed,
+        **result.environment.model_dump(),
+        duration_s=round(result.seconds, 1),
+        epochs=len(result.log) or None,
+    )
+
+
+def publish_model(
+    name: str, card: ModelCard, spec: ExportSpec, model_provenance: Provenance, store: Path
 ) -> Path:
     """Put what is in memory on the shelf as the next version of `name`. Raises as above."""
 
     def build(folder: Path, version: int) -> Manifest:
-        exported = {graph.role: export(graph, folder) for graph in publication.graphs}
+        exported = {graph.role: export_graph(graph, folder) for graph in spec.graphs}
         write_golden(folder / "golden.npz", {role: graph.cases for role, graph in exported.items()})
-        runs: dict[str, Run] = {role: graph.run for role, graph in exported.items()}
-        for attachment in publication.attachments:
+        runs: dict[str, GraphFn] = {role: graph.graph_fn for role, graph in exported.items()}
+        for attachment in spec.attachments:
             (folder / attachment.path).write_bytes(attachment.content)
-        metrics = publication.report(runs, folder / "preview.png")
+        metrics = spec.report(runs, folder / "preview.png")
         return Manifest(
             name=name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
             summary=card.summary,
-            task=publication.task,
+            task=spec.task,
             files=(
                 *(_graph_file(graph) for graph in exported.values()),
-                *(shelf.describe(folder / a.path, role=a.role) for a in publication.attachments),
-                shelf.describe(folder / "golden.npz", role="golden"),
-                shelf.describe(folder / "preview.png", role="preview"),
+                *(shelf.file_entry(folder / a.path, role=a.role) for a in spec.attachments),
+                shelf.file_entry(folder / "golden.npz", role="golden"),
+                shelf.file_entry(folder / "preview.png", role="preview"),
             ),
-            golden=Golden(
-                cases=len(publication.graphs[0].cases), rtol=publication.rtol, atol=publication.atol
-            ),
-            parameters=_parameters(publication),
+            golden=Golden(cases=len(spec.graphs[0].cases), rtol=spec.rtol, atol=spec.atol),
+            parameters=_count_parameters(spec),
             metrics=metrics,
-            data=publication.data,
-            provenance=made,
+            data=spec.data,
+            provenance=model_provenance,
             licence=card.licence,
             intended_use=card.intended_use,
             limits=card.limits,
         )
 
-    return shelf.publish(store, name, build, _parity)
+    return shelf.publish_version(store, name, build, _verify_parity)
 
 
-def _graph_file(graph: Exported) -> ModelFile:
-    return shelf.describe(
+def _graph_file(graph: ExportedGraph) -> ModelFile:
+    return shelf.file_entry(
         graph.path,
         role=graph.path.stem,
         precision="fp32",
@@ -88,16 +88,16 @@ def _graph_file(graph: Exported) -> ModelFile:
     )
 
 
-def _parity(folder: Path, manifest: Manifest) -> None:
+def _verify_parity(folder: Path, manifest: Manifest) -> None:
     """Torch computed the golden outputs; onnxruntime must agree, from the files as written."""
     for graph in manifest.files:
         if graph.is_graph:
-            replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+            replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
 
 
-def _parameters(publication: Publication) -> int:
-    if publication.parameters is not None:
-        return publication.parameters
+def _count_parameters(spec: ExportSpec) -> int:
+    if spec.parameter_count is not None:
+        return spec.parameter_count
     return sum(
-        parameter.numel() for graph in publication.graphs for parameter in graph.module.parameters()
+        parameter.numel() for graph in spec.graphs for parameter in graph.module.parameters()
     )

@@ -6,10 +6,10 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor
 
-__all__ = ["digits", "noise", "photographs"]
+__all__ = ["photo_crops", "random_bytes", "rendered_digits"]
 
 
-def digits(size: int = 28) -> Tensor:
+def rendered_digits(size: int = 28) -> Tensor:
     """The ten digits in Pillow's own typeface, white on black: uint8 (10, size, size, 1)."""
     font = ImageFont.load_default(size * 0.85)
     pictures = []
@@ -20,7 +20,7 @@ def digits(size: int = 28) -> Tensor:
     return torch.from_numpy(np.stack(pictures)[..., None])
 
 
-def photographs(count: int, height: int, width: int, mode: str) -> Tensor:
+def photo_crops(count: int, height: int, width: int, mode: str) -> Tensor:
     """Random squares of scikit-learn's two photographs: uint8 (count, height, width, channels)."""
     random = np.random.default_rng(0)
     sources = [Image.fromarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
@@ -36,7 +36,7 @@ def photographs(count: int, height: int, width: int, mode: str) -> Tensor:
     return torch.from_numpy(np.stack(pictures))
 
 
-def noise(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+def random_bytes(shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Uniform bytes."""
     generator = Generator().manual_seed(seed)
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)

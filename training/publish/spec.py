@@ -14,32 +14,32 @@ from torch import Tensor, nn
 
 from models_store.errors import ReplayError
 from models_store.manifest import DataSource, Metric, Role, TensorSpec
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Task as ServedTask
-from models_store.verify import Case, Run
+from models_store.verify import GoldenCase, GraphFn
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
 
-__all__ = ["Attachment", "Exported", "Graph", "Publication", "Runs", "export"]
+__all__ = ["Attachment", "ExportSpec", "ExportedGraph", "GraphFns", "GraphSpec", "export_graph"]
 
-Runs = Mapping[str, Run]
+GraphFns = Mapping[str, GraphFn]
 """Published graphs by role, as functions."""
 
 
 @dataclass(frozen=True)
-class Graph:
+class GraphSpec:
     """One graph to export. `module` maps `inputs` in order to `outputs` in order."""
 
     role: Role
     module: nn.Module
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    free_axes: Mapping[str, Mapping[int, str]]
+    dynamic_axes: Mapping[str, Mapping[int, str]]
     """Per input, the axes that may have any size, with their names; the batch, axis 0, is one."""
     cases: tuple[Mapping[str, Tensor], ...]
     """Golden inputs. The first one must have at least two of everything that is free: the exporter
     takes an axis of size one for a constant."""
-    build: Callable[[], onnx.ModelProto] | None = None
+    build_onnx: Callable[[], onnx.ModelProto] | None = None
     """Writes the graph where the exporter's would not do; parity with `module` is checked alike."""
 
 
@@ -53,33 +53,33 @@ class Attachment:
 
 
 @dataclass(frozen=True)
-class Publication:
+class ExportSpec:
     """Everything about a model that its task knows."""
 
     task: ServedTask
-    graphs: tuple[Graph, ...]
+    graphs: tuple[GraphSpec, ...]
     data: tuple[DataSource, ...]
-    report: Callable[[Runs, Path], tuple[Metric, ...]]
+    report: Callable[[GraphFns, Path], tuple[Metric, ...]]
     """Measures the exported graphs (a figure is of what is served) and draws the preview."""
     rtol: float
     atol: float
     attachments: tuple[Attachment, ...] = ()
-    parameters: int | None = None
+    parameter_count: int | None = None
     """Of the network, where its graphs share some; else each graph's are counted."""
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedGraph:
     """A graph on disk, checked, with the cases that the network computed for it."""
 
     path: Path
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    cases: list[Case]
-    run: Run
+    cases: list[GoldenCase]
+    graph_fn: GraphFn
 
 
-def export(graph: Graph, folder: Path) -> Exported:
+def export_graph(graph: GraphSpec, folder: Path) -> ExportedGraph:
     """Write `<role>.onnx`, check it, and compute the golden outputs with torch.
 
     Raises:
@@ -88,42 +88,44 @@ def export(graph: Graph, folder: Path) -> Exported:
     """
     path = folder / f"{graph.role}.onnx"
     module = graph.module.eval().cpu()
-    model = _traced(module, graph) if graph.build is None else graph.build()
+    model = _export_onnx(module, graph) if graph.build_onnx is None else graph.build_onnx()
     onnx.save_model(model, path)
     try:
         onnx.checker.check_model(str(path), full_check=True)
-        run = onnxruntime_run(path)
+        run = load_graph_fn(path)
     except (
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
         ReplayError,
     ) as error:
         raise ExportError(f"{path.name} is not a usable graph: {error}") from error
-    return Exported(
+    return ExportedGraph(
         path,
-        _specs(model.graph.input),
-        _specs(model.graph.output),
-        [_case(module, graph, inputs) for inputs in graph.cases],
+        _tensor_specs(model.graph.input),
+        _tensor_specs(model.graph.output),
+        [_golden_case(module, graph, inputs) for inputs in graph.cases],
         run,
     )
 
 
-def _traced(module: nn.Module, graph: Graph) -> onnx.ModelProto:
+def _export_onnx(module: nn.Module, graph: GraphSpec) -> onnx.ModelProto:
     try:
-        program = _program(module, graph)
+        program = _export_program(module, graph)
     except torch.onnx.errors.OnnxExporterError as error:
         raise ExportError(
             f"{graph.role}.onnx cannot be exported: {error.__cause__ or error}"
         ) from error
-    model = _without_traces(program.model_proto)
+    model = _strip_metadata(program.model_proto)
     fold_batch_norms(model)
     return model
 
 
-def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
+def _export_program(module: nn.Module, graph: GraphSpec) -> torch.onnx.ONNXProgram:
     first = graph.cases[0]
     dims = {
-        name: torch.export.Dim(name) for axes in graph.free_axes.values() for name in axes.values()
+        name: torch.export.Dim(name)
+        for axes in graph.dynamic_axes.values()
+        for name in axes.values()
     }
     with warnings.catch_warnings():
         # Two inputs may share an axis, as a batch: that is meant, and it needs one name only.
@@ -135,7 +137,7 @@ def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
             input_names=graph.inputs,
             output_names=graph.outputs,
             dynamic_shapes=tuple(
-                {axis: dims[label] for axis, label in graph.free_axes[name].items()}
+                {axis: dims[label] for axis, label in graph.dynamic_axes[name].items()}
                 for name in graph.inputs
             ),
             external_data=False,
@@ -146,7 +148,7 @@ def _program(module: nn.Module, graph: Graph) -> torch.onnx.ONNXProgram:
     return program
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def _strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
     """Without the notes on where each node comes from: they name files of this machine.
 
     They would also be the larger part of a small network's file.
@@ -162,18 +164,18 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _case(module: nn.Module, graph: Graph, inputs: Mapping[str, Tensor]) -> Case:
+def _golden_case(module: nn.Module, graph: GraphSpec, inputs: Mapping[str, Tensor]) -> GoldenCase:
     with torch.inference_mode():
         outputs = module(*(inputs[name] for name in graph.inputs))
     tensors = outputs if isinstance(outputs, tuple) else (outputs,)
-    return Case(_arrays(inputs), _arrays(dict(zip(graph.outputs, tensors, strict=True))))
+    return GoldenCase(_arrays(inputs), _arrays(dict(zip(graph.outputs, tensors, strict=True))))
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:
     return {name: np.asarray(tensor.numpy()) for name, tensor in tensors.items()}
 
 
-def _specs(values: object) -> tuple[TensorSpec, ...]:
+def _tensor_specs(values: object) -> tuple[TensorSpec, ...]:
     specs = []
     for value in values:  # type: ignore[attr-defined]  # protobuf's repeated field has no stub
         tensor = value.type.tensor_type

@@ -9,16 +9,16 @@ import yaml
 from pydantic import FiniteFloat, TypeAdapter, model_validator
 from rich.table import Column, Table
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from models_store.errors import StoreError
-from models_store.layout import model_names, version_dir, versions
+from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 
-__all__ = ["Goal", "goals", "shelf_table"]
+__all__ = ["Target", "load_targets", "store_table"]
 
 
-class Goal(Frozen):
+class Target(FrozenModel):
     """One figure of a manifest, and what to hold it against."""
 
     metric: str
@@ -29,7 +29,7 @@ class Goal(Frozen):
     anchor: str = ""
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Self:
+    def _check_single_bound(self) -> Self:
         if self.at_least is not None and self.at_most is not None:
             raise ValueError("a goal is at_least or at_most, not both")
         return self
@@ -51,36 +51,36 @@ class Goal(Frozen):
             return None
         return figures[self.metric] - (figures[self.over] if self.over else 0)
 
-    def reached(self, value: float) -> bool | None:
+    def is_met(self, value: float) -> bool | None:
         """None where there is no bound."""
         if self.at_least is not None:
             return value >= self.at_least
         return None if self.at_most is None else value <= self.at_most
 
 
-def goals() -> dict[str, tuple[Goal, ...]]:
+def load_targets() -> dict[str, tuple[Target, ...]]:
     """By the model's name."""
     text = (Path(str(resources.files("training"))) / "reports" / "targets.yaml").read_text(
         encoding="utf-8"
     )
-    return TypeAdapter(dict[str, tuple[Goal, ...]]).validate_python(yaml.safe_load(text))
+    return TypeAdapter(dict[str, tuple[Target, ...]]).validate_python(yaml.safe_load(text))
 
 
-def shelf_table(store: Path, meant: Mapping[str, tuple[Goal, ...]]) -> Table:
-    """The highest version of every model in `store`: its figures, what was `meant`, and anchors.
+def store_table(store: Path, targets: Mapping[str, tuple[Target, ...]]) -> Table:
+    """The highest version of every model in `store`: its figures, what was `targets`, and anchors.
 
     Raises:
         LayoutError: there is no such folder.
     """
     table = Table(*_columns(), box=None, pad_edge=False, header_style="bold")
-    for name in model_names(store):
-        folder = version_dir(store, name, max(versions(store, name)))
+    for name in list_model_names(store):
+        folder = version_dir(store, name, max(list_versions(store, name)))
         try:
             manifest = read_manifest(folder)
         except StoreError as error:
             table.add_row(name, folder.name, f"unreadable: {error}")
             continue
-        for cells in _rows(manifest, meant.get(name, ())):
+        for cells in _rows(manifest, targets.get(name, ())):
             table.add_row(*cells)
     return table
 
@@ -98,18 +98,18 @@ def _columns() -> list[Column]:
     ]
 
 
-def _rows(manifest: Manifest, meant: tuple[Goal, ...]) -> Iterator[tuple[str, ...]]:
+def _rows(manifest: Manifest, targets: tuple[Target, ...]) -> Iterator[tuple[str, ...]]:
     figures = {metric.name: metric.value for metric in manifest.metrics}
     counts = {metric.name: metric.n for metric in manifest.metrics}
     # Of a model that nobody has set a goal, its first figure: whoever published it put it there.
-    first = tuple(Goal(metric=metric.name) for metric in manifest.metrics[:1])
+    default_targets = tuple(Target(metric=metric.name) for metric in manifest.metrics[:1])
     title = (manifest.name, str(manifest.version))
-    for goal in meant or first:
-        value = goal.value(figures)
+    for target in targets or default_targets:
+        value = target.value(figures)
         if value is None:
-            yield (*title, goal.name, "not measured", goal.bound, "", "", goal.anchor)
+            yield (*title, target.name, "not measured", target.bound, "", "", target.anchor)
         else:
-            verdict = {True: "reached", False: "missed", None: ""}[goal.reached(value)]
-            count = f"{counts[goal.metric]:,}"
-            yield (*title, goal.name, f"{value:.4g}", goal.bound, verdict, count, goal.anchor)
+            verdict = {True: "reached", False: "missed", None: ""}[target.is_met(value)]
+            count = f"{counts[target.metric]:,}"
+            yield (*title, target.name, f"{value:.4g}", target.bound, verdict, count, target.anchor)
         title = ("", "")

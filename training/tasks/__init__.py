@@ -14,7 +14,7 @@ from training.tasks.imitation import Imitation
 from training.tasks.language import Language
 from training.tasks.photo_compression import PhotoCompression
 from training.tasks.photo_denoising import PhotoDenoising
-from training.tasks.strokes import Strokes
+from training.tasks.strokes import StrokeClassification
 from training.tasks.transfer import Transfer
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "PhotoCompression",
     "PhotoDenoising",
     "Scores",
-    "Strokes",
+    "StrokeClassification",
     "Task",
     "TaskConfig",
     "Transfer",
@@ -44,7 +44,7 @@ TaskConfig = Annotated[
     | Language.Config
     | Handwriting.Config
     | Adversarial.Config
-    | Strokes.Config
+    | StrokeClassification.Config
     | Imitation.Config,
     Field(discriminator="kind"),
 ]

@@ -17,26 +17,26 @@ from torch import Generator as Random
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches, epoch_seed
 from training.datasets.transforms import Transform
 from training.errors import DataError, RecipeError
 from training.networks.gan import GAN
-from training.optim.ema import moving_average
+from training.optim.ema import ema_model
 from training.optim.optimizers import Optimizer
 from training.plots.samples import draw_grid
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.publish.tasks import adversarial as export
 from training.tasks.base import Monitor, Scores, Split
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["Adversarial", "to_bytes"]
+__all__ = ["Adversarial", "to_uint8"]
 
 _EVAL_BATCH = 250
-_GRID = 64
+_GRID_IMAGES = 64
 """Pictures in the grid that is drawn after every epoch, always of the same latents."""
 
 
@@ -45,7 +45,7 @@ class Adversarial:
 
     monitor = Monitor("loss", higher_is_better=False)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["adversarial"] = "adversarial"
         discriminator_optimizer: Optimizer
         """The recipe's own `optimizer` is the generator's. A faster discriminator keeps up with
@@ -62,13 +62,13 @@ class Adversarial:
 
     def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
         self.config, self.recipe, self.data, self.fabric = config, recipe, data, fabric
-        self.network_config = _fitting(recipe.network, data)
+        self.network_config = _require_gan_config(recipe.network, data)
         size = min(recipe.batch_size, len(data.train))
-        pictures = min(config.pictures_per_epoch or len(data.train), len(data.train))
-        self.steps_per_epoch = max(1, pictures // size)
-        self._set_up(fabric)
+        image_count = min(config.pictures_per_epoch or len(data.train), len(data.train))
+        self.steps_per_epoch = max(1, image_count // size)
+        self._build_networks(fabric)
 
-    def _set_up(self, fabric: Fabric) -> None:
+    def _build_networks(self, fabric: Fabric) -> None:
         recipe, layout = self.recipe, torch.contiguous_format
         if recipe.channels_last:
             layout = torch.channels_last
@@ -76,55 +76,57 @@ class Adversarial:
         recipe.initializer.apply(network)
         network = network.to(memory_format=layout)
         optimizer = recipe.optimizer.build(network.generator)
-        other = self.config.discriminator_optimizer.build(network.discriminator)
+        discriminator_optimizer = self.config.discriminator_optimizer.build(network.discriminator)
         steps = (self.steps_per_epoch, recipe.epochs)
-        self.schedules = tuple(recipe.schedule.build(each, *steps) for each in (optimizer, other))
+        self.schedules = tuple(
+            recipe.schedule.build(item, *steps) for item in (optimizer, discriminator_optimizer)
+        )
         self.generator, self.optimizer = fabric.setup(network.generator, optimizer)
         self.discriminator, self.discriminator_optimizer = fabric.setup(
-            network.discriminator, other
+            network.discriminator, discriminator_optimizer
         )
         decay = recipe.ema_decay
-        self.average = None if decay is None else moving_average(network.generator, decay)
+        self.ema_network = None if decay is None else ema_model(network.generator, decay)
 
-    def batches(self, epoch: int) -> "_First":
+    def batches(self, epoch: int) -> "_LimitedBatches":
         generator = Random().manual_seed(epoch_seed(self.recipe.seed, epoch))
         batches = Batches(
             self.data.train, self.recipe.batch_size, generator, self.config.transforms
         )
-        return _First(batches, self.steps_per_epoch)
+        return _LimitedBatches(batches, self.steps_per_epoch)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         self.generator.train()
         self.discriminator.train()
-        real_BCHW = self.prepare(batch[0])
-        drawn_BCHW = self.generator(self._latents(len(real_BCHW)))
-        scores = self._step_discriminator(real_BCHW, drawn_BCHW.detach())
-        scores |= self._step_generator(drawn_BCHW)
+        real_BCHW = self.to_floats(batch[0])
+        generated_BCHW = self.generator(self._latents(len(real_BCHW)))
+        scores = self._step_discriminator(real_BCHW, generated_BCHW.detach())
+        scores |= self._step_generator(generated_BCHW)
         for schedule in self.schedules:
             schedule.step()
-        if self.average is not None:
-            self.average.update_parameters(self.generator.module)
+        if self.ema_network is not None:
+            self.ema_network.update_parameters(self.generator.module)
         return scores
 
-    def _step_discriminator(self, real_BCHW: Tensor, drawn_BCHW: Tensor) -> dict[str, Tensor]:
+    def _step_discriminator(self, real_BCHW: Tensor, generated_BCHW: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(True)
         # One pass for both: without batch norm, no picture's logit depends on another picture.
-        logits = self.discriminator(torch.cat((real_BCHW, drawn_BCHW))).float()
-        real_B, drawn_B = logits.chunk(2)
-        loss = self._tell_apart(real_B, drawn_B)
+        logits = self.discriminator(torch.cat((real_BCHW, generated_BCHW))).float()
+        real_B, generated_B = logits.chunk(2)
+        loss = self._discriminator_loss(real_B, generated_B)
         self.discriminator_optimizer.zero_grad()
         self.fabric.backward(loss)
         self.discriminator_optimizer.step()
         return {
             "discriminator_loss": loss.detach(),
             "real_logit": real_B.detach().mean(),
-            "drawn_logit": drawn_B.detach().mean(),
+            "drawn_logit": generated_B.detach().mean(),
         }
 
-    def _step_generator(self, drawn_BCHW: Tensor) -> dict[str, Tensor]:
+    def _step_generator(self, generated_BCHW: Tensor) -> dict[str, Tensor]:
         # The gradient passes through the discriminator; its own weights need none.
         self.discriminator.requires_grad_(False)
-        loss = self._pass_for_real(self.discriminator(drawn_BCHW).float())
+        loss = self._generator_loss(self.discriminator(generated_BCHW).float())
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.recipe.clip_norm is not None:
@@ -134,15 +136,15 @@ class Adversarial:
         self.optimizer.step()
         return {"loss": loss.detach()}
 
-    def _tell_apart(self, real_B: Tensor, drawn_B: Tensor) -> Tensor:
+    def _discriminator_loss(self, real_B: Tensor, generated_B: Tensor) -> Tensor:
         if self.config.loss == "hinge":
-            return (functional.relu(1 - real_B) + functional.relu(1 + drawn_B)).mean()
-        return (functional.softplus(-real_B) + functional.softplus(drawn_B)).mean()
+            return (functional.relu(1 - real_B) + functional.relu(1 + generated_B)).mean()
+        return (functional.softplus(-real_B) + functional.softplus(generated_B)).mean()
 
-    def _pass_for_real(self, drawn_B: Tensor) -> Tensor:
+    def _generator_loss(self, generated_B: Tensor) -> Tensor:
         if self.config.loss == "hinge":
-            return -drawn_B.mean()
-        return functional.softplus(-drawn_B).mean()
+            return -generated_B.mean()
+        return functional.softplus(-generated_B).mean()
 
     def _latents(self, count: int, random: Random | None = None) -> Tensor:
         latents_BZ = torch.randn(count, self.network_config.latent, generator=random)
@@ -158,37 +160,41 @@ class Adversarial:
         """
         held_out = self.split(split)
         count = min(len(held_out), len(self.data.train), 1000)
-        drawn_N = self.judge(self.draw(count, seed=0))
-        real_N = self.judge(held_out.images_NCHW[:count])
-        known_N = self.judge(self.data.train.images_NCHW[:count])
-        gap = float(known_N.mean() - drawn_N.mean())
+        generated_N = self.discriminator_logits(self.generate_images(count, seed=0))
+        real_N = self.discriminator_logits(held_out.images_NCHW[:count])
+        train_N = self.discriminator_logits(self.data.train.images_NCHW[:count])
+        gap = float(train_N.mean() - generated_N.mean())
         return {
-            "loss": float(self._pass_for_real(drawn_N)),
-            "discriminator_loss": float(self._tell_apart(real_N, drawn_N)),
-            "overfitting": float(known_N.mean() - real_N.mean()) / gap if gap else 0.0,
+            "loss": float(self._generator_loss(generated_N)),
+            "discriminator_loss": float(self._discriminator_loss(real_N, generated_N)),
+            "overfitting": float(train_N.mean() - real_N.mean()) / gap if gap else 0.0,
         }
 
-    def judge(self, images_NCHW: Tensor) -> Tensor:
+    def discriminator_logits(self, images_NCHW: Tensor) -> Tensor:
         """The discriminator's logits (N,) of pictures in bytes."""
         discriminator = self.discriminator.eval()
         with torch.inference_mode(), self.fabric.autocast():
-            parts = [discriminator(self.prepare(p)) for p in torch.split(images_NCHW, _EVAL_BATCH)]
+            parts = [
+                discriminator(self.to_floats(p)) for p in torch.split(images_NCHW, _EVAL_BATCH)
+            ]
         return torch.cat(parts).float().cpu()
 
-    def draw(self, count: int, seed: int) -> Tensor:
+    def generate_images(self, count: int, seed: int) -> Tensor:
         """Pictures (N, C, H, W) in bytes, as the published generator draws them."""
-        generator = self.published_network().eval()
+        generator = self.network_to_publish().eval()
         random = Random().manual_seed(seed)
         latents_NZ = self._latents(count, random)
         with torch.inference_mode(), self.fabric.autocast():
             parts = [
-                to_bytes(generator(part)).cpu() for part in torch.split(latents_NZ, _EVAL_BATCH)
+                to_uint8(generator(part)).cpu() for part in torch.split(latents_NZ, _EVAL_BATCH)
             ]
         return torch.cat(parts)
 
-    def illustrate(self, folder: Path, epoch: int) -> None:
+    def save_samples(self, folder: Path, epoch: int) -> None:
         """A grid of faces after `epoch` epochs, of the same latents every time."""
-        draw_grid(self.draw(_GRID, seed=0), folder / "samples" / f"{epoch:04}.png")
+        draw_grid(
+            self.generate_images(_GRID_IMAGES, seed=0), folder / "samples" / f"{epoch:04}.png"
+        )
 
     def split(self, name: Split) -> ImageSplit:
         """Raises DataError when the data set has no such split."""
@@ -197,13 +203,13 @@ class Adversarial:
             raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
         return split
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return getattr(self.data, split) is not None
 
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def state(self) -> dict[str, Any]:
+    def checkpoint_state(self) -> dict[str, Any]:
         generator_schedule, discriminator_schedule = self.schedules
         state = {
             "generator": self.generator,
@@ -213,26 +219,26 @@ class Adversarial:
             "schedule": generator_schedule,
             "discriminator_schedule": discriminator_schedule,
         }
-        return state if self.average is None else {**state, "average": self.average}
+        return state if self.ema_network is None else {**state, "average": self.ema_network}
 
-    def published_network(self) -> nn.Module:
+    def network_to_publish(self) -> nn.Module:
         """The generator to publish: the averaged one, where there is one and it is wanted."""
-        average = self.average if self.recipe.publish.weights == "average" else None
+        average = self.ema_network if self.recipe.publish.weights == "average" else None
         network: nn.Module = self.generator.module if average is None else average.module
         return network
 
-    def prepare(self, images_BCHW: Tensor) -> Tensor:
+    def to_floats(self, images_BCHW: Tensor) -> Tensor:
         """Bytes → floats in -1 … 1 on the device, laid out as the networks want them."""
         floats = images_BCHW.to(self.fabric.device).float() / 127.5 - 1
         if self.recipe.channels_last:
             return floats.contiguous(memory_format=torch.channels_last)
         return floats
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)
 
 
-class _First:
+class _LimitedBatches:
     """The first `count` of `batches`."""
 
     def __init__(self, batches: Batches, count: int) -> None:
@@ -247,19 +253,24 @@ class _First:
             yield batch
 
 
-def to_bytes(images: Tensor) -> Tensor:
+def to_uint8(images: Tensor) -> Tensor:
     """Floats in -1 … 1 → uint8, rounded."""
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def _fitting(config: object, data: ImageData) -> GAN.Config:
+def _require_gan_config(config: object, data: ImageData) -> GAN.Config:
     if not isinstance(config, GAN.Config):
         raise RecipeError("the task adversarial needs a network of two sides: kind: gan")
-    wanted, came = (config.channels, config.size, config.size), (data.channels, *data.size_HW)
-    if wanted != came:
+    expected_CHW, actual_CHW = (
+        (config.channels, config.size, config.size),
+        (data.channels, *data.size_HW),
+    )
+    if expected_CHW != actual_CHW:
         raise RecipeError(
-            f"the generator draws pictures of shape {wanted} (C, H, W), but those of {data.title} "
-            f"are {came}: set network.channels, data.size, or the number of network.generator and "
+            f"the generator draws pictures of shape {expected_CHW} (C, H, W), but those of "
+            f"{data.title} "
+            f"are {actual_CHW}: set network.channels, data.size, or the number of "
+            "network.generator and "
             "network.discriminator widths, each of which doubles the size from 4"
         )
     return config

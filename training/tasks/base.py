@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 
 __all__ = ["Monitor", "Scores", "Split", "Task"]
 
@@ -46,23 +46,23 @@ class Task(Protocol):
         """The scores of the network that would be published now, on a whole split."""
         ...
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         """Whether the data set has that split."""
         ...
 
     def learning_rate(self) -> float: ...
 
-    def state(self) -> dict[str, Any]:
+    def checkpoint_state(self) -> dict[str, Any]:
         """Everything that a checkpoint must hold: modules, optimizers, schedules, averages."""
         ...
 
-    def illustrate(self, folder: Path, epoch: int) -> None:
+    def save_samples(self, folder: Path, epoch: int) -> None:
         """Pictures below `folder` of what the network does after `epoch` epochs, if there are any.
 
         Drawn without touching the random state, so that a resumed run goes on with its numbers.
         """
         ...
 
-    def publication(self) -> Publication:
+    def export_spec(self) -> ExportSpec:
         """Everything that publishing the network needs to know."""
         ...

@@ -8,46 +8,46 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
 from training.networks.airbench import Airbench
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.publish.tasks import classification as export
 from training.tasks.base import Monitor, Scores
-from training.tasks.image_task import Supervised
+from training.tasks.image_task import ImageTask
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["Classification", "Objective"]
+__all__ = ["Classification", "ClassificationConfig"]
 
-_STATISTICS = 5_000
+_MAX_INIT_IMAGES = 5_000
 """Pictures that a network which starts from the data's statistics is shown."""
 
 
-class Objective(Frozen):
+class ClassificationConfig(FrozenModel):
     """What every classifier is trained by, whatever it starts from."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     transforms: tuple[Transform, ...] = ()
 
 
-class Classification(Supervised):
+class Classification(ImageTask):
     """Cross entropy with label smoothing (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    class Config(Objective):
+    class Config(ClassificationConfig):
         kind: Literal["classification"] = "classification"
 
         def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Classification":
             return Classification(self, recipe, data, fabric)
 
     def __init__(
-        self, config: Objective, recipe: "Recipe", data: ImageData, fabric: Fabric
+        self, config: ClassificationConfig, recipe: "Recipe", data: ImageData, fabric: Fabric
     ) -> None:
         self.config = config
         classes = getattr(recipe.network, "classes", None)
@@ -67,14 +67,14 @@ class Classification(Supervised):
     def build_network(self) -> nn.Module:
         network = super().build_network()
         if isinstance(network, Airbench):
-            images = self.data.train.images_NCHW[:_STATISTICS]
-            network.start_from(self.normalise(images.float() / 255))
+            images = self.data.train.images_NCHW[:_MAX_INIT_IMAGES]
+            network.init_from_data(self.normalize(images.float() / 255))
         return network
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
 
-    def normalise(self, images_BCHW: Tensor) -> Tensor:
+    def normalize(self, images_BCHW: Tensor) -> Tensor:
         """Floats in 0–1 → zero mean and unit deviation per channel, over `statistics`."""
         shape = (1, -1, 1, 1)
         mean = torch.tensor(self.mean, device=images_BCHW.device).view(shape)
@@ -83,7 +83,7 @@ class Classification(Supervised):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         images, labels = batch[0], batch[1].to(self.fabric.device)
-        logits_BK = self.network(self.normalise(self.prepare(images)))
+        logits_BK = self.network(self.normalize(self.to_floats(images)))
         loss = functional.cross_entropy(
             logits_BK.float(), labels, label_smoothing=self.config.label_smoothing
         )
@@ -93,7 +93,7 @@ class Classification(Supervised):
         """Logits (N, K) in float32 and labels (N,) over a split, in its order."""
         logits, labels = [], []
         for images, targets in Batches(split, self.eval_batch_size):
-            logits.append(network(self.normalise(self.prepare(images))).float().cpu())
+            logits.append(network(self.normalize(self.to_floats(images))).float().cpu())
             labels.append(targets)
         return torch.cat(logits), torch.cat(labels)
 
@@ -104,5 +104,5 @@ class Classification(Supervised):
             "nll": float(functional.cross_entropy(logits_NK, labels_N)),
         }
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)

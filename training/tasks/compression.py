@@ -8,18 +8,18 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
-from training.metrics.rate_estimate import bits
+from training.metrics.rate_estimate import estimate_bits
 from training.networks.autoencoder import Autoencoder
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.publish.tasks import compression as export
 from training.tasks.base import Monitor, Scores
-from training.tasks.image_task import Supervised
-from training.tasks.noise import eight_bits, psnr_db
+from training.tasks.image_task import ImageTask
+from training.tasks.noise import psnr_db, quantize_8bit
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Compression"]
 
 
-class Compression(Supervised):
+class Compression(ImageTask):
     """MSE + rate_weight × bits per pixel.
 
     Ballé et al. 2017 (arXiv 1611.01704, section 3), where the weight stands at the distortion.
@@ -35,7 +35,7 @@ class Compression(Supervised):
 
     monitor = Monitor("mse", higher_is_better=False)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["compression"] = "compression"
         rate_weight: NonNegativeFloat = 0.0
         """What a bit per pixel may cost in squared error (pixels in 0–1). 0: it costs nothing."""
@@ -61,18 +61,18 @@ class Compression(Supervised):
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
 
-    def autoencoder(self) -> Autoencoder:
+    def autoencoder_to_publish(self) -> Autoencoder:
         """The network to publish."""
-        network = self.published_network()
+        network = self.network_to_publish()
         if not isinstance(network, Autoencoder):
             raise TypeError(f"{type(network).__name__} is no autoencoder")
         return network
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        images = self.prepare(batch[0])
+        images = self.to_floats(batch[0])
         estimate, latents = self.network.reconstruct(images, quantise=self.config.quantise)
         mse = functional.mse_loss(estimate, images)
-        rate_B = bits(latents, noisy=True)
+        rate_B = estimate_bits(latents, noisy=True)
         per_pixel = rate_B.mean() / images[0].numel()
         loss = mse + self.config.rate_weight * per_pixel if self.config.rate_weight else mse
         return {"loss": loss, "mse": mse.detach(), "bytes": rate_B.detach().mean() / 8}
@@ -86,13 +86,13 @@ class Compression(Supervised):
             raise TypeError(f"{type(network).__name__} is no autoencoder")
         exact, rounded, ratios, rates = [], [], [], []
         for batch, _ in Batches(split, self.eval_batch_size):
-            images = self.prepare(batch)
+            images = self.to_floats(batch)
             latents = network.encode(images)
-            answer = network.decode(latents.round())
+            reconstruction = network.decode(latents.round())
             exact.append((network.decode(latents) - images).square().flatten(1).mean(1))
-            rounded.append((answer - images).square().flatten(1).mean(1))
-            ratios.append(psnr_db(eight_bits(answer), images))
-            rates.append(bits(latents, noisy=False))
+            rounded.append((reconstruction - images).square().flatten(1).mean(1))
+            ratios.append(psnr_db(quantize_8bit(reconstruction), images))
+            rates.append(estimate_bits(latents, noisy=False))
         mse_float, mse_coded = float(torch.cat(exact).mean()), float(torch.cat(rounded).mean())
         return {
             "mse": mse_coded if self.config.quantise else mse_float,
@@ -102,5 +102,5 @@ class Compression(Supervised):
             "bytes": float(torch.cat(rates).mean()) / 8,
         }
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)

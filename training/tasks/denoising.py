@@ -8,15 +8,15 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.errors import RecipeError
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.publish.tasks import denoising as export
 from training.tasks.base import Monitor, Scores
-from training.tasks.image_task import Supervised
-from training.tasks.noise import Noise, eight_bits, psnr_db
+from training.tasks.image_task import ImageTask
+from training.tasks.noise import Noise, psnr_db, quantize_8bit
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Denoising"]
 
 
-class Denoising(Supervised):
+class Denoising(ImageTask):
     """Mean squared error to the clean picture; each training picture gets one kind of noise."""
 
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["denoising"] = "denoising"
         noises: Annotated[tuple[Noise, ...], Field(min_length=1)]
 
@@ -47,12 +47,12 @@ class Denoising(Supervised):
         super().__init__(recipe, data, fabric)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        clean_BCHW = self.prepare(batch[0])
-        chosen_B = torch.randint(len(self.config.noises), (len(clean_BCHW),))
+        clean_BCHW = self.to_floats(batch[0])
+        noise_index_B = torch.randint(len(self.config.noises), (len(clean_BCHW),))
         noisy_BCHW = torch.empty_like(clean_BCHW)
         for index, noise in enumerate(self.config.noises):
-            mine = (chosen_B == index).to(clean_BCHW.device)
-            noisy_BCHW[mine] = noise(clean_BCHW[mine])
+            selected = (noise_index_B == index).to(clean_BCHW.device)
+            noisy_BCHW[selected] = noise(clean_BCHW[selected])
         estimate = self.network(noisy_BCHW).float()
         loss = functional.mse_loss(estimate, clean_BCHW)
         return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
@@ -68,9 +68,9 @@ class Denoising(Supervised):
             generator = Generator(self.fabric.device).manual_seed(0)
             before, after = [], []
             for images, _ in Batches(split, self.eval_batch_size):
-                clean = self.prepare(images)
-                noisy = eight_bits(noise(clean, generator))
-                estimate = eight_bits(network(noisy).float())
+                clean = self.to_floats(images)
+                noisy = quantize_8bit(noise(clean, generator))
+                estimate = quantize_8bit(network(noisy).float())
                 before.append(psnr_db(noisy, clean))
                 after.append(psnr_db(estimate, clean))
             scores[f"psnr_db_in/{noise.name}"] = float(torch.cat(before).mean())
@@ -78,5 +78,5 @@ class Denoising(Supervised):
         outputs = [scores[f"psnr_db/{noise.name}"] for noise in self.config.noises]
         return {"psnr_db": sum(outputs) / len(outputs), **scores}
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)

@@ -16,19 +16,21 @@ from training.tasks.single_network import SingleNetwork
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["Supervised"]
+__all__ = ["ImageTask"]
 
 
-class Supervised(SingleNetwork):
+class ImageTask(SingleNetwork):
     """One network that learns from pictures, batch by batch."""
 
     eval_batch_size = 500
 
     def __init__(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
-        wanted = getattr(recipe.network, "in_channels", getattr(recipe.network, "channels", None))
-        if wanted not in (None, data.channels):
+        in_channels = getattr(
+            recipe.network, "in_channels", getattr(recipe.network, "channels", None)
+        )
+        if in_channels not in (None, data.channels):
             raise RecipeError(
-                f"the network takes pictures of {wanted} channels, but {data.title} has "
+                f"the network takes pictures of {in_channels} channels, but {data.title} has "
                 f"{data.channels}: set network.in_channels or network.channels"
             )
         self.recipe = recipe
@@ -48,7 +50,7 @@ class Supervised(SingleNetwork):
         return Batches(self.data.train, self.recipe.batch_size, generator, self.transforms())
 
     def evaluate(self, split: Split) -> Scores:
-        network = self.published_network().eval()
+        network = self.network_to_publish().eval()
         with torch.inference_mode(), self.fabric.autocast():
             return self.measure(network, self.split(split))
 
@@ -59,10 +61,10 @@ class Supervised(SingleNetwork):
             raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
         return split
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return getattr(self.data, split) is not None
 
-    def prepare(self, images_BCHW: Tensor) -> Tensor:
+    def to_floats(self, images_BCHW: Tensor) -> Tensor:
         """uint8 pictures → floats in 0–1 on the device, laid out as the network wants them."""
         # Moved as bytes, a quarter of the traffic of floats.
         floats = images_BCHW.to(self.fabric.device).float() / 255

@@ -11,11 +11,11 @@ from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, ExportError, RecipeError
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
@@ -30,7 +30,7 @@ class Imitation(SingleNetwork):
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["imitation"] = "imitation"
 
         def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "Imitation":
@@ -49,35 +49,35 @@ class Imitation(SingleNetwork):
         for start in range(0, self.steps_per_epoch * self._batch_size, self._batch_size):
             chosen = order[start : start + self._batch_size]
             train = self.data.train
-            yield GameSplit(train.pictures_NTHW[chosen], train.actions_NT[chosen])
+            yield GameSplit(train.images_NTHW[chosen], train.actions_NT[chosen])
 
     def loss(self, batch: GameSplit) -> dict[str, Tensor]:
         logits_BTA, actions_BT = self._logits(self.network, batch)
-        right = (logits_BTA.detach().argmax(-1) == actions_BT).float().mean()
+        accuracy = (logits_BTA.detach().argmax(-1) == actions_BT).float().mean()
         loss = functional.cross_entropy(logits_BTA.flatten(0, 1), actions_BT.flatten())
-        return {"loss": loss, "accuracy": right}
+        return {"loss": loss, "accuracy": accuracy}
 
     def _logits(self, network: nn.Module, games: GameSplit) -> tuple[Tensor, Tensor]:
-        pictures = games.pictures_NTHW.to(self.fabric.device).float() / 255
-        logits_BTA, _ = network(pictures)
+        images = games.images_NTHW.to(self.fabric.device).float() / 255
+        logits_BTA, _ = network(images)
         return logits_BTA.float(), games.actions_NT.to(self.fabric.device)
 
     def evaluate(self, split: Split) -> Scores:
         """Share of the player's actions that the network would do too, and mean nats."""
-        if not self.has(split):
+        if not self.has_split(split):
             raise DataError(f"{self.data.title} has no {split} split: it has train and test")
         games = self.data.train if split == "train" else self.data.test
         with torch.inference_mode(), self.fabric.autocast():
-            logits_NTA, actions_NT = self._logits(self.published_network().eval(), games)
+            logits_NTA, actions_NT = self._logits(self.network_to_publish().eval(), games)
         return {
             "accuracy": float((logits_NTA.argmax(-1) == actions_NT).float().mean()),
             "nll": float(functional.cross_entropy(logits_NTA.flatten(0, 1), actions_NT.flatten())),
         }
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return split in ("train", "test")
 
-    def publication(self) -> Publication:
+    def export_spec(self) -> ExportSpec:
         raise ExportError(
             "a controller is not served: no task of the service plays games. "
             "`plot play` shows it at work and measures it"

@@ -18,13 +18,13 @@ from pydantic import Field, PositiveInt
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.base import ImageData
 from training.datasets.batches import epoch_seed
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
-from training.networks.char_rnn import CharRNN, State
-from training.publish.spec import Publication
+from training.networks.char_rnn import CharRNN, RecurrentState
+from training.publish.spec import ExportSpec
 from training.publish.tasks import language as export
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
@@ -32,20 +32,27 @@ from training.tasks.single_network import SingleNetwork
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["WINDOW", "WINDOWS", "Language", "Step", "lanes", "random_windows"]
+__all__ = [
+    "EVAL_WINDOW",
+    "EVAL_WINDOW_COUNT",
+    "Language",
+    "LanguageBatch",
+    "contiguous_batches",
+    "random_windows",
+]
 
-WINDOW, WINDOWS = 256, 400
+EVAL_WINDOW, EVAL_WINDOW_COUNT = 256, 400
 """Length and number of the windows without context that a model is measured on."""
 
-_EVAL_LANES = 64
+_EVAL_BATCH = 64
 
 
-class Step(NamedTuple):
+class LanguageBatch(NamedTuple):
     """What one step reads."""
 
     tokens_BT: Tensor
     targets_BT: Tensor
-    first: bool
+    resets_state: bool
     """Of the epoch: nothing is remembered yet."""
 
 
@@ -54,7 +61,7 @@ class Language(SingleNetwork):
 
     monitor = Monitor("loss", higher_is_better=False)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["language"] = "language"
         window: PositiveInt = 128
         """Characters that a step's gradient reaches back."""
@@ -76,7 +83,7 @@ class Language(SingleNetwork):
     def __init__(self, config: Config, recipe: "Recipe", data: TextData, fabric: Fabric) -> None:
         self.config = config
         self.data = data
-        self._sized = _sized(recipe.network, data)
+        self._network_config = _resolve_network_config(recipe.network, data)
         data.encode(config.start + config.sample)  # before training, not when it is published
         steps = (len(data.train_N) - 1) // (recipe.batch_size * config.window)
         if steps < 1:
@@ -90,39 +97,41 @@ class Language(SingleNetwork):
             "train": data.train_N.to(fabric.device),
             "validation": data.validation_N.to(fabric.device),
         }
-        self._carried: State | None = None
+        self._carried_state: RecurrentState | None = None
 
     def build_network(self) -> CharRNN:
-        network = self._sized.build()
+        network = self._network_config.build()
         self.recipe.initializer.apply(network)
         return network
 
-    def batches(self, epoch: int) -> Iterator[Step]:
+    def batches(self, epoch: int) -> Iterator[LanguageBatch]:
         generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
         text_N, size = self.splits["train"], self.recipe.batch_size
         start = int(torch.randint(len(text_N), (), generator=generator))
-        return lanes(text_N.roll(-start), size, self.config.window, self.steps_per_epoch)
+        return contiguous_batches(
+            text_N.roll(-start), size, self.config.window, self.steps_per_epoch
+        )
 
-    def loss(self, batch: Step) -> dict[str, Tensor]:
-        state = None if batch.first else self._forgetful(self._carried)
-        logits_BTV, after = self.network(batch.tokens_BT, state)
-        self._carried = tuple(part.detach() for part in after)
+    def loss(self, batch: LanguageBatch) -> dict[str, Tensor]:
+        state = None if batch.resets_state else self._reset_random_states(self._carried_state)
+        logits_BTV, next_state = self.network(batch.tokens_BT, state)
+        self._carried_state = tuple(part.detach() for part in next_state)
         return {"loss": _cross_entropy(logits_BTV, batch.targets_BT).mean()}
 
-    def _forgetful(self, state: State | None) -> State | None:
+    def _reset_random_states(self, state: RecurrentState | None) -> RecurrentState | None:
         if state is None or not self.config.forget:
             return state
-        lanes_B = torch.rand(state[0].shape[1], device=state[0].device) >= self.config.forget
-        return tuple(part * lanes_B[None, :, None] for part in state)
+        keep_B = torch.rand(state[0].shape[1], device=state[0].device) >= self.config.forget
+        return tuple(part * keep_B[None, :, None] for part in state)
 
     def evaluate(self, split: Split) -> Scores:
         """Mean nats per character: `loss` knows all that came before, `window_loss` at most 255."""
-        network = self.published_network().eval()
+        network = self.network_to_publish().eval()
         text_N = self._split(split)
         with torch.inference_mode(), self.fabric.autocast():
             return {
-                "loss": _with_context(network, text_N),
-                "window_loss": _without_context(network, text_N),
+                "loss": _loss_with_context(network, text_N),
+                "window_loss": _loss_without_context(network, text_N),
             }
 
     def _split(self, name: Split) -> Tensor:
@@ -131,40 +140,43 @@ class Language(SingleNetwork):
             raise DataError(f"{self.data.title} has no {name} split: it has train and validation")
         return self.splits[name]
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return split in self.splits
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)
 
 
-def _sized(config: object, data: TextData) -> CharRNN.Config:
+def _resolve_network_config(config: object, data: TextData) -> CharRNN.Config:
     if not isinstance(config, CharRNN.Config):
         raise RecipeError("the task language needs a network that reads text: kind: char_rnn")
-    there = len(data.vocabulary)
-    if config.vocabulary not in (None, there):
+    vocabulary_size = len(data.vocabulary)
+    if config.vocabulary not in (None, vocabulary_size):
         raise RecipeError(
-            f"network.vocabulary is {config.vocabulary}, but {data.title} has {there} characters; "
+            f"network.vocabulary is {config.vocabulary}, but {data.title} has {vocabulary_size} "
+            "characters; "
             "leave it out"
         )
-    return config.sized(there)
+    return config.with_vocabulary(vocabulary_size)
 
 
-def lanes(text_N: Tensor, count: int, window: int, steps: int) -> Iterator[Step]:
+def contiguous_batches(
+    text_N: Tensor, batch_size: int, window: int, steps: int
+) -> Iterator[LanguageBatch]:
     """`steps` steps through `count` contiguous parts of the text; what is left over is not read."""
     length = steps * window
-    tokens_BN = text_N[: count * length].view(count, length)
-    targets_BN = text_N[1 : count * length + 1].view(count, length)
+    tokens_BN = text_N[: batch_size * length].view(batch_size, length)
+    targets_BN = text_N[1 : batch_size * length + 1].view(batch_size, length)
     for step in range(steps):
         part = slice(step * window, (step + 1) * window)
-        yield Step(tokens_BN[:, part], targets_BN[:, part], first=step == 0)
+        yield LanguageBatch(tokens_BN[:, part], targets_BN[:, part], resets_state=step == 0)
 
 
 def random_windows(text_N: Tensor) -> Tensor:
     """The windows (W, T + 1) that every model of a text is measured on, chosen by a fixed seed."""
-    length = min(WINDOW, len(text_N) - 1)
+    length = min(EVAL_WINDOW, len(text_N) - 1)
     starts_W = torch.randint(
-        len(text_N) - length, (WINDOWS,), generator=Generator().manual_seed(0)
+        len(text_N) - length, (EVAL_WINDOW_COUNT,), generator=Generator().manual_seed(0)
     ).to(text_N.device)
     return text_N[starts_W[:, None] + torch.arange(length + 1, device=text_N.device)]
 
@@ -176,7 +188,7 @@ def _cross_entropy(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
     )
 
 
-def _with_context(network: torch.nn.Module, text_N: Tensor) -> float:
+def _loss_with_context(network: torch.nn.Module, text_N: Tensor) -> float:
     """Nats of every character but the first, each knowing what came before it.
 
     One lane would be exact, and slow: a run per character. Here up to 64 lanes are read side by
@@ -184,18 +196,18 @@ def _with_context(network: torch.nn.Module, text_N: Tensor) -> float:
     figure is of one lane.
     """
     total = len(text_N) - 1
-    length = math.ceil(total / min(_EVAL_LANES, max(1, total // (4 * WINDOW))))
+    length = math.ceil(total / min(_EVAL_BATCH, max(1, total // (4 * EVAL_WINDOW))))
     starts = range(0, total, length)
     # Before the first lane lies nothing, and the last one may end early: -1 counts for nothing.
-    padded_N = functional.pad(text_N, (WINDOW, length), value=-1)
-    rows_BN = torch.stack([padded_N[start : start + WINDOW + length + 1] for start in starts])
-    _, state = network(rows_BN[:, :WINDOW].clamp_min(0), None)
+    padded_N = functional.pad(text_N, (EVAL_WINDOW, length), value=-1)
+    rows_BN = torch.stack([padded_N[start : start + EVAL_WINDOW + length + 1] for start in starts])
+    _, state = network(rows_BN[:, :EVAL_WINDOW].clamp_min(0), None)
     first = torch.arange(len(starts), device=text_N.device) == 0
     state = tuple(part.masked_fill(first[None, :, None], 0) for part in state)
     nats = torch.zeros((), device=text_N.device)
     for tokens, targets in zip(
-        torch.split(rows_BN[:, WINDOW:-1], WINDOW, 1),
-        torch.split(rows_BN[:, WINDOW + 1 :], WINDOW, 1),
+        torch.split(rows_BN[:, EVAL_WINDOW:-1], EVAL_WINDOW, 1),
+        torch.split(rows_BN[:, EVAL_WINDOW + 1 :], EVAL_WINDOW, 1),
         strict=True,
     ):
         logits, state = network(tokens.clamp_min(0), state)
@@ -205,9 +217,9 @@ def _with_context(network: torch.nn.Module, text_N: Tensor) -> float:
     return float(nats) / total
 
 
-def _without_context(network: torch.nn.Module, text_N: Tensor) -> float:
+def _loss_without_context(network: torch.nn.Module, text_N: Tensor) -> float:
     sums = [
         _cross_entropy(network(part[:, :-1])[0], part[:, 1:]).mean(0) * len(part)
         for part in torch.split(random_windows(text_N), 100)
     ]
-    return float(torch.stack(sums).sum()) / WINDOWS
+    return float(torch.stack(sums).sum()) / EVAL_WINDOW_COUNT

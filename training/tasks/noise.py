@@ -6,15 +6,15 @@ import torch
 from pydantic import Field, NonNegativeFloat
 from torch import Generator, Tensor
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 
-__all__ = ["Noise", "eight_bits", "is_grey", "noisy", "psnr_db", "to_grey"]
+__all__ = ["Noise", "add_gaussian_noise", "is_grey", "psnr_db", "quantize_8bit", "to_grey"]
 
 _LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601, as Pillow turns colour into grey."""
 
 
-class Noise(Frozen):
+class Noise(FrozenModel):
     """Gaussian noise N(mean, std²) on pictures in 0–1, then clipped to 0–1, as a stored file is."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
@@ -49,7 +49,7 @@ def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
     return -10 * mse_N.clamp_min(1e-10).log10()
 
 
-def eight_bits(images: Tensor) -> Tensor:
+def quantize_8bit(images: Tensor) -> Tensor:
     """Rounded to what a byte can hold, still as floats in 0–1."""
     return (images.clamp(0, 1) * 255).round() / 255
 
@@ -57,7 +57,7 @@ def eight_bits(images: Tensor) -> Tensor:
 def to_grey(images_BCHW: Tensor) -> Tensor:
     """Pictures in 0–1 as grey of 8 bits, in three equal channels."""
     luma = torch.tensor(_LUMA, device=images_BCHW.device).view(1, 3, 1, 1)
-    return eight_bits((images_BCHW * luma).sum(1, keepdim=True)).expand_as(images_BCHW)
+    return quantize_8bit((images_BCHW * luma).sum(1, keepdim=True)).expand_as(images_BCHW)
 
 
 def is_grey(images_BCHW: Tensor) -> bool:
@@ -65,7 +65,7 @@ def is_grey(images_BCHW: Tensor) -> bool:
     return bool((images_BCHW == images_BCHW[:, :1]).all())
 
 
-def noisy(clean_BCHW: Tensor, sigma: float, generator: Generator) -> Tensor:
+def add_gaussian_noise(clean_BCHW: Tensor, sigma: float, generator: Generator) -> Tensor:
     """With Gaussian noise of `sigma` grey levels, unclipped; equal in the channels of grey ones."""
     shape = list(clean_BCHW.shape)
     if is_grey(clean_BCHW):

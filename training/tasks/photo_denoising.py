@@ -8,24 +8,24 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.batches import epoch_seed
-from training.datasets.image_patches import AlbumData, AlbumSplit, Patches
+from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import DataError, RecipeError
 from training.networks.photo_denoiser import PhotoDenoiser
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.publish.tasks import photo_denoising as export
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.noise import eight_bits, is_grey, noisy, psnr_db, to_grey
+from training.tasks.noise import add_gaussian_noise, is_grey, psnr_db, quantize_8bit, to_grey
 from training.tasks.single_network import SingleNetwork
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["PhotoDenoising", "restored"]
+__all__ = ["PhotoDenoising", "denoise_image"]
 
-_LEVELS = 255
-_Share = Annotated[float, Field(ge=0, le=1)]
+_MAX_PIXEL = 255
+_Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class PhotoDenoising(SingleNetwork):
@@ -38,17 +38,17 @@ class PhotoDenoising(SingleNetwork):
 
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         """Deviations are in grey levels, of 255, as in the literature."""
 
         kind: Literal["photo-denoising"] = "photo-denoising"
         sigma: tuple[NonNegativeFloat, PositiveFloat] = (0, 55)
         """Each patch's deviation is drawn evenly between these."""
-        clean_share: _Share = 0.04
+        clean_share: _Fraction = 0.04
         """Of patches without noise: what is clean shall be left alone."""
-        grey_share: _Share = 0.5
+        grey_share: _Fraction = 0.5
         """Of patches turned into grey: three equal channels, with equal noise."""
-        stored_share: _Share = 0.5
+        stored_share: _Fraction = 0.5
         """Of patches whose noise is clipped to 0–255 and rounded, as in a file. The literature's
         is not."""
         weight_floor: PositiveFloat = 2
@@ -56,15 +56,15 @@ class PhotoDenoising(SingleNetwork):
         measured: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (15, 25, 50)
 
         @model_validator(mode="after")
-        def _deviations_ascend(self) -> Self:
+        def _validate_sigma(self) -> Self:
             if self.sigma[0] >= self.sigma[1]:
                 raise ValueError(f"sigma {self.sigma} must be (least, largest)")
             return self
 
-        def build(self, recipe: "Recipe", data: AlbumData, fabric: Fabric) -> "PhotoDenoising":
+        def build(self, recipe: "Recipe", data: PatchData, fabric: Fabric) -> "PhotoDenoising":
             return PhotoDenoising(self, recipe, data, fabric)
 
-    def __init__(self, config: Config, recipe: "Recipe", data: AlbumData, fabric: Fabric) -> None:
+    def __init__(self, config: Config, recipe: "Recipe", data: PatchData, fabric: Fabric) -> None:
         self.config, self.recipe, self.data = config, recipe, data
         self.multiple = int(getattr(recipe.network, "multiple_of", 1))
         if data.patch % self.multiple:
@@ -79,40 +79,42 @@ class PhotoDenoising(SingleNetwork):
     def build_network(self) -> nn.Module:
         network = super().build_network()
         if isinstance(network, PhotoDenoiser):
-            network.start_as_identity()
+            network.init_as_identity()
         return network
 
-    def batches(self, epoch: int) -> Patches:
+    def batches(self, epoch: int) -> PatchBatches:
         generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
-        return self.data.patches(self.recipe.batch_size, generator)
+        return self.data.patch_batches(self.recipe.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        clean_BCHW = self.prepare(batch)
-        grey_B = self._drawn(len(clean_BCHW), self.config.grey_share)
+        clean_BCHW = self.to_floats(batch)
+        grey_B = self._random_mask(len(clean_BCHW), self.config.grey_share)
         clean_BCHW = torch.where(grey_B, to_grey(clean_BCHW), clean_BCHW)
-        least, largest = self.config.sigma
-        sigma_B = least + (largest - least) * torch.rand_like(grey_B, dtype=torch.float32)
-        sigma_B = sigma_B.masked_fill(self._drawn(len(clean_BCHW), self.config.clean_share), 0)
+        min_sigma, max_sigma = self.config.sigma
+        sigma_B = min_sigma + (max_sigma - min_sigma) * torch.rand_like(grey_B, dtype=torch.float32)
+        sigma_B = sigma_B.masked_fill(
+            self._random_mask(len(clean_BCHW), self.config.clean_share), 0
+        )
         noise_BCHW = torch.randn_like(clean_BCHW)
         noise_BCHW = torch.where(grey_B, noise_BCHW[:, :1], noise_BCHW)
-        noisy_BCHW = clean_BCHW + sigma_B / _LEVELS * noise_BCHW
-        stored_B = self._drawn(len(clean_BCHW), self.config.stored_share)
-        noisy_BCHW = torch.where(stored_B, eight_bits(noisy_BCHW), noisy_BCHW)
-        estimate = self.network(self._laid_out(noisy_BCHW)).float()
-        weight_B = _LEVELS / (sigma_B + self.config.weight_floor)
+        noisy_BCHW = clean_BCHW + sigma_B / _MAX_PIXEL * noise_BCHW
+        stored_B = self._random_mask(len(clean_BCHW), self.config.stored_share)
+        noisy_BCHW = torch.where(stored_B, quantize_8bit(noisy_BCHW), noisy_BCHW)
+        estimate = self.network(self._to_memory_format(noisy_BCHW)).float()
+        weight_B = _MAX_PIXEL / (sigma_B + self.config.weight_floor)
         loss = ((estimate - clean_BCHW).square() * weight_B).mean()
         return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
 
-    def _drawn(self, count: int, share: float) -> Tensor:
-        """Booleans (B, 1, 1, 1), each true with probability `share`."""
-        return torch.rand(count, 1, 1, 1, device=self.fabric.device) < share
+    def _random_mask(self, count: int, probability: float) -> Tensor:
+        """Booleans (B, 1, 1, 1), each true with probability `probability`."""
+        return torch.rand(count, 1, 1, 1, device=self.fabric.device) < probability
 
     def evaluate(self, split: Split) -> Scores:
-        network = self.published_network().eval()
+        network = self.network_to_publish().eval()
         with torch.inference_mode(), self.fabric.autocast():
             return self.measure(network, self.split(split))
 
-    def measure(self, network: nn.Module, split: AlbumSplit) -> Scores:
+    def measure(self, network: nn.Module, split: PatchSplit) -> Scores:
         """Mean PSNR over pictures, in and out, at each deviation; and of clean pictures, out.
 
         Noise is seeded and unclipped, as in the literature; estimates are rounded to 8 bits, as
@@ -120,45 +122,49 @@ class PhotoDenoising(SingleNetwork):
         """
         scores: Scores = {}
         for sigma in self.config.measured:
-            before, after = [], []
+            noisy_psnrs, denoised_psnrs = [], []
             generator = Generator().manual_seed(0)
-            for picture in split.pictures:
-                clean = self.prepare(picture[None])
-                came = noisy(clean, sigma, generator)
-                before.append(psnr_db(came, clean))
-                after.append(psnr_db(restored(network, came, self.multiple), clean))
-            scores[f"psnr_db_in/sigma-{sigma:g}"] = float(torch.cat(before).mean())
-            scores[f"psnr_db/sigma-{sigma:g}"] = float(torch.cat(after).mean())
+            for image in split.images:
+                clean = self.to_floats(image[None])
+                noisy_BCHW = add_gaussian_noise(clean, sigma, generator)
+                noisy_psnrs.append(psnr_db(noisy_BCHW, clean))
+                denoised_psnrs.append(
+                    psnr_db(denoise_image(network, noisy_BCHW, self.multiple), clean)
+                )
+            scores[f"psnr_db_in/sigma-{sigma:g}"] = float(torch.cat(noisy_psnrs).mean())
+            scores[f"psnr_db/sigma-{sigma:g}"] = float(torch.cat(denoised_psnrs).mean())
         outputs = [scores[f"psnr_db/sigma-{sigma:g}"] for sigma in self.config.measured]
-        cleans = [self.prepare(picture[None]) for picture in split.pictures]
-        kept = [psnr_db(restored(network, clean, self.multiple), clean) for clean in cleans]
-        scores["psnr_db/clean"] = float(torch.cat(kept).mean())
+        cleans = [self.to_floats(image[None]) for image in split.images]
+        clean_psnrs = [
+            psnr_db(denoise_image(network, clean, self.multiple), clean) for clean in cleans
+        ]
+        scores["psnr_db/clean"] = float(torch.cat(clean_psnrs).mean())
         return {"psnr_db": sum(outputs) / len(outputs), **scores}
 
-    def split(self, name: Split) -> AlbumSplit:
+    def split(self, name: Split) -> PatchSplit:
         """Raises DataError when the data set has no such split."""
-        split: AlbumSplit | None = getattr(self.data, name)
+        split: PatchSplit | None = getattr(self.data, name)
         if split is None:
             raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
         return split
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return getattr(self.data, split) is not None
 
-    def prepare(self, images_BCHW: Tensor) -> Tensor:
+    def to_floats(self, images_BCHW: Tensor) -> Tensor:
         """uint8 → floats in 0–1 on the device."""
-        return images_BCHW.to(self.fabric.device).float() / _LEVELS
+        return images_BCHW.to(self.fabric.device).float() / _MAX_PIXEL
 
-    def _laid_out(self, images_BCHW: Tensor) -> Tensor:
+    def _to_memory_format(self, images_BCHW: Tensor) -> Tensor:
         if self.recipe.channels_last:
             return images_BCHW.contiguous(memory_format=torch.channels_last)
         return images_BCHW.contiguous()
 
-    def publication(self) -> Publication:
-        return export.publication(self)
+    def export_spec(self) -> ExportSpec:
+        return export.export_spec(self)
 
 
-def restored(network: nn.Module, noisy_BCHW: Tensor, multiple: int) -> Tensor:
+def denoise_image(network: nn.Module, noisy_BCHW: Tensor, multiple: int) -> Tensor:
     """The network's estimate, rounded to 8 bits; of grey pictures, the mean of its channels."""
     height, width = noisy_BCHW.shape[2:]
     edges = (0, -width % multiple, 0, -height % multiple)
@@ -166,4 +172,4 @@ def restored(network: nn.Module, noisy_BCHW: Tensor, multiple: int) -> Tensor:
     estimate = estimate[..., :height, :width]
     if is_grey(noisy_BCHW):
         estimate = estimate.mean(1, keepdim=True).expand_as(noisy_BCHW)
-    return eight_bits(estimate)
+    return quantize_8bit(estimate)

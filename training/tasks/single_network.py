@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training.optim.ema import moving_average
-from training.pretrained.net2net import grow
+from training.optim.ema import ema_model
+from training.pretrained.net2net import load_widened
 from training.tasks.base import Monitor
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SingleNetwork(ABC):
         self.schedule = recipe.schedule.build(optimizer, steps_per_epoch, recipe.epochs)
         self.network, self.optimizer = fabric.setup(network, optimizer)
         decay = recipe.ema_decay
-        self.average = moving_average(network, decay) if decay is not None else None
+        self.ema_network = ema_model(network, decay) if decay is not None else None
 
     def build_network(self) -> nn.Module:
         """The network as training finds it; the average starts from a copy of it."""
@@ -44,15 +44,15 @@ class SingleNetwork(ABC):
         self.recipe.initializer.apply(network)
         return network
 
-    def begin_as(self, tensors: Mapping[str, Tensor], where: object) -> None:
+    def init_from(self, tensors: Mapping[str, Tensor], source: object) -> None:
         """Begin with the weights of the same network, or as a smaller one that was trained.
 
         Raises:
             WeightsError: when they do not fit; nothing is changed then.
         """
-        grow(self.network.module, tensors, where)
-        if self.average is not None:
-            self.average.module.load_state_dict(self.network.module.state_dict())
+        load_widened(self.network.module, tensors, source)
+        if self.ema_network is not None:
+            self.ema_network.module.load_state_dict(self.network.module.state_dict())
 
     def build_optimizer(self, network: nn.Module) -> Optimizer:
         return self.recipe.optimizer.build(network)
@@ -70,26 +70,26 @@ class SingleNetwork(ABC):
             self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.recipe.clip_norm)
         self.optimizer.step()
         self.schedule.step()
-        if self.average is not None:
-            self.average.update_parameters(self.network.module)
+        if self.ema_network is not None:
+            self.ema_network.update_parameters(self.network.module)
         return {name: score.detach() for name, score in scores.items()}
 
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def state(self) -> dict[str, Any]:
+    def checkpoint_state(self) -> dict[str, Any]:
         state = {
             "network": self.network,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
-        return state if self.average is None else {**state, "average": self.average}
+        return state if self.ema_network is None else {**state, "average": self.ema_network}
 
-    def illustrate(self, folder: Path, epoch: int) -> None:  # noqa: B027  # few tasks can
+    def save_samples(self, folder: Path, epoch: int) -> None:  # noqa: B027  # few tasks can
         """Nothing: the scores say it all."""
 
-    def published_network(self) -> nn.Module:
+    def network_to_publish(self) -> nn.Module:
         """The network to publish: the averaged one, where there is one and the recipe wants it."""
-        average = self.average if self.recipe.publish.weights == "average" else None
+        average = self.ema_network if self.recipe.publish.weights == "average" else None
         network: nn.Module = self.network.module if average is None else average.module
         return network

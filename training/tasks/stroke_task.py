@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Generator
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from training.datasets.batches import epoch_seed
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.errors import DataError, RecipeError
@@ -18,10 +18,10 @@ from training.tasks.single_network import SingleNetwork
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["PenTask", "Variation", "distorted", "needs_strokes"]
+__all__ = ["StrokeAugmentation", "StrokeTask", "augment_strokes", "require_strokes"]
 
 
-class Variation(Frozen):
+class StrokeAugmentation(FrozenModel):
     """How training drawings are varied."""
 
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -31,20 +31,22 @@ class Variation(Frozen):
     """Deviation of the random linear map that each training drawing goes through."""
 
 
-class PenTask(SingleNetwork):
+class StrokeTask(SingleNetwork):
     """One network that learns from drawings, batch by batch."""
 
     def __init__(
-        self, variation: Variation, recipe: "Recipe", data: StrokeData, fabric: Fabric
+        self, augmentation: StrokeAugmentation, recipe: "Recipe", data: StrokeData, fabric: Fabric
     ) -> None:
-        self.variation, self.data = variation, data
+        self.augmentation, self.data = augmentation, data
         size = min(recipe.batch_size, len(data.train))
         super().__init__(recipe, len(data.train) // size, fabric)
 
     def batches(self, epoch: int) -> Iterator[StrokeSplit]:
         generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
         for batch in self.data.train.batches(self.recipe.batch_size, generator):
-            yield distorted(batch, self.variation.noise, self.variation.distortion, generator)
+            yield augment_strokes(
+                batch, self.augmentation.noise, self.augmentation.distortion, generator
+            )
 
     def split(self, name: Split) -> StrokeSplit:
         """Raises DataError when the data set has no such split."""
@@ -53,11 +55,11 @@ class PenTask(SingleNetwork):
             raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
         return split
 
-    def has(self, split: Split) -> bool:
+    def has_split(self, split: Split) -> bool:
         return getattr(self.data, split) is not None
 
 
-def needs_strokes(data: object, task: str) -> StrokeData:
+def require_strokes(data: object, task: str) -> StrokeData:
     """`data`, where it is pen strokes. Raises RecipeError."""
     if not isinstance(data, StrokeData):
         title = getattr(data, "title", "the data set")
@@ -65,7 +67,7 @@ def needs_strokes(data: object, task: str) -> StrokeData:
     return data
 
 
-def distorted(
+def augment_strokes(
     batch: StrokeSplit, noise: float, distortion: float, generator: Generator
 ) -> StrokeSplit:
     """Every drawing through a linear map near the identity, and every point moved a little."""

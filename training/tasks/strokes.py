@@ -10,34 +10,34 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.datasets.strokes import StrokeData, StrokeSplit, encode
+from training.datasets.strokes import StrokeData, StrokeSplit, encode_moves
 from training.errors import ExportError, RecipeError
 from training.networks.stroke_reader import StrokeReader
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 from training.tasks.base import Monitor, Scores, Split
-from training.tasks.stroke_task import PenTask, Variation, needs_strokes
+from training.tasks.stroke_task import StrokeAugmentation, StrokeTask, require_strokes
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["Strokes"]
+__all__ = ["StrokeClassification"]
 
 _EVAL_BATCH = 1000
 
 
-class Strokes(PenTask):
+class StrokeClassification(StrokeTask):
     """Cross entropy of the answer after the last move."""
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    class Config(Variation):
+    class Config(StrokeAugmentation):
         kind: Literal["strokes"] = "strokes"
 
-        def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "Strokes":
-            return Strokes(self, recipe, needs_strokes(data, "strokes"), fabric)
+        def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "StrokeClassification":
+            return StrokeClassification(self, recipe, require_strokes(data, "strokes"), fabric)
 
     def __init__(self, config: Config, recipe: "Recipe", data: StrokeData, fabric: Fabric) -> None:
-        if data.lifts_tell_labels:
+        if data.pen_lifts_leak_labels:
             raise RecipeError(
                 f"{data.title}: where the pen was lifted was guessed from the digit, which would "
                 "give the answer away; set data.pen_lifts to false"
@@ -50,37 +50,42 @@ class Strokes(PenTask):
         super().__init__(config, recipe, data, fabric)
 
     def loss(self, batch: StrokeSplit) -> dict[str, Tensor]:
-        logits_BK, labels_B = self._last(self.network, batch), batch.labels_N.to(self.fabric.device)
-        right = (logits_BK.detach().argmax(1) == labels_B).float().mean()
-        return {"loss": functional.cross_entropy(logits_BK, labels_B), "accuracy": right}
+        logits_BK, labels_B = (
+            self._final_logits(self.network, batch),
+            batch.labels_N.to(self.fabric.device),
+        )
+        accuracy = (logits_BK.detach().argmax(1) == labels_B).float().mean()
+        return {"loss": functional.cross_entropy(logits_BK, labels_B), "accuracy": accuracy}
 
-    def _last(self, network: nn.Module, split: StrokeSplit) -> Tensor:
+    def _final_logits(self, network: nn.Module, split: StrokeSplit) -> Tensor:
         """Logits (B, K) after each drawing's last move."""
-        logits_BTK: Tensor = network(encode(split.moves_NT3).to(self.fabric.device))
+        logits_BTK: Tensor = network(encode_moves(split.moves_NT3).to(self.fabric.device))
         last = (split.lengths_N - 1).to(self.fabric.device)
         return logits_BTK[torch.arange(len(split)), last].float()
 
     def evaluate(self, split: Split) -> Scores:
         """Accuracy and mean nats, by the answer after the last move."""
-        network, part = self.published_network().eval(), self.split(split)
+        network, part = self.network_to_publish().eval(), self.split(split)
         with torch.inference_mode(), self.fabric.autocast():
-            logits_NK = torch.cat([self._last(network, b) for b in part.batches(_EVAL_BATCH)])
+            logits_NK = torch.cat(
+                [self._final_logits(network, b) for b in part.batches(_EVAL_BATCH)]
+            )
         labels_N = part.labels_N.to(logits_NK.device)
         return {
             "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
             "nll": float(functional.cross_entropy(logits_NK, labels_N)),
         }
 
-    def beliefs(self, split: StrokeSplit) -> Tensor:
+    def class_probabilities(self, split: StrokeSplit) -> Tensor:
         """Probabilities (B, T, K) after every move."""
-        network = self.published_network().eval()
+        network = self.network_to_publish().eval()
         if not isinstance(network, StrokeReader):
             raise RecipeError("the task strokes needs a network that reads: kind: stroke-reader")
         with torch.inference_mode():
-            logits_BTK: Tensor = network(encode(split.moves_NT3).to(self.fabric.device))
+            logits_BTK: Tensor = network(encode_moves(split.moves_NT3).to(self.fabric.device))
         return logits_BTK.softmax(-1).cpu()
 
-    def publication(self) -> Publication:
+    def export_spec(self) -> ExportSpec:
         raise ExportError(
             "a reader of pen strokes is not served: no task of the service takes strokes. "
             "`evaluate` measures it, `plot strokes` shows it"

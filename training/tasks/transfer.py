@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from models_store.base import Frozen
+from models_store.base import FrozenModel
 from models_store.manifest import Metric
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import epoch_seed
@@ -24,19 +24,19 @@ from training.datasets.data_dir import scratch_dir
 from training.errors import DataError, RecipeError
 from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet
-from training.pretrained.mobilenet import describe, fingerprint, load_weights
-from training.publish.spec import Publication, Runs
+from training.pretrained.mobilenet import features_fingerprint, load_weights, weights_data_source
+from training.publish.spec import ExportSpec, GraphFns
 from training.publish.tasks import classification as export
 from training.tasks.base import Scores, Split
-from training.tasks.classification import Classification, Objective
+from training.tasks.classification import Classification, ClassificationConfig
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
-__all__ = ["Head", "Transfer"]
+__all__ = ["HeadConfig", "Transfer"]
 
 
-class Head(Frozen):
+class HeadConfig(FrozenModel):
     """How the head is trained on features that stay as they are: AdamW, half a cosine."""
 
     epochs: Annotated[int, Field(ge=0)] = 40
@@ -48,9 +48,9 @@ class Head(Frozen):
 class Transfer(Classification):
     """`frozen_logits_NK` are of the test split before anything but the head was trained."""
 
-    class Config(Objective):
+    class Config(ClassificationConfig):
         kind: Literal["transfer"] = "transfer"
-        head: Head = Head()
+        head: HeadConfig = HeadConfig()
         head_rate: PositiveFloat = 10.0
         """The head's learning rate in fine-tuning, as a multiple of `optimizer.lr`."""
 
@@ -59,7 +59,7 @@ class Transfer(Classification):
 
     def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
         self.head_config, self.head_rate = config.head, config.head_rate
-        self.start = _mobilenet(recipe)
+        self.pretrained_config = _require_mobilenet_config(recipe)
         if recipe.schedule.kind in ("cyclic", "one_cycle"):
             raise RecipeError(
                 f"schedule {recipe.schedule.kind} sets one rate for all weights, and transfer has "
@@ -69,25 +69,27 @@ class Transfer(Classification):
 
     def statistics(self, recipe: "Recipe", data: ImageData) -> tuple[list[float], list[float]]:
         del recipe, data
-        return self.start.statistics
+        return self.pretrained_config.statistics
 
     def build_network(self) -> nn.Module:
         network = super().build_network()
         if not isinstance(network, MobileNet):
             raise TypeError(type(network))
-        load_weights(network, self.start)
+        load_weights(network, self.pretrained_config)
         network.to(self.fabric.device).eval()
-        cache = FeatureCache(scratch_dir() / "features", fingerprint(network, self.start))
+        cache = FeatureCache(
+            scratch_dir() / "features", features_fingerprint(network, self.pretrained_config)
+        )
 
         def pooled(split: ImageSplit) -> Tensor:
             with torch.inference_mode():
                 return cache(
                     split.images_NCHW,
-                    lambda images: network.pool(self.normalise(self.prepare(images))),
+                    lambda images: network.pool(self.normalize(self.to_floats(images))),
                 ).clone()
 
         self._fit_head(network.head, pooled(self.data.train))
-        self.frozen_logits_NK = torch.empty(0, self.start.classes)
+        self.frozen_logits_NK = torch.empty(0, self.pretrained_config.classes)
         if len(self.data.test):
             with torch.inference_mode():
                 features_NC = pooled(self.data.test).to(self.fabric.device)
@@ -120,35 +122,37 @@ class Transfer(Classification):
     def build_optimizer(self, network: nn.Module) -> Optimizer:
         """The recipe's, with the head's weights in groups of their own, at the head's rate."""
         optimizer = super().build_optimizer(network)
-        head = {id(parameter) for parameter in network.get_submodule("head").parameters()}
+        head_ids = {id(parameter) for parameter in network.get_submodule("head").parameters()}
         for group in list(optimizer.param_groups):
-            mine = [p for p in group["params"] if id(p) in head]
-            group["params"] = [p for p in group["params"] if id(p) not in head]
-            optimizer.add_param_group({**group, "params": mine, "lr": group["lr"] * self.head_rate})
+            head_params = [p for p in group["params"] if id(p) in head_ids]
+            group["params"] = [p for p in group["params"] if id(p) not in head_ids]
+            optimizer.add_param_group(
+                {**group, "params": head_params, "lr": group["lr"] * self.head_rate}
+            )
         return optimizer
 
     def evaluate(self, split: Split) -> Scores:
         """Nothing for the test split of a run on all photographs: there is none left."""
         return super().evaluate(split) if len(self.split(split)) else {}
 
-    def publication(self) -> Publication:
-        publication = export.publication(self)
-        pretrained = describe(self.start)
+    def export_spec(self) -> ExportSpec:
+        spec = export.export_spec(self)
+        pretrained = weights_data_source(self.pretrained_config)
         return replace(
-            publication,
-            data=(*publication.data, *([pretrained] if pretrained else [])),
-            report=publication.report if len(self.data.test) else _nothing_to_measure_on,
+            spec,
+            data=(*spec.data, *([pretrained] if pretrained else [])),
+            report=spec.report if len(self.data.test) else _reject_empty_test_split,
         )
 
 
-def _nothing_to_measure_on(_runs: Runs, _preview: Path) -> tuple[Metric, ...]:
+def _reject_empty_test_split(_runs: GraphFns, _preview: Path) -> tuple[Metric, ...]:
     raise DataError(
         "this run was trained on all photographs, so there is none to measure it on: "
         "`python -m training transfer` cross-validates and publishes; or set data.held_out"
     )
 
 
-def _mobilenet(recipe: "Recipe") -> MobileNet.Config:
+def _require_mobilenet_config(recipe: "Recipe") -> MobileNet.Config:
     if not isinstance(recipe.network, MobileNet.Config):
         raise RecipeError(f"task transfer needs network mobilenet, not {recipe.network.kind}")
     return recipe.network

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models_store.manifest import Provenance
-from training.config.recipe import Publish, Recipe, load, validated
-from training.engine.trainer import Fitted, restore
+from training.config.recipe import ModelCard, Recipe, load_recipe, validate_recipe
+from training.engine.trainer import FitResult, restore
 from training.errors import RecipeError
 from training.publish import provenance
-from training.publish.publisher import shelve
-from training.publish.tasks.ensemble import ensemble_publication
+from training.publish.publisher import publish_model
+from training.publish.tasks.ensemble import ensemble_export_spec
 from training.tasks.classification import Classification
 
 __all__ = ["publish_ensemble"]
@@ -22,23 +22,25 @@ def publish_ensemble(runs: Sequence[Path], name: str, store: Path) -> Path:
         RecipeError: a run trained no classifier, or the runs do not fit together, or `name` is
             none.
     """
-    recipes = [load(str(run / "recipe.yaml")) for run in runs]
+    recipes = [load_recipe(str(run / "recipe.yaml")) for run in runs]
     for recipe in recipes:
-        validated({**recipe.model_dump(by_alias=True), "name": name}, "ensemble")
+        validate_recipe({**recipe.model_dump(by_alias=True), "name": name}, "ensemble")
     members = [restore(recipe, run) for recipe, run in zip(recipes, runs, strict=True)]
-    publication = ensemble_publication(
-        [_classifier(m, r) for m, r in zip(members, runs, strict=True)]
+    spec = ensemble_export_spec(
+        [_require_classification(m, r) for m, r in zip(members, runs, strict=True)]
     )
-    return shelve(name, _card(recipes), publication, _made(recipes, members, name), store)
+    return publish_model(
+        name, _model_card(recipes), spec, _provenance(recipes, members, name), store
+    )
 
 
-def _classifier(member: Fitted, run: Path) -> Classification:
+def _require_classification(member: FitResult, run: Path) -> Classification:
     if not isinstance(member.task, Classification):
         raise RecipeError(f"{run} trained no classifier: an ensemble averages classifiers")
     return member.task
 
 
-def _card(recipes: Sequence[Recipe]) -> Publish:
+def _model_card(recipes: Sequence[Recipe]) -> ModelCard:
     first = recipes[0].publish
     kinds = " and ".join(dict.fromkeys(recipe.name for recipe in recipes))
     return first.model_copy(
@@ -51,11 +53,11 @@ def _card(recipes: Sequence[Recipe]) -> Publish:
     )
 
 
-def _made(recipes: Sequence[Recipe], members: Sequence[Fitted], name: str) -> Provenance:
-    commands = [provenance.command(recipe) for recipe in recipes]
+def _provenance(recipes: Sequence[Recipe], members: Sequence[FitResult], name: str) -> Provenance:
+    commands = [provenance.fit_command(recipe) for recipe in recipes]
     folders = " ".join(f"runs/{index}" for index in range(len(recipes)))
     return Provenance(
-        recipe={"members": [provenance.public(r, exclude={"publish"}) for r in recipes]},
+        recipe={"members": [provenance.public_recipe(r, exclude={"publish"}) for r in recipes]},
         command="; ".join(
             [
                 *(f"{command} --run-dir runs/{i}" for i, command in enumerate(commands)),

@@ -15,17 +15,17 @@ from torch import nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from models_store.layout import sha256_of
+from models_store.layout import file_sha256
 from models_store.manifest import DataSource, Metric, Provenance
-from training.config.recipe import Publish
-from training.datasets.data_dir import data_dir, located
+from training.config.recipe import ModelCard
+from training.datasets.data_dir import data_dir, resolve_data_path
 from training.errors import DataError, RecipeError
-from training.networks.mobilenet import pad_as_tensorflow, statistics_of
-from training.pretrained.mobilenet import fetched, licence_of, read_state
-from training.pretrained.state import fill
+from training.networks.mobilenet import normalization_statistics, use_same_padding
+from training.pretrained.mobilenet import download, read_state, weights_licence
+from training.pretrained.state import load_into
 from training.publish.provenance import Environment
-from training.publish.publisher import shelve
-from training.publish.tasks.imagenet import Imagenet, publication
+from training.publish.publisher import publish_model
+from training.publish.tasks.imagenet import ImagenetClassifier, export_spec
 
 __all__ = ["Network", "Preprocessing", "publish_pretrained"]
 
@@ -33,13 +33,13 @@ Network = Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"]
 Preprocessing = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and convolutions of stride 2 padded as its SAME does."""
 
-PICTURES = 1_281_167
+IMAGENET_TRAIN_IMAGES = 1_281_167
 """In ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
-_SIDE = 224
+_CROP_SIDE = 224
 
 
 @dataclass(frozen=True)
-class _Known:
+class _PretrainedNetwork:
     """A network of torchvision, the best weights that it has for it, and our name for it."""
 
     name: str
@@ -48,26 +48,26 @@ class _Known:
     paper: str
 
 
-_NETWORKS: dict[Network, _Known] = {
-    "mobilenet_v2": _Known(
+_NETWORKS: dict[Network, _PretrainedNetwork] = {
+    "mobilenet_v2": _PretrainedNetwork(
         "mobilenet-imagenet",
         models.mobilenet_v2,
         models.MobileNet_V2_Weights.IMAGENET1K_V2,
         "MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381)",
     ),
-    "mobilenet_v3_large": _Known(
+    "mobilenet_v3_large": _PretrainedNetwork(
         "mobilenet-v3-imagenet",
         models.mobilenet_v3_large,
         models.MobileNet_V3_Large_Weights.IMAGENET1K_V2,
         "MobileNetV3-Large (Howard et al. 2019, arXiv 1905.02244)",
     ),
-    "resnet18": _Known(
+    "resnet18": _PretrainedNetwork(
         "resnet18-imagenet",
         models.resnet18,
         models.ResNet18_Weights.IMAGENET1K_V1,
         "ResNet-18 (He et al. 2015, arXiv 1512.03385)",
     ),
-    "resnet50": _Known(
+    "resnet50": _PretrainedNetwork(
         "resnet50-imagenet",
         models.resnet50,
         models.ResNet50_Weights.IMAGENET1K_V2,
@@ -91,20 +91,20 @@ def publish_pretrained(
         WeightsError: they are of another network.
     """
     started = time.perf_counter()
-    known = _NETWORKS[network]
+    pretrained = _NETWORKS[network]
     if preprocessing == "tensorflow" and not network.startswith("mobilenet"):
         raise RecipeError(
             f"preprocessing tensorflow is for the mobilenets, not for {network}: its pooling "
             "would need other padding too"
         )
-    path = _weights(known, weights_path)
-    module = known.build()
+    path = _weights_file(pretrained, weights_path)
+    module = pretrained.build()
     if preprocessing == "tensorflow":
-        pad_as_tensorflow(module)
-    fill(module, _tensors(path), path.name)
-    model = _described(known, module, path, weights_path, preprocessing)
-    chosen = name or known.name
-    made = Provenance(
+        use_same_padding(module)
+    load_into(module, _read_tensors(path), path.name)
+    model = _describe_model(pretrained, module, path, weights_path, preprocessing)
+    model_name = name or pretrained.name
+    model_provenance = Provenance(
         recipe={
             "pretrained": network,
             "weights": path.name,
@@ -112,60 +112,68 @@ def publish_pretrained(
         },
         command=_command(network, weights_path, preprocessing, name),
         seed=0,
-        **Environment.here().model_dump(),
+        **Environment.current().model_dump(),
         duration_s=round(time.perf_counter() - started, 1),
     )
-    return shelve(chosen, _card(known, weights_path), publication(model), made, store)
+    return publish_model(
+        model_name,
+        _model_card(pretrained, weights_path),
+        export_spec(model),
+        model_provenance,
+        store,
+    )
 
 
-def _weights(known: _Known, path: Path | None) -> Path:
+def _weights_file(pretrained: _PretrainedNetwork, path: Path | None) -> Path:
     if path is None:
-        return fetched(known.weights.url, data_dir() / "imagenet", "--weights-path")
-    found = located(path)
-    if not found.is_file():
-        raise DataError(f"there are no weights at {found} (--weights-path)")
-    return found
+        return download(pretrained.weights.url, data_dir() / "imagenet", "--weights-path")
+    weights_file = resolve_data_path(path)
+    if not weights_file.is_file():
+        raise DataError(f"there are no weights at {weights_file} (--weights-path)")
+    return weights_file
 
 
-def _tensors(path: Path) -> dict[str, Any]:
+def _read_tensors(path: Path) -> dict[str, Any]:
     return dict(read_state(path))
 
 
-def _described(
-    known: _Known,
+def _describe_model(
+    pretrained: _PretrainedNetwork,
     module: nn.Module,
     path: Path,
     weights_path: Path | None,
     preprocessing: Preprocessing,
-) -> Imagenet:
-    meta, ours = known.weights.meta, weights_path is not None
-    mean, std = statistics_of("torchvision" if preprocessing == "torchvision" else "symmetric")
-    return Imagenet(
+) -> ImagenetClassifier:
+    meta, is_custom = pretrained.weights.meta, weights_path is not None
+    mean, std = normalization_statistics(
+        "torchvision" if preprocessing == "torchvision" else "symmetric"
+    )
+    return ImagenetClassifier(
         network=module,
         labels=tuple(meta["categories"]),
         mean=mean,
         std=std,
         # torchvision scales the shorter side to this and cuts out the centre; other weights are
         # shown as much of the picture as its first recipes showed.
-        shorter_side=256 if ours else int(known.weights.transforms().resize_size[0]),
-        side=_SIDE,
+        shorter_side=256 if is_custom else int(pretrained.weights.transforms().resize_size[0]),
+        crop_side=_CROP_SIDE,
         source=DataSource(
             title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-            source=f"file {path.name}" if ours else known.weights.url,
-            licence=licence_of(weights_path),
-            sha256=sha256_of(path),
-            n=PICTURES,
+            source=f"file {path.name}" if is_custom else pretrained.weights.url,
+            licence=weights_licence(weights_path),
+            sha256=file_sha256(path),
+            n=IMAGENET_TRAIN_IMAGES,
         ),
-        metrics=() if ours else _published(meta),
+        metrics=() if is_custom else _published_metrics(meta),
     )
 
 
-def _published(meta: dict[str, Any]) -> tuple[Metric, ...]:
-    figures = meta["_metrics"]["ImageNet-1K"]
+def _published_metrics(meta: dict[str, Any]) -> tuple[Metric, ...]:
+    values = meta["_metrics"]["ImageNet-1K"]
     return tuple(
         Metric(
             name=f"{name}/published",
-            value=round(figures[key] / 100, 5),
+            value=round(values[key] / 100, 5),
             dataset="ImageNet-1k",
             split="validation",
             n=50_000,
@@ -175,9 +183,9 @@ def _published(meta: dict[str, Any]) -> tuple[Metric, ...]:
     )
 
 
-def _card(known: _Known, weights_path: Path | None) -> Publish:
-    return Publish(
-        summary=f"Names what a photograph shows, of ImageNet's 1,000 things. {known.paper}.",
+def _model_card(pretrained: _PretrainedNetwork, weights_path: Path | None) -> ModelCard:
+    return ModelCard(
+        summary=f"Names what a photograph shows, of ImageNet's 1,000 things. {pretrained.paper}.",
         intended_use=(
             "Photographs of one animal or object that is large in the picture. Trained by others: "
             "published here as it is, to be asked or to learn other classes from."
@@ -189,7 +197,9 @@ def _card(known: _Known, weights_path: Path | None) -> Publish:
             "North America, and its answers carry their biases. Not for decisions about people."
             + ("" if weights_path is None else " The accuracy of these weights was not measured.")
         ),
-        licence=f"{licence_of(weights_path)} (weights); ImageNet's terms apply to its pictures",
+        licence=(
+            f"{weights_licence(weights_path)} (weights); ImageNet's terms apply to its pictures"
+        ),
     )
 
 

@@ -9,9 +9,9 @@ picture's whole request takes 430 (see `routes/options.py`). The library is used
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from service.observability.metrics.definitions import FAMILIES
+from service.observability.metrics.definitions import METRICS
 
-__all__ = ["Histogram", "Labels", "Samples", "Tallies", "add_samples"]
+__all__ = ["Histogram", "Labels", "MetricCounters", "Samples", "add_samples"]
 
 Labels = tuple[str, ...]
 Samples = dict[str, dict[Labels, list[float]]]
@@ -34,20 +34,20 @@ class Histogram:
         self.values[-1] += value * times
 
 
-class Tallies:
+class MetricCounters:
     """Counters and histograms, by label. Used by one thread, the event loop's."""
 
     def __init__(self) -> None:
         self._counters: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, Histogram]] = {}
-        for family in FAMILIES.values():
+        for family in METRICS.values():
             if family.kind == "histogram":
                 self._histograms[family.name] = {}
             elif family.kind == "counter":
                 # Without labels there is one from the start; with labels, once there is something.
                 self._counters[family.name] = {} if family.labels else {(): 0.0}
 
-    def count(self, family: str, *labels: str, by: float = 1) -> None:
+    def increment(self, family: str, *labels: str, by: float = 1) -> None:
         counters = self._counters[family]
         counters[labels] = counters.get(labels, 0.0) + by
 
@@ -55,7 +55,7 @@ class Tallies:
         histograms = self._histograms[family]
         histogram = histograms.get(labels)
         if histogram is None:
-            histogram = histograms[labels] = Histogram(FAMILIES[family].bounds)
+            histogram = histograms[labels] = Histogram(METRICS[family].bounds)
         histogram.observe(value, times)
 
     def samples(self) -> Samples:
@@ -65,22 +65,24 @@ class Tallies:
             for name, counters in self._counters.items()
         }
         for name, histograms in self._histograms.items():
-            samples[name] = {labels: list(one.values) for labels, one in histograms.items()}
+            samples[name] = {
+                labels: list(histogram.values) for labels, histogram in histograms.items()
+            }
         return samples
 
 
-def add_samples(total: Samples, more: Mapping[str, Mapping[Labels, Sequence[float]]]) -> None:
-    """Put `more` into `total`, each family by its rule; one that is not declared is left out."""
-    for name, by_labels in more.items():
-        family = FAMILIES.get(name)
+def add_samples(total: Samples, added: Mapping[str, Mapping[Labels, Sequence[float]]]) -> None:
+    """Put `added` into `total`, each family by its rule; one that is not declared is left out."""
+    for name, by_labels in added.items():
+        family = METRICS.get(name)
         if family is None:
             continue
-        into = total.setdefault(name, {})
+        merged = total.setdefault(name, {})
         for labels, values in by_labels.items():
-            known = into.get(labels)
-            if known is None or len(known) != len(values):
-                into[labels] = list(values)
+            previous = merged.get(labels)
+            if previous is None or len(previous) != len(values):
+                merged[labels] = list(values)
             elif family.merge == "max":
-                into[labels] = [max(pair) for pair in zip(known, values, strict=True)]
+                merged[labels] = [max(pair) for pair in zip(previous, values, strict=True)]
             else:
-                into[labels] = [one + two for one, two in zip(known, values, strict=True)]
+                merged[labels] = [one + two for one, two in zip(previous, values, strict=True)]

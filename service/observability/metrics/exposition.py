@@ -13,18 +13,18 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from service.observability.metrics.counters import Samples
-from service.observability.metrics.definitions import FAMILIES, Family
+from service.observability.metrics.definitions import METRICS, MetricDefinition
 
-__all__ = ["exposition"]
+__all__ = ["render_metrics"]
 
 
-def exposition(samples: Samples, accept: str) -> tuple[bytes, str]:
+def render_metrics(samples: Samples, accept: str) -> tuple[bytes, str]:
     """The page and its media type, which `accept` (a request's header) chooses."""
     encode, media_type = choose_encoder(accept)
-    return encode(_Fixed(list(_families(samples)))), media_type
+    return encode(_StaticCollector(list(_metric_families(samples)))), media_type
 
 
-class _Fixed(Collector):
+class _StaticCollector(Collector):
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
 
@@ -32,21 +32,23 @@ class _Fixed(Collector):
         return self._families
 
 
-def _families(samples: Samples) -> Iterator[Metric]:
-    for family in FAMILIES.values():
-        made = _empty(family)
+def _metric_families(samples: Samples) -> Iterator[Metric]:
+    for family in METRICS.values():
+        metric = _new_metric_family(family)
         for labels, values in sorted(samples.get(family.name, {}).items()):
-            if isinstance(made, HistogramMetricFamily):
+            if isinstance(metric, HistogramMetricFamily):
                 *counts, total = values
                 ends = [*map(str, family.bounds), "+Inf"]
                 buckets = list(zip(ends, accumulate(counts), strict=True))
-                made.add_metric(labels, buckets, total)
+                metric.add_metric(labels, buckets, total)
             else:
-                made.add_metric(labels, values[0])
-        yield made
+                metric.add_metric(labels, values[0])
+        yield metric
 
 
-def _empty(family: Family) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+def _new_metric_family(
+    family: MetricDefinition,
+) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
     if family.kind == "counter":
         return CounterMetricFamily(family.name, family.help, labels=family.labels)
     if family.kind == "gauge":

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.observability.metrics.counters import Samples, add_samples
-from service.observability.metrics.definitions import FAMILIES
+from service.observability.metrics.definitions import METRICS
 from service.observability.shared_dir import is_alive
 
-__all__ = ["Share"]
+__all__ = ["SnapshotExchange"]
 
 _log = logging.getLogger(__name__)
 
-_SILENT_S = 10.0
+_STALE_AFTER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class _Snapshot:
 
     id: str
     pid: int
-    at: float
+    written_at: float
     """`time.time()`, in seconds: monotonic clocks of two processes need not agree."""
-    took_over: tuple[str, ...]
+    inherited_ids: tuple[str, ...]
     """Ids of dead workers whose counts are among these."""
     samples: Samples
 
@@ -42,7 +42,7 @@ class _Snapshot:
             name: [[list(labels), values] for labels, values in by_labels.items()]
             for name, by_labels in self.samples.items()
         }
-        return json.dumps([self.id, self.pid, self.at, self.took_over, rows])
+        return json.dumps([self.id, self.pid, self.written_at, self.inherited_ids, rows])
 
     @staticmethod
     def from_json(text: str) -> "_Snapshot":
@@ -55,7 +55,7 @@ class _Snapshot:
         return _Snapshot(str(name), int(pid), float(at), tuple(took_over), samples)
 
 
-class Share:
+class SnapshotExchange:
     """One worker's file, and a view of the others'."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,50 +63,57 @@ class Share:
         self._folder = folder
         self._id = uuid.uuid4().hex
         self._inherited: Samples = {}
-        there = list(self._snapshots())
-        taken = {name for one in there for name in one.took_over}
+        snapshots = list(self._snapshots())
+        inherited_ids = {name for snapshot in snapshots for name in snapshot.inherited_ids}
         dead = [
-            one
-            for one in there
-            if one.id not in taken and not is_alive(one.pid) and self._claim(one.id)
+            snapshot
+            for snapshot in snapshots
+            if snapshot.id not in inherited_ids
+            and not is_alive(snapshot.pid)
+            and self._claim(snapshot.id)
         ]
         for snapshot in dead:
-            add_samples(self._inherited, _counts(snapshot.samples))
+            add_samples(self._inherited, _without_gauges(snapshot.samples))
         # Also what these took over, should they have died before they could remove it.
-        self._took_over = tuple({name for one in dead for name in (one.id, *one.took_over)})
+        self._inherited_ids = tuple({name for one in dead for name in (one.id, *one.inherited_ids)})
         if dead:
             # In our file before theirs go: nobody may ever see both, or neither.
             self.write({})
             for suffix in (".json", ".claim"):
-                for name in self._took_over:
+                for name in self._inherited_ids:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     def write(self, samples: Samples) -> None:
         """Show `samples` to the other workers."""
         snapshot = _Snapshot(
-            self._id, os.getpid(), time.time(), self._took_over, self._with_inherited(samples)
+            self._id, os.getpid(), time.time(), self._inherited_ids, self._add_inherited(samples)
         )
-        part = self._folder / f"{self._id}.part"
-        part.write_text(snapshot.to_json(), encoding="utf-8")
-        part.replace(self._folder / f"{self._id}.json")
+        temporary = self._folder / f"{self._id}.part"
+        temporary.write_text(snapshot.to_json(), encoding="utf-8")
+        temporary.replace(self._folder / f"{self._id}.json")
 
     def total(self, samples: Samples) -> Samples:
         """What all workers counted together, this one with `samples`."""
-        total = self._with_inherited(samples)
-        others = [one for one in self._snapshots() if one.id != self._id]
-        gone = {*self._took_over, *(name for one in others for name in one.took_over)}
+        total = self._add_inherited(samples)
+        others = [snapshot for snapshot in self._snapshots() if snapshot.id != self._id]
+        inherited_ids = {
+            *self._inherited_ids,
+            *(name for snapshot in others for name in snapshot.inherited_ids),
+        }
         now = time.time()
-        for one in others:
-            if one.id not in gone:
-                silent = now - one.at > _SILENT_S or not is_alive(one.pid)
-                add_samples(total, _counts(one.samples) if silent else one.samples)
+        for snapshot in others:
+            if snapshot.id not in inherited_ids:
+                is_stale = now - snapshot.written_at > _STALE_AFTER_S or not is_alive(snapshot.pid)
+                add_samples(
+                    total, _without_gauges(snapshot.samples) if is_stale else snapshot.samples
+                )
         return total
 
-    def _with_inherited(self, samples: Samples) -> Samples:
-        together: Samples = {}
-        add_samples(together, self._inherited)
-        add_samples(together, samples)
-        return together
+    def _add_inherited(self, samples: Samples) -> Samples:
+        total: Samples = {}
+        add_samples(total, self._inherited)
+        add_samples(total, samples)
+        return total
 
     def _claim(self, name: str) -> bool:
         """Of several that start at once, one takes over."""
@@ -123,12 +130,12 @@ class Share:
             except FileNotFoundError:
                 continue  # taken over since we looked
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
-                _log.warning("a file of counts is damaged", extra={"fields": {"file": path.name}})
+                _log.warning("metrics snapshot is damaged", extra={"fields": {"file": path.name}})
 
 
-def _counts(samples: Samples) -> Samples:
+def _without_gauges(samples: Samples) -> Samples:
     return {
         name: by_labels
         for name, by_labels in samples.items()
-        if name in FAMILIES and FAMILIES[name].kind != "gauge"
+        if name in METRICS and METRICS[name].kind != "gauge"
     }

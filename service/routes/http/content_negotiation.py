@@ -4,45 +4,46 @@ from collections.abc import Sequence
 
 from service.errors import NotAcceptable
 
-__all__ = ["preferred"]
+__all__ = ["negotiate"]
 
 
-def preferred(accept: str | None, offered: Sequence[str]) -> str:
-    """The best of `offered`; between equals the first, which is the default too.
+def negotiate(accept_header: str | None, available: Sequence[str]) -> str:
+    """The best of `available`; between equals the first, which is the default too.
 
     Raises:
         NotAcceptable: none of them.
     """
-    if not accept or accept == "*/*":
-        return offered[0]
-    ranges = [_range(part) for part in accept.split(",") if part.strip()]
-    qualities = [_quality(media_type, ranges) for media_type in offered]
+    if not accept_header or accept_header == "*/*":
+        return available[0]
+    ranges = [_parse_media_range(part) for part in accept_header.split(",") if part.strip()]
+    qualities = [_match_quality(media_type, ranges) for media_type in available]
     best = max(qualities)
     if best <= 0:
         raise NotAcceptable(
-            f"Accept is {accept[:120]}; offered are {', '.join(offered)}", accepted=list(offered)
+            f"Accept is {accept_header[:120]}; offered are {', '.join(available)}",
+            accepted=list(available),
         )
-    return offered[qualities.index(best)]
+    return available[qualities.index(best)]
 
 
-def _range(part: str) -> tuple[str, float]:
-    media_range, *parameters = (piece.strip() for piece in part.split(";"))
+def _parse_media_range(part: str) -> tuple[str, float]:
+    media_range, *parameters = (token.strip() for token in part.split(";"))
     quality = 1.0
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip().lower() == "q":
-            quality = _number(value)
+            quality = _parse_quality(value)
     return media_range.lower(), quality
 
 
-def _number(text: str) -> float:
+def _parse_quality(text: str) -> float:
     try:
         return min(max(float(text), 0.0), 1.0)
     except ValueError:
         return 0.0
 
 
-def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+def _match_quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
     """The most specific range that covers the type decides."""
     main = media_type.partition("/")[0]
     for pattern in (media_type, f"{main}/*", "*/*"):

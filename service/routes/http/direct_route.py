@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.routes.http.problems import HANDLED, handle
+from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 
-__all__ = ["Express"]
+__all__ = ["DirectRouteMiddleware"]
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Express:
+class DirectRouteMiddleware:
     """Calls the endpoint of a POST route whose path is plain; everything else goes on inwards."""
 
     def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:
@@ -31,11 +31,11 @@ class Express:
             route.path: route
             for router in routers
             for route in router.routes
-            if isinstance(route, APIRoute) and route.methods == {"POST"} and _is_plain(route)
+            if isinstance(route, APIRoute) and route.methods == {"POST"} and _is_direct(route)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._route(scope)
+        route = self._match(scope)
         if route is None:
             await self._app(scope, receive, send)
             return
@@ -43,20 +43,20 @@ class Express:
         request = Request(scope, receive, send)
         try:
             response = await route.endpoint(request)
-        except HANDLED as error:
-            response = await handle(request, error)
+        except EXPECTED_ERRORS as error:
+            response = await handle_error(request, error)
         await response(scope, receive, send)
 
-    def _route(self, scope: Scope) -> APIRoute | None:
+    def _match(self, scope: Scope) -> APIRoute | None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
         return self._routes.get(scope["path"].removeprefix(scope.get("root_path", "")))
 
 
-def _is_plain(route: APIRoute) -> bool:
-    parameters: list[Any] = [one.annotation for one in _parameters(route.endpoint)]
+def _is_direct(route: APIRoute) -> bool:
+    parameters: list[Any] = [item.annotation for item in _signature_parameters(route.endpoint)]
     return parameters == [Request] and not route.dependencies and "{" not in route.path
 
 
-def _parameters(endpoint: _Endpoint) -> Iterable[inspect.Parameter]:
+def _signature_parameters(endpoint: _Endpoint) -> Iterable[inspect.Parameter]:
     return inspect.signature(endpoint).parameters.values()

@@ -7,39 +7,39 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["ErrorFormatter", "error_formatter_for"]
 
-Told = Mapping[str, object]
-Dialect = Callable[[int, Told], tuple[int, Told]]
+ProblemDocument = Mapping[str, object]
+ErrorFormatter = Callable[[int, ProblemDocument], tuple[int, ProblemDocument]]
 """Status and problem document → status and body."""
 
 
-def dialect_of(path: str) -> Dialect | None:
+def error_formatter_for(path: str) -> ErrorFormatter | None:
     """How errors of `path`, which has no root path before it, are told; None for problems."""
-    first = path.split("/", 2)[1:2]
-    return _DIALECTS.get(first[0]) if first else None
+    prefix = path.split("/", 2)[1:2]
+    return _FORMATTERS.get(prefix[0]) if prefix else None
 
 
-def _open_inference(status: int, problem: Told) -> tuple[int, Told]:
+def _format_v2_error(status: int, problem: ProblemDocument) -> tuple[int, ProblemDocument]:
     """Wrong values are 400 there, as Triton answers them."""
     status = HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
     return status, {"error": problem["detail"]}
 
 
-def _openai(status: int, problem: Told) -> tuple[int, Told]:
+def _format_openai_error(status: int, problem: ProblemDocument) -> tuple[int, ProblemDocument]:
     status = HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
     errors = problem.get("errors")
-    where = errors[0]["where"] if isinstance(errors, list) and errors else None
+    location = errors[0]["where"] if isinstance(errors, list) and errors else None
     error = {
         "message": problem["detail"],
-        "type": _OPENAI_TYPES.get(status, "server_error" if status >= 500 else _INVALID),
-        "param": str(where).removeprefix("body.") if where else None,
+        "type": _OPENAI_TYPES.get(status, "server_error" if status >= 500 else _INVALID_REQUEST),
+        "param": str(location).removeprefix("body.") if location else None,
         "code": _OPENAI_CODES.get(status),
     }
     return status, {"error": error}
 
 
-_INVALID = "invalid_request_error"
+_INVALID_REQUEST = "invalid_request_error"
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 503: "overloaded_error"}
 _OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found"}
-_DIALECTS: Mapping[str, Dialect] = {"v2": _open_inference, "openai": _openai}
+_FORMATTERS: Mapping[str, ErrorFormatter] = {"v2": _format_v2_error, "openai": _format_openai_error}

@@ -8,21 +8,25 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from service.scheduling.admission import Ticket
-from service.state import running
+from service.state import get_state
 
-__all__ = ["Abandonable", "abandon_when_gone", "compute", "watched"]
+__all__ = ["Cancellable", "cancel_on_disconnect", "run_in_pool", "watch_disconnect"]
 
 ResultT = TypeVar("ResultT")
 
 
-class Abandonable(Protocol):
+class Cancellable(Protocol):
     """Work that can be told that nobody waits for it."""
 
-    def abandon(self) -> None: ...
+    def cancel(self) -> None: ...
 
 
-async def compute(
-    request: Request, arrived: float, work: Callable[[Ticket], ResultT], *, brief: bool = False
+async def run_in_pool(
+    request: Request,
+    arrival_time_s: float,
+    work: Callable[[Ticket], ResultT],
+    *,
+    inline: bool = False,
 ) -> ResultT:
     """The result of `work`, done on a thread for a request whose body has been read whole.
 
@@ -31,25 +35,27 @@ async def compute(
     Raises:
         Overloaded, DeadlineExceeded: see `Pool`. Abandoned: the client left.
     """
-    pool = running(request).pool
-    if brief and pool.is_idle:
-        return await pool.at_once(work, arrived)
-    job = pool.submit(work, arrived)
-    return await watched(request, job, job.result())
+    pool = get_state(request).pool
+    if inline and pool.can_run_inline:
+        return await pool.run_inline(work, arrival_time_s)
+    job = pool.submit(work, arrival_time_s)
+    return await cancel_on_disconnect(request, job, job.result())
 
 
-async def watched(request: Request, work: Abandonable, result: Awaitable[ResultT]) -> ResultT:
+async def cancel_on_disconnect(
+    request: Request, work: Cancellable, result: Awaitable[ResultT]
+) -> ResultT:
     """`result` of `work`, which is abandoned when the client leaves."""
-    watcher = asyncio.create_task(abandon_when_gone(request.receive, work))
+    watcher = asyncio.create_task(watch_disconnect(request.receive, work))
     try:
         return await result
     finally:
         watcher.cancel()
 
 
-async def abandon_when_gone(receive: Receive, work: Abandonable) -> None:
+async def watch_disconnect(receive: Receive, work: Cancellable) -> None:
     """Wait for the client's leaving. Only once the body has been read whole."""
     # The next message is that then (ASGI, HTTP disconnect).
     while (await receive())["type"] != "http.disconnect":
         pass
-    work.abandon()
+    work.cancel()

@@ -7,23 +7,28 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from service.errors import BadRequest, DeadlineExceeded, Unsupported
-from service.routes.http.request_body import body_chunks
-from service.schemas.base import Options
-from service.state import running
+from service.errors import BadRequest, DeadlineExceeded, UnsupportedMediaType
+from service.routes.http.request_body import iter_body
+from service.schemas.base import RequestParams
+from service.state import get_state
 
-__all__ = ["json_body", "read_json"]
+__all__ = ["json_request_body", "read_json_body"]
 
-OptionsT = TypeVar("OptionsT", bound=Options)
+ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
-_ACCEPTED = ("application/json", "text/json", "application/x-www-form-urlencoded", "text/plain")
+_ACCEPTED_TYPES = (
+    "application/json",
+    "text/json",
+    "application/x-www-form-urlencoded",
+    "text/plain",
+)
 """curl -d says x-www-form-urlencoded where nothing is said; what it sends is JSON all the same."""
 
 
-async def read_json(
-    request: Request, arrived: float, options: type[OptionsT], limit: int
-) -> OptionsT:
-    """The body as `options`, at most `limit` bytes of it.
+async def read_json_body(
+    request: Request, arrival_time_s: float, params_type: type[ParamsT], limit: int
+) -> ParamsT:
+    """The body as `params_type`, at most `limit` bytes of it.
 
     Raises:
         Unsupported: the content type says that it is something else.
@@ -31,28 +36,30 @@ async def read_json(
         RequestValidationError: a field is wrong; names each.
         DeadlineExceeded: it did not arrive in time. Abandoned: the client left.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind not in _ACCEPTED and not kind.endswith("+json"):
-        raise Unsupported(
-            f"the content type is {kind[:80]}; accepted is application/json",
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in _ACCEPTED_TYPES and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"the content type is {media_type[:80]}; accepted is application/json",
             accepted=["application/json"],
         )
     try:
-        async with asyncio.timeout(running(request).decoder.gate.remaining_s(arrived)):
-            body = b"".join([chunk async for chunk in body_chunks(request, limit)])
+        async with asyncio.timeout(
+            get_state(request).scheduler.admission.remaining_s(arrival_time_s)
+        ):
+            body = b"".join([chunk async for chunk in iter_body(request, limit)])
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None
     try:
-        return options.model_validate_json(body)
+        return params_type.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        if found[0]["type"] == "json_invalid":
-            raise BadRequest(f"the body is not JSON: {found[0]['msg']}") from error
-        located = [{**one, "loc": ("body", *one["loc"])} for one in found]
+        errors = error.errors(include_url=False, include_context=False)
+        if errors[0]["type"] == "json_invalid":
+            raise BadRequest(f"the body is not JSON: {errors[0]['msg']}") from error
+        located = [{**item, "loc": ("body", *item["loc"])} for item in errors]
         raise RequestValidationError(located) from error
 
 
-def json_body(options: type[Options]) -> dict[str, object]:
-    """The `openapi_extra` of an operation that takes `options` as JSON."""
-    schema = options.model_json_schema(ref_template="#/components/schemas/{model}")
+def json_request_body(params_type: type[RequestParams]) -> dict[str, object]:
+    """The `openapi_extra` of an operation that takes `params_type` as JSON."""
+    schema = params_type.model_json_schema(ref_template="#/components/schemas/{model}")
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import BadRequest, Invalid, TooLarge
+from service.errors import BadRequest, ContentTooLarge, InvalidValue
 
-__all__ = ["Accepted", "Form", "FormParser"]
+__all__ = ["Form", "FormParser", "FormSpec"]
 
 _MAX_FIELD_BYTES = 4096
 _MAX_HEADER_BYTES = 8192
@@ -16,16 +16,16 @@ _MAX_FIELDS = 64
 
 
 @dataclass(frozen=True)
-class Accepted:
+class FormSpec:
     """The names that a form may hold."""
 
     files: Collection[str]
     fields: Collection[str]
     max_files: int
     """Files of one name."""
-    main: str = "image"
+    required_file: str = "image"
     """The file that there must be."""
-    noun: str = "picture"
+    file_kind: str = "picture"
     """What that file holds."""
     example: str = "cat.jpg"
 
@@ -41,21 +41,21 @@ class Form:
 class FormParser:
     """Feed it with `write`, then `finish`. It keeps what it is fed: the caller bounds that."""
 
-    def __init__(self, boundary: bytes, accepted: Accepted) -> None:
+    def __init__(self, boundary: bytes, spec: FormSpec) -> None:
         """`boundary` is the parameter of the content type.
 
         Raises:
             BadRequest: it is none.
         """
-        self._accepted = accepted
+        self._spec = spec
         self._form = Form()
-        self._ended = False
+        self._is_complete = False
         self._headers: dict[bytes, bytes] = {}
         self._header_name = b""
         self._header_bytes = 0
         self._name = ""
         self._has_filename = False
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size = 0
         if not boundary:
             raise BadRequest("the content type multipart/form-data names no boundary")
@@ -96,14 +96,14 @@ class FormParser:
         Raises:
             BadRequest: the form was cut off.
         """
-        if not self._ended:
+        if not self._is_complete:
             raise BadRequest("the form ends before its closing boundary")
         return self._form
 
     def _on_part_begin(self) -> None:
         self._headers = {}
         self._header_name, self._header_bytes = b"", 0
-        self._pieces, self._size = [], 0
+        self._chunks, self._size = [], 0
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._count_header(end - start)
@@ -123,40 +123,43 @@ class FormParser:
         self._header_name = b""
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        if b"name" not in options:
+        _, parameters = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in parameters:
             raise BadRequest("a part of the form has no name in its Content-Disposition")
-        self._name = options[b"name"].decode("utf-8", "replace")
-        self._has_filename = b"filename" in options
+        self._name = parameters[b"name"].decode("utf-8", "replace")
+        self._has_filename = b"filename" in parameters
         self._check_name()
 
     def _check_name(self) -> None:
-        accepted = self._accepted
-        if self._name in accepted.files:
-            if len(self._form.files.get(self._name, ())) >= accepted.max_files:
-                raise TooLarge(
-                    f"over {accepted.max_files} {accepted.noun}s came; "
-                    f"accepted are {accepted.max_files}",
-                    limit=accepted.max_files,
+        spec = self._spec
+        if self._name in spec.files:
+            if len(self._form.files.get(self._name, ())) >= spec.max_files:
+                raise ContentTooLarge(
+                    f"over {spec.max_files} {spec.file_kind}s came; accepted are {spec.max_files}",
+                    limit=spec.max_files,
                 )
-        elif self._name not in accepted.fields:
-            names = [*accepted.files, *accepted.fields]
-            raise Invalid(
+        elif self._name not in spec.fields:
+            names = [*spec.files, *spec.fields]
+            raise InvalidValue(
                 f"the form has a field {self._name[:64]!r}; accepted are {', '.join(names)}"
-                + ("" if accepted.main in self._form.files else f"; needed is {accepted.main}"),
+                + (
+                    ""
+                    if spec.required_file in self._form.files
+                    else f"; needed is {spec.required_file}"
+                ),
                 accepted=names,
             )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
-        if self._name in self._accepted.fields and self._size > _MAX_FIELD_BYTES:
-            raise Invalid(f"the field {self._name} has over {_MAX_FIELD_BYTES} bytes")
-        self._pieces.append(data[start:end])
+        if self._name in self._spec.fields and self._size > _MAX_FIELD_BYTES:
+            raise InvalidValue(f"the field {self._name} has over {_MAX_FIELD_BYTES} bytes")
+        self._chunks.append(data[start:end])
 
     def _on_part_end(self) -> None:
-        value = b"".join(self._pieces)
-        self._pieces = []
-        if self._name in self._accepted.files:
+        value = b"".join(self._chunks)
+        self._chunks = []
+        if self._name in self._spec.files:
             if not value or (not self._has_filename and self._size <= _MAX_FIELD_BYTES):
                 self._check_file(value)
             self._form.files.setdefault(self._name, []).append(value)
@@ -164,21 +167,21 @@ class FormParser:
             self._add_field(value)
 
     def _check_file(self, value: bytes) -> None:
-        noun = self._accepted.noun
+        noun = self._spec.file_kind
         if not value:
-            raise Invalid(f"the field {self._name} is empty; accepted is a {noun} file")
+            raise InvalidValue(f"the field {self._name} is empty; accepted is a {noun} file")
         # `curl -F image=cat.jpg`, without the @, sends the file's name. No picture is plain ASCII,
         # and no code.
         if value.isascii() and value.decode("ascii").isprintable():
-            raise Invalid(
+            raise InvalidValue(
                 f"the field {self._name} holds text, not a {noun}; "
-                f"with curl, an @ sends the file: -F {self._name}=@{self._accepted.example}"
+                f"with curl, an @ sends the file: -F {self._name}=@{self._spec.example}"
             )
 
     def _add_field(self, value: bytes) -> None:
         if self._name in self._form.fields:
-            raise Invalid(f"the field {self._name} came twice; accepted is once")
+            raise InvalidValue(f"the field {self._name} came twice; accepted is once")
         self._form.fields[self._name] = value.decode("utf-8", "replace")
 
     def _on_end(self) -> None:
-        self._ended = True
+        self._is_complete = True

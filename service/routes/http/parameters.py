@@ -14,37 +14,37 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from service.schemas.base import Options
+from service.schemas.base import RequestParams
 
-__all__ = ["form_fields", "from_query", "query_parameters", "with_fields"]
+__all__ = ["form_field_schemas", "merge_form_fields", "parse_query", "query_parameters"]
 
-OptionsT = TypeVar("OptionsT", bound=Options)
+ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
-_MAX_KEPT_BYTES = 256
+_MAX_CACHED_QUERY_BYTES = 256
 
 
-def from_query(request: Request, options: type[OptionsT]) -> OptionsT:
+def parse_query(request: Request, params_type: type[ParamsT]) -> ParamsT:
     """The options that the query sets.
 
     Raises:
         RequestValidationError: one is unknown, or its value is wrong.
     """
     query: bytes = request.scope["query_string"]
-    if len(query) <= _MAX_KEPT_BYTES:
-        kept: OptionsT = _kept(options, query)
-        return kept
-    return _parsed(options, query)
+    if len(query) <= _MAX_CACHED_QUERY_BYTES:
+        cached: ParamsT = _parse_query_cached(params_type, query)
+        return cached
+    return _parse_query_string(params_type, query)
 
 
-def _parsed(options: type[OptionsT], query: bytes) -> OptionsT:
-    return _validated(options, dict(QueryParams(query)), "query")
+def _parse_query_string(params_type: type[ParamsT], query: bytes) -> ParamsT:
+    return _validate(params_type, dict(QueryParams(query)), "query")
 
 
-_kept = lru_cache(maxsize=256)(_parsed)
+_parse_query_cached = lru_cache(maxsize=256)(_parse_query_string)
 """Clients ask the same again and again, and options are immutable: 15 µs less a request."""
 
 
-def with_fields(query: OptionsT, fields: Mapping[str, str]) -> OptionsT:
+def merge_form_fields(query: ParamsT, fields: Mapping[str, str]) -> ParamsT:
     """The query's options, and for those that it does not set, the form's.
 
     Raises:
@@ -52,25 +52,27 @@ def with_fields(query: OptionsT, fields: Mapping[str, str]) -> OptionsT:
     """
     if not fields:
         return query
-    both = {**fields, **query.model_dump(exclude_unset=True)}
-    return _validated(type(query), both, "form")
+    merged = {**fields, **query.model_dump(exclude_unset=True)}
+    return _validate(type(query), merged, "form")
 
 
-def _validated(options: type[OptionsT], values: Mapping[str, object], where: str) -> OptionsT:
+def _validate(params_type: type[ParamsT], values: Mapping[str, object], location: str) -> ParamsT:
     try:
-        return options.model_validate(values)
+        return params_type.model_validate(values)
     except ValidationError as error:
-        found = [{**one, "loc": (where, *one["loc"])} for one in error.errors(include_url=False)]
-        raise RequestValidationError(found) from error
+        errors = [
+            {**item, "loc": (location, *item["loc"])} for item in error.errors(include_url=False)
+        ]
+        raise RequestValidationError(errors) from error
 
 
-def form_fields(options: type[Options]) -> dict[str, dict[str, Any]]:
+def form_field_schemas(params_type: type[RequestParams]) -> dict[str, dict[str, Any]]:
     """JSON Schema of each option, for a form's documentation."""
-    properties: dict[str, dict[str, Any]] = options.model_json_schema()["properties"]
-    return {name: _without_null(schema) for name, schema in properties.items()}
+    properties: dict[str, dict[str, Any]] = params_type.model_json_schema()["properties"]
+    return {name: _strip_null(schema) for name, schema in properties.items()}
 
 
-def query_parameters(options: type[Options]) -> list[dict[str, Any]]:
+def query_parameters(params_type: type[RequestParams]) -> list[dict[str, Any]]:
     """The same as OpenAPI's query parameters."""
     return [
         {
@@ -80,14 +82,14 @@ def query_parameters(options: type[Options]) -> list[dict[str, Any]]:
             "description": schema["description"],
             "schema": {key: value for key, value in schema.items() if key != "description"},
         }
-        for name, schema in form_fields(options).items()
+        for name, schema in form_field_schemas(params_type).items()
     ]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _strip_null(schema: dict[str, Any]) -> dict[str, Any]:
     """What is left out is None for us; nobody can send it."""
-    some: dict[str, Any] = next(
-        (one for one in schema.get("anyOf", []) if one.get("type") != "null"), {}
+    non_null: dict[str, Any] = next(
+        (item for item in schema.get("anyOf", []) if item.get("type") != "null"), {}
     )
-    kept = {k: v for k, v in schema.items() if k != "anyOf" and (k, v) != ("default", None)}
-    return {**kept, **some}
+    remaining = {k: v for k, v in schema.items() if k != "anyOf" and (k, v) != ("default", None)}
+    return {**remaining, **non_null}

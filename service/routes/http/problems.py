@@ -15,25 +15,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import ServiceError
-from service.routes.http.error_formats import dialect_of
+from service.routes.http.error_formats import error_formatter_for
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["CLIENT_GONE", "HANDLED", "handle", "told"]
+__all__ = ["CLIENT_CLOSED_REQUEST", "EXPECTED_ERRORS", "handle_error", "render_error"]
 
 _log = logging.getLogger(__name__)
 
-HANDLED = (ServiceError, RequestValidationError, HTTPException, RequestCancelled)
+EXPECTED_ERRORS = (ServiceError, RequestValidationError, HTTPException, RequestCancelled)
 """What is expected to happen; whatever else is raised is a bug of ours, and answered with 500."""
 
-CLIENT_GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 """nginx's number for it: seen in the log alone, there is nobody to tell."""
 
-_SHOWN = 80
+_MAX_VALUE_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class _Where:
+class _RequestContext:
     """What of a request its error tells."""
 
     path: str
@@ -41,52 +41,58 @@ class _Where:
     request_id: object
 
 
-def told(error: ServiceError, path: str, root_path: str, request_id: str) -> tuple[bytes, str]:
+def render_error(
+    error: ServiceError, path: str, root_path: str, request_id: str
+) -> tuple[bytes, str]:
     """Body and media type of an error, for who answers without the application."""
-    where = _Where(path, root_path, request_id)
-    _, body, media_type = _tell(
-        where, error.status, error.slug, error.title, error.detail, error.extra
+    context = _RequestContext(path, root_path, request_id)
+    _, body, media_type = _render(
+        context, error.status, error.slug, error.title, error.detail, error.extra
     )
     return body, media_type
 
 
-async def handle(request: Request, error: Exception) -> Response:
+async def handle_error(request: Request, error: Exception) -> Response:
     """The answer to any exception; of an unexpected one it tells nothing but its own id."""
     if isinstance(error, RequestCancelled):
-        return Response(status_code=CLIENT_GONE)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     if isinstance(error, ServiceError):
         # In the middle of a stream the status says nothing any more.
         request.scope.get("state", {})["problem"] = error.slug
         title, extra, headers = error.title, error.extra, error.headers
-        return _respond(request, error.status, error.slug, title, error.detail, extra, headers)
+        return _problem_response(
+            request, error.status, error.slug, title, error.detail, extra, headers
+        )
     if isinstance(error, RequestValidationError):
-        errors = [_part(one) for one in error.errors()]
-        detail = "; ".join(f"{one['where']}: {one['message']}" for one in errors)
-        return _respond(request, 422, "invalid", "Invalid value", detail, {"errors": errors})
+        errors = [_field_error(item) for item in error.errors()]
+        detail = "; ".join(f"{item['where']}: {item['message']}" for item in errors)
+        return _problem_response(
+            request, 422, "invalid", "Invalid value", detail, {"errors": errors}
+        )
     if isinstance(error, HTTPException):
-        return _http(request, error)
+        return _http_exception_response(request, error)
     _log.error("unexpected error", exc_info=error, extra={"fields": {"path": request.url.path}})
     detail = "something went wrong here, and has been logged under this request's id"
-    return _respond(request, 500, "internal", "Internal error", detail)
+    return _problem_response(request, 500, "internal", "Internal error", detail)
 
 
-def _http(request: Request, error: HTTPException) -> Response:
+def _http_exception_response(request: Request, error: HTTPException) -> Response:
     status, headers = error.status_code, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {_short(request.url.path)}; /docs lists what there is"
-        return _respond(request, status, "not-found", "Not found", detail)
+        detail = f"there is nothing at {_truncate(request.url.path)}; /docs lists what there is"
+        return _problem_response(request, status, "not-found", "Not found", detail)
     phrase = HTTPStatus(status).phrase
     slug = phrase.lower().replace(" ", "-")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         accepted = [method.strip() for method in headers.get("Allow", "").split(",")]
         detail = f"{request.method} is not accepted here; accepted: {', '.join(accepted)}"
-        return _respond(
+        return _problem_response(
             request, status, slug, "Method not allowed", detail, {"accepted": accepted}, headers
         )
-    return _respond(request, status, slug, phrase, str(error.detail), {}, headers)
+    return _problem_response(request, status, slug, phrase, str(error.detail), {}, headers)
 
 
-def _respond(
+def _problem_response(
     request: Request,
     status: int,
     slug: str,
@@ -97,45 +103,50 @@ def _respond(
 ) -> Response:
     scope = request.scope
     request_id = scope.get("state", {}).get("request_id")
-    where = _Where(request.url.path, scope.get("root_path", ""), request_id)
-    status, body, media_type = _tell(where, status, slug, title, detail, extra or {})
+    context = _RequestContext(request.url.path, scope.get("root_path", ""), request_id)
+    status, body, media_type = _render(context, status, slug, title, detail, extra or {})
     return Response(body, status, headers, media_type=media_type)
 
 
-def _tell(
-    where: _Where, status: int, slug: str, title: str, detail: str, extra: Mapping[str, object]
+def _render(
+    context: _RequestContext,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    extra: Mapping[str, object],
 ) -> tuple[int, bytes, str]:
     """Status, body and media type, as the client's protocol wants them."""
     body = {
-        "type": f"{where.root_path}/problems/{slug}",
+        "type": f"{context.root_path}/problems/{slug}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": where.path,
-        "request_id": where.request_id,
+        "instance": context.path,
+        "request_id": context.request_id,
         **extra,
     }
-    dialect = dialect_of(where.path.removeprefix(where.root_path))
-    if dialect is None:
-        return status, _json(body), PROBLEM_JSON
-    status, answer = dialect(status, body)
-    return status, _json(answer), "application/json"
+    formatter = error_formatter_for(context.path.removeprefix(context.root_path))
+    if formatter is None:
+        return status, _encode_json(body), PROBLEM_JSON
+    status, document = formatter(status, body)
+    return status, _encode_json(document), "application/json"
 
 
-def _json(body: Mapping[str, object]) -> bytes:
+def _encode_json(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _part(error: Mapping[str, object]) -> dict[str, object]:
+def _field_error(error: Mapping[str, object]) -> dict[str, object]:
     """One wrong parameter, in words that a caller of HTTP understands."""
     loc = error.get("loc")
-    where = [str(part) for part in loc] if isinstance(loc, tuple) else []
+    path = [str(part) for part in loc] if isinstance(loc, tuple) else []
     message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
     if error.get("type") == "unknown_parameter":
-        return {"where": ".".join(where), "message": message}
-    got = _short(str(error.get("input")))
-    return {"where": ".".join(where), "message": f"{message}; got {got!r}", "got": got}
+        return {"where": ".".join(path), "message": message}
+    received = _truncate(str(error.get("input")))
+    return {"where": ".".join(path), "message": f"{message}; got {received!r}", "got": received}
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+def _truncate(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 3] + "..."

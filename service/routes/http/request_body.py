@@ -12,55 +12,60 @@ from functools import lru_cache
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from service.errors import DeadlineExceeded, Invalid, TooLarge, Unsupported
-from service.routes.http.multipart import Accepted, Form, FormParser
+from service.errors import ContentTooLarge, DeadlineExceeded, InvalidValue, UnsupportedMediaType
+from service.routes.http.multipart import Form, FormParser, FormSpec
 from service.scheduling.admission import RequestCancelled
-from service.state import running
+from service.state import get_state
 
-__all__ = ["CODE", "PICTURE", "Upload", "body_chunks", "read_body"]
+__all__ = ["CODE_UPLOAD", "IMAGE_UPLOAD", "UploadSpec", "iter_body", "read_body"]
 
-_FORM = "multipart/form-data"
-_RAW = ("application/octet-stream", "application/x-www-form-urlencoded")
+_MULTIPART_TYPE = "multipart/form-data"
+_UNTYPED_BODY_TYPES = ("application/octet-stream", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadSpec:
     """The kind of file that a route is about."""
 
     field: str
     """Its name in a form."""
-    noun: str
+    file_kind: str
     media_type: str
     """Its content type as a raw body; `x/*` is any of x."""
     example: str
 
     @property
-    def accepted(self) -> list[str]:
-        return [_FORM, self.media_type, "application/octet-stream"]
+    def accepted_types(self) -> list[str]:
+        return [_MULTIPART_TYPE, self.media_type, "application/octet-stream"]
 
-    def takes(self, kind: str) -> bool:
-        """Whether a raw body that says it is `kind` may be one."""
-        return not kind or kind in _RAW or kind.startswith(self.media_type.rstrip("*"))
+    def accepts(self, media_type: str) -> bool:
+        """Whether a raw body that says it is `media_type` may be one."""
+        return (
+            not media_type
+            or media_type in _UNTYPED_BODY_TYPES
+            or media_type.startswith(self.media_type.rstrip("*"))
+        )
 
 
-PICTURE = Upload("image", "picture", "image/*", "cat.jpg")
-CODE = Upload("code", "code", "application/vnd.deepshelf.code", "digit.code")
+IMAGE_UPLOAD = UploadSpec("image", "picture", "image/*", "cat.jpg")
+CODE_UPLOAD = UploadSpec("code", "code", "application/vnd.deepshelf.code", "digit.code")
 
 
 async def read_body(
     request: Request,
-    arrived: float,
+    arrival_time_s: float,
     *,
     files: Collection[str],
     fields: Collection[str],
-    upload: Upload = PICTURE,
+    spec: UploadSpec = IMAGE_UPLOAD,
 ) -> Form:
     """The files and parameters that came, with at least one of `upload`; a raw body is one.
 
     Its content type is a hint at most: curl's --data-binary says x-www-form-urlencoded. What the
     bytes are is decided by looking at them.
 
-    `files` and `fields` are the names that a form may hold; `arrived` is when the request did.
+    `files` and `fields` are the names that a form may hold; `arrival_time_s` is when the request
+    did.
 
     Raises:
         TooLarge: the body is over the limit, or holds too many pictures.
@@ -69,68 +74,70 @@ async def read_body(
         Invalid: a form without such a file, or with a name that means nothing here; an empty body.
         DeadlineExceeded: it did not arrive in time. Abandoned: the client left.
     """
-    service = running(request)
-    content_type, parameters = _content_type(request.headers.get("content-type"))
-    kind = content_type.decode("latin-1").lower()
-    chunks = body_chunks(request, service.settings.max_body_bytes)
+    state = get_state(request)
+    content_type, parameters = _parse_content_type(request.headers.get("content-type"))
+    media_type = content_type.decode("latin-1").lower()
+    chunks = iter_body(request, state.settings.max_body_bytes)
     try:
-        async with asyncio.timeout(service.pool.gate.remaining_s(arrived)):
-            if kind == _FORM:
-                accepted = Accepted(
+        async with asyncio.timeout(state.pool.admission.remaining_s(arrival_time_s)):
+            if media_type == _MULTIPART_TYPE:
+                form_spec = FormSpec(
                     files,
                     fields,
-                    service.settings.max_images,
-                    upload.field,
-                    upload.noun,
-                    upload.example,
+                    state.settings.max_images,
+                    spec.field,
+                    spec.file_kind,
+                    spec.example,
                 )
-                parser = FormParser(parameters.get(b"boundary", b""), accepted)
-                return await _form(chunks, parser, upload)
-            if not upload.takes(kind):
-                raise Unsupported(
-                    f"the content type is {kind[:80]}; accepted are {', '.join(upload.accepted)}",
-                    accepted=upload.accepted,
+                parser = FormParser(parameters.get(b"boundary", b""), form_spec)
+                return await _read_form(chunks, parser, spec)
+            if not spec.accepts(media_type):
+                raise UnsupportedMediaType(
+                    f"the content type is {media_type[:80]}; accepted are "
+                    f"{', '.join(spec.accepted_types)}",
+                    accepted=spec.accepted_types,
                 )
-            return await _raw(chunks, upload)
+            return await _read_raw(chunks, spec)
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None
 
 
 @lru_cache(maxsize=64)
-def _plain_type(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
+def _parse_options_cached(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
     return parse_options_header(value)
 
 
-def _content_type(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
+def _parse_content_type(value: str | None) -> tuple[bytes, dict[bytes, bytes]]:
     # A form's boundary is new each time: nothing to keep.
-    kept = value is None or (len(value) < 64 and ";" not in value)
-    return _plain_type(value) if kept else parse_options_header(value)
+    cacheable = value is None or (len(value) < 64 and ";" not in value)
+    return _parse_options_cached(value) if cacheable else parse_options_header(value)
 
 
-async def _raw(chunks: AsyncIterator[bytes], upload: Upload) -> Form:
+async def _read_raw(chunks: AsyncIterator[bytes], spec: UploadSpec) -> Form:
     data = b"".join([chunk async for chunk in chunks])
     if not data:
-        raise Invalid(
-            f"the body is empty; accepted is a {upload.noun} as the whole body (curl --data-binary "
-            f"@{upload.example}) or as the form field {upload.field} "
-            f"(curl -F {upload.field}=@{upload.example})"
+        raise InvalidValue(
+            f"the body is empty; accepted is a {spec.file_kind} as the whole body (curl "
+            "--data-binary "
+            f"@{spec.example}) or as the form field {spec.field} "
+            f"(curl -F {spec.field}=@{spec.example})"
         )
-    return Form(files={upload.field: [data]})
+    return Form(files={spec.field: [data]})
 
 
-async def _form(chunks: AsyncIterator[bytes], parser: FormParser, upload: Upload) -> Form:
+async def _read_form(chunks: AsyncIterator[bytes], parser: FormParser, spec: UploadSpec) -> Form:
     async for chunk in chunks:
         parser.write(chunk)
     form = parser.finish()
-    if upload.field not in form.files:
-        came = ", ".join([*form.files, *form.fields]) or "no field at all"
-        raise Invalid(
-            f"the form has no field {upload.field}; it has: {came}", accepted=[upload.field]
+    if spec.field not in form.files:
+        received = ", ".join([*form.files, *form.fields]) or "no field at all"
+        raise InvalidValue(
+            f"the form has no field {spec.field}; it has: {received}", accepted=[spec.field]
         )
     return form
 
 
-async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it arrives.
 
     Raises:
@@ -138,7 +145,7 @@ async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(f"the body has {declared} bytes; accepted are {limit}", limit=limit)
+        raise ContentTooLarge(f"the body has {declared} bytes; accepted are {limit}", limit=limit)
     received, more = 0, True
     while more:
         message = await request.receive()
@@ -147,7 +154,9 @@ async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
         chunk: bytes = message.get("body", b"")
         received += len(chunk)
         if received > limit:
-            raise TooLarge(f"the body has over {limit} bytes; accepted are {limit}", limit=limit)
+            raise ContentTooLarge(
+                f"the body has over {limit} bytes; accepted are {limit}", limit=limit
+            )
         if chunk:
             yield chunk
         more = message.get("more_body", False)

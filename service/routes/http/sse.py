@@ -9,23 +9,24 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ServiceError
-from service.routes.http.execution import Abandonable, abandon_when_gone
-from service.routes.http.problems import handle
+from service.routes.http.execution import Cancellable, watch_disconnect
+from service.routes.http.problems import handle_error
 from service.scheduling.admission import RequestCancelled
-from service.schemas.base import Answer
+from service.schemas.base import ResponseModel
 
-__all__ = ["EVENT_STREAM", "Events", "documented"]
+__all__ = ["EVENT_STREAM", "EventStreamResponse", "event_stream_content"]
 
 EVENT_STREAM = "text/event-stream"
-_DONE = b"data: [DONE]\n\n"
+_DONE_EVENT = b"data: [DONE]\n\n"
 
 
-def documented(shape: dict[str, Any], example: str) -> dict[str, Any]:
+def event_stream_content(event_schema: dict[str, Any], example: str) -> dict[str, Any]:
     """A stream in OpenAPI 3.1, whose schema there is that of each event (3.2 has `itemSchema`).
 
-    `shape` is the JSON Schema of the data of every event but the last, `example` one of them.
+    `event_schema` is the JSON Schema of the data of every event but the last, `example` one of
+    them.
     """
-    data = {"contentMediaType": "application/json", "contentSchema": shape, "type": "string"}
+    data = {"contentMediaType": "application/json", "contentSchema": event_schema, "type": "string"}
     schema = {
         "type": "object",
         "description": "An event of the stream, which ends with one whose data are `[DONE]`",
@@ -38,7 +39,7 @@ def documented(shape: dict[str, Any], example: str) -> dict[str, Any]:
     return {EVENT_STREAM: {"schema": schema, "example": {"data": example}}}
 
 
-class Events(Response):
+class EventStreamResponse(Response):
     """An event for each answer, and `[DONE]`.
 
     A failure under way is an event `error` with what the handler of errors makes of it, and
@@ -48,39 +49,41 @@ class Events(Response):
 
     media_type = EVENT_STREAM
 
-    def __init__(self, request: Request, work: Abandonable, answers: AsyncIterator[Answer]) -> None:
-        """`answers` come out of `work`."""
+    def __init__(
+        self, request: Request, source: Cancellable, events: AsyncIterator[ResponseModel]
+    ) -> None:
+        """`events` come out of `source`."""
         # No proxy may keep the events until there are many (X-Accel-Buffering is nginx's).
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._request, self._work, self._answers = request, work, answers
+        self._request, self._source, self._source_events = request, source, events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope  # the request has it
-        watcher = asyncio.create_task(abandon_when_gone(receive, self._work))
+        watcher = asyncio.create_task(watch_disconnect(receive, self._source))
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         try:
             await send(start)
-            async for event in self._events():
+            async for event in self._encode_events():
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except RequestCancelled:
             return  # there is nobody to end it for
         finally:
             watcher.cancel()
-            self._work.abandon()
+            self._source.cancel()
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def _encode_events(self) -> AsyncIterator[bytes]:
         try:
-            async for answer in self._answers:
-                yield _event(answer.to_json())
+            async for event in self._source_events:
+                yield _format_event(event.to_json())
         except ServiceError as error:
-            problem = await handle(self._request, error)
-            yield b"event: error\n" + _event(bytes(problem.body))
+            problem = await handle_error(self._request, error)
+            yield b"event: error\n" + _format_event(bytes(problem.body))
             return
-        yield _DONE
+        yield _DONE_EVENT
 
 
-def _event(data: bytes) -> bytes:
+def _format_event(data: bytes) -> bytes:
     # JSON escapes line ends, so that one line holds it all.
     return b"data: " + data + b"\n\n"

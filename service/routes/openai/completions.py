@@ -7,31 +7,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
-from service.errors import Invalid
-from service.handlers.completions import Telling, generations
-from service.handlers.generation import Texts, check_count
+from service.errors import InvalidValue
+from service.handlers.completions import CompletionBuilder, build_generation_requests
+from service.handlers.generation import GenerationGroup, check_generation_count
 from service.handlers.text import TextLimits
-from service.middleware.request_log import note
-from service.routes.http.execution import watched
-from service.routes.http.json_body import json_body, read_json
-from service.routes.http.sse import Events, documented
-from service.runtime.catalog import Shelf
+from service.middleware.request_log import add_log_fields
+from service.routes.http.execution import cancel_on_disconnect
+from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.sse import EventStreamResponse, event_stream_content
+from service.runtime.catalog import ModelCatalog
 from service.schemas.openai import (
     Completion,
-    CompletionOptions,
+    CompletionParams,
     ModelList,
     OpenAIError,
     TextModel,
 )
-from service.state import running
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/openai/v1", tags=["openai"])
 
-_BYTES_PER_CHAR, _BYTES_BESIDE = 12, 16 << 10
+_MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
 _JSON = "application/json"
-_MEANINGS = {
+_STATUS_DESCRIPTIONS = {
     400: "The question is not JSON, or a value is wrong; `param` names it",
     404: "There is no such model; the message says which there are",
     413: "The body is over the limit",
@@ -42,16 +42,16 @@ _MEANINGS = {
 }
 
 
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "model": OpenAIError,
-            "description": _MEANINGS[status],
+            "description": _STATUS_DESCRIPTIONS[status],
             "content": {
                 _JSON: {
                     "example": {
                         "error": {
-                            "message": _MEANINGS[status],
+                            "message": _STATUS_DESCRIPTIONS[status],
                             "type": "invalid_request_error" if status < 500 else "server_error",
                             "param": None,
                             "code": None,
@@ -72,46 +72,51 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         200: {
             "model": Completion,
             "description": "The texts; with `stream`, events of the same shape as they are written",
-            "content": documented(
+            "content": event_stream_content(
                 {"$ref": "#/components/schemas/Completion"},
                 '{"id":"cmpl-1","object":"text_completion","created":1,"model":"charnn-tiny",'
                 '"choices":[{"text":"four","index":0,"logprobs":null,"finish_reason":null}]}',
             ),
         },
-        **_errors(400, 404, 413, 415, 500, 503, 504),
+        **_error_responses(400, 404, 413, 415, 500, 503, 504),
     },
     response_class=Response,
-    openapi_extra=json_body(CompletionOptions),
+    openapi_extra=json_request_body(CompletionParams),
 )
-async def completions(request: Request) -> Response:
+async def create_completion(request: Request) -> Response:
     r"""OpenAI's completions. A token is a character; the key that clients send is not read.
 
     OpenAI(base_url="http://127.0.0.1:8000/openai/v1", api_key="none").completions.create(
         model="charnn-tiny", prompt="482 = ", max_tokens=80, stop="\n")
     """
-    service = running(request)
-    gate, settings = service.decoder.gate, service.settings
-    arrived = gate.now()
-    gate.refuse_if_full()
-    limit = _BYTES_BESIDE + _BYTES_PER_CHAR * settings.max_prompt_chars * settings.text_streams
-    options = await read_json(request, arrived, CompletionOptions, limit)
-    _check(options, settings.text_streams)
-    model = service.registry.shelf.resolve(TextGeneration, options.model)
-    if options.precision is not None:
-        model = model.at(options.precision)
-    limits = TextLimits(prompt_chars=settings.max_prompt_chars, text_chars=settings.max_text_chars)
-    whats = generations(model, options, limits)
-    note(request, model=model.name, version=model.version, streamed=options.stream)
-    texts = Texts(service.decoder, model, whats, arrived)
-    telling = Telling(model, options, texts, request.scope["state"]["request_id"])
+    state = get_state(request)
+    admission, settings = state.scheduler.admission, state.settings
+    arrival_time_s = admission.now()
+    admission.refuse_if_full()
+    limit = (
+        _BODY_OVERHEAD_BYTES
+        + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars * settings.max_concurrent_generations
+    )
+    params = await read_json_body(request, arrival_time_s, CompletionParams, limit)
+    _validate_params(params, settings.max_concurrent_generations)
+    model = state.registry.catalog.resolve(TextGeneration, params.model)
+    if params.precision is not None:
+        model = model.with_precision(params.precision)
+    limits = TextLimits(
+        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
+    )
+    generation_requests = build_generation_requests(model, params, limits)
+    add_log_fields(request, model=model.name, version=model.version, streamed=params.stream)
+    group = GenerationGroup(state.scheduler, model, generation_requests, arrival_time_s)
+    builder = CompletionBuilder(model, params, group, request.scope["state"]["request_id"])
     try:
-        if options.stream:
+        if params.stream:
             # Until there is something to tell, a failure has a status of its own.
-            await watched(request, texts, texts.started())
-            return Events(request, texts, telling.pieces())
-        completion = await watched(request, texts, telling.whole())
+            await cancel_on_disconnect(request, group, group.wait_first_tokens())
+            return EventStreamResponse(request, group, builder.chunks())
+        completion = await cancel_on_disconnect(request, group, builder.build())
     except BaseException:
-        texts.abandon()  # also where the request's own task was cancelled
+        group.cancel()  # also where the request's own task was cancelled
         raise
     return Response(completion.to_json(), media_type=_JSON)
 
@@ -125,30 +130,35 @@ async def completions(request: Request) -> Response:
 )
 async def list_text_models(request: Request) -> Response:
     """The models that `/openai/v1/completions` takes."""
-    answer = ModelList(object="list", data=list(_models(running(request).registry.shelf).values()))
-    return Response(answer.to_json(), media_type=_JSON)
+    response = ModelList(
+        object="list", data=list(_list_text_models(get_state(request).registry.catalog).values())
+    )
+    return Response(response.to_json(), media_type=_JSON)
 
 
 @router.get(
     "/models/{model}",
     operation_id="openai_model",
     summary="Does this model write texts? (OpenAI)",
-    responses={200: {"model": TextModel, "description": "It does"}, **_errors(400, 404, 503)},
+    responses={
+        200: {"model": TextModel, "description": "It does"},
+        **_error_responses(400, 404, 503),
+    },
     response_class=Response,
 )
-async def text_model(
+async def get_text_model(
     request: Request,
     model: Annotated[
         str, Path(max_length=64, description="As the list names it", examples=["charnn-tiny"])
     ],
 ) -> Response:
     """One of the list."""
-    shelf = running(request).registry.shelf
-    name = shelf.resolve(TextGeneration, model).name
-    return Response(_models(shelf)[name].to_json(), media_type=_JSON)
+    catalog = get_state(request).registry.catalog
+    name = catalog.resolve(TextGeneration, model).name
+    return Response(_list_text_models(catalog)[name].to_json(), media_type=_JSON)
 
 
-def _models(shelf: Shelf) -> dict[str, TextModel]:
+def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:
     return {
         name: TextModel(
             id=name,
@@ -156,19 +166,19 @@ def _models(shelf: Shelf) -> dict[str, TextModel]:
             created=int(manifest.created.timestamp()),
             owned_by="deepshelf",
         )
-        for name, model in shelf.served.items()
+        for name, model in catalog.served_models.items()
         if isinstance(model.task, TextGeneration)
-        and (manifest := shelf.entry(name, model.version).manifest) is not None
+        and (manifest := catalog.get_version(name, model.version).manifest) is not None
     }
 
 
-def _check(options: CompletionOptions, most: int) -> None:
+def _validate_params(params: CompletionParams, max_generations: int) -> None:
     """What no field alone can tell."""
-    count = options.n or 1
-    check_count(len(options.prompt) * count, most)
-    if options.best_of not in (None, count):
-        raise Invalid(f"best_of is {options.best_of}; accepted is n, which is {count}")
-    if options.echo and options.logprobs is not None:
-        raise Invalid("echo and logprobs are not supported together; leave one out")
-    if options.stream_options is not None and not options.stream:
-        raise Invalid("stream_options are for stream alone; set it, or leave them out")
+    count = params.n or 1
+    check_generation_count(len(params.prompt) * count, max_generations)
+    if params.best_of not in (None, count):
+        raise InvalidValue(f"best_of is {params.best_of}; accepted is n, which is {count}")
+    if params.echo and params.logprobs is not None:
+        raise InvalidValue("echo and logprobs are not supported together; leave one out")
+    if params.stream_options is not None and not params.stream:
+        raise InvalidValue("stream_options are for stream alone; set it, or leave them out")

@@ -24,7 +24,7 @@ __all__ = ["mount_docs_assets", "router"]
 router = APIRouter(include_in_schema=False)
 
 _ASSETS = "/docs/assets"
-_POLICY = (
+_DOCS_CSP = (
     "default-src 'self'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
@@ -36,11 +36,11 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 @router.get("/problems/{slug}")
 async def explain_problem(slug: str) -> Response:
     """Where a problem's `type` leads."""
-    kinds = {kind.slug: kind for kind in _kinds(ServiceError)}
-    kind = kinds.get(slug)
-    if kind is None:
-        raise NotFound(f"there is no such kind of problem; there are: {', '.join(kinds)}")
-    return PlainTextResponse(f"{kind.title} ({kind.status})\n\n{kind.__doc__}\n")
+    error_types = {error_type.slug: error_type for error_type in _error_types(ServiceError)}
+    error_type = error_types.get(slug)
+    if error_type is None:
+        raise NotFound(f"there is no such kind of problem; there are: {', '.join(error_types)}")
+    return PlainTextResponse(f"{error_type.title} ({error_type.status})\n\n{error_type.__doc__}\n")
 
 
 @router.get("/docs")
@@ -53,7 +53,7 @@ async def swagger(request: Request) -> Response:
         swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
     )
-    return HTMLResponse(bytes(page.body), headers=_headers(bytes(page.body)))
+    return HTMLResponse(bytes(page.body), headers=_csp_headers(bytes(page.body)))
 
 
 @router.get("/redoc")
@@ -66,7 +66,7 @@ async def redoc(request: Request) -> Response:
         redoc_favicon_url=f"{root}{_ASSETS}/favicon.png",
         with_google_fonts=False,
     )
-    return HTMLResponse(bytes(page.body), headers=_headers(bytes(page.body)))
+    return HTMLResponse(bytes(page.body), headers=_csp_headers(bytes(page.body)))
 
 
 def mount_docs_assets(app: FastAPI) -> None:
@@ -75,13 +75,13 @@ def mount_docs_assets(app: FastAPI) -> None:
     app.mount(_ASSETS, StaticFiles(directory=folder), name="docs-assets")
 
 
-def _headers(page: bytes) -> dict[str, str]:
+def _csp_headers(page: bytes) -> dict[str, str]:
     digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page)]
     hashes = "".join(f" 'sha256-{b64encode(digest).decode()}'" for digest in digests)
-    return {"Content-Security-Policy": _POLICY.format(hashes=hashes)}
+    return {"Content-Security-Policy": _DOCS_CSP.format(hashes=hashes)}
 
 
-def _kinds(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+def _error_types(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
     for child in kind.__subclasses__():
         yield child
-        yield from _kinds(child)
+        yield from _error_types(child)

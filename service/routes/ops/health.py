@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
-from service.schemas.base import Answer
-from service.schemas.openapi_fragments import problems
-from service.state import running
+from service.schemas.base import ResponseModel
+from service.schemas.openapi_fragments import problem_responses
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["health"])
 
 
-class Live(Answer):
+class LivenessResponse(ResponseModel):
     """The process answers."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "live"}]})
@@ -25,7 +25,7 @@ class Live(Answer):
     status: Literal["live"]
 
 
-class Ready(Answer):
+class ReadinessResponse(ResponseModel):
     """The process can do its work."""
 
     model_config = ConfigDict(
@@ -43,12 +43,12 @@ class Ready(Answer):
     "/livez",
     operation_id="livez",
     summary="Does the process answer?",
-    responses={200: {"model": Live, "description": "It does"}},
+    responses={200: {"model": LivenessResponse, "description": "It does"}},
     response_class=Response,
 )
 async def livez() -> Response:
     """Restart a process that does not answer this."""
-    return Response(Live(status="live").to_json(), media_type="application/json")
+    return Response(LivenessResponse(status="live").to_json(), media_type="application/json")
 
 
 @router.get(
@@ -56,8 +56,11 @@ async def livez() -> Response:
     operation_id="readyz",
     summary="Can it do its work?",
     responses={
-        200: {"model": Ready, "description": "Loading is over and at least one model serves"},
-        **problems(503),
+        200: {
+            "model": ReadinessResponse,
+            "description": "Loading is over and at least one model serves",
+        },
+        **problem_responses(503),
     },
     response_class=Response,
 )
@@ -67,12 +70,12 @@ async def readyz(request: Request) -> Response:
     503 until every model on the shelf has been verified, loaded and replayed, or has failed; and
     when none at all serves. One failed model among good ones is no reason to send nothing.
     """
-    shelf = running(request).registry.shelf
-    ready, failed = shelf.count("ready"), shelf.count("failed")
-    if not shelf.complete:
-        raise Unavailable(f"loading: {ready} ready, {shelf.count('loading')} to come")
-    if not ready:
-        reason = shelf.problem or f"{failed} failed, see /v1/models"
+    catalog = get_state(request).registry.catalog
+    ready_count, failed_count = catalog.count("ready"), catalog.count("failed")
+    if not catalog.first_scan_done:
+        raise Unavailable(f"loading: {ready_count} ready, {catalog.count('loading')} to come")
+    if not ready_count:
+        reason = catalog.scan_error or f"{failed_count} failed, see /v1/models"
         raise Unavailable(f"no model is ready: {reason}")
-    answer = Ready(status="ready", ready=ready, failed=failed)
-    return Response(answer.to_json(), media_type="application/json")
+    response = ReadinessResponse(status="ready", ready=ready_count, failed=failed_count)
+    return Response(response.to_json(), media_type="application/json")

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.schemas.openapi_fragments import problems
-from service.state import running
+from service.schemas.openapi_fragments import problem_responses
+from service.state import get_state
 
 __all__ = ["router"]
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["health"])
                 }
             },
         },
-        **problems(500),
+        **problem_responses(500),
     },
     response_class=Response,
 )
@@ -37,5 +37,5 @@ async def metrics(request: Request) -> Response:
     What the others counted is at most a second old. `docs/metrics.md` lists the metrics.
     """
     accept = request.headers.get("accept", "")
-    page, media_type = await running(request).recorder.page(accept)
-    return Response(page, headers={"Content-Type": media_type})
+    text, media_type = await get_state(request).recorder.render(accept)
+    return Response(text, headers={"Content-Type": media_type})

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-__all__ = ["PAGE_POLICY", "mount_page", "router"]
+__all__ = ["PLAYGROUND_CSP", "mount_playground", "router"]
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER = Path(__file__).parents[2] / "page"
+_PAGE_DIR = Path(__file__).parents[2] / "page"
 # `mimetypes` asks the machine, and machines differ in .js and .webp; a browser that is told not to
 # sniff believes what it is told.
-_TYPES = {
+_MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,7 +26,7 @@ _TYPES = {
     ".md": "text/markdown; charset=utf-8",
 }
 
-PAGE_POLICY = (
+PLAYGROUND_CSP = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
@@ -36,13 +36,13 @@ PAGE_POLICY = (
 _HEADERS = {
     # Asked again each time and mostly answered 304: a new version of the service is a new page.
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": PAGE_POLICY,
+    "Content-Security-Policy": PLAYGROUND_CSP,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-class _Files(StaticFiles):
+class _PlaygroundFiles(StaticFiles):
     """Starlette's, with its ETag and 304; types and headers are ours."""
 
     def file_response(
@@ -55,18 +55,18 @@ class _Files(StaticFiles):
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(_HEADERS)
         if response.status_code == status_code:  # a 304 has no content to have a type
-            response.headers["content-type"] = _TYPES[Path(full_path).suffix]
+            response.headers["content-type"] = _MEDIA_TYPES[Path(full_path).suffix]
         return response
 
 
-_FILES = _Files(directory=_FOLDER)
+_STATIC_FILES = _PlaygroundFiles(directory=_PAGE_DIR)
 
 
 @router.get("/")
-async def page(request: Request) -> Response:
-    return await _FILES.get_response("index.html", request.scope)
+async def playground(request: Request) -> Response:
+    return await _STATIC_FILES.get_response("index.html", request.scope)
 
 
-def mount_page(app: FastAPI) -> None:
+def mount_playground(app: FastAPI) -> None:
     """Serve what the page is made of."""
-    app.mount("/page", _FILES, name="page")
+    app.mount("/page", _STATIC_FILES, name="page")

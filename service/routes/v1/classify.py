@@ -5,15 +5,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
-from service.handlers.classify import check_top_k, classify, is_brief
-from service.middleware.request_log import note
-from service.routes.http.execution import compute
-from service.routes.http.parameters import from_query, with_fields
+from service.handlers.classify import classify, fits_inline_budget, resolve_top_k
+from service.middleware.request_log import add_log_fields
+from service.routes.http.execution import run_in_pool
+from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
 from service.scheduling.admission import Ticket
-from service.schemas.classify import ClassifyAnswer, ClassifyOptions
-from service.schemas.openapi_fragments import UPLOAD_STATUSES, picture_upload, problems
-from service.state import running
+from service.schemas.classify import ClassifyParams, ClassifyResponse
+from service.schemas.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
+from service.state import get_state
 
 __all__ = ["router"]
 
@@ -26,15 +26,15 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
     summary="What is in these pictures?",
     responses={
         200: {
-            "model": ClassifyAnswer,
+            "model": ClassifyResponse,
             "description": "One result per picture, in the order sent",
         },
-        **problems(*(status for status in UPLOAD_STATUSES if status != 406)),
+        **problem_responses(*(status for status in UPLOAD_STATUSES if status != 406)),
     },
     response_class=Response,
-    openapi_extra=picture_upload(ClassifyOptions),
+    openapi_extra=image_upload(ClassifyParams),
 )
-async def classify_pictures(request: Request) -> Response:
+async def classify_images(request: Request) -> Response:
     """Labels of each picture with their probabilities, best first.
 
         curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify
@@ -44,28 +44,30 @@ async def classify_pictures(request: Request) -> Response:
     one, the query wins. Without `model`, the task's default answers; the answer names it. An
     ensemble tells each member's vote too.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    query = from_query(request, ClassifyOptions)
-    shelf = service.registry.shelf
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    query = parse_query(request, ClassifyParams)
+    catalog = state.registry.catalog
     if query.model is not None:  # a model that is not there is no reason to read a body
-        shelf.resolve(Classification, query.model, query.version)
+        catalog.resolve(Classification, query.model, query.version)
     form = await read_body(
-        request, arrived, files=("image",), fields=tuple(ClassifyOptions.model_fields)
+        request, arrival_time_s, files=("image",), fields=tuple(ClassifyParams.model_fields)
     )
-    options = with_fields(query, form.fields)
-    model = shelf.resolve(Classification, options.model, options.version)
-    if options.precision is not None:
-        model = model.at(options.precision)
-    top_k = check_top_k(model, options.top_k)
-    pictures = form.files["image"]
-    note(request, model=model.name, version=model.version, images=len(pictures))
+    params = merge_form_fields(query, form.fields)
+    model = catalog.resolve(Classification, params.model, params.version)
+    if params.precision is not None:
+        model = model.with_precision(params.precision)
+    top_k = resolve_top_k(model, params.top_k)
+    images = form.files["image"]
+    add_log_fields(request, model=model.name, version=model.version, images=len(images))
 
     def work(ticket: Ticket) -> bytes:
         return classify(
-            model, pictures, top_k=top_k, limits=service.limits, check=ticket.check
+            model, images, top_k=top_k, limits=state.limits, check=ticket.check
         ).to_json()
 
-    body = await compute(request, arrived, work, brief=is_brief(model, pictures))
+    body = await run_in_pool(
+        request, arrival_time_s, work, inline=fits_inline_budget(model, images)
+    )
     return Response(body, media_type="application/json")

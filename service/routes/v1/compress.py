@@ -9,46 +9,46 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Compression, Task
-from service.codecs.bitstream import CODE_TYPE, read_code
-from service.errors import Invalid
+from service.codecs.bitstream import CODE_MEDIA_TYPE, unpack_code
+from service.errors import InvalidValue
 from service.handlers.compress import (
-    Compressed,
-    Restored,
+    CompressionResult,
+    DecompressedImage,
     check_quality,
     compress,
     decompress,
 )
-from service.middleware.request_log import note
-from service.routes.http.content_negotiation import preferred
-from service.routes.http.execution import compute
-from service.routes.http.parameters import from_query, with_fields
-from service.routes.http.request_body import CODE, read_body
-from service.runtime.loaded_model import Published
+from service.middleware.request_log import add_log_fields
+from service.routes.http.content_negotiation import negotiate
+from service.routes.http.execution import run_in_pool
+from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.request_body import CODE_UPLOAD, read_body
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.compress import (
-    CompressAnswer,
-    CompressOptions,
-    DecompressAnswer,
-    DecompressOptions,
+    CompressParams,
+    CompressResponse,
+    DecompressParams,
+    DecompressResponse,
 )
 from service.schemas.openapi_fragments import (
     MODEL_HEADERS,
     UPLOAD_STATUSES,
     code_upload,
-    header,
-    picture_upload,
-    problems,
+    header_object,
+    image_upload,
+    problem_responses,
 )
-from service.state import running
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 
 _PNG, _JSON = "image/png", "application/json"
-_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_PSNR = {
-    "X-DeepShelf-PSNR-dB": header(
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_PSNR_HEADER = {
+    "X-DeepShelf-PSNR-dB": header_object(
         "Of the picture that will come back; absent when nothing is lost", "number"
     )
 }
@@ -60,17 +60,17 @@ _PSNR = {
     summary="This picture as a few bytes",
     responses={
         200: {
-            "model": CompressAnswer,
+            "model": CompressResponse,
             "description": "The code, or on `Accept: application/json` the code and what it cost",
-            "content": {CODE_TYPE: _BYTES},
-            "headers": {**MODEL_HEADERS, **_PSNR},
+            "content": {CODE_MEDIA_TYPE: _BINARY},
+            "headers": {**MODEL_HEADERS, **_PSNR_HEADER},
         },
-        **problems(*UPLOAD_STATUSES),
+        **problem_responses(*UPLOAD_STATUSES),
     },
     response_class=Response,
-    openapi_extra=picture_upload(CompressOptions, several=False),
+    openapi_extra=image_upload(CompressParams, multiple=False),
 )
-async def compress_picture(request: Request) -> Response:
+async def compress_image(request: Request) -> Response:
     """A code that holds the picture and says what made it, for `/v1/decompress`.
 
         curl -F image=@photo.jpg 'http://127.0.0.1:8000/v1/compress?quality=5' -o photo.code
@@ -81,34 +81,38 @@ async def compress_picture(request: Request) -> Response:
     it; the code then holds the picture at that size, and the original's is not kept. Compression
     is lossy: JSON and the header X-DeepShelf-PSNR-dB tell by how much.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    query = from_query(request, CompressOptions)
-    media_type = preferred(request.headers.get("accept"), (CODE_TYPE, _JSON))
-    shelf = service.registry.shelf
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    query = parse_query(request, CompressParams)
+    media_type = negotiate(request.headers.get("accept"), (CODE_MEDIA_TYPE, _JSON))
+    catalog = state.registry.catalog
     if query.model is not None:  # a model that is not there is no reason to read a body
-        check_quality(shelf.resolve(Compression, query.model, query.version), query.quality)
+        check_quality(catalog.resolve(Compression, query.model, query.version), query.quality)
     form = await read_body(
-        request, arrived, files=("image",), fields=tuple(CompressOptions.model_fields)
+        request, arrival_time_s, files=("image",), fields=tuple(CompressParams.model_fields)
     )
-    options = with_fields(query, form.fields)
-    model = shelf.resolve(Compression, options.model, options.version)
-    picture = _single(form.files["image"], "picture")
-    note(request, model=model.name, version=model.version)
+    params = merge_form_fields(query, form.fields)
+    model = catalog.resolve(Compression, params.model, params.version)
+    image = _require_single(form.files["image"], "picture")
+    add_log_fields(request, model=model.name, version=model.version)
 
     def work(ticket: Ticket) -> Response:
         ticket.check()
-        answer = compress(
+        result = compress(
             model,
-            picture,
-            quality=options.quality,
-            limits=service.limits,
+            image,
+            quality=params.quality,
+            limits=state.limits,
             check=ticket.check,
         )
-        return _code(model, answer) if media_type == CODE_TYPE else _code_json(model, answer)
+        return (
+            _code_response(model, result)
+            if media_type == CODE_MEDIA_TYPE
+            else _compress_json_response(model, result)
+        )
 
-    return await compute(request, arrived, work)
+    return await run_in_pool(request, arrival_time_s, work)
 
 
 @router.post(
@@ -117,15 +121,15 @@ async def compress_picture(request: Request) -> Response:
     summary="The picture in this code",
     responses={
         200: {
-            "model": DecompressAnswer,
+            "model": DecompressResponse,
             "description": "The picture as PNG, or as JSON on `Accept: application/json`",
-            "content": {_PNG: _BYTES},
+            "content": {_PNG: _BINARY},
             "headers": MODEL_HEADERS,
         },
-        **problems(*UPLOAD_STATUSES),
+        **problem_responses(*UPLOAD_STATUSES),
     },
     response_class=Response,
-    openapi_extra=code_upload(DecompressOptions),
+    openapi_extra=code_upload(DecompressParams),
 )
 async def decompress_code(request: Request) -> Response:
     """The picture, by the model and the version that the code names.
@@ -137,75 +141,79 @@ async def decompress_code(request: Request) -> Response:
     `foreign` (no code at all), `newer` (made by a later deepshelf), `truncated`, `damaged`, and
     `another model` (of the same name and version, from another store).
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    from_query(request, DecompressOptions)
-    media_type = preferred(request.headers.get("accept"), (_PNG, _JSON))
-    shelf = service.registry.shelf
-    form = await read_body(request, arrived, files=("code",), fields=(), upload=CODE)
-    data = _single(form.files["code"], "code")
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    parse_query(request, DecompressParams)
+    media_type = negotiate(request.headers.get("accept"), (_PNG, _JSON))
+    catalog = state.registry.catalog
+    form = await read_body(request, arrival_time_s, files=("code",), fields=(), spec=CODE_UPLOAD)
+    data = _require_single(form.files["code"], "code")
 
     def work(ticket: Ticket) -> Response:
         ticket.check()
-        code = read_code(data)
-        model = shelf.resolve(Compression, code.model, code.version)
-        answer = decompress(model, code, limits=service.limits, check=ticket.check)
-        return _picture(model, answer) if media_type == _PNG else _picture_json(model, answer)
+        compressed = unpack_code(data)
+        model = catalog.resolve(Compression, compressed.model, compressed.version)
+        result = decompress(model, compressed, limits=state.limits, check=ticket.check)
+        return (
+            _png_response(model, result)
+            if media_type == _PNG
+            else _decompress_json_response(model, result)
+        )
 
-    response = await compute(request, arrived, work)
-    note(request, model=response.headers.get("X-DeepShelf-Model"))
+    response = await run_in_pool(request, arrival_time_s, work)
+    add_log_fields(request, model=response.headers.get("X-DeepShelf-Model"))
     return response
 
 
-def _single(files: Sequence[bytes], noun: str) -> bytes:
+def _require_single(files: Sequence[bytes], noun: str) -> bytes:
     if len(files) > 1:
-        raise Invalid(f"{len(files)} {noun}s came; accepted is one at a time")
+        raise InvalidValue(f"{len(files)} {noun}s came; accepted is one at a time")
     return files[0]
 
 
-def _headers(model: Published[Task]) -> dict[str, str]:
+def _model_headers(model: LoadedModel[Task]) -> dict[str, str]:
     return {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
 
 
-def _quality(answer: Compressed | Restored) -> dict[str, int]:
+def _quality_field(result: CompressionResult | DecompressedImage) -> dict[str, int]:
     """Left out, not null, where there is no choice."""
-    return {} if answer.quality is None else {"quality": answer.quality}
+    return {} if result.quality is None else {"quality": result.quality}
 
 
-def _code(model: Published[Task], answer: Compressed) -> Response:
-    headers = _headers(model)
-    if answer.psnr_db is not None:
-        headers["X-DeepShelf-PSNR-dB"] = f"{answer.psnr_db:.4f}"
-    return Response(answer.code, media_type=CODE_TYPE, headers=headers)
+def _code_response(model: LoadedModel[Task], result: CompressionResult) -> Response:
+    headers = _model_headers(model)
+    if result.psnr_db is not None:
+        headers["X-DeepShelf-PSNR-dB"] = f"{result.psnr_db:.4f}"
+    return Response(result.data, media_type=CODE_MEDIA_TYPE, headers=headers)
 
 
-def _code_json(model: Published[Task], answer: Compressed) -> Response:
-    body = CompressAnswer(
+def _compress_json_response(model: LoadedModel[Task], result: CompressionResult) -> Response:
+    body = CompressResponse(
         model=model.name,
         version=model.version,
-        code=b64encode(answer.code).decode("ascii"),
-        code_bytes=len(answer.code),
-        bits_per_pixel=8 * len(answer.code) / (answer.width * answer.height),
-        width=answer.width,
-        height=answer.height,
-        psnr_db=answer.psnr_db,
-        **_quality(answer),
+        code=b64encode(result.data).decode("ascii"),
+        code_bytes=len(result.data),
+        bits_per_pixel=8 * len(result.data) / (result.width * result.height),
+        width=result.width,
+        height=result.height,
+        psnr_db=result.psnr_db,
+        **_quality_field(result),
     )
-    return Response(body.to_json(), media_type=_JSON, headers=_headers(model))
+    return Response(body.to_json(), media_type=_JSON, headers=_model_headers(model))
 
 
-def _picture(model: Published[Task], answer: Restored) -> Response:
-    return Response(answer.png, media_type=_PNG, headers=_headers(model))
+def _png_response(model: LoadedModel[Task], result: DecompressedImage) -> Response:
+    return Response(result.png, media_type=_PNG, headers=_model_headers(model))
 
 
-def _picture_json(model: Published[Task], answer: Restored) -> Response:
-    body = DecompressAnswer(
+def _decompress_json_response(model: LoadedModel[Task], result: DecompressedImage) -> Response:
+    body = DecompressResponse(
         model=model.name,
         version=model.version,
-        image=b64encode(answer.png).decode("ascii"),
-        width=answer.width,
-        height=answer.height,
-        **_quality(answer),
+        image=b64encode(result.png).decode("ascii"),
+        width=result.width,
+        height=result.height,
+        **_quality_field(result),
     )
-    return Response(body.to_json(), media_type=_JSON, headers=_headers(model))
+    return Response(body.to_json(), media_type=_JSON, headers=_model_headers(model))

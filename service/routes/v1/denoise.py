@@ -7,24 +7,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Denoising, Task
-from service.errors import Invalid
-from service.handlers.denoise import Cleaned, denoise
-from service.middleware.request_log import note
-from service.routes.http.content_negotiation import preferred
-from service.routes.http.execution import compute
-from service.routes.http.parameters import from_query, with_fields
+from service.errors import InvalidValue
+from service.handlers.denoise import DenoisedImage, denoise
+from service.middleware.request_log import add_log_fields
+from service.routes.http.content_negotiation import negotiate
+from service.routes.http.execution import run_in_pool
+from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
-from service.runtime.loaded_model import Published
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
-from service.schemas.denoise import DenoiseAnswer, Denoised, DenoiseOptions
+from service.schemas.denoise import DenoiseParams, DenoiseResponse, DenoiseResult
 from service.schemas.openapi_fragments import (
     MODEL_HEADERS,
     UPLOAD_STATUSES,
-    header,
-    picture_upload,
-    problems,
+    header_object,
+    image_upload,
+    problem_responses,
 )
-from service.state import running
+from service.state import get_state
 
 __all__ = ["router"]
 
@@ -39,21 +39,25 @@ _PNG, _JSON = "image/png", "application/json"
     summary="These pictures without their noise",
     responses={
         200: {
-            "model": DenoiseAnswer,
+            "model": DenoiseResponse,
             "description": "The picture as PNG, or on `Accept: application/json` all pictures",
             "content": {_PNG: {"schema": {"type": "string", "format": "binary"}}},
             "headers": {
                 **MODEL_HEADERS,
-                "X-DeepShelf-PSNR-dB": header("Against the reference, where one came", "number"),
-                "X-DeepShelf-SSIM": header("Against the reference, where one came", "number"),
+                "X-DeepShelf-PSNR-dB": header_object(
+                    "Against the reference, where one came", "number"
+                ),
+                "X-DeepShelf-SSIM": header_object(
+                    "Against the reference, where one came", "number"
+                ),
             },
         },
-        **problems(*UPLOAD_STATUSES),
+        **problem_responses(*UPLOAD_STATUSES),
     },
     response_class=Response,
-    openapi_extra=picture_upload(DenoiseOptions, reference=True),
+    openapi_extra=image_upload(DenoiseParams, with_reference=True),
 )
-async def denoise_pictures(request: Request) -> Response:
+async def denoise_images(request: Request) -> Response:
     """A picture of the same size, of any size, without its noise.
 
         curl -F image=@noisy.png http://127.0.0.1:8000/v1/denoise -o clean.png
@@ -64,55 +68,62 @@ async def denoise_pictures(request: Request) -> Response:
     `reference` of the same size, PSNR and SSIM tell how near the answer comes to it. The picture
     is brought to the colours that the model works in, which its card tells; a grey one stays grey.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    query = from_query(request, DenoiseOptions)
-    media_type = preferred(request.headers.get("accept"), (_PNG, _JSON))
-    shelf = service.registry.shelf
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    query = parse_query(request, DenoiseParams)
+    media_type = negotiate(request.headers.get("accept"), (_PNG, _JSON))
+    catalog = state.registry.catalog
     if query.model is not None:  # a model that is not there is no reason to read a body
-        shelf.resolve(Denoising, query.model, query.version)
+        catalog.resolve(Denoising, query.model, query.version)
     form = await read_body(
-        request, arrived, files=("image", "reference"), fields=tuple(DenoiseOptions.model_fields)
+        request,
+        arrival_time_s,
+        files=("image", "reference"),
+        fields=tuple(DenoiseParams.model_fields),
     )
-    options = with_fields(query, form.fields)
-    model = shelf.resolve(Denoising, options.model, options.version)
-    pictures, references = form.files["image"], form.files.get("reference", [])
-    if media_type == _PNG and len(pictures) > 1:
-        raise Invalid(
-            f"{len(pictures)} pictures came, and an answer of {_PNG} holds one; "
+    params = merge_form_fields(query, form.fields)
+    model = catalog.resolve(Denoising, params.model, params.version)
+    images, references = form.files["image"], form.files.get("reference", [])
+    if media_type == _PNG and len(images) > 1:
+        raise InvalidValue(
+            f"{len(images)} pictures came, and an answer of {_PNG} holds one; "
             f"ask for several with Accept: {_JSON}",
             accepted=[_JSON],
         )
-    note(request, model=model.name, version=model.version, images=len(pictures))
-    respond = _as_png if media_type == _PNG else _as_json
+    add_log_fields(request, model=model.name, version=model.version, images=len(images))
+    build_response = _png_response if media_type == _PNG else _json_response
 
     def work(ticket: Ticket) -> Response:
-        cleaned = denoise(model, pictures, references, limits=service.limits, check=ticket.check)
-        return respond(model, cleaned, compared=bool(references))
+        denoised = denoise(model, images, references, limits=state.limits, check=ticket.check)
+        return build_response(model, denoised, compared=bool(references))
 
-    return await compute(request, arrived, work)
+    return await run_in_pool(request, arrival_time_s, work)
 
 
-def _as_png(model: Published[Task], cleaned: list[Cleaned], *, compared: bool) -> Response:
-    one = cleaned[0]
+def _png_response(
+    model: LoadedModel[Task], denoised: list[DenoisedImage], *, compared: bool
+) -> Response:
+    image = denoised[0]
     headers = {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
-    if compared and one.psnr_db is not None:
-        headers["X-DeepShelf-PSNR-dB"] = f"{one.psnr_db:.4f}"
-    if compared and one.ssim is not None:
-        headers["X-DeepShelf-SSIM"] = f"{one.ssim:.6f}"
-    return Response(one.png, media_type=_PNG, headers=headers)
+    if compared and image.psnr_db is not None:
+        headers["X-DeepShelf-PSNR-dB"] = f"{image.psnr_db:.4f}"
+    if compared and image.ssim is not None:
+        headers["X-DeepShelf-SSIM"] = f"{image.ssim:.6f}"
+    return Response(image.png, media_type=_PNG, headers=headers)
 
 
-def _as_json(model: Published[Task], cleaned: list[Cleaned], *, compared: bool) -> Response:
-    results = [_result(one, compared=compared) for one in cleaned]
-    answer = DenoiseAnswer(model=model.name, version=model.version, results=results)
-    return Response(answer.to_json(), media_type=_JSON)
+def _json_response(
+    model: LoadedModel[Task], denoised: list[DenoisedImage], *, compared: bool
+) -> Response:
+    results = [_build_result(image, compared=compared) for image in denoised]
+    response = DenoiseResponse(model=model.name, version=model.version, results=results)
+    return Response(response.to_json(), media_type=_JSON)
 
 
-def _result(one: Cleaned, *, compared: bool) -> Denoised:
-    image = b64encode(one.png).decode("ascii")
-    plain = Denoised(image=image, width=one.width, height=one.height)
+def _build_result(denoised: DenoisedImage, *, compared: bool) -> DenoiseResult:
+    image = b64encode(denoised.png).decode("ascii")
+    result = DenoiseResult(image=image, width=denoised.width, height=denoised.height)
     if not compared:
-        return plain
-    return plain.model_copy(update={"psnr_db": one.psnr_db, "ssim": one.ssim})
+        return result
+    return result.model_copy(update={"psnr_db": denoised.psnr_db, "ssim": denoised.ssim})

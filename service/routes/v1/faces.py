@@ -11,65 +11,65 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models_store.tasks import Faces
-from service.codecs.animations import ANIMATIONS, encode_animation, grid
+from models_store.tasks import FaceGeneration
+from service.codecs.animations import ANIMATION_TYPES, encode_animation, image_grid
 from service.codecs.images import encode_png
-from service.handlers.faces import faces, morph
-from service.middleware.request_log import note
-from service.routes.http.content_negotiation import preferred
-from service.routes.http.execution import compute
-from service.routes.http.json_body import read_json
-from service.routes.http.parameters import from_query, query_parameters
-from service.runtime.loaded_model import Published
+from service.handlers.faces import generate_faces, interpolate_faces
+from service.middleware.request_log import add_log_fields
+from service.routes.http.content_negotiation import negotiate
+from service.routes.http.execution import run_in_pool
+from service.routes.http.json_body import read_json_body
+from service.routes.http.parameters import parse_query, query_parameters
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
-from service.schemas.base import Options
-from service.schemas.faces import Face, FacesAnswer, FacesOptions, MorphOptions
-from service.schemas.openapi_fragments import MODEL_HEADERS, header, problems
-from service.state import running
+from service.schemas.base import RequestParams
+from service.schemas.faces import Face, FacesParams, FacesResponse, MorphParams
+from service.schemas.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/faces", tags=["faces"])
 
-OptionsT = TypeVar("OptionsT", bound=Options)
+ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
 _PNG, _JSON = "image/png", "application/json"
-_BODY_BYTES = 4096
+_MAX_BODY_BYTES = 4096
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _GET_STATUSES = (404, 406, 422, 500, 503, 504)
 _POST_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 
 
-_FACES: dict[int | str, dict[str, Any]] = {
+_FACES_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "model": FacesAnswer,
+        "model": FacesResponse,
         "description": "The faces side by side as one PNG, or on `Accept: application/json` each "
         "as a PNG of its own. There is nothing between them: they can be cut apart",
         "content": {_PNG: _BINARY},
         "headers": {
             **MODEL_HEADERS,
-            "X-DeepShelf-Seed": header("Seed of the first face", "integer"),
+            "X-DeepShelf-Seed": header_object("Seed of the first face", "integer"),
         },
     }
 }
-_MORPH: dict[int | str, dict[str, Any]] = {
+_MORPH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "An animation that plays for ever: PNG, WebP or GIF, as `Accept` prefers",
-        "content": dict.fromkeys(ANIMATIONS, _BINARY),
+        "content": dict.fromkeys(ANIMATION_TYPES, _BINARY),
         "headers": {
             **MODEL_HEADERS,
-            "X-DeepShelf-From": header("Seed of the first frame", "integer"),
-            "X-DeepShelf-To": header("Seed of the last frame", "integer"),
+            "X-DeepShelf-From": header_object("Seed of the first frame", "integer"),
+            "X-DeepShelf-To": header_object("Seed of the last frame", "integer"),
         },
     }
 }
 
 
-def _asked_by(options: type[Options], *, body: bool) -> dict[str, Any]:
+def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str, Any]:
     """The `openapi_extra`: the options in the query; where there is a body, as JSON there too."""
-    extra: dict[str, Any] = {"parameters": query_parameters(options)}
+    extra: dict[str, Any] = {"parameters": query_parameters(params_type)}
     if body:
-        schema = options.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = params_type.model_json_schema(ref_template="#/components/schemas/{model}")
         extra["requestBody"] = {
             "required": False,
             "description": "The same as JSON. Where both name one, the query wins.",
@@ -82,17 +82,17 @@ def _asked_by(options: type[Options], *, body: bool) -> dict[str, Any]:
     "",
     operation_id="get_faces",
     summary="Faces that nobody has",
-    responses={**_FACES, **problems(*_GET_STATUSES)},
+    responses={**_FACES_RESPONSES, **problem_responses(*_GET_STATUSES)},
     response_class=Response,
-    openapi_extra=_asked_by(FacesOptions, body=False),
+    openapi_extra=_params_openapi(FacesParams, body=False),
 )
 @router.post(
     "",
     operation_id="post_faces",
     summary="Faces that nobody has, asked for in JSON",
-    responses={**_FACES, **problems(*_POST_STATUSES)},
+    responses={**_FACES_RESPONSES, **problem_responses(*_POST_STATUSES)},
     response_class=Response,
-    openapi_extra=_asked_by(FacesOptions, body=True),
+    openapi_extra=_params_openapi(FacesParams, body=True),
 )
 async def draw_faces(request: Request) -> Response:
     """Faces drawn by a generator: as a grid, one alone with `count=1`, or each as JSON.
@@ -104,42 +104,42 @@ async def draw_faces(request: Request) -> Response:
     alone. The latent of a seed is made by Philox 4x64-10 and Box–Muller, as
     `models_store/sampling/latents.py` says.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    media_type = preferred(request.headers.get("accept"), (_PNG, _JSON))
-    options = await _options(request, arrived, FacesOptions)
-    model = service.registry.shelf.resolve(Faces, options.model, options.version)
-    note(request, model=model.name, version=model.version, images=options.count)
-    first = _seed(options.seed)
-    seeds = range(first, first + options.count)
-    columns = options.columns or math.ceil(math.sqrt(options.count))
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    media_type = negotiate(request.headers.get("accept"), (_PNG, _JSON))
+    params = await _read_params(request, arrival_time_s, FacesParams)
+    model = state.registry.catalog.resolve(FaceGeneration, params.model, params.version)
+    add_log_fields(request, model=model.name, version=model.version, images=params.count)
+    first_seed = _seed_or_random(params.seed)
+    seeds = range(first_seed, first_seed + params.count)
+    columns = params.columns or math.ceil(math.sqrt(params.count))
 
     def work(ticket: Ticket) -> Response:
-        drawn = faces(model, seeds, options.truncation, ticket.check)
+        images = generate_faces(model, seeds, params.truncation, ticket.check)
         if media_type == _JSON:
-            return _as_json(model, seeds, drawn)
-        headers = {**_told(model), "X-DeepShelf-Seed": str(first)}
-        return Response(encode_png(grid(drawn, columns)), media_type=_PNG, headers=headers)
+            return _json_response(model, seeds, images)
+        headers = {**_model_headers(model), "X-DeepShelf-Seed": str(first_seed)}
+        return Response(encode_png(image_grid(images, columns)), media_type=_PNG, headers=headers)
 
-    return await compute(request, arrived, work)
+    return await run_in_pool(request, arrival_time_s, work)
 
 
 @router.get(
     "/morph",
     operation_id="get_morph",
     summary="One face turning into another",
-    responses={**_MORPH, **problems(*_GET_STATUSES)},
+    responses={**_MORPH_RESPONSES, **problem_responses(*_GET_STATUSES)},
     response_class=Response,
-    openapi_extra=_asked_by(MorphOptions, body=False),
+    openapi_extra=_params_openapi(MorphParams, body=False),
 )
 @router.post(
     "/morph",
     operation_id="post_morph",
     summary="One face turning into another, asked for in JSON",
-    responses={**_MORPH, **problems(*_POST_STATUSES)},
+    responses={**_MORPH_RESPONSES, **problem_responses(*_POST_STATUSES)},
     response_class=Response,
-    openapi_extra=_asked_by(MorphOptions, body=True),
+    openapi_extra=_params_openapi(MorphParams, body=True),
 )
 async def draw_morph(request: Request) -> Response:
     """An animation from the face of one seed to that of another, by spherical interpolation.
@@ -149,54 +149,60 @@ async def draw_morph(request: Request) -> Response:
 
     An animated PNG unless `Accept` prefers WebP or GIF; GIF has 256 colours, the others all.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    media_type = preferred(request.headers.get("accept"), ANIMATIONS)
-    options = await _options(request, arrived, MorphOptions)
-    model = service.registry.shelf.resolve(Faces, options.model, options.version)
-    note(request, model=model.name, version=model.version, images=options.steps)
-    ends = (_seed(options.from_), _seed(options.to))
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    media_type = negotiate(request.headers.get("accept"), ANIMATION_TYPES)
+    params = await _read_params(request, arrival_time_s, MorphParams)
+    model = state.registry.catalog.resolve(FaceGeneration, params.model, params.version)
+    add_log_fields(request, model=model.name, version=model.version, images=params.steps)
+    end_seeds = (_seed_or_random(params.from_), _seed_or_random(params.to))
     headers = {
-        **_told(model),
-        "X-DeepShelf-From": str(ends[0]),
-        "X-DeepShelf-To": str(ends[1]),
+        **_model_headers(model),
+        "X-DeepShelf-From": str(end_seeds[0]),
+        "X-DeepShelf-To": str(end_seeds[1]),
     }
 
     def work(ticket: Ticket) -> Response:
-        frames = morph(model, ends, options.steps, options.truncation, ticket.check)
-        body = encode_animation(frames, media_type, options.frame_ms)
+        frames = interpolate_faces(model, end_seeds, params.steps, params.truncation, ticket.check)
+        body = encode_animation(frames, media_type, params.frame_ms)
         return Response(body, media_type=media_type, headers=headers)
 
-    return await compute(request, arrived, work)
+    return await run_in_pool(request, arrival_time_s, work)
 
 
-async def _options(request: Request, arrived: float, kind: type[OptionsT]) -> OptionsT:
+async def _read_params(
+    request: Request, arrival_time_s: float, params_type: type[ParamsT]
+) -> ParamsT:
     """Those of the query, and for what it does not set, those of a body."""
-    query = from_query(request, kind)
+    query = parse_query(request, params_type)
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return query
-    body = await read_json(request, arrived, kind, _BODY_BYTES)
-    both = (one.model_dump(by_alias=True, exclude_unset=True) for one in (body, query))
-    return kind.model_validate({key: value for one in both for key, value in one.items()})
+    body = await read_json_body(request, arrival_time_s, params_type, _MAX_BODY_BYTES)
+    sources = (source.model_dump(by_alias=True, exclude_unset=True) for source in (body, query))
+    return params_type.model_validate(
+        {key: value for source in sources for key, value in source.items()}
+    )
 
 
-def _seed(wanted: int | None) -> int:
-    return secrets.randbits(32) if wanted is None else wanted
+def _seed_or_random(seed: int | None) -> int:
+    return secrets.randbits(32) if seed is None else seed
 
 
-def _told(model: Published[Faces]) -> dict[str, str]:
+def _model_headers(model: LoadedModel[FaceGeneration]) -> dict[str, str]:
     return {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
 
 
-def _as_json(model: Published[Faces], seeds: range, drawn: NDArray[np.uint8]) -> Response:
-    answer = FacesAnswer(
+def _json_response(
+    model: LoadedModel[FaceGeneration], seeds: range, images: NDArray[np.uint8]
+) -> Response:
+    response = FacesResponse(
         model=model.name,
         version=model.version,
         faces=[
             Face(seed=seed, image=b64encode(encode_png(image)).decode("ascii"))
-            for seed, image in zip(seeds, drawn, strict=True)
+            for seed, image in zip(seeds, images, strict=True)
         ],
     )
-    return Response(answer.to_json(), media_type=_JSON)
+    return Response(response.to_json(), media_type=_JSON)

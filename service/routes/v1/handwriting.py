@@ -6,18 +6,18 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models_store.tasks import Handwriting
-from service.codecs.handwriting_render import Page, as_png, as_svg
-from service.handlers.handwriting import check_text, write_by_hand
-from service.middleware.request_log import note
-from service.routes.http.content_negotiation import preferred
-from service.routes.http.execution import compute
-from service.routes.http.parameters import from_query, query_parameters
-from service.runtime.loaded_model import Published
+from models_store.tasks import HandwritingGeneration
+from service.codecs.handwriting_render import Page, render_png, render_svg
+from service.handlers.handwriting import generate_handwriting, validate_text
+from service.middleware.request_log import add_log_fields
+from service.routes.http.content_negotiation import negotiate
+from service.routes.http.execution import run_in_pool
+from service.routes.http.parameters import parse_query, query_parameters
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
-from service.schemas.handwriting import HandwritingAnswer, HandwritingOptions, WrittenSymbol
-from service.schemas.openapi_fragments import MODEL_HEADERS, header, problems
-from service.state import running
+from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
+from service.schemas.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
+from service.state import get_state
 
 __all__ = ["router"]
 
@@ -32,7 +32,7 @@ _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
     summary="A text, written by hand",
     responses={
         200: {
-            "model": HandwritingAnswer,
+            "model": HandwritingResponse,
             "description": "The drawing as SVG; on `Accept: image/png` as PNG, on `Accept: "
             "application/json` its strokes",
             "content": {
@@ -41,15 +41,15 @@ _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
             },
             "headers": {
                 **MODEL_HEADERS,
-                "X-DeepShelf-Seed": header("With which it was drawn", "integer"),
+                "X-DeepShelf-Seed": header_object("With which it was drawn", "integer"),
             },
         },
-        **problems(404, 406, 422, 500, 503, 504),
+        **problem_responses(404, 406, 422, 500, 503, 504),
     },
     response_class=Response,
-    openapi_extra={"parameters": query_parameters(HandwritingOptions)},
+    openapi_extra={"parameters": query_parameters(HandwritingParams)},
 )
-async def write_by_pen(request: Request) -> Response:
+async def draw_handwriting(request: Request) -> Response:
     """Digits, drawn stroke by stroke by a network that learnt how people move the pen.
 
         curl 'http://127.0.0.1:8000/v1/handwriting?text=2026&seed=7' -o year.svg
@@ -58,21 +58,23 @@ async def write_by_pen(request: Request) -> Response:
     Every drawing is new; with a `seed`, it is the same every time. A text with symbols that the
     model cannot draw is refused, and they are named.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    options = from_query(request, HandwritingOptions)
-    media_type = preferred(request.headers.get("accept"), (_SVG, _PNG, _JSON))
-    model = service.registry.shelf.resolve(Handwriting, options.model, options.version)
-    check_text(model, options.text)
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    note(request, model=model.name, version=model.version)
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    params = parse_query(request, HandwritingParams)
+    media_type = negotiate(request.headers.get("accept"), (_SVG, _PNG, _JSON))
+    model = state.registry.catalog.resolve(HandwritingGeneration, params.model, params.version)
+    validate_text(model, params.text)
+    seed = secrets.randbits(32) if params.seed is None else params.seed
+    add_log_fields(request, model=model.name, version=model.version)
 
     def work(ticket: Ticket) -> bytes:
-        page = write_by_hand(model, options, seed, ticket.check)
+        page = generate_handwriting(model, params, seed, ticket.check)
         if media_type == _SVG:
-            return as_svg(page, animated=options.animate).encode()
-        return as_png(page) if media_type == _PNG else _answer(model, seed, page).to_json()
+            return render_svg(page, animated=params.animate).encode()
+        return (
+            render_png(page) if media_type == _PNG else _build_response(model, seed, page).to_json()
+        )
 
     headers = {
         "X-DeepShelf-Model": model.name,
@@ -80,11 +82,15 @@ async def write_by_pen(request: Request) -> Response:
         "X-DeepShelf-Seed": str(seed),
         "Vary": "Accept",
     }
-    return Response(await compute(request, arrived, work), media_type=media_type, headers=headers)
+    return Response(
+        await run_in_pool(request, arrival_time_s, work), media_type=media_type, headers=headers
+    )
 
 
-def _answer(model: Published[Handwriting], seed: int, page: Page) -> HandwritingAnswer:
-    return HandwritingAnswer(
+def _build_response(
+    model: LoadedModel[HandwritingGeneration], seed: int, page: Page
+) -> HandwritingResponse:
+    return HandwritingResponse(
         model=model.name,
         version=model.version,
         seed=seed,
@@ -92,10 +98,10 @@ def _answer(model: Published[Handwriting], seed: int, page: Page) -> Handwriting
         width=page.width,
         height=page.height,
         symbols=[
-            WrittenSymbol(
-                symbol=written.symbol,
-                strokes=[[(x, y) for x, y in stroke.tolist()] for stroke in written.strokes],
+            HandwrittenSymbol(
+                symbol=symbol.symbol,
+                strokes=[[(x, y) for x, y in stroke.tolist()] for stroke in symbol.strokes],
             )
-            for written in page.written
+            for symbol in page.symbols
         ],
     )

@@ -9,37 +9,44 @@ from starlette.responses import Response
 from models_store.manifest import Manifest
 from models_store.tasks import Task
 from service.errors import Unavailable
-from service.handlers.layer_images import Shown, check_takes_pictures, draw_filters, draw_maps
-from service.middleware.request_log import note
-from service.routes.http.execution import compute
-from service.routes.http.parameters import from_query, with_fields
+from service.handlers.layer_images import (
+    LayerImage,
+    check_accepts_images,
+    draw_filter_image,
+    render_activations,
+)
+from service.middleware.request_log import add_log_fields
+from service.routes.http.execution import run_in_pool
+from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
 from service.routes.v1.models import ModelNamePath
-from service.runtime.inspection import Located
-from service.runtime.loaded_model import Published
+from service.runtime.inspection import LayerLocation
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
-from service.schemas.layers import FiltersAnswer, LayerOption, ListedLayer
-from service.schemas.models import VersionOption
-from service.schemas.openapi_fragments import header, picture_upload, problems
-from service.state import Running, running
+from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
+from service.schemas.models import VersionParams
+from service.schemas.openapi_fragments import header_object, image_upload, problem_responses
+from service.state import AppState, get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-_Layer = Annotated[
+_LayerPath = Annotated[
     str,
     Path(max_length=256, description="As `/v1/models/{name}/filters` lists it", examples=["conv1"]),
 ]
 _PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 
 
-_HEADERS = {
-    "X-DeepShelf-Model": header("Which model this is of", "string"),
-    "X-DeepShelf-Version": header("Which version of it", "integer"),
-    "X-DeepShelf-Filters": header("How many filters the layer has", "integer"),
-    "X-DeepShelf-Dead": header("How many of them are dead, and framed in magenta", "integer"),
-    "X-DeepShelf-Scale": header("The absolute value at the end of the colours", "number"),
+_LAYER_HEADERS = {
+    "X-DeepShelf-Model": header_object("Which model this is of", "string"),
+    "X-DeepShelf-Version": header_object("Which version of it", "integer"),
+    "X-DeepShelf-Filters": header_object("How many filters the layer has", "integer"),
+    "X-DeepShelf-Dead": header_object(
+        "How many of them are dead, and framed in magenta", "integer"
+    ),
+    "X-DeepShelf-Scale": header_object("The absolute value at the end of the colours", "number"),
 }
 
 
@@ -48,23 +55,23 @@ _HEADERS = {
     operation_id="list_filters",
     summary="The layers of one model",
     responses={
-        200: {"model": FiltersAnswer, "description": "Every layer with weights, in order"},
-        **problems(404, 422, 500, 503, 504),
+        200: {"model": FiltersResponse, "description": "Every layer with weights, in order"},
+        **problem_responses(404, 422, 500, 503, 504),
     },
     response_class=Response,
 )
 async def list_filters(
-    request: Request, name: ModelNamePath, query: Annotated[VersionOption, Query()]
+    request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
     """What the layers do, how large they are, and how many of their filters are dead."""
-    service, (manifest, _) = running(request), _model(request, name, query.version)
+    state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
 
     def work(_: Ticket) -> bytes:
-        layers = [_listed(one) for one in service.inspector.layers(manifest)]
-        answer = FiltersAnswer(model=manifest.name, version=manifest.version, layers=layers)
-        return answer.to_json()
+        layers = [_layer_summary(located) for located in state.inspector.layers(manifest)]
+        response = FiltersResponse(model=manifest.name, version=manifest.version, layers=layers)
+        return response.to_json()
 
-    body = await compute(request, service.pool.gate.now(), work)
+    body = await run_in_pool(request, state.pool.admission.now(), work)
     return Response(body, media_type="application/json")
 
 
@@ -74,13 +81,16 @@ async def list_filters(
     summary="One layer's filters as a picture",
     responses={
         200: {"description": "A tile or a row for each filter", "content": _PNG}
-        | {"headers": _HEADERS},
-        **problems(404, 422, 500, 503, 504),
+        | {"headers": _LAYER_HEADERS},
+        **problem_responses(404, 422, 500, 503, 504),
     },
     response_class=Response,
 )
 async def get_filters(
-    request: Request, name: ModelNamePath, layer: _Layer, query: Annotated[VersionOption, Query()]
+    request: Request,
+    name: ModelNamePath,
+    layer: _LayerPath,
+    query: Annotated[VersionParams, Query()],
 ) -> Response:
     """All weights of a layer on one scale: white is zero, red positive, blue the same negative.
 
@@ -90,12 +100,12 @@ async def get_filters(
     side. Filters over three channels look at colours, and are shown in them, with grey as zero.
     The scale ends where one weight in a hundred lies beyond. Dead filters are framed in magenta.
     """
-    service, (manifest, _) = running(request), _model(request, name, query.version)
+    state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
 
     def work(_: Ticket) -> Response:
-        return _shown(manifest, draw_filters(service.inspector, manifest, layer))
+        return _layer_image_response(manifest, draw_filter_image(state.inspector, manifest, layer))
 
-    return await compute(request, service.pool.gate.now(), work)
+    return await run_in_pool(request, state.pool.admission.now(), work)
 
 
 @router.post(
@@ -103,11 +113,11 @@ async def get_filters(
     operation_id="get_activations",
     summary="What one layer makes of a picture",
     responses={
-        200: {"description": "A tile for each filter", "content": _PNG, "headers": _HEADERS},
-        **problems(400, 404, 413, 415, 422, 500, 503, 504),
+        200: {"description": "A tile for each filter", "content": _PNG, "headers": _LAYER_HEADERS},
+        **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
     response_class=Response,
-    openapi_extra=picture_upload(LayerOption, several=False),
+    openapi_extra=image_upload(LayerParams, multiple=False),
 )
 async def get_activations(request: Request, name: ModelNamePath) -> Response:
     """The feature maps of a layer for a picture, on one scale: red is positive, blue negative.
@@ -119,56 +129,58 @@ async def get_activations(request: Request, name: ModelNamePath) -> Response:
     Maps that are zero everywhere are framed in magenta; of more than 1,024, the first are shown. A
     layer that is asked for the first time costs the time of loading the model once more.
     """
-    service = running(request)
-    arrived = service.pool.gate.now()
-    service.pool.gate.refuse_if_full()
-    query = from_query(request, LayerOption)
-    manifest, model = _model(request, name, query.version)
-    check_takes_pictures(manifest)
+    state = get_state(request)
+    arrival_time_s = state.pool.admission.now()
+    state.pool.admission.refuse_if_full()
+    query = parse_query(request, LayerParams)
+    manifest, model = _ready_model(request, name, query.version)
+    check_accepts_images(manifest)
     form = await read_body(
-        request, arrived, files=("image",), fields=tuple(LayerOption.model_fields)
+        request, arrival_time_s, files=("image",), fields=tuple(LayerParams.model_fields)
     )
-    options = with_fields(query, form.fields)
-    picture = form.files["image"][0]
+    params = merge_form_fields(query, form.fields)
+    image = form.files["image"][0]
 
     def work(_: Ticket) -> Response:
-        shown = draw_maps(
-            service.inspector, manifest, model, options.layer, picture, service.limits
+        layer_image = render_activations(
+            state.inspector, manifest, model, params.layer, image, state.limits
         )
-        return _shown(manifest, shown)
+        return _layer_image_response(manifest, layer_image)
 
-    return await compute(request, arrived, work)
+    return await run_in_pool(request, arrival_time_s, work)
 
 
-def _model(request: Request, name: str, version: int | None) -> tuple[Manifest, Published[Task]]:
-    service: Running = running(request)
-    entry = service.registry.shelf.entry(name, version)
+def _ready_model(
+    request: Request, name: str, version: int | None
+) -> tuple[Manifest, LoadedModel[Task]]:
+    state: AppState = get_state(request)
+    entry = state.registry.catalog.get_version(name, version)
     if entry.manifest is None or entry.model is None:
         reason = f": {entry.reason}" if entry.reason else ""
         raise Unavailable(f"{entry.name} {entry.version} is {entry.state}{reason}")
-    note(request, model=entry.name, version=entry.version)
+    add_log_fields(request, model=entry.name, version=entry.version)
     return entry.manifest, entry.model
 
 
-def _listed(located: Located) -> ListedLayer:
+def _layer_summary(located: LayerLocation) -> LayerSummary:
     layer = located.layer
-    return ListedLayer(
+    return LayerSummary(
         name=layer.name,
         operator=layer.operator,
         graph=located.file.role,
         shape=list(layer.weights_NChw.shape),
         filters=len(layer.weights_NChw),
         dead=int(layer.dead_N.sum()),
-        largest=layer.largest,
+        largest=layer.max_abs_weight,
     )
 
 
-def _shown(manifest: Manifest, shown: Shown) -> Response:
+def _layer_image_response(manifest: Manifest, layer_image: LayerImage) -> Response:
     headers = {
         "X-DeepShelf-Model": manifest.name,
         "X-DeepShelf-Version": str(manifest.version),
-        "X-DeepShelf-Filters": str(shown.filters),
-        "X-DeepShelf-Dead": str(shown.dead),
-        "X-DeepShelf-Scale": f"{shown.scale:.6g}",
+        "X-DeepShelf-Filters": str(layer_image.filters),
+        "X-DeepShelf-Dead": str(layer_image.dead),
+        "X-DeepShelf-Scale": f"{layer_image.color_limit:.6g}",
     }
-    return Response(shown.png, media_type="image/png", headers=headers)
+    return Response(layer_image.png, media_type="image/png", headers=headers)

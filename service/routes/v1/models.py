@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
-from service.runtime.catalog import Entry, Shelf
+from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.schemas.models import (
-    ListedModel,
-    ListedVersion,
     ModelCard,
-    ModelsAnswer,
-    VersionOption,
+    ModelsResponse,
+    ModelSummary,
+    VersionParams,
+    VersionSummary,
 )
-from service.schemas.openapi_fragments import problems
-from service.state import running
+from service.schemas.openapi_fragments import problem_responses
+from service.state import get_state
 
 __all__ = ["ModelNamePath", "router"]
 
@@ -33,16 +33,16 @@ ModelNamePath = Annotated[
     operation_id="list_models",
     summary="What is on the shelf",
     responses={
-        200: {"model": ModelsAnswer, "description": "Every model and version"},
-        **problems(500),
+        200: {"model": ModelsResponse, "description": "Every model and version"},
+        **problem_responses(500),
     },
     response_class=Response,
 )
 async def list_models(request: Request) -> Response:
     """Every model with its versions and their states, served or not; a failed one says why."""
-    shelf = running(request).registry.shelf
-    answer = ModelsAnswer(models=[_listed(shelf, name) for name in shelf.by_name])
-    return Response(answer.to_json(), media_type="application/json")
+    catalog = get_state(request).registry.catalog
+    response = ModelsResponse(models=[_model_summary(catalog, name) for name in catalog.by_name])
+    return Response(response.to_json(), media_type="application/json")
 
 
 @router.get(
@@ -51,17 +51,17 @@ async def list_models(request: Request) -> Response:
     summary="One model's card",
     responses={
         200: {"model": ModelCard, "description": "The manifest, and the version's state"},
-        **problems(404, 422, 500, 503),
+        **problem_responses(404, 422, 500, 503),
     },
     response_class=Response,
 )
 async def get_model(
-    request: Request, name: ModelNamePath, query: Annotated[VersionOption, Query()]
+    request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
     """What it does, what it was measured to do, where it comes from, what it is not for."""
-    entry = running(request).registry.shelf.entry(name, query.version)
+    entry = get_state(request).registry.catalog.get_version(name, query.version)
     if entry.manifest is None:
-        raise Unavailable(_why(entry))
+        raise Unavailable(_unavailable_message(entry))
     card = {**entry.manifest.model_dump(mode="json"), "state": entry.state}
     if entry.reason:
         card["reason"] = entry.reason
@@ -77,39 +77,39 @@ async def get_model(
             "description": "Samples, reconstructions, a confusion matrix or a curve",
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
         },
-        **problems(404, 422, 500, 503),
+        **problem_responses(404, 422, 500, 503),
     },
     response_class=Response,
 )
 async def get_model_preview(
-    request: Request, name: ModelNamePath, query: Annotated[VersionOption, Query()]
+    request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
     """The picture that was published with it."""
-    entry = running(request).registry.shelf.entry(name, query.version)
+    entry = get_state(request).registry.catalog.get_version(name, query.version)
     if entry.model is None:
-        raise Unavailable(_why(entry))
+        raise Unavailable(_unavailable_message(entry))
     return Response(entry.model.preview, media_type="image/png")
 
 
-def _listed(shelf: Shelf, name: str) -> ListedModel:
-    versions = shelf.by_name[name]
-    served = shelf.served.get(name)
-    known = [entry.manifest.task.kind for entry in versions.values() if entry.manifest]
-    task = served.task.kind if served else (known[-1] if known else None)
-    return ListedModel(
+def _model_summary(catalog: ModelCatalog, name: str) -> ModelSummary:
+    versions = catalog.by_name[name]
+    served = catalog.served_models.get(name)
+    known_tasks = [entry.manifest.task.kind for entry in versions.values() if entry.manifest]
+    task = served.task.kind if served else (known_tasks[-1] if known_tasks else None)
+    return ModelSummary(
         name=name,
         task=task,
-        default=task is not None and shelf.defaults.get(task) == name,
-        versions=[_version(entry) for entry in versions.values()],
+        default=task is not None and catalog.defaults.get(task) == name,
+        versions=[_version_summary(entry) for entry in versions.values()],
     )
 
 
-def _version(entry: Entry) -> ListedVersion:
+def _version_summary(entry: ModelVersion) -> VersionSummary:
     if entry.reason is None:
-        return ListedVersion(version=entry.version, state=entry.state)
-    return ListedVersion(version=entry.version, state=entry.state, reason=entry.reason)
+        return VersionSummary(version=entry.version, state=entry.state)
+    return VersionSummary(version=entry.version, state=entry.state, reason=entry.reason)
 
 
-def _why(entry: Entry) -> str:
+def _unavailable_message(entry: ModelVersion) -> str:
     reason = f": {entry.reason}" if entry.reason else ""
     return f"{entry.name} {entry.version} is {entry.state}{reason}"

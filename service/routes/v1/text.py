@@ -7,22 +7,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
-from service.handlers.text import TextLimits, generation, write
-from service.middleware.request_log import note
-from service.routes.http.execution import watched
-from service.routes.http.json_body import json_body, read_json
-from service.routes.http.sse import Events, documented
-from service.schemas.openapi_fragments import problems
-from service.schemas.text import TextAnswer, TextOptions, TextPiece
-from service.state import running
+from service.handlers.text import TextLimits, build_generation_request, start_generation
+from service.middleware.request_log import add_log_fields
+from service.routes.http.execution import cancel_on_disconnect
+from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.sse import EventStreamResponse, event_stream_content
+from service.schemas.openapi_fragments import problem_responses
+from service.schemas.text import TextChunk, TextParams, TextResponse
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["text"])
 
-_BYTES_PER_CHAR = 12
+_MAX_JSON_BYTES_PER_CHAR = 12
 """Of JSON at most: a character outside the basic plane, escaped as two surrogates."""
-_BYTES_BESIDE = 16 << 10
+_BODY_OVERHEAD_BYTES = 16 << 10
 
 
 @router.post(
@@ -31,22 +31,22 @@ _BYTES_BESIDE = 16 << 10
     summary="How does this go on?",
     responses={
         200: {
-            "model": TextAnswer,
+            "model": TextResponse,
             "description": 'The text as JSON; with `stream`, as events `data: {"text": …}`, of '
             "which the last has `finish_reason`, and then `data: [DONE]`. A failure under way is "
             "an event `error` with a problem document, and nothing comes after it.",
-            "content": documented(
-                TextPiece.model_json_schema(),
+            "content": event_stream_content(
+                TextChunk.model_json_schema(),
                 '{"text":" you?","finish_reason":"stop","model":"charnn-shakespeare","version":1,'
                 '"seed":7}',
             ),
         },
-        **problems(400, 404, 413, 415, 422, 500, 503, 504),
+        **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
     response_class=Response,
-    openapi_extra=json_body(TextOptions),
+    openapi_extra=json_request_body(TextParams),
 )
-async def write_text(request: Request) -> Response:
+async def generate_text(request: Request) -> Response:
     """The continuation of a prompt, character by character.
 
         curl -d '{"prompt": "ROMEO:", "max_chars": 300}' http://127.0.0.1:8000/v1/text
@@ -55,51 +55,51 @@ async def write_text(request: Request) -> Response:
     With a `seed`, the same text every time. A model knows the characters that it has read: a
     prompt with others is refused, and they are named. When the client leaves, the writing stops.
     """
-    service = running(request)
-    gate, settings = service.decoder.gate, service.settings
-    arrived = gate.now()
-    gate.refuse_if_full()
-    limit = _BYTES_BESIDE + _BYTES_PER_CHAR * settings.max_prompt_chars
-    options = await read_json(request, arrived, TextOptions, limit)
-    model = service.registry.shelf.resolve(TextGeneration, options.model, options.version)
-    if options.precision is not None:
-        model = model.at(options.precision)
-    TextLimits(prompt_chars=settings.max_prompt_chars, text_chars=settings.max_text_chars).check(
-        options
-    )
-    what = generation(model, options)
-    note(request, model=model.name, version=model.version, streamed=options.stream)
+    state = get_state(request)
+    admission, settings = state.scheduler.admission, state.settings
+    arrival_time_s = admission.now()
+    admission.refuse_if_full()
+    limit = _BODY_OVERHEAD_BYTES + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars
+    params = await read_json_body(request, arrival_time_s, TextParams, limit)
+    model = state.registry.catalog.resolve(TextGeneration, params.model, params.version)
+    if params.precision is not None:
+        model = model.with_precision(params.precision)
+    TextLimits(
+        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
+    ).validate(params)
+    generation_request = build_generation_request(model, params)
+    add_log_fields(request, model=model.name, version=model.version, streamed=params.stream)
     # Told where there is a choice.
-    precision = {"precision": model.precision} if model.others else {}
-    stream = write(service.decoder, model, what, arrived)
+    precision = {"precision": model.precision} if model.variants else {}
+    stream = start_generation(state.scheduler, model, generation_request, arrival_time_s)
 
-    async def pieces() -> AsyncIterator[TextPiece]:
-        async for piece in stream.pieces():
-            yield TextPiece(text=piece)
-        yield TextPiece(
+    async def chunks() -> AsyncIterator[TextChunk]:
+        async for chunk in stream.chunks():
+            yield TextChunk(text=chunk)
+        yield TextChunk(
             text="",
-            finish_reason=stream.reason,
+            finish_reason=stream.final_reason,
             model=model.name,
             version=model.version,
-            seed=what.seed,
+            seed=generation_request.seed,
             **precision,
         )
 
     try:
-        if options.stream:
+        if params.stream:
             # Until there is something to tell, a failure has a status of its own.
-            await watched(request, stream, stream.started())
-            return Events(request, stream, pieces())
-        text = await watched(request, stream, stream.whole())
+            await cancel_on_disconnect(request, stream, stream.wait_first_token())
+            return EventStreamResponse(request, stream, chunks())
+        text = await cancel_on_disconnect(request, stream, stream.result())
     except BaseException:
-        stream.abandon()  # also where the request's own task was cancelled
+        stream.cancel()  # also where the request's own task was cancelled
         raise
-    answer = TextAnswer(
+    response = TextResponse(
         model=model.name,
         version=model.version,
         text=text,
-        finish_reason=stream.reason,
-        seed=what.seed,
+        finish_reason=stream.final_reason,
+        seed=generation_request.seed,
         **precision,
     )
-    return Response(answer.to_json(), media_type="application/json")
+    return Response(response.to_json(), media_type="application/json")

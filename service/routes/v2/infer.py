@@ -8,53 +8,53 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.codecs.content_coding import decoded, encoded, wanted
+from service.codecs.content_coding import decode_body, encode_body, negotiate_coding
 from service.errors import DeadlineExceeded
-from service.handlers.v2_infer import Limits, infer
-from service.handlers.v2_models import Found, find
-from service.handlers.v2_protocol import Asked, read_question, write_answer
-from service.handlers.v2_text import read_texts, text_outputs
-from service.middleware.request_log import note
+from service.handlers.v2_infer import InferLimits, infer
+from service.handlers.v2_models import InferTarget, resolve_target
+from service.handlers.v2_protocol import ParsedRequest, build_infer_response, parse_infer_request
+from service.handlers.v2_text import build_text_outputs, start_text_generation
+from service.middleware.request_log import add_log_fields
 from service.observability.timing import timed
-from service.routes.http.execution import compute, watched
-from service.routes.http.request_body import body_chunks
-from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, errors
-from service.runtime.statistics import Phases
+from service.routes.http.execution import cancel_on_disconnect, run_in_pool
+from service.routes.http.request_body import iter_body
+from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
+from service.runtime.statistics import PhaseDurations
 from service.scheduling.admission import Ticket
-from service.schemas.v2 import InferAnswer, InferQuestion
-from service.state import Running, running
+from service.schemas.v2 import InferRequest, InferResponse
+from service.state import AppState, get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v2/models", tags=[TAG])
 
-_HEADER = "Inference-Header-Content-Length"
-_JSON_SHARE = 4
+_JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
+_JSON_BODY_DIVISOR = 4
 """JSON becomes Python objects, several times its size, so it may be a quarter of a body alone."""
-_BYTES_PER_CHAR, _BYTES_BESIDE = 12, 64 << 10
+_MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 64 << 10
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_DOCUMENTED: dict[str, Any] = {
+_OPENAPI: dict[str, Any] = {
     "responses": {
         200: {
-            "model": InferAnswer,
+            "model": InferResponse,
             "description": "JSON, and after it the outputs that were asked for as bytes: then the "
-            f"header {_HEADER} says where the JSON ends",
+            f"header {_JSON_LENGTH_HEADER} says where the JSON ends",
             "content": {"application/octet-stream": _BINARY},
             "headers": {
-                _HEADER: {
+                _JSON_LENGTH_HEADER: {
                     "description": "Bytes of JSON, where bytes of tensors come after it",
                     "schema": {"type": "integer"},
                 }
             },
         },
-        **errors(400, 404, 413, 415, 500, 503, 504),
+        **error_responses(400, 404, 413, 415, 500, 503, 504),
     },
     "response_class": Response,
     "openapi_extra": {
         "parameters": [
             {
-                "name": _HEADER,
+                "name": _JSON_LENGTH_HEADER,
                 "in": "header",
                 "required": False,
                 "description": "Bytes of JSON, where bytes of tensors come after it",
@@ -65,7 +65,7 @@ _DOCUMENTED: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": InferQuestion.model_json_schema(
+                    "schema": InferRequest.model_json_schema(
                         ref_template="#/components/schemas/{model}"
                     )
                 },
@@ -77,7 +77,7 @@ _DOCUMENTED: dict[str, Any] = {
 
 
 @router.post(
-    "/{model}/infer", operation_id="v2_infer", summary="Tensors in, tensors out", **_DOCUMENTED
+    "/{model}/infer", operation_id="v2_infer", summary="Tensors in, tensors out", **_OPENAPI
 )
 async def infer_model(request: Request, model: ModelName) -> Response:
     """By the highest version that is ready.
@@ -97,7 +97,7 @@ async def infer_model(request: Request, model: ModelName) -> Response:
     "/{model}/versions/{version}/infer",
     operation_id="v2_version_infer",
     summary="Tensors in, tensors out, by one version",
-    **_DOCUMENTED,
+    **_OPENAPI,
 )
 async def infer_version(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """As without a version."""
@@ -105,104 +105,122 @@ async def infer_version(request: Request, model: ModelName, version: ModelVersio
 
 
 async def _infer(request: Request, name: str, version: str | None) -> Response:
-    service = running(request)
-    began, arrived = time.perf_counter_ns(), service.pool.gate.now()
-    found = find(service.registry.shelf, name, version)
-    note(request, model=found.name, version=found.model.version)
-    gate = service.pool.gate if found.graph else service.decoder.gate
-    gate.refuse_if_full()
-    body = await _body(request, gate.remaining_s(arrived), _limit(service, found))
-    ask = _graph if found.graph else _texts
-    try:
-        answer, phases, runs = await ask(request, found, body, arrived)
-    except BaseException:
-        service.statistics.failed(found.key, time.perf_counter_ns() - began)
-        raise
-    service.statistics.succeeded(found.key, time.perf_counter_ns() - began, phases, runs)
-    return answer
-
-
-_Answered = tuple[Response, Phases, list[int]]
-
-
-async def _graph(request: Request, found: Found, body: bytes, arrived: float) -> _Answered:
-    service, queued = running(request), time.perf_counter_ns()
-    limits = Limits(service.settings.max_images, service.settings.max_prompt_chars)
-
-    def work(ticket: Ticket) -> _Answered:
-        started = time.perf_counter_ns()
-        asked, chosen = _read(service, request, found, body)
-        read = time.perf_counter_ns()
-        computed = infer(chosen, asked, limits, ticket.check)
-        inferred = time.perf_counter_ns()
-        answer = _answer(request, asked, chosen, dict(computed.outputs))
-        phases = Phases(
-            queue=started - queued,
-            compute_input=read - started + computed.input_ns,
-            compute_infer=computed.infer_ns,
-            compute_output=time.perf_counter_ns() - inferred,
-        )
-        return answer, phases, computed.runs
-
-    return await compute(request, arrived, work)
-
-
-async def _texts(request: Request, found: Found, body: bytes, arrived: float) -> _Answered:
-    service, started = running(request), time.perf_counter_ns()
-    asked, chosen = _read(service, request, found, body)
-    texts = read_texts(chosen, asked, service.settings, service.decoder, arrived)
-    read = time.perf_counter_ns()
-    try:
-        written = await watched(request, texts, texts.whole())
-    except BaseException:
-        texts.abandon()
-        raise
-    done = time.perf_counter_ns()
-    answer = _answer(request, asked, chosen, text_outputs(texts, written))
-    phases = Phases(
-        compute_input=read - started,
-        compute_infer=done - read,
-        compute_output=time.perf_counter_ns() - done,
+    state = get_state(request)
+    start_ns, arrival_time_s = time.perf_counter_ns(), state.pool.admission.now()
+    target = resolve_target(state.registry.catalog, name, version)
+    add_log_fields(request, model=target.name, version=target.model.version)
+    admission = state.pool.admission if target.graph else state.scheduler.admission
+    admission.refuse_if_full()
+    body = await _read_body(
+        request, admission.remaining_s(arrival_time_s), _max_body_bytes(state, target)
     )
-    return answer, phases, [1] * len(written)
+    run_inference = _infer_graph if target.graph else _infer_text
+    try:
+        response, phases, batch_sizes = await run_inference(request, target, body, arrival_time_s)
+    except BaseException:
+        state.statistics.record_failure(target.key, time.perf_counter_ns() - start_ns)
+        raise
+    state.statistics.record_success(
+        target.key, time.perf_counter_ns() - start_ns, phases, batch_sizes
+    )
+    return response
+
+
+_InferOutcome = tuple[Response, PhaseDurations, list[int]]
+
+
+async def _infer_graph(
+    request: Request, base_target: InferTarget, body: bytes, arrival_time_s: float
+) -> _InferOutcome:
+    state, queued_ns = get_state(request), time.perf_counter_ns()
+    limits = InferLimits(state.settings.max_images, state.settings.max_prompt_chars)
+
+    def work(ticket: Ticket) -> _InferOutcome:
+        start_ns = time.perf_counter_ns()
+        parsed, target = _parse_request(state, request, base_target, body)
+        parsed_ns = time.perf_counter_ns()
+        result = infer(target, parsed, limits, ticket.check)
+        inferred_ns = time.perf_counter_ns()
+        response = _build_response(request, parsed, target, dict(result.outputs))
+        phases = PhaseDurations(
+            queue=start_ns - queued_ns,
+            compute_input=parsed_ns - start_ns + result.input_ns,
+            compute_infer=result.infer_ns,
+            compute_output=time.perf_counter_ns() - inferred_ns,
+        )
+        return response, phases, result.batch_sizes
+
+    return await run_in_pool(request, arrival_time_s, work)
+
+
+async def _infer_text(
+    request: Request, base_target: InferTarget, body: bytes, arrival_time_s: float
+) -> _InferOutcome:
+    state, start_ns = get_state(request), time.perf_counter_ns()
+    parsed, target = _parse_request(state, request, base_target, body)
+    group = start_text_generation(target, parsed, state.settings, state.scheduler, arrival_time_s)
+    parsed_ns = time.perf_counter_ns()
+    try:
+        outputs = await cancel_on_disconnect(request, group, group.results())
+    except BaseException:
+        group.cancel()
+        raise
+    generated_ns = time.perf_counter_ns()
+    response = _build_response(request, parsed, target, build_text_outputs(group, outputs))
+    phases = PhaseDurations(
+        compute_input=parsed_ns - start_ns,
+        compute_infer=generated_ns - parsed_ns,
+        compute_output=time.perf_counter_ns() - generated_ns,
+    )
+    return response, phases, [1] * len(outputs)
 
 
 @timed("decode")
-def _read(service: Running, request: Request, found: Found, body: bytes) -> tuple[Asked, Found]:
+def _parse_request(
+    state: AppState, request: Request, target: InferTarget, body: bytes
+) -> tuple[ParsedRequest, InferTarget]:
     """What is asked, and of which precision of the model."""
-    limit = _limit(service, found)
-    whole = decoded(body, request.headers.get("content-encoding"), limit)
-    asked = read_question(whole, request.headers.get(_HEADER), most_json=limit // _JSON_SHARE)
-    return asked, found.at(asked.question.parameters.get("precision"))
+    limit = _max_body_bytes(state, target)
+    content = decode_body(body, request.headers.get("content-encoding"), limit)
+    parsed = parse_infer_request(
+        content,
+        request.headers.get(_JSON_LENGTH_HEADER),
+        max_json_bytes=limit // _JSON_BODY_DIVISOR,
+    )
+    return parsed, target.with_precision(parsed.request.parameters.get("precision"))
 
 
 @timed("encode")
-def _answer(request: Request, asked: Asked, found: Found, outputs: dict[str, Any]) -> Response:
-    body, json_bytes = write_answer(asked, found, outputs)
+def _build_response(
+    request: Request, parsed: ParsedRequest, target: InferTarget, outputs: dict[str, Any]
+) -> Response:
+    body, json_bytes = build_infer_response(parsed, target, outputs)
     headers = {"Vary": "Accept-Encoding"}
     if json_bytes is not None:
-        headers[_HEADER] = str(json_bytes)
-    coding = wanted(request.headers.get("accept-encoding"))
+        headers[_JSON_LENGTH_HEADER] = str(json_bytes)
+    coding = negotiate_coding(request.headers.get("accept-encoding"))
     if coding is not None:
-        body = encoded(body, coding)
+        body = encode_body(body, coding)
         headers["Content-Encoding"] = coding
-    kind = "application/json" if json_bytes is None else "application/octet-stream"
-    return Response(body, headers=headers, media_type=kind)
+    media_type = "application/json" if json_bytes is None else "application/octet-stream"
+    return Response(body, headers=headers, media_type=media_type)
 
 
-def _limit(service: Running, found: Found) -> int:
+def _max_body_bytes(state: AppState, target: InferTarget) -> int:
     """Bytes of a body, as it comes and unpacked."""
-    settings = service.settings
-    if found.graph:
+    settings = state.settings
+    if target.graph:
         return settings.max_body_bytes
     # What the longest texts need: these are read on the event loop.
-    texts = settings.text_streams * settings.max_prompt_chars * _BYTES_PER_CHAR
-    return min(settings.max_body_bytes, _JSON_SHARE * texts + _BYTES_BESIDE)
+    max_text_bytes = (
+        settings.max_concurrent_generations * settings.max_prompt_chars * _MAX_JSON_BYTES_PER_CHAR
+    )
+    return min(settings.max_body_bytes, _JSON_BODY_DIVISOR * max_text_bytes + _BODY_OVERHEAD_BYTES)
 
 
-async def _body(request: Request, within_s: float, limit: int) -> bytes:
+async def _read_body(request: Request, timeout_s: float, max_bytes: int) -> bytes:
     try:
-        async with asyncio.timeout(within_s):
-            return b"".join([chunk async for chunk in body_chunks(request, limit)])
+        async with asyncio.timeout(timeout_s):
+            return b"".join([chunk async for chunk in iter_body(request, max_bytes)])
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None

@@ -6,7 +6,7 @@ from fastapi import Path
 
 from service.schemas.v2 import ProtocolError
 
-__all__ = ["TAG", "ModelName", "ModelVersion", "errors"]
+__all__ = ["TAG", "ModelName", "ModelVersion", "error_responses"]
 
 TAG = "open inference protocol"
 
@@ -22,7 +22,7 @@ ModelVersion = Annotated[
     str, Path(max_length=20, description="A version that is ready", examples=["1"])
 ]
 
-_MEANINGS = {
+_STATUS_DESCRIPTIONS = {
     400: "Something in the question is wrong; the message says what, and what is accepted",
     401: "The administrator's key is needed: none came, or a wrong one",
     403: "The service has no administrator's key, so nobody may do this",
@@ -35,13 +35,13 @@ _MEANINGS = {
 }
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may end in these."""
     return {
         status: {
             "model": ProtocolError,
-            "description": _MEANINGS[status],
-            "content": {"application/json": {"example": {"error": _MEANINGS[status]}}},
+            "description": _STATUS_DESCRIPTIONS[status],
+            "content": {"application/json": {"example": {"error": _STATUS_DESCRIPTIONS[status]}}},
         }
         for status in statuses
     }

@@ -9,38 +9,38 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import BadRequest, DeadlineExceeded, Invalid, Unavailable
-from service.handlers.v2_models import names
+from service.errors import BadRequest, DeadlineExceeded, InvalidValue, Unavailable
+from service.handlers.v2_models import protocol_names
 from service.middleware.authentication import require_admin
-from service.routes.http.request_body import body_chunks
-from service.routes.v2.openapi_fragments import TAG, ModelName, errors
-from service.runtime.catalog import Entry
-from service.schemas.v2 import IndexedModel, IndexQuestion
-from service.state import running
+from service.routes.http.request_body import iter_body
+from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
+from service.runtime.catalog import ModelVersion
+from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
+from service.state import get_state
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v2/repository", tags=[TAG])
 
 _MAX_BODY_BYTES = 64 << 10
-_STATES = {"ready": "READY", "loading": "LOADING", "failed": "UNAVAILABLE"}
-_OPTIONAL_BODY = {
+_PROTOCOL_STATES = {"ready": "READY", "loading": "LOADING", "failed": "UNAVAILABLE"}
+_INDEX_REQUEST_BODY = {
     "requestBody": {
         "required": False,
         "content": {
             "application/json": {
-                "schema": IndexQuestion.model_json_schema(),
+                "schema": RepositoryIndexRequest.model_json_schema(),
                 "example": {"ready": True},
             }
         },
     }
 }
-_DONE = {
+_SUCCESS_RESPONSE = {
     "description": "Done: here, and with several workers in each at its next look at the store",
     "content": {"application/json": {"schema": {"type": "object"}, "example": {}}},
 }
-_INDEX = [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
-_KEY: dict[str, Any] = {"security": [{"AdminKey": []}]}
+_INDEX_EXAMPLE = [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
+_ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
 
 
 @router.post(
@@ -49,44 +49,44 @@ _KEY: dict[str, Any] = {"security": [{"AdminKey": []}]}
     summary="What is on the shelf?",
     responses={
         200: {
-            "model": list[IndexedModel],
+            "model": list[RepositoryIndexEntry],
             "description": "Every version of every model",
-            "content": {"application/json": {"example": _INDEX}},
+            "content": {"application/json": {"example": _INDEX_EXAMPLE}},
         },
-        **errors(400, 413),
+        **error_responses(400, 413),
     },
     response_class=Response,
-    openapi_extra=_OPTIONAL_BODY,
+    openapi_extra=_INDEX_REQUEST_BODY,
 )
 async def index(request: Request) -> Response:
     """Names, versions and states. The body may be empty, or `{"ready": true}` for those alone."""
-    body = await _body(request)
+    body = await _read_body(request)
     try:
-        question = IndexQuestion.model_validate_json(body or b"{}")
+        index_request = RepositoryIndexRequest.model_validate_json(body or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise BadRequest(f"the body is not JSON: {first['msg']}") from None
-        raise Invalid(f"ready: {first['msg']}") from None
-    shelf = running(request).registry.shelf
-    answers = [
+        raise InvalidValue(f"ready: {first['msg']}") from None
+    catalog = get_state(request).registry.catalog
+    index_entries = [
         model
-        for entry in shelf.entries.values()
-        if entry.model or not question.ready
-        for model in _indexed(entry)
+        for entry in catalog.versions.values()
+        if entry.model or not index_request.ready
+        for model in _index_entries(entry)
     ]
-    answers.sort(key=lambda model: (model.name, int(model.version)))
-    told = [answer.model_dump() for answer in answers]
-    return Response(json.dumps(told), media_type="application/json")
+    index_entries.sort(key=lambda model: (model.name, int(model.version)))
+    content = [entry_model.model_dump() for entry_model in index_entries]
+    return Response(json.dumps(content), media_type="application/json")
 
 
 @router.post(
     "/models/{model}/load",
     operation_id="v2_load",
     summary="Load a model",
-    responses={200: _DONE, **errors(400, 401, 403, 404, 413, 503)},
+    responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
     response_class=Response,
-    openapi_extra=_KEY,
+    openapi_extra=_ADMIN_SECURITY,
 )
 async def load(request: Request, model: ModelName) -> Response:
     """All versions of it, also where the settings say otherwise; one that failed is tried again.
@@ -95,8 +95,8 @@ async def load(request: Request, model: ModelName) -> Response:
     body are refused.
     """
     require_admin(request)
-    _refuse_overrides(await _body(request))
-    await _ordered(request, model, "load")
+    _reject_overrides(await _read_body(request))
+    await _apply_model_control(request, model, "load")
     return Response(b"{}", media_type="application/json")
 
 
@@ -104,9 +104,9 @@ async def load(request: Request, model: ModelName) -> Response:
     "/models/{model}/unload",
     operation_id="v2_unload",
     summary="Unload a model",
-    responses={200: _DONE, **errors(400, 401, 403, 404, 413, 503)},
+    responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
     response_class=Response,
-    openapi_extra=_KEY,
+    openapi_extra=_ADMIN_SECURITY,
 )
 async def unload(request: Request, model: ModelName) -> Response:
     """All versions of it, until it is loaded again. Requests under way are still answered.
@@ -114,47 +114,49 @@ async def unload(request: Request, model: ModelName) -> Response:
     For the administrator's key.
     """
     require_admin(request)
-    await _body(request)
-    await _ordered(request, model, "unload")
+    await _read_body(request)
+    await _apply_model_control(request, model, "unload")
     return Response(b"{}", media_type="application/json")
 
 
-async def _ordered(request: Request, model: str, order: str) -> None:
-    registry = running(request).registry
-    registry.shelf.entry(model)  # a name that is not there is told what is
-    act = registry.load if order == "load" else registry.unload
+async def _apply_model_control(request: Request, model: str, action: str) -> None:
+    registry = get_state(request).registry
+    registry.catalog.get_version(model)  # a name that is not there is told what is
+    apply = registry.load if action == "load" else registry.unload
     try:
-        await asyncio.to_thread(act, model)
+        await asyncio.to_thread(apply, model)
     except OSError as error:
         raise Unavailable(f"the order could not be kept ({type(error).__name__})") from error
 
 
-def _indexed(entry: Entry) -> list[IndexedModel]:
-    called = [entry.name] if entry.manifest is None else names(entry.manifest)
-    state = _STATES.get(entry.state, "UNAVAILABLE")
+def _index_entries(entry: ModelVersion) -> list[RepositoryIndexEntry]:
+    served_names = [entry.name] if entry.manifest is None else protocol_names(entry.manifest)
+    state = _PROTOCOL_STATES.get(entry.state, "UNAVAILABLE")
     reason = entry.reason or ("" if entry.model else entry.state)
     return [
-        IndexedModel(name=name, version=str(entry.version), state=state, reason=reason)
-        for name in called
+        RepositoryIndexEntry(name=name, version=str(entry.version), state=state, reason=reason)
+        for name in served_names
     ]
 
 
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     try:
-        async with asyncio.timeout(running(request).settings.deadline_s):
-            return b"".join([chunk async for chunk in body_chunks(request, _MAX_BODY_BYTES)])
+        async with asyncio.timeout(get_state(request).settings.deadline_s):
+            return b"".join([chunk async for chunk in iter_body(request, _MAX_BODY_BYTES)])
     except TimeoutError:
         raise DeadlineExceeded("the body did not arrive in time") from None
 
 
-def _refuse_overrides(body: bytes) -> None:
+def _reject_overrides(body: bytes) -> None:
     if not body.strip():
         return
     try:
-        told = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         raise BadRequest("the body is not JSON") from None
-    parameters = told.get("parameters") if isinstance(told, dict) else None
-    refused = [name[:40] for name in parameters or () if name != "unload_dependents"]
-    if refused:
-        raise Invalid(f"parameters: {refused[0]!r} is not supported; the store says what is served")
+    parameters = document.get("parameters") if isinstance(document, dict) else None
+    rejected = [name[:40] for name in parameters or () if name != "unload_dependents"]
+    if rejected:
+        raise InvalidValue(
+            f"parameters: {rejected[0]!r} is not supported; the store says what is served"
+        )

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
-from service.routes.v2.openapi_fragments import TAG, errors
+from service.routes.v2.openapi_fragments import TAG, error_responses
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
-from service.state import running
+from service.state import get_state
 
 __all__ = ["router"]
 
@@ -33,8 +33,8 @@ _EXTENSIONS = [
 )
 async def server_metadata() -> Response:
     """Name, version, and the extensions of the protocol that are understood."""
-    answer = ServerMetadata(name="deepshelf", version=_version(), extensions=_EXTENSIONS)
-    return Response(answer.to_json(), media_type="application/json")
+    response = ServerMetadata(name="deepshelf", version=_version(), extensions=_EXTENSIONS)
+    return Response(response.to_json(), media_type="application/json")
 
 
 @router.get(
@@ -53,14 +53,16 @@ async def live() -> Response:
     "/health/ready",
     operation_id="v2_ready",
     summary="Can it infer?",
-    responses={200: {"model": ServerReady, "description": "It can"}, **errors(503)},
+    responses={200: {"model": ServerReady, "description": "It can"}, **error_responses(503)},
     response_class=Response,
 )
 async def ready(request: Request) -> Response:
     """As `/readyz`: loading is over, and at least one model serves."""
-    shelf = running(request).registry.shelf
-    if not shelf.complete or not shelf.count("ready"):
-        raise Unavailable("no model is ready" if shelf.complete else "the models are being loaded")
+    catalog = get_state(request).registry.catalog
+    if not catalog.first_scan_done or not catalog.count("ready"):
+        raise Unavailable(
+            "no model is ready" if catalog.first_scan_done else "the models are being loaded"
+        )
     return Response(ServerReady(ready=True).to_json(), media_type="application/json")
 
 

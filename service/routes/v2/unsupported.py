@@ -10,7 +10,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v2", include_in_schema=False)
 
 _METHODS = ["GET", "POST"]
-_INSTEAD = {
+_ALTERNATIVES = {
     "systemsharedmemory": "system shared memory; send tensors as bytes after the JSON",
     "cudasharedmemory": "CUDA shared memory; send tensors as bytes after the JSON",
     "trace": "trace settings",
@@ -31,7 +31,7 @@ _INSTEAD = {
 async def unsupported(request: Request) -> None:
     """Raises NotFound, naming the extension and what to do instead."""
     template: str = request.scope["route"].path  # without names of models
-    for word, instead in _INSTEAD.items():
-        if word in template:
-            raise NotFound(f"this server has no extension for {instead}")
+    for extension, alternative in _ALTERNATIVES.items():
+        if extension in template:
+            raise NotFound(f"this server has no extension for {alternative}")
     raise NotFound("this server has no such extension")

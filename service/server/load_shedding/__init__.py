@@ -7,6 +7,6 @@ came whole and says nothing unusual is not even parsed (`plain.py`). Who was ref
 again in its turn (`turns.py`).
 """
 
-from service.server.load_shedding.shedder import Door, Refusal
+from service.server.load_shedding.shedder import LoadShedder, Rejection
 
-__all__ = ["Door", "Refusal"]
+__all__ = ["LoadShedder", "Rejection"]

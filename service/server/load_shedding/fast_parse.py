@@ -10,16 +10,16 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Plain", "plain"]
+__all__ = ["SimpleRequest", "parse_simple_request"]
 
-_END = b"\r\n\r\n"
-_HEAD_BYTES = 1024
+_HEAD_END = b"\r\n\r\n"
+_MAX_HEAD_BYTES = 1024
 """Of the longest head that is looked at, which bounds what is remembered of them."""
-_HEAD = re.compile(
+_HEAD_PATTERN = re.compile(
     rb"(GET|POST) (/[A-Za-z0-9/_.~-]*)(?:\?[!\"$-~]*)? HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)+)"
 )
-_TELLING = re.compile(
+_FRAMING_HEADERS = re.compile(
     rb"^(connection|content-length|expect|origin|transfer-encoding|upgrade|x-request-id):"
     rb"(.*)\r$",
     re.IGNORECASE | re.MULTILINE,
@@ -27,7 +27,7 @@ _TELLING = re.compile(
 _DIGITS = re.compile(rb"[0-9]{1,9}")
 
 
-class Plain(NamedTuple):
+class SimpleRequest(NamedTuple):
     """A request that is what it seems to be."""
 
     method: str
@@ -35,29 +35,29 @@ class Plain(NamedTuple):
 
 
 class _Head(NamedTuple):
-    request: Plain
+    request: SimpleRequest
     body_bytes: int
 
 
-def plain(data: bytes) -> Plain | None:
+def parse_simple_request(data: bytes) -> SimpleRequest | None:
     """The request that `data` is, if it is exactly one and a plain one."""
-    end = data.find(_END, 0, _HEAD_BYTES)
-    if end < 0:
+    head_end = data.find(_HEAD_END, 0, _MAX_HEAD_BYTES)
+    if head_end < 0:
         return None
     # What is refused thousands of times a second begins with the same bytes.
-    head = _read(data[: end + 2])
-    if head is None or len(data) != end + len(_END) + head.body_bytes:
+    head = _parse_head(data[: head_end + 2])
+    if head is None or len(data) != head_end + len(_HEAD_END) + head.body_bytes:
         return None
     return head.request
 
 
 @lru_cache(maxsize=256)
-def _read(head: bytes) -> _Head | None:
-    found = _HEAD.fullmatch(head)
-    if found is None:
+def _parse_head(head: bytes) -> _Head | None:
+    match = _HEAD_PATTERN.fullmatch(head)
+    if match is None:
         return None
     lengths = []
-    for name, text in _TELLING.findall(found[3]):
+    for name, text in _FRAMING_HEADERS.findall(match[3]):
         value = text.strip(b"\t ")
         match name.lower():
             case b"connection" if value.lower() == b"keep-alive":
@@ -68,4 +68,4 @@ def _read(head: bytes) -> _Head | None:
                 return None
     if len(lengths) > 1:
         return None
-    return _Head(Plain(found[1].decode(), found[2].decode()), sum(lengths))
+    return _Head(SimpleRequest(match[1].decode(), match[2].decode()), sum(lengths))

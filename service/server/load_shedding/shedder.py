@@ -14,92 +14,92 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from service.errors import Overloaded, ServiceError
-from service.handlers.v2_models import find
+from service.handlers.v2_models import resolve_target
 from service.middleware.request_log import REQUEST_ID_HEADER, new_request_id, request_id
-from service.middleware.security_headers import protective
-from service.routes.http.problems import told
+from service.middleware.security_headers import security_headers
+from service.routes.http.problems import render_error
 from service.scheduling.admission import AdmissionController
-from service.server.load_shedding.fast_parse import plain
-from service.server.load_shedding.resume_pacer import TURN_S, Turns
-from service.state import Running
+from service.server.load_shedding.fast_parse import parse_simple_request
+from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S, ResumePacer
+from service.state import AppState
 
-__all__ = ["Door", "Refusal"]
+__all__ = ["LoadShedder", "Rejection"]
 
 _log = logging.getLogger("service.access")
 
-_ID = REQUEST_ID_HEADER.lower().encode()
-_MINE = b"{request id}"
-_TIGHT_S = 1.0
+_REQUEST_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
+_REQUEST_ID_PLACEHOLDER = b"{request id}"
+_SATURATION_HOLD_S = 1.0
 """After a queue was full, no more are let in at a time than it has places."""
 
-_PICTURES = frozenset(
+_IMAGE_ROUTES = frozenset(
     {
         ("POST", "/v1/classify"), ("POST", "/v1/denoise"), ("POST", "/v1/compress"),
         ("POST", "/v1/decompress"), ("GET", "/v1/faces"), ("POST", "/v1/faces"),
         ("GET", "/v1/faces/morph"), ("POST", "/v1/faces/morph"), ("GET", "/v1/handwriting"),
     }
 )  # fmt: skip
-_TEXTS = frozenset({("POST", "/v1/text"), ("POST", "/openai/v1/completions")})
+_GENERATION_ROUTES = frozenset({("POST", "/v1/text"), ("POST", "/openai/v1/completions")})
 
 
-class _Queue:
+class _QueueView:
     """One gate as it is seen from the door. All on the event loop."""
 
-    def __init__(self, gate: AdmissionController) -> None:
-        self.gate = gate
-        self._let_in = 0
-        self._tight_until = 0.0
+    def __init__(self, admission: AdmissionController) -> None:
+        self.admission = admission
+        self._admitted_this_turn = 0
+        self._saturated_until = 0.0
 
-    def is_tight(self, now: float) -> bool:
+    def is_saturated(self, now: float) -> bool:
         """Whether it is full, or was lately."""
-        if self.gate.room <= 0:
-            self._tight_until = now + _TIGHT_S
-        return now < self._tight_until
+        if self.admission.room <= 0:
+            self._saturated_until = now + _SATURATION_HOLD_S
+        return now < self._saturated_until
 
-    def has_room(self, *, waited: bool) -> bool:
+    def has_capacity(self, *, waited: bool) -> bool:
         """Whether there is a place for one more.
 
         Many heads are read in one turn of the event loop, and take their places in the next one.
         """
-        gate = self.gate
+        admission = self.admission
         # Enough of those that waited for the queue not to run dry before the next turn of such.
-        kept = gate.capacity - gate.begun_within(TURN_S) if waited else 0
-        return gate.room - kept > self._let_in
+        reserved = admission.capacity - admission.begun_within(RESUME_INTERVAL_S) if waited else 0
+        return admission.room - reserved > self._admitted_this_turn
 
-    def let_in(self, *, waited: bool) -> bool:
+    def try_admit(self, *, waited: bool) -> bool:
         """Whether one more is let in."""
-        if not self.has_room(waited=waited):
+        if not self.has_capacity(waited=waited):
             return False
-        if not self._let_in:
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        self._let_in += 1
+        if not self._admitted_this_turn:
+            asyncio.get_running_loop().call_soon(self._reset_turn)
+        self._admitted_this_turn += 1
         return True
 
-    def _next_turn(self) -> None:
-        self._let_in = 0
+    def _reset_turn(self) -> None:
+        self._admitted_this_turn = 0
 
 
-class _Form(NamedTuple):
+class _ResponseTemplate(NamedTuple):
     """An answer, but for the request's id."""
 
     headers: bytes
     body: bytes
 
 
-class _Asked(NamedTuple):
+class _Target(NamedTuple):
     route: str
     """The template, as telemetry tells it."""
-    queue: _Queue
+    queue: _QueueView
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     """Of a 503, all behind its status line."""
 
     headers: bytes
     body: bytes
 
 
-class Door:
+class LoadShedder:
     """Asked on the event loop, for each request as it comes.
 
     A request has `waited` if it came on a connection that was refused a moment ago, and that was
@@ -107,101 +107,122 @@ class Door:
     is kept for others: else those let in would not be answered in a full queue's time.
     """
 
-    def __init__(self, running: Running, report_s: float = 1.0) -> None:
+    def __init__(self, state: AppState, report_s: float = 1.0) -> None:
         """`report_s` is between two lines of the log."""
-        self._running = running
+        self._state = state
         self._report_s = report_s
-        self._root_path = running.settings.root_path
-        self._shared = bool(running.settings.cors_origins)
+        self._root_path = state.settings.root_path
+        self._cross_origin = bool(state.settings.cors_origins)
         # A flood asks for the same again and again.
-        self._form = lru_cache(maxsize=256)(self._form_anew)
-        self._pictures, self._texts = _Queue(running.pool.gate), _Queue(running.decoder.gate)
+        self._template = lru_cache(maxsize=256)(self._build_template)
+        self._image_queue, self._generation_queue = (
+            _QueueView(state.pool.admission),
+            _QueueView(state.scheduler.admission),
+        )
         self._unreported = 0
-        self._turns = Turns()
+        self._resume_pacer = ResumePacer()
 
-    def look(self, scope: Scope, *, waited: bool = False) -> Refusal | None:
+    def check_request(self, scope: Scope, *, waited: bool = False) -> Rejection | None:
         """None lets a request in, whose head was read into `scope`."""
         start = time.monotonic()
-        if not self._is_tight(start):
+        if not self._is_saturated(start):
             return None
-        asked = self._asked(scope["method"], scope["path"].removeprefix(self._root_path))
-        if asked is None or not asked.queue.is_tight(start) or asked.queue.let_in(waited=waited):
+        target = self._target_for(scope["method"], scope["path"].removeprefix(self._root_path))
+        if (
+            target is None
+            or not target.queue.is_saturated(start)
+            or target.queue.try_admit(waited=waited)
+        ):
             return None
-        if self._shared and any(name == b"origin" for name, _ in scope["headers"]):
+        if self._cross_origin and any(name == b"origin" for name, _ in scope["headers"]):
             return None  # a page of another origin reads what CORS headers let it read
-        return self._refuse(asked, scope["method"], scope["path"], scope["scheme"], scope, start)
+        return self._reject(target, scope["method"], scope["path"], scope["scheme"], scope, start)
 
-    def glance(self, data: bytes, scheme: str, *, waited: bool = False) -> Refusal | None:
+    def check_raw(self, data: bytes, scheme: str, *, waited: bool = False) -> Rejection | None:
         """The refusal of all that came on a connection on which nothing was under way.
 
         None where that is not one plain request, or it may be let in: `look` decides then.
         """
         start = time.monotonic()
-        if not self._is_tight(start):
+        if not self._is_saturated(start):
             return None
-        request = plain(data)
-        asked = self._asked(*request) if request else None
-        if not request or asked is None or not asked.queue.is_tight(start):
+        request = parse_simple_request(data)
+        target = self._target_for(*request) if request else None
+        if not request or target is None or not target.queue.is_saturated(start):
             return None
-        if asked.queue.has_room(waited=waited):
+        if target.queue.has_capacity(waited=waited):
             return None
         path = self._root_path + request.path
-        return self._refuse(asked, request.method, path, scheme, None, start)
+        return self._reject(target, request.method, path, scheme, None, start)
 
-    def listen_later(self, listen: Callable[[], None]) -> None:
-        """Call `listen` when it is the turn of a connection that was refused now."""
-        self._turns.wait(listen)
+    def schedule_resume(self, resume: Callable[[], None]) -> None:
+        """Call `resume` when it is the turn of a connection that was refused now."""
+        self._resume_pacer.schedule(resume)
 
-    def _is_tight(self, now: float) -> bool:
-        return self._pictures.is_tight(now) or self._texts.is_tight(now)
+    def _is_saturated(self, now: float) -> bool:
+        return self._image_queue.is_saturated(now) or self._generation_queue.is_saturated(now)
 
-    def _asked(self, method: str, path: str) -> _Asked | None:
+    def _target_for(self, method: str, path: str) -> _Target | None:
         """What a request is for; None for all that needs no place, or is not known to."""
-        if (method, path) in _PICTURES:
-            return _Asked(path, self._pictures)
-        if (method, path) in _TEXTS:
-            return _Asked(path, self._texts)
+        if (method, path) in _IMAGE_ROUTES:
+            return _Target(path, self._image_queue)
+        if (method, path) in _GENERATION_ROUTES:
+            return _Target(path, self._generation_queue)
         match method, path.split("/"):
             case "POST", ["", "v1", "models", _, "activations"]:
-                return _Asked("/v1/models/{name}/activations", self._pictures)
+                return _Target("/v1/models/{name}/activations", self._image_queue)
             case "POST", ["", "v2", "models", model, "infer"]:
-                return self._inferred("/v2/models/{model}/infer", model, None)
+                return self._infer_target("/v2/models/{model}/infer", model, None)
             case "POST", ["", "v2", "models", model, "versions", version, "infer"]:
                 route = "/v2/models/{model}/versions/{version}/infer"
-                return self._inferred(route, model, version)
+                return self._infer_target(route, model, version)
         return None
 
-    def _inferred(self, route: str, model: str, version: str | None) -> _Asked | None:
+    def _infer_target(self, route: str, model: str, version: str | None) -> _Target | None:
         try:
-            found = find(self._running.registry.shelf, model, version)
+            target = resolve_target(self._state.registry.catalog, model, version)
         except ServiceError:  # what there is, the application tells
             return None
-        return _Asked(route, self._pictures if found.graph else self._texts)
+        return _Target(route, self._image_queue if target.graph else self._generation_queue)
 
-    def _refuse(
-        self, asked: _Asked, method: str, path: str, scheme: str, scope: Scope | None, start: float
-    ) -> Refusal:
-        error = asked.queue.gate.refuse()
-        form = self._form(path, scheme, error.detail, error.retry_after_s)
-        mine = (request_id(scope) if scope else new_request_id()).encode()
-        body = form.body.replace(_MINE, mine)
-        headers = form.headers + b"content-length: %d\r\n%b: %b\r\n" % (len(body), _ID, mine)
-        self._running.recorder.refused(asked.route, method, time.monotonic() - start)
-        self._report_later()
-        return Refusal(headers, body)
+    def _reject(
+        self,
+        target: _Target,
+        method: str,
+        path: str,
+        scheme: str,
+        scope: Scope | None,
+        start: float,
+    ) -> Rejection:
+        error = target.queue.admission.refuse()
+        template = self._template(path, scheme, error.detail, error.retry_after_s)
+        own_id = (request_id(scope) if scope else new_request_id()).encode()
+        body = template.body.replace(_REQUEST_ID_PLACEHOLDER, own_id)
+        headers = template.headers + b"content-length: %d\r\n%b: %b\r\n" % (
+            len(body),
+            _REQUEST_ID_HEADER,
+            own_id,
+        )
+        self._state.recorder.rejected(target.route, method, time.monotonic() - start)
+        self._schedule_report()
+        return Rejection(headers, body)
 
-    def _form_anew(self, path: str, scheme: str, detail: str, retry_after_s: int) -> _Form:
+    def _build_template(
+        self, path: str, scheme: str, detail: str, retry_after_s: int
+    ) -> _ResponseTemplate:
         error = Overloaded(detail, retry_after_s=retry_after_s)
-        body, media_type = told(error, path, self._root_path, _MINE.decode())
+        body, media_type = render_error(
+            error, path, self._root_path, _REQUEST_ID_PLACEHOLDER.decode()
+        )
         headers = {
             "content-type": media_type,
             **error.headers,
-            **protective(shared=self._shared, tls=scheme == "https"),
+            **security_headers(cross_origin=self._cross_origin, tls=scheme == "https"),
         }
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
-        return _Form(lines.encode(), body)
+        return _ResponseTemplate(lines.encode(), body)
 
-    def _report_later(self) -> None:
+    def _schedule_report(self) -> None:
         if not self._unreported:
             asyncio.get_running_loop().call_later(self._report_s, self._report)
         self._unreported += 1
@@ -209,4 +230,4 @@ class Door:
     def _report(self) -> None:
         fields = {"requests": self._unreported, "status": 503}
         self._unreported = 0
-        _log.warning("refused at the door", extra={"fields": fields})
+        _log.warning("requests shed", extra={"fields": fields})

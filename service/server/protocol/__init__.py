@@ -9,7 +9,11 @@ Between a request's head and its answer, the route's own deadline holds.
 A request that comes when everything is full is refused here, before the application is troubled.
 """
 
-from service.server.protocol.http_protocol import Connection, CutOff, bounded
-from service.server.protocol.limits import Bounds
+from service.server.protocol.http_protocol import (
+    LimitedHttpProtocol,
+    OnConnectionDropped,
+    protocol_factory,
+)
+from service.server.protocol.limits import ConnectionLimits
 
-__all__ = ["Bounds", "Connection", "CutOff", "bounded"]
+__all__ = ["ConnectionLimits", "LimitedHttpProtocol", "OnConnectionDropped", "protocol_factory"]

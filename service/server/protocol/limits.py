@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Bounds"]
+__all__ = ["ConnectionLimits"]
 
 
 @dataclass(frozen=True)
-class Bounds:
+class ConnectionLimits:
     """Of one connection, but for the last."""
 
-    head_s: float
+    header_timeout_s: float
     """For a request's head, from its first byte; and for the rest of a body once it is answered."""
-    head_bytes: int
-    stalled_s: float
+    max_header_bytes: int
+    write_timeout_s: float
     """In which a client must take some of an answer that waits for it."""
-    connections: int
+    max_connections: int
     """In one worker."""

@@ -4,21 +4,21 @@ import json
 from collections.abc import Iterable
 from http import HTTPStatus
 
-__all__ = ["full", "refusal"]
+__all__ = ["problem_response", "service_unavailable"]
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\n"
+_STATUS_LINE_503 = b"HTTP/1.1 503 Service Unavailable\r\n"
 
 
-def full(
-    defaults: Iterable[tuple[bytes, bytes]], headers: bytes, body: bytes, *, stays: bool
+def service_unavailable(
+    default_headers: Iterable[tuple[bytes, bytes]], headers: bytes, body: bytes, *, keep_alive: bool
 ) -> bytes:
     """A 503, of `headers` lines, behind which the connection stays or ends."""
-    lines = [b"%b: %b\r\n" % pair for pair in defaults]
-    ending = b"\r\n" if stays else b"connection: close\r\n\r\n"
-    return b"".join((_FULL, *lines, headers, ending, body))
+    lines = [b"%b: %b\r\n" % pair for pair in default_headers]
+    ending = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+    return b"".join((_STATUS_LINE_503, *lines, headers, ending, body))
 
 
-def refusal(status: HTTPStatus, detail: str) -> bytes:
+def problem_response(status: HTTPStatus, detail: str) -> bytes:
     """A problem, behind which the connection ends."""
     problem = {"title": status.phrase, "status": int(status), "detail": detail}
     body = json.dumps(problem).encode()

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.runtime.cpu_limits import Plan
-from service.runtime.loaded_model import OpenGraph, open_session
-from service.runtime.model_control import Orders
+from service.runtime.cpu_limits import WorkerPlan
+from service.runtime.loaded_model import GraphLoader, load_session
+from service.runtime.model_control import ModelOverrides
 from service.runtime.registry import Registry
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["can_fork", "preloaded", "registry_of"]
+__all__ = ["can_fork", "create_registry", "preload_app"]
 
-_PATIENCE_S = 10
+_PRELOAD_TIMEOUT_S = 10
 """Then workers start with what is loaded, and load the rest themselves: they answer probes."""
 
 
@@ -32,35 +32,37 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def registry_of(settings: Settings, threads: int, open_graph: OpenGraph = open_session) -> Registry:
+def create_registry(
+    settings: Settings, threads: int, load_graph: GraphLoader = load_session
+) -> Registry:
     """An empty shelf that will hold what `settings` say; `threads` load at the same time."""
     return Registry(
         settings.store,
-        only=settings.models,
+        enabled_models=settings.models,
         defaults=settings.defaults,
         threads=threads,
-        orders=Orders(settings.orders),
-        open_graph=open_graph,
-        trusted=settings.trusted(),
+        overrides=ModelOverrides(settings.model_control_dir),
+        load_graph=load_graph,
+        trusted_keys=settings.load_trusted_keys(),
         precision=None if settings.precision == "auto" else settings.precision,
     )
 
 
-def preloaded(settings: Settings, share: Plan) -> Callable[[], "FastAPI"]:
+def preload_app(settings: Settings, plan: WorkerPlan) -> Callable[[], "FastAPI"]:
     """Load the shelf and meanwhile import the application; return what makes one in each worker.
 
     When it returns, no thread of ours is left: a fork would not take it along. Sessions compute on
     the thread that calls them (`session_options`), so they have none.
     """
-    registry = registry_of(settings, share.threads)
-    at_once = share.workers * share.threads
-    loading = threading.Thread(
-        target=registry.refresh, kwargs={"within_s": _PATIENCE_S, "threads": at_once}
+    registry = create_registry(settings, plan.threads)
+    load_threads = plan.workers * plan.threads
+    loader = threading.Thread(
+        target=registry.refresh, kwargs={"timeout_s": _PRELOAD_TIMEOUT_S, "threads": load_threads}
     )
-    loading.start()
-    app = importlib.import_module("service.app")
-    loading.join()
+    loader.start()
+    app_module = importlib.import_module("service.app")
+    loader.join()
     # What is there now stays: the collector of a worker need not touch, and thereby copy, it.
     gc.collect()
     gc.freeze()
-    return partial(app.create_app, elsewhere=app.Elsewhere(registry=registry))
+    return partial(app_module.create_app, elsewhere=app_module.Elsewhere(registry=registry))

@@ -17,42 +17,42 @@ __all__ = ["Supervisor", "fork_workers"]
 
 _log = logging.getLogger(__name__)
 
-_HANDLED = {
+_HANDLED_SIGNALS = {
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1")
     if hasattr(signal, name)
 }
 
 
-class _Worker(ForkProcess):
+class _WorkerProcess(ForkProcess):
     """A copy of this process that does not take its signals for its own."""
 
     def start(self) -> None:
         # A signal that comes before the copy has handlers of its own waits. Handled by those that
         # it is born with, an order to stop would be noted in a list that nobody there reads.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED_SIGNALS)
         try:
             with warnings.catch_warnings():
                 # onnxruntime keeps a thread that waits, and holds no lock, for it knows not what.
                 warnings.filterwarnings("ignore", "This process .* is multi-threaded")
                 super().start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
     def run(self) -> None:
-        for number in _HANDLED:
+        for number in _HANDLED_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
         super().run()
 
 
-class _Forking(ForkContext):
-    Process: ClassVar[type[ForkProcess]] = _Worker
+class _ForkContext(ForkContext):
+    Process: ClassVar[type[ForkProcess]] = _WorkerProcess
 
 
 def fork_workers() -> None:
     """Let uvicorn fork its workers from this process, rather than start each from nothing."""
-    setattr(_subprocess, "spawn", _Forking())  # noqa: B010  # it has no setting for that
+    setattr(_subprocess, "spawn", _ForkContext())  # noqa: B010  # it has no setting for that
 
 
 class Supervisor(Multiprocess):
@@ -63,21 +63,21 @@ class Supervisor(Multiprocess):
         super().init_processes()
         # A later one shares its socket with workers that are ready: it must not take requests only
         # to say that it is still loading. Workers read their settings from the environment.
-        os.environ[f"{ENV_PREFIX}LOAD_FIRST"] = "true"
+        os.environ[f"{ENV_PREFIX}LOAD_BEFORE_LISTEN"] = "true"
 
     def keep_subprocess_alive(self) -> None:
         """Replace who died; where that fails (no memory), the next look tries again."""
         try:
             super().keep_subprocess_alive()
         except OSError:
-            _log.exception("a worker could not be started")
+            _log.exception("could not start worker")
 
     def restart_all(self) -> None:
         """Replace all, one after the other; where that fails, those that serve go on."""
         try:
             super().restart_all()
         except OSError:
-            _log.exception("a worker could not be started")
+            _log.exception("could not start worker")
 
     def terminate_all(self) -> None:
         """Stop the workers; from now on, nobody can connect."""

@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models_store.compression.container import (
-    Code,
-    CodeError,
-    DamagedCode,
-    ForeignCode,
-    NewerCode,
-    TruncatedCode,
+    CompressedImage,
+    ContainerError,
+    CorruptedError,
+    TruncatedError,
+    UnknownFormatError,
+    UnsupportedVersionError,
     pack,
     unpack,
 )
 
-CODE = Code("ab", 300, b"\x01\x02\x03\x04", 28, 200, "L", b"payload")
+CODE = CompressedImage("ab", 300, b"\x01\x02\x03\x04", 28, 200, "L", b"payload")
 
 codes = st.builds(
-    Code,
+    CompressedImage,
     model=st.from_regex(r"[a-z][a-z0-9-]{0,62}[a-z0-9]", fullmatch=True),
     version=st.integers(1, 999_999_999),
     fingerprint=st.binary(min_size=4, max_size=4),
@@ -46,12 +46,12 @@ def test_the_layout_is_the_documented_one() -> None:
 
 @settings(derandomize=True, deadline=None, database=None)
 @given(codes)
-def test_what_is_packed_is_unpacked(code: Code) -> None:
+def test_what_is_packed_is_unpacked(code: CompressedImage) -> None:
     assert unpack(pack(code)) == code
 
 
 def test_a_digits_container_spends_31_bytes_on_all_but_the_payload() -> None:
-    code = Code("autoencoder-mnist-conv", 1, bytes(4), 28, 28, "L", b"")
+    code = CompressedImage("autoencoder-mnist-conv", 1, bytes(4), 28, 28, "L", b"")
     assert len(pack(code)) == 31
 
 
@@ -61,44 +61,44 @@ def test_every_changed_byte_is_found() -> None:
         for flip in range(1, 256):
             changed = bytearray(data)
             changed[at] ^= flip
-            with pytest.raises(CodeError):
+            with pytest.raises(ContainerError):
                 unpack(bytes(changed))
 
 
 def test_every_missing_end_is_called_truncated() -> None:
     data = pack(replace(CODE, payload=bytes(300)))  # whose length takes two bytes
     for length in range(1, len(data)):
-        with pytest.raises(TruncatedCode):
+        with pytest.raises(TruncatedError):
             unpack(data[:length])
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"hello", b"\0" * 40])
 def test_what_was_never_a_code_is_foreign(data: bytes) -> None:
-    with pytest.raises(ForeignCode):
+    with pytest.raises(UnknownFormatError):
         unpack(data)
 
 
 def test_a_newer_format_is_told_before_anything_else_in_it() -> None:
-    with pytest.raises(NewerCode, match="format 2; formats up to 1"):
+    with pytest.raises(UnsupportedVersionError, match="format 2; formats up to 1"):
         unpack(b"\xd5S\x02 whatever follows there")
 
 
 def test_bytes_after_the_end_are_damage() -> None:
-    with pytest.raises(DamagedCode, match="2 bytes follow its end"):
+    with pytest.raises(CorruptedError, match="2 bytes follow its end"):
         unpack(pack(CODE) + b"\0\0")
 
 
 @settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_code_or_a_code_error(data: bytes) -> None:
-    with pytest.raises(CodeError):
+    with pytest.raises(ContainerError):
         unpack(data)
 
 
 @settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=60))
 def test_any_contents_under_a_right_checksum_are_a_code_or_a_code_error(body: bytes) -> None:
-    with suppress(CodeError):
+    with suppress(ContainerError):
         assert unpack(_sealed(b"\xd5S\x01" + bytes([len(body) + 4]) + body)).model
 
 
@@ -115,7 +115,7 @@ def test_any_contents_under_a_right_checksum_are_a_code_or_a_code_error(body: by
     ],
 )
 def test_contents_that_make_no_sense_are_damage(body: bytes, why: str) -> None:
-    with pytest.raises(DamagedCode, match=why):
+    with pytest.raises(CorruptedError, match=why):
         unpack(_sealed(b"\xd5S\x01" + bytes([len(body) + 4]) + body))
 
 

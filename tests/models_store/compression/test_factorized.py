@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models_store.compression.factorized import (
-    Table,
-    Tables,
+    FrequencyTable,
+    FrequencyTables,
     decode_latents,
     encode_latents,
-    read_tables,
+    read_frequency_tables,
 )
 from models_store.errors import ManifestError
 
-NARROW = Table(lowest=-2, frequencies=(1000, 20_000, 30_000, 14_000, 535, 1))
-TABLES = Tables(tables=(NARROW, Table(lowest=7, frequencies=(65_535, 1)), NARROW))
+NARROW = FrequencyTable(lowest=-2, frequencies=(1000, 20_000, 30_000, 14_000, 535, 1))
+TABLES = FrequencyTables(tables=(NARROW, FrequencyTable(lowest=7, frequencies=(65_535, 1)), NARROW))
 
 _latents = st.integers(-(2**15), 2**15 - 1) | st.integers(-4, 8)
 
@@ -34,13 +34,13 @@ def test_every_latent_can_be_written(columns: list[tuple[int, int, int]]) -> Non
 
 def test_what_is_certain_costs_nothing() -> None:
     # By hand: 16 − log2(65535) is 2.2e-5 bits, so a thousand of them fit into one byte.
-    certain = Tables(tables=(TABLES.tables[1],))
+    certain = FrequencyTables(tables=(TABLES.tables[1],))
     assert len(encode_latents(np.full((1, 1000), 7, np.int16), certain)) <= 1
 
 
 @pytest.mark.parametrize("value", [-(2**15), -3, 3, 4, 2**15 - 1])
 def test_a_value_outside_of_the_table_costs_the_escape_and_its_distance(value: int) -> None:
-    code = encode_latents(np.array([[value]], np.int16), Tables(tables=(NARROW,)))
+    code = encode_latents(np.array([[value]], np.int16), FrequencyTables(tables=(NARROW,)))
     # 16 bits of escape, 5 of length, at most 17 of distance, and the last byte's rest
     assert len(code) <= (16 + 5 + 17 + 1) // 8 + 1
 
@@ -71,13 +71,13 @@ def test_a_table_that_cannot_be_coded_with_is_refused(
     lowest: int, frequencies: tuple[int, ...], why: str
 ) -> None:
     with pytest.raises(ValidationError, match=why):
-        Table(lowest=lowest, frequencies=frequencies)
+        FrequencyTable(lowest=lowest, frequencies=frequencies)
 
 
 def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     path.write_text(TABLES.model_dump_json())
-    assert read_tables(path) == TABLES
+    assert read_frequency_tables(path) == TABLES
     path.write_text(TABLES.model_dump_json().replace("20000", "20001"))
     with pytest.raises(ManifestError, match=r"tables\.json: .*sum to 65537"):
-        read_tables(path)
+        read_frequency_tables(path)

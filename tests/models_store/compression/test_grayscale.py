@@ -1,15 +1,15 @@
 import numpy as np
 
-from models_store.compression.grayscale import is_grey, mean_channel
+from models_store.compression.grayscale import is_grayscale, mean_channel
 
 
 def test_grey_is_three_equal_channels() -> None:
     image = np.full((4, 5, 3), 9, np.uint8)
-    assert is_grey(image)
+    assert is_grayscale(image)
     for channel in range(3):
         coloured = image.copy()
         coloured[3, 4, channel] = 8
-        assert not is_grey(coloured)
+        assert not is_grayscale(coloured)
 
 
 def test_the_mean_is_rounded_to_the_nearest_level() -> None:

@@ -8,18 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models_store.compression.hyperprior import Coder, LevelTables
-from models_store.compression.image_codec import Photographs
-from models_store.tasks import FreeImage
-from models_store.verify import Tensors
-from tests.fakes.hyperprior_codec import TASK, level_tables, photographs
+from models_store.compression.hyperprior import HyperpriorCoder, ScaleTables
+from models_store.compression.image_codec import HyperpriorImageCodec
+from models_store.tasks import AnySizeImage
+from models_store.verify import TensorMap
+from tests.fakes.hyperprior_codec import TASK, create_codec, scale_tables
 
 GOLDEN = "11e98b3d2a2f8fd0"
 
 
 @pytest.fixture(scope="module")
-def mosaic(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
-    return photographs(tmp_path_factory.mktemp("mosaic"))
+def mosaic(tmp_path_factory: pytest.TempPathFactory) -> HyperpriorImageCodec:
+    return create_codec(tmp_path_factory.mktemp("mosaic"))
 
 
 def _picture(height: int, width: int) -> NDArray[np.uint8]:
@@ -34,28 +34,28 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 3))
 def test_pictures_of_any_size_come_back_as_the_encoder_said(
-    mosaic: Photographs, height: int, width: int, quality: int
+    mosaic: HyperpriorImageCodec, height: int, width: int, quality: int
 ) -> None:
     picture = _picture(height, width)
     coded = mosaic.encode(picture, quality)
     answer, read = mosaic.decode(coded.payload, height, width)
     assert read == quality
     assert answer.shape == picture.shape
-    assert np.array_equal(answer, mosaic.picture(coded.latents, quality, height, width))
+    assert np.array_equal(answer, mosaic.reconstruct(coded.latents, quality, height, width))
 
 
-def test_tiles_leave_no_seam(mosaic: Photographs) -> None:
+def test_tiles_leave_no_seam(mosaic: HyperpriorImageCodec) -> None:
     picture = _picture(301, 410)
-    whole = FreeImage(mode="RGB", multiple_of=32, tile=1024, overlap=128)
+    whole = AnySizeImage(mode="RGB", multiple_of=32, tile=1024, overlap=128)
     at_once = replace(mosaic, task=TASK.model_copy(update={"image": whole}))
     one, other = mosaic.encode(picture, 3), at_once.encode(picture, 3)
     assert one.payload == other.payload
     assert np.array_equal(
-        mosaic.picture(one.latents, 3, 301, 410), at_once.picture(one.latents, 3, 301, 410)
+        mosaic.reconstruct(one.latents, 3, 301, 410), at_once.reconstruct(one.latents, 3, 301, 410)
     )
 
 
-def test_better_qualities_come_nearer_and_take_more(mosaic: Photographs) -> None:
+def test_better_qualities_come_nearer_and_take_more(mosaic: HyperpriorImageCodec) -> None:
     picture = _picture(64, 96)
     sizes, errors = [], []
     for quality in (1, 2, 3):
@@ -67,7 +67,7 @@ def test_better_qualities_come_nearer_and_take_more(mosaic: Photographs) -> None
     assert errors == sorted(errors, reverse=True)
 
 
-def test_a_payload_is_what_it_was_on_another_machine(mosaic: Photographs) -> None:
+def test_a_payload_is_what_it_was_on_another_machine(mosaic: HyperpriorImageCodec) -> None:
     """Made once on x86 with AVX2: no float may change a bit of it."""
     latents = np.random.default_rng(5).integers(-150, 151, (6, 9, 14)).astype(np.int16)
     side = np.random.default_rng(6).integers(-5, 6, (3, 3, 4)).astype(np.int16)
@@ -79,13 +79,13 @@ def test_a_payload_is_what_it_was_on_another_machine(mosaic: Photographs) -> Non
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.sampled_from([0.3, 20, 3000]), st.integers(0, 15))
 def test_any_latents_can_be_written_and_never_by_more_than_a_step(
-    mosaic: Photographs, seed: int, spread: float, deadzone: int
+    mosaic: HyperpriorImageCodec, seed: int, spread: float, deadzone: int
 ) -> None:
     random = np.random.default_rng(seed)
     latents = random.normal(0, spread * 32, (6, 5, 6)).clip(-32_000, 32_000).astype(np.int16)
     side = random.integers(-200, 200, (3, 2, 2)).astype(np.int16)
-    tables = level_tables().model_copy(update={"deadzone": deadzone, "certain": 0})
-    coder = Coder(mosaic.coder.spec, tables, mosaic.runs)
+    tables = scale_tables().model_copy(update={"deadzone": deadzone, "certain": 0})
+    coder = HyperpriorCoder(mosaic.coder.spec, tables, mosaic.graphs)
     coded = coder.encode(latents, side, 2)
     decoded, quality = coder.decode(coded.payload, 5, 6)
     assert quality == 2
@@ -94,16 +94,18 @@ def test_any_latents_can_be_written_and_never_by_more_than_a_step(
     assert apart[np.abs(latents) < 30_000].max() <= 16 + deadzone
 
 
-def test_an_exact_graph_that_is_computed_otherwise_is_another_code(mosaic: Photographs) -> None:
+def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
+    mosaic: HyperpriorImageCodec,
+) -> None:
     """What the whole numbers are for: a mean that is off by one changes all that follows."""
 
-    def off(inputs: Tensors) -> Tensors:
-        out = dict(mosaic.runs["low"](inputs))
+    def off(inputs: TensorMap) -> TensorMap:
+        out = dict(mosaic.graphs["low"](inputs))
         return {**out, "levels": np.asarray(out["levels"] + 1).astype(np.uint8)}
 
     picture = _picture(64, 64)
     payload = mosaic.encode(picture, 2).payload
-    other = replace(mosaic, runs={**mosaic.runs, "low": off})
+    other = replace(mosaic, graphs={**mosaic.graphs, "low": off})
     with pytest.raises(ValueError, match=r"."):
         other.decode(payload, 64, 64)
 
@@ -120,15 +122,17 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(mosaic: Photo
         (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "cut off"),
     ],
 )
-def test_damage_is_told(mosaic: Photographs, damage: Callable[[bytes], bytes], says: str) -> None:
+def test_damage_is_told(
+    mosaic: HyperpriorImageCodec, damage: Callable[[bytes], bytes], says: str
+) -> None:
     payload = mosaic.encode(_picture(40, 40), 2).payload
     with pytest.raises(ValueError, match=says):
         mosaic.decode(damage(payload), 40, 40)
 
 
 def test_tables_that_no_coder_could_use_are_refused() -> None:
-    known = level_tables().model_dump()
+    known = scale_tables().model_dump()
     with pytest.raises(ValueError, match="one length for all qualities"):
-        LevelTables.model_validate({**known, "side_levels": ((9, 9), (9, 9), (9, 9))})
+        ScaleTables.model_validate({**known, "side_levels": ((9, 9), (9, 9), (9, 9))})
     with pytest.raises(ValueError, match="one of 64 tables"):
-        LevelTables.model_validate({**known, "side_levels": ((64, 9, 9),) * 3})
+        ScaleTables.model_validate({**known, "side_levels": ((64, 9, 9),) * 3})

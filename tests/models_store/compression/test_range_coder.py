@@ -28,7 +28,7 @@ def _encoded(table: Sequence[int], message: Sequence[int]) -> bytes:
 def _decoded(table: Sequence[int], data: bytes, count: int) -> list[int]:
     coder = RangeDecoder(data)
     message = [coder.decode(table) for _ in range(count)]
-    coder.finish()
+    coder.check_exhausted()
     return message
 
 

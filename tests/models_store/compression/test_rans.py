@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models_store.compression.rans import RansDecoder, Symbols, lanes_for, rans_encode
+from models_store.compression.rans import RansDecoder, RansTables, choose_lane_count, rans_encode
 
-HALVES = Symbols([[1 << 15, 1 << 15]])
-MIXED = Symbols([[65_000, 500, 36], [1] * 255 + [(1 << 16) - 255], [1 << 16]])
+HALVES = RansTables([[1 << 15, 1 << 15]])
+MIXED = RansTables([[65_000, 500, 36], [1] * 255 + [(1 << 16) - 255], [1 << 16]])
 
 
 def _bytes(values: list[int]) -> NDArray[np.uint8]:
@@ -36,7 +36,7 @@ def test_what_was_encoded_is_decoded(
     decoder = RansDecoder(rans_encode(made, MIXED), MIXED)
     for symbols, table in made:
         assert np.array_equal(decoder.decode(table), symbols)
-    decoder.finish()
+    decoder.check_exhausted()
 
 
 def test_three_bits_by_hand() -> None:
@@ -53,10 +53,10 @@ def test_three_bits_by_hand() -> None:
 def test_a_long_code_takes_what_information_theory_says() -> None:
     random = np.random.default_rng(0)
     table = np.zeros(200_000, np.uint8)
-    symbols = MIXED.of_slot[table, random.integers(0, 1 << 16, len(table))]
+    symbols = MIXED.symbol_by_slot[table, random.integers(0, 1 << 16, len(table))]
     code = rans_encode([(symbols, table)], MIXED)
-    assert len(code) < MIXED.bits(symbols, table) / 8 * 1.01
-    assert 1 << code[0] == lanes_for(MIXED.bits(symbols, table) / 8) > 1
+    assert len(code) < MIXED.estimate_bits(symbols, table) / 8 * 1.01
+    assert 1 << code[0] == choose_lane_count(MIXED.estimate_bits(symbols, table) / 8) > 1
 
 
 @pytest.mark.parametrize("end", [0, 1, 5, 40, -1, -2])
@@ -76,13 +76,13 @@ def test_any_bytes_are_symbols_or_a_value_error(data: bytes, count: int) -> None
 
 def test_frequencies_must_fill_the_table() -> None:
     with pytest.raises(ValueError, match="sum to 65535"):
-        Symbols([[65_535]])
+        RansTables([[65_535]])
     with pytest.raises(ValueError, match="at most 256"):
-        Symbols([[256] * 257])
+        RansTables([[256] * 257])
 
 
 def _read(data: bytes, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     decoder = RansDecoder(data, MIXED)
     symbols = decoder.decode(table)
-    decoder.finish()
+    decoder.check_exhausted()
     return symbols

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models_store.onnx.weights import Layer, layers, with_output
-from models_store.visualization.filters import maps_picture, picture, scale_of
+from models_store.onnx.weights import Layer, add_output, read_layers
+from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
 from tests.contract.surface import ROOT
 from tests.models_store.tampering import save_graph
 
@@ -22,7 +22,9 @@ def _random(*shape: int) -> Array:
 
 def _one(operator: str, weights: Array, **attributes: Any) -> Layer:
     node = helper.make_node(operator, ["x", "network.some.weight"], ["y"], **attributes)
-    (layer,) = layers(save_graph([node], [numpy_helper.from_array(weights, "network.some.weight")]))
+    (layer,) = read_layers(
+        save_graph([node], [numpy_helper.from_array(weights, "network.some.weight")])
+    )
     assert (layer.name, layer.operator, layer.output) == ("some", operator, "y")
     return layer
 
@@ -43,14 +45,14 @@ def test_filters_come_first_whatever_the_operator() -> None:
 def test_values_are_read_in_every_floating_type(kind: int) -> None:
     dtype = helper.tensor_dtype_to_np_dtype(kind)
     tensor = numpy_helper.from_array(_random(4, 2).astype(dtype), "w")
-    (layer,) = layers(save_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor]))
+    (layer,) = read_layers(save_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor]))
     np.testing.assert_allclose(layer.weights_NChw[..., 0, 0].T, _random(4, 2), rtol=1e-3)
 
 
 def test_values_are_read_from_the_field_of_floats_too() -> None:
     tensor = helper.make_tensor("w", TensorProto.FLOAT, [2, 2], [1.0, 2.0, 3.0, 4.0])
     assert not tensor.raw_data
-    (layer,) = layers(save_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor]))
+    (layer,) = read_layers(save_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor]))
     assert layer.weights_NChw.ravel().tolist() == [1.0, 3.0, 2.0, 4.0]
 
 
@@ -60,14 +62,14 @@ def test_published_convolutions_are_those_that_onnx_reads(name: str) -> None:
     model = onnx.load_from_string(content)
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     expected = [tensors[n.input[1]] for n in model.graph.node if n.op_type == "Conv"]
-    found = [layer.weights_NChw for layer in layers(content) if layer.operator == "Conv"]
+    found = [layer.weights_NChw for layer in read_layers(content) if layer.operator == "Conv"]
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_tensor_from_within_becomes_an_output() -> None:
     nodes = [helper.make_node("Relu", ["x"], ["h"]), helper.make_node("Neg", ["h"], ["y"])]
-    model = onnx.load_from_string(with_output(save_graph(nodes, []), "h"))
+    model = onnx.load_from_string(add_output(save_graph(nodes, []), "h"))
     assert [value.name for value in model.graph.output] == ["y", "h"]
     assert [node.op_type for node in model.graph.node] == ["Relu", "Neg"]
 
@@ -82,7 +84,7 @@ def test_dead_are_filters_below_a_thousandth_of_the_largest_weight() -> None:
 
 def test_one_scale_white_for_zero_and_equal_strength_for_opposite_weights() -> None:
     weights = np.array([0.0, 1.0, -1.0, 0.5], np.float32).reshape(4, 1, 1, 1)
-    pixels = picture(Layer("l", "Conv", weights, "y"))
+    pixels = render_filters(Layer("l", "Conv", weights, "y"))
     seen = {tuple(colour) for colour in pixels.reshape(-1, 3).tolist()}
     # Frame of the dead one, frame, zero, the two ends and a half.
     assert seen == {
@@ -95,13 +97,13 @@ def test_one_huge_weight_does_not_hide_the_others() -> None:
     weights = _random(50, 20, 1, 1)
     expected = float(np.percentile(np.abs(weights), 99))
     weights[0, 0] = 1e6
-    assert scale_of(weights) == pytest.approx(expected, rel=0.1)
+    assert color_scale(weights) == pytest.approx(expected, rel=0.1)
 
 
 def test_many_inputs_are_a_row_and_dead_rows_are_marked() -> None:
     weights = _random(30, 10, 3, 3)
     weights[7] = 0
-    pixels = picture(Layer("l", "Conv", weights, "y"))
+    pixels = render_filters(Layer("l", "Conv", weights, "y"))
     marked = (pixels == (255, 0, 200)).all(2)
     rows = np.flatnonzero(marked.any(1))
     factor = len(pixels) // (30 * 4)
@@ -110,13 +112,13 @@ def test_many_inputs_are_a_row_and_dead_rows_are_marked() -> None:
 
 def test_maps_that_are_zero_everywhere_are_marked() -> None:
     maps = _random(5, 6, 8)
-    without = (maps_picture(maps) == (255, 0, 200)).all(2).any()
+    without = (render_feature_maps(maps) == (255, 0, 200)).all(2).any()
     maps[2] = 0
     assert not without
-    assert (maps_picture(maps) == (255, 0, 200)).all(2).any()
+    assert (render_feature_maps(maps) == (255, 0, 200)).all(2).any()
 
 
 @pytest.mark.parametrize("content", [b"no graph", b"\xff" * 40])
 def test_what_is_no_graph_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"a (number|field)"):
-        layers(content)
+        read_layers(content)

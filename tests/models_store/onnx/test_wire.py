@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models_store.onnx.wire import refers_to_other_files
+from models_store.onnx.wire import has_external_data
 from tests.models_store.tampering import external_tensor, save_graph
 
 
@@ -52,31 +52,31 @@ _PLACES = [_in_initializer, _in_constant, _in_branch, _in_function]
 @pytest.mark.parametrize("place", _PLACES)
 def test_a_tensor_of_another_file_is_found_wherever_it_stands(place: object) -> None:
     assert callable(place)
-    assert refers_to_other_files(place(external_tensor("weights.bin")))
-    assert not refers_to_other_files(place(_inline()))
+    assert has_external_data(place(external_tensor("weights.bin")))
+    assert not has_external_data(place(_inline()))
 
 
 def test_either_sign_of_another_file_is_enough() -> None:
     marked, named = external_tensor("weights.bin"), external_tensor("weights.bin")
     del marked.external_data[:]
     named.ClearField("data_location")
-    assert refers_to_other_files(_in_initializer(marked))
-    assert refers_to_other_files(_in_initializer(named))
+    assert has_external_data(_in_initializer(marked))
+    assert has_external_data(_in_initializer(named))
 
 
 def test_a_tensor_that_is_said_to_be_inside_is() -> None:
     tensor = _inline()
     tensor.data_location = TensorProto.DEFAULT
-    assert not refers_to_other_files(_in_initializer(tensor))
+    assert not has_external_data(_in_initializer(tensor))
 
 
 def test_sparse_and_listed_tensors_are_looked_into() -> None:
     sparse = onnx.SparseTensorProto(values=external_tensor("weights.bin"), dims=[4, 4])
     graph = onnx.GraphProto(sparse_initializer=[sparse])
-    assert refers_to_other_files(onnx.ModelProto(graph=graph).SerializeToString())
+    assert has_external_data(onnx.ModelProto(graph=graph).SerializeToString())
     attribute = onnx.AttributeProto(tensors=[_inline(), external_tensor("weights.bin")])
     graph = onnx.GraphProto(node=[onnx.NodeProto(attribute=[attribute])])
-    assert refers_to_other_files(onnx.ModelProto(graph=graph).SerializeToString())
+    assert has_external_data(onnx.ModelProto(graph=graph).SerializeToString())
 
 
 def test_weights_that_look_like_a_reference_are_none() -> None:
@@ -84,22 +84,22 @@ def test_weights_that_look_like_a_reference_are_none() -> None:
     disguised = _in_initializer(external_tensor("weights.bin"))
     tensor = onnx.TensorProto(name="w", data_type=TensorProto.UINT8, raw_data=disguised)
     graph = onnx.GraphProto(initializer=[tensor], doc_string="\x70\x01")
-    assert not refers_to_other_files(onnx.ModelProto(graph=graph).SerializeToString())
+    assert not has_external_data(onnx.ModelProto(graph=graph).SerializeToString())
 
 
 def test_the_numbers_of_the_fields_are_those_of_onnx() -> None:
     # Read from onnx's own descriptors: every way from a model to a tensor must be walked.
-    from models_store.onnx.wire import _INSIDE
+    from models_store.onnx.wire import _NESTED_MESSAGES
 
     def ways(message: str) -> dict[int, str]:
         fields = getattr(onnx, message).DESCRIPTOR.fields
         return {
             field.number: field.message_type.name
             for field in fields
-            if field.message_type is not None and field.message_type.name in _INSIDE
+            if field.message_type is not None and field.message_type.name in _NESTED_MESSAGES
         }
 
-    assert {message: ways(message) for message in _INSIDE} == _INSIDE
+    assert {message: ways(message) for message in _NESTED_MESSAGES} == _NESTED_MESSAGES
     numbers = onnx.TensorProto.DESCRIPTOR.fields_by_name
     assert (numbers["external_data"].number, numbers["data_location"].number) == (13, 14)
 
@@ -118,7 +118,7 @@ def test_the_numbers_of_the_fields_are_those_of_onnx() -> None:
 )
 def test_what_is_no_message_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        refers_to_other_files(content)
+        has_external_data(content)
 
 
 def test_every_truncation_of_a_graph_is_refused_or_judged() -> None:
@@ -126,7 +126,7 @@ def test_every_truncation_of_a_graph_is_refused_or_judged() -> None:
     judged = 0
     for size in range(len(whole)):
         try:
-            assert not refers_to_other_files(whole[:size])
+            assert not has_external_data(whole[:size])
             judged += 1
         except ValueError:
             continue

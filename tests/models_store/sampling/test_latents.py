@@ -6,7 +6,7 @@ import pytest
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-from models_store.sampling.latents import between, latent, nearer
+from models_store.sampling.latents import latent_from_seed, slerp, truncate
 
 
 def test_philox_gives_the_words_that_its_authors_publish() -> None:
@@ -25,12 +25,12 @@ def test_numbers_are_box_and_mullers_of_the_seeds_words(seed: int) -> None:
         radius = math.sqrt(-2 * math.log(((first >> 11) + 1) / 2**53))
         angle = 2 * math.pi * (second >> 11) / 2**53
         expected += [radius * math.cos(angle), radius * math.sin(angle)]
-    assert latent(seed, 4) == pytest.approx(expected, rel=1e-6)
-    assert latent(seed, 3).tolist() == latent(seed, 4)[:3].tolist()
+    assert latent_from_seed(seed, 4) == pytest.approx(expected, rel=1e-6)
+    assert latent_from_seed(seed, 3).tolist() == latent_from_seed(seed, 4)[:3].tolist()
 
 
 def test_numbers_are_standard_normal_and_seeds_are_independent() -> None:
-    many = np.stack([latent(seed, 128) for seed in range(400)])
+    many = np.stack([latent_from_seed(seed, 128) for seed in range(400)])
     assert many.dtype == np.float32
     shares = [0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999]
     expected = [NormalDist().inv_cdf(share) for share in shares]
@@ -41,10 +41,10 @@ def test_numbers_are_standard_normal_and_seeds_are_independent() -> None:
 
 
 def test_truncation_leads_to_the_typical_latent_along_the_sphere() -> None:
-    own, typical = latent(5, 128), latent(6, 128)
-    assert nearer(own, typical, 1) is own
-    assert nearer(own, typical, 0) == pytest.approx(typical)
-    lengths = [float(np.linalg.norm(nearer(own, typical, share))) for share in (0, 0.3, 0.6, 1)]
+    own, typical = latent_from_seed(5, 128), latent_from_seed(6, 128)
+    assert truncate(own, typical, 1) is own
+    assert truncate(own, typical, 0) == pytest.approx(typical)
+    lengths = [float(np.linalg.norm(truncate(own, typical, share))) for share in (0, 0.3, 0.6, 1)]
     assert min(lengths) > 0.9 * min(lengths[0], lengths[-1])
 
 
@@ -54,12 +54,12 @@ def _unit(*numbers: float) -> NDArray[np.float32]:
 
 def test_the_way_between_follows_the_circle() -> None:
     start, end = _unit(1, 0), _unit(0, 1)
-    assert between(start, end, 1 / 3) == pytest.approx([math.cos(math.pi / 6), 0.5], abs=1e-6)
-    assert between(start, end, 0).tolist() == start.tolist()
-    assert between(start, end, 1).tolist() == end.tolist()
+    assert slerp(start, end, 1 / 3) == pytest.approx([math.cos(math.pi / 6), 0.5], abs=1e-6)
+    assert slerp(start, end, 0).tolist() == start.tolist()
+    assert slerp(start, end, 1).tolist() == end.tolist()
 
 
 def test_where_there_is_no_one_circle_the_way_is_straight() -> None:
-    assert between(_unit(1, 0), _unit(3, 0), 0.5).tolist() == [2, 0]
-    assert between(_unit(1, 0), _unit(-1, 0), 0.25).tolist() == [0.5, 0]
-    assert between(_unit(0, 0), _unit(0, 0), 0.5).tolist() == [0, 0]
+    assert slerp(_unit(1, 0), _unit(3, 0), 0.5).tolist() == [2, 0]
+    assert slerp(_unit(1, 0), _unit(-1, 0), 0.25).tolist() == [0.5, 0]
+    assert slerp(_unit(0, 0), _unit(0, 0), 0.5).tolist() == [0, 0]

@@ -11,15 +11,15 @@ import pytest
 from models_store.__main__ import main
 from models_store.archive import export_versions, import_versions
 from models_store.errors import SignatureError
-from models_store.layout import versions
+from models_store.layout import list_versions
 from models_store.signing import sshsig
 from models_store.signing.signatures import (
     TrustedKeys,
     check_signature,
-    new_key,
+    generate_key,
     read_private_key,
     read_trusted_keys,
-    signature,
+    sign_manifest,
 )
 from models_store.verify import read_manifest
 from tests.models_store.tampering import edit_manifest
@@ -33,7 +33,7 @@ _PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a6
 @pytest.fixture
 def alice(tmp_path: Path) -> Path:
     """A private key; the file of whom to trust, with her key in it, lies beside as `trusted`."""
-    (tmp_path / "trusted").write_text(new_key(tmp_path / "alice", "alice") + "\n")
+    (tmp_path / "trusted").write_text(generate_key(tmp_path / "alice", "alice") + "\n")
     return tmp_path / "alice"
 
 
@@ -59,7 +59,7 @@ def test_a_key_is_for_its_owner_alone_and_never_overwritten(alice: Path) -> None
     assert alice.stat().st_mode & 0o777 == 0o600
     before = alice.read_bytes()
     with pytest.raises(FileExistsError):
-        new_key(alice, "alice")
+        generate_key(alice, "alice")
     assert alice.read_bytes() == before
 
 
@@ -101,13 +101,13 @@ def test_a_key_that_is_not_trusted_is_told_by_its_fingerprint(
 ) -> None:
     mallory = read_private_key(_made(tmp_path / "mallory"))
     content = (signed / "manifest.json").read_bytes()
-    (signed / "manifest.json.sig").write_text(signature(mallory, content))
+    (signed / "manifest.json.sig").write_text(sign_manifest(mallory, content))
     with pytest.raises(SignatureError, match=r"signed with SHA256:\S{43}, which is not trusted"):
         read_manifest(signed, trusted)
 
 
 def _made(path: Path) -> Path:
-    new_key(path, path.name)
+    generate_key(path, path.name)
     return path
 
 
@@ -115,16 +115,18 @@ def test_the_public_key_of_another_on_ones_own_signature_does_not_help(
     signed: Path, trusted: TrustedKeys, tmp_path: Path
 ) -> None:
     content = (signed / "manifest.json").read_bytes()
-    forged = sshsig.read(signature(read_private_key(_made(tmp_path / "m")), content).encode())
+    forged = sshsig.parse_signature(
+        sign_manifest(read_private_key(_made(tmp_path / "m")), content).encode()
+    )
     (alice,) = trusted
-    forged = forged._replace(public=alice)
+    forged = forged._replace(public_key=alice)
     with pytest.raises(SignatureError, match="not the one that alice signed"):
-        check_signature(content, sshsig.write(forged).encode(), trusted)
+        check_signature(content, sshsig.format_signature(forged).encode(), trusted)
 
 
 def test_a_signature_for_something_else_is_refused(alice: Path, trusted: TrustedKeys) -> None:
-    made = sshsig.read(signature(read_private_key(alice), b"{}").encode())
-    other = sshsig.write(made._replace(namespace="git")).encode()
+    made = sshsig.parse_signature(sign_manifest(read_private_key(alice), b"{}").encode())
+    other = sshsig.format_signature(made._replace(namespace="git")).encode()
     with pytest.raises(SignatureError, match="made for 'git', not for 'deepshelf'"):
         check_signature(b"{}", other, trusted)
 
@@ -141,7 +143,7 @@ _BROKEN: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("how", _BROKEN)
 def test_what_is_no_signature_is_refused(alice: Path, trusted: TrustedKeys, how: str) -> None:
-    whole = signature(read_private_key(alice), b"{}").encode()
+    whole = sign_manifest(read_private_key(alice), b"{}").encode()
     broken = _BROKEN[how](whole)
     assert broken != whole
     with pytest.raises(SignatureError, match="signature cannot be read: "):
@@ -149,7 +151,7 @@ def test_what_is_no_signature_is_refused(alice: Path, trusted: TrustedKeys, how:
 
 
 def test_every_flipped_bit_of_a_signature_is_found(alice: Path, trusted: TrustedKeys) -> None:
-    whole = signature(read_private_key(alice), b"{}")
+    whole = sign_manifest(read_private_key(alice), b"{}")
     lines = whole.split("\n")
     blob = base64.b64decode("".join(lines[1:-2]))
     for at in range(0, 8 * len(blob), 7):
@@ -164,7 +166,7 @@ def test_every_flipped_bit_of_a_signature_is_found(alice: Path, trusted: Trusted
 
 
 def test_both_of_opensshs_forms_of_public_keys_are_read(tmp_path: Path) -> None:
-    text = base64.b64encode(sshsig.public_blob(_PUBLIC)).decode()
+    text = base64.b64encode(sshsig.encode_public_key(_PUBLIC)).decode()
     (tmp_path / "keys").write_text(f"# ours\n\nssh-ed25519 {text} alice at home\n")
     assert read_trusted_keys(tmp_path / "keys") == {_PUBLIC: "alice at home"}
     (tmp_path / "keys").write_text(f"bob@example.org ssh-ed25519 {text}\n")
@@ -250,7 +252,7 @@ def test_an_archive_of_what_nobody_signed_is_kept_out(
     export_versions(own_store, [("paint", 1)], tmp_path / "one.tar")
     with pytest.raises(SignatureError, match="it is not signed"):
         import_versions(tmp_path / "one.tar", tmp_path / "new", trusted)
-    assert versions(tmp_path / "new", "paint") == []
+    assert list_versions(tmp_path / "new", "paint") == []
 
 
 # OpenSSH
@@ -280,7 +282,7 @@ def test_we_agree_with_opensshs_signatures(own_store: Path, tmp_path: Path, hash
     assert list(keys.values()) == ["dave"]
     read_manifest(folder, keys)
     content = (folder / "manifest.json").read_bytes()
-    ours = signature(read_private_key(tmp_path / "dave"), content)
+    ours = sign_manifest(read_private_key(tmp_path / "dave"), content)
     if hash_name == "sha512":  # Ed25519 has no chance in it: the same key signs the same
         assert ours.encode() == _armoured(folder)
 

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from limits import parse
 
-from service.keys import Key, KeyRing, digest_of, main, new_key, parse_keys, parse_rate
+from service.keys import ApiKey, ApiKeySet, hash_key, main, new_key, parse_keys, parse_rate
 
 HEX = hashlib.sha256(b"secret").hexdigest()
 
@@ -15,8 +15,8 @@ def test_a_line_says_who_may_ask_and_how_much() -> None:
     root  sha256:{"0" * 64} admin
     """
     assert parse_keys(text) == (
-        Key("alice", hashlib.sha256(b"secret").digest(), False, parse("100/minute"), 4),
-        Key("root", bytes(32), admin=True),
+        ApiKey("alice", hashlib.sha256(b"secret").digest(), False, parse("100/minute"), 4),
+        ApiKey("root", bytes(32), admin=True),
     )
 
 
@@ -48,7 +48,7 @@ def test_a_line_that_says_something_else_is_refused_and_not_quoted(line: str) ->
 
 
 def test_a_key_is_found_by_what_it_is() -> None:
-    ring = KeyRing([Key("a", digest_of("one")), Key("b", digest_of("two"))])
+    ring = ApiKeySet([ApiKey("a", hash_key("one")), ApiKey("b", hash_key("two"))])
     assert [key and key.name for key in map(ring.find, ("one", "two", "three", ""))] == [
         "a", "b", None, None,
     ]  # fmt: skip
@@ -56,17 +56,17 @@ def test_a_key_is_found_by_what_it_is() -> None:
 
 
 def test_two_keys_of_one_name_and_one_key_of_two_names_are_refused() -> None:
-    one, two = digest_of("one"), digest_of("two")
+    one, two = hash_key("one"), hash_key("two")
     with pytest.raises(ValueError, match="same name"):
-        KeyRing([Key("a", one), Key("a", two)])
+        ApiKeySet([ApiKey("a", one), ApiKey("a", two)])
     with pytest.raises(ValueError, match="same key"):
-        KeyRing([Key("a", one), Key("b", one)])
+        ApiKeySet([ApiKey("a", one), ApiKey("b", one)])
 
 
 def test_the_administrators_key_alone_closes_nothing() -> None:
-    assert not KeyRing([]).needed
-    assert not KeyRing([Key("root", digest_of("x"), admin=True)]).needed
-    assert KeyRing([Key("alice", digest_of("x"))]).needed
+    assert not ApiKeySet([]).auth_required
+    assert not ApiKeySet([ApiKey("root", hash_key("x"), admin=True)]).auth_required
+    assert ApiKeySet([ApiKey("alice", hash_key("x"))]).auth_required
 
 
 def test_new_keys_are_long_and_never_alike() -> None:
@@ -83,8 +83,8 @@ def test_the_command_prints_a_key_and_a_line_that_knows_it(
     first, second = capsys.readouterr().out.splitlines()
     key, line = first.split()[-1], second.partition("KEYS_FILE ")[2]
     (parsed,) = parse_keys(line)
-    assert KeyRing([parsed]).find(key) == parsed
-    assert (parsed.admin, parsed.rate, parsed.concurrent) == (True, parse("5/second"), 2)
+    assert ApiKeySet([parsed]).find(key) == parsed
+    assert (parsed.admin, parsed.rate_limit, parsed.max_concurrent) == (True, parse("5/second"), 2)
     assert key not in line
 
 

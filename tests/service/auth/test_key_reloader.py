@@ -4,16 +4,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.auth.key_reloader import LiveKeys
-from service.keys import digest_of
+from service.auth.key_reloader import ReloadingApiKeys
+from service.keys import hash_key
 from service.settings import Settings
-from tests.service.serving import serving, state_of
+from tests.service.serving import get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
 
 
 def _line(name: str, key: str, options: str = "") -> str:
-    return f"{name} sha256:{digest_of(key).hex()} {options}\n"
+    return f"{name} sha256:{hash_key(key).hex()} {options}\n"
 
 
 def _write(path: Path, text: str, turn: int) -> None:
@@ -30,8 +30,8 @@ async def test_a_key_that_is_taken_out_of_the_file_holds_no_longer(
 ) -> None:
     file = tmp_path / "keys"
     _write(file, _line("alice", "one") + _line("bob", "two"), 1)
-    async with serving(store, keys_file=file) as client:
-        keys = state_of(client).keys
+    async with running_app(store, keys_file=file) as client:
+        keys = get_app_state(client).keys
         assert [await _status(client, key) for key in ("one", "two", "three")] == [200, 200, 401]
         _write(file, _line("bob", "two") + _line("carol", "three"), 2)
         keys.refresh()
@@ -47,16 +47,16 @@ def test_a_file_that_is_damaged_or_gone_changes_nothing(
 ) -> None:
     file = tmp_path / "keys"
     _write(file, _line("alice", "one"), 1)
-    keys = LiveKeys(Settings(keys_file=file))
+    keys = ReloadingApiKeys(Settings(keys_file=file))
     if damage is None:
         file.unlink()
     else:
         _write(file, damage, 2)
     keys.refresh()
-    assert keys.ring.find("one")
+    assert keys.current.find("one")
     assert "those before hold" in caplog.text
     assert "hunter2" not in caplog.text
     _write(file, _line("bob", "two"), 3)
     keys.refresh()
-    assert not keys.ring.find("one")
-    assert keys.ring.find("two")
+    assert not keys.current.find("one")
+    assert keys.current.find("two")

@@ -5,36 +5,36 @@ from pathlib import Path
 import pytest
 from limits import parse
 
-from service.auth.rate_limit import Rates
+from service.auth.rate_limit import RateLimiter
 
 HOUR = parse("3/hour")
 
 
 def test_so_many_are_let_through_and_then_none_until_the_time_is_over() -> None:
-    rates = Rates(None)
-    assert [rates.wait_s(HOUR, "alice") for _ in range(3)] == [None] * 3
-    wait_s = rates.wait_s(HOUR, "alice")
+    rates = RateLimiter(None)
+    assert [rates.hit(HOUR, "alice") for _ in range(3)] == [None] * 3
+    wait_s = rates.hit(HOUR, "alice")
     assert wait_s is not None
     assert 3500 < wait_s <= 3600
-    assert rates.wait_s(HOUR, "bob") is None
+    assert rates.hit(HOUR, "bob") is None
     rates.close()
 
 
 def test_a_window_that_is_over_begins_anew(tmp_path: Path) -> None:
-    rates = Rates(tmp_path)
+    rates = RateLimiter(tmp_path)
     for _ in range(4):
-        rates.wait_s(HOUR, "alice")
+        rates.hit(HOUR, "alice")
     assert rates._storage is not None
     rates._storage._database.execute("UPDATE hits SET expires = expires - 3601")
-    assert rates.wait_s(HOUR, "alice") is None
+    assert rates.hit(HOUR, "alice") is None
     rates.close()
 
 
 def test_the_processes_of_one_service_count_together(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from limits import parse; "
-        "from service.auth.rate_limit import Rates; rates = Rates(Path(sys.argv[1])); "
-        "print(sum(rates.wait_s(parse('50/hour'), 'alice') is None for _ in range(40)))"
+        "from service.auth.rate_limit import RateLimiter; rates = RateLimiter(Path(sys.argv[1])); "
+        "print(sum(rates.hit(parse('50/hour'), 'alice') is None for _ in range(40)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
@@ -45,6 +45,6 @@ def test_a_storage_that_fails_turns_nobody_away_and_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "rates.sqlite").write_bytes(b"not a database" * 100)
-    rates = Rates(tmp_path)
-    assert rates.wait_s(HOUR, "alice") is None
-    assert "rates are not counted" in caplog.text
+    rates = RateLimiter(tmp_path)
+    assert rates.hit(HOUR, "alice") is None
+    assert "could not count rate limits" in caplog.text

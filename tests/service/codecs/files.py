@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.codecs.images import Limits
+from service.codecs.images import ImageLimits
 
-LIMITS = Limits(max_pixels=4_000_000)
+LIMITS = ImageLimits(max_pixels=4_000_000)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 

@@ -15,8 +15,8 @@ from PIL import Image, ImageFile
 
 from models_store.tasks import FixedImage
 from service.codecs.image_headers import exif_orientation
-from service.codecs.images import Limits, decode_fixed, decode_free
-from service.errors import Invalid, TooLarge, Unsupported
+from service.codecs.images import ImageLimits, decode_native, decode_resized
+from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
 from tests.service.codecs.files import (
     FORMATS,
     LIMITS,
@@ -57,15 +57,15 @@ WHOLE = [encoded(smooth(40, 30), file_format) for file_format in FORMATS] + [
     ],
 )
 def test_no_picture_is_unsupported_and_says_what_came(data: bytes, kind: str) -> None:
-    with pytest.raises(Unsupported) as caught:
-        decode_free(data, "RGB", LIMITS)
+    with pytest.raises(UnsupportedMediaType) as caught:
+        decode_native(data, "RGB", LIMITS)
     assert f"came: {kind}, {len(data)} bytes" in caught.value.detail
     assert ACCEPTED in caught.value.detail
 
 
 def test_an_empty_body_is_invalid() -> None:
-    with pytest.raises(Invalid, match="empty body"):
-        decode_fixed(b"", SPEC, LIMITS)
+    with pytest.raises(InvalidValue, match="empty body"):
+        decode_resized(b"", SPEC, LIMITS)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
@@ -75,8 +75,8 @@ def test_a_truncated_picture_is_invalid_and_names_its_format(
     file_format: str, share: float
 ) -> None:
     data = encoded(Image.fromarray(noise(40, 40, 3)), file_format)
-    with pytest.raises(Invalid) as caught:
-        decode_free(data[: int(len(data) * share)], "RGB", LIMITS)
+    with pytest.raises(InvalidValue) as caught:
+        decode_native(data[: int(len(data) * share)], "RGB", LIMITS)
     assert file_format.lower() in caught.value.detail.lower()
     assert "0x" not in caught.value.detail
 
@@ -122,8 +122,8 @@ def _tiff_of(width: int, height: int, **tags: int) -> bytes:
 def test_a_huge_picture_is_too_large_in_no_time_and_memory(data: bytes, size: str) -> None:
     tracemalloc.start()
     started = time.perf_counter()
-    with pytest.raises(TooLarge) as caught:
-        decode_free(data, "RGB", LIMITS)
+    with pytest.raises(ContentTooLarge) as caught:
+        decode_native(data, "RGB", LIMITS)
     elapsed_s = time.perf_counter() - started
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -135,17 +135,17 @@ def test_a_huge_picture_is_too_large_in_no_time_and_memory(data: bytes, size: st
 
 def test_the_limit_itself_is_allowed_and_pillows_own_is_never_reached() -> None:
     data = encoded(Image.new("L", (30, 20)), "PNG")
-    assert decode_free(data, "L", Limits(max_pixels=600)).shape == (20, 30, 1)
-    with pytest.raises(TooLarge, match="30 × 20 pixels is over the limit of 599"):
-        decode_free(data, "L", Limits(max_pixels=599))
+    assert decode_native(data, "L", ImageLimits(max_pixels=600)).shape == (20, 30, 1)
+    with pytest.raises(ContentTooLarge, match="30 × 20 pixels is over the limit of 599"):
+        decode_native(data, "L", ImageLimits(max_pixels=599))
     assert (Image.MAX_IMAGE_PIXELS or 0) == 89_478_485
     with pytest.raises(ValueError, match="max_pixels"):
-        Limits(max_pixels=89_478_486)
+        ImageLimits(max_pixels=89_478_486)
 
 
 def test_no_global_state_of_pillow_changes() -> None:
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
-    decode_free(WHOLE[0], "RGB", LIMITS)
+    decode_native(WHOLE[0], "RGB", LIMITS)
     after = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
     assert after == before
 
@@ -159,8 +159,8 @@ def test_a_bomb_in_the_metadata_of_a_png_is_harmless(chunk: str) -> None:
     tracemalloc.start()
     with_error = None
     try:
-        assert decode_free(data, "L", LIMITS).shape == (4, 4, 1)
-    except Invalid as error:
+        assert decode_native(data, "L", LIMITS).shape == (4, 4, 1)
+    except InvalidValue as error:
         with_error = error.detail
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -172,8 +172,8 @@ def test_a_jpeg_with_a_thousand_scans_is_refused() -> None:
     data = encoded(smooth(64, 64), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     bomb = data[:last] + data[last:-2] * 1000 + b"\xff\xd9"
-    with pytest.raises(Invalid, match="scans"):
-        decode_free(bomb, "RGB", LIMITS)
+    with pytest.raises(InvalidValue, match="scans"):
+        decode_native(bomb, "RGB", LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -191,35 +191,35 @@ def test_a_jpeg_with_a_thousand_scans_is_refused() -> None:
 )
 def test_metadata_without_end_is_refused_soon(data: bytes, excess: str) -> None:
     started = time.perf_counter()
-    with pytest.raises(Invalid, match=excess):
-        decode_free(data, "RGB", LIMITS)
+    with pytest.raises(InvalidValue, match=excess):
+        decode_native(data, "RGB", LIMITS)
     assert time.perf_counter() - started < 1
 
 
 def test_bytes_behind_a_jpeg_are_no_scans() -> None:
     data = encoded(smooth(64, 64), "JPEG") + b"\xff\xda" * 1000
-    assert decode_free(data, "RGB", LIMITS).shape == (64, 64, 3)
+    assert decode_native(data, "RGB", LIMITS).shape == (64, 64, 3)
 
 
 def test_run_length_coded_bmp_is_refused() -> None:
     data = bytearray(encoded(smooth(16, 16).quantize(16), "BMP"))
     struct.pack_into("<I", data, 30, 1)
-    with pytest.raises(Unsupported, match="run-length"):
-        decode_free(bytes(data), "RGB", LIMITS)
+    with pytest.raises(UnsupportedMediaType, match="run-length"):
+        decode_native(bytes(data), "RGB", LIMITS)
 
 
 @pytest.mark.parametrize("data", [png(0, 10), png(10, 0), _tiff_of(0, 5)])
 def test_a_picture_without_pixels_is_invalid(data: bytes) -> None:
-    with pytest.raises(Invalid):
-        decode_free(data, "RGB", LIMITS)
+    with pytest.raises(InvalidValue):
+        decode_native(data, "RGB", LIMITS)
 
 
 def answers(data: bytes) -> None:
     """Two decodes that may fail, but only in the ways that a client is told of."""
-    with suppress(TooLarge, Unsupported, Invalid):
-        assert decode_free(data, "L", LIMITS).ndim == 3
-    with suppress(TooLarge, Unsupported, Invalid):
-        assert decode_fixed(data, SPEC, LIMITS).shape == (8, 8, 3)
+    with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
+        assert decode_native(data, "L", LIMITS).ndim == 3
+    with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
+        assert decode_resized(data, SPEC, LIMITS).shape == (8, 8, 3)
 
 
 @settings(derandomize=True, max_examples=150, deadline=None, database=None)
@@ -262,4 +262,4 @@ def test_any_exif_block_has_an_orientation(tail: bytes, order: bytes) -> None:
 def test_a_damaged_exif_block_leaves_the_picture_as_it_is() -> None:
     image = smooth(24, 16)
     data = encoded(image, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    assert np.array_equal(decode_free(data, "RGB", LIMITS), np.asarray(image))
+    assert np.array_equal(decode_native(data, "RGB", LIMITS), np.asarray(image))

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from service.codecs.content_coding import Coding, decoded, encoded, wanted
-from service.errors import BadRequest, TooLarge, Unsupported
+from service.codecs.content_coding import ContentCoding, decode_body, encode_body, negotiate_coding
+from service.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 
 TEXT = b"as it was " * 100
 
@@ -34,7 +34,7 @@ def _raw(data: bytes) -> bytes:
     ],
 )
 def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
-    assert decoded(body, coding, len(TEXT)) == TEXT
+    assert decode_body(body, coding, len(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
     ],
 )
 def test_a_bomb_is_refused_at_the_limit(coding: str, bomb: bytes) -> None:
-    with pytest.raises(TooLarge, match="over 1000 bytes"):
-        decoded(bomb, coding, 1000)
+    with pytest.raises(ContentTooLarge, match="over 1000 bytes"):
+        decode_body(bomb, coding, 1000)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def test_a_bomb_is_refused_at_the_limit(coding: str, bomb: bytes) -> None:
 )
 def test_a_damaged_body_is_refused(coding: str, body: bytes, why: str) -> None:
     with pytest.raises(BadRequest, match=why):
-        decoded(body, coding, 10_000)
+        decode_body(body, coding, 10_000)
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd"])
 def test_other_codings_are_told_what_is_accepted(coding: str) -> None:
-    with pytest.raises(Unsupported, match="accepted are gzip, deflate, identity"):
-        decoded(b"", coding, 10)
+    with pytest.raises(UnsupportedMediaType, match="accepted are gzip, deflate, identity"):
+        decode_body(b"", coding, 10)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_other_codings_are_told_what_is_accepted(coding: str) -> None:
 def test_the_coding_of_an_answer_is_the_clients_choice(
     accept: str | None, coding: str | None
 ) -> None:
-    assert wanted(accept) == coding
+    assert negotiate_coding(accept) == coding
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_what_is_packed_here_is_unpacked_elsewhere(coding: Coding) -> None:
+def test_what_is_packed_here_is_unpacked_elsewhere(coding: ContentCoding) -> None:
     unpack = gzip.decompress if coding == "gzip" else zlib.decompress
-    assert unpack(encoded(TEXT, coding)) == TEXT
+    assert unpack(encode_body(TEXT, coding)) == TEXT

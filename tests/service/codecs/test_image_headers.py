@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from service.codecs.image_headers import told_size
+from service.codecs.image_headers import peek_size
 
 
 def _file(kind: str, **options: object) -> bytes:
@@ -22,7 +22,7 @@ def _file(kind: str, **options: object) -> bytes:
     ],
 )
 def test_a_png_or_jpeg_tells_its_size(data: bytes) -> None:
-    assert told_size(data) == (37, 21)
+    assert peek_size(data) == (37, 21)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_a_png_or_jpeg_tells_its_size(data: bytes) -> None:
     ],
 )
 def test_what_does_not_is_left_to_a_reader(data: bytes) -> None:
-    assert told_size(data) is None
+    assert peek_size(data) is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.codecs.tensors import BYTES, DATATYPES, from_bytes, from_json, to_bytes, to_json
-from service.errors import Invalid
+from service.errors import InvalidValue
 
 
 @pytest.mark.parametrize("dtype", DATATYPES)
@@ -41,7 +41,7 @@ def test_strings_have_their_length_before_them() -> None:
     "raw", [b"", b"\1\0\0\0", b"\1\0\0\0ab", b"\xff\xff\xff\xffa", b"\0\0\0\0" * 2, b"\1\0\0"]
 )
 def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
-    with pytest.raises(Invalid, match="x does not hold 1 elements"):
+    with pytest.raises(InvalidValue, match="x does not hold 1 elements"):
         from_bytes("x", BYTES, [1], raw)
 
 
@@ -71,7 +71,7 @@ def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
 def test_data_that_does_not_fit_is_told_why(
     datatype: str, shape: list[int], data: list[Any], why: str
 ) -> None:
-    with pytest.raises(Invalid, match=why):
+    with pytest.raises(InvalidValue, match=why):
         from_json("x", datatype, shape, data)
 
 
@@ -85,12 +85,12 @@ def test_data_that_does_not_fit_is_told_why(
     ],
 )
 def test_bytes_that_do_not_fit_are_told_why(datatype: str, raw: bytes, why: str) -> None:
-    with pytest.raises(Invalid, match=why):
+    with pytest.raises(InvalidValue, match=why):
         from_bytes("x", datatype, [2], raw)
 
 
 def test_what_json_cannot_hold_is_asked_for_as_bytes() -> None:
-    with pytest.raises(Invalid, match="binary_data"):
+    with pytest.raises(InvalidValue, match="binary_data"):
         to_json("x", np.array([np.inf], np.float32))
-    with pytest.raises(Invalid, match="binary_data"):
+    with pytest.raises(InvalidValue, match="binary_data"):
         to_json("x", np.array([b"\xff"], object))

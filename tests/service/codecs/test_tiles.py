@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models_store.tasks import FreeImage, Mode
-from service.codecs.tiles import tiled
+from models_store.tasks import AnySizeImage, ColorMode
+from service.codecs.tiles import run_tiled
 from tests.service.codecs.files import noise
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def free(multiple_of: int, tile: int, overlap: int, mode: Mode = "RGB") -> FreeImage:
-    return FreeImage(mode=mode, multiple_of=multiple_of, tile=tile, overlap=overlap)
+def free(multiple_of: int, tile: int, overlap: int, mode: ColorMode = "RGB") -> AnySizeImage:
+    return AnySizeImage(mode=mode, multiple_of=multiple_of, tile=tile, overlap=overlap)
 
 
 def convolution(kernel_kk: NDArray[np.int64], shift: int) -> Run:
@@ -48,7 +48,7 @@ def strided(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image_HWC[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)
 
 
-def whole(image_HWC: NDArray[np.uint8], spec: FreeImage, run: Run) -> NDArray[np.uint8]:
+def whole(image_HWC: NDArray[np.uint8], spec: AnySizeImage, run: Run) -> NDArray[np.uint8]:
     height, width, _ = image_HWC.shape
     below, beside = -height % spec.multiple_of, -width % spec.multiple_of
     padded = np.pad(image_HWC, ((0, below), (0, beside), (0, 0)), mode="symmetric")
@@ -69,10 +69,10 @@ def whole(image_HWC: NDArray[np.uint8], spec: FreeImage, run: Run) -> NDArray[np
     ],
 )
 def test_tiles_equal_one_whole_run(
-    spec: FreeImage, run: Run, channels: int, size: tuple[int, int]
+    spec: AnySizeImage, run: Run, channels: int, size: tuple[int, int]
 ) -> None:
     image = noise(*size, channels)
-    result = tiled(image, spec, run)
+    result = run_tiled(image, spec, run)
     assert np.array_equal(result, whole(image, spec, run))
     assert result.flags.c_contiguous
 
@@ -92,13 +92,13 @@ def test_any_size_with_any_tiling_equals_one_whole_run(
     spec = free(multiple_of, overlap + multiple_of * more, overlap)
     image = noise(height, width, 1, seed=height)
     run = random_convolution(min(overlap // 2, 4))
-    assert np.array_equal(tiled(image, spec, run), whole(image, spec, run))
+    assert np.array_equal(run_tiled(image, spec, run), whole(image, spec, run))
 
 
 def test_too_little_overlap_shows() -> None:
     image = noise(64, 64, 1)
     spec = free(1, 16, 4)
-    assert not np.array_equal(tiled(image, spec, box_blur(3)), whole(image, spec, box_blur(3)))
+    assert not np.array_equal(run_tiled(image, spec, box_blur(3)), whole(image, spec, box_blur(3)))
 
 
 def test_the_graph_sees_small_tiles_of_one_shape() -> None:
@@ -110,16 +110,16 @@ def test_the_graph_sees_small_tiles_of_one_shape() -> None:
         return tile_HWC
 
     image = noise(101, 75, 3)
-    assert np.array_equal(tiled(image, free(4, 32, 8), run), image)
+    assert np.array_equal(run_tiled(image, free(4, 32, 8), run), image)
     assert set(shapes) == {(32, 32, 3)}
     assert len(shapes) == 4 * 3  # steps of 24: 104 = 32 + 3 × 24, 76 = 32 + 24 + 20
     shapes.clear()
-    tiled(image[:31, :30], free(4, 32, 8), run)
+    run_tiled(image[:31, :30], free(4, 32, 8), run)
     assert shapes == [(32, 32, 3)]
 
 
 def test_a_wrong_answer_and_an_empty_picture_are_refused() -> None:
     with pytest.raises(ValueError, match="came back"):
-        tiled(noise(8, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC[:4])
+        run_tiled(noise(8, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC[:4])
     with pytest.raises(ValueError, match="without pixels"):
-        tiled(noise(0, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC)
+        run_tiled(noise(0, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC)

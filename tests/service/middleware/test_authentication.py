@@ -12,17 +12,23 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from service.app import create_app
-from service.keys import digest_of
+from service.keys import hash_key
 from service.middleware.authentication import require_admin
 from service.observability.logging_config import JsonFormatter, TextFormatter
 from service.settings import Settings
-from tests.fakes.image_models import png, solid
-from tests.fakes.text_model import Alphabet, put_text
-from tests.service.serving import app_of, busy, problem_of, serving, state_of
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import (
+    assert_problem,
+    get_app,
+    get_app_state,
+    occupied_thread,
+    running_app,
+)
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 ALICE, BOB, ROOT = "dsk_alice", "dsk_bob", "dsk_root"
 OPEN = (
     "/livez", "/readyz", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/", "/metrics",
@@ -31,7 +37,7 @@ OPEN = (
 
 
 def line(name: str, key: str, options: str = "") -> str:
-    return f"{name} sha256:{digest_of(key).hex()} {options}"
+    return f"{name} sha256:{hash_key(key).hex()} {options}"
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -43,7 +49,7 @@ async def closed(store: Path) -> AsyncIterator[httpx.AsyncClient]:
     keys = ";".join(
         (line("alice", ALICE), line("bob", BOB, "rate=2/hour"), line("root", ROOT, "admin"))
     )
-    async with serving(store, keys=keys) as client:
+    async with running_app(store, keys=keys) as client:
         yield client
 
 
@@ -60,7 +66,7 @@ async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -
     assert answer.status_code == 200
     for headers in ({}, bearer("dsk_wrong"), bearer(""), {"authorization": f"Basic {ALICE}"}):
         answer = await ask("/v1/classify", content=PICTURE, headers=headers)
-        problem = problem_of(answer, 401)
+        problem = assert_problem(answer, 401)
         assert problem["type"] == "/problems/unauthorized"
         assert answer.headers["www-authenticate"] == "Bearer"
         assert "dsk_" not in answer.text
@@ -70,12 +76,12 @@ async def test_whoever_has_no_key_learns_nothing_of_what_there_is(
     closed: httpx.AsyncClient,
 ) -> None:
     for path in ("/v1/models", "/v1/models/paint", "/v1/nothing", "/x"):
-        problem_of(await closed.get(path), 401)
+        assert_problem(await closed.get(path), 401)
     for path in ("/v2", "/v2/models/paint", "/v2/models/paint/infer", "/openai/v1/models"):
         answer = await closed.get(path)
         assert answer.status_code == 401
         assert set(answer.json()) == {"error"}  # as their protocols tell errors
-    problem_of(await closed.get("/v1/nothing", headers=bearer(ALICE)), 404)
+    assert_problem(await closed.get("/v1/nothing", headers=bearer(ALICE)), 404)
 
 
 @pytest.mark.parametrize("path", OPEN)
@@ -102,7 +108,7 @@ async def test_a_wrong_key_is_refused_before_the_body_is_read(closed: httpx.Asyn
         read = True
         yield b"x"
 
-    problem_of(await closed.post("/v1/classify", content=body()), 401)
+    assert_problem(await closed.post("/v1/classify", content=body()), 401)
     assert not read
 
 
@@ -112,7 +118,7 @@ async def test_a_key_that_asks_too_often_is_told_when_to_come_back(
     statuses = [(await closed.get("/v1/models", headers=bearer(BOB))).status_code for _ in range(2)]
     answer = await closed.get("/v1/models", headers=bearer(BOB))
     assert statuses == [200, 200]
-    assert problem_of(answer, 429)["type"] == "/problems/too-many-requests"
+    assert assert_problem(answer, 429)["type"] == "/problems/too-many-requests"
     assert 3500 < int(answer.headers["retry-after"]) <= 3600
     assert (await closed.get("/v1/models", headers=bearer(ALICE))).status_code == 200
 
@@ -121,15 +127,18 @@ async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held
     store: Path,
 ) -> None:
     keys = ";".join((line("alice", ALICE), line("bob", BOB)))
-    async with serving(store, keys=keys, key_concurrent=1, threads=2) as client:
-        with busy(state_of(client).pool), busy(state_of(client).pool):
+    async with running_app(store, keys=keys, key_max_concurrent=1, threads=2) as client:
+        with (
+            occupied_thread(get_app_state(client).pool),
+            occupied_thread(get_app_state(client).pool),
+        ):
             waiting = asyncio.create_task(
                 client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE))
             )
-            while state_of(client).pool.gate.in_flight < 3:
+            while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)
             answer = await client.get("/v1/models", headers=bearer(ALICE))
-            assert problem_of(answer, 429)["detail"] == (
+            assert assert_problem(answer, 429)["detail"] == (
                 "1 requests of this key are under way, its limit"
             )
             assert (await client.get("/v1/models", headers=bearer(BOB))).status_code == 200
@@ -138,7 +147,7 @@ async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held
 
 
 def _with_admin_route(client: httpx.AsyncClient) -> FastAPI:
-    app = app_of(client)
+    app = get_app(client)
 
     async def manage(request: Request) -> PlainTextResponse:
         require_admin(request)
@@ -153,47 +162,47 @@ async def test_what_is_the_administrators_needs_the_administrators_key(
 ) -> None:
     _with_admin_route(closed)
     assert (await closed.get("/manage", headers=bearer(ROOT))).text == "done"
-    problem_of(await closed.get("/manage", headers=bearer(ALICE)), 403)
-    problem_of(await closed.get("/manage"), 401)
+    assert_problem(await closed.get("/manage", headers=bearer(ALICE)), 403)
+    assert_problem(await closed.get("/manage"), 401)
 
 
-@pytest.mark.parametrize("kept", [ROOT, f"sha256:{digest_of(ROOT).hex()}"])
+@pytest.mark.parametrize("kept", [ROOT, f"sha256:{hash_key(ROOT).hex()}"])
 async def test_the_administrators_key_alone_leaves_the_rest_open(store: Path, kept: str) -> None:
-    async with serving(store, admin_key=kept) as client:
+    async with running_app(store, admin_key=kept) as client:
         _with_admin_route(client)
         assert (await client.get("/v1/models")).status_code == 200
         assert (await client.get("/manage", headers=bearer(ROOT))).text == "done"
         for headers in ({}, bearer(ALICE)):
-            problem_of(await client.get("/manage", headers=headers), 401)
+            assert_problem(await client.get("/manage", headers=headers), 401)
 
 
 async def test_without_an_administrators_key_nobody_is_the_administrator(
     client: httpx.AsyncClient, store: Path
 ) -> None:
-    async with serving(store) as own:
+    async with running_app(store) as own:
         _with_admin_route(own)
-        problem_of(await own.get("/manage"), 403)
+        assert_problem(await own.get("/manage"), 403)
 
 
 async def test_pages_and_metrics_can_be_closed(store: Path) -> None:
-    async with serving(store, docs=False, page=False, metrics="closed") as client:
+    async with running_app(store, docs=False, playground=False, metrics="closed") as client:
         for path in ("/docs", "/redoc", "/openapi.json", "/docs/assets/redoc.standalone.js", "/",
                      "/page/index.html", "/metrics"):  # fmt: skip
-            problem_of(await client.get(path), 404)
+            assert_problem(await client.get(path), 404)
         assert (await client.get("/v1/models")).status_code == 200
 
 
 async def test_metrics_can_be_for_whoever_has_a_key(store: Path) -> None:
-    async with serving(store, keys=line("alice", ALICE), metrics="key") as client:
-        problem_of(await client.get("/metrics"), 401)
+    async with running_app(store, keys=line("alice", ALICE), metrics="key") as client:
+        assert_problem(await client.get("/metrics"), 401)
         assert (await client.get("/metrics", headers=bearer(ALICE))).status_code == 200
 
 
 async def test_the_paths_are_known_behind_a_proxy_too(store: Path) -> None:
-    async with serving(store, keys=line("alice", ALICE), root_path="/shelf") as client:
+    async with running_app(store, keys=line("alice", ALICE), root_path="/shelf") as client:
         for prefix in ("", "/shelf"):
             assert (await client.get(f"{prefix}/livez")).status_code == 200
-            problem_of(await client.get(f"{prefix}/v1/models"), 401)
+            assert_problem(await client.get(f"{prefix}/v1/models"), 401)
 
 
 async def test_the_api_document_tells_that_a_key_is_needed(store: Path) -> None:
@@ -211,9 +220,9 @@ async def test_neither_keys_nor_prompts_nor_pictures_are_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     prompt, wrong = "zyxwvut", "dsk_the_key_of_somebody_else"
-    put_text(tmp_path, "alphabet", Alphabet())
+    publish_text_model(tmp_path, "alphabet", AlphabetModel())
     with caplog.at_level(logging.DEBUG):
-        async with serving(tmp_path, keys=line("alice", ALICE), admin_key=ROOT) as client:
+        async with running_app(tmp_path, keys=line("alice", ALICE), admin_key=ROOT) as client:
             for key in (ALICE, ROOT, wrong):
                 headers = {**bearer(key), "content-type": "application/json"}
                 for body in (
@@ -233,5 +242,5 @@ async def test_neither_keys_nor_prompts_nor_pictures_are_logged(
     lines = [formatter.format(record) for record in ours for formatter in formatters]
     assert len(lines) >= 2 * 21
     assert any('"key": "alice"' in text for text in lines)
-    for secret in (prompt, ALICE, ROOT, wrong, digest_of(ALICE).hex()):
+    for secret in (prompt, ALICE, ROOT, wrong, hash_key(ALICE).hex()):
         assert not [text for text in lines if secret in text]

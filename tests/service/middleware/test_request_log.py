@@ -6,15 +6,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.middleware.request_log import Telemetry
+from service.middleware.request_log import RequestLogMiddleware
 from service.observability.logging_config import JsonFormatter, TextFormatter
-from service.routes.http.problems import HANDLED, handle
-from tests.fakes.image_models import png, solid
-from tests.service.serving import problem_of
+from service.routes.http.problems import EXPECTED_ERRORS, handle_error
+from tests.fakes.image_models import encode_png, solid_image
+from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def _broken_app() -> FastAPI:
     async def broken() -> None:
         raise RuntimeError("the password is hunter2")
 
-    for kind in HANDLED:
-        app.add_exception_handler(kind, handle)
-    app.add_middleware(Telemetry)
+    for kind in EXPECTED_ERRORS:
+        app.add_exception_handler(kind, handle_error)
+    app.add_middleware(RequestLogMiddleware)
     return app
 
 
@@ -113,7 +113,7 @@ async def test_an_unexpected_error_leaks_nothing_and_is_logged_with_its_tracebac
     transport = httpx.ASGITransport(_broken_app())
     async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
         answer = await client.get("/broken")
-    problem_of(answer, 500)
+    assert_problem(answer, 500)
     assert "hunter2" not in answer.text
     assert "RuntimeError" not in answer.text
     (logged,) = [
@@ -126,7 +126,7 @@ async def test_an_unexpected_error_leaks_nothing_and_is_logged_with_its_tracebac
 async def test_a_path_that_is_not_there_and_a_method_that_is_not_accepted(
     client: httpx.AsyncClient,
 ) -> None:
-    assert "/v1/clasify" in str(problem_of(await client.get("/v1/clasify"), 404)["detail"])
+    assert "/v1/clasify" in str(assert_problem(await client.get("/v1/clasify"), 404)["detail"])
     answer = await client.get("/v1/classify")
-    assert problem_of(answer, 405)["accepted"] == ["POST"]
+    assert assert_problem(answer, 405)["accepted"] == ["POST"]
     assert answer.headers["allow"] == "POST"

@@ -3,12 +3,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.image_models import png, solid
-from tests.service.serving import serving
+from tests.fakes.image_models import encode_png, solid_image
+from tests.service.serving import running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 NEEDED = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -70,7 +70,7 @@ async def test_pages_of_other_origins_get_nothing_by_default(client: httpx.Async
 
 async def test_pages_of_an_origin_that_is_named_may_ask(store: Path) -> None:
     key = f"alice sha256:{'0' * 64}"
-    async with serving(store, cors_origins="https://example.org", keys=key) as client:
+    async with running_app(store, cors_origins="https://example.org", keys=key) as client:
         preflight = await client.options("/v1/classify", headers=ASKING)
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == "https://example.org"

@@ -1,5 +1,5 @@
-from service.observability.metrics.counters import Histogram, Samples, Tallies, add_samples
-from service.observability.metrics.definitions import FAMILIES
+from service.observability.metrics.counters import Histogram, MetricCounters, Samples, add_samples
+from service.observability.metrics.definitions import METRICS
 
 
 def test_a_value_falls_into_the_first_bucket_whose_end_it_does_not_exceed() -> None:
@@ -16,11 +16,11 @@ def test_a_value_can_be_observed_many_times_at_once() -> None:
 
 
 def test_samples_are_a_copy() -> None:
-    tallies = Tallies()
+    tallies = MetricCounters()
     tallies.observe("deepshelf_batch_size", 3)
     before = tallies.samples()
     tallies.observe("deepshelf_batch_size", 3)
-    tallies.count("deepshelf_cancelled", "/v1/text")
+    tallies.increment("deepshelf_cancelled", "/v1/text")
     assert sum(before["deepshelf_batch_size"][()][:-1]) == 1
     assert before["deepshelf_cancelled"] == {}
 
@@ -49,7 +49,7 @@ def test_counters_add_up_and_the_state_of_the_shelf_does_not() -> None:
 
 
 def test_every_histogram_has_rising_bounds_and_nothing_else_has_any() -> None:
-    for family in FAMILIES.values():
+    for family in METRICS.values():
         assert list(family.bounds) == sorted(set(family.bounds))
         assert bool(family.bounds) == (family.kind == "histogram")
         assert family.name.startswith("deepshelf_")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from service.observability.shared_dir import _folder_of, clear_folder, shared_folder
+from service.observability.shared_dir import _default_dir, get_shared_dir, remove_shared_dirs
 
 
 def test_a_process_without_siblings_shares_with_nobody() -> None:
-    assert shared_folder(None) is None
+    assert get_shared_dir(None) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders have no owner there")
@@ -18,9 +18,9 @@ def test_a_folder_that_cannot_be_used_costs_the_view_of_the_others_alone(
 ) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert shared_folder(tmp_path / "link") is None
+    assert get_shared_dir(tmp_path / "link") is None
     (tmp_path / "file").touch()
-    assert shared_folder(tmp_path / "file") is None
+    assert get_shared_dir(tmp_path / "file") is None
     assert caplog.text.count("each has its own") == 2
 
 
@@ -30,8 +30,8 @@ def test_folders_of_processes_that_are_gone_are_cleared(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    mine, others, dead = (_folder_of(pid) for pid in (os.getpid(), os.getppid(), gone.pid))
+    mine, others, dead = (_default_dir(pid) for pid in (os.getpid(), os.getppid(), gone.pid))
     for folder in (mine, others, dead):
         folder.mkdir()
-    clear_folder(os.getpid())
+    remove_shared_dirs(os.getpid())
     assert [folder.exists() for folder in (mine, others, dead)] == [False, True, False]

@@ -2,9 +2,16 @@ import asyncio
 
 import pytest
 
-from service.observability.timing import Stage, Stages, current, stage, timed, watch
+from service.observability.timing import (
+    RequestTimings,
+    Stage,
+    current_timings,
+    record_timings,
+    stage,
+    timed,
+)
 from service.scheduling.admission import AdmissionController
-from service.scheduling.pool import Pool
+from service.scheduling.pool import InferencePool
 
 pytestmark = pytest.mark.anyio
 
@@ -12,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_where_nobody_watches_nothing_is_kept() -> None:
     with stage("decode"):
         pass
-    assert current() is None
+    assert current_timings() is None
 
 
 async def test_a_stage_that_ends_badly_is_counted_too() -> None:
@@ -20,13 +27,13 @@ async def test_a_stage_that_ends_badly_is_counted_too() -> None:
     def fail() -> None:
         raise ValueError
 
-    with watch() as stages, pytest.raises(ValueError):  # noqa: PT011  # it has no text
+    with record_timings() as stages, pytest.raises(ValueError):  # noqa: PT011  # it has no text
         fail()
     assert list(stages.seconds) == ["run"]
 
 
 async def test_several_of_one_stage_are_one_sum_and_many_intervals() -> None:
-    stages = Stages()
+    stages = RequestTimings()
     stages.add("run", 1.0, 1.5)
     stages.add("run", 2.0, 2.25)
     assert stages.seconds == {"run": 0.75}
@@ -34,7 +41,7 @@ async def test_several_of_one_stage_are_one_sum_and_many_intervals() -> None:
 
 
 async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_is_not() -> None:
-    stages = Stages()
+    stages = RequestTimings()
     for _ in range(10_000):
         stages.add("run", 0.0, 1.0)
     assert stages.seconds == {"run": 10_000}
@@ -42,7 +49,7 @@ async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_
 
 
 async def test_what_a_thread_does_for_a_request_is_the_requests() -> None:
-    pool = Pool(AdmissionController(running=1, waiting=8, deadline_s=20), 1)
+    pool = InferencePool(AdmissionController(running=1, waiting=8, deadline_s=20), 1)
 
     async def request(times: int) -> dict[Stage, float]:
         def work(_: object) -> None:
@@ -50,8 +57,8 @@ async def test_what_a_thread_does_for_a_request_is_the_requests() -> None:
                 with stage("decode"):
                     pass
 
-        with watch() as stages:
-            await pool.submit(work, pool.gate.now()).result()
+        with record_timings() as stages:
+            await pool.submit(work, pool.admission.now()).result()
         assert [name for name, _, _ in stages.intervals] == ["queue", *["decode"] * times]
         return dict(stages.seconds)
 

@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.observability.tracing import Tracing
-from tests.fakes.image_models import png, solid
-from tests.service.serving import Caller, serving
+from tests.fakes.image_models import encode_png, solid_image
+from tests.service.serving import AsgiRequest, running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 """The example of W3C Trace Context, section 3.2.3."""
 
@@ -44,7 +44,7 @@ class Traced:
 async def traced(store: Path) -> AsyncIterator[Traced]:
     provider, exporter = TracerProvider(), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    async with serving(store, observers=(Tracing(provider),)) as client:
+    async with running_app(store, observers=(Tracing(provider),)) as client:
         yield Traced(client, exporter)
     provider.shutdown()
 
@@ -95,8 +95,8 @@ async def test_a_refusal_is_no_error_of_the_service_and_a_failure_is(traced: Tra
 
 
 async def test_a_client_that_leaves_is_seen(traced: Traced) -> None:
-    caller = Caller(traced.client, PICTURE[:10], more=True)
-    caller.left.set()
+    caller = AsgiRequest(traced.client, PICTURE[:10], more_body=True)
+    caller.disconnected.set()
     await caller.run()
     request, _ = traced.spans()
     assert (request.attributes or {})["deepshelf.cancelled"] is True
@@ -120,7 +120,7 @@ async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> 
         thread.start()
         endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
         try:
-            async with serving(store, otlp_endpoint=endpoint) as client:
+            async with running_app(store, otlp_endpoint=endpoint) as client:
                 await client.post("/v1/classify", content=PICTURE)
         finally:
             await asyncio.to_thread(collector.shutdown)

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.fakes.image_models import png, png_chunk, solid
-from tests.service.serving import problem_of
+from tests.fakes.image_models import encode_png, png_chunk, solid_image
+from tests.service.serving import assert_problem
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.parametrize("route", ["/v1/classify", "/v1/denoise"]),
 ]
 
-PICTURE = png(solid(64, 64, (9, 200, 30)))
+PICTURE = encode_png(solid_image(64, 64, (9, 200, 30)))
 LIMIT = 200_000
 
 
@@ -33,12 +33,12 @@ def _form(name: str, data: bytes, end: bytes = b"\r\n--b--\r\n") -> tuple[bytes,
 async def test_what_is_not_a_picture_is_unsupported(
     client: httpx.AsyncClient, route: str, junk: bytes
 ) -> None:
-    problem = problem_of(await client.post(route, content=junk), 415)
+    problem = assert_problem(await client.post(route, content=junk), 415)
     assert "JPEG" in str(problem["detail"])
 
 
 async def test_a_truncated_picture_is_invalid(client: httpx.AsyncClient, route: str) -> None:
-    problem_of(await client.post(route, content=PICTURE[: len(PICTURE) // 2]), 422)
+    assert_problem(await client.post(route, content=PICTURE[: len(PICTURE) // 2]), 422)
 
 
 async def test_of_several_pictures_the_bad_one_is_named(
@@ -46,24 +46,24 @@ async def test_of_several_pictures_the_bad_one_is_named(
 ) -> None:
     files = [("image", PICTURE), ("image", b"hello")]
     headers = {"accept": "application/json"}
-    problem = problem_of(await client.post(route, files=files, headers=headers), 415)
+    problem = assert_problem(await client.post(route, files=files, headers=headers), 415)
     assert str(problem["detail"]).startswith("image 2 of 2: ")
 
 
 async def test_an_empty_body_says_what_to_send(client: httpx.AsyncClient, route: str) -> None:
-    assert "curl" in str(problem_of(await client.post(route), 422)["detail"])
+    assert "curl" in str(assert_problem(await client.post(route), 422)["detail"])
 
 
 async def test_an_empty_file_in_a_form_is_invalid(client: httpx.AsyncClient, route: str) -> None:
     answer = await client.post(route, files={"image": b""})
-    assert "image is empty" in str(problem_of(answer, 422)["detail"])
+    assert "image is empty" in str(assert_problem(answer, 422)["detail"])
 
 
 async def test_a_form_without_image_names_what_it_has(
     client: httpx.AsyncClient, route: str
 ) -> None:
     body, headers = _form("model", b"paint")
-    detail = problem_of(await client.post(route, content=body, headers=headers), 422)["detail"]
+    detail = assert_problem(await client.post(route, content=body, headers=headers), 422)["detail"]
     assert "no field image; it has: model" in str(detail)
 
 
@@ -71,7 +71,7 @@ async def test_an_unknown_field_is_refused_naming_those_that_exist(
     client: httpx.AsyncClient, route: str
 ) -> None:
     answer = await client.post(route, files={"picture": PICTURE})
-    problem = problem_of(answer, 422)
+    problem = assert_problem(answer, 422)
     assert "'picture'" in str(problem["detail"])
     assert "image" in str(problem["accepted"])
 
@@ -81,7 +81,7 @@ async def test_a_file_name_in_place_of_a_file_gets_the_hint(
 ) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ncat.jpg\r\n--b--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    detail = problem_of(await client.post(route, content=body, headers=headers), 422)["detail"]
+    detail = assert_problem(await client.post(route, content=body, headers=headers), 422)["detail"]
     assert "-F image=@cat.jpg" in str(detail)
 
 
@@ -92,7 +92,7 @@ async def test_a_content_type_that_holds_no_picture_is_unsupported(
     client: httpx.AsyncClient, route: str, content_type: str
 ) -> None:
     answer = await client.post(route, content=PICTURE, headers={"content-type": content_type})
-    problem = problem_of(answer, 415)
+    problem = assert_problem(answer, 415)
     assert content_type.partition(";")[0] in str(problem["detail"])
     assert problem["accepted"] == ["multipart/form-data", "image/*", "application/octet-stream"]
 
@@ -103,7 +103,7 @@ async def test_a_huge_picture_is_refused_by_its_header_before_memory_is_spent(
     data = _huge_png()
     tracemalloc.start()
     try:
-        problem = problem_of(await client.post(route, content=data), 413)
+        problem = assert_problem(await client.post(route, content=data), 413)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -122,7 +122,7 @@ async def test_a_body_over_the_limit_is_refused_unread(
         yield b"x" * (LIMIT + 1)
 
     headers = {"content-length": str(LIMIT + 1)}
-    problem = problem_of(await client.post(route, content=body(), headers=headers), 413)
+    problem = assert_problem(await client.post(route, content=body(), headers=headers), 413)
     assert str(LIMIT + 1) in str(problem["detail"])
     assert problem["limit"] == LIMIT
     assert not read
@@ -142,13 +142,13 @@ async def test_a_body_of_unknown_length_is_refused_where_it_passes_the_limit(
             sent += 10_000
             yield b"x" * 10_000
 
-    problem = problem_of(await client.post(route, content=body(), headers=headers), 413)
+    problem = assert_problem(await client.post(route, content=body(), headers=headers), 413)
     assert problem["limit"] == LIMIT
     assert sent <= LIMIT + 10_000
 
 
 async def test_too_many_pictures_are_refused(client: httpx.AsyncClient, route: str) -> None:
-    problem = problem_of(await client.post(route, files=[("image", PICTURE)] * 5), 413)
+    problem = assert_problem(await client.post(route, files=[("image", PICTURE)] * 5), 413)
     assert problem["limit"] == 4
 
 
@@ -168,7 +168,7 @@ async def test_a_form_that_is_none_is_a_bad_request(
     client: httpx.AsyncClient, route: str, content_type: str, body: bytes
 ) -> None:
     answer = await client.post(route, content=body, headers={"content-type": content_type})
-    problem_of(answer, 400)
+    assert_problem(answer, 400)
 
 
 async def test_a_long_text_field_is_refused_without_quoting_it(
@@ -176,11 +176,11 @@ async def test_a_long_text_field_is_refused_without_quoting_it(
 ) -> None:
     body, headers = _form("model", b"secret" * 1000)
     answer = await client.post(route, content=body, headers=headers)
-    assert "secret" not in str(problem_of(answer, 422))
+    assert "secret" not in str(assert_problem(answer, 422))
 
 
 async def test_a_parameter_given_twice_in_a_form_is_refused(
     client: httpx.AsyncClient, route: str
 ) -> None:
     answer = await client.post(route, files=[("image", PICTURE), ("model", b"a"), ("model", b"b")])
-    assert "twice" in str(problem_of(answer, 422)["detail"])
+    assert "twice" in str(assert_problem(answer, 422)["detail"])

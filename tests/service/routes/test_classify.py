@@ -2,12 +2,14 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.fakes.image_models import COLOURS, png, solid
-from tests.service.serving import problem_of
+from tests.fakes.image_models import COLOURS, encode_png, solid_image
+from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-RED, GREEN, BLUE = (png(solid(20, 30, c)) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
+RED, GREEN, BLUE = (
+    encode_png(solid_image(20, 30, c)) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+)
 
 
 def _labels(answer: httpx.Response) -> list[str]:
@@ -124,26 +126,26 @@ async def test_top_k_out_of_range_is_refused_naming_what_came(
     client: httpx.AsyncClient, top_k: str
 ) -> None:
     answer = await client.post("/v1/classify", params={"top_k": top_k}, content=RED)
-    detail = str(problem_of(answer, 422)["detail"])
+    detail = str(assert_problem(answer, 422)["detail"])
     assert "top_k" in detail
     assert top_k in detail
 
 
 async def test_top_k_in_a_form_is_held_to_the_same_range(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/classify", files={"image": RED}, data={"top_k": "0"})
-    assert "form.top_k" in str(problem_of(answer, 422)["detail"])
+    assert "form.top_k" in str(assert_problem(answer, 422)["detail"])
 
 
 async def test_a_misspelt_parameter_is_refused_naming_those_that_exist(
     client: httpx.AsyncClient,
 ) -> None:
-    detail = problem_of(await client.post("/v1/classify?topk=1", content=RED), 422)["detail"]
+    detail = assert_problem(await client.post("/v1/classify?topk=1", content=RED), 422)["detail"]
     assert "'topk'" in str(detail)
     assert "model, version, top_k" in str(detail)
 
 
 async def test_an_unknown_model_is_refused_naming_what_there_is(client: httpx.AsyncClient) -> None:
-    problem = problem_of(await client.post("/v1/classify?model=resnet", content=RED), 404)
+    problem = assert_problem(await client.post("/v1/classify?model=resnet", content=RED), 404)
     assert "'resnet'" in str(problem["detail"])
     assert problem["available"] == ["all-paint", "paint"]
 
@@ -151,16 +153,18 @@ async def test_an_unknown_model_is_refused_naming_what_there_is(client: httpx.As
 async def test_an_unknown_version_is_refused_naming_what_there_is(
     client: httpx.AsyncClient,
 ) -> None:
-    problem = problem_of(await client.post("/v1/classify?model=paint&version=9", content=RED), 404)
+    problem = assert_problem(
+        await client.post("/v1/classify?model=paint&version=9", content=RED), 404
+    )
     assert "paint has no version 9" in str(problem["detail"])
     assert problem["available"] == [1, 2]
 
 
 async def test_a_model_of_another_task_is_refused(client: httpx.AsyncClient) -> None:
-    problem = problem_of(await client.post("/v1/classify?model=blur", content=RED), 404)
+    problem = assert_problem(await client.post("/v1/classify?model=blur", content=RED), 404)
     assert "blur 1 does denoising, not classification" in str(problem["detail"])
 
 
 async def test_an_unknown_model_in_a_form_is_refused_too(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/classify", files={"image": RED}, data={"model": "../etc"})
-    assert "'../etc'" in str(problem_of(answer, 404)["detail"])
+    assert "'../etc'" in str(assert_problem(answer, 404)["detail"])

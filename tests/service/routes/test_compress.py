@@ -11,17 +11,21 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.compression.container import Code, pack, unpack
+from models_store.compression.container import CompressedImage, pack, unpack
 from models_store.layout import version_dir
-from service.codecs.bitstream import CODE_TYPE
-from tests.fakes.factorized_codec import SIDE, Squeeze, put_squeeze
-from tests.fakes.image_models import Blur, png, put
-from tests.service.serving import busy, problem_of, serving, state_of
+from service.codecs.bitstream import CODE_MEDIA_TYPE
+from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.image_models import BoxBlurDenoiser, encode_png, publish_image_model
+from tests.service.serving import assert_problem, get_app_state, occupied_thread, running_app
 
 pytestmark = pytest.mark.anyio
 
 JSON = {"accept": "application/json"}
-FINE, COARSE, COLOUR = Squeeze(), Squeeze(step=8, reach=10), Squeeze(mode="RGB")
+FINE, COARSE, COLOUR = (
+    FakeFactorizedCodec(),
+    FakeFactorizedCodec(step=8, reach=10),
+    FakeFactorizedCodec(mode="RGB"),
+)
 
 
 def _picture(channels: int = 1, side: int = SIDE) -> NDArray[np.uint8]:
@@ -37,21 +41,21 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions of `squeeze`, the second of which loses something; one in colour; a denoiser."""
     store = tmp_path_factory.mktemp("codes")
-    put_squeeze(store, "squeeze", FINE)
-    put_squeeze(store, "squeeze", COARSE)
-    put_squeeze(store, "squeeze-colour", COLOUR)
-    put(store, "blur", Blur())
+    publish_factorized_codec(store, "squeeze", FINE)
+    publish_factorized_codec(store, "squeeze", COARSE)
+    publish_factorized_codec(store, "squeeze-colour", COLOUR)
+    publish_image_model(store, "blur", BoxBlurDenoiser())
     return store
 
 
 @pytest.fixture(scope="session")
 async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf, max_body_bytes=20_000, max_images=4) as client:
+    async with running_app(shelf, max_body_bytes=20_000, max_images=4) as client:
         yield client
 
 
 async def _code(coder: httpx.AsyncClient, query: str = "?version=1") -> bytes:
-    answer = await coder.post(f"/v1/compress{query}", content=png(_picture()))
+    answer = await coder.post(f"/v1/compress{query}", content=encode_png(_picture()))
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -61,33 +65,33 @@ async def _code(coder: httpx.AsyncClient, query: str = "?version=1") -> bytes:
     [("?version=1", FINE, 1), ("", COARSE, 1), ("?model=squeeze-colour", COLOUR, 3)],
 )
 async def test_what_is_compressed_comes_back(
-    coder: httpx.AsyncClient, query: str, model: Squeeze, channels: int
+    coder: httpx.AsyncClient, query: str, model: FakeFactorizedCodec, channels: int
 ) -> None:
     picture = _picture(channels)
     if query == "?version=1":
         query += "&model=squeeze"
-    answer = await coder.post(f"/v1/compress{query}", content=png(picture))
-    assert answer.headers["content-type"] == CODE_TYPE
+    answer = await coder.post(f"/v1/compress{query}", content=encode_png(picture))
+    assert answer.headers["content-type"] == CODE_MEDIA_TYPE
     back = await coder.post("/v1/decompress", content=answer.content)
     assert back.headers["content-type"] == "image/png"
     assert back.headers["x-deepshelf-model"] == answer.headers["x-deepshelf-model"]
-    assert np.array_equal(_pixels(back.content), model.expected(picture))
+    assert np.array_equal(_pixels(back.content), model.expected_reconstruction(picture))
 
 
 async def test_json_has_the_promised_shape_and_counts_everything(coder: httpx.AsyncClient) -> None:
     picture = _picture()
-    answer = (await coder.post("/v1/compress", content=png(picture), headers=JSON)).json()
+    answer = (await coder.post("/v1/compress", content=encode_png(picture), headers=JSON)).json()
     assert set(answer) == {
         "model", "version", "code", "code_bytes", "bits_per_pixel", "width", "height", "psnr_db"
     }  # fmt: skip
     code = base64.b64decode(answer["code"])
-    plain = await coder.post("/v1/compress", content=png(picture))
+    plain = await coder.post("/v1/compress", content=encode_png(picture))
     assert code == plain.content
     assert (answer["model"], answer["version"]) == ("squeeze", 2)
     assert (answer["width"], answer["height"]) == (SIDE, SIDE)
     assert answer["code_bytes"] == len(code)
     assert answer["bits_per_pixel"] == pytest.approx(8 * len(code) / SIDE**2)
-    error = COARSE.expected(picture).astype(float) - picture
+    error = COARSE.expected_reconstruction(picture).astype(float) - picture
     expected = 10 * np.log10(255**2 / np.square(error).mean())
     assert answer["psnr_db"] == pytest.approx(expected)
     assert float(plain.headers["x-deepshelf-psnr-db"]) == pytest.approx(expected, abs=1e-4)
@@ -95,9 +99,11 @@ async def test_json_has_the_promised_shape_and_counts_everything(coder: httpx.As
 
 async def test_where_nothing_is_lost_there_is_no_finite_psnr(coder: httpx.AsyncClient) -> None:
     url = "/v1/compress?model=squeeze&version=1"
-    answer = await coder.post(url, content=png(_picture()), headers=JSON)
+    answer = await coder.post(url, content=encode_png(_picture()), headers=JSON)
     assert answer.json()["psnr_db"] is None
-    assert "x-deepshelf-psnr-db" not in (await coder.post(url, content=png(_picture()))).headers
+    assert (
+        "x-deepshelf-psnr-db" not in (await coder.post(url, content=encode_png(_picture()))).headers
+    )
 
 
 async def test_a_code_says_what_made_it(coder: httpx.AsyncClient) -> None:
@@ -118,7 +124,9 @@ async def test_a_picture_of_another_size_is_fitted_into_the_models(
     coder: httpx.AsyncClient,
 ) -> None:
     wide = np.full((10, 3 * SIDE, 1), 200, np.uint8)
-    code = (await coder.post("/v1/compress?model=squeeze&version=1", content=png(wide))).content
+    code = (
+        await coder.post("/v1/compress?model=squeeze&version=1", content=encode_png(wide))
+    ).content
     pixels = _pixels((await coder.post("/v1/decompress", content=code)).content)
     assert pixels.shape == (SIDE, SIDE, 1)
     assert not pixels[0].any()  # black above and below
@@ -134,7 +142,7 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
         else coder.post(
             "/v1/decompress",
             content=code,
-            headers={"content-type": CODE_TYPE} if field == "typed" else {},
+            headers={"content-type": CODE_MEDIA_TYPE} if field == "typed" else {},
         )
     )
     assert answer.status_code == 200, answer.text
@@ -144,7 +152,7 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
     ("change", "status", "reason", "says"),
     [
         (lambda _: b"hello", 415, "foreign", "text"),
-        (lambda _: png(_picture()), 415, "foreign", "a PNG picture"),
+        (lambda _: encode_png(_picture()), 415, "foreign", "a PNG picture"),
         (lambda code: code[:2] + b"\x02" + code[3:], 415, "newer", "formats up to 1"),
         (lambda code: code[:-1], 422, "truncated", "1 bytes too early"),
         (lambda code: code[:1], 422, "truncated", "1 bytes"),
@@ -157,7 +165,7 @@ async def test_what_cannot_be_read_is_refused_saying_why(
 ) -> None:
     assert callable(change)
     answer = await coder.post("/v1/decompress", content=change(await _code(coder)))
-    problem = problem_of(answer, status)
+    problem = assert_problem(answer, status)
     assert problem["reason"] == reason
     assert says in str(problem["detail"])
 
@@ -176,7 +184,7 @@ def _forged(**changes: object) -> bytes:
         "model": "squeeze", "version": 1, "fingerprint": bytes(4), "width": SIDE, "height": SIDE,
         "mode": "L", "payload": b"",
     }  # fmt: skip
-    return pack(Code(**{**fields, **changes}))  # type: ignore[arg-type]
+    return pack(CompressedImage(**{**fields, **changes}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,7 @@ async def test_a_code_of_a_model_that_is_not_here_is_refused(
     coder: httpx.AsyncClient, changes: dict[str, object], status: int, says: str
 ) -> None:
     answer = await coder.post("/v1/decompress", content=_forged(**changes))
-    assert says in str(problem_of(answer, status)["detail"])
+    assert says in str(assert_problem(answer, status)["detail"])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +217,7 @@ async def test_a_forged_code_with_a_right_checksum_is_damage(
 ) -> None:
     mark = unpack(await _code(coder, "?model=squeeze&version=1")).fingerprint
     answer = await coder.post("/v1/decompress", content=_forged(fingerprint=mark, **changes))
-    problem = problem_of(answer, 422)
+    problem = assert_problem(answer, 422)
     assert problem["reason"] == "damaged"
     assert says in str(problem["detail"])
 
@@ -218,42 +226,42 @@ async def test_a_forged_code_with_a_right_checksum_is_damage(
 async def test_one_at_a_time(coder: httpx.AsyncClient, route: str, field: str) -> None:
     files = [(field, b"\xd5one"), (field, b"\xd5two")]
     answer = await coder.post(f"/v1/{route}", files=files)
-    assert "accepted is one at a time" in str(problem_of(answer, 422)["detail"])
+    assert "accepted is one at a time" in str(assert_problem(answer, 422)["detail"])
 
 
 async def test_a_code_is_no_picture_and_decompress_takes_no_model(
     coder: httpx.AsyncClient,
 ) -> None:
     code = await _code(coder)
-    problem_of(await coder.post("/v1/compress", content=code), 415)
-    problem_of(await coder.post("/v1/decompress?model=squeeze", content=code), 422)
-    problem_of(await coder.post("/v1/decompress", files={"image": code}), 422)
+    assert_problem(await coder.post("/v1/compress", content=code), 415)
+    assert_problem(await coder.post("/v1/decompress?model=squeeze", content=code), 422)
+    assert_problem(await coder.post("/v1/decompress", files={"image": code}), 422)
     wrong = {"content-type": "image/png"}
-    accepted = problem_of(await coder.post("/v1/decompress", content=code, headers=wrong), 415)
-    assert CODE_TYPE in str(accepted["accepted"])
+    accepted = assert_problem(await coder.post("/v1/decompress", content=code, headers=wrong), 415)
+    assert CODE_MEDIA_TYPE in str(accepted["accepted"])
 
 
 async def test_a_body_over_the_limit_and_an_empty_one_are_refused(
     coder: httpx.AsyncClient,
 ) -> None:
-    problem_of(await coder.post("/v1/decompress", content=bytes(20_001)), 413)
-    detail = problem_of(await coder.post("/v1/decompress"), 422)["detail"]
+    assert_problem(await coder.post("/v1/decompress", content=bytes(20_001)), 413)
+    detail = assert_problem(await coder.post("/v1/decompress"), 422)["detail"]
     assert "curl -F code=@digit.code" in str(detail)
 
 
 async def test_a_full_queue_refuses_before_anything_is_decoded(shelf: Path) -> None:
-    async with serving(shelf, queue_size=0) as client:
-        with busy(state_of(client).pool):
+    async with running_app(shelf, queue_size=0) as client:
+        with occupied_thread(get_app_state(client).pool):
             for route in ("compress", "decompress"):
                 answer = await client.post(f"/v1/{route}", content=b"not even looked at")
-                assert problem_of(answer, 503)["title"] == "Overloaded"
+                assert assert_problem(answer, 503)["title"] == "Overloaded"
 
 
 async def test_tables_that_do_not_fit_the_graphs_make_a_failed_model(tmp_path: Path) -> None:
-    folder = put_squeeze(tmp_path, "squeeze", FINE)
+    folder = publish_factorized_codec(tmp_path, "squeeze", FINE)
     tables = folder / "tables.json"
     tables.write_bytes(tables.read_bytes().replace(b'"lowest":-100', b'"lowest":-101'))
-    async with serving(tmp_path) as client:
+    async with running_app(tmp_path) as client:
         (model,) = (await client.get("/v1/models")).json()["models"]
     assert model["versions"][0]["state"] == "failed"
     assert "tables.json" in model["versions"][0]["reason"]
@@ -263,14 +271,14 @@ _OTHER_PROCESS = """
 import sys
 from pathlib import Path
 from models_store.verify import read_manifest
-from models_store.code import unpack
-from service.codecs.images import Limits
+from models_store.compression.container import unpack
+from service.codecs.images import ImageLimits
 from service.handlers.compress import decompress
-from service.runtime.published import load
+from service.runtime.loaded_model import load
 folder = Path(sys.argv[1])
 model = load(folder, read_manifest(folder))
 code = unpack(sys.stdin.buffer.read())
-limits = Limits(max_pixels=1000)
+limits = ImageLimits(max_pixels=1000)
 sys.stdout.buffer.write(decompress(model, code, limits=limits, check=lambda: None).png)
 """
 
@@ -283,4 +291,4 @@ async def test_another_process_reads_the_same_picture_out_of_a_code(
     command = [sys.executable, "-c", _OTHER_PROCESS, str(version_dir(shelf, "squeeze", 2))]
     there = subprocess.run(command, input=code, capture_output=True, check=True)
     assert there.stdout == here
-    assert np.array_equal(_pixels(here), COARSE.expected(_picture()))
+    assert np.array_equal(_pixels(here), COARSE.expected_reconstruction(_picture()))

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models_store.compression.container import pack, unpack
-from tests.fakes.factorized_codec import Squeeze, put_squeeze
-from tests.fakes.hyperprior_codec import put_mosaic
-from tests.fakes.image_models import png
-from tests.service.serving import problem_of, serving
+from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.hyperprior_codec import publish_hyperprior_codec
+from tests.fakes.image_models import encode_png
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -24,14 +24,14 @@ JSON = {"accept": "application/json"}
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A codec for any picture, and, earlier in the alphabet, one for a single size."""
     store = tmp_path_factory.mktemp("photographs")
-    put_mosaic(store, "mosaic")
-    put_squeeze(store, "autosqueeze", Squeeze())
+    publish_hyperprior_codec(store, "mosaic")
+    publish_factorized_codec(store, "autosqueeze", FakeFactorizedCodec())
     return store
 
 
 @pytest.fixture(scope="session")
 async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf, max_pixels=100_000) as client:
+    async with running_app(shelf, max_pixels=100_000) as client:
         yield client
 
 
@@ -48,7 +48,7 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 async def test_any_picture_goes_to_the_codec_that_takes_any_size(coder: httpx.AsyncClient) -> None:
     picture = _picture()
-    answer = await coder.post("/v1/compress", content=png(picture))
+    answer = await coder.post("/v1/compress", content=encode_png(picture))
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-deepshelf-model"] == "mosaic"
     assert len(answer.content) < picture.size / 10
@@ -61,7 +61,7 @@ async def test_any_picture_goes_to_the_codec_that_takes_any_size(coder: httpx.As
 
 
 async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncClient) -> None:
-    file = png(_picture())
+    file = encode_png(_picture())
     found = {}
     for quality in (1, 3):
         url = f"/v1/compress?quality={quality}"
@@ -93,20 +93,20 @@ async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncCli
 async def test_a_quality_that_there_is_not_is_refused(
     coder: httpx.AsyncClient, query: str, says: str
 ) -> None:
-    answer = await coder.post(f"/v1/compress?{query}", content=png(_picture()))
+    answer = await coder.post(f"/v1/compress?{query}", content=encode_png(_picture()))
     assert answer.status_code == 422
     assert says in answer.text
 
 
 async def test_a_model_of_one_size_tells_no_quality(coder: httpx.AsyncClient) -> None:
     url = "/v1/compress?model=autosqueeze"
-    answer = await coder.post(url, content=png(_picture(6, 6, 1)), headers=JSON)
+    answer = await coder.post(url, content=encode_png(_picture(6, 6, 1)), headers=JSON)
     assert "quality" not in answer.json()
 
 
 async def test_grey_pictures_come_back_grey(coder: httpx.AsyncClient) -> None:
     grey = _picture(20, 33, 1)
-    answer = await coder.post("/v1/compress?quality=3", content=png(grey))
+    answer = await coder.post("/v1/compress?quality=3", content=encode_png(grey))
     code = unpack(answer.content)
     assert (code.mode, code.width, code.height) == ("L", 33, 20)
     back = _pixels((await coder.post("/v1/decompress", content=answer.content)).content)
@@ -119,20 +119,20 @@ async def test_grey_pictures_come_back_grey(coder: httpx.AsyncClient) -> None:
 async def test_a_code_of_a_huge_picture_is_refused_before_it_is_decoded(
     coder: httpx.AsyncClient,
 ) -> None:
-    small = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
+    small = unpack((await coder.post("/v1/compress", content=encode_png(_picture()))).content)
     huge = type(small)(**{**vars(small), "width": 60_000, "height": 60_000})
     answer = await coder.post("/v1/decompress", content=pack(huge))
-    assert "100000 pixels" in str(problem_of(answer, 413)["detail"])
+    assert "100000 pixels" in str(assert_problem(answer, 413)["detail"])
 
 
 @pytest.mark.parametrize("width", [300, 317])
 async def test_a_code_whose_size_is_another_is_damaged(
     coder: httpx.AsyncClient, width: int
 ) -> None:
-    code = unpack((await coder.post("/v1/compress", content=png(_picture()))).content)
+    code = unpack((await coder.post("/v1/compress", content=encode_png(_picture()))).content)
     wrong = type(code)(**{**vars(code), "width": width + 16, "payload": code.payload[:-4]})
     answer = await coder.post("/v1/decompress", content=pack(wrong))
-    assert problem_of(answer, 422)["reason"] == "damaged"
+    assert assert_problem(answer, 422)["reason"] == "damaged"
 
 
 async def test_the_codecs_graphs_are_asked_one_by_one_too(coder: httpx.AsyncClient) -> None:

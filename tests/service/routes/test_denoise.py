@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tests.fakes.image_models import png
-from tests.service.serving import problem_of
+from tests.fakes.image_models import encode_png
+from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_a_picture_of_any_size_comes_back_blurred_at_its_size(
     client: httpx.AsyncClient, size: tuple[int, int]
 ) -> None:
     noisy = _noise(*size)
-    answer = await client.post("/v1/denoise", content=png(noisy))
+    answer = await client.post("/v1/denoise", content=encode_png(noisy))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["x-deepshelf-model"] == "blur"
@@ -49,7 +49,7 @@ async def test_a_picture_of_any_size_comes_back_blurred_at_its_size(
 
 async def test_colour_goes_through_a_colour_model_unchanged(client: httpx.AsyncClient) -> None:
     colour = _noise(33, 47, 3)
-    answer = await client.post("/v1/denoise?model=colour-same", content=png(colour))
+    answer = await client.post("/v1/denoise?model=colour-same", content=encode_png(colour))
     assert np.array_equal(_pixels(answer.content), colour)
 
 
@@ -82,7 +82,7 @@ async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> Non
 
 async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncClient) -> None:
     grey, colour = _noise(20, 30), _noise(20, 30, 3) // 2
-    files = [("image", png(grey)), ("reference", png(colour))]
+    files = [("image", encode_png(grey)), ("reference", encode_png(colour))]
     answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
     (result,) = answer.json()["results"]
     expected = peak_signal_noise_ratio(colour, grey.repeat(3, 2), data_range=255)  # type: ignore[no-untyped-call]
@@ -91,7 +91,7 @@ async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncCli
 
 async def test_json_has_the_promised_shape_in_the_order_sent(client: httpx.AsyncClient) -> None:
     first, second = _noise(20, 30, 3), _noise(8, 9, 3)
-    files = [("image", png(first)), ("image", png(second))]
+    files = [("image", encode_png(first)), ("image", encode_png(second))]
     answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
     assert answer.headers["content-type"] == "application/json"
     document = answer.json()
@@ -106,7 +106,7 @@ async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
     client: httpx.AsyncClient,
 ) -> None:
     noisy, clean = _noise(40, 50, 3), _noise(40, 50, 3) // 2
-    files = [("image", png(noisy)), ("reference", png(clean))]
+    files = [("image", encode_png(noisy)), ("reference", encode_png(clean))]
     url = "/v1/denoise?model=colour-same"
     (result,) = (await client.post(url, files=files, headers=JSON)).json()["results"]
     psnr = peak_signal_noise_ratio(clean, noisy, data_range=255)  # type: ignore[no-untyped-call]
@@ -124,7 +124,7 @@ async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
 async def test_an_answer_equal_to_its_reference_has_no_finite_psnr(
     client: httpx.AsyncClient,
 ) -> None:
-    picture = png(_noise(20, 20, 3))
+    picture = encode_png(_noise(20, 20, 3))
     files = [("image", picture), ("reference", picture)]
     answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
     (result,) = answer.json()["results"]
@@ -133,23 +133,23 @@ async def test_an_answer_equal_to_its_reference_has_no_finite_psnr(
 
 
 async def test_a_reference_of_another_size_is_refused(client: httpx.AsyncClient) -> None:
-    files = [("image", png(_noise(20, 30))), ("reference", png(_noise(30, 20)))]
-    detail = str(problem_of(await client.post("/v1/denoise", files=files), 422)["detail"])
+    files = [("image", encode_png(_noise(20, 30))), ("reference", encode_png(_noise(30, 20)))]
+    detail = str(assert_problem(await client.post("/v1/denoise", files=files), 422)["detail"])
     assert "20 × 30" in detail
     assert "30 × 20" in detail
 
 
 async def test_references_must_be_as_many_as_images(client: httpx.AsyncClient) -> None:
-    picture = png(_noise(20, 20))
+    picture = encode_png(_noise(20, 20))
     files = [("image", picture), ("reference", picture), ("reference", picture)]
-    problem_of(await client.post("/v1/denoise", files=files), 422)
+    assert_problem(await client.post("/v1/denoise", files=files), 422)
 
 
 async def test_several_pictures_as_one_png_are_refused_naming_json(
     client: httpx.AsyncClient,
 ) -> None:
-    problem = problem_of(
-        await client.post("/v1/denoise", files=[("image", png(_noise(4, 4)))] * 2), 422
+    problem = assert_problem(
+        await client.post("/v1/denoise", files=[("image", encode_png(_noise(4, 4)))] * 2), 422
     )
     assert problem["accepted"] == ["application/json"]
 
@@ -169,7 +169,9 @@ async def test_several_pictures_as_one_png_are_refused_naming_json(
 async def test_accept_chooses_between_png_and_json(
     client: httpx.AsyncClient, accept: str, content_type: str
 ) -> None:
-    answer = await client.post("/v1/denoise", content=png(_noise(4, 4)), headers={"accept": accept})
+    answer = await client.post(
+        "/v1/denoise", content=encode_png(_noise(4, 4)), headers={"accept": accept}
+    )
     assert answer.headers["content-type"] == content_type
 
 
@@ -177,5 +179,7 @@ async def test_accept_chooses_between_png_and_json(
 async def test_an_accept_that_no_answer_meets_is_refused_naming_what_is_offered(
     client: httpx.AsyncClient, accept: str
 ) -> None:
-    answer = await client.post("/v1/denoise", content=png(_noise(4, 4)), headers={"accept": accept})
-    assert problem_of(answer, 406)["accepted"] == ["image/png", "application/json"]
+    answer = await client.post(
+        "/v1/denoise", content=encode_png(_noise(4, 4)), headers={"accept": accept}
+    )
+    assert assert_problem(answer, 406)["accepted"] == ["image/png", "application/json"]

@@ -8,18 +8,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.middleware.request_log import Finished
-from service.routes.http.direct_route import Express
-from tests.fakes.image_models import png, solid
-from tests.service.serving import serving
+from service.middleware.request_log import CompletedRequest
+from service.routes.http.direct_route import DirectRouteMiddleware
+from tests.fakes.image_models import encode_png, solid_image
+from tests.service.serving import running_app
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_request_that_took_it_is_counted_under_its_route(store: Path) -> None:
-    seen: list[Finished] = []
-    async with serving(store, observers=[seen.append]) as client:
-        await client.post("/v1/classify", content=png(solid(8, 8, (255, 0, 0))))
+    seen: list[CompletedRequest] = []
+    async with running_app(store, observers=[seen.append]) as client:
+        await client.post("/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0))))
         await client.post("/v1/classify", content=b"nothing")
     assert [(one.route, one.status) for one in seen] == [
         ("/v1/classify", 200),
@@ -28,8 +28,10 @@ async def test_a_request_that_took_it_is_counted_under_its_route(store: Path) ->
 
 
 async def test_a_root_path_is_no_part_of_the_route(store: Path) -> None:
-    async with serving(store, root_path="/shelf") as client:
-        answer = await client.post("/shelf/v1/classify", content=png(solid(8, 8, (255, 0, 0))))
+    async with running_app(store, root_path="/shelf") as client:
+        answer = await client.post(
+            "/shelf/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0)))
+        )
     assert answer.status_code == 200
 
 
@@ -51,7 +53,7 @@ async def test_whatever_has_parameters_in_its_path_or_is_no_post_goes_the_long_w
     async def rest(scope: Scope, _: Receive, __: Send) -> None:
         inner.append((scope["method"], scope["path"]))
 
-    app = Express(rest, [router])
+    app = DirectRouteMiddleware(rest, [router])
     sent: list[object] = []
 
     async def send(message: object) -> None:

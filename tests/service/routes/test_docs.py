@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from service.errors import ServiceError
-from service.routes.ops.docs import _kinds
-from tests.service.serving import problem_of
+from service.routes.ops.docs import _error_types
+from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ async def test_the_page_points_to_the_documentation_and_tells_a_curl_where_no_sc
     assert 'href="docs"' in text
 
 
-@pytest.mark.parametrize("kind", list(_kinds(ServiceError)))
+@pytest.mark.parametrize("kind", list(_error_types(ServiceError)))
 async def test_every_kind_of_problem_has_a_page_where_its_type_leads(
     client: httpx.AsyncClient, kind: type[ServiceError]
 ) -> None:
@@ -52,4 +52,4 @@ async def test_every_kind_of_problem_has_a_page_where_its_type_leads(
 
 
 async def test_an_unknown_kind_of_problem_is_not_found(client: httpx.AsyncClient) -> None:
-    problem_of(await client.get("/problems/none"), 404)
+    assert_problem(await client.get("/problems/none"), 404)

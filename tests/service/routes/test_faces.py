@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from models_store.sampling.latents import between, latent, nearer
-from tests.fakes.generator import HEIGHT, LATENT, TYPICAL, WIDTH, picture, put_faces
-from tests.fakes.image_models import Paint, put
-from tests.service.serving import problem_of, serving
+from models_store.sampling.latents import latent_from_seed, slerp, truncate
+from tests.fakes.generator import HEIGHT, LATENT, TYPICAL, WIDTH, expected_image, publish_generator
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -22,21 +22,21 @@ JSON = {"accept": "application/json"}
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
-    put_faces(folder, "levels", gain=20.0)
-    put_faces(folder, "levels")
-    put(folder, "paint", Paint())
+    publish_generator(folder, "levels", gain=20.0)
+    publish_generator(folder, "levels")
+    publish_image_model(folder, "paint", MeanColourClassifier())
     return folder
 
 
 @pytest.fixture(scope="module")
 async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf) as client:
+    async with running_app(shelf) as client:
         yield client
 
 
 def _face(seed: int, truncation: float = 1.0, gain: float = 40.0) -> NDArray[np.uint8]:
-    own, typical = latent(seed, LATENT), latent(TYPICAL, LATENT)
-    return picture(nearer(own, typical, truncation), gain)
+    own, typical = latent_from_seed(seed, LATENT), latent_from_seed(TYPICAL, LATENT)
+    return expected_image(truncate(own, typical, truncation), gain)
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
@@ -108,7 +108,7 @@ async def test_an_older_version_can_be_asked(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/faces", "/v1/faces/morph"])
 async def test_a_model_that_draws_no_faces_is_refused(client: httpx.AsyncClient, path: str) -> None:
-    problem = problem_of(await client.get(f"{path}?model=paint"), 404)
+    problem = assert_problem(await client.get(f"{path}?model=paint"), 404)
     assert problem["available"] == ["levels"]
 
 
@@ -116,9 +116,9 @@ async def test_post_takes_json_a_query_and_nothing(client: httpx.AsyncClient) ->
     answer = await client.post("/v1/faces?count=1", json={"seed": 7, "count": 9})
     assert np.array_equal(_pixels(answer.content), _face(7))
     assert (await client.post("/v1/faces")).status_code == 200
-    problem_of(await client.post("/v1/faces", content=b"{"), 400)
-    problem_of(await client.post("/v1/faces", files={"count": b"1"}), 415)
-    problem_of(await client.post("/v1/faces", content=b" " * 5000), 413)
+    assert_problem(await client.post("/v1/faces", content=b"{"), 400)
+    assert_problem(await client.post("/v1/faces", files={"count": b"1"}), 415)
+    assert_problem(await client.post("/v1/faces", content=b" " * 5000), 413)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_post_takes_json_a_query_and_nothing(client: httpx.AsyncClient) ->
     ],
 )
 async def test_a_wrong_value_is_named(client: httpx.AsyncClient, query: str, says: str) -> None:
-    problem = problem_of(await client.get(f"/v1/faces?{query}"), 422)
+    problem = assert_problem(await client.get(f"/v1/faces?{query}"), 422)
     assert says in str(problem)
 
 
@@ -144,7 +144,7 @@ async def test_a_wrong_value_is_named(client: httpx.AsyncClient, query: str, say
 async def test_a_wrong_value_in_json_is_named(
     client: httpx.AsyncClient, body: dict[str, object]
 ) -> None:
-    assert next(iter(body)) in str(problem_of(await client.post("/v1/faces", json=body), 422))
+    assert next(iter(body)) in str(assert_problem(await client.post("/v1/faces", json=body), 422))
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ async def test_a_morph_goes_from_one_face_to_the_other(
     frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
     assert len(frames) == 5
     if form != "GIF":  # 256 colours
-        start, end = latent(7, LATENT), latent(8, LATENT)
+        start, end = latent_from_seed(7, LATENT), latent_from_seed(8, LATENT)
         for index, frame in enumerate(frames):
-            assert np.array_equal(frame, picture(between(start, end, index / 4)))
+            assert np.array_equal(frame, expected_image(slerp(start, end, index / 4)))
         assert np.array_equal(frames[0], _face(7))
         assert np.array_equal(frames[-1], _face(8))
 
@@ -187,7 +187,7 @@ async def test_a_morph_can_be_asked_for_in_json_and_tells_what_it_chose(
 async def test_a_morph_names_a_wrong_value(
     client: httpx.AsyncClient, query: str, says: str
 ) -> None:
-    assert says in str(problem_of(await client.get(f"/v1/faces/morph?{query}"), 422))
+    assert says in str(assert_problem(await client.get(f"/v1/faces/morph?{query}"), 422))
 
 
 @pytest.mark.parametrize(("path", "accept"), [("", "image/gif"), ("/morph", "application/json")])
@@ -195,4 +195,4 @@ async def test_what_cannot_be_answered_is_refused_naming_what_can(
     client: httpx.AsyncClient, path: str, accept: str
 ) -> None:
     answer = await client.get(f"/v1/faces{path}", headers={"accept": accept})
-    assert "image/png" in str(problem_of(answer, 406)["accepted"])
+    assert "image/png" in str(assert_problem(answer, 406)["accepted"])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fakes.handwriting import Ruler, put_drawing
-from tests.fakes.image_models import Paint, put
-from tests.service.serving import problem_of, serving
+from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -24,15 +24,15 @@ JSON, PNG = {"Accept": "application/json"}, {"Accept": "image/png"}
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("drawing")
-    put_drawing(store, "ruler", Ruler())
-    put_drawing(store, "shaky", Ruler(log_deviation=-2.5))
-    put(store, "paint", Paint())
+    publish_handwriting_model(store, "ruler", StraightLineModel())
+    publish_handwriting_model(store, "shaky", StraightLineModel(log_deviation=-2.5))
+    publish_image_model(store, "paint", MeanColourClassifier())
     return store
 
 
 @pytest.fixture
 async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf) as client:
+    async with running_app(shelf) as client:
         yield client
 
 
@@ -128,22 +128,22 @@ async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
 async def test_bad_values_are_refused_with_what_is_accepted(
     client: httpx.AsyncClient, asked: dict[str, str], message: str
 ) -> None:
-    problem = problem_of(await client.get(URL, params={"text": "0", **asked}), 422)
+    problem = assert_problem(await client.get(URL, params={"text": "0", **asked}), 422)
     assert message in str(problem["detail"])
 
 
 async def test_what_cannot_write_and_what_nobody_can_read_are_refused(
     client: httpx.AsyncClient,
 ) -> None:
-    problem = problem_of(await client.get(URL, params={"text": "0", "model": "paint"}), 404)
+    problem = assert_problem(await client.get(URL, params={"text": "0", "model": "paint"}), 404)
     assert problem["available"] == ["ruler", "shaky"]
-    problem_of(await client.get(URL, headers={"Accept": "text/plain"}), 406)
+    assert_problem(await client.get(URL, headers={"Accept": "text/plain"}), 406)
 
 
 async def test_a_graph_that_is_not_what_its_task_needs_does_not_serve(tmp_path: Path) -> None:
-    folder = put_drawing(tmp_path, "ruler", Ruler())
+    folder = publish_handwriting_model(tmp_path, "ruler", StraightLineModel())
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"components": 1', '"components": 2'))
-    async with serving(tmp_path) as client:
-        problem = problem_of(await client.get(URL, params={"model": "ruler"}), 503)
+    async with running_app(tmp_path) as client:
+        problem = assert_problem(await client.get(URL, params={"model": "ruler"}), 503)
         assert "mixture is float32" in str(problem["detail"])

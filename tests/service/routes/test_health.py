@@ -6,7 +6,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.serving import problem_of, serving, state_of
+from tests.service.serving import assert_problem, get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -17,33 +17,35 @@ async def test_the_probes_of_a_loaded_service(client: httpx.AsyncClient) -> None
 
 
 async def test_a_process_that_is_still_loading_is_alive_but_not_ready(store: Path) -> None:
-    app = create_app(Settings(store=store, reload_s=0))  # its lifespan has not begun
+    app = create_app(Settings(store=store, store_poll_interval_s=0))  # its lifespan has not begun
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
         assert (await client.get("/livez")).status_code == 200
-        assert "loading" in str(problem_of(await client.get("/readyz"), 503)["detail"])
+        assert "loading" in str(assert_problem(await client.get("/readyz"), 503)["detail"])
         answer = await client.post("/v1/classify", content=b"x")
-        assert "still being loaded" in str(problem_of(answer, 503)["detail"])
+        assert "still being loaded" in str(assert_problem(answer, 503)["detail"])
 
 
 async def test_an_empty_shelf_is_never_ready_and_says_so(tmp_path: Path) -> None:
-    async with serving(tmp_path) as client:
-        assert "no model is ready" in str(problem_of(await client.get("/readyz"), 503)["detail"])
-        problem = problem_of(await client.post("/v1/classify", content=b"x"), 404)
+    async with running_app(tmp_path) as client:
+        assert "no model is ready" in str(
+            assert_problem(await client.get("/readyz"), 503)["detail"]
+        )
+        problem = assert_problem(await client.post("/v1/classify", content=b"x"), 404)
         assert "no model for classification" in str(problem["detail"])
 
 
 async def test_a_store_that_is_not_there_is_told_without_its_path(tmp_path: Path) -> None:
-    async with serving(tmp_path / "nowhere") as client:
-        problem = problem_of(await client.get("/readyz"), 503)
+    async with running_app(tmp_path / "nowhere") as client:
+        problem = assert_problem(await client.get("/readyz"), 503)
         assert "the store cannot be read" in str(problem["detail"])
         assert "nowhere" not in str(problem)
 
 
 async def test_a_stopped_service_leaves_no_task_and_no_thread_behind(store: Path) -> None:
     tasks = asyncio.all_tasks()
-    async with serving(store, reload_s=0.01) as client:
-        executor = state_of(client).pool._executor
+    async with running_app(store, store_poll_interval_s=0.01) as client:
+        executor = get_app_state(client).pool._executor
         await client.get("/livez")
     assert asyncio.all_tasks() == tasks
     assert not any(thread.is_alive() for thread in executor._threads)

@@ -13,12 +13,17 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
-from tests.fakes.image_models import Paint, png, put, solid
-from tests.fakes.text_model import Alphabet, put_text
+from tests.fakes.image_models import (
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.text_model import AlphabetModel, publish_text_model
 
 JSON = {"content-type": "application/json"}
 INFER = "/v2/models/paint/infer"
-PICTURE = png(solid(8, 8, (255, 0, 0)))
+PICTURE = encode_png(solid_image(8, 8, (255, 0, 0)))
 
 many = settings(
     max_examples=40,
@@ -41,10 +46,12 @@ _VALUES = st.recursive(
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store: Path = tmp_path_factory.mktemp("store")
-    put(store, "paint", Paint())
-    put_text(store, "alphabet", Alphabet())
+    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_text_model(store, "alphabet", AlphabetModel())
     app = create_app(
-        Settings.model_validate({"store": store, "threads": 1, "reload_s": 0, "max_text_chars": 50})
+        Settings.model_validate(
+            {"store": store, "threads": 1, "store_poll_interval_s": 0, "max_text_chars": 50}
+        )
     )
     with TestClient(app, raise_server_exceptions=True) as client:
         while client.get("/readyz").status_code != 200:

@@ -14,20 +14,20 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.publish import publish
+from models_store.onnx.runtime import load_graph_fn
+from models_store.publish import publish_version
 from models_store.tasks import Classification, FixedImage
-from models_store.verify import Case
-from models_store.visualization.filters import maps_picture
-from tests.fakes.image_models import Blur, png, put, solid
-from tests.fakes.manifest import check, finish, graph_file
-from tests.fakes.text_model import Babble, put_text
-from tests.service.serving import problem_of, serving
+from models_store.verify import GoldenCase
+from models_store.visualization.filters import render_feature_maps
+from tests.fakes.image_models import BoxBlurDenoiser, encode_png, publish_image_model, solid_image
+from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
+from tests.fakes.text_model import RandomLstmModel, publish_text_model
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
 SIDE = 8
-RED = png(solid(SIDE, SIDE, (255, 0, 0)))
+RED = encode_png(solid_image(SIDE, SIDE, (255, 0, 0)))
 
 
 def _weights() -> NDArray[np.float32]:
@@ -66,12 +66,12 @@ def _build(folder: Path, version: int, name: str) -> Manifest:
     onnx.save_model(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
     images = {"images": np.zeros((2, SIDE, SIDE, 3), np.uint8)}
     image = FixedImage(width=SIDE, height=SIDE, mode="RGB", resize="stretch")
-    return finish(
+    return build_manifest(
         folder,
         (name, version),
         Classification(image=image, labels=("no", "yes")),
-        [graph_file(path, "model", graph)],
-        {"model": [Case(images, onnxruntime_run(path)(images))]},
+        [graph_file_entry(path, "model", graph)],
+        {"model": [GoldenCase(images, load_graph_fn(path)(images))]},
         preview=RED,
         atol=1e-6,
     )
@@ -80,15 +80,15 @@ def _build(folder: Path, version: int, name: str) -> Manifest:
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("seers")
-    publish(store, "seer", partial(_build, name="seer"), check)
-    put(store, "blur", Blur())
-    put_text(store, "babble", Babble())
+    publish_version(store, "seer", partial(_build, name="seer"), replay_all_golden)
+    publish_image_model(store, "blur", BoxBlurDenoiser())
+    publish_text_model(store, "babble", RandomLstmModel())
     return store
 
 
 @pytest.fixture
 async def seers(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf) as client:
+    async with running_app(shelf) as client:
         yield client
 
 
@@ -141,12 +141,12 @@ async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
 async def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(
     seers: httpx.AsyncClient,
 ) -> None:
-    problem = problem_of(await seers.get("/v1/models/seer/filters/conv7.png"), 404)
+    problem = assert_problem(await seers.get("/v1/models/seer/filters/conv7.png"), 404)
     assert problem["available"] == ["conv1", "head"]
     assert "layers: conv1, head" in str(problem["detail"])
-    problem_of(await seers.get("/v1/models/nobody/filters/conv1.png"), 404)
+    assert_problem(await seers.get("/v1/models/nobody/filters/conv1.png"), 404)
     url = "/v1/models/seer/activations?layer=conv7"
-    assert problem_of(await seers.post(url, content=RED), 404)["available"] == ["conv1", "head"]
+    assert assert_problem(await seers.post(url, content=RED), 404)["available"] == ["conv1", "head"]
 
 
 async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.AsyncClient) -> None:
@@ -154,7 +154,7 @@ async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.Asyn
     padded = np.pad(np.full((SIDE, SIDE), 255.0), 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
     maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
-    np.testing.assert_array_equal(_pixels(answer), maps_picture(maps.astype(np.float32)))
+    np.testing.assert_array_equal(_pixels(answer), render_feature_maps(maps.astype(np.float32)))
     assert answer.headers["x-deepshelf-filters"] == "8"
     assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of a picture is not nothing
 
@@ -178,9 +178,9 @@ async def test_maps_need_a_picture_and_a_model_that_takes_pictures(
     seers: httpx.AsyncClient,
 ) -> None:
     url = "/v1/models/seer/activations"
-    problem_of(await seers.post(f"{url}?layer=conv1", content=b""), 422)
-    problem_of(await seers.post(f"{url}?layer=conv1", content=b"no picture"), 415)
-    problem = problem_of(await seers.post("/v1/models/babble/activations?layer=W"), 422)
+    assert_problem(await seers.post(f"{url}?layer=conv1", content=b""), 422)
+    assert_problem(await seers.post(f"{url}?layer=conv1", content=b"no picture"), 415)
+    problem = assert_problem(await seers.post("/v1/models/babble/activations?layer=W"), 422)
     assert "no picture goes in" in str(problem["detail"])
 
 
@@ -194,8 +194,8 @@ async def test_looking_into_a_model_keeps_few_sessions_and_leaves_its_answers_al
 
 
 async def test_a_file_that_changed_under_the_service_is_not_shown(tmp_path: Path) -> None:
-    publish(tmp_path, "seer", partial(_build, name="seer"), check)
-    async with serving(tmp_path) as client:
+    publish_version(tmp_path, "seer", partial(_build, name="seer"), replay_all_golden)
+    async with running_app(tmp_path) as client:
         (tmp_path / "seer" / "1" / "model.onnx").write_bytes(b"something else")
-        problem = problem_of(await client.get("/v1/models/seer/filters/conv1.png"), 503)
+        problem = assert_problem(await client.get("/v1/models/seer/filters/conv1.png"), 503)
         assert "not on the shelf any more" in str(problem["detail"])

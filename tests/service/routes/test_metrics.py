@@ -9,14 +9,14 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.observability.metrics.definitions import FAMILIES
-from tests.fakes.image_models import png, solid
-from tests.fakes.text_model import Alphabet, put_text
-from tests.service.serving import Caller, busy, serving, state_of
+from service.observability.metrics.definitions import METRICS
+from tests.fakes.image_models import encode_png, solid_image
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import AsgiRequest, get_app_state, occupied_thread, running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -36,7 +36,7 @@ def value(values: Values, name: str, **labels: str) -> float:
 
 @pytest.fixture
 async def own(store: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(store, queue_size=0) as client:
+    async with running_app(store, queue_size=0) as client:
         yield client
 
 
@@ -81,7 +81,7 @@ async def test_a_request_is_split_into_its_stages(own: httpx.AsyncClient) -> Non
 
 
 async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncClient) -> None:
-    with busy(state_of(own).pool):
+    with occupied_thread(get_app_state(own).pool):
         await own.post("/v1/classify", content=PICTURE)
         during = await read(own)
     assert value(during, "deepshelf_rejected_total", queue="pictures") == 1
@@ -92,16 +92,16 @@ async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncCl
 
 
 async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> None:
-    async with serving(store, deadline_s=0.2) as client:
-        with busy(state_of(client).pool):
-            caller = Caller(client, PICTURE)
+    async with running_app(store, deadline_s=0.2) as client:
+        with occupied_thread(get_app_state(client).pool):
+            caller = AsgiRequest(client, PICTURE)
             leaving = asyncio.create_task(caller.run())
             late = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
-            while state_of(client).pool.gate.in_flight < 3:
+            while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)
             depth = value(await read(client), "deepshelf_queue_depth", queue="pictures")
             assert depth >= 2
-            caller.left.set()
+            caller.disconnected.set()
             await leaving
             assert (await late).status_code == 504
         values = await read(client)
@@ -110,14 +110,14 @@ async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> Non
 
 
 async def test_texts_tell_characters_and_how_many_shared_a_run(tmp_path: Path) -> None:
-    put_text(tmp_path, "alphabet", Alphabet())
-    async with serving(tmp_path) as client:
+    publish_text_model(tmp_path, "alphabet", AlphabetModel())
+    async with running_app(tmp_path) as client:
         question = {"prompt": "abc", "max_chars": 5, "temperature": 0}
         texts = await asyncio.gather(*[client.post("/v1/text", json=question) for _ in range(3)])
         assert {text.json()["text"] for text in texts} == {"defgh"}
         values = await read(client)
     assert value(values, "deepshelf_text_written_characters_total") == 15
-    assert value(values, "deepshelf_text_read_characters_total") >= 15
+    assert value(values, "deepshelf_text_processed_characters_total") >= 15
     assert value(values, "deepshelf_batch_size_sum") >= 15
     assert 0 < value(values, "deepshelf_batch_size_count") <= 24
     for stage in ("queue", "run", "encode"):
@@ -148,7 +148,7 @@ async def test_the_page_is_what_prometheus_reads_in_both_of_its_formats(
     names = {family.name for family in parse(plain.text)}
     # The library's parser of its own stricter format has no types.
     openmetrics = parse_openmetrics(strict.text)  # type: ignore[no-untyped-call]
-    assert names == {family.name for family in openmetrics} == set(FAMILIES)
+    assert names == {family.name for family in openmetrics} == set(METRICS)
 
 
 async def test_nothing_of_a_clients_own_becomes_a_label(own: httpx.AsyncClient) -> None:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from models_store.manifest import Manifest
-from tests.service.serving import problem_of, serving
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -51,16 +51,16 @@ async def test_the_preview_is_the_published_picture(client: httpx.AsyncClient, s
 async def test_what_is_not_there_is_refused_naming_what_is(
     client: httpx.AsyncClient, page: str
 ) -> None:
-    problem = problem_of(await client.get(f"/v1/models/resnet{page}"), 404)
+    problem = assert_problem(await client.get(f"/v1/models/resnet{page}"), 404)
     assert problem["available"] == ["all-paint", "blur", "colour-same", "paint"]
-    problem = problem_of(await client.get(f"/v1/models/paint{page}?version=7"), 404)
+    problem = assert_problem(await client.get(f"/v1/models/paint{page}?version=7"), 404)
     assert problem["available"] == [1, 2]
-    problem_of(await client.get(f"/v1/models/paint{page}?version=zero"), 422)
-    problem_of(await client.get(f"/v1/models/paint{page}?verson=1"), 422)
+    assert_problem(await client.get(f"/v1/models/paint{page}?version=zero"), 422)
+    assert_problem(await client.get(f"/v1/models/paint{page}?verson=1"), 422)
 
 
 async def test_models_that_are_not_to_be_served_are_listed_as_unloaded(store: Path) -> None:
-    async with serving(store, models=("paint",)) as client:
+    async with running_app(store, models=("paint",)) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         states = {model["name"]: model["versions"][0]["state"] for model in listed}
         assert states == {
@@ -68,23 +68,23 @@ async def test_models_that_are_not_to_be_served_are_listed_as_unloaded(store: Pa
             "colour-same": "unloaded", "paint": "ready",
         }  # fmt: skip
         answer = await client.post("/v1/denoise", content=b"x")
-        assert "no model for denoising is ready" in str(problem_of(answer, 503)["detail"])
+        assert "no model for denoising is ready" in str(assert_problem(answer, 503)["detail"])
         assert (await client.get("/v1/models/blur")).json()["state"] == "unloaded"
 
 
 async def test_the_operators_default_answers(store: Path) -> None:
-    async with serving(store, defaults={"denoising": "blur"}) as client:
+    async with running_app(store, defaults={"denoising": "blur"}) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         assert [model["name"] for model in listed if model["default"]] == ["blur", "paint"]
 
 
 async def test_of_denoisers_one_that_knows_colour_answers(store: Path) -> None:
-    async with serving(store) as client:
+    async with running_app(store) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         assert [model["name"] for model in listed if model["default"]] == ["colour-same", "paint"]
 
 
 async def test_an_operators_default_that_is_not_there_is_no_silent_other(store: Path) -> None:
-    async with serving(store, defaults={"denoising": "gone"}) as client:
-        problem = problem_of(await client.post("/v1/denoise", content=b"x"), 503)
+    async with running_app(store, defaults={"denoising": "gone"}) as client:
+        problem = assert_problem(await client.post("/v1/denoise", content=b"x"), 503)
         assert "gone" in str(problem["detail"])

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import BadRequest, ServiceError
-from service.routes.http.multipart import Accepted, Form, FormParser
+from service.routes.http.multipart import Form, FormParser, FormSpec
 
-ACCEPTED = Accepted(files=("image", "clean"), fields=("top_k", "model"), max_files=3)
+ACCEPTED = FormSpec(files=("image", "clean"), fields=("top_k", "model"), max_files=3)
 BOUNDARY = b"x-7"
 
 often = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.text_model import Alphabet, Babble, put_text
-from tests.service.serving import Caller, serving, state_of
+from tests.fakes.text_model import AlphabetModel, RandomLstmModel, publish_text_model
+from tests.service.serving import AsgiRequest, get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -23,14 +23,14 @@ ENDLESS = 10_000_000
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    put_text(folder, "alphabet", Alphabet())
-    put_text(folder, "babble", Babble())
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    publish_text_model(folder, "babble", RandomLstmModel())
     return folder
 
 
 @pytest.fixture(scope="module")
 async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf, text_streams=2, max_prompt_chars=20) as client:
+    async with running_app(shelf, max_concurrent_generations=2, max_prompt_chars=20) as client:
         yield client
 
 
@@ -62,29 +62,29 @@ async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None
 
 
 async def test_a_full_house_is_told_with_when_to_come_back(shelf: Path) -> None:
-    async with serving(shelf, text_streams=2, queue_size=0) as client:
-        gate = state_of(client).decoder.gate
+    async with running_app(shelf, max_concurrent_generations=2, queue_size=0) as client:
+        gate = get_app_state(client).scheduler.admission
         place = gate.admit(gate.now())
         answer = await client.post(COMPLETIONS, json={"prompt": "a", "n": 2})
         assert error_of(answer, 503)["type"] == "overloaded_error"
         assert int(answer.headers["retry-after"]) >= 1
-        place.close()
+        place.release()
 
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, count: int) -> None:
-    async with serving(shelf, max_text_chars=ENDLESS, deadline_s=30) as client:
-        gate, late = state_of(client).decoder.gate, asyncio.Event()
+    async with running_app(shelf, max_text_chars=ENDLESS, deadline_s=30) as client:
+        gate, late = get_app_state(client).scheduler.admission, asyncio.Event()
         gate._clock = lambda: time.monotonic() + 30 * late.is_set()
         question = {
             "model": "babble", "max_tokens": ENDLESS, "stream": True, "n": count
         }  # fmt: skip
-        caller = Caller(client, json.dumps(question).encode(), path=COMPLETIONS)
+        caller = AsgiRequest(client, json.dumps(question).encode(), path=COMPLETIONS)
         answering = asyncio.create_task(caller.run())
-        await caller.answering.wait()
+        await caller.response_started.wait()
         late.set()
         assert await answering == 200
-        text = b"".join(message.get("body", b"") for message in caller.sent).decode()
+        text = b"".join(message.get("body", b"") for message in caller.sent_messages).decode()
         *_, last = text.strip().split("\n\n")
         event, data = last.split("\n")
         assert event == "event: error"

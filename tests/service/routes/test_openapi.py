@@ -21,9 +21,15 @@ DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 
 _CODED = ("compress", "decompress")
 _ANSWERS = (
-    "ClassifyAnswer", "CompressAnswer", "DecompressAnswer", "DenoiseAnswer", "FacesAnswer",
-    "FiltersAnswer", "HandwritingAnswer", "ModelsAnswer",
-)  # fmt: skip
+    "ClassifyResponse",
+    "CompressResponse",
+    "DecompressResponse",
+    "DenoiseResponse",
+    "FacesResponse",
+    "FiltersResponse",
+    "HandwritingResponse",
+    "ModelsResponse",
+)
 
 
 PROTOCOL = {
@@ -220,7 +226,7 @@ def test_types_generated_from_the_document_compile(tmp_path: Path) -> None:
         ],
         cwd=tmp_path, check=True, timeout=240,
     )  # fmt: skip
-    program = "from types_of_it import ClassifyAnswer, Completion, InferAnswer, Problem"
+    program = "from types_of_it import ClassifyResponse, Completion, InferAnswer, Problem"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120)
 
 

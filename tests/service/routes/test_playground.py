@@ -4,8 +4,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.routes.ops.playground import PAGE_POLICY
-from tests.service.serving import problem_of
+from service.routes.ops.playground import PLAYGROUND_CSP
+from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -37,8 +37,8 @@ async def test_the_page_allows_nothing_inline_and_nothing_from_elsewhere(
     client: httpx.AsyncClient,
 ) -> None:
     answer = await client.get("/")
-    assert answer.headers["content-security-policy"] == PAGE_POLICY
-    assert "unsafe" not in PAGE_POLICY
+    assert answer.headers["content-security-policy"] == PLAYGROUND_CSP
+    assert "unsafe" not in PLAYGROUND_CSP
     assert not re.findall(r"<style|<script(?![^>]* src=)| style=| on\w+=", answer.text)
     everything = "\n".join(
         (FOLDER / name).read_text() for name in FILES if name.endswith((".js", ".css"))
@@ -70,4 +70,4 @@ async def test_every_module_and_file_that_is_named_exists() -> None:
     "path", ["/page/none.js", "/page/../app.py", "/page/%2e%2e/app.py", "/page/js"]
 )
 async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:
-    problem_of(await client.get(path), 404)
+    assert_problem(await client.get(path), 404)

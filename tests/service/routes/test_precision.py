@@ -6,27 +6,32 @@ import pytest
 
 from models_store.manifest import Precision, Variant
 from models_store.verify import read_manifest
-from tests.fakes.image_models import Paint, png, put, solid
-from tests.fakes.manifest import VARIANT, add_int8
-from tests.service.serving import serving
+from tests.fakes.image_models import (
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.manifest import INT8_VARIANT, publish_int8_variant
+from tests.service.serving import running_app
 
 pytestmark = pytest.mark.anyio
 
-RED = png(solid(8, 8, (255, 0, 0)))
+RED = encode_png(solid_image(8, 8, (255, 0, 0)))
 
 
 @pytest.fixture
 def twofold(tmp_path: Path) -> Path:
     """A shelf with one classifier, whose int8 graph is less sure than its fp32 one."""
     store, other = tmp_path / "store", tmp_path / "other"
-    folder = put(store, "paint", Paint(sharpness=10))
-    vague = put(other, "paint", Paint(sharpness=9.9))
-    add_int8(folder, vague / "model.onnx", "model")
+    folder = publish_image_model(store, "paint", MeanColourClassifier(sharpness=10))
+    vague = publish_image_model(other, "paint", MeanColourClassifier(sharpness=9.9))
+    publish_int8_variant(folder, vague / "model.onnx", "model")
     return store
 
 
 async def _asked(store: Path, query: str = "", precision: str = "auto") -> tuple[Precision, float]:
-    async with serving(store, precision=precision) as client:
+    async with running_app(store, precision=precision) as client:
         answer = await client.post(f"/v1/classify{query}", content=RED)
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -49,8 +54,8 @@ async def test_the_operator_may_choose_and_a_request_may_choose_again(twofold: P
 async def test_a_precision_that_a_model_has_not_is_refused_and_those_that_it_has_are_named(
     tmp_path: Path,
 ) -> None:
-    put(tmp_path, "paint", Paint())
-    async with serving(tmp_path, precision="int8") as client:  # where there is one
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    async with running_app(tmp_path, precision="int8") as client:  # where there is one
         plain = await client.post("/v1/classify", content=RED)
         assert "precision" not in plain.json()
         answer = await client.post("/v1/classify?precision=int8", content=RED)
@@ -64,10 +69,10 @@ async def test_a_variant_that_does_not_reproduce_the_golden_answers_is_not_serve
 ) -> None:
     folder = twofold / "paint" / "1"
     manifest = read_manifest(folder)
-    strict = Variant.model_validate(VARIANT.model_dump() | {"atol": 1e-9})
+    strict = Variant.model_validate(INT8_VARIANT.model_dump() | {"atol": 1e-9})
     text = manifest.model_copy(update={"variants": (strict,)}).model_dump_json()
     (folder / "manifest.json").write_text(text)
-    async with serving(twofold) as client:
+    async with running_app(twofold) as client:
         (model,) = (await client.get("/v1/models")).json()["models"]
     assert model["versions"][0]["state"] == "failed"
     assert "model-int8.onnx" in model["versions"][0]["reason"]

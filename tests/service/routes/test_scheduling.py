@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.image_models import Paint, png, put, solid
-from tests.service.serving import Caller, busy, problem_of, serving, state_of
+from tests.fakes.image_models import (
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.service.serving import (
+    AsgiRequest,
+    assert_problem,
+    get_app_state,
+    occupied_thread,
+    running_app,
+)
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -32,21 +43,21 @@ async def test_a_full_queue_is_503_with_retry_after_before_the_body_is_read(stor
         read = True
         yield b"not even a picture"
 
-    async with serving(store, queue_size=0) as client:
-        with busy(state_of(client).pool):
+    async with running_app(store, queue_size=0) as client:
+        with occupied_thread(get_app_state(client).pool):
             answer = await client.post("/v1/classify", content=body())
-            problem = problem_of(answer, 503)
+            problem = assert_problem(answer, 503)
             assert problem["type"] == "/problems/overloaded"
             assert int(answer.headers["retry-after"]) >= 1
             assert not read
             assert (await client.get("/livez")).status_code == 200
-        counters = state_of(client).pool.gate.counters
-        assert (counters.refused, counters.started) == (1, 1)
+        counters = get_app_state(client).pool.admission.counters
+        assert (counters.rejected, counters.started) == (1, 1)
 
 
 async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(store: Path) -> None:
-    async with serving(store, queue_size=0) as client:
-        pool = state_of(client).pool
+    async with running_app(store, queue_size=0) as client:
+        pool = get_app_state(client).pool
         arriving, arrived = asyncio.Event(), asyncio.Event()
 
         async def body() -> AsyncIterator[bytes]:
@@ -56,50 +67,54 @@ async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(s
 
         request = asyncio.create_task(client.post("/v1/classify", content=body()))
         await arriving.wait()
-        with busy(pool):
+        with occupied_thread(pool):
             arrived.set()
-            problem_of(await request, 503)
+            assert_problem(await request, 503)
 
 
 async def test_bodies_that_arrive_at_the_same_time_are_bounded_together(store: Path) -> None:
-    async with serving(store, max_body_bytes=1000, max_held_bytes=1500) as client:
-        slow = Caller(client, b"x" * 900, more=True)
+    async with running_app(store, max_body_bytes=1000, max_buffered_body_bytes=1500) as client:
+        slow = AsgiRequest(client, b"x" * 900, more_body=True)
         arriving = asyncio.create_task(slow.run())
-        await _until(lambda: not slow.unread)
-        problem = problem_of(await client.post("/v1/classify", content=b"x" * 900), 503)
+        await _until(lambda: not slow.has_unread_body)
+        problem = assert_problem(await client.post("/v1/classify", content=b"x" * 900), 503)
         assert problem["type"] == "/problems/overloaded"
         assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
-        slow.left.set()
+        slow.disconnected.set()
         assert await arriving == 499
-        problem_of(await client.post("/v1/classify", content=b"x" * 900), 415)
+        assert_problem(await client.post("/v1/classify", content=b"x" * 900), 415)
 
 
 async def test_large_bodies_that_do_not_end_keep_no_small_one_out(store: Path) -> None:
     mib = 1 << 20
-    async with serving(store, max_body_bytes=2 * mib, max_held_bytes=4 * mib) as client:
-        slow = [Caller(client, b"x" * (mib + mib // 2), more=True) for _ in range(2)]
+    async with running_app(
+        store, max_body_bytes=2 * mib, max_buffered_body_bytes=4 * mib
+    ) as client:
+        slow = [AsgiRequest(client, b"x" * (mib + mib // 2), more_body=True) for _ in range(2)]
         arriving = [asyncio.create_task(one.run()) for one in slow]
-        await _until(lambda: not any(one.unread for one in slow))
+        await _until(lambda: not any(one.has_unread_body for one in slow))
         # 3 MiB are held. Half a mebibyte more would be no more than large ones may have together.
-        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 2)), 415)
-        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 2 + 1)), 503)
-        problem_of(await client.post("/v1/classify", content=b"x" * (mib // 4)), 415)
+        assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2)), 415)
+        assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2 + 1)), 503)
+        assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 4)), 415)
         assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
         for one in slow:
-            one.left.set()
+            one.disconnected.set()
         assert await asyncio.gather(*arriving) == [499, 499]
 
 
 async def test_the_largest_body_fits_where_no_more_than_one_is_held(store: Path) -> None:
-    async with serving(store, max_body_bytes=1 << 20, max_held_bytes=1 << 20) as client:
-        problem_of(await client.post("/v1/classify", content=b"x" * (1 << 20)), 415)
+    async with running_app(
+        store, max_body_bytes=1 << 20, max_buffered_body_bytes=1 << 20
+    ) as client:
+        assert_problem(await client.post("/v1/classify", content=b"x" * (1 << 20)), 415)
 
 
 async def test_a_body_must_come_in_its_time_and_the_answer_may_take_longer(store: Path) -> None:
-    async with serving(store, body_s=0.2, deadline_s=60) as client:
-        slow = Caller(client, b"x", more=True)
+    async with running_app(store, body_timeout_s=0.2, deadline_s=60) as client:
+        slow = AsgiRequest(client, b"x", more_body=True)
         assert await slow.run() == 504
-        with busy(state_of(client).pool):
+        with occupied_thread(get_app_state(client).pool):
             waiting = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
             await asyncio.sleep(0.4)
             assert not waiting.done()
@@ -107,20 +122,20 @@ async def test_a_body_must_come_in_its_time_and_the_answer_may_take_longer(store
 
 
 async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
-    async with serving(store, queue_size=0) as client:
-        with busy(state_of(client).pool):
-            problem_of(await client.post("/v1/classify", content=PICTURE), 503)
-        await _until(lambda: state_of(client).pool.gate.in_flight == 0)
+    async with running_app(store, queue_size=0) as client:
+        with occupied_thread(get_app_state(client).pool):
+            assert_problem(await client.post("/v1/classify", content=PICTURE), 503)
+        await _until(lambda: get_app_state(client).pool.admission.in_flight == 0)
         assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
 
 
 async def test_past_the_deadline_a_waiting_request_is_504(store: Path) -> None:
-    async with serving(store, deadline_s=0.05) as client:
-        with busy(state_of(client).pool):
-            problem = problem_of(await client.post("/v1/classify", content=PICTURE), 504)
+    async with running_app(store, deadline_s=0.05) as client:
+        with occupied_thread(get_app_state(client).pool):
+            problem = assert_problem(await client.post("/v1/classify", content=PICTURE), 504)
             assert "0.05 s" in str(problem["detail"])
-        await _until(lambda: state_of(client).pool.gate.in_flight == 0)
-        assert state_of(client).pool.gate.counters.dropped == 1
+        await _until(lambda: get_app_state(client).pool.admission.in_flight == 0)
+        assert get_app_state(client).pool.admission.counters.dropped == 1
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
@@ -128,40 +143,40 @@ async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
         yield PICTURE[:10]
         await asyncio.sleep(20)
 
-    async with serving(store, deadline_s=0.05) as client:
-        problem = problem_of(await client.post("/v1/classify", content=body()), 504)
+    async with running_app(store, deadline_s=0.05) as client:
+        problem = assert_problem(await client.post("/v1/classify", content=body()), 504)
         assert "body did not arrive" in str(problem["detail"])
 
 
 async def test_a_client_that_leaves_while_waiting_is_never_computed_for(store: Path) -> None:
-    async with serving(store) as client:
-        pool = state_of(client).pool
-        with busy(pool):
-            caller = Caller(client, PICTURE)
+    async with running_app(store) as client:
+        pool = get_app_state(client).pool
+        with occupied_thread(pool):
+            caller = AsgiRequest(client, PICTURE)
             leaving = asyncio.create_task(caller.run())
             staying = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
-            await _until(lambda: pool.gate.in_flight == 3)
-            caller.left.set()
+            await _until(lambda: pool.admission.in_flight == 3)
+            caller.disconnected.set()
             assert await leaving == 499
-            await _until(lambda: pool.gate.in_flight == 2)
+            await _until(lambda: pool.admission.in_flight == 2)
         assert (await staying).status_code == 200
-        await _until(lambda: pool.gate.in_flight == 0)
-        counters = pool.gate.counters
+        await _until(lambda: pool.admission.in_flight == 0)
+        counters = pool.admission.counters
         assert (counters.admitted, counters.started, counters.dropped) == (3, 2, 1)
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_never_admitted(
     store: Path,
 ) -> None:
-    async with serving(store) as client:
-        caller = Caller(client, PICTURE[:10], more=True)
-        caller.left.set()
+    async with running_app(store) as client:
+        caller = AsgiRequest(client, PICTURE[:10], more_body=True)
+        caller.disconnected.set()
         assert await caller.run() == 499
-        assert state_of(client).pool.gate.counters.admitted == 0
+        assert get_app_state(client).pool.admission.counters.admitted == 0
 
 
 async def test_no_watcher_is_left_behind_by_an_answered_request(store: Path) -> None:
-    async with serving(store) as client:
+    async with running_app(store) as client:
         tasks = asyncio.all_tasks()
         for _ in range(3):
             await client.post("/v1/classify", content=PICTURE)
@@ -170,27 +185,27 @@ async def test_no_watcher_is_left_behind_by_an_answered_request(store: Path) -> 
 
 
 async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
-    async with serving(tmp_path, reload_s=0.01) as client:
-        shelf = state_of(client).registry
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    async with running_app(tmp_path, store_poll_interval_s=0.01) as client:
+        shelf = get_app_state(client).registry
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
-        put(tmp_path, "paint", Paint(sharpness=3))
-        await _until(lambda: shelf.shelf.count("ready") == 2)
+        publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+        await _until(lambda: shelf.catalog.count("ready") == 2)
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 2
         shutil.rmtree(tmp_path / "paint" / "2")
-        await _until(lambda: len(shelf.shelf.entries) == 1)
+        await _until(lambda: len(shelf.catalog.versions) == 1)
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
 
 
 async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serve(
     tmp_path: Path,
 ) -> None:
-    put(tmp_path, "paint", Paint())
-    graph = put(tmp_path, "other", Paint()) / "model.onnx"
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    graph = publish_image_model(tmp_path, "other", MeanColourClassifier()) / "model.onnx"
     data = bytearray(graph.read_bytes())
     data[-1] ^= 1
     graph.write_bytes(data)
-    async with serving(tmp_path) as client:
+    async with running_app(tmp_path) as client:
         assert (await client.post("/v1/classify", content=PICTURE)).json()["model"] == "paint"
         other, paint = (await client.get("/v1/models")).json()["models"]
         assert paint["versions"] == [{"version": 1, "state": "ready"}]
@@ -199,6 +214,6 @@ async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serv
         assert "SHA-256 differs" in failed["reason"]
         assert (await client.get("/readyz")).json()["failed"] == 1
         answer = await client.post("/v1/classify?model=other", content=PICTURE)
-        assert "SHA-256 differs" in str(problem_of(answer, 503)["detail"])
+        assert "SHA-256 differs" in str(assert_problem(answer, 503)["detail"])
         assert (await client.get("/v1/models/other")).json()["state"] == "failed"
-        problem_of(await client.get("/v1/models/other/preview"), 503)
+        assert_problem(await client.get("/v1/models/other/preview"), 503)

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.settings import Settings
-from service.state import Running
-from tests.fakes.image_models import Paint, put
-from tests.fakes.text_model import VOCABULARY, Alphabet, Babble, put_text
+from service.state import AppState
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.text_model import VOCABULARY, AlphabetModel, RandomLstmModel, publish_text_model
 
 pytestmark = pytest.mark.anyio
 
@@ -26,21 +26,23 @@ ENDLESS = 10_000_000
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    put_text(folder, "alphabet", Alphabet())
-    put_text(folder, "babble", Babble())
-    put_text(folder, "babble", Babble(seed=1))
-    put(folder, "paint", Paint())
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    publish_text_model(folder, "babble", RandomLstmModel())
+    publish_text_model(folder, "babble", RandomLstmModel(seed=1))
+    publish_image_model(folder, "paint", MeanColourClassifier())
     return folder
 
 
 @asynccontextmanager
 async def serving(store: Path, **settings: Any) -> AsyncIterator[FastAPI]:
     settings = {"defaults": {"text": "alphabet"}, **settings}
-    app = create_app(Settings(store=store, reload_s=0, threads=1, workers=1, **settings))
+    app = create_app(
+        Settings(store=store, store_poll_interval_s=0, threads=1, workers=1, **settings)
+    )
     async with app.router.lifespan_context(app):
-        running: Running = app.state.running
+        running: AppState = app.state.app_state
         async with asyncio.timeout(20):
-            while not running.registry.shelf.complete:
+            while not running.registry.catalog.first_scan_done:
                 await asyncio.sleep(0.005)
         yield app
 
@@ -234,11 +236,14 @@ async def test_a_model_that_does_something_else_is_no_answer(client: httpx.Async
 
 
 async def test_a_full_house_is_told_before_the_body_is_read(shelf: Path) -> None:
-    async with serving(shelf, text_streams=1, queue_size=0) as app, talking(app) as client:
+    async with (
+        serving(shelf, max_concurrent_generations=1, queue_size=0) as app,
+        talking(app) as client,
+    ):
         long = asyncio.create_task(
             client.post("/v1/text", json={"model": "babble", "max_chars": 4000})
         )
-        await _until(lambda: app.state.running.decoder.gate.inside == 1)
+        await _until(lambda: app.state.app_state.scheduler.admission.in_flight == 1)
         answer = await client.post("/v1/text", content=b"not read")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
@@ -304,7 +309,7 @@ async def _until(true: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: bool) -> None:
     async with serving(shelf, max_text_chars=ENDLESS) as app:
-        decoder = app.state.running.decoder
+        decoder = app.state.app_state.scheduler
         client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
         talk = asyncio.create_task(client.talk())
         await _until(lambda: decoder.counters.characters > 20)
@@ -321,7 +326,7 @@ async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: boo
 
 async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) -> None:
     async with serving(shelf, max_text_chars=ENDLESS) as app:
-        decoder = app.state.running.decoder
+        decoder = app.state.app_state.scheduler
         talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
         await _until(lambda: decoder.counters.characters > 20)
         talk.cancel()
@@ -350,7 +355,7 @@ async def test_the_document_tells_of_both_kinds_of_answer(client: httpx.AsyncCli
 
 
 async def test_a_model_whose_states_are_not_in_its_graph_is_not_served(tmp_path: Path) -> None:
-    folder = put_text(tmp_path, "alphabet", Alphabet())
+    folder = publish_text_model(tmp_path, "alphabet", AlphabetModel())
     manifest = folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"width": 1', '"width": 2'))
     async with serving(tmp_path) as app, talking(app) as client:

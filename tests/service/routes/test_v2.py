@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.fakes.factorized_codec import Squeeze, put_squeeze
-from tests.fakes.handwriting import Ruler, put_drawing
-from tests.fakes.image_models import Blur, Paint, put
-from tests.fakes.text_model import Alphabet, put_text
-from tests.service.serving import app_of, busy, serving, state_of
+from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
+from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publish_image_model
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import get_app, get_app_state, occupied_thread, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +30,10 @@ RED = np.full((1, 8, 8, 3), (255, 0, 0), np.uint8)
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    put(folder, "paint", Paint())
-    put(folder, "blur", Blur())
-    put_squeeze(folder, "squeeze", Squeeze())
-    put_text(folder, "alphabet", Alphabet())
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "blur", BoxBlurDenoiser())
+    publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec())
+    publish_text_model(folder, "alphabet", AlphabetModel())
     return folder
 
 
@@ -42,10 +42,10 @@ async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncCl
     limits: dict[str, Any] = {
         "max_body_bytes": 40_000,
         "max_images": 4,
-        "text_streams": 4,
+        "max_concurrent_generations": 4,
         "max_prompt_chars": 40,
     }
-    async with serving(shelf, admin_key=KEY, **limits) as client:
+    async with running_app(shelf, admin_key=KEY, **limits) as client:
         yield client
 
 
@@ -299,7 +299,7 @@ async def test_load_needs_no_body_and_no_content_type(client: httpx.AsyncClient)
 
 async def test_without_a_key_in_the_settings_nobody_loads(shelf: Path) -> None:
     for key_set in (None, ""):
-        async with serving(shelf, admin_key=key_set) as client:
+        async with running_app(shelf, admin_key=key_set) as client:
             for key in ("", "x"):
                 answer = await client.post(
                     "/v2/repository/models/paint/unload", headers={"X-API-Key": key}
@@ -316,47 +316,47 @@ async def test_a_wrong_key_is_told_the_scheme(client: httpx.AsyncClient) -> None
 
 
 async def test_a_full_queue_is_told_before_the_body_is_read(shelf: Path) -> None:
-    async with serving(shelf, queue_size=0) as client, asyncio.timeout(20):
-        with busy(state_of(client).pool):
+    async with running_app(shelf, queue_size=0) as client, asyncio.timeout(20):
+        with occupied_thread(get_app_state(client).pool):
             answer = await client.post(INFER, content=b"not read")
         assert "places are taken" in error_of(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_what_is_not_in_time_is_told_so(shelf: Path) -> None:
-    async with serving(shelf, deadline_s=0.05) as client:
-        with busy(state_of(client).pool):
+    async with running_app(shelf, deadline_s=0.05) as client:
+        with occupied_thread(get_app_state(client).pool):
             answer = await client.post(INFER, json={"inputs": [red()]})
         assert "within 0.05 s" in error_of(answer, 504)
 
 
 async def test_several_texts_are_written_or_none(shelf: Path) -> None:
-    async with serving(shelf, text_streams=2, queue_size=0) as client:
-        decoder = state_of(client).decoder
-        place = decoder.gate.admit(decoder.gate.now())
+    async with running_app(shelf, max_concurrent_generations=2, queue_size=0) as client:
+        decoder = get_app_state(client).scheduler
+        place = decoder.admission.admit(decoder.admission.now())
         tensor = {"name": "text_input", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}
         question = {"inputs": [tensor], "parameters": {"max_chars": 3}}
         answer = await client.post("/v2/models/alphabet/infer", json=question)
         assert "places are taken" in error_of(answer, 503)
-        place.close()
+        place.release()
         async with asyncio.timeout(10):
-            while decoder.gate.in_flight:
+            while decoder.admission.in_flight:
                 await asyncio.sleep(0.001)
         told = (await client.post("/v2/models/alphabet/infer", json=question)).json()
         assert told["outputs"][0]["data"] == ["bcd", "cde"]
 
 
 async def test_the_same_errors_under_a_root_path(shelf: Path) -> None:
-    async with serving(shelf) as client:
-        transport = httpx.ASGITransport(app_of(client), root_path="/shelf")
+    async with running_app(shelf) as client:
+        transport = httpx.ASGITransport(get_app(client), root_path="/shelf")
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
             for path in ("/v2/models/nobody", "/shelf/v2/models/nobody"):
                 error_of(await behind.get(path), 404)
 
 
 async def test_an_index_that_a_graph_does_not_have_is_refused(tmp_path: Path) -> None:
-    put_drawing(tmp_path, "ruler", Ruler())
-    async with serving(tmp_path) as client:
+    publish_handwriting_model(tmp_path, "ruler", StraightLineModel())
+    async with running_app(tmp_path) as client:
 
         async def ask(symbol: int) -> httpx.Response:
             inputs = [

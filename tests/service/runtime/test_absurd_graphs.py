@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.runtime.registry import Registry
-from tests.fakes.image_models import Paint, put
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.models_store.tampering import replace_file
 
 _MEANS = [
@@ -29,7 +29,7 @@ def _graph(
     domain: str | None = None,
     shape: Sequence[int | str] = ("batch", 8, 8, 3),
 ) -> bytes:
-    """From `images` to `probabilities`, as `Paint`'s, with whatever in between."""
+    """From `images` to `probabilities`, as `MeanColourClassifier`'s, with whatever in between."""
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
     answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     opsets = [helper.make_opsetid("", opset)]
@@ -123,9 +123,11 @@ GRAPHS = {
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     store: Path = tmp_path_factory.mktemp("store")
-    put(store, "good", Paint())
+    publish_image_model(store, "good", MeanColourClassifier())
     for number, (graph, _) in enumerate(GRAPHS.values()):
-        replace_file(put(store, f"odd-{number}", Paint()), "model.onnx", graph)
+        replace_file(
+            publish_image_model(store, f"odd-{number}", MeanColourClassifier()), "model.onnx", graph
+        )
     registry = Registry(store, threads=2)
     registry.refresh()
     return registry
@@ -134,7 +136,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 @pytest.mark.parametrize("what", GRAPHS)
 def test_an_absurd_graph_is_failed_with_a_reason_in_one_line(registry: Registry, what: str) -> None:
     number = list(GRAPHS).index(what)
-    entry = registry.shelf.entries[f"odd-{number}", 1]
+    entry = registry.catalog.versions[f"odd-{number}", 1]
     assert entry.state == "failed"
     reason = entry.reason or ""
     assert re.search(GRAPHS[what][1], reason), reason
@@ -145,4 +147,4 @@ def test_an_absurd_graph_is_failed_with_a_reason_in_one_line(registry: Registry,
 
 
 def test_the_others_serve(registry: Registry) -> None:
-    assert registry.shelf.entries["good", 1].state == "ready"
+    assert registry.catalog.versions["good", 1].state == "ready"

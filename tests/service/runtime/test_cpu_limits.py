@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.runtime.cpu_limits import Plan, available_cores, plan
+from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
@@ -95,17 +95,17 @@ def test_this_machine_has_at_least_one() -> None:
 @pytest.mark.parametrize(
     ("cores", "workers", "threads", "expected"),
     [
-        (8, None, None, Plan(8, 1)),
-        (8, 2, None, Plan(2, 4)),
-        (8, None, 4, Plan(2, 4)),
-        (8, 3, None, Plan(3, 2)),
-        (8, 16, None, Plan(16, 1)),
-        (1, None, None, Plan(1, 1)),
-        (1, None, 4, Plan(1, 4)),
-        (8, 2, 3, Plan(2, 3)),
+        (8, None, None, WorkerPlan(8, 1)),
+        (8, 2, None, WorkerPlan(2, 4)),
+        (8, None, 4, WorkerPlan(2, 4)),
+        (8, 3, None, WorkerPlan(3, 2)),
+        (8, 16, None, WorkerPlan(16, 1)),
+        (1, None, None, WorkerPlan(1, 1)),
+        (1, None, 4, WorkerPlan(1, 4)),
+        (8, 2, 3, WorkerPlan(2, 3)),
     ],
 )
 def test_workers_times_threads_are_the_cores(
-    cores: int, workers: int | None, threads: int | None, expected: Plan
+    cores: int, workers: int | None, threads: int | None, expected: WorkerPlan
 ) -> None:
-    assert plan(cores, workers, threads) == expected
+    assert plan_workers(cores, workers, threads) == expected

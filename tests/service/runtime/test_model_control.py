@@ -7,34 +7,34 @@ import pytest
 
 from models_store.layout import version_dir
 from service.errors import NotFound, Unavailable
-from service.runtime.model_control import Orders
+from service.runtime.model_control import ModelOverrides
 from service.runtime.registry import Registry
-from tests.fakes.image_models import Paint, put
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     folder = tmp_path / "store"
-    put(folder, "paint", Paint())
-    put(folder, "other", Paint())
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "other", MeanColourClassifier())
     return folder
 
 
 def states(registry: Registry) -> dict[str, str]:
-    return {f"{e.name} {e.version}": e.state for e in registry.shelf.entries.values()}
+    return {f"{e.name} {e.version}": e.state for e in registry.catalog.versions.values()}
 
 
 def test_what_was_unloaded_stays_so_until_it_is_loaded(store: Path) -> None:
     registry = Registry(store)
     registry.refresh()
-    kept = registry.shelf.served["paint"]
+    kept = registry.catalog.served_models["paint"]
     registry.unload("paint")
-    put(store, "paint", Paint(sharpness=3))
+    publish_image_model(store, "paint", MeanColourClassifier(sharpness=3))
     registry.refresh()
     assert states(registry) == {
         "other 1": "ready", "paint 1": "unloaded", "paint 2": "unloaded",
     }  # fmt: skip
-    entry = registry.shelf.entry("paint")
+    entry = registry.catalog.get_version("paint")
     assert entry.reason == "unloaded by the administrator"
     assert entry.manifest is not None
     assert kept.graphs  # a request under way goes on with it
@@ -43,14 +43,14 @@ def test_what_was_unloaded_stays_so_until_it_is_loaded(store: Path) -> None:
 
 
 def test_an_order_goes_before_the_settings(store: Path) -> None:
-    registry = Registry(store, only=["other"])
+    registry = Registry(store, enabled_models=["other"])
     registry.refresh()
     assert states(registry) == {"other 1": "ready", "paint 1": "unloaded"}
     registry.load("paint")
     registry.unload("other")
     assert states(registry) == {"other 1": "unloaded", "paint 1": "ready"}
     registry.unload("paint")
-    assert registry.shelf.entry("paint").reason == "unloaded by the administrator"
+    assert registry.catalog.get_version("paint").reason == "unloaded by the administrator"
 
 
 def test_a_version_that_failed_is_tried_again(store: Path) -> None:
@@ -79,7 +79,7 @@ def test_unknown_names_are_told_what_there_is(store: Path) -> None:
 
 
 def test_registries_that_share_a_folder_follow_each_other(store: Path, tmp_path: Path) -> None:
-    one, two = (Registry(store, orders=Orders(tmp_path / "orders")) for _ in range(2))
+    one, two = (Registry(store, overrides=ModelOverrides(tmp_path / "orders")) for _ in range(2))
     one.refresh()
     two.refresh()
     one.unload("paint")
@@ -92,7 +92,7 @@ def test_registries_that_share_a_folder_follow_each_other(store: Path, tmp_path:
 
 
 def test_what_is_no_order_is_ignored(tmp_path: Path) -> None:
-    orders = Orders(tmp_path)
+    orders = ModelOverrides(tmp_path)
     (tmp_path / "paint").write_text("dance")
-    orders.give("other", "load")
+    orders.set_override("other", "load")
     assert orders.read() == {"other": "load"}

@@ -8,9 +8,9 @@ import pytest
 
 from models_store import tasks
 from models_store.__main__ import main
-from models_store.layout import sha256_of
+from models_store.layout import file_sha256
 from models_store.manifest import Manifest, ModelFile
-from models_store.signing.signatures import new_key, read_trusted_keys
+from models_store.signing.signatures import generate_key, read_trusted_keys
 from models_store.tasks import (
     Classification,
     Denoising,
@@ -18,19 +18,24 @@ from models_store.tasks import (
     Task,
     TextGeneration,
 )
-from service.errors import Away, NotFound, Unavailable
-from service.runtime.catalog import Entry, Shelf, State
-from service.runtime.loaded_model import Graph, Published, open_session
+from service.errors import BackendUnreachable, NotFound, Unavailable
+from service.runtime.catalog import ModelCatalog, ModelVersion, VersionState
+from service.runtime.loaded_model import Graph, LoadedModel, load_session
 from service.runtime.registry import Registry
-from tests.fakes.image_models import COLOURS, Blur, Paint, put
+from tests.fakes.image_models import (
+    COLOURS,
+    BoxBlurDenoiser,
+    MeanColourClassifier,
+    publish_image_model,
+)
 
 
-def _states(registry: Registry) -> dict[tuple[str, int], State]:
-    return {key: entry.state for key, entry in registry.shelf.entries.items()}
+def _states(registry: Registry) -> dict[tuple[str, int], VersionState]:
+    return {key: entry.state for key, entry in registry.catalog.versions.items()}
 
 
 def _reason(registry: Registry, name: str, version: int = 1) -> str:
-    return registry.shelf.entries[name, version].reason or ""
+    return registry.catalog.versions[name, version].reason or ""
 
 
 def _corrupt(path: Path) -> None:
@@ -53,81 +58,83 @@ def _loaded(store: Path) -> Registry:
 def test_everything_on_the_shelf_is_ready_and_the_highest_version_is_served(store: Path) -> None:
     registry = _loaded(store)
     assert set(_states(registry).values()) == {"ready"}
-    assert registry.shelf.resolve(Classification, "paint").version == 2
-    assert registry.shelf.resolve(Classification, "paint", 1).version == 1
+    assert registry.catalog.resolve(Classification, "paint").version == 2
+    assert registry.catalog.resolve(Classification, "paint", 1).version == 1
 
 
 def test_a_look_that_is_cut_short_leaves_the_rest_to_the_next(store: Path) -> None:
     registry = Registry(store)
-    registry.refresh(within_s=0)
+    registry.refresh(timeout_s=0)
     assert set(_states(registry).values()) == {"loading"}
-    assert not registry.shelf.complete
+    assert not registry.catalog.first_scan_done
     registry.refresh()
     assert set(_states(registry).values()) == {"ready"}
-    assert registry.shelf.complete
+    assert registry.catalog.first_scan_done
 
 
 def test_before_the_first_look_nothing_is_known_and_that_is_said(store: Path) -> None:
     registry = Registry(store)
-    assert not registry.shelf.complete
+    assert not registry.catalog.first_scan_done
     with pytest.raises(Unavailable, match="still being loaded"):
-        registry.shelf.resolve(Classification)
+        registry.catalog.resolve(Classification)
 
 
 def test_one_corrupted_byte_fails_that_model_alone(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
-    put(tmp_path, "blur", Blur())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
     _corrupt(tmp_path / "paint/1/model.onnx")
     registry = _loaded(tmp_path)
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "failed"}
     assert "model.onnx is not the published file" in _reason(registry, "paint")
-    assert registry.shelf.resolve(Denoising).name == "blur"
+    assert registry.catalog.resolve(Denoising).name == "blur"
     with pytest.raises(Unavailable, match="not the published file"):
-        registry.shelf.resolve(Classification, "paint")
+        registry.catalog.resolve(Classification, "paint")
     with pytest.raises(Unavailable, match="no model for classification is ready"):
-        registry.shelf.resolve(Classification)
+        registry.catalog.resolve(Classification)
 
 
 def test_a_bad_version_is_failed_and_the_good_one_below_it_served(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
-    put(tmp_path, "paint", Paint(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
     _corrupt(tmp_path / "paint/2/golden.npz")
     registry = _loaded(tmp_path)
-    assert registry.shelf.resolve(Classification).version == 1
+    assert registry.catalog.resolve(Classification).version == 1
     with pytest.raises(Unavailable, match="paint 2 is failed"):
-        registry.shelf.resolve(Classification, "paint", 2)
+        registry.catalog.resolve(Classification, "paint", 2)
 
 
 def test_a_model_that_computes_something_else_fails_though_its_hashes_agree(tmp_path: Path) -> None:
-    folder = put(tmp_path, "paint", Paint())
-    other = put(tmp_path, "paint", Paint(sharpness=3))
+    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    other = publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
     shutil.copy(other / "model.onnx", folder / "model.onnx")
     files = json.loads((folder / "manifest.json").read_text())["files"]
     graph = folder / "model.onnx"
-    files[0] |= {"bytes": graph.stat().st_size, "sha256": sha256_of(graph)}
+    files[0] |= {"bytes": graph.stat().st_size, "sha256": file_sha256(graph)}
     _edit_manifest(folder, files=files)
     assert "deviates" in _reason(_loaded(tmp_path), "paint")
 
 
 def test_labels_that_are_not_as_many_as_the_graphs_classes_fail_at_load(tmp_path: Path) -> None:
-    folder = put(tmp_path, "paint", Paint())
+    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
     task = json.loads((folder / "manifest.json").read_text())["task"]
     _edit_manifest(folder, task={**task, "labels": ["red", "green"]})
     assert "probabilities is float32" in _reason(_loaded(tmp_path), "paint")
 
 
 def test_what_cannot_be_read_is_failed_with_its_reason_and_never_raises(tmp_path: Path) -> None:
-    put(tmp_path, "good", Paint())
-    put(tmp_path, "broken-json", Paint())
+    publish_image_model(tmp_path, "good", MeanColourClassifier())
+    publish_image_model(tmp_path, "broken-json", MeanColourClassifier())
     (tmp_path / "broken-json/1/manifest.json").write_text("{")
     (tmp_path / "no-manifest/1").mkdir(parents=True)
-    moved = put(tmp_path, "moved", Paint())
+    moved = publish_image_model(tmp_path, "moved", MeanColourClassifier())
     moved.rename(tmp_path / "moved/7")
-    linked = put(tmp_path, "linked", Paint())
+    linked = publish_image_model(tmp_path, "linked", MeanColourClassifier())
     (linked / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     (linked / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
-    _edit_manifest(put(tmp_path, "future", Paint()), task={"kind": "telepathy"})
-    put(tmp_path, "no-golden", Paint())
+    _edit_manifest(
+        publish_image_model(tmp_path, "future", MeanColourClassifier()), task={"kind": "telepathy"}
+    )
+    publish_image_model(tmp_path, "no-golden", MeanColourClassifier())
     (tmp_path / "no-golden/1/golden.npz").unlink()
     registry = _loaded(tmp_path)
     states = _states(registry)
@@ -139,7 +146,9 @@ def test_what_cannot_be_read_is_failed_with_its_reason_and_never_raises(tmp_path
     assert "not a plain file" in _reason(registry, "linked")
     assert "telepathy" in _reason(registry, "future")
     assert "golden.npz is missing" in _reason(registry, "no-golden")
-    assert not [entry for entry in registry.shelf.entries.values() if str(tmp_path) in repr(entry)]
+    assert not [
+        entry for entry in registry.catalog.versions.values() if str(tmp_path) in repr(entry)
+    ]
 
 
 def test_what_is_no_model_by_its_name_is_passed_over(tmp_path: Path) -> None:
@@ -147,41 +156,43 @@ def test_what_is_no_model_by_its_name_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "file").write_text("x")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    put(tmp_path, "good", Paint())
+    publish_image_model(tmp_path, "good", MeanColourClassifier())
     assert _states(_loaded(tmp_path)) == {("good", 1): "ready"}
 
 
 def test_a_new_version_is_picked_up_and_served(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
     registry = _loaded(tmp_path)
-    before = registry.shelf.resolve(Classification)
-    put(tmp_path, "paint", Paint(sharpness=3))
+    before = registry.catalog.resolve(Classification)
+    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
     registry.refresh()
-    assert (before.version, registry.shelf.resolve(Classification).version) == (1, 2)
+    assert (before.version, registry.catalog.resolve(Classification).version) == (1, 2)
 
 
 def test_a_new_version_that_is_bad_does_not_replace_the_good_one(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
     registry = _loaded(tmp_path)
-    _corrupt(put(tmp_path, "paint", Paint(sharpness=3)) / "model.onnx")
+    _corrupt(
+        publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3)) / "model.onnx"
+    )
     registry.refresh()
-    assert registry.shelf.resolve(Classification).version == 1
+    assert registry.catalog.resolve(Classification).version == 1
     assert _states(registry)["paint", 2] == "failed"
 
 
 def test_a_served_version_whose_files_go_bad_serves_on_and_says_so(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
     registry = _loaded(tmp_path)
-    loaded = registry.shelf.resolve(Classification)
+    loaded = registry.catalog.resolve(Classification)
     _corrupt(tmp_path / "paint/1/model.onnx")
     (tmp_path / "paint/1/model.onnx").touch()
     registry.refresh()
-    assert registry.shelf.resolve(Classification) is loaded
+    assert registry.catalog.resolve(Classification) is loaded
     assert "what was loaded before serves" in _reason(registry, "paint")
 
 
 def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None:
-    folder = put(tmp_path, "paint", Paint())
+    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
     good = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(good[:-1])
     registry = _loaded(tmp_path)
@@ -194,8 +205,8 @@ def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None
 def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
     tmp_path: Path,
 ) -> None:
-    put(tmp_path, "blur", Blur())
-    put(tmp_path, "paint", Paint())
+    publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
     away = {"paint"}
 
     class _Elsewhere:
@@ -204,18 +215,18 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
 
         def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
             if self._name in away:
-                raise Away("no replica answered")
+                raise BackendUnreachable("no replica answered")
             return self._graph.run(inputs)
 
     def open_graph(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
-        return _Elsewhere(manifest.name, open_session(graph, manifest, spec))
+        return _Elsewhere(manifest.name, load_session(graph, manifest, spec))
 
-    registry = Registry(tmp_path, open_graph=open_graph)
+    registry = Registry(tmp_path, load_graph=open_graph)
     registry.refresh()
-    assert registry.shelf.complete  # the other one serves meanwhile
+    assert registry.catalog.first_scan_done  # the other one serves meanwhile
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "loading"}
     with pytest.raises(Unavailable, match=r"loading \(no replica answered\)"):
-        registry.shelf.resolve(Classification, "paint")
+        registry.catalog.resolve(Classification, "paint")
     away.clear()
     registry.refresh()
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "ready"}
@@ -224,91 +235,91 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
 def test_a_version_whose_folder_vanished_is_dropped_but_whoever_holds_it_can_go_on(
     tmp_path: Path,
 ) -> None:
-    put(tmp_path, "paint", Paint())
-    put(tmp_path, "paint", Paint(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
     registry = _loaded(tmp_path)
-    held = registry.shelf.resolve(Classification)
+    held = registry.catalog.resolve(Classification)
     shutil.rmtree(tmp_path / "paint/2")
     registry.refresh()
-    assert registry.shelf.resolve(Classification).version == 1
+    assert registry.catalog.resolve(Classification).version == 1
     assert held.version == 2
     assert held.graphs["model"]
     with pytest.raises(NotFound, match="no version 2; versions there: 1"):
-        registry.shelf.resolve(Classification, "paint", 2)
+        registry.catalog.resolve(Classification, "paint", 2)
 
 
 def test_a_store_that_vanishes_as_a_whole_empties_nothing(tmp_path: Path) -> None:
     home = tmp_path / "store"
-    put(home, "paint", Paint())
+    publish_image_model(home, "paint", MeanColourClassifier())
     registry = _loaded(home)
     home.rename(tmp_path / "away")
     registry.refresh()
-    assert registry.shelf.problem
-    assert registry.shelf.resolve(Classification).version == 1
+    assert registry.catalog.scan_error
+    assert registry.catalog.resolve(Classification).version == 1
     (tmp_path / "away").rename(home)
     registry.refresh()
-    assert registry.shelf.problem is None
+    assert registry.catalog.scan_error is None
 
 
 def test_a_second_look_at_an_unchanged_store_loads_nothing_again(store: Path) -> None:
     registry = _loaded(store)
-    before = registry.shelf
+    before = registry.catalog
     registry.refresh()
-    assert all(registry.shelf.entries[key] is entry for key, entry in before.entries.items())
+    assert all(registry.catalog.versions[key] is entry for key, entry in before.versions.items())
 
 
 def test_a_snapshot_that_a_request_holds_never_changes(tmp_path: Path) -> None:
-    put(tmp_path, "paint", Paint())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
     registry = _loaded(tmp_path)
-    held = registry.shelf
-    put(tmp_path, "paint", Paint(sharpness=3))
+    held = registry.catalog
+    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
     registry.refresh()
-    assert list(held.entries) == [("paint", 1)]
+    assert list(held.versions) == [("paint", 1)]
 
 
 def test_the_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> None:
-    put(tmp_path, "aa-ensemble", Paint(members=2))
-    assert _loaded(tmp_path).shelf.defaults == {"classification": "aa-ensemble"}
-    put(tmp_path, "mm-paint", Paint())
-    put(tmp_path, "zz-paint", Paint())
-    assert _loaded(tmp_path).shelf.defaults == {"classification": "mm-paint"}
+    publish_image_model(tmp_path, "aa-ensemble", MeanColourClassifier(members=2))
+    assert _loaded(tmp_path).catalog.defaults == {"classification": "aa-ensemble"}
+    publish_image_model(tmp_path, "mm-paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "zz-paint", MeanColourClassifier())
+    assert _loaded(tmp_path).catalog.defaults == {"classification": "mm-paint"}
 
 
 def test_a_classifier_of_fewer_things_is_asked_only_by_name() -> None:
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
-    shelf = Shelf()
+    shelf = ModelCatalog()
     for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
         task = Classification(image=image, labels=labels)
-        model = Published[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
-        shelf = shelf.with_entry(Entry(name, 1, state="ready", model=model))
+        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
+        shelf = shelf.with_version(ModelVersion(name, 1, state="ready", model=model))
     assert shelf.defaults == {"classification": "many"}
 
 
 def test_a_text_model_that_remembers_less_is_asked_only_by_name() -> None:
-    shelf = Shelf()
+    shelf = ModelCatalog()
     for name, width in (("numbers", 128), ("plays", 512)):
-        state = tasks.State(name="hidden", next="next_hidden", layers=1, width=width)
+        state = tasks.RecurrentState(name="hidden", next="next_hidden", layers=1, width=width)
         task = TextGeneration(vocabulary="ab", start="a", states=(state,))
-        model = Published[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
-        shelf = shelf.with_entry(Entry(name, 1, state="ready", model=model))
+        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
+        shelf = shelf.with_version(ModelVersion(name, 1, state="ready", model=model))
     assert shelf.defaults == {"text": "plays"}
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "paint/1", "", "x" * 500, "paint\n"])
 def test_a_hostile_name_is_only_ever_not_found(store: Path, name: str) -> None:
     with pytest.raises(NotFound) as raised:
-        _loaded(store).shelf.resolve(Classification, name)
+        _loaded(store).catalog.resolve(Classification, name)
     assert len(raised.value.detail) < 200
 
 
 def test_where_keys_are_trusted_only_what_they_signed_is_served(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    put(store, "signed", Paint())
-    put(store, "unsigned", Paint())
-    (tmp_path / "trusted").write_text(new_key(tmp_path / "alice", "alice"))
+    publish_image_model(store, "signed", MeanColourClassifier())
+    publish_image_model(store, "unsigned", MeanColourClassifier())
+    (tmp_path / "trusted").write_text(generate_key(tmp_path / "alice", "alice"))
     shelve = ["--store", str(store), "sign", str(tmp_path / "alice")]
     assert main([*shelve, "signed"]) == 0
-    registry = Registry(store, threads=1, trusted=read_trusted_keys(tmp_path / "trusted"))
+    registry = Registry(store, threads=1, trusted_keys=read_trusted_keys(tmp_path / "trusted"))
     registry.refresh()
     assert _states(registry) == {("signed", 1): "ready", ("unsigned", 1): "failed"}
     assert "it is not signed" in _reason(registry, "unsigned")

@@ -13,7 +13,7 @@ from service.runtime.session import Session
 @pytest.fixture(scope="module")
 def graph(store: Path) -> tuple[bytes, ModelFile]:
     folder = store / "paint" / "1"
-    return (folder / "model.onnx").read_bytes(), read_manifest(folder).file("model")
+    return (folder / "model.onnx").read_bytes(), read_manifest(folder).get_file("model")
 
 
 def test_outputs_come_by_name(graph: tuple[bytes, ModelFile]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.tasks import State
-from service.scheduling.batch_state import Recurrent
+from models_store.tasks import RecurrentState
+from service.scheduling.batch_state import RecurrentModel
 
 __all__ = ["LETTERS", "Letters", "Uneven", "expected", "recurrent"]
 
@@ -21,7 +21,7 @@ class Letters:
     A state that is lost, or goes to another text, shows in the next letter.
     """
 
-    states = (State(name="sum", next="next_sum", layers=1, width=1),)
+    states = (RecurrentState(name="sum", next="next_sum", layers=1, width=1),)
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, int]] = []
@@ -64,8 +64,8 @@ class Uneven(Letters):
         return outputs
 
 
-def recurrent(graph: Letters) -> Recurrent:
-    return Recurrent(graph, graph.states)
+def recurrent(graph: Letters) -> RecurrentModel:
+    return RecurrentModel(graph, graph.states)
 
 
 def expected(prompt: str, length: int) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.scheduling.admission import AdmissionController, Counters, RequestCancelled
+from service.scheduling.admission import AdmissionController, AdmissionCounters, RequestCancelled
 
 
 class Clock:
@@ -28,10 +28,10 @@ def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
     with pytest.raises(Overloaded):
         gate.refuse_if_full()
     assert gate.in_flight == 5
-    tickets[0].close()
+    tickets[0].release()
     gate.refuse_if_full()
     gate.admit(1000)
-    assert gate.counters == Counters(admitted=6, refused=2, dropped=1)
+    assert gate.counters == AdmissionCounters(admitted=6, rejected=2, dropped=1)
 
 
 def test_no_queue_at_all_is_a_choice() -> None:
@@ -44,8 +44,8 @@ def test_no_queue_at_all_is_a_choice() -> None:
 def test_a_place_is_given_back_once() -> None:
     gate = _gate(Clock())
     ticket = gate.admit(1000)
-    ticket.close()
-    ticket.close()
+    ticket.release()
+    ticket.release()
     assert gate.in_flight == 0
 
 
@@ -75,14 +75,14 @@ def test_abandoned_work_never_starts_and_stops_at_its_next_check() -> None:
     waiting, running = gate.admit(1000), gate.admit(1000)
     running.start()
     for ticket in (waiting, running):
-        ticket.abandon()
+        ticket.cancel()
     with pytest.raises(RequestCancelled):
         waiting.start()
     with pytest.raises(RequestCancelled):
         running.check()
     for ticket in (waiting, running):
-        ticket.close()
-    assert gate.counters == Counters(admitted=2, started=1, finished=1, dropped=1)
+        ticket.release()
+    assert gate.counters == AdmissionCounters(admitted=2, started=1, finished=1, dropped=1)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_retry_after_is_when_those_inside_will_be_done(
     first = gate.admit(1000)
     first.start()
     clock.now_s += took_s
-    first.close()
+    first.release()
     for _ in range(places):
         gate.admit(1000)
     with pytest.raises(Overloaded) as raised:
@@ -117,7 +117,7 @@ def test_how_many_are_begun_before_a_moment(took_s: float, begun: int) -> None:
     ticket = gate.admit(1000)
     ticket.start()
     clock.now_s += took_s
-    ticket.close()
+    ticket.release()
     assert gate.begun_within(1.0) == begun
 
 

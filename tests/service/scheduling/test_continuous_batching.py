@@ -8,17 +8,17 @@ import pytest
 
 from service.errors import DeadlineExceeded, Overloaded, Unavailable
 from service.scheduling.admission import AdmissionController, RequestCancelled
-from service.scheduling.batch_invariance import rows_agree
-from service.scheduling.batch_state import Recurrent
-from service.scheduling.continuous_batching import Decoder
-from service.scheduling.generation_stream import Generation, Stream
-from service.scheduling.sampling import Choice
-from tests.fakes.text_model import VOCABULARY, Babble, proto
+from service.scheduling.batch_invariance import is_batch_invariant
+from service.scheduling.batch_state import RecurrentModel
+from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.sampling import SamplingParams
+from tests.fakes.text_model import VOCABULARY, RandomLstmModel, build_model_proto
 from tests.service.scheduling.graphs import LETTERS, Letters, Uneven, expected, recurrent
 
 pytestmark = pytest.mark.anyio
 
-GREEDY = Choice(temperature=0)
+GREEDY = SamplingParams(temperature=0)
 
 
 class Clock:
@@ -32,14 +32,16 @@ class Clock:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Decoder]]:
-    made: list[Decoder] = []
+def make() -> Iterator[Callable[..., GenerationScheduler]]:
+    made: list[GenerationScheduler] = []
 
-    def make(streams: int = 8, waiting: int = 100, clock: Clock | None = None) -> Decoder:
+    def make(
+        streams: int = 8, waiting: int = 100, clock: Clock | None = None
+    ) -> GenerationScheduler:
         gate = AdmissionController(
             running=streams, waiting=waiting, deadline_s=30.0, clock=clock or Clock()
         )
-        made.append(Decoder(gate, streams))
+        made.append(GenerationScheduler(gate, streams))
         return made[-1]
 
     yield make
@@ -47,7 +49,7 @@ def make() -> Iterator[Callable[..., Decoder]]:
         decoder.close()
 
 
-def letters(prompt: str = "a", length: int = 5, **more: object) -> Generation:
+def letters(prompt: str = "a", length: int = 5, **more: object) -> GenerationRequest:
     fields: dict[str, object] = {
         "prompt": [LETTERS.index(letter) for letter in prompt],
         "vocabulary": LETTERS,
@@ -56,7 +58,7 @@ def letters(prompt: str = "a", length: int = 5, **more: object) -> Generation:
         "choice": GREEDY,
         **more,
     }
-    return Generation(**fields)  # type: ignore[arg-type]
+    return GenerationRequest(**fields)  # type: ignore[arg-type]
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -65,10 +67,10 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def warmed(decoder: Decoder, graph: Letters) -> Recurrent:
+async def warmed(decoder: GenerationScheduler, graph: Letters) -> RecurrentModel:
     """The graph's model, which from now on is held."""
     model = recurrent(graph)
-    await decoder.submit(model, letters(length=1), 0.0).whole()
+    await decoder.submit(model, letters(length=1), 0.0).result()
     graph.hold()
     return model
 
@@ -77,7 +79,7 @@ class Babbling:
     """The LSTM with random weights, run by onnxruntime as the service runs it."""
 
     def __init__(self) -> None:
-        content = proto(Babble()).SerializeToString()
+        content = build_model_proto(RandomLstmModel()).SerializeToString()
         self._session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
 
@@ -85,39 +87,45 @@ class Babbling:
         return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
 
 
-def babbling() -> Recurrent:
-    return Recurrent(Babbling(), Babble().states)  # type: ignore[arg-type]
+def babbling() -> RecurrentModel:
+    return RecurrentModel(Babbling(), RandomLstmModel().states)  # type: ignore[arg-type]
 
 
-def babble(seed: int, length: int = 120, choice: Choice | None = None) -> Generation:
+def babble(seed: int, length: int = 120, choice: SamplingParams | None = None) -> GenerationRequest:
     prompt = [1 + seed % 20, 2, 3 + seed % 11]
-    return Generation(prompt, VOCABULARY, length, seed, choice or Choice(temperature=0.9))
+    return GenerationRequest(
+        prompt, VOCABULARY, length, seed, choice or SamplingParams(temperature=0.9)
+    )
 
 
-async def test_a_text_goes_on_where_the_prompt_ends(make: Callable[..., Decoder]) -> None:
+async def test_a_text_goes_on_where_the_prompt_ends(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     stream = make().submit(recurrent(Letters()), letters("hello", 30), 0.0)
-    assert await stream.whole() == expected("hello", 30)
-    assert stream.reason == "length"
+    assert await stream.result() == expected("hello", 30)
+    assert stream.final_reason == "length"
 
 
-async def test_a_stop_string_ends_the_text_and_the_work(make: Callable[..., Decoder]) -> None:
+async def test_a_stop_string_ends_the_text_and_the_work(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, full = make(), expected("hello", 30)
     stop = full[10:13]
     stream = decoder.submit(recurrent(Letters()), letters("hello", 30, stops=(stop,)), 0.0)
-    assert await stream.whole() == full[: full.index(stop)]
-    assert stream.reason == "stop"
+    assert await stream.result() == full[: full.index(stop)]
+    assert stream.final_reason == "stop"
     # Five were read, of which the last gave the first that was written.
-    assert decoder.counters.characters == 5 + full.index(stop) + len(stop) - 1
+    assert decoder.counters.processed == 5 + full.index(stop) + len(stop) - 1
 
 
-async def test_pieces_together_are_the_text(make: Callable[..., Decoder]) -> None:
+async def test_pieces_together_are_the_text(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     stream = decoder.submit(model, letters("b", 40), 0.0)
     pieces: list[str] = []
 
     async def read() -> None:
-        async for piece in stream.pieces():
+        async for piece in stream.chunks():
             pieces.append(piece)  # noqa: PERF401  # one by one is the point
 
     reading = asyncio.create_task(read())
@@ -129,7 +137,9 @@ async def test_pieces_together_are_the_text(make: Callable[..., Decoder]) -> Non
     assert "".join(pieces) == expected("b", 40)
 
 
-async def test_texts_join_and_leave_between_two_characters(make: Callable[..., Decoder]) -> None:
+async def test_texts_join_and_leave_between_two_characters(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     first = decoder.submit(model, letters("a", 6), 0.0)
@@ -139,7 +149,7 @@ async def test_texts_join_and_leave_between_two_characters(make: Callable[..., D
     graph.allow(1)  # the run that had begun without it
     await until(lambda: len(graph.shapes) == 4)
     graph.allow()
-    texts = await first.whole(), await second.whole()
+    texts = await first.result(), await second.result()
     assert texts == (expected("a", 6), expected("b", 2))
     rows = [rows for rows, _ in graph.shapes]
     assert sorted(rows[:6]) in ([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1])
@@ -147,92 +157,100 @@ async def test_texts_join_and_leave_between_two_characters(make: Callable[..., D
 
 
 async def test_texts_of_many_prompts_share_one_run_for_each_character(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(streams=8), Letters()
     model = await warmed(decoder, graph)
     streams = [decoder.submit(model, letters(c, 20), 0.0) for c in "abcdefgh"]
     graph.allow()
     for letter, stream in zip("abcdefgh", streams, strict=True):
-        assert await stream.whole() == expected(letter, 20)
+        assert await stream.result() == expected(letter, 20)
     # The first run may have begun before all had come.
     assert len(graph.shapes) <= 21
     assert (8, 1) in graph.shapes
 
 
 async def test_a_seeded_text_is_the_same_alone_and_in_any_company(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     model, decoder = babbling(), make(streams=8)
     choices = [
-        Choice(0), Choice(0.9), Choice(1.0, 5), Choice(1.2, None, 0.8),
-        Choice(0.7, 10, 0.9), Choice(0.9), Choice(1.0), Choice(0.5),
-    ]  # fmt: skip
+        SamplingParams(0),
+        SamplingParams(0.9),
+        SamplingParams(1.0, 5),
+        SamplingParams(1.2, None, 0.8),
+        SamplingParams(0.7, 10, 0.9),
+        SamplingParams(0.9),
+        SamplingParams(1.0),
+        SamplingParams(0.5),
+    ]
     asked = [babble(seed, 120 - 9 * seed, choice) for seed, choice in enumerate(choices)]
-    alone = [await decoder.submit(model, one, 0.0).whole() for one in asked]
+    alone = [await decoder.submit(model, one, 0.0).result() for one in asked]
     together = [decoder.submit(model, one, 0.0) for one in asked]
-    assert [await stream.whole() for stream in together] == alone
+    assert [await stream.result() for stream in together] == alone
     late = [decoder.submit(model, asked[1], 0.0)]
     for one in asked[2:]:
         await asyncio.sleep(0.003)
         late.append(decoder.submit(model, one, 0.0))
-    assert [await stream.whole() for stream in late] == alone[1:]
+    assert [await stream.result() for stream in late] == alone[1:]
     assert len(set(alone)) == len(alone)
 
 
 def test_the_models_of_these_tests_agree_with_themselves() -> None:
-    assert rows_agree(babbling(), 8)
-    assert rows_agree(recurrent(Letters()), 8)
+    assert is_batch_invariant(babbling(), 8)
+    assert is_batch_invariant(recurrent(Letters()), 8)
 
 
 def test_a_row_whose_bits_depend_on_its_company_is_found_out() -> None:
-    assert not rows_agree(recurrent(Uneven()), 8)
+    assert not is_batch_invariant(recurrent(Uneven()), 8)
 
 
 async def test_where_bits_depend_on_company_every_run_has_one_shape(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(streams=4), Uneven()
     model = await warmed(decoder, graph)
     graph.allow()
     streams = [decoder.submit(model, letters("hello"[:size], 7), 0.0) for size in (1, 5, 3)]
-    texts = [await stream.whole() for stream in streams]
+    texts = [await stream.result() for stream in streams]
     assert texts == [expected("hello"[:size], 7) for size in (1, 5, 3)]
     assert set(graph.shapes) == {(4, 1)}
 
 
-async def test_leaving_does_not_touch_the_others(make: Callable[..., Decoder]) -> None:
+async def test_leaving_does_not_touch_the_others(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     streams = [decoder.submit(model, letters(letter, 30), 0.0) for letter in "abcd"]
     graph.allow(10)
     await until(lambda: len(graph.shapes) == 10)
-    streams[1].abandon()
+    streams[1].cancel()
     graph.allow()
     for row in (0, 2, 3):
-        assert await streams[row].whole() == expected("abcd"[row], 30)
+        assert await streams[row].result() == expected("abcd"[row], 30)
     with pytest.raises(RequestCancelled):
-        await streams[1].whole()
-    assert decoder.counters.left == 1
+        await streams[1].result()
+    assert decoder.counters.aborted == 1
 
 
-async def test_nothing_is_computed_for_who_is_gone(make: Callable[..., Decoder]) -> None:
+async def test_nothing_is_computed_for_who_is_gone(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
     running = decoder.submit(model, letters("a", 1000), 0.0)
     waiting = decoder.submit(model, letters("b", 1000), 0.0)
     graph.allow(5)
     await until(lambda: len(graph.shapes) == 5)
-    running.abandon()
-    waiting.abandon()
+    running.cancel()
+    waiting.cancel()
     graph.allow()
-    await until(lambda: decoder.gate.in_flight == 0)
+    await until(lambda: decoder.admission.in_flight == 0)
     assert len(graph.shapes) <= 6  # one may have begun before it was told
-    assert decoder.counters.left == 2
+    assert decoder.counters.aborted == 2
 
 
 async def test_a_text_that_is_late_is_given_up_and_the_others_go_on(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     clock = Clock()
     decoder, graph = make(clock=clock), Letters()
@@ -245,11 +263,13 @@ async def test_a_text_that_is_late_is_given_up_and_the_others_go_on(
     clock.now = 31.0
     graph.allow()
     with pytest.raises(DeadlineExceeded, match="within 30 s"):
-        await late.whole()
-    assert await in_time.whole() == expected("b", 50)
+        await late.result()
+    assert await in_time.result() == expected("b", 50)
 
 
-async def test_who_waits_too_long_for_a_place_is_told_so(make: Callable[..., Decoder]) -> None:
+async def test_who_waits_too_long_for_a_place_is_told_so(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     clock = Clock()
     decoder, graph = make(streams=1, clock=clock), Letters()
     model = await warmed(decoder, graph)
@@ -258,27 +278,27 @@ async def test_who_waits_too_long_for_a_place_is_told_so(make: Callable[..., Dec
     clock.now = 31.0
     graph.allow()
     with pytest.raises(DeadlineExceeded):
-        await waiting.started()
+        await waiting.wait_first_token()
 
 
-async def test_one_too_many_is_refused_at_once(make: Callable[..., Decoder]) -> None:
+async def test_one_too_many_is_refused_at_once(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(streams=1, waiting=1), Letters()
     model = await warmed(decoder, graph)
-    await until(lambda: decoder.gate.in_flight == 0)
+    await until(lambda: decoder.admission.in_flight == 0)
     streams = [decoder.submit(model, letters(letter, 3), 0.0) for letter in "ab"]
     with pytest.raises(Overloaded):
         decoder.submit(model, letters("c"), 0.0)
     graph.allow()
-    assert [await s.whole() for s in streams] == [expected("a", 3), expected("b", 3)]
+    assert [await s.result() for s in streams] == [expected("a", 3), expected("b", 3)]
 
 
-async def test_places_go_to_who_came_first(make: Callable[..., Decoder]) -> None:
+async def test_places_go_to_who_came_first(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
     order: list[str] = []
 
-    async def finish(letter: str, stream: Stream) -> None:
-        await stream.whole()
+    async def finish(letter: str, stream: GenerationStream) -> None:
+        await stream.result()
         order.append(letter)
 
     tasks = [
@@ -291,18 +311,18 @@ async def test_places_go_to_who_came_first(make: Callable[..., Decoder]) -> None
 
 
 async def test_a_long_prompt_is_read_in_parts_between_the_others_characters(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     writing = decoder.submit(model, letters("a", 200), 0.0)
     graph.allow(1)
-    await writing.started()
+    await writing.wait_first_token()
     prompt = "hello" * 100
     reading = decoder.submit(model, letters(prompt, 3), 0.0)
     graph.allow()
-    assert await reading.whole() == expected(prompt, 3)
-    assert await writing.whole() == expected("a", 200)
+    assert await reading.result() == expected(prompt, 3)
+    assert await writing.result() == expected("a", 200)
     longest = [time for _, time in graph.shapes]
     assert max(longest) <= 16
     parts = [index for index, time in enumerate(longest) if time > 1]
@@ -312,67 +332,71 @@ async def test_a_long_prompt_is_read_in_parts_between_the_others_characters(
 
 
 async def test_a_burst_of_short_prompts_is_read_in_one_run_beside_a_text(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     writing = decoder.submit(model, letters("a", 50), 0.0)
     graph.allow(1)
-    await writing.started()
+    await writing.wait_first_token()
     burst = [decoder.submit(model, letters(f"{letter}hello", 3), 0.0) for letter in "bcdefg"]
     graph.allow()
     for letter, stream in zip("bcdefg", burst, strict=True):
-        assert await stream.whole() == expected(f"{letter}hello", 3)
-    assert await writing.whole() == expected("a", 50)
+        assert await stream.result() == expected(f"{letter}hello", 3)
+    assert await writing.result() == expected("a", 50)
     assert [shape for shape in graph.shapes if shape[1] > 1] == [(6, 5)]
 
 
-async def test_prompts_that_are_alike_are_read_once(make: Callable[..., Decoder]) -> None:
+async def test_prompts_that_are_alike_are_read_once(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     first = decoder.submit(model, letters("a", 2), 0.0)
     prompts = ["hello", "hello", "heron", "hello", "other"]
     streams = [decoder.submit(model, letters(prompt, 4), 0.0) for prompt in prompts]
     graph.allow()
-    assert await first.whole() == expected("a", 2)
+    assert await first.result() == expected("a", 2)
     for prompt, stream in zip(prompts, streams, strict=True):
-        assert await stream.whole() == expected(prompt, 4)
+        assert await stream.result() == expected(prompt, 4)
     assert [shape for shape in graph.shapes if shape[1] > 1] == [(3, 4)]
 
 
 async def test_texts_of_one_prompt_are_those_that_each_would_be_alone(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, model = make(), babbling()
     asked = [replace(babble(seed), prompt=[5, 2, 9, 4, 1]) for seed in range(5)]
-    alone = [await decoder.submit(model, one, 0.0).whole() for one in asked]
+    alone = [await decoder.submit(model, one, 0.0).result() for one in asked]
     together = [decoder.submit(model, one, 0.0) for one in asked]
-    assert [await stream.whole() for stream in together] == alone
+    assert [await stream.result() for stream in together] == alone
     assert len(set(alone)) == 5
 
 
-async def test_a_long_prompt_alone_is_read_in_few_runs(make: Callable[..., Decoder]) -> None:
+async def test_a_long_prompt_alone_is_read_in_few_runs(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     graph.allow()
     stream = decoder.submit(model, letters("hello" * 100, 3), 0.0)
-    assert await stream.whole() == expected("hello" * 100, 3)
+    assert await stream.result() == expected("hello" * 100, 3)
     assert len(graph.shapes) == 2 + 3
 
 
 async def test_prompts_of_every_length_are_read_right_together(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, prompt = make(streams=8), "thequickbrownfoxjumpsoverthelazydog" * 9
     model = recurrent(Letters())
     sizes = [1, 2, 3, 17, 40, 150, 256, 300]
     streams = [decoder.submit(model, letters(prompt[:size], 9), 0.0) for size in sizes]
     for size, stream in zip(sizes, streams, strict=True):
-        assert await stream.whole() == expected(prompt[:size], 9)
+        assert await stream.result() == expected(prompt[:size], 9)
 
 
 async def test_a_graph_that_fails_takes_only_its_own_texts_with_it(
-    make: Callable[..., Decoder],
+    make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, good, bad = make(), Letters(), Letters()
     good_model, bad_model = await warmed(decoder, good), await warmed(decoder, bad)
@@ -382,35 +406,35 @@ async def test_a_graph_that_fails_takes_only_its_own_texts_with_it(
     good.allow()
     bad.allow()
     with pytest.raises(Unavailable, match="failed while it wrote"):
-        await failing.whole()
-    assert await lasting.whole() == expected("a", 20)
+        await failing.result()
+    assert await lasting.result() == expected("a", 20)
     bad.failing = False
     again = decoder.submit(bad_model, letters("b", 20), 0.0)
-    assert await again.whole() == expected("b", 20)
+    assert await again.result() == expected("b", 20)
 
 
-async def test_closing_tells_who_still_waits(make: Callable[..., Decoder]) -> None:
+async def test_closing_tells_who_still_waits(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
     streams = [decoder.submit(model, letters(letter, 10_000), 0.0) for letter in "ab"]
     graph.allow(20_000)
-    await streams[0].started()
+    await streams[0].wait_first_token()
     await asyncio.to_thread(decoder.close)
     for stream in streams:
         with pytest.raises(Unavailable, match="stopped"):
-            await stream.whole()
+            await stream.result()
     with pytest.raises(Unavailable, match="stopping"):
         decoder.submit(model, letters(), 0.0)
-    assert decoder.gate.in_flight == 0
+    assert decoder.admission.in_flight == 0
 
 
-async def test_every_place_is_given_back(make: Callable[..., Decoder]) -> None:
+async def test_every_place_is_given_back(make: Callable[..., GenerationScheduler]) -> None:
     decoder, model = make(streams=3), recurrent(Letters())
     streams = [decoder.submit(model, letters(letter, 15), 0.0) for letter in LETTERS]
     for stream in streams[::5]:
-        stream.abandon()
-    await asyncio.gather(*(stream.whole() for stream in streams), return_exceptions=True)
-    await until(lambda: decoder.gate.in_flight == 0)
+        stream.cancel()
+    await asyncio.gather(*(stream.result() for stream in streams), return_exceptions=True)
+    await until(lambda: decoder.admission.in_flight == 0)
     counters = decoder.counters
-    assert counters.finished + counters.left == len(LETTERS)
-    assert decoder.gate.counters.admitted == len(LETTERS)
+    assert counters.finished + counters.aborted == len(LETTERS)
+    assert decoder.admission.counters.admitted == len(LETTERS)

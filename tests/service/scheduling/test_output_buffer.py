@@ -2,18 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.scheduling.output_buffer import Writing
+from service.scheduling.output_buffer import OutputBuffer
 
 
 def pieces(text: str, stops: list[str]) -> tuple[list[str], bool]:
     """What is read after every character, and whether a stop string ended it."""
-    writing, read = Writing(stops), []
+    writing, read = OutputBuffer(stops), []
     for character in text:
-        going_on = writing.write(character)
-        read.append(writing.take(whole=not going_on))
+        going_on = writing.append(character)
+        read.append(writing.read_available(is_complete=not going_on))
         if not going_on:
             return read, True
-    read.append(writing.take(whole=True))
+    read.append(writing.read_available(is_complete=True))
     return read, False
 
 
@@ -54,12 +54,12 @@ def test_a_stop_string_may_overlap_itself() -> None:
 
 @pytest.mark.parametrize("stops", [[], ["q"]])
 def test_the_length_is_of_the_text_alone(stops: list[str]) -> None:
-    writing = Writing(stops)
+    writing = OutputBuffer(stops)
     for character in "abc":
-        writing.write(character)
+        writing.append(character)
     assert len(writing) == 3
     if stops:
-        writing.write("q")
+        writing.append("q")
         assert len(writing) == 3
 
 

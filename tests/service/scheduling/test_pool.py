@@ -9,8 +9,13 @@ from typing import TypeVar
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.scheduling.admission import AdmissionController, Counters, RequestCancelled, Ticket
-from service.scheduling.pool import Job, Pool
+from service.scheduling.admission import (
+    AdmissionController,
+    AdmissionCounters,
+    RequestCancelled,
+    Ticket,
+)
+from service.scheduling.pool import InferencePool, Job
 
 pytestmark = pytest.mark.anyio
 
@@ -18,8 +23,10 @@ ItemT = TypeVar("ItemT")
 
 
 @asynccontextmanager
-async def _pool(threads: int = 1, waiting: int = 8, deadline_s: float = 20) -> AsyncIterator[Pool]:
-    pool = Pool(
+async def _pool(
+    threads: int = 1, waiting: int = 8, deadline_s: float = 20
+) -> AsyncIterator[InferencePool]:
+    pool = InferencePool(
         AdmissionController(running=threads, waiting=waiting, deadline_s=deadline_s), threads
     )
     try:
@@ -56,16 +63,16 @@ async def _until(condition: Callable[[], bool]) -> None:
 async def test_work_is_done_off_the_event_loop_and_its_result_comes_back() -> None:
     async with _pool() as pool:
         name = await pool.submit(
-            lambda _: threading.current_thread().name, pool.gate.now()
+            lambda _: threading.current_thread().name, pool.admission.now()
         ).result()
         assert name.startswith("compute")
-        await _until(lambda: pool.gate.counters.finished == 1)
+        await _until(lambda: pool.admission.counters.finished == 1)
 
 
 async def test_what_the_work_raises_comes_back() -> None:
     async with _pool() as pool:
         with pytest.raises(ZeroDivisionError):
-            await pool.submit(lambda _: 1 / 0, pool.gate.now()).result()
+            await pool.submit(lambda _: 1 / 0, pool.admission.now()).result()
 
 
 async def test_a_timeout_that_the_work_raises_is_not_taken_for_the_deadline() -> None:
@@ -74,15 +81,15 @@ async def test_a_timeout_that_the_work_raises_is_not_taken_for_the_deadline() ->
 
     async with _pool() as pool:
         with pytest.raises(TimeoutError, match="of a disk"):
-            await pool.submit(slow, pool.gate.now()).result()
+            await pool.submit(slow, pool.admission.now()).result()
 
 
 async def test_first_come_first_served() -> None:
     order: list[int] = []
     async with _pool() as pool:
         blocker = Blocker()
-        first = pool.submit(blocker, pool.gate.now())
-        jobs = [pool.submit(_appending(order, n), pool.gate.now()) for n in range(6)]
+        first = pool.submit(blocker, pool.admission.now())
+        jobs = [pool.submit(_appending(order, n), pool.admission.now()) for n in range(6)]
         blocker.release.set()
         await asyncio.gather(first.result(), *(job.result() for job in jobs))
     assert order == list(range(6))
@@ -91,7 +98,7 @@ async def test_first_come_first_served() -> None:
 async def test_as_many_run_at_once_as_there_are_threads_and_no_more() -> None:
     async with _pool(threads=2) as pool:
         blockers = [Blocker() for _ in range(3)]
-        jobs = [pool.submit(blocker, pool.gate.now()) for blocker in blockers]
+        jobs = [pool.submit(blocker, pool.admission.now()) for blocker in blockers]
         await _until(lambda: sum(blocker.begun.is_set() for blocker in blockers) == 2)
         await asyncio.sleep(0.02)
         assert [blocker.begun.is_set() for blocker in blockers] == [True, True, False]
@@ -103,35 +110,39 @@ async def test_as_many_run_at_once_as_there_are_threads_and_no_more() -> None:
 async def test_beyond_the_queue_all_are_refused_at_once() -> None:
     async with _pool(waiting=1) as pool:
         blocker = Blocker()
-        pool.submit(blocker, pool.gate.now())
-        pool.submit(blocker, pool.gate.now())
+        pool.submit(blocker, pool.admission.now())
+        pool.submit(blocker, pool.admission.now())
         with pytest.raises(Overloaded):
-            pool.submit(blocker, pool.gate.now())
+            pool.submit(blocker, pool.admission.now())
         blocker.release.set()
-        await _until(lambda: pool.gate.in_flight == 0)
-        pool.submit(blocker, pool.gate.now())
+        await _until(lambda: pool.admission.in_flight == 0)
+        pool.submit(blocker, pool.admission.now())
 
 
 async def test_abandoned_while_waiting_it_never_starts_and_the_others_still_answer() -> None:
     started: list[str] = []
     async with _pool() as pool:
         blocker = Blocker()
-        running = pool.submit(blocker, pool.gate.now())
+        running = pool.submit(blocker, pool.admission.now())
         before, gone, after = (
-            pool.submit(_appending(started, name), pool.gate.now())
+            pool.submit(_appending(started, name), pool.admission.now())
             for name in ("before", "gone", "after")
         )
         waiting = asyncio.create_task(gone.result())
         await asyncio.sleep(0)
-        gone.abandon()
+        gone.cancel()
         with pytest.raises(RequestCancelled):
             await waiting
-        await _until(lambda: pool.gate.in_flight == 3)  # its place is free though nothing has run
+        await _until(
+            lambda: pool.admission.in_flight == 3
+        )  # its place is free though nothing has run
         blocker.release.set()
         await asyncio.gather(running.result(), before.result(), after.result())
-        await _until(lambda: pool.gate.in_flight == 0)
+        await _until(lambda: pool.admission.in_flight == 0)
     assert started == ["before", "after"]
-    assert pool.gate.counters == Counters(admitted=4, started=3, finished=3, dropped=1)
+    assert pool.admission.counters == AdmissionCounters(
+        admitted=4, started=3, finished=3, dropped=1
+    )
 
 
 async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_until_the_end() -> (
@@ -139,16 +150,16 @@ async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_
 ):
     async with _pool() as pool:
         blocker = Blocker()
-        job = pool.submit(blocker, pool.gate.now())
+        job = pool.submit(blocker, pool.admission.now())
         await _until(blocker.begun.is_set)
-        job.abandon()
+        job.cancel()
         with pytest.raises(RequestCancelled):
             await job.result()
         await asyncio.sleep(0.01)
-        assert pool.gate.in_flight == 1
+        assert pool.admission.in_flight == 1
         blocker.release.set()
-        await _until(lambda: pool.gate.in_flight == 0)
-        assert pool.gate.counters == Counters(admitted=1, started=1, finished=1)
+        await _until(lambda: pool.admission.in_flight == 0)
+        assert pool.admission.counters == AdmissionCounters(admitted=1, started=1, finished=1)
 
 
 async def test_work_in_steps_stops_when_nobody_waits_for_it() -> None:
@@ -161,10 +172,10 @@ async def test_work_in_steps_stops_when_nobody_waits_for_it() -> None:
             steps += 1
 
     async with _pool() as pool:
-        job = pool.submit(work, pool.gate.now())
+        job = pool.submit(work, pool.admission.now())
         await _until(lambda: steps > 0)
-        job.abandon()
-        await _until(lambda: pool.gate.in_flight == 0)
+        job.cancel()
+        await _until(lambda: pool.admission.in_flight == 0)
 
 
 async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts() -> None:
@@ -176,27 +187,27 @@ async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts(
 
     async with _pool(deadline_s=0.05) as pool:
         blocker = Blocker()
-        pool.submit(blocker, pool.gate.now())
+        pool.submit(blocker, pool.admission.now())
         with pytest.raises(DeadlineExceeded):
-            await pool.submit(work, pool.gate.now()).result()
+            await pool.submit(work, pool.admission.now()).result()
         blocker.release.set()
-        await _until(lambda: pool.gate.in_flight == 0)
+        await _until(lambda: pool.admission.in_flight == 0)
     assert not started
 
 
 async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() -> None:
     async with _pool() as pool:
         blocker = Blocker()
-        pool.submit(blocker, pool.gate.now())
-        job = pool.submit(lambda _: None, pool.gate.now())
+        pool.submit(blocker, pool.admission.now())
+        job = pool.submit(lambda _: None, pool.admission.now())
         task = asyncio.create_task(job.result())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         blocker.release.set()
-        await _until(lambda: pool.gate.in_flight == 0)
-        assert pool.gate.counters.dropped == 1
+        await _until(lambda: pool.admission.in_flight == 0)
+        assert pool.admission.counters.dropped == 1
 
 
 async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_by_it() -> None:
@@ -205,12 +216,12 @@ async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_
 
     async with _pool() as pool:
         blocker = Blocker()
-        pool.submit(blocker, pool.gate.now())
+        pool.submit(blocker, pool.admission.now())
         picture = Picture()
         watched = weakref.ref(picture)
-        job: Job[None] = pool.submit(picture.work, pool.gate.now())
+        job: Job[None] = pool.submit(picture.work, pool.admission.now())
         del picture
-        job.abandon()
+        job.cancel()
         gc.collect()
         assert watched() is None
         blocker.release.set()
@@ -218,10 +229,10 @@ async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_
 
 async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None:
     started = threading.Event()
-    pool = Pool(AdmissionController(running=1, waiting=4, deadline_s=20), 1)
+    pool = InferencePool(AdmissionController(running=1, waiting=4, deadline_s=20), 1)
     blocker = Blocker()
-    running = pool.submit(blocker, pool.gate.now())
-    waiting = pool.submit(lambda _: started.set(), pool.gate.now())
+    running = pool.submit(blocker, pool.admission.now())
+    waiting = pool.submit(lambda _: started.set(), pool.admission.now())
     await _until(blocker.begun.is_set)
     closing = asyncio.create_task(asyncio.to_thread(pool.close))
     await asyncio.sleep(0.02)
@@ -236,40 +247,40 @@ async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None
 
 async def test_brief_work_is_done_on_the_event_loop_where_the_only_thread_is_idle() -> None:
     async with _pool() as pool:
-        assert pool.is_idle
+        assert pool.can_run_inline
         here = threading.get_ident()
-        assert await pool.at_once(lambda _: threading.get_ident(), pool.gate.now()) == here
-        assert pool.gate.counters == Counters(admitted=1, started=1, finished=1)
+        assert await pool.run_inline(lambda _: threading.get_ident(), pool.admission.now()) == here
+        assert pool.admission.counters == AdmissionCounters(admitted=1, started=1, finished=1)
 
 
 async def test_brief_work_overtakes_nobody_and_keeps_no_second_thread_from_computing() -> None:
     async with _pool(threads=2) as pool:
-        assert not pool.is_idle
+        assert not pool.can_run_inline
     async with _pool() as pool:
         blocker = Blocker()
-        job = pool.submit(blocker, pool.gate.now())
-        assert not pool.is_idle
+        job = pool.submit(blocker, pool.admission.now())
+        assert not pool.can_run_inline
         blocker.release.set()
         assert await job.result() == "done"
-        await _until(lambda: pool.is_idle)
+        await _until(lambda: pool.can_run_inline)
 
 
 async def test_brief_work_that_comes_at_once_is_bounded_and_done_in_its_order() -> None:
     done: list[int] = []
     async with _pool(waiting=2) as pool:
         results = await asyncio.gather(
-            *(pool.at_once(_appending(done, n), pool.gate.now()) for n in range(5)),
+            *(pool.run_inline(_appending(done, n), pool.admission.now()) for n in range(5)),
             return_exceptions=True,
         )
         assert [type(result) for result in results[3:]] == [Overloaded, Overloaded]
         assert done == [0, 1, 2]
-        assert pool.gate.in_flight == 0
+        assert pool.admission.in_flight == 0
 
 
 async def test_brief_work_that_is_late_is_never_begun() -> None:
     done: list[int] = []
     async with _pool(deadline_s=0.01) as pool:
         with pytest.raises(DeadlineExceeded):
-            await pool.at_once(_appending(done, 1), pool.gate.now() - 1)
+            await pool.run_inline(_appending(done, 1), pool.admission.now() - 1)
         assert done == []
-        assert pool.is_idle
+        assert pool.can_run_inline

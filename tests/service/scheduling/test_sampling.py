@@ -2,77 +2,79 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.scheduling.sampling import Choice, Choices, score
+from service.scheduling.sampling import BatchSampler, SamplingParams, token_logprobs
 
 # Shares 0.5, 0.25, 0.15, 0.1, not in order.
 SHARES = np.array([0.25, 0.1, 0.5, 0.15])
 LOGITS: NDArray[np.float32] = np.log(SHARES)[None].astype(np.float32)
 
 
-def draw(choice: Choice, uniform: float, logits: NDArray[np.float32] = LOGITS) -> int:
-    return Choices([choice]).draw(logits, np.array([uniform]))[0]
+def draw(choice: SamplingParams, uniform: float, logits: NDArray[np.float32] = LOGITS) -> int:
+    return BatchSampler([choice]).sample(logits, np.array([uniform]))[0]
 
 
-def counts(choice: Choice, draws: int = 20_000) -> NDArray[np.float64]:
+def counts(choice: SamplingParams, draws: int = 20_000) -> NDArray[np.float64]:
     """How often each index comes up, as a share of draws."""
     many = np.repeat(LOGITS, draws, axis=0)
     uniforms = np.random.default_rng(0).random(draws)
-    chosen = Choices([choice] * draws).draw(many, uniforms)
+    chosen = BatchSampler([choice] * draws).sample(many, uniforms)
     return np.bincount(chosen, minlength=len(SHARES)) / draws
 
 
 def test_characters_come_up_as_often_as_the_model_says() -> None:
     # 4 standard deviations of a share of 0.5 in 20,000 draws are 0.014.
-    assert counts(Choice()) == pytest.approx(SHARES, abs=0.015)
+    assert counts(SamplingParams()) == pytest.approx(SHARES, abs=0.015)
 
 
 def test_a_temperature_is_an_exponent_of_the_shares() -> None:
     sharper = SHARES**2 / (SHARES**2).sum()
-    assert counts(Choice(temperature=0.5)) == pytest.approx(sharper, abs=0.015)
+    assert counts(SamplingParams(temperature=0.5)) == pytest.approx(sharper, abs=0.015)
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 0.999999])
 def test_temperature_zero_takes_the_likeliest(uniform: float) -> None:
-    assert draw(Choice(temperature=0), uniform) == 2
+    assert draw(SamplingParams(temperature=0), uniform) == 2
 
 
 @pytest.mark.parametrize("temperature", [1e-9, 1e-300])
 def test_a_tiny_temperature_is_as_good_as_zero(temperature: float) -> None:
-    assert draw(Choice(temperature=temperature), 0.999999) == 2
+    assert draw(SamplingParams(temperature=temperature), 0.999999) == 2
 
 
-@pytest.mark.parametrize("others", [[], [Choice()]])
-def test_between_equals_greedy_takes_the_first_whoever_is_beside_it(others: list[Choice]) -> None:
+@pytest.mark.parametrize("others", [[], [SamplingParams()]])
+def test_between_equals_greedy_takes_the_first_whoever_is_beside_it(
+    others: list[SamplingParams],
+) -> None:
     logits = np.zeros((1 + len(others), 5), np.float32)
     uniforms = np.full(len(logits), 0.5)
-    assert Choices([Choice(temperature=0), *others]).draw(logits, uniforms)[0] == 0
+    assert BatchSampler([SamplingParams(temperature=0), *others]).sample(logits, uniforms)[0] == 0
 
 
 def test_top_k_leaves_the_k_likeliest() -> None:
-    shares = counts(Choice(top_k=2))
+    shares = counts(SamplingParams(top_k=2))
     assert shares == pytest.approx([1 / 3, 0, 2 / 3, 0], abs=0.015)
 
 
 def test_top_k_over_the_vocabulary_leaves_all() -> None:
-    assert counts(Choice(top_k=1000)) == pytest.approx(SHARES, abs=0.015)
+    assert counts(SamplingParams(top_k=1000)) == pytest.approx(SHARES, abs=0.015)
 
 
 @pytest.mark.parametrize(
     ("top_p", "left"), [(0.49, [2]), (0.51, [0, 2]), (0.76, [0, 2, 3]), (1.0, [0, 1, 2, 3])]
 )
 def test_top_p_leaves_the_fewest_that_add_up_to_it(top_p: float, left: list[int]) -> None:
-    assert np.flatnonzero(counts(Choice(top_p=top_p))).tolist() == left
+    assert np.flatnonzero(counts(SamplingParams(top_p=top_p))).tolist() == left
 
 
 def test_top_p_counts_what_top_k_left() -> None:
     # Of the two that are left, the likelier has 2 / 3.
-    assert np.flatnonzero(counts(Choice(top_k=2, top_p=0.6))).tolist() == [2]
+    assert np.flatnonzero(counts(SamplingParams(top_k=2, top_p=0.6))).tolist() == [2]
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
 def test_the_ends_of_the_draw_choose_something_likely(uniform: float) -> None:
     impossible = np.array([[-np.inf, 0.0, 0.0, -np.inf]], np.float32)
-    assert draw(Choice(), uniform, impossible) in (1, 2)
+    assert draw(SamplingParams(), uniform, impossible) in (1, 2)
 
 
 def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
@@ -80,24 +82,28 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
     logits = (3 * random.standard_normal((64, 65))).astype(np.float32)
     uniforms = random.random(64)
     kinds = [
-        Choice(0), Choice(), Choice(0.7, 5), Choice(1.3, None, 0.9), Choice(0.5, 40, 0.3),
-    ]  # fmt: skip
+        SamplingParams(0),
+        SamplingParams(),
+        SamplingParams(0.7, 5),
+        SamplingParams(1.3, None, 0.9),
+        SamplingParams(0.5, 40, 0.3),
+    ]
     choices = [kinds[row % len(kinds)] for row in range(64)]
-    together = Choices(choices).draw(logits, uniforms)
+    together = BatchSampler(choices).sample(logits, uniforms)
     alone = [
-        Choices([choice]).draw(logits[row : row + 1], uniforms[row : row + 1])[0]
+        BatchSampler([choice]).sample(logits[row : row + 1], uniforms[row : row + 1])[0]
         for row, choice in enumerate(choices)
     ]
     assert together == alone
 
 
 def test_a_score_is_the_log_probability_at_temperature_one() -> None:
-    told = score(LOGITS[0] + np.float32(1000), 3, 2)
-    assert told.log_probability == pytest.approx(np.log(0.15), abs=1e-4)
-    assert [index for index, _ in told.best] == [2, 0]
-    assert [logprob for _, logprob in told.best] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
+    told = token_logprobs(LOGITS[0] + np.float32(1000), 3, 2)
+    assert told.logprob == pytest.approx(np.log(0.15), abs=1e-4)
+    assert [index for index, _ in told.top] == [2, 0]
+    assert [logprob for _, logprob in told.top] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
 
 
 def test_of_equals_the_first_is_told_first() -> None:
-    assert score(np.zeros(4, np.float32), 1, 2).best == ((0, -np.log(4)), (1, -np.log(4)))
-    assert score(np.zeros(4, np.float32), 1, 0).best == ()
+    assert token_logprobs(np.zeros(4, np.float32), 1, 2).top == ((0, -np.log(4)), (1, -np.log(4)))
+    assert token_logprobs(np.zeros(4, np.float32), 1, 0).top == ()

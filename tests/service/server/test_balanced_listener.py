@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.server.workers.connection_counts import Crowd
+from service.server.workers.connection_counts import SharedConnectionCounts
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -19,30 +19,30 @@ uvloop = pytest.importorskip("uvloop")
 class Counting(asyncio.Protocol):
     """A connection that its worker is told of, as the service's are."""
 
-    def __init__(self, crowd: Crowd, there: set[asyncio.Protocol]) -> None:
+    def __init__(self, crowd: SharedConnectionCounts, there: set[asyncio.Protocol]) -> None:
         self._crowd, self._there = crowd, there
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         del transport
         self._there.add(self)
-        self._crowd.tell(len(self._there))
+        self._crowd.set_connections(len(self._there))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._there.discard(self)
-        self._crowd.tell(len(self._there))
+        self._crowd.set_connections(len(self._there))
 
 
 class Worker:
     """Listens on a copy of `sock`."""
 
     def __init__(self, folder: Path, sock: socket.socket) -> None:
-        from service.server.workers.balanced_listener import Listener
+        from service.server.workers.balanced_listener import BalancedListener
 
-        self.crowd, self.there = Crowd(folder), set[asyncio.Protocol]()
+        self.crowd, self.there = SharedConnectionCounts(folder), set[asyncio.Protocol]()
         self._socket = sock.dup()
         loop = asyncio.get_running_loop()
-        self._listener = Listener(
+        self._listener = BalancedListener(
             loop, lambda: Counting(self.crowd, self.there), self._socket, self.crowd
         )
 
@@ -85,8 +85,8 @@ def test_connections_go_to_whoever_has_the_fewest(tmp_path: Path, listening: soc
 
 def test_whoever_does_not_look_is_not_waited_for(tmp_path: Path, listening: socket.socket) -> None:
     async def serve() -> None:
-        idle = Crowd(tmp_path)
-        idle.join()
+        idle = SharedConnectionCounts(tmp_path)
+        idle.register()
         with closing(Worker(tmp_path, listening)) as worker:
             clients = [socket.create_connection(listening.getsockname()) for _ in range(4)]
             await _until([worker], 4)
@@ -98,32 +98,33 @@ def test_whoever_does_not_look_is_not_waited_for(tmp_path: Path, listening: sock
 
 
 def test_only_workers_that_listen_are_counted(tmp_path: Path) -> None:
-    first, second = Crowd(tmp_path), Crowd(tmp_path)
-    assert not first.is_ahead()
-    first.join()
-    first.tell(2)
-    assert not first.is_ahead()
-    second.join()
-    assert first.is_ahead()
-    assert not second.is_ahead()
-    second.tell(2)
-    assert not first.is_ahead()
-    second.tell(1)
-    second.leave()
-    assert not first.is_ahead()
+    first, second = SharedConnectionCounts(tmp_path), SharedConnectionCounts(tmp_path)
+    assert not first.has_more_than_another()
+    first.register()
+    first.set_connections(2)
+    assert not first.has_more_than_another()
+    second.register()
+    assert first.has_more_than_another()
+    assert not second.has_more_than_another()
+    second.set_connections(2)
+    assert not first.has_more_than_another()
+    second.set_connections(1)
+    second.unregister()
+    assert not first.has_more_than_another()
 
 
 def test_a_worker_that_died_leaves_its_place(tmp_path: Path) -> None:
-    crowd = Crowd(tmp_path)
-    crowd.join()
-    crowd.tell(1)
+    crowd = SharedConnectionCounts(tmp_path)
+    crowd.register()
+    crowd.set_connections(1)
     join = (
         "import sys; from pathlib import Path; "
-        "from service.server.workers.connection_counts import Crowd; "
-        "crowd = Crowd(Path(sys.argv[1])); crowd.join(); crowd.tell(0)"
+        "from service.server.workers.connection_counts import SharedConnectionCounts; "
+        "crowd = SharedConnectionCounts(Path(sys.argv[1])); crowd.register(); "
+        "crowd.set_connections(0)"
     )
     for _ in range(2):  # the second one takes the first one's slot
         subprocess.run([sys.executable, "-c", join, str(tmp_path)], check=True, timeout=60)
-    assert not crowd.is_ahead()
+    assert not crowd.has_more_than_another()
     slots = struct.iter_unpack("qq", (tmp_path / "connections").read_bytes())
     assert sum(pid != 0 for pid, _ in slots) == 2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.server.load_shedding.fast_parse import Plain, plain
+from service.server.load_shedding.fast_parse import SimpleRequest, parse_simple_request
 
 HEAD = b"POST /v1/classify?top_k=3 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nContent-Length: 3\r\n"
 
@@ -17,15 +17,15 @@ def _request(*lines: bytes, body: bytes = b"abc") -> bytes:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (_request(), Plain("POST", "/v1/classify")),
-        (_request(b"connection: Keep-Alive"), Plain("POST", "/v1/classify")),
-        (_request(b"X-API-Key:  secret "), Plain("POST", "/v1/classify")),
-        (b"GET /v1/faces HTTP/1.1\r\nHost: x\r\n\r\n", Plain("GET", "/v1/faces")),
-        (b"POST /a HTTP/1.1\r\ncontent-length:0\t\r\n\r\n", Plain("POST", "/a")),
+        (_request(), SimpleRequest("POST", "/v1/classify")),
+        (_request(b"connection: Keep-Alive"), SimpleRequest("POST", "/v1/classify")),
+        (_request(b"X-API-Key:  secret "), SimpleRequest("POST", "/v1/classify")),
+        (b"GET /v1/faces HTTP/1.1\r\nHost: x\r\n\r\n", SimpleRequest("GET", "/v1/faces")),
+        (b"POST /a HTTP/1.1\r\ncontent-length:0\t\r\n\r\n", SimpleRequest("POST", "/a")),
     ],
 )
-def test_a_whole_plain_request_is_told(data: bytes, told: Plain) -> None:
-    assert plain(data) == told
+def test_a_whole_plain_request_is_told(data: bytes, told: SimpleRequest) -> None:
+    assert parse_simple_request(data) == told
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_whole_plain_request_is_told(data: bytes, told: Plain) -> None:
     ],
 )
 def test_whatever_else_is_for_the_parser(data: bytes) -> None:
-    assert plain(data) is None
+    assert parse_simple_request(data) is None
 
 
 class _Parsed:
@@ -97,7 +97,7 @@ def test_what_is_told_is_exactly_one_request_for_the_parser_too(
     lines = [f"{method} /v1/classify HTTP/1.1", "Host: x", *(f"{a}:{b}" for a, b in headers)]
     data = ("\r\n".join(lines[:2]) + "\r\n" + end.join([*lines[2:], ""]) + "\r\n").encode("latin-1")
     data += body
-    told = plain(data)
+    told = parse_simple_request(data)
     if told is not None:
         parsed = _Parsed()
         parser = httptools.HttpRequestParser(parsed)

@@ -16,18 +16,25 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from service.scheduling.admission import AdmissionController
-from service.server.load_shedding import Door, Refusal
-from service.server.load_shedding.resume_pacer import TURN_S
-from service.server.protocol import Bounds, Connection
-from service.server.workers.connection_counts import Crowd
-from tests.fakes.image_models import Paint, png, put, solid
-from tests.fakes.text_model import Alphabet, put_text
-from tests.service.serving import app_of, serving, state_of
+from service.server.load_shedding import LoadShedder, Rejection
+from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S
+from service.server.protocol import ConnectionLimits, LimitedHttpProtocol
+from service.server.workers.connection_counts import SharedConnectionCounts
+from tests.fakes.image_models import (
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import get_app, get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = png(solid(20, 30, (255, 0, 0)))
-BOUNDS = Bounds(head_s=10, head_bytes=10_000, stalled_s=10, connections=100)
+PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+BOUNDS = ConnectionLimits(
+    header_timeout_s=10, max_header_bytes=10_000, write_timeout_s=10, max_connections=100
+)
 ASK = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%b\r\n"
 LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -35,19 +42,19 @@ LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shelf")
-    put(folder, "paint", Paint())
-    put_text(folder, "alphabet", Alphabet())
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_text_model(folder, "alphabet", AlphabetModel())
     return folder
 
 
 @pytest.fixture(scope="module")
 async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf, queue_size=2, text_streams=1) as client:
+    async with running_app(shelf, queue_size=2, max_concurrent_generations=1) as client:
         yield client
 
 
 def _gates(client: httpx.AsyncClient) -> tuple[AdmissionController, AdmissionController]:
-    return state_of(client).pool.gate, state_of(client).decoder.gate
+    return get_app_state(client).pool.admission, get_app_state(client).scheduler.admission
 
 
 @contextmanager
@@ -57,21 +64,28 @@ def _full(*gates: AdmissionController, room: int = 0) -> Iterator[None]:
         yield
     finally:
         for ticket in tickets:
-            ticket.close()
+            ticket.release()
 
 
 @asynccontextmanager
-async def _listening(client: httpx.AsyncClient, **settings: Any) -> AsyncIterator[tuple[int, Door]]:
+async def _listening(
+    client: httpx.AsyncClient, **settings: Any
+) -> AsyncIterator[tuple[int, LoadShedder]]:
     """Our own connections in front of the application, on a socket."""
     config = uvicorn.Config(
-        app_of(client), lifespan="off", log_config=None, access_log=False, **settings
+        get_app(client), lifespan="off", log_config=None, access_log=False, **settings
     )
     config.load()
-    door = Door(state_of(client))
+    door = LoadShedder(get_app_state(client))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(
-            config, ServerState(), {"door": door}, loop, bounds=BOUNDS, crowd=Crowd(None)
+        lambda: LimitedHttpProtocol(
+            config,
+            ServerState(),
+            {"load_shedder": door},
+            loop,
+            limits=BOUNDS,
+            connection_counts=SharedConnectionCounts(None),
         ),
         "127.0.0.1",
         0,
@@ -144,17 +158,17 @@ async def test_it_says_what_the_application_would_say(client: httpx.AsyncClient,
 async def test_every_route_that_refuses_when_full_is_known_at_the_door(
     client: httpx.AsyncClient,
 ) -> None:
-    door = Door(state_of(client))
+    door = LoadShedder(get_app_state(client))
     known: set[str] = set()
     unknown: set[str] = set()
     with _full(*_gates(client)):
-        for template, operations in app_of(client).openapi()["paths"].items():
+        for template, operations in get_app(client).openapi()["paths"].items():
             path = template.replace("{name}", "paint").replace("{model}", "paint")
             path = path.replace("{version}", "1").replace("{layer}", "dense")
             for method in operations:
                 answer = await client.request(method, path)
                 full = answer.status_code == 503 and "all places are taken" in answer.text
-                refused = door.look(_scope(method.upper(), path)) is not None
+                refused = door.check_request(_scope(method.upper(), path)) is not None
                 assert full or not refused, f"{method} {path}"
                 (known if refused else unknown).add(template) if full else None
     assert {"/v1/classify", "/v1/text", "/v2/models/{model}/infer"} <= known
@@ -172,13 +186,15 @@ async def test_what_needs_no_place_is_answered(client: httpx.AsyncClient) -> Non
 
 async def test_a_full_queue_of_pictures_refuses_no_text(client: httpx.AsyncClient) -> None:
     pictures, texts = _gates(client)
-    door = Door(state_of(client))
+    door = LoadShedder(get_app_state(client))
     with _full(pictures):
-        assert door.look(_scope("POST", "/v1/classify"))
-        assert door.look(_scope("POST", "/v2/models/paint/infer"))
-        assert door.look(_scope("POST", "/v1/text")) is None
-        assert door.look(_scope("POST", "/v2/models/alphabet/infer")) is None
-        assert door.look(_scope("POST", "/v2/models/nobody/infer")) is None  # that is a 404
+        assert door.check_request(_scope("POST", "/v1/classify"))
+        assert door.check_request(_scope("POST", "/v2/models/paint/infer"))
+        assert door.check_request(_scope("POST", "/v1/text")) is None
+        assert door.check_request(_scope("POST", "/v2/models/alphabet/infer")) is None
+        assert (
+            door.check_request(_scope("POST", "/v2/models/nobody/infer")) is None
+        )  # that is a 404
     assert texts.room > 0
 
 
@@ -186,58 +202,61 @@ async def test_heads_that_come_together_are_let_in_as_there_are_places(
     client: httpx.AsyncClient,
 ) -> None:
     pictures, _ = _gates(client)
-    door = Door(state_of(client))
+    door = LoadShedder(get_app_state(client))
     with _full(pictures):
-        assert door.look(_scope("POST", "/v1/classify"))
+        assert door.check_request(_scope("POST", "/v1/classify"))
     with _full(pictures, room=2):
-        answers = [door.look(_scope("POST", "/v1/classify")) for _ in range(5)]
+        answers = [door.check_request(_scope("POST", "/v1/classify")) for _ in range(5)]
         assert [answer is None for answer in answers] == [True, True, False, False, False]
         await asyncio.sleep(0)  # by then those two have taken their places, or did not want them
-        assert door.look(_scope("POST", "/v1/classify")) is None
+        assert door.check_request(_scope("POST", "/v1/classify")) is None
 
 
 async def test_what_has_waited_for_its_turn_leaves_the_queues_end_to_others(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures, _ = _gates(client)
-    door, ask = Door(state_of(client)), ASK % (3, b"") + b"abc"
+    door, ask = LoadShedder(get_app_state(client)), ASK % (3, b"") + b"abc"
     with _full(pictures):
-        assert door.glance(ask, "http")
-    taken = pictures.capacity - pictures.begun_within(TURN_S)
+        assert door.check_raw(ask, "http")
+    taken = pictures.capacity - pictures.begun_within(RESUME_INTERVAL_S)
     assert taken == 0  # of three places, all are free before the next turn
-    monkeypatch.setattr(pictures, "begun_within", lambda _: 1)  # as if it were slow
+    monkeypatch.setattr(pictures, "expected_starts_within", lambda _: 1)  # as if it were slow
     with _full(pictures, room=2):
-        assert door.glance(ask, "http", waited=True)
-        assert door.look(_scope("POST", "/v1/classify"), waited=True)
-        assert door.glance(ask, "http") is None
-        assert door.look(_scope("POST", "/v1/classify")) is None
+        assert door.check_raw(ask, "http", waited=True)
+        assert door.check_request(_scope("POST", "/v1/classify"), waited=True)
+        assert door.check_raw(ask, "http") is None
+        assert door.check_request(_scope("POST", "/v1/classify")) is None
     await asyncio.sleep(0)
-    assert door.look(_scope("POST", "/v1/classify"), waited=True) is None  # it is empty
+    assert door.check_request(_scope("POST", "/v1/classify"), waited=True) is None  # it is empty
 
 
 async def test_a_glance_lets_nobody_in_and_refuses_as_a_look_does(
     client: httpx.AsyncClient,
 ) -> None:
     pictures, _ = _gates(client)
-    door, ask = Door(state_of(client)), ASK % (3, b"") + b"abc"
-    assert door.glance(ask, "http") is None  # there is room
+    door, ask = LoadShedder(get_app_state(client)), ASK % (3, b"") + b"abc"
+    assert door.check_raw(ask, "http") is None  # there is room
     with _full(pictures):
-        before = pictures.counters.refused
-        glanced, looked = door.glance(ask, "http"), door.look(_scope("POST", "/v1/classify"))
-        assert pictures.counters.refused == before + 2
+        before = pictures.counters.rejected
+        glanced, looked = (
+            door.check_raw(ask, "http"),
+            door.check_request(_scope("POST", "/v1/classify")),
+        )
+        assert pictures.counters.rejected == before + 2
         assert glanced
         assert looked
         assert _less_its_id(glanced) == _less_its_id(looked)
-        assert door.glance(ask + ask, "http") is None  # two: the parser's
-        assert door.glance(LIVE, "http") is None
+        assert door.check_raw(ask + ask, "http") is None  # two: the parser's
+        assert door.check_raw(LIVE, "http") is None
     with _full(pictures, room=1):
-        assert door.glance(ask, "http") is None
-        assert door.glance(ask, "http") is None  # a place is taken when it is looked at
-        assert door.look(_scope("POST", "/v1/classify")) is None
-        assert door.glance(ask, "http")
+        assert door.check_raw(ask, "http") is None
+        assert door.check_raw(ask, "http") is None  # a place is taken when it is looked at
+        assert door.check_request(_scope("POST", "/v1/classify")) is None
+        assert door.check_raw(ask, "http")
 
 
-def _less_its_id(refusal: Refusal) -> list[bytes]:
+def _less_its_id(refusal: Rejection) -> list[bytes]:
     return [re.sub(rb"[0-9a-f]{32}", b"", part) for part in refusal]
 
 
@@ -307,23 +326,23 @@ async def test_it_is_counted_and_logged_with_how_many(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     pictures, _ = _gates(client)
-    before, recorder = pictures.counters.refused, state_of(client).recorder
+    before, recorder = pictures.counters.rejected, get_app_state(client).recorder
     labels = ("/v1/classify", "POST", "503")
     counted = recorder.samples()["deepshelf_requests"].get(labels, [0.0])[0]
     with _full(pictures), caplog.at_level(logging.WARNING, logger="service"):
-        door = Door(state_of(client), report_s=0.01)
+        door = LoadShedder(get_app_state(client), report_s=0.01)
         for _ in range(3):
-            assert door.look(_scope("POST", "/v1/classify"))
+            assert door.check_request(_scope("POST", "/v1/classify"))
         await asyncio.sleep(0.1)
-    assert pictures.counters.refused == before + 3
+    assert pictures.counters.rejected == before + 3
     assert recorder.samples()["deepshelf_requests"][labels] == [counted + 3]
     # The application's own door may tell now of what it refused a second ago.
-    told = [one for one in caplog.records if one.getMessage() == "refused at the door"]
+    told = [one for one in caplog.records if one.getMessage() == "requests shed"]
     assert {"requests": 3, "status": 503} in [one.__dict__["fields"] for one in told]
 
 
 async def test_no_key_is_looked_at_and_no_limit_of_one_is_spent(shelf: Path) -> None:
-    async with serving(shelf, queue_size=0, admin_key="k" * 32, key_rate="1/hour") as client:
+    async with running_app(shelf, queue_size=0, admin_key="k" * 32, key_rate="1/hour") as client:
         mine = {"X-API-Key": "k" * 32}
         async with _listening(client) as (port, _), httpx.AsyncClient() as plain:
             url = f"http://127.0.0.1:{port}/v1/classify"
@@ -337,7 +356,7 @@ async def test_no_key_is_looked_at_and_no_limit_of_one_is_spent(shelf: Path) -> 
 
 async def test_a_page_of_another_origin_is_told_by_the_application(shelf: Path) -> None:
     origin = {"Origin": "https://there.example"}
-    async with serving(shelf, queue_size=0, cors_origins="https://there.example") as client:
+    async with running_app(shelf, queue_size=0, cors_origins="https://there.example") as client:
         async with _listening(client) as (port, _), httpx.AsyncClient() as plain:
             with _full(*_gates(client)):
                 answer = await plain.post(f"http://127.0.0.1:{port}/v1/classify", headers=origin)

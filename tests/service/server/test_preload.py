@@ -9,8 +9,8 @@ import pytest
 from uvicorn import _subprocess
 from uvicorn.config import Config
 
-from service.runtime.cpu_limits import Plan
-from service.server.workers.preload import can_fork, preloaded
+from service.runtime.cpu_limits import WorkerPlan
+from service.server.workers.preload import can_fork, preload_app
 from service.server.workers.supervisor import fork_workers
 from service.settings import Settings
 
@@ -45,8 +45,8 @@ def test_an_order_to_stop_reaches_a_worker_that_was_born_a_moment_ago() -> None:
 
 
 def test_what_was_loaded_before_the_fork_serves_at_once(store: Path) -> None:
-    create = preloaded(Settings(store=store), Plan(workers=2, threads=1))
+    create = preload_app(Settings(store=store), WorkerPlan(workers=2, threads=1))
     assert "service.app" in sys.modules
-    shelf = create().state.running.registry.shelf
+    shelf = create().state.app_state.registry.catalog
     assert shelf.complete
     assert sorted(shelf.served) == ["all-paint", "blur", "colour-same", "paint"]

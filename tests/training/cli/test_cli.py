@@ -12,7 +12,7 @@ from PIL import Image
 from models_store.verify import read_manifest
 from tests.training.tiny import content
 from training.__main__ import main
-from training.config.recipe import built_in
+from training.config.recipe import built_in_recipes
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,7 +48,7 @@ def test_list_names_every_recipe_with_its_task(run: Run) -> None:
     code, out, err = run("list")
     assert (code, err) == (0, "")
     recipes, _, shelf = out.partition("\n\n")
-    assert [line.split()[0] for line in recipes.splitlines()] == list(built_in())
+    assert [line.split()[0] for line in recipes.splitlines()] == list(built_in_recipes())
     assert shelf == "models_store is no folder: --store says where the shelf is\n"
 
 

@@ -5,28 +5,28 @@ from pathlib import Path
 import pytest
 
 from tests.training.tiny import recipe as tiny
-from training.config.precision import meant, multiplies_bfloat16
-from training.config.recipe import Settled, built_in, load
+from training.config.precision import resolve_precision, supports_bfloat16
+from training.config.recipe import ResolvedPrecision, built_in_recipes, load_recipe
 from training.engine.trainer import fit
 
 
 @pytest.mark.parametrize(("native", "format_"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_auto_is_bfloat16_only_where_the_machine_multiplies_it(native: bool, format_: str) -> None:
-    assert meant("auto", native) == format_
+    assert resolve_precision("auto", native) == format_
 
 
 @pytest.mark.parametrize("chosen", ["32-true", "bf16-mixed", "16-mixed"])
-def test_what_a_recipe_chooses_stays(chosen: Settled) -> None:
-    assert meant(chosen, native=True) == chosen
+def test_what_a_recipe_chooses_stays(chosen: ResolvedPrecision) -> None:
+    assert resolve_precision(chosen, native_bfloat16=True) == chosen
 
 
 def test_a_run_records_what_auto_meant_and_resumes(tmp_path: Path) -> None:
     recipe = tiny(precision="auto", epochs=1)
-    fit(recipe, tmp_path, show=False)
-    recorded = load(str(tmp_path / "recipe.yaml")).precision
-    assert recorded == ("bf16-mixed" if multiplies_bfloat16() else "32-true")
-    assert len(fit(recipe, tmp_path, resume=True, show=False).log) == 1
+    fit(recipe, tmp_path, show_progress=False)
+    recorded = load_recipe(str(tmp_path / "recipe.yaml")).precision
+    assert recorded == ("bf16-mixed" if supports_bfloat16() else "32-true")
+    assert len(fit(recipe, tmp_path, resume=True, show_progress=False).log) == 1
 
 
 def test_no_recipe_that_comes_along_asks_for_what_a_laptop_may_not_have() -> None:
-    assert {load(name).precision for name in built_in()} <= {"auto", "32-true"}
+    assert {load_recipe(name).precision for name in built_in_recipes()} <= {"auto", "32-true"}

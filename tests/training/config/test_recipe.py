@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from tests.training.tiny import DENOISING, content
-from training.config.recipe import Recipe, built_in, load
+from training.config.recipe import Recipe, built_in_recipes, load_recipe
 from training.errors import RecipeError
 
 
@@ -16,27 +16,27 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", built_in())
+@pytest.mark.parametrize("name", built_in_recipes())
 def test_every_built_in_recipe_is_valid_and_called_as_its_file(name: str) -> None:
-    assert load(name).name == name
+    assert load_recipe(name).name == name
 
 
 def test_there_are_built_in_recipes() -> None:
-    assert "resnet-cifar10" in built_in()
+    assert "resnet-cifar10" in built_in_recipes()
 
 
 def test_a_file_of_ones_own_is_loaded(path: Path) -> None:
-    assert load(str(path)) == Recipe.model_validate(content())
+    assert load_recipe(str(path)) == Recipe.model_validate(content())
 
 
 def test_what_a_run_writes_down_is_the_same_recipe() -> None:
-    recipe = load("resnet-cifar10", ["data.copy=packed"])
+    recipe = load_recipe("resnet-cifar10", ["data.copy=packed"])
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", by_alias=True))
     assert Recipe.model_validate(yaml.safe_load(resolved)) == recipe
 
 
 def test_fields_are_overridden_as_yaml(path: Path) -> None:
-    recipe = load(
+    recipe = load_recipe(
         str(path),
         ["optimizer.lr=1e-3", "epochs=9", "channels_last=true", "early_stop.patience=2",
          "task.transforms=[{kind: flip}]", "ema_decay=null"],
@@ -48,7 +48,7 @@ def test_fields_are_overridden_as_yaml(path: Path) -> None:
 
 
 def test_a_later_override_wins(path: Path) -> None:
-    assert load(str(path), ["seed=1", "seed=2"]).seed == 2
+    assert load_recipe(str(path), ["seed=1", "seed=2"]).seed == 2
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_later_override_wins(path: Path) -> None:
 )
 def test_a_wrong_override_is_named(path: Path, override: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        load(str(path), [override])
+        load_recipe(str(path), [override])
 
 
 @pytest.mark.parametrize("field", ["data", "network", "optimizer", "epochs", "publish"])
@@ -76,12 +76,12 @@ def test_a_missing_field_is_named(path: Path, field: str) -> None:
     del fields[field]
     path.write_text(yaml.safe_dump(fields))
     with pytest.raises(RecipeError, match=f"{field}: Field required"):
-        load(str(path))
+        load_recipe(str(path))
 
 
 def test_every_problem_is_named_at_once(path: Path) -> None:
     with pytest.raises(RecipeError, match=r"epochs: .*; batch_size: "):
-        load(str(path), ["epochs=0", "batch_size=0"])
+        load_recipe(str(path), ["epochs=0", "batch_size=0"])
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def test_every_problem_is_named_at_once(path: Path) -> None:
 def test_a_file_that_is_no_recipe_is_named(path: Path, text: bytes, message: str) -> None:
     path.write_bytes(text)
     with pytest.raises(RecipeError, match=message):
-        load(str(path))
+        load_recipe(str(path))
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are() -> None:
     with pytest.raises(RecipeError, match=r"no recipe 'resnet': .* one of .*resnet-cifar10"):
-        load("resnet")
+        load_recipe("resnet")
 
 
 def test_stopping_early_needs_validation_pictures(path: Path) -> None:
     with pytest.raises(RecipeError, match=r"early_stop needs .*set data\.validation_size"):
-        load(str(path), ["early_stop.patience=2", "data.validation_size=0"])
+        load_recipe(str(path), ["early_stop.patience=2", "data.validation_size=0"])
 
 
 @pytest.mark.parametrize("changes", [{}, DENOISING])

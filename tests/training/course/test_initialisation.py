@@ -4,27 +4,36 @@ import pytest
 import torch
 from torch import nn
 
-from training.course.digits import digits
-from training.course.initialisation import SCHEMES, Signals, Unit, deep_net, learn, signals
+from training.course.digits import load_digit_splits
+from training.course.initialisation import (
+    SCHEMES,
+    ActivationKind,
+    SignalMagnitudes,
+    build_deep_network,
+    measure_signals,
+    train_network,
+)
 
-UNITS: tuple[Unit, ...] = ("tanh", "relu")
+UNITS: tuple[ActivationKind, ...] = ("tanh", "relu")
 
 
-def _signals(unit: Unit, scheme: str) -> Signals:
-    return signals(deep_net(unit, SCHEMES[scheme]), digits().train)
+def _signals(unit: ActivationKind, scheme: str) -> SignalMagnitudes:
+    return measure_signals(build_deep_network(unit, SCHEMES[scheme]), load_digit_splits().train)
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_zeros_do_not_learn(unit: Unit) -> None:
+def test_zeros_do_not_learn(unit: ActivationKind) -> None:
     before = _signals(unit, "zeros")
     assert before.activations == before.gradients == [0.0] * 10
     # Only the last biases move: to the classes' shares, whose entropy is all but ln 10.
-    assert learn(unit, SCHEMES["zeros"], epochs=2)[-1] == pytest.approx(math.log(10), abs=2e-3)
+    assert train_network(unit, SCHEMES["zeros"], epochs=2)[-1] == pytest.approx(
+        math.log(10), abs=2e-3
+    )
 
 
 def test_a_constant_start_leaves_the_units_of_a_layer_the_same() -> None:
-    network = deep_net("tanh", SCHEMES["constant 0.01"])
-    pictures = digits().train.take(torch.arange(64))
+    network = build_deep_network("tanh", SCHEMES["constant 0.01"])
+    pictures = load_digit_splits().train.subset(torch.arange(64))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for _ in range(3):
         optimizer.zero_grad()
@@ -39,7 +48,7 @@ def test_a_constant_start_leaves_the_units_of_a_layer_the_same() -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("scheme", ["normal, σ = 0.01", "uniform, ±0.01"])
-def test_small_weights_let_signals_die_out(unit: Unit, scheme: str) -> None:
+def test_small_weights_let_signals_die_out(unit: ActivationKind, scheme: str) -> None:
     before = _signals(unit, scheme)
     assert before.activations[-1] < 1e-8 * before.activations[0]
     assert max(before.gradients) < 1e-10

@@ -8,10 +8,22 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.course.batch_norm import BatchNorm, convolutions, fold, follow, learn, losses_by_mode
-from training.course.degradation import degradation
-from training.course.digits import digits
-from training.course.dropout import ablation, inverted, scaled_at_test, spread
+from training.course.batch_norm import (
+    BatchNorm,
+    build_convnet,
+    fold,
+    losses_by_mode,
+    track_statistics,
+    train_network,
+)
+from training.course.degradation import run_degradation
+from training.course.digits import load_digit_splits
+from training.course.dropout import (
+    inverted_dropout,
+    run_ablation,
+    sample_unit_sums,
+    scaled_at_test_dropout,
+)
 from training.networks import ResNet
 
 
@@ -39,21 +51,24 @@ def test_in_training_an_answer_depends_on_the_batch_and_in_evaluation_it_does_no
 
 
 def test_running_averages_arrive_at_what_they_average() -> None:
-    seen = follow(steps=100)
+    seen = track_statistics(steps=100)
     assert seen["running deviation"][0] < 0.7 * seen["true deviation"][0]  # it starts at one
     assert seen["running deviation"][-1] == pytest.approx(seen["true deviation"][-1], rel=0.1)
     assert seen["running mean"][-1] == pytest.approx(seen["true mean"][-1], abs=0.2)
 
 
 def test_a_norm_lets_a_net_learn_at_a_rate_that_it_cannot_bear_without() -> None:
-    with_norm = [learn(place, 0.3, epochs=2) for place in ("before ReLU", "after ReLU")]
-    _, without = learn("none", 0.3, epochs=2)
+    with_norm = [train_network(place, 0.3, epochs=2) for place in ("before ReLU", "after ReLU")]
+    _, without = train_network("none", 0.3, epochs=2)
     assert max(losses[-1] for _, losses in with_norm) < 1.0
     assert not without[-1] < 2.0  # it stands still, or is no number any more
 
 
 def test_measuring_in_training_mode_leaves_the_running_averages_alone() -> None:
-    network, pictures = convolutions("before ReLU"), digits().test.take(torch.arange(40))
+    network, pictures = (
+        build_convnet("before ReLU"),
+        load_digit_splits().test.subset(torch.arange(40)),
+    )
     before = copy.deepcopy(network.state_dict())
     batch, running = losses_by_mode(network, pictures, 4)
     assert batch != running
@@ -85,7 +100,7 @@ def test_what_cannot_be_folded_is_refused() -> None:
 
 @pytest.mark.parametrize("drop", [0.2, 0.5, 0.8])
 def test_both_dropouts_give_on_average_in_training_what_they_give_after(drop: float) -> None:
-    for drawn, evaluated in spread(drop, draws=4000).values():
+    for drawn, evaluated in sample_unit_sums(drop, draws=4000).values():
         deviation_of_mean = float(drawn.std()) / len(drawn) ** 0.5
         assert abs(float(drawn.mean()) - evaluated) < 4 * deviation_of_mean
 
@@ -96,11 +111,12 @@ def test_with_the_same_mask_the_two_differ_by_a_factor() -> None:
     def generator() -> torch.Generator:
         return torch.Generator().manual_seed(1)
 
-    first = scaled_at_test(x, 0.3, training=True, generator=generator())
-    second = inverted(x, 0.3, training=True, generator=generator())
+    first = scaled_at_test_dropout(x, 0.3, training=True, generator=generator())
+    second = inverted_dropout(x, 0.3, training=True, generator=generator())
     torch.testing.assert_close(first / 0.7, second)
     torch.testing.assert_close(
-        scaled_at_test(x, 0.3, training=False) / 0.7, inverted(x, 0.3, training=False)
+        scaled_at_test_dropout(x, 0.3, training=False) / 0.7,
+        inverted_dropout(x, 0.3, training=False),
     )
     assert (second == 0).float().mean() == pytest.approx(0.3, abs=0.06)
 
@@ -108,20 +124,20 @@ def test_with_the_same_mask_the_two_differ_by_a_factor() -> None:
 def test_inverted_dropout_is_torchs() -> None:
     ones = torch.ones(100_000)
     theirs = nn.Dropout(0.3)(ones)
-    ours = inverted(ones, 0.3, training=True)
+    ours = inverted_dropout(ones, 0.3, training=True)
     assert set(torch.unique(theirs).tolist()) == set(torch.unique(ours).tolist())
     assert float(ours.mean()) == pytest.approx(float(theirs.mean()), abs=0.02)
 
 
 def test_dropout_keeps_a_net_from_learning_wrong_labels_by_heart() -> None:
-    without, with_it = ablation(0.0, epochs=20), ablation(0.5, epochs=20)
+    without, with_it = run_ablation(0.0, epochs=20), run_ablation(0.5, epochs=20)
     assert without.train_accuracy > with_it.train_accuracy + 0.05
     assert with_it.test_accuracy > without.test_accuracy + 0.01
 
 
 def test_depth_harms_plain_nets_and_not_residual_ones() -> None:
     def last_loss(depth: int, *, residual: bool) -> float:
-        settled = degradation(depth, residual=residual, epochs=2)  # type: ignore[arg-type]
+        settled = run_degradation(depth, residual=residual, epochs=2)  # type: ignore[arg-type]
         return settled.losses[-1]
 
     plain = {depth: last_loss(depth, residual=False) for depth in (20, 44)}

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from training.__main__ import main
-from training.course.resnet_table import rows, table
+from training.course.resnet_table import build_rows, format_table
 
 
 def test_ours_round_to_the_papers() -> None:
-    for row in rows():
+    for row in build_rows():
         if row.paper_parameters:
             places = len(row.paper_parameters.partition(".")[2])
             assert f"{row.parameters / 1e6:.{places}f}" == row.paper_parameters
@@ -22,6 +22,6 @@ def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["list", "--table", "resnet"])
     out = capsys.readouterr().out
-    assert out == table() + "\n"
+    assert out == format_table() + "\n"
     assert re.search(r"imagenet +50 +bottleneck +25,557,032 +– +3\.858 +3\.8 +4\.089", out)
     assert re.search(r"cifar +110 +basic +1,727,962 +1\.7 ", out)

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.course.updates import Adagrad, Adam, Descent, Momentum, Nesterov, RMSprop, Rule
+from training.course.updates import (
+    Adagrad,
+    Adam,
+    GradientDescent,
+    Momentum,
+    Nesterov,
+    RMSprop,
+    UpdateRule,
+)
 
 Build = Callable[[list[Tensor]], torch.optim.Optimizer]
 
@@ -23,11 +31,11 @@ def _gradient(theta: Tensor) -> Tensor:
     return _CURVES * theta + 0.3 * torch.cos(3 * theta)
 
 
-def _ours(rule: Rule, steps: int = 25) -> Tensor:
+def _ours(rule: UpdateRule, steps: int = 25) -> Tensor:
     theta, path = _START, []
     for _ in range(steps):
         theta = rule.step(theta, _gradient)
-        path.append(rule.ahead(theta) if isinstance(rule, Nesterov) else theta)
+        path.append(rule.lookahead(theta) if isinstance(rule, Nesterov) else theta)
     return torch.stack(path)
 
 
@@ -45,15 +53,20 @@ def _theirs(build: Build, steps: int = 25) -> Tensor:
 @pytest.mark.parametrize(
     ("rule", "build"),
     [
-        (Descent(0.05), lambda p: torch.optim.SGD(p, lr=0.05)),
+        (GradientDescent(0.05), lambda p: torch.optim.SGD(p, lr=0.05)),
         (Momentum(0.05), lambda p: torch.optim.SGD(p, lr=0.05 * (1 - 0.9), momentum=0.9)),
         (Nesterov(0.02), lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True)),
-        (Adagrad(0.1, 1e-10, outside=True), lambda p: torch.optim.Adagrad(p, lr=0.1)),
-        (RMSprop(0.02, outside=True), lambda p: torch.optim.RMSprop(p, lr=0.02, alpha=0.9)),
+        (Adagrad(0.1, 1e-10, epsilon_outside_sqrt=True), lambda p: torch.optim.Adagrad(p, lr=0.1)),
+        (
+            RMSprop(0.02, epsilon_outside_sqrt=True),
+            lambda p: torch.optim.RMSprop(p, lr=0.02, alpha=0.9),
+        ),
         (Adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05)),
     ],
 )
-def test_translated_each_rule_walks_torchs_path_step_for_step(rule: Rule, build: Build) -> None:
+def test_translated_each_rule_walks_torchs_path_step_for_step(
+    rule: UpdateRule, build: Build
+) -> None:
     torch.testing.assert_close(_ours(rule), _theirs(build), rtol=1e-10, atol=1e-12)
 
 
@@ -90,11 +103,11 @@ def test_torchs_dampening_is_the_courses_momentum_but_for_the_first_step() -> No
 def test_epsilon_in_the_root_stops_tiny_gradients(kind: type[Adagrad] | type[RMSprop]) -> None:
     theta = torch.zeros(1, dtype=torch.float64)
 
-    def moved(rule: Rule) -> float:
+    def moved(rule: UpdateRule) -> float:
         return rule.step(theta, lambda _: torch.full_like(theta, 1e-6)).abs().item()
 
     # By hand, Adagrad: 1e-6 / √(1e-12 + 1e-8) ≈ 0.01 against 1e-6 / (1e-6 + 1e-8) ≈ 0.99.
-    inside, outside = moved(kind(1.0)), moved(kind(1.0, outside=True))
+    inside, outside = moved(kind(1.0)), moved(kind(1.0, epsilon_outside_sqrt=True))
     assert inside == pytest.approx(0.01, rel=1e-3)
     assert outside > 90 * inside
 
@@ -108,4 +121,4 @@ def test_the_first_steps_are_as_long_as_stated() -> None:
 
         assert Adam(0.1).step(theta, slope).item() == pytest.approx(-0.1, rel=1e-4)
         assert RMSprop(0.1).step(theta, slope).item() == pytest.approx(-0.1 / 0.1**0.5, rel=0.06)
-        assert Descent(0.1).step(theta, slope).item() == pytest.approx(-0.1 * size)
+        assert GradientDescent(0.1).step(theta, slope).item() == pytest.approx(-0.1 * size)

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Generator
 
-from training.datasets.album import Album
-from training.datasets.image_patches import AlbumData, AlbumSplit, Patches
+from training.datasets.album import ImagePatches
+from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import DataError
 
 
@@ -23,23 +23,23 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def _load(*folders: Path, **settings: Any) -> AlbumData:
-    return Album.model_validate({"paths": folders, "patch": 16, **settings}).load()
+def _load(*folders: Path, **settings: Any) -> PatchData:
+    return ImagePatches.model_validate({"paths": folders, "patch": 16, **settings}).load()
 
 
-def _sizes(split: AlbumSplit) -> list[tuple[int, ...]]:
-    return sorted(tuple(picture.shape) for picture in split.pictures)
+def _sizes(split: PatchSplit) -> list[tuple[int, ...]]:
+    return sorted(tuple(picture.shape) for picture in split.images)
 
 
 def test_pictures_keep_their_size_and_grey_ones_have_equal_channels(folder: Path) -> None:
     data = _load(folder, test_fraction=0.2)
-    every = AlbumSplit(data.train.pictures + data.test.pictures)
+    every = PatchSplit(data.train.images + data.test.images)
     sizes = [(3, 9, 90), (3, 16, 12), (3, 20, 21), (3, 30, 40), (3, 57, 33)]
     assert _sizes(every) == sizes
     assert (len(data.train), len(data.test), data.validation) == (4, 1, None)
-    grey = next(picture for picture in every.pictures if picture.shape[1] == 16)
+    grey = next(picture for picture in every.images if picture.shape[1] == 16)
     assert bool((grey == 77).all())
-    assert (data.title, data.test_title, data.describe().n) == ("holiday", "holiday", 4)
+    assert (data.title, data.test_title, data.to_data_source().n) == ("holiday", "holiday", 4)
 
 
 def test_what_is_measured_may_lie_elsewhere(folder: Path) -> None:
@@ -51,7 +51,7 @@ def test_what_is_measured_may_lie_elsewhere(folder: Path) -> None:
 
 def test_large_pictures_are_reduced_and_small_ones_never_enlarged(folder: Path) -> None:
     data = _load(folder, longest_side=30)
-    every = AlbumSplit(data.train.pictures + data.test.pictures)
+    every = PatchSplit(data.train.images + data.test.images)
     assert _sizes(every) == [(3, 3, 30), (3, 16, 12), (3, 20, 21), (3, 23, 30), (3, 30, 17)]
 
 
@@ -85,9 +85,9 @@ def _numbered(height: int, width: int) -> torch.Tensor:
 
 
 def test_a_patch_is_a_part_of_a_picture_in_one_of_eight_positions() -> None:
-    split = AlbumSplit((_numbered(30, 50),))
+    split = PatchSplit((_numbered(30, 50),))
     positions = set()
-    for (patch,) in Patches(split, 8, 200, 1, Generator().manual_seed(0)):
+    for (patch,) in PatchBatches(split, 8, 200, 1, Generator().manual_seed(0)):
         corners = [patch[:2, 0, 0], patch[:2, 0, 7], patch[:2, 7, 0]]
         origin = torch.stack([patch[:2, i, j] for i in (0, 7) for j in (0, 7)]).amin(0)
         positions.add(tuple(tuple((corner - origin).tolist()) for corner in corners))
@@ -99,19 +99,19 @@ def test_a_patch_is_a_part_of_a_picture_in_one_of_eight_positions() -> None:
 
 def test_an_epoch_takes_each_picture_equally_often_and_depends_on_the_seed_alone() -> None:
     pictures = tuple(torch.full((3, 8 + i, 9), i, dtype=torch.uint8) for i in range(5))
-    split = AlbumSplit(pictures)
-    patches = Patches(split, 8, 4, 3, Generator().manual_seed(1))
+    split = PatchSplit(pictures)
+    patches = PatchBatches(split, 8, 4, 3, Generator().manual_seed(1))
     batches = list(patches)
     assert len(batches) == len(patches) == 6  # of 20 patches, 2 are too few for a batch
     taken = torch.cat(batches)[:, 0, 0, 0].bincount(minlength=5)
     assert int(taken.sum()) == 18
     assert int(taken.max()) <= 4
-    again = list(Patches(split, 8, 4, 3, Generator().manual_seed(1)))
+    again = list(PatchBatches(split, 8, 4, 3, Generator().manual_seed(1)))
     assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
 
 
 def test_a_picture_smaller_than_a_patch_is_mirrored() -> None:
-    split = AlbumSplit((_numbered(3, 5),))
-    (patch,) = next(iter(Patches(split, 16, 1, 1, Generator().manual_seed(0))))
+    split = PatchSplit((_numbered(3, 5),))
+    (patch,) = next(iter(PatchBatches(split, 16, 1, 1, Generator().manual_seed(0))))
     assert patch.shape == (3, 16, 16)
     assert set(patch[0].unique().tolist()) <= {0, 1, 2, 3, 4}

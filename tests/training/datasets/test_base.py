@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.datasets.base import ImageData, ImageSplit, checked, class_counts, hold_out
+from training.datasets.base import (
+    ImageData,
+    ImageSplit,
+    class_counts,
+    split_validation,
+    validate_split,
+)
 from training.errors import DataError
 
 
@@ -34,7 +40,7 @@ def test_size_and_channels_are_those_of_the_pictures() -> None:
 
 def test_held_out_pictures_are_no_longer_trained_on() -> None:
     whole = _split(20)
-    data = hold_out(_data(whole), 6)
+    data = split_validation(_data(whole), 6)
     assert data.validation is not None
     assert (len(data.train), len(data.validation)) == (14, 6)
     parts = [bytes(image.numpy()) for image in data.train.images_NCHW]
@@ -45,7 +51,7 @@ def test_held_out_pictures_are_no_longer_trained_on() -> None:
 
 def test_the_seed_chooses_what_is_held_out() -> None:
     data = _data(_split(20))
-    first, again, other = (hold_out(data, 6, seed).validation for seed in (1, 1, 2))
+    first, again, other = (split_validation(data, 6, seed).validation for seed in (1, 1, 2))
     assert first is not None
     assert again is not None
     assert other is not None
@@ -54,12 +60,12 @@ def test_the_seed_chooses_what_is_held_out() -> None:
 
 
 def test_nothing_is_held_out_unless_asked() -> None:
-    assert hold_out(_data(_split(4)), 0).validation is None
+    assert split_validation(_data(_split(4)), 0).validation is None
 
 
 def test_holding_out_everything_is_refused() -> None:
     with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training pictures"):
-        hold_out(_data(_split(4)), 4)
+        split_validation(_data(_split(4)), 4)
 
 
 def test_sha256_tells_pixels_labels_and_shapes_apart() -> None:
@@ -91,9 +97,9 @@ def test_class_counts_name_empty_classes_too() -> None:
 )
 def test_a_file_that_is_not_its_data_set_is_named(split: ImageSplit, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        checked(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4))
+        validate_split(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4))
 
 
 def test_a_sound_file_passes() -> None:
     split = _split(3)
-    assert checked(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4)) is split
+    assert validate_split(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4)) is split

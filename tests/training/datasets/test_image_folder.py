@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from training.datasets.base import ImageData, class_counts
-from training.datasets.image_folder import Folder
+from training.datasets.image_folder import ImageFolder
 from training.errors import DataError
 
 
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _load(root: Path, **settings: Any) -> ImageData:
-    return Folder(path=root, size=(8, 8), **settings).load()
+    return ImageFolder(path=root, size=(8, 8), **settings).load()
 
 
 def test_classes_are_the_folders_by_name_and_each_is_split_in_proportion(root: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_class_of_unreadable_files_is_refused_though_skipping(root: Path) -> N
 
 
 def test_what_is_published_names_the_folder_and_not_where_it_lies(root: Path) -> None:
-    config = Folder(path=root, size=(8, 8))
+    config = ImageFolder(path=root, size=(8, 8))
     data = config.load()
     published = json.dumps(config.model_dump(mode="json", context={"published": True}))
     for text in (data.title, data.source, data.licence, published):
@@ -162,8 +162,8 @@ def test_what_is_published_names_the_folder_and_not_where_it_lies(root: Path) ->
 
 
 def test_what_a_run_writes_down_finds_the_folder_again(root: Path) -> None:
-    config = Folder(path=root, size=(8, 8))
-    assert Folder.model_validate_json(config.model_dump_json()) == config
+    config = ImageFolder(path=root, size=(8, 8))
+    assert ImageFolder.model_validate_json(config.model_dump_json()) == config
 
 
 def test_the_home_folder_may_be_abbreviated(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

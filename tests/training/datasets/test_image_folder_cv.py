@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from training.datasets.base import ImageData, class_counts
-from training.datasets.image_folder_cv import Photos
+from training.datasets.image_folder_cv import ImageFolderCV
 from training.errors import DataError
 
 
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _load(*roots: Path, **settings: Any) -> ImageData:
-    return Photos.model_validate({"paths": roots, "size": 8, **settings}).load()
+    return ImageFolderCV.model_validate({"paths": roots, "size": 8, **settings}).load()
 
 
 def _greys(images_NCHW: torch.Tensor) -> set[int]:
@@ -142,10 +142,12 @@ def test_the_resize_rule_decides_what_is_seen(
 
 
 def test_what_is_published_names_no_place(root: Path) -> None:
-    config = Photos(paths=(root, Path("hymenoptera/train"), Path("~/mine"), Path("../theirs")))
+    config = ImageFolderCV(
+        paths=(root, Path("hymenoptera/train"), Path("~/mine"), Path("../theirs"))
+    )
     published = config.model_dump(mode="json", context={"published": True})
     assert published["paths"] == ["insects", "hymenoptera/train", "mine", "theirs"]
-    assert Photos.model_validate_json(config.model_dump_json()) == config
+    assert ImageFolderCV.model_validate_json(config.model_dump_json()) == config
 
 
 def test_folders_are_looked_for_in_the_cache(data_home: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from training.datasets.image_io import picture_files, read_picture
+from training.datasets.image_io import list_image_files, read_resized_image
 
 _RED, _BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -27,7 +27,7 @@ def _colour(pixels: torch.Tensor, y: int, x: int) -> tuple[int, ...]:
 def test_a_picture_that_fits_comes_through_unchanged(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(256, size=(6, 9, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    pixels = read_picture(tmp_path / "a.png", (6, 9), "RGB")
+    pixels = read_resized_image(tmp_path / "a.png", (6, 9), "RGB")
     assert torch.equal(pixels, torch.from_numpy(noise).permute(2, 0, 1))
     assert pixels.is_contiguous()
 
@@ -41,14 +41,14 @@ def test_the_shorter_side_is_scaled_and_the_centre_kept(
     whole = torch.from_numpy(noise).permute(2, 0, 1)
     # The usual preprocessing of ImageNet networks; scaled to 5 × 15, the crop begins at 5.
     expected = functional.center_crop(functional.resize(whole, [5], antialias=True), [5, 5])
-    pixels = read_picture(tmp_path / "a.png", (5, 5), "RGB")
+    pixels = read_resized_image(tmp_path / "a.png", (5, 5), "RGB")
     torch.testing.assert_close(pixels.int(), expected.int(), atol=1, rtol=0)
 
 
 def test_a_wide_size_cuts_top_and_bottom(tmp_path: Path) -> None:
     rows = np.repeat(np.arange(0, 200, 10, dtype=np.uint8)[:, None], 20, axis=1)  # 20×20
     Image.fromarray(rows).save(tmp_path / "a.png")
-    pixels = read_picture(tmp_path / "a.png", (10, 20), "L")
+    pixels = read_resized_image(tmp_path / "a.png", (10, 20), "L")
     assert pixels[0, :, 0].tolist() == list(range(50, 150, 10))
 
 
@@ -63,7 +63,7 @@ def test_cameras_that_were_turned_give_upright_pictures(
     exif = Image.Exif()
     exif[0x0112] = orientation
     _halves(8, 8).save(tmp_path / "a.png", exif=exif)
-    pixels = read_picture(tmp_path / "a.png", (8, 8), "RGB")
+    pixels = read_resized_image(tmp_path / "a.png", (8, 8), "RGB")
     assert _colour(pixels, *red) == _RED
     assert _colour(pixels, *blue) == _BLUE
 
@@ -73,7 +73,7 @@ def test_transparency_becomes_white(tmp_path: Path) -> None:
     image.putpixel((0, 0), (255, 0, 0, 255))
     image.putpixel((1, 0), (0, 0, 0, 128))
     image.save(tmp_path / "a.png")
-    pixels = read_picture(tmp_path / "a.png", (4, 4), "RGB")
+    pixels = read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
     assert _colour(pixels, 3, 3) == (255, 255, 255)
     assert _colour(pixels, 0, 0) == _RED
     assert _colour(pixels, 0, 1) == (127, 127, 127)  # 255 × (1 - 128 / 255)
@@ -81,7 +81,7 @@ def test_transparency_becomes_white(tmp_path: Path) -> None:
 
 def test_grey_with_alpha_becomes_white_too(tmp_path: Path) -> None:
     Image.new("LA", (4, 4), (0, 0)).save(tmp_path / "a.png")
-    assert set(read_picture(tmp_path / "a.png", (4, 4), "L").flatten().tolist()) == {255}
+    assert set(read_resized_image(tmp_path / "a.png", (4, 4), "L").flatten().tolist()) == {255}
 
 
 def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.putpixel((0, 0), 1)
     image.save(tmp_path / "a.png", transparency=0)
-    pixels = read_picture(tmp_path / "a.png", (4, 4), "RGB")
+    pixels = read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
     assert _colour(pixels, 0, 0) == _RED
     assert _colour(pixels, 3, 3) == (255, 255, 255)
 
@@ -98,14 +98,14 @@ def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
 def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path: Path, mode: str) -> None:
     grey = np.array([[0, 257], [128 * 257, 65535]], dtype=np.uint16)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    pixels = read_picture(tmp_path / "a.png", (2, 2), "RGB" if mode == "RGB" else "L")
+    pixels = read_resized_image(tmp_path / "a.png", (2, 2), "RGB" if mode == "RGB" else "L")
     assert pixels[0].tolist() == [[0, 1], [128, 255]]
     assert len(pixels) == (3 if mode == "RGB" else 1)
 
 
 def test_a_cmyk_jpeg_is_read(tmp_path: Path) -> None:
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
-    red, green, blue = _colour(read_picture(tmp_path / "a.jpg", (8, 8), "RGB"), 4, 4)
+    red, green, blue = _colour(read_resized_image(tmp_path / "a.jpg", (8, 8), "RGB"), 4, 4)
     assert red > 240
     assert max(green, blue) < 15
 
@@ -115,7 +115,9 @@ def test_a_large_jpeg_scaled_at_the_decoder_looks_the_same(tmp_path: Path) -> No
     smooth = np.stack([x / 5, y / 4, (x + y) / 9], axis=2).astype(np.uint8)
     Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)
     Image.fromarray(smooth).save(tmp_path / "a.png")
-    jpeg, png = (read_picture(tmp_path / f"a.{kind}", (32, 32), "RGB") for kind in ("jpg", "png"))
+    jpeg, png = (
+        read_resized_image(tmp_path / f"a.{kind}", (32, 32), "RGB") for kind in ("jpg", "png")
+    )
     assert float((jpeg.float() - png.float()).abs().mean()) < 1.5
 
 
@@ -134,17 +136,17 @@ def _bomb() -> bytes:
 def test_damaged_files_are_a_value_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"\w"):
-        read_picture(tmp_path / "a.png", (4, 4), "RGB")
+        read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
 
 
 def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match="no agreed white"):
-        read_picture(tmp_path / "a.tiff", (4, 4), "L")
+        read_resized_image(tmp_path / "a.tiff", (4, 4), "L")
 
 
 def test_pictures_are_known_by_their_extension_in_any_case(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", ".c.png", "d.txt", "e"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in picture_files(tmp_path)] == ["a.png", "b.JPG"]
+    assert [path.name for path in list_image_files(tmp_path)] == ["a.png", "b.JPG"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from training.datasets.base import ImageData
-from training.datasets.mnist import FashionMnist, Mnist, fetch, find
+from training.datasets.mnist import FashionMnist, Mnist, download, find_files
 from training.errors import DataError
 
 _NAMES = (
@@ -81,8 +81,8 @@ def test_a_folder_that_lacks_a_file_is_passed_over(tmp_path: Path) -> None:
     _write(tmp_path / "half")
     (tmp_path / "half" / f"{_NAMES[3]}.gz").unlink()
     _write(tmp_path / "whole")
-    assert find((tmp_path / "half",)) is None
-    files = find((tmp_path / "half", tmp_path / "whole"))
+    assert find_files((tmp_path / "half",)) is None
+    files = find_files((tmp_path / "half", tmp_path / "whole"))
     assert files == [tmp_path / "whole" / f"{name}.gz" for name in _NAMES]
 
 
@@ -153,8 +153,8 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[d
 
 
 def test_what_is_fetched_is_what_is_read(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
-    files = fetch(mirrored, tmp_path / "cache")
-    assert files == find((tmp_path / "cache" / "Mirrored" / "raw",))
+    files = download(mirrored, tmp_path / "cache")
+    assert files == find_files((tmp_path / "cache" / "Mirrored" / "raw",))
     assert [path.read_bytes() for path in files] == [
         (tmp_path / "mirror" / path.name).read_bytes() for path in files
     ]
@@ -163,4 +163,4 @@ def test_what_is_fetched_is_what_is_read(tmp_path: Path, mirrored: type[datasets
 def test_a_wrong_checksum_is_refused(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
     (tmp_path / "mirror" / f"{_NAMES[1]}.gz").write_bytes(gzip.compress(b"another"))
     with pytest.raises(DataError, match=r"(?s)could not be fetched: .*corrupted"):
-        fetch(mirrored, tmp_path / "cache")
+        download(mirrored, tmp_path / "cache")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.datasets.scenes import Crops, Scenes
+from training.datasets.scenes import CropBatches, Scenes
 from training.errors import DataError
 
 
@@ -21,15 +21,15 @@ def test_pictures_stay_whole_and_small_ones_are_left_out(folder: Path) -> None:
     data = Scenes(paths=(folder,), crop=16).load()
     assert [tuple(picture.shape) for picture in data.train] == [(3, 40, 30), (3, 25, 60)]
     assert len(data.test) == 6
-    assert data.describe().n == 2
+    assert data.to_data_source().n == 2
 
 
 def test_crops_are_parts_of_the_pictures_and_depend_on_the_seed_alone(folder: Path) -> None:
     data = Scenes(paths=(folder,), crop=16, crops_per_epoch=8).load()
-    crops = Crops(data, 4, torch.Generator().manual_seed(3))
+    crops = CropBatches(data, 4, torch.Generator().manual_seed(3))
     assert len(crops) == 2
     batches = list(crops)
-    again = list(Crops(data, 4, torch.Generator().manual_seed(3)))
+    again = list(CropBatches(data, 4, torch.Generator().manual_seed(3)))
     assert all(torch.equal(one, other) for one, other in zip(batches, again, strict=True))
     values = {tuple(pixel) for p in data.train for pixel in p.flatten(1).T.tolist()}
     for batch in batches:

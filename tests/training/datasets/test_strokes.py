@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.datasets.pendigits import PenDigits, lift
+from training.datasets.pendigits import PenDigits, guess_pen_lift
 from training.datasets.stroke_digits import StrokeDigits
-from training.datasets.strokes import encode, moves_of
+from training.datasets.strokes import encode_moves, strokes_to_moves
 from training.errors import DataError
 
 # The first row of pendigits.tra, an 8, and a 5 of two strokes made up like one: down from the top
@@ -28,8 +28,8 @@ def home(data_home: Path) -> Path:
 
 def test_moves_lead_from_the_middle_of_the_box_along_the_strokes() -> None:
     strokes = [np.array([[0.0, 1.0], [0.25, 0.5]]), np.array([[1.0, 1.0]])]
-    assert moves_of(strokes).tolist() == [[-0.5, 0.5, 0], [0.25, -0.5, 1], [0.75, 0.5, 2]]
-    encoded = encode(torch.from_numpy(moves_of(strokes)))
+    assert strokes_to_moves(strokes).tolist() == [[-0.5, 0.5, 0], [0.25, -0.5, 1], [0.75, 0.5, 2]]
+    encoded = encode_moves(torch.from_numpy(strokes_to_moves(strokes)))
     assert encoded[1].tolist() == [0.25, -0.5, 0, 1, 0]
 
 
@@ -45,7 +45,7 @@ def test_ucis_own_files_are_read_and_lifts_are_guessed(home: Path) -> None:
     ]  # fmt: skip
     plain = PenDigits(pen_lifts=False).load()
     assert set(plain.train.moves_NT3[..., 2].flatten().tolist()) == {0, 2}
-    assert (data.lifts_tell_labels, plain.lifts_tell_labels) == (True, False)
+    assert (data.pen_lifts_leak_labels, plain.pen_lifts_leak_labels) == (True, False)
 
 
 def test_an_archive_gives_the_same(home: Path) -> None:
@@ -73,7 +73,7 @@ def test_files_that_are_not_there_or_not_these_are_errors(home: Path) -> None:
 
 def test_one_stroke_is_left_one() -> None:
     circle = 0.5 + 0.5 * np.stack([np.cos(np.arange(8)), np.sin(np.arange(8))], 1)
-    assert [lift(circle, digit) for digit in (0, 1, 2, 3, 6, 8, 9)] == [None] * 7
+    assert [guess_pen_lift(circle, digit) for digit in (0, 1, 2, 3, 6, 8, 9)] == [None] * 7
 
 
 def test_made_up_digits_are_the_same_every_time_and_stay_near_their_box() -> None:
@@ -85,7 +85,7 @@ def test_made_up_digits_are_the_same_every_time_and_stay_near_their_box() -> Non
     assert -0.6 < float(points.min()) < float(points.max()) < 1.6
     ends = one.train.moves_NT3[torch.arange(60), one.train.lengths_N - 1, 2]
     assert set(ends.tolist()) == {2}
-    assert one.describe().n == 60
+    assert one.to_data_source().n == 60
 
 
 def test_some_can_be_held_out() -> None:

@@ -6,11 +6,11 @@ import torch
 from pydantic import ValidationError
 
 from tests.full_disk import no_file_over
-from training.config.recipe import load
-from training.datasets.number_words import in_words, numbers_text
-from training.datasets.text_corpus import Corpus, body, decode, fetch
+from training.config.recipe import load_recipe
+from training.datasets.number_words import build_text, number_to_words
+from training.datasets.text_corpus import TextCorpus, decode_text, download, strip_gutenberg
 from training.errors import DataError
-from training.publish.provenance import public
+from training.publish.provenance import public_recipe
 
 
 def saved(folder: Path, content: bytes, name: str = "mine.txt") -> Path:
@@ -20,7 +20,7 @@ def saved(folder: Path, content: bytes, name: str = "mine.txt") -> Path:
 
 
 def test_the_last_part_is_held_out_and_the_vocabulary_is_of_the_whole(tmp_path: Path) -> None:
-    data = Corpus(path=saved(tmp_path, "abcabcabcabcabcabcé€".encode())).load()
+    data = TextCorpus(path=saved(tmp_path, "abcabcabcabcabcabcé€".encode())).load()
     assert data.vocabulary == "abcé€"
     assert data.train_N.tolist() == [0, 1, 2] * 6
     assert data.validation_N.tolist() == [3, 4]
@@ -29,30 +29,30 @@ def test_the_last_part_is_held_out_and_the_vocabulary_is_of_the_whole(tmp_path: 
 
 def test_what_was_encoded_reads_the_same(tmp_path: Path) -> None:
     text = "añ😀\n" * 20
-    data = Corpus(path=saved(tmp_path, text.encode())).load()
+    data = TextCorpus(path=saved(tmp_path, text.encode())).load()
     tokens = torch.cat((data.train_N, data.validation_N))
     assert "".join(data.vocabulary[index] for index in tokens) == text
     assert data.encode("😀a").tolist() == [data.vocabulary.index("😀"), data.vocabulary.index("a")]
 
 
 def test_the_manifest_names_the_text_by_its_hash_and_not_by_its_path(tmp_path: Path) -> None:
-    source = Corpus(path=saved(tmp_path, b"abcd" * 10)).load().describe()
+    source = TextCorpus(path=saved(tmp_path, b"abcd" * 10)).load().to_data_source()
     assert source.sha256 == hashlib.sha256((b"abcd" * 10)[:36]).hexdigest()
     assert (source.title, source.source, source.n) == ("mine.txt", "file mine.txt", 36)
-    recipe = load("charnn-tiny", [f"data={{kind: corpus, path: {tmp_path}/mine.txt}}"])
-    assert public(recipe)["data"]["path"] == "mine.txt"
+    recipe = load_recipe("charnn-tiny", [f"data={{kind: corpus, path: {tmp_path}/mine.txt}}"])
+    assert public_recipe(recipe)["data"]["path"] == "mine.txt"
     assert recipe.model_dump(mode="json")["data"]["path"] == f"{tmp_path}/mine.txt"
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfab\r\nab\rab\n", b"ab\nab\nab\n"])
 def test_marks_and_line_ends_of_other_systems_are_no_characters(content: bytes) -> None:
-    assert decode(content, "it") == "ab\nab\nab\n"
+    assert decode_text(content, "it") == "ab\nab\nab\n"
 
 
 def test_a_text_that_is_not_utf_8_is_refused_at_its_byte(tmp_path: Path) -> None:
     path = saved(tmp_path, "uno\ndos\naño".encode("latin-1"))
     with pytest.raises(DataError, match=r"mine\.txt is not UTF-8: byte 0xf1 at offset 9, line 3"):
-        Corpus(path=path).load()
+        TextCorpus(path=path).load()
 
 
 @pytest.mark.parametrize(
@@ -67,37 +67,37 @@ def test_a_text_to_learn_nothing_from_is_refused(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        Corpus(path=saved(tmp_path, content)).load()
+        TextCorpus(path=saved(tmp_path, content)).load()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.txt cannot be read: No such file"):
-        Corpus(path=tmp_path / "none.txt").load()
+        TextCorpus(path=tmp_path / "none.txt").load()
 
 
 @pytest.mark.parametrize("fields", [{}, {"name": "numbers", "path": "a.txt"}])
 def test_a_corpus_has_one_source(fields: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="either a name or a path"):
-        Corpus.model_validate(fields)
+        TextCorpus.model_validate(fields)
 
 
 def test_unknown_characters_are_named() -> None:
     with pytest.raises(DataError, match="Numbers in words has no 'Z', '!'; it has"):
-        Corpus(name="numbers").load().encode("Z one!")
+        TextCorpus(name="numbers").load().encode("Z one!")
 
 
 @pytest.mark.parametrize(("name", "file"), [("shakespeare",) * 2, ("quijote",) * 2])
 def test_a_classic_is_read_where_it_lies(data_home: Path, name: str, file: str) -> None:
     (data_home / "text").mkdir()
     saved(data_home / "text", b"to be or not to be\n" * 9, f"{file}.txt")
-    data = Corpus.model_validate({"name": name}).load()
+    data = TextCorpus.model_validate({"name": name}).load()
     assert len(data.train_N) + len(data.validation_N) == 9 * 19
     assert data.licence == "public domain"
 
 
 def test_a_classic_that_is_not_fetched_says_where_it_goes(data_home: Path) -> None:
     with pytest.raises(DataError, match=r"save it as .*/text/quijote\.txt .*gutenberg\.org"):
-        Corpus(name="quijote").load()
+        TextCorpus(name="quijote").load()
 
 
 def test_what_surrounds_a_book_of_project_gutenberg_is_not_the_book() -> None:
@@ -105,8 +105,8 @@ def test_what_surrounds_a_book_of_project_gutenberg_is_not_the_book() -> None:
         "The Project Gutenberg eBook\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n"
         "En un lugar\nde la Mancha\n\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nlicence"
     )
-    assert body(book) == "En un lugar\nde la Mancha\n"
-    assert body("plain\ntext\n") == "plain\ntext\n"
+    assert strip_gutenberg(book) == "En un lugar\nde la Mancha\n"
+    assert strip_gutenberg("plain\ntext\n") == "plain\ntext\n"
 
 
 def test_a_fetched_file_must_have_the_right_hash(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_a_fetched_file_must_have_the_right_hash(tmp_path: Path) -> None:
     right = hashlib.sha256(b"abc").hexdigest()
     target = tmp_path / "cache" / "text.txt"
     with pytest.raises(DataError, match="SHA-256 differs"):
-        fetch(url, right[::-1], target)
+        download(url, right[::-1], target)
     assert not target.exists()
-    assert fetch(url, right, target).read_bytes() == b"abc"
+    assert download(url, right, target).read_bytes() == b"abc"
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -124,7 +124,7 @@ def test_a_fetched_file_that_was_damaged_since_is_refused(data_home: Path) -> No
     (data_home / "text").mkdir()
     saved(data_home / "text", b"First Citizem:\n" * 9, "tinyshakespeare.txt")
     with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not Tiny Shakespeare .* SHA-256"):
-        Corpus(name="shakespeare").load()
+        TextCorpus(name="shakespeare").load()
 
 
 def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
@@ -132,14 +132,14 @@ def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
     url = saved(tmp_path, content, "source").as_uri()
     target = tmp_path / "cache" / "text.txt"
     with no_file_over(1000), pytest.raises(DataError, match="cannot be written: File too large"):
-        fetch(url, hashlib.sha256(content).hexdigest(), target)
+        download(url, hashlib.sha256(content).hexdigest(), target)
     assert list(target.parent.iterdir()) == []
 
 
 def test_what_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     url = (tmp_path / "nowhere").as_uri()
     with pytest.raises(DataError, match=r"DEEPSHELF_DATA.*could not be fetched"):
-        fetch(url, "", tmp_path / "text.txt")
+        download(url, "", tmp_path / "text.txt")
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_what_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_written_in_words(number: int, words: str) -> None:
-    assert in_words(number) == words
+    assert number_to_words(number) == words
 
 
 def test_every_number_has_its_line_and_the_order_is_always_the_same() -> None:
-    lines = numbers_text().splitlines()
+    lines = build_text().splitlines()
     assert {line.split(" = ")[0] for line in lines} == {str(number) for number in range(1, 1000)}
     assert len({line.split(" = ")[1] for line in lines}) == 999
-    assert numbers_text() == numbers_text()
+    assert build_text() == build_text()

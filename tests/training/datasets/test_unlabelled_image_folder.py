@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from training.datasets.unlabelled_image_folder import Pictures
+from training.datasets.unlabelled_image_folder import UnlabelledImageFolder
 from training.errors import DataError
 
 
@@ -21,7 +21,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _load(folder: Path, **settings: Any) -> Any:
-    return Pictures.model_validate({"path": folder, "size": [16, 16], **settings}).load()
+    return UnlabelledImageFolder.model_validate(
+        {"path": folder, "size": [16, 16], **settings}
+    ).load()
 
 
 def test_every_picture_in_it_and_in_its_folders_is_read(folder: Path) -> None:

@@ -21,7 +21,7 @@ def fabric() -> Fabric:
 
 def _save(fabric: Fabric, path: Path, **changes: Any) -> nn.Module:
     network = nn.Linear(2, 3)
-    checkpoint.save(fabric, path, recipe(**changes), {"network": network}, _PROGRESS)
+    checkpoint.save_checkpoint(fabric, path, recipe(**changes), {"network": network}, _PROGRESS)
     return network
 
 
@@ -35,7 +35,9 @@ def _edit(path: Path, **fields: Any) -> None:
 
 def test_what_was_saved_is_restored_in_place(fabric: Fabric, tmp_path: Path) -> None:
     saved, restored = _save(fabric, tmp_path / "last.ckpt"), nn.Linear(2, 3)
-    progress = checkpoint.load(fabric, tmp_path / "last.ckpt", recipe(), {"network": restored})
+    progress = checkpoint.load_checkpoint(
+        fabric, tmp_path / "last.ckpt", recipe(), {"network": restored}
+    )
     assert progress == _PROGRESS
     assert torch.equal(restored.weight, saved.get_parameter("weight"))
 
@@ -48,7 +50,7 @@ def test_no_half_written_file_is_left_beside(fabric: Fabric, tmp_path: Path) -> 
 
 def test_a_missing_checkpoint_is_named(fabric: Fabric, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint .*last\.ckpt to resume from"):
-        checkpoint.load(fabric, tmp_path / "last.ckpt", recipe(), {})
+        checkpoint.load_checkpoint(fabric, tmp_path / "last.ckpt", recipe(), {})
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -1])
@@ -57,14 +59,16 @@ def test_a_truncated_checkpoint_is_named(fabric: Fabric, tmp_path: Path, kept: i
     _save(fabric, path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be restored"):
-        checkpoint.load(fabric, path, recipe(), {"network": nn.Linear(2, 3)})
+        checkpoint.load_checkpoint(fabric, path, recipe(), {"network": nn.Linear(2, 3)})
 
 
 @pytest.mark.parametrize("content", [{}, {"recipe": "{}"}, [1]])
 def test_somebody_elses_file_is_named(fabric: Fabric, tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "last.ckpt")
     with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be restored"):
-        checkpoint.load(fabric, tmp_path / "last.ckpt", recipe(), {"network": nn.Linear(2, 3)})
+        checkpoint.load_checkpoint(
+            fabric, tmp_path / "last.ckpt", recipe(), {"network": nn.Linear(2, 3)}
+        )
 
 
 def test_another_recipes_checkpoint_is_refused_and_nothing_restored(
@@ -74,7 +78,7 @@ def test_another_recipes_checkpoint_is_refused_and_nothing_restored(
     network = nn.Linear(2, 3)
     before = network.weight.clone()
     with pytest.raises(CheckpointError, match="was written by another recipe"):
-        checkpoint.load(fabric, tmp_path / "last.ckpt", recipe(), {"network": network})
+        checkpoint.load_checkpoint(fabric, tmp_path / "last.ckpt", recipe(), {"network": network})
     assert torch.equal(network.weight, before)
 
 
@@ -83,14 +87,18 @@ def test_another_recipe_is_the_reason_also_where_its_tensors_do_not_fit(
 ) -> None:
     _save(fabric, tmp_path / "last.ckpt", epochs=5)
     with pytest.raises(CheckpointError, match="was written by another recipe"):
-        checkpoint.load(fabric, tmp_path / "last.ckpt", recipe(), {"network": nn.Linear(9, 9)})
+        checkpoint.load_checkpoint(
+            fabric, tmp_path / "last.ckpt", recipe(), {"network": nn.Linear(9, 9)}
+        )
 
 
 def test_what_is_said_of_a_model_may_be_reworded(fabric: Fabric, tmp_path: Path) -> None:
     _save(fabric, tmp_path / "last.ckpt")
     reworded = recipe(publish={"summary": "better", "intended_use": "more", "limits": "fewer"})
     network = {"network": nn.Linear(2, 3)}
-    assert checkpoint.load(fabric, tmp_path / "last.ckpt", reworded, network) == _PROGRESS
+    assert (
+        checkpoint.load_checkpoint(fabric, tmp_path / "last.ckpt", reworded, network) == _PROGRESS
+    )
 
 
 def test_a_field_that_is_younger_than_the_checkpoint_has_its_default(
@@ -100,9 +108,9 @@ def test_a_field_that_is_younger_than_the_checkpoint_has_its_default(
     _save(fabric, path)
     _edit(path, channels_last=None)  # as a checkpoint from before there was such a field
     network = {"network": nn.Linear(2, 3)}
-    assert checkpoint.load(fabric, path, recipe(), network) == _PROGRESS
+    assert checkpoint.load_checkpoint(fabric, path, recipe(), network) == _PROGRESS
     with pytest.raises(CheckpointError, match="another recipe"):
-        checkpoint.load(fabric, path, recipe(channels_last=True), network)
+        checkpoint.load_checkpoint(fabric, path, recipe(channels_last=True), network)
 
 
 @pytest.mark.parametrize("fields", [{"epochs": -1}, {"forgotten": 3}, {"optimizer": None}])
@@ -113,4 +121,4 @@ def test_a_recipe_that_is_valid_no_more_is_another_one(
     _save(fabric, path)
     _edit(path, **fields)
     with pytest.raises(CheckpointError, match="was written by another recipe"):
-        checkpoint.load(fabric, path, recipe(), {"network": nn.Linear(2, 3)})
+        checkpoint.load_checkpoint(fabric, path, recipe(), {"network": nn.Linear(2, 3)})

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from training.engine.csv_logger import CsvLog, read_log
+from training.engine.csv_logger import CsvLogger, read_log
 
 _ROWS = [
     {"epoch": 1.0, "train_loss": 0.1 + 0.2, "seconds": 1.5},
@@ -9,8 +9,8 @@ _ROWS = [
 ]
 
 
-def _write(path: Path) -> CsvLog:
-    log = CsvLog(path, [])
+def _write(path: Path) -> CsvLogger:
+    log = CsvLogger(path, [])
     for row in _ROWS:
         log.append(row)
     return log
@@ -34,7 +34,7 @@ def test_a_late_column_widens_the_header_once(tmp_path: Path) -> None:
 
 def test_resuming_drops_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
     _write(tmp_path / "metrics.csv")
-    log = CsvLog(tmp_path / "metrics.csv", _ROWS[:1])
+    log = CsvLogger(tmp_path / "metrics.csv", _ROWS[:1])
     assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 0.1 + 0.2)]
     log.append(_ROWS[2])
     assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 0.1 + 0.2), (3, 2.0)]
@@ -42,5 +42,5 @@ def test_resuming_drops_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
 
 def test_a_new_run_starts_an_empty_log(tmp_path: Path) -> None:
     _write(tmp_path / "metrics.csv")
-    CsvLog(tmp_path / "metrics.csv", [])
+    CsvLogger(tmp_path / "metrics.csv", [])
     assert not (tmp_path / "metrics.csv").exists()

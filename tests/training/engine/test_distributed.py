@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.training.tiny import ADVERSARIAL, content, recipe
 from training.datasets.strokes import StrokeSplit
 from training.engine.csv_logger import read_log
-from training.engine.distributed import Machines, mean_over, share
+from training.engine.distributed import DistributedConfig, all_reduce_mean, shard_batch
 from training.engine.trainer import fit
 from training.errors import RecipeError
 
@@ -58,10 +58,10 @@ def test_two_processes_compute_what_one_does_with_the_batch_of_both(tmp_path: Pa
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("everything is in") == 1  # one process speaks for both
-    from training.config.recipe import load
+    from training.config.recipe import load_recipe
 
-    one = fit(load(str(path)), tmp_path / "one", show=False, accelerator="cpu")
-    assert one.first
+    one = fit(load_recipe(str(path)), tmp_path / "one", show_progress=False, accelerator="cpu")
+    assert one.is_rank_zero
     alone, together = read_log(tmp_path / "one/metrics.csv"), read_log(tmp_path / "two/metrics.csv")
     assert alone.keys() == together.keys()
     for name in ("train_loss", "test_nll", "learning_rate"):
@@ -77,7 +77,7 @@ def test_the_shares_of_a_batch_are_the_batch() -> None:
     rows = torch.arange(12).view(6, 2)
     drawings = StrokeSplit(rows.float().view(6, 2, 1).expand(6, 2, 3), rows[:, 0], rows[:, 1])
     batch = ((rows, 2 * rows[:, 0]), _Step(rows, first=True), drawings)
-    shares = [share(batch, _Rank(rank)) for rank in (0, 1)]  # type: ignore[arg-type]
+    shares = [shard_batch(batch, _Rank(rank)) for rank in (0, 1)]  # type: ignore[arg-type]
     for rank, ((pair, step, drawn)) in enumerate(shares):
         assert torch.equal(pair[0], rows[rank::2])
         assert torch.equal(pair[1], 2 * rows[rank::2, 0])
@@ -88,21 +88,28 @@ def test_the_shares_of_a_batch_are_the_batch() -> None:
 
 
 def test_what_is_left_over_goes_to_nobody() -> None:
-    shares = [share(torch.arange(5), _Rank(rank)) for rank in (0, 1)]  # type: ignore[arg-type]
+    shares = [shard_batch(torch.arange(5), _Rank(rank)) for rank in (0, 1)]  # type: ignore[arg-type]
     assert [part.tolist() for part in shares] == [[0, 2], [1, 3]]
 
 
 def test_one_process_gets_the_batch_itself() -> None:
     fabric, batch = Fabric(accelerator="cpu", devices=1), torch.arange(5)
-    assert share(batch, fabric) is batch
-    assert mean_over(fabric, {"loss": torch.tensor(1.5)}) == {"loss": 1.5}
+    assert shard_batch(batch, fabric) is batch
+    assert all_reduce_mean(fabric, {"loss": torch.tensor(1.5)}) == {"loss": 1.5}
 
 
 def test_a_batch_that_cannot_be_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"batch_size 50 cannot be split between 4 .*2 nodes × 2"):
-        fit(recipe(), tmp_path, machines=Machines(devices=2, nodes=2), accelerator="cpu")
+        fit(
+            recipe(), tmp_path, distributed=DistributedConfig(devices=2, nodes=2), accelerator="cpu"
+        )
 
 
 def test_networks_that_take_turns_train_on_one_device(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="adversarial trains on one device, not on 2"):
-        fit(recipe(**ADVERSARIAL), tmp_path, machines=Machines(devices=2), accelerator="cpu")
+        fit(
+            recipe(**ADVERSARIAL),
+            tmp_path,
+            distributed=DistributedConfig(devices=2),
+            accelerator="cpu",
+        )

@@ -35,7 +35,7 @@ def _tensors(run_dir: Path, name: str) -> dict[str, torch.Tensor]:
 def test_a_run_that_is_killed_at_any_step_ends_with_the_numbers_of_one_that_is_not(
     tmp_path: Path,
 ) -> None:
-    fit(RECIPE, tmp_path / "whole", show=False)
+    fit(RECIPE, tmp_path / "whole", show_progress=False)
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.killed", str(tmp_path / "killed")],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def test_a_run_that_is_killed_at_any_step_ends_with_the_numbers_of_one_that_is_n
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: ti")  # it had come so far
-    resumed = fit(recipe(epochs=1), tmp_path, resume=True, show=False)
+    resumed = fit(recipe(epochs=1), tmp_path, resume=True, show_progress=False)
     assert len(resumed.log) == 1
 
 
@@ -68,18 +68,20 @@ _NO_ROOM = r"last\.ckpt could not be written: [\d,]+ bytes are free there .* mak
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     path, good = tmp_path / "last.ckpt", {"network": nn.Linear(200, 200)}
-    checkpoint.save(fabric, path, recipe(), good, {"epoch": 1})
+    checkpoint.save_checkpoint(fabric, path, recipe(), good, {"epoch": 1})
     with no_file_over(20_000), pytest.raises(CheckpointError, match=_NO_ROOM):
-        checkpoint.save(fabric, path, recipe(), {"network": nn.Linear(200, 200)}, {"epoch": 2})
+        checkpoint.save_checkpoint(
+            fabric, path, recipe(), {"network": nn.Linear(200, 200)}, {"epoch": 2}
+        )
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
     restored = {"network": nn.Linear(200, 200)}
-    assert checkpoint.load(fabric, path, recipe(), restored) == {"epoch": 1}
+    assert checkpoint.load_checkpoint(fabric, path, recipe(), restored) == {"epoch": 1}
     assert torch.equal(restored["network"].weight, good["network"].weight)
 
 
 def test_a_run_that_found_no_room_goes_on_once_there_is_some(tmp_path: Path) -> None:
     with no_file_over(20_000), pytest.raises(CheckpointError, match=_NO_ROOM):
-        fit(recipe(epochs=1), tmp_path / "run", show=False)
-    resumed = fit(recipe(epochs=1), tmp_path / "run", resume=True, show=False)
-    whole = fit(recipe(epochs=1), tmp_path / "whole", show=False)
+        fit(recipe(epochs=1), tmp_path / "run", show_progress=False)
+    resumed = fit(recipe(epochs=1), tmp_path / "run", resume=True, show_progress=False)
+    whole = fit(recipe(epochs=1), tmp_path / "whole", show_progress=False)
     assert resumed.log[0]["train_loss"] == whole.log[0]["train_loss"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.training.tiny import DENOISING, recipe
 from training.config.recipe import Recipe
 from training.engine.csv_logger import read_log
-from training.engine.trainer import Fitted, fit, prepare, restore
+from training.engine.trainer import FitResult, fit, prepare, restore
 from training.errors import CheckpointError, DivergenceError, RecipeError
 from training.tasks.single_network import SingleNetwork
 
@@ -37,16 +37,16 @@ def _killed_in(epoch: int) -> Iterator[None]:
         yield
 
 
-def _weights(fitted: Fitted) -> dict[str, Tensor]:
+def _weights(fitted: FitResult) -> dict[str, Tensor]:
     assert isinstance(fitted.task, SingleNetwork)
-    return dict(fitted.task.published_network().state_dict())
+    return dict(fitted.task.network_to_publish().state_dict())
 
 
 def _without_times(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def _assert_equal(first: Fitted, second: Fitted) -> None:
+def _assert_equal(first: FitResult, second: FitResult) -> None:
     assert _without_times(first.log) == _without_times(second.log)
     weights, others = _weights(first), _weights(second)
     assert weights.keys() == others.keys()
@@ -85,13 +85,13 @@ def test_a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one(
     variant: str, tmp_path: Path
 ) -> None:
     same = recipe(**_VARIANTS[variant])
-    whole = fit(same, tmp_path / "whole", show=False)
+    whole = fit(same, tmp_path / "whole", show_progress=False)
     with _killed_in(epoch=3), pytest.raises(_Killed):
-        fit(same, tmp_path / "killed", show=False)
+        fit(same, tmp_path / "killed", show_progress=False)
     interrupted = read_log(tmp_path / "killed" / "metrics.csv")
     assert [epoch for epoch, _ in interrupted["train_loss"]] == [1, 2]
 
-    resumed = fit(same, tmp_path / "killed", resume=True, show=False)
+    resumed = fit(same, tmp_path / "killed", resume=True, show_progress=False)
     _assert_equal(whole, resumed)
     logs = [read_log(tmp_path / run / "metrics.csv") for run in ("whole", "killed")]
     assert [epoch for epoch, _ in logs[0]["train_loss"]] == [1, 2, 3, 4]
@@ -102,7 +102,7 @@ def test_a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one(
 
 def test_a_run_is_a_function_of_its_recipe(tmp_path: Path) -> None:
     first, again, other = (
-        fit(recipe(seed=seed, epochs=1), tmp_path / str(index), show=False)
+        fit(recipe(seed=seed, epochs=1), tmp_path / str(index), show_progress=False)
         for index, seed in enumerate((3, 3, 4))
     )
     _assert_equal(first, again)
@@ -110,13 +110,13 @@ def test_a_run_is_a_function_of_its_recipe(tmp_path: Path) -> None:
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
-    first = fit(recipe(epochs=1), tmp_path, show=False)
-    again = fit(recipe(epochs=1), tmp_path, resume=True, show=False)
+    first = fit(recipe(epochs=1), tmp_path, show_progress=False)
+    again = fit(recipe(epochs=1), tmp_path, resume=True, show_progress=False)
     _assert_equal(first, again)
 
 
 def test_the_recipe_of_a_run_lies_beside_it(tmp_path: Path) -> None:
-    fit(recipe(epochs=1), tmp_path, show=False)
+    fit(recipe(epochs=1), tmp_path, show_progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "environment.json", "last.ckpt", "metrics.csv", "recipe.yaml",
     ]  # fmt: skip
@@ -125,22 +125,22 @@ def test_the_recipe_of_a_run_lies_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
-    fit(recipe(epochs=1), tmp_path, show=False)
+    fit(recipe(epochs=1), tmp_path, show_progress=False)
     before = (tmp_path / "last.ckpt").read_bytes()
     with pytest.raises(RecipeError, match="holds a run already: use --resume"):
-        fit(recipe(epochs=1), tmp_path, show=False)
+        fit(recipe(epochs=1), tmp_path, show_progress=False)
     assert (tmp_path / "last.ckpt").read_bytes() == before
 
 
 def test_another_recipe_cannot_resume_a_run(tmp_path: Path) -> None:
-    fit(recipe(epochs=1), tmp_path, show=False)
+    fit(recipe(epochs=1), tmp_path, show_progress=False)
     with pytest.raises(CheckpointError, match="was written by another recipe"):
-        fit(recipe(epochs=2), tmp_path, resume=True, show=False)
+        fit(recipe(epochs=2), tmp_path, resume=True, show_progress=False)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        fit(recipe(), tmp_path, resume=True, show=False)
+        fit(recipe(), tmp_path, resume=True, show_progress=False)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
                 schedule={"kind": "constant"},
             ),
             tmp_path,
-            show=False,
+            show_progress=False,
         )
     assert not (tmp_path / "last.ckpt").exists()
 
@@ -177,7 +177,7 @@ def test_a_network_learns_one_batch_by_heart() -> None:
 
 
 def test_a_short_run_on_digits_is_far_above_chance(tmp_path: Path) -> None:
-    fitted = fit(recipe(epochs=8, data={"kind": "digits"}), tmp_path, show=False)
+    fitted = fit(recipe(epochs=8, data={"kind": "digits"}), tmp_path, show_progress=False)
     assert fitted.log[-1]["test_accuracy"] > 0.9
     assert fitted.seconds == sum(row["seconds"] for row in fitted.log)
 
@@ -187,7 +187,7 @@ def test_a_run_without_progress_stops_and_keeps_its_best_weights(tmp_path: Path)
     stuck = recipe(
         schedule={"kind": "step", "every_epochs": 1}, early_stop={"patience": 2}, epochs=30
     )
-    fitted = fit(stuck, tmp_path, show=False)
+    fitted = fit(stuck, tmp_path, show_progress=False)
     scores = [row["validation_accuracy"] for row in fitted.log]
     best = scores.index(max(scores))
     assert len(scores) == best + 1 + 2 < 30
@@ -200,18 +200,18 @@ def test_a_run_without_progress_stops_and_keeps_its_best_weights(tmp_path: Path)
 
 
 def test_a_run_that_gets_better_does_not_stop(tmp_path: Path) -> None:
-    fitted = fit(recipe(early_stop={"patience": 3}), tmp_path, show=False)
+    fitted = fit(recipe(early_stop={"patience": 3}), tmp_path, show_progress=False)
     assert len(fitted.log) == 4
 
 
 def test_the_last_epoch_is_always_evaluated(tmp_path: Path) -> None:
-    fitted = fit(recipe(epochs=3, evaluate_every=2), tmp_path, show=False)
+    fitted = fit(recipe(epochs=3, evaluate_every=2), tmp_path, show_progress=False)
     assert [int(row["epoch"]) for row in fitted.log if "validation_accuracy" in row] == [2, 3]
 
 
 def test_the_published_network_is_the_average_where_there_is_one(tmp_path: Path) -> None:
-    averaged = fit(recipe(epochs=1, ema_decay=0.999), tmp_path / "average", show=False)
-    raw = fit(recipe(epochs=1), tmp_path / "raw", show=False)
+    averaged = fit(recipe(epochs=1, ema_decay=0.999), tmp_path / "average", show_progress=False)
+    raw = fit(recipe(epochs=1), tmp_path / "raw", show_progress=False)
     # The average changes nothing of how the network itself is trained.
     for name in ("train_loss", "train_accuracy"):
         assert averaged.log[0][name] == raw.log[0][name]
@@ -222,7 +222,7 @@ def test_the_published_network_is_the_average_where_there_is_one(tmp_path: Path)
 
 def test_a_finished_run_is_restored_as_it_was(tmp_path: Path) -> None:
     same = recipe(epochs=2, ema_decay=0.9)
-    fitted = fit(same, tmp_path, show=False)
+    fitted = fit(same, tmp_path, show_progress=False)
     _assert_equal(fitted, restore(same, tmp_path))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from training.envs.catch import BALLS, HEIGHT, Catch, landing, scripted
+from training.envs.catch import BALLS, HEIGHT, Catch, landing_column, optimal_action
 
 
 def test_gymnasium_finds_nothing_wrong_with_it() -> None:
@@ -26,12 +26,12 @@ def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain
     game = Catch()
     for seed in range(30):
         game.reset(seed=seed)
-        expected = landing(game)
+        expected = landing_column(game)
         for row in range(1, HEIGHT - 1):
             picture, reward, *_ = game.step(1)
             assert reward == 0
             assert int((picture[:-1] > 0).sum()) == int(row < 5)
-            assert int((game.picture(curtain=False)[:-1] > 0).sum()) == 1
+            assert int((game.observe(curtain=False)[:-1] > 0).sum()) == 1
         assert game.ball.row == HEIGHT - 2
         paddle = game.paddle
         assert game.step(1)[1] == float(abs(expected - paddle) <= 1)
@@ -43,7 +43,7 @@ def test_one_picture_does_not_tell_where_the_ball_will_land() -> None:
     for seed in range(300):
         game = Catch()
         picture, _ = game.reset(seed=seed)
-        ends.setdefault(picture.tobytes(), set()).add(landing(game))
+        ends.setdefault(picture.tobytes(), set()).add(landing_column(game))
     assert len(ends) == 12
     assert min(map(len, ends.values())) > 1
 
@@ -53,7 +53,7 @@ def test_who_sees_through_the_curtain_catches_every_ball() -> None:
         game, total, over = Catch(), 0.0, False
         game.reset(seed=seed)
         while not over:
-            _, reward, over, _, _ = game.step(scripted(game))
+            _, reward, over, _, _ = game.step(optimal_action(game))
             total += reward
         assert total == BALLS
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from training.metrics.calibration import best_temperature, cross_fitted, reliability
+from training.metrics.calibration import compute_reliability, cross_fit_temperature, fit_temperature
 
 
 def test_the_error_is_the_one_that_torchmetrics_gives() -> None:
@@ -14,17 +14,19 @@ def test_the_error_is_the_one_that_torchmetrics_gives() -> None:
     probabilities = (3 * torch.randn(500, 4, generator=generator)).softmax(1)
     labels = torch.randint(4, (500,), generator=generator)
     expected = multiclass_calibration_error(probabilities, labels, 4, n_bins=15)
-    assert reliability(probabilities, labels).error == pytest.approx(float(expected), abs=1e-6)
+    assert compute_reliability(probabilities, labels).expected_calibration_error == pytest.approx(
+        float(expected), abs=1e-6
+    )
 
 
 def test_bins_say_how_sure_and_how_often_right() -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]])
-    found = reliability(probabilities, torch.tensor([0, 1, 1, 1]), bins=5)
+    found = compute_reliability(probabilities, torch.tensor([0, 1, 1, 1]), bins=5)
     assert found.share_S.tolist() == [0, 0, 0, 0.5, 0.5]
     assert found.accuracy_S[3:].tolist() == [1, 0.5]
     assert found.confidence_S[3:].tolist() == pytest.approx([0.7, 0.9])
     assert found.confidence_S[:3].isnan().all()
-    assert found.error == pytest.approx((0.3 + 0.4) / 2)
+    assert found.expected_calibration_error == pytest.approx((0.3 + 0.4) / 2)
 
 
 def _twice_too_sure(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,12 +36,12 @@ def _twice_too_sure(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_best_temperature_halves_logits_that_are_twice_too_large() -> None:
-    assert best_temperature(*_twice_too_sure(80)) == pytest.approx(2, rel=1e-4)
+    assert fit_temperature(*_twice_too_sure(80)) == pytest.approx(2, rel=1e-4)
 
 
 def test_cross_fitting_scales_each_half_by_the_other() -> None:
     logits, labels = _twice_too_sure(80)
     labels[::2] = 0  # the even half is always right: what suits it would make the odd half surer
-    probabilities, _ = cross_fitted(logits, labels)
+    probabilities, _ = cross_fit_temperature(logits, labels)
     assert probabilities[::2, 0].tolist() == pytest.approx([0.75] * 40, abs=1e-4)
     assert (probabilities[1::2, 0] > 0.9).all()

@@ -34,8 +34,8 @@ def test_accuracy_is_the_mean_over_folds_with_their_deviation(figures: CrossVali
 
 
 def test_confusions_are_counted_by_truth_and_answer(figures: CrossValidation) -> None:
-    assert figures.confusion("frozen").tolist() == [[2, 0, 0], [1, 1, 0], [1, 0, 1]]
-    assert figures.confusion("fine-tuned").tolist() == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
+    assert figures.confusion_matrix("frozen").tolist() == [[2, 0, 0], [1, 1, 0], [1, 0, 1]]
+    assert figures.confusion_matrix("fine-tuned").tolist() == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
 
 
 def test_the_last_stage_has_the_plain_names(figures: CrossValidation) -> None:

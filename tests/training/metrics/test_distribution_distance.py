@@ -3,7 +3,11 @@ import torch
 from torch import Generator, Tensor
 
 from training.errors import DataError
-from training.metrics.distribution_distance import frechet, kernel, precision_recall
+from training.metrics.distribution_distance import (
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
 
 
 def _normal(count: int, seed: int, dimensions: int = 4) -> Tensor:
@@ -20,16 +24,16 @@ def _whitened(features_ND: Tensor) -> Tensor:
 def test_frechet_is_what_the_formula_gives_for_known_means_and_covariances() -> None:
     base = _whitened(_normal(500, 0))
     shift = torch.tensor([3.0, 0, 4, 0])
-    assert frechet(base, base) == pytest.approx(0, abs=1e-6)
-    assert frechet(base, base + shift) == pytest.approx(25)  # |shift|²
+    assert frechet_distance(base, base) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(base, base + shift) == pytest.approx(25)  # |shift|²
     # 4 dimensions, each (3 - 1)²; covariances commute, so the root is of each alone
-    assert frechet(base, 3 * base) == pytest.approx(16)
+    assert frechet_distance(base, 3 * base) == pytest.approx(16)
 
 
 def test_kernel_is_about_zero_for_one_distribution_and_large_for_two() -> None:
     # Of 300 each the estimate itself spreads by some hundredths.
-    assert kernel(_normal(300, 0), _normal(300, 1)) == pytest.approx(0, abs=0.15)
-    assert kernel(_normal(300, 0), _normal(300, 1) + 2) > 1
+    assert kernel_distance(_normal(300, 0), _normal(300, 1)) == pytest.approx(0, abs=0.15)
+    assert kernel_distance(_normal(300, 0), _normal(300, 1) + 2) > 1
 
 
 def test_kernel_is_the_unbiased_estimate_of_the_paper() -> None:
@@ -38,7 +42,7 @@ def test_kernel_is_the_unbiased_estimate_of_the_paper() -> None:
     real, drawn = torch.tensor([[1.0], [-1.0]]), torch.tensor([[2.0], [-2.0]])
     four, other = (torch.cat((part, part)) for part in (real, drawn))
     # Each is there twice: of 12 ordered pairs 4 are of equal ones, k(1, 1) = 8, k(2, 2) = 125.
-    assert kernel(four, other) == pytest.approx(32 / 12 + 284 / 12 - 26)
+    assert kernel_distance(four, other) == pytest.approx(32 / 12 + 284 / 12 - 26)
 
 
 def test_precision_and_recall_tell_quality_from_variety() -> None:
@@ -52,6 +56,6 @@ def test_precision_and_recall_tell_quality_from_variety() -> None:
 
 
 def test_too_few_pictures_are_refused() -> None:
-    for distance in (frechet, kernel, precision_recall):
+    for distance in (frechet_distance, kernel_distance, precision_recall):
         with pytest.raises(DataError, match="3 pictures are too few"):
             distance(_normal(3, 0), _normal(9, 1))

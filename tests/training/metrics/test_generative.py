@@ -1,7 +1,7 @@
 import torch
 from torch import Generator
 
-from training.metrics.generative import nearest, pca_gaussian
+from training.metrics.generative import nearest_training_images, pca_gaussian
 
 
 def test_the_nearest_training_picture_is_found_mirrored_too() -> None:
@@ -9,8 +9,8 @@ def test_the_nearest_training_picture_is_found_mirrored_too() -> None:
     known = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
     asked = torch.stack((known[7], known[2050].flip(2), known[0]))
     asked[2, 0, 0, 0] = known[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
-    found = nearest(asked, known)
-    assert found.where.tolist() == [7, 2050, 0]
+    found = nearest_training_images(asked, known)
+    assert found.indices.tolist() == [7, 2050, 0]
     torch.testing.assert_close(found.rms, torch.tensor([0, 0, 48**-0.5]), atol=1e-2, rtol=0)
 
 

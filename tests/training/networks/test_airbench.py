@@ -13,7 +13,7 @@ def _started() -> tuple[Airbench, torch.Tensor]:
     images *= torch.tensor([0.5, 1, 2]).view(1, 3, 1, 1)
     images += 0.3 * torch.randn_like(images)
     network = Airbench.Config(classes=5, widths=(4, 30, 8)).build()
-    network.start_from(images, regularisation=0)
+    network.init_from_data(images, regularisation=0)
     return network, images
 
 
@@ -42,5 +42,5 @@ def test_regularisation_keeps_directions_without_variance_quiet() -> None:
     network, images = _started()
     flat = images.clone()
     flat[:, 2] = 0  # a channel that never varies
-    network.start_from(flat)
+    network.init_from_data(flat)
     assert network.whitening.abs().max() <= 1 / 5e-4**0.5 + 1e-3

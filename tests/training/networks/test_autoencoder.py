@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.networks import ConvAutoencoder, DenseAutoencoder
-from training.networks.autoencoder import Autoencoder, straight_through
+from training.networks.autoencoder import Autoencoder, round_ste
 
 
 @pytest.fixture(params=["dense", "conv"])
@@ -17,7 +17,7 @@ def network(request: pytest.FixtureRequest) -> Autoencoder:
 
 def test_rounding_lets_the_gradient_through() -> None:
     latents = torch.tensor([0.4, 1.6, -2.5], requires_grad=True)
-    rounded = straight_through(latents)
+    rounded = round_ste(latents)
     assert rounded.tolist() == [0, 2, -2]  # half to even, as ONNX rounds
     (gradient,) = torch.autograd.grad((rounded * torch.tensor([1.0, 2.0, 3.0])).sum(), latents)
     assert gradient.tolist() == [1, 2, 3]

@@ -72,9 +72,9 @@ def test_dropped_weights_are_dropped_in_training_alone(cell: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_with_nothing_dropped_the_two_ways_through_are_one(cell: str) -> None:
     net, text = network(cell=cell).eval(), tokens()
-    state = net.start(3)
+    state = net.initial_state(3)
     embedded = net.embedding(text)
-    first, second = net._recur(embedded, state), net._with_dropped_weights(embedded, state)
+    first, second = net._run_rnn(embedded, state), net._run_rnn_with_weight_drop(embedded, state)
     torch.testing.assert_close(first, second)
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
 from training.networks import MobileNet, NetworkConfig
-from training.networks.mobilenet import _SameConv2d, pad_as_tensorflow
+from training.networks.mobilenet import _SameConv2d, use_same_padding
 
 
 def _network(**changes: Any) -> MobileNet:
@@ -147,5 +147,5 @@ def test_strides_are_padded_as_tensorflow_documents_it(kernel: int, side: int) -
     layer = network[0]
     assert isinstance(layer, nn.Conv2d)
     expected = functional.conv2d(padded, layer.weight, layer.bias, 2)
-    pad_as_tensorflow(network)
+    use_same_padding(network)
     torch.testing.assert_close(network(picture), expected)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models_store.compression.hyperprior import LATENT_UNIT
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.compression.hyperprior import LATENT_RESOLUTION
+from models_store.onnx.runtime import load_graph_fn
 from training.networks.photo_codec import PhotoCodec
-from training.networks.photo_codec.integer_ops import EXACT
+from training.networks.photo_codec.integer_ops import MAX_EXACT_INTEGER
 from training.networks.photo_codec.lapped import lapped_basis, lapped_kernels
-from training.networks.photo_codec.prior import GroupPrior, SidePrior, largest_sum
-from training.publish.onnx.photo_graphs import frozen
-from training.publish.spec import export
-from training.publish.tasks.photo_compression import publication_graphs
+from training.networks.photo_codec.prior import GroupPrior, SidePrior, max_abs_sum
+from training.publish.onnx.photo_graphs import freeze
+from training.publish.spec import export_graph
+from training.publish.tasks.photo_compression import graph_specs
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def codec() -> PhotoCodec:
         chroma=4, groups=(8, 16), hidden=8, prior_hidden=8, features=4, side=4, qualities=2
     )
     codec = config.build()
-    codec.begin(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
+    codec.init_from_data(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
     for group in codec.priors:
         for name, parameter in group.named_parameters():
             torch.nn.init.normal_(parameter, std=0.02 if "linear" in name else 0.2)
-    return frozen(codec)
+    return freeze(codec)
 
 
 def test_the_transform_is_orthonormal_over_its_neighbours_too() -> None:
@@ -61,7 +61,7 @@ def test_all_its_coefficients_give_the_picture_back() -> None:
 
 def test_every_parameter_learns(codec: PhotoCodec) -> None:
     fresh = codec.config.build()
-    fresh.begin(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
+    fresh.init_from_data(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
     coded = fresh(torch.rand(4, 3, 72, 64), torch.tensor([0, 1, 0, 1]))
     (coded.bits_B.mean() + coded.estimate.square().sum()).backward()
     silent = [name for name, p in fresh.named_parameters() if p.grad is None]
@@ -71,10 +71,10 @@ def test_every_parameter_learns(codec: PhotoCodec) -> None:
 def test_no_sum_leaves_the_whole_numbers_that_float32_holds(codec: PhotoCodec) -> None:
     priors: list[SidePrior | GroupPrior] = [codec.side_prior, *codec.priors]
     for prior in priors:
-        assert largest_sum(prior) < EXACT
-    worst = frozen(codec).priors[2]
+        assert max_abs_sum(prior) < MAX_EXACT_INTEGER
+    worst = freeze(codec).priors[2]
     worst.second.weight.data.fill_(300.0)
-    assert largest_sum(worst) >= EXACT
+    assert max_abs_sum(worst) >= MAX_EXACT_INTEGER
 
 
 def test_the_prior_is_the_same_whatever_the_order_of_its_sums(codec: PhotoCodec) -> None:
@@ -83,7 +83,7 @@ def test_the_prior_is_the_same_whatever_the_order_of_its_sums(codec: PhotoCodec)
     assert conv is not None
     x = torch.randint(-255, 256, (1, conv.weight.shape[1], 9, 7))
     order = torch.randperm(x.shape[1])
-    whole = conv.whole_weight()
+    whole = conv.integer_weight()
     exact = _convolved(x, whole.long())
     assert torch.equal(conv(x.float()).long(), exact)
     permuted = functional.conv2d(x[:, order].float(), whole[:, order], padding=1)
@@ -101,11 +101,11 @@ def _convolved(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def test_published_graphs_agree_with_torch_and_the_prior_to_the_last_bit(
     codec: PhotoCodec, tmp_path: Path
 ) -> None:
-    for graph in publication_graphs(codec):
+    for graph in graph_specs(codec):
         if graph.role not in ("low", "middle"):
             continue
-        exported = export(graph, tmp_path)
-        run = onnxruntime_run(exported.path)
+        exported = export_graph(graph, tmp_path)
+        run = load_graph_fn(exported.path)
         for case in exported.cases:
             got = run(case.inputs)
             for name, expected in case.outputs.items():
@@ -116,9 +116,9 @@ def test_what_the_loss_counts_is_what_the_coder_is_told(codec: PhotoCodec) -> No
     """Training sees all phases at once; a decoder, one after the other."""
     images = torch.rand(1, 3, 48, 56)
     quality = torch.tensor([1])
-    latents = (codec.encode(images, quality) * LATENT_UNIT).round() / LATENT_UNIT
-    side = codec.side(latents).round()
-    expected = codec.expected(latents, side, quality)
+    latents = (codec.encode(images, quality) * LATENT_RESOLUTION).round() / LATENT_RESOLUTION
+    side = codec.hyper_encode(latents).round()
+    expected = codec.entropy_parameters(latents, side, quality)
     features = codec.side_prior(side, quality)[:, :, : latents.shape[2], : latents.shape[3]]
     size = codec.group_sizes[0]
     group, decoded = codec.priors[0], expected.decoded[:, :size]
@@ -128,7 +128,7 @@ def test_what_the_loss_counts_is_what_the_coder_is_told(codec: PhotoCodec) -> No
     corner = 2 * (rows % 2) + columns % 2
     seen = torch.zeros_like(decoded)
     for phase, corners in enumerate(group.phases):
-        means, levels = group(group.known(features, None), seen, phase, quality)
+        means, levels = group(group.context(features, None), seen, phase, quality)
         mask = torch.isin(corner, torch.tensor(corners))
         assert torch.equal(levels[..., mask], expected.levels[:, :size][..., mask])
         steps = (decoded - means)[..., mask] / 16

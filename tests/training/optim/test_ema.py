@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.optim.ema import moving_average
+from training.optim.ema import ema_model
 
 
 class _Counter(nn.Module):
@@ -22,7 +22,7 @@ class _Counter(nn.Module):
 
 def _averaged(values: list[float], decay: float) -> tuple[float, float, int]:
     network = _Counter()
-    average = moving_average(network, decay)
+    average = ema_model(network, decay)
     for value in values:
         network.become(value)
         average.update_parameters(network)
@@ -58,7 +58,7 @@ def test_late_updates_move_by_the_decay() -> None:
 
 def test_the_network_itself_is_left_alone() -> None:
     network = _Counter()
-    average = moving_average(network, 0.9)
+    average = ema_model(network, 0.9)
     network.become(3.0)
     average.update_parameters(network)
     network.become(4.0)

@@ -5,7 +5,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from training.optim.muon import Muon, orthogonalized
+from training.optim.muon import Muon, orthogonalize
 from training.optim.optimizers import Optimizer, parameter_groups
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Optimizer)
@@ -141,7 +141,7 @@ def test_muon_takes_torchs_steps() -> None:
 def test_orthogonalized_singular_values_are_near_one(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
-    inner = u.mT @ orthogonalized(matrix) @ vt.mT
+    inner = u.mT @ orthogonalize(matrix) @ vt.mT
     assert inner.diagonal().min() > 0.6
     assert inner.diagonal().max() < 1.3
     assert (inner - inner.diagonal().diag()).abs().max() < 1e-4

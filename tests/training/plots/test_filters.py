@@ -5,13 +5,13 @@ from PIL import Image
 
 from tests.contract.surface import ROOT
 from training.errors import DataError
-from training.plots.filters import draw_filters, shelved_layers
+from training.plots.filters import draw_filters, load_published_layers
 
 STORE = ROOT / "models_store"
 
 
 def test_dead_filters_of_a_published_model_are_counted(tmp_path: Path) -> None:
-    where, there = shelved_layers(STORE, "mobilenet-hymenoptera", None)
+    where, there = load_published_layers(STORE, "mobilenet-hymenoptera", None)
     path = tmp_path / "filters.png"
     counted = draw_filters(where, there, "features.0.0", path)
     # TensorFlow's weights, from which it was carried over, have eight that do nothing.
@@ -21,6 +21,6 @@ def test_dead_filters_of_a_published_model_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(tmp_path: Path) -> None:
-    where, there = shelved_layers(STORE, "charnn-tiny", 1)
+    where, there = load_published_layers(STORE, "charnn-tiny", 1)
     with pytest.raises(DataError, match="no layer 'conv'; layers: W0, R0, head_weight"):
         draw_filters(where, there, "conv", tmp_path / "filters.png")

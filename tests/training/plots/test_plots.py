@@ -5,11 +5,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.engine.csv_logger import CsvLog
+from training.engine.csv_logger import CsvLogger
 from training.errors import DataError
 from training.plots.confusion import draw_confusion
-from training.plots.curves import draw_curves
-from training.plots.restoration import draw_restoration
+from training.plots.curves import draw_training_curves
+from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 
 
@@ -29,7 +29,7 @@ def _picture(path: Path) -> NDArray[np.uint8]:
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "some-run" / "metrics.csv"
     path.parent.mkdir()
-    csv = CsvLog(path, [])
+    csv = CsvLogger(path, [])
     for epoch in range(1, 6):
         row = {"epoch": float(epoch), "learning_rate": 0.1 / epoch, "seconds": 1.0}
         row |= {"train_loss": 1 / epoch, "train_accuracy": 1 - 1 / epoch}
@@ -40,21 +40,23 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
-    draw_curves(log, tmp_path / "curves.png")
+    draw_training_curves(log, tmp_path / "curves.png")
     pixels = _picture(tmp_path / "curves.png")
     # Loss, accuracy, likelihood and learning rate, side by side.
     assert pixels.shape[1] > 3 * pixels.shape[0]
 
 
 def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
-    CsvLog(tmp_path / "metrics.csv", []).append({"epoch": 1, "train_loss": 1, "learning_rate": 1})
-    draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+    CsvLogger(tmp_path / "metrics.csv", []).append(
+        {"epoch": 1, "train_loss": 1, "learning_rate": 1}
+    )
+    draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     _picture(tmp_path / "curves.png")
 
 
 def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no log .*metrics\.csv: a run writes it after"):
-        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+        draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,7 +66,7 @@ def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) ->
 def test_curves_of_what_is_no_log_are_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(DataError, match=r"metrics\.csv"):
-        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+        draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
 
 
 @pytest.mark.parametrize("classes", [2, 10, 200])
@@ -91,9 +93,9 @@ def test_confusions_show(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) -> None:
-    pictures = sample_inputs.photographs(10, 28, 28, mode).numpy()
+    pictures = sample_inputs.photo_crops(10, 28, 28, mode).numpy()
     rows = [("clean", pictures), ("N(0.5, 0.1)", 255 - pictures), ("restored", pictures)]
-    draw_restoration(rows, tmp_path / "rows.png")
+    draw_image_rows(rows, tmp_path / "rows.png")
     _picture(tmp_path / "rows.png")
     with Image.open(tmp_path / "rows.png") as image:
         channels = np.asarray(image.convert("RGB")).astype(int)

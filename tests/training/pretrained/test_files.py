@@ -16,9 +16,9 @@ from training.__main__ import main
 from training.engine.trainer import fit
 from training.errors import WeightsError
 from training.networks import ResNet
-from training.pretrained.files import load, save
-from training.pretrained.from_runs import whole
-from training.pretrained.state import fill
+from training.pretrained.files import load_weights_file, save_network
+from training.pretrained.from_runs import build_from_definition
+from training.pretrained.state import load_into
 
 ENDINGS = (".safetensors", ".h5", ".onnx")
 
@@ -39,7 +39,9 @@ def network() -> nn.Module:
 def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     for ending in ENDINGS:
-        save(network, folder / f"whole{ending}", _config().model_dump(), torch.rand(2, 1, 8, 8))
+        save_network(
+            network, folder / f"whole{ending}", _config().model_dump(), torch.rand(2, 1, 8, 8)
+        )
     return folder
 
 
@@ -48,9 +50,9 @@ def test_a_whole_model_comes_back_and_answers_the_same(
     network: nn.Module, folder: Path, ending: str
 ) -> None:
     path = folder / f"whole{ending}"
-    saved = load(path)
-    again = whole(saved, path)
-    fill(again, saved.tensors, path)
+    saved = load_weights_file(path)
+    again = build_from_definition(saved, path)
+    load_into(again, saved.tensors, path)
     images = torch.randn(3, 1, 8, 8)
     assert torch.equal(again.eval()(images), network(images))
 
@@ -60,12 +62,12 @@ def test_weights_alone_need_a_network_to_go_into(
     network: nn.Module, tmp_path: Path, ending: str
 ) -> None:
     path = tmp_path / f"weights{ending}"
-    save(network, path)
-    saved = load(path)
+    save_network(network, path)
+    saved = load_weights_file(path)
     with pytest.raises(WeightsError, match=r"holds weights alone: name a network .* --into RECIPE"):
-        whole(saved, path)
+        build_from_definition(saved, path)
     other = _config().build()
-    fill(other, saved.tensors, path)
+    load_into(other, saved.tensors, path)
     assert torch.equal(other.state_dict()["layer3.2.bn2.running_var"],
                        network.state_dict()["layer3.2.bn2.running_var"])  # fmt: skip
 
@@ -101,7 +103,7 @@ def test_what_does_not_fit_is_said_and_nothing_is_changed(folder: Path, ending: 
         r"not fit this network: conv1.weight is \(2, 1, 3, 3\), not \(4, 1, 3, 3\); .*and \d+ mo"
     )
     with pytest.raises(WeightsError, match=message):
-        fill(wider, load(path).tensors, path)
+        load_into(wider, load_weights_file(path).tensors, path)
     assert torch.equal(wider.state_dict()["conv1.weight"], before)
 
 
@@ -109,29 +111,29 @@ def test_missing_and_unknown_names_are_told_apart() -> None:
     with pytest.raises(
         WeightsError, match="x does not fit this network: bias is missing; scale is unknown"
     ):
-        fill(nn.Linear(2, 3), {"weight": torch.ones(3, 2), "scale": torch.ones(1)}, "x")
+        load_into(nn.Linear(2, 3), {"weight": torch.ones(3, 2), "scale": torch.ones(1)}, "x")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_damaged_and_missing_files_are_errors(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"x{ending}"
     with pytest.raises(WeightsError, match="there is no file"):
-        load(path)
+        load_weights_file(path)
     path.write_bytes(b"not this")
     with pytest.raises(WeightsError, match="is no file of weights that can be read"):
-        load(path)
+        load_weights_file(path)
 
 
 def test_an_unknown_ending_is_an_error(network: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"ends in none of \.safetensors, \.h5, \.hdf5, \.onnx"):
-        save(network, tmp_path / "x.pth")
+        save_network(network, tmp_path / "x.pth")
 
 
 def test_a_run_is_saved_and_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fitted = fit(recipe(epochs=1), Path("run"), show=False)
+    fitted = fit(recipe(epochs=1), Path("run"), show_progress=False)
     expected = fitted.task.evaluate("test")["accuracy"]
 
     def call(*arguments: str) -> str:

@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 from torchvision.models import mobilenet_v2
 
-from models_store.layout import sha256_of
+from models_store.layout import file_sha256
 from training.errors import DataError
 from training.networks import MobileNet
-from training.pretrained.mobilenet import LOCAL, describe, fingerprint, load_weights
+from training.pretrained.mobilenet import (
+    LOCAL_WEIGHTS,
+    features_fingerprint,
+    load_weights,
+    weights_data_source,
+)
 
 
 def _state(**replaced: Tensor | None) -> dict[str, Tensor]:
@@ -56,15 +61,15 @@ def test_the_features_of_a_file_are_loaded_and_its_classifier_is_not(
 
 
 def test_weights_are_looked_for_in_the_cache(data_home: Path) -> None:
-    (data_home / LOCAL).parent.mkdir()
-    torch.save(_state(), data_home / LOCAL)
-    _load(_config(LOCAL))
+    (data_home / LOCAL_WEIGHTS).parent.mkdir()
+    torch.save(_state(), data_home / LOCAL_WEIGHTS)
+    _load(_config(LOCAL_WEIGHTS))
 
 
 def test_random_weights_need_no_file(data_home: Path) -> None:
     config = _config(None, weights="random")
     _load(config)
-    assert describe(config) is None
+    assert weights_data_source(config) is None
     assert not list(data_home.iterdir())
 
 
@@ -116,9 +121,9 @@ def test_without_a_network_one_is_told_what_to_fetch(
 
 def test_the_card_names_the_weights_and_not_where_they_lie(path: Path) -> None:
     torch.save(_state(), path)
-    source = describe(_config(path))
+    source = weights_data_source(_config(path))
     assert source is not None
-    assert source.sha256 == sha256_of(path)
+    assert source.sha256 == file_sha256(path)
     assert "weights.pth" in source.title
     assert str(path.parent) not in source.model_dump_json()
 
@@ -130,10 +135,10 @@ def test_a_fingerprint_tells_apart_whatever_changes_the_features(path: Path) -> 
         _config(path, padding="tf-same"),
         _config(path, scaling="symmetric"),
     ]
-    prints = [fingerprint(_load(config), config) for config in configs]
+    prints = [features_fingerprint(_load(config), config) for config in configs]
     moved = _load(configs[0])
     with torch.no_grad():
         next(moved.features.parameters()).add_(1e-3)
-    prints.append(fingerprint(moved, configs[0]))
+    prints.append(features_fingerprint(moved, configs[0]))
     assert len(set(prints)) == 4
-    assert fingerprint(_load(configs[0]), _config(path, classes=9)) == prints[0]
+    assert features_fingerprint(_load(configs[0]), _config(path, classes=9)) == prints[0]

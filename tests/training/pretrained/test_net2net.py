@@ -13,9 +13,9 @@ from training.errors import RecipeError, WeightsError
 from training.networks import ResNet
 from training.networks.photo_denoiser import PhotoDenoiser
 from training.optim.initializers import He
-from training.pretrained.files import save
-from training.pretrained.net2net import grow
-from training.pretrained.state import tensors_of
+from training.pretrained.files import save_network
+from training.pretrained.net2net import load_widened
+from training.pretrained.state import copy_tensors
 from training.tasks.single_network import SingleNetwork
 
 
@@ -45,7 +45,7 @@ def test_a_wider_residual_network_answers_as_the_narrow_one(width: int) -> None:
     small, large = _resnet(2), _resnet(width)
     images = torch.randn(3, 1, 8, 8)
     assert not torch.allclose(_as_doubles(large, images), _as_doubles(small, images))
-    grow(large, tensors_of(small), "weights")
+    load_widened(large, copy_tensors(small), "weights")
     torch.testing.assert_close(_as_doubles(large, images), _as_doubles(small, images))
 
 
@@ -59,16 +59,16 @@ def test_a_wider_or_deeper_denoiser_answers_as_the_small_one(
     torch.manual_seed(0)
     small, large = _denoiser((8, 12), (1, 2)), _denoiser(widths, blocks)
     He().apply(large)
-    large.start_as_identity()  # before that, new blocks would change what they are given
+    large.init_as_identity()  # before that, new blocks would change what they are given
     pictures = torch.rand(2, 3, 16, 12)
-    grow(large, tensors_of(small), "weights")
+    load_widened(large, copy_tensors(small), "weights")
     torch.testing.assert_close(_as_doubles(large, pictures), _as_doubles(small, pictures))
 
 
 def test_new_channels_learn_from_the_first_step() -> None:
     torch.manual_seed(0)
     small, large = _denoiser((8,), (1,)), _denoiser((12,), (1,))
-    grow(large, tensors_of(small), "weights")
+    load_widened(large, copy_tensors(small), "weights")
     large(torch.rand(1, 3, 8, 8)).square().mean().backward()
     gradient = large.residual.weight.grad
     assert gradient is not None
@@ -90,10 +90,10 @@ def test_what_does_not_fit_is_said_and_nothing_is_changed(
     tensors: dict[str, Tensor], message: str
 ) -> None:
     network = _denoiser((8,), (1,))
-    before = tensors_of(network)
+    before = copy_tensors(network)
     with pytest.raises(WeightsError, match=message):
-        grow(network, {"residual.bias": torch.ones(12), **tensors}, "weights")
-    assert all(torch.equal(before[name], now) for name, now in tensors_of(network).items())
+        load_widened(network, {"residual.bias": torch.ones(12), **tensors}, "weights")
+    assert all(torch.equal(before[name], now) for name, now in copy_tensors(network).items())
 
 
 def _still(**changes: Any) -> Any:
@@ -105,13 +105,13 @@ def _still(**changes: Any) -> Any:
 def test_a_recipe_starts_from_a_file_and_goes_on_without_it(tmp_path: Path) -> None:
     torch.manual_seed(1)
     small, file = _resnet(3, "A"), tmp_path / "small.safetensors"
-    save(small, file)
+    save_network(small, file)
     begun = _still(start_from=file)
-    fit(begun, tmp_path / "run", show=False, accelerator="cpu")
+    fit(begun, tmp_path / "run", show_progress=False, accelerator="cpu")
     file.unlink()
     task = restore(begun, tmp_path / "run").task
     assert isinstance(task, SingleNetwork)
-    for network in (task.network.module, task.published_network()):
+    for network in (task.network.module, task.network_to_publish()):
         for name, weights in small.named_parameters():
             now = network.state_dict()[name]
             part = now[tuple(slice(0, length) for length in weights.shape)]
@@ -127,12 +127,14 @@ def test_a_published_recipe_does_not_tell_where_the_file_lay(tmp_path: Path) -> 
 
 def test_a_file_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"there is no file .*small\.safetensors"):
-        fit(_still(start_from=tmp_path / "small.safetensors"), tmp_path / "run", show=False)
+        fit(
+            _still(start_from=tmp_path / "small.safetensors"), tmp_path / "run", show_progress=False
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_only_one_network_can_start_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "small.safetensors"
-    save(_resnet(2), file)
+    save_network(_resnet(2), file)
     with pytest.raises(RecipeError, match="start_from is for recipes that train one network"):
-        fit(recipe(start_from=file, **ADVERSARIAL), tmp_path / "run", show=False)
+        fit(recipe(start_from=file, **ADVERSARIAL), tmp_path / "run", show_progress=False)

@@ -9,9 +9,9 @@ from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from tests.training.tiny import DENOISING
 from tests.training.tiny import recipe as tiny
-from training.config.recipe import Recipe, load
-from training.engine.trainer import Fitted, fit
-from training.publish.publisher import publish
+from training.config.recipe import Recipe, load_recipe
+from training.engine.trainer import FitResult, fit
+from training.publish.publisher import publish_run
 
 OVERRIDES = (
     "data={kind: digits}",
@@ -30,7 +30,7 @@ OVERRIDES = (
 @dataclass(frozen=True)
 class Shelved:
     recipe: Recipe
-    fitted: Fitted
+    fitted: FitResult
     run: Path
     folder: Path
 
@@ -44,14 +44,14 @@ class Shelved:
 
 
 def _shelve(recipe: Recipe, home: Path) -> Shelved:
-    fitted = fit(recipe, home / "run", show=False)
-    return Shelved(recipe, fitted, home / "run", publish(recipe, home / "run", home / "store"))
+    fitted = fit(recipe, home / "run", show_progress=False)
+    return Shelved(recipe, fitted, home / "run", publish_run(recipe, home / "run", home / "store"))
 
 
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Shelved:
     """A built-in recipe, made small."""
-    recipe = load("resnet-cifar10", OVERRIDES)
+    recipe = load_recipe("resnet-cifar10", OVERRIDES)
     return _shelve(recipe, tmp_path_factory.mktemp("classifier"))
 
 

@@ -8,16 +8,16 @@ from PIL import Image
 from torchvision.models import mobilenet_v2
 
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.sampling.latents import latent
-from models_store.tasks import Faces
+from models_store.onnx.runtime import load_graph_fn
+from models_store.sampling.latents import latent_from_seed
+from models_store.tasks import FaceGeneration
 from models_store.verify import read_manifest
 from tests.training.tiny import ADVERSARIAL, recipe
 from training.__main__ import main
-from training.engine.runs import adversarial
+from training.engine.runs import load_adversarial_task
 from training.engine.trainer import fit
-from training.pretrained.mobilenet import LOCAL
-from training.publish.publisher import publish
+from training.pretrained.mobilenet import LOCAL_WEIGHTS
+from training.publish.publisher import publish_run
 
 _DISTANCES = {"fd_mobilenet", "kd_mobilenet", "precision", "recall"}
 
@@ -25,7 +25,7 @@ _DISTANCES = {"fd_mobilenet", "kd_mobilenet", "precision", "recall"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gan") / "run"
-    fit(recipe(**ADVERSARIAL), folder, show=False)
+    fit(recipe(**ADVERSARIAL), folder, show_progress=False)
     return folder
 
 
@@ -33,9 +33,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with weights in the place of ImageNet's."""
     home = tmp_path_factory.mktemp("data")
-    (home / LOCAL).parent.mkdir()
+    (home / LOCAL_WEIGHTS).parent.mkdir()
     torch.manual_seed(0)
-    torch.save(mobilenet_v2().state_dict(), home / LOCAL)
+    torch.save(mobilenet_v2().state_dict(), home / LOCAL_WEIGHTS)
     return home
 
 
@@ -48,7 +48,7 @@ def _at_home(knowing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(run: Path, knowing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPSHELF_DATA", str(knowing))
-        return publish(recipe(**ADVERSARIAL), run, tmp_path_factory.mktemp("store"))
+        return publish_run(recipe(**ADVERSARIAL), run, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def manifest(folder: Path) -> Manifest:
 
 def test_the_generator_alone_is_published(manifest: Manifest) -> None:
     task = manifest.task
-    assert isinstance(task, Faces)
-    assert task == Faces(latent=4, width=8, height=8, mode="L", typical=task.typical)
+    assert isinstance(task, FaceGeneration)
+    assert task == FaceGeneration(latent=4, width=8, height=8, mode="L", typical=task.typical)
     assert {file.role for file in manifest.files} == {"generator", "golden", "preview"}
-    graph = manifest.file("generator")
+    graph = manifest.get_file("generator")
     assert [spec.shape for spec in (*graph.inputs, *graph.outputs)] == [
         ("batch", 4), ("batch", 8, 8, 1),
     ]  # fmt: skip
@@ -69,9 +69,9 @@ def test_the_generator_alone_is_published(manifest: Manifest) -> None:
 
 
 def test_the_graph_draws_what_the_averaged_generator_draws(folder: Path, run: Path) -> None:
-    latents = np.stack([latent(seed, 4) for seed in range(5)])
-    images = onnxruntime_run(folder / "generator.onnx")({"latents": latents})["images"]
-    network = adversarial(run).published_network().eval()
+    latents = np.stack([latent_from_seed(seed, 4) for seed in range(5)])
+    images = load_graph_fn(folder / "generator.onnx")({"latents": latents})["images"]
+    network = load_adversarial_task(run).network_to_publish().eval()
     with torch.inference_mode():
         expected = (network(torch.from_numpy(latents)) + 1) * 127.5
     assert np.abs(images[..., 0] - expected[:, 0].numpy()).max() <= 0.51
@@ -94,10 +94,10 @@ def test_the_preview_is_a_grid_of_faces(folder: Path) -> None:
 def test_without_imagenet_weights_it_is_published_with_what_can_be_measured(
     run: Path, folder: Path, tmp_path: Path, data_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (data_home / LOCAL).parent.mkdir()
-    (data_home / LOCAL).write_bytes(b"no weights")
-    report = adversarial(run).publication().report
-    metrics = report({"generator": onnxruntime_run(folder / "generator.onnx")}, tmp_path / "p.png")
+    (data_home / LOCAL_WEIGHTS).parent.mkdir()
+    (data_home / LOCAL_WEIGHTS).write_bytes(b"no weights")
+    report = load_adversarial_task(run).export_spec().report
+    metrics = report({"generator": load_graph_fn(folder / "generator.onnx")}, tmp_path / "p.png")
     assert {metric.name for metric in metrics} == {"nearest_rms", "nearest_rms/held-out"}
     assert "holds no weights that torch can read" in caplog.text
 
@@ -124,7 +124,7 @@ def test_a_run_can_be_looked_at(
 def test_a_run_of_another_task_draws_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fit(recipe(epochs=1), tmp_path, show=False)
+    fit(recipe(epochs=1), tmp_path, show_progress=False)
     with pytest.raises(SystemExit):
         main(["plot", "samples", str(tmp_path)])
     assert "a run of the task classification, which draws no pictures" in capsys.readouterr().err
@@ -133,8 +133,8 @@ def test_a_run_of_another_task_draws_nothing(
 def test_distances_without_imagenet_weights_are_refused_saying_what_is_missing(
     run: Path, data_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (data_home / LOCAL).parent.mkdir()
-    (data_home / LOCAL).write_bytes(b"no weights")
+    (data_home / LOCAL_WEIGHTS).parent.mkdir()
+    (data_home / LOCAL_WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(SystemExit) as caught:
         main(["distances", str(run)])
     assert caught.value.code == 1

@@ -10,7 +10,7 @@ from torch import nn
 
 from training.networks import ResNet
 from training.networks.autoencoder import ConvAutoencoder
-from training.publish.spec import Graph, export
+from training.publish.spec import GraphSpec, export_graph
 
 IMAGES = torch.linspace(-2, 2, 3 * 8 * 8).view(3, 1, 8, 8)
 
@@ -30,10 +30,10 @@ def _lively(network: nn.Module, example: torch.Tensor) -> nn.Module:
 
 def _exported(module: nn.Module, example: torch.Tensor, folder: Path) -> list[str]:
     """The node types of the graph, after its answers have been compared with torch's."""
-    graph = Graph("model", module, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
-    exported = export(graph, folder)
+    graph = GraphSpec("model", module, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
+    exported = export_graph(graph, folder)
     (case,) = exported.cases
-    answers = np.asarray(exported.run(case.inputs)["y"], dtype=np.float32)
+    answers = np.asarray(exported.graph_fn(case.inputs)["y"], dtype=np.float32)
     expected = np.asarray(case.outputs["y"], dtype=np.float32)
     np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5)
     return [node.op_type for node in onnx.load(exported.path).graph.node]

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models_store.compression.factorized import decode_latents, encode_latents, read_tables
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.compression.factorized import (
+    decode_latents,
+    encode_latents,
+    read_frequency_tables,
+)
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
-from models_store.verify import check_files, golden_cases, read_manifest, replay
+from models_store.verify import check_files, read_golden_cases, read_manifest, replay_graph
 from tests.training.tiny import COMPRESSION, recipe
 from training.engine.trainer import fit
 from training.publish.compression import compression_report
@@ -17,8 +21,8 @@ from training.publish.compression.baseline_codecs import (
     lossless_bytes,
     lossy_curve,
 )
-from training.publish.compression.frequency_tables import frequency_tables
-from training.publish.publisher import publish
+from training.publish.compression.frequency_tables import build_frequency_tables
+from training.publish.publisher import publish_run
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +30,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny autoencoder, trained for a moment and published."""
     home = tmp_path_factory.mktemp("published")
     tiny = recipe(**COMPRESSION, data={"kind": "digits", "validation_size": 900}, epochs=1)
-    fit(tiny, home / "run", show=False)
+    fit(tiny, home / "run", show_progress=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            compression_report, "COMPARED", 10
+            compression_report, "BASELINE_SAMPLE_SIZE", 10
         )  # other codecs are not what is tested here
-        return publish(tiny, home / "run", home / "store")
+        return publish_run(tiny, home / "run", home / "store")
 
 
 def _random(shape: tuple[int, ...], spread: float) -> NDArray[np.int16]:
@@ -41,7 +45,7 @@ def _random(shape: tuple[int, ...], spread: float) -> NDArray[np.int16]:
 @pytest.mark.parametrize("spread", [0, 0.3, 5, 400])
 def test_tables_are_whole_shares_of_all_that_came(spread: float) -> None:
     latents = _random((500, 3, 2, 1), spread)
-    tables = frequency_tables(latents).tables
+    tables = build_frequency_tables(latents).tables
     assert len(tables) == 3
     for dimension, table in enumerate(tables):
         values = latents[:, dimension]
@@ -58,14 +62,14 @@ def test_it_verifies_as_a_service_will(published: Path) -> None:
     assert isinstance(manifest.task, Compression)
     assert set(manifest.graphs()) == {"encoder", "decoder"}
     for graph in manifest.graphs().values():
-        replay(published, manifest, graph, onnxruntime_run(published / graph.path))
+        replay_graph(published, manifest, graph, load_graph_fn(published / graph.path))
 
 
 def test_golden_latents_are_equal_to_the_last_bit(published: Path) -> None:
     manifest = read_manifest(published)
-    encoder = manifest.file("encoder")
-    run = onnxruntime_run(published / encoder.path)
-    for case in golden_cases(published / "golden.npz", encoder, manifest.golden.cases):
+    encoder = manifest.get_file("encoder")
+    run = load_graph_fn(published / encoder.path)
+    for case in read_golden_cases(published / "golden.npz", encoder, manifest.golden.cases):
         latents = run(case.inputs)["latents"]
         assert latents.dtype == np.int16
         assert np.array_equal(latents, case.outputs["latents"])
@@ -73,9 +77,9 @@ def test_golden_latents_are_equal_to_the_last_bit(published: Path) -> None:
 
 
 def test_its_tables_code_what_its_encoder_gives(published: Path) -> None:
-    tables = read_tables(published / "tables.json")
+    tables = read_frequency_tables(published / "tables.json")
     pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-    latents = onnxruntime_run(published / "encoder.onnx")({"images": pictures})["latents"]
+    latents = load_graph_fn(published / "encoder.onnx")({"images": pictures})["latents"]
     for one in latents.astype(np.int16):
         code = encode_latents(one.reshape(len(one), -1), tables)
         assert np.array_equal(decode_latents(code, tables, 1), one.reshape(len(one), -1))
@@ -98,7 +102,7 @@ def test_a_better_quality_is_a_larger_file() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
     for codec in LOSSY:
         curve = lossy_curve(codec, pictures)
-        assert curve[-1].size > curve[0].size
+        assert curve[-1].size_bytes > curve[0].size_bytes
         assert curve[-1].psnr_db > curve[0].psnr_db
     for codec in LOSSLESS:
         assert lossless_bytes(codec, pictures) > 12 * 12 * 3  # noise cannot be compressed

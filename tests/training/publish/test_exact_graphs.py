@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from models_store.tasks import Compression
-from models_store.verify import golden_cases, read_manifest
+from models_store.verify import read_golden_cases, read_manifest
 
 _FOLDER = Path(__file__).parents[3] / "models_store" / "codec-photo" / "1"
 
@@ -52,7 +52,7 @@ def test_the_prior_of_photographs_is_computed_to_the_same_bits(way: str) -> None
     for role in manifest.task.exact_roles:
         spec = graphs[role]
         run = _WAYS[way](_FOLDER / spec.path)
-        for case in golden_cases(_FOLDER / "golden.npz", spec, manifest.golden.cases):
+        for case in read_golden_cases(_FOLDER / "golden.npz", spec, manifest.golden.cases):
             for output, got in zip(spec.outputs, run(None, dict(case.inputs)), strict=True):
                 np.testing.assert_array_equal(got, case.outputs[output.name])
         seen.append(role)

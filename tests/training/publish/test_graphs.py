@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from models_store.onnx.wire import refers_to_other_files
+from models_store.onnx.wire import has_external_data
 from training.errors import ExportError
 from training.networks import NetworkConfig, ResNet
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph, DenoiserGraph
-from training.publish.spec import Exported, Graph, export
+from training.publish.spec import ExportedGraph, GraphSpec, export_graph
 
 _MEAN, _STD = [0.49, 0.48, 0.45], [0.25, 0.24, 0.26]
 
@@ -81,7 +81,7 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
 class _Made:
     network: nn.Module
     module: nn.Module
-    exported: Exported
+    exported: ExportedGraph
 
 
 def _network(row: _Row) -> nn.Module:
@@ -100,10 +100,10 @@ def _network(row: _Row) -> nn.Module:
 def _pictures(shape: tuple[int, int, int, int]) -> Tensor:
     """Different ones: noise looks all the same once it is pooled."""
     batch, height, width, channels = shape
-    return sample_inputs.photographs(batch, height, width, "L" if channels == 1 else "RGB")
+    return sample_inputs.photo_crops(batch, height, width, "L" if channels == 1 else "RGB")
 
 
-def _graph(row: _Row, network: nn.Module) -> Graph:
+def _graph(row: _Row, network: nn.Module) -> GraphSpec:
     channels = row.example[3]
     if row.task == "classification":
         module: nn.Module = ClassifierGraph(network, _MEAN[:channels], _STD[:channels])
@@ -111,15 +111,15 @@ def _graph(row: _Row, network: nn.Module) -> Graph:
     else:
         module = DenoiserGraph(network)
         output, axes = "denoised", {0: "batch", 1: "height", 2: "width"}
-    return Graph(
+    return GraphSpec(
         role="model",
         module=module,
         inputs=("images",),
         outputs=(output,),
-        free_axes={"images": axes},
+        dynamic_axes={"images": axes},
         cases=(
-            {"images": sample_inputs.noise(row.example)},
-            {"images": sample_inputs.noise(row.others[0])},
+            {"images": sample_inputs.random_bytes(row.example)},
+            {"images": sample_inputs.random_bytes(row.others[0])},
         ),
     )
 
@@ -132,7 +132,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Made]:
         def __missing__(self, name: str) -> _Made:
             network = _network(ROWS[name])
             graph = _graph(ROWS[name], network)
-            exported = export(graph, tmp_path_factory.mktemp(name))
+            exported = export_graph(graph, tmp_path_factory.mktemp(name))
             self[name] = _Made(network, graph.module, exported)
             return self[name]
 
@@ -140,7 +140,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Made]:
 
 
 def _run(made: _Made, images: Tensor) -> NDArray[Any]:
-    (output,) = made.exported.run({"images": images.numpy()}).values()
+    (output,) = made.exported.graph_fn({"images": images.numpy()}).values()
     return output
 
 
@@ -154,7 +154,7 @@ def test_a_graph_is_one_valid_file(name: str, made: dict[str, _Made]) -> None:
     path = made[name].exported.path
     assert path.name == "model.onnx"
     assert [other.name for other in path.parent.iterdir()] == ["model.onnx"]
-    assert not refers_to_other_files(path.read_bytes())
+    assert not has_external_data(path.read_bytes())
     onnx.checker.check_model(str(path), full_check=True)
 
 
@@ -190,7 +190,7 @@ def test_onnxruntime_agrees_with_torch_on_sizes_it_was_not_exported_with(
     name: str, made: dict[str, _Made]
 ) -> None:
     for shape in (ROWS[name].example, *ROWS[name].others):
-        images = sample_inputs.noise(shape, seed=1)
+        images = sample_inputs.random_bytes(shape, seed=1)
         got, expected = _run(made[name], images), _torch(made[name].module, images)
         assert got.shape == expected.shape == shape
         assert got.dtype == expected.dtype == np.uint8
@@ -220,7 +220,7 @@ def test_normalisation_inside_equals_normalisation_outside(
 def test_bytes_in_and_out_are_the_networks_floats_times_255(
     name: str, made: dict[str, _Made]
 ) -> None:
-    images_BHWC = sample_inputs.noise(ROWS[name].others[0], seed=2)
+    images_BHWC = sample_inputs.random_bytes(ROWS[name].others[0], seed=2)
     floats = images_BHWC.numpy().astype(np.float32) / 255
     estimate = _torch(made[name].network, torch.from_numpy(floats).permute(0, 3, 1, 2))
     expected = np.clip(np.round(estimate.transpose(0, 2, 3, 1) * 255), 0, 255)
@@ -266,14 +266,14 @@ class _Undecided(nn.Module):
 
 
 def test_a_network_that_cannot_be_exported_is_a_training_error(tmp_path: Path) -> None:
-    graph = Graph(
+    graph = GraphSpec(
         role="model",
         module=_Undecided(),
         inputs=("images",),
         outputs=("y",),
-        free_axes={"images": {0: "batch"}},
-        cases=({"images": sample_inputs.noise((2, 4, 4, 1))},),
+        dynamic_axes={"images": {0: "batch"}},
+        cases=({"images": sample_inputs.random_bytes((2, 4, 4, 1))},),
     )
     with pytest.raises(ExportError, match=r"model\.onnx cannot be exported: "):
-        export(graph, tmp_path)
+        export_graph(graph, tmp_path)
     assert list(tmp_path.iterdir()) == []

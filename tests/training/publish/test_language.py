@@ -17,8 +17,8 @@ from tests.training.tasks.test_language import TEXT
 from tests.training.tiny import recipe
 from training.engine.trainer import fit, restore
 from training.networks.char_rnn import CharRNN
-from training.publish.onnx.rnn_graph import STATES, StepGraph, recurrent_model
-from training.publish.publisher import publish
+from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraph, build_rnn_model
+from training.publish.publisher import publish_run
 from training.tasks.language import Language
 
 
@@ -34,23 +34,23 @@ def test_the_graph_computes_what_the_network_computes_for_any_batch_and_length(
     cell: str, layers: int
 ) -> None:
     network = _network(cell, layers)
-    content = recurrent_model(network).SerializeToString()
+    content = build_rnn_model(network).SerializeToString()
     session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
     for batch, time in ((1, 1), (1, 9), (4, 1), (7, 5)):
         tokens = torch.randint(9, (batch, time))
-        state = [torch.randn(layers, batch, 12) for _ in STATES[cell]]
+        state = [torch.randn(layers, batch, 12) for _ in STATE_NAMES[cell]]
         feeds: dict[str, Any] = {"tokens": tokens.numpy()}
-        feeds |= {name: part.numpy() for name, part in zip(STATES[cell], state, strict=True)}
+        feeds |= {name: part.numpy() for name, part in zip(STATE_NAMES[cell], state, strict=True)}
         with torch.inference_mode():
             expected = StepGraph(network)(tokens, *state)
-        names = ["logits", *(f"next_{name}" for name in STATES[cell])]
+        names = ["logits", *(f"next_{name}" for name in STATE_NAMES[cell])]
         for got, wanted in zip(session.run(names, feeds), expected, strict=True):
             np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("cell", "operator"), [("lstm", "LSTM"), ("gru", "GRU")])
 def test_the_graph_is_one_fused_operator_a_layer(cell: str, operator: str) -> None:
-    nodes = recurrent_model(_network(cell, 2)).graph.node
+    nodes = build_rnn_model(_network(cell, 2)).graph.node
     assert [node.op_type for node in nodes].count(operator) == 2
     assert len(nodes) < 16
 
@@ -60,8 +60,8 @@ def shelved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, Path]:
     home = tmp_path_factory.mktemp("text")
     task = {**TEXT["task"], "sample": "7 = "}
     small = recipe(**{**TEXT, "name": "small", "task": task, "ema_decay": 0.9, "epochs": 2})
-    fit(small, home / "run", show=False)
-    folder = publish(small, home / "run", home / "store")
+    fit(small, home / "run", show_progress=False)
+    folder = publish_run(small, home / "run", home / "store")
     restored = restore(small, home / "run").task
     assert isinstance(restored, Language)
     return restored, folder
@@ -89,7 +89,7 @@ def test_figures_are_those_of_the_averaged_network_read_in_one_lane(
     figures = {metric.name: metric for metric in manifest.metrics}
     text_N = task.splits["validation"]
     with torch.inference_mode():
-        logits, _ = task.published_network().eval()(text_N[None, :-1])
+        logits, _ = task.network_to_publish().eval()(text_N[None, :-1])
     exact = float(functional.cross_entropy(logits[0], text_N[1:]))
     assert figures["nll"].value == pytest.approx(exact, rel=1e-5)
     assert (figures["nll"].n, figures["nll"].unit) == (len(text_N) - 1, "nats/char")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.training.tiny import DENOISING
 from tests.training.tiny import recipe as tiny
-from training.config.recipe import Recipe, load
+from training.config.recipe import Recipe, load_recipe
 from training.publish import provenance
 from training.publish.provenance import Environment
 
@@ -34,9 +34,9 @@ def _own_data(photos: Path, **changes: object) -> Recipe:
 
 def test_a_recipe_is_published_without_where_its_data_lies(photos: Path) -> None:
     recipe = _own_data(photos)
-    shown = provenance.public(recipe)
+    shown = provenance.public_recipe(recipe)
     assert shown["data"]["path"] == "insects"
-    for text in (json.dumps(shown), recipe.data.load().describe().model_dump_json()):
+    for text in (json.dumps(shown), recipe.data.load().to_data_source().model_dump_json()):
         assert "insects" in text
         assert str(photos.parent) not in text
         assert "maja" not in text
@@ -46,32 +46,35 @@ def test_a_recipe_is_published_without_where_its_data_lies(photos: Path) -> None
 
 def test_a_command_does_not_tell_where_the_data_lies(photos: Path) -> None:
     for name in (BUILT_IN, "tiny"):
-        command = provenance.command(_own_data(photos, name=name))
+        command = provenance.fit_command(_own_data(photos, name=name))
         assert "maja" not in command
-    assert "insects" in provenance.command(_own_data(photos, name=BUILT_IN))
+    assert "insects" in provenance.fit_command(_own_data(photos, name=BUILT_IN))
 
 
 def test_what_is_left_out_is_left_out() -> None:
-    recipe = load(BUILT_IN)
-    assert "publish" in provenance.public(recipe)
-    assert "publish" not in provenance.public(recipe, exclude={"publish"})
+    recipe = load_recipe(BUILT_IN)
+    assert "publish" in provenance.public_recipe(recipe)
+    assert "publish" not in provenance.public_recipe(recipe, exclude={"publish"})
 
 
 def test_a_recipe_of_ones_own_is_named_as_a_file() -> None:
-    assert provenance.command(tiny()) == "python -m training fit tiny.yaml"
+    assert provenance.fit_command(tiny()) == "python -m training fit tiny.yaml"
 
 
 def test_an_unchanged_recipe_needs_no_settings() -> None:
-    assert provenance.command(load(BUILT_IN)) == f"python -m training fit {BUILT_IN}"
+    assert provenance.fit_command(load_recipe(BUILT_IN)) == f"python -m training fit {BUILT_IN}"
 
 
 def test_an_equal_setting_is_no_difference() -> None:
-    assert provenance.command(load(BUILT_IN, ["seed=0"])) == f"python -m training fit {BUILT_IN}"
+    assert (
+        provenance.fit_command(load_recipe(BUILT_IN, ["seed=0"]))
+        == f"python -m training fit {BUILT_IN}"
+    )
 
 
 def test_simple_settings_stay_simple() -> None:
     overrides = ["data.copy=packed", "epochs=3", "precision=32-true", "early_stop=null"]
-    command = provenance.command(load(BUILT_IN, overrides))
+    command = provenance.fit_command(load_recipe(BUILT_IN, overrides))
     assert command == (
         f"python -m training fit {BUILT_IN} "
         "--set data.copy=packed --set epochs=3 --set precision=32-true"
@@ -99,18 +102,18 @@ _CHANGES = [
 
 @pytest.mark.parametrize("overrides", _CHANGES, ids=lambda overrides: overrides[0])
 def test_the_command_reads_back_as_the_same_recipe(overrides: list[str]) -> None:
-    recipe = load(BUILT_IN, overrides)
-    assert recipe != load(BUILT_IN)
-    words = shlex.split(provenance.command(recipe))
+    recipe = load_recipe(BUILT_IN, overrides)
+    assert recipe != load_recipe(BUILT_IN)
+    words = shlex.split(provenance.fit_command(recipe))
     assert words[:5] == ["python", "-m", "training", "fit", BUILT_IN]
     assert set(words[5::2]) == {"--set"}
-    assert load(BUILT_IN, words[6::2]) == recipe
+    assert load_recipe(BUILT_IN, words[6::2]) == recipe
 
 
 def test_another_task_under_a_built_in_name_reads_back_too() -> None:
     recipe = tiny(**DENOISING, name=BUILT_IN)
-    words = shlex.split(provenance.command(recipe))
-    assert load(BUILT_IN, words[6::2]) == recipe
+    words = shlex.split(provenance.fit_command(recipe))
+    assert load_recipe(BUILT_IN, words[6::2]) == recipe
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -178,8 +181,8 @@ def test_a_model_names_the_machine_that_trained_it_not_the_one_that_publishes(
 ) -> None:
     elsewhere = Environment(hardware="8 × H100", libraries={"torch": "2.11"}, git_commit="abc")
     elsewhere.save(tmp_path)
-    assert Environment.of(tmp_path) == elsewhere
+    assert Environment.load(tmp_path) == elsewhere
 
 
 def test_a_run_that_says_nothing_of_its_machine_ran_on_this_one(tmp_path: Path) -> None:
-    assert Environment.of(tmp_path) == Environment.here()
+    assert Environment.load(tmp_path) == Environment.current()

@@ -19,18 +19,18 @@ from models_store.__main__ import main as shelf_command
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest
 from models_store.tasks import Classification, Denoising
-from models_store.verify import golden_cases, read_manifest
+from models_store.verify import read_golden_cases, read_manifest
 from tests.training.publish.conftest import OVERRIDES, Shelved
-from training.config.recipe import Recipe, load
+from training.config.recipe import Recipe, load_recipe
 from training.datasets.digits import Digits
 from training.errors import ExportError
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.publisher import publish
+from training.publish.publisher import publish_run
 from training.tasks.noise import Noise
 
 
 def _session(shelved: Shelved) -> ort.InferenceSession:
-    path = shelved.folder / shelved.manifest.file("model").path
+    path = shelved.folder / shelved.manifest.get_file("model").path
     return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
@@ -65,7 +65,7 @@ def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: Shelve
     assert manifest.task.labels == tuple("0123456789")
     image = manifest.task.image
     assert (image.width, image.height, image.mode) == (8, 8, "L")
-    (images,), (output,) = manifest.file("model").inputs, manifest.file("model").outputs
+    (images,), (output,) = manifest.get_file("model").inputs, manifest.get_file("model").outputs
     assert (images.name, images.dtype, images.shape) == ("images", "uint8", ("batch", 8, 8, 1))
     assert (output.name, output.dtype) == ("probabilities", "float32")
     assert output.shape == ("batch", 10)
@@ -192,7 +192,7 @@ def test_the_command_fits_the_same_recipe(classifier: Shelved) -> None:
     words = shlex.split(classifier.manifest.provenance.command)
     assert words[:5] == ["python", "-m", "training", "fit", "resnet-cifar10"]
     assert set(words[5::2]) == {"--set"}
-    assert load("resnet-cifar10", words[6::2]) == classifier.recipe
+    assert load_recipe("resnet-cifar10", words[6::2]) == classifier.recipe
     assert len(words[6::2]) <= len(OVERRIDES)
 
 
@@ -221,7 +221,7 @@ def test_golden_pictures_carry_nobodys_data(classifier: Shelved, denoiser: Shelv
     for shelved in (classifier, denoiser):
         manifest = shelved.manifest
         path = shelved.folder / "golden.npz"
-        cases = list(golden_cases(path, manifest.file("model"), manifest.golden.cases))
+        cases = list(read_golden_cases(path, manifest.get_file("model"), manifest.golden.cases))
         assert len(cases) == 2
         pictures = np.concatenate([case.inputs["images"].reshape(-1) for case in cases])
         assert len(pictures) > 0
@@ -230,8 +230,8 @@ def test_golden_pictures_carry_nobodys_data(classifier: Shelved, denoiser: Shelv
 
 
 def test_publishing_again_gives_the_next_version(classifier: Shelved, tmp_path: Path) -> None:
-    folder = publish(classifier.recipe, classifier.run, tmp_path)
-    again = publish(classifier.recipe, classifier.run, tmp_path)
+    folder = publish_run(classifier.recipe, classifier.run, tmp_path)
+    again = publish_run(classifier.recipe, classifier.run, tmp_path)
     assert (folder.name, again.name) == ("1", "2")
     assert read_manifest(again).version == 2
     # Same weights, same graph, same figures; only the time differs.
@@ -252,7 +252,7 @@ def test_a_graph_that_differs_from_its_network_is_refused(
 ) -> None:
     monkeypatch.setattr("training.publish.tasks.classification.ClassifierGraph", _Different)
     with pytest.raises(ReplayError, match=r"case 0, output .* of model\.onnx: deviates"):
-        publish(classifier.recipe, classifier.run, tmp_path)
+        publish_run(classifier.recipe, classifier.run, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +264,7 @@ def test_a_graph_that_cannot_be_exported_leaves_nothing(
 
     monkeypatch.setattr(ClassifierGraph, "forward", forward)
     with pytest.raises(ExportError, match="cannot be exported"):
-        publish(classifier.recipe, classifier.run, tmp_path)
+        publish_run(classifier.recipe, classifier.run, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

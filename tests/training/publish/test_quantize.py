@@ -9,15 +9,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_manifest
 from tests.training.publish.conftest import Shelved
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
-from training.publish.onnx.rnn_graph import recurrent_model
-from training.publish.quantization.int8_lstm import int8_lstm
-from training.publish.quantization.quantize import quantize
-from training.publish.quantization.static_qdq import scale_by_rows
+from training.publish.onnx.rnn_graph import build_rnn_model
+from training.publish.quantization.int8_lstm import quantize_lstm
+from training.publish.quantization.quantize import quantize_version
+from training.publish.quantization.static_qdq import normalize_by_rows
 
 
 def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
@@ -25,7 +25,7 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(classifier.store, store)
-    done = quantize(classifier.manifest.name, store)
+    done = quantize_version(classifier.manifest.name, store)
     assert done.int8_bytes < done.fp32_bytes
     manifest = read_manifest(done.folder)
     (variant,) = manifest.variants
@@ -36,13 +36,13 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
     operators = {node.op_type for node in onnx.load(done.folder / "model-int8.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
     with pytest.raises(ExportError, match="already"):
-        quantize(classifier.manifest.name, store)
+        quantize_version(classifier.manifest.name, store)
 
 
 def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_path: Path) -> None:
     graph = classifier.folder / "model.onnx"
     model = onnx.load(graph)
-    scale_by_rows(model)
+    normalize_by_rows(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, tmp_path / "rows.onnx")
     first = [node.op_type for node in model.graph.node][:7]
@@ -51,7 +51,7 @@ def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_p
     shape = [size for size in spec.inputs[0].shape if isinstance(size, int)]
     pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     before, after = (
-        onnxruntime_run(path)({"images": pictures})["probabilities"]
+        load_graph_fn(path)({"images": pictures})["probabilities"]
         for path in (graph, tmp_path / "rows.onnx")
     )
     np.testing.assert_array_equal(before, after)
@@ -59,7 +59,7 @@ def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_p
 
 def test_other_tasks_are_left_alone(denoiser: Shelved) -> None:
     with pytest.raises(ExportError, match="quantised are classification and text"):
-        quantize(denoiser.manifest.name, denoiser.store)
+        quantize_version(denoiser.manifest.name, denoiser.store)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -68,10 +68,10 @@ def test_an_lstm_in_int8_is_near_and_its_rows_do_not_depend_on_each_other(
 ) -> None:
     torch.manual_seed(0)
     config = CharRNN.Config(cell="lstm", layers=layers, hidden=32, embedding=8, vocabulary=12)
-    model = recurrent_model(config.build().eval())
+    model = build_rnn_model(config.build().eval())
     onnx.save_model(model, tmp_path / "fp32.onnx")
-    onnx.save_model(int8_lstm(model), tmp_path / "int8.onnx")
-    fp32, int8 = (onnxruntime_run(tmp_path / f"{kind}.onnx") for kind in ("fp32", "int8"))
+    onnx.save_model(quantize_lstm(model), tmp_path / "int8.onnx")
+    fp32, int8 = (load_graph_fn(tmp_path / f"{kind}.onnx") for kind in ("fp32", "int8"))
     random = np.random.default_rng(0)
     inputs: dict[str, NDArray[np.generic]] = {
         "tokens": random.integers(0, 12, (5, 7)),
@@ -94,4 +94,4 @@ def test_an_lstm_in_int8_is_near_and_its_rows_do_not_depend_on_each_other(
 def test_only_lstms_of_ours_are_made_int8() -> None:
     config = CharRNN.Config(cell="gru", layers=1, hidden=8, embedding=4, vocabulary=5)
     with pytest.raises(ExportError, match="LSTM"):
-        int8_lstm(recurrent_model(config.build().eval()))
+        quantize_lstm(build_rnn_model(config.build().eval()))

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from models_store.tasks import Denoising, FreeImage
+from models_store.tasks import AnySizeImage, Denoising
 from tests.training.tiny import DENOISING
 from tests.training.tiny import recipe as tiny
 from training.datasets.base import ImageData, ImageSplit
 from training.publish import sample_inputs
-from training.publish.spec import Publication
+from training.publish.spec import ExportSpec
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> Publication:
+def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> ExportSpec:
     """Of a task whose test pictures are these; it trains on them too."""
     split = ImageSplit(images_NHWC.permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
     data: Any = ImageData(
@@ -34,7 +34,7 @@ def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> Publ
     recipe = tiny(**{"batch_size": 2, **changes})
     fabric = Fabric(accelerator="cpu", devices=1)
     config: Any = recipe.task  # one that learns from such pictures
-    publication: Publication = config.build(recipe, data, fabric).publication()
+    publication: ExportSpec = config.build(recipe, data, fabric).publication()
     return publication
 
 
@@ -76,7 +76,7 @@ def test_a_sure_mistake_costs_much_but_not_everything(tmp_path: Path) -> None:
 
 
 def test_a_denoisers_figures_agree_with_scikit_image(tmp_path: Path) -> None:
-    clean = sample_inputs.photographs(3, 32, 32, "L")
+    clean = sample_inputs.photo_crops(3, 32, 32, "L")
     seen: list[NDArray[np.uint8]] = []
 
     def keep(inputs: Arrays) -> Arrays:
@@ -106,7 +106,7 @@ def test_a_denoisers_figures_agree_with_scikit_image(tmp_path: Path) -> None:
 
 
 def test_perfect_pictures_get_figures_that_a_manifest_can_hold(tmp_path: Path) -> None:
-    clean = sample_inputs.digits(16)
+    clean = sample_inputs.rendered_digits(16)
     none = [{"name": "none", "label": "none", "std": 0.0}]
     task = {"kind": "denoising", "noises": none}
     publication = _publication(clean, [0, 1] * 5, **{**DENOISING, "task": task})
@@ -123,10 +123,10 @@ def test_golden_pictures_are_such_as_the_network_takes(
     channels: int, mode: str, levels: int
 ) -> None:
     network = {"kind": "denoiser", "channels": channels, "widths": [4] * levels}
-    clean = sample_inputs.photographs(2, 16, 16, mode)
+    clean = sample_inputs.photo_crops(2, 16, 16, mode)
     publication = _publication(clean, [0, 1], **{**DENOISING, "network": network})
     assert isinstance(publication.task, Denoising)
-    assert isinstance(publication.task.image, FreeImage)
+    assert isinstance(publication.task.image, AnySizeImage)
     assert publication.task.image.mode == mode
     (graph,) = publication.graphs
     for case in graph.cases:
@@ -139,7 +139,7 @@ def test_golden_pictures_are_such_as_the_network_takes(
 
 
 def test_a_publication_does_not_depend_on_when_it_is_made() -> None:
-    clean = sample_inputs.photographs(2, 16, 16, "L")
+    clean = sample_inputs.photo_crops(2, 16, 16, "L")
     first, again = (_publication(clean, [0, 1], **DENOISING) for _ in range(2))
     for ours, theirs in zip(first.graphs[0].cases, again.graphs[0].cases, strict=True):
         assert torch.equal(ours["images"], theirs["images"])

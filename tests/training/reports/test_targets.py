@@ -7,61 +7,61 @@ import pytest
 from rich.console import Console
 
 from models_store.verify import read_manifest
-from training.config.recipe import built_in
-from training.reports.targets import Goal, goals, shelf_table
+from training.config.recipe import built_in_recipes
+from training.reports.targets import Target, load_targets, store_table
 
 SHELF = Path(__file__).parents[3] / "models_store"
 
 
-def _told(store: Path, meant: dict[str, tuple[Goal, ...]]) -> str:
+def _told(store: Path, meant: dict[str, tuple[Target, ...]]) -> str:
     console = Console(width=300, highlight=False)
     with console.capture() as capture:
-        console.print(shelf_table(store, meant))
+        console.print(store_table(store, meant))
     return capture.get()
 
 
 def test_every_goal_is_of_a_model_that_can_be_made() -> None:
     made_by_commands = {"ensemble-cifar10"}
-    assert set(goals()) <= set(built_in()) | made_by_commands
+    assert set(load_targets()) <= set(built_in_recipes()) | made_by_commands
 
 
-@pytest.mark.parametrize("name", sorted(name for name in goals() if (SHELF / name).is_dir()))
+@pytest.mark.parametrize("name", sorted(name for name in load_targets() if (SHELF / name).is_dir()))
 def test_a_goal_names_figures_that_the_published_model_has(name: str) -> None:
     latest = max((SHELF / name).glob("[0-9]*"), key=lambda path: int(path.name))
     figures = {metric.name: metric.value for metric in read_manifest(latest).metrics}
-    assert all(goal.value(figures) is not None for goal in goals()[name])
+    assert all(goal.value(figures) is not None for goal in load_targets()[name])
 
 
 def test_a_figure_stands_beside_its_target_and_anchor() -> None:
-    told = _told(SHELF, {"charnn-tiny": (Goal(metric="nll", at_most=0.1, anchor="a bound"),)})
+    told = _told(SHELF, {"charnn-tiny": (Target(metric="nll", at_most=0.1, anchor="a bound"),)})
     assert re.search(r"charnn-tiny +1 +nll +0.2891 +≤ 0.1 +missed +2,782 +a bound", told)
 
 
 @pytest.mark.parametrize(
     ("goal", "value", "reached", "bound"),
     [
-        (Goal(metric="m", at_least=0.5), 0.5, True, "≥ 0.5"),
-        (Goal(metric="m", at_least=0.5), 0.4, False, "≥ 0.5"),
-        (Goal(metric="m", at_most=0.5), 0.4, True, "≤ 0.5"),
-        (Goal(metric="m", at_most=0.5), 0.6, False, "≤ 0.5"),
-        (Goal(metric="m"), 0.6, None, ""),
+        (Target(metric="m", at_least=0.5), 0.5, True, "≥ 0.5"),
+        (Target(metric="m", at_least=0.5), 0.4, False, "≥ 0.5"),
+        (Target(metric="m", at_most=0.5), 0.4, True, "≤ 0.5"),
+        (Target(metric="m", at_most=0.5), 0.6, False, "≤ 0.5"),
+        (Target(metric="m"), 0.6, None, ""),
     ],
 )
 def test_a_bound_is_reached_or_missed(
-    goal: Goal, value: float, reached: bool | None, bound: str
+    goal: Target, value: float, reached: bool | None, bound: str
 ) -> None:
-    assert (goal.reached(value), goal.bound) == (reached, bound)
+    assert (goal.is_met(value), goal.bound) == (reached, bound)
 
 
 def test_a_gain_is_what_one_figure_has_over_another() -> None:
-    gain = Goal(metric="all", over="mean", at_least=0.01)
+    gain = Target(metric="all", over="mean", at_least=0.01)
     assert gain.value({"all": 0.75, "mean": 0.5}) == 0.25
     assert gain.value({"all": 0.75}) is None
 
 
 def test_both_bounds_at_once_are_refused() -> None:
     with pytest.raises(ValueError, match="not both"):
-        Goal(metric="m", at_least=1, at_most=2)
+        Target(metric="m", at_least=1, at_most=2)
 
 
 def test_a_model_without_a_goal_is_told_by_its_first_figure() -> None:
@@ -71,7 +71,7 @@ def test_a_model_without_a_goal_is_told_by_its_first_figure() -> None:
 
 
 def test_a_figure_that_was_never_measured_is_told_as_such() -> None:
-    told = _told(SHELF, {"charnn-tiny": (Goal(metric="bleu", at_least=0.5),)})
+    told = _told(SHELF, {"charnn-tiny": (Target(metric="bleu", at_least=0.5),)})
     assert re.search(r"charnn-tiny .*bleu .*not measured .*≥ 0.5", told)
 
 

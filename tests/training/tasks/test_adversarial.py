@@ -36,7 +36,7 @@ def _moved(before: dict[str, torch.Tensor], task: Adversarial) -> set[str]:
 
 def test_each_side_learns_in_its_own_step_and_leaves_the_other_alone() -> None:
     task = _task()
-    real = task.prepare(next(iter(task.batches(0)))[0])
+    real = task.to_floats(next(iter(task.batches(0)))[0])
     drawn = task.generator(torch.randn(len(real), 4))
     before = _weights(task)
     task._step_discriminator(real, drawn.detach())
@@ -58,8 +58,8 @@ def test_each_side_learns_in_its_own_step_and_leaves_the_other_alone() -> None:
 def test_the_losses_are_those_of_the_papers(loss: str, apart: float, passing: float) -> None:
     task = _task(loss=loss)
     real, drawn = torch.tensor([1.0]), torch.tensor([-2.0])
-    assert float(task._tell_apart(real, drawn)) == pytest.approx(apart, abs=1e-6)
-    assert float(task._pass_for_real(drawn)) == pytest.approx(passing, abs=1e-6)
+    assert float(task._discriminator_loss(real, drawn)) == pytest.approx(apart, abs=1e-6)
+    assert float(task._generator_loss(drawn)) == pytest.approx(passing, abs=1e-6)
 
 
 def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_pictures() -> None:
@@ -72,7 +72,7 @@ def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_pictures() ->
 
 
 def test_a_run_leaves_a_grid_of_pictures_after_every_epoch(tmp_path: Path) -> None:
-    fitted = fit(recipe(**ADVERSARIAL), tmp_path, show=False)
+    fitted = fit(recipe(**ADVERSARIAL), tmp_path, show_progress=False)
     grids = sorted((tmp_path / "samples").iterdir())
     assert [path.name for path in grids] == ["0001.png", "0002.png"]
     with Image.open(grids[-1]) as grid:
@@ -86,7 +86,7 @@ def test_a_run_leaves_a_grid_of_pictures_after_every_epoch(tmp_path: Path) -> No
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     resumed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = fit(recipe(**ADVERSARIAL), tmp_path / "whole", show=False).task
+    whole = fit(recipe(**ADVERSARIAL), tmp_path / "whole", show_progress=False).task
     step = Adversarial.step
     steps = iter([True] * (2 * resumed_after))
 
@@ -97,22 +97,22 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Adversarial, "step", until)
     with pytest.raises(KeyboardInterrupt):
-        fit(recipe(**ADVERSARIAL), tmp_path / "cut", show=False)
+        fit(recipe(**ADVERSARIAL), tmp_path / "cut", show_progress=False)
     monkeypatch.undo()
-    resumed = fit(recipe(**ADVERSARIAL), tmp_path / "cut", resume=True, show=False).task
+    resumed = fit(recipe(**ADVERSARIAL), tmp_path / "cut", resume=True, show_progress=False).task
     assert isinstance(whole, Adversarial)
     assert isinstance(resumed, Adversarial)
     assert _moved(_weights(whole), resumed) == set()
-    assert torch.equal(whole.draw(5, seed=1), resumed.draw(5, seed=1))
+    assert torch.equal(whole.generate_images(5, seed=1), resumed.generate_images(5, seed=1))
 
 
 def test_drawing_is_a_function_of_the_seed_and_leaves_training_alone() -> None:
     task = _task()
     state = torch.get_rng_state()
-    assert torch.equal(task.draw(3, seed=1), task.draw(3, seed=1))
-    assert not torch.equal(task.draw(3, seed=1), task.draw(3, seed=2))
+    assert torch.equal(task.generate_images(3, seed=1), task.generate_images(3, seed=1))
+    assert not torch.equal(task.generate_images(3, seed=1), task.generate_images(3, seed=2))
     assert torch.equal(torch.get_rng_state(), state)
-    assert task.draw(3, seed=1).dtype == torch.uint8
+    assert task.generate_images(3, seed=1).dtype == torch.uint8
 
 
 def test_a_discriminator_that_knows_its_pictures_by_heart_is_found_out(
@@ -126,7 +126,7 @@ def test_a_discriminator_that_knows_its_pictures_by_heart_is_found_out(
             [1.0 if i.tobytes() in known else -1.0 for i in np.asarray(images_NCHW)]
         )
 
-    monkeypatch.setattr(task, "judge", by_heart)
+    monkeypatch.setattr(task, "discriminator_logits", by_heart)
     assert task.evaluate("test")["overfitting"] == pytest.approx(1)
 
 

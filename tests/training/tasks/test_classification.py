@@ -56,7 +56,7 @@ def test_pictures_count_alike_whichever_batch_they_are_in(task: Classification) 
 def test_normalised_training_pictures_have_mean_zero_and_deviation_one(
     task: Classification,
 ) -> None:
-    pixels = task.normalise(task.prepare(task.split("train").images_NCHW))
+    pixels = task.normalize(task.to_floats(task.split("train").images_NCHW))
     assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
     assert pixels.std(correction=0).item() == pytest.approx(1, abs=1e-5)
 
@@ -102,7 +102,7 @@ def test_other_channels_than_the_pictures_are_refused() -> None:
 
 def test_a_split_that_there_is_not_is_named() -> None:
     task = prepare(recipe(data={"kind": "digits"}), accelerator="cpu")[1]
-    assert not task.has("validation")
-    assert task.has("test")
+    assert not task.has_split("validation")
+    assert task.has_split("test")
     with pytest.raises(DataError, match=r"has no validation split here: set data\.validation_size"):
         task.evaluate("validation")

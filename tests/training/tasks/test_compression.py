@@ -9,8 +9,8 @@ from models_store.compression.factorized import encode_latents
 from tests.training.tiny import COMPRESSION, recipe
 from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.metrics.rate_estimate import bits
-from training.publish.compression.frequency_tables import frequency_tables
+from training.metrics.rate_estimate import estimate_bits
+from training.publish.compression.frequency_tables import build_frequency_tables
 from training.tasks import Compression
 
 
@@ -44,16 +44,16 @@ def test_the_estimate_is_what_the_coder_writes(deviation: float) -> None:
         scale * (uniform / (1 - uniform)).log() + torch.tensor([-7.3, 0.2, 11.0])[:, None, None]
     )
     latents = logistic.round().short().numpy()
-    tables = frequency_tables(latents)
+    tables = build_frequency_tables(latents)
     payload = encode_latents(latents.swapaxes(0, 1).reshape(3, -1), tables)
-    estimate = float(bits(logistic.float(), noisy=False).sum()) / 8
+    estimate = float(estimate_bits(logistic.float(), noisy=False).sum()) / 8
     assert estimate == pytest.approx(len(payload), rel=0.03)
 
 
 def test_noise_costs_as_many_bits_as_rounding() -> None:
     torch.manual_seed(0)
     latents = 5 * torch.randn(2000, 4, 1, 1)
-    noisy, rounded = (float(bits(latents, noisy=noisy).mean()) for noisy in (True, False))
+    noisy, rounded = (float(estimate_bits(latents, noisy=noisy).mean()) for noisy in (True, False))
     assert noisy == pytest.approx(rounded, rel=0.01)
 
 
@@ -61,14 +61,14 @@ def test_spreading_latents_costs_bits_and_the_gradient_says_so() -> None:
     torch.manual_seed(0)
     latents = torch.randn(500, 2, 1, 1)
     scale = torch.tensor([1.0, 20.0]).view(2, 1, 1).requires_grad_()
-    (gradient,) = torch.autograd.grad(bits(latents * scale, noisy=True).mean(), scale)
+    (gradient,) = torch.autograd.grad(estimate_bits(latents * scale, noisy=True).mean(), scale)
     assert (gradient > 0).all()
     # By hand: the bits of a wide distribution grow as log2 of its scale.
     assert float(gradient[1]) == pytest.approx(1 / (20 * math.log(2)), rel=0.05)
 
 
 def test_latents_that_never_move_are_free() -> None:
-    assert float(bits(torch.zeros(10, 3, 1, 1), noisy=False).max()) < 1e-3
+    assert float(estimate_bits(torch.zeros(10, 3, 1, 1), noisy=False).max()) < 1e-3
 
 
 def test_training_brings_the_picture_nearer() -> None:
@@ -105,8 +105,8 @@ def test_estimates_of_the_measure_are_near_the_published_tables() -> None:
     scores = _trained(task)
     with torch.inference_mode():
         images = task.data.test.images_NCHW.float() / 255
-        latents = task.autoencoder().eval().encode(images).round().short().numpy()
-    tables = frequency_tables(latents)
+        latents = task.autoencoder_to_publish().eval().encode(images).round().short().numpy()
+    tables = build_frequency_tables(latents)
     written = [len(encode_latents(one.reshape(len(one), -1), tables)) for one in latents]
     # A payload of a few bytes ends on a whole one, which costs half a byte on average.
     assert np.mean(written) == pytest.approx(scores["bytes"] + 0.5, abs=0.5)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.training.tiny import DENOISING, recipe
 from training.engine.trainer import prepare
-from training.tasks.image_task import Supervised
+from training.tasks.image_task import ImageTask
 
 _PLAIN: dict[str, Any] = {
     "optimizer": {"kind": "sgd", "lr": 0.5},
@@ -16,9 +16,9 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-def _task(**changes: Any) -> Supervised:
+def _task(**changes: Any) -> ImageTask:
     task = prepare(recipe(**changes), accelerator="cpu")[1]
-    assert isinstance(task, Supervised)
+    assert isinstance(task, ImageTask)
     return task
 
 
@@ -26,7 +26,7 @@ def _flat(weights: dict[str, Tensor]) -> Tensor:
     return torch.cat([weight.flatten() for weight in weights.values()])
 
 
-def _weights(task: Supervised) -> dict[str, Tensor]:
+def _weights(task: ImageTask) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in task.network.module.named_parameters()}
 
 
@@ -47,7 +47,7 @@ def test_the_average_follows_the_weights_of_every_step() -> None:
     for batch in list(task.batches(0))[:3]:
         task.step(batch)
         raw.append(_weights(task))
-    published = dict(task.published_network().named_parameters())
+    published = dict(task.network_to_publish().named_parameters())
     for name, weight in published.items():
         # The first update copies; (1 + n) / (10 + n) is below a half for n = 1 and 2.
         expected = raw[0][name] + 9 / 11 * (raw[1][name] - raw[0][name])
@@ -58,7 +58,7 @@ def test_the_average_follows_the_weights_of_every_step() -> None:
 
 def test_without_an_average_the_network_itself_is_published() -> None:
     task = _task()
-    assert task.published_network() is task.network.module
+    assert task.network_to_publish() is task.network.module
 
 
 def test_evaluating_leaves_no_trace_in_training() -> None:
@@ -84,7 +84,7 @@ def test_evaluation_uses_running_statistics() -> None:
 def test_pixels_are_bytes_over_255_laid_out_as_the_recipe_says(changes: dict[str, Any]) -> None:
     images = torch.randint(256, (4, 3, 6, 6), dtype=torch.uint8)
     for channels_last in (False, True):
-        prepared = _task(**changes, channels_last=channels_last).prepare(images)
+        prepared = _task(**changes, channels_last=channels_last).to_floats(images)
         assert torch.equal(prepared, images / 255)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         assert prepared.is_contiguous(memory_format=layout)

@@ -9,7 +9,7 @@ from tests.training.tiny import recipe
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, ExportError
 from training.networks.controller import Controller
-from training.plots.play_game import animate, controller, players, score
+from training.plots.play_game import available_policies, load_controller, mean_score, save_animation
 from training.tasks.imitation import Imitation
 
 GAME: dict[str, Any] = {
@@ -28,7 +28,7 @@ GAME: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("game") / "run"
-    fit(recipe(**{**GAME, "evaluate_every": 25}), folder, show=False)
+    fit(recipe(**{**GAME, "evaluate_every": 25}), folder, show_progress=False)
     return folder
 
 
@@ -46,13 +46,13 @@ def test_slips_leave_the_players_own_action_as_what_is_learnt() -> None:
     task = prepare(recipe(**GAME), accelerator="cpu")[1]
     assert isinstance(task, Imitation)
     games = task.data.train
-    assert tuple(games.pictures_NTHW.shape) == (40, 110, 12, 12)
+    assert tuple(games.images_NTHW.shape) == (40, 110, 12, 12)
     assert set(games.actions_NT.flatten().tolist()) == {0, 1, 2}
 
 
 def test_the_network_plays_better_than_chance_and_needs_its_memory(run: Path) -> None:
-    everyone = players(controller(run))
-    scores = {name: score(player, 15)[0] for name, player in everyone.items()}
+    everyone = available_policies(load_controller(run))
+    scores = {name: mean_score(player, 15)[0] for name, player in everyone.items()}
     assert scores["scripted"] == 10
     assert scores["network"] > scores["network, memory wiped"] + 1
     assert scores["network"] > scores["random"] + 2
@@ -60,7 +60,7 @@ def test_the_network_plays_better_than_chance_and_needs_its_memory(run: Path) ->
 
 @pytest.mark.parametrize("name", ["game.gif", "game.webp"])
 def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
-    animate(players(controller(run))["network"], tmp_path / name, balls=2)
+    save_animation(available_policies(load_controller(run))["network"], tmp_path / name, balls=2)
     with Image.open(tmp_path / name) as image:
         assert image.size == (144, 144)
         assert getattr(image, "n_frames", 1) == 23
@@ -68,9 +68,9 @@ def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
 
 def test_what_cannot_be_animated_or_served_says_so(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"neither \.gif nor \.webp"):
-        animate(players(controller(run))["scripted"], tmp_path / "game.mp4")
+        save_animation(available_policies(load_controller(run))["scripted"], tmp_path / "game.mp4")
     task = prepare(recipe(**GAME), accelerator="cpu")[1]
     with pytest.raises(ExportError, match="not served"):
-        task.publication()
+        task.export_spec()
     with pytest.raises(DataError, match="no validation split"):
         task.evaluate("validation")

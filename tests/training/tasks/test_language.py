@@ -12,7 +12,7 @@ from training.config.recipe import Recipe
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
 from training.networks.char_rnn import CharRNN
-from training.tasks.language import WINDOW, Language, lanes, random_windows
+from training.tasks.language import EVAL_WINDOW, Language, contiguous_batches, random_windows
 
 TEXT: dict[str, Any] = {
     "data": {"kind": "corpus", "name": "numbers"},
@@ -44,8 +44,8 @@ def _nats_in_one_lane(network: CharRNN, text_N: Tensor) -> float:
 
 
 def test_lanes_are_contiguous_and_targets_come_next() -> None:
-    steps = list(lanes(torch.arange(100), count=3, window=4, steps=5))
-    assert [step.first for step in steps] == [True, False, False, False, False]
+    steps = list(contiguous_batches(torch.arange(100), batch_size=3, window=4, steps=5))
+    assert [step.resets_state for step in steps] == [True, False, False, False, False]
     tokens_BN = torch.cat([step.tokens_BT for step in steps], 1)
     targets_BN = torch.cat([step.targets_BT for step in steps], 1)
     assert torch.equal(tokens_BN, torch.arange(60).view(3, 20))
@@ -70,7 +70,7 @@ def test_the_state_goes_on_from_step_to_step_and_not_from_epoch_to_epoch() -> No
     steps = list(task.batches(0))
     with torch.inference_mode():
         losses = [task.loss(step)["loss"] for step in steps]
-        network = task.published_network()
+        network = task.network_to_publish()
         joined = torch.cat([step.tokens_BT for step in steps], 1)
         targets = torch.cat([step.targets_BT for step in steps], 1)
         logits, _ = network(joined)
@@ -85,14 +85,14 @@ def test_nothing_is_learnt_through_the_state_of_the_step_before() -> None:
     steps = list(task.batches(0))
     task.loss(steps[0])
     task.fabric.backward(task.loss(steps[1])["loss"])
-    assert task._carried is not None
-    assert not any(part.requires_grad for part in task._carried)
+    assert task._carried_state is not None
+    assert not any(part.requires_grad for part in task._carried_state)
 
 
 def test_forgetting_zeroes_the_state_of_some_lanes() -> None:
     task = language(task={**TEXT["task"], "forget": 0.5}, batch_size=64)
     torch.manual_seed(0)
-    state = task._forgetful((torch.ones(1, 64, 24),) * 2)
+    state = task._reset_random_states((torch.ones(1, 64, 24),) * 2)
     assert state is not None
     lost_B = (state[0] == 0).all(-1)[0]
     assert 16 < int(lost_B.sum()) < 48
@@ -107,10 +107,10 @@ def test_the_untrained_network_knows_nothing() -> None:
 
 @pytest.mark.parametrize("size", [300, 2783])
 def test_lanes_with_a_lead_in_measure_what_one_lane_measures(size: int, tmp_path: Path) -> None:
-    task = fit(_recipe(epochs=2), tmp_path, show=False).task
+    task = fit(_recipe(epochs=2), tmp_path, show_progress=False).task
     assert isinstance(task, Language)
     task.splits["validation"] = task.splits["validation"][:size]
-    network = task.published_network()
+    network = task.network_to_publish()
     assert isinstance(network, CharRNN)
     exact = _nats_in_one_lane(network, task.splits["validation"])
     assert task.evaluate("validation")["loss"] == pytest.approx(exact, rel=1e-3)
@@ -120,9 +120,9 @@ def test_windows_are_the_same_for_everyone_and_without_context() -> None:
     task = language()
     text_N = task.splits["validation"]
     windows_WN = random_windows(text_N)
-    assert windows_WN.shape == (400, WINDOW + 1)
+    assert windows_WN.shape == (400, EVAL_WINDOW + 1)
     assert torch.equal(windows_WN, random_windows(text_N))
-    network = task.published_network().eval()
+    network = task.network_to_publish().eval()
     with torch.inference_mode():
         logits, _ = network(windows_WN[:, :-1])
         expected = functional.cross_entropy(logits.flatten(0, 1), windows_WN[:, 1:].flatten())
@@ -136,7 +136,7 @@ def test_windows_of_a_short_text_are_as_long_as_it_allows() -> None:
 
 def test_training_brings_the_loss_down(tmp_path: Path) -> None:
     short = {**TEXT["task"], "window": 32}
-    fitted = fit(_recipe(epochs=4, batch_size=16, task=short), tmp_path, show=False)
+    fitted = fit(_recipe(epochs=4, batch_size=16, task=short), tmp_path, show_progress=False)
     losses = [row["validation_loss"] for row in fitted.log]
     assert losses[-1] < 0.6 * losses[0]
     # ln(999) nats for each line's number, and a line has 27.8 characters on average.
@@ -168,6 +168,6 @@ def test_a_task_on_text_a_text_and_a_network_that_reads_belong_together(field: s
 
 def test_a_text_has_no_test_split() -> None:
     task = language()
-    assert (task.has("validation"), task.has("test")) == (True, False)
+    assert (task.has_split("validation"), task.has_split("test")) == (True, False)
     with pytest.raises(DataError, match="has no test split"):
         task.evaluate("test")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.config.recipe import Recipe, load
+from training.config.recipe import Recipe, load_recipe
 from training.engine.trainer import prepare
 from training.errors import RecipeError
 from training.tasks.photo_compression import PhotoCompression
@@ -30,18 +30,20 @@ def recipe(tmp_path: Path) -> Recipe:
     for index in range(3):
         pixels = 128 + 100 * np.sin(y[..., None] / 9 + x[..., None] / 7 + index + np.arange(3))
         Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{index}.png")
-    return load("codec-photo", (*SMALL, f"data.paths=[{tmp_path}]"))
+    return load_recipe("codec-photo", (*SMALL, f"data.paths=[{tmp_path}]"))
 
 
 def test_it_learns_and_counts_bits_and_errors(recipe: Recipe) -> None:
     _, task = prepare(recipe, accelerator="cpu")
     assert isinstance(task, PhotoCompression)
     assert task.lambdas_Q.tolist() == pytest.approx([0.0013, 0.016125, 0.2], rel=1e-3)
-    before = [parameter.clone() for parameter in task.codec().parameters()]
+    before = [parameter.clone() for parameter in task.codec_to_publish().parameters()]
     for batch in task.batches(0):
         scores = task.step(batch)
         assert all(np.isfinite(score.item()) for score in scores.values())
-    changed = [(a != b).any() for a, b in zip(before, task.codec().parameters(), strict=True)]
+    changed = [
+        (a != b).any() for a, b in zip(before, task.codec_to_publish().parameters(), strict=True)
+    ]
     assert sum(map(bool, changed)) > len(changed) / 2
 
 
@@ -60,6 +62,6 @@ def test_a_better_quality_costs_more_and_comes_nearer_even_before_training(recip
 
 def test_other_data_or_networks_are_refused_before_anything_is_read() -> None:
     with pytest.raises(RecipeError, match="belong together"):
-        load("codec-photo", ["data={kind: mnist}"])
+        load_recipe("codec-photo", ["data={kind: mnist}"])
     with pytest.raises(RecipeError, match="belong together"):
-        load("codec-photo", ["network={kind: conv-autoencoder}"])
+        load_recipe("codec-photo", ["network={kind: conv-autoencoder}"])

@@ -14,10 +14,10 @@ from tests.training.tiny import content
 from training.config.recipe import Recipe
 from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
-from training.publish.publisher import publish
+from training.publish.publisher import publish_run
 from training.tasks import PhotoDenoising
-from training.tasks.noise import is_grey, noisy, to_grey
-from training.tasks.photo_denoising import restored
+from training.tasks.noise import add_gaussian_noise, is_grey, to_grey
+from training.tasks.photo_denoising import denoise_image
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,9 @@ def test_grey_has_equal_noise_in_its_channels_and_comes_back_grey() -> None:
     grey = to_grey(colour)
     assert not is_grey(colour)
     assert is_grey(grey)
-    assert is_grey(noisy(grey, 25, Generator()))
-    assert not is_grey(noisy(colour, 25, Generator()))
-    back = restored(_Tinted(), grey * 0.5, 8)
+    assert is_grey(add_gaussian_noise(grey, 25, Generator()))
+    assert not is_grey(add_gaussian_noise(colour, 25, Generator()))
+    back = denoise_image(_Tinted(), grey * 0.5, 8)
     assert is_grey(back)
     torch.testing.assert_close(back, grey * 0.5 + 0.1, atol=1 / 255, rtol=0)
 
@@ -137,8 +137,8 @@ def test_it_learns_and_is_published_with_what_it_was_measured_on(
             "kind": "photo-denoising", "sigma": [20, 55], "clean_share": 0,
         },
     )  # fmt: skip
-    fit(recipe, tmp_path / "run", show=False)
-    published = publish(recipe, tmp_path / "run", tmp_path / "store")
+    fit(recipe, tmp_path / "run", show_progress=False)
+    published = publish_run(recipe, tmp_path / "run", tmp_path / "store")
     manifest = read_manifest(published)
     assert isinstance(manifest.task, Denoising)
     image = manifest.task.image

@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.sampling.handwriting import draw
-from models_store.tasks import Handwriting as ServedHandwriting
+from models_store.onnx.runtime import load_graph_fn
+from models_store.sampling.handwriting import sample_drawings
+from models_store.tasks import HandwritingGeneration as ServedHandwriting
 from models_store.verify import read_manifest
 from tests.training.tiny import recipe
 from training.engine.trainer import fit, prepare
 from training.errors import ExportError, RecipeError
-from training.networks.handwriting import mixture_nats
-from training.plots.strokes import draw_run
-from training.publish.publisher import publish
-from training.tasks.stroke_task import distorted
+from training.networks.handwriting import mixture_nll
+from training.plots.strokes import draw_run_examples
+from training.publish.publisher import publish_run
+from training.tasks.stroke_task import augment_strokes
 
 READER: dict[str, Any] = {
     "data": {"kind": "stroke-digits", "train_size": 600, "test_size": 200},
@@ -54,7 +54,7 @@ def test_nats_are_those_of_torchs_own_mixture() -> None:
     normal = MultivariateNormal(torch.stack([x, y], -1), covariance)
     mixed: Any = MixtureSameFamily(Categorical(logits=weights), normal)
     expected = -mixed.log_prob(moves[..., :2])
-    place, pen = mixture_nats(mixture, moves)
+    place, pen = mixture_nll(mixture, moves)
     torch.testing.assert_close(place, expected, rtol=1e-4, atol=1e-4)
     pens: Any = Categorical(logits=mixture[..., -3:])
     torch.testing.assert_close(pen, -pens.log_prob(moves[..., 2:].argmax(-1)))
@@ -62,7 +62,7 @@ def test_nats_are_those_of_torchs_own_mixture() -> None:
 
 def test_a_correlation_of_one_and_a_narrow_gaussian_stay_finite() -> None:
     mixture = torch.tensor([[[0.0, 0, 0, -99, -99, 40, 0, 0, 0]]], requires_grad=True)
-    place, _ = mixture_nats(mixture, torch.tensor([[[0.0, 0, 1, 0, 0]]]))
+    place, _ = mixture_nll(mixture, torch.tensor([[[0.0, 0, 1, 0, 0]]]))
     torch.autograd.backward(place.sum())
     assert place.isfinite().all()
     assert mixture.grad is not None
@@ -72,24 +72,24 @@ def test_a_correlation_of_one_and_a_narrow_gaussian_stay_finite() -> None:
 def test_variation_moves_points_and_not_the_pen() -> None:
     task = prepare(recipe(**READER), accelerator="cpu")[1]
     batch = next(iter(task.batches(0)))
-    first = distorted(batch, 0.0, 0.0, torch.Generator())
+    first = augment_strokes(batch, 0.0, 0.0, torch.Generator())
     assert torch.equal(first.moves_NT3, batch.moves_NT3)
-    moved = distorted(batch, 0.01, 0.0, torch.Generator().manual_seed(0))
+    moved = augment_strokes(batch, 0.01, 0.0, torch.Generator().manual_seed(0))
     assert torch.equal(moved.moves_NT3[..., 2], batch.moves_NT3[..., 2])
     shift = (moved.moves_NT3 - batch.moves_NT3)[..., :2].cumsum(1).abs().max()
     assert 0.005 < float(shift) <= 0.0101
 
 
 def test_a_reader_learns_and_is_drawn(tmp_path: Path) -> None:
-    fitted = fit(recipe(**READER), tmp_path / "run", show=False)
+    fitted = fit(recipe(**READER), tmp_path / "run", show_progress=False)
     assert fitted.log[-1]["test_accuracy"] > 0.8
-    said = draw_run(tmp_path / "run", tmp_path / "strokes.png")
+    said = draw_run_examples(tmp_path / "run", tmp_path / "strokes.png")
     assert said.startswith("Synthetic stroke digits, test: ")
     with Image.open(tmp_path / "strokes.png") as image:
         assert image.width > 900
         assert np.asarray(image.convert("L")).std() > 20
     with pytest.raises(ExportError, match="not served"):
-        fitted.task.publication()
+        fitted.task.export_spec()
 
 
 def test_lifts_that_were_guessed_from_the_answer_are_refused(
@@ -116,15 +116,17 @@ def test_strokes_belong_together(field: str) -> None:
 def test_a_writer_learns_is_published_and_draws(tmp_path: Path, cell: str, layers: int) -> None:
     network = {**WRITER["network"], "cell": cell, "layers": layers}
     tiny = recipe(**{**WRITER, "network": network})
-    fitted = fit(tiny, tmp_path / "run", show=False)
+    fitted = fit(tiny, tmp_path / "run", show_progress=False)
     assert fitted.log[-1]["train_loss"] < fitted.log[0]["train_loss"] - 0.5
-    folder = publish(tiny, tmp_path / "run", tmp_path / "store")  # replays torch's own outputs
+    folder = publish_run(tiny, tmp_path / "run", tmp_path / "store")  # replays torch's own outputs
     manifest = read_manifest(folder)
     figures = {metric.name: metric.value for metric in manifest.metrics}
     assert figures["nll"] == pytest.approx(fitted.task.evaluate("test")["loss"], abs=1e-3)
     assert figures["legibility_real"] > 0.8
     task = manifest.task
     assert isinstance(task, ServedHandwriting)
-    drawings = draw(onnxruntime_run(folder / "step.onnx"), task, "0123456789", seed=0, bias=1.0)
+    drawings = sample_drawings(
+        load_graph_fn(folder / "step.onnx"), task, "0123456789", seed=0, bias=1.0
+    )
     assert [drawing.symbol for drawing in drawings] == list("0123456789")
     assert all(len(stroke) for drawing in drawings for stroke in drawing.strokes)

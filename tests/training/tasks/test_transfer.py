@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models_store.tasks import Classification
-from models_store.verify import Tensors
+from models_store.verify import TensorMap
 from tests.training.photos import recipe, write_photos, write_weights
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
@@ -36,7 +36,7 @@ def test_the_head_is_trained_before_anything_else(root: Path, tmp_path: Path) ->
     scores = {}
     for epochs in (0, 100):
         task = _task(root, task={"head": {"epochs": epochs}}, network=pretrained)
-        network = task.published_network().eval()
+        network = task.network_to_publish().eval()
         with torch.inference_mode():
             scores[epochs] = task.measure(network, task.data.train)
     assert scores[100]["accuracy"] == 1
@@ -46,7 +46,7 @@ def test_the_head_is_trained_before_anything_else(root: Path, tmp_path: Path) ->
 def test_the_frozen_answers_are_those_of_the_head_on_features_as_they_came(root: Path) -> None:
     task = _task(root, data={"held_out": 1})
     with torch.inference_mode():
-        logits, _ = task.predict(task.published_network().eval(), task.data.test)
+        logits, _ = task.predict(task.network_to_publish().eval(), task.data.test)
     torch.testing.assert_close(task.frozen_logits_NK, logits, atol=1e-4, rtol=1e-4)
     before = task.frozen_logits_NK.clone()
     for batch in task.batches(0):
@@ -119,37 +119,39 @@ def test_another_number_of_classes_is_refused(root: Path) -> None:
 def test_pictures_are_scaled_as_the_weights_want_them(root: Path) -> None:
     task = _task(root, network={"scaling": "symmetric"})
     images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1)
-    scaled = task.normalise(task.prepare(images)).flatten()
+    scaled = task.normalize(task.to_floats(images)).flatten()
     torch.testing.assert_close(scaled, torch.tensor([-1, 51 / 127.5 - 1, 1]))
 
 
 def test_the_average_starts_from_the_trained_head(root: Path) -> None:
     task = _task(root, ema_decay=0.9)
-    published, raw = task.published_network(), task.network.module
+    published, raw = task.network_to_publish(), task.network.module
     assert published is not raw
     for name, parameter in published.named_parameters():
         assert torch.equal(parameter, raw.get_parameter(name))
 
 
 def test_a_run_on_everything_has_no_score_and_no_figures(root: Path, tmp_path: Path) -> None:
-    fitted = fit(recipe(root, epochs=1), tmp_path / "run", show=False)
+    fitted = fit(recipe(root, epochs=1), tmp_path / "run", show_progress=False)
     assert not [name for name in fitted.log[-1] if name.startswith("test")]
     with pytest.raises(DataError, match="trained on all photographs, so there is none"):
-        fitted.task.publication().report({}, tmp_path / "preview.png")
+        fitted.task.export_spec().report({}, tmp_path / "preview.png")
 
 
 def test_a_run_is_measured_on_the_fold_that_it_held_out(root: Path, tmp_path: Path) -> None:
-    fitted = fit(recipe(root, epochs=1, data={"held_out": 0}), tmp_path / "run", show=False)
+    fitted = fit(
+        recipe(root, epochs=1, data={"held_out": 0}), tmp_path / "run", show_progress=False
+    )
     assert 0 <= fitted.log[-1]["test_accuracy"] <= 1
 
-    def dots_never(inputs: Tensors) -> Tensors:
+    def dots_never(inputs: TensorMap) -> TensorMap:
         return {"probabilities": np.full((len(inputs["images"]), 2), (0.9, 0.1), np.float32)}
 
-    metrics = fitted.task.publication().report({"model": dots_never}, tmp_path / "preview.png")
+    metrics = fitted.task.export_spec().report({"model": dots_never}, tmp_path / "preview.png")
     assert (metrics[0].value, metrics[0].n) == (0.5, 10)
 
 
 def test_the_served_resize_rule_is_the_one_that_was_trained_with(root: Path) -> None:
-    served = _task(root, data={"resize": "pad"}).publication().task
+    served = _task(root, data={"resize": "pad"}).export_spec().task
     assert isinstance(served, Classification)
     assert served.image.resize == "pad"

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_manifest
 from tests.training.tiny import DENOISING
 from tests.training.tiny import recipe as tiny
 from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
 from training.publish import sample_inputs
-from training.publish.publisher import publish
-from training.publish.tasks.ensemble import ensemble_publication
+from training.publish.publisher import publish_run
+from training.publish.tasks.ensemble import ensemble_export_spec
 from training.tasks.classification import Classification
 from training.workflows.ensemble import publish_ensemble
 
@@ -25,7 +25,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two classifiers that differ in their seed."""
     home = tmp_path_factory.mktemp("members")
     for seed in (3, 4):
-        fit(tiny(seed=seed, epochs=2), home / str(seed), show=False)
+        fit(tiny(seed=seed, epochs=2), home / str(seed), show_progress=False)
     return [home / "3", home / "4"]
 
 
@@ -37,13 +37,13 @@ def folder(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers_with_the_mean_of_what_its_members_answer_alone(
     runs: list[Path], folder: Path, tmp_path: Path
 ) -> None:
-    pictures = {"images": sample_inputs.noise((4, 8, 8, 1)).numpy()}
+    pictures = {"images": sample_inputs.random_bytes((4, 8, 8, 1)).numpy()}
     alone = []
     for seed, run in zip((3, 4), runs, strict=True):
-        version = publish(tiny(seed=seed, epochs=2), run, tmp_path)
-        answer = onnxruntime_run(version / "model.onnx")(pictures)["probabilities"]
+        version = publish_run(tiny(seed=seed, epochs=2), run, tmp_path)
+        answer = load_graph_fn(version / "model.onnx")(pictures)["probabilities"]
         alone.append(answer.astype(np.float64))
-    together = onnxruntime_run(folder / "model.onnx")(pictures)
+    together = load_graph_fn(folder / "model.onnx")(pictures)
     members, mean = (together[key].astype(np.float64) for key in ("members", "probabilities"))
     np.testing.assert_allclose(members, np.stack(alone, 1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mean, np.stack(alone).mean(0), rtol=1e-4, atol=1e-5)
@@ -69,23 +69,23 @@ def test_one_network_is_no_ensemble(runs: list[Path], tmp_path: Path) -> None:
 
 def test_a_run_of_another_task_is_named(runs: list[Path], tmp_path: Path) -> None:
     recipe = tiny(**DENOISING, epochs=1, data={"kind": "digits"})
-    fit(recipe, tmp_path / "denoiser", show=False)
+    fit(recipe, tmp_path / "denoiser", show_progress=False)
     with pytest.raises(RecipeError, match="denoiser trained no classifier"):
         publish_ensemble([runs[0], tmp_path / "denoiser"], "mixed", tmp_path / "store")
 
 
 def test_members_of_other_test_pictures_are_refused() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
-    other.data = replace(other.data, test=other.data.test.take(torch.arange(5)))
+    other.data = replace(other.data, test=other.data.test.subset(torch.arange(5)))
     with pytest.raises(RecipeError, match="other test sets"):
-        ensemble_publication([one, other])
+        ensemble_export_spec([one, other])
 
 
 def test_members_of_other_classes_are_refused() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
     other.data = replace(other.data, labels=tuple("abcdefghij"))
     with pytest.raises(RecipeError, match=r"same classes: one of .* has 0, 1, .*; one .* a, b, c"):
-        ensemble_publication([one, other])
+        ensemble_export_spec([one, other])
 
 
 def _prepared(seed: int) -> Classification:

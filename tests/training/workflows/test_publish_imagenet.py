@@ -15,7 +15,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
-from tests.service.serving import serving
+from tests.service.serving import running_app
 from training.__main__ import main
 from training.workflows.publish_imagenet import publish_pretrained
 
@@ -46,7 +46,7 @@ async def test_the_service_says_what_torchvision_says(version: Path, network: nn
         expected = network(WEIGHTS.transforms()(pil_to_tensor(photograph))[None]).softmax(1)[0]
     file = io.BytesIO()
     photograph.save(file, "PNG")
-    async with serving(version.parents[1]) as client:
+    async with running_app(version.parents[1]) as client:
         answer = await client.post("/v1/classify?top_k=1000", content=file.getvalue())
     document = answer.json()
     assert document["model"] == "mobilenet-imagenet"

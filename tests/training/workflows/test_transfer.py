@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 
 from models_store.__main__ import main as models_store
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import onnxruntime_run
-from models_store.verify import golden_cases, read_manifest
+from models_store.onnx.runtime import load_graph_fn
+from models_store.verify import read_golden_cases, read_manifest
 from tests.training.photos import content, write_photos, write_weights
-from training.__main__ import _unused, app
-from training.datasets.image_io import read_picture
+from training.__main__ import _first_unused_dir, app
+from training.datasets.image_io import read_resized_image
 from training.errors import TrainingError
 
 
@@ -110,11 +110,11 @@ def test_the_published_model_was_trained_on_every_photograph(tuned: _Done) -> No
 
 
 def test_what_is_published_answers_what_it_was_taught(frozen: _Done) -> None:
-    run = onnxruntime_run(frozen.folder / "model.onnx")
+    run = load_graph_fn(frozen.folder / "model.onnx")
     answers = []
     for name in ("boxes", "dots"):
         for index in range(3):
-            image = read_picture(frozen.photos / name / f"{index}.png", (64, 64), "RGB")
+            image = read_resized_image(frozen.photos / name / f"{index}.png", (64, 64), "RGB")
             images = image.permute(1, 2, 0)[None].numpy()
             answers.append(int(run({"images": images})["probabilities"].argmax()))
     assert answers == [0, 0, 0, 1, 1, 1]
@@ -144,7 +144,7 @@ def test_no_photograph_is_published(tuned: _Done) -> None:
             own.add(np.asarray(picture.convert("L").resize((8, 8))).tobytes())
     (graph,) = tuned.manifest.graphs().values()
     count = 0
-    for case in golden_cases(tuned.folder / "golden.npz", graph, tuned.manifest.golden.cases):
+    for case in read_golden_cases(tuned.folder / "golden.npz", graph, tuned.manifest.golden.cases):
         for image in case.inputs["images"]:
             small = np.asarray(Image.fromarray(image).convert("L").resize((8, 8)))
             assert small.tobytes() not in own
@@ -174,7 +174,7 @@ def test_checkpoints_of_folds_are_not_kept(tuned: _Done) -> None:
 
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     for name in ("run", "run-2", "run-3"):
-        folder = _unused(tmp_path / "run")
+        folder = _first_unused_dir(tmp_path / "run")
         assert folder.name == name
         folder.mkdir()
 

@@ -13,40 +13,40 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
-    "ACTIVATION",
-    "EXACT",
+    "MAX_ACTIVATION",
+    "MAX_EXACT_INTEGER",
     "UNIT_BITS",
     "WEIGHT_BITS",
     "IntegerConv",
-    "activated",
-    "floored",
-    "rounded",
-    "shifted",
+    "floor_ste",
+    "requantize",
+    "right_shift",
+    "round_ste",
 ]
 
-ACTIVATION = 255
+MAX_ACTIVATION = 255
 """The most that an activation is."""
 WEIGHT_BITS = 8
 """A weight of 1 is the whole number 2^8."""
 UNIT_BITS = 6
 """An activation of 1 is the whole number 2^6."""
-EXACT = 2**24
+MAX_EXACT_INTEGER = 2**24
 """Below it float32 holds every whole number."""
 
 
-def rounded(x: Tensor) -> Tensor:
+def round_ste(x: Tensor) -> Tensor:
     """Nearest whole numbers; the gradient passes as if nothing had happened."""
     return x + (x.round() - x).detach() if x.requires_grad else x.round()
 
 
-def floored(x: Tensor) -> Tensor:
+def floor_ste(x: Tensor) -> Tensor:
     """Whole numbers below; the gradient passes as if nothing had happened."""
     return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
 
 
-def shifted(sums: Tensor, bits: int = WEIGHT_BITS) -> Tensor:
+def right_shift(sums: Tensor, bits: int = WEIGHT_BITS) -> Tensor:
     """Sums without their lowest `bits`: exact, since a power of two divides."""
-    return floored(sums * 2.0**-bits)
+    return floor_ste(sums * 2.0**-bits)
 
 
 class IntegerConv(nn.Module):
@@ -60,17 +60,17 @@ class IntegerConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(out, channels, kernel, kernel))
         nn.init.kaiming_normal_(self.weight)
 
-    def whole_weight(self) -> Tensor:
-        return rounded(self.weight * 2**WEIGHT_BITS)
+    def integer_weight(self) -> Tensor:
+        return round_ste(self.weight * 2**WEIGHT_BITS)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv2d(x, self.whole_weight(), padding=self.weight.shape[-1] // 2)
+        return functional.conv2d(x, self.integer_weight(), padding=self.weight.shape[-1] // 2)
 
-    def reach(self, most: int) -> int:
-        """The largest sum of absolute terms, of inputs of at most `most`."""
-        return most * int(self.whole_weight().abs().sum((1, 2, 3)).max())
+    def max_abs_sum(self, max_input: int) -> int:
+        """The largest sum of absolute terms, of inputs of at most `max_input`."""
+        return max_input * int(self.integer_weight().abs().sum((1, 2, 3)).max())
 
 
-def activated(sums: Tensor) -> Tensor:
+def requantize(sums: Tensor) -> Tensor:
     """Sums → activations: shifted, and kept in 0 … 255."""
-    return shifted(sums).clamp(0, ACTIVATION)
+    return right_shift(sums).clamp(0, MAX_ACTIVATION)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from torch import Tensor
 
-__all__ = ["BLOCK", "REACH", "colour_transform", "lapped_basis", "lapped_kernels"]
+__all__ = ["BLOCK", "SUPPORT", "colour_transform", "lapped_basis", "lapped_kernels"]
 
 BLOCK = 8
 """Pixels from one block to the next."""
-REACH = 2 * BLOCK
+SUPPORT = 2 * BLOCK
 """Pixels that a block's functions cover, one way: half of the neighbours on either side."""
 
 _CORRELATION = 0.95
@@ -31,7 +31,7 @@ def lapped_basis() -> NDArray[np.float64]:
     half = (even - odd) / 2
     mirrored = half[:, ::-1]
     start = np.block([[half, mirrored], [half, -mirrored]])
-    distance = np.abs(np.subtract.outer(np.arange(REACH), np.arange(REACH)))
+    distance = np.abs(np.subtract.outer(np.arange(SUPPORT), np.arange(SUPPORT)))
     variances, vectors = np.linalg.eigh(start @ _CORRELATION**distance @ start.T)
     functions: NDArray[np.float64] = (vectors[:, np.argsort(-variances)]).T @ start
     # An eigenvector has either sign: the lowest function then means brightness, not darkness.

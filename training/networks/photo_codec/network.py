@@ -11,40 +11,40 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import Frozen
-from training.networks.photo_codec.integer_ops import rounded
+from models_store.base import FrozenModel
+from training.networks.photo_codec.integer_ops import round_ste
 from training.networks.photo_codec.lapped import BLOCK, lapped_kernels
 from training.networks.photo_codec.prior import (
-    FINE,
-    LEVELS,
-    SIDE,
+    MEAN_RESOLUTION,
+    SCALE_LEVELS,
+    SIDE_LIMIT,
     GroupPrior,
     SidePrior,
     phase_masks,
 )
 
-__all__ = ["PHASES", "Coded", "Expected", "PhotoCodec", "spread"]
+__all__ = ["PHASES", "CodecOutput", "EntropyParameters", "PhotoCodec", "logistic_scale"]
 
-Rounding = Callable[[Tensor], Tensor]
+RoundFn = Callable[[Tensor], Tensor]
 
 LEVELS_PER_OCTAVE = 6
-NARROWEST = -4.5
+LOG2_MIN_SCALE = -4.5
 """Octaves: table 0 is of a logistic distribution with scale 2^-4.5 of a step, a certain zero."""
 _KERNEL_RATE = 0.05
 """The transform's kernels are small numbers: at the networks' rate they would jump about."""
-_SMALL = 16 / 255
+_MAX_CORRECTION = 16 / 255
 """What the network beside the analysis may add to a coefficient for an output of 1."""
 _LEVEL_UNIT = 16
 """Levels that a parameter of 1 stands for, so that it learns as fast as the others."""
 PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
 
 
-def spread(levels: Tensor) -> Tensor:
+def logistic_scale(levels: Tensor) -> Tensor:
     """Scales of the logistic distributions, in steps, that tables stand for."""
-    return torch.exp2(levels / LEVELS_PER_OCTAVE + NARROWEST)
+    return torch.exp2(levels / LEVELS_PER_OCTAVE + LOG2_MIN_SCALE)
 
 
-class Coded(NamedTuple):
+class CodecOutput(NamedTuple):
     """One pass in training: the estimate, and bits of each picture."""
 
     estimate: Tensor
@@ -52,7 +52,7 @@ class Coded(NamedTuple):
     side_bits_B: Tensor
 
 
-class Expected(NamedTuple):
+class EntropyParameters(NamedTuple):
     """Of every latent (B, D, h, w)."""
 
     decoded: Tensor
@@ -65,7 +65,7 @@ class Expected(NamedTuple):
 class PhotoCodec(nn.Module):
     """Begins as a lapped transform with uniform quantisers; everything else is learnt beside it."""
 
-    class Config(Frozen):
+    class Config(FrozenModel):
         kind: Literal["photo-codec"] = "photo-codec"
         chroma: Annotated[int, Field(ge=1, le=64)] = 28
         """Channels of either colour difference; brightness has 64."""
@@ -137,7 +137,7 @@ class PhotoCodec(nn.Module):
         return [group for group in self.groups if isinstance(group, GroupPrior)]
 
     @torch.no_grad()
-    def begin(self, images_BCHW: Tensor, steps_Q: Tensor) -> None:
+    def init_from_data(self, images_BCHW: Tensor, steps_Q: Tensor) -> None:
         """Set everything that training starts from, by some pictures and the quantisers' steps.
 
         `steps_Q` are in grey levels of an orthonormal coefficient.
@@ -150,50 +150,52 @@ class PhotoCodec(nn.Module):
         self.log_step.copy_(log_steps_Q[:, None].expand_as(self.log_step))
         # Logistic scale of what the neighbourhood does not tell: about a third of the deviation.
         scale_QD = self.deviation / (steps_Q[:, None] / 255) / 3
-        levels_QD = ((scale_QD.log2() - NARROWEST) * LEVELS_PER_OCTAVE).clamp(4, LEVELS - 4)
+        levels_QD = ((scale_QD.log2() - LOG2_MIN_SCALE) * LEVELS_PER_OCTAVE).clamp(
+            4, SCALE_LEVELS - 4
+        )
         for group, levels in zip(
             self.priors, torch.split(levels_QD, list(self.group_sizes), 1), strict=True
         ):
             rows = levels.repeat_interleave(len(group.phases), 0)
             group.bias_last[:, group.channels :] = rows / _LEVEL_UNIT
         linear = self.priors[0].linear
-        around = torch.full((3, 3), 0.25)
-        around[1, 1] = 0
+        neighbour_weights = torch.full((3, 3), 0.25)
+        neighbour_weights[1, 1] = 0
         for channel in torch.topk(self.deviation, 3).indices.tolist():
             if linear is not None and channel < len(linear.weight):
-                linear.weight[channel, channel] = around
+                linear.weight[channel, channel] = neighbour_weights
 
-    def analysis(self) -> Tensor:
+    def analysis_kernels(self) -> Tensor:
         return self.kernels + self.analysis_change * _KERNEL_RATE
 
-    def synthesis(self) -> Tensor:
+    def synthesis_kernels(self) -> Tensor:
         return self.kernels + self.synthesis_change * _KERNEL_RATE
 
-    def side_expected(self) -> tuple[Tensor, Tensor]:
+    def side_entropy_parameters(self) -> tuple[Tensor, Tensor]:
         """Means and levels (Q, S) of side information, as whole numbers."""
-        levels = (self.side_level.detach() * _LEVEL_UNIT).round().clamp(0, LEVELS - 1)
+        levels = (self.side_level.detach() * _LEVEL_UNIT).round().clamp(0, SCALE_LEVELS - 1)
         return self.side_mean.detach().round(), levels
 
     def transform(self, images_BCHW: Tensor) -> Tensor:
         """Coefficients (B, D, h, w) of pictures in 0–1, whose sides are multiples of 8."""
         padded = functional.pad(images_BCHW - 0.5, (BLOCK,) * 4, mode="reflect")
-        return functional.conv2d(padded, self.analysis(), stride=BLOCK)
+        return functional.conv2d(padded, self.analysis_kernels(), stride=BLOCK)
 
-    def refined(self, coefficients: Tensor) -> Tensor:
+    def refine_coefficients(self, coefficients: Tensor) -> Tensor:
         """Coefficients (B, D, h, w) after the network beside the analysis."""
         scale = self.deviation[:, None, None]
-        added: Tensor = self.refine(coefficients / scale)
-        return coefficients + added * scale.clamp_max(_SMALL)
+        correction: Tensor = self.refine(coefficients / scale)
+        return coefficients + correction * scale.clamp_max(_MAX_CORRECTION)
 
-    def scaled(self, refined: Tensor, quality_B: Tensor) -> Tensor:
+    def apply_gain(self, coefficients: Tensor, quality_B: Tensor) -> Tensor:
         """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
-        return refined * self.log_gain.exp()[quality_B][:, :, None, None]
+        return coefficients * self.log_gain.exp()[quality_B][:, :, None, None]
 
     def encode(self, images_BCHW: Tensor, quality_B: Tensor) -> Tensor:
         """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
-        return self.scaled(self.refined(self.transform(images_BCHW)), quality_B)
+        return self.apply_gain(self.refine_coefficients(self.transform(images_BCHW)), quality_B)
 
-    def restored(self, latents: Tensor, quality_B: Tensor) -> Tensor:
+    def dequantize(self, latents: Tensor, quality_B: Tensor) -> Tensor:
         """Coefficients (B, D, h, w) from latents in steps, rounding undone as far as it goes."""
         step = self.log_step.exp()[quality_B][:, :, None, None]
         coefficients = latents * step
@@ -201,40 +203,42 @@ class PhotoCodec(nn.Module):
         x = x + self.restore_bias[quality_B][:, :, None, None]
         x = x + self.restore_block(x)
         # In steps: what rounding took away is half of one at most.
-        added: Tensor = self.restore_last(functional.leaky_relu(x, 0.1))
-        return coefficients + added * step
+        correction: Tensor = self.restore_last(functional.leaky_relu(x, 0.1))
+        return coefficients + correction * step
 
-    def synthesised(self, coefficients: Tensor, kernels: Tensor) -> Tensor:
+    def synthesize(self, coefficients: Tensor, kernels: Tensor) -> Tensor:
         """Pictures (B, 3, 8 (h - 1), 8 (w - 1)), around 0–1, not clipped."""
-        whole = functional.conv_transpose2d(coefficients, kernels, stride=BLOCK)
-        return whole[:, :, BLOCK:-BLOCK, BLOCK:-BLOCK] + 0.5
+        image = functional.conv_transpose2d(coefficients, kernels, stride=BLOCK)
+        return image[:, :, BLOCK:-BLOCK, BLOCK:-BLOCK] + 0.5
 
     def decode(self, latents: Tensor, quality_B: Tensor) -> Tensor:
         """Pictures from latents in steps."""
-        return self.synthesised(self.restored(latents, quality_B), self.synthesis())
+        return self.synthesize(self.dequantize(latents, quality_B), self.synthesis_kernels())
 
-    def side(self, latents: Tensor) -> Tensor:
+    def hyper_encode(self, latents: Tensor) -> Tensor:
         """Side information (B, S, ⌈h / 4⌉, ⌈w / 4⌉) before rounding."""
         # Compressed, since a bright sky's lowest coefficient is 100 times any other.
-        squeezed = latents.sign() * (1 + latents.abs()).log()
-        out: Tensor = self.summarise(squeezed)
+        compressed = latents.sign() * (1 + latents.abs()).log()
+        out: Tensor = self.summarise(compressed)
         return out
 
-    def forward(self, images_BCHW: Tensor, quality_B: Tensor) -> Coded:
+    def forward(self, images_BCHW: Tensor, quality_B: Tensor) -> CodecOutput:
         latents = self.encode(images_BCHW, quality_B)
-        side = self.side(latents)
+        side = self.hyper_encode(latents)
         side_bits = _bits(
             side - self.side_mean[quality_B][:, :, None, None],
             self.side_level[quality_B][:, :, None, None] * _LEVEL_UNIT,
         )
-        expected = self.expected(latents, rounded(side).clamp(-SIDE, SIDE), quality_B)
-        bits_B = side_bits + _bits(expected.offsets, expected.levels)
-        estimate = self.decode(expected.decoded / FINE, quality_B)
-        return Coded(estimate, bits_B, side_bits.detach())
+        parameters = self.entropy_parameters(
+            latents, round_ste(side).clamp(-SIDE_LIMIT, SIDE_LIMIT), quality_B
+        )
+        bits_B = side_bits + _bits(parameters.offsets, parameters.levels)
+        estimate = self.decode(parameters.decoded / MEAN_RESOLUTION, quality_B)
+        return CodecOutput(estimate, bits_B, side_bits.detach())
 
-    def expected(
-        self, latents: Tensor, side: Tensor, quality_B: Tensor, round_off: Rounding = rounded
-    ) -> Expected:
+    def entropy_parameters(
+        self, latents: Tensor, side: Tensor, quality_B: Tensor, round_fn: RoundFn = round_ste
+    ) -> EntropyParameters:
         """What is expected of `latents`, in steps, by what is decoded before each."""
         height, width = latents.shape[2:]
         features = self.side_prior(side, quality_B)[:, :, :height, :width]
@@ -242,18 +246,20 @@ class PhotoCodec(nn.Module):
         offsets, tables = [], []
         parts = torch.split(latents, list(self.group_sizes), 1)
         for group, part in zip(self.priors, parts, strict=True):
-            known = group.known(features, torch.cat(decoded, 1) if decoded else None)
-            fine, offset, levels = (torch.zeros_like(part) for _ in range(3))
+            context = group.context(features, torch.cat(decoded, 1) if decoded else None)
+            decoded_group, offset, levels = (torch.zeros_like(part) for _ in range(3))
             for phase, mask in enumerate(phase_masks(group.phases, height, width)):
-                means, now = group(known, fine, phase, quality_B)
-                apart = part - means / FINE
-                offset = torch.where(mask, apart, offset)
-                levels = torch.where(mask, now, levels)
-                fine = torch.where(mask, FINE * round_off(apart) + means, fine)
-            decoded.append(fine)
+                means, phase_levels = group(context, decoded_group, phase, quality_B)
+                residual = part - means / MEAN_RESOLUTION
+                offset = torch.where(mask, residual, offset)
+                levels = torch.where(mask, phase_levels, levels)
+                decoded_group = torch.where(
+                    mask, MEAN_RESOLUTION * round_fn(residual) + means, decoded_group
+                )
+            decoded.append(decoded_group)
             offsets.append(offset)
             tables.append(levels)
-        return Expected(torch.cat(decoded, 1), torch.cat(offsets, 1), torch.cat(tables, 1))
+        return EntropyParameters(torch.cat(decoded, 1), torch.cat(offsets, 1), torch.cat(tables, 1))
 
 
 def _bits(offset: Tensor, levels: Tensor) -> Tensor:
@@ -263,7 +269,7 @@ def _bits(offset: Tensor, levels: Tensor) -> Tensor:
     arXiv 1611.01704, section 3).
     """
     noisy = offset + torch.rand_like(offset) - 0.5
-    distance, scale = noisy.abs(), spread(levels)
+    distance, scale = noisy.abs(), logistic_scale(levels)
     upper = ((0.5 - distance) / scale).sigmoid()
     lower = ((-0.5 - distance) / scale).sigmoid()
     return -(upper - lower).clamp_min(2.0**-16).log2().flatten(1).sum(1)

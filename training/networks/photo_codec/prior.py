@@ -14,26 +14,34 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.photo_codec.integer_ops import (
-    ACTIVATION,
+    MAX_ACTIVATION,
     UNIT_BITS,
     WEIGHT_BITS,
     IntegerConv,
-    activated,
-    rounded,
-    shifted,
+    requantize,
+    right_shift,
+    round_ste,
 )
 
-__all__ = ["FINE", "LEVELS", "SIDE", "GroupPrior", "SidePrior", "largest_sum", "phase_masks"]
+__all__ = [
+    "MEAN_RESOLUTION",
+    "SCALE_LEVELS",
+    "SIDE_LIMIT",
+    "GroupPrior",
+    "SidePrior",
+    "max_abs_sum",
+    "phase_masks",
+]
 
-FINE = 16
+MEAN_RESOLUTION = 16
 """Means, and decoded latents, are whole numbers of 1/16 of the quantiser's step."""
-LEVELS = 64
+SCALE_LEVELS = 64
 """Tables, from the narrowest to the widest."""
-NEAR = 255
+NEIGHBOUR_LIMIT = 255
 """Neighbours beyond ±16 steps look like 16 to the network …"""
-FAR = 4095
+LINEAR_LIMIT = 4095
 """… and beyond ±256 like 256 to the linear prediction."""
-SIDE = 127
+SIDE_LIMIT = 127
 """The most, and least, that side information is."""
 _BIAS = 2 ** (WEIGHT_BITS + UNIT_BITS)
 _LEVEL_BITS = 10
@@ -53,12 +61,12 @@ class SidePrior(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
 
     def forward(self, side: Tensor, quality_B: Tensor) -> Tensor:
-        bias = rounded(self.bias_QF * _BIAS)[quality_B][:, :, None, None]
+        bias = round_ste(self.bias_QF * _BIAS)[quality_B][:, :, None, None]
         # A step of the side information counts an eighth of a unit.
-        x = activated(self.first(side * 8) + bias)
-        x = self.shuffle(activated(self.second(x)))
-        x = activated(self.third(x))
-        features: Tensor = self.shuffle(activated(self.fourth(x)))
+        x = requantize(self.first(side * 8) + bias)
+        x = self.shuffle(requantize(self.second(x)))
+        x = requantize(self.third(x))
+        features: Tensor = self.shuffle(requantize(self.fourth(x)))
         return features
 
 
@@ -92,41 +100,43 @@ class GroupPrior(nn.Module):
         if self.linear is not None:
             nn.init.zeros_(self.linear.weight)
 
-    def known(self, features: Tensor, before: Tensor | None) -> Tensor:
+    def context(self, features: Tensor, before: Tensor | None) -> Tensor:
         """What no phase changes, as sums of the first layer (B, hidden, h, w)."""
         sums: Tensor = self.features(features)
         if self.before is not None and before is not None:
-            sums = sums + self.before(before.clamp(-NEAR, NEAR))
+            sums = sums + self.before(before.clamp(-NEIGHBOUR_LIMIT, NEIGHBOUR_LIMIT))
         return sums
 
     def forward(
-        self, known: Tensor, group: Tensor, phase: int, quality_B: Tensor
+        self, context: Tensor, group: Tensor, phase: int, quality_B: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Means in sixteenths and table indices, (B, G, h, w) each.
 
         `group` holds what is decoded of it, in sixteenths, and 0 where nothing is yet.
         """
         # In the first phase nothing is: convolving zeros can be spared.
-        around = group if phase else None
-        return self.expected(known, around, quality_B * len(self.phases) + phase)
+        decoded = group if phase else None
+        return self.predict(context, decoded, quality_B * len(self.phases) + phase)
 
-    def expected(self, known: Tensor, group: Tensor | None, row_B: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(
+        self, context: Tensor, group: Tensor | None, row_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """As `forward`; `row_B` is quality × phases + phase."""
-        sums = known + rounded(self.bias_first * _BIAS)[row_B][:, :, None, None]
+        sums = context + round_ste(self.bias_first * _BIAS)[row_B][:, :, None, None]
         # One after the other: the exporter mixes up two bounds of one tensor.
-        far = None if group is None else group.clamp(-FAR, FAR)
-        if far is not None and self.around is not None:
-            sums = sums + self.around(far.clamp(-NEAR, NEAR))
-        x = activated(self.second(activated(sums)))
-        out = self.last(x) + rounded(self.bias_last * _BIAS)[row_B][:, :, None, None]
+        neighbours = None if group is None else group.clamp(-LINEAR_LIMIT, LINEAR_LIMIT)
+        if neighbours is not None and self.around is not None:
+            sums = sums + self.around(neighbours.clamp(-NEIGHBOUR_LIMIT, NEIGHBOUR_LIMIT))
+        x = requantize(self.second(requantize(sums)))
+        out = self.last(x) + round_ste(self.bias_last * _BIAS)[row_B][:, :, None, None]
         means, levels = out.chunk(2, 1)
-        means = shifted(means)
-        if far is not None and self.linear is not None:
-            means = means + shifted(self.linear(far))
-        return means, shifted(levels, _LEVEL_BITS).clamp(0, LEVELS - 1)
+        means = right_shift(means)
+        if neighbours is not None and self.linear is not None:
+            means = means + right_shift(self.linear(neighbours))
+        return means, right_shift(levels, _LEVEL_BITS).clamp(0, SCALE_LEVELS - 1)
 
 
-def largest_sum(prior: SidePrior | GroupPrior) -> int:
+def max_abs_sum(prior: SidePrior | GroupPrior) -> int:
     """No sum that `prior` takes exceeds it, whatever the latents, in whatever order it is taken.
 
     Of each output channel, the absolute weights times the most that each input can be, and what
@@ -135,15 +145,22 @@ def largest_sum(prior: SidePrior | GroupPrior) -> int:
     if isinstance(prior, SidePrior):
         bias = int((prior.bias_QF.abs() * _BIAS).round().max())
         return max(
-            prior.first.reach(8 * SIDE) + bias,
-            *(conv.reach(ACTIVATION) for conv in (prior.second, prior.third, prior.fourth)),
+            prior.first.max_abs_sum(8 * SIDE_LIMIT) + bias,
+            *(
+                conv.max_abs_sum(MAX_ACTIVATION)
+                for conv in (prior.second, prior.third, prior.fourth)
+            ),
         )
-    first = prior.features.reach(ACTIVATION) + int((prior.bias_first.abs() * _BIAS).round().max())
+    first = prior.features.max_abs_sum(MAX_ACTIVATION) + int(
+        (prior.bias_first.abs() * _BIAS).round().max()
+    )
     for conv in (prior.before, prior.around):
-        first += conv.reach(NEAR) if conv is not None else 0
-    last = prior.last.reach(ACTIVATION) + int((prior.bias_last.abs() * _BIAS).round().max())
-    linear = prior.linear.reach(FAR) if prior.linear is not None else 0
-    return max(first, prior.second.reach(ACTIVATION), last, linear)
+        first += conv.max_abs_sum(NEIGHBOUR_LIMIT) if conv is not None else 0
+    last = prior.last.max_abs_sum(MAX_ACTIVATION) + int(
+        (prior.bias_last.abs() * _BIAS).round().max()
+    )
+    linear = prior.linear.max_abs_sum(LINEAR_LIMIT) if prior.linear is not None else 0
+    return max(first, prior.second.max_abs_sum(MAX_ACTIVATION), last, linear)
 
 
 def phase_masks(phases: Sequence[Sequence[int]], height: int, width: int) -> list[Tensor]:

@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["LOSSLESS", "LOSSY", "Point", "lossless_bytes", "lossy_curve"]
+__all__ = ["LOSSLESS", "LOSSY", "SizePsnrPoint", "lossless_bytes", "lossy_curve"]
 
-Pictures = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 _QUALITIES = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95)
 _PEAK = 255.0
 
 
 @dataclass(frozen=True)
-class Point:
+class SizePsnrPoint:
     """Mean over pictures of what a file weighs, in bytes, and of how near it comes, in dB."""
 
-    size: float
+    size_bytes: float
     psnr_db: float
 
 
-def _saved(image_HWC: Pictures, kind: str, **options: object) -> bytes:
+def _encode_file(image_HWC: ImageArray, kind: str, **options: object) -> bytes:
     file = BytesIO()
     Image.fromarray(image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC).save(
         file, kind, **options
@@ -33,33 +33,35 @@ def _saved(image_HWC: Pictures, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-LOSSLESS: dict[str, Callable[[Pictures], bytes]] = {
+LOSSLESS: dict[str, Callable[[ImageArray], bytes]] = {
     "gzip": lambda image: gzip.compress(image.tobytes(), 9, mtime=0),
-    "png": lambda image: _saved(image, "PNG", optimize=True),
-    "webp": lambda image: _saved(image, "WEBP", lossless=True, quality=100, method=6),
+    "png": lambda image: _encode_file(image, "PNG", optimize=True),
+    "webp": lambda image: _encode_file(image, "WEBP", lossless=True, quality=100, method=6),
 }
-LOSSY: dict[str, Callable[[Pictures, int], bytes]] = {
-    "jpeg": lambda image, quality: _saved(image, "JPEG", quality=quality, optimize=True),
-    "webp_lossy": lambda image, quality: _saved(image, "WEBP", quality=quality, method=6),
+LOSSY: dict[str, Callable[[ImageArray, int], bytes]] = {
+    "jpeg": lambda image, quality: _encode_file(image, "JPEG", quality=quality, optimize=True),
+    "webp_lossy": lambda image, quality: _encode_file(image, "WEBP", quality=quality, method=6),
 }
 
 
-def lossless_bytes(codec: str, images_NHWC: Pictures) -> float:
+def lossless_bytes(codec: str, images_NHWC: ImageArray) -> float:
     """Mean size of a file."""
     return float(np.mean([len(LOSSLESS[codec](image)) for image in images_NHWC]))
 
 
-def lossy_curve(codec: str, images_NHWC: Pictures) -> list[Point]:
+def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[SizePsnrPoint]:
     """Mean size and mean PSNR at each quality, worst first."""
     curve = []
     for quality in _QUALITIES:
         files = [LOSSY[codec](image, quality) for image in images_NHWC]
         ratios = [_psnr_db(file, image) for file, image in zip(files, images_NHWC, strict=True)]
-        curve.append(Point(float(np.mean([len(file) for file in files])), float(np.mean(ratios))))
+        curve.append(
+            SizePsnrPoint(float(np.mean([len(file) for file in files])), float(np.mean(ratios)))
+        )
     return curve
 
 
-def _psnr_db(file: bytes, image_HWC: Pictures) -> float:
+def _psnr_db(file: bytes, image_HWC: ImageArray) -> float:
     with Image.open(BytesIO(file)) as decoded:
         answer = np.asarray(decoded.convert("L" if image_HWC.shape[2] == 1 else "RGB"))
     error = answer.reshape(image_HWC.shape).astype(np.float64) - image_HWC

@@ -11,24 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models_store.compression.container import Code, pack
-from models_store.compression.factorized import Latents, Tables, encode_latents
+from models_store.compression.container import CompressedImage, pack
+from models_store.compression.factorized import FrequencyTables, Latents, encode_latents
 from models_store.manifest import Metric
-from models_store.tasks import Mode
-from models_store.verify import Run
+from models_store.tasks import ColorMode
+from models_store.verify import GraphFn
 from training.networks.autoencoder import Autoencoder
-from training.plots.rate_distortion import Curve, draw_rate_distortion
+from training.plots.rate_distortion import RateDistortionCurve, draw_rate_distortion
 from training.publish import sample_inputs
 from training.publish.compression.baseline_codecs import (
     LOSSLESS,
     LOSSY,
-    Point,
+    SizePsnrPoint,
     lossless_bytes,
     lossy_curve,
 )
-from training.publish.compression.frequency_tables import frequency_tables
-from training.publish.spec import Runs
-from training.tasks.noise import eight_bits, psnr_db
+from training.publish.compression.frequency_tables import build_frequency_tables
+from training.publish.spec import GraphFns
+from training.tasks.noise import psnr_db, quantize_8bit
 
 if TYPE_CHECKING:
     from training.tasks.compression import Compression
@@ -36,45 +36,58 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "report"]
 
 BATCH = 250
-COMPARED = 1_000
+BASELINE_SAMPLE_SIZE = 1_000
 """Test pictures, evenly spread, on which other codecs are measured."""
 STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Quantiser steps, in units of the trained ones, of the network's own curve in the preview."""
 
 
-class _Weighed:
+class _RoundTrip:
     """Pictures through the published graphs and tables: whole containers, and what comes back."""
 
-    def __init__(self, name: str, runs: Runs, tables: Tables, images_NHWC: NDArray[np.uint8]):
-        latents = _run(runs["encoder"], "images", "latents", images_NHWC).astype(np.int16)
-        self.answers_NHWC = _run(runs["decoder"], "latents", "images", latents).astype(np.uint8)
+    def __init__(
+        self, name: str, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]
+    ):
+        latents = _run_batched(runs["encoder"], "images", "latents", images_NHWC).astype(np.int16)
+        self.decoded_NHWC = _run_batched(runs["decoder"], "latents", "images", latents).astype(
+            np.uint8
+        )
         payloads = _payloads(latents, tables)
         self.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
         self.code_bytes = _code_bytes(name, images_NHWC.shape, payloads)
 
 
 def report(
-    task: "Compression", network: Autoencoder, runs: Runs, tables: Tables, preview: Path
+    task: "Compression",
+    network: Autoencoder,
+    runs: GraphFns,
+    tables: FrequencyTables,
+    preview: Path,
 ) -> tuple[Metric, ...]:
     """Figures on the whole test set, of the published graphs; draws the preview."""
     data, name = task.data, task.recipe.name
     images = data.test.images_NCHW.permute(0, 2, 3, 1).contiguous()
-    ours = _Weighed(name, runs, tables, images.numpy())
-    served = Point(ours.code_bytes, _mean_psnr_db(torch.from_numpy(ours.answers_NHWC), images))
+    test_round_trip = _RoundTrip(name, runs, tables, images.numpy())
+    operating_point = SizePsnrPoint(
+        test_round_trip.code_bytes,
+        _mean_psnr_db(torch.from_numpy(test_round_trip.decoded_NHWC), images),
+    )
     with torch.inference_mode():
         scores = task.measure(network, data.test)
-    compared = _spread(images).numpy()
-    lossy = {codec: lossy_curve(codec, compared) for codec in LOSSY}
-    lossless = {codec: lossless_bytes(codec, compared) for codec in LOSSLESS}
+    baseline_sample = _evenly_spaced(images).numpy()
+    lossy = {codec: lossy_curve(codec, baseline_sample) for codec in LOSSY}
+    lossless = {codec: lossless_bytes(codec, baseline_sample) for codec in LOSSLESS}
     curves = [
-        Curve(name, _own_curve(task, network), served),
-        *(Curve(codec, points, None) for codec, points in lossy.items()),
+        RateDistortionCurve(name, _step_size_curve(task, network), operating_point),
+        *(RateDistortionCurve(codec, points, None) for codec, points in lossy.items()),
     ]
-    digits = sample_inputs.digits(data.size_HW[0]).expand(-1, -1, -1, data.channels).numpy()
-    shown = _Weighed(name, runs, tables, digits)
+    digits = (
+        sample_inputs.rendered_digits(data.size_HW[0]).expand(-1, -1, -1, data.channels).numpy()
+    )
+    preview_round_trip = _RoundTrip(name, runs, tables, digits)
     rows = [
         ("as they came", digits),
-        (f"out of {shown.code_bytes:.0f} bytes", shown.answers_NHWC),
+        (f"out of {preview_round_trip.code_bytes:.0f} bytes", preview_round_trip.decoded_NHWC),
     ]
     title = f"{data.title}, test: whole files"
     draw_rate_distortion(rows, curves, lossless, title, preview)
@@ -84,18 +97,25 @@ def report(
             name=key, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note
         )
 
-    n, at_psnr = len(compared), "whole file at this model's PSNR, between the two nearest qualities"
+    n, at_psnr = (
+        len(baseline_sample),
+        "whole file at this model's PSNR, between the two nearest qualities",
+    )
     return (
         metric("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
         metric("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
-        metric("psnr", served.psnr_db, "dB", "mean over pictures of 8-bit answers"),
-        metric("code_bytes", served.size, "bytes", "whole container, mean over pictures"),
-        metric("payload_bytes", ours.payload_bytes, "bytes", "entropy-coded latents alone"),
+        metric("psnr", operating_point.psnr_db, "dB", "mean over pictures of 8-bit answers"),
+        metric(
+            "code_bytes", operating_point.size_bytes, "bytes", "whole container, mean over pictures"
+        ),
+        metric(
+            "payload_bytes", test_round_trip.payload_bytes, "bytes", "entropy-coded latents alone"
+        ),
         *(metric(f"{k}_bytes", v, "bytes", "lossless, whole file", n) for k, v in lossless.items()),
         *(
             metric(
                 f"{codec}_bytes_at_psnr",
-                _size_at(points, served.psnr_db),
+                _interpolate_size(points, operating_point.psnr_db),
                 "bytes",
                 at_psnr,
                 n,
@@ -105,53 +125,64 @@ def report(
     )
 
 
-def _own_curve(task: "Compression", network: Autoencoder) -> list[Point]:
+def _step_size_curve(task: "Compression", network: Autoencoder) -> list[SizePsnrPoint]:
     """The same network with finer and coarser steps, and tables of their own: not served."""
-    test = _spread(task.data.test.images_NCHW).float() / 255
+    test = _evenly_spaced(task.data.test.images_NCHW).float() / 255
     train = task.data.train.images_NCHW.float() / 255
     shape = (len(test), *task.data.size_HW, task.data.channels)
     points = []
     with torch.inference_mode():
-        latents, known = (
+        latents, train_latents = (
             torch.cat([network.encode(part) for part in torch.split(images, BATCH)])
             for images in (test, train)
         )
         for step in STEPS:
-            tables = frequency_tables((known / step).round().short().numpy())
-            coded = (latents / step).round()
-            answers = [network.decode(part * step) for part in torch.split(coded, BATCH)]
-            payloads = _payloads(coded.short().numpy(), tables)
+            tables = build_frequency_tables((train_latents / step).round().short().numpy())
+            quantized = (latents / step).round()
+            decoded = [network.decode(part * step) for part in torch.split(quantized, BATCH)]
+            payloads = _payloads(quantized.short().numpy(), tables)
             size = _code_bytes(task.recipe.name, shape, payloads)
-            points.append(Point(size, float(psnr_db(eight_bits(torch.cat(answers)), test).mean())))
+            points.append(
+                SizePsnrPoint(size, float(psnr_db(quantize_8bit(torch.cat(decoded)), test).mean()))
+            )
     return points
 
 
-def _spread(images: Tensor) -> Tensor:
+def _evenly_spaced(images: Tensor) -> Tensor:
     """Not the first ones: MNIST's first 5,000 are neater than the rest."""
-    return images[:: max(1, len(images) // COMPARED)][:COMPARED]
+    return images[:: max(1, len(images) // BASELINE_SAMPLE_SIZE)][:BASELINE_SAMPLE_SIZE]
 
 
-def _payloads(latents_NDhw: Latents, tables: Tables) -> list[bytes]:
+def _payloads(latents_NDhw: Latents, tables: FrequencyTables) -> list[bytes]:
     return [encode_latents(latents.reshape(len(latents), -1), tables) for latents in latents_NDhw]
 
 
 def _code_bytes(name: str, shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
     """Mean length of whole containers, of version 1: up to 127 no other is longer."""
     _, height, width, channels = shape_NHWC
-    mode: Mode = "L" if channels == 1 else "RGB"
-    codes = [pack(Code(name, 1, bytes(4), width, height, mode, payload)) for payload in payloads]
+    mode: ColorMode = "L" if channels == 1 else "RGB"
+    codes = [
+        pack(CompressedImage(name, 1, bytes(4), width, height, mode, payload))
+        for payload in payloads
+    ]
     return float(np.mean([len(code) for code in codes]))
 
 
-def _run(run: Run, given: str, wanted: str, tensors: NDArray[np.generic]) -> NDArray[np.generic]:
+def _run_batched(
+    run: GraphFn, input_name: str, output_name: str, tensors: NDArray[np.generic]
+) -> NDArray[np.generic]:
     starts = range(0, len(tensors), BATCH)
-    return np.concatenate([run({given: tensors[at : at + BATCH]})[wanted] for at in starts])
+    return np.concatenate(
+        [run({input_name: tensors[at : at + BATCH]})[output_name] for at in starts]
+    )
 
 
-def _mean_psnr_db(answers_NHWC: Tensor, images_NHWC: Tensor) -> float:
-    return float(psnr_db(answers_NHWC.float() / 255, images_NHWC.float() / 255).mean())
+def _mean_psnr_db(decoded_NHWC: Tensor, images_NHWC: Tensor) -> float:
+    return float(psnr_db(decoded_NHWC.float() / 255, images_NHWC.float() / 255).mean())
 
 
-def _size_at(curve: list[Point], wanted_db: float) -> float:
+def _interpolate_size(curve: list[SizePsnrPoint], target_psnr_db: float) -> float:
     ordered = sorted(curve, key=lambda point: point.psnr_db)
-    return float(np.interp(wanted_db, [p.psnr_db for p in ordered], [p.size for p in ordered]))
+    return float(
+        np.interp(target_psnr_db, [p.psnr_db for p in ordered], [p.size_bytes for p in ordered])
+    )

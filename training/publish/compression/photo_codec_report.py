@@ -14,37 +14,46 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from models_store.compression.container import Code, pack
-from models_store.compression.image_codec import Photographs
+from models_store.compression.container import CompressedImage, pack
+from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.manifest import Metric
 from training.metrics.bd_rate import bd_rate
-from training.plots.codec_comparison import draw_compared
+from training.plots.codec_comparison import draw_crops
 
-__all__ = ["OTHERS", "Rated", "code_of", "compared", "curve", "other_curve", "report", "saved"]
+__all__ = [
+    "BASELINE_CODECS",
+    "RateDistortionPoint",
+    "baseline_curve",
+    "encode_to_file",
+    "encode_with_pillow",
+    "measure_file",
+    "model_curve",
+    "report",
+]
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
-OTHERS: Mapping[str, Mapping[str, object]] = {
+BASELINE_CODECS: Mapping[str, Mapping[str, object]] = {
     "JPEG": {"optimize": True, "subsampling": "4:2:0"},
     "WEBP": {"method": 6},
     "AVIF": {"speed": 6, "subsampling": "4:2:0"},
 }
 """Pillow's other codecs, each as it is used to keep files small."""
-QUALITIES: Mapping[str, tuple[int, ...]] = {
+BASELINE_QUALITIES: Mapping[str, tuple[int, ...]] = {
     "JPEG": (4, 6, 9, 13, 18, 25, 35, 50, 65, 78, 88, 94, 97),
     "WEBP": (1, 5, 12, 25, 40, 55, 70, 80, 88, 94, 98),
     "AVIF": (8, 15, 25, 35, 45, 55, 65, 75, 84, 92),
 }
 DATASET = "sample photographs of scikit-learn and scikit-image"
-_OF_SCIKIT_LEARN = 2
-_SHOWN = 3
+_SCIKIT_LEARN_PHOTOS = 2
+_PREVIEW_INDEX = 3
 """Which photograph the preview shows …"""
-_SHOWN_QUALITY = 2
+_PREVIEW_QUALITY = 2
 """… and at which quality."""
 
 
 @dataclass(frozen=True)
-class Rated:
+class RateDistortionPoint:
     """A picture coded once."""
 
     bits_per_pixel: float
@@ -53,116 +62,131 @@ class Rated:
 
 
 def report(
-    name: str, photographs: Photographs, test: Sequence[Tensor], preview: Path
+    name: str, image_codec: HyperpriorImageCodec, test: Sequence[Tensor], preview: Path
 ) -> tuple[Metric, ...]:
     """Figures of the published graphs on whole photographs; draws the preview."""
-    pictures = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in test]
-    ours = [curve(name, photographs, picture) for picture in pictures]
-    _draw(name, photographs, pictures[min(_SHOWN, len(pictures) - 1)], preview)
+    images = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in test]
+    model_curves = [model_curve(name, image_codec, picture) for picture in images]
+    _draw_preview(name, image_codec, images[min(_PREVIEW_INDEX, len(images) - 1)], preview)
 
     def metric(key: str, value: float, unit: str, note: str) -> Metric:
         return Metric(
             name=key,
             value=value,
             unit=unit,
-            dataset=DATASET if len(pictures) > _OF_SCIKIT_LEARN else "samples of scikit-learn",
+            dataset=DATASET if len(images) > _SCIKIT_LEARN_PHOTOS else "samples of scikit-learn",
             split="test",
-            n=len(pictures),
+            n=len(images),
             note=note,
         )
 
-    against = (
+    bd_rates = (
         metric(
             f"bd_rate_{codec.lower()}",
             mean(
-                bd_rate(_points(other_curve(codec, picture)), _points(own))
-                for picture, own in zip(pictures, ours, strict=True)
+                bd_rate(_rate_psnr_pairs(baseline_curve(codec, picture)), _rate_psnr_pairs(own))
+                for picture, own in zip(images, model_curves, strict=True)
             ),
             "%",
             f"mean over photographs, whole files, PSNR of RGB, against Pillow's {codec}"
             f" ({', '.join(f'{key} {value}' for key, value in options.items())})",
         )
-        for codec, options in OTHERS.items()
+        for codec, options in BASELINE_CODECS.items()
     )
-    each = (
-        metric(f"{key}_q{index + 1}", mean(getattr(own[index], field) for own in ours), unit, note)
-        for index in range(len(ours[0]))
+    per_quality = (
+        metric(
+            f"{key}_q{index + 1}",
+            mean(getattr(own[index], field) for own in model_curves),
+            unit,
+            note,
+        )
+        for index in range(len(model_curves[0]))
         for key, field, unit, note in (
             ("bits_per_pixel", "bits_per_pixel", "", "whole container, mean over photographs"),
             ("psnr", "psnr_db", "dB", "of RGB, mean over photographs"),
         )
     )
-    return (*against, *each)
+    return (*bd_rates, *per_quality)
 
 
-def code_of(name: str, photographs: Photographs, picture: Picture, quality: int) -> bytes:
+def encode_to_file(
+    name: str, image_codec: HyperpriorImageCodec, image: ImageArray, quality: int
+) -> bytes:
     """The whole container, of version 1: up to 127 no other is longer."""
-    height, width = picture.shape[:2]
-    payload = photographs.encode(picture, quality).payload
-    return pack(Code(name, 1, bytes(4), width, height, "RGB", payload))
+    height, width = image.shape[:2]
+    payload = image_codec.encode(image, quality).payload
+    return pack(CompressedImage(name, 1, bytes(4), width, height, "RGB", payload))
 
 
-def curve(name: str, photographs: Photographs, picture: Picture) -> list[Rated]:
+def model_curve(
+    name: str, image_codec: HyperpriorImageCodec, image: ImageArray
+) -> list[RateDistortionPoint]:
     """One picture at every quality, worst first."""
-    height, width = picture.shape[:2]
-    rated = []
-    for quality in range(1, photographs.task.qualities + 1):
-        coded = photographs.encode(picture, quality)
-        whole = pack(Code(name, 1, bytes(4), width, height, "RGB", coded.payload))
-        answer = photographs.picture(coded.latents, quality, height, width)
-        rated.append(compared(whole, answer, picture))
-    return rated
+    height, width = image.shape[:2]
+    points = []
+    for quality in range(1, image_codec.task.qualities + 1):
+        encoded = image_codec.encode(image, quality)
+        file = pack(CompressedImage(name, 1, bytes(4), width, height, "RGB", encoded.payload))
+        decoded = image_codec.reconstruct(encoded.latents, quality, height, width)
+        points.append(measure_file(file, decoded, image))
+    return points
 
 
-def other_curve(codec: str, picture: Picture) -> list[Rated]:
+def baseline_curve(codec: str, image: ImageArray) -> list[RateDistortionPoint]:
     """The same of one of Pillow's codecs."""
-    rated = []
-    for quality in QUALITIES[codec]:
-        file = saved(codec, picture, quality)
-        with Image.open(BytesIO(file)) as image:
-            answer = np.asarray(image.convert("RGB"))
-        rated.append(compared(file, answer, picture))
-    return rated
+    points = []
+    for quality in BASELINE_QUALITIES[codec]:
+        file = encode_with_pillow(codec, image, quality)
+        with Image.open(BytesIO(file)) as opened:
+            decoded = np.asarray(opened.convert("RGB"))
+        points.append(measure_file(file, decoded, image))
+    return points
 
 
-def saved(codec: str, picture: Picture, quality: int) -> bytes:
+def encode_with_pillow(codec: str, image: ImageArray, quality: int) -> bytes:
     """A whole file."""
     file = BytesIO()
-    Image.fromarray(picture).save(file, codec, quality=quality, **OTHERS[codec])
+    Image.fromarray(image).save(file, codec, quality=quality, **BASELINE_CODECS[codec])
     return file.getvalue()
 
 
-def compared(file: bytes, answer: Picture, picture: Picture) -> Rated:
+def measure_file(file: bytes, decoded: ImageArray, image: ImageArray) -> RateDistortionPoint:
     """What a file weighs for each pixel, and how near its picture comes."""
-    error = np.square(answer.astype(np.float64) - picture).mean()
-    pixels = picture.shape[0] * picture.shape[1]
-    return Rated(8 * len(file) / pixels, float(10 * np.log10(255**2 / max(error, 1e-6))))
+    error = np.square(decoded.astype(np.float64) - image).mean()
+    pixels = image.shape[0] * image.shape[1]
+    return RateDistortionPoint(
+        8 * len(file) / pixels, float(10 * np.log10(255**2 / max(error, 1e-6)))
+    )
 
 
-def _points(rated: Iterable[Rated]) -> list[tuple[float, float]]:
-    return [(one.bits_per_pixel, one.psnr_db) for one in rated]
+def _rate_psnr_pairs(points: Iterable[RateDistortionPoint]) -> list[tuple[float, float]]:
+    return [(point.bits_per_pixel, point.psnr_db) for point in points]
 
 
-def _draw(name: str, photographs: Photographs, picture: Picture, preview: Path) -> None:
+def _draw_preview(
+    name: str, image_codec: HyperpriorImageCodec, image: ImageArray, preview: Path
+) -> None:
     """The picture, JPEG at no fewer bytes, and ours, side by side."""
-    code = code_of(name, photographs, picture, _SHOWN_QUALITY)
-    height, width = picture.shape[:2]
-    payload = photographs.encode(picture, _SHOWN_QUALITY).payload
-    ours, _ = photographs.decode(payload, height, width)
-    files = [saved("JPEG", picture, quality) for quality in range(1, 96)]
+    code = encode_to_file(name, image_codec, image, _PREVIEW_QUALITY)
+    height, width = image.shape[:2]
+    payload = image_codec.encode(image, _PREVIEW_QUALITY).payload
+    ours, _ = image_codec.decode(payload, height, width)
+    files = [encode_with_pillow("JPEG", image, quality) for quality in range(1, 96)]
     jpeg = next((file for file in files if len(file) >= len(code)), files[-1])
-    with Image.open(BytesIO(jpeg)) as image:
-        theirs = np.asarray(image.convert("RGB"))
-    draw_compared(
+    with Image.open(BytesIO(jpeg)) as opened:
+        theirs = np.asarray(opened.convert("RGB"))
+    draw_crops(
         [
-            (f"as it came ({picture.size:,} bytes)", picture),
-            _captioned("JPEG", jpeg, theirs, picture),
-            _captioned(f"{name}, quality {_SHOWN_QUALITY}", code, ours, picture),
+            (f"as it came ({image.size:,} bytes)", image),
+            _with_caption("JPEG", jpeg, theirs, image),
+            _with_caption(f"{name}, quality {_PREVIEW_QUALITY}", code, ours, image),
         ],
         preview,
     )
 
 
-def _captioned(what: str, file: bytes, answer: Picture, picture: Picture) -> tuple[str, Picture]:
-    rated = compared(file, answer, picture)
-    return f"{what}: {len(file):,} bytes, {rated.psnr_db:.1f} dB", answer
+def _with_caption(
+    label: str, file: bytes, decoded: ImageArray, image: ImageArray
+) -> tuple[str, ImageArray]:
+    point = measure_file(file, decoded, image)
+    return f"{label}: {len(file):,} bytes, {point.psnr_db:.1f} dB", decoded

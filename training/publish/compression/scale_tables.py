@@ -10,35 +10,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models_store.compression.factorized import Table
-from models_store.compression.hyperprior import LATENT_UNIT, LevelTables
+from models_store.compression.factorized import FrequencyTable
+from models_store.compression.hyperprior import LATENT_RESOLUTION, ScaleTables
 from training.networks.photo_codec import PhotoCodec
-from training.networks.photo_codec.network import spread
-from training.networks.photo_codec.prior import LEVELS, SIDE
-from training.publish.compression.frequency_tables import scaled
+from training.networks.photo_codec.network import logistic_scale
+from training.networks.photo_codec.prior import SCALE_LEVELS, SIDE_LIMIT
+from training.publish.compression.frequency_tables import scale_counts
 
-__all__ = ["level_tables"]
+__all__ = ["build_scale_tables"]
 
-_MOST = 126
+_MAX_STEPS = 126
 """Farther off than this, in steps, is written beside the tables."""
-_TAIL = 2.0**-14
+_TAIL_PROBABILITY = 2.0**-14
 """A table ends where the distribution that it was trained as has less than this left."""
 _PRIOR_COUNT = 2000.0
 """How much that distribution counts beside what was counted: a level may be rare."""
 
 
-def level_tables(
-    codec: PhotoCodec, pictures: Iterable[Tensor], deadzone: int, certain: int
-) -> LevelTables:
-    """Count over `pictures` (3, H, W uint8), at every quality, as an encoder would code them."""
-    counts_LK = np.zeros((LEVELS, 2 * _MOST + 1))
+def build_scale_tables(
+    codec: PhotoCodec, images: Iterable[Tensor], deadzone: int, certain: int
+) -> ScaleTables:
+    """Count over `images` (3, H, W uint8), at every quality, as an encoder would code them."""
+    counts_LK = np.zeros((SCALE_LEVELS, 2 * _MAX_STEPS + 1))
     with torch.inference_mode():
-        for picture in pictures:
+        for picture in images:
             for quality in range(codec.config.qualities):
-                counts_LK += _counted(codec, picture, quality, deadzone / LATENT_UNIT)
-    means, levels = codec.side_expected()
-    return LevelTables(
-        tables=tuple(_table(level, counts) for level, counts in enumerate(counts_LK)),
+                counts_LK += _count_steps(codec, picture, quality, deadzone / LATENT_RESOLUTION)
+    means, levels = codec.side_entropy_parameters()
+    return ScaleTables(
+        tables=tuple(_build_table(level, counts) for level, counts in enumerate(counts_LK)),
         certain=certain,
         deadzone=deadzone,
         side_levels=tuple(map(tuple, levels.int().tolist())),
@@ -46,39 +46,41 @@ def level_tables(
     )
 
 
-def _counted(
-    codec: PhotoCodec, picture: Tensor, quality: int, deadzone: float
+def _count_steps(
+    codec: PhotoCodec, image: Tensor, quality: int, deadzone: float
 ) -> NDArray[np.float64]:
-    height, width = (size // 8 * 8 for size in picture.shape[1:])
-    images = picture[None, :, :height, :width].float() / 255
+    height, width = (size // 8 * 8 for size in image.shape[1:])
+    images = image[None, :, :height, :width].float() / 255
     quality_B = torch.tensor([quality])
     latents = codec.encode(images, quality_B)
-    side = codec.side(latents).round().clamp(-SIDE, SIDE)
+    side = codec.hyper_encode(latents).round().clamp(-SIDE_LIMIT, SIDE_LIMIT)
 
-    def rounded(x: Tensor) -> Tensor:
+    def round_with_deadzone(x: Tensor) -> Tensor:
         return x.sign() * (x.abs() + 0.5 - deadzone).floor()
 
-    expected = codec.expected(latents, side, quality_B, rounded)
-    steps = rounded(expected.offsets).long().clamp(-_MOST, _MOST) + _MOST
-    flat = expected.levels.long() * (2 * _MOST + 1) + steps
-    counts = torch.bincount(flat.flatten(), minlength=LEVELS * (2 * _MOST + 1))
-    return counts.view(LEVELS, -1).double().numpy()
+    parameters = codec.entropy_parameters(latents, side, quality_B, round_with_deadzone)
+    steps = (
+        round_with_deadzone(parameters.offsets).long().clamp(-_MAX_STEPS, _MAX_STEPS) + _MAX_STEPS
+    )
+    flat = parameters.levels.long() * (2 * _MAX_STEPS + 1) + steps
+    counts = torch.bincount(flat.flatten(), minlength=SCALE_LEVELS * (2 * _MAX_STEPS + 1))
+    return counts.view(SCALE_LEVELS, -1).double().numpy()
 
 
-def _table(level: int, counts_K: NDArray[np.float64]) -> Table:
+def _build_table(level: int, counts_K: NDArray[np.float64]) -> FrequencyTable:
     """Counted and expected together; symmetric, since no picture is more likely than its negative.
 
     What lies beyond the table's end counts as the escape.
     """
-    scale = float(spread(torch.tensor(float(level))))
-    steps = np.arange(-_MOST, _MOST + 1, dtype=np.float64)
+    scale = float(logistic_scale(torch.tensor(float(level))))
+    steps = np.arange(-_MAX_STEPS, _MAX_STEPS + 1, dtype=np.float64)
     upper, lower = (_logistic((steps + half) / scale) for half in (0.5, -0.5))
-    both_K = (counts_K + counts_K[::-1]) / 2 + _PRIOR_COUNT * (upper - lower)
-    end = min(_MOST, 1 + int(np.ceil(-scale * np.log(_TAIL))))
-    kept = both_K[_MOST - end : _MOST + end + 1]
-    outside = both_K.sum() - kept.sum() + _PRIOR_COUNT * 2 * _logistic(np.array(-end / scale))
-    whole = [round(value * 16) for value in (*kept, float(outside))]
-    return Table(lowest=-end, frequencies=scaled(whole))
+    smoothed_K = (counts_K + counts_K[::-1]) / 2 + _PRIOR_COUNT * (upper - lower)
+    end = min(_MAX_STEPS, 1 + int(np.ceil(-scale * np.log(_TAIL_PROBABILITY))))
+    core = smoothed_K[_MAX_STEPS - end : _MAX_STEPS + end + 1]
+    outside = smoothed_K.sum() - core.sum() + _PRIOR_COUNT * 2 * _logistic(np.array(-end / scale))
+    frequencies = [round(value * 16) for value in (*core, float(outside))]
+    return FrequencyTable(lowest=-end, frequencies=scale_counts(frequencies))
 
 
 def _logistic(x: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -23,17 +23,17 @@ def fold_batch_norms(model: ModelProto) -> int:
     """
     folded = 0
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
-        folded += _fold(model, norm)
+        folded += _fold_norm(model, norm)
     return folded
 
 
-def _fold(model: ModelProto, norm: NodeProto) -> bool:
+def _fold_norm(model: ModelProto, norm: NodeProto) -> bool:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    source = _only_source(model, norm.input[0])
+    source = _sole_producer(model, norm.input[0])
     repeat, shuffle = 1, None
     if source is not None and source.op_type == "DepthToSpace":
         shuffle, repeat = source, _shuffle_factor(source)
-        source = _only_source(model, source.input[0])
+        source = _sole_producer(model, source.input[0])
     if source is None or source.op_type not in ("Conv", "ConvTranspose") or not repeat:
         return False
     needed = [*source.input[1:], *norm.input[1:]]
@@ -78,12 +78,12 @@ def _drop_unused(model: ModelProto) -> None:
     used |= {value.name for value in model.graph.output}
     for tensor in [t for t in model.graph.initializer if t.name not in used]:
         model.graph.initializer.remove(tensor)
-    made = {name for node in model.graph.node for name in node.output}
-    for value in [v for v in model.graph.value_info if v.name not in made]:
+    produced = {name for node in model.graph.node for name in node.output}
+    for value in [v for v in model.graph.value_info if v.name not in produced]:
         model.graph.value_info.remove(value)
 
 
-def _only_source(model: ModelProto, name: str) -> NodeProto | None:
+def _sole_producer(model: ModelProto, name: str) -> NodeProto | None:
     """The node that makes `name`, if one other node alone reads it."""
     readers = [node for node in model.graph.node if name in node.input]
     makers = [node for node in model.graph.node if name in node.output]

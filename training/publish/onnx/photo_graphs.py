@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.compression.hyperprior import FINE, LATENT_UNIT
+from models_store.compression.hyperprior import LATENT_RESOLUTION, MEAN_RESOLUTION
 from training.networks.photo_codec import PhotoCodec
-from training.networks.photo_codec.prior import SIDE, GroupPrior
+from training.networks.photo_codec.prior import SIDE_LIMIT, GroupPrior
 
 __all__ = [
     "FeaturesGraph",
@@ -19,13 +19,13 @@ __all__ = [
     "GroupGraph",
     "PhotoDecoderGraph",
     "PhotoEncoderGraph",
-    "frozen",
+    "freeze",
 ]
 
-_MOST = 2**15 - 1
+_MAX_INT16 = 2**15 - 1
 
 
-def frozen(codec: PhotoCodec) -> PhotoCodec:
+def freeze(codec: PhotoCodec) -> PhotoCodec:
     """A copy without gradients, whose rounding is plain rounding."""
     return copy.deepcopy(codec).requires_grad_(False).eval().cpu()
 
@@ -36,14 +36,14 @@ class PhotoEncoderGraph(nn.Module):
     def __init__(self, codec: PhotoCodec) -> None:
         super().__init__()
         self.codec = codec
-        self.kernels = nn.Parameter(codec.analysis(), requires_grad=False)
+        self.kernels = nn.Parameter(codec.analysis_kernels(), requires_grad=False)
 
     def forward(self, images_BHWC: Tensor, quality_B: Tensor) -> tuple[Tensor, Tensor]:
         images = images_BHWC.permute(0, 3, 1, 2).float() / 255 - 0.5
         coefficients = functional.conv2d(images, self.kernels, stride=8)
-        latents = self.codec.scaled(self.codec.refined(coefficients), quality_B)
-        side = self.codec.side(latents)
-        return _whole(latents * LATENT_UNIT, _MOST), _whole(side, SIDE)
+        latents = self.codec.apply_gain(self.codec.refine_coefficients(coefficients), quality_B)
+        side = self.codec.hyper_encode(latents)
+        return _to_int16(latents * LATENT_RESOLUTION, _MAX_INT16), _to_int16(side, SIDE_LIMIT)
 
 
 class PhotoDecoderGraph(nn.Module):
@@ -52,11 +52,11 @@ class PhotoDecoderGraph(nn.Module):
     def __init__(self, codec: PhotoCodec) -> None:
         super().__init__()
         self.codec = codec
-        self.kernels = nn.Parameter(codec.synthesis(), requires_grad=False)
+        self.kernels = nn.Parameter(codec.synthesis_kernels(), requires_grad=False)
 
     def forward(self, latents: Tensor, quality_B: Tensor) -> Tensor:
-        restored = self.codec.restored(latents.float() / FINE, quality_B)
-        images = self.codec.synthesised(restored, self.kernels)
+        restored = self.codec.dequantize(latents.float() / MEAN_RESOLUTION, quality_B)
+        images = self.codec.synthesize(restored, self.kernels)
         levels = (images * 255).round().clamp(0, 255)
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
@@ -81,7 +81,7 @@ class FirstGroupGraph(nn.Module):
         self.prior = prior
 
     def forward(self, features: Tensor, group: Tensor, row_B: Tensor) -> tuple[Tensor, Tensor]:
-        return _expected(self.prior, features, None, group, row_B)
+        return _entropy_parameters(self.prior, features, None, group, row_B)
 
 
 class GroupGraph(nn.Module):
@@ -94,16 +94,16 @@ class GroupGraph(nn.Module):
     def forward(
         self, features: Tensor, before: Tensor, group: Tensor, row_B: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return _expected(self.prior, features, before.float(), group, row_B)
+        return _entropy_parameters(self.prior, features, before.float(), group, row_B)
 
 
-def _expected(
+def _entropy_parameters(
     prior: GroupPrior, features: Tensor, before: Tensor | None, group: Tensor, row_B: Tensor
 ) -> tuple[Tensor, Tensor]:
-    known = prior.known(features.float(), before)
-    means, levels = prior.expected(known, group.float(), row_B)
-    return _whole(means, _MOST), levels.to(torch.uint8)
+    context = prior.context(features.float(), before)
+    means, levels = prior.predict(context, group.float(), row_B)
+    return _to_int16(means, _MAX_INT16), levels.to(torch.uint8)
 
 
-def _whole(x: Tensor, most: int) -> Tensor:
-    return x.round().clamp(-most, most).to(torch.int16)
+def _to_int16(x: Tensor, max_abs: int) -> Tensor:
+    return x.round().clamp(-max_abs, max_abs).to(torch.int16)

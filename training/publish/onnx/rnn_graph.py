@@ -19,18 +19,18 @@ from torch import Tensor, nn
 
 from training.networks.char_rnn import CharRNN
 
-__all__ = ["STATES", "StepGraph", "StepNodes", "as_array", "recurrent_model"]
+__all__ = ["STATE_NAMES", "StepGraph", "StepGraphBuilder", "as_array", "build_rnn_model"]
 
 _OPSET, _IR_VERSION = 17, 8
-STATES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
+STATE_NAMES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
 """Names of the state's inputs; an output is called `next_` and the same."""
 
-_GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
+_GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Where torch keeps the gates that ONNX wants in the order i, o, f, c and z, r, h."""
 
 Array = NDArray[np.float32]
 RNN = nn.LSTM | nn.GRU
-Values = Mapping[str, tuple[int, list[str | int | None]]]
+ValueSpecs = Mapping[str, tuple[int, list[str | int | None]]]
 """Type and shape by name."""
 
 
@@ -46,18 +46,18 @@ class StepGraph(nn.Module):
         return (logits_BTV, *after)
 
 
-def recurrent_model(network: CharRNN) -> onnx.ModelProto:
+def build_rnn_model(network: CharRNN) -> onnx.ModelProto:
     """`tokens` (B, T) and the state → `logits` (B, T, V) and the next state."""
-    graph = StepNodes()
-    graph.constant("embedding", as_array(network.embedding.weight))
-    graph.constant("head_weight", np.ascontiguousarray(as_array(network.head.weight).T))
-    graph.constant("head_bias", as_array(network.head.bias))
+    builder = StepGraphBuilder()
+    builder.add_constant("embedding", as_array(network.embedding.weight))
+    builder.add_constant("head_weight", np.ascontiguousarray(as_array(network.head.weight).T))
+    builder.add_constant("head_bias", as_array(network.head.bias))
 
-    graph.add("Gather", ["embedding", "tokens"], ["embedded_BTE"])
-    graph.recur(network.rnn, "embedded_BTE", "h_BTH")
-    graph.add("MatMul", ["h_BTH", "head_weight"], ["scores"])
-    graph.add("Add", ["scores", "head_bias"], ["logits"])
-    return graph.model(
+    builder.add_node("Gather", ["embedding", "tokens"], ["embedded_BTE"])
+    builder.add_rnn(network.rnn, "embedded_BTE", "h_BTH")
+    builder.add_node("MatMul", ["h_BTH", "head_weight"], ["scores"])
+    builder.add_node("Add", ["scores", "head_bias"], ["logits"])
+    return builder.build(
         network.rnn,
         inputs={"tokens": (TensorProto.INT64, ["batch", "time"])},
         outputs={"logits": (TensorProto.FLOAT, ["batch", "time", len(network.head.bias)])},
@@ -69,60 +69,66 @@ def as_array(tensor: Tensor) -> Array:
     return tensor.detach().float().cpu().numpy()
 
 
-class StepNodes:
+class StepGraphBuilder:
     """Nodes and constants of a step graph, in the order in which they are added."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
-    def constant(self, name: str, value: NDArray[np.generic]) -> None:
+    def add_constant(self, name: str, value: NDArray[np.generic]) -> None:
         self._constants.append(numpy_helper.from_array(value, name))
 
-    def add(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
+    def add_node(
+        self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any
+    ) -> None:
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
 
-    def recur(self, rnn: RNN, x: str, y: str) -> None:
+    def add_rnn(self, rnn: RNN, x: str, y: str) -> None:
         """`x` (B, T, E) and the graph's states → `y` (B, T, H) and its next states."""
-        self.constant("direction_axis", np.array([1]))
-        self.add("Transpose", [x], ["x_TBE"], perm=[1, 0, 2])
-        states = _states(rnn)
+        self.add_constant("direction_axis", np.array([1]))
+        self.add_node("Transpose", [x], ["x_TBE"], perm=[1, 0, 2])
+        states = _state_names(rnn)
         per_layer = {name: [f"{name}_{i}" for i in range(rnn.num_layers)] for name in states}
         for name in states:
             if rnn.num_layers == 1:
                 per_layer[name] = [name]
             else:
-                self.add("Split", [name], per_layer[name], axis=0)
-        last = "x_TBE"
+                self.add_node("Split", [name], per_layer[name], axis=0)
+        layer_input = "x_TBE"
         for layer in range(rnn.num_layers):
-            last = self._layer(rnn, layer, last, [per_layer[name][layer] for name in states])
+            layer_input = self._add_layer(
+                rnn, layer, layer_input, [per_layer[name][layer] for name in states]
+            )
         for name in states:
-            nexts = [f"next_{name}_{layer}" for layer in range(rnn.num_layers)]
-            self.add("Concat", nexts, [f"next_{name}"], axis=0)
+            next_states = [f"next_{name}_{layer}" for layer in range(rnn.num_layers)]
+            self.add_node("Concat", next_states, [f"next_{name}"], axis=0)
         # Back to (B, T, H) before the head: rows of outputs are then written where they are read.
-        self.add("Transpose", [last], [y], perm=[1, 0, 2])
+        self.add_node("Transpose", [layer_input], [y], perm=[1, 0, 2])
 
-    def _layer(self, rnn: RNN, layer: int, x: str, state: list[str]) -> str:
+    def _add_layer(self, rnn: RNN, layer: int, x: str, state: list[str]) -> str:
         """One fused operator; returns the name of its output (T, B, H)."""
-        cell = _cell(rnn)
+        cell = _cell_kind(rnn)
         weights = dict(rnn.named_parameters())
-        order = _GATES[cell]
-        self.constant(f"W{layer}", _gates(weights[f"weight_ih_l{layer}"], order)[None])
-        self.constant(f"R{layer}", _gates(weights[f"weight_hh_l{layer}"], order)[None])
-        biases = [_gates(weights[f"bias_{kind}_l{layer}"], order) for kind in ("ih", "hh")]
-        self.constant(f"B{layer}", np.concatenate(biases)[None])
+        order = _GATE_ORDER[cell]
+        self.add_constant(f"W{layer}", _reorder_gates(weights[f"weight_ih_l{layer}"], order)[None])
+        self.add_constant(f"R{layer}", _reorder_gates(weights[f"weight_hh_l{layer}"], order)[None])
+        biases = [_reorder_gates(weights[f"bias_{kind}_l{layer}"], order) for kind in ("ih", "hh")]
+        self.add_constant(f"B{layer}", np.concatenate(biases)[None])
         inputs = [x, f"W{layer}", f"R{layer}", f"B{layer}", "", *state]
-        lasts = [f"next_{name}_{layer}" for name in STATES[cell]]
+        last_states = [f"next_{name}_{layer}" for name in STATE_NAMES[cell]]
         # torch multiplies the reset gate after the recurrent product, as cuDNN does.
         extra = {"linear_before_reset": 1} if cell == "gru" else {}
         size = rnn.hidden_size
-        self.add(cell.upper(), inputs, [f"y{layer}_T1BH", *lasts], hidden_size=size, **extra)
-        self.add("Squeeze", [f"y{layer}_T1BH", "direction_axis"], [f"y{layer}_TBH"])
+        self.add_node(
+            cell.upper(), inputs, [f"y{layer}_T1BH", *last_states], hidden_size=size, **extra
+        )
+        self.add_node("Squeeze", [f"y{layer}_T1BH", "direction_axis"], [f"y{layer}_TBH"])
         return f"y{layer}_TBH"
 
-    def model(self, rnn: RNN, inputs: Values, outputs: Values) -> onnx.ModelProto:
+    def build(self, rnn: RNN, inputs: ValueSpecs, outputs: ValueSpecs) -> onnx.ModelProto:
         """The graph whose inputs and outputs are these and the states."""
-        states, value = _states(rnn), helper.make_tensor_value_info
+        states, value = _state_names(rnn), helper.make_tensor_value_info
         shape: list[str | int | None] = [rnn.num_layers, "batch", rnn.hidden_size]
         floats = TensorProto.FLOAT
         graph = helper.make_graph(
@@ -142,15 +148,15 @@ class StepNodes:
         return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
 
 
-def _cell(rnn: RNN) -> str:
+def _cell_kind(rnn: RNN) -> str:
     return "lstm" if isinstance(rnn, nn.LSTM) else "gru"
 
 
-def _states(rnn: RNN) -> tuple[str, ...]:
-    return STATES[_cell(rnn)]
+def _state_names(rnn: RNN) -> tuple[str, ...]:
+    return STATE_NAMES[_cell_kind(rnn)]
 
 
-def _gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
+def _reorder_gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
     """Gates stacked along the first axis, put into `order`."""
     parts = tensor.detach().chunk(len(order))
     return as_array(torch.cat([parts[index] for index in order]))

@@ -20,18 +20,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from training.errors import ExportError
 
-__all__ = ["int8_lstm"]
+__all__ = ["quantize_lstm"]
 
 _MICROSOFT = "com.microsoft"
 _OPSET, _IR_VERSION = 17, 8
-_MOST = 63
+_MAX_WEIGHT = 63
 """Of a weight: seven bits and a sign that is one of them."""
-_ZERO, _LEVELS = 128, 127
+_ZERO_POINT, _QUANT_LEVELS = 128, 127
 
 Array = NDArray[np.float32]
 
 
-def int8_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
+def quantize_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
     """From a graph that `recurrent_model` wrote, which it keeps the inputs and outputs of.
 
     Raises:
@@ -41,71 +41,76 @@ def int8_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
     layers = sum(node.op_type == "LSTM" for node in model.graph.node)
     if not layers or "embedding" not in constants:
         raise ExportError("only step graphs of LSTMs are made int8")
-    written = _Nodes()
+    builder = _GraphBuilder()
     hidden = int(constants["R0"].shape[2])
-    written.split_states(layers)
-    body = _body(constants, layers, hidden)
+    builder.split_states(layers)
+    body = _build_scan_body(constants, layers, hidden)
     states = [f"{kind}_{layer}" for kind in ("hidden", "cell") for layer in range(layers)]
-    written.add(
+    builder.add_node(
         "Scan", [*states, "tokens"], [*(f"last_{name}" for name in states), "h_BTH"],
         body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
     )  # fmt: skip
-    written.constant("head_weight", constants["head_weight"])
-    written.constant("head_bias", constants["head_bias"])
-    written.add("MatMul", ["h_BTH", "head_weight"], ["scores"])
-    written.add("Add", ["scores", "head_bias"], ["logits"])
-    written.join_states(layers)
+    builder.add_constant("head_weight", constants["head_weight"])
+    builder.add_constant("head_bias", constants["head_bias"])
+    builder.add_node("MatMul", ["h_BTH", "head_weight"], ["scores"])
+    builder.add_node("Add", ["scores", "head_bias"], ["logits"])
+    builder.join_states(layers)
     graph = helper.make_graph(
-        written.nodes, "step", model.graph.input, model.graph.output, written.constants
+        builder.nodes, "step", model.graph.input, model.graph.output, builder.constants
     )
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_MICROSOFT, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
 
-class _Nodes:
+class _GraphBuilder:
     """Nodes and constants in the order in which they are added."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def constant(self, name: str, value: NDArray[np.generic]) -> None:
+    def add_constant(self, name: str, value: NDArray[np.generic]) -> None:
         self.constants.append(numpy_helper.from_array(value, name))
 
-    def add(
-        self, operator: str, inputs: list[str], outputs: list[str], domain: str = "", **more: Any
+    def add_node(
+        self,
+        operator: str,
+        inputs: list[str],
+        outputs: list[str],
+        domain: str = "",
+        **attributes: Any,
     ) -> None:
-        self.nodes.append(helper.make_node(operator, inputs, outputs, domain=domain, **more))
+        self.nodes.append(helper.make_node(operator, inputs, outputs, domain=domain, **attributes))
 
     def split_states(self, layers: int) -> None:
         """(L, B, H) → (B, H) of each layer."""
-        self.constant("layer_axis", np.array([0]))
+        self.add_constant("layer_axis", np.array([0]))
         for kind in ("hidden", "cell"):
             parts = [f"{kind}_{layer}_1BH" for layer in range(layers)]
             if layers == 1:
-                self.add("Identity", [kind], parts)
+                self.add_node("Identity", [kind], parts)
             else:
-                self.add("Split", [kind], parts, axis=0)
+                self.add_node("Split", [kind], parts, axis=0)
             for layer, part in enumerate(parts):
-                self.add("Squeeze", [part, "layer_axis"], [f"{kind}_{layer}"])
+                self.add_node("Squeeze", [part, "layer_axis"], [f"{kind}_{layer}"])
 
     def join_states(self, layers: int) -> None:
         for kind in ("hidden", "cell"):
             parts = [f"next_{kind}_{layer}_1BH" for layer in range(layers)]
             for layer, part in enumerate(parts):
-                self.add("Unsqueeze", [f"last_{kind}_{layer}", "layer_axis"], [part])
-            self.add("Concat", parts, [f"next_{kind}"], axis=0)
+                self.add_node("Unsqueeze", [f"last_{kind}_{layer}", "layer_axis"], [part])
+            self.add_node("Concat", parts, [f"next_{kind}"], axis=0)
 
 
-def _body(constants: dict[str, Array], layers: int, hidden: int) -> onnx.GraphProto:
+def _build_scan_body(constants: dict[str, Array], layers: int, hidden: int) -> onnx.GraphProto:
     """One character of every text."""
-    body = _Nodes()
-    body.constant("step", np.array(1 / _LEVELS, np.float32))
-    body.constant("zero", np.array(_ZERO, np.uint8))
-    body.constant("parts_of_gates", np.array([3 * hidden, hidden]))
+    body = _GraphBuilder()
+    body.add_constant("step", np.array(1 / _QUANT_LEVELS, np.float32))
+    body.add_constant("zero", np.array(_ZERO_POINT, np.uint8))
+    body.add_constant("parts_of_gates", np.array([3 * hidden, hidden]))
     for layer in range(layers):
-        _layer(body, constants, layer)
-    body.add("Identity", [f"h{layers - 1}_out"], ["y"])
+        _add_layer(body, constants, layer)
+    body.add_node("Identity", [f"h{layers - 1}_out"], ["y"])
     value, floats = helper.make_tensor_value_info, TensorProto.FLOAT
     states = [f"{kind}{layer}" for kind in ("h", "c") for layer in range(layers)]
     return helper.make_graph(
@@ -123,46 +128,50 @@ def _body(constants: dict[str, Array], layers: int, hidden: int) -> onnx.GraphPr
     )
 
 
-def _layer(body: _Nodes, constants: dict[str, Array], layer: int) -> None:
+def _add_layer(body: _GraphBuilder, constants: dict[str, Array], layer: int) -> None:
     weight, recurrent = constants[f"W{layer}"][0], constants[f"R{layer}"][0]  # (4H, E), (4H, H)
     bias = constants[f"B{layer}"][0].reshape(2, -1).sum(0)
     state = f"h{layer}_in"
-    body.add("QuantizeLinear", [state, "step", "zero"], [f"{state}_u8"])
+    body.add_node("QuantizeLinear", [state, "step", "zero"], [f"{state}_u8"])
     if layer == 0:
         table_VG = (constants["embedding"] @ weight.T + bias).astype(np.float32)
-        body.constant("table_VG", table_VG)
-        body.add("Gather", ["table_VG", "token"], ["read_BG"])
-        _product(body, layer, f"{state}_u8", recurrent.T, None)
-        body.add("Add", [f"product{layer}_BG", "read_BG"], [f"gates{layer}"])
+        body.add_constant("table_VG", table_VG)
+        body.add_node("Gather", ["table_VG", "token"], ["read_BG"])
+        _add_product(body, layer, f"{state}_u8", recurrent.T, None)
+        body.add_node("Add", [f"product{layer}_BG", "read_BG"], [f"gates{layer}"])
     else:
         below = f"h{layer - 1}_out"
-        body.add("QuantizeLinear", [below, "step", "zero"], [f"{below}_u8_for{layer}"])
-        body.add("Concat", [f"{below}_u8_for{layer}", f"{state}_u8"], [f"both{layer}"], axis=1)
-        _product(body, layer, f"both{layer}", np.concatenate([weight.T, recurrent.T]), bias)
-        body.add("Identity", [f"product{layer}_BG"], [f"gates{layer}"])
-    _gates(body, layer)
+        body.add_node("QuantizeLinear", [below, "step", "zero"], [f"{below}_u8_for{layer}"])
+        body.add_node("Concat", [f"{below}_u8_for{layer}", f"{state}_u8"], [f"both{layer}"], axis=1)
+        _add_product(body, layer, f"both{layer}", np.concatenate([weight.T, recurrent.T]), bias)
+        body.add_node("Identity", [f"product{layer}_BG"], [f"gates{layer}"])
+    _add_gates(body, layer)
 
 
-def _product(body: _Nodes, layer: int, x_u8: str, weight_KG: Array, bias_G: Array | None) -> None:
-    scale_G = np.maximum(np.abs(weight_KG).max(0), 1e-9) / _MOST
-    body.constant(f"weight{layer}_KG", np.rint(weight_KG / scale_G).astype(np.int8))
-    body.constant(f"scale{layer}_G", scale_G.astype(np.float32))
+def _add_product(
+    body: _GraphBuilder, layer: int, x_u8: str, weight_KG: Array, bias_G: Array | None
+) -> None:
+    scale_G = np.maximum(np.abs(weight_KG).max(0), 1e-9) / _MAX_WEIGHT
+    body.add_constant(f"weight{layer}_KG", np.rint(weight_KG / scale_G).astype(np.int8))
+    body.add_constant(f"scale{layer}_G", scale_G.astype(np.float32))
     inputs = [x_u8, f"weight{layer}_KG", "step", f"scale{layer}_G", "zero"]
     if bias_G is not None:
-        body.constant(f"bias{layer}_G", bias_G.astype(np.float32))
+        body.add_constant(f"bias{layer}_G", bias_G.astype(np.float32))
         inputs += ["", f"bias{layer}_G"]
-    body.add("MatMulIntegerToFloat", inputs, [f"product{layer}_BG"], domain=_MICROSOFT)
+    body.add_node("MatMulIntegerToFloat", inputs, [f"product{layer}_BG"], domain=_MICROSOFT)
 
 
-def _gates(body: _Nodes, layer: int) -> None:
+def _add_gates(body: _GraphBuilder, layer: int) -> None:
     """Input, output, forget and candidate, in ONNX's order → the next state."""
     at = str(layer)
-    body.add("Split", [f"gates{at}", "parts_of_gates"], [f"opening{at}", f"candidate{at}"], axis=1)
-    body.add("Sigmoid", [f"opening{at}"], [f"open{at}"])
-    body.add("Tanh", [f"candidate{at}"], [f"new{at}"])
-    body.add("Split", [f"open{at}"], [f"i{at}", f"o{at}", f"f{at}"], axis=1)
-    body.add("Mul", [f"f{at}", f"c{at}_in"], [f"kept{at}"])
-    body.add("Mul", [f"i{at}", f"new{at}"], [f"added{at}"])
-    body.add("Add", [f"kept{at}", f"added{at}"], [f"c{at}_out"])
-    body.add("Tanh", [f"c{at}_out"], [f"shown{at}"])
-    body.add("Mul", [f"o{at}", f"shown{at}"], [f"h{at}_out"])
+    body.add_node(
+        "Split", [f"gates{at}", "parts_of_gates"], [f"opening{at}", f"candidate{at}"], axis=1
+    )
+    body.add_node("Sigmoid", [f"opening{at}"], [f"open{at}"])
+    body.add_node("Tanh", [f"candidate{at}"], [f"new{at}"])
+    body.add_node("Split", [f"open{at}"], [f"i{at}", f"o{at}", f"f{at}"], axis=1)
+    body.add_node("Mul", [f"f{at}", f"c{at}_in"], [f"kept{at}"])
+    body.add_node("Mul", [f"i{at}", f"new{at}"], [f"added{at}"])
+    body.add_node("Add", [f"kept{at}", f"added{at}"], [f"c{at}_out"])
+    body.add_node("Tanh", [f"c{at}_out"], [f"shown{at}"])
+    body.add_node("Mul", [f"o{at}", f"shown{at}"], [f"h{at}_out"])

@@ -23,36 +23,36 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from models_store import publish as shelf
-from models_store.layout import version_dir, versions
+from models_store.layout import list_versions, version_dir
 from models_store.manifest import Manifest, Metric, ModelFile, Variant
-from models_store.onnx.runtime import onnxruntime_run
+from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Classification, TextGeneration
-from models_store.verify import Run, golden_cases, read_manifest, replay
+from models_store.verify import GraphFn, read_golden_cases, read_manifest, replay_graph
 from training.datasets import DataConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.text import TextData
 from training.errors import ExportError
 from training.publish.provenance import Environment
-from training.publish.quantization.int8_lstm import int8_lstm
-from training.publish.quantization.static_qdq import Calibration, static_int8
+from training.publish.quantization.int8_lstm import quantize_lstm
+from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 
-__all__ = ["Quantised", "quantize"]
+__all__ = ["QuantizationResult", "quantize_version"]
 
-CALIBRATION = 512
+CALIBRATION_IMAGES = 512
 """Training pictures, evenly spread."""
-MOST_LOST = 0.005
+MAX_ACCURACY_LOSS = 0.005
 """Accuracy, of 1; of texts, nats a character as a share of fp32's. Beyond, fp32 stays served."""
-LEAST_GAINED = 1.2
+MIN_SPEEDUP = 1.2
 """Times as fast as fp32; below, it is not worth anything lost."""
 
-_HEADROOM = 2.0
+_TOLERANCE_HEADROOM = 2.0
 """Over the deviation that was seen here: other processors add in another order."""
-_ROWS, _WINDOW = 32, 1024
-_RUNS = 40
+_BATCH_SIZE, _WINDOW = 32, 1024
+_TIMED_RUNS = 40
 
 
 @dataclass(frozen=True)
-class Quantised:
+class QuantizationResult:
     """What became of a version."""
 
     folder: Path
@@ -62,18 +62,18 @@ class Quantised:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Measurement:
     """One graph on one data set."""
 
-    figures: tuple[tuple[str, float, str, str], ...]
+    metrics: tuple[tuple[str, float, str, str], ...]
     """Name, value, unit and note."""
     n: int
     split: str
-    lost: float
-    """As in `MOST_LOST`."""
+    accuracy_loss: float
+    """As in `MAX_ACCURACY_LOSS`."""
 
 
-def quantize(name: str, store: Path, *, version: int | None = None) -> Quantised:
+def quantize_version(name: str, store: Path, *, version: int | None = None) -> QuantizationResult:
     """Quantise a version, the highest when left out, and put the result beside its graphs.
 
     Raises:
@@ -81,22 +81,24 @@ def quantize(name: str, store: Path, *, version: int | None = None) -> Quantised
         ExportError: it has an int8 variant already, or is no model that is quantised.
         DataError: its training data are not there.
     """
-    there = versions(store, name)
-    folder = version_dir(store, name, version or (there[-1] if there else 1))
+    available = list_versions(store, name)
+    folder = version_dir(store, name, version or (available[-1] if available else 1))
     manifest = read_manifest(folder)
     if manifest.graphs("int8"):
         raise ExportError(f"{name} {manifest.version} has an int8 variant already")
-    data = _data(manifest)
+    data = _load_calibration_data(manifest)
     role = "model" if isinstance(manifest.task, Classification) else "step"
 
-    def build(partial: Path, before: Manifest) -> Manifest:
-        return _build(partial, folder, before, role, data)
+    def build(partial: Path, original: Manifest) -> Manifest:
+        return _build_variant(partial, folder, original, role, data)
 
-    after = shelf.add_variant(folder, build, _verify)
-    return Quantised(folder, after, after.graphs()[role].bytes, after.graphs("int8")[role].bytes)
+    updated = shelf.add_variant(folder, build, _verify_int8)
+    return QuantizationResult(
+        folder, updated, updated.graphs()[role].bytes, updated.graphs("int8")[role].bytes
+    )
 
 
-def _data(manifest: Manifest) -> ImageData | TextData:
+def _load_calibration_data(manifest: Manifest) -> ImageData | TextData:
     if not isinstance(manifest.task, Classification | TextGeneration):
         raise ExportError(
             f"{manifest.name} does {manifest.task.kind}; quantised are classification and text"
@@ -106,153 +108,171 @@ def _data(manifest: Manifest) -> ImageData | TextData:
     recipe = next(iter(recipe.get("members", ())), recipe)
     if "data" not in recipe:
         raise ExportError(f"the recipe of {manifest.name} names no data to calibrate on")
-    loaded = TypeAdapter[DataConfig](DataConfig).validate_python(recipe["data"]).load()
-    if not isinstance(loaded, ImageData | TextData):
-        raise ExportError(f"{type(loaded).__name__} is no data to calibrate on")
-    return loaded
+    data = TypeAdapter[DataConfig](DataConfig).validate_python(recipe["data"]).load()
+    if not isinstance(data, ImageData | TextData):
+        raise ExportError(f"{type(data).__name__} is no data to calibrate on")
+    return data
 
 
-def _verify(folder: Path, manifest: Manifest) -> None:
+def _verify_int8(folder: Path, manifest: Manifest) -> None:
     for graph in manifest.graphs("int8").values():
-        replay(folder, manifest, graph, onnxruntime_run(folder / graph.path))
+        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
 
 
-def _build(
-    partial: Path, folder: Path, before: Manifest, role: str, data: ImageData | TextData
+def _build_variant(
+    partial: Path, folder: Path, original: Manifest, role: str, data: ImageData | TextData
 ) -> Manifest:
-    fp32 = before.graphs()[role]
+    fp32 = original.graphs()[role]
     path = partial / f"{role}-int8.onnx"
     if isinstance(data, ImageData):
-        pictures_NHWC = _spread(data.train, CALIBRATION)
-        static_int8(folder / fp32.path, path, Calibration(pictures_NHWC))
-        method = f"static, QDQ, weights per channel; {len(pictures_NHWC)} training pictures"
+        images_NHWC = _evenly_spaced_images(data.train, CALIBRATION_IMAGES)
+        quantize_static_int8(folder / fp32.path, path, CalibrationImages(images_NHWC))
+        method = f"static, QDQ, weights per channel; {len(images_NHWC)} training pictures"
     else:
-        onnx.save_model(int8_lstm(onnx.load(folder / fp32.path)), path)
+        onnx.save_model(quantize_lstm(onnx.load(folder / fp32.path)), path)
         method = "static, weights of 7 bits per column; ranges are those of the cells"
-    runs = {"fp32": onnxruntime_run(folder / fp32.path), "int8": onnxruntime_run(path)}
-    measured = _measure(runs, before, data)
-    speedup = _speedup(runs, _example(before, folder, fp32))
-    better = measured.lost <= MOST_LOST and speedup >= LEAST_GAINED
-    here = Environment.here()
+    runs = {"fp32": load_graph_fn(folder / fp32.path), "int8": load_graph_fn(path)}
+    measurement = _measure(runs, original, data)
+    speedup = _measure_speedup(runs, _example_inputs(original, folder, fp32))
+    serve_int8 = measurement.accuracy_loss <= MAX_ACCURACY_LOSS and speedup >= MIN_SPEEDUP
+    environment = Environment.current()
     variant = Variant(
         precision="int8",
         method=method,
         rtol=0.0,
-        atol=_deviation(runs["int8"], folder, before, fp32),
+        atol=_golden_tolerance(runs["int8"], folder, original, fp32),
         speedup=round(speedup, 2),
-        hardware=here.hardware,
+        hardware=environment.hardware,
         created=datetime.now(UTC).replace(microsecond=0),
-        command=shlex.join(["python", "-m", "training", "quantize", before.name]),
-        libraries=here.libraries,
+        command=shlex.join(["python", "-m", "training", "quantize", original.name]),
+        libraries=environment.libraries,
     )
-    file = shelf.describe(
+    file = shelf.file_entry(
         path, role=role, precision="int8", inputs=fp32.inputs, outputs=fp32.outputs
     )
-    return before.model_copy(
+    return original.model_copy(
         update={
-            "files": (*before.files, file),
-            "metrics": (*before.metrics, *_metrics(measured, data)),
+            "files": (*original.files, file),
+            "metrics": (*original.metrics, *_metrics(measurement, data)),
             "variants": (variant,),
-            "served": "int8" if better else "fp32",
+            "served": "int8" if serve_int8 else "fp32",
         }
     )
 
 
-def _metrics(measured: _Measured, data: ImageData | TextData) -> Iterator[Metric]:
-    for name, value, unit, note in measured.figures:
+def _metrics(measurement: _Measurement, data: ImageData | TextData) -> Iterator[Metric]:
+    for name, value, unit, note in measurement.metrics:
         yield Metric(
-            name=name, value=value, unit=unit, dataset=data.title, split=measured.split,
-            n=measured.n, precision="int8", note=note,
+            name=name, value=value, unit=unit, dataset=data.title, split=measurement.split,
+            n=measurement.n, precision="int8", note=note,
         )  # fmt: skip
 
 
-def _measure(runs: Mapping[str, Run], manifest: Manifest, data: ImageData | TextData) -> _Measured:
+def _measure(
+    runs: Mapping[str, GraphFn], manifest: Manifest, data: ImageData | TextData
+) -> _Measurement:
     if isinstance(data, ImageData):
-        return _of_pictures(runs, data)
+        return _measure_images(runs, data)
     if not isinstance(manifest.task, TextGeneration):
         raise TypeError(type(manifest.task))
-    return _of_text(runs, manifest.task, data)
+    return _measure_text(runs, manifest.task, data)
 
 
-def _of_pictures(runs: Mapping[str, Run], data: ImageData) -> _Measured:
+def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measurement:
     """On the test set; where there is none, how often both agree on what was trained on."""
     split, name = (data.test, "test") if len(data.test) else (data.train, "train")
     fp32_NK, int8_NK = (_probabilities(runs[kind], split) for kind in ("fp32", "int8"))
     labels_N = split.labels_N.numpy()
-    agreed = float((fp32_NK.argmax(1) == int8_NK.argmax(1)).mean())
-    agreement = ("agreement", agreed, "", "share of pictures that fp32 gives the same label")
+    agreement_rate = float((fp32_NK.argmax(1) == int8_NK.argmax(1)).mean())
+    agreement = (
+        "agreement",
+        agreement_rate,
+        "",
+        "share of pictures that fp32 gives the same label",
+    )
     if name == "train":
-        return _Measured((agreement,), len(split), name, 1 - agreed)
-    right = [float((one.argmax(1) == labels_N).mean()) for one in (fp32_NK, int8_NK)]
-    note = f"top-1, one view; fp32 in the same run {right[0]:.4f}"
-    accuracy = ("accuracy", right[1], "", note)
-    return _Measured((accuracy, agreement), len(split), name, right[0] - right[1])
+        return _Measurement((agreement,), len(split), name, 1 - agreement_rate)
+    accuracies = [float((one.argmax(1) == labels_N).mean()) for one in (fp32_NK, int8_NK)]
+    note = f"top-1, one view; fp32 in the same run {accuracies[0]:.4f}"
+    accuracy = ("accuracy", accuracies[1], "", note)
+    return _Measurement((accuracy, agreement), len(split), name, accuracies[0] - accuracies[1])
 
 
-def _probabilities(run: Run, split: ImageSplit) -> NDArray[np.float32]:
-    batches = torch.split(split.images_NCHW.permute(0, 2, 3, 1), _ROWS)
+def _probabilities(run: GraphFn, split: ImageSplit) -> NDArray[np.float32]:
+    batches = torch.split(split.images_NCHW.permute(0, 2, 3, 1), _BATCH_SIZE)
     outputs = [run({"images": batch.contiguous().numpy()})["probabilities"] for batch in batches]
     return np.concatenate(outputs).astype(np.float32)
 
 
-def _of_text(runs: Mapping[str, Run], task: TextGeneration, data: TextData) -> _Measured:
+def _measure_text(
+    runs: Mapping[str, GraphFn], task: TextGeneration, data: TextData
+) -> _Measurement:
     text_N = data.validation_N.numpy()
-    window = min(_WINDOW, (len(text_N) - 1) // _ROWS)
-    kept = text_N[: _ROWS * window + 1]
-    read_BT, next_BT = kept[:-1].reshape(_ROWS, window), kept[1:].reshape(_ROWS, window)
-    fp32, int8 = (_nats(runs[kind], task, read_BT, next_BT) for kind in ("fp32", "int8"))
-    note = f"{_ROWS} windows of {window} without context; fp32 in the same run {fp32:.4f}"
+    window = min(_WINDOW, (len(text_N) - 1) // _BATCH_SIZE)
+    text = text_N[: _BATCH_SIZE * window + 1]
+    tokens_BT, targets_BT = (
+        text[:-1].reshape(_BATCH_SIZE, window),
+        text[1:].reshape(_BATCH_SIZE, window),
+    )
+    fp32, int8 = (
+        _nats_per_char(runs[kind], task, tokens_BT, targets_BT) for kind in ("fp32", "int8")
+    )
+    note = f"{_BATCH_SIZE} windows of {window} without context; fp32 in the same run {fp32:.4f}"
     figure = ("nll_windows", int8, "nats/char", note)
-    return _Measured((figure,), _ROWS * window, "validation", (int8 - fp32) / fp32)
+    return _Measurement((figure,), _BATCH_SIZE * window, "validation", (int8 - fp32) / fp32)
 
 
-def _nats(
-    run: Run, task: TextGeneration, read_BT: NDArray[np.int64], next_BT: NDArray[np.int64]
+def _nats_per_char(
+    run: GraphFn, task: TextGeneration, tokens_BT: NDArray[np.int64], targets_BT: NDArray[np.int64]
 ) -> float:
-    shape = (len(read_BT),)
-    state = {one.name: np.zeros((one.layers, *shape, one.width), np.float32) for one in task.states}
-    outputs = run({"tokens": read_BT, **state})
+    shape = (len(tokens_BT),)
+    state = {
+        spec.name: np.zeros((spec.layers, *shape, spec.width), np.float32) for spec in task.states
+    }
+    outputs = run({"tokens": tokens_BT, **state})
     logits = torch.from_numpy(np.asarray(outputs["logits"]))
-    targets = torch.from_numpy(next_BT).flatten()
+    targets = torch.from_numpy(targets_BT).flatten()
     return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1).double(), targets))
 
 
-def _spread(split: ImageSplit, count: int) -> NDArray[np.uint8]:
+def _evenly_spaced_images(split: ImageSplit, count: int) -> NDArray[np.uint8]:
     step = max(1, len(split) // count)
-    pictures: NDArray[np.uint8] = (
+    images: NDArray[np.uint8] = (
         split.images_NCHW[::step][:count].permute(0, 2, 3, 1).contiguous().numpy()
     )
-    return pictures
+    return images
 
 
-def _deviation(run: Run, folder: Path, manifest: Manifest, graph: ModelFile) -> float:
+def _golden_tolerance(run: GraphFn, folder: Path, manifest: Manifest, graph: ModelFile) -> float:
     """The limit: the largest difference from what the network computed, and headroom."""
     worst = 0.0
-    golden = folder / manifest.file("golden").path
-    for case in golden_cases(golden, graph, manifest.golden.cases):
-        got = run(case.inputs)
+    golden = folder / manifest.get_file("golden").path
+    for case in read_golden_cases(golden, graph, manifest.golden.cases):
+        outputs = run(case.inputs)
         for name, expected in case.outputs.items():
-            difference = np.abs(got[name].astype(np.float64) - expected.astype(np.float64))
+            difference = np.abs(outputs[name].astype(np.float64) - expected.astype(np.float64))
             worst = max(worst, float(difference.max()))
-    return float(f"{_HEADROOM * worst:.2g}")
+    return float(f"{_TOLERANCE_HEADROOM * worst:.2g}")
 
 
-def _example(manifest: Manifest, folder: Path, graph: ModelFile) -> Callable[[], dict[str, object]]:
+def _example_inputs(
+    manifest: Manifest, folder: Path, graph: ModelFile
+) -> Callable[[], dict[str, object]]:
     """One picture; of texts, as many as share a run in the service."""
-    case = next(iter(golden_cases(folder / manifest.file("golden").path, graph, 1)))
+    case = next(iter(read_golden_cases(folder / manifest.get_file("golden").path, graph, 1)))
     if isinstance(manifest.task, Classification):
         inputs = {name: np.ascontiguousarray(one[:1]) for name, one in case.inputs.items()}
     else:
-        inputs = {"tokens": np.zeros((_ROWS, 1), np.int64)}
+        inputs = {"tokens": np.zeros((_BATCH_SIZE, 1), np.int64)}
         for state in getattr(manifest.task, "states", ()):
-            inputs[state.name] = np.zeros((state.layers, _ROWS, state.width), np.float32)
+            inputs[state.name] = np.zeros((state.layers, _BATCH_SIZE, state.width), np.float32)
     return lambda: dict(inputs)
 
 
-def _speedup(runs: Mapping[str, Run], inputs: Callable[[], dict[str, object]]) -> float:
+def _measure_speedup(runs: Mapping[str, GraphFn], inputs: Callable[[], dict[str, object]]) -> float:
     """By processor time, in turns: other work on the machine then hardly counts."""
     seconds: dict[str, list[float]] = {kind: [] for kind in runs}
-    for kind, run in _turns(runs.items()):
+    for kind, run in _interleave(runs.items()):
         example = inputs()
         start = time.process_time()
         run(example)  # type: ignore[arg-type]
@@ -260,6 +280,6 @@ def _speedup(runs: Mapping[str, Run], inputs: Callable[[], dict[str, object]]) -
     return statistics.median(seconds["fp32"]) / statistics.median(seconds["int8"])
 
 
-def _turns(runs: Iterable[tuple[str, Run]]) -> Iterator[tuple[str, Run]]:
-    for _ in range(_RUNS):
+def _interleave(runs: Iterable[tuple[str, GraphFn]]) -> Iterator[tuple[str, GraphFn]]:
+    for _ in range(_TIMED_RUNS):
         yield from runs

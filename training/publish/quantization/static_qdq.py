@@ -1,8 +1,8 @@
 """Static 8-bit quantisation of a convolutional graph, by onnxruntime's own tool.
 
 Weights are s8 with a scale for each output channel, activations u8 with one for each tensor, found
-by letting `Calibration` through. Weights keep seven bits: processors without VNNI add two products
-of a u8 and an s8 in sixteen bits.
+by letting `CalibrationImages` through. Weights keep seven bits: processors without VNNI add two
+products of a u8 and an s8 in sixteen bits.
 """
 
 import tempfile
@@ -31,13 +31,13 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-__all__ = ["Calibration", "scale_by_rows", "static_int8"]
+__all__ = ["CalibrationImages", "normalize_by_rows", "quantize_static_int8"]
 
 _OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool"]
 _BATCH = 16
 
 
-class Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Pictures (N, H, W, C) as the graph takes them."""
 
     def __init__(self, pictures_NHWC: NDArray[np.uint8]) -> None:
@@ -51,21 +51,21 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime h
         return None if batch is None else {"images": batch}
 
 
-def static_int8(source: Path, target: Path, pictures: Calibration) -> None:
+def quantize_static_int8(source: Path, target: Path, calibration: CalibrationImages) -> None:
     """Quantise the graph at `source` from its first convolution on; what is before stays."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         model = onnx.load(prepared)
-        scale_by_rows(model)
+        normalize_by_rows(model)
         onnx.save(model, prepared)
         quantize_static(
             str(prepared),
             str(target),
-            pictures,
+            calibration,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_OPERATORS,
-            nodes_to_exclude=_before_convolutions(prepared),
+            nodes_to_exclude=_nodes_before_first_conv(prepared),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -74,7 +74,7 @@ def static_int8(source: Path, target: Path, pictures: Calibration) -> None:
         )
 
 
-def scale_by_rows(model: ModelProto) -> None:
+def normalize_by_rows(model: ModelProto) -> None:
     """Let `picture * scale + shift`, before a convolution, go over whole rows of the picture.
 
     The picture comes with its channels last, and the quantised convolution wants them last, so
@@ -83,25 +83,25 @@ def scale_by_rows(model: ModelProto) -> None:
     W · C numbers, as many of each, they take next to none, and compute the same.
     """
     graph = model.graph
-    made = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}
     constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     for convolution in [node for node in graph.node if node.op_type == "Conv"]:
-        add = made.get(convolution.input[0])
-        shift_C, product = _per_channel(add, "Add", constants)
-        scale_C, scaled = _per_channel(made.get(product), "Mul", constants)
-        picture = _picture(graph, made, scaled)
-        if add is None or shift_C is None or scale_C is None or picture is None:
+        add = producers.get(convolution.input[0])
+        shift_C, product = _per_channel_constant(add, "Add", constants)
+        scale_C, scaled = _per_channel_constant(producers.get(product), "Mul", constants)
+        image_input = _find_image_input(graph, producers, scaled)
+        if add is None or shift_C is None or scale_C is None or image_input is None:
             continue
-        rows = _over_rows(graph, picture, scale_C, shift_C, add.output[0])
-        at = list(graph.node).index(add)
+        rows = _row_normalization_nodes(graph, image_input, scale_C, shift_C, add.output[0])
+        index_of_add = list(graph.node).index(add)
         graph.node.remove(add)
         for index, node in enumerate(rows):
-            graph.node.insert(at + index, node)
-        made[add.output[0]] = rows[-1]
+            graph.node.insert(index_of_add + index, node)
+        producers[add.output[0]] = rows[-1]
     _drop_unused(graph)
 
 
-def _per_channel(
+def _per_channel_constant(
     node: NodeProto | None, kind: str, constants: Mapping[str, NDArray[np.float32]]
 ) -> tuple[NDArray[np.float32] | None, str]:
     """The constant (C,) that this node adds to, or multiplies with, and the name of what."""
@@ -114,26 +114,28 @@ def _per_channel(
     return None, ""
 
 
-def _picture(graph: GraphProto, made: Mapping[str, NodeProto], name: str) -> ValueInfoProto | None:
+def _find_image_input(
+    graph: GraphProto, producers: Mapping[str, NodeProto], name: str
+) -> ValueInfoProto | None:
     """The graph's input (B, H, W, C) that `name` is, in another order and type and no more."""
-    passed = []
-    while name in made and made[name].op_type in ("Cast", "Transpose"):
-        passed.append(made[name])
-        name = made[name].input[0]
-    orders = [list(node.attribute[0].ints) for node in passed if node.op_type == "Transpose"]
-    found = next((one for one in graph.input if one.name == name), None)
-    return found if orders == [[0, 3, 1, 2]] else None
+    traversed = []
+    while name in producers and producers[name].op_type in ("Cast", "Transpose"):
+        traversed.append(producers[name])
+        name = producers[name].input[0]
+    orders = [list(node.attribute[0].ints) for node in traversed if node.op_type == "Transpose"]
+    graph_input = next((one for one in graph.input if one.name == name), None)
+    return graph_input if orders == [[0, 3, 1, 2]] else None
 
 
-def _over_rows(
+def _row_normalization_nodes(
     graph: GraphProto,
-    picture: ValueInfoProto,
+    image_input: ValueInfoProto,
     scale_C: NDArray[np.float32],
     shift_C: NDArray[np.float32],
     result: str,
 ) -> list[NodeProto]:
-    """Nodes from `picture` to `result` (B, C, H, W), with their constants added to the graph."""
-    height, width, channels = (one.dim_value for one in picture.type.tensor_type.shape.dim[1:])
+    """Return nodes from `image_input` to `result` (B, C, H, W); add their constants."""
+    height, width, channels = (one.dim_value for one in image_input.type.tensor_type.shape.dim[1:])
     constants = {
         f"{result}_rows": np.array([0, height, width * channels]),
         f"{result}_pixels": np.array([0, height, width, channels]),
@@ -151,12 +153,14 @@ def _over_rows(
         ("Reshape", [pixels], {}),
         ("Transpose", [], {"perm": [0, 3, 1, 2]}),
     ]
-    nodes, before = [], picture.name
-    for index, (kind, more, attributes) in enumerate(steps):
-        after = result if index == len(steps) - 1 else f"{result}_step_{index}"
+    nodes, previous = [], image_input.name
+    for index, (kind, constant_inputs, attributes) in enumerate(steps):
+        output = result if index == len(steps) - 1 else f"{result}_step_{index}"
         name = f"{result}_{kind}_{index}"
-        nodes.append(helper.make_node(kind, [before, *more], [after], name=name, **attributes))
-        before = after
+        nodes.append(
+            helper.make_node(kind, [previous, *constant_inputs], [output], name=name, **attributes)
+        )
+        previous = output
     return nodes
 
 
@@ -172,8 +176,8 @@ def _drop_unused(graph: GraphProto) -> None:
         graph.initializer.remove(unused)
 
 
-def _before_convolutions(path: Path) -> list[str]:
+def _nodes_before_first_conv(path: Path) -> list[str]:
     """Nodes that scale the picture: eight bits of what was eight bits already lose some."""
     nodes = onnx.load(path).graph.node
-    first = next((at for at, node in enumerate(nodes) if node.op_type == "Conv"), len(nodes))
+    first = next((index for index, node in enumerate(nodes) if node.op_type == "Conv"), len(nodes))
     return [node.name for node in nodes[:first]]

@@ -9,28 +9,33 @@ import torch
 from torch import Tensor, nn
 
 from models_store.manifest import Metric
-from models_store.sampling.latents import latent
-from models_store.tasks import Faces
-from models_store.verify import Run
+from models_store.sampling.latents import latent_from_seed
+from models_store.tasks import FaceGeneration
+from models_store.verify import GraphFn
 from training.errors import DataError
-from training.metrics.feature_extractor import SIDE, Perception
-from training.metrics.generative import COUNT, Figure, compare, nearest
+from training.metrics.feature_extractor import INPUT_SIDE, MobileNetFeatures
+from training.metrics.generative import (
+    MAX_COMPARED_IMAGES,
+    MetricValue,
+    compare_to_training,
+    nearest_training_images,
+)
 from training.networks.gan import GAN
 from training.plots.samples import draw_grid
-from training.publish.spec import Graph, Publication
+from training.publish.spec import ExportSpec, GraphSpec
 
 if TYPE_CHECKING:
     from training.tasks.adversarial import Adversarial
 
-__all__ = ["GeneratorGraph", "publication"]
+__all__ = ["GeneratorGraph", "export_spec"]
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 100
-_PREVIEW = 32
+_PREVIEW_IMAGES = 32
 _PREVIEW_COLUMNS = 8
-_CONSIDERED = 200
-_CHECKED = 500
+_TYPICAL_CANDIDATES = 200
+_MEMORIZATION_SAMPLES = 500
 """Drawn pictures whose nearest training pictures are looked for."""
 
 
@@ -47,20 +52,20 @@ class GeneratorGraph(nn.Module):
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
-def publication(task: "Adversarial") -> Publication:
+def export_spec(task: "Adversarial") -> ExportSpec:
     """Graph, distances to the training pictures, and a grid of faces as preview."""
     config = task.network_config
-    typical = _typical(task.published_network().eval(), config)
-    graph = Graph(
+    typical = _typical_seed(task.network_to_publish().eval(), config)
+    graph = GraphSpec(
         role="generator",
-        module=GeneratorGraph(task.published_network()),
+        module=GeneratorGraph(task.network_to_publish()),
         inputs=("latents",),
         outputs=("images",),
-        free_axes={"latents": {0: "batch"}},
+        dynamic_axes={"latents": {0: "batch"}},
         cases=({"latents": _latents(range(4), config)}, {"latents": _latents(range(4, 5), config)}),
     )
-    return Publication(
-        task=Faces(
+    return ExportSpec(
+        task=FaceGeneration(
             latent=config.latent,
             width=config.size,
             height=config.size,
@@ -68,25 +73,25 @@ def publication(task: "Adversarial") -> Publication:
             typical=typical,
         ),
         graphs=(graph,),
-        data=(task.data.describe(),),
+        data=(task.data.to_data_source(),),
         report=lambda runs, preview: _report(runs["generator"], task, preview),
         rtol=0.0,
         atol=1.0,  # one grey level: rounding may fall either way
     )
 
 
-def _typical(generator: nn.Module, config: GAN.Config) -> int:
+def _typical_seed(generator: nn.Module, config: GAN.Config) -> int:
     """The seed, of the first few, whose picture is most like the mean of all of theirs."""
     with torch.inference_mode():
-        images = generator.cpu()(_latents(range(_CONSIDERED), config)).float()
+        images = generator.cpu()(_latents(range(_TYPICAL_CANDIDATES), config)).float()
     return int((images - images.mean(0)).square().flatten(1).sum(1).argmin())
 
 
 def _latents(seeds: range, config: GAN.Config) -> Tensor:
-    return torch.from_numpy(np.stack([latent(seed, config.latent) for seed in seeds]))
+    return torch.from_numpy(np.stack([latent_from_seed(seed, config.latent) for seed in seeds]))
 
 
-def _draw(run: Run, seeds: range, config: GAN.Config) -> Tensor:
+def _generate(run: GraphFn, seeds: range, config: GAN.Config) -> Tensor:
     """The published graph's pictures, (N, C, H, W)."""
     batches = [
         np.asarray(
@@ -97,41 +102,45 @@ def _draw(run: Run, seeds: range, config: GAN.Config) -> Tensor:
     return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).contiguous()
 
 
-def _report(run: Run, task: "Adversarial", preview: Path) -> tuple[Metric, ...]:
+def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, ...]:
     data, config = task.data, task.network_config
-    count = min(COUNT, len(data.train) // 2)
-    drawn = _draw(run, range(max(count, _CHECKED, _PREVIEW)), config)
-    draw_grid(drawn[:_PREVIEW], preview, columns=_PREVIEW_COLUMNS, scale=1)
-    figures = [_metric(task, figure) for figure in _memorised(task, drawn[:_CHECKED])]
+    count = min(MAX_COMPARED_IMAGES, len(data.train) // 2)
+    generated = _generate(run, range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES)), config)
+    draw_grid(generated[:_PREVIEW_IMAGES], preview, columns=_PREVIEW_COLUMNS, scale=1)
+    metrics = [
+        _metric(task, figure) for figure in _memorization(task, generated[:_MEMORIZATION_SAMPLES])
+    ]
     try:
-        perception = Perception()
+        features = MobileNetFeatures()
     except DataError as error:
         # Not everybody who trains on pictures of his own has these weights.
         _log.warning("published without distances to the training pictures: %s", error)
-        return tuple(figures)
-    distances = [_metric(task, figure) for figure in compare(data, drawn[:count], perception)]
-    return (*distances, *figures)
+        return tuple(metrics)
+    distances = [
+        _metric(task, figure) for figure in compare_to_training(data, generated[:count], features)
+    ]
+    return (*distances, *metrics)
 
 
-def _memorised(task: "Adversarial", drawn: Tensor) -> list[Figure]:
+def _memorization(task: "Adversarial", generated: Tensor) -> list[MetricValue]:
     """Median distance to the nearest training picture, of drawn and of held-out pictures."""
     train = task.data.train.images_NCHW
-    sets = {"": drawn, "/held-out": task.data.test.images_NCHW[:_CHECKED]}
+    sets = {"": generated, "/held-out": task.data.test.images_NCHW[:_MEMORIZATION_SAMPLES]}
     notes = {"": "drawn pictures", "/held-out": "pictures that were not trained on"}
     return [
-        Figure(
-            f"nearest_rms{which}",
-            float(nearest(images, train).rms.median()),
+        MetricValue(
+            f"nearest_rms{suffix}",
+            float(nearest_training_images(images, train).rms.median()),
             len(images),
-            f"{notes[which]}: median distance in pixels to the most similar training picture",
+            f"{notes[suffix]}: median distance in pixels to the most similar training picture",
         )
-        for which, images in sets.items()
+        for suffix, images in sets.items()
     ]
 
 
-def _metric(task: "Adversarial", figure: Figure) -> Metric:
+def _metric(task: "Adversarial", figure: MetricValue) -> Metric:
     by_pixels = figure.name.startswith("nearest")
-    features = f"; pooled MobileNetV2 features (ImageNet) at {SIDE}×{SIDE}, no FID"
+    features = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"
     return Metric(
         name=figure.name,
         value=figure.value,

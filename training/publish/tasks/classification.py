@@ -13,38 +13,38 @@ from torchmetrics.functional.classification import (
 
 from models_store.manifest import Metric
 from models_store.tasks import Classification as ServedClassification
-from models_store.tasks import FixedImage, Mode
-from models_store.verify import Run
+from models_store.tasks import ColorMode, FixedImage
+from models_store.verify import GraphFn
 from training.datasets.base import ImageData, ImageSplit
 from training.plots.confusion import draw_confusion
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.spec import Graph, Publication
+from training.publish.spec import ExportSpec, GraphSpec
 
 if TYPE_CHECKING:
     from training.tasks.classification import Classification
 
-__all__ = ["BATCH", "publication"]
+__all__ = ["BATCH", "export_spec"]
 
 BATCH = 250
 
 
-def publication(task: "Classification") -> Publication:
+def export_spec(task: "Classification") -> ExportSpec:
     """Graph, figures on the test set, and a confusion matrix as the preview."""
     data = task.data
     height, width = data.size_HW
-    mode: Mode = "L" if data.channels == 1 else "RGB"
-    pictures = sample_inputs.photographs(3, height, width, mode)
-    noise = sample_inputs.noise((1, height, width, data.channels))
-    graph = Graph(
+    mode: ColorMode = "L" if data.channels == 1 else "RGB"
+    photos = sample_inputs.photo_crops(3, height, width, mode)
+    noise = sample_inputs.random_bytes((1, height, width, data.channels))
+    graph = GraphSpec(
         role="model",
-        module=ClassifierGraph(task.published_network(), task.mean, task.std),
+        module=ClassifierGraph(task.network_to_publish(), task.mean, task.std),
         inputs=("images",),
         outputs=("probabilities",),
-        free_axes={"images": {0: "batch"}},
-        cases=({"images": pictures}, {"images": noise}),
+        dynamic_axes={"images": {0: "batch"}},
+        cases=({"images": photos}, {"images": noise}),
     )
-    return Publication(
+    return ExportSpec(
         task=ServedClassification(
             image=FixedImage(
                 width=width,
@@ -55,14 +55,14 @@ def publication(task: "Classification") -> Publication:
             labels=data.labels,
         ),
         graphs=(graph,),
-        data=(data.describe(),),
+        data=(data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], data, preview),
         rtol=1e-3,
         atol=1e-4,
     )
 
 
-def _probabilities(run: Run, split: ImageSplit) -> Tensor:
+def _probabilities(run: GraphFn, split: ImageSplit) -> Tensor:
     """(N, K) over a split, by the published graph."""
     images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
     batches = [
@@ -72,7 +72,7 @@ def _probabilities(run: Run, split: ImageSplit) -> Tensor:
     return torch.from_numpy(np.concatenate(batches))
 
 
-def _report(run: Run, data: ImageData, preview: Path) -> tuple[Metric, ...]:
+def _report(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
     probabilities_NK = _probabilities(run, data.test)
     labels_N, classes = data.test.labels_N, len(data.labels)
     matrix = multiclass_confusion_matrix(probabilities_NK, labels_N, classes)

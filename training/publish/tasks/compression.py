@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models_store.compression.factorized import Tables
+from models_store.compression.factorized import FrequencyTables
 from models_store.manifest import Metric
 from models_store.tasks import Compression as ServedCompression
 from models_store.tasks import FixedImage
@@ -18,59 +18,61 @@ from training.errors import ExportError
 from training.networks.autoencoder import Autoencoder
 from training.publish import sample_inputs
 from training.publish.compression.compression_report import BATCH, report
-from training.publish.compression.frequency_tables import frequency_tables
+from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.onnx.graphs import DecoderGraph, EncoderGraph
-from training.publish.spec import Attachment, Graph, Publication, Runs
+from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
 
 if TYPE_CHECKING:
     from training.tasks.compression import Compression
 
-__all__ = ["publication"]
+__all__ = ["export_spec"]
 
 CASES, CASE_SIZE = 2, 4
 
 
-def publication(task: "Compression") -> Publication:
+def export_spec(task: "Compression") -> ExportSpec:
     """Graphs, tables, figures on the test set beside other codecs', and digits as the preview."""
-    data, network = task.data, task.autoencoder().eval().cpu()
+    data, network = task.data, task.autoencoder_to_publish().eval().cpu()
     height, width = data.size_HW
     encoder, decoder = EncoderGraph(network), DecoderGraph(network)
     tables = _tables(encoder, data.train.images_NCHW.permute(0, 2, 3, 1))
-    pictures = _far_from_ties(network, _samples(data.channels, height), CASES * CASE_SIZE)
+    images = _select_far_from_ties(
+        network, _sample_images(data.channels, height), CASES * CASE_SIZE
+    )
     with torch.inference_mode():
-        latents = encoder(pictures)
+        latents = encoder(images)
 
-    def measured(runs: Runs, preview: Path) -> tuple[Metric, ...]:
-        if not np.array_equal(runs["encoder"]({"images": pictures.numpy()})["latents"], latents):
+    def measure_and_draw(runs: GraphFns, preview: Path) -> tuple[Metric, ...]:
+        if not np.array_equal(runs["encoder"]({"images": images.numpy()})["latents"], latents):
             raise ExportError("onnxruntime rounds latents otherwise than torch, far from any tie")
         return report(task, network, runs, tables, preview)
 
-    return Publication(
+    return ExportSpec(
         task=ServedCompression(
             image=FixedImage(
                 width=width, height=height, mode="L" if data.channels == 1 else "RGB", resize="pad"
             )
         ),
         graphs=(
-            Graph(
+            GraphSpec(
                 role="encoder",
                 module=encoder,
                 inputs=("images",),
                 outputs=("latents",),
-                free_axes={"images": {0: "batch"}},
-                cases=tuple({"images": part} for part in torch.split(pictures, CASE_SIZE)),
+                dynamic_axes={"images": {0: "batch"}},
+                cases=tuple({"images": part} for part in torch.split(images, CASE_SIZE)),
             ),
-            Graph(
+            GraphSpec(
                 role="decoder",
                 module=decoder,
                 inputs=("latents",),
                 outputs=("images",),
-                free_axes={"latents": {0: "batch"}},
+                dynamic_axes={"latents": {0: "batch"}},
                 cases=tuple({"latents": part} for part in torch.split(latents, CASE_SIZE)),
             ),
         ),
-        data=(data.describe(),),
-        report=measured,
+        data=(data.to_data_source(),),
+        report=measure_and_draw,
         rtol=0.0,
         # One grey level: on another processor rounding may fall the other way.
         atol=1.0,
@@ -80,20 +82,20 @@ def publication(task: "Compression") -> Publication:
     )
 
 
-def _tables(encoder: EncoderGraph, images_NHWC: Tensor) -> Tables:
+def _tables(encoder: EncoderGraph, images_NHWC: Tensor) -> FrequencyTables:
     with torch.inference_mode():
         parts = [encoder(images).numpy() for images in torch.split(images_NHWC, BATCH)]
-    return frequency_tables(np.concatenate(parts))
+    return build_frequency_tables(np.concatenate(parts))
 
 
-def _samples(channels: int, side: int) -> Tensor:
+def _sample_images(channels: int, side: int) -> Tensor:
     """Rendered digits, each also moved by a pixel or two, as uint8 (N, H, W, C)."""
-    digits = sample_inputs.digits(side)
-    moved = [digits.roll((dy, dx), (1, 2)) for dy in range(-2, 3) for dx in range(-2, 3)]
-    return torch.cat(moved).expand(-1, -1, -1, channels).contiguous()
+    digits = sample_inputs.rendered_digits(side)
+    shifted = [digits.roll((dy, dx), (1, 2)) for dy in range(-2, 3) for dx in range(-2, 3)]
+    return torch.cat(shifted).expand(-1, -1, -1, channels).contiguous()
 
 
-def _far_from_ties(network: Autoencoder, images_NHWC: Tensor, count: int) -> Tensor:
+def _select_far_from_ties(network: Autoencoder, images_NHWC: Tensor, count: int) -> Tensor:
     """The pictures whose latents lie farthest from where rounding turns.
 
     Near n + ½ the last bit of a float decides, and no two runtimes agree on that: such a picture

@@ -9,42 +9,42 @@ from torch import Generator, Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from models_store.manifest import Metric
+from models_store.tasks import AnySizeImage
 from models_store.tasks import Denoising as ServedDenoising
-from models_store.tasks import FreeImage
-from models_store.verify import Run
-from training.plots.restoration import draw_restoration
+from models_store.verify import GraphFn
+from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
-from training.publish.spec import Graph, Publication
+from training.publish.spec import ExportSpec, GraphSpec
 from training.tasks.noise import Noise, psnr_db
 
 if TYPE_CHECKING:
     from training.tasks.denoising import Denoising
 
-__all__ = ["publication"]
+__all__ = ["export_spec"]
 
 BATCH = 250
 TILE = 512
 
 
-def publication(task: "Denoising") -> Publication:
+def export_spec(task: "Denoising") -> ExportSpec:
     """Graph, PSNR and SSIM before and after on the test set, and a row of pictures as preview."""
     data, noises = task.data, task.config.noises
     network = task.recipe.network
     multiple = int(getattr(network, "multiple_of", 1))
-    clean = _samples(data.channels, multiple)
-    noisy = _noisy(clean, noises)
-    graph = Graph(
+    clean = _sample_images(data.channels, multiple)
+    noisy = _add_noise(clean, noises)
+    graph = GraphSpec(
         role="model",
-        module=DenoiserGraph(task.published_network()),
+        module=DenoiserGraph(task.network_to_publish()),
         inputs=("images",),
         outputs=("denoised",),
-        free_axes={"images": {0: "batch", 1: "height", 2: "width"}},
+        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
         cases=tuple({"images": images} for images in noisy.values()),
     )
-    return Publication(
+    return ExportSpec(
         task=ServedDenoising(
-            image=FreeImage(
+            image=AnySizeImage(
                 mode="L" if data.channels == 1 else "RGB",
                 multiple_of=multiple,
                 tile=TILE,
@@ -53,19 +53,19 @@ def publication(task: "Denoising") -> Publication:
             noise="; ".join(noise.describe() for noise in noises),
         ),
         graphs=(graph,),
-        data=(data.describe(),),
+        data=(data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, clean, preview),
         rtol=0.0,
         atol=1.0,  # one grey level: rounding may fall either way
     )
 
 
-def _samples(channels: int, multiple: int) -> Tensor:
+def _sample_images(channels: int, multiple: int) -> Tensor:
     """Ten clean pictures, of about 28×28, whose sides the network takes."""
     side = -(-28 // multiple) * multiple
     if channels == 1:
-        return sample_inputs.digits(side)
-    return sample_inputs.photographs(10, side, side, "RGB")
+        return sample_inputs.rendered_digits(side)
+    return sample_inputs.photo_crops(10, side, side, "RGB")
 
 
 def _overlap(reach: int, multiple: int) -> int:
@@ -73,18 +73,18 @@ def _overlap(reach: int, multiple: int) -> int:
     return -(-2 * reach // multiple) * multiple
 
 
-def _noisy(images_NHWC: Tensor, noises: tuple[Noise, ...]) -> dict[str, Tensor]:
+def _add_noise(images_NHWC: Tensor, noises: tuple[Noise, ...]) -> dict[str, Tensor]:
     """The pictures with each noise, as bytes."""
     clean = images_NHWC.permute(0, 3, 1, 2).float() / 255
-    return {noise.name: _bytes(noise(clean, Generator().manual_seed(0))) for noise in noises}
+    return {noise.name: _to_uint8(noise(clean, Generator().manual_seed(0))) for noise in noises}
 
 
-def _bytes(images_NCHW: Tensor) -> Tensor:
+def _to_uint8(images_NCHW: Tensor) -> Tensor:
     """Floats (N, C, H, W) in 0–1 → uint8 (N, H, W, C)."""
     return (images_NCHW * 255).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)
 
 
-def _restore(run: Run, noisy_NHWC: Tensor) -> Tensor:
+def _denoise(run: GraphFn, noisy_NHWC: Tensor) -> Tensor:
     """The published graph's answer, as floats (N, C, H, W) in 0–1."""
     batches = [
         np.asarray(run({"images": images.numpy()})["denoised"])
@@ -93,25 +93,29 @@ def _restore(run: Run, noisy_NHWC: Tensor) -> Tensor:
     return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).float() / 255
 
 
-def _report(run: Run, task: "Denoising", pictures: Tensor, preview: Path) -> tuple[Metric, ...]:
+def _report(
+    run: GraphFn, task: "Denoising", sample_images: Tensor, preview: Path
+) -> tuple[Metric, ...]:
     noises, split = task.config.noises, task.data.test
-    rows = [("clean", pictures.numpy())]
-    for noise, noisy in zip(noises, _noisy(pictures, noises).values(), strict=True):
+    rows = [("clean", sample_images.numpy())]
+    for noise, noisy in zip(noises, _add_noise(sample_images, noises).values(), strict=True):
         rows.append((noise.label, noisy.numpy()))
-        rows.append(("restored", _bytes(_restore(run, noisy)).numpy()))
-    draw_restoration(rows, preview)
+        rows.append(("restored", _to_uint8(_denoise(run, noisy)).numpy()))
+    draw_image_rows(rows, preview)
     clean = split.images_NCHW.float() / 255
-    noisy_sets = _noisy(split.images_NCHW.permute(0, 2, 3, 1), noises)
+    noisy_sets = _add_noise(split.images_NCHW.permute(0, 2, 3, 1), noises)
     return tuple(
         metric
         for noise in noises
-        for metric in _figures(run, noise, noisy_sets[noise.name], clean, task.data.title)
+        for metric in _noise_metrics(run, noise, noisy_sets[noise.name], clean, task.data.title)
     )
 
 
-def _figures(run: Run, noise: Noise, noisy: Tensor, clean: Tensor, title: str) -> list[Metric]:
+def _noise_metrics(
+    run: GraphFn, noise: Noise, noisy: Tensor, clean: Tensor, title: str
+) -> list[Metric]:
     before = noisy.permute(0, 3, 1, 2).float() / 255
-    after = _restore(run, noisy)
+    after = _denoise(run, noisy)
     figures = (
         ("psnr_in", float(psnr_db(before, clean).mean()), "dB"),
         ("psnr", float(psnr_db(after, clean).mean()), "dB"),

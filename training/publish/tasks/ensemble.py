@@ -17,23 +17,23 @@ import torch
 from torch import Tensor
 
 from models_store.manifest import Metric
-from models_store.verify import Run
+from models_store.verify import GraphFn
 from training.datasets.base import ImageData, ImageSplit
 from training.errors import RecipeError
-from training.metrics.calibration import cross_fitted, reliability
+from training.metrics.calibration import compute_reliability, cross_fit_temperature
 from training.plots.reliability import draw_ensemble
 from training.publish.onnx.graphs import EnsembleGraph
-from training.publish.spec import Publication
-from training.publish.tasks.classification import BATCH, publication
+from training.publish.spec import ExportSpec
+from training.publish.tasks.classification import BATCH, export_spec
 
 if TYPE_CHECKING:
     from training.tasks.classification import Classification
 
-__all__ = ["ensemble_publication"]
+__all__ = ["ensemble_export_spec"]
 
 
 @dataclass(frozen=True)
-class _Figures:
+class _ClassifierMetrics:
     """What is said of one classifier."""
 
     accuracy: float
@@ -41,7 +41,7 @@ class _Figures:
     ece: float
 
 
-def ensemble_publication(members: Sequence["Classification"]) -> Publication:
+def ensemble_export_spec(members: Sequence["Classification"]) -> ExportSpec:
     """One graph of all `members`, measured against each of them on their common test set.
 
     Raises:
@@ -51,34 +51,35 @@ def ensemble_publication(members: Sequence["Classification"]) -> Publication:
         raise RecipeError(f"an ensemble has two members or more, not {len(members)}")
     first = members[0].data
     for member in members[1:]:
-        _check_alike(first, member.data)
-    singles = [publication(member) for member in members]
+        _check_compatible(first, member.data)
+    member_specs = [export_spec(member) for member in members]
     graph = replace(
-        singles[0].graphs[0],
-        module=EnsembleGraph([single.graphs[0].module for single in singles]),
+        member_specs[0].graphs[0],
+        module=EnsembleGraph([single.graphs[0].module for single in member_specs]),
         outputs=("probabilities", "members"),
     )
     return replace(
-        singles[0],
+        member_specs[0],
         graphs=(graph,),
-        report=lambda runs, preview: _report(runs["model"], first, preview),
+        report=lambda runs, preview: _measure_and_draw(runs["model"], first, preview),
     )
 
 
-def _check_alike(one: ImageData, other: ImageData) -> None:
-    if one.labels != other.labels:
+def _check_compatible(first: ImageData, other: ImageData) -> None:
+    if first.labels != other.labels:
         raise RecipeError(
-            f"members must know the same classes: one of {one.title} has "
-            f"{', '.join(one.labels[:10])}; one of {other.title} has {', '.join(other.labels[:10])}"
+            f"members must know the same classes: one of {first.title} has "
+            f"{', '.join(first.labels[:10])}; one of {other.title} has "
+            f"{', '.join(other.labels[:10])}"
         )
-    if one.test.sha256 != other.test.sha256:
+    if first.test.sha256 != other.test.sha256:
         raise RecipeError(
-            f"members must be tested on the same pictures: {one.title} and {other.title} have "
+            f"members must be tested on the same pictures: {first.title} and {other.title} have "
             "other test sets"
         )
 
 
-def _answers(run: Run, split: ImageSplit) -> tuple[Tensor, Tensor]:
+def _predict(run: GraphFn, split: ImageSplit) -> tuple[Tensor, Tensor]:
     """Mean (N, K) and members' (N, M, K) probabilities, by the published graph."""
     images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
     outputs = [run({"images": images.numpy()}) for images in torch.split(images_NHWC, BATCH)]
@@ -87,41 +88,45 @@ def _answers(run: Run, split: ImageSplit) -> tuple[Tensor, Tensor]:
     return mean_NK, members_NMK
 
 
-def _figures(probabilities_NK: Tensor, labels_N: Tensor) -> _Figures:
-    chosen_N = probabilities_NK[torch.arange(len(labels_N)), labels_N].double()
-    return _Figures(
+def _compute_metrics(probabilities_NK: Tensor, labels_N: Tensor) -> _ClassifierMetrics:
+    likelihoods_N = probabilities_NK[torch.arange(len(labels_N)), labels_N].double()
+    return _ClassifierMetrics(
         float((probabilities_NK.argmax(1) == labels_N).double().mean()),
-        -float(chosen_N.clamp_min(1e-12).log().mean()),
-        reliability(probabilities_NK, labels_N).error,
+        -float(likelihoods_N.clamp_min(1e-12).log().mean()),
+        compute_reliability(probabilities_NK, labels_N).expected_calibration_error,
     )
 
 
-def _report(run: Run, data: ImageData, preview: Path) -> tuple[Metric, ...]:
+def _measure_and_draw(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
     labels_N = data.test.labels_N
-    mean_NK, members_NMK = _answers(run, data.test)
-    together = _figures(mean_NK, labels_N)
-    singles = [_figures(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
-    best = max(range(len(singles)), key=lambda index: singles[index].accuracy)
+    mean_NK, members_NMK = _predict(run, data.test)
+    ensemble = _compute_metrics(mean_NK, labels_N)
+    individual = [_compute_metrics(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
+    best = max(range(len(individual)), key=lambda index: individual[index].accuracy)
     # Logarithms of probabilities are logits: they differ by a constant, which a softmax ignores.
-    scaled_NK, temperature = cross_fitted(members_NMK[:, best].clamp_min(1e-12).log(), labels_N)
-    scaled = _figures(scaled_NK, labels_N)
+    scaled_NK, temperature = cross_fit_temperature(
+        members_NMK[:, best].clamp_min(1e-12).log(), labels_N
+    )
+    scaled = _compute_metrics(scaled_NK, labels_N)
     draw_ensemble(
-        [single.accuracy for single in singles],
-        together.accuracy,
+        [single.accuracy for single in individual],
+        ensemble.accuracy,
         {
-            "best member": reliability(members_NMK[:, best], labels_N),
-            "best member, scaled": reliability(scaled_NK, labels_N),
-            "all together": reliability(mean_NK, labels_N),
+            "best member": compute_reliability(members_NMK[:, best], labels_N),
+            "best member, scaled": compute_reliability(scaled_NK, labels_N),
+            "all together": compute_reliability(mean_NK, labels_N),
         },
-        f"{data.title}, test: {together.accuracy:.2%} right",
+        f"{data.title}, test: {ensemble.accuracy:.2%} right",
         preview,
     )
-    deviation = stdev(single.accuracy for single in singles)
-    mean = _Figures(*(fmean(getattr(s, name) for s in singles) for name in _NAMES))
+    deviation = stdev(single.accuracy for single in individual)
+    mean = _ClassifierMetrics(
+        *(fmean(getattr(s, name) for s in individual) for name in _METRIC_NAMES)
+    )
     return (
-        *_metrics(data, "", together, f"probabilities of {len(singles)} networks, averaged"),
+        *_metrics(data, "", ensemble, f"probabilities of {len(individual)} networks, averaged"),
         *_metrics(data, "/mean-member", mean, f"deviation of the accuracy {deviation:.4f}"),
-        *_metrics(data, "/best-member", singles[best], "chosen by this very accuracy"),
+        *_metrics(data, "/best-member", individual[best], "chosen by this very accuracy"),
         *_metrics(
             data, "/best-member-scaled", scaled,
             f"temperature {temperature:.3f}, each half's by the other half",
@@ -129,19 +134,19 @@ def _report(run: Run, data: ImageData, preview: Path) -> tuple[Metric, ...]:
     )  # fmt: skip
 
 
-_NAMES = ("accuracy", "nll", "ece")
+_METRIC_NAMES = ("accuracy", "nll", "ece")
 
 
-def _metrics(data: ImageData, suffix: str, figures: _Figures, note: str) -> list[Metric]:
+def _metrics(data: ImageData, suffix: str, values: _ClassifierMetrics, note: str) -> list[Metric]:
     return [
         Metric(
             name=f"{name}{suffix}",
-            value=getattr(figures, name),
+            value=getattr(values, name),
             unit="nats" if name == "nll" else "",
             dataset=data.title,
             split="test",
             n=len(data.test),
             note=note,
         )
-        for name in _NAMES
+        for name in _METRIC_NAMES
     ]

@@ -16,26 +16,26 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Generator, Tensor
 
 from models_store.manifest import Metric
-from models_store.sampling.handwriting import Drawing, draw
-from models_store.tasks import Handwriting as ServedHandwriting
-from models_store.tasks import State
-from models_store.verify import Run
-from training.datasets.strokes import StrokeSplit, encode
+from models_store.sampling.handwriting import Drawing, sample_drawings
+from models_store.tasks import HandwritingGeneration as ServedHandwriting
+from models_store.tasks import RecurrentState
+from models_store.verify import GraphFn
+from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import ExportError
 from training.networks.handwriting import Handwriting as Network
-from training.networks.handwriting import mixture_nats
+from training.networks.handwriting import mixture_nll
 from training.plots.handwriting import draw_digits
-from training.publish.onnx.rnn_graph import STATES, StepNodes, as_array
-from training.publish.spec import Graph, Publication
+from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraphBuilder, as_array
+from training.publish.spec import ExportSpec, GraphSpec
 
 if TYPE_CHECKING:
     from training.tasks.handwriting import Handwriting
 
-__all__ = ["HandwritingGraph", "handwriting_model", "legibility", "publication"]
+__all__ = ["HandwritingGraph", "build_handwriting_model", "export_spec", "measure_legibility"]
 
-_DRAWN = 100
+_DRAWINGS_PER_SYMBOL = 100
 """Drawings of each symbol that the neighbours read."""
-_POINTS, _NEIGHBOURS = 8, 3
+_PATH_POINTS, _NEIGHBOURS = 8, 3
 
 
 class HandwritingGraph(torch.nn.Module):
@@ -50,25 +50,25 @@ class HandwritingGraph(torch.nn.Module):
         return (mixture_BTO, *after)
 
 
-def handwriting_model(network: Network) -> onnx.ModelProto:
+def build_handwriting_model(network: Network) -> onnx.ModelProto:
     """`moves` (B, T, 5), `symbols` (B, T) and the state → `mixture` and the next state."""
-    graph, rnn = StepNodes(), network.recurrence.rnn
+    builder, rnn = StepGraphBuilder(), network.recurrence.rnn
     scale, shift = network.output_scale()
-    graph.constant("embedding", as_array(network.embedding.weight))
-    graph.constant("input_scale", as_array(network.input_scale()))
+    builder.add_constant("embedding", as_array(network.embedding.weight))
+    builder.add_constant("input_scale", as_array(network.input_scale()))
     # What brings the outputs to the box's units is one with the last layer.
-    graph.constant(
+    builder.add_constant(
         "head_weight", np.ascontiguousarray(as_array(network.head.weight).T * scale.numpy())
     )
-    graph.constant("head_bias", as_array(network.head.bias * scale + shift))
+    builder.add_constant("head_bias", as_array(network.head.bias * scale + shift))
 
-    graph.add("Mul", ["moves", "input_scale"], ["scaled_BT5"])
-    graph.add("Gather", ["embedding", "symbols"], ["embedded_BTE"])
-    graph.add("Concat", ["scaled_BT5", "embedded_BTE"], ["x_BTI"], axis=-1)
-    graph.recur(rnn, "x_BTI", "h_BTH")
-    graph.add("MatMul", ["h_BTH", "head_weight"], ["scores"])
-    graph.add("Add", ["scores", "head_bias"], ["mixture"])
-    return graph.model(
+    builder.add_node("Mul", ["moves", "input_scale"], ["scaled_BT5"])
+    builder.add_node("Gather", ["embedding", "symbols"], ["embedded_BTE"])
+    builder.add_node("Concat", ["scaled_BT5", "embedded_BTE"], ["x_BTI"], axis=-1)
+    builder.add_rnn(rnn, "x_BTI", "h_BTH")
+    builder.add_node("MatMul", ["h_BTH", "head_weight"], ["scores"])
+    builder.add_node("Add", ["scores", "head_bias"], ["mixture"])
+    return builder.build(
         rnn,
         inputs={
             "moves": (TensorProto.FLOAT, ["batch", "time", 5]),
@@ -78,38 +78,44 @@ def handwriting_model(network: Network) -> onnx.ModelProto:
     )
 
 
-def publication(task: "Handwriting") -> Publication:
+def export_spec(task: "Handwriting") -> ExportSpec:
     """The step graph, nats a move and legibility on the test set, and digits that it drew."""
-    network = task.published_network().cpu()
+    network = task.network_to_publish().cpu()
     if not isinstance(network, Network):
         raise ExportError(f"{type(network).__name__} has no step graph")
     config, data = network.config, task.data
-    states = STATES[config.cell]
-    served = ServedHandwriting(
+    states = STATE_NAMES[config.cell]
+    generation_task = ServedHandwriting(
         symbols="".join(data.labels),
         components=config.components,
         max_moves=2 * int(data.train.lengths_N.max()),
         aspect=data.aspect,
         states=tuple(
-            State(name=name, next=f"next_{name}", layers=config.layers, width=config.hidden)
+            RecurrentState(
+                name=name, next=f"next_{name}", layers=config.layers, width=config.hidden
+            )
             for name in states
         ),
     )
-    free = {0: "batch", 1: "time"}
-    graph = Graph(
+    dynamic = {0: "batch", 1: "time"}
+    graph = GraphSpec(
         role="step",
         module=HandwritingGraph(network),
         inputs=("moves", "symbols", *states),
         outputs=("mixture", *(f"next_{name}" for name in states)),
-        free_axes={"moves": free, "symbols": free, **{name: {1: "batch"} for name in states}},
+        dynamic_axes={
+            "moves": dynamic,
+            "symbols": dynamic,
+            **{name: {1: "batch"} for name in states},
+        },
         cases=tuple(_cases(config, states, len(data.labels))),
-        build=partial(handwriting_model, network),
+        build_onnx=partial(build_handwriting_model, network),
     )
-    return Publication(
-        task=served,
+    return ExportSpec(
+        task=generation_task,
         graphs=(graph,),
-        data=(data.describe(),),
-        report=lambda runs, preview: _report(runs["step"], served, task, preview),
+        data=(data.to_data_source(),),
+        report=lambda runs, preview: _report(runs["step"], generation_task, task, preview),
         rtol=1e-3,
         atol=1e-4,
     )
@@ -130,61 +136,80 @@ def _cases(
         )
         shape = (config.layers, batch, config.hidden)
         yield {
-            "moves": encode(moves),
+            "moves": encode_moves(moves),
             "symbols": torch.randint(symbols, (batch, time), generator=random),
             **{name: scale * torch.randn(shape, generator=random) for name in states},
         }
 
 
 def _report(
-    run: Run, served: ServedHandwriting, task: "Handwriting", preview: Path
+    run: GraphFn, generation_task: ServedHandwriting, task: "Handwriting", preview: Path
 ) -> tuple[Metric, ...]:
     data, bias = task.data, task.config.bias
-    drawings = draw(run, served, served.symbols * _DRAWN, seed=0, bias=bias)
-    readable, of_test = legibility(drawings, data.train, data.test, data.labels)
+    drawings = sample_drawings(
+        run, generation_task, generation_task.symbols * _DRAWINGS_PER_SYMBOL, seed=0, bias=bias
+    )
+    legible_share, test_legible_share = measure_legibility(
+        drawings, data.train, data.test, data.labels
+    )
     rows = [
-        (f"bias {strength:g}", draw(run, served, served.symbols * 2, seed=1, bias=strength))
+        (
+            f"bias {strength:g}",
+            sample_drawings(
+                run, generation_task, generation_task.symbols * 2, seed=1, bias=strength
+            ),
+        )
         for strength in (0.0, bias, 3.0)
     ]
-    draw_digits(rows, served.aspect, f"{data.title}: drawn by {task.recipe.name}", preview)
-    nats = _nats(run, served, data.test)
+    draw_digits(rows, generation_task.aspect, f"{data.title}: drawn by {task.recipe.name}", preview)
+    nats = _nats_per_move(run, generation_task, data.test)
 
     def metric(name: str, value: float, n: int, note: str, unit: str = "") -> Metric:
         return Metric(
             name=name, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note
         )
 
-    moves, judge = (
+    moves, method_note = (
         int(data.test.lengths_N.sum()),
         f"read rightly by {_NEIGHBOURS} nearest neighbours",
     )
     return (
         metric("nll", nats, moves, "of a density over the box, place and pen", "nats/move"),
         metric(
-            "legibility", readable, len(drawings),
-            f"share of drawings, seed 0, bias {bias:g}, {judge} among the training digits",
+            "legibility",
+            legible_share,
+            len(drawings),
+            f"share of drawings, seed 0, bias {bias:g}, {method_note} among the training digits",
         ),
-        metric("legibility_real", of_test, len(data.test), f"the same of the test digits, {judge}"),
-    )  # fmt: skip
+        metric(
+            "legibility_real",
+            test_legible_share,
+            len(data.test),
+            f"the same of the test digits, {method_note}",
+        ),
+    )
 
 
-def _nats(run: Run, served: ServedHandwriting, split: StrokeSplit) -> float:
-    from training.tasks.handwriting import read_before  # the task imports this module
+def _nats_per_move(run: GraphFn, generation_task: ServedHandwriting, split: StrokeSplit) -> float:
+    from training.tasks.handwriting import shift_right  # the task imports this module
 
-    moves_NT5 = encode(split.moves_NT3)
-    states = {s.name: np.zeros((s.layers, len(split), s.width), np.float32) for s in served.states}
+    moves_NT5 = encode_moves(split.moves_NT3)
+    states = {
+        s.name: np.zeros((s.layers, len(split), s.width), np.float32)
+        for s in generation_task.states
+    }
     outputs = run(
         {
-            "moves": read_before(moves_NT5).numpy(),
+            "moves": shift_right(moves_NT5).numpy(),
             "symbols": split.labels_N[:, None].expand(moves_NT5.shape[:2]).numpy(),
             **states,
         }
     )
-    place, pen = mixture_nats(torch.from_numpy(np.asarray(outputs["mixture"])), moves_NT5)
-    return float((place + pen)[split.mask_NT].double().mean())
+    position, pen = mixture_nll(torch.from_numpy(np.asarray(outputs["mixture"])), moves_NT5)
+    return float((position + pen)[split.mask_NT].double().mean())
 
 
-def legibility(
+def measure_legibility(
     drawings: list[Drawing], train: StrokeSplit, test: StrokeSplit, labels: tuple[str, ...]
 ) -> tuple[float, float]:
     """Shares that the nearest training drawings read rightly: of `drawings`, and of the test set.
@@ -192,13 +217,13 @@ def legibility(
     A judge that was not trained: each drawing as 8 points at equal distances along its path,
     stretched to a square, as in Alimoglu and Alpaydin (1996). What has 8 points keeps them.
     """
-    judge = KNeighborsClassifier(_NEIGHBOURS)
-    judge.fit(_features(_paths(train)), train.labels_N.numpy())
-    drawn = _features([np.concatenate(drawing.strokes) for drawing in drawings])
-    wanted = np.array([labels.index(drawing.symbol) for drawing in drawings])
-    right = judge.predict(drawn) == wanted
-    right_of_test = judge.predict(_features(_paths(test))) == test.labels_N.numpy()
-    return float(right.mean()), float(right_of_test.mean())
+    classifier = KNeighborsClassifier(_NEIGHBOURS)
+    classifier.fit(_features(_paths(train)), train.labels_N.numpy())
+    features = _features([np.concatenate(drawing.strokes) for drawing in drawings])
+    expected = np.array([labels.index(drawing.symbol) for drawing in drawings])
+    correct = classifier.predict(features) == expected
+    test_correct = classifier.predict(_features(_paths(test))) == test.labels_N.numpy()
+    return float(correct.mean()), float(test_correct.mean())
 
 
 def _paths(split: StrokeSplit) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
@@ -211,16 +236,20 @@ def _features(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     rows = []
     for path in paths:
-        if len(path) == _POINTS:
-            rows.append(_stretched(path))
+        if len(path) == _PATH_POINTS:
+            rows.append(_stretch_to_square(path))
             continue
         lengths = np.concatenate([[0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
-        at = np.linspace(0, lengths[-1], _POINTS)
-        rows.append(_stretched(np.stack([np.interp(at, lengths, axis) for axis in path.T], 1)))
+        distances = np.linspace(0, lengths[-1], _PATH_POINTS)
+        rows.append(
+            _stretch_to_square(
+                np.stack([np.interp(distances, lengths, axis) for axis in path.T], 1)
+            )
+        )
     return np.stack(rows)
 
 
-def _stretched(
+def _stretch_to_square(
     points: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     low, size = points.min(0), np.ptp(points, axis=0)

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 
 from models_store.manifest import DataSource, Metric
 from models_store.tasks import Classification, FixedImage
-from models_store.verify import Run
+from models_store.verify import GraphFn
 from training.plots.predictions import draw_predictions
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.spec import Graph, Publication
+from training.publish.spec import ExportSpec, GraphSpec
 
-__all__ = ["Imagenet", "publication"]
+__all__ = ["ImagenetClassifier", "export_spec"]
 
-_SHOWN = 5
+_TOP_CLASSES = 5
 
 
 @dataclass(frozen=True)
-class Imagenet:
+class ImagenetClassifier:
     """A network with its weights, and all that is known of them."""
 
     network: nn.Module
@@ -35,13 +35,13 @@ class Imagenet:
     """Per channel, of pictures in 0–1."""
     shorter_side: int
     """What a picture's shorter side is brought to …"""
-    side: int
+    crop_side: int
     """… before the centre of this height and width is cut out, which the network sees."""
     source: DataSource
     metrics: tuple[Metric, ...]
 
 
-class _Centre(nn.Module):
+class _CenterCrop(nn.Module):
     """The middle of the picture alone: uint8 (B, H, W, C) → probabilities (B, K)."""
 
     def __init__(self, classifier: nn.Module, margin: int) -> None:
@@ -55,27 +55,27 @@ class _Centre(nn.Module):
         return probabilities_BK
 
 
-def publication(model: Imagenet) -> Publication:
+def export_spec(model: ImagenetClassifier) -> ExportSpec:
     """Graph, other people's figures, and what it says of two photographs as the preview.
 
     A service that fills `shorter_side` × `shorter_side` and cuts the centre, and the graph that
     cuts further, show the network just what torchvision's evaluation does.
     """
     side = model.shorter_side
-    graph = Graph(
+    graph = GraphSpec(
         role="model",
-        module=_Centre(
-            ClassifierGraph(model.network, model.mean, model.std), (side - model.side) // 2
+        module=_CenterCrop(
+            ClassifierGraph(model.network, model.mean, model.std), (side - model.crop_side) // 2
         ),
         inputs=("images",),
         outputs=("probabilities",),
-        free_axes={"images": {0: "batch"}},
+        dynamic_axes={"images": {0: "batch"}},
         cases=(
-            {"images": sample_inputs.photographs(2, side, side, "RGB")},
-            {"images": sample_inputs.noise((1, side, side, 3))},
+            {"images": sample_inputs.photo_crops(2, side, side, "RGB")},
+            {"images": sample_inputs.random_bytes((1, side, side, 3))},
         ),
     )
-    return Publication(
+    return ExportSpec(
         task=Classification(
             image=FixedImage(width=side, height=side, mode="RGB", resize="crop"),
             labels=model.labels,
@@ -88,18 +88,18 @@ def publication(model: Imagenet) -> Publication:
     )
 
 
-def _report(run: Run, model: Imagenet, preview: Path) -> tuple[Metric, ...]:
-    answers = []
+def _report(run: GraphFn, model: ImagenetClassifier, preview: Path) -> tuple[Metric, ...]:
+    predictions = []
     for name in ("china.jpg", "flower.jpg"):
         photograph = Image.fromarray(load_sample_image(name))
         side = model.shorter_side
-        seen = ImageOps.fit(photograph, (side, side), Image.Resampling.BICUBIC)
+        crop = ImageOps.fit(photograph, (side, side), Image.Resampling.BICUBIC)
         probabilities_K = np.asarray(
-            run({"images": np.asarray(seen)[np.newaxis]})["probabilities"]
+            run({"images": np.asarray(crop)[np.newaxis]})["probabilities"]
         )[0]
-        best = np.argsort(-probabilities_K)[:_SHOWN]
-        answers.append(
-            (np.asarray(seen), [(model.labels[k], float(probabilities_K[k])) for k in best])
+        top_classes = np.argsort(-probabilities_K)[:_TOP_CLASSES]
+        predictions.append(
+            (np.asarray(crop), [(model.labels[k], float(probabilities_K[k])) for k in top_classes])
         )
-    draw_predictions(answers, preview)
+    draw_predictions(predictions, preview)
     return model.metrics

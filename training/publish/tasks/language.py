@@ -15,54 +15,56 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from models_store.manifest import Metric
-from models_store.tasks import State, TextGeneration
-from models_store.verify import Run
+from models_store.tasks import RecurrentState, TextGeneration
+from models_store.verify import GraphFn
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
-from training.plots.text_sample import draw_text
-from training.publish.onnx.rnn_graph import STATES, StepGraph, recurrent_model
-from training.publish.spec import Graph, Publication
+from training.plots.text_sample import draw_text_sample
+from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraph, build_rnn_model
+from training.publish.spec import ExportSpec, GraphSpec
 
 if TYPE_CHECKING:
     from training.tasks.language import Language
 
-__all__ = ["publication", "write"]
+__all__ = ["export_spec", "sample_text"]
 
-_RUN = 512
+_CHUNK_LENGTH = 512
 """Characters that one run reads when the validation text is read from end to end."""
-_SAMPLE = 1200
+_SAMPLE_LENGTH = 1200
 """Characters in the preview."""
 
-States = dict[str, NDArray[np.generic]]
+StateMap = dict[str, NDArray[np.generic]]
 
 
-def publication(task: "Language") -> Publication:
+def export_spec(task: "Language") -> ExportSpec:
     """The step graph, nats per character on the validation text, and a page that it wrote."""
-    network = task.published_network().cpu()
+    network = task.network_to_publish().cpu()
     if not isinstance(network, CharRNN):
         raise ExportError(f"{type(network).__name__} has no step graph")
     config = network.config
-    states = STATES[config.cell]
-    graph = Graph(
+    states = STATE_NAMES[config.cell]
+    graph = GraphSpec(
         role="step",
         module=StepGraph(network),
         inputs=("tokens", *states),
         outputs=("logits", *(f"next_{name}" for name in states)),
-        free_axes={"tokens": {0: "batch", 1: "time"}, **{name: {1: "batch"} for name in states}},
+        dynamic_axes={"tokens": {0: "batch", 1: "time"}, **{name: {1: "batch"} for name in states}},
         cases=tuple(_cases(config, states, len(task.data.vocabulary))),
-        build=partial(recurrent_model, network),
+        build_onnx=partial(build_rnn_model, network),
     )
-    return Publication(
+    return ExportSpec(
         task=TextGeneration(
             vocabulary=task.data.vocabulary,
             start=task.config.start,
             states=tuple(
-                State(name=name, next=f"next_{name}", layers=config.layers, width=config.hidden)
+                RecurrentState(
+                    name=name, next=f"next_{name}", layers=config.layers, width=config.hidden
+                )
                 for name in states
             ),
         ),
         graphs=(graph,),
-        data=(task.data.describe(),),
+        data=(task.data.to_data_source(),),
         report=lambda runs, preview: _report(runs["step"], task, config, preview),
         rtol=1e-3,
         atol=1e-4,
@@ -83,22 +85,24 @@ def _cases(
 
 
 def _report(
-    run: Run, task: "Language", config: CharRNN.Config, preview: Path
+    run: GraphFn, task: "Language", config: CharRNN.Config, preview: Path
 ) -> tuple[Metric, ...]:
     from training.tasks.language import random_windows  # the task imports this module
 
-    text_N, states = task.splits["validation"].cpu(), STATES[config.cell]
+    text_N, states = task.splits["validation"].cpu(), STATE_NAMES[config.cell]
     windows_WN = random_windows(text_N)
-    zeros = partial(_zeros, config, states)
-    stateful = _nats(run, zeros(1), text_N[None])
-    windows = _nats(run, zeros(len(windows_WN)), windows_WN)
-    chosen = "; the epoch was chosen on it" if task.recipe.early_stop else ""
+    zeros = partial(_zero_states, config, states)
+    stateful = _nats_per_char(run, zeros(1), text_N[None])
+    windows = _nats_per_char(run, zeros(len(windows_WN)), windows_WN)
+    selection_note = "; the epoch was chosen on it" if task.recipe.early_stop else ""
     prompt = task.data.encode(task.config.start + task.config.sample)
-    written = write(run, zeros(1), prompt, task.config.temperature)
-    text = task.config.sample + "".join(task.data.vocabulary[index] for index in written)
+    sampled = sample_text(run, zeros(1), prompt, task.config.temperature)
+    text = task.config.sample + "".join(task.data.vocabulary[index] for index in sampled)
     title = f"{task.data.title}: {stateful:.3f} nats a character"
-    draw_text(text.lstrip("\n"), f"{title}; temperature {task.config.temperature:g}", preview)
-    fraction = f"the last {len(text_N):,} characters{chosen}"
+    draw_text_sample(
+        text.lstrip("\n"), f"{title}; temperature {task.config.temperature:g}", preview
+    )
+    fraction = f"the last {len(text_N):,} characters{selection_note}"
 
     def metric(name: str, value: float, n: int, note: str) -> Metric:
         return Metric(
@@ -128,42 +132,48 @@ def _report(
     )
 
 
-def _zeros(config: CharRNN.Config, states: tuple[str, ...], batch: int) -> States:
+def _zero_states(config: CharRNN.Config, states: tuple[str, ...], batch: int) -> StateMap:
     return {name: np.zeros((config.layers, batch, config.hidden), np.float32) for name in states}
 
 
-def _nats(run: Run, states: States, rows_BN: Tensor) -> float:
+def _nats_per_char(run: GraphFn, states: StateMap, rows_BN: Tensor) -> float:
     """Mean nats per character of rows, by the published graph, states carried along each row."""
-    summed = 0.0
+    total = 0.0
     for tokens, targets in zip(
-        torch.split(rows_BN[:, :-1], _RUN, 1), torch.split(rows_BN[:, 1:], _RUN, 1), strict=True
+        torch.split(rows_BN[:, :-1], _CHUNK_LENGTH, 1),
+        torch.split(rows_BN[:, 1:], _CHUNK_LENGTH, 1),
+        strict=True,
     ):
-        logits, states = _advance(run, states, tokens.contiguous().numpy())
+        logits, states = _step(run, states, tokens.contiguous().numpy())
         nats = functional.cross_entropy(
             torch.from_numpy(logits).flatten(0, 1).double(), targets.flatten(), reduction="sum"
         )
-        summed += float(nats)
-    return summed / rows_BN[:, 1:].numel()
+        total += float(nats)
+    return total / rows_BN[:, 1:].numel()
 
 
-def _advance(
-    run: Run, states: States, tokens_BT: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], States]:
+def _step(
+    run: GraphFn, states: StateMap, tokens_BT: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], StateMap]:
     outputs = run({"tokens": tokens_BT, **states})
     logits = np.asarray(outputs["logits"], np.float32)
     return logits, {name: np.asarray(outputs[f"next_{name}"]) for name in states}
 
 
-def write(
-    run: Run, states: States, prompt_N: Tensor, temperature: float, length: int = _SAMPLE
+def sample_text(
+    run: GraphFn,
+    states: StateMap,
+    prompt_N: Tensor,
+    temperature: float,
+    length: int = _SAMPLE_LENGTH,
 ) -> list[int]:
     """`length` characters after a prompt, sampled; the same ones whenever it is called."""
     random = np.random.default_rng(0)
-    tokens_BT, written = prompt_N[None].numpy(), []
+    tokens_BT, sampled = prompt_N[None].numpy(), []
     for _ in range(length):
-        logits_BTV, states = _advance(run, states, tokens_BT)
+        logits_BTV, states = _step(run, states, tokens_BT)
         scores_V = logits_BTV[0, -1].astype(np.float64) / temperature
-        shares_V = np.exp(scores_V - scores_V.max())
-        written.append(int(random.choice(len(shares_V), p=shares_V / shares_V.sum())))
-        tokens_BT = np.array([[written[-1]]])
-    return written
+        weights_V = np.exp(scores_V - scores_V.max())
+        sampled.append(int(random.choice(len(weights_V), p=weights_V / weights_V.sum())))
+        tokens_BT = np.array([[sampled[-1]]])
+    return sampled

@@ -13,21 +13,21 @@ from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from models_store.compression.grayscale import is_grey, mean_channel
+from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.manifest import Metric
-from models_store.tasks import Denoising, FreeImage
-from models_store.verify import Run
-from training.datasets.image_patches import AlbumSplit
-from training.plots.restoration import draw_photographs
+from models_store.tasks import AnySizeImage, Denoising
+from models_store.verify import GraphFn
+from training.datasets.image_patches import PatchSplit
+from training.plots.restoration import draw_image_grid
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
-from training.publish.spec import Graph, Publication
-from training.tasks.noise import eight_bits, noisy, psnr_db
+from training.publish.spec import ExportSpec, GraphSpec
+from training.tasks.noise import add_gaussian_noise, psnr_db, quantize_8bit
 
 if TYPE_CHECKING:
     from training.tasks.photo_denoising import PhotoDenoising
 
-__all__ = ["publication"]
+__all__ = ["export_spec"]
 
 TILE = 768
 """A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102, but see 1.2 times as
@@ -42,35 +42,36 @@ _PREVIEW = (
 )
 
 
-def publication(task: "PhotoDenoising") -> Publication:
+def export_spec(task: "PhotoDenoising") -> ExportSpec:
     """Graph, PSNR and SSIM before and after on the test set, and three pictures as preview."""
     network = task.recipe.network
     multiple = task.multiple
     reach = int(getattr(network, "reach", multiple))
-    graph = Graph(
+    graph = GraphSpec(
         role="model",
-        module=DenoiserGraph(task.published_network()),
+        module=DenoiserGraph(task.network_to_publish()),
         inputs=("images",),
         outputs=("denoised",),
-        free_axes={"images": {0: "batch", 1: "height", 2: "width"}},
+        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
         cases=tuple({"images": images} for images in _cases(8 * multiple)),
     )
-    least, largest = task.config.sigma
-    return Publication(
+    min_sigma, max_sigma = task.config.sigma
+    return ExportSpec(
         task=Denoising(
-            image=FreeImage(
+            image=AnySizeImage(
                 mode="RGB",
                 multiple_of=multiple,
                 tile=TILE,
                 overlap=-(-2 * reach // multiple) * multiple,
             ),
             noise=(
-                f"Gaussian noise of mean 0 and deviation {least:g} to {largest:g} of 255, equal in "
+                f"Gaussian noise of mean 0 and deviation {min_sigma:g} to {max_sigma:g} of 255, "
+                "equal in "
                 "the channels of grey pictures, clipped or not"
             ),
         ),
         graphs=(graph,),
-        data=(task.data.describe(),),
+        data=(task.data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, preview),
         rtol=0.0,
         atol=1.0,  # one grey level: rounding may fall either way
@@ -79,38 +80,40 @@ def publication(task: "PhotoDenoising") -> Publication:
 
 def _cases(side: int) -> tuple[Tensor, ...]:
     """Two noisy pictures in colour, and two grey ones."""
-    colour = sample_inputs.photographs(2, side, side, "RGB")
-    grey = sample_inputs.photographs(2, side, side, "L").expand(-1, -1, -1, 3)
+    colour = sample_inputs.photo_crops(2, side, side, "RGB")
+    grey = sample_inputs.photo_crops(2, side, side, "L").expand(-1, -1, -1, 3)
     return tuple(
-        torch.stack([torch.from_numpy(_stored(picture.numpy(), sigma)) for picture in pictures])
+        torch.stack(
+            [torch.from_numpy(_with_stored_noise(picture.numpy(), sigma)) for picture in pictures]
+        )
         for pictures, sigma in ((colour, 25.0), (grey, 50.0))
     )
 
 
-def _restore(run: Run, image_HW3: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+def _denoise(run: GraphFn, image_HW3: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     """The published graph's answer as the service gives it: grey for grey, in equal channels."""
     height, width, _ = image_HW3.shape
     edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
     padded_1HW3 = np.pad(image_HW3, edges, mode="symmetric")[np.newaxis]
-    whole_HW3 = run({"images": padded_1HW3})["denoised"][0]
-    denoised_HW3 = whole_HW3[:height, :width].astype(np.uint8, copy=False)
-    return mean_channel(denoised_HW3).repeat(3, 2) if is_grey(image_HW3) else denoised_HW3
+    padded_output_HW3 = run({"images": padded_1HW3})["denoised"][0]
+    denoised_HW3 = padded_output_HW3[:height, :width].astype(np.uint8, copy=False)
+    return mean_channel(denoised_HW3).repeat(3, 2) if is_grayscale(image_HW3) else denoised_HW3
 
 
-def _stored(image_HW3: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+def _with_stored_noise(image_HW3: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """With seeded noise, as a file of 8 bits holds it."""
     clean_13HW = torch.from_numpy(image_HW3.copy()).permute(2, 0, 1)[None].float() / 255
-    came = eight_bits(noisy(clean_13HW, sigma, Generator().manual_seed(0)))
-    return _bytes(came)
+    noisy_image = quantize_8bit(add_gaussian_noise(clean_13HW, sigma, Generator().manual_seed(0)))
+    return _to_uint8(noisy_image)
 
 
-def _bytes(image_13HW: Tensor) -> NDArray[np.uint8]:
+def _to_uint8(image_13HW: Tensor) -> NDArray[np.uint8]:
     levels = (image_13HW[0] * 255).round().permute(1, 2, 0).to(torch.uint8)
     return np.ascontiguousarray(levels.numpy())
 
 
-def _report(run: Run, task: "PhotoDenoising", preview: Path) -> tuple[Metric, ...]:
-    _draw(run, task.multiple, preview)
+def _report(run: GraphFn, task: "PhotoDenoising", preview: Path) -> tuple[Metric, ...]:
+    _draw_preview(run, task.multiple, preview)
     split, title = task.data.test, task.data.test_title
     unclipped = task.evaluate("test")
     metrics = []
@@ -128,19 +131,21 @@ def _report(run: Run, task: "PhotoDenoising", preview: Path) -> tuple[Metric, ..
             )
             for name, score in (("psnr_in", "psnr_db_in"), ("psnr", "psnr_db"))
         ]
-        metrics += _figures(run, task, split, sigma)
-    return (*metrics, *_figures(run, task, split, 0))
+        metrics += _stored_metrics(run, task, split, sigma)
+    return (*metrics, *_stored_metrics(run, task, split, 0))
 
 
-def _figures(run: Run, task: "PhotoDenoising", split: AlbumSplit, sigma: float) -> list[Metric]:
+def _stored_metrics(
+    run: GraphFn, task: "PhotoDenoising", split: PatchSplit, sigma: float
+) -> list[Metric]:
     """Of pictures as files hold them, by the published graph; without noise where `sigma` is 0."""
     before: list[tuple[float, float]] = []
     after: list[tuple[float, float]] = []
-    for picture_3HW in split.pictures:
+    for picture_3HW in split.images:
         clean = np.ascontiguousarray(picture_3HW.permute(1, 2, 0).numpy())
-        came = _stored(clean, sigma) if sigma else clean
-        before.append(_compared(came, clean))
-        after.append(_compared(_restore(run, came, task.multiple), clean))
+        noisy_image = _with_stored_noise(clean, sigma) if sigma else clean
+        before.append(_psnr_and_ssim(noisy_image, clean))
+        after.append(_psnr_and_ssim(_denoise(run, noisy_image, task.multiple), clean))
     name = f"stored-{sigma:g}" if sigma else "clean"
     note = "noise clipped and rounded to 8 bits" if sigma else "no noise: what it changes"
     columns = [("psnr", "dB", [a[0] for a in after]), ("ssim", "", [a[1] for a in after])]
@@ -160,18 +165,20 @@ def _figures(run: Run, task: "PhotoDenoising", split: AlbumSplit, sigma: float) 
     ]
 
 
-def _compared(image: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
+def _psnr_and_ssim(image: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
     """PSNR and SSIM (Wang et al. 2004, 11×11 Gaussian window) of one picture."""
     a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (image, clean))
     ssim = structural_similarity_index_measure(a, b, data_range=1.0)
     return float(psnr_db(a, b)), float(ssim if isinstance(ssim, Tensor) else ssim[0])
 
 
-def _draw(run: Run, multiple: int, path: Path) -> None:
+def _draw_preview(run: GraphFn, multiple: int, path: Path) -> None:
     columns = []
     for name, top, left, sigma, grey in _PREVIEW:
         picture = load_sample_image(name)[top : top + _SIDE, left : left + _SIDE]
         clean = mean_channel(picture).repeat(3, 2) if grey else np.ascontiguousarray(picture)
-        came = _stored(clean, sigma)
-        columns.append((f"noise of {sigma}", (came, _restore(run, came, multiple), clean)))
-    draw_photographs(columns, ("noisy", "restored", "clean"), path)
+        noisy_image = _with_stored_noise(clean, sigma)
+        columns.append(
+            (f"noise of {sigma}", (noisy_image, _denoise(run, noisy_image, multiple), clean))
+        )
+    draw_image_grid(columns, ("noisy", "restored", "clean"), path)
