@@ -22,7 +22,7 @@ from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.observability.metrics.recorder import Recorder
 from service.observability.shared_dir import get_shared_dir
 from service.observability.tracing import create_otlp_tracing
-from service.routes.http.direct_route import DirectRouteMiddleware
+from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 from service.routes.openapi import build_openapi
 from service.routes.ops import docs, health, metrics, playground
@@ -145,9 +145,8 @@ def create_app(
         playground,
         docs,
     )
-    routers = [*(route_module.router for route_module in route_modules), *PROTOCOL_ROUTERS]
-    for router in routers:
-        app.include_router(router)
+    for router in (*(route_module.router for route_module in route_modules), *PROTOCOL_ROUTERS):
+        add_router(app, router)
     playground.mount_playground(app)
     docs.mount_docs_assets(app)
     for error_type in EXPECTED_ERRORS:
@@ -156,7 +155,6 @@ def create_app(
     if state.tracing:
         own_observers.append(state.tracing)
     # From the innermost out: what the guard refuses is still counted, and all have the headers.
-    app.add_middleware(DirectRouteMiddleware, routers=routers)
     app.add_middleware(
         BodyLimitMiddleware,
         max_buffered_bytes=settings.max_buffered_body_bytes,

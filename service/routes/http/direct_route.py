@@ -1,62 +1,64 @@
-"""Straight to a route: pure ASGI, in front of FastAPI's own way to the same function.
+"""Route class of every router: calls `(request) -> Response` endpoints directly, HEAD as GET.
 
-FastAPI looks for a route in every router, builds its dependencies and opens two exit stacks for
-each request. None of our routes without parameters in their path needs any of that: each takes the
-request and gives a response. `python -m benchmarks serve` says what it saves.
+FastAPI solves dependencies and opens two exit stacks for each request, which an endpoint that
+takes the request alone does not need; `docs/decisions.md` has what that costs.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.routes.http.problems import EXPECTED_ERRORS, handle_error
-
-__all__ = ["DirectRouteMiddleware"]
-
-_Endpoint = Callable[[Request], Awaitable[Response]]
+__all__ = ["DirectRoute", "add_router"]
 
 
-class DirectRouteMiddleware:
-    """Calls the endpoint of a POST route whose path is plain; everything else goes on inwards."""
+class DirectRoute(APIRoute):
+    """Use it as `APIRouter(route_class=DirectRoute)`.
 
-    def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:
-        self._app = app
-        self._routes: Mapping[str, APIRoute] = {
-            route.path: route
-            for router in routers
-            for route in router.routes
-            if isinstance(route, APIRoute) and route.methods == {"POST"} and _is_direct(route)
-        }
+    Endpoints with further parameters, such as those of the path, take FastAPI's usual way.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._match(scope)
-        if route is None:
-            await self._app(scope, receive, send)
-            return
-        scope["route"], scope["endpoint"] = route, route.endpoint
-        request = Request(scope, receive, send)
-        try:
-            response = await route.endpoint(request)
-        except EXPECTED_ERRORS as error:
-            response = await handle_error(request, error)
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._methods_with_head = {*self.methods, *(("HEAD",) if "GET" in self.methods else ())}
+        if _takes_request_alone(endpoint):
+            self.app = _direct_app(endpoint)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is Match.PARTIAL and scope["method"] in self._methods_with_head:
+            match = Match.FULL
+        return match, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in self._methods_with_head:
+            allowed = ", ".join(sorted(self._methods_with_head))
+            raise HTTPException(405, headers={"Allow": allowed})
+        await self.app(scope, receive, send)
+
+
+def add_router(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes of `router` to the application's own list.
+
+    `include_router` keeps routers nested, and matches every request against them twice.
+    """
+    app.router.routes.extend(router.routes)
+
+
+def _takes_request_alone(endpoint: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(endpoint).parameters.values()
+    return [parameter.annotation for parameter in parameters] == [Request]
+
+
+def _direct_app(endpoint: Callable[..., Any]) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
 
-    def _match(self, scope: Scope) -> APIRoute | None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            return None
-        return self._routes.get(scope["path"].removeprefix(scope.get("root_path", "")))
-
-
-def _is_direct(route: APIRoute) -> bool:
-    parameters: list[Any] = [item.annotation for item in _signature_parameters(route.endpoint)]
-    return parameters == [Request] and not route.dependencies and "{" not in route.path
-
-
-def _signature_parameters(endpoint: _Endpoint) -> Iterable[inspect.Parameter]:
-    return inspect.signature(endpoint).parameters.values()
+    return app

@@ -12,6 +12,7 @@ from service.handlers.completions import CompletionBuilder, build_generation_req
 from service.handlers.generation import GenerationGroup, check_generation_count
 from service.handlers.text import TextLimits
 from service.middleware.request_log import add_log_fields
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.sse import EventStreamResponse, event_stream_content
@@ -27,7 +28,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/openai/v1", tags=["openai"])
+router = APIRouter(prefix="/openai/v1", tags=["openai"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
 _JSON = "application/json"

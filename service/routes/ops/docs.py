@@ -18,10 +18,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from service.errors import NotFound, ServiceError
+from service.routes.http.direct_route import DirectRoute
 
 __all__ = ["mount_docs_assets", "router"]
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 _ASSETS = "/docs/assets"
 _DOCS_CSP = (

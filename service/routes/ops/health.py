@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
+from service.routes.http.direct_route import DirectRoute
 from service.schemas.base import ResponseModel
 from service.schemas.openapi_fragments import problem_responses
 from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=DirectRoute)
 
 
 class LivenessResponse(ResponseModel):

@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from service.routes.http.direct_route import DirectRoute
+
 __all__ = ["PLAYGROUND_CSP", "mount_playground", "router"]
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 _PAGE_DIR = Path(__file__).parents[2] / "page"
 # `mimetypes` asks the machine, and machines differ in .js and .webp; a browser that is told not to

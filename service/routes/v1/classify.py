@@ -7,6 +7,7 @@ from starlette.responses import Response
 from models_store.tasks import Classification
 from service.handlers.classify import classify, fits_inline_budget, resolve_top_k
 from service.middleware.request_log import add_log_fields
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
@@ -17,7 +18,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["pictures"])
+router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
 
 
 @router.post(

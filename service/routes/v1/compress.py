@@ -20,6 +20,7 @@ from service.handlers.compress import (
 )
 from service.middleware.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import CODE_UPLOAD, read_body
@@ -43,7 +44,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["pictures"])
+router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
 
 _PNG, _JSON = "image/png", "application/json"
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}

@@ -11,6 +11,7 @@ from service.errors import InvalidValue
 from service.handlers.denoise import DenoisedImage, denoise
 from service.middleware.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
@@ -28,7 +29,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["pictures"])
+router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
 
 _PNG, _JSON = "image/png", "application/json"
 

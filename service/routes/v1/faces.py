@@ -17,6 +17,7 @@ from service.codecs.images import encode_png
 from service.handlers.faces import generate_faces, interpolate_faces
 from service.middleware.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import read_json_body
 from service.routes.http.parameters import parse_query, query_parameters
@@ -29,7 +30,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/faces", tags=["faces"])
+router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=DirectRoute)
 
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 

@@ -11,6 +11,7 @@ from service.codecs.handwriting_render import Page, render_png, render_svg
 from service.handlers.handwriting import generate_handwriting, validate_text
 from service.middleware.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import parse_query, query_parameters
 from service.runtime.loaded_model import LoadedModel
@@ -21,7 +22,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["text"])
+router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
 _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
 

@@ -16,6 +16,7 @@ from service.handlers.layer_images import (
     render_activations,
 )
 from service.middleware.request_log import add_log_fields
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_body
@@ -30,7 +31,7 @@ from service.state import AppState, get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
 
 _LayerPath = Annotated[
     str,

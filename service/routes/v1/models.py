@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
+from service.routes.http.direct_route import DirectRoute
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.schemas.models import (
     ModelCard,
@@ -21,7 +22,7 @@ from service.state import get_state
 
 __all__ = ["ModelNamePath", "router"]
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
 
 ModelNamePath = Annotated[
     str, Path(max_length=64, description="As `/v1/models` lists it", examples=["resnet-cifar10"])

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from models_store.tasks import TextGeneration
 from service.handlers.text import TextLimits, build_generation_request, start_generation
 from service.middleware.request_log import add_log_fields
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.sse import EventStreamResponse, event_stream_content
@@ -18,7 +19,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["text"])
+router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR = 12
 """Of JSON at most: a character outside the basic plane, escaped as two surrogates."""

@@ -16,6 +16,7 @@ from service.handlers.v2_protocol import ParsedRequest, build_infer_response, pa
 from service.handlers.v2_text import build_text_outputs, start_text_generation
 from service.middleware.request_log import add_log_fields
 from service.observability.timing import timed
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
 from service.routes.http.request_body import iter_body
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
@@ -26,7 +27,7 @@ from service.state import AppState, get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/models", tags=[TAG])
+router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 _JSON_BODY_DIVISOR = 4

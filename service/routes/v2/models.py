@@ -15,13 +15,14 @@ from service.handlers.v2_models import (
     resolve_target,
 )
 from service.handlers.v2_statistics import StatisticsResponse, build_model_statistics
+from service.routes.http.direct_route import DirectRoute
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import AppState, get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/models", tags=[TAG])
+router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
 
 _JSON = "application/json"
 _VERSION_PATH = "/{model}/versions/{version}"

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from service.errors import BadRequest, DeadlineExceeded, InvalidValue, Unavailable
 from service.handlers.v2_models import protocol_names
 from service.middleware.authentication import require_admin
+from service.routes.http.direct_route import DirectRoute
 from service.routes.http.request_body import iter_body
 from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
 from service.runtime.catalog import ModelVersion
@@ -20,7 +21,7 @@ from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/repository", tags=[TAG])
+router = APIRouter(prefix="/v2/repository", tags=[TAG], route_class=DirectRoute)
 
 _MAX_BODY_BYTES = 64 << 10
 _PROTOCOL_STATES = {"ready": "READY", "loading": "LOADING", "failed": "UNAVAILABLE"}

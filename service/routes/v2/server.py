@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
+from service.routes.http.direct_route import DirectRoute
 from service.routes.v2.openapi_fragments import TAG, error_responses
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2", tags=[TAG])
+router = APIRouter(prefix="/v2", tags=[TAG], route_class=DirectRoute)
 
 _EXTENSIONS = [
     "binary_tensor_data",

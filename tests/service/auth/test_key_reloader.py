@@ -54,7 +54,7 @@ def test_a_file_that_is_damaged_or_gone_changes_nothing(
         _write(file, damage, 2)
     keys.refresh()
     assert keys.current.find("one")
-    assert "those before hold" in caplog.text
+    assert "keeping previous keys" in caplog.text
     assert "hunter2" not in caplog.text
     _write(file, _line("bob", "two"), 3)
     keys.refresh()

@@ -1,72 +1,84 @@
-"""The short way to a route does what FastAPI's own does."""
+"""Routes whose endpoint takes the request alone, and HEAD on every route that has GET."""
 
 from pathlib import Path
 
+import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
+from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from service.middleware.request_log import CompletedRequest
-from service.routes.http.direct_route import DirectRouteMiddleware
+from service.routes.http.direct_route import DirectRoute, add_router
 from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import running_app
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_request_that_took_it_is_counted_under_its_route(store: Path) -> None:
-    seen: list[CompletedRequest] = []
-    async with running_app(store, observers=[seen.append]) as client:
+async def test_requests_are_logged_under_their_route(store: Path) -> None:
+    completed: list[CompletedRequest] = []
+    async with running_app(store, observers=[completed.append]) as client:
         await client.post("/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0))))
         await client.post("/v1/classify", content=b"nothing")
-    assert [(one.route, one.status) for one in seen] == [
+    assert [(request.route, request.status) for request in completed] == [
         ("/v1/classify", 200),
         ("/v1/classify", 415),
     ]
 
 
-async def test_a_root_path_is_no_part_of_the_route(store: Path) -> None:
+async def test_root_path_is_not_part_of_the_route(store: Path) -> None:
     async with running_app(store, root_path="/shelf") as client:
-        answer = await client.post(
+        response = await client.post(
             "/shelf/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0)))
         )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-async def test_whatever_has_parameters_in_its_path_or_is_no_post_goes_the_long_way() -> None:
-    router, inner = APIRouter(prefix="/v1"), []
+async def test_direct_and_parametrised_endpoints_share_a_router() -> None:
+    router = APIRouter(prefix="/v1", route_class=DirectRoute)
 
     @router.post("/plain")
     async def plain(request: Request) -> Response:
-        return Response(request.method)
+        return Response(f"plain {'fastapi_inner_astack' in request.scope}")
 
     @router.post("/named/{name}")
     async def named(request: Request, name: str) -> Response:
-        return Response(name)
+        return Response(f"{name} {'fastapi_inner_astack' in request.scope}")
 
-    @router.get("/plain")
-    async def read(request: Request) -> Response:
-        return Response("read")
+    app = FastAPI()
+    add_router(app, router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        assert (await client.post("/v1/plain")).text == "plain False"
+        assert (await client.post("/v1/named/x")).text == "x True"
+        rejected = await client.get("/v1/plain")
+    assert (rejected.status_code, rejected.headers["allow"]) == (405, "POST")
 
-    async def rest(scope: Scope, _: Receive, __: Send) -> None:
-        inner.append((scope["method"], scope["path"]))
 
-    app = DirectRouteMiddleware(rest, [router])
-    sent: list[object] = []
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json",
+        "/problems/invalid", "/page/icon.svg", "/v1/models", "/v1/models/paint",
+        "/v1/models/paint/preview", "/v1/models/paint/filters", "/v2", "/v2/health/live",
+        "/v2/health/ready", "/v2/models/paint", "/v2/models/paint/ready",
+        "/v2/models/paint/config", "/v2/models/stats", "/v2/models/paint/versions/1",
+        "/openai/v1/models", "/docs/assets/swagger-ui.css",
+    ],
+)  # fmt: skip
+async def test_head_has_the_headers_of_get_and_no_body(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    get, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers.get("content-type") == get.headers.get("content-type")
 
-    async def send(message: object) -> None:
-        sent.append(message)
 
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request"}
-
-    for method, path in (("POST", "/v1/plain"), ("POST", "/v1/named/x"), ("GET", "/v1/plain")):
-        scope = {
-            "type": "http", "method": method, "path": path, "headers": [], "query_string": b"",
-            "app": FastAPI(),
-        }  # fmt: skip
-        await app(scope, receive, send)
-    assert inner == [("POST", "/v1/named/x"), ("GET", "/v1/plain")]
-    assert len(sent) == 2
+async def test_head_of_a_route_without_get_names_the_accepted_methods(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.head("/v1/classify")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")

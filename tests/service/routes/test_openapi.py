@@ -226,7 +226,7 @@ def test_types_generated_from_the_document_compile(tmp_path: Path) -> None:
         ],
         cwd=tmp_path, check=True, timeout=240,
     )  # fmt: skip
-    program = "from types_of_it import ClassifyResponse, Completion, InferAnswer, Problem"
+    program = "from types_of_it import ClassifyResponse, Completion, InferResponse, Problem"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120)
 
 

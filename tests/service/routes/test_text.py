@@ -312,14 +312,14 @@ async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: boo
         decoder = app.state.app_state.scheduler
         client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
         talk = asyncio.create_task(client.talk())
-        await _until(lambda: decoder.counters.characters > 20)
+        await _until(lambda: decoder.counters.generated > 20)
         client.left.set()
         await asyncio.wait_for(talk, 5)
         # Its place is given back by one thread, and the loss of it counted by another.
-        await _until(lambda: decoder.gate.inside == 0 and decoder.counters.left == 1)
+        await _until(lambda: decoder.admission.in_flight == 0 and decoder.counters.aborted == 1)
         counters = decoder.counters
-        assert (counters.left, counters.finished) == (1, 0)
-        assert counters.characters < ENDLESS
+        assert (counters.aborted, counters.finished) == (1, 0)
+        assert counters.generated < ENDLESS
         await asyncio.sleep(0.05)
         assert decoder.counters == counters
 
@@ -328,10 +328,10 @@ async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) 
     async with serving(shelf, max_text_chars=ENDLESS) as app:
         decoder = app.state.app_state.scheduler
         talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
-        await _until(lambda: decoder.counters.characters > 20)
+        await _until(lambda: decoder.counters.generated > 20)
         talk.cancel()
         await asyncio.gather(talk, return_exceptions=True)
-        await _until(lambda: decoder.gate.inside == 0 and decoder.counters.left == 1)
+        await _until(lambda: decoder.admission.in_flight == 0 and decoder.counters.aborted == 1)
 
 
 async def test_the_document_tells_of_both_kinds_of_answer(client: httpx.AsyncClient) -> None:
