@@ -26,19 +26,21 @@ class DirectRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self._methods_with_head = {*self.methods, *(("HEAD",) if "GET" in self.methods else ())}
+        self._accepted_methods = set(self.methods or ())
+        if "GET" in self._accepted_methods:
+            self._accepted_methods.add("HEAD")
         if _takes_request_alone(endpoint):
             self.app = _direct_app(endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
-        if match is Match.PARTIAL and scope["method"] in self._methods_with_head:
+        if match is Match.PARTIAL and scope["method"] in self._accepted_methods:
             match = Match.FULL
         return match, child_scope
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in self._methods_with_head:
-            allowed = ", ".join(sorted(self._methods_with_head))
+        if scope["method"] not in self._accepted_methods:
+            allowed = ", ".join(sorted(self._accepted_methods))
             raise HTTPException(405, headers={"Allow": allowed})
         await self.app(scope, receive, send)
 
