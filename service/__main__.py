@@ -1,16 +1,19 @@
-"""`python -m service`: settings from the environment or the command line, then uvicorn."""
+"""`python -m service`: settings from the command line and the environment, then uvicorn."""
 
 import argparse
 import asyncio
 import contextlib
+import difflib
 import logging
 import logging.config
 import os
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
@@ -18,69 +21,92 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
+from models_store.layout import list_model_names
+from service.auth.key_reloader import ReloadingApiKeys
 from service.observability.logging_config import log_config
 from service.observability.shared_dir import remove_shared_dirs
 from service.observability.tracing import TracingUnavailable, check_installed
 from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
 from service.server.protocol import ConnectionLimits, protocol_factory
-from service.server.workers.connection_counts import SharedConnectionCounts
-from service.server.workers.preload import can_fork, preload_app
-from service.server.workers.supervisor import Supervisor, fork_workers
+from service.server.workers.draining_server import DrainingServer
+from service.server.workers.supervisor import ReusePortLoop, Supervisor, create_worker_app
 from service.settings import ENV_PREFIX, Settings, describe_validation_error
 
 _log = logging.getLogger("service")
 
 _WORKER_HEALTHCHECK_TIMEOUT_S = 30
-"""A worker that does not answer its supervisor for so long is replaced. Uvicorn's 5 can pass on a
-machine that is overloaded, and then the kill makes it worse."""
+"""A worker that does not answer its supervisor for this long is replaced. Uvicorn's default of 5 s
+can pass on an overloaded machine, where replacing workers makes the overload worse."""
+
+
+class _StartupError(Exception):
+    """The service cannot start; the message says why."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal comes; 2 when the settings are wrong."""
+    """Serve until a signal arrives. Return 2 if the service cannot start."""
     options = vars(_parser().parse_args(arguments))
-    # Into the environment, because every worker process reads its settings from there.
-    os.environ.update({ENV_PREFIX + name.upper(): text for name, text in options.items()})
     try:
-        settings = Settings()
+        settings = Settings(**{name: text for name, text in options.items() if text})
+        _check_can_start(settings)
     except ValidationError as error:
         return _exit_with_error(describe_validation_error(error))
+    except _StartupError as error:
+        return _exit_with_error(str(error))
+    remove_shared_dirs(os.getpid())
+    plan = plan_workers(available_cores(), settings.workers, settings.threads)
+    try:
+        with _model_control_dir(settings, plan.workers) as folder:
+            serve(settings.model_copy(update={"model_control_dir": folder}), plan)
+    finally:
+        remove_shared_dirs(os.getpid())
+    return 0
+
+
+def _check_can_start(settings: Settings) -> None:
+    """Raise _StartupError for what would fail only later, or in every worker."""
     if not settings.store.is_dir():
-        return _exit_with_error(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
+        raise _StartupError(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
+    available = list_model_names(settings.store)
+    for name in settings.models or ():
+        if name not in available:
+            near = difflib.get_close_matches(name, available) or available
+            raise _StartupError(
+                f"{ENV_PREFIX}MODELS={name}: there is no such model in {settings.store}; "
+                + (f"similar names: {', '.join(near[:5])}" if near else "the store is empty")
+            )
     if settings.otlp_endpoint:
         try:
             check_installed()
         except TracingUnavailable as error:
-            return _exit_with_error(f"{ENV_PREFIX}OTLP_ENDPOINT: {error}")
-    remove_shared_dirs(os.getpid())
-    plan = plan_workers(available_cores(), settings.workers, settings.threads)
-    try:
-        with _model_control_dir(settings, plan.workers):
-            serve(settings, plan)
-    finally:
-        remove_shared_dirs(os.getpid())
-    return 0
+            raise _StartupError(f"{ENV_PREFIX}OTLP_ENDPOINT: {error}") from None
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            address = f"{_url_host(settings.host)}:{settings.port}"
+            raise _StartupError(f"cannot listen on {address}: {error.strerror}") from None
 
 
 def serve(settings: Settings, plan: WorkerPlan) -> None:
     """Run uvicorn until it has drained after SIGTERM or SIGINT."""
     logging_config = log_config(settings.log_level, settings.log_format)
     logging.config.dictConfig(logging_config)
+    keys = ReloadingApiKeys(settings)
     _warn_about_unknown_variables()
-    _log_startup(settings, plan)
-    # When it has drained, uvicorn raises the signal again: having done as told is no failure.
+    _log_startup(settings, plan, keys)
+    # Uvicorn raises the signal again after it has drained; a requested stop exits with 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    connection_counts = SharedConnectionCounts(settings.shared_dir)
     config = uvicorn.Config(
-        "service.app:create_app",
+        partial(create_worker_app, settings, keys),
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=plan.workers,
-        loop=cast("str", _event_loop_factory(connection_counts, plan.workers)),
-        http=cast(
-            "type[asyncio.Protocol]",
-            protocol_factory(_connection_limits(settings), connection_counts),
-        ),
+        loop="uvloop" if plan.workers == 1 else cast("str", ReusePortLoop),
+        http=cast("type[asyncio.Protocol]", protocol_factory(_connection_limits(settings))),
         ws="none",
         log_config=logging_config,
         access_log=False,
@@ -92,13 +118,9 @@ def serve(settings: Settings, plan: WorkerPlan) -> None:
         timeout_worker_healthcheck=_WORKER_HEALTHCHECK_TIMEOUT_S,
     )
     if plan.workers > 1:
-        sockets = [config.bind_socket()]  # a port that is taken is told before anything is loaded
-        if can_fork():
-            config.app = preload_app(Settings(), plan)
-            fork_workers()
-        Supervisor(config, sockets).run()
+        Supervisor(config, settings, keys).run()
         return
-    server = uvicorn.Server(config)
+    server = DrainingServer(config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -115,46 +137,62 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 @contextlib.contextmanager
-def _model_control_dir(settings: Settings, workers: int) -> Iterator[None]:
-    """Where there are several workers: a folder for what is loaded and unloaded by hand."""
+def _model_control_dir(settings: Settings, workers: int) -> Iterator[Path | None]:
+    """Yield the folder in which several workers share which models were loaded and unloaded."""
     if workers == 1 or settings.model_control_dir is not None:
-        yield
+        yield settings.model_control_dir
         return
     with tempfile.TemporaryDirectory(prefix="deepshelf-model-control-") as folder:
-        os.environ[f"{ENV_PREFIX}MODEL_CONTROL_DIR"] = folder
-        yield
+        yield Path(folder)
 
 
-def _log_startup(settings: Settings, plan: WorkerPlan) -> None:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    scheme = "https" if settings.tls_certfile else "http"
-    url = f"{scheme}://{host}:{settings.port}{settings.root_path}"
-    fields = {"workers": plan.workers, "threads": plan.threads, "store": str(settings.store)}
+def _log_startup(settings: Settings, plan: WorkerPlan, keys: ReloadingApiKeys) -> None:
+    fields = {
+        "workers": plan.workers,
+        "threads": plan.threads,
+        "store": str(settings.store),
+        "keys": _on_off(keys.auth_required),
+        "admin": _on_off(keys.current.has_admin),
+        "tls": _on_off(settings.tls_certfile),
+        "metrics": settings.metrics,
+        "docs": _on_off(settings.docs),
+        "playground": _on_off(settings.playground),
+    }
     _log.info("starting", extra={"fields": fields})
+    if not keys.auth_required and not _is_loopback(settings.host):
+        _log.warning(
+            "no keys are set: whoever reaches this address can use the service",
+            extra={"fields": {"host": settings.host}},
+        )
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    scheme = "https" if settings.tls_certfile else "http"
+    url = f"{scheme}://{_url_host(host)}:{settings.port}{settings.root_path}"
     _log.info("open %s/ or %s/docs", url, url)
     image_path = "examples/cat.jpg" if Path("examples/cat.jpg").is_file() else "cat.jpg"
     _log.info("try: curl -F image=@%s %s/v1/classify", image_path, url)
 
 
+def _on_off(value: object) -> str:
+    return "on" if value else "off"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _warn_about_unknown_variables() -> None:
-    # A warning, not an error: Kubernetes puts names of its own beside ours, training has some too.
+    # A warning, not an error: Kubernetes adds variables with this prefix, and training has some.
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {f"{ENV_PREFIX}DATA"}
     for name in sorted(os.environ):
         if name.startswith(ENV_PREFIX) and name not in known:
             _log.warning("unknown environment variable", extra={"fields": {"name": name}})
-
-
-def _event_loop_factory(
-    connection_counts: SharedConnectionCounts, workers: int
-) -> str | Callable[[], asyncio.AbstractEventLoop]:
-    """Windows has no uvloop."""
-    if not find_spec("uvloop"):
-        return "asyncio"
-    if workers == 1:
-        return "uvloop"
-    from service.server.workers.balanced_listener import loop_factory
-
-    return loop_factory(connection_counts)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,12 +31,12 @@ from service.routes.v1 import classify, compress, denoise, faces, handwriting, l
 from service.runtime.cpu_limits import available_cores, plan_workers
 from service.runtime.inspection import Inspector
 from service.runtime.loaded_model import GraphLoader, load_session
+from service.runtime.model_control import ModelOverrides
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.pool import InferencePool
 from service.server.load_shedding import LoadShedder
-from service.server.workers.preload import create_registry
 from service.settings import Settings
 from service.state import AppState
 
@@ -44,9 +44,9 @@ __all__ = ["ExecutionBackend", "create_app"]
 
 _log = logging.getLogger(__name__)
 
-_SWITCH_INTERVAL_S = 0.0001
-"""So long does a thread that computes wait at most until the event loop, busy with a crowd, lets it
-have the interpreter. It is 5 ms unless set."""
+_SWITCH_INTERVAL_S = 0.0005
+"""Interpreter switch interval; Python's default is 5 ms. It bounds how long a compute thread waits
+for the GIL while the event loop is busy, and the reverse. See docs/decisions.md."""
 
 _DESCRIPTION = """Small deep networks, trained offline, over REST.
 
@@ -78,8 +78,6 @@ class ExecutionBackend:
         GenerationScheduler
     )
     """From a gate and the number of texts at the same time."""
-    registry: Registry | None = None
-    """What another process has loaded already, before it forked this one."""
 
 
 _LOCAL_BACKEND = ExecutionBackend()
@@ -101,14 +99,18 @@ def create_app(
     *,
     observers: Sequence[Observer] = (),
     backend: ExecutionBackend = _LOCAL_BACKEND,
+    keys: ReloadingApiKeys | None = None,
 ) -> FastAPI:
-    """An application of its own state. Without `settings`, from the environment.
+    """Return an application with its own state. Nothing is loaded before the lifespan starts.
 
-    `observers` are told of every request that is over, beside those that the settings ask for.
-    Uvicorn calls it in every worker. Nothing is loaded before the lifespan starts.
+    Args:
+        settings: default: read from the environment.
+        observers: called with every completed request, besides those that `settings` ask for.
+        backend: where graphs run and texts are generated; default: in this process.
+        keys: keys that hold now; default: read as `settings` say.
     """
     settings = settings or Settings()
-    state = _build_state(settings, backend)
+    state = _build_state(settings, backend, keys or ReloadingApiKeys(settings))
     app = _App(
         title="deepshelf",
         version=_version(),
@@ -169,12 +171,12 @@ def create_app(
     return app
 
 
-def _build_state(settings: Settings, backend: ExecutionBackend) -> AppState:
+def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingApiKeys) -> AppState:
     threads = plan_workers(available_cores(), settings.workers, settings.threads).threads
     admission = AdmissionController(
         running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )
-    registry = backend.registry or create_registry(settings, threads, backend.load_graph)
+    registry = _build_registry(settings, threads, backend.load_graph)
     limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend)
     recorder = Recorder(registry, {"pictures": admission, "texts": scheduler.admission}, scheduler)
@@ -188,10 +190,23 @@ def _build_state(settings: Settings, backend: ExecutionBackend) -> AppState:
         scheduler=scheduler,
         recorder=recorder,
         inspector=Inspector(settings.store),
-        keys=ReloadingApiKeys(settings),
+        keys=keys,
         rate_limiter=RateLimiter(settings.shared_dir),
         tracing=tracing,
         threads=threads,
+    )
+
+
+def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader) -> Registry:
+    return Registry(
+        settings.store,
+        enabled_models=settings.models,
+        defaults=settings.defaults,
+        threads=threads,
+        overrides=ModelOverrides(settings.model_control_dir),
+        load_graph=load_graph,
+        trusted_keys=settings.load_trusted_keys(),
+        precision=None if settings.precision == "auto" else settings.precision,
     )
 
 

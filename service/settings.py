@@ -90,6 +90,7 @@ class Settings(BaseSettings):
         extra="forbid",
         arbitrary_types_allowed=True,
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"
@@ -104,10 +105,13 @@ class Settings(BaseSettings):
     """Path prefix that a proxy in front strips, such as /deepshelf."""
 
     workers: PositiveInt | None = None
-    """Processes. Unset: as many as cores that this process may use (affinity and cgroup quota)."""
+    """Worker processes. Unset: 1, whose threads use all cores. Where a run takes under 1 ms (small
+    int8 models), one worker per core answers some 1.4 times as many requests. Each worker loads
+    all models."""
 
     threads: PositiveInt | None = None
-    """Threads that decode and compute, in each worker. Unset: cores divided by workers."""
+    """Threads that decode and compute, in each worker. Unset: the cores that this process may use
+    (affinity and cgroup quota), divided by workers."""
 
     store: Path = Path("models_store")
     """Folder of the published models: <store>/<name>/<version>/."""
@@ -205,9 +209,9 @@ class Settings(BaseSettings):
     max_concurrent_generations: PositiveInt = 32
     """Texts that are written at the same time, in each worker; they share every run of a model."""
 
-    queue_size: NonNegativeInt = 32
-    """Requests that may wait, for a thread or for a place among the texts, in each worker. One more
-    is told 503 at once."""
+    queue_size: NonNegativeInt = 256
+    """Requests that may wait in each worker, for a thread or, separately, to start generating text.
+    A request beyond it gets 503 at once."""
 
     deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 60.0
     """Seconds from a request's arrival after which it is given up with 504."""

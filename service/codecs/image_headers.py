@@ -14,7 +14,6 @@ __all__ = [
     "peek_gif_size",
     "peek_no_size",
     "peek_png_size",
-    "peek_size",
     "peek_webp_size",
     "read_first_ifd",
     "sniff_kind",
@@ -43,10 +42,6 @@ _KNOWN_SIGNATURES = (
 )
 
 
-_MAX_SEGMENTS = 16
-_SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
 def sniff_kind(data: bytes) -> str:
     """What the first bytes look like, in a word: PDF, HTML, text, …, unknown."""
     for pattern, name in _KNOWN_SIGNATURES:
@@ -66,32 +61,6 @@ def peek_no_size(_: bytes) -> None:
 def peek_png_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) by IHDR, before any compressed text is unpacked."""
     return unpack_from(">2I", data, 16) if data[12:16] == b"IHDR" and len(data) >= 24 else None
-
-
-def peek_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of a PNG or a JPEG, without a reader; None where that takes longer."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return peek_png_size(data)
-    return _peek_jpeg_size(data) if data.startswith(b"\xff\xd8\xff") else None
-
-
-def _peek_jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """By the frame header (ITU T.81, B.2.2), if it is among the first segments."""
-    offset = 2
-    for _ in range(_MAX_SEGMENTS):
-        marker, length = (
-            data[offset : offset + 2],
-            int.from_bytes(data[offset + 2 : offset + 4], "big"),
-        )
-        if len(marker) < 2 or marker[0] != 0xFF:
-            return None
-        if marker[1] in _SOF_MARKERS:
-            height, width = (
-                int.from_bytes(data[offset + o : offset + o + 2], "big") for o in (5, 7)
-            )
-            return width, height
-        offset += 2 + length
-    return None
 
 
 def peek_webp_size(data: bytes) -> tuple[int, int] | None:

@@ -6,21 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import Classification
-from service.codecs.image_headers import peek_size
 from service.codecs.images import ImageLimits, decode_resized
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
 from service.runtime.loaded_model import LoadedModel
 from service.schemas.classify import ClassifyResponse, ImageClassification, MemberVote, Prediction
 
-__all__ = ["classify", "fits_inline_budget", "resolve_top_k"]
+__all__ = ["classify", "resolve_top_k"]
 
 _DEFAULT_TOP_K = 5
-_INLINE_BUDGET_S = 0.005
-"""A probe, or whoever else is answered by the same event loop, waits so long at most for each
-picture that came before it."""
-_MIN_DECODED_PIXELS_PER_S = 20e6
-"""At the least: PNG, whose decoders are slower than JPEG's, as measured in `codecs/images.py`."""
 
 
 def resolve_top_k(model: LoadedModel[Classification], top_k: int | None) -> int:
@@ -38,22 +32,6 @@ def resolve_top_k(model: LoadedModel[Classification], top_k: int | None) -> int:
             "labels"
         )
     return top_k
-
-
-def fits_inline_budget(model: LoadedModel[Classification], images: Sequence[bytes]) -> bool:
-    """Whether to label them takes less than `_INLINE_BUDGET_S`.
-
-    By the time that the graph took when it was loaded, and by the size that a header tells.
-    """
-    if len(images) > 1 or model.single_image_latency_s > _INLINE_BUDGET_S:
-        return False
-    size = peek_size(images[0])
-    if size is None:
-        return False
-    return (
-        model.single_image_latency_s + size[0] * size[1] / _MIN_DECODED_PIXELS_PER_S
-        <= _INLINE_BUDGET_S
-    )
 
 
 def classify(

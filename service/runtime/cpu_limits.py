@@ -22,12 +22,11 @@ class WorkerPlan:
 
 
 def plan_workers(cores: int, workers: int | None, threads: int | None) -> WorkerPlan:
-    """Fill in what was not chosen so that workers × threads = cores, as nearly as whole numbers do.
+    """Return one process with a thread for each core, unless `workers` or `threads` say otherwise.
 
-    One thread per worker is what an unset pair gives: processes share no interpreter lock.
+    Several workers share the cores as evenly as whole numbers do.
     """
-    if workers is None:
-        workers = max(1, cores // (threads or 1))
+    workers = workers or 1
     return WorkerPlan(workers, threads or max(1, cores // workers))
 
 

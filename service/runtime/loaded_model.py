@@ -1,9 +1,7 @@
 """One published version, from its folder into memory: verified, loaded, and proved by replay."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -17,14 +15,13 @@ from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.errors import ManifestError
 from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.tasks import (
-    Classification,
     Compression,
     Hyperprior,
     Task,
 )
 from models_store.verify import check_files, replay_graph
 from service.errors import InvalidValue
-from service.runtime.graph_signature import CHANNELS, check_signature
+from service.runtime.graph_signature import check_signature
 from service.runtime.session import Session
 
 __all__ = [
@@ -94,9 +91,6 @@ class LoadedModel(Generic[TaskT_co]):
     is_ensemble: bool
     codec: ImageCodec | None = None
     """Of a compression model alone."""
-    single_image_latency_s: float = inf
-    """What a run for one picture takes here, where nothing disturbs it: measured when it was
-    loaded. Of a classifier alone."""
     precision: Precision = "fp32"
     """Of `graphs`."""
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
@@ -173,26 +167,8 @@ def _load_precision(
             if isinstance(manifest.task, Compression)
             else None
         ),
-        single_image_latency_s=_measure_single_image_latency(manifest.task, graphs),
         precision=precision,
     )
-
-
-def _measure_single_image_latency(task: Task, graphs: Mapping[str, Graph]) -> float:
-    if not isinstance(task, Classification) or not isinstance(graphs["model"], Session):
-        return inf  # a graph that runs elsewhere is waited for, which is not brief
-    spec = task.image
-    image_BHWC: NDArray[np.generic] = np.zeros(
-        (1, spec.height, spec.width, CHANNELS[spec.mode]), np.uint8
-    )
-    # The fastest: whatever else the machine does while it loads only makes a run longer.
-    return min(_time_run(graphs["model"], {"images": image_BHWC}) for _ in range(_LATENCY_RUNS))
-
-
-def _time_run(graph: Graph, inputs: Mapping[str, NDArray[np.generic]]) -> float:
-    start = time.perf_counter()
-    graph.run(inputs)
-    return time.perf_counter() - start
 
 
 def _load_codec(

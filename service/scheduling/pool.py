@@ -2,9 +2,6 @@
 
 One hop: decoding, computing and encoding of a request happen in one go on one thread. All three
 release the interpreter lock, so threads of one process do run beside each other.
-
-Work that takes less time than the event loop may be held up is done there, without the hop, where
-a worker has one thread, and that is idle: then nothing else could be computed meanwhile anyway.
 """
 
 import asyncio
@@ -89,8 +86,6 @@ class InferencePool:
     def __init__(self, admission: AdmissionController, threads: int) -> None:
         """The gate's `running` should be `threads`."""
         self.admission = admission
-        self._single_threaded = threads == 1
-        self._inline_count = 0
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
 
     def submit(self, work: Work[ResultT], arrival_time_s: float) -> Job[ResultT]:
@@ -103,29 +98,6 @@ class InferencePool:
         job = Job(self.admission.admit(arrival_time_s), work)
         job._submit(self._executor)  # noqa: SLF001  # a job is the pool's own
         return job
-
-    @property
-    def can_run_inline(self) -> bool:
-        """Whether `at_once` would neither overtake anyone nor keep a second core from computing."""
-        return self._single_threaded and self.admission.in_flight == self._inline_count
-
-    async def run_inline(self, work: Work[ResultT], arrival_time_s: float) -> ResultT:
-        """Do brief work on the event loop, behind what is to be done there already.
-
-        Raises:
-            Overloaded: every place is taken.
-            DeadlineExceeded: it is too late.
-        """
-        ticket = self.admission.admit(arrival_time_s)
-        self._inline_count += 1
-        try:
-            # All that arrived together take their places first, so that they are bounded.
-            await asyncio.sleep(0)
-            ticket.start()
-            return work(ticket)
-        finally:
-            self._inline_count -= 1
-            ticket.release()
 
     def close(self) -> None:
         """Wait for the work under way; what has not begun never does."""

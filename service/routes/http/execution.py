@@ -22,23 +22,14 @@ class Cancellable(Protocol):
 
 
 async def run_in_pool(
-    request: Request,
-    arrival_time_s: float,
-    work: Callable[[Ticket], ResultT],
-    *,
-    inline: bool = False,
+    request: Request, arrival_time_s: float, work: Callable[[Ticket], ResultT]
 ) -> ResultT:
     """The result of `work`, done on a thread for a request whose body has been read whole.
-
-    What is `brief` is done without a thread where none would help.
 
     Raises:
         Overloaded, DeadlineExceeded: see `Pool`. Abandoned: the client left.
     """
-    pool = get_state(request).pool
-    if inline and pool.can_run_inline:
-        return await pool.run_inline(work, arrival_time_s)
-    job = pool.submit(work, arrival_time_s)
+    job = get_state(request).pool.submit(work, arrival_time_s)
     return await cancel_on_disconnect(request, job, job.result())
 
 

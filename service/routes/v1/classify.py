@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
-from service.handlers.classify import classify, fits_inline_budget, resolve_top_k
+from service.handlers.classify import classify, resolve_top_k
 from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
@@ -68,7 +68,5 @@ async def classify_images(request: Request) -> Response:
             model, images, top_k=top_k, limits=state.limits, check=ticket.check
         ).to_json()
 
-    body = await run_in_pool(
-        request, arrival_time_s, work, inline=fits_inline_budget(model, images)
-    )
+    body = await run_in_pool(request, arrival_time_s, work)
     return Response(body, media_type="application/json")

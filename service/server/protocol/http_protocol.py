@@ -19,7 +19,6 @@ from uvicorn.server import ServerState
 from service.server.load_shedding import LoadShedder, Rejection
 from service.server.protocol.limits import ConnectionLimits
 from service.server.protocol.raw_responses import problem_response, service_unavailable
-from service.server.workers.connection_counts import SharedConnectionCounts
 
 __all__ = ["LimitedHttpProtocol", "OnConnectionDropped", "protocol_factory"]
 
@@ -39,11 +38,9 @@ _LINGER_S = 1.0
 with bytes unread takes the refusal away from whoever has not read it yet."""
 
 
-def protocol_factory(
-    limits: ConnectionLimits, connection_counts: SharedConnectionCounts
-) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn's `http` is to be. It can be pickled, for where workers are spawned."""
-    return partial(LimitedHttpProtocol, limits=limits, connection_counts=connection_counts)
+def protocol_factory(limits: ConnectionLimits) -> Callable[..., asyncio.Protocol]:
+    """Return a value for uvicorn's `http` option. It can be pickled for worker processes."""
+    return partial(LimitedHttpProtocol, limits=limits)
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -57,10 +54,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
-        connection_counts: SharedConnectionCounts,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._connection_counts = limits, connection_counts
+        self._limits = limits
         self._on_connection_dropped: OnConnectionDropped | None = app_state.get(
             "on_connection_dropped"
         )
@@ -90,7 +86,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._connection_counts.set_connections(len(self.connections))
         if len(self.connections) > self._limits.max_connections:
             limit = f"all {self._limits.max_connections} connections are taken"
             self._reject_connection(HTTPStatus.SERVICE_UNAVAILABLE, "full", limit)
@@ -99,6 +94,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+        if getattr(self.server_state, "draining", False):  # accepted before, connected after
+            self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         if self._rejected or self._closing:
@@ -151,7 +148,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         _cancel(self._read_timer)
         _cancel(self._write_timer)
         super().connection_lost(exc)
-        self._connection_counts.set_connections(len(self.connections))
 
     def send_400_response(self, msg: str) -> None:
         del msg

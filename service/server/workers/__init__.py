@@ -1,1 +1,1 @@
-"""Several processes behind one port: forked from one that has loaded, counted and balanced."""
+"""The processes of one service: a supervisor and its workers, or the server alone."""

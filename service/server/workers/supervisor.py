@@ -1,88 +1,101 @@
 """The process above several workers: uvicorn's, which replaces a worker that dies."""
 
 import logging
-import os
-import signal
-import warnings
-from multiprocessing.context import ForkContext, ForkProcess
-from typing import ClassVar
+import pickle
+from functools import partial
+from multiprocessing import connection
+from socket import socket
+from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn import _subprocess
-from uvicorn.supervisors import Multiprocess
+import uvicorn
+import uvloop
+from uvicorn.supervisors import Multiprocess, multiprocess
 
-from service.settings import ENV_PREFIX
+from service.auth.key_reloader import ReloadingApiKeys
+from service.server.workers.draining_server import DrainingServer
+from service.settings import Settings
 
-__all__ = ["Supervisor", "fork_workers"]
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
+__all__ = ["ReusePortLoop", "Supervisor", "create_worker_app"]
 
 _log = logging.getLogger(__name__)
 
-_HANDLED_SIGNALS = {
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1")
-    if hasattr(signal, name)
-}
+
+def create_worker_app(settings: Settings, keys: ReloadingApiKeys) -> "FastAPI":
+    """Create the application in a worker, from what the parent process has read."""
+    from service.app import create_app  # the parent serves nothing, and saves its memory
+
+    return create_app(settings, keys=keys)
 
 
-class _WorkerProcess(ForkProcess):
-    """A copy of this process that does not take its signals for its own."""
+class ReusePortLoop(uvloop.Loop):
+    """Listens with SO_REUSEPORT, so that the kernel spreads connections over the workers.
 
-    def start(self) -> None:
-        # A signal that comes before the copy has handlers of its own waits. Handled by those that
-        # it is born with, an order to stop would be noted in a list that nobody there reads.
-        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED_SIGNALS)
+    A socket shared by all workers would give most connections to the worker that wakes up first.
+    """
+
+    async def create_server(self, *args: Any, **options: Any) -> Any:
+        return await super().create_server(*args, **options, reuse_port=True)
+
+
+class _WorkerProcess(multiprocess.Process):
+    """A worker whose end is noticed at once."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = DrainingServer(self.config)
+        return self._server
+
+    def _healthcheck(self, timeout: float) -> bool | None:
+        """Ping the worker. Return None if it ends, or does not answer within `timeout` seconds."""
+        # Uvicorn waits for the answer alone: a worker that is killed after the ping was sent would
+        # be replaced only after the whole timeout.
         try:
-            with warnings.catch_warnings():
-                # onnxruntime keeps a thread that waits, and holds no lock, for it knows not what.
-                warnings.filterwarnings("ignore", "This process .* is multi-threaded")
-                super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
-
-    def run(self) -> None:
-        for number in _HANDLED_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
-        super().run()
-
-
-class _ForkContext(ForkContext):
-    Process: ClassVar[type[ForkProcess]] = _WorkerProcess
-
-
-def fork_workers() -> None:
-    """Let uvicorn fork its workers from this process, rather than start each from nothing."""
-    setattr(_subprocess, "spawn", _ForkContext())  # noqa: B010  # it has no setting for that
+            self.parent_conn.send(b"ping")
+            if self.parent_conn in connection.wait(
+                [self.parent_conn, self.process.sentinel], timeout
+            ):
+                return cast("bool", self.parent_conn.recv())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            pass
+        return None
 
 
 class Supervisor(Multiprocess):
-    """Different are how it stops, how a replacement starts, and that it survives if none does."""
+    """Uvicorn's supervisor of workers that each listen on a socket of their own.
+
+    It goes on when a worker cannot be started, and replacements get the keys that hold now.
+    """
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, keys: ReloadingApiKeys) -> None:
+        """`config` needs no application: each worker creates its own."""
+        setattr(multiprocess, "Process", _WorkerProcess)  # noqa: B010  # uvicorn has no hook for it
+        config.app = partial(create_worker_app, settings, keys)
+        self._settings, self._keys = settings, keys
+        # Without sockets from here, a worker binds its own, through its event loop.
+        super().__init__(config, cast("list[socket]", None))
 
     def init_processes(self) -> None:
-        """Start the first workers, which answer probes while they load."""
+        """Start the first workers, which answer probes while they load models."""
         super().init_processes()
-        # A later one shares its socket with workers that are ready: it must not take requests only
-        # to say that it is still loading. Workers read their settings from the environment.
-        os.environ[f"{ENV_PREFIX}LOAD_BEFORE_LISTEN"] = "true"
+        # The kernel sends a replacement requests as soon as it listens: it must be ready by then.
+        replacement = self._settings.model_copy(update={"load_before_listen": True})
+        self.config.app = partial(create_worker_app, replacement, self._keys)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace who died; where that fails (no memory), the next look tries again."""
+        """Replace dead workers. If that fails (no memory), the next check tries again."""
+        self._keys.refresh()
         try:
             super().keep_subprocess_alive()
         except OSError:
             _log.exception("could not start worker")
 
     def restart_all(self) -> None:
-        """Replace all, one after the other; where that fails, those that serve go on."""
+        """Replace all workers one after the other. If that fails, the present ones go on."""
         try:
             super().restart_all()
         except OSError:
             _log.exception("could not start worker")
-
-    def terminate_all(self) -> None:
-        """Stop the workers; from now on, nobody can connect."""
-        # As long as this process holds the socket, the kernel goes on taking connections that no
-        # worker will ever see: their clients would wait, and then be cut off.
-        for socket in self.sockets:
-            socket.close()
-        super().terminate_all()

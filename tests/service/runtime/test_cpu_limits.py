@@ -95,9 +95,9 @@ def test_this_machine_has_at_least_one() -> None:
 @pytest.mark.parametrize(
     ("cores", "workers", "threads", "expected"),
     [
-        (8, None, None, WorkerPlan(8, 1)),
+        (8, None, None, WorkerPlan(1, 8)),
         (8, 2, None, WorkerPlan(2, 4)),
-        (8, None, 4, WorkerPlan(2, 4)),
+        (8, None, 4, WorkerPlan(1, 4)),
         (8, 3, None, WorkerPlan(3, 2)),
         (8, 16, None, WorkerPlan(16, 1)),
         (1, None, None, WorkerPlan(1, 1)),
@@ -105,7 +105,7 @@ def test_this_machine_has_at_least_one() -> None:
         (8, 2, 3, WorkerPlan(2, 3)),
     ],
 )
-def test_workers_times_threads_are_the_cores(
+def test_plan_fills_in_what_is_not_set(
     cores: int, workers: int | None, threads: int | None, expected: WorkerPlan
 ) -> None:
     assert plan_workers(cores, workers, threads) == expected

@@ -19,7 +19,6 @@ from service.scheduling.admission import AdmissionController
 from service.server.load_shedding import LoadShedder, Rejection
 from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S
 from service.server.protocol import ConnectionLimits, LimitedHttpProtocol
-from service.server.workers.connection_counts import SharedConnectionCounts
 from tests.fakes.image_models import (
     MeanColourClassifier,
     encode_png,
@@ -85,7 +84,6 @@ async def _listening(
             {"load_shedder": door},
             loop,
             limits=BOUNDS,
-            connection_counts=SharedConnectionCounts(None),
         ),
         "127.0.0.1",
         0,
@@ -221,7 +219,7 @@ async def test_what_has_waited_for_its_turn_leaves_the_queues_end_to_others(
         assert door.check_raw(ask, "http")
     taken = pictures.capacity - pictures.begun_within(RESUME_INTERVAL_S)
     assert taken == 0  # of three places, all are free before the next turn
-    monkeypatch.setattr(pictures, "expected_starts_within", lambda _: 1)  # as if it were slow
+    monkeypatch.setattr(pictures, "begun_within", lambda _: 1)  # as if it were slow
     with _full(pictures, room=2):
         assert door.check_raw(ask, "http", waited=True)
         assert door.check_request(_scope("POST", "/v1/classify"), waited=True)
