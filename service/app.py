@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from service.auth.key_reloader import ReloadingApiKeys
@@ -118,6 +119,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        middleware=_build_middleware(settings, state, observers),
         # Of requests we tell ourselves; FastAPI's own would look at the environment at each.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
@@ -153,22 +155,35 @@ def create_app(
     docs.mount_docs_assets(app)
     for error_type in EXPECTED_ERRORS:
         app.add_exception_handler(error_type, handle_error)
+    return app
+
+
+def _build_middleware(
+    settings: Settings, state: AppState, observers: Sequence[Observer]
+) -> list[Middleware]:
+    """Return the middleware, outermost first.
+
+    Every response gets security headers; every request is logged and counted, also one that CORS
+    or authentication answers; preflight requests need no key; no body is read before the key is
+    checked.
+    """
     own_observers: list[Observer] = [state.recorder.request_completed]
     if state.tracing:
         own_observers.append(state.tracing)
-    # From the innermost out: what the guard refuses is still counted, and all have the headers.
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_buffered_bytes=settings.max_buffered_body_bytes,
-        max_body_bytes=settings.max_body_bytes,
-        body_timeout_s=settings.body_timeout_s,
-    )
-    app.add_middleware(AuthMiddleware, keys=state.keys, settings=settings)
-    if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS_OPTIONS)
-    app.add_middleware(RequestLogMiddleware, observers=(*own_observers, *observers))
-    app.add_middleware(SecurityHeadersMiddleware, cross_origin=bool(settings.cors_origins))
-    return app
+    cross_origin = bool(settings.cors_origins)
+    cors = Middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS_OPTIONS)
+    return [
+        Middleware(SecurityHeadersMiddleware, cross_origin=cross_origin),
+        Middleware(RequestLogMiddleware, observers=(*own_observers, *observers)),
+        *([cors] if cross_origin else []),
+        Middleware(AuthMiddleware, keys=state.keys, settings=settings),
+        Middleware(
+            BodyLimitMiddleware,
+            max_buffered_bytes=settings.max_buffered_body_bytes,
+            max_body_bytes=settings.max_body_bytes,
+            body_timeout_s=settings.body_timeout_s,
+        ),
+    ]
 
 
 def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingApiKeys) -> AppState:
