@@ -252,7 +252,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         # For connections, see there.
         yield {
             "on_connection_dropped": state.recorder.connection_dropped,
-            "load_shedder": LoadShedder(state),
+            "load_shedder": LoadShedder(state, app.routes),
         }
     finally:
         for task in background_tasks:

@@ -15,6 +15,7 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.queued import queued
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.runtime.catalog import ModelCatalog
 from service.schemas.openai import (
@@ -84,6 +85,7 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     response_class=Response,
     openapi_extra=json_request_body(CompletionParams),
 )
+@queued("texts")
 async def create_completion(request: Request) -> Response:
     r"""OpenAI's completions. A token is a character; the key that clients send is not read.
 

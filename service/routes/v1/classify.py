@@ -10,6 +10,7 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.queued import queued
 from service.routes.http.request_body import read_body
 from service.scheduling.admission import Ticket
 from service.schemas.classify import ClassifyParams, ClassifyResponse
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
     response_class=Response,
     openapi_extra=image_upload(ClassifyParams),
 )
+@queued("images")
 async def classify_images(request: Request) -> Response:
     """Labels of each picture with their probabilities, best first.
 

@@ -23,6 +23,7 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.queued import queued
 from service.routes.http.request_body import CODE_UPLOAD, read_body
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
@@ -71,6 +72,7 @@ _PSNR_HEADER = {
     response_class=Response,
     openapi_extra=image_upload(CompressParams, multiple=False),
 )
+@queued("images")
 async def compress_image(request: Request) -> Response:
     """A code that holds the picture and says what made it, for `/v1/decompress`.
 
@@ -132,6 +134,7 @@ async def compress_image(request: Request) -> Response:
     response_class=Response,
     openapi_extra=code_upload(DecompressParams),
 )
+@queued("images")
 async def decompress_code(request: Request) -> Response:
     """The picture, by the model and the version that the code names.
 

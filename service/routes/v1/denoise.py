@@ -14,6 +14,7 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.queued import queued
 from service.routes.http.request_body import read_body
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
@@ -58,6 +59,7 @@ _PNG, _JSON = "image/png", "application/json"
     response_class=Response,
     openapi_extra=image_upload(DenoiseParams, with_reference=True),
 )
+@queued("images")
 async def denoise_images(request: Request) -> Response:
     """A picture of the same size, of any size, without its noise.
 

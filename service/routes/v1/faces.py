@@ -21,6 +21,7 @@ from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import read_json_body
 from service.routes.http.parameters import parse_query, query_parameters
+from service.routes.http.queued import queued
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.base import RequestParams
@@ -95,6 +96,7 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
     response_class=Response,
     openapi_extra=_params_openapi(FacesParams, body=True),
 )
+@queued("images")
 async def draw_faces(request: Request) -> Response:
     """Faces drawn by a generator: as a grid, one alone with `count=1`, or each as JSON.
 
@@ -142,6 +144,7 @@ async def draw_faces(request: Request) -> Response:
     response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=True),
 )
+@queued("images")
 async def draw_morph(request: Request) -> Response:
     """An animation from the face of one seed to that of another, by spherical interpolation.
 

@@ -14,6 +14,7 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import parse_query, query_parameters
+from service.routes.http.queued import queued
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
@@ -50,6 +51,7 @@ _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
     response_class=Response,
     openapi_extra={"parameters": query_parameters(HandwritingParams)},
 )
+@queued("images")
 async def draw_handwriting(request: Request) -> Response:
     """Digits, drawn stroke by stroke by a network that learnt how people move the pen.
 

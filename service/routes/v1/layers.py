@@ -19,6 +19,7 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.queued import queued
 from service.routes.http.request_body import read_body
 from service.routes.v1.models import ModelNamePath
 from service.runtime.inspection import LayerLocation
@@ -120,6 +121,7 @@ async def get_filters(
     response_class=Response,
     openapi_extra=image_upload(LayerParams, multiple=False),
 )
+@queued("images")
 async def get_activations(request: Request, name: ModelNamePath) -> Response:
     """The feature maps of a layer for a picture, on one scale: red is positive, blue negative.
 

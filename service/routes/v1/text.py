@@ -12,6 +12,7 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.queued import queued
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.schemas.openapi_fragments import problem_responses
 from service.schemas.text import TextChunk, TextParams, TextResponse
@@ -47,6 +48,7 @@ _BODY_OVERHEAD_BYTES = 16 << 10
     response_class=Response,
     openapi_extra=json_request_body(TextParams),
 )
+@queued("texts")
 async def generate_text(request: Request) -> Response:
     """The continuation of a prompt, character by character.
 

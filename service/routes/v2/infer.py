@@ -18,6 +18,7 @@ from service.middleware.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
+from service.routes.http.queued import queued
 from service.routes.http.request_body import iter_body
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
 from service.runtime.statistics import PhaseDurations
@@ -80,6 +81,7 @@ _OPENAPI: dict[str, Any] = {
 @router.post(
     "/{model}/infer", operation_id="v2_infer", summary="Tensors in, tensors out", **_OPENAPI
 )
+@queued("by model")
 async def infer_model(request: Request, model: ModelName) -> Response:
     """By the highest version that is ready.
 
@@ -100,6 +102,7 @@ async def infer_model(request: Request, model: ModelName) -> Response:
     summary="Tensors in, tensors out, by one version",
     **_OPENAPI,
 )
+@queued("by model")
 async def infer_version(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """As without a version."""
     return await _infer(request, model, version)

@@ -7,10 +7,12 @@ but it is logged once a second with how many they were, it is not traced, and no
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from service.errors import Overloaded, ServiceError
@@ -18,6 +20,7 @@ from service.handlers.v2_models import resolve_target
 from service.middleware.request_log import REQUEST_ID_HEADER, new_request_id, request_id
 from service.middleware.security_headers import security_headers
 from service.routes.http.problems import render_error
+from service.routes.http.queued import get_queue
 from service.scheduling.admission import AdmissionController
 from service.server.load_shedding.fast_parse import parse_simple_request
 from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S, ResumePacer
@@ -31,15 +34,6 @@ _REQUEST_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 _REQUEST_ID_PLACEHOLDER = b"{request id}"
 _SATURATION_HOLD_S = 1.0
 """After a queue was full, no more are let in at a time than it has places."""
-
-_IMAGE_ROUTES = frozenset(
-    {
-        ("POST", "/v1/classify"), ("POST", "/v1/denoise"), ("POST", "/v1/compress"),
-        ("POST", "/v1/decompress"), ("GET", "/v1/faces"), ("POST", "/v1/faces"),
-        ("GET", "/v1/faces/morph"), ("POST", "/v1/faces/morph"), ("GET", "/v1/handwriting"),
-    }
-)  # fmt: skip
-_GENERATION_ROUTES = frozenset({("POST", "/v1/text"), ("POST", "/openai/v1/completions")})
 
 
 class _QueueView:
@@ -107,8 +101,11 @@ class LoadShedder:
     is kept for others: else those let in would not be answered in a full queue's time.
     """
 
-    def __init__(self, state: AppState, report_s: float = 1.0) -> None:
-        """`report_s` is between two lines of the log."""
+    def __init__(self, state: AppState, routes: Iterable[BaseRoute], report_s: float = 1.0) -> None:
+        """Know which of `routes` are `queued`. `report_s` is the time between two log lines."""
+        self._queued_routes = [
+            route for route in routes if isinstance(route, APIRoute) and get_queue(route)
+        ]
         self._state = state
         self._report_s = report_s
         self._root_path = state.settings.root_path
@@ -163,27 +160,26 @@ class LoadShedder:
         return self._image_queue.is_saturated(now) or self._generation_queue.is_saturated(now)
 
     def _target_for(self, method: str, path: str) -> _Target | None:
-        """What a request is for; None for all that needs no place, or is not known to."""
-        if (method, path) in _IMAGE_ROUTES:
-            return _Target(path, self._image_queue)
-        if (method, path) in _GENERATION_ROUTES:
-            return _Target(path, self._generation_queue)
-        match method, path.split("/"):
-            case "POST", ["", "v1", "models", _, "activations"]:
-                return _Target("/v1/models/{name}/activations", self._image_queue)
-            case "POST", ["", "v2", "models", model, "infer"]:
-                return self._infer_target("/v2/models/{model}/infer", model, None)
-            case "POST", ["", "v2", "models", model, "versions", version, "infer"]:
-                route = "/v2/models/{model}/versions/{version}/infer"
-                return self._infer_target(route, model, version)
+        """Return what the request waits for; None if it needs no queue, or none is known."""
+        for route in self._queued_routes:
+            if method in (route.methods or ()) and (match := route.path_regex.fullmatch(path)):
+                queue = self._queue_for(route, match.groupdict())
+                return _Target(route.path, queue) if queue else None
         return None
 
-    def _infer_target(self, route: str, model: str, version: str | None) -> _Target | None:
+    def _queue_for(self, route: APIRoute, path_params: Mapping[str, str]) -> _QueueView | None:
+        match get_queue(route):
+            case "images":
+                return self._image_queue
+            case "texts":
+                return self._generation_queue
         try:
-            target = resolve_target(self._state.registry.catalog, model, version)
-        except ServiceError:  # what there is, the application tells
+            target = resolve_target(
+                self._state.registry.catalog, path_params["model"], path_params.get("version")
+            )
+        except ServiceError:  # the application responds with the error
             return None
-        return _Target(route, self._image_queue if target.graph else self._generation_queue)
+        return self._image_queue if target.graph else self._generation_queue
 
     def _reject(
         self,

@@ -75,7 +75,7 @@ async def _listening(
         get_app(client), lifespan="off", log_config=None, access_log=False, **settings
     )
     config.load()
-    door = LoadShedder(get_app_state(client))
+    door = LoadShedder(get_app_state(client), get_app(client).routes)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: LimitedHttpProtocol(
@@ -156,7 +156,7 @@ async def test_it_says_what_the_application_would_say(client: httpx.AsyncClient,
 async def test_every_route_that_refuses_when_full_is_known_at_the_door(
     client: httpx.AsyncClient,
 ) -> None:
-    door = LoadShedder(get_app_state(client))
+    door = LoadShedder(get_app_state(client), get_app(client).routes)
     known: set[str] = set()
     unknown: set[str] = set()
     with _full(*_gates(client)):
@@ -184,7 +184,7 @@ async def test_what_needs_no_place_is_answered(client: httpx.AsyncClient) -> Non
 
 async def test_a_full_queue_of_pictures_refuses_no_text(client: httpx.AsyncClient) -> None:
     pictures, texts = _gates(client)
-    door = LoadShedder(get_app_state(client))
+    door = LoadShedder(get_app_state(client), get_app(client).routes)
     with _full(pictures):
         assert door.check_request(_scope("POST", "/v1/classify"))
         assert door.check_request(_scope("POST", "/v2/models/paint/infer"))
@@ -200,7 +200,7 @@ async def test_heads_that_come_together_are_let_in_as_there_are_places(
     client: httpx.AsyncClient,
 ) -> None:
     pictures, _ = _gates(client)
-    door = LoadShedder(get_app_state(client))
+    door = LoadShedder(get_app_state(client), get_app(client).routes)
     with _full(pictures):
         assert door.check_request(_scope("POST", "/v1/classify"))
     with _full(pictures, room=2):
@@ -214,7 +214,7 @@ async def test_what_has_waited_for_its_turn_leaves_the_queues_end_to_others(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures, _ = _gates(client)
-    door, ask = LoadShedder(get_app_state(client)), ASK % (3, b"") + b"abc"
+    door, ask = LoadShedder(get_app_state(client), get_app(client).routes), ASK % (3, b"") + b"abc"
     with _full(pictures):
         assert door.check_raw(ask, "http")
     taken = pictures.capacity - pictures.begun_within(RESUME_INTERVAL_S)
@@ -233,7 +233,7 @@ async def test_a_glance_lets_nobody_in_and_refuses_as_a_look_does(
     client: httpx.AsyncClient,
 ) -> None:
     pictures, _ = _gates(client)
-    door, ask = LoadShedder(get_app_state(client)), ASK % (3, b"") + b"abc"
+    door, ask = LoadShedder(get_app_state(client), get_app(client).routes), ASK % (3, b"") + b"abc"
     assert door.check_raw(ask, "http") is None  # there is room
     with _full(pictures):
         before = pictures.counters.rejected
@@ -328,7 +328,7 @@ async def test_it_is_counted_and_logged_with_how_many(
     labels = ("/v1/classify", "POST", "503")
     counted = recorder.samples()["deepshelf_requests"].get(labels, [0.0])[0]
     with _full(pictures), caplog.at_level(logging.WARNING, logger="service"):
-        door = LoadShedder(get_app_state(client), report_s=0.01)
+        door = LoadShedder(get_app_state(client), get_app(client).routes, report_s=0.01)
         for _ in range(3):
             assert door.check_request(_scope("POST", "/v1/classify"))
         await asyncio.sleep(0.1)
