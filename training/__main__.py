@@ -1,6 +1,7 @@
 """`python -m training`: list, fit, evaluate, publish, save, load, plot, and more."""
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -114,20 +115,21 @@ def evaluate(
 
 @app.command()
 def distances(
-    run: Annotated[
-        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
-    ],
+    run: Annotated[Path, typer.Argument(help="the folder of a run of the task adversarial")],
     count: Annotated[int, typer.Option(min=8, help="pictures on either side")] = 5000,
 ) -> None:
-    """Compare what a generator draws with what it was trained on; needs ImageNet weights."""
+    """Compare what a generator draws with real pictures; needs ImageNet weights."""
     from training.engine.runs import load_adversarial_task
     from training.metrics.feature_extractor import MobileNetFeatures
     from training.metrics.generative import compare_to_training
+    from training.metrics.unseen_judges import compare_unseen
 
     extract_features = MobileNetFeatures()
     task = load_adversarial_task(run)
-    for metric in compare_to_training(
-        task.data, task.generate_images(count, seed=0), extract_features
+    generated, latent = task.generate_images(count, seed=0), task.network_config.latent
+    for metric in chain(
+        compare_unseen(task.data, generated, task.generate_from, latent),
+        compare_to_training(task.data, generated, extract_features),
     ):
         typer.echo(f"{metric.name:28} {metric.value:10.4f}   n {metric.n:,}: {metric.note}")
 

@@ -69,3 +69,16 @@ ADVERSARIAL: dict[str, Any] = {
     "epochs": 2,
 }  # fmt: skip
 """What to change for a generator and a discriminator."""
+
+PROJECTED: dict[str, Any] = {
+    **ADVERSARIAL,
+    "network": {
+        "kind": "gan", "channels": 1, "latent": 4,
+        "generator": {"kind": "fastgan", "widths": [8, 4]},
+        "discriminator": {
+            "kind": "projected", "weights": "random", "side": 32, "mixing": 2, "head": 4,
+        },
+    },
+    "task": {**ADVERSARIAL["task"], "loss": "hinge", "augment": {"probability": 0.5}},
+}  # fmt: skip
+"""The same with FastGAN's generator and a discriminator that looks through frozen features."""

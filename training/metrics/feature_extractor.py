@@ -7,13 +7,12 @@ something among models measured alike, and nothing beside an FID, which is of In
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.datasets.data_dir import resolve_data_path, scratch_dir
 from training.metrics.feature_cache import FeatureCache
-from training.networks.mobilenet import MobileNet
+from training.networks.mobilenet import MobileNet, fold_batch_norms
 from training.pretrained.mobilenet import LOCAL_WEIGHTS, features_fingerprint, load_weights
 
 __all__ = ["INPUT_SIDE", "MobileNetFeatures"]
@@ -37,7 +36,8 @@ class MobileNetFeatures:
         network.eval()
         key = f"{features_fingerprint(network, config)}-{INPUT_SIDE}"
         self._cache = FeatureCache(scratch_dir() / "features", key)
-        self._network = _fuse_batch_norms(network).to(memory_format=torch.channels_last)
+        fold_batch_norms(network.features)
+        self._network = network.to(memory_format=torch.channels_last)
         self._statistics = [torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics]
 
     def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
@@ -63,18 +63,3 @@ def _config(weights_path: Path) -> MobileNet.Config:
             classes=2, weights_path=LOCAL_WEIGHTS, padding="tf-same", scaling="symmetric"
         )
     return MobileNet.Config(classes=2)
-
-
-def _fuse_batch_norms(network: MobileNet) -> MobileNet:
-    """Every batch norm folded into the convolution before it: half the time on a processor."""
-    for module in list(network.features.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        for first, second in zip(list(module), list(module)[1:], strict=False):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                names = [
-                    name for name, child in module.named_children() if child in (first, second)
-                ]
-                module[int(names[0])] = fuse_conv_bn_eval(first, second)
-                module[int(names[1])] = nn.Identity()
-    return network

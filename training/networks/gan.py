@@ -5,6 +5,8 @@ double or halve the picture. The discriminator has spectral norm in place of bat
 al. 2018, arXiv 1802.05957): its judgement of a picture then does not depend on the others in the
 batch, and it cannot become steep.
 
+Either side may be another: FastGAN's generator, a projected discriminator.
+
 Shapes: B batch, Z latent, C channels; H = W = 4 · 2^len(widths).
 """
 
@@ -16,11 +18,16 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models_store.base import FrozenModel
+from training.networks.fastgan import FastGAN
+from training.networks.projected import ProjectedDiscriminator
 
 __all__ = ["GAN", "Discriminator", "Generator"]
 
 _BASE_SIZE = 4
 """Height and width where the generator begins and the discriminator ends."""
+
+_VISIBLE = (1, 3)
+"""Channels of the pictures that a projected discriminator can look at: grey, or colours."""
 
 _Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=6)]
 
@@ -60,45 +67,77 @@ class Discriminator(nn.Module):
         layers += [nn.Flatten(), spectral_norm(nn.Linear(widths[-1] * _BASE_SIZE**2, 1))]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
+    def project(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """What `judge` looks at: here the pictures themselves."""
+        return (images_BCHW,)
+
+    def judge(self, images_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.layers(images_BCHW).squeeze(1)
         return logits
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return self.judge(images_BCHW)
 
 
 class GAN(nn.Module):
     """Both networks. `forward` is the generator's: the discriminator is for training alone."""
 
     class Config(FrozenModel):
-        """Widths of both, coarsest first: four of them make pictures of 64×64."""
+        """Widths are a DCGAN's, coarsest first: four of them make pictures of 64×64."""
 
         kind: Literal["gan"] = "gan"
         channels: Annotated[int, Field(ge=1, le=4)] = 3
         latent: PositiveInt = 128
-        generator: _Widths = (256, 128, 64, 32)
-        discriminator: _Widths = (256, 128, 64, 32)
+        generator: _Widths | FastGAN.Config = (256, 128, 64, 32)
+        discriminator: _Widths | ProjectedDiscriminator.Config = (256, 128, 64, 32)
 
         @model_validator(mode="after")
-        def _validate_depths(self) -> Self:
-            if len(self.generator) != len(self.discriminator):
+        def _same_size(self) -> Self:
+            if isinstance(self.discriminator, ProjectedDiscriminator.Config):
+                if self.channels not in _VISIBLE:
+                    raise ValueError(
+                        f"a projected discriminator looks at pictures of 1 or 3 channels, "
+                        f"not {self.channels}"
+                    )
+            elif self.size != _size(self.discriminator):
                 raise ValueError(
-                    f"generator has {len(self.generator)} widths and discriminator "
-                    f"{len(self.discriminator)}: one of them would see pictures of another size"
+                    f"the generator draws pictures of {self.size} pixels a side, and the "
+                    f"discriminator's {len(self.discriminator)} widths are for "
+                    f"{_size(self.discriminator)}"
                 )
             return self
 
         @property
         def size(self) -> int:
             """Height and width of the pictures."""
-            return _BASE_SIZE * int(2 ** len(self.generator))
+            if isinstance(self.generator, FastGAN.Config):
+                return self.generator.size
+            return _size(self.generator)
 
         def build(self) -> "GAN":
             return GAN(self)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.generator = Generator(config.latent, config.generator, config.channels)
-        self.discriminator = Discriminator(config.discriminator[::-1], config.channels)
+        self.generator = _generator(config)
+        self.discriminator = _discriminator(config)
 
     def forward(self, latents_BZ: Tensor) -> Tensor:
         images: Tensor = self.generator(latents_BZ)
         return images
+
+
+def _size(widths: tuple[int, ...]) -> int:
+    return _BASE_SIZE * int(2 ** len(widths))
+
+
+def _generator(config: GAN.Config) -> Generator | FastGAN:
+    if isinstance(config.generator, FastGAN.Config):
+        return FastGAN(config.generator, config.latent, config.channels)
+    return Generator(config.latent, config.generator, config.channels)
+
+
+def _discriminator(config: GAN.Config) -> Discriminator | ProjectedDiscriminator:
+    if isinstance(config.discriminator, ProjectedDiscriminator.Config):
+        return config.discriminator.build()
+    return Discriminator(config.discriminator[::-1], config.channels)

@@ -13,7 +13,7 @@ from models_store.layout import file_sha256
 from models_store.manifest import DataSource
 from training.datasets.data_dir import data_dir, resolve_data_path
 from training.errors import DataError
-from training.networks.mobilenet import MobileNet
+from training.networks.mobilenet import MobileNet, Pretrained
 from training.pretrained.state import find_mismatches
 
 __all__ = [
@@ -37,7 +37,7 @@ _TORCHVISION_WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 _MAX_REPORTED = 3
 
 
-def load_weights(network: MobileNet, config: MobileNet.Config) -> None:
+def load_weights(network: MobileNet, config: Pretrained) -> None:
     """Fill the features of `network` with the weights that `config` names.
 
     Raises:
@@ -69,7 +69,7 @@ def read_state(path: Path) -> dict[str, object]:
     return state
 
 
-def weights_data_source(config: MobileNet.Config) -> DataSource | None:
+def weights_data_source(config: Pretrained) -> DataSource | None:
     """The manifest's entry for what the weights were trained on; the hash is of their file."""
     if config.weights == "random":
         return None
@@ -84,7 +84,7 @@ def weights_data_source(config: MobileNet.Config) -> DataSource | None:
     )
 
 
-def features_fingerprint(network: MobileNet, config: MobileNet.Config) -> str:
+def features_fingerprint(network: MobileNet, config: Pretrained) -> str:
     """Hex digest of everything that decides the pooled features of a picture."""
     digest = hashlib.sha256(f"{config.padding} {config.scaling}".encode())
     for name, tensor in network.features.state_dict().items():
@@ -100,7 +100,7 @@ def weights_licence(path: Path | None) -> str:
     return "Apache-2.0" if path.name == LOCAL_WEIGHTS.name else "as its maker states"
 
 
-def _weights_file(config: MobileNet.Config) -> Path:
+def _weights_file(config: Pretrained) -> Path:
     if config.weights_path is None:
         return download(_TORCHVISION_WEIGHTS.url, data_dir() / "mobilenet", "network.weights_path")
     path = resolve_data_path(config.weights_path)

@@ -2,7 +2,8 @@
 
 Alternating, as in algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): a step of the
 discriminator on as many real as drawn pictures, then one of the generator. Both steps see the same
-drawn pictures, as in DCGAN's published code, which saves a pass through the generator.
+drawn pictures, as in DCGAN's published code, which saves a pass through the generator, and where
+the discriminator looks at them through frozen features, one through those.
 
 Shapes: B batch, C channels, H height, W width, Z latent.
 """
@@ -23,17 +24,23 @@ from training.datasets.batches import Batch, Batches, epoch_seed
 from training.datasets.transforms import Transform
 from training.errors import DataError, RecipeError
 from training.networks.gan import GAN
+from training.networks.projected import ProjectedDiscriminator
 from training.optim.ema import ema_model
 from training.optim.optimizers import Optimizer
 from training.plots.samples import draw_grid
+from training.pretrained.mobilenet import load_weights
 from training.publish.spec import ExportSpec
 from training.publish.tasks import adversarial as export
 from training.tasks.base import Monitor, Scores, Split
+from training.tasks.diff_augment import DiffAugment
 
 if TYPE_CHECKING:
     from training.config.recipe import Recipe
 
 __all__ = ["Adversarial", "to_uint8"]
+
+_Views = tuple[Tensor, ...]
+"""What a discriminator makes of a batch of pictures before its trained layers judge them."""
 
 _EVAL_BATCH = 250
 _GRID_IMAGES = 64
@@ -54,6 +61,8 @@ class Adversarial:
         """Goodfellow et al. 2014, section 3; Lim and Ye 2017, arXiv 1705.02894."""
         transforms: tuple[Transform, ...] = ()
         """Of the real pictures. What they change, the generator learns to draw."""
+        augment: DiffAugment | None = None
+        """Of real and drawn pictures alike, which the generator does not learn to draw."""
         pictures_per_epoch: PositiveInt | None = None
         """Real pictures, drawn anew, between two checkpoints; all of them when left out."""
 
@@ -74,6 +83,7 @@ class Adversarial:
             layout = torch.channels_last
         network = self.network_config.build()
         recipe.initializer.apply(network)
+        self._look_through_pretrained(network)
         network = network.to(memory_format=layout)
         optimizer = recipe.optimizer.build(network.generator)
         discriminator_optimizer = self.config.discriminator_optimizer.build(network.discriminator)
@@ -85,8 +95,20 @@ class Adversarial:
         self.discriminator, self.discriminator_optimizer = fabric.setup(
             network.discriminator, discriminator_optimizer
         )
+        for method in ("project", "judge"):
+            self.discriminator.mark_forward_method(method)
         decay = recipe.ema_decay
         self.ema_network = None if decay is None else ema_model(network.generator, decay)
+
+    def _look_through_pretrained(self, network: GAN) -> None:
+        config = self.network_config.discriminator
+        if not isinstance(config, ProjectedDiscriminator.Config):
+            return
+        if not isinstance(network.discriminator, ProjectedDiscriminator):
+            raise TypeError(type(network.discriminator))
+        mobilenet = config.mobilenet().build()
+        load_weights(mobilenet, config)
+        network.discriminator.projection.use(mobilenet)
 
     def batches(self, epoch: int) -> "_LimitedBatches":
         generator = Random().manual_seed(epoch_seed(self.recipe.seed, epoch))
@@ -100,19 +122,28 @@ class Adversarial:
         self.discriminator.train()
         real_BCHW = self.to_floats(batch[0])
         generated_BCHW = self.generator(self._latents(len(real_BCHW)))
-        scores = self._step_discriminator(real_BCHW, generated_BCHW.detach())
-        scores |= self._step_generator(generated_BCHW)
+        with torch.no_grad():
+            real = self._project(real_BCHW)
+        generated = self._project(generated_BCHW)
+        scores = self._step_discriminator(real, tuple(each.detach() for each in generated))
+        scores |= self._step_generator(generated)
         for schedule in self.schedules:
             schedule.step()
         if self.ema_network is not None:
             self.ema_network.update_parameters(self.generator.module)
         return scores
 
-    def _step_discriminator(self, real_BCHW: Tensor, generated_BCHW: Tensor) -> dict[str, Tensor]:
+    def _project(self, images_BCHW: Tensor) -> _Views:
+        if self.config.augment is not None:
+            images_BCHW = self.config.augment(images_BCHW)
+        views: _Views = self.discriminator.project(images_BCHW)
+        return views
+
+    def _step_discriminator(self, real: _Views, generated: _Views) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(True)
         # One pass for both: without batch norm, no picture's logit depends on another picture.
-        logits = self.discriminator(torch.cat((real_BCHW, generated_BCHW))).float()
-        real_B, generated_B = logits.chunk(2)
+        both = [torch.cat(pair) for pair in zip(real, generated, strict=True)]
+        real_B, generated_B = self.discriminator.judge(*both).float().chunk(2)
         loss = self._discriminator_loss(real_B, generated_B)
         self.discriminator_optimizer.zero_grad()
         self.fabric.backward(loss)
@@ -123,10 +154,10 @@ class Adversarial:
             "drawn_logit": generated_B.detach().mean(),
         }
 
-    def _step_generator(self, generated_BCHW: Tensor) -> dict[str, Tensor]:
+    def _step_generator(self, generated: _Views) -> dict[str, Tensor]:
         # The gradient passes through the discriminator; its own weights need none.
         self.discriminator.requires_grad_(False)
-        loss = self._generator_loss(self.discriminator(generated_BCHW).float())
+        loss = self._generator_loss(self.discriminator.judge(*generated).float())
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.recipe.clip_norm is not None:
@@ -171,7 +202,7 @@ class Adversarial:
         }
 
     def discriminator_logits(self, images_NCHW: Tensor) -> Tensor:
-        """The discriminator's logits (N,) of pictures in bytes."""
+        """The discriminator's logits (N, …) of pictures in bytes, as they are."""
         discriminator = self.discriminator.eval()
         with torch.inference_mode(), self.fabric.autocast():
             parts = [
@@ -181,9 +212,12 @@ class Adversarial:
 
     def generate_images(self, count: int, seed: int) -> Tensor:
         """Pictures (N, C, H, W) in bytes, as the published generator draws them."""
+        return self.generate_from(self._latents(count, Random().manual_seed(seed)))
+
+    def generate_from(self, latents_NZ: Tensor) -> Tensor:
+        """The published generator's pictures (N, C, H, W) in bytes."""
         generator = self.network_to_publish().eval()
-        random = Random().manual_seed(seed)
-        latents_NZ = self._latents(count, random)
+        latents_NZ = latents_NZ.to(self.fabric.device)
         with torch.inference_mode(), self.fabric.autocast():
             parts = [
                 to_uint8(generator(part)).cpu() for part in torch.split(latents_NZ, _EVAL_BATCH)

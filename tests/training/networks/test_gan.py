@@ -2,7 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from training.networks.gan import GAN
+from training.networks.fastgan import FastGAN
+from training.networks.gan import GAN, Discriminator
+from training.networks.projected import ProjectedDiscriminator
 
 
 def _gan(**changes: object) -> GAN:
@@ -51,6 +53,7 @@ def test_the_discriminators_layers_stretch_nothing_by_more_than_one() -> None:
     with torch.no_grad():
         for _ in range(100):
             discriminator(torch.rand(2, 3, 16, 16))
+    assert isinstance(discriminator, Discriminator)
     for layer in (discriminator.layers[0], discriminator.layers[-1]):
         assert isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
         values = torch.linalg.svdvals(layer.weight.detach().flatten(1))
@@ -58,5 +61,22 @@ def test_the_discriminators_layers_stretch_nothing_by_more_than_one() -> None:
 
 
 def test_both_sides_see_pictures_of_one_size() -> None:
-    with pytest.raises(ValidationError, match="generator has 2 widths and discriminator 1"):
+    with pytest.raises(ValidationError, match=r"of 16 pixels a side, .* 1 widths are for 8"):
         _gan(discriminator=[8])
+
+
+def test_either_side_may_be_chosen_by_kind() -> None:
+    network = _gan(
+        generator={"kind": "fastgan", "widths": [8, 4]},
+        discriminator={"kind": "projected", "side": 32, "mixing": 4, "head": 4},
+    )
+    assert isinstance(network.generator, FastGAN)
+    assert isinstance(network.discriminator, ProjectedDiscriminator)
+    assert network.discriminator(network(torch.randn(2, 6))).shape == (2, 13)
+    mixed = _gan(generator={"kind": "fastgan", "widths": [8, 4]}, discriminator=[8])
+    assert mixed.discriminator(mixed(torch.randn(2, 6))).shape == (2,)
+
+
+def test_a_projected_discriminator_wants_grey_or_colours() -> None:
+    with pytest.raises(ValidationError, match="1 or 3 channels, not 4"):
+        _gan(channels=4, discriminator={"kind": "projected"})

@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.models import mobilenet_v2
 
-from tests.training.tiny import ADVERSARIAL, recipe
+from tests.training.tiny import ADVERSARIAL, PROJECTED, recipe
 from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
 from training.tasks.adversarial import Adversarial
@@ -34,12 +37,21 @@ def _moved(before: dict[str, torch.Tensor], task: Adversarial) -> set[str]:
     return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_each_side_learns_in_its_own_step_and_leaves_the_other_alone() -> None:
-    task = _task()
-    real = task.to_floats(next(iter(task.batches(0)))[0])
-    drawn = task.generator(torch.randn(len(real), 4))
+def _projected() -> Adversarial:
+    _, task = prepare(recipe(**PROJECTED))
+    assert isinstance(task, Adversarial)
+    return task
+
+
+@pytest.mark.parametrize("build", [_task, _projected])
+def test_each_side_learns_in_its_own_step_and_leaves_the_other_alone(
+    build: Callable[[], Adversarial],
+) -> None:
+    task = build()
+    real = task._project(task.to_floats(next(iter(task.batches(0)))[0]))
+    drawn = task._project(task.generator(torch.randn(len(real[0]), 4)))
     before = _weights(task)
-    task._step_discriminator(real, drawn.detach())
+    task._step_discriminator(real, tuple(each.detach() for each in drawn))
     assert _moved(before, task) == {"discriminator"}
     before = _weights(task)
     task._step_generator(drawn)
@@ -82,13 +94,13 @@ def test_a_run_leaves_a_grid_of_pictures_after_every_epoch(tmp_path: Path) -> No
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("resumed_after", [1])
+@pytest.mark.parametrize("changes", [ADVERSARIAL, PROJECTED])
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    resumed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = fit(recipe(**ADVERSARIAL), tmp_path / "whole", show_progress=False).task
+    whole = fit(recipe(**changes), tmp_path / "whole", show_progress=False).task
     step = Adversarial.step
-    steps = iter([True] * (2 * resumed_after))
+    steps = iter([True] * 2)  # one epoch
 
     def until(self: Adversarial, batch: Any) -> dict[str, torch.Tensor]:
         if not next(steps, False):
@@ -97,13 +109,29 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Adversarial, "step", until)
     with pytest.raises(KeyboardInterrupt):
-        fit(recipe(**ADVERSARIAL), tmp_path / "cut", show_progress=False)
+        fit(recipe(**changes), tmp_path / "cut", show_progress=False)
     monkeypatch.undo()
-    resumed = fit(recipe(**ADVERSARIAL), tmp_path / "cut", resume=True, show_progress=False).task
+    resumed = fit(recipe(**changes), tmp_path / "cut", resume=True, show_progress=False).task
     assert isinstance(whole, Adversarial)
     assert isinstance(resumed, Adversarial)
     assert _moved(_weights(whole), resumed) == set()
     assert torch.equal(whole.generate_images(5, seed=1), resumed.generate_images(5, seed=1))
+
+
+def test_pretrained_features_are_what_a_projected_discriminator_looks_through(
+    data_home: Path,
+) -> None:
+    torch.manual_seed(7)
+    weights = mobilenet_v2().state_dict()
+    torch.save(weights, data_home / "weights.pth")
+    network = deepcopy(PROJECTED["network"])
+    network["discriminator"] |= {"weights": "imagenet", "weights_path": "weights.pth"}
+    _, task = prepare(recipe(**{**PROJECTED, "network": network}))
+    assert isinstance(task, Adversarial)
+    # The second convolution is followed by a batch norm that, untrained, changes next to nothing.
+    stage = task.discriminator.module.projection.stages[0]
+    folded = dict(stage.named_buffers())["1.conv.0.0.weight"]
+    torch.testing.assert_close(folded, weights["features.1.conv.0.0.weight"], rtol=1e-4, atol=0)
 
 
 def test_drawing_is_a_function_of_the_seed_and_leaves_training_alone() -> None:

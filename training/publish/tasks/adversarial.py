@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models_store.manifest import Metric
+from models_store.manifest import DataSource, Metric
 from models_store.sampling.latents import latent_from_seed
 from models_store.tasks import FaceGeneration
 from models_store.verify import GraphFn
@@ -20,8 +20,11 @@ from training.metrics.generative import (
     compare_to_training,
     nearest_training_images,
 )
+from training.metrics.unseen_judges import compare_unseen
 from training.networks.gan import GAN
+from training.networks.projected import ProjectedDiscriminator
 from training.plots.samples import draw_grid
+from training.pretrained.mobilenet import weights_data_source
 from training.publish.spec import ExportSpec, GraphSpec
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ __all__ = ["GeneratorGraph", "export_spec"]
 _log = logging.getLogger(__name__)
 
 _BATCH = 100
+_BY_MOBILENET = ("fd_mobilenet", "kd_mobilenet", "precision", "recall")
 _PREVIEW_IMAGES = 32
 _PREVIEW_COLUMNS = 8
 _TYPICAL_CANDIDATES = 200
@@ -73,11 +77,19 @@ def export_spec(task: "Adversarial") -> ExportSpec:
             typical=typical,
         ),
         graphs=(graph,),
-        data=(task.data.to_data_source(),),
+        data=(task.data.to_data_source(), *_pretrained_weights(config)),
         report=lambda runs, preview: _report(runs["generator"], task, preview),
         rtol=0.0,
         atol=1.0,  # one grey level: rounding may fall either way
     )
+
+
+def _pretrained_weights(config: GAN.Config) -> tuple[DataSource, ...]:
+    """The weights that the discriminator looked through, if any."""
+    if not isinstance(config.discriminator, ProjectedDiscriminator.Config):
+        return ()
+    source = weights_data_source(config.discriminator)
+    return () if source is None else (source,)
 
 
 def _typical_seed(generator: nn.Module, config: GAN.Config) -> int:
@@ -91,13 +103,11 @@ def _latents(seeds: range, config: GAN.Config) -> Tensor:
     return torch.from_numpy(np.stack([latent_from_seed(seed, config.latent) for seed in seeds]))
 
 
-def _generate(run: GraphFn, seeds: range, config: GAN.Config) -> Tensor:
+def _generate(run: GraphFn, latents_NZ: Tensor) -> Tensor:
     """The published graph's pictures, (N, C, H, W)."""
     batches = [
-        np.asarray(
-            run({"latents": _latents(seeds[start : start + _BATCH], config).numpy()})["images"]
-        )
-        for start in range(0, len(seeds), _BATCH)
+        np.asarray(run({"latents": part.numpy()})["images"])
+        for part in torch.split(latents_NZ, _BATCH)
     ]
     return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).contiguous()
 
@@ -105,11 +115,14 @@ def _generate(run: GraphFn, seeds: range, config: GAN.Config) -> Tensor:
 def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, ...]:
     data, config = task.data, task.network_config
     count = min(MAX_COMPARED_IMAGES, len(data.train) // 2)
-    generated = _generate(run, range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES)), config)
+    seeds = range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES))
+    generated = _generate(run, _latents(seeds, config))
     draw_grid(generated[:_PREVIEW_IMAGES], preview, columns=_PREVIEW_COLUMNS, scale=1)
-    metrics = [
-        _metric(task, figure) for figure in _memorization(task, generated[:_MEMORIZATION_SAMPLES])
-    ]
+    unseen = compare_unseen(
+        data, generated[:count], lambda latents_NZ: _generate(run, latents_NZ), config.latent
+    )
+    memorization = _memorization(task, generated[:_MEMORIZATION_SAMPLES])
+    metrics = [_metric(task, figure) for figure in (*unseen, *memorization)]
     try:
         features = MobileNetFeatures()
     except DataError as error:
@@ -140,7 +153,10 @@ def _memorization(task: "Adversarial", generated: Tensor) -> list[MetricValue]:
 
 def _metric(task: "Adversarial", figure: MetricValue) -> Metric:
     by_pixels = figure.name.startswith("nearest")
+    by_mobilenet = figure.name.partition("/")[0] in _BY_MOBILENET
     features = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"
+    if isinstance(task.network_config.discriminator, ProjectedDiscriminator.Config):
+        features += "; the discriminator looked through the same network, which favours it"
     return Metric(
         name=figure.name,
         value=figure.value,
@@ -148,5 +164,5 @@ def _metric(task: "Adversarial", figure: MetricValue) -> Metric:
         dataset=task.data.title,
         split="train",
         n=figure.n,
-        note=figure.note if by_pixels else figure.note + features,
+        note=figure.note + features if by_mobilenet else figure.note,
     )

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+import models_store
+from tests.fakes.image_models import Paint, put
+from training.errors import DataError
+from training.metrics.shelf_features import JUDGE, ShelfFeatures
+
+
+@pytest.fixture(scope="module")
+def features() -> ShelfFeatures:
+    return ShelfFeatures(Path(models_store.__file__).parent)
+
+
+def _pictures() -> torch.Tensor:
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(256, (3, 3, 64, 64), generator=random, dtype=torch.uint8)
+
+
+def test_a_pictures_features_are_those_of_its_four_quarters(features: ShelfFeatures) -> None:
+    images = _pictures()
+    parts = features(images).chunk(4, 1)
+    for quarter, part in enumerate(parts):
+        top, left = 32 * (quarter // 2), 32 * (quarter % 2)
+        alone = images[:, :, top : top + 32, left : left + 32].tile(1, 1, 2, 2)
+        for same in features(alone).chunk(4, 1):
+            torch.testing.assert_close(same, part)
+    assert not torch.allclose(parts[0], parts[1])
+
+
+def test_pictures_in_grey_are_seen_as_colours(features: ShelfFeatures) -> None:
+    grey = _pictures()[:, :1]
+    torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
+
+
+def test_a_shelf_without_the_classifier_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"holds no {JUDGE}"):
+        ShelfFeatures(tmp_path)
+    put(tmp_path, JUDGE, Paint())
+    with pytest.raises(DataError, match="has no convolution"):
+        ShelfFeatures(tmp_path)

@@ -1,0 +1,67 @@
+"""How often a detector that no training saw finds two eyes: whether what is drawn are faces.
+
+The detector is OpenCV's cascade of Haar features (Viola and Jones 2001), which comes with
+opencv-python-headless.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from training.errors import DataError
+
+__all__ = ["EyeDetector"]
+
+_CASCADE = "haarcascade_eye.xml"
+_SIDE = 256
+"""Pixels that pictures are enlarged to: the cascade's smallest window is of 20."""
+_UPPER = 0.65
+"""Share of the height, from the top, where eyes are looked for: mouths look like them."""
+_SMALLEST, _LARGEST = 24, 112
+"""Sides of an eye's window, in enlarged pixels."""
+_NEIGHBOURS = 3
+"""Overlapping detections that make one eye; OpenCV's default."""
+
+
+class EyeDetector:
+    """Finds eyes in upright faces that fill the picture.
+
+    Raises:
+        DataError: when OpenCV is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            cv2: Any = import_module("cv2")
+        except ImportError as error:
+            raise DataError(
+                "eyes are found by OpenCV, which is not installed: "
+                "pip install 'opencv-python-headless<5'"
+            ) from error
+        self._cv2 = cv2
+        self._cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))
+
+    def __call__(self, images_NCHW: Tensor) -> Tensor:
+        """Whether there is an eye in each half, left and right, of each uint8 picture (N,)."""
+        return Tensor([self._two(np.asarray(image)) for image in images_NCHW]).bool()
+
+    def _two(self, image_CHW: np.ndarray[Any, Any]) -> bool:
+        cv2 = self._cv2
+        grey_HW = image_CHW[0]
+        if len(image_CHW) > 1:
+            grey_HW = cv2.cvtColor(_colours(image_CHW), cv2.COLOR_RGB2GRAY)
+        large_HW = cv2.resize(grey_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+        eyes = self._cascade.detectMultiScale(
+            large_HW[: int(_UPPER * _SIDE)],
+            minNeighbors=_NEIGHBOURS,
+            minSize=(_SMALLEST, _SMALLEST),
+            maxSize=(_LARGEST, _LARGEST),
+        )
+        return len({left + width / 2 < _SIDE / 2 for left, _, width, _ in eyes}) > 1
+
+
+def _colours(image_CHW: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(image_CHW.transpose(1, 2, 0))

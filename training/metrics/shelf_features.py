@@ -1,0 +1,84 @@
+"""Features of a published classifier: a second judge, which no generator was trained against.
+
+Shapes: N pictures, C channels, H height, W width, D features.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models_store.layout import list_versions, version_dir
+from models_store.onnx.weights import add_output, read_layers
+from models_store.tasks import Classification
+from models_store.verify import read_manifest
+from training.errors import DataError
+
+__all__ = ["JUDGE", "ShelfFeatures"]
+
+JUDGE = "resnet-cifar10"
+"""The classifier whose features are used, in its newest version."""
+
+_BATCH = 100
+_CONVOLUTION = "Conv"
+
+
+class ShelfFeatures:
+    """Maps uint8 pictures (N, C, H, W) to features (N, 4 · D).
+
+    Each picture is brought to twice the side that the classifier takes, and cut into its four
+    quarters: 64 × 64 stay as they are, where the classifier takes 32 × 32. The features of a
+    quarter are the outputs of the last convolution, averaged over places.
+
+    Raises:
+        DataError: when the shelf holds no such classifier.
+    """
+
+    def __init__(self, store: Path | None = None) -> None:
+        store = store or Path(os.environ.get("DEEPSHELF_STORE", "models_store"))
+        self.version = max(list_versions(store, JUDGE), default=0)
+        if not self.version:
+            raise DataError(f"{store} holds no {JUDGE}, whose features are compared")
+        folder = version_dir(store, JUDGE, self.version)
+        manifest = read_manifest(folder)
+        if not isinstance(manifest.task, Classification):
+            raise DataError(f"{JUDGE} {self.version} in {store} is no classifier")
+        self._image = manifest.task.image
+        graph = (folder / manifest.graphs()["model"].path).read_bytes()
+        convolutions = [each for each in read_layers(graph) if each.operator == _CONVOLUTION]
+        if not convolutions:
+            raise DataError(f"{JUDGE} {self.version} in {store} has no convolution")
+        self._output = convolutions[-1].output
+        self._session = ort.InferenceSession(
+            add_output(graph, self._output), providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, images_NCHW: Tensor) -> Tensor:
+        channels = 1 if self._image.mode == "L" else 3
+        if images_NCHW.shape[1] not in (1, channels):
+            raise DataError(f"{JUDGE} takes pictures of {channels} channels")
+        images_NCHW = images_NCHW.expand(-1, channels, -1, -1)
+        batches = [self._features(batch) for batch in torch.split(images_NCHW, _BATCH)]
+        return torch.cat(batches)
+
+    def _features(self, images_BCHW: Tensor) -> Tensor:
+        return torch.cat([self._pooled(quarter) for quarter in self._quarters(images_BCHW)], 1)
+
+    def _quarters(self, images_BCHW: Tensor) -> Iterator[Tensor]:
+        height, width = self._image.height, self._image.width
+        sized_BCHW = functional.interpolate(
+            images_BCHW.float(), (2 * height, 2 * width), mode="bilinear", align_corners=False
+        )
+        for row in torch.split(sized_BCHW.round().to(torch.uint8), height, 2):
+            yield from torch.split(row, width, 3)
+
+    def _pooled(self, images_BCHW: Tensor) -> Tensor:
+        images_BHWC = np.ascontiguousarray(images_BCHW.permute(0, 2, 3, 1))
+        inputs = {self._session.get_inputs()[0].name: images_BHWC}
+        maps_BDhw = self._session.run([self._output], inputs)[0]
+        return torch.from_numpy(np.asarray(maps_BDhw, np.float32).mean((2, 3)))
