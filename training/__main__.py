@@ -122,13 +122,13 @@ def distances(
     from training.engine.runs import load_adversarial_task
     from training.metrics.feature_extractor import MobileNetFeatures
     from training.metrics.generative import compare_to_training
-    from training.metrics.unseen_judges import compare_unseen
+    from training.metrics.independent_metrics import independent_metrics
 
     extract_features = MobileNetFeatures()
     task = load_adversarial_task(run)
     generated, latent = task.generate_images(count, seed=0), task.network_config.latent
     for metric in chain(
-        compare_unseen(task.data, generated, task.generate_from, latent),
+        independent_metrics(task.data, generated, task.generate_from, latent),
         compare_to_training(task.data, generated, extract_features),
     ):
         typer.echo(f"{metric.name:28} {metric.value:10.4f}   n {metric.n:,}: {metric.note}")

@@ -1,4 +1,4 @@
-"""How often a detector that no training saw finds two eyes: whether what is drawn are faces.
+"""Detection of two eyes, as a check that generated pictures show faces.
 
 The detector is OpenCV's cascade of Haar features (Viola and Jones 2001), which comes with
 opencv-python-headless.
@@ -19,7 +19,7 @@ _CASCADE = "haarcascade_eye.xml"
 _SIDE = 256
 """Pixels that pictures are enlarged to: the cascade's smallest window is of 20."""
 _UPPER = 0.65
-"""Share of the height, from the top, where eyes are looked for: mouths look like them."""
+"""Share of the height, from the top, that is searched: mouths look like eyes."""
 _SMALLEST, _LARGEST = 24, 112
 """Sides of an eye's window, in enlarged pixels."""
 _NEIGHBOURS = 3
@@ -45,7 +45,7 @@ class EyeDetector:
         self._cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))
 
     def __call__(self, images_NCHW: Tensor) -> Tensor:
-        """Whether there is an eye in each half, left and right, of each uint8 picture (N,)."""
+        """Return, for each uint8 picture, whether both halves, left and right, show an eye (N,)."""
         return Tensor([self._two(np.asarray(image)) for image in images_NCHW]).bool()
 
     def _two(self, image_CHW: np.ndarray[Any, Any]) -> bool:

@@ -68,15 +68,15 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def project(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
-        """What `judge` looks at: here the pictures themselves."""
+        """Return the input of `logits`, here the pictures themselves."""
         return (images_BCHW,)
 
-    def judge(self, images_BCHW: Tensor) -> Tensor:
+    def logits(self, images_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.layers(images_BCHW).squeeze(1)
         return logits
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        return self.judge(images_BCHW)
+        return self.logits(images_BCHW)
 
 
 class GAN(nn.Module):

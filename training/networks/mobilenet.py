@@ -100,7 +100,7 @@ class Pretrained(FrozenModel):
     """A state dict of torchvision's `mobilenet_v2`: looked for here, then in the cache.
     Without one, torchvision's own weights are fetched."""
     padding: Literal["torchvision", "tf-same"] = "torchvision"
-    """Of the stride-2 convolutions. Weights that TensorFlow trained need its own."""
+    """Padding of the stride-2 convolutions. TensorFlow's weights need `tf-same`."""
     scaling: InputScaling = "torchvision"
     """ImageNet's mean and deviation per channel, or RGB / 127.5 - 1."""
 

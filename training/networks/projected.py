@@ -1,8 +1,8 @@
 """The projected discriminator (Sauer et al. 2021, arXiv 2111.01007).
 
-It judges pictures by the feature maps of a frozen MobileNetV2, mixed across channels and scales by
-random convolutions that are frozen too (section 3.2). One small head with spectral norm per scale
-is all that is trained.
+It classifies pictures by the feature maps of a frozen MobileNetV2, mixed across channels and scales
+by random convolutions that are frozen too (section 3.2). Only one small head per scale, with
+spectral norm, is trained.
 
 Deviations: each head ends in a grid of the same size; the heads have no batch norm, so that no
 picture's logits depend on another picture.
@@ -25,7 +25,7 @@ from training.networks.mobilenet import MobileNet, Pretrained, fold_batch_norms
 __all__ = ["ProjectedDiscriminator", "Projection"]
 
 _STAGES = ((0, 4, 24), (4, 7, 32), (7, 14, 96), (14, 18, 320))
-"""First layer, end and channels of what computes the maps at strides 4, 8, 16 and 32."""
+"""First layer, end and channels of the stages that compute the maps at strides 4, 8, 16, 32."""
 
 _LOGITS = 3
 """Largest height and width of a head's grid of logits."""
@@ -37,14 +37,14 @@ class ProjectedDiscriminator(nn.Module):
     class Config(Pretrained):
         kind: Literal["projected"] = "projected"
         side: PositiveInt = 96
-        """Pixels that pictures are enlarged or reduced to before they are looked at."""
+        """Height and width, in pixels, to which pictures are resized."""
         mixing: PositiveInt = 32
-        """Channels that the finest map is mixed into; each coarser one gets twice as many."""
+        """Channels of the finest map after channel mixing; each coarser map has twice as many."""
         head: PositiveInt = 96
         """Channels of the heads' layers."""
 
         def mobilenet(self) -> MobileNet.Config:
-            """The network whose weights these are; its head is not used."""
+            """The network that these weights fit. Its head is not used."""
             return MobileNet.Config(classes=1, padding=self.padding, scaling=self.scaling)
 
         def build(self) -> "ProjectedDiscriminator":
@@ -64,13 +64,13 @@ class ProjectedDiscriminator(nn.Module):
         maps: tuple[Tensor, ...] = self.projection(images_BCHW)
         return maps
 
-    def judge(self, *maps_BChw: Tensor) -> Tensor:
+    def logits(self, *maps_BChw: Tensor) -> Tensor:
         """Logits (B, L) of what `project` returns."""
         pairs = zip(self.heads, maps_BChw, strict=True)
         return torch.cat([head(each).flatten(1) for head, each in pairs], 1)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        return self.judge(*self.project(images_BCHW))
+        return self.logits(*self.project(images_BCHW))
 
 
 class Projection(nn.Module):
@@ -99,10 +99,10 @@ class Projection(nn.Module):
         self.register_buffer("scale", 0.5 / deviation, persistent=False)
         self.register_buffer("shift", (0.5 - mean) / deviation, persistent=False)
         self.stages: nn.ModuleList
-        self.use(config.mobilenet().build())
+        self.load_mobilenet(config.mobilenet().build())
 
-    def use(self, mobilenet: MobileNet) -> None:
-        """Compute feature maps with the weights of `mobilenet`, which is used up."""
+    def load_mobilenet(self, mobilenet: MobileNet) -> None:
+        """Take over the features of `mobilenet`, which cannot be used afterwards."""
         features = fold_batch_norms(mobilenet.features)
         layers = list(features.children())
         self.stages = nn.ModuleList(nn.Sequential(*layers[first:end]) for first, end, _ in _STAGES)
@@ -129,7 +129,7 @@ class Projection(nn.Module):
         return tuple(self._mixed(maps))[::-1]
 
     def _mixed(self, maps_BChw: list[Tensor]) -> Iterator[Tensor]:
-        """Coarsest first, since each is added to the next finer one."""
+        """Yield mixed maps, coarsest first: each is added to the next finer one."""
         coarser: Tensor | None = None
         for level in reversed(range(len(maps_BChw))):
             mixed = functional.conv2d(maps_BChw[level], self.get_buffer(f"channel_mixing_{level}"))
@@ -142,7 +142,7 @@ class Projection(nn.Module):
 
 
 def _random(out: int, channels: int, kernel: int) -> Tensor:
-    """A kernel with the variance of torch's own default, 1 / (3 · fan in)."""
+    """Return a kernel with the variance of torch's default, 1 / (3 · fan in)."""
     return torch.randn(out, channels, kernel, kernel) / math.sqrt(3 * channels * kernel**2)
 
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Adversarial", "to_uint8"]
 
-_Views = tuple[Tensor, ...]
-"""What a discriminator makes of a batch of pictures before its trained layers judge them."""
+_Projected = tuple[Tensor, ...]
+"""Inputs of the discriminator's trained layers: pictures, or feature maps of them."""
 
 _EVAL_BATCH = 250
 _GRID_IMAGES = 64
@@ -62,7 +62,7 @@ class Adversarial:
         transforms: tuple[Transform, ...] = ()
         """Of the real pictures. What they change, the generator learns to draw."""
         augment: DiffAugment | None = None
-        """Of real and drawn pictures alike, which the generator does not learn to draw."""
+        """Random changes of real and generated pictures, which the generator does not learn."""
         pictures_per_epoch: PositiveInt | None = None
         """Real pictures, drawn anew, between two checkpoints; all of them when left out."""
 
@@ -83,7 +83,7 @@ class Adversarial:
             layout = torch.channels_last
         network = self.network_config.build()
         recipe.initializer.apply(network)
-        self._look_through_pretrained(network)
+        self._load_pretrained_features(network)
         network = network.to(memory_format=layout)
         optimizer = recipe.optimizer.build(network.generator)
         discriminator_optimizer = self.config.discriminator_optimizer.build(network.discriminator)
@@ -95,12 +95,12 @@ class Adversarial:
         self.discriminator, self.discriminator_optimizer = fabric.setup(
             network.discriminator, discriminator_optimizer
         )
-        for method in ("project", "judge"):
+        for method in ("project", "logits"):
             self.discriminator.mark_forward_method(method)
         decay = recipe.ema_decay
         self.ema_network = None if decay is None else ema_model(network.generator, decay)
 
-    def _look_through_pretrained(self, network: GAN) -> None:
+    def _load_pretrained_features(self, network: GAN) -> None:
         config = self.network_config.discriminator
         if not isinstance(config, ProjectedDiscriminator.Config):
             return
@@ -108,7 +108,7 @@ class Adversarial:
             raise TypeError(type(network.discriminator))
         mobilenet = config.mobilenet().build()
         load_weights(mobilenet, config)
-        network.discriminator.projection.use(mobilenet)
+        network.discriminator.projection.load_mobilenet(mobilenet)
 
     def batches(self, epoch: int) -> "_LimitedBatches":
         generator = Random().manual_seed(epoch_seed(self.recipe.seed, epoch))
@@ -133,17 +133,17 @@ class Adversarial:
             self.ema_network.update_parameters(self.generator.module)
         return scores
 
-    def _project(self, images_BCHW: Tensor) -> _Views:
+    def _project(self, images_BCHW: Tensor) -> _Projected:
         if self.config.augment is not None:
             images_BCHW = self.config.augment(images_BCHW)
-        views: _Views = self.discriminator.project(images_BCHW)
+        views: _Projected = self.discriminator.project(images_BCHW)
         return views
 
-    def _step_discriminator(self, real: _Views, generated: _Views) -> dict[str, Tensor]:
+    def _step_discriminator(self, real: _Projected, generated: _Projected) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(True)
         # One pass for both: without batch norm, no picture's logit depends on another picture.
         both = [torch.cat(pair) for pair in zip(real, generated, strict=True)]
-        real_B, generated_B = self.discriminator.judge(*both).float().chunk(2)
+        real_B, generated_B = self.discriminator.logits(*both).float().chunk(2)
         loss = self._discriminator_loss(real_B, generated_B)
         self.discriminator_optimizer.zero_grad()
         self.fabric.backward(loss)
@@ -154,10 +154,10 @@ class Adversarial:
             "drawn_logit": generated_B.detach().mean(),
         }
 
-    def _step_generator(self, generated: _Views) -> dict[str, Tensor]:
+    def _step_generator(self, generated: _Projected) -> dict[str, Tensor]:
         # The gradient passes through the discriminator; its own weights need none.
         self.discriminator.requires_grad_(False)
-        loss = self._generator_loss(self.discriminator.judge(*generated).float())
+        loss = self._generator_loss(self.discriminator.logits(*generated).float())
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.recipe.clip_norm is not None:

@@ -26,7 +26,7 @@ class DiffAugment(FrozenModel):
     """Maps pictures (B, C, H, W) in -1 … 1 to the same shape. Draws from torch's own generator."""
 
     probability: _Share = 0.5
-    """Of each of the five changes, for each picture."""
+    """Probability of each of the five changes, for each picture."""
     brightness: _Share = 0.5
     """Largest shift of all pixels."""
     saturation: _Share = 1.0

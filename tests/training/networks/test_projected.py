@@ -30,7 +30,7 @@ def test_it_looks_at_strides_4_to_32_and_judges_each_scale(
         assert [tuple(view.shape) for view in views] == [
             (2, width, length, length) for width, length in zip([4, 4, 8, 16], maps, strict=True)
         ]
-        assert network.judge(*views).shape == (2, logits)
+        assert network.logits(*views).shape == (2, logits)
 
 
 def test_only_heads_are_trained_and_each_parameter_of_theirs_gets_a_gradient() -> None:
@@ -62,7 +62,7 @@ def test_the_projection_is_that_of_the_mobilenet_it_is_given() -> None:
     images = torch.rand(2, 3, 32, 32) * 2 - 1
     with torch.inference_mode():
         expected = mobilenet.features[:18](images)  # type: ignore[index]
-        network.projection.use(mobilenet)
+        network.projection.load_mobilenet(mobilenet)
         x = images
         for stage in network.projection.stages:
             x = stage(x)

@@ -20,7 +20,7 @@ from training.metrics.generative import (
     compare_to_training,
     nearest_training_images,
 )
-from training.metrics.unseen_judges import compare_unseen
+from training.metrics.independent_metrics import independent_metrics
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
 from training.plots.samples import draw_grid
@@ -118,7 +118,7 @@ def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, .
     seeds = range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES))
     generated = _generate(run, _latents(seeds, config))
     draw_grid(generated[:_PREVIEW_IMAGES], preview, columns=_PREVIEW_COLUMNS, scale=1)
-    unseen = compare_unseen(
+    unseen = independent_metrics(
         data, generated[:count], lambda latents_NZ: _generate(run, latents_NZ), config.latent
     )
     memorization = _memorization(task, generated[:_MEMORIZATION_SAMPLES])

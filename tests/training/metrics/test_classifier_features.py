@@ -4,14 +4,14 @@ import pytest
 import torch
 
 import models_store
-from tests.fakes.image_models import Paint, put
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from training.errors import DataError
-from training.metrics.shelf_features import JUDGE, ShelfFeatures
+from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
 
 
 @pytest.fixture(scope="module")
-def features() -> ShelfFeatures:
-    return ShelfFeatures(Path(models_store.__file__).parent)
+def features() -> ClassifierFeatures:
+    return ClassifierFeatures(Path(models_store.__file__).parent)
 
 
 def _pictures() -> torch.Tensor:
@@ -19,7 +19,7 @@ def _pictures() -> torch.Tensor:
     return torch.randint(256, (3, 3, 64, 64), generator=random, dtype=torch.uint8)
 
 
-def test_a_pictures_features_are_those_of_its_four_quarters(features: ShelfFeatures) -> None:
+def test_a_pictures_features_are_those_of_its_four_quarters(features: ClassifierFeatures) -> None:
     images = _pictures()
     parts = features(images).chunk(4, 1)
     for quarter, part in enumerate(parts):
@@ -30,14 +30,14 @@ def test_a_pictures_features_are_those_of_its_four_quarters(features: ShelfFeatu
     assert not torch.allclose(parts[0], parts[1])
 
 
-def test_pictures_in_grey_are_seen_as_colours(features: ShelfFeatures) -> None:
+def test_pictures_in_grey_are_seen_as_colours(features: ClassifierFeatures) -> None:
     grey = _pictures()[:, :1]
     torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
 
 
 def test_a_shelf_without_the_classifier_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"holds no {JUDGE}"):
-        ShelfFeatures(tmp_path)
-    put(tmp_path, JUDGE, Paint())
+    with pytest.raises(DataError, match=f"holds no {CLASSIFIER}"):
+        ClassifierFeatures(tmp_path)
+    publish_image_model(tmp_path, CLASSIFIER, MeanColourClassifier())
     with pytest.raises(DataError, match="has no convolution"):
-        ShelfFeatures(tmp_path)
+        ClassifierFeatures(tmp_path)

@@ -1,4 +1,4 @@
-"""Features of a published classifier: a second judge, which no generator was trained against.
+"""Features of a published classifier, against which no generator is trained.
 
 Shapes: N pictures, C channels, H height, W width, D features.
 """
@@ -19,16 +19,16 @@ from models_store.tasks import Classification
 from models_store.verify import read_manifest
 from training.errors import DataError
 
-__all__ = ["JUDGE", "ShelfFeatures"]
+__all__ = ["CLASSIFIER", "ClassifierFeatures"]
 
-JUDGE = "resnet-cifar10"
-"""The classifier whose features are used, in its newest version."""
+CLASSIFIER = "resnet-cifar10"
+"""Name of the published model; its newest version is used."""
 
 _BATCH = 100
 _CONVOLUTION = "Conv"
 
 
-class ShelfFeatures:
+class ClassifierFeatures:
     """Maps uint8 pictures (N, C, H, W) to features (N, 4 · D).
 
     Each picture is brought to twice the side that the classifier takes, and cut into its four
@@ -41,18 +41,18 @@ class ShelfFeatures:
 
     def __init__(self, store: Path | None = None) -> None:
         store = store or Path(os.environ.get("DEEPSHELF_STORE", "models_store"))
-        self.version = max(list_versions(store, JUDGE), default=0)
+        self.version = max(list_versions(store, CLASSIFIER), default=0)
         if not self.version:
-            raise DataError(f"{store} holds no {JUDGE}, whose features are compared")
-        folder = version_dir(store, JUDGE, self.version)
+            raise DataError(f"{store} holds no {CLASSIFIER}, whose features are compared")
+        folder = version_dir(store, CLASSIFIER, self.version)
         manifest = read_manifest(folder)
         if not isinstance(manifest.task, Classification):
-            raise DataError(f"{JUDGE} {self.version} in {store} is no classifier")
+            raise DataError(f"{CLASSIFIER} {self.version} in {store} is no classifier")
         self._image = manifest.task.image
         graph = (folder / manifest.graphs()["model"].path).read_bytes()
         convolutions = [each for each in read_layers(graph) if each.operator == _CONVOLUTION]
         if not convolutions:
-            raise DataError(f"{JUDGE} {self.version} in {store} has no convolution")
+            raise DataError(f"{CLASSIFIER} {self.version} in {store} has no convolution")
         self._output = convolutions[-1].output
         self._session = ort.InferenceSession(
             add_output(graph, self._output), providers=["CPUExecutionProvider"]
@@ -61,7 +61,7 @@ class ShelfFeatures:
     def __call__(self, images_NCHW: Tensor) -> Tensor:
         channels = 1 if self._image.mode == "L" else 3
         if images_NCHW.shape[1] not in (1, channels):
-            raise DataError(f"{JUDGE} takes pictures of {channels} channels")
+            raise DataError(f"{CLASSIFIER} takes pictures of {channels} channels")
         images_NCHW = images_NCHW.expand(-1, channels, -1, -1)
         batches = [self._features(batch) for batch in torch.split(images_NCHW, _BATCH)]
         return torch.cat(batches)

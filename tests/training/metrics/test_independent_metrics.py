@@ -7,7 +7,12 @@ import torch
 
 from models_store.sampling.latents import latent_from_seed, slerp
 from training.datasets.base import ImageData, ImageSplit
-from training.metrics.unseen_judges import compare_unseen, morphs, sharpness, spread
+from training.metrics.independent_metrics import (
+    independent_metrics,
+    morph_latents,
+    sharpness,
+    spread,
+)
 
 
 def _noise(count: int) -> torch.Tensor:
@@ -28,7 +33,7 @@ def test_spread_is_the_mean_distance_of_pairs() -> None:
 
 
 def test_morphs_lie_between_two_seeds_on_the_services_own_way() -> None:
-    latents = morphs(16)
+    latents = morph_latents(16)
     assert latents.shape == (400, 16)
     expected = slerp(latent_from_seed(2, 16), latent_from_seed(3, 16), 1 / 9)
     assert np.array_equal(latents[8].numpy(), expected)
@@ -48,10 +53,10 @@ def test_drawn_pictures_are_measured_beside_real_ones_by_what_is_installed(
         test=ImageSplit(real[:2], torch.zeros(2, dtype=torch.int64)),
     )
     flatter = (real[:10].float() / 2).to(torch.uint8)
-    found = {f.name: f for f in compare_unseen(data, flatter, lambda z: flatter[: len(z)], 8)}
+    found = {f.name: f for f in independent_metrics(data, flatter, lambda z: flatter[: len(z)], 8)}
     assert found.keys() == {"sharpness", "spread"}  # noise has no eyes, the shelf no classifier
     assert found["sharpness"].value == pytest.approx(0.5, abs=0.01)
     assert found["spread"].value == pytest.approx(0.5, abs=0.01)
     assert found["spread"].n == 10
     assert math.isfinite(found["spread"].value)
-    assert "without a second Fréchet distance" in caplog.text
+    assert "no Fréchet distance of classifier features" in caplog.text

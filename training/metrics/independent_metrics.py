@@ -1,8 +1,8 @@
-"""Judges of drawn pictures that no training saw.
+"""Metrics of generated pictures that are independent of what trained the generator.
 
-`training.metrics.generative` compares by MobileNetV2's features, which a projected discriminator
-looks through as well. Here are others: sharpness, spread, another network's features, and whether
-a detector of eyes takes what is drawn for faces, also on the way from one face to another.
+A projected discriminator uses the MobileNetV2 features by which `training.metrics.generative`
+compares. These metrics use none of them: sharpness, spread, the features of another network, and
+the share of pictures, and of morphs between them, in which a detector finds two eyes.
 
 Shapes: N pictures, C channels, H height, W width, Z latent.
 """
@@ -18,81 +18,85 @@ from torch import Tensor
 from models_store.sampling.latents import latent_from_seed, slerp
 from training.datasets.base import ImageData
 from training.errors import DataError
+from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
 from training.metrics.distribution_distance import frechet_distance
 from training.metrics.eye_detector import EyeDetector
 from training.metrics.generative import MetricValue, pca_gaussian
-from training.metrics.shelf_features import JUDGE, ShelfFeatures
 
-__all__ = ["compare_unseen", "morphs", "sharpness", "spread"]
+__all__ = ["independent_metrics", "morph_latents", "sharpness", "spread"]
 
 _log = logging.getLogger(__name__)
 
-_LOOKED_AT = 1000
-"""Pictures on either side in which eyes are looked for, and whose pairs are compared."""
+_MAX_IMAGES = 1000
+"""Number of generated and of real pictures for sharpness, spread and eyes."""
 _MORPHS, _FRAMES = 50, 8
-"""Pairs of seeds, and pictures between the two."""
+"""Number of pairs of seeds, and of pictures between the two seeds of a pair."""
 
 
-def compare_unseen(
-    data: ImageData, drawn_NCHW: Tensor, draw: Callable[[Tensor], Tensor], latent_size: int
+def independent_metrics(
+    data: ImageData, generated_NCHW: Tensor, generate: Callable[[Tensor], Tensor], latent_size: int
 ) -> Iterator[MetricValue]:
-    """Figures of judges that no training saw; those whose judge is not installed are left out.
+    """Yield every metric that can be computed here; a warning names the others.
 
-    `draw` makes uint8 pictures (N, C, H, W) of latents (N, Z).
+    `generate` makes uint8 pictures (N, C, H, W) of latents (N, Z).
     """
     train_NCHW = data.train.images_NCHW
-    drawn_NCHW = drawn_NCHW[: len(train_NCHW) // 2]
-    real_NCHW = train_NCHW[: len(drawn_NCHW)]
-    yield from _beside_real(real_NCHW[:_LOOKED_AT], drawn_NCHW[:_LOOKED_AT])
+    generated_NCHW = generated_NCHW[: len(train_NCHW) // 2]
+    real_NCHW = train_NCHW[: len(generated_NCHW)]
+    yield from _pixel_metrics(real_NCHW[:_MAX_IMAGES], generated_NCHW[:_MAX_IMAGES])
     try:
-        yield from _compare_on_shelf(train_NCHW, drawn_NCHW)
+        yield from _classifier_distances(train_NCHW, generated_NCHW)
     except DataError as error:
-        _log.warning("published without a second Fréchet distance: %s", error)
+        _log.warning("no Fréchet distance of classifier features: %s", error)
     try:
-        yield from _eyes(real_NCHW, drawn_NCHW, draw(morphs(latent_size)))
+        yield from _eye_metrics(real_NCHW, generated_NCHW, generate(morph_latents(latent_size)))
     except DataError as error:
-        _log.warning("published without a count of eyes: %s", error)
+        _log.warning("no share of pictures with two eyes: %s", error)
 
 
-def _beside_real(real_NCHW: Tensor, drawn_NCHW: Tensor) -> Iterator[MetricValue]:
+def _pixel_metrics(real_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
     notes = {
         sharpness: "mean gradient of brightness",
         spread: "mean distance between two pictures in pixels",
     }
     for measure, note in notes.items():
-        ratio = measure(drawn_NCHW) / max(measure(real_NCHW), 1e-9)
+        ratio = measure(generated_NCHW) / max(measure(real_NCHW), 1e-9)
         yield MetricValue(
-            measure.__name__, ratio, len(drawn_NCHW), f"{note}, as a share of real ones'"
+            measure.__name__, ratio, len(generated_NCHW), f"{note}, as a share of real ones'"
         )
 
 
-def _compare_on_shelf(train_NCHW: Tensor, drawn_NCHW: Tensor) -> Iterator[MetricValue]:
-    features, count = ShelfFeatures(), len(drawn_NCHW)
+def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
+    features, count = ClassifierFeatures(), len(generated_NCHW)
     real = features(train_NCHW[:count])
     sets = {
-        "": drawn_NCHW,
+        "": generated_NCHW,
         "/floor": train_NCHW[count : 2 * count],
         "/pca-gaussian": pca_gaussian(train_NCHW, count),
     }
-    note = f"features of {JUDGE} {features.version}, four quarters of each picture"
-    for which, images_NCHW in sets.items():
+    note = f"features of {CLASSIFIER} {features.version}, four quarters of each picture"
+    for suffix, images_NCHW in sets.items():
         yield MetricValue(
-            f"fd_cifar10{which}", frechet_distance(real, features(images_NCHW)), count, note
+            f"fd_cifar10{suffix}", frechet_distance(real, features(images_NCHW)), count, note
         )
 
 
-def _eyes(real_NCHW: Tensor, drawn_NCHW: Tensor, morphed_NCHW: Tensor) -> Iterator[MetricValue]:
-    """The shares in which two eyes are found; nothing where the real pictures are no faces."""
+def _eye_metrics(
+    real_NCHW: Tensor, generated_NCHW: Tensor, morphed_NCHW: Tensor
+) -> Iterator[MetricValue]:
+    """Yield shares of pictures with two eyes; nothing where under half of the real have."""
     detector = EyeDetector()
     note = "share in which OpenCV's Haar cascade finds two eyes: "
-    found_N = detector(real_NCHW[:_LOOKED_AT])
+    found_N = detector(real_NCHW[:_MAX_IMAGES])
     if found_N.float().mean() < 0.5:
         return
     yield MetricValue(
         "eyes/real", float(found_N.float().mean()), len(found_N), f"{note}real pictures"
     )
-    found_N = detector(drawn_NCHW[:_LOOKED_AT])
-    yield MetricValue("eyes", float(found_N.float().mean()), len(found_N), f"{note}drawn pictures")
+    found_N = detector(generated_NCHW[:_MAX_IMAGES])
+    yield MetricValue(
+        "eyes", float(found_N.float().mean()), len(found_N), f"{note}generated pictures"
+    )
     found_N = detector(morphed_NCHW)
     yield MetricValue(
         "eyes/morph",
@@ -106,8 +110,8 @@ def _eyes(real_NCHW: Tensor, drawn_NCHW: Tensor, morphed_NCHW: Tensor) -> Iterat
     )
 
 
-def morphs(latent_size: int) -> Tensor:
-    """Latents on the way from one seed to another, (pairs · frames, Z), as the service morphs."""
+def morph_latents(latent_size: int) -> Tensor:
+    """Latents (pairs · frames, Z) between two seeds, as the service interpolates them."""
     return torch.from_numpy(
         np.stack(
             [
