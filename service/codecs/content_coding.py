@@ -5,7 +5,7 @@ from typing import Literal
 
 from service.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 
-__all__ = ["ContentCoding", "decode_body", "encode_body", "negotiate_coding"]
+__all__ = ["ContentCoding", "decode_body", "encode_body"]
 
 ContentCoding = Literal["gzip", "deflate"]
 
@@ -59,25 +59,6 @@ def _decompress(body: bytes, wbits: int, limit: int) -> bytes:
 def _has_zlib_header(body: bytes) -> bool:
     """RFC 1950, section 2.2: method 8, and a check sum over two bytes."""
     return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
-
-
-def negotiate_coding(accept_encoding: str | None) -> ContentCoding | None:
-    """The better liked of both for an answer; None where neither is asked for by name."""
-    qualities: dict[str, float] = {}
-    for part in (accept_encoding or "").lower().split(","):
-        name, _, quality = part.strip().partition(";q=")
-        qualities[name.strip()] = _parse_quality(quality) if quality else 1.0
-    gzip, deflate = qualities.get("gzip", 0.0), qualities.get("deflate", 0.0)
-    if max(gzip, deflate) <= 0:
-        return None
-    return "gzip" if gzip >= deflate else "deflate"
-
-
-def _parse_quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 def encode_body(body: bytes, coding: ContentCoding) -> bytes:

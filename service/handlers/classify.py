@@ -1,6 +1,7 @@
-"""Pictures → labels with probabilities."""
+"""Images → labels with probabilities."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,29 @@ from service.codecs.images import ImageLimits, decode_resized
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
 from service.runtime.loaded_model import LoadedModel
-from service.schemas.classify import ClassifyResponse, ImageClassification, MemberVote, Prediction
 
-__all__ = ["classify", "resolve_top_k"]
+__all__ = ["ImageLabels", "RankedLabel", "classify", "resolve_top_k"]
 
 _DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RankedLabel:
+    """A label and its probability; `index` is its position among the model's labels."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLabels:
+    """Labels of one image."""
+
+    predictions: list[RankedLabel]
+    """Best first."""
+    member_votes: list[RankedLabel] | None
+    """The best label of each member of an ensemble; None for a single network."""
 
 
 def resolve_top_k(model: LoadedModel[Classification], top_k: int | None) -> int:
@@ -41,13 +60,13 @@ def classify(
     top_k: int,
     limits: ImageLimits,
     check: Callable[[], None],
-) -> ClassifyResponse:
+) -> list[ImageLabels]:
     """Label each of `images` (encoded files), in order; `check` is called before each.
 
     Raises:
         Unsupported, Invalid, TooLarge: a picture is not one; says which.
     """
-    results = []
+    results: list[ImageLabels] = []
     for index, data in enumerate(images):
         check()
         with annotate_image_index(index, len(images)):
@@ -56,36 +75,24 @@ def classify(
         # this way memory does not grow with the number of pictures.
         outputs = model.graphs["model"].run({"images": image_HWC[np.newaxis]})
         results.append(_build_result(model.task.labels, outputs, top_k))
-    if not model.variants:
-        return ClassifyResponse(model=model.name, version=model.version, results=results)
-    return ClassifyResponse(
-        model=model.name, version=model.version, results=results, precision=model.precision
-    )
+    return results
 
 
 def _build_result(
     labels: Sequence[str], outputs: dict[str, NDArray[np.generic]], top_k: int
-) -> ImageClassification:
+) -> ImageLabels:
     predictions = _top_predictions(labels, outputs["probabilities"][0], top_k)
     if "members" not in outputs:
-        return ImageClassification(predictions=predictions)
-    members_MK = outputs["members"][0]
-    return ImageClassification(
-        predictions=predictions, members=[_build_vote(labels, row) for row in members_MK]
-    )
+        return ImageLabels(predictions, None)
+    votes = [_top_predictions(labels, member_K, 1)[0] for member_K in outputs["members"][0]]
+    return ImageLabels(predictions, votes)
 
 
 def _top_predictions(
     labels: Sequence[str], probabilities_K: NDArray[np.generic], top_k: int
-) -> list[Prediction]:
+) -> list[RankedLabel]:
     # Stable, so that equal probabilities come in the order of the labels.
     order = np.argsort(-probabilities_K.astype(np.float64), kind="stable")[:top_k]
     return [
-        Prediction(label=labels[index], index=index, probability=float(probabilities_K[index]))
-        for index in order.tolist()
+        RankedLabel(labels[index], index, float(probabilities_K[index])) for index in order.tolist()
     ]
-
-
-def _build_vote(labels: Sequence[str], probabilities_K: NDArray[np.generic]) -> MemberVote:
-    top = _top_predictions(labels, probabilities_K, 1)[0]
-    return MemberVote(label=top.label, probability=top.probability)

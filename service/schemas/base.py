@@ -1,4 +1,4 @@
-"""What every answer and every set of options shares."""
+"""Base classes of requests and responses."""
 
 from typing import Annotated
 
@@ -7,37 +7,46 @@ from pydantic_core import PydanticCustomError
 
 from models_store.manifest import Precision
 from service.observability.timing import timed
+from service.schemas.validation_errors import suggest_name
 
-__all__ = ["ModelSelector", "OptionalPrecision", "RequestParams", "ResponseModel"]
+__all__ = [
+    "ModelSelector",
+    "OptionalPrecision",
+    "PrecisionSelector",
+    "RequestParams",
+    "ResponseModel",
+]
 
 
 class ResponseModel(BaseModel):
-    """Part of an answer. Built by us, so never validated again on its way out."""
+    """Part of a response."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     @timed("encode")
     def to_json(self) -> bytes:
-        """UTF-8 JSON without the fields that were not set."""
+        """Return UTF-8 JSON without the fields that were not set."""
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
 
 
 class RequestParams(BaseModel):
-    """Query parameters, or fields of a form. A misspelt one is an error, never ignored."""
+    """Query parameters, or fields of a form or of JSON. Unknown names are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
     def _reject_unknown_names(cls, data: object) -> object:
-        """`forbid` alone would not say which names there are."""
+        """Name the nearest parameter and all accepted ones, which `forbid` alone does not."""
         names = [field.alias or name for name, field in cls.model_fields.items()]
         unknown = sorted(set(data) - set(names)) if isinstance(data, dict) else []
         if unknown:
+            accepted = ", ".join(names) or "none"
+            message = f"unknown parameter {unknown[0][:64]!r}{suggest_name(unknown[0], names)}"
             raise PydanticCustomError(
                 "unknown_parameter",
-                "there is no {name}; accepted: {accepted}",
-                {"name": repr(unknown[0][:64]), "accepted": ", ".join(names) or "none"},
+                "{message}; accepted: {accepted}",
+                {"message": message, "accepted": accepted},
             )
         return data
 
@@ -46,10 +55,18 @@ OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None
 
 
 class ModelSelector(RequestParams):
-    """Which model to ask."""
+    """Which model to run."""
 
     model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None
-    """Name of a model, as `/v1/models` lists it. Left out: the task's default."""
+    """Name of a model, as `/v1/models` lists it. Default: the task's default model."""
 
     version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
-    """Version of that model. Left out: the highest that is ready."""
+    """Version of that model. Default: the highest that is ready."""
+
+
+class PrecisionSelector(ModelSelector):
+    """Which graph of which model to run."""
+
+    precision: OptionalPrecision = None
+    """Precision of the graph: `int8` if the model has been quantised. Default: the one with the
+    better result, which the model's card names."""

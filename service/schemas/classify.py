@@ -5,20 +5,16 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from models_store.manifest import Precision
-from service.schemas.base import ModelSelector, OptionalPrecision, ResponseModel
+from service.schemas.base import PrecisionSelector, ResponseModel
 
 __all__ = ["ClassifyParams", "ClassifyResponse", "ImageClassification", "MemberVote", "Prediction"]
 
 
-class ClassifyParams(ModelSelector):
+class ClassifyParams(PrecisionSelector):
     """Which model to ask, and how many labels to tell."""
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
     """Labels per picture, best first; at most as many as the model has. Left out: 5."""
-
-    precision: OptionalPrecision = None
-    """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
-    model's card tells."""
 
 
 class Prediction(ResponseModel):

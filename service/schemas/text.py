@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from models_store.manifest import Precision
-from service.schemas.base import ModelSelector, OptionalPrecision, ResponseModel
+from service.schemas.base import PrecisionSelector, ResponseModel
 
 __all__ = ["TextChunk", "TextParams", "TextResponse"]
 
@@ -28,7 +28,7 @@ def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [array_schema["items"], array_schema]
 
 
-class TextParams(ModelSelector):
+class TextParams(PrecisionSelector):
     """A beginning, and how it is to be continued."""
 
     model_config = ConfigDict(
@@ -65,10 +65,6 @@ class TextParams(ModelSelector):
         BeforeValidator(_as_sequence),
     ] = ()
     """The answer ends before any of these strings: one, or up to 8 of at most 64 characters."""
-
-    precision: OptionalPrecision = None
-    """Of the graph: `int8` where a model has been quantised. Left out: the better one, which the
-    model's card tells. A seed means another text in another precision."""
 
     stream: bool = False
     """Answer with server-sent events, as the text is written."""

@@ -1,53 +1,66 @@
-"""Which of the media types that an answer can have the client likes best (RFC 9110, 12.5.1)."""
+"""Choose a response by the client's Accept and Accept-Encoding headers (RFC 9110, 12.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from service.codecs.content_coding import ContentCoding
 from service.errors import NotAcceptable
 
-__all__ = ["negotiate"]
+__all__ = ["negotiate", "negotiate_coding"]
 
 
 def negotiate(accept_header: str | None, available: Sequence[str]) -> str:
-    """The best of `available`; between equals the first, which is the default too.
+    """Return the media type of `available` with the highest quality; of equals the first.
 
     Raises:
-        NotAcceptable: none of them.
+        NotAcceptable: the header excludes all of them.
     """
     if not accept_header or accept_header == "*/*":
         return available[0]
-    ranges = [_parse_media_range(part) for part in accept_header.split(",") if part.strip()]
-    qualities = [_match_quality(media_type, ranges) for media_type in available]
+    accepted = _parse_qualities(accept_header)
+    qualities = [_match_quality(media_type, accepted) for media_type in available]
     best = max(qualities)
     if best <= 0:
         raise NotAcceptable(
-            f"Accept is {accept_header[:120]}; offered are {', '.join(available)}",
+            f"Accept is {accept_header[:120]}; available: {', '.join(available)}",
             accepted=list(available),
         )
     return available[qualities.index(best)]
 
 
-def _parse_media_range(part: str) -> tuple[str, float]:
-    media_range, *parameters = (token.strip() for token in part.split(";"))
-    quality = 1.0
+def negotiate_coding(accept_encoding: str | None) -> ContentCoding | None:
+    """Return gzip or deflate, whichever has the higher quality; None if neither is named."""
+    qualities = _parse_qualities(accept_encoding or "")
+    gzip, deflate = qualities.get("gzip", 0.0), qualities.get("deflate", 0.0)
+    if max(gzip, deflate) <= 0:
+        return None
+    return "gzip" if gzip >= deflate else "deflate"
+
+
+def _parse_qualities(header: str) -> Mapping[str, float]:
+    """Return the quality of each value in lower case; of a repeated value, that of the first."""
+    qualities: dict[str, float] = {}
+    for item in header.lower().split(","):
+        value, *parameters = (token.strip() for token in item.split(";"))
+        if value:
+            qualities.setdefault(value, _quality(parameters))
+    return qualities
+
+
+def _quality(parameters: Sequence[str]) -> float:
     for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "q":
-            quality = _parse_quality(value)
-    return media_range.lower(), quality
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
-def _parse_quality(text: str) -> float:
-    try:
-        return min(max(float(text), 0.0), 1.0)
-    except ValueError:
-        return 0.0
-
-
-def _match_quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """The most specific range that covers the type decides."""
-    main = media_type.partition("/")[0]
-    for pattern in (media_type, f"{main}/*", "*/*"):
-        for media_range, quality in ranges:
-            if media_range == pattern:
-                return quality
+def _match_quality(media_type: str, qualities: Mapping[str, float]) -> float:
+    """Return the quality of the most specific range that covers the type; 0 if none does."""
+    main_type = media_type.partition("/")[0]
+    for media_range in (media_type, f"{main_type}/*", "*/*"):
+        if media_range in qualities:
+            return qualities[media_range]
     return 0.0

@@ -1,22 +1,25 @@
-"""From a route to the work and back, watching whether the client is still there."""
+"""Run work for a request, and cancel it when the client disconnects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
-from starlette.types import Receive
 
+from service.errors import InvalidValue, UnsupportedMediaType
+from service.routes.http.request_body import URLENCODED, media_type_of
 from service.scheduling.admission import Ticket
 from service.state import get_state
 
-__all__ = ["Cancellable", "cancel_on_disconnect", "run_in_pool", "watch_disconnect"]
+__all__ = ["Cancellable", "cancel_on_disconnect", "run_in_pool"]
 
 ResultT = TypeVar("ResultT")
 
+_DATA_BINARY_HINT = "; curl sends a file unchanged with --data-binary, while -d drops line breaks"
+
 
 class Cancellable(Protocol):
-    """Work that can be told that nobody waits for it."""
+    """Work that can be stopped when its result is no longer needed."""
 
     def cancel(self) -> None: ...
 
@@ -24,29 +27,34 @@ class Cancellable(Protocol):
 async def run_in_pool(
     request: Request, arrival_time_s: float, work: Callable[[Ticket], ResultT]
 ) -> ResultT:
-    """The result of `work`, done on a thread for a request whose body has been read whole.
+    """Return the result of `work`, run on a compute thread. The body must have been read.
 
     Raises:
-        Overloaded, DeadlineExceeded: see `Pool`. Abandoned: the client left.
+        Overloaded, DeadlineExceeded: see `InferencePool`.
+        RequestCancelled: the client left.
     """
-    job = get_state(request).pool.submit(work, arrival_time_s)
-    return await cancel_on_disconnect(request, job, job.result())
+    try:
+        job = get_state(request).pool.submit(work, arrival_time_s)
+        return await cancel_on_disconnect(request, job, job.result())
+    except (InvalidValue, UnsupportedMediaType) as error:
+        if media_type_of(request) == URLENCODED:
+            error.detail += _DATA_BINARY_HINT
+        raise
 
 
 async def cancel_on_disconnect(
     request: Request, work: Cancellable, result: Awaitable[ResultT]
 ) -> ResultT:
-    """`result` of `work`, which is abandoned when the client leaves."""
-    watcher = asyncio.create_task(watch_disconnect(request.receive, work))
+    """Return `result` of `work`, which is cancelled if the client disconnects meanwhile."""
+    watcher = asyncio.create_task(_watch_disconnect(request, work))
     try:
         return await result
     finally:
         watcher.cancel()
 
 
-async def watch_disconnect(receive: Receive, work: Cancellable) -> None:
-    """Wait for the client's leaving. Only once the body has been read whole."""
-    # The next message is that then (ASGI, HTTP disconnect).
-    while (await receive())["type"] != "http.disconnect":
+async def _watch_disconnect(request: Request, work: Cancellable) -> None:
+    # After the body, the next message is the disconnect.
+    while (await request.receive())["type"] != "http.disconnect":
         pass
     work.cancel()

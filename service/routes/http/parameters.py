@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from service.schemas.base import RequestParams
+from service.schemas.validation_errors import located_error
 
 __all__ = ["form_field_schemas", "merge_form_fields", "parse_query", "query_parameters"]
 
@@ -60,10 +60,7 @@ def _validate(params_type: type[ParamsT], values: Mapping[str, object], location
     try:
         return params_type.model_validate(values)
     except ValidationError as error:
-        errors = [
-            {**item, "loc": (location, *item["loc"])} for item in error.errors(include_url=False)
-        ]
-        raise RequestValidationError(errors) from error
+        raise located_error(error.errors(include_url=False), location) from error
 
 
 def form_field_schemas(params_type: type[RequestParams]) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from service.errors import ServiceError
 from service.routes.http.error_formats import error_formatter_for
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
+from service.schemas.validation_errors import describe_error
 
 __all__ = ["CLIENT_CLOSED_REQUEST", "EXPECTED_ERRORS", "handle_error", "render_error"]
 
@@ -64,7 +65,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
             request, error.status, error.slug, title, error.detail, extra, headers
         )
     if isinstance(error, RequestValidationError):
-        errors = [_field_error(item) for item in error.errors()]
+        errors = [describe_error(item) for item in error.errors()]
         detail = "; ".join(f"{item['where']}: {item['message']}" for item in errors)
         return _problem_response(
             request, 422, "invalid", "Invalid value", detail, {"errors": errors}
@@ -135,17 +136,6 @@ def _render(
 
 def _encode_json(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def _field_error(error: Mapping[str, object]) -> dict[str, object]:
-    """One wrong parameter, in words that a caller of HTTP understands."""
-    loc = error.get("loc")
-    path = [str(part) for part in loc] if isinstance(loc, tuple) else []
-    message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
-    if error.get("type") == "unknown_parameter":
-        return {"where": ".".join(path), "message": message}
-    received = _truncate(str(error.get("input")))
-    return {"where": ".".join(path), "message": f"{message}; got {received!r}", "got": received}
 
 
 def _truncate(text: str) -> str:

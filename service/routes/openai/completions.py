@@ -15,7 +15,9 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.queued import queued
+from service.routes.http.responses import JSON, json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.runtime.catalog import ModelCatalog
 from service.schemas.openai import (
@@ -32,7 +34,6 @@ __all__ = ["router"]
 router = APIRouter(prefix="/openai/v1", tags=["openai"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
-_JSON = "application/json"
 _STATUS_DESCRIPTIONS = {
     400: "The question is not JSON, or a value is wrong; `param` names it",
     404: "There is no such model; the message says which there are",
@@ -50,7 +51,7 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "model": OpenAIError,
             "description": _STATUS_DESCRIPTIONS[status],
             "content": {
-                _JSON: {
+                JSON: {
                     "example": {
                         "error": {
                             "message": _STATUS_DESCRIPTIONS[status],
@@ -94,34 +95,33 @@ async def create_completion(request: Request) -> Response:
     """
     state = get_state(request)
     admission, settings = state.scheduler.admission, state.settings
-    arrival_time_s = admission.now()
-    admission.refuse_if_full()
+    arrival_time_s = start_request(admission)
     limit = (
         _BODY_OVERHEAD_BYTES
         + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars * settings.max_concurrent_generations
     )
-    params = await read_json_body(request, arrival_time_s, CompletionParams, limit)
+    params = await read_json_body(
+        request, admission.remaining_s(arrival_time_s), CompletionParams, limit
+    )
     _validate_params(params, settings.max_concurrent_generations)
-    model = state.registry.catalog.resolve(TextGeneration, params.model)
-    if params.precision is not None:
-        model = model.with_precision(params.precision)
+    model = resolve_model(request, TextGeneration, params.model, precision=params.precision)
     limits = TextLimits(
         max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
     )
     generation_requests = build_generation_requests(model, params, limits)
-    add_log_fields(request, model=model.name, version=model.version, streamed=params.stream)
+    add_log_fields(request, streamed=params.stream)
     group = GenerationGroup(state.scheduler, model, generation_requests, arrival_time_s)
     builder = CompletionBuilder(model, params, group, request.scope["state"]["request_id"])
     try:
         if params.stream:
-            # Until there is something to tell, a failure has a status of its own.
+            # A failure before the first token still gets an error status.
             await cancel_on_disconnect(request, group, group.wait_first_tokens())
             return EventStreamResponse(request, group, builder.chunks())
         completion = await cancel_on_disconnect(request, group, builder.build())
     except BaseException:
-        group.cancel()  # also where the request's own task was cancelled
+        group.cancel()  # also if the request's own task was cancelled
         raise
-    return Response(completion.to_json(), media_type=_JSON)
+    return json_response(completion)
 
 
 @router.get(
@@ -136,7 +136,7 @@ async def list_text_models(request: Request) -> Response:
     response = ModelList(
         object="list", data=list(_list_text_models(get_state(request).registry.catalog).values())
     )
-    return Response(response.to_json(), media_type=_JSON)
+    return json_response(response)
 
 
 @router.get(
@@ -158,7 +158,7 @@ async def get_text_model(
     """One of the list."""
     catalog = get_state(request).registry.catalog
     name = catalog.resolve(TextGeneration, model).name
-    return Response(_list_text_models(catalog)[name].to_json(), media_type=_JSON)
+    return json_response(_list_text_models(catalog)[name])
 
 
 def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:

@@ -1,35 +1,48 @@
 """`POST /v1/classify`."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
-from service.handlers.classify import classify, resolve_top_k
-from service.middleware.request_log import add_log_fields
+from service.handlers.classify import (
+    ImageLabels,
+    RankedLabel,
+    classify,
+    resolve_top_k,
+)
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
-from service.routes.http.parameters import merge_form_fields, parse_query
+from service.routes.http.model_request import read_image_request
 from service.routes.http.queued import queued
-from service.routes.http.request_body import read_body
+from service.routes.http.responses import json_response
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
-from service.schemas.classify import ClassifyParams, ClassifyResponse
+from service.schemas.classify import (
+    ClassifyParams,
+    ClassifyResponse,
+    ImageClassification,
+    MemberVote,
+    Prediction,
+)
 from service.schemas.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
 from service.state import get_state
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
+router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
 
 
 @router.post(
     "/classify",
     operation_id="classify",
-    summary="What is in these pictures?",
+    summary="Classify images",
     responses={
         200: {
             "model": ClassifyResponse,
-            "description": "One result per picture, in the order sent",
+            "description": "One result per image, in the order sent",
         },
         **problem_responses(*(status for status in UPLOAD_STATUSES if status != 406)),
     },
@@ -38,37 +51,48 @@ router = APIRouter(prefix="/v1", tags=["pictures"], route_class=DirectRoute)
 )
 @queued("images")
 async def classify_images(request: Request) -> Response:
-    """Labels of each picture with their probabilities, best first.
+    """Return the labels of each image with their probabilities, best first.
 
         curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify
         curl --data-binary @cat.jpg 'http://127.0.0.1:8000/v1/classify?top_k=3'
 
-    `model`, `version` and `top_k` are query parameters, or fields of the form; where both name
-    one, the query wins. Without `model`, the task's default answers; the answer names it. An
-    ensemble tells each member's vote too.
+    Parameters are query parameters, or fields of the form; if both name one, the query wins.
+    Without `model`, the task's default model is used; the response names it. For an ensemble, the
+    response includes each member's vote.
     """
-    state = get_state(request)
-    arrival_time_s = state.pool.admission.now()
-    state.pool.admission.refuse_if_full()
-    query = parse_query(request, ClassifyParams)
-    catalog = state.registry.catalog
-    if query.model is not None:  # a model that is not there is no reason to read a body
-        catalog.resolve(Classification, query.model, query.version)
-    form = await read_body(
-        request, arrival_time_s, files=("image",), fields=tuple(ClassifyParams.model_fields)
+    limits = get_state(request).limits
+    image_request = await read_image_request(request, Classification, ClassifyParams)
+    model, images = image_request.model, image_request.images
+    top_k = resolve_top_k(model, image_request.params.top_k)
+
+    def work(ticket: Ticket) -> Response:
+        labels = classify(model, images, top_k=top_k, limits=limits, check=ticket.check)
+        return json_response(_build_response(model, labels))
+
+    return await run_in_pool(request, image_request.arrival_time_s, work)
+
+
+def _build_response(
+    model: LoadedModel[Classification], results: Sequence[ImageLabels]
+) -> ClassifyResponse:
+    precision = {"precision": model.precision} if model.variants else {}
+    return ClassifyResponse(
+        model=model.name,
+        version=model.version,
+        results=[_build_result(labels) for labels in results],
+        **precision,
     )
-    params = merge_form_fields(query, form.fields)
-    model = catalog.resolve(Classification, params.model, params.version)
-    if params.precision is not None:
-        model = model.with_precision(params.precision)
-    top_k = resolve_top_k(model, params.top_k)
-    images = form.files["image"]
-    add_log_fields(request, model=model.name, version=model.version, images=len(images))
 
-    def work(ticket: Ticket) -> bytes:
-        return classify(
-            model, images, top_k=top_k, limits=state.limits, check=ticket.check
-        ).to_json()
 
-    body = await run_in_pool(request, arrival_time_s, work)
-    return Response(body, media_type="application/json")
+def _build_result(labels: ImageLabels) -> ImageClassification:
+    predictions = [_build_prediction(prediction) for prediction in labels.predictions]
+    if labels.member_votes is None:
+        return ImageClassification(predictions=predictions)
+    votes = [
+        MemberVote(label=vote.label, probability=vote.probability) for vote in labels.member_votes
+    ]
+    return ImageClassification(predictions=predictions, members=votes)
+
+
+def _build_prediction(ranked: RankedLabel) -> Prediction:
+    return Prediction(label=ranked.label, index=ranked.index, probability=ranked.probability)

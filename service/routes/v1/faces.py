@@ -20,8 +20,10 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import read_json_body
+from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
+from service.routes.http.responses import BINARY, JSON, PNG, json_response, model_headers
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.base import RequestParams
@@ -35,9 +37,7 @@ router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=DirectRoute)
 
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
-_PNG, _JSON = "image/png", "application/json"
 _MAX_BODY_BYTES = 4096
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _GET_STATUSES = (404, 406, 422, 500, 503, 504)
 _POST_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 
@@ -45,9 +45,9 @@ _POST_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 _FACES_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": FacesResponse,
-        "description": "The faces side by side as one PNG, or on `Accept: application/json` each "
-        "as a PNG of its own. There is nothing between them: they can be cut apart",
-        "content": {_PNG: _BINARY},
+        "description": "The faces side by side as one PNG, without space between them; on "
+        "`Accept: application/json`, each as a PNG of its own",
+        "content": {PNG: BINARY},
         "headers": {
             **MODEL_HEADERS,
             "X-DeepShelf-Seed": header_object("Seed of the first face", "integer"),
@@ -56,8 +56,8 @@ _FACES_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 _MORPH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "An animation that plays for ever: PNG, WebP or GIF, as `Accept` prefers",
-        "content": dict.fromkeys(ANIMATION_TYPES, _BINARY),
+        "description": "An endless animation: PNG, WebP or GIF, as `Accept` prefers",
+        "content": dict.fromkeys(ANIMATION_TYPES, BINARY),
         "headers": {
             **MODEL_HEADERS,
             "X-DeepShelf-From": header_object("Seed of the first frame", "integer"),
@@ -68,14 +68,14 @@ _MORPH_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str, Any]:
-    """The `openapi_extra`: the options in the query; where there is a body, as JSON there too."""
+    """Return the `openapi_extra`: parameters in the query and, with `body`, as JSON too."""
     extra: dict[str, Any] = {"parameters": query_parameters(params_type)}
     if body:
         schema = params_type.model_json_schema(ref_template="#/components/schemas/{model}")
         extra["requestBody"] = {
             "required": False,
-            "description": "The same as JSON. Where both name one, the query wins.",
-            "content": {_JSON: {"schema": schema}},
+            "description": "The same as JSON. If both name one, the query wins.",
+            "content": {JSON: {"schema": schema}},
         }
     return extra
 
@@ -83,7 +83,7 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
 @router.get(
     "",
     operation_id="get_faces",
-    summary="Faces that nobody has",
+    summary="Generate faces",
     responses={**_FACES_RESPONSES, **problem_responses(*_GET_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(FacesParams, body=False),
@@ -91,39 +91,37 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
 @router.post(
     "",
     operation_id="post_faces",
-    summary="Faces that nobody has, asked for in JSON",
+    summary="Generate faces, with parameters as JSON",
     responses={**_FACES_RESPONSES, **problem_responses(*_POST_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(FacesParams, body=True),
 )
 @queued("images")
 async def draw_faces(request: Request) -> Response:
-    """Faces drawn by a generator: as a grid, one alone with `count=1`, or each as JSON.
+    """Generate faces: a grid, a single face with `count=1`, or a list as JSON.
 
         curl 'http://127.0.0.1:8000/v1/faces?count=12&seed=7&columns=4' -o faces.png
         curl -d '{"count": 2}' -H accept:application/json http://127.0.0.1:8000/v1/faces
 
-    Face i is that of `seed` + i, pixel for pixel the one that is drawn when that seed is asked for
-    alone. The latent of a seed is made by Philox 4x64-10 and Box–Muller, as
-    `models_store/sampling/latents.py` says.
+    Face i has the seed `seed` + i, and is pixel for pixel the face of a request for that seed
+    alone. The latent of a seed is drawn by Philox 4x64-10 and Box-Muller, see
+    `models_store/sampling/latents.py`.
     """
-    state = get_state(request)
-    arrival_time_s = state.pool.admission.now()
-    state.pool.admission.refuse_if_full()
-    media_type = negotiate(request.headers.get("accept"), (_PNG, _JSON))
+    arrival_time_s = start_request(get_state(request).pool.admission)
+    media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
     params = await _read_params(request, arrival_time_s, FacesParams)
-    model = state.registry.catalog.resolve(FaceGeneration, params.model, params.version)
-    add_log_fields(request, model=model.name, version=model.version, images=params.count)
+    model = resolve_model(request, FaceGeneration, params.model, params.version)
+    add_log_fields(request, images=params.count)
     first_seed = _seed_or_random(params.seed)
     seeds = range(first_seed, first_seed + params.count)
     columns = params.columns or math.ceil(math.sqrt(params.count))
 
     def work(ticket: Ticket) -> Response:
         images = generate_faces(model, seeds, params.truncation, ticket.check)
-        if media_type == _JSON:
+        if media_type == JSON:
             return _json_response(model, seeds, images)
-        headers = {**_model_headers(model), "X-DeepShelf-Seed": str(first_seed)}
-        return Response(encode_png(image_grid(images, columns)), media_type=_PNG, headers=headers)
+        headers = model_headers(model, Seed=first_seed)
+        return Response(encode_png(image_grid(images, columns)), media_type=PNG, headers=headers)
 
     return await run_in_pool(request, arrival_time_s, work)
 
@@ -131,7 +129,7 @@ async def draw_faces(request: Request) -> Response:
 @router.get(
     "/morph",
     operation_id="get_morph",
-    summary="One face turning into another",
+    summary="Animate the way from one face to another",
     responses={**_MORPH_RESPONSES, **problem_responses(*_GET_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=False),
@@ -139,33 +137,27 @@ async def draw_faces(request: Request) -> Response:
 @router.post(
     "/morph",
     operation_id="post_morph",
-    summary="One face turning into another, asked for in JSON",
+    summary="Animate the way from one face to another, with parameters as JSON",
     responses={**_MORPH_RESPONSES, **problem_responses(*_POST_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=True),
 )
 @queued("images")
 async def draw_morph(request: Request) -> Response:
-    """An animation from the face of one seed to that of another, by spherical interpolation.
+    """Animate the way from one seed's face to another's, by spherical interpolation.
 
         curl 'http://127.0.0.1:8000/v1/faces/morph?from=7&to=8' -o morph.png
         curl 'http://127.0.0.1:8000/v1/faces/morph?from=7&to=8' -H accept:image/gif -o morph.gif
 
-    An animated PNG unless `Accept` prefers WebP or GIF; GIF has 256 colours, the others all.
+    The response is an animated PNG unless `Accept` prefers WebP or GIF. GIF has 256 colours.
     """
-    state = get_state(request)
-    arrival_time_s = state.pool.admission.now()
-    state.pool.admission.refuse_if_full()
+    arrival_time_s = start_request(get_state(request).pool.admission)
     media_type = negotiate(request.headers.get("accept"), ANIMATION_TYPES)
     params = await _read_params(request, arrival_time_s, MorphParams)
-    model = state.registry.catalog.resolve(FaceGeneration, params.model, params.version)
-    add_log_fields(request, model=model.name, version=model.version, images=params.steps)
+    model = resolve_model(request, FaceGeneration, params.model, params.version)
+    add_log_fields(request, images=params.steps)
     end_seeds = (_seed_or_random(params.from_), _seed_or_random(params.to))
-    headers = {
-        **_model_headers(model),
-        "X-DeepShelf-From": str(end_seeds[0]),
-        "X-DeepShelf-To": str(end_seeds[1]),
-    }
+    headers = model_headers(model, From=end_seeds[0], To=end_seeds[1])
 
     def work(ticket: Ticket) -> Response:
         frames = interpolate_faces(model, end_seeds, params.steps, params.truncation, ticket.check)
@@ -178,24 +170,21 @@ async def draw_morph(request: Request) -> Response:
 async def _read_params(
     request: Request, arrival_time_s: float, params_type: type[ParamsT]
 ) -> ParamsT:
-    """Those of the query, and for what it does not set, those of a body."""
+    """Return the query's parameters and, for those it does not set, the body's."""
     query = parse_query(request, params_type)
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return query
-    body = await read_json_body(request, arrival_time_s, params_type, _MAX_BODY_BYTES)
-    sources = (source.model_dump(by_alias=True, exclude_unset=True) for source in (body, query))
+    timeout_s = get_state(request).pool.admission.remaining_s(arrival_time_s)
+    body = await read_json_body(request, timeout_s, params_type, _MAX_BODY_BYTES)
     return params_type.model_validate(
-        {key: value for source in sources for key, value in source.items()}
+        body.model_dump(by_alias=True, exclude_unset=True)
+        | query.model_dump(by_alias=True, exclude_unset=True)
     )
 
 
 def _seed_or_random(seed: int | None) -> int:
     return secrets.randbits(32) if seed is None else seed
-
-
-def _model_headers(model: LoadedModel[FaceGeneration]) -> dict[str, str]:
-    return {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
 
 
 def _json_response(
@@ -209,4 +198,4 @@ def _json_response(
             for seed, image in zip(seeds, images, strict=True)
         ],
     )
-    return Response(response.to_json(), media_type=_JSON)
+    return json_response(response)

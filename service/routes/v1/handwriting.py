@@ -9,12 +9,13 @@ from starlette.responses import Response
 from models_store.tasks import HandwritingGeneration
 from service.codecs.handwriting_render import Page, render_png, render_svg
 from service.handlers.handwriting import generate_handwriting, validate_text
-from service.middleware.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
+from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
+from service.routes.http.responses import BINARY, JSON, PNG, model_headers
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
@@ -25,25 +26,25 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
-_SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
+_SVG = "image/svg+xml"
 
 
 @router.get(
     "/handwriting",
     operation_id="handwriting",
-    summary="A text, written by hand",
+    summary="Write text by hand",
     responses={
         200: {
             "model": HandwritingResponse,
             "description": "The drawing as SVG; on `Accept: image/png` as PNG, on `Accept: "
-            "application/json` its strokes",
+            "application/json` as strokes",
             "content": {
                 _SVG: {"schema": {"type": "string"}},
-                _PNG: {"schema": {"type": "string", "format": "binary"}},
+                PNG: BINARY,
             },
             "headers": {
                 **MODEL_HEADERS,
-                "X-DeepShelf-Seed": header_object("With which it was drawn", "integer"),
+                "X-DeepShelf-Seed": header_object("Seed of the drawing", "integer"),
             },
         },
         **problem_responses(404, 406, 422, 500, 503, 504),
@@ -53,41 +54,32 @@ _SVG, _PNG, _JSON = "image/svg+xml", "image/png", "application/json"
 )
 @queued("images")
 async def draw_handwriting(request: Request) -> Response:
-    """Digits, drawn stroke by stroke by a network that learnt how people move the pen.
+    """Draw digits stroke by stroke, by a network trained on recorded pen movements.
 
         curl 'http://127.0.0.1:8000/v1/handwriting?text=2026&seed=7' -o year.svg
         curl -H accept:image/png 'http://127.0.0.1:8000/v1/handwriting?text=2026' -o year.png
 
-    Every drawing is new; with a `seed`, it is the same every time. A text with symbols that the
-    model cannot draw is refused, and they are named.
+    Every drawing is new, unless a `seed` is given. Symbols that the model cannot draw are an error,
+    which names them.
     """
-    state = get_state(request)
-    arrival_time_s = state.pool.admission.now()
-    state.pool.admission.refuse_if_full()
+    arrival_time_s = start_request(get_state(request).pool.admission)
     params = parse_query(request, HandwritingParams)
-    media_type = negotiate(request.headers.get("accept"), (_SVG, _PNG, _JSON))
-    model = state.registry.catalog.resolve(HandwritingGeneration, params.model, params.version)
+    media_type = negotiate(request.headers.get("accept"), (_SVG, PNG, JSON))
+    model = resolve_model(request, HandwritingGeneration, params.model, params.version)
     validate_text(model, params.text)
     seed = secrets.randbits(32) if params.seed is None else params.seed
-    add_log_fields(request, model=model.name, version=model.version)
 
     def work(ticket: Ticket) -> bytes:
         page = generate_handwriting(model, params, seed, ticket.check)
         if media_type == _SVG:
             return render_svg(page, animated=params.animate).encode()
-        return (
-            render_png(page) if media_type == _PNG else _build_response(model, seed, page).to_json()
-        )
+        if media_type == PNG:
+            return render_png(page)
+        return _build_response(model, seed, page).to_json()
 
-    headers = {
-        "X-DeepShelf-Model": model.name,
-        "X-DeepShelf-Version": str(model.version),
-        "X-DeepShelf-Seed": str(seed),
-        "Vary": "Accept",
-    }
-    return Response(
-        await run_in_pool(request, arrival_time_s, work), media_type=media_type, headers=headers
-    )
+    body = await run_in_pool(request, arrival_time_s, work)
+    headers = {**model_headers(model, Seed=seed), "Vary": "Accept"}
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def _build_response(

@@ -1,4 +1,4 @@
-"""`/v1/models/{name}/filters…` and `/activations`: a look into a model."""
+"""`/v1/models/{name}/filters…` and `/activations`: images of layers."""
 
 from typing import Annotated
 
@@ -18,16 +18,23 @@ from service.handlers.layer_images import (
 from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
+from service.routes.http.model_request import start_request
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.queued import queued
-from service.routes.http.request_body import read_body
+from service.routes.http.request_body import read_files
+from service.routes.http.responses import BINARY, PNG, json_response, model_headers
 from service.routes.v1.models import ModelNamePath
 from service.runtime.inspection import LayerLocation
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
 from service.schemas.models import VersionParams
-from service.schemas.openapi_fragments import header_object, image_upload, problem_responses
+from service.schemas.openapi_fragments import (
+    MODEL_HEADERS,
+    header_object,
+    image_upload,
+    problem_responses,
+)
 from service.state import AppState, get_state
 
 __all__ = ["router"]
@@ -38,24 +45,19 @@ _LayerPath = Annotated[
     str,
     Path(max_length=256, description="As `/v1/models/{name}/filters` lists it", examples=["conv1"]),
 ]
-_PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
-
-
+_PNG_CONTENT = {PNG: BINARY}
 _LAYER_HEADERS = {
-    "X-DeepShelf-Model": header_object("Which model this is of", "string"),
-    "X-DeepShelf-Version": header_object("Which version of it", "integer"),
-    "X-DeepShelf-Filters": header_object("How many filters the layer has", "integer"),
-    "X-DeepShelf-Dead": header_object(
-        "How many of them are dead, and framed in magenta", "integer"
-    ),
-    "X-DeepShelf-Scale": header_object("The absolute value at the end of the colours", "number"),
+    **MODEL_HEADERS,
+    "X-DeepShelf-Filters": header_object("Number of the layer's filters", "integer"),
+    "X-DeepShelf-Dead": header_object("Number of dead filters, framed in magenta", "integer"),
+    "X-DeepShelf-Scale": header_object("Absolute value at the end of the colour scale", "number"),
 }
 
 
 @router.get(
     "/{name}/filters",
     operation_id="list_filters",
-    summary="The layers of one model",
+    summary="List a model's layers",
     responses={
         200: {"model": FiltersResponse, "description": "Every layer with weights, in order"},
         **problem_responses(404, 422, 500, 503, 504),
@@ -65,25 +67,28 @@ _LAYER_HEADERS = {
 async def list_filters(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
-    """What the layers do, how large they are, and how many of their filters are dead."""
+    """Return each layer's operator, shape, and number of filters and of dead filters."""
     state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
 
-    def work(_: Ticket) -> bytes:
+    def work(_: Ticket) -> Response:
         layers = [_layer_summary(located) for located in state.inspector.layers(manifest)]
-        response = FiltersResponse(model=manifest.name, version=manifest.version, layers=layers)
-        return response.to_json()
+        return json_response(
+            FiltersResponse(model=manifest.name, version=manifest.version, layers=layers)
+        )
 
-    body = await run_in_pool(request, state.pool.admission.now(), work)
-    return Response(body, media_type="application/json")
+    return await run_in_pool(request, state.pool.admission.now(), work)
 
 
 @router.get(
     "/{name}/filters/{layer}.png",
     operation_id="get_filters",
-    summary="One layer's filters as a picture",
+    summary="Draw a layer's filters",
     responses={
-        200: {"description": "A tile or a row for each filter", "content": _PNG}
-        | {"headers": _LAYER_HEADERS},
+        200: {
+            "description": "A tile or a row for each filter",
+            "content": _PNG_CONTENT,
+            "headers": _LAYER_HEADERS,
+        },
         **problem_responses(404, 422, 500, 503, 504),
     },
     response_class=Response,
@@ -94,13 +99,13 @@ async def get_filters(
     layer: _LayerPath,
     query: Annotated[VersionParams, Query()],
 ) -> Response:
-    """All weights of a layer on one scale: white is zero, red positive, blue the same negative.
+    """Draw all weights of a layer on one scale: zero is white, positive red, negative blue.
 
         curl http://127.0.0.1:8000/v1/models/resnet-cifar10/filters/conv1.png -o filters.png
 
-    A tile for each filter that has one input; a row for each that has many, its inputs side by
-    side. Filters over three channels look at colours, and are shown in them, with grey as zero.
-    The scale ends where one weight in a hundred lies beyond. Dead filters are framed in magenta.
+    A filter with one input is a tile; a filter with several is a row with a tile for each input.
+    Filters over three channels are drawn as colours, with grey as zero. The scale ends at the 99th
+    percentile of the absolute weights. Dead filters are framed in magenta.
     """
     state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
 
@@ -113,9 +118,13 @@ async def get_filters(
 @router.post(
     "/{name}/activations",
     operation_id="get_activations",
-    summary="What one layer makes of a picture",
+    summary="Draw a layer's activations for an image",
     responses={
-        200: {"description": "A tile for each filter", "content": _PNG, "headers": _LAYER_HEADERS},
+        200: {
+            "description": "A tile for each filter",
+            "content": _PNG_CONTENT,
+            "headers": _LAYER_HEADERS,
+        },
         **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
     response_class=Response,
@@ -123,30 +132,32 @@ async def get_filters(
 )
 @queued("images")
 async def get_activations(request: Request, name: ModelNamePath) -> Response:
-    """The feature maps of a layer for a picture, on one scale: red is positive, blue negative.
+    """Draw the feature maps of a layer for an image on one scale: positive red, negative blue.
 
         curl --data-binary @cat.jpg \
             'http://127.0.0.1:8000/v1/models/resnet-cifar10/activations?layer=conv1' -o maps.png
 
-    It is what the layer itself computes, before what follows it: a rectifier would leave the red.
-    Maps that are zero everywhere are framed in magenta; of more than 1,024, the first are shown. A
-    layer that is asked for the first time costs the time of loading the model once more.
+    The maps are the layer's own output, before any activation function. Maps that are zero
+    everywhere are framed in magenta; of more than 1,024 maps, the first are drawn. The first
+    request for a layer takes as long as loading the model.
     """
     state = get_state(request)
-    arrival_time_s = state.pool.admission.now()
-    state.pool.admission.refuse_if_full()
+    admission = state.pool.admission
+    arrival_time_s = start_request(admission)
     query = parse_query(request, LayerParams)
     manifest, model = _ready_model(request, name, query.version)
     check_accepts_images(manifest)
-    form = await read_body(
-        request, arrival_time_s, files=("image",), fields=tuple(LayerParams.model_fields)
+    form = await read_files(
+        request,
+        admission.remaining_s(arrival_time_s),
+        files=("image",),
+        fields=tuple(LayerParams.model_fields),
     )
-    params = merge_form_fields(query, form.fields)
-    image = form.files["image"][0]
+    layer, image = merge_form_fields(query, form.fields).layer, form.files["image"][0]
 
     def work(_: Ticket) -> Response:
         layer_image = render_activations(
-            state.inspector, manifest, model, params.layer, image, state.limits
+            state.inspector, manifest, model, layer, image, state.limits
         )
         return _layer_image_response(manifest, layer_image)
 
@@ -179,11 +190,10 @@ def _layer_summary(located: LayerLocation) -> LayerSummary:
 
 
 def _layer_image_response(manifest: Manifest, layer_image: LayerImage) -> Response:
-    headers = {
-        "X-DeepShelf-Model": manifest.name,
-        "X-DeepShelf-Version": str(manifest.version),
-        "X-DeepShelf-Filters": str(layer_image.filters),
-        "X-DeepShelf-Dead": str(layer_image.dead),
-        "X-DeepShelf-Scale": f"{layer_image.color_limit:.6g}",
-    }
-    return Response(layer_image.png, media_type="image/png", headers=headers)
+    headers = model_headers(
+        manifest,
+        Filters=layer_image.filters,
+        Dead=layer_image.dead,
+        Scale=f"{layer_image.color_limit:.6g}",
+    )
+    return Response(layer_image.png, media_type=PNG, headers=headers)

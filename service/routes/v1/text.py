@@ -12,7 +12,9 @@ from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.queued import queued
+from service.routes.http.responses import json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.schemas.openapi_fragments import problem_responses
 from service.schemas.text import TextChunk, TextParams, TextResponse
@@ -23,20 +25,20 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR = 12
-"""Of JSON at most: a character outside the basic plane, escaped as two surrogates."""
+"""A character outside the basic plane, escaped as two surrogates."""
 _BODY_OVERHEAD_BYTES = 16 << 10
 
 
 @router.post(
     "/text",
     operation_id="text",
-    summary="How does this go on?",
+    summary="Continue a text",
     responses={
         200: {
             "model": TextResponse,
             "description": 'The text as JSON; with `stream`, as events `data: {"text": …}`, of '
-            "which the last has `finish_reason`, and then `data: [DONE]`. A failure under way is "
-            "an event `error` with a problem document, and nothing comes after it.",
+            "which the last has `finish_reason`, and then `data: [DONE]`. A failure after the "
+            "first event is an event `error` with a problem document, which ends the stream.",
             "content": event_stream_content(
                 TextChunk.model_json_schema(),
                 '{"text":" you?","finish_reason":"stop","model":"charnn-shakespeare","version":1,'
@@ -50,29 +52,25 @@ _BODY_OVERHEAD_BYTES = 16 << 10
 )
 @queued("texts")
 async def generate_text(request: Request) -> Response:
-    """The continuation of a prompt, character by character.
+    """Continue a prompt character by character.
 
         curl -d '{"prompt": "ROMEO:", "max_chars": 300}' http://127.0.0.1:8000/v1/text
         curl -N -d '{"prompt": "ROMEO:", "stream": true}' http://127.0.0.1:8000/v1/text
 
-    With a `seed`, the same text every time. A model knows the characters that it has read: a
-    prompt with others is refused, and they are named. When the client leaves, the writing stops.
+    The same `seed` gives the same text. A model knows the characters it was trained on: others in
+    a prompt are an error, which names them. Generation stops when the client disconnects.
     """
     state = get_state(request)
     admission, settings = state.scheduler.admission, state.settings
-    arrival_time_s = admission.now()
-    admission.refuse_if_full()
+    arrival_time_s = start_request(admission)
     limit = _BODY_OVERHEAD_BYTES + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars
-    params = await read_json_body(request, arrival_time_s, TextParams, limit)
-    model = state.registry.catalog.resolve(TextGeneration, params.model, params.version)
-    if params.precision is not None:
-        model = model.with_precision(params.precision)
+    params = await read_json_body(request, admission.remaining_s(arrival_time_s), TextParams, limit)
+    model = resolve_model(request, TextGeneration, params.model, params.version, params.precision)
     TextLimits(
         max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
     ).validate(params)
     generation_request = build_generation_request(model, params)
-    add_log_fields(request, model=model.name, version=model.version, streamed=params.stream)
-    # Told where there is a choice.
+    add_log_fields(request, streamed=params.stream)
     precision = {"precision": model.precision} if model.variants else {}
     stream = start_generation(state.scheduler, model, generation_request, arrival_time_s)
 
@@ -90,12 +88,12 @@ async def generate_text(request: Request) -> Response:
 
     try:
         if params.stream:
-            # Until there is something to tell, a failure has a status of its own.
+            # A failure before the first token still gets an error status.
             await cancel_on_disconnect(request, stream, stream.wait_first_token())
             return EventStreamResponse(request, stream, chunks())
         text = await cancel_on_disconnect(request, stream, stream.result())
     except BaseException:
-        stream.cancel()  # also where the request's own task was cancelled
+        stream.cancel()  # also if the request's own task was cancelled
         raise
     response = TextResponse(
         model=model.name,
@@ -105,4 +103,4 @@ async def generate_text(request: Request) -> Response:
         seed=generation_request.seed,
         **precision,
     )
-    return Response(response.to_json(), media_type="application/json")
+    return json_response(response)

@@ -1,6 +1,5 @@
 """`POST /v2/models/…/infer`: tensors as JSON or bytes, compressed or not, both ways."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -8,18 +7,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.codecs.content_coding import decode_body, encode_body, negotiate_coding
-from service.errors import DeadlineExceeded
+from service.codecs.content_coding import encode_body
 from service.handlers.v2_infer import InferLimits, infer
 from service.handlers.v2_models import InferTarget, resolve_target
 from service.handlers.v2_protocol import ParsedRequest, build_infer_response, parse_infer_request
 from service.handlers.v2_text import build_text_outputs, start_text_generation
 from service.middleware.request_log import add_log_fields
 from service.observability.timing import timed
+from service.routes.http.content_negotiation import negotiate_coding
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
+from service.routes.http.model_request import start_request
 from service.routes.http.queued import queued
-from service.routes.http.request_body import iter_body
+from service.routes.http.request_body import read_bytes
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
 from service.runtime.statistics import PhaseDurations
 from service.scheduling.admission import Ticket
@@ -110,12 +110,12 @@ async def infer_version(request: Request, model: ModelName, version: ModelVersio
 
 async def _infer(request: Request, name: str, version: str | None) -> Response:
     state = get_state(request)
-    start_ns, arrival_time_s = time.perf_counter_ns(), state.pool.admission.now()
+    start_ns = time.perf_counter_ns()
     target = resolve_target(state.registry.catalog, name, version)
     add_log_fields(request, model=target.name, version=target.model.version)
     admission = state.pool.admission if target.graph else state.scheduler.admission
-    admission.refuse_if_full()
-    body = await _read_body(
+    arrival_time_s = start_request(admission)
+    body = await read_bytes(
         request, admission.remaining_s(arrival_time_s), _max_body_bytes(state, target)
     )
     run_inference = _infer_graph if target.graph else _infer_text
@@ -185,9 +185,8 @@ def _parse_request(
 ) -> tuple[ParsedRequest, InferTarget]:
     """What is asked, and of which precision of the model."""
     limit = _max_body_bytes(state, target)
-    content = decode_body(body, request.headers.get("content-encoding"), limit)
     parsed = parse_infer_request(
-        content,
+        body,
         request.headers.get(_JSON_LENGTH_HEADER),
         max_json_bytes=limit // _JSON_BODY_DIVISOR,
     )
@@ -220,11 +219,3 @@ def _max_body_bytes(state: AppState, target: InferTarget) -> int:
         settings.max_concurrent_generations * settings.max_prompt_chars * _MAX_JSON_BYTES_PER_CHAR
     )
     return min(settings.max_body_bytes, _JSON_BODY_DIVISOR * max_text_bytes + _BODY_OVERHEAD_BYTES)
-
-
-async def _read_body(request: Request, timeout_s: float, max_bytes: int) -> bytes:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return b"".join([chunk async for chunk in iter_body(request, max_bytes)])
-    except TimeoutError:
-        raise DeadlineExceeded("the body did not arrive in time") from None

@@ -5,15 +5,15 @@ import json
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import BadRequest, DeadlineExceeded, InvalidValue, Unavailable
+from service.errors import BadRequest, InvalidValue, Unavailable
 from service.handlers.v2_models import protocol_names
 from service.middleware.authentication import require_admin
 from service.routes.http.direct_route import DirectRoute
-from service.routes.http.request_body import iter_body
+from service.routes.http.json_body import parse_json
+from service.routes.http.request_body import read_bytes
 from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
 from service.runtime.catalog import ModelVersion
 from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
@@ -62,13 +62,7 @@ _ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
 async def index(request: Request) -> Response:
     """Names, versions and states. The body may be empty, or `{"ready": true}` for those alone."""
     body = await _read_body(request)
-    try:
-        index_request = RepositoryIndexRequest.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            raise BadRequest(f"the body is not JSON: {first['msg']}") from None
-        raise InvalidValue(f"ready: {first['msg']}") from None
+    index_request = parse_json(body or b"{}", RepositoryIndexRequest)
     catalog = get_state(request).registry.catalog
     index_entries = [
         model
@@ -141,11 +135,7 @@ def _index_entries(entry: ModelVersion) -> list[RepositoryIndexEntry]:
 
 
 async def _read_body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(get_state(request).settings.deadline_s):
-            return b"".join([chunk async for chunk in iter_body(request, _MAX_BODY_BYTES)])
-    except TimeoutError:
-        raise DeadlineExceeded("the body did not arrive in time") from None
+    return await read_bytes(request, get_state(request).settings.deadline_s, _MAX_BODY_BYTES)
 
 
 def _reject_overrides(body: bytes) -> None:

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from service.codecs.content_coding import ContentCoding, decode_body, encode_body, negotiate_coding
+from service.codecs.content_coding import ContentCoding, decode_body, encode_body
 from service.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 
 TEXT = b"as it was " * 100
@@ -71,27 +71,6 @@ def test_a_damaged_body_is_refused(coding: str, body: bytes, why: str) -> None:
 def test_other_codings_are_told_what_is_accepted(coding: str) -> None:
     with pytest.raises(UnsupportedMediaType, match="accepted are gzip, deflate, identity"):
         decode_body(b"", coding, 10)
-
-
-@pytest.mark.parametrize(
-    ("accept", "coding"),
-    [
-        (None, None),
-        ("", None),
-        ("br", None),
-        ("*", None),
-        ("gzip", "gzip"),
-        ("deflate", "deflate"),
-        ("gzip, deflate, br", "gzip"),
-        ("gzip;q=0.2, deflate;q=0.7", "deflate"),
-        ("gzip;q=0", None),
-        ("gzip;q=x", None),
-    ],
-)
-def test_the_coding_of_an_answer_is_the_clients_choice(
-    accept: str | None, coding: str | None
-) -> None:
-    assert negotiate_coding(accept) == coding
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

@@ -141,7 +141,7 @@ async def test_a_misspelt_parameter_is_refused_naming_those_that_exist(
 ) -> None:
     detail = assert_problem(await client.post("/v1/classify?topk=1", content=RED), 422)["detail"]
     assert "'topk'" in str(detail)
-    assert "model, version, top_k" in str(detail)
+    assert "model, version, precision, top_k" in str(detail)
 
 
 async def test_an_unknown_model_is_refused_naming_what_there_is(client: httpx.AsyncClient) -> None:

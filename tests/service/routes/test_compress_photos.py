@@ -86,8 +86,8 @@ async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncCli
         ("quality=4", "accepted is 1 to 3"),
         ("model=mosaic&quality=4", "accepted is 1 to 3"),
         ("model=autosqueeze&quality=2", "it has only one: leave quality out"),
-        ("quality=0", "greater than or equal to 1"),
-        ("quality=best", "valid integer"),
+        ("quality=0", "must be at least 1"),
+        ("quality=best", "must be a whole number"),
     ],
 )
 async def test_a_quality_that_there_is_not_is_refused(

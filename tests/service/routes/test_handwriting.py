@@ -122,7 +122,10 @@ async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
         ({"bias": "nan"}, "bias: "),
         ({"height": "4"}, "height: "),
         ({"seed": "x"}, "seed: "),
-        ({"texts": "0"}, "there is no 'texts'; accepted: model, version, text, seed"),
+        (
+            {"texts": "0"},
+            "unknown parameter 'texts' (did you mean 'text'?); accepted: model, version, text",
+        ),
     ],
 )
 async def test_bad_values_are_refused_with_what_is_accepted(

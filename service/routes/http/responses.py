@@ -1,0 +1,44 @@
+"""Responses that several routes build."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.responses import Response
+
+from service.schemas.base import ResponseModel
+
+__all__ = ["BINARY", "JSON", "PNG", "format_fixed", "json_response", "model_headers"]
+
+JSON, PNG = "application/json", "image/png"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+"""OpenAPI's media type object of bytes."""
+
+
+class _Versioned(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+def model_headers(model: _Versioned, **values: object) -> dict[str, str]:
+    """Return headers that name the model, and each of `values` that is not None.
+
+    The keyword `PSNR_dB` becomes the header `X-DeepShelf-PSNR-dB`.
+    """
+    headers = {"X-DeepShelf-Model": model.name, "X-DeepShelf-Version": str(model.version)}
+    for name, value in values.items():
+        if value is not None:
+            headers[f"X-DeepShelf-{name.replace('_', '-')}"] = str(value)
+    return headers
+
+
+def json_response(body: ResponseModel, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `body` as JSON, without the fields that were not set."""
+    return Response(body.to_json(), headers=headers, media_type=JSON)
+
+
+def format_fixed(value: float | None, digits: int) -> str | None:
+    """Return `value` with `digits` decimals; None stays None."""
+    return None if value is None else f"{value:.{digits}f}"
