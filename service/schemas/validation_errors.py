@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from fastapi.exceptions import RequestValidationError
-
-__all__ = ["describe_error", "located_error", "suggest_name"]
+__all__ = ["describe_error", "suggest_name"]
 
 _MAX_VALUE_CHARS = 80
 _MESSAGES = {
@@ -39,13 +37,6 @@ _EXPECTED_TYPES = {
 """Beginning of the type of pydantic's error, as in `int_parsing` → what is accepted."""
 _TYPE_ERROR_SUFFIXES = ("type", "parsing", "from_float", "parsing_size")
 _WITHOUT_VALUE = frozenset({"missing", "extra_forbidden", "unknown_parameter"})
-
-
-def located_error(errors: Iterable[Mapping[str, object]], location: str) -> RequestValidationError:
-    """Return `errors` of pydantic as an error of a request's query, form or body."""
-    return RequestValidationError(
-        [{**error, "loc": (location, *_location(error))} for error in errors]
-    )
 
 
 def describe_error(error: Mapping[str, object]) -> dict[str, object]:

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.errors import BadRequest, UnsupportedMediaType
+from service.routes.http.problems import located_error
 from service.routes.http.request_body import URLENCODED, media_type_of, read_bytes
 from service.schemas.base import RequestParams
-from service.schemas.validation_errors import located_error
 
 __all__ = ["json_request_body", "parse_json", "read_json_body"]
 

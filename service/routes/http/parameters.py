@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from service.routes.http.problems import located_error
 from service.schemas.base import RequestParams
-from service.schemas.validation_errors import located_error
 
 __all__ = ["form_field_schemas", "merge_form_fields", "parse_query", "query_parameters"]
 

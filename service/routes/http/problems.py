@@ -5,11 +5,12 @@ But for `/v2` and `/openai`, which keep the error shapes of their protocols.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +21,13 @@ from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
 from service.schemas.validation_errors import describe_error
 
-__all__ = ["CLIENT_CLOSED_REQUEST", "EXPECTED_ERRORS", "handle_error", "render_error"]
+__all__ = [
+    "CLIENT_CLOSED_REQUEST",
+    "EXPECTED_ERRORS",
+    "handle_error",
+    "located_error",
+    "render_error",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +47,11 @@ class _RequestContext:
     path: str
     root_path: str
     request_id: object
+
+
+def located_error(errors: Iterable[ErrorDetails], location: str) -> RequestValidationError:
+    """Return pydantic's `errors` as an error of a request's query, form or body."""
+    return RequestValidationError([{**error, "loc": (location, *error["loc"])} for error in errors])
 
 
 def render_error(
