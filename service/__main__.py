@@ -29,7 +29,12 @@ from service.observability.tracing import TracingUnavailable, check_installed
 from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
 from service.server.protocol import ConnectionLimits, protocol_factory
 from service.server.workers.draining_server import DrainingServer
-from service.server.workers.supervisor import ReusePortLoop, Supervisor, create_worker_app
+from service.server.workers.supervisor import (
+    ReusePortLoop,
+    Supervisor,
+    create_worker_app,
+    metrics_dir,
+)
 from service.settings import ENV_PREFIX, Settings, describe_validation_error
 
 _log = logging.getLogger("service")
@@ -118,7 +123,8 @@ def serve(settings: Settings, plan: WorkerPlan) -> None:
         timeout_worker_healthcheck=_WORKER_HEALTHCHECK_TIMEOUT_S,
     )
     if plan.workers > 1:
-        Supervisor(config, settings, keys).run()
+        with metrics_dir():
+            Supervisor(config, settings, keys).run()
         return
     server = DrainingServer(config)
     with contextlib.suppress(KeyboardInterrupt):

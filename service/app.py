@@ -20,8 +20,7 @@ from service.middleware.authentication import AuthMiddleware, add_security_schem
 from service.middleware.body_limit import BodyLimitMiddleware
 from service.middleware.request_log import Observer, RequestLogMiddleware
 from service.middleware.security_headers import SecurityHeadersMiddleware
-from service.observability.metrics.recorder import Recorder
-from service.observability.shared_dir import get_shared_dir
+from service.observability.metrics import Recorder
 from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
@@ -244,10 +243,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     background_tasks = [
         asyncio.create_task(_poll_store(state.registry, state.settings.store_poll_interval_s)),
         asyncio.create_task(state.keys.watch()),
+        asyncio.create_task(state.recorder.update_periodically()),
     ]
-    folder = get_shared_dir(state.settings.shared_dir)
-    if folder is not None:
-        background_tasks.append(asyncio.create_task(state.recorder.write_snapshots(folder)))
     try:
         # For connections, see there.
         yield {

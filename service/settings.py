@@ -238,9 +238,9 @@ class Settings(BaseSettings):
     """Seconds that requests under way may take after SIGTERM."""
 
     shared_dir: Path | None = None
-    """Folder in which the workers of one service share their counts, so that any of them answers
-    /metrics for all and limits of keys are limits of all together; each service needs its own.
-    Unset: a temporary one, named after the process that started the workers."""
+    """Directory in which the workers of one service share the rate limits of keys, so that a limit
+    holds for all workers together; each service needs its own. Unset: a temporary one, named after
+    the process that started the workers."""
 
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     """URL of an OpenTelemetry collector that takes traces over OTLP/HTTP, such as

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
 from service.codecs.images import ImageLimits
-from service.observability.metrics.recorder import Recorder
+from service.observability.metrics import Recorder
 from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry

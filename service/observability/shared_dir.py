@@ -37,7 +37,7 @@ def get_shared_dir(configured: Path | None) -> Path | None:
         (folder / f"{os.getpid()}.probe").unlink()
     except OSError as error:
         _log.warning(
-            "shared directory is unusable, metrics and limits are per worker",
+            "shared directory is unusable, limits are per worker",
             extra={"fields": {"reason": str(error)}},
         )
         return None

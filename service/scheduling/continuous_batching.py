@@ -11,7 +11,7 @@ padded to the same shape.
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
@@ -24,7 +24,7 @@ from service.scheduling.batch_state import BatchState, RecurrentModel, StepGraph
 from service.scheduling.future_notifier import FutureNotifier
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
-__all__ = ["GenerationCounters", "GenerationScheduler"]
+__all__ = ["GenerationCounters", "GenerationScheduler", "StepResult"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class GenerationCounters:
 
 
 @dataclass
-class _StepResult:
-    """What one step of a batch did."""
+class StepResult:
+    """The outcome of one step of a batch."""
 
     processed: int
     """Characters that the graph read."""
@@ -85,7 +85,7 @@ class _Batch:
         # Where runs have one shape, prompts are read in it too, a character at a time.
         (self.prefilling if self._padded_batch_size is None else self.decoding).add_streams(streams)
 
-    def step(self) -> "_StepResult":
+    def step(self) -> StepResult:
         """Read some of the prompts, then write a character of each other text."""
         processed = self._prefill()
         decoding = self.decoding
@@ -94,7 +94,7 @@ class _Batch:
         if any(ready):
             decoding.merge(self.prefilling.split(ready))
         if not decoding:
-            return _StepResult(processed)
+            return StepResult(processed)
         logits_BV = decoding.step(1, padded_batch_size=self._padded_batch_size)
         generates = [not stream.is_prefilling for stream in decoding.streams]
         uniforms_B = np.array(
@@ -103,7 +103,7 @@ class _Batch:
                 for s, w in zip(decoding.streams, generates, strict=True)
             ]
         )
-        result = _StepResult(
+        result = StepResult(
             processed + len(decoding), batch_size=len(decoding), generated=sum(generates)
         )
         tokens = decoding.sampler.sample(logits_BV, uniforms_B)
@@ -146,8 +146,8 @@ class GenerationScheduler:
         self._thread: threading.Thread | None = None
         self._notifier = FutureNotifier()
         self._counters = GenerationCounters()
-        self.batch_sizes = [0] * (max_streams + 1)
-        """How many runs wrote so many texts at once, by that number. Only the decoder writes it."""
+        self.on_step: Callable[[StepResult], object] = lambda _: None
+        """Called after each step, on the scheduler's thread."""
 
     @property
     def counters(self) -> GenerationCounters:
@@ -281,8 +281,7 @@ class GenerationScheduler:
             stream.ticket.record_run()
             stream.ticket.release()
             self._notifier.set_done(stream.loop, stream.finished)
-        if result.batch_size:
-            self.batch_sizes[result.batch_size] += 1
+        self.on_step(result)
         counters = self._counters
         self._counters = replace(
             counters,

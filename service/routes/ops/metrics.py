@@ -33,9 +33,10 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
     response_class=Response,
 )
 async def metrics(request: Request) -> Response:
-    """The counts of all workers together, whichever of them answers.
+    """Metrics of all workers, whichever of them responds.
 
-    What the others counted is at most a second old. `docs/metrics.md` lists the metrics.
+    Queue and process values of the other workers are at most a second old. `docs/metrics.md` lists
+    the metrics.
     """
     accept = request.headers.get("accept", "")
     text, media_type = await get_state(request).recorder.render(accept)

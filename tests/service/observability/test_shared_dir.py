@@ -21,7 +21,7 @@ def test_a_folder_that_cannot_be_used_costs_the_view_of_the_others_alone(
     assert get_shared_dir(tmp_path / "link") is None
     (tmp_path / "file").touch()
     assert get_shared_dir(tmp_path / "file") is None
-    assert caplog.text.count("each has its own") == 2
+    assert caplog.text.count("limits are per worker") == 2
 
 
 def test_folders_of_processes_that_are_gone_are_cleared(

@@ -325,15 +325,15 @@ async def test_it_is_counted_and_logged_with_how_many(
 ) -> None:
     pictures, _ = _gates(client)
     before, recorder = pictures.counters.rejected, get_app_state(client).recorder
-    labels = ("/v1/classify", "POST", "503")
-    counted = recorder.samples()["deepshelf_requests"].get(labels, [0.0])[0]
+    labels = {"route": "/v1/classify", "method": "POST", "status": "503"}
+    counted = recorder.registry.get_sample_value("deepshelf_requests_total", labels) or 0
     with _full(pictures), caplog.at_level(logging.WARNING, logger="service"):
         door = LoadShedder(get_app_state(client), get_app(client).routes, report_s=0.01)
         for _ in range(3):
             assert door.check_request(_scope("POST", "/v1/classify"))
         await asyncio.sleep(0.1)
     assert pictures.counters.rejected == before + 3
-    assert recorder.samples()["deepshelf_requests"][labels] == [counted + 3]
+    assert recorder.registry.get_sample_value("deepshelf_requests_total", labels) == counted + 3
     # The application's own door may tell now of what it refused a second ago.
     told = [one for one in caplog.records if one.getMessage() == "requests shed"]
     assert {"requests": 3, "status": 503} in [one.__dict__["fields"] for one in told]

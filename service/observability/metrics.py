@@ -1,0 +1,270 @@
+"""Prometheus metrics of the service.
+
+With several workers, their parent process sets `PROMETHEUS_MULTIPROC_DIR`. Each worker then writes
+its values to memory-mapped files in that directory, and whichever worker responds to `/metrics`
+merges the files of all workers.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from service.middleware.request_log import CompletedRequest
+from service.runtime.catalog import VersionState
+from service.runtime.registry import Registry
+from service.scheduling.admission import AdmissionController
+from service.scheduling.continuous_batching import GenerationScheduler, StepResult
+
+__all__ = ["MULTIPROCESS_DIR_VARIABLE", "Recorder"]
+
+MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_UPDATE_INTERVAL_S = 1.0
+_VERSION_STATES: tuple[VersionState, ...] = ("ready", "loading", "failed", "unloaded")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+_SIZE_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+
+
+class _RequestMetrics:
+    """Counted on the event loop when a request or a connection ends."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "deepshelf_requests",
+            "Requests, by route template and status; 499 is a client that disconnected before its "
+            "response",
+            ("route", "method", "status"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "deepshelf_request_seconds",
+            "From the first byte of a request to the last byte of its response",
+            ("route",),
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "deepshelf_stage_seconds",
+            "Time within one request: waiting for a slot (queue), decoding, inference, encoding",
+            ("route", "stage"),
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.images = Histogram(
+            "deepshelf_request_images",
+            "Images in one request",
+            ("route",),
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
+        )
+        self.cancelled = Counter(
+            "deepshelf_cancelled",
+            "Requests whose client disconnected before the response was complete",
+            ("route",),
+            registry=registry,
+        )
+        self.deadline_misses = Counter(
+            "deepshelf_deadline_misses",
+            "Requests that exceeded their deadline",
+            ("route",),
+            registry=registry,
+        )
+        self.connections_dropped = Counter(
+            "deepshelf_connections_dropped",
+            "Connections closed by the service because of what the client did or did not do",
+            ("reason",),
+            registry=registry,
+        )
+
+
+class _QueueMetrics:
+    def __init__(
+        self, registry: CollectorRegistry, admission_by_queue: Mapping[str, AdmissionController]
+    ) -> None:
+        self._admission_by_queue = admission_by_queue
+        self._rejected = Counter(
+            "deepshelf_rejected",
+            "Requests rejected with 503 because the queue was full",
+            ("queue",),
+            registry=registry,
+        )
+        self._depth = Gauge(
+            "deepshelf_queue_depth",
+            "Waiting requests",
+            ("queue",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._running = Gauge(
+            "deepshelf_queue_running",
+            "Requests being computed",
+            ("queue",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._rejected_before = dict.fromkeys(admission_by_queue, 0)
+
+    def update(self) -> None:
+        for queue, admission in self._admission_by_queue.items():
+            counters = admission.counters
+            self._rejected.labels(queue).inc(counters.rejected - self._rejected_before[queue])
+            self._rejected_before[queue] = counters.rejected
+            waiting = counters.admitted - counters.started - counters.dropped
+            self._depth.labels(queue).set(waiting)
+            self._running.labels(queue).set(counters.started - counters.finished)
+
+
+class _GenerationMetrics:
+    def __init__(self, registry: CollectorRegistry, scheduler: GenerationScheduler) -> None:
+        self._batch_size = Histogram(
+            "deepshelf_batch_size",
+            "Texts that shared one run of a recurrent graph",
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
+        )
+        self._written = Counter(
+            "deepshelf_text_written_characters", "Generated characters", registry=registry
+        )
+        self._processed = Counter(
+            "deepshelf_text_processed_characters",
+            "Characters processed by recurrent graphs: prompts and generated text",
+            registry=registry,
+        )
+        scheduler.on_step = self._step_completed
+
+    def _step_completed(self, step: StepResult) -> None:
+        """Count a step; called on the scheduler's thread."""
+        if step.batch_size:
+            self._batch_size.observe(step.batch_size)
+        self._written.inc(step.generated)
+        self._processed.inc(step.processed)
+
+
+class _ProcessMetrics:
+    def __init__(self, registry: CollectorRegistry, models: Registry) -> None:
+        self._model_registry = models
+        self._models = Gauge(
+            "deepshelf_models",
+            "Model versions, by state; the highest number of all workers",
+            ("state",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._workers = Gauge(
+            "deepshelf_workers",
+            "Worker processes that serve",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._resident_memory = Gauge(
+            "deepshelf_process_resident_memory_bytes",
+            "Resident memory of a worker",
+            ("pid",),
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+        self._cpu_seconds = Counter(
+            "deepshelf_process_cpu_seconds", "CPU time of all workers", registry=registry
+        )
+        self._cpu_seconds_before = 0.0
+
+    def update(self) -> None:
+        for state in _VERSION_STATES:
+            self._models.labels(state).set(self._model_registry.catalog.count(state))
+        self._workers.set(1)
+        cpu_seconds = time.process_time()
+        self._cpu_seconds.inc(cpu_seconds - self._cpu_seconds_before)
+        self._cpu_seconds_before = cpu_seconds
+        resident = _resident_bytes()
+        if resident is not None:
+            self._resident_memory.labels(str(os.getpid())).set(resident)
+
+
+class Recorder:
+    """The metrics of one application."""
+
+    def __init__(
+        self,
+        models: Registry,
+        admission_by_queue: Mapping[str, AdmissionController],
+        scheduler: GenerationScheduler,
+    ) -> None:
+        """Create the metrics; `admission_by_queue` maps a queue's name to its controller."""
+        # Leave out the timestamp beside every counter: no dashboard reads it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._requests = _RequestMetrics(self.registry)
+        self._queues = _QueueMetrics(self.registry, admission_by_queue)
+        _GenerationMetrics(self.registry, scheduler)
+        self._process = _ProcessMetrics(self.registry, models)
+
+    def request_completed(self, completed: CompletedRequest) -> None:
+        """Count a completed request."""
+        metrics, route = self._requests, completed.route
+        # The method is sent by the client: an unknown one must not become a series of its own.
+        method = completed.method if completed.method in _METHODS else "other"
+        metrics.requests.labels(route, method, str(completed.status)).inc()
+        metrics.seconds.labels(route).observe(completed.duration_s)
+        for stage, seconds in completed.timings.seconds.items():
+            metrics.stage_seconds.labels(route, stage).observe(seconds)
+        images = completed.log_fields.get("images")
+        if isinstance(images, int):
+            metrics.images.labels(route).observe(images)
+        if completed.cancelled:
+            metrics.cancelled.labels(route).inc()
+        if completed.timed_out:
+            metrics.deadline_misses.labels(route).inc()
+
+    def rejected(self, route: str, method: str, seconds: float) -> None:
+        """Count a request that was rejected before it reached the application."""
+        self._requests.requests.labels(route, method, "503").inc()
+        self._requests.seconds.labels(route).observe(seconds)
+
+    def connection_dropped(self, reason: str) -> None:
+        """Count a connection that the service closed."""
+        self._requests.connections_dropped.labels(reason).inc()
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics of all workers, and their media type, chosen by `accept`."""
+        self.update()
+        encode, media_type = choose_encoder(accept)
+        return await asyncio.to_thread(lambda: encode(self._collector())), media_type
+
+    def _collector(self) -> Collector:
+        if MULTIPROCESS_DIR_VARIABLE not in os.environ:
+            return self.registry
+        collector: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        return collector
+
+    async def update_periodically(self) -> None:
+        """Call `update` once per second until cancelled: other workers read what it writes."""
+        try:
+            while True:
+                self.update()
+                await asyncio.sleep(_UPDATE_INTERVAL_S)
+        finally:
+            self.update()
+
+    def update(self) -> None:
+        """Sample the queues, the models and the process. Called on the event loop."""
+        self._queues.update()
+        self._process.update()
+
+
+def _resident_bytes() -> float | None:
+    """Return the resident memory of this process; None where there is no /proc (macOS)."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return None
+    return float(int(pages) * os.sysconf("SC_PAGE_SIZE"))

@@ -1,1 +1,0 @@
-"""What is counted, how the workers of one service share it, and how Prometheus reads it."""
