@@ -26,7 +26,6 @@ __all__ = [
     "Observer",
     "RequestLogMiddleware",
     "add_log_fields",
-    "new_request_id",
     "request_id",
 ]
 
@@ -159,11 +158,6 @@ def request_id(scope: Scope) -> str:
             if _VALID_REQUEST_ID.fullmatch(received):
                 return received
             break
-    return new_request_id()
-
-
-def new_request_id() -> str:
-    """32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 

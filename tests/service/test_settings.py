@@ -1,9 +1,13 @@
+import logging
+import socket
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from service.__main__ import main
+from service.__main__ import _log_startup, main
+from service.auth.key_reloader import ReloadingApiKeys
+from service.runtime.cpu_limits import WorkerPlan
 from service.settings import Settings, describe_validation_error
 
 
@@ -137,3 +141,78 @@ def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in text
+
+
+def test_port_in_use_is_one_line_and_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--store", str(tmp_path), "--port", str(port)]) == 2
+    expected = f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("published", "message"),
+    [
+        (["paint", "blur"], "similar names: paint"),
+        (["other"], "similar names: other"),
+        ([], "the store is empty"),
+    ],
+)
+def test_unknown_model_is_one_line_that_names_similar_ones_and_exit_2(
+    published: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
+    for name in published:
+        (tmp_path / name / "1").mkdir(parents=True)
+    assert main(["--store", str(tmp_path), "--models", "pant"]) == 2
+    expected = f"error: DEEPSHELF_MODELS=pant: there is no such model in {tmp_path}; {message}\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_no_message_about_settings_quotes_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSHELF_ADMIN_KEY", "very-secret")
+    monkeypatch.setenv("DEEPSHELF_KEYS_FILE", "/no/such/file")
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    assert "keys_file cannot be read" in str(raised.value)
+    assert "very-secret" not in str(raised.value) + repr(raised.value)
+    assert "very-secret" not in describe_validation_error(raised.value)
+    monkeypatch.delenv("DEEPSHELF_KEYS_FILE")
+    assert "very-secret" not in repr(Settings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys", "warned"),
+    [
+        ({"host": "0.0.0.0"}, "off", True),  # noqa: S104
+        ({"host": "::"}, "off", True),
+        ({"host": "127.0.0.1"}, "off", False),
+        ({"host": "localhost"}, "off", False),
+        ({"host": "0.0.0.0", "keys": f"alice sha256:{'0' * 64}"}, "on", False),  # noqa: S104
+    ],
+)
+def test_startup_says_what_is_on_and_warns_of_an_open_address(
+    settings: dict[str, str], keys: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = Settings.model_validate(settings)
+    with caplog.at_level(logging.INFO, logger="service"):
+        _log_startup(accepted, WorkerPlan(1, 2), ReloadingApiKeys(accepted))
+    fields = getattr(caplog.records[0], "fields")  # noqa: B009
+    assert fields["keys"] == keys
+    assert (fields["tls"], fields["admin"], fields["metrics"]) == ("off", "off", "open")
+    assert any(record.levelno == logging.WARNING for record in caplog.records) == warned
+
+
+def test_printed_url_has_ipv6_addresses_in_brackets(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(host="::")
+    with caplog.at_level(logging.INFO, logger="service"):
+        _log_startup(settings, WorkerPlan(1, 2), ReloadingApiKeys(settings))
+    assert "http://[::1]:8000/" in caplog.text

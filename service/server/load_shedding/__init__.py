@@ -1,10 +1,9 @@
-"""Refuses at the door what a full queue refuses anyway, for a small part of what that costs.
+"""Load shedding: rejects what a full queue would reject anyway, for a small part of the cost.
 
-A request that goes through the application takes the processor for half a millisecond before a
-queue can refuse it. When thousands a second are too many, they would take it from those that were
-let in. So connections ask here, as soon as a request's head has been read (`door.py`); one that
-came whole and says nothing unusual is not even parsed (`plain.py`). Who was refused is listened to
-again in its turn (`turns.py`).
+A request takes half a millisecond of CPU in the application before its queue can reject it. Under
+thousands of excess requests a second, that time would be taken from the admitted ones. So the
+protocol asks `LoadShedder` as soon as a request's headers are parsed, and a rejected connection is
+read again only after a pause (`resume_pacer.py`).
 """
 
 from service.server.load_shedding.shedder import LoadShedder, Rejection

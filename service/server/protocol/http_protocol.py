@@ -63,7 +63,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._load_shedder: LoadShedder | None = app_state.get("load_shedder")
         self._in_header = self._in_body = self._draining = self._rejected = self._closing = False
         self._header_bytes = 0
-        self._resumed_at = self._raw_rejected_at = -math.inf
+        self._resumed_at = -math.inf
         self._parse_error = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -71,11 +71,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     @property
     def _responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether what comes next is the beginning of a request."""
-        return not (self._in_header or self._in_body or self._responding or self._draining)
 
     @property
     def _was_paused(self) -> bool:
@@ -100,13 +95,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._rejected or self._closing:
             return
-        if self._load_shedder and self._is_idle:
-            rejection = self._load_shedder.check_raw(
-                data, self.scheme or "http", waited=self._was_paused
-            )
-            if rejection is not None:
-                self._reject_raw(self._load_shedder, rejection)
-                return
         if self._in_header:
             self._header_bytes += len(data)
             if self._header_bytes > self._limits.max_header_bytes:
@@ -134,13 +122,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         _cancel(self._write_timer)
 
     def timeout_keep_alive_handler(self) -> None:
-        idle_s = self.loop.time() - self._raw_rejected_at
-        if idle_s < self.timeout_keep_alive:
-            # A clock that starts anew with each of thousands of refusals would cost more than they.
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive - idle_s, self.timeout_keep_alive_handler
-            )
-            return
         super().timeout_keep_alive_handler()
         self._arm_write_timer()
 
@@ -230,15 +211,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             )  # when the rest of this packet has been looked at
         elif not self._responding:
             self._pause_reading(load_shedder)
-
-    def _reject_raw(self, load_shedder: LoadShedder, rejection: Rejection) -> None:
-        """Answer a request that never was one for uvicorn."""
-        self.transport.write(
-            service_unavailable(self.server_state.default_headers, *rejection, keep_alive=True)
-        )
-        self.server_state.total_requests += 1
-        self._raw_rejected_at = self.loop.time()
-        self._pause_reading(load_shedder)
 
     def _pause_reading(self, load_shedder: LoadShedder) -> None:
         self.flow.pause_reading()

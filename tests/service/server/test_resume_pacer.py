@@ -1,4 +1,4 @@
-"""When those that were refused are listened to again."""
+"""When rejected connections are read again."""
 
 import asyncio
 
@@ -13,23 +13,23 @@ from service.server.load_shedding.resume_pacer import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_more_are_refused_the_longer_they_are_not_listened_to() -> None:
-    turns = ResumePacer()
-    waits = [turns.schedule(lambda: None) for _ in range(1000)]
-    assert 0 <= waits[0] <= RESUME_INTERVAL_S + 1 / RESUMES_PER_SECOND
-    # What a thousand take at that pace, and what is left of a turn, less what asking took.
-    assert 0.5 < waits[-1] <= 1000 / RESUMES_PER_SECOND + RESUME_INTERVAL_S
-    assert all(wait >= 0 for wait in waits)
+async def test_delay_grows_with_the_number_of_rejected_connections() -> None:
+    pacer = ResumePacer()
+    delays = [pacer.schedule(lambda: None) for _ in range(1000)]
+    assert 0 <= delays[0] <= RESUME_INTERVAL_S + 1 / RESUMES_PER_SECOND
+    # At most the time of a thousand at this pace and the rest of an interval.
+    assert 0.5 < delays[-1] <= 1000 / RESUMES_PER_SECOND + RESUME_INTERVAL_S
+    assert all(delay >= 0 for delay in delays)
 
 
-async def test_all_are_listened_to_once_in_their_order() -> None:
-    turns, heard = ResumePacer(), list[int]()
+async def test_connections_are_resumed_once_and_in_order() -> None:
+    pacer, resumed = ResumePacer(), list[int]()
     count = int(3 * RESUMES_PER_SECOND * RESUME_INTERVAL_S)  # some three turns
     for number in range(count):
-        turns.schedule(lambda number=number: heard.append(number))  # type: ignore[misc]
-    assert not heard
+        pacer.schedule(lambda number=number: resumed.append(number))  # type: ignore[misc]
+    assert not resumed
     async with asyncio.timeout(10):
-        while len(heard) < count:
+        while len(resumed) < count:
             await asyncio.sleep(RESUME_INTERVAL_S / 4)
     await asyncio.sleep(2 * RESUME_INTERVAL_S)
-    assert heard == list(range(count))
+    assert resumed == list(range(count))

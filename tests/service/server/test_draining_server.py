@@ -1,0 +1,75 @@
+"""Connections that are accepted while the server shuts down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from service.server.protocol import ConnectionLimits, protocol_factory
+from service.server.workers.draining_server import DrainingServer, DrainingState
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = ConnectionLimits(
+    header_timeout_s=10, max_header_bytes=10_000, write_timeout_s=10, max_connections=100
+)
+
+
+def _config() -> uvicorn.Config:
+    config = uvicorn.Config(
+        PlainTextResponse("ok"),
+        host="127.0.0.1",
+        port=0,
+        http=protocol_factory(LIMITS),  # type: ignore[arg-type]  # a factory is all it calls
+        lifespan="off",
+        log_config=None,
+    )
+    config.load()
+    return config
+
+
+@asynccontextmanager
+async def _connection_while_draining() -> AsyncIterator[
+    tuple[asyncio.StreamReader, asyncio.StreamWriter]
+]:
+    config, state = _config(), DrainingState()
+    state.draining = True
+    server = await asyncio.get_running_loop().create_server(
+        lambda: config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
+            config=config, server_state=state, app_state={}, _loop=None
+        ),
+        "127.0.0.1",
+        0,
+    )
+    async with server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        yield reader, writer
+        writer.close()
+
+
+async def test_connection_accepted_during_shutdown_answers_once_and_closes() -> None:
+    async with _connection_while_draining() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        response = await reader.read()
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in response
+
+
+async def test_silent_connection_accepted_during_shutdown_is_closed() -> None:
+    async with _connection_while_draining() as (reader, _):
+        assert await reader.read() == b""
+
+
+async def test_shutdown_marks_the_state_that_connections_share() -> None:
+    server = DrainingServer(_config())
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        assert not server.server_state.draining
+        server.should_exit = True
+        await serving
+    assert server.server_state.draining
