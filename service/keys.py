@@ -1,10 +1,10 @@
-"""API keys: what a key is, how it lies in a file, and how a new one is made.
+"""API keys: parsing them, finding one, and making a new one.
 
-    python -m service.keys alice --rate 100/minute --concurrent 4
+    python -m service.keys alice --rate 100/minute --concurrent 4 >> keys.txt
 
-prints a key, once, and the line that the service is to be given for it. The line holds the key's
-SHA-256, not the key. A fast hash is enough: a key is 256 random bits, which nobody guesses, however
-many guesses a second they have; slow hashes are for words that people choose.
+writes the line for the service to standard output, and the key, which is not stored, to standard
+error. The line holds the key's SHA-256. A fast hash is enough for 256 random bits; slow hashes
+protect passwords, which can be guessed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from limits import RateLimitItem, parse
 __all__ = ["ApiKey", "ApiKeySet", "hash_key", "new_key", "parse_keys", "parse_rate"]
 
 _PREFIX = "dsk_"
-"""Lets scanners of published code know one when they see it."""
+"""Lets secret scanners recognise a key in published code."""
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
 _LINE_FORMAT = "NAME sha256:HEX [admin] [rate=100/minute] [concurrent=4]"
@@ -29,7 +29,7 @@ _LINE_FORMAT = "NAME sha256:HEX [admin] [rate=100/minute] [concurrent=4]"
 
 @dataclass(frozen=True)
 class ApiKey:
-    """Who may ask, and how much."""
+    """A key, whose it is, and its limits."""
 
     name: str
     digest: bytes
@@ -37,14 +37,14 @@ class ApiKey:
     admin: bool = False
     rate_limit: RateLimitItem | None = None
     max_concurrent: int | None = None
-    """Requests at the same time, in each worker."""
+    """Requests in flight at the same time, in each worker."""
 
 
 class ApiKeySet:
     """All keys of a service."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        """Raises ValueError where two have one name, or are one key."""
+        """Raise ValueError if two keys have the same name or the same digest."""
         self._keys = tuple(keys)
         for field, values in (
             ("name", [key.name for key in self._keys]),
@@ -58,7 +58,7 @@ class ApiKeySet:
 
     @property
     def auth_required(self) -> bool:
-        """Whether a request must bring one. An administrator's alone closes nothing else."""
+        """Whether requests need a key. An administrator's key alone leaves other routes open."""
         return any(not key.admin for key in self._keys)
 
     @property
@@ -66,7 +66,7 @@ class ApiKeySet:
         return any(key.admin for key in self._keys)
 
     def find(self, presented: str) -> ApiKey | None:
-        """Whose key this is. Takes the same time whichever it is, and where it is none."""
+        """Return the matching key, or None, in the same time whichever it is."""
         digest, found = hash_key(presented), None
         for key in self._keys:
             if hmac.compare_digest(digest, key.digest):
@@ -75,54 +75,59 @@ class ApiKeySet:
 
 
 def hash_key(key: str) -> bytes:
-    """What is kept of a key."""
+    """Return the SHA-256 of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def new_key() -> str:
-    """256 random bits."""
+    """Return a new key of 256 random bits."""
     return _PREFIX + secrets.token_urlsafe(32)
 
 
-def parse_keys(text: str) -> tuple[ApiKey, ...]:
-    """Keys as they lie in a file, one a line, or separated by `;`; `#` begins a comment.
+def parse_keys(text: str, source: object = "keys") -> tuple[ApiKey, ...]:
+    """Parse keys, one a line or separated by `;`. `#` starts a comment.
 
     Raises:
-        ValueError: says in which line what is wrong, and quotes nothing of it.
+        ValueError: names `source` and the line; quotes nothing of it.
     """
     keys = []
-    for number, line in enumerate(re.split(r"[;\n]", text), 1):
-        words = line.partition("#")[0].split()
-        if words:
+    for number, line in enumerate(text.splitlines(), 1):
+        for entry in line.partition("#")[0].split(";"):
+            words = entry.split()
+            if not words:
+                continue
             try:
-                keys.append(_parse_line(words))
+                keys.append(_parse_entry(words))
             except ValueError as error:
-                raise ValueError(f"key {number}: {error}; write it as {_LINE_FORMAT}") from None
+                location = f"{source}, line {number}"
+                raise ValueError(f"{location}: {error}; expected {_LINE_FORMAT}") from None
     return tuple(keys)
 
 
 def parse_rate(text: str) -> RateLimitItem:
-    """`100/minute`, `5/second`, `1000 per 2 hour` …
+    """Parse `100/minute`, `5/second`, `1000 per 2 hour` …
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a rate.
     """
     try:
         rate = parse(text)
     except ValueError:
-        raise ValueError("a rate is written as 100/minute") from None
+        raise ValueError("a rate must look like 100/minute") from None
     if rate.amount < 1:
-        raise ValueError("a rate is at least 1")
+        raise ValueError("a rate must be at least 1")
     return rate
 
 
-def _parse_line(words: list[str]) -> ApiKey:
+def _parse_entry(words: list[str]) -> ApiKey:
     name, *rest = words
     if not _NAME_PATTERN.fullmatch(name):
-        raise ValueError("a name has letters, digits and ._-")
+        raise ValueError("the name must have 1 to 64 letters, digits or ._-")
     digest = _DIGEST_PATTERN.fullmatch(rest[0]) if rest else None
     if digest is None:
-        raise ValueError("after the name comes sha256: and 64 hexadecimal digits")
+        raise ValueError(
+            "the name must be followed by sha256: and 64 lower-case hexadecimal digits"
+        )
     admin, rate, concurrent = False, None, None
     for word in rest[1:]:
         option, _, value = word.partition("=")
@@ -133,17 +138,20 @@ def _parse_line(words: list[str]) -> ApiKey:
         elif option == "concurrent" and value.isdigit() and int(value) > 0:
             concurrent = int(value)
         else:
-            raise ValueError("what follows is none of admin, rate=100/minute, concurrent=4")
+            raise ValueError("options must be admin, rate=100/minute or concurrent=4")
     return ApiKey(name, bytes.fromhex(digest[1]), admin, rate, concurrent)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make a key; print it on the terminal and nowhere else."""
+    """Make a key: its line goes to standard output, the key to standard error."""
     parser = argparse.ArgumentParser(prog="python -m service.keys", description="Make an API key.")
-    parser.add_argument("name", help="who it is for; shown in the log")
-    parser.add_argument("--admin", action="store_true", help="may load and unload models")
-    parser.add_argument("--rate", help="requests that it may make, such as 100/minute")
-    parser.add_argument("--concurrent", help="requests at the same time, in each worker")
+    parser.add_argument("name", help="whose key it is; appears in the log")
+    parser.add_argument("--admin", action="store_true", help="allow loading and unloading models")
+    parser.add_argument("--rate", help="rate limit, such as 100/minute (default: key_rate)")
+    parser.add_argument(
+        "--concurrent",
+        help="limit of requests in flight in each worker; default: the setting key_max_concurrent",
+    )
     options = parser.parse_args(arguments)
     key = new_key()
     line = f"{options.name} sha256:{hash_key(key).hex()}"
@@ -154,7 +162,9 @@ def main(arguments: list[str] | None = None) -> int:
         parse_keys(line)
     except ValueError as error:
         parser.error(str(error))
-    sys.stdout.write(f"key (shown once)           {key}\nline for DEEPSHELF_KEYS_FILE {line}\n")
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"key (shown once): {key}\n")
     return 0
 
 

@@ -290,7 +290,7 @@ class Settings(BaseSettings):
         keys = list(self.keys)
         if self.keys_file is not None:
             try:
-                keys += parse_keys(self.keys_file.read_text(encoding="utf-8"))
+                keys += parse_keys(self.keys_file.read_text(encoding="utf-8"), self.keys_file)
             except OSError as error:
                 raise ValueError(f"keys_file cannot be read: {error.strerror}") from None
         admin = self.admin_key.get_secret_value() if self.admin_key else ""

@@ -1,1 +1,1 @@
-"""Who may ask, and how much; what browsers are told."""
+"""API keys and rate limits."""

@@ -1,4 +1,4 @@
-"""The keys that hold now: those of the settings, and of a file that is looked at again."""
+"""The current API keys, reloaded when their file changes."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ _POLL_INTERVAL_S = 1.0
 
 
 class ReloadingApiKeys:
-    """`ring` is one reference, replaced whole when the file changes."""
+    """Holds the keys of the settings and of the keys file."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,14 +29,15 @@ class ReloadingApiKeys:
 
     @property
     def auth_required(self) -> bool:
-        """Whether a request must bring a key.
+        """Whether a request needs a key.
 
-        Once that was so it stays: taking the last key away closes the service, not opens it.
+        Stays true once it was: removing the last key from the file closes the service rather than
+        opening it.
         """
         return self._auth_required
 
     def refresh(self) -> None:
-        """Read the file again if it changed. One that is not well formed changes nothing."""
+        """Reload the file if it changed. If it is not valid, the previous keys stay."""
         version = _file_version(self._settings.keys_file)
         if version == self._version:
             return
@@ -51,14 +52,14 @@ class ReloadingApiKeys:
         _log.info("key file reloaded", extra={"fields": {"keys": len(self._keys)}})
 
     async def watch(self) -> None:
-        """Follow the file, until cancelled."""
+        """Reload the file whenever it changes, until cancelled."""
         while self._settings.keys_file is not None:
             await asyncio.sleep(_POLL_INTERVAL_S)
             await asyncio.to_thread(self.refresh)
 
 
 def _file_version(path: Path | None) -> tuple[int, int, int] | None:
-    """Follows links: Kubernetes replaces a secret by turning one."""
+    """Return time, size and inode. Follows links, since Kubernetes updates secrets by a link."""
     try:
         status = path.stat() if path else None
     except OSError:

@@ -1,12 +1,12 @@
-"""How often a key may ask, counted for all workers of a service together.
+"""Request rates of API keys, counted over all workers of a service.
 
-The library `limits` says what a rate is and when it is exceeded. Of its own storages those in
-memory count in one process, and the others need a server; this one is a file that the workers
-share, or memory where there is one worker.
+`limits` decides when a rate is exceeded. Its own storages count in one process or need a server;
+this storage is an SQLite file that the workers share, or memory if there is one worker.
 """
 
 import logging
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -30,16 +30,18 @@ RETURNING count
 
 
 class _SqliteStorage(Storage):
-    """Fixed windows. One statement a hit, which SQLite makes atomic between processes."""
+    """Fixed windows. A hit is one statement, which SQLite makes atomic between processes."""
 
     STORAGE_SCHEME = ["deepshelf+sqlite"]  # noqa: RUF012  # as the base class declares it
 
     def __init__(self, path: Path | None) -> None:
         super().__init__()
-        # A hit waits for another worker's, which takes microseconds, never longer than this.
-        self._database = sqlite3.connect(path or ":memory:", timeout=0.25, isolation_level=None)
+        # A hit waits at most `timeout` seconds for the hit of another worker.
+        self._database = sqlite3.connect(
+            path or ":memory:", timeout=0.25, isolation_level=None, check_same_thread=False
+        )
         self._database.execute("PRAGMA journal_mode = WAL")
-        # Counts of minutes need not outlive a power cut; a crash of a process they do.
+        # Counts need not survive a power cut; they do survive the crash of a process.
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS hits (key TEXT PRIMARY KEY, count INTEGER, expires REAL)"
@@ -80,24 +82,28 @@ class _SqliteStorage(Storage):
 
 
 class RateLimiter:
-    """Counts requests. Used by one thread."""
+    """Counts requests per key. Safe to use from any thread; a hit blocks on file access."""
 
     def __init__(self, folder: Path | None) -> None:
-        """`folder` is where the workers of one service meet; None for their usual one."""
+        """`folder` is shared by the workers of one service; None for the default one."""
         self._folder = folder
         self._storage: _SqliteStorage | None = None
+        self._lock = threading.Lock()
 
     def hit(self, rate_limit: RateLimitItem, key_name: str) -> float | None:
-        """Count a request of `name`.
+        """Count a request of the key.
 
-        Returns None if it may be answered, else the seconds until the next one may.
+        Returns None if the rate allows it, else the seconds until the window ends. If the storage
+        fails, the request is allowed.
         """
         try:
-            limiter = FixedWindowRateLimiter(self._open_storage())
-            if limiter.hit(rate_limit, key_name):
-                return None
-            return max(0.0, limiter.get_window_stats(rate_limit, key_name).reset_time - time.time())
-        except sqlite3.Error as error:  # a full disk must not turn everybody away
+            with self._lock:
+                limiter = FixedWindowRateLimiter(self._open_storage())
+                if limiter.hit(rate_limit, key_name):
+                    return None
+                reset_time = limiter.get_window_stats(rate_limit, key_name).reset_time
+            return max(0.0, reset_time - time.time())
+        except sqlite3.Error as error:  # a full disk must not reject every request
             _log.error("could not count rate limits", extra={"fields": {"reason": str(error)}})
             return None
 

@@ -1,14 +1,16 @@
-"""Who may ask, and how much: pure ASGI, before a route is looked for or a body is read.
+"""Authentication and limits per key, before routing and before the body is read.
 
-Where keys are set, every path needs one, but for those that are listed here as open. A page that is
-closed is not there.
+Once keys are configured, every path needs one except the public paths below. Disabled pages return
+404.
 """
 
+import asyncio
 import math
 from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth.key_reloader import ReloadingApiKeys
@@ -25,7 +27,7 @@ _SECURITY_SCHEMES = {
     "AdminKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The administrator's; also accepted as X-API-Key",
+        "description": "The administrator's key; also accepted as X-API-Key",
     },
     "Key": {"type": "http", "scheme": "bearer", "description": "A key of this service"},
     "KeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -33,14 +35,14 @@ _SECURITY_SCHEMES = {
 _KEY_USAGE = "send it as Authorization: Bearer KEY or as X-API-Key: KEY"
 _KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 _PROBE_PATHS = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
-"""Who starts, stops and balances the process has no key; they tell two numbers at most."""
+"""Public: orchestrators and load balancers have no key, and the responses hold two counts."""
 _DOCS_PATHS = ("/docs", "/redoc", "/openapi.json")
 _PLAYGROUND_PATHS = ("/", "/page")
 _METRICS_PATHS = ("/metrics",)
 
 
 class AuthMiddleware:
-    """Lets through who may come."""
+    """Rejects requests without a valid key, or beyond the limits of their key."""
 
     def __init__(self, app: ASGIApp, keys: ReloadingApiKeys, settings: Settings) -> None:
         self._app = app
@@ -52,7 +54,8 @@ class AuthMiddleware:
         if settings.metrics != "key":
             (public_paths if settings.metrics == "open" else disabled_paths).extend(_METRICS_PATHS)
         self._public_paths, self._disabled_paths = tuple(public_paths), tuple(disabled_paths)
-        self._default_limits = (settings.key_rate, settings.key_max_concurrent)
+        self._default_rate_limit = settings.key_rate
+        self._default_max_concurrent = settings.key_max_concurrent
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,29 +65,31 @@ class AuthMiddleware:
         try:
             key = self._authenticate(scope)
         except ServiceError as error:
-            response = await handle_error(Request(scope), error)
-            await response(scope, receive, send)
+            await _send_error(error, scope, receive, send)
             return
         if key is None:
             await self._app(scope, receive, send)
             return
+        # Counted before the rate limiter is awaited, so that a burst cannot pass together.
         self._in_flight[key.name] += 1
         try:
+            await self._enforce_limits(scope, key)
             await self._app(scope, receive, send)
+        except TooManyRequests as error:
+            await _send_error(error, scope, receive, send)
         finally:
             self._in_flight[key.name] -= 1
 
     def _authenticate(self, scope: Scope) -> ApiKey | None:
-        """Whose request it is; None for nobody's in particular."""
+        """Return the request's key; None on public paths and where no key is required."""
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         if _is_under(path, self._disabled_paths):
-            raise NotFound(f"{path} is closed here")
+            raise NotFound(f"{path} is disabled in this service")
         presented = _presented_key(scope)
         key = self._keys.current.find(presented) if presented else None
         if key is not None:
             scope["state"]["key"] = key
             scope["state"]["event"]["key"] = key.name
-            self._enforce_limits(scope, key)
         elif self._keys.auth_required and not _is_under(path, self._public_paths):
             problem = (
                 "this needs a key" if presented is None else "this is not a key of this service"
@@ -92,46 +97,57 @@ class AuthMiddleware:
             raise Unauthorized(f"{problem}; {_KEY_USAGE}")
         return key
 
-    def _enforce_limits(self, scope: Scope, key: ApiKey) -> None:
-        rate_limit, max_concurrent = (
-            key.rate_limit or self._default_limits[0],
-            key.max_concurrent or self._default_limits[1],
-        )
-        if max_concurrent is not None and self._in_flight[key.name] >= max_concurrent:
-            raise TooManyRequests(f"{max_concurrent} requests of this key are under way, its limit")
+    async def _enforce_limits(self, scope: Scope, key: ApiKey) -> None:
+        """Raise TooManyRequests if the request exceeds a limit of its key."""
+        max_concurrent = key.max_concurrent or self._default_max_concurrent
+        if max_concurrent is not None and self._in_flight[key.name] > max_concurrent:
+            raise TooManyRequests(f"this key already has {max_concurrent} requests in flight")
+        rate_limit = key.rate_limit or self._default_rate_limit
         if rate_limit is None:
             return
         rate_limiter: RateLimiter = scope["app"].state.app_state.rate_limiter
-        retry_after_s = rate_limiter.hit(rate_limit, key.name)
+        retry_after_s = await asyncio.to_thread(rate_limiter.hit, rate_limit, key.name)
         if retry_after_s is not None:
             raise TooManyRequests(
-                f"this key may make {rate_limit}", retry_after_s=max(1, math.ceil(retry_after_s))
+                f"the rate limit of this key is {rate_limit}",
+                retry_after_s=max(1, math.ceil(retry_after_s)),
             )
 
 
+async def _send_error(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    # The request has not been routed; its log line and metrics need the route all the same.
+    for route in scope["app"].routes:
+        match, _ = route.matches(scope)
+        if match is Match.FULL:
+            scope["route"] = route
+            break
+    response = await handle_error(Request(scope), error)
+    await response(scope, receive, send)
+
+
 def require_admin(request: Request) -> None:
-    """Return if the request came with an administrator's key.
+    """Return if the request has an administrator's key.
 
     Raises:
-        Forbidden: there is no such key, so nobody may; or it is somebody else's.
-        Unauthorized: no key came, or an unknown one.
+        Forbidden: the service has no administrator's key, or the key is another one.
+        Unauthorized: the request has no key, or an unknown one.
     """
     keys: ReloadingApiKeys = request.app.state.app_state.keys
     key: ApiKey | None = request.scope["state"].get("key")
     if not keys.current.has_admin:
         raise Forbidden(
-            "this is for the administrator, and the service has no administrator's key; "
+            "this needs an administrator's key, and the service has none; "
             "start it with DEEPSHELF_ADMIN_KEY set"
         )
     if key is None:
         problem = "this needs" if _presented_key(request.scope) is None else "this is not"
         raise Unauthorized(f"{problem} the administrator's key; {_KEY_USAGE}")
     if not key.admin:
-        raise Forbidden(f"this is for the administrator; {key.name} is not one")
+        raise Forbidden(f"this needs an administrator's key; {key.name} is not one")
 
 
 def add_security_schemes(document: dict[str, Any], *, auth_required: bool) -> None:
-    """Tell an OpenAPI document of keys, and where one is `needed`, what comes without."""
+    """Add the ways to send a key to an OpenAPI document; if required, the errors without one."""
     document["components"]["securitySchemes"] = dict(_SECURITY_SCHEMES)
     if not auth_required:
         return
@@ -145,18 +161,16 @@ def add_security_schemes(document: dict[str, Any], *, auth_required: bool) -> No
 
 
 def _add_auth_errors(responses: dict[str, Any]) -> None:
-    # In the shape that the operation's other errors have: protocols differ.
+    # In the format of the operation's other errors, which differs between protocols.
     errors = (response["content"] for status, response in responses.items() if int(status) >= 400)
-    sibling_content: dict[str, Any] = next(errors, {})
-    content = {
-        kind: {"schema": media_type["schema"]} for kind, media_type in sibling_content.items()
-    }
+    error_content: dict[str, Any] = next(errors, {})
+    content = {kind: {"schema": media_type["schema"]} for kind, media_type in error_content.items()}
     for status, response in problem_responses(401, 429).items():
         responses.setdefault(str(status), {**response, "content": content})
 
 
 def _presented_key(scope: Scope) -> str | None:
-    # One look at the headers as they came: for most requests, all that the guard takes.
+    # Raw headers: this runs for every request, and most have no key.
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     key_headers = {name: value for name, value in reversed(headers) if name in _KEY_HEADERS}
     if not key_headers:
@@ -168,7 +182,7 @@ def _presented_key(scope: Scope) -> str | None:
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether `path` is one of them, or lies below it. All lies below `/`, and is not meant."""
+    """Return whether `path` is one of `prefixes` or below one; `/` covers itself alone."""
     return bool(prefixes) and any(
         path == prefix or (prefix != "/" and path.startswith(f"{prefix}/")) for prefix in prefixes
     )

@@ -41,8 +41,8 @@ def test_lines_may_be_separated_by_semicolons_for_an_environment_variable() -> N
     ],
 )
 def test_a_line_that_says_something_else_is_refused_and_not_quoted(line: str) -> None:
-    with pytest.raises(ValueError, match=r"key 2: .*write it as NAME") as raised:
-        parse_keys("# first\n" + line)
+    with pytest.raises(ValueError, match=r"keys.txt, line 2: .*expected NAME") as raised:
+        parse_keys("# a; b\n" + line, "keys.txt")
     for word in line.split()[1:]:
         assert word not in str(raised.value)
 
@@ -76,16 +76,16 @@ def test_new_keys_are_long_and_never_alike() -> None:
     assert min(map(len, keys)) >= 47  # 256 bits in base64url
 
 
-def test_the_command_prints_a_key_and_a_line_that_knows_it(
+def test_the_commands_output_is_a_keys_file_that_knows_the_key(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["alice", "--admin", "--rate", "5/second", "--concurrent", "2"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    key, line = first.split()[-1], second.partition("KEYS_FILE ")[2]
-    (parsed,) = parse_keys(line)
+    output = capsys.readouterr()
+    (parsed,) = parse_keys(output.out)
+    key = output.err.split()[-1]
     assert ApiKeySet([parsed]).find(key) == parsed
     assert (parsed.admin, parsed.rate_limit, parsed.max_concurrent) == (True, parse("5/second"), 2)
-    assert key not in line
+    assert key not in output.out
 
 
 def test_the_command_refuses_what_the_service_would(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,6 +123,36 @@ async def test_a_key_that_asks_too_often_is_told_when_to_come_back(
     assert (await closed.get("/v1/models", headers=bearer(ALICE))).status_code == 200
 
 
+async def test_log_lines_of_rejected_requests_carry_the_route(
+    closed: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.access"):
+        await closed.post("/v1/classify", content=PICTURE)
+        await closed.get("/v1/models/paint/preview")
+        await closed.get("/nothing")
+        for _ in range(3):
+            await closed.get("/v1/models", headers=bearer(BOB))
+    fields = [getattr(record, "fields") for record in caplog.records]  # noqa: B009
+    assert [(event["status"], event["route"]) for event in fields] == [
+        (401, "/v1/classify"),
+        (401, "/v1/models/{name}/preview"),
+        (401, "unknown"),
+        (200, "/v1/models"),
+        (200, "/v1/models"),
+        (429, "/v1/models"),
+    ]
+
+
+async def test_a_burst_does_not_pass_the_limit_of_concurrent_requests(store: Path) -> None:
+    keys = line("alice", ALICE, "concurrent=1 rate=100/minute")
+    async with running_app(store, keys=keys) as client:
+        requests = (
+            client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE)) for _ in range(8)
+        )
+        statuses = [response.status_code for response in await asyncio.gather(*requests)]
+    assert 429 in statuses
+
+
 async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held_up(
     store: Path,
 ) -> None:
@@ -139,7 +169,7 @@ async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held
                 await asyncio.sleep(0.001)
             answer = await client.get("/v1/models", headers=bearer(ALICE))
             assert assert_problem(answer, 429)["detail"] == (
-                "1 requests of this key are under way, its limit"
+                "this key already has 1 requests in flight"
             )
             assert (await client.get("/v1/models", headers=bearer(BOB))).status_code == 200
         assert (await waiting).status_code == 200
