@@ -20,7 +20,7 @@ from service.middleware.authentication import AuthMiddleware, add_security_schem
 from service.middleware.body_limit import BodyLimitMiddleware
 from service.middleware.request_log import Observer, RequestLogMiddleware
 from service.middleware.security_headers import SecurityHeadersMiddleware
-from service.observability.metrics import Recorder
+from service.observability.metrics import ServiceMetrics
 from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
@@ -193,7 +193,7 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     registry = _build_registry(settings, threads, backend.load_graph)
     limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend)
-    recorder = Recorder(registry, {"pictures": admission, "texts": scheduler.admission}, scheduler)
+    recorder = ServiceMetrics(registry, {"pictures": admission, "texts": scheduler.admission}, scheduler)
     tracing = create_otlp_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = InferencePool(admission, threads)
     return AppState(

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
 from service.codecs.images import ImageLimits
-from service.observability.metrics import Recorder
+from service.observability.metrics import ServiceMetrics
 from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
 from service.runtime.registry import Registry
@@ -28,7 +28,7 @@ class AppState:
     pool: InferencePool
     limits: ImageLimits
     scheduler: GenerationScheduler
-    recorder: Recorder
+    recorder: ServiceMetrics
     inspector: Inspector
     keys: ReloadingApiKeys
     rate_limiter: RateLimiter

@@ -22,7 +22,7 @@ from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler, StepResult
 
-__all__ = ["MULTIPROCESS_DIR_VARIABLE", "Recorder"]
+__all__ = ["MULTIPROCESS_DIR_VARIABLE", "ServiceMetrics"]
 
 MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -190,7 +190,7 @@ class _ProcessMetrics:
             self._resident_memory.labels(str(os.getpid())).set(resident)
 
 
-class Recorder:
+class ServiceMetrics:
     """The metrics of one application."""
 
     def __init__(

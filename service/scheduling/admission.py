@@ -69,7 +69,7 @@ class Ticket:
 
     @property
     def deadline_message(self) -> str:
-        return self._admission.lateness
+        return self._admission.deadline_message
 
     def cancel(self) -> None:
         """The answer is not needed any more. Work that has begun sees it at its next `check`."""
@@ -111,7 +111,7 @@ class Ticket:
         if not self._closed:
             self._closed = True
             ran_s = None if self._started_at is None else self._clock() - self._started_at
-            self._admission._leave(ran_s)  # noqa: SLF001
+            self._admission._release(ran_s)  # noqa: SLF001
 
 
 class AdmissionController:
@@ -122,46 +122,46 @@ class AdmissionController:
     ) -> None:
         """`running` of them can be computed at once. `clock` must be monotonic, in seconds."""
         self._running = running
-        self._places = running + waiting
+        self._capacity = running + waiting
         self._deadline_s = deadline_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._inside = 0
+        self._in_flight = 0
         self._mean_s = 0.0
         # Plain numbers: a new `AdmissionCounters` at every step takes 20 µs of a request.
-        self._admitted = self._refused = self._started = self._finished = self._dropped = 0
+        self._admitted = self._rejected = self._started = self._finished = self._dropped = 0
 
     @property
     def counters(self) -> AdmissionCounters:
         with self._lock:
             return AdmissionCounters(
-                self._admitted, self._refused, self._started, self._finished, self._dropped
+                self._admitted, self._rejected, self._started, self._finished, self._dropped
             )
 
     @property
     def in_flight(self) -> int:
         """How many hold a place now."""
-        return self._inside
+        return self._in_flight
 
     @property
     def capacity(self) -> int:
         """How many there are, with those that are taken."""
-        return self._places
+        return self._capacity
 
     @property
-    def room(self) -> int:
+    def available(self) -> int:
         """How many more would be let in now."""
-        return self._places - self._inside
+        return self._capacity - self._in_flight
 
-    def begun_within(self, seconds: float) -> int:
+    def expected_starts_within(self, seconds: float) -> int:
         """Of a full queue, how many will have been begun in `seconds` from now, roughly."""
         if not self._mean_s:
-            return self._places
+            return self._capacity
         begun = self._running * (1 + seconds / self._mean_s)
-        return min(math.ceil(begun), self._places)
+        return min(math.ceil(begun), self._capacity)
 
     @property
-    def lateness(self) -> str:
+    def deadline_message(self) -> str:
         return f"the answer was not ready within {self._deadline_s:g} s of the request's arrival"
 
     def now(self) -> float:
@@ -172,19 +172,19 @@ class AdmissionController:
         """Seconds that a request has left."""
         return arrived + self._deadline_s - self._clock()
 
-    def refuse_if_full(self) -> None:
+    def raise_if_full(self) -> None:
         """For asking early, before a body is read. A later `admit` may still refuse.
 
         Raises:
             Overloaded: every place is taken.
         """
         with self._lock:
-            self._refuse_if_full()
+            self._raise_if_full()
 
-    def refuse(self) -> Overloaded:
+    def reject(self) -> Overloaded:
         """Count one that is refused, and say why; for who has found out by itself that it is."""
         with self._lock:
-            return self._refuse()
+            return self._reject()
 
     def admit(self, arrived: float) -> Ticket:
         """Take a place for a request that arrived then.
@@ -194,8 +194,8 @@ class AdmissionController:
             DeadlineExceeded: its time was over before it came here.
         """
         with self._lock:
-            self._refuse_if_full()
-            self._inside += 1
+            self._raise_if_full()
+            self._in_flight += 1
             self._admitted += 1
         ticket = Ticket(self, self._clock, arrived + self._deadline_s)
         try:
@@ -205,13 +205,13 @@ class AdmissionController:
             raise
         return ticket
 
-    def _refuse_if_full(self) -> None:
-        if self._inside >= self._places:
-            raise self._refuse()
+    def _raise_if_full(self) -> None:
+        if self._in_flight >= self._capacity:
+            raise self._reject()
 
-    def _refuse(self) -> Overloaded:
-        self._refused += 1
-        waiting = self._places - self._running
+    def _reject(self) -> Overloaded:
+        self._rejected += 1
+        waiting = self._capacity - self._running
         return Overloaded(
             f"all places are taken: {self._running} computing, {waiting} waiting",
             retry_after_s=self._retry_after_s(),
@@ -219,12 +219,12 @@ class AdmissionController:
 
     def _retry_after_s(self) -> int:
         """Roughly when all who are inside now will be done."""
-        seconds = math.ceil(self._inside * self._mean_s / self._running)
+        seconds = math.ceil(self._in_flight * self._mean_s / self._running)
         return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
 
-    def _leave(self, ran_s: float | None) -> None:
+    def _release(self, ran_s: float | None) -> None:
         with self._lock:
-            self._inside -= 1
+            self._in_flight -= 1
             if ran_s is None:
                 self._dropped += 1
             else:

@@ -41,7 +41,7 @@ def start_request(admission: AdmissionController) -> float:
         Overloaded: the queue is full. Nothing of the body has been read.
     """
     arrival_time_s = admission.now()
-    admission.refuse_if_full()
+    admission.raise_if_full()
     return arrival_time_s
 
 

@@ -46,7 +46,7 @@ class _QueueView:
 
     def is_saturated(self, now: float) -> bool:
         """Return whether the queue is full, or was in the last second."""
-        if self.admission.room <= 0:
+        if self.admission.available <= 0:
             self._saturated_until = now + _SATURATION_HOLD_S
         return now < self._saturated_until
 
@@ -54,8 +54,8 @@ class _QueueView:
         """Return whether the queue takes one more request, and count it if so."""
         admission = self.admission
         # Admit as many paused connections as the queue works off until the next ones are resumed.
-        reserved = admission.capacity - admission.begun_within(RESUME_INTERVAL_S) if waited else 0
-        if admission.room - reserved <= self._admitted_this_turn:
+        reserved = admission.capacity - admission.expected_starts_within(RESUME_INTERVAL_S) if waited else 0
+        if admission.available - reserved <= self._admitted_this_turn:
             return False
         if not self._admitted_this_turn:
             asyncio.get_running_loop().call_soon(self._reset_turn)
@@ -147,7 +147,7 @@ class LoadShedder:
         return self._image_queue if target.graph else self._generation_queue
 
     def _reject(self, route: _MatchedRoute, scope: Scope, start: float) -> Rejection:
-        error = route.queue.admission.refuse()
+        error = route.queue.admission.reject()
         template = self._template(scope["path"], scope["scheme"], error.detail, error.retry_after_s)
         own_id = request_id(scope).encode()
         body = template.body.replace(_REQUEST_ID_PLACEHOLDER, own_id)

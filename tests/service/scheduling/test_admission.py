@@ -26,10 +26,10 @@ def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
     with pytest.raises(Overloaded):
         gate.admit(1000)
     with pytest.raises(Overloaded):
-        gate.refuse_if_full()
+        gate.raise_if_full()
     assert gate.in_flight == 5
     tickets[0].release()
-    gate.refuse_if_full()
+    gate.raise_if_full()
     gate.admit(1000)
     assert gate.counters == AdmissionCounters(admitted=6, rejected=2, dropped=1)
 
@@ -113,12 +113,12 @@ def test_retry_after_is_when_those_inside_will_be_done(
 def test_how_many_are_begun_before_a_moment(took_s: float, begun: int) -> None:
     clock = Clock()
     gate = _gate(clock, running=2, waiting=10, deadline_s=1e6)
-    assert gate.begun_within(1.0) == gate.capacity == 12  # nothing was measured
+    assert gate.expected_starts_within(1.0) == gate.capacity == 12  # nothing was measured
     ticket = gate.admit(1000)
     ticket.start()
     clock.now_s += took_s
     ticket.release()
-    assert gate.begun_within(1.0) == begun
+    assert gate.expected_starts_within(1.0) == begun
 
 
 def test_before_anything_was_measured_retry_after_is_one_second() -> None:

@@ -63,7 +63,7 @@ def _full(*admissions: AdmissionController, room: int = 0) -> Iterator[None]:
     tickets = [
         admission.admit(admission.now())
         for admission in admissions
-        for _ in range(admission.room - room)
+        for _ in range(admission.available - room)
     ]
     try:
         yield
@@ -205,7 +205,7 @@ async def test_full_image_queue_rejects_no_text_request(client: httpx.AsyncClien
         assert (
             shedder.check_request(_scope("POST", "/v2/models/nobody/infer")) is None
         )  # that is a 404
-    assert texts.room > 0
+    assert texts.available > 0
 
 
 async def test_requests_of_one_loop_turn_are_admitted_up_to_the_capacity(
@@ -229,9 +229,9 @@ async def test_resumed_connections_leave_the_tail_of_the_queue_to_new_requests(
     shedder, scope = _shedder(client), _scope("POST", "/v1/classify")
     with _full(images):
         assert shedder.check_request(scope)
-    started = images.begun_within(RESUME_INTERVAL_S)
+    started = images.expected_starts_within(RESUME_INTERVAL_S)
     assert started == images.capacity  # all three requests of a full queue start in the interval
-    monkeypatch.setattr(images, "begun_within", lambda _: 1)  # as if requests took long
+    monkeypatch.setattr(images, "expected_starts_within", lambda _: 1)  # as if requests took long
     with _full(images, room=2):
         assert shedder.check_request(scope, waited=True)
         assert shedder.check_request(scope) is None
