@@ -193,7 +193,9 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     registry = _build_registry(settings, threads, backend.load_graph)
     limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend)
-    recorder = ServiceMetrics(registry, {"pictures": admission, "texts": scheduler.admission}, scheduler)
+    recorder = ServiceMetrics(
+        registry, {"pictures": admission, "texts": scheduler.admission}, scheduler
+    )
     tracing = create_otlp_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = InferencePool(admission, threads)
     return AppState(

@@ -54,7 +54,11 @@ class _QueueView:
         """Return whether the queue takes one more request, and count it if so."""
         admission = self.admission
         # Admit as many paused connections as the queue works off until the next ones are resumed.
-        reserved = admission.capacity - admission.expected_starts_within(RESUME_INTERVAL_S) if waited else 0
+        reserved = (
+            admission.capacity - admission.expected_starts_within(RESUME_INTERVAL_S)
+            if waited
+            else 0
+        )
         if admission.available - reserved <= self._admitted_this_turn:
             return False
         if not self._admitted_this_turn:
