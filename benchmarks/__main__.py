@@ -30,6 +30,7 @@ def _measure(options: argparse.Namespace) -> None:
             rounds=options.rounds,
             seconds=options.seconds,
             only=options.only,
+            clients=options.clients,
             peers=options.peer,
             interpreters=options.peer_python,
         )
@@ -63,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--rounds", type=int, default=5)
     serve.add_argument("--seconds", type=float, default=2.0, help="of each contender in a round")
     serve.add_argument("--only", choices=("small", "photo", "single"))
+    serve.add_argument(
+        "--clients",
+        type=lambda text: [int(count) for count in text.split(",")],
+        metavar="N,N,…",
+        help="measure the workloads of several clients with each of these numbers of them",
+    )
     serve.add_argument(
         "--peer",
         action="append",

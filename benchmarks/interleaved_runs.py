@@ -1,6 +1,6 @@
-"""Contenders measured in turns, again and again, so that what else the machine does hits all.
+"""Contenders measured in turns, so that other work of the machine affects all of them.
 
-A ratio is that of two figures of one round; of rounds, the median is told.
+A ratio is that of two figures of one round; reported is the median over rounds.
 """
 
 import statistics
@@ -12,12 +12,12 @@ from benchmarks.load import LoadResult
 __all__ = ["InterleavedRuns", "run_interleaved"]
 
 Contender = Callable[[float], LoadResult]
-"""Runs for so many seconds."""
+"""Runs for the given number of seconds."""
 
 
 @dataclass(frozen=True)
 class InterleavedRuns:
-    """What each contender did in each round."""
+    """The load of each contender in each round."""
 
     loads: Mapping[str, list[LoadResult]]
 
@@ -25,7 +25,7 @@ class InterleavedRuns:
         return statistics.median(load.per_s for load in self.loads[name])
 
     def rate_range(self, name: str) -> tuple[float, float]:
-        """The slowest and the fastest round."""
+        """Return the rates of the slowest and the fastest round."""
         rates = [load.per_s for load in self.loads[name]]
         return min(rates), max(rates)
 
@@ -35,10 +35,14 @@ class InterleavedRuns:
     def p99_ms(self, name: str) -> float | None:
         return _median([load.p99_ms for load in self.loads[name]])
 
+    def max_ms(self, name: str) -> float | None:
+        """Return the slowest response of all rounds."""
+        return max((load.max_ms for load in self.loads[name] if load.max_ms), default=None)
+
     def ratio(self, name: str, baseline: str) -> float:
-        """How many times as fast as `baseline`."""
+        """Return how many times as fast as `baseline` this is."""
         pairs = zip(self.loads[name], self.loads[baseline], strict=True)
-        return statistics.median(one.per_s / other.per_s for one, other in pairs)
+        return statistics.median(own.per_s / other.per_s for own, other in pairs)
 
     def to_dict(self) -> dict[str, list[dict[str, float | None]]]:
         return {name: [asdict(load) for load in loads] for name, loads in self.loads.items()}
@@ -47,9 +51,9 @@ class InterleavedRuns:
 def run_interleaved(
     contenders: Mapping[str, Contender], *, rounds: int, seconds: float
 ) -> InterleavedRuns:
-    """Let each run for `seconds`, in `rounds` rounds; every other round in reverse order."""
+    """Run each contender for `seconds` in each round; every other round in reverse order."""
     loads: dict[str, list[LoadResult]] = {name: [] for name in contenders}
-    for contender in contenders.values():  # caches, arenas, connections
+    for contender in contenders.values():  # warm up caches, arenas and connections
         contender(min(seconds, 0.7))
     for number in range(rounds):
         order = list(contenders) if number % 2 == 0 else list(contenders)[::-1]

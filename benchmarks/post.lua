@@ -1,4 +1,4 @@
--- wrk posts one file again and again, and tells what came of it as a line of JSON.
+-- Post one file again and again with wrk, and print the result as a line of JSON.
 -- wrk … -s post.lua URL -- FILE CONTENT_TYPE
 
 function init(args)
@@ -12,9 +12,9 @@ end
 function done(summary, latency, requests)
   local e = summary.errors
   print(string.format(
-    '{"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "failed": %d}',
+    '{"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f, "failed": %d}',
     summary.requests, summary.duration / 1e6,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
     e.connect + e.read + e.write + e.status + e.timeout
   ))
 end

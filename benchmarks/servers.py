@@ -1,4 +1,4 @@
-"""Services under test: each a process of its own on 127.0.0.1, stopped at the end."""
+"""Services under test: each runs in its own process on 127.0.0.1 and is stopped at the end."""
 
 import os
 import signal
@@ -23,17 +23,17 @@ __all__ = [
 
 _STARTUP_TIMEOUT_S = 120.0
 _REQUIRED_SUCCESSES = 8
-"""Probes that must succeed, each on a connection of its own, which any worker may take."""
+"""Consecutive probes that must succeed, each on a new connection, which any worker may accept."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A service that answers."""
+    """A service that is ready."""
 
     process: subprocess.Popen[bytes]
     port: int
     ready_s: float
-    """From the start of its process until it said that it was ready."""
+    """Seconds from the start of its process until it was ready."""
 
     @property
     def url(self) -> str:
@@ -41,10 +41,10 @@ class Server:
 
 
 @contextmanager
-def deepshelf_server(store: Path, *, workers: int, **settings: object) -> Iterator[Server]:
-    """`python -m service`, as anybody would start it."""
+def deepshelf_server(store: Path, **settings: object) -> Iterator[Server]:
+    """Run `python -m service` with its defaults, except for `settings`."""
     port = free_port()
-    values = {"port": port, "store": store, "workers": workers, **settings}
+    values = {"port": port, "store": store, **settings}
     environment = {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
     with running_server([sys.executable, "-m", "service"], environment, port, "/readyz") as server:
         yield server
@@ -52,7 +52,7 @@ def deepshelf_server(store: Path, *, workers: int, **settings: object) -> Iterat
 
 @contextmanager
 def handwritten_server(folder: Path, *, workers: int, file: str = "model.onnx") -> Iterator[Server]:
-    """The service of `peers/handwritten.py`, for the model in `folder`."""
+    """Run `competitors/handwritten.py` for the model in `folder`."""
     with _uvicorn_server(
         "handwritten", {"PEER_MODEL": str(folder), "PEER_FILE": file}, workers
     ) as server:
@@ -61,7 +61,7 @@ def handwritten_server(folder: Path, *, workers: int, file: str = "model.onnx") 
 
 @contextmanager
 def stepwise_server(folder: Path, *, workers: int) -> Iterator[Server]:
-    """The service of `peers/stepwise.py`, for the model in `folder`."""
+    """Run `competitors/stepwise.py` for the model in `folder`."""
     with _uvicorn_server("stepwise", {"PEER_MODEL": str(folder)}, workers) as server:
         yield server
 
@@ -79,16 +79,16 @@ def _uvicorn_server(module: str, environment: Mapping[str, str], workers: int) -
 def running_server(
     command: Sequence[str], environment: Mapping[str, str], port: int, probe: str
 ) -> Iterator[Server]:
-    """Start `command`, wait until GET `probe` answers 200, and stop it and its children at the end.
+    """Start `command`, wait until GET `probe` returns 200, and stop it and its children at the end.
 
-    What it prints is in `build/benchmarks/servers.log`.
+    Its output goes to `build/benchmarks/servers.log`.
 
     Raises:
         RuntimeError: it ended, or was not ready in two minutes.
     """
     log = Path("build/benchmarks/servers.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Started a second time, an installation has its bytecode, whatever this environment says.
+    # Let it write bytecode, as an installation has.
     excluded_prefixes = ("DEEPSHELF", "PYTHONDONTWRITEBYTECODE")
     inherited = {k: text for k, text in os.environ.items() if not k.startswith(excluded_prefixes)}
     with log.open("ab") as file:
@@ -112,7 +112,7 @@ def running_server(
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """Return a TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

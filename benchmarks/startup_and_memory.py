@@ -11,7 +11,6 @@ from pathlib import Path
 
 from benchmarks import report, servers
 from models_store.layout import list_model_names
-from service.runtime.cpu_limits import available_cores
 
 __all__ = ["measure_memory", "measure_startup"]
 
@@ -24,9 +23,7 @@ def measure_startup(*, rounds: int) -> None:
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name in (_ALL, *list_model_names(_STORE)):
-            with servers.deepshelf_server(
-                _STORE, workers=available_cores(), **_model_settings(name)
-            ) as server:
+            with servers.deepshelf_server(_STORE, **_model_settings(name)) as server:
                 seconds.setdefault(name, []).append(server.ready_s)
     rows = [
         [name, f"{statistics.median(taken):.2f}", f"{min(taken):.2f}–{max(taken):.2f}"]
@@ -42,13 +39,11 @@ def measure_memory() -> None:
     """MiB of the service when it is ready, and of the model's files."""
     taken: dict[str, float] = {}
     for name in (_ALL, *list_model_names(_STORE)):
-        with servers.deepshelf_server(
-            _STORE, workers=available_cores(), **_model_settings(name)
-        ) as server:
+        with servers.deepshelf_server(_STORE, **_model_settings(name)) as server:
             taken[name] = _pss_mib(server.process.pid)
     files = {name: _size_mib(name) for name in taken}
     rows = [[name, f"{mib:.0f}", f"{files[name]:.1f}"] for name, mib in taken.items()]
-    head = ["served", f"MiB, {available_cores()} workers", "MiB of graphs on the disk"]
+    head = ["served", "MiB", "MiB of graphs on the disk"]
     report.write_report(
         "memory", report.format_table(head, rows), {"mib": taken, "files_mib": files}
     )

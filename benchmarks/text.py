@@ -55,9 +55,7 @@ def text(*, rounds: int, model: str, streams: int, alike: bool = False) -> None:
     alone: dict[str, list[RoundResult]] = {}
     with ExitStack() as stack:
         deepshelf = stack.enter_context(
-            servers.deepshelf_server(
-                Path("models_store"), workers=cores, models=model, log_level="warning"
-            )
+            servers.deepshelf_server(Path("models_store"), models=model, log_level="warning")
         )
         peer = stack.enter_context(servers.stepwise_server(folder, workers=cores))
         services = {_PEER: GenerationService(peer.port, {}, alike)}

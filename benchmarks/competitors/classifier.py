@@ -39,7 +39,10 @@ class Classifier:
 
     def __call__(self, data: bytes) -> list[Prediction]:
         """The five likeliest, best first."""
-        image: Image.Image = Image.open(io.BytesIO(data)).convert("RGB")
+        image: Image.Image = Image.open(io.BytesIO(data))
+        # A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that is not below the model's.
+        image.draft("RGB", self._size)
+        image = image.convert("RGB")
         if image.size != self._size:
             image = ImageOps.fit(image, self._size, Image.Resampling.BICUBIC)
         (probabilities_BK,) = self._session.run(
