@@ -87,7 +87,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
         ({"tls_keyfile": "key.pem"}, "go together"),
         ({"metrics": "key"}, "needs keys"),
         ({"max_buffered_body_bytes": 1000}, "is under max_body_bytes"),
-        ({"keys_file": "/no/such/file"}, "keys_file cannot be read"),
+        ({"keys_file": "/no/such/file"}, "cannot be read: No such file"),
         ({"trusted_keys": "/no/such/file"}, "trusted_keys: file cannot be read"),
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
     ],
@@ -182,7 +182,7 @@ def test_no_message_about_settings_quotes_a_secret(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DEEPSHELF_KEYS_FILE", "/no/such/file")
     with pytest.raises(ValidationError) as raised:
         Settings()
-    assert "keys_file cannot be read" in str(raised.value)
+    assert "cannot be read: No such file" in str(raised.value)
     assert "very-secret" not in str(raised.value) + repr(raised.value)
     assert "very-secret" not in describe_validation_error(raised.value)
     monkeypatch.delenv("DEEPSHELF_KEYS_FILE")
@@ -216,3 +216,12 @@ def test_printed_url_has_ipv6_addresses_in_brackets(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.INFO, logger="service"):
         _log_startup(settings, WorkerPlan(1, 2), ReloadingApiKeys(settings))
     assert "http://[::1]:8000/" in caplog.text
+
+
+def test_error_in_a_keys_file_names_the_file_and_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"alice sha256:{'0' * 64}\nbob secret\n")
+    with pytest.raises(ValidationError) as raised:
+        Settings(keys_file=file)
+    assert f"keys_file {file}, line 2: " in str(raised.value)
+    assert "secret" not in str(raised.value)

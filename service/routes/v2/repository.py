@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from models_store.errors import StoreError
 from service.errors import BadRequest, InvalidValue, Unavailable
 from service.handlers.v2_models import protocol_names
 from service.middleware.authentication import require_admin
@@ -120,8 +121,8 @@ async def _apply_model_control(request: Request, model: str, action: str) -> Non
     apply = registry.load if action == "load" else registry.unload
     try:
         await asyncio.to_thread(apply, model)
-    except OSError as error:
-        raise Unavailable(f"the order could not be kept ({type(error).__name__})") from error
+    except (OSError, StoreError) as error:
+        raise Unavailable(f"the store cannot be used ({type(error).__name__})") from error
 
 
 def _index_entries(entry: ModelVersion) -> list[RepositoryIndexEntry]:
