@@ -35,6 +35,10 @@ from service.runtime.model_control import ModelOverrides
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.parallel_generation import (
+    MAX_GENERATION_THREADS,
+    ParallelGenerationScheduler,
+)
 from service.scheduling.pool import InferencePool
 from service.server.load_shedding import LoadShedder
 from service.settings import Settings
@@ -71,13 +75,13 @@ _CORS_OPTIONS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ExecutionBackend:
-    """Where graphs run and texts are written: here, unless somebody says otherwise."""
+    """Where graphs run and texts are generated. Default: in this process."""
 
     load_graph: GraphLoader = load_session
-    create_scheduler: Callable[[AdmissionController, int], GenerationScheduler] = (
-        GenerationScheduler
+    create_scheduler: Callable[[AdmissionController, int, int], GenerationScheduler] = (
+        ParallelGenerationScheduler
     )
-    """From a gate and the number of texts at the same time."""
+    """Called with admission control, the number of concurrent texts, and of threads."""
 
 
 _LOCAL_BACKEND = ExecutionBackend()
@@ -192,7 +196,7 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     )
     registry = _build_registry(settings, threads, backend.load_graph)
     limits = ImageLimits(max_pixels=settings.max_pixels)
-    scheduler = _build_scheduler(settings, backend)
+    scheduler = _build_scheduler(settings, backend, threads)
     recorder = ServiceMetrics(
         registry, {"pictures": admission, "texts": scheduler.admission}, scheduler
     )
@@ -226,13 +230,16 @@ def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader) -
     )
 
 
-def _build_scheduler(settings: Settings, backend: ExecutionBackend) -> GenerationScheduler:
+def _build_scheduler(
+    settings: Settings, backend: ExecutionBackend, threads: int
+) -> GenerationScheduler:
     max_streams = settings.max_concurrent_generations
-    # A gate of its own: texts wait for a place in the batch, not for a thread.
+    # Texts have their own queue, because they wait for a slot in a batch, not for a thread.
     admission = AdmissionController(
         running=max_streams, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )
-    return backend.create_scheduler(admission, max_streams)
+    threads = min(threads, max_streams, MAX_GENERATION_THREADS)
+    return backend.create_scheduler(admission, max_streams, threads)
 
 
 @contextlib.asynccontextmanager

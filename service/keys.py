@@ -14,7 +14,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from limits import RateLimitItem, parse
 
@@ -32,7 +32,7 @@ class ApiKey:
     """A key, whose it is, and its limits."""
 
     name: str
-    digest: bytes
+    digest: bytes = field(repr=False)
     """SHA-256 of the key."""
     admin: bool = False
     rate_limit: RateLimitItem | None = None
@@ -46,12 +46,12 @@ class ApiKeySet:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         """Raise ValueError if two keys have the same name or the same digest."""
         self._keys = tuple(keys)
-        for field, values in (
+        for label, values in (
             ("name", [key.name for key in self._keys]),
             ("key", [key.digest for key in self._keys]),
         ):
             if len(set(values)) < len(values):
-                raise ValueError(f"two keys have the same {field}")
+                raise ValueError(f"two keys have the same {label}")
 
     def __len__(self) -> int:
         return len(self._keys)

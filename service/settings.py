@@ -292,7 +292,11 @@ class Settings(BaseSettings):
             try:
                 keys += parse_keys(self.keys_file.read_text(encoding="utf-8"), self.keys_file)
             except OSError as error:
-                raise ValueError(f"keys_file cannot be read: {error.strerror}") from None
+                raise ValueError(
+                    f"keys_file {self.keys_file} cannot be read: {error.strerror}"
+                ) from None
+            except UnicodeDecodeError:
+                raise ValueError(f"keys_file {self.keys_file} is not UTF-8 text") from None
         admin = self.admin_key.get_secret_value() if self.admin_key else ""
         if admin:
             keys.append(_parse_admin_key(admin))

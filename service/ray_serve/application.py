@@ -86,6 +86,6 @@ def _deployment_name(name: str) -> str:
 
 
 def _create_remote_scheduler(
-    admission: AdmissionController, max_streams: int
+    admission: AdmissionController, max_streams: int, _threads: int
 ) -> RemoteGenerationScheduler:
     return RemoteGenerationScheduler(admission, max_streams)

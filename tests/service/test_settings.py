@@ -223,5 +223,5 @@ def test_error_in_a_keys_file_names_the_file_and_the_line(tmp_path: Path) -> Non
     file.write_text(f"alice sha256:{'0' * 64}\nbob secret\n")
     with pytest.raises(ValidationError) as raised:
         Settings(keys_file=file)
-    assert f"keys_file {file}, line 2: " in str(raised.value)
+    assert f"{file}, line 2: " in str(raised.value)
     assert "secret" not in str(raised.value)
