@@ -11,7 +11,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_vali
 
 from models_store.base import FrozenModel
 from models_store.layout import MANIFEST
-from models_store.tasks import Compression, Task
+from models_store.tasks import Task
 
 __all__ = [
     "DType",
@@ -190,8 +190,7 @@ class Manifest(FrozenModel):
         present = {
             file.role for file in self.files if not file.is_graph or file.precision == "fp32"
         }
-        exact = self.task.exact_roles if isinstance(self.task, Compression) else ()
-        missing = {*self.task.roles, *exact, "golden", "preview"} - present
+        missing = {*self.task.roles, *self.task.signature, "golden", "preview"} - present
         if missing:
             raise ValueError(
                 f"a {self.task.kind} model needs a file with role {', '.join(sorted(missing))}"

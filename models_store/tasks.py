@@ -1,19 +1,23 @@
-"""What a model does, and what a service must know to ask it: one class per task.
+"""The tasks: what a model does, and what a service must know to run it.
 
-Adding a task: its class here, its line in `Task`, and a handler in the service.
+`signature` declares the tensors of a task's graphs. A new task needs a class here, its line in
+`Task`, and a handler in the service.
 
-Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes, D latent
-dimensions; of text, T time and V characters of the vocabulary; of a generator, Z
-numbers of a latent.
+Shapes: B batch, H height, W width, C channels (1 for mode L, 3 for RGB), K classes, M members of an
+ensemble; D channels of latents, of h × w positions; T time, V characters of a vocabulary; L layers;
+Z numbers of a generator's latent.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models_store.base import FrozenModel
+from models_store.signature import AnySize, GraphSignature, Signature, TensorSignature
 
 __all__ = [
+    "CHANNELS",
     "AnySizeImage",
     "ChannelGroup",
     "Classification",
@@ -31,6 +35,7 @@ __all__ = [
 ]
 
 ColorMode = Literal["L", "RGB"]
+CHANNELS: Mapping[ColorMode, int] = {"L": 1, "RGB": 3}
 
 
 class FixedImage(FrozenModel):
@@ -41,6 +46,10 @@ class FixedImage(FrozenModel):
     mode: ColorMode
     resize: Literal["stretch", "crop", "pad"]
     """`stretch` ignores proportions; `crop` fills and cuts the centre; `pad` fits, black around."""
+
+    def tensor(self, name: str) -> TensorSignature:
+        shape = ("B", self.height, self.width, CHANNELS[self.mode])
+        return TensorSignature(name, "uint8", shape)
 
 
 class AnySizeImage(FrozenModel):
@@ -54,6 +63,9 @@ class AnySizeImage(FrozenModel):
     overlap: PositiveInt
     """Pixels by which tiles overlap; at least twice the reach of a pixel through the network."""
 
+    def tensor(self, name: str) -> TensorSignature:
+        return TensorSignature(name, "uint8", ("B", "H", "W", CHANNELS[self.mode]))
+
     @model_validator(mode="after")
     def _tiles_fit(self) -> Self:
         if self.tile % self.multiple_of or self.overlap % self.multiple_of:
@@ -64,25 +76,43 @@ class AnySizeImage(FrozenModel):
 
 
 class Classification(FrozenModel):
-    """Graph `model`: `images` uint8 (B, H, W, C) → `probabilities` float32 (B, K).
-
-    An ensemble of M members also gives `members` float32 (B, M, K).
-    """
+    """Images → probabilities of classes. An ensemble also gives those of each member."""
 
     kind: Literal["classification"] = "classification"
     roles: ClassVar[tuple[str, ...]] = ("model",)
     image: FixedImage
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
 
+    @property
+    def signature(self) -> Signature:
+        classes = len(self.labels)
+        return {
+            "model": GraphSignature(
+                inputs=[self.image.tensor("images")],
+                outputs=[
+                    TensorSignature("probabilities", "float32", ("B", classes)),
+                    TensorSignature(
+                        "members", "float32", ("B", AnySize("M"), classes), optional=True
+                    ),
+                ],
+            )
+        }
+
 
 class Denoising(FrozenModel):
-    """Graph `model`: `images` uint8 (B, H, W, C) → `denoised` uint8, same shape."""
+    """Noisy images → images of the same size without their noise."""
 
     kind: Literal["denoising"] = "denoising"
     roles: ClassVar[tuple[str, ...]] = ("model",)
     image: AnySizeImage
     noise: str
     """The noise that it was trained to remove, in words."""
+
+    @property
+    def signature(self) -> Signature:
+        return {
+            "model": GraphSignature([self.image.tensor("images")], [self.image.tensor("denoised")])
+        }
 
 
 class FactorizedEntropy(FrozenModel):
@@ -109,17 +139,17 @@ class ChannelGroup(FrozenModel):
 
 
 class Hyperprior(FrozenModel):
-    """Graphs tell, from side information and what is decoded already, what to expect of a latent.
+    """Side information → integer parameters of the distribution of each latent.
 
-    Graph `features`: `side` int16 (B, S, a, b), `quality` int64 (B) → `features` uint8
-    (B, F, 4a, 4b). A graph for each group, `low`, `middle` and `high` in this order: `features`
-    (B, F, h, w), `before` int16 (B, D', h, w), what is decoded of the groups before it (the first
-    has none), `group` int16 (B, G, h, w), what is decoded of itself and 0 elsewhere, `row` int64
-    (B), quality × phases + phase → `means` int16 (B, G, h, w) in sixteenths of a step, `levels`
-    uint8 (B, G, h, w), indices of tables. Decoded latents are in sixteenths of a step too.
+    Graph `features` turns the side information `side` into features. A graph for each group of
+    channels, `low`, `middle` and `high` in this order, decodes the group in phases: from the
+    features, from `before` (the groups decoded before it) and from `group` (what is decoded of its
+    own, 0 elsewhere) it computes `means`, in sixteenths of a step, and `levels`, indices of
+    frequency tables. `row` is quality × phases + phase. Decoded latents are in sixteenths of a
+    step.
 
-    These graphs compute with whole numbers alone (held as float32, below 2^24), so that they give
-    the same on every machine: their golden outputs must be met exactly.
+    These graphs compute with integers alone (held as float32, below 2^24), so that they give the
+    same result on every machine: their golden outputs must match exactly.
     `models_store.compression.hyperprior` turns latents into bytes with them.
     """
 
@@ -132,27 +162,52 @@ class Hyperprior(FrozenModel):
         return ("low", "middle", "high")[: len(self.groups)]
 
     @property
-    def exact_roles(self) -> tuple[str, ...]:
-        """Graphs whose outputs no machine may compute otherwise."""
-        return ("features", *self.group_roles)
+    def signature(self) -> Signature:
+        """The graphs beside the encoder and the decoder: their outputs must be exact."""
+        maps = ("B", AnySize("F"), "h", "w")
+        graphs = {
+            "features": GraphSignature(
+                [_side_tensor(), TensorSignature("quality", "int64", ("B",))],
+                [TensorSignature("features", "uint8", maps)],
+            )
+        }
+        decoded_channels = 0
+        for role, group in zip(self.group_roles, self.groups, strict=True):
+            shape = ("B", group.channels, "h", "w")
+            inputs = [
+                TensorSignature("features", "uint8", maps),
+                TensorSignature("group", "int16", shape),
+                TensorSignature("row", "int64", ("B",)),
+            ]
+            if decoded_channels:
+                before = ("B", decoded_channels, "h", "w")
+                inputs.append(TensorSignature("before", "int16", before))
+            outputs = [
+                TensorSignature("means", "int16", shape),
+                TensorSignature("levels", "uint8", shape),
+            ]
+            graphs[role] = GraphSignature(inputs, outputs)
+            decoded_channels += group.channels
+        return graphs
+
+
+def _side_tensor() -> TensorSignature:
+    return TensorSignature("side", "int16", ("B", AnySize("S"), "h", "w"))
 
 
 class Compression(FrozenModel):
-    """Two graphs and the tables by which what passes between them is coded.
+    """Images ↔ latents, and the tables by which latents become bytes.
 
-    Graph `encoder`: `images` uint8 (B, H, W, C) → `latents` int16 (B, D, h, w), already rounded.
-    Graph `decoder`: `latents` int16 (B, D, h, w) → `images` uint8 (B, H, W, C). File `tables`: how
-    often each latent takes each value, `entropy.Tables`.
+    Graph `encoder` turns images into rounded `latents`, graph `decoder` turns them back; file
+    `tables` holds `compression.factorized.FrequencyTables`. No float decides what a code means:
+    frequencies and latents are integers, so a code made on any machine reads as the same latents on
+    every machine.
 
-    No float decides what a code means: frequencies are whole numbers, and so are latents. A code
-    made anywhere reads as the same latents everywhere.
-
-    A codec for pictures of any size has a `FreeImage`, a `Hyperprior` and graphs of its own kind:
-    `encoder`: `images` (B, H, W, 3), `quality` int64 (B), from 0 → `latents` int16 (B, D, h, w) in
-    1/32 of a step, not yet rounded to steps, and `side` int16 (B, S, ⌈h/4⌉, ⌈w/4⌉); h is H / 8 - 1.
-    `decoder`: `latents` int16 (B, D, h, w) in sixteenths, `quality` → `images` of 8 (h - 1) rows.
-    Pictures are mirrored by 8 pixels on each side first, and then to a multiple of 8. Tables:
-    `hyperprior.LevelTables`.
+    A codec for images of any size has an `AnySizeImage`, a `Hyperprior` with its graphs, and
+    `compression.hyperprior.ScaleTables`. Images are reflected by 8 pixels on each side first, and
+    then to a multiple of 8. Its encoder also takes the quality, from 0, and gives latents in 1/32
+    of a step, not yet rounded, for h = H / 8 - 1 rows, and `side` for ⌈h / 4⌉ rows. Its decoder
+    takes latents in sixteenths of a step, and gives 8 (h - 1) rows.
     """
 
     kind: Literal["compression"] = "compression"
@@ -164,8 +219,26 @@ class Compression(FrozenModel):
 
     @property
     def exact_roles(self) -> tuple[str, ...]:
-        """Graphs whose outputs no machine may compute otherwise."""
-        return self.entropy.exact_roles if isinstance(self.entropy, Hyperprior) else ()
+        """Graphs whose outputs must be exact, because they decide what a code means."""
+        return tuple(self.entropy.signature) if isinstance(self.entropy, Hyperprior) else ()
+
+    @property
+    def signature(self) -> Signature:
+        images = self.image.tensor("images")
+        if isinstance(self.entropy, FactorizedEntropy):
+            shape: tuple[str, ...] = ("B", AnySize("D"), AnySize("h"), AnySize("w"))
+            latents = TensorSignature("latents", "int16", shape)
+            return {
+                "encoder": GraphSignature([images], [latents]),
+                "decoder": GraphSignature([latents], [images]),
+            }
+        latents = TensorSignature("latents", "int16", ("B", AnySize("D"), "h", "w"))
+        quality = TensorSignature("quality", "int64", ("B",))
+        return {
+            "encoder": GraphSignature([images, quality], [latents, _side_tensor()]),
+            "decoder": GraphSignature([latents, quality], [images]),
+            **self.entropy.signature,
+        }
 
     @property
     def qualities(self) -> int:
@@ -176,28 +249,47 @@ class Compression(FrozenModel):
     def _sizes_are_free_with_a_hyperprior(self) -> Self:
         if isinstance(self.image, AnySizeImage) != isinstance(self.entropy, Hyperprior):
             raise ValueError(
-                "a FixedImage and factorised entropy belong together, and a FreeImage and a "
+                "a FixedImage and factorised entropy belong together, and an AnySizeImage and a "
                 f"hyperprior; not {type(self.image).__name__} and {self.entropy.kind}"
             )
         return self
 
 
 class RecurrentState(FrozenModel):
-    """What a recurrent graph remembers: float32 (layers, B, width), zeros before the first step."""
+    """A state of a recurrent graph: float32 (layers, B, width), zeros before the first step."""
 
     name: str
-    """The input's name."""
+    """Name of the input."""
     next: str
-    """Of the output that is the same input of the next step."""
+    """Name of the output that is this input of the next step."""
     layers: PositiveInt
     width: PositiveInt
 
 
-class TextGeneration(FrozenModel):
-    """Graph `step`: `tokens` int64 (B, T) and states → `logits` float32 (B, T, V), next states.
+def _step_graph(
+    inputs: Sequence[TensorSignature], output: TensorSignature, states: Sequence[RecurrentState]
+) -> Signature:
+    """Declare a recurrent graph, which takes its states and gives the next ones."""
 
-    `logits[b, t]` is about the character after `tokens[b, t]`. B and T are free, so a prompt is
-    read in one run, and one run advances many texts by one character.
+    def tensors(names: Sequence[str]) -> list[TensorSignature]:
+        return [
+            TensorSignature(name, "float32", (state.layers, "B", state.width))
+            for name, state in zip(names, states, strict=True)
+        ]
+
+    return {
+        "step": GraphSignature(
+            [*inputs, *tensors([state.name for state in states])],
+            [output, *tensors([state.next for state in states])],
+        )
+    }
+
+
+class TextGeneration(FrozenModel):
+    """A recurrent network that predicts the next character.
+
+    `logits[b, t]` of graph `step` is about the character after `tokens[b, t]`. B and T are free:
+    one run reads a whole prompt, or advances many texts by one character.
     """
 
     kind: Literal["text"] = "text"
@@ -207,6 +299,11 @@ class TextGeneration(FrozenModel):
     start: Annotated[str, Field(min_length=1)]
     """What is read before every prompt: something that a text begins after, as a new line."""
     states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]
+
+    @property
+    def signature(self) -> Signature:
+        logits = TensorSignature("logits", "float32", ("B", "T", len(self.vocabulary)))
+        return _step_graph([TensorSignature("tokens", "int64", ("B", "T"))], logits, self.states)
 
     @model_validator(mode="after")
     def _characters_are_distinct_and_known(self) -> Self:
@@ -218,11 +315,11 @@ class TextGeneration(FrozenModel):
 
 
 class HandwritingGeneration(FrozenModel):
-    """Graph `step`: `moves` float32 (B, T, 5) and states → `mixture` float32 (B, T, 6M + 3).
+    """A recurrent network that draws symbols move by move.
 
-    It also takes `symbols` int64 (B, T): what is being drawn, by its place in `symbols` below; and
-    gives the next states. A move is dx, dy and one of three for the pen where it ends: down,
-    lifted, drawing finished. Before the first the pen is lifted, in the middle of a 1 × 1 box.
+    Graph `step` takes `moves` and `symbols`, the symbol being drawn, by its index in `symbols`
+    below. A move is dx, dy and one of three for the pen where it ends: down, lifted, drawing
+    finished. Before the first the pen is lifted, in the middle of a 1 × 1 box.
 
     `mixture[b, t]` is about the move after `moves[b, t]`: of M Gaussians the logits, the means of
     dx and of dy, the logarithms of their deviations and the inverse hyperbolic tangents of their
@@ -242,6 +339,15 @@ class HandwritingGeneration(FrozenModel):
     """Width of the box over its height, as it should be shown."""
     states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]
 
+    @property
+    def signature(self) -> Signature:
+        inputs = [
+            TensorSignature("moves", "float32", ("B", "T", 5)),
+            TensorSignature("symbols", "int64", ("B", "T")),
+        ]
+        mixture = TensorSignature("mixture", "float32", ("B", "T", 6 * self.components + 3))
+        return _step_graph(inputs, mixture, self.states)
+
     @model_validator(mode="after")
     def _symbols_are_distinct(self) -> Self:
         if len(set(self.symbols)) != len(self.symbols):
@@ -250,7 +356,7 @@ class HandwritingGeneration(FrozenModel):
 
 
 class FaceGeneration(FrozenModel):
-    """Graph `generator`: `latents` float32 (B, Z) → `images` uint8 (B, H, W, C).
+    """Latents → images of faces.
 
     A latent is Z independent standard normal numbers. `models_store.sampling.latents` derives them
     from a seed, so that a seed gives the same face on every machine.
@@ -264,7 +370,15 @@ class FaceGeneration(FrozenModel):
     height: PositiveInt
     mode: ColorMode
     typical: NonNegativeInt = 0
-    """Seed of a face that is like most: the one that truncation leads to."""
+    """Seed of a typical face: the one that truncation leads to."""
+
+    @property
+    def signature(self) -> Signature:
+        images = TensorSignature(
+            "images", "uint8", ("B", self.height, self.width, CHANNELS[self.mode])
+        )
+        latents = TensorSignature("latents", "float32", ("B", self.latent))
+        return {"generator": GraphSignature([latents], [images])}
 
 
 Task = Annotated[
