@@ -78,6 +78,9 @@ def read_layers(graph: bytes) -> list[Layer]:
                     name, tensor = _parse_tensor(content)
                     if tensor is not None:
                         tensors[name] = tensor
+    for node in nodes:  # weights that are stored in another precision than they are read in
+        if node.operator == "Cast" and node.outputs and node.inputs[0] in tensors:
+            tensors[node.outputs[0]] = tensors[node.inputs[0]]
     return [layer for node in nodes for layer in _node_layers(node, tensors)]
 
 

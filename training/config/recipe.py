@@ -70,6 +70,12 @@ class ModelCard(FrozenModel):
     weights: Literal["average", "last"] = "average"
     """Which ones: the moving average, where the recipe has one, or those of the last step. A
     schedule that ends at zero leaves the average behind: it still holds weights of high rates."""
+    storage: Literal["float32", "float16"] = "float32"
+    """How weights lie in the published graph, which computes in float32 either way: float16 takes
+    half the bytes, and the figures on the card are measured with it."""
+    calibrate: bool = False
+    """Divide a classifier's logits by a temperature fitted on the held-out training pictures (Guo
+    et al. 2017, arXiv 1706.04599, section 4.2)."""
 
 
 class Recipe(FrozenModel):
@@ -108,6 +114,13 @@ class Recipe(FrozenModel):
         # Stopping on the test set would choose the weights by it: the figure would be worthless.
         if self.early_stop and not _has_validation_split(self.data):
             raise ValueError("early_stop needs pictures to decide by: set data.validation_size")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_needs_validation(self) -> Self:
+        # Fitted on the test set, the figures measured there would flatter themselves.
+        if self.publish.calibrate and not _has_validation_split(self.data):
+            raise ValueError("publish.calibrate needs held-out pictures: set data.validation_size")
         return self
 
     @model_validator(mode="after")

@@ -12,8 +12,9 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from models_store.base import FrozenModel
+from training.datasets.base import ImageSplit
 
-__all__ = ["Crop", "Flip", "ResizedCrop", "Transform"]
+__all__ = ["Crop", "Flip", "ResizedCrop", "Transform", "alternately_flipped"]
 
 _Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -28,15 +29,28 @@ class Flip(FrozenModel):
         return torch.where(flipped, images_BCHW.flip(3), images_BCHW)
 
 
+def alternately_flipped(split: ImageSplit, seed: int, epoch: int) -> ImageSplit:
+    """`split` with every picture mirrored in every second epoch, a random half in the first."""
+    generator = Generator().manual_seed(seed)
+    first_N = torch.rand(len(split), generator=generator) < 0.5
+    flipped_N = first_N if epoch % 2 == 0 else ~first_N
+    images_NCHW = split.images_NCHW.clone()
+    images_NCHW[flipped_N] = images_NCHW[flipped_N].flip(3)
+    return ImageSplit(images_NCHW, split.labels_N)
+
+
 class Crop(FrozenModel):
-    """Shift by up to `padding` pixels each way, zeros moving in (He et al. 2015, section 4.2)."""
+    """Shift by up to `padding` pixels each way (He et al. 2015, section 4.2)."""
 
     kind: Literal["crop"] = "crop"
     padding: PositiveInt = 4
+    fill: Literal["zeros", "reflection"] = "zeros"
+    """What moves in: black, or the picture mirrored at its edge (Jordan 2024, section 3.1)."""
 
     def __call__(self, images_BCHW: Tensor, generator: Generator) -> Tensor:
         batch, channels, height, width = images_BCHW.shape
-        padded = functional.pad(images_BCHW, (self.padding,) * 4)
+        mode = "constant" if self.fill == "zeros" else "reflect"
+        padded = functional.pad(images_BCHW, (self.padding,) * 4, mode)
         span = 2 * self.padding + 1
         top = torch.randint(span, (batch,), generator=generator)
         left = torch.randint(span, (batch,), generator=generator)

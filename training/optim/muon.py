@@ -2,6 +2,8 @@
 
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; its step is made as
 large as AdamW's, so that rates carry over (Liu et al. 2025, arXiv 2502.16982, section 2.2).
+With `fixed_norm` it is that of airbench's record (Jordan 2024, github.com/KellerJordan/cifar10-
+airbench): a matrix is brought back to the norm √rows at every step, and the step is not scaled.
 
 torch has one for matrices alone, which computes in bfloat16: many times slower than single
 precision on processors without such units, and convolutions are not matrices to it.
@@ -40,6 +42,8 @@ def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Parameter groups with `"hidden": True` hold matrices and kernels; all others go by AdamW.
 
+    Hidden groups with `"fixed_norm": True` keep every matrix at the norm √rows.
+
     A convolution's kernel (out, in, height, width) is a matrix (out, in · height · width).
     """
 
@@ -52,7 +56,8 @@ class Muon(torch.optim.Optimizer):
         eps: float = 1e-8,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps}
-        super().__init__(params, {**defaults, "weight_decay": 0.0, "hidden": False})
+        flags = {"weight_decay": 0.0, "hidden": False, "fixed_norm": False}
+        super().__init__(params, {**defaults, **flags})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -69,6 +74,8 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     step = update(parameter.grad, self.state[parameter], group)
+                    if group["fixed_norm"]:
+                        parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.sub_(step, alpha=group["lr"])
         return loss
@@ -82,6 +89,8 @@ class Muon(torch.optim.Optimizer):
         mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
         lookahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
         step = orthogonalize(lookahead.flatten(1))
+        if group["fixed_norm"]:
+            return step.view_as(gradient)
         # An orthogonal matrix has a root mean square of 1 / sqrt(its longer side).
         scaled: Tensor = step * (_ADAMW_RMS * max(step.shape) ** 0.5)
         return scaled.view_as(gradient)

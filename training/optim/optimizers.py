@@ -99,14 +99,22 @@ class Muon(_Base):
     kind: Literal["muon"] = "muon"
     momentum: _Fraction = 0.95
     betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
+    fixed_norm: bool = False
+    """Every convolution is hidden, keeps the norm √rows, and `lr` is the share of it that a step
+    is long: the Muon of airbench, for networks whose first layer is frozen."""
+    adamw_lr: PositiveFloat | None = None
+    """The rate of what goes by AdamW; `lr` when left out."""
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         kernels, vectors = self._groups(network)
         layers = kernels["params"]
+        hidden = [p for p in layers if p.ndim > 2] if self.fixed_norm else layers[1:-1]
+        ours = {id(p) for p in hidden}
+        rate = {"lr": self.adamw_lr or self.lr}
         groups = [
-            {**kernels, "params": layers[1:-1], "hidden": True},
-            {**kernels, "params": [*layers[:1], *layers[1:][-1:]]},
-            vectors,
+            {**kernels, "params": hidden, "hidden": True, "fixed_norm": self.fixed_norm},
+            {**kernels, **rate, "params": [p for p in layers if id(p) not in ours]},
+            {**vectors, **rate},
         ]
         return muon.Muon(groups, lr=self.lr, momentum=self.momentum, betas=self.betas)
 

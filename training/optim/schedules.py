@@ -16,6 +16,7 @@ __all__ = [
     "Cosine",
     "Cyclic",
     "Exponential",
+    "Linear",
     "OneCycle",
     "Schedule",
     "StepDecay",
@@ -59,6 +60,15 @@ class ConstantSchedule(_Base):
 
     def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
         return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=run.schedule_steps)
+
+
+class Linear(_Base):
+    """In a straight line down to zero, every group of parameters from the rate of its own."""
+
+    kind: Literal["linear"] = "linear"
+
+    def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=run.schedule_steps)
 
 
 class StepDecay(_Base):
@@ -132,6 +142,6 @@ class OneCycle(_Base):
 
 
 Schedule = Annotated[
-    ConstantSchedule | StepDecay | Exponential | Cosine | Cyclic | OneCycle,
+    ConstantSchedule | Linear | StepDecay | Exponential | Cosine | Cyclic | OneCycle,
     Field(discriminator="kind"),
 ]

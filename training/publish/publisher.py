@@ -15,6 +15,10 @@ from training.publish.spec import ExportedGraph, ExportSpec, export_graph
 __all__ = ["build_provenance", "publish_model", "publish_run"]
 
 
+_HALF_PRECISION_ATOL = 3e-3
+"""What rounding weights to eleven bits may change in an answer."""
+
+
 def publish_run(recipe: Recipe, run_dir: Path, store: Path) -> Path:
     """Put the network of a run on the shelf as the next version of the recipe's name.
 
@@ -47,7 +51,8 @@ def publish_model(
     """Put what is in memory on the shelf as the next version of `name`. Raises as above."""
 
     def build(folder: Path, version: int) -> Manifest:
-        exported = {graph.role: export_graph(graph, folder) for graph in spec.graphs}
+        half = card.storage == "float16"
+        exported = {graph.role: export_graph(graph, folder, half=half) for graph in spec.graphs}
         write_golden(folder / "golden.npz", {role: graph.cases for role, graph in exported.items()})
         runs: dict[str, GraphFn] = {role: graph.graph_fn for role, graph in exported.items()}
         for attachment in spec.attachments:
@@ -65,7 +70,11 @@ def publish_model(
                 shelf.file_entry(folder / "golden.npz", role="golden"),
                 shelf.file_entry(folder / "preview.png", role="preview"),
             ),
-            golden=Golden(cases=len(spec.graphs[0].cases), rtol=spec.rtol, atol=spec.atol),
+            golden=Golden(
+                cases=len(spec.graphs[0].cases),
+                rtol=spec.rtol,
+                atol=max(spec.atol, _HALF_PRECISION_ATOL) if half else spec.atol,
+            ),
             parameters=_count_parameters(spec),
             metrics=metrics,
             data=spec.data,

@@ -19,6 +19,7 @@ from models_store.tasks import Task as ServedTask
 from models_store.verify import GoldenCase, GraphFn
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
+from training.publish.onnx.half_precision import store_as_float16
 
 __all__ = ["Attachment", "ExportSpec", "ExportedGraph", "GraphFns", "GraphSpec", "export_graph"]
 
@@ -79,8 +80,10 @@ class ExportedGraph:
     graph_fn: GraphFn
 
 
-def export_graph(graph: GraphSpec, folder: Path) -> ExportedGraph:
+def export_graph(graph: GraphSpec, folder: Path, *, half: bool = False) -> ExportedGraph:
     """Write `<role>.onnx`, check it, and compute the golden outputs with torch.
+
+    With `half`, weights are stored as float16; the golden outputs are those of the exact ones.
 
     Raises:
         ExportError: when the module cannot be exported, or the graph is not valid ONNX, or
@@ -89,6 +92,8 @@ def export_graph(graph: GraphSpec, folder: Path) -> ExportedGraph:
     path = folder / f"{graph.role}.onnx"
     module = graph.module.eval().cpu()
     model = _export_onnx(module, graph) if graph.build_onnx is None else graph.build_onnx()
+    if half:
+        store_as_float16(model)
     onnx.save_model(model, path)
     try:
         onnx.checker.check_model(str(path), full_check=True)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
-from training.datasets.transforms import Transform
+from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
 from training.networks.airbench import Airbench
 from training.publish.spec import ExportSpec
@@ -33,6 +33,9 @@ class ClassificationConfig(FrozenModel):
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     transforms: tuple[Transform, ...] = ()
+    alternating_flip: bool = False
+    """Every picture is mirrored in every second epoch, half of them in the first (Jordan 2024,
+    arXiv 2404.00498, section 3.6): two epochs show each both ways, which a coin does for half."""
 
 
 class Classification(ImageTask):
@@ -73,6 +76,11 @@ class Classification(ImageTask):
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
+
+    def pictures(self, epoch: int) -> ImageSplit:
+        if not self.config.alternating_flip:
+            return self.data.train
+        return alternately_flipped(self.data.train, self.recipe.seed, epoch)
 
     def normalize(self, images_BCHW: Tensor) -> Tensor:
         """Floats in 0–1 → zero mean and unit deviation per channel, over `statistics`."""

@@ -47,7 +47,13 @@ class ImageTask(SingleNetwork):
 
     def batches(self, epoch: int) -> Batches:
         generator = torch.Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
-        return Batches(self.data.train, self.recipe.batch_size, generator, self.transforms())
+        pictures = self.pictures(epoch)
+        return Batches(pictures, self.recipe.batch_size, generator, self.transforms())
+
+    def pictures(self, epoch: int) -> ImageSplit:
+        """The training pictures of an epoch, before the random changes."""
+        del epoch
+        return self.data.train
 
     def evaluate(self, split: Split) -> Scores:
         network = self.network_to_publish().eval()

@@ -68,6 +68,9 @@ class Language(SingleNetwork):
         forget: Annotated[float, Field(ge=0, lt=1)] = 0.0
         """Probability with which a lane's state is zeroed before a step: texts that are asked for
         begin without a past, which a state that is always carried would hardly ever have shown."""
+        shuffle_lines: bool = False
+        """Read the lines in a new order in every epoch, where none depends on the one before it:
+        an order that stays is learnt by heart."""
         start: Annotated[str, Field(min_length=1)] = "\n"
         """What the service reads before every prompt, so that it is no part of a word before it."""
         sample: str = ""
@@ -107,6 +110,8 @@ class Language(SingleNetwork):
     def batches(self, epoch: int) -> Iterator[LanguageBatch]:
         generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
         text_N, size = self.splits["train"], self.recipe.batch_size
+        if self.config.shuffle_lines:
+            text_N = _shuffled(text_N, int(self.data.encode("\n")), generator)
         start = int(torch.randint(len(text_N), (), generator=generator))
         return contiguous_batches(
             text_N.roll(-start), size, self.config.window, self.steps_per_epoch
@@ -158,6 +163,14 @@ def _resolve_network_config(config: object, data: TextData) -> CharRNN.Config:
             "leave it out"
         )
     return config.with_vocabulary(vocabulary_size)
+
+
+def _shuffled(text_N: Tensor, end: int, generator: Generator) -> Tensor:
+    """The lines of a text, each up to its `end`, in a random order; a last one without stays."""
+    ends = (text_N == end).nonzero().flatten() + 1
+    *lines, rest = torch.tensor_split(text_N, ends.tolist())
+    order = torch.randperm(len(lines), generator=generator).tolist()
+    return torch.cat([*(lines[index] for index in order), rest])
 
 
 def contiguous_batches(

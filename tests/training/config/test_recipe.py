@@ -47,6 +47,11 @@ def test_fields_are_overridden_as_yaml(path: Path) -> None:
     assert [transform.kind for transform in getattr(recipe.task, "transforms", ())] == ["flip"]
 
 
+def test_a_temperature_needs_pictures_that_nothing_else_learnt_from(path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"calibrate needs held-out .*data\.validation_size"):
+        load_recipe(str(path), ["publish.calibrate=true", "data.validation_size=0"])
+
+
 def test_a_later_override_wins(path: Path) -> None:
     assert load_recipe(str(path), ["seed=1", "seed=2"]).seed == 2
 

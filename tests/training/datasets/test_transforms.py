@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Generator
 
-from training.datasets.transforms import Crop, Flip, ResizedCrop
+from training.datasets.base import ImageSplit
+from training.datasets.transforms import Crop, Flip, ResizedCrop, alternately_flipped
 
 
 def _pictures(batch: int) -> torch.Tensor:
@@ -33,6 +34,27 @@ def test_what_crop_moves_in_is_zero() -> None:
     assert set(cropped.flatten().tolist()) == {0, 255}
     whole_rows = (cropped == 0).all(3).sum(2).flatten()
     assert set(whole_rows.tolist()) == {0, 1, 2}
+
+
+def test_reflection_moves_in_what_is_at_the_edge() -> None:
+    ramp = torch.arange(5, dtype=torch.uint8).expand(64, 1, 6, 5)
+    cropped = Crop(padding=2, fill="reflection")(ramp, Generator().manual_seed(7))
+    rows = {tuple(picture[0, 0].tolist()) for picture in cropped}
+    mirrored = [2, 1, 0, 1, 2, 3, 4, 3, 2]
+    assert rows == {tuple(mirrored[left : left + 5]) for left in range(5)}
+
+
+def test_alternating_flips_show_every_picture_both_ways_in_two_epochs() -> None:
+    split = ImageSplit(_pictures(64), torch.arange(64))
+    first, second, third = (alternately_flipped(split, 5, epoch).images_NCHW for epoch in range(3))
+    mirrored = split.images_NCHW.flip(3)
+    flipped = (first == mirrored).flatten(1).all(1)
+    assert 16 < int(flipped.sum()) < 48
+    torch.testing.assert_close(
+        second, torch.where(flipped[:, None, None, None], split.images_NCHW, mirrored)
+    )
+    torch.testing.assert_close(third, first)
+    torch.testing.assert_close(split.images_NCHW, mirrored.flip(3))  # the data set is as it was
 
 
 def test_flip_equals_a_loop_over_pictures() -> None:

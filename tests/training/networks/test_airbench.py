@@ -1,5 +1,7 @@
 """What the network starts from."""
 
+from typing import Any
+
 import torch
 from torch.nn import functional
 
@@ -19,14 +21,14 @@ def _started() -> tuple[Airbench, torch.Tensor]:
 
 def test_patches_come_out_uncorrelated_with_unit_variance() -> None:
     network, images = _started()
-    responses = functional.conv2d(images, network.whitening)[:, :12]
+    responses = functional.conv2d(images, network.conv1.weight)[:, :12]
     covariance = responses.transpose(0, 1).flatten(1).cov()
     torch.testing.assert_close(covariance, torch.eye(12), atol=1e-3, rtol=0)
 
 
 def test_the_second_half_of_the_filters_is_the_first_negated() -> None:
     network, _ = _started()
-    torch.testing.assert_close(network.whitening[12:], -network.whitening[:12])
+    torch.testing.assert_close(network.conv1.weight[12:], -network.conv1.weight[:12])
 
 
 def test_a_kernel_starts_as_the_identity_of_the_channels_that_come_in() -> None:
@@ -38,9 +40,30 @@ def test_a_kernel_starts_as_the_identity_of_the_channels_that_come_in() -> None:
     assert not torch.allclose(out[:, 4:8], x)
 
 
+def test_a_residual_block_adds_its_second_convolution_to_what_that_takes() -> None:
+    torch.manual_seed(0)
+    plain: Any = Airbench.Config(classes=5, widths=(4, 6, 8)).build().eval()
+    residual: Any = Airbench.Config(classes=5, widths=(4, 6, 8), residual=True).build().eval()
+    residual.load_state_dict(plain.state_dict())
+    for block in residual.blocks:
+        torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.randn(2, 3, 12, 12)
+    kept = functional.relu(plain.conv1(x))
+    for block in plain.blocks:
+        kept = functional.relu(block.bn1(block.pool(block.conv1(kept))))
+    torch.testing.assert_close(residual(x), plain.fc(kept.amax((2, 3))) / 9)
+
+
+def test_scales_and_the_first_layer_do_not_learn_where_they_are_frozen() -> None:
+    network = Airbench.Config(classes=5, widths=(4, 6, 8), norm_scale=False).build()
+    frozen = {name for name, one in network.named_parameters() if not one.requires_grad}
+    norms = {f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2)}
+    assert frozen == {"conv1.weight", *norms}
+
+
 def test_regularisation_keeps_directions_without_variance_quiet() -> None:
     network, images = _started()
     flat = images.clone()
     flat[:, 2] = 0  # a channel that never varies
     network.init_from_data(flat)
-    assert network.whitening.abs().max() <= 1 / 5e-4**0.5 + 1e-3
+    assert network.conv1.weight.abs().max() <= 1 / 5e-4**0.5 + 1e-3

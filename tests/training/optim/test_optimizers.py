@@ -125,6 +125,24 @@ def test_muon_orthogonalizes_what_is_hidden_and_leaves_the_rest_to_adamw() -> No
     assert same == [True, True, False, True, True, True]
 
 
+def test_fixed_norms_stay_and_the_rate_is_the_share_that_a_kernel_turns_by() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.Flatten(), nn.Linear(6, 2))
+    kernel = network[0].weight
+    assert isinstance(kernel, nn.Parameter)
+    settings = {"kind": "muon", "lr": 0.1, "adamw_lr": 0.02, "momentum": 0, "fixed_norm": True}
+    optimizer = _ADAPTER.validate_python(settings).build(network)
+    kernel.grad = torch.randn_like(kernel)
+    direction = kernel.detach() * (6**0.5 / kernel.detach().norm())
+    bias = network[2].bias
+    assert isinstance(bias, nn.Parameter)
+    bias.grad, before = torch.ones(2), bias.detach().clone()
+    optimizer.step()
+    step = orthogonalize(kernel.grad.flatten(1)).view_as(kernel)
+    torch.testing.assert_close(kernel.detach(), direction - 0.1 * step)
+    torch.testing.assert_close(bias.detach(), before - 0.02)  # the first step of Adam is the rate
+
+
 def test_muon_takes_torchs_steps() -> None:
     torch.manual_seed(0)
     ours, torchs = nn.Parameter(torch.randn(8, 54)), nn.Parameter(torch.zeros(8, 54))

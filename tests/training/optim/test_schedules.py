@@ -15,6 +15,7 @@ _RATE, _STEPS, _EPOCHS = 0.5, 10, 4
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {},
+    "linear": {},
     "step": {"every_epochs": 1},
     "exponential": {},
     "cosine": {},
@@ -41,6 +42,18 @@ def _rates(**settings: Any) -> list[float]:
 
 def test_constant_stays() -> None:
     assert _rates(kind="constant") == [1.0] * 41
+
+
+def test_linear_is_a_straight_line_to_zero_from_the_rate_of_each_group() -> None:
+    one, other = nn.Linear(1, 1), nn.Linear(1, 1)
+    groups = [{"params": one.parameters(), "lr": 0.4}, {"params": other.parameters(), "lr": 0.02}]
+    optimizer = torch.optim.SGD(groups)
+    schedule = _ADAPTER.validate_python({"kind": "linear"}).build(optimizer, _STEPS, _EPOCHS)
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.3, 0.015])
+    assert _rates(kind="linear")[-1] == pytest.approx(0, abs=1e-12)
 
 
 def test_step_multiplies_at_whole_epochs() -> None:

@@ -15,15 +15,16 @@ from training.publish.publisher import publish_run
 
 OVERRIDES = (
     "data={kind: digits}",
-    "network.in_channels=1",
-    "network.width=4",
+    "network={kind: resnet, depth: 20, stem: cifar, in_channels: 1, width: 4, classes: 10}",
     "task.transforms=[{kind: crop, padding: 1}]",
-    "optimizer.lr=0.05",
+    "optimizer={kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true}",
     "epochs=1",
     "batch_size=50",
     "precision=32-true",
     "channels_last=false",
     "ema_decay=0.9",
+    "publish.calibrate=false",
+    "publish.storage=float32",
 )
 
 

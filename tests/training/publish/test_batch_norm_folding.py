@@ -65,6 +65,25 @@ def test_small_ones_too(module: nn.Module, tmp_path: Path) -> None:
     assert "BatchNormalization" not in _exported(_lively(module, IMAGES), IMAGES, tmp_path)
 
 
+def _pooled(scale: float) -> nn.Sequential:
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.BatchNorm2d(4))
+    _lively(module, IMAGES)
+    norm = module[2]
+    assert isinstance(norm, nn.BatchNorm2d)
+    nn.init.constant_(norm.weight[-1:], scale)
+    return module
+
+
+def test_a_norm_of_positive_scales_is_folded_past_a_max_pooling(tmp_path: Path) -> None:
+    assert _exported(_pooled(0.7), IMAGES, tmp_path) == ["Conv", "MaxPool"]
+    (weight, _) = onnx.load(tmp_path / "model.onnx").graph.initializer
+    assert weight.name == "0.weight"
+
+
+def test_a_negative_scale_keeps_the_norm_behind_a_max_pooling(tmp_path: Path) -> None:
+    assert "BatchNormalization" in _exported(_pooled(-0.7), IMAGES, tmp_path)
+
+
 def test_a_norm_that_is_not_behind_a_convolution_stays(tmp_path: Path) -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2))
     assert "BatchNormalization" in _exported(_lively(module, IMAGES), IMAGES, tmp_path)

@@ -58,6 +58,12 @@ ROWS = {
         (2, 32, 48, 3),
         ((1, 32, 48, 3), (5, 32, 48, 3)),
     ),
+    "airbench-residual": _Row(
+        "classification",
+        {"kind": "airbench", "widths": [4, 6, 8], "residual": True, "classes": 5},
+        (3, 16, 16, 3),
+        ((1, 16, 16, 3), (5, 16, 16, 3)),
+    ),
     "denoiser-grey": _Row(
         "denoising",
         {"kind": "denoiser", "widths": [4, 8, 12]},

@@ -1,7 +1,8 @@
 """Batch norms folded into the layers before them, in a graph that is to be served.
 
 The exporter folds those that stand right behind a convolution. What it leaves are norms behind a
-pixel shuffle, which only moves numbers about: there a channel of the norm is r² of the convolution.
+pixel shuffle, which only moves numbers about: there a channel of the norm is r² of the convolution;
+and norms behind a max pooling, with which a norm whose slopes are all positive commutes.
 
 In evaluation a norm is y = a x + b for each channel; see `training.course.batch_norm.fold`.
 """
@@ -30,9 +31,9 @@ def fold_batch_norms(model: ModelProto) -> int:
 def _fold_norm(model: ModelProto, norm: NodeProto) -> bool:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     source = _sole_producer(model, norm.input[0])
-    repeat, shuffle = 1, None
-    if source is not None and source.op_type == "DepthToSpace":
-        shuffle, repeat = source, _shuffle_factor(source)
+    repeat, between = 1, None
+    if source is not None and source.op_type in ("DepthToSpace", "MaxPool"):
+        between, repeat = source, _shuffle_factor(source)
         source = _sole_producer(model, source.input[0])
     if source is None or source.op_type not in ("Conv", "ConvTranspose") or not repeat:
         return False
@@ -41,6 +42,8 @@ def _fold_norm(model: ModelProto, norm: NodeProto) -> bool:
         return False
     scale, shift, mean, variance = (_array(constants[name]) for name in norm.input[1:5])
     slope = scale / np.sqrt(variance + _epsilon(norm))
+    if between is not None and between.op_type == "MaxPool" and (slope <= 0).any():
+        return False
     offset = shift - mean * slope
     # A pixel shuffle takes channel c from channels c r² to c r² + r² - 1 (mode CRD).
     slope, offset = np.repeat(slope, repeat), np.repeat(offset, repeat)
@@ -49,26 +52,30 @@ def _fold_norm(model: ModelProto, norm: NodeProto) -> bool:
     outputs_axis = 0 if source.op_type == "Conv" else 1
     shape = [1] * weight.ndim
     shape[outputs_axis] = -1
-    _rewire(model, source, shuffle, norm, weight * slope.reshape(shape), bias * slope + offset)
+    _rewire(model, source, between, norm, weight * slope.reshape(shape), bias * slope + offset)
     return True
 
 
 def _rewire(
     model: ModelProto,
     source: NodeProto,
-    shuffle: NodeProto | None,
+    between: NodeProto | None,
     norm: NodeProto,
     weight: _Floats,
     bias: _Floats,
 ) -> None:
     """Give `source` constants of its own, and let what comes before the norm answer in its name."""
     output = norm.output[0]
-    names = [f"{output}.folded_weight", f"{output}.folded_bias"]
+    original = source.input[1]
+    del source.input[1:]
+    _drop_unused(model)
+    # A layer is shown under the name of its weights: they keep it where no other node reads them.
+    shared = any(tensor.name == original for tensor in model.graph.initializer)
+    names = [f"{output}.folded_weight" if shared else original, f"{output}.folded_bias"]
     for name, values in zip(names, (weight, bias), strict=True):
         model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-    del source.input[1:]
     source.input.extend(names)
-    (source if shuffle is None else shuffle).output[0] = output
+    (source if between is None else between).output[0] = output
     model.graph.node.remove(norm)
     _drop_unused(model)
 
@@ -96,8 +103,10 @@ def _attributes(node: NodeProto) -> dict[str, object]:
 
 
 def _shuffle_factor(node: NodeProto) -> int:
-    """r², or 0 where channels are moved in another order than torch's."""
+    """r², or 0 where channels are moved in another order than torch's; 1 of a pooling."""
     attributes = _attributes(node)
+    if node.op_type == "MaxPool":
+        return 1
     if attributes.get("mode") != b"CRD":
         return 0
     return int(str(attributes["blocksize"])) ** 2

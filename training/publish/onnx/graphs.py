@@ -14,15 +14,22 @@ from training.networks.autoencoder import Autoencoder
 __all__ = ["ClassifierGraph", "DecoderGraph", "DenoiserGraph", "EncoderGraph", "EnsembleGraph"]
 
 
+_LEAST = 1e-30
+"""A probability whose logarithm is finite."""
+
+
 class ClassifierGraph(nn.Module):
-    """uint8 (B, H, W, C) → probabilities float32 (B, K)."""
+    """uint8 (B, H, W, C) → probabilities float32 (B, K), of logits divided by `temperature`."""
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self, network: nn.Module, mean: list[float], std: list[float], temperature: float = 1.0
+    ) -> None:
         super().__init__()
         self.network = network
+        self.temperature = temperature
         # (x / 255 - mean) / std as one multiplication and one addition
         deviation = torch.tensor(std).view(1, -1, 1, 1)
         self.register_buffer("scale", 1 / (255 * deviation))
@@ -31,19 +38,27 @@ class ClassifierGraph(nn.Module):
     def forward(self, images_BHWC: Tensor) -> Tensor:
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).float()
         logits_BK: Tensor = self.network(images_BCHW * self.scale + self.shift)
-        return logits_BK.softmax(1)
+        return (logits_BK if self.temperature == 1 else logits_BK / self.temperature).softmax(1)
 
 
 class EnsembleGraph(nn.Module):
-    """uint8 (B, H, W, C) → mean probabilities (B, K), and each of M classifiers' (B, M, K)."""
+    """uint8 (B, H, W, C) → mean probabilities (B, K), and each of M classifiers' (B, M, K).
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    Calibrated members are too modest together: a mean is less sure than what it is of. Their
+    pool has a `temperature` of its own (Rahaman and Thiery 2020, arXiv 2007.08792).
+    """
+
+    def __init__(self, members: Sequence[nn.Module], temperature: float = 1.0) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.temperature = temperature
 
     def forward(self, images_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         members_BMK = torch.stack([member(images_BHWC) for member in self.members], 1)
-        return members_BMK.mean(1), members_BMK
+        mean_BK = members_BMK.mean(1)
+        if self.temperature != 1:
+            mean_BK = (mean_BK.clamp_min(_LEAST).log() / self.temperature).softmax(1)
+        return mean_BK, members_BMK
 
 
 class DenoiserGraph(nn.Module):

@@ -16,6 +16,7 @@ from models_store.tasks import Classification as ServedClassification
 from models_store.tasks import ColorMode, FixedImage
 from models_store.verify import GraphFn
 from training.datasets.base import ImageData, ImageSplit
+from training.metrics.calibration import fit_temperature
 from training.plots.confusion import draw_confusion
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
@@ -24,7 +25,7 @@ from training.publish.spec import ExportSpec, GraphSpec
 if TYPE_CHECKING:
     from training.tasks.classification import Classification
 
-__all__ = ["BATCH", "export_spec"]
+__all__ = ["BATCH", "export_spec", "temperature_note"]
 
 BATCH = 250
 
@@ -36,9 +37,10 @@ def export_spec(task: "Classification") -> ExportSpec:
     mode: ColorMode = "L" if data.channels == 1 else "RGB"
     photos = sample_inputs.photo_crops(3, height, width, mode)
     noise = sample_inputs.random_bytes((1, height, width, data.channels))
+    temperature = _temperature(task)
     graph = GraphSpec(
         role="model",
-        module=ClassifierGraph(task.network_to_publish(), task.mean, task.std),
+        module=ClassifierGraph(task.network_to_publish(), task.mean, task.std, temperature),
         inputs=("images",),
         outputs=("probabilities",),
         dynamic_axes={"images": {0: "batch"}},
@@ -56,10 +58,28 @@ def export_spec(task: "Classification") -> ExportSpec:
         ),
         graphs=(graph,),
         data=(data.to_data_source(),),
-        report=lambda runs, preview: _report(runs["model"], data, preview),
+        report=lambda runs, preview: _report(runs["model"], data, preview, temperature),
         rtol=1e-3,
         atol=1e-4,
     )
+
+
+def _temperature(task: "Classification") -> float:
+    """What suits the held-out training pictures; one where the recipe does not ask for it."""
+    if not task.recipe.publish.calibrate:
+        return 1.0
+    network = task.network_to_publish().eval()
+    with torch.no_grad():  # not inference mode: what is fitted must be able to save its inputs
+        logits_NK, labels_N = task.predict(network, task.split("validation"))
+    return fit_temperature(logits_NK, labels_N)
+
+
+def temperature_note(temperature: float, data: ImageData) -> str:
+    """What a card says of the temperature in the graph; nothing where there is none."""
+    if temperature == 1 or data.validation is None:
+        return ""
+    held_out = f"{len(data.validation):,} held-out training pictures"
+    return f"; temperature {temperature:.3f}, fitted on {held_out}"
 
 
 def _probabilities(run: GraphFn, split: ImageSplit) -> Tensor:
@@ -72,7 +92,7 @@ def _probabilities(run: GraphFn, split: ImageSplit) -> Tensor:
     return torch.from_numpy(np.concatenate(batches))
 
 
-def _report(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
+def _report(run: GraphFn, data: ImageData, preview: Path, temperature: float) -> tuple[Metric, ...]:
     probabilities_NK = _probabilities(run, data.test)
     labels_N, classes = data.test.labels_N, len(data.labels)
     matrix = multiclass_confusion_matrix(probabilities_NK, labels_N, classes)
@@ -83,6 +103,8 @@ def _report(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
     likelihoods = probabilities_NK[torch.arange(len(labels_N)), labels_N].clamp_min(1e-12)
     nll = -float(likelihoods.log().mean())
     ece = float(multiclass_calibration_error(probabilities_NK, labels_N, classes, n_bins=15))
+
+    scaled = temperature_note(temperature, data)
 
     def metric(name: str, value: float, note: str, unit: str = "") -> Metric:
         return Metric(
@@ -97,6 +119,6 @@ def _report(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
 
     return (
         metric("accuracy", accuracy, "top-1, one view, no test-time augmentation"),
-        metric("nll", nll, "negative log likelihood", "nats"),
-        metric("ece", ece, "expected calibration error, 15 bins"),
+        metric("nll", nll, f"negative log likelihood{scaled}", "nats"),
+        metric("ece", ece, f"expected calibration error, 15 bins{scaled}"),
     )

@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models_store.manifest import Metric
 from models_store.verify import GraphFn
 from training.datasets.base import ImageData, ImageSplit
 from training.errors import RecipeError
-from training.metrics.calibration import compute_reliability, cross_fit_temperature
+from training.metrics.calibration import (
+    compute_reliability,
+    cross_fit_temperature,
+    fit_temperature,
+)
 from training.plots.reliability import draw_ensemble
 from training.publish.onnx.graphs import EnsembleGraph
 from training.publish.spec import ExportSpec
-from training.publish.tasks.classification import BATCH, export_spec
+from training.publish.tasks.classification import BATCH, export_spec, temperature_note
 
 if TYPE_CHECKING:
     from training.tasks.classification import Classification
@@ -53,15 +57,17 @@ def ensemble_export_spec(members: Sequence["Classification"]) -> ExportSpec:
     for member in members[1:]:
         _check_compatible(first, member.data)
     member_specs = [export_spec(member) for member in members]
+    modules = [single.graphs[0].module for single in member_specs]
+    temperature = _temperature(members, modules)
     graph = replace(
         member_specs[0].graphs[0],
-        module=EnsembleGraph([single.graphs[0].module for single in member_specs]),
+        module=EnsembleGraph(modules, temperature),
         outputs=("probabilities", "members"),
     )
     return replace(
         member_specs[0],
         graphs=(graph,),
-        report=lambda runs, preview: _measure_and_draw(runs["model"], first, preview),
+        report=lambda runs, preview: _measure_and_draw(runs["model"], first, preview, temperature),
     )
 
 
@@ -79,10 +85,27 @@ def _check_compatible(first: ImageData, other: ImageData) -> None:
         )
 
 
+def _temperature(members: Sequence["Classification"], modules: Sequence[nn.Module]) -> float:
+    """Of the mean, on what all members hold out; one where a recipe asks for no calibration."""
+    if not all(member.recipe.publish.calibrate for member in members):
+        return 1.0
+    held_out = members[0].split("validation")
+    if any(member.split("validation").sha256 != held_out.sha256 for member in members[1:]):
+        raise RecipeError("members must hold out the same pictures, or none could calibrate them")
+    graph = EnsembleGraph(modules).eval()
+    with torch.no_grad():
+        means = [graph(batch)[0] for batch in torch.split(_channels_last(held_out), BATCH)]
+    return fit_temperature(torch.cat(means).log(), held_out.labels_N)
+
+
+def _channels_last(split: ImageSplit) -> Tensor:
+    return split.images_NCHW.permute(0, 2, 3, 1)
+
+
 def _predict(run: GraphFn, split: ImageSplit) -> tuple[Tensor, Tensor]:
     """Mean (N, K) and members' (N, M, K) probabilities, by the published graph."""
-    images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
-    outputs = [run({"images": images.numpy()}) for images in torch.split(images_NHWC, BATCH)]
+    batches = torch.split(_channels_last(split), BATCH)
+    outputs = [run({"images": images.numpy()}) for images in batches]
     mean_NK = torch.from_numpy(np.concatenate([o["probabilities"] for o in outputs]))
     members_NMK = torch.from_numpy(np.concatenate([o["members"] for o in outputs]))
     return mean_NK, members_NMK
@@ -97,25 +120,24 @@ def _compute_metrics(probabilities_NK: Tensor, labels_N: Tensor) -> _ClassifierM
     )
 
 
-def _measure_and_draw(run: GraphFn, data: ImageData, preview: Path) -> tuple[Metric, ...]:
+def _measure_and_draw(
+    run: GraphFn, data: ImageData, preview: Path, temperature: float
+) -> tuple[Metric, ...]:
     labels_N = data.test.labels_N
     mean_NK, members_NMK = _predict(run, data.test)
     ensemble = _compute_metrics(mean_NK, labels_N)
     individual = [_compute_metrics(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
     best = max(range(len(individual)), key=lambda index: individual[index].accuracy)
-    # Logarithms of probabilities are logits: they differ by a constant, which a softmax ignores.
-    scaled_NK, temperature = cross_fit_temperature(
-        members_NMK[:, best].clamp_min(1e-12).log(), labels_N
-    )
-    scaled = _compute_metrics(scaled_NK, labels_N)
+    diagrams = {"best member": compute_reliability(members_NMK[:, best], labels_N)}
+    scaled: list[Metric] = []
+    if temperature == 1:
+        scaled_NK, scaled = _cross_fitted(data, members_NMK[:, best])
+        diagrams["best member, scaled"] = compute_reliability(scaled_NK, labels_N)
+    diagrams["all together"] = compute_reliability(mean_NK, labels_N)
     draw_ensemble(
         [single.accuracy for single in individual],
         ensemble.accuracy,
-        {
-            "best member": compute_reliability(members_NMK[:, best], labels_N),
-            "best member, scaled": compute_reliability(scaled_NK, labels_N),
-            "all together": compute_reliability(mean_NK, labels_N),
-        },
+        diagrams,
         f"{data.title}, test: {ensemble.accuracy:.2%} right",
         preview,
     )
@@ -124,14 +146,25 @@ def _measure_and_draw(run: GraphFn, data: ImageData, preview: Path) -> tuple[Met
         *(fmean(getattr(s, name) for s in individual) for name in _METRIC_NAMES)
     )
     return (
-        *_metrics(data, "", ensemble, f"probabilities of {len(individual)} networks, averaged"),
+        *_metrics(
+            data, "", ensemble,
+            f"probabilities of {len(individual)} networks, averaged"
+            f"{temperature_note(temperature, data)}",
+        ),
         *_metrics(data, "/mean-member", mean, f"deviation of the accuracy {deviation:.4f}"),
         *_metrics(data, "/best-member", individual[best], "chosen by this very accuracy"),
-        *_metrics(
-            data, "/best-member-scaled", scaled,
-            f"temperature {temperature:.3f}, each half's by the other half",
-        ),
+        *scaled,
     )  # fmt: skip
+
+
+def _cross_fitted(data: ImageData, member_NK: Tensor) -> tuple[Tensor, list[Metric]]:
+    """What one member that is not calibrated could be, and the figures of that."""
+    # Logarithms of probabilities are logits: they differ by a constant, which a softmax ignores.
+    logits_NK = member_NK.clamp_min(1e-12).log()
+    scaled_NK, temperature = cross_fit_temperature(logits_NK, data.test.labels_N)
+    figures = _compute_metrics(scaled_NK, data.test.labels_N)
+    note = f"temperature {temperature:.3f}, each half's by the other half"
+    return scaled_NK, _metrics(data, "/best-member-scaled", figures, note)
 
 
 _METRIC_NAMES = ("accuracy", "nll", "ece")
