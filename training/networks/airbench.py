@@ -11,6 +11,7 @@ batch norms with a scale by default; the whitening's bias learns to the end; nar
 Shapes: B batch, C channels, H height, W width, K classes, N pictures, P patches, D = C·2·2.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -25,7 +26,10 @@ __all__ = ["Airbench"]
 
 _PATCH = 2
 _Width = Annotated[int, Field(ge=1, le=2048)]
-_ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+}
 
 
 def _whitening_kernels(images_NCHW: Tensor, regularisation: float) -> Tensor:
@@ -53,7 +57,7 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(out)
         if not config.norm_scale:
             for norm in (self.bn1, self.bn2):
-                norm.weight.requires_grad_(requires_grad=False)
+                norm.weight.requires_grad = False
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.activation(self.bn1(self.pool(self.conv1(x))))
@@ -89,7 +93,7 @@ class Airbench(nn.Module):
         self.logit_scale = config.logit_scale
         filters = 2 * config.in_channels * _PATCH**2
         self.conv1 = nn.Conv2d(config.in_channels, filters, _PATCH)
-        self.conv1.weight.requires_grad_(requires_grad=False)
+        self.conv1.weight.requires_grad = False
         channels = (filters, *config.widths)
         self.blocks = nn.Sequential(*(_Block(*pair, config) for pair in pairwise(channels)))
         self.fc = nn.Linear(config.widths[-1], config.classes, bias=False)

@@ -29,7 +29,7 @@ def _recipe(seed: int, **changes: Any) -> Recipe:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     home = tmp_path_factory.mktemp("calibrated")
     for seed in (3, 4):
-        fit(_recipe(seed), home / str(seed), show=False)
+        fit(_recipe(seed), home / str(seed), show_progress=False)
     return [home / "3", home / "4"]
 
 
@@ -71,7 +71,7 @@ def test_members_that_hold_out_other_pictures_cannot_be_calibrated(
     runs: list[Path], tmp_path: Path
 ) -> None:
     other = _recipe(5, epochs=1, data={"kind": "digits", "validation_size": 1000})
-    fit(other, tmp_path / "other", show=False)
+    fit(other, tmp_path / "other", show_progress=False)
     with pytest.raises(RecipeError, match="hold out the same pictures"):
         publish_ensemble([runs[0], tmp_path / "other"], "mixed", tmp_path / "store")
 

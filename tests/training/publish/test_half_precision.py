@@ -31,7 +31,7 @@ def test_the_graph_computes_with_the_rounded_weights(tmp_path: Path) -> None:
         for layer in (network[0], network[3]):  # type: ignore[index]
             layer.weight.copy_(layer.weight.half().float())
         expected = network(torch.from_numpy(exported.cases[0].inputs["x"]))
-    answer = exported.graph_fn(exported.cases[0].inputs)["y"]
+    answer = np.asarray(exported.graph_fn(exported.cases[0].inputs)["y"], np.float32)
     np.testing.assert_allclose(answer, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
