@@ -40,9 +40,13 @@ class TextData:
             raise DataError(f"{self.title} has no {unknown_list}; it has {self.vocabulary!r}")
         return torch.tensor([self.vocabulary.index(c) for c in text], dtype=torch.int64)
 
+    def decode(self, indices_N: Tensor) -> str:
+        """The text that indices stand for."""
+        return "".join(self.vocabulary[index] for index in indices_N.tolist())
+
     def to_data_source(self) -> DataSource:
         """The manifest's entry, with the hash of the UTF-8 text that is learnt from."""
-        text = "".join(self.vocabulary[index] for index in self.train_N.tolist())
+        text = self.decode(self.train_N)
         return DataSource(
             title=self.title,
             source=self.source,

@@ -73,6 +73,9 @@ class Language(SingleNetwork):
         an order that stays is learnt by heart."""
         start: Annotated[str, Field(min_length=1)] = "\n"
         """What the service reads before every prompt, so that it is no part of a word before it."""
+        answer_after: str = ""
+        """What parts a line into a question and its answer: the card then tells how many of the
+        held-out lines are answered rightly, each asked without a past."""
         sample: str = ""
         """The beginning that the preview continues."""
         temperature: Annotated[float, Field(gt=0, le=2)] = 0.7
@@ -87,7 +90,9 @@ class Language(SingleNetwork):
         self.config = config
         self.data = data
         self._network_config = _resolve_network_config(recipe.network, data)
-        data.encode(config.start + config.sample)  # before training, not when it is published
+        data.encode(
+            config.start + config.sample + config.answer_after
+        )  # before training, not when it is published
         steps = (len(data.train_N) - 1) // (recipe.batch_size * config.window)
         if steps < 1:
             raise RecipeError(

@@ -59,6 +59,19 @@ def test_every_epoch_cuts_the_text_elsewhere_and_always_in_the_same_place() -> N
     assert not torch.equal(first, other)
 
 
+def test_shuffled_lines_stay_whole_and_come_in_another_order_every_epoch() -> None:
+    task = language(task={**TEXT["task"], "shuffle_lines": True, "window": 8}, batch_size=1)
+    known = set(task.data.decode(task.data.train_N).split("\n"))
+    orders = []
+    for epoch in (0, 1):
+        tokens_N = torch.cat([step.tokens_BT for step in task.batches(epoch)], 1)[0]
+        lines = task.data.decode(tokens_N).split("\n")[1:-1]  # an epoch begins and ends anywhere
+        assert len(set(lines) - known) <= 1  # the last line of the split has no end
+        assert len(set(lines) & known) > 0.99 * len(known)
+        orders.append(lines)
+    assert orders[0][:20] != orders[1][:20]
+
+
 def test_an_epoch_has_the_steps_that_it_says() -> None:
     task = language()
     assert len(list(task.batches(0))) == task.steps_per_epoch == (25_053 - 1) // (32 * 128)

@@ -129,7 +129,40 @@ def _report(
             len(windows_WN) * length,
             f"{len(windows_WN)} windows of {length} of it, by a fixed seed, without context",
         ),
+        *_answers(run, task, zeros(1)),
     )
+
+
+def _answers(run: GraphFn, task: "Language", zeros: StateMap) -> Iterator[Metric]:
+    """How many of the held-out lines are answered rightly, where the text has such lines."""
+    if not task.config.answer_after:
+        return
+    # The first line may have begun before the split, and the last has an end of its own.
+    lines = task.data.decode(task.splits["validation"].cpu()).split("\n")[1:-1]
+    asked = [line.partition(task.config.answer_after) for line in lines]
+    right = [
+        _completed(run, task, zeros, question + separator, len(answer) + 1) == f"{answer}\n"
+        for question, separator, answer in asked
+        if separator
+    ]
+    yield Metric(
+        name="answers_right",
+        value=sum(right) / max(1, len(right)),
+        dataset=task.data.title,
+        split="validation",
+        n=len(right),
+        note="held-out lines completed exactly by the likeliest characters, from no state",
+    )
+
+
+def _completed(run: GraphFn, task: "Language", states: StateMap, prompt: str, length: int) -> str:
+    """The `length` likeliest characters after a prompt, one after the other."""
+    tokens_BT, text = task.data.encode(task.config.start + prompt)[None].numpy(), ""
+    for _ in range(length):
+        logits_BTV, states = _step(run, states, tokens_BT)
+        tokens_BT = logits_BTV[:, -1:].argmax(2)
+        text += task.data.vocabulary[int(tokens_BT[0, 0])]
+    return text
 
 
 def _zero_states(config: CharRNN.Config, states: tuple[str, ...], batch: int) -> StateMap:
