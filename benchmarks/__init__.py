@@ -1,1 +1,1 @@
-"""How fast, measured: `python -m benchmarks`; each figure beside a limit and a peer."""
+"""Speed benchmarks (`python -m benchmarks`): each figure beside a limit and a competitor."""

@@ -1,7 +1,7 @@
-"""How fast, measured: each command holds ours beside a limit or a peer, in turns, in one run.
+"""Speed benchmarks: compare the service with a limit or a competitor, interleaved in one run.
 
-A table goes to the screen and, with all figures as JSON and a plot, to `build/benchmarks/`. What
-was measured where is told in `docs/benchmarks.md`.
+Prints a table, and writes it to `build/benchmarks/` with all figures as JSON and a plot. Results
+are published in `docs/benchmarks.md`.
 """
 
 import argparse

@@ -72,7 +72,7 @@ def find_advisories(advisories: Path, pins: Pins) -> Iterator[tuple[str, str, di
 
 
 def is_affected(affected: dict[str, Any], version: str) -> bool:
-    """Whether `version` is listed, or lies in a range."""
+    """Return True if `version` is listed or lies in an affected range."""
     if version in affected.get("versions", ()):
         return True
     ranges = [r for r in affected.get("ranges", ()) if r.get("type") == "ECOSYSTEM"]

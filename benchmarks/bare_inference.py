@@ -1,6 +1,6 @@
-"""What a model takes where nothing is served: the limit of any service on these cores.
+"""Time bare `session.run` calls: the upper limit of any service on these cores.
 
-One process, a thread for each core, as fast as they go.
+One process with one thread per core, each running the graph in a loop.
 """
 
 import threading
@@ -42,7 +42,7 @@ class BareInference:
         )
 
     def decode_and_run(self, seconds: float, threads: int) -> LoadResult:
-        """The picture decoded for every run."""
+        """The image decoded for every run."""
 
         def once() -> None:
             image_HWC = decode_resized(self._data, self._image, _LIMITS)

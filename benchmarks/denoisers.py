@@ -1,4 +1,4 @@
-"""A denoiser of photographs beside non-local means and BM3D, on the same noisy pictures.
+"""A denoiser of photographs beside non-local means and BM3D, on the same noisy images.
 
     pip install -e '.[dev]' bm3d PyWavelets
     python -m benchmarks.denoisers set12                  # a folder of photographs of your own
@@ -9,7 +9,7 @@ rounded to 8 bits, of every method alike. The network is blind. The others are t
 deviation; BM3D is asked a second time with the deviation that scikit-image estimates. Weights are
 those of the published graph. Times are of one thread (set OMP_NUM_THREADS=1), the network's by
 onnxruntime on bytes, as it is served. `bm3d` is free for non-commercial use alone; without it, its
-rows are left out. The network's figures of clean pictures are printed below the table.
+rows are left out. The network's figures of clean images are printed below the table.
 """
 
 import argparse
@@ -44,12 +44,12 @@ MAX_SIDE = 1024
 Image = NDArray[np.float64]
 _METHODS = ("network", "nlm", "bm3d", "bm3d-estimating")
 Method = Callable[[Image, float], Image]
-"""A noisy picture (H, W) or (H, W, 3) around 0–1 and the noise's true deviation → an estimate."""
+"""A noisy image (H, W) or (H, W, 3) around 0–1 and the noise's true deviation → an estimate."""
 
 
 @dataclass
 class MethodResult:
-    """What one method did, by deviation."""
+    """Results of one method, by noise deviation."""
 
     psnr_db: dict[float, list[float]] = field(default_factory=dict)
     seconds: float = 0.0

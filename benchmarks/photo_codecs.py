@@ -1,6 +1,6 @@
 """A published codec of photographs beside JPEG, WebP and AVIF: bytes, nearness, time and memory.
 
-    python -m benchmarks.photo_codecs curves --picture docs/codec-photo.webp
+    python -m benchmarks.photo_codecs curves --image docs/codec-photo.webp
     python -m benchmarks.photo_codecs costs --megapixels 12
 
 `curves`: whole files at many qualities, on the six photographs that scikit-learn and scikit-image

@@ -1,4 +1,4 @@
-"""Tables for people, JSON for programs, and a picture; all in `build/benchmarks/`."""
+"""Tables for people, JSON for programs, and a image; all in `build/benchmarks/`."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _LIBRARIES = ("onnxruntime", "fastapi", "uvicorn", "pillow", "numpy", "pydantic"
 
 
 def describe_machine() -> dict[str, str]:
-    """What it was measured on, and with."""
+    """Return the hardware and the library versions that figures depend on."""
     return {
         "hardware": f"{available_cores()} cores, {_cpu_model()}",
         "system": platform.platform(),

@@ -2,7 +2,7 @@
 
     python -m benchmarks.served_accuracy http://127.0.0.1:8000 --model resnet-cifar10
 
-Sends every CIFAR-10 test picture as a PNG of its own, with several requests under way, and compares
+Sends every CIFAR-10 test image as a PNG of its own, with several requests under way, and compares
 the share of right answers with `accuracy` in the model's manifest. Ends with 1 when they differ by
 more than 0.2 points. `--copy packed` reads the JPEG copy (see training/datasets/packed_jpeg.py).
 """
@@ -65,7 +65,7 @@ async def _count_correct(options: argparse.Namespace, split: ImageSplit) -> int:
 
         async def one_client() -> int:
             correct = 0
-            for png, label in work:  # one iterator for all: each picture is taken once
+            for png, label in work:  # one iterator for all: each image is taken once
                 answer = await client.post(
                     "/v1/classify",
                     params={"model": options.model, "top_k": 1, **precision},

@@ -1,8 +1,8 @@
-"""What is served under load: a store of its own in `build/`, made once.
+"""Build the model store that load tests serve, once, in `build/`.
 
-ResNet-20 (He et al. 2015, 270,000 parameters) comes with its first weights, which cost what trained
-ones cost: the shelf's own classifiers of small pictures may be of another size tomorrow. Its int8
-variant is calibrated on pieces of a photograph.
+ResNet-20 (He et al. 2015, 270,000 parameters) has random weights: they cost the same to run as
+trained ones, and the benchmark stays comparable when published classifiers change. Its int8 variant
+is calibrated on crops of a photograph.
 """
 
 import shutil

@@ -1,8 +1,8 @@
-"""How soon the service is ready after its start, and the memory that it takes, for each model.
+"""Measure the time until the service is ready, and its memory, per model.
 
-Ready: eight probes in a row on connections of their own have been answered with 200. Memory: the
-proportional set size (what is shared is divided) of the workers and the process that started them,
-when each has been loaded and has replayed its golden cases.
+Ready means that eight consecutive probes on new connections returned 200. Memory is the
+proportional set size (shared pages are divided among their users) of all processes, after the
+models are loaded and their golden cases replayed.
 """
 
 import os

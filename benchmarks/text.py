@@ -32,7 +32,7 @@ class RoundResult:
 
     chars_per_s: float
     first_s: list[float]
-    """Of each text, from its request to its first character, in order of length."""
+    """Seconds from request to first character of each text, ascending."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class GenerationService:
 
     port: int
     extra_params: Mapping[str, object]
-    """What else is in the request."""
+    """Further fields of the request."""
     same_prompt: bool = False
-    """Whether all prompts are the same."""
+    """Send the same prompt in every request."""
 
 
 def text(*, rounds: int, model: str, streams: int, alike: bool = False) -> None:

@@ -31,13 +31,13 @@ _OURS, _PLAIN = "ours", "plain loop"
 
 @dataclass(frozen=True)
 class _LoopConfig:
-    """How the plain loop runs."""
+    """Settings of the plain training loop."""
 
     compiled: bool = False
     channels_last: bool = False
     bfloat16: bool = False
     step_fraction: float = 1.0
-    """Of the steps that the others take: bfloat16 is slow where it is emulated."""
+    """Fraction of the usual steps to run; bfloat16 is slow on CPUs that emulate it."""
 
 
 _LOOP_CONFIGS = {
@@ -83,7 +83,7 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
 def _measure_rates(
     task: Language | ImageTask, recipe: Recipe, rounds: int, steps: int, per_step: int
 ) -> tuple[dict[str, list[float]], list[float]]:
-    """Of each loop in each round, and the share of ours that waited for a batch."""
+    """Return seconds per loop and round, and the share of our loop spent waiting for batches."""
     trainer_loop = _TrainerLoop(task)
     loops: dict[str, tuple[Callable[[], None], int]] = {_OURS: (trainer_loop, steps)}
     for name, loop_config in _LOOP_CONFIGS.items():

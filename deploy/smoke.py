@@ -1,14 +1,14 @@
-"""What must hold of deepshelf wherever it is deployed; of the standard library alone, and curl.
+"""Smoke test for a deployment of deepshelf; needs only the standard library and curl.
 
     python deploy/smoke.py http://127.0.0.1:8080
     python deploy/smoke.py http://127.0.0.1:8080 --engine docker --replicas NAME NAME
     python deploy/smoke.py http://127.0.0.1:8000 --publish 'docker compose run --rm train'
     python deploy/smoke.py http://127.0.0.1:8080 --during deploy/upgrade.sh
 
-Runs every `curl` of the README against the service. With a command: no request that is made while
-it runs may fail; and what it publishes is served soon after. With replicas, which are containers of
-an engine: each is healthy and no root, one is killed while classifications and streamed texts are
-under way, and another is stopped by SIGTERM. Exit status 1 where something does not hold.
+Run every `curl` command of the README against the service. With a command, require that no request
+fails while it runs and that the model it publishes is served soon after. With replicas (containers
+of an engine), require that each is healthy and does not run as root, then kill one during
+classifications and streamed texts, and stop another with SIGTERM. Exit with 1 if a check fails.
 """
 
 import argparse
@@ -130,7 +130,7 @@ class _Load:
     """Between an answer and the next request."""
     over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
-    """What was asked, when it began and ended, and what came of it: `ok`, or what was wrong."""
+    """Path, start and end time, and outcome of each request: `ok`, or the error."""
 
     @contextmanager
     def by(self, kinds: list[str]) -> Iterator["_Load"]:
@@ -156,7 +156,7 @@ class _Load:
             self.over.wait(self.pause_s)
 
     def kept(self) -> bool:
-        """Whether every request was answered; says what was not."""
+        """Return True if every request succeeded; print those that did not."""
         lost = [one for one in self.seen if one[3] != "ok"]
         for kind, begun, over, outcome in lost:
             say(False, f"{kind} over after {over - begun:.2f} s: {outcome}")
@@ -201,7 +201,7 @@ def _ready(base: str) -> set[tuple[str, int]]:
 
 
 def follows(base: str, command: str) -> bool:
-    """What the command publishes is served soon after; nothing that is asked meanwhile fails."""
+    """Check that the version the command publishes is served soon, without failed requests."""
     before = _ready(base)
     # Some processor is left for a training beside it.
     with _Load(base, pause_s=0.5).by(["classify", "text"]) as load:

@@ -1,4 +1,4 @@
-"""What is in this picture? `python examples/classify.py [URL]`."""
+"""Classify an image: `python examples/classify.py [URL]`."""
 
 import sys
 from pathlib import Path

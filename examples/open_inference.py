@@ -1,4 +1,4 @@
-"""The same picture over the Open Inference Protocol, by Triton's client.
+"""The same image over the Open Inference Protocol, by Triton's client.
 
 `pip install 'tritonclient[http]'`, then `python examples/open_inference.py [URL]`.
 """

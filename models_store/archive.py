@@ -1,7 +1,8 @@
-"""Versions as one file that travels: written alike everywhere, checked before they are let in.
+"""Export versions to a tar archive, and import them with the same checks as publishing.
 
-A tar of `<name>/<version>/<file>`, manifests first. What comes out of one is what was published:
-names are plain, hashes agree, and this machine computes the golden answers, before it is visible.
+Members are `<name>/<version>/<file>`, manifests first; the same versions give the same bytes. An
+imported version becomes visible only after its names and hashes have been checked and its golden
+cases have been replayed on this machine.
 """
 
 import gzip
@@ -32,13 +33,12 @@ from models_store.verify import (
 __all__ = ["VersionId", "export_versions", "import_versions"]
 
 VersionId = tuple[str, int]
-"""A model's name and number."""
+"""A model's name and version number."""
 
 _MEMBER = re.compile(
     r"([a-z][a-z0-9-]{0,62}[a-z0-9])/([1-9][0-9]{0,8})/([A-Za-z0-9][A-Za-z0-9_.-]{0,126})"
 )
 _MAX_FILES_PER_VERSION = 64
-"""Of one version."""
 
 
 def export_versions(store: Path, selected: Sequence[VersionId], path: Path) -> None:
@@ -47,7 +47,7 @@ def export_versions(store: Path, selected: Sequence[VersionId], path: Path) -> N
     The same versions give the same bytes: no user, no clock (compressed: of one zlib).
 
     Raises:
-        StoreError: when one is not there, or not what was published; then nothing is written.
+        StoreError: when a version is missing or damaged; then nothing is written.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
@@ -88,17 +88,17 @@ def _add_file(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -
 def import_versions(
     path: Path, store: Path, trusted_keys: TrustedKeys | None = None
 ) -> list[tuple[VersionId, bool]]:
-    """Put what an archive holds on the shelf; of each version, whether it is new there.
+    """Import the versions of an archive; return each with a flag that says if it was new.
 
-    A version that is there already, with the same manifest, stays. Versions come one by one: when
-    one fails, those before it are in, and it leaves nothing behind.
+    A version that exists already with the same manifest is kept. Versions are imported one by one:
+    if one fails, earlier ones stay and the failed one leaves no files.
 
     Raises:
-        ArchiveError: no archive of versions, or a damaged one.
-        LayoutError: another version of the same name and number is there, or the store cannot be
-            written.
-        SignatureError: keys are `trusted_keys`, and none of them has signed a version.
-        StoreError: a version is not what its manifest says, or answers otherwise here.
+        ArchiveError: not an archive of versions, or a damaged one.
+        LayoutError: a different version of the same name and number exists, or the store is not
+            writable.
+        SignatureError: `trusted_keys` is given, and none of the keys signed a version.
+        StoreError: files do not match the manifest, or the golden cases fail on this machine.
     """
     try:
         with tarfile.open(path, "r:*") as tar:

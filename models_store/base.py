@@ -6,6 +6,6 @@ __all__ = ["FrozenModel"]
 
 
 class FrozenModel(BaseModel):
-    """Immutable, and strict about keys: a misspelt key is an error, never a silent default."""
+    """Immutable model that rejects unknown keys, so that a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

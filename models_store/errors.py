@@ -1,12 +1,12 @@
-"""What can be wrong with the shelf, as one tree.
+"""Exceptions of the model store.
 
 StoreError
-├── ArchiveError   an archive that holds no models, or not whole ones
-├── LayoutError    a name, version or path that is not one, or is not there
-├── ManifestError  a manifest that is missing or does not validate
-├── DamageError    a file that is missing, or is not the one that was published
-├── ReplayError    a model that does not compute what it computed when it was published
-└── SignatureError a manifest that no trusted key has signed, or a key that is none
+├── ArchiveError    an archive without models, or a damaged one
+├── LayoutError     an invalid or missing name, version or path
+├── ManifestError   a manifest that is missing or does not validate
+├── IntegrityError  a file that is missing or differs from the published one
+├── ReplayError     a graph that does not reproduce its golden outputs
+└── SignatureError  a manifest that no trusted key signed, or an invalid key
 """
 
 __all__ = [
@@ -21,28 +21,28 @@ __all__ = [
 
 
 class StoreError(Exception):
-    """Anything that makes a published model unusable; the message is for a person."""
+    """Base class: a published model cannot be used. The message is written for the operator."""
 
 
 class ArchiveError(StoreError):
-    """An archive that holds no models, or not whole ones."""
+    """The archive holds no models or is damaged."""
 
 
 class LayoutError(StoreError):
-    """A name, version or path that is not one, or is not there."""
+    """A name, version or path is invalid or missing."""
 
 
 class ManifestError(StoreError):
-    """A manifest that is missing or does not validate."""
+    """The manifest is missing or does not validate."""
 
 
 class IntegrityError(StoreError):
-    """A file that is missing, or is not the one that was published."""
+    """A file is missing or differs from the published one."""
 
 
 class ReplayError(StoreError):
-    """A model that does not compute what it computed when it was published."""
+    """A graph does not reproduce its golden outputs."""
 
 
 class SignatureError(StoreError):
-    """A manifest that no trusted key has signed, or a key that is none."""
+    """No trusted key signed the manifest, or a key is invalid."""

@@ -1,4 +1,4 @@
-"""Where things lie on the shelf: `<store>/<name>/<version>/`. Paths and hashes, no contents."""
+"""Paths of the model store: `<store>/<name>/<version>/`."""
 
 import hashlib
 import re
@@ -26,12 +26,12 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def list_model_names(store: Path) -> list[str]:
-    """Names on the shelf, sorted; other folders (a package's own, hidden ones) are passed over.
+    """Return the sorted names of models in the store; other folders are skipped.
 
-    Below the store nothing is a link: it could lead to what nobody published, or change unseen.
+    Symbolic links are ignored, because their targets could change without being published.
 
     Raises:
-        LayoutError: when `store` is no folder.
+        LayoutError: when `store` is not a directory.
     """
     if not store.is_dir():
         raise LayoutError(f"there is no store at {store}; DEEPSHELF_STORE says where it lies")
@@ -39,9 +39,9 @@ def list_model_names(store: Path) -> list[str]:
 
 
 def list_versions(store: Path, name: str) -> list[int]:
-    """The versions of a model, ascending. What is still being written has another name.
+    """Return the versions of a model, ascending; staging directories are not included.
 
-    `name` is never used as a path before it has proved to be a plain name.
+    An invalid `name` gives an empty list and never reaches the file system.
     """
     if not is_valid_name(name) or not _is_real_dir(store / name):
         return []
@@ -53,16 +53,16 @@ def list_versions(store: Path, name: str) -> list[int]:
 
 
 def next_version(store: Path, name: str) -> int:
-    """One more than the highest number that is taken, be it by a folder, a file or a link."""
+    """Return the highest number in use (by a folder, file or link) plus one."""
     names = (entry.name for entry in (store / validate_name(name)).iterdir())
     return 1 + max((int(number) for number in names if _VERSION.fullmatch(number)), default=0)
 
 
 def version_dir(store: Path, name: str, version: int) -> Path:
-    """The folder of one version.
+    """Return the folder of one version.
 
     Raises:
-        LayoutError: when there is none; it names what there is.
+        LayoutError: when it does not exist; the message lists the versions that do.
     """
     available = list_versions(store, validate_name(name))
     if version not in available:
@@ -72,15 +72,15 @@ def version_dir(store: Path, name: str, version: int) -> Path:
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether a model may be called so."""
+    """Return True if `name` is a valid model name."""
     return _NAME.fullmatch(name) is not None
 
 
 def validate_name(name: str) -> str:
-    """`name`, when it is one.
+    """Return `name` if it is a valid model name.
 
     Raises:
-        LayoutError: saying what a name is.
+        LayoutError: with the rule for names.
     """
     if not is_valid_name(name):
         raise LayoutError(

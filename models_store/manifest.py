@@ -1,7 +1,7 @@
-"""The manifest: all that a service needs to serve a model, and all that a person asks about it.
+"""The manifest of a published model: everything that serving it needs, and its model card.
 
-It is the model card too (Mitchell et al. 2019, "Model Cards for Model Reporting"): where it comes
-from, what it was measured to do, what it is for and what it is not for.
+The card (Mitchell et al. 2019, "Model Cards for Model Reporting") states provenance, measured
+figures, intended use and limits.
 """
 
 from datetime import datetime
@@ -67,7 +67,7 @@ class ModelFile(FrozenModel):
     bytes: PositiveInt
     sha256: Sha256
     precision: Precision | None = None
-    """Of a graph: `fp32`, or `int8` for a quantised variant. None for what is no graph."""
+    """Precision of a graph: `fp32`, or `int8` for a quantised variant. None for other files."""
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
 
@@ -86,9 +86,9 @@ class ModelFile(FrozenModel):
 
 
 class Golden(FrozenModel):
-    """How closely a runtime must reproduce the outputs in the golden file.
+    """Tolerances within which a runtime must reproduce the outputs in the golden file.
 
-    An output passes where `|got - expected| <= atol + rtol * |expected|`, everywhere.
+    An output passes if `|got - expected| <= atol + rtol * |expected|` for every element.
     """
 
     cases: PositiveInt
@@ -97,21 +97,20 @@ class Golden(FrozenModel):
 
 
 class Variant(FrozenModel):
-    """Quantised graphs that stand beside those that they were made from."""
+    """Quantised graphs, stored beside the graphs they were made from."""
 
     precision: Literal["int8"]
     method: str
-    """How they were made, and what they were calibrated on."""
+    """Quantisation method and calibration data."""
     rtol: NonNegative
     atol: NonNegative
-    """How closely they must reproduce the golden outputs, which are those of the network itself:
-    as in `Golden`, with limits of their own."""
+    """Tolerances as in `Golden`, against the fp32 network's golden outputs."""
     speedup: Annotated[FiniteFloat, Field(gt=0)]
-    """How many times as fast as fp32, on `hardware`, one thread."""
+    """Speed relative to fp32 on `hardware`, with one thread."""
     hardware: str
     created: datetime
     command: str
-    """That made them."""
+    """Command that made the variant."""
     libraries: dict[str, str]
 
 
@@ -124,24 +123,24 @@ class Metric(FrozenModel):
     dataset: str
     split: str
     n: PositiveInt
-    """How many examples it was measured on."""
+    """Number of examples."""
     precision: Precision = "fp32"
     note: str = ""
 
 
 class DataSource(FrozenModel):
-    """What the model was trained on."""
+    """A data set that the model was trained on."""
 
     title: str
     source: str
     licence: str
     sha256: Sha256
-    """Of the decoded training data, so that a figure names exactly what it was measured on."""
+    """Hash of the decoded training data, which identifies the data exactly."""
     n: PositiveInt
 
 
 class Provenance(FrozenModel):
-    """How to get the same model again."""
+    """Everything needed to train the same model again."""
 
     recipe: dict[str, Any]
     command: str
@@ -173,7 +172,7 @@ class Manifest(FrozenModel):
     limits: str
     variants: tuple[Variant, ...] = ()
     served: Precision = "fp32"
-    """What answers where nobody asks for a precision: the better one by what was measured."""
+    """Default precision: the one with the better measured figures."""
 
     @model_validator(mode="after")
     def _files_are_complete(self) -> Self:
@@ -219,18 +218,18 @@ class Manifest(FrozenModel):
         return self
 
     def graphs(self, precision: Precision = "fp32") -> dict[str, ModelFile]:
-        """The graphs of one precision, by role."""
+        """Return the graphs of one precision, by role."""
         return {f.role: f for f in self.files if f.is_graph and f.precision == precision}
 
     def tolerances(self, precision: Precision | None) -> tuple[float, float]:
-        """`rtol` and `atol` of the golden outputs, for graphs of this precision."""
+        """Return `rtol` and `atol` of the golden outputs for graphs of this precision."""
         for variant in self.variants:
             if variant.precision == precision:
                 return variant.rtol, variant.atol
         return self.golden.rtol, self.golden.atol
 
     def get_file(self, role: Role) -> ModelFile:
-        """The file with `role`, of a graph the fp32 one; `golden` and `preview` always exist."""
+        """Return the file with `role`, the fp32 one of a graph. `golden` and `preview` exist."""
         return next(
             file for file in self.files if file.role == role and file.precision in (None, "fp32")
         )

@@ -1,9 +1,8 @@
-"""Publishing: written under a hidden name, verified there, then renamed into place.
+"""Publish versions atomically: write to a staging directory, verify, then rename into place.
 
-A reader sees a whole version or none. Two publishers of one name get two versions: the rename of
-a folder onto an existing, non-empty one fails, and the slower publisher takes the next number.
-
-What is renamed was read back from the disk first, as a service will read it.
+Readers see a complete version or none. Concurrent publishers of one name get different versions:
+renaming onto an existing folder fails, and the slower publisher takes the next number. Files are
+read back from disk for verification before the rename.
 """
 
 import os
@@ -21,7 +20,7 @@ __all__ = ["add_variant", "file_entry", "fsync", "fsync_dir", "publish_version"]
 
 
 def file_entry(path: Path, **fields: object) -> ModelFile:
-    """The manifest's entry for a file that lies at `path`: its name, bytes and hash filled in."""
+    """Return the manifest entry for the file at `path`, with its name, size and hash."""
     return ModelFile.model_validate(
         {
             "path": path.name,
@@ -38,16 +37,15 @@ def publish_version(
     build: Callable[[Path, int], Manifest],
     verify: Callable[[Path, Manifest], None],
 ) -> Path:
-    """Put a new version of `name` on the shelf and return its folder.
+    """Publish a new version of `name` and return its folder.
 
     `build(folder, version)` writes the files and returns the manifest; `verify(folder, manifest)`
-    raises when the result must not be served. Whatever raises, nothing becomes visible.
+    raises if the result must not be served. On any exception nothing becomes visible.
 
     Raises:
-        LayoutError: when `name` is no name, or its folder in the store cannot be written or is
-            full.
-        ManifestError: when the manifest is of another model, or does not read back.
-        DamageError: when a file that the manifest lists is not what it says.
+        LayoutError: when `name` is invalid, or the store is not writable or full.
+        ManifestError: when the manifest belongs to another model or does not read back.
+        IntegrityError: when a file does not match its manifest entry.
     """
     with staging_dir(store / validate_name(name)) as partial:
         version = next_version(store, name)
@@ -65,16 +63,15 @@ def add_variant(
     build: Callable[[Path, Manifest], Manifest],
     verify: Callable[[Path, Manifest], None],
 ) -> Manifest:
-    """Put quantised graphs beside those of the version in `folder`, which stay as they are.
+    """Add quantised graphs to the version in `folder` without changing its existing files.
 
-    `build(partial, manifest)` writes the new files into an empty folder and returns the manifest
-    with them; `verify` as in `publish`. A reader sees the old manifest, which knows nothing of the
-    new files, or the new one and all of them.
+    `build(partial, manifest)` writes the new files into an empty folder and returns the extended
+    manifest; `verify` is as in `publish_version`. Readers see the old manifest, or the new one with
+    all its files.
 
     Raises:
-        ManifestError: when a file that was there, or what was said of it, has changed; or when
-            the version is signed.
-        DamageError: as `publish`.
+        ManifestError: when an existing file or its entry changed, or the version is signed.
+        IntegrityError: as `publish_version`.
     """
     original = read_manifest(folder)
     if (folder / SIGNATURE).exists():
@@ -124,13 +121,13 @@ def _write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def fsync_dir(folder: Path) -> None:
-    """To the disk: the rename must not become durable before what it makes visible."""
+    """Flush a folder and its files, so that the rename is not durable before their contents."""
     for path in (*folder.iterdir(), folder):
         fsync(path)
 
 
 def fsync(path: Path) -> None:
-    """A file's bytes, or a folder's names, to the disk."""
+    """Flush a file's contents, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

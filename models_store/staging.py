@@ -1,8 +1,8 @@
-"""The hidden folder that a version is written to before anybody sees it, and what a kill leaves.
+"""Hidden staging directories, in which versions are written before they are renamed into place.
 
-Its writer holds a lock on it, which the system releases when the process ends, however it ends. So
-a folder that can be locked has lost its writer, and the next one to publish that name removes it.
-Where a file system has no such locks nothing is removed: nobody can tell there.
+The writer holds a file lock, which the kernel releases when the process ends. A staging directory
+that can be locked has no writer any more; the next publisher of that name removes it. On file
+systems without such locks, nothing is removed.
 """
 
 import errno
@@ -28,13 +28,12 @@ _DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @contextmanager
 def staging_dir(model_dir: Path) -> Iterator[Path]:
-    """A folder below `home` that no reader sees, to be filled and renamed; gone if that fails.
+    """Create a hidden directory below `model_dir`; remove it if the body raises.
 
-    What publishers of this name left that were killed is removed first.
+    Directories that killed publishers of this name left behind are removed first.
 
     Raises:
-        LayoutError: when `home`, a model's folder in a store, cannot be written, is a link, or has
-            no room for what is being written.
+        LayoutError: when `model_dir` is not writable, is a link, or its disk is full.
     """
     partial, lock = _create_staging_dir(model_dir)
     try:
@@ -46,8 +45,8 @@ def staging_dir(model_dir: Path) -> Iterator[Path]:
         _remove_if_empty(model_dir)
         if isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS:
             raise LayoutError(
-                f"there is no room to put {model_dir.name} on the shelf: {error.strerror}; "
-                "nothing was left there"
+                f"no space left to publish {model_dir.name}: {error.strerror}; "
+                "the partial version was removed"
             ) from error
         raise
     finally:
@@ -56,26 +55,26 @@ def staging_dir(model_dir: Path) -> Iterator[Path]:
 
 
 def orphaned_staging_dirs(store: Path) -> list[Path]:
-    """Hidden folders whose writers were killed."""
+    """Return staging directories whose writers were killed."""
     model_dirs = [path for path in sorted(store.iterdir()) if is_valid_name(path.name)]
     return [folder for model_dir in model_dirs for folder in _find_orphans(model_dir)]
 
 
 def _create_staging_dir(model_dir: Path) -> tuple[Path, int | None]:
-    """The folder, and the lock on it."""
+    """Return the directory and the descriptor of its lock."""
     try:
         while True:
             model_dir.mkdir(parents=True, exist_ok=True)
             if model_dir.is_symlink():
-                raise LayoutError(f"{model_dir} is a link; nothing below a store is followed")
+                raise LayoutError(f"{model_dir} is a link; links in a store are not followed")
             try:
                 partial = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=model_dir))
             except FileNotFoundError:
-                continue  # another publisher failed just now, and took its empty folder away
+                continue  # another publisher failed and removed its empty folder
             lock = _lock(partial, wait=True)
             if partial.is_dir():
                 return partial, lock
-            if lock is not None:  # another publisher took it for abandoned before it was locked
+            if lock is not None:  # another publisher removed it before it was locked
                 os.close(lock)
     except OSError as error:
         _remove_if_empty(model_dir)
@@ -85,7 +84,7 @@ def _create_staging_dir(model_dir: Path) -> tuple[Path, int | None]:
 def _remove_orphans(model_dir: Path) -> None:
     for folder in _find_orphans(model_dir, remove=True):
         _log.warning(
-            "removed what a killed publisher left", extra={"fields": {"folder": folder.name}}
+            "removed orphaned staging directory", extra={"fields": {"folder": folder.name}}
         )
 
 
@@ -96,14 +95,14 @@ def _find_orphans(model_dir: Path, *, remove: bool = False) -> list[Path]:
         if lock is None:
             continue
         orphans.append(folder)
-        if remove:  # under the lock: a publisher that has just made it waits, and makes another
+        if remove:  # while locked, so that its creator waits and creates another
             shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
     return orphans
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """A descriptor that holds the lock. None where it is held, or cannot be had at all."""
+    """Return a descriptor that holds the lock; None if it is held or locks are unsupported."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

@@ -39,7 +39,7 @@ CHANNELS: Mapping[ColorMode, int] = {"L": 1, "RGB": 3}
 
 
 class FixedImage(FrozenModel):
-    """Pictures brought to one size before the graph sees them, as uint8 (B, H, W, C)."""
+    """Images brought to one size before the graph sees them, as uint8 (B, H, W, C)."""
 
     width: PositiveInt
     height: PositiveInt
@@ -53,7 +53,7 @@ class FixedImage(FrozenModel):
 
 
 class AnySizeImage(FrozenModel):
-    """Pictures of any size, as uint8 (B, H, W, C), in tiles when they are large."""
+    """Images of any size, as uint8 (B, H, W, C), in tiles when they are large."""
 
     mode: ColorMode
     multiple_of: PositiveInt
@@ -242,7 +242,7 @@ class Compression(FrozenModel):
 
     @property
     def qualities(self) -> int:
-        """How many there are to choose from; 0 where there is no choice."""
+        """Number of quality levels; 0 if there is no choice."""
         return self.entropy.qualities if isinstance(self.entropy, Hyperprior) else 0
 
     @model_validator(mode="after")
@@ -297,7 +297,7 @@ class TextGeneration(FrozenModel):
     vocabulary: Annotated[str, Field(min_length=2)]
     """Every character (code point) that it knows, in the order of their indices."""
     start: Annotated[str, Field(min_length=1)]
-    """What is read before every prompt: something that a text begins after, as a new line."""
+    """Text that is read before every prompt, such as a line end, after which a text starts."""
     states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]
 
     @property

@@ -1,4 +1,4 @@
-"""Is this the model that was published, and does it still compute what it computed then?"""
+"""Verify a published model: its files match the manifest, and its graphs the golden cases."""
 
 import stat
 import zipfile
@@ -41,20 +41,20 @@ __all__ = [
 
 TensorMap = Mapping[str, NDArray[np.generic]]
 GraphFn = Callable[[TensorMap], TensorMap]
-"""Computes a graph's named outputs from its named inputs."""
+"""A graph as a function from named inputs to named outputs."""
 
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_SIGNATURE_BYTES = 16 << 10
 _MAX_GOLDEN_BYTES = 256 << 20
-"""Of all arrays, unpacked."""
+"""Largest total size of the unpacked arrays."""
 
 
 def read_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Manifest:
-    """The manifest of a version's folder, which must agree with where it lies.
+    """Read the manifest of a version's folder; its name and version must match the path.
 
     Raises:
-        ManifestError: when it is missing, does not validate, or is of another model.
-        SignatureError: when keys are `trusted`, and none of them has signed it.
+        ManifestError: when it is missing, does not validate, or belongs to another model.
+        SignatureError: when `trusted_keys` is given and none of the keys signed it.
     """
     manifest = parse_manifest(folder, trusted_keys)
     location = (folder.parent.name, folder.name)
@@ -67,15 +67,15 @@ def read_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Mani
 
 
 def parse_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Manifest:
-    """The manifest in `folder`, wherever that lies.
+    """Read the manifest in `folder`, without comparing it with the path.
 
     Raises:
         ManifestError: when it is missing or does not validate.
-        SignatureError: when keys are `trusted`, and none of them has signed it.
+        SignatureError: when `trusted_keys` is given and none of the keys signed it.
     """
     try:
         content = _read_regular_file(folder / MANIFEST, MAX_MANIFEST_BYTES)
-        if trusted_keys is not None:  # before anything is made of what it says
+        if trusted_keys is not None:  # before the content is parsed
             check_signature(content, _read_signature(folder, trusted_keys), trusted_keys)
         return Manifest.model_validate_json(content)
     except OSError as error:
@@ -98,7 +98,7 @@ def _read_signature(folder: Path, trusted_keys: TrustedKeys) -> bytes:
 
 def _read_regular_file(path: Path, limit: int) -> bytes:
     status = path.lstat()
-    # A pipe would be waited for, a link to a device would never end.
+    # Reading a pipe would block, and a link to a device would never end.
     if not stat.S_ISREG(status.st_mode):
         raise ManifestError(f"{path.name} is not a plain file")
     if status.st_size > limit:
@@ -111,10 +111,10 @@ def _format_size(count: int) -> str:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Every listed file is there, plain, whole, and byte for byte the one that was published.
+    """Check that every listed file exists, is a regular file, and matches its size and hash.
 
     Raises:
-        DamageError: naming the file and what is wrong with it.
+        IntegrityError: naming the file and what is wrong with it.
     """
     for file in manifest.files:
         try:
@@ -132,7 +132,7 @@ def _check_file(path: Path, file: ModelFile) -> None:
     if file_sha256(path) != file.sha256:
         raise IntegrityError(f"{file.path} is not the published file: its SHA-256 differs")
     if file.is_graph and _has_external_data(path):
-        raise IntegrityError(f"{file.path} keeps data in other files, which nothing vouches for")
+        raise IntegrityError(f"{file.path} keeps data in other files, which are not verified")
 
 
 def _has_external_data(path: Path) -> bool:
@@ -144,14 +144,14 @@ def _has_external_data(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class GoldenCase:
-    """One golden case of one graph: inputs, and the outputs that the trained network gave."""
+    """Inputs of a graph, and the outputs that the trained network computed for them."""
 
     inputs: TensorMap
     outputs: TensorMap
 
 
 def write_golden(path: Path, cases: Mapping[str, list[GoldenCase]]) -> None:
-    """Store the cases of each graph, by the graph's role."""
+    """Write the cases of each graph, keyed by its role."""
     arrays = {
         f"{role}/{index}/{kind}/{name}": tensor
         for role, role_cases in cases.items()
@@ -164,10 +164,10 @@ def write_golden(path: Path, cases: Mapping[str, list[GoldenCase]]) -> None:
 
 
 def read_golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[GoldenCase]:
-    """The stored cases of one graph.
+    """Yield the stored cases of one graph.
 
     Raises:
-        DamageError: when the file is no golden file, or lacks a case of this graph.
+        IntegrityError: when the file is damaged or lacks a case of this graph.
     """
     try:
         with _open_golden(path) as archive:
@@ -177,7 +177,7 @@ def read_golden_cases(path: Path, graph: ModelFile, count: int) -> Iterator[Gold
                     {spec.name: archive[f"{prefix}/inputs/{spec.name}"] for spec in graph.inputs},
                     {spec.name: archive[f"{prefix}/outputs/{spec.name}"] for spec in graph.outputs},
                 )
-    except Exception as error:  # a damaged archive raises whatever its decoder happens to
+    except Exception as error:  # a damaged archive raises many kinds of exceptions
         raise IntegrityError(f"{path.name} holds no case for {graph.path}: {error}") from error
 
 
@@ -186,7 +186,7 @@ def _open_golden(path: Path) -> NpzFile:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > _MAX_GOLDEN_BYTES:
         raise ValueError(f"it unpacks to over {_MAX_GOLDEN_BYTES >> 20} MiB")
-    # Pickles are programs: never allowed.
+    # Loading a pickle runs code.
     golden: NpzFile = np.load(path, allow_pickle=False)
     return golden
 
@@ -194,7 +194,7 @@ def _open_golden(path: Path) -> NpzFile:
 def replay_graph(folder: Path, manifest: Manifest, graph: ModelFile, run: GraphFn) -> None:
     """Run every golden case of `graph` through `run` and compare.
 
-    Where a graph decides what bytes mean, not the last bit may differ, whatever the limits say.
+    Graphs that entropy coding depends on must match exactly, whatever the tolerances.
 
     Raises:
         ReplayError: naming the case, the output and the largest deviation.
@@ -216,7 +216,7 @@ def _run_case(run: GraphFn, case: GoldenCase, label: str) -> TensorMap:
         outputs = run(case.inputs)
     except StoreError:
         raise
-    except Exception as error:  # whatever the runtime's own exceptions are
+    except Exception as error:  # the runtime has no public exception base
         raise ReplayError(f"{label} cannot be computed: {clean_message(error)}") from error
     missing = sorted(set(case.outputs) - set(outputs))
     if missing:
@@ -236,7 +236,7 @@ def _check_tolerance(
             f"{label}: got {actual.dtype} {actual.shape}, published {expected.dtype} "
             f"{expected.shape}"
         )
-    with np.errstate(invalid="ignore"):  # of two infinities
+    with np.errstate(invalid="ignore"):  # two infinities
         deviation = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
         allowed = atol + rtol * np.abs(expected.astype(np.float64))
     # Written so that NaN fails too.

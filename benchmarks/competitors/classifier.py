@@ -1,8 +1,8 @@
-"""What every peer computes, in the same way: a picture's bytes → the five likeliest labels.
+"""The classifier that every competitor serves: image bytes → the five most probable labels.
 
-Sessions of one thread, no spinning, the picture prepared as the model wants it. Of packages it
-needs numpy, onnxruntime and Pillow alone, so that it runs in any peer's environment. `PEER_MODEL`
-is the folder of the model, `PEER_FILE` the graph in it.
+Sessions use one thread and do not spin. The module needs only numpy, onnxruntime and Pillow, so
+that it runs in each competitor's environment. `PEER_MODEL` is the model's folder, `PEER_FILE` the
+graph in it.
 """
 
 import io
@@ -22,7 +22,7 @@ Prediction = dict[str, object]
 
 
 class Classifier:
-    """A model on the shelf."""
+    """A model in the store."""
 
     def __init__(self) -> None:
         folder = Path(os.environ["PEER_MODEL"])

@@ -1,9 +1,9 @@
-r"""What one writes by hand: FastAPI and onnxruntime, one classifier, one route.
+r"""A service written by hand: FastAPI and onnxruntime, one classifier, one route.
 
     PEER_MODEL=models_store/resnet-cifar10/1 \
         uvicorn benchmarks.competitors.handwritten:app --workers 2
 
-Written as well as a careful person would: the picture decoded and the graph run off the event loop.
+Written as well as a careful person would: the image decoded and the graph run off the event loop.
 It has no limits, deadlines, admission, metrics or error pages.
 """
 
@@ -20,11 +20,11 @@ _classify = Classifier()
 
 @app.get("/readyz")
 def ready() -> dict[str, bool]:
-    """Whether it can be asked."""
+    """Respond once the model is loaded."""
     return {"ready": True}
 
 
 @app.post("/v1/classify")
 async def classify(request: Request) -> dict[str, list[Prediction]]:
-    """The five likeliest labels of the picture that is the body."""
+    """The five likeliest labels of the image that is the body."""
     return {"predictions": await run_in_threadpool(_classify, await request.body())}

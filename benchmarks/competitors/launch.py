@@ -26,7 +26,7 @@ _COMMON_PACKAGES = ("onnxruntime", "pillow", "numpy")
 
 @dataclass(frozen=True)
 class CompetitorRequest:
-    """What a client posts."""
+    """The request that a load generator posts."""
 
     path: str
     body: Path
@@ -63,14 +63,14 @@ def _write_json(image: Path, content: Mapping[str, object]) -> Path:
 
 @dataclass(frozen=True)
 class Competitor:
-    """How one is installed, started and asked."""
+    """Commands that install and start a competitor, and the request it expects."""
 
     packages: tuple[str, ...]
     probe: str
     arguments: Callable[[int, int], list[str]]
-    """Of its interpreter, for a port and so many workers."""
+    """Interpreter arguments, from a port and a number of workers."""
     build_request: Callable[[Path, str], CompetitorRequest] = _raw_request
-    """For a picture and its media type."""
+    """Builds the request from an image path and its media type."""
 
     @contextmanager
     def launch(self, python: Path, folder: Path, workers: int) -> Iterator[Server]:

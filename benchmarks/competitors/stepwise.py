@@ -1,4 +1,4 @@
-"""What one writes by hand for text: a run of the step graph for each character of each request.
+"""Text generation written by hand: one run of the step graph per character and request.
 
 PEER_MODEL=models_store/charnn-shakespeare/1 uvicorn benchmarks.competitors.stepwise:app --workers 2
 """
@@ -35,7 +35,7 @@ _model = _session()
 
 @app.get("/readyz")
 def ready() -> dict[str, bool]:
-    """Whether it can be asked."""
+    """Respond once the model is loaded."""
     return {"ready": True}
 
 

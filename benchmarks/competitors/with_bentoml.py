@@ -14,7 +14,7 @@ from benchmarks.competitors.classifier import Classifier
 
 @bentoml.service(workers=int(os.environ.get("PEER_WORKERS", "2")))
 class Service:
-    """One route, whose body is the picture."""
+    """One route, whose body is the image."""
 
     def __init__(self) -> None:
         self._classify = Classifier()

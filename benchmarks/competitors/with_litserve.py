@@ -2,7 +2,7 @@
 
     python -m benchmarks.competitors.with_litserve PORT WORKERS
 
-It takes JSON or forms, so a picture comes as base64 within JSON.
+It takes JSON or forms, so a image comes as base64 within JSON.
 """
 
 import base64

@@ -2,7 +2,7 @@
 
 python -m benchmarks.competitors.with_mlserver PORT WORKERS FOLDER
 
-It speaks the Open Inference Protocol alone, so a picture comes as base64 within JSON.
+It speaks the Open Inference Protocol alone, so a image comes as base64 within JSON.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The container of a compressed picture. It says what it is, what made it, and whether it is whole.
+"""The container of a compressed image. It says what it is, what made it, and whether it is whole.
 
     2 bytes  magic D5 53
     1        format, 1
@@ -6,7 +6,7 @@
     1 + n    model's name: n, then the name as a number in base 37
     varint   model's version
     4        fingerprint of what gives the payload its meaning: the decoder and the tables
-    varint   2 × width, and 1 more for RGB; varint height: of the picture that comes back
+    varint   2 × width, and 1 more for RGB; varint height: of the image that comes back
     …        payload: entropy-coded latents, to where the checksum begins
     4        CRC-32 of all that stands before it, big-endian
 
@@ -74,7 +74,7 @@ class CorruptedError(ContainerError):
 
 @dataclass(frozen=True)
 class CompressedImage:
-    """A compressed picture, and what is needed to bring it back."""
+    """A compressed image, and what is needed to bring it back."""
 
     model: str
     version: int
@@ -86,7 +86,10 @@ class CompressedImage:
 
 
 def fingerprint(manifest: Manifest) -> bytes:
-    """Of the files that decide what a payload means: another store's version 1 is another model."""
+    """Hash the files that a payload depends on.
+
+    Another store's version 1 of the same name may be a different model.
+    """
     hashes = (manifest.get_file("decoder").sha256, manifest.get_file("tables").sha256)
     return hashlib.sha256("".join(hashes).encode("ascii")).digest()[:_FINGERPRINT_BYTES]
 

@@ -4,7 +4,7 @@ The tables are published with the model (role `tables`), as whole numbers. Dimen
 latents is coded with table d. A value outside its table is coded as the table's escape symbol and
 then by its distance, so every latent can be written.
 
-Shapes: D latent dimensions, N places of each (h × w of one picture).
+Shapes: D latent dimensions, N places of each (h × w of one image).
 """
 
 from functools import cached_property
@@ -33,11 +33,11 @@ Latents = NDArray[np.int16]
 
 _MIN_LATENT, _MAX_LATENT = -(2**15), 2**15 - 1
 _LENGTH_BITS = 5
-"""Of the number of bits that an escaped value's distance has; at most 17."""
+"""Bits that encode the bit length of an escaped value's distance, which is at most 17."""
 
 
 class FrequencyTable(FrozenModel):
-    """How often each value of one latent dimension came, out of 2^16; the escape stands last."""
+    """Frequencies of the values of one latent dimension, out of 2^16; the escape symbol is last."""
 
     lowest: Annotated[int, Field(ge=_MIN_LATENT, le=_MAX_LATENT)]
     """The value that the first frequency belongs to; each next one is greater by 1."""
@@ -84,7 +84,7 @@ def read_frequency_tables(path: Path) -> FrequencyTables:
 
 
 def encode_latents(latents_DN: Latents, tables: FrequencyTables) -> bytes:
-    """The shortest bytes for one picture's latents; N is not written."""
+    """The shortest bytes for one image's latents; N is not written."""
     if len(latents_DN) != len(tables.tables):
         raise ValueError(f"{len(latents_DN)} latent dimensions, {len(tables.tables)} tables")
     coder = RangeEncoder()
@@ -95,10 +95,10 @@ def encode_latents(latents_DN: Latents, tables: FrequencyTables) -> bytes:
 
 
 def decode_latents(data: bytes, tables: FrequencyTables, count: int) -> Latents:
-    """What `encode_latents` was given, (D, N) with N = `places`.
+    """Invert `encode_latents`: return latents (D, N).
 
     Raises:
-        ValueError: these bytes are no such code.
+        ValueError: the bytes are not a valid code.
     """
     coder = RangeDecoder(data)
     rows = [[_decode_value(coder, table) for _ in range(count)] for table in tables.tables]

@@ -1,4 +1,4 @@
-"""Grey pictures through graphs that take colour, and back: what is measured and what is served.
+"""Grey images through graphs that take colour, and back: what is measured and what is served.
 
 Shapes: H height, W width, three channels.
 """
@@ -10,7 +10,7 @@ __all__ = ["is_grayscale", "mean_channel"]
 
 
 def is_grayscale(image_HW3: NDArray[np.uint8]) -> bool:
-    """Whether all three channels are equal, pixel by pixel."""
+    """Return True if all three channels are equal at every pixel."""
     red_HW, green_HW, blue_HW = (image_HW3[..., channel] for channel in range(3))
     return np.array_equal(red_HW, green_HW) and np.array_equal(red_HW, blue_HW)
 

@@ -43,7 +43,7 @@ __all__ = [
 MEAN_RESOLUTION = 16
 """Means and decoded latents are whole numbers of 1/16 of a step."""
 LATENT_RESOLUTION = 32
-"""Of what the encoder gives, 1/32 of a step: no tie is left for a float to decide."""
+"""Encoder outputs are in 1/32 of a step, so that rounding never depends on a float tie."""
 _MAX_SIDE_VALUE = 127
 _MAX_LATENT = 2**15 - 1
 _TILE_SIZE = 128
@@ -64,7 +64,7 @@ class ScaleTables(FrozenModel):
     deadzone: Annotated[int, Field(ge=0, lt=LATENT_RESOLUTION // 2)] = 0
     """By how many 1/32 of a step an encoder rounds towards the mean, to save bytes."""
     side_levels: tuple[_Row, ...]
-    """Of each quality, the level of each channel of the side information …"""
+    """Per quality, the scale level of each channel of the side information …"""
     side_means: tuple[_Row, ...]
     """… and its mean."""
 
@@ -130,7 +130,7 @@ class HyperpriorCoder:
                 target - stage.means.astype(np.int32) * 2, self.tables.deadzone
             )
             steps[stage.levels < self.tables.certain] = 0
-            # Decoded latents fit 16 bits. No picture's come near that.
+            # Decoded latents fit 16 bits. No image's come near that.
             values = (
                 (MEAN_RESOLUTION * steps + stage.means)
                 .clip(-_MAX_LATENT, _MAX_LATENT)
@@ -178,7 +178,7 @@ class HyperpriorCoder:
         )
 
     def _stages(self, side: _Ints, quality: int, decoded: _Ints) -> Iterator["_Stage"]:
-        """What is expected, stage by stage; each needs `decoded` filled in by those before it."""
+        """Yield predictions stage by stage; each stage reads what earlier ones decoded."""
         qualities = np.array([quality], np.int64)
         height, width = decoded.shape[1:]
         run = self.graphs["features"]
@@ -203,7 +203,7 @@ class HyperpriorCoder:
     def _entropy_parameters(
         self, role: str, features: NDArray[np.generic], decoded: _Ints, channels: slice, row: int
     ) -> tuple[_Ints, _Bytes]:
-        """Means and levels (G, h, w), tile by tile: a run's memory does not grow with a picture."""
+        """Means and levels (G, h, w), tile by tile: a run's memory does not grow with a image."""
         count = channels.stop - channels.start
         height, width = decoded.shape[1:]
         means = np.empty((count, height, width), np.int16)
@@ -262,7 +262,7 @@ def _round_with_deadzone(offset: NDArray[np.int32], deadzone: int) -> NDArray[np
 
 
 class _SymbolMapping:
-    """How a number of steps is a symbol of its level's table."""
+    """Mapping from a number of steps to a symbol of its level's table."""
 
     def __init__(self, tables: ScaleTables) -> None:
         self.tables = tables

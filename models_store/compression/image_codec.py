@@ -1,6 +1,6 @@
 """Photographs of any size ↔ payloads: the graphs of a codec, tile by tile, and the coder between.
 
-What is whole in memory beside the picture: its latents, about four bytes a pixel twice. All that
+What is whole in memory beside the image: its latents, about four bytes a pixel twice. All that
 the graphs compute is of one tile.
 
 Shapes: H, W pixels; h = ⌈H / 8⌉ + 1 and w blocks, of which each covers 16 × 16 pixels; D latent
@@ -48,7 +48,7 @@ class HyperpriorImageCodec:
         return HyperpriorCoder(self.task.entropy, self.tables, self.graphs)
 
     def encode(self, image_HWC: Image, quality: int, check: _Check = _no_check) -> EncodedLatents:
-        """The payload of an RGB picture, at a quality from 1, and what a decoder will find in it.
+        """The payload of an RGB image, at a quality from 1, and what a decoder will find in it.
 
         `check` is called before every run of a graph that sees pixels.
         """
@@ -81,7 +81,7 @@ class HyperpriorImageCodec:
     def decode(
         self, payload: bytes, height: int, width: int, check: _Check = _no_check
     ) -> tuple[Image, int]:
-        """The RGB picture (H, W, 3) of a payload, and its quality from 1.
+        """The RGB image (H, W, 3) of a payload, and its quality from 1.
 
         Raises:
             ValueError: these bytes are no such code.
@@ -97,7 +97,7 @@ class HyperpriorImageCodec:
         width: int,
         check: _Check = _no_check,
     ) -> Image:
-        """The picture (H, W, 3) of decoded latents (D, h, w)."""
+        """The image (H, W, 3) of decoded latents (D, h, w)."""
         image_HWC = np.empty((height, width, 3), np.uint8)
         qualities = np.array([quality - 1], np.int64)
         for y in _tiles(latents.shape[1], self._image_spec):
@@ -134,7 +134,7 @@ class _Tile:
     core: slice
 
     def core_in_window(self, step: int = 1) -> slice:
-        """What is kept, within what comes out of a run with a place for every `step` blocks."""
+        """Slice of a run's output that belongs to the core; one position per `step` blocks."""
         start = (self.core.start - self.window.start) // step
         return slice(start, start + -(-(self.core.stop - self.core.start) // step))
 
@@ -142,7 +142,7 @@ class _Tile:
         return slice(self.core.start // step, -(-self.core.stop // step))
 
     def pixel_range(self, length: int) -> slice:
-        """Of the picture; the last block's own pixels lie beyond its edge."""
+        """Slice of the image; the last block may extend beyond its edge."""
         return slice(self.core.start * BLOCK, min(self.core.stop * BLOCK, length))
 
 
@@ -159,7 +159,7 @@ def _tiles(count: int, spec: AnySizeImage) -> Iterator[_Tile]:
 
 
 def _padded_window(image_HWC: Image, y: _Tile, x: _Tile) -> Image:
-    """The pixels that blocks are computed from, mirrored where they lie beyond the picture."""
+    """The pixels that blocks are computed from, mirrored where they lie beyond the image."""
     rows, columns = (
         _reflect_indices((tile.window.start - 1) * BLOCK, tile.window.stop * BLOCK, length)
         for tile, length in ((y, image_HWC.shape[0]), (x, image_HWC.shape[1]))

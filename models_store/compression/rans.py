@@ -22,7 +22,7 @@ __all__ = ["MAX_SYMBOLS", "RansDecoder", "RansTables", "choose_lane_count", "ran
 
 PRECISION_BITS = 16
 MAX_SYMBOLS = 256
-"""Of one table."""
+"""Largest number of symbols in a table."""
 _WORD_BITS = 16
 _LOW_BITS = 24
 _MIN_STATE = np.uint64(1 << _LOW_BITS)
@@ -60,7 +60,7 @@ class RansTables:
             self._bits_per_symbol = (PRECISION_BITS - np.log2(self.frequency)).astype(np.float32)
 
     def estimate_bits(self, symbols: _Bytes, table: _Bytes) -> float:
-        """What these symbols take, nearly: nothing is decoded by it."""
+        """Estimate the code length in bits; for reports only."""
         return float(self._bits_per_symbol[table, symbols].sum(dtype=np.float64))
 
 

@@ -1,4 +1,4 @@
-"""What a runtime says of a graph, without what only its own authors need."""
+"""Clean onnxruntime's error messages for users."""
 
 import re
 
@@ -11,7 +11,7 @@ _MAX_LENGTH = 400
 
 
 def clean_message(error: Exception) -> str:
-    """The message in one line: no file of onnxruntime's sources, no C++ signature, no code."""
+    """Return the message in one line, without source files, C++ signatures and error codes."""
     text = str(error)
     for pattern in (_PREFIX, _FILE, _SIGNATURE):
         text = pattern.sub("", text)

@@ -1,4 +1,4 @@
-"""Running a graph with onnxruntime, for whoever wants to verify without a service."""
+"""Run graphs with onnxruntime to verify models without a service."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ __all__ = ["load_graph_fn", "replay_golden"]
 
 
 def load_graph_fn(path: Path) -> GraphFn:
-    """The graph at `path` as a function, computed on one CPU thread.
+    """Return the graph at `path` as a function that runs on one CPU thread.
 
-    Read here, not by onnxruntime, whose messages would tell where the store lies.
+    The file is read here, because onnxruntime's messages would contain the store's path.
 
     Raises:
         ReplayError: when onnxruntime is not installed or does not accept the graph.
@@ -43,11 +43,11 @@ def load_graph_fn(path: Path) -> GraphFn:
 
 
 def replay_golden(folder: Path, manifest: Manifest) -> None:
-    """Every graph of a version must give the golden answers here, within its precision's limits.
+    """Check that every graph of a version reproduces its golden outputs within its tolerances.
 
     Raises:
-        ReplayError: naming the graph, and how far off it is.
-        DamageError: there is no golden file that can be read.
+        ReplayError: naming the graph and the deviation.
+        IntegrityError: the golden file cannot be read.
     """
     for graph in (file for file in manifest.files if file.is_graph):
         replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))

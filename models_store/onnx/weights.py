@@ -1,4 +1,4 @@
-"""The weights of a graph, layer by layer, read from its bytes without the onnx package.
+"""Read the weights of a graph layer by layer from its bytes, without the onnx package.
 
 Shapes: N filters (outputs), C inputs of each, h × w their window; 1 × 1 where there is none.
 """
@@ -26,7 +26,7 @@ _VALUE_NAME = 1
 _DTYPES = {1: "<f4", 10: "<f2", 11: "<f8"}
 
 _INPUT_AXIS_FIRST = ("ConvTranspose", "MatMul")
-"""Operators whose weights have the inputs on the first axis, the outputs on the second."""
+"""Operators whose weights have inputs on the first axis and outputs on the second."""
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
@@ -47,7 +47,7 @@ class Layer:
 
     @property
     def dead_N(self) -> NDArray[np.bool_]:
-        """Which filters do next to nothing; all of them where every weight is zero."""
+        """Mask (N,) of filters below the dead threshold; all of them if every weight is zero."""
         max_abs_N = np.abs(self.weights_NChw).reshape(len(self.weights_NChw), -1).max(1)
         return np.asarray(max_abs_N <= DEAD_FILTER_THRESHOLD * self.max_abs_weight)
 
@@ -63,10 +63,10 @@ class _Node:
 def read_layers(graph: bytes) -> list[Layer]:
     """Convolutions, matrix products and recurrent operators with weights of their own, in order.
 
-    A layer is called as its weights are, without `network.` and `.weight`, which training adds.
+    A layer has the name of its weights, without the `network.` and `.weight` that training adds.
 
     Raises:
-        ValueError: when this is no ONNX graph.
+        ValueError: when the bytes are not an ONNX graph.
     """
     nodes, tensors = [], {}
     for number, _, payload in iter_fields(memoryview(graph)):
@@ -85,10 +85,10 @@ def read_layers(graph: bytes) -> list[Layer]:
 
 
 def add_output(graph: bytes, tensor: str) -> bytes:
-    """The same graph, which also gives `tensor`.
+    """Return the graph with `tensor` as an additional output.
 
-    Two messages one after the other are, in protobuf, one message with the fields of both, and so
-    for messages within: what is appended here is a model whose graph has this output alone.
+    Concatenated protobuf messages merge, nested ones too, so appending a model whose graph has only
+    this output adds it to the original.
     """
     value = encode_delimited(_VALUE_NAME, tensor.encode())
     return graph + encode_delimited(_MODEL_GRAPH, encode_delimited(_GRAPH_OUTPUT, value))

@@ -1,7 +1,8 @@
-"""What the bytes of an ONNX file say, read without the onnx package: a service has no use for it.
+"""A minimal protobuf reader for ONNX files; the service does not depend on the onnx package.
 
-onnxruntime follows an initializer's reference to a file beside the graph or, where the graph came
-as bytes, in the process's working directory. Such a file is in no manifest: it could hold anything.
+onnxruntime follows an initializer's reference to a file beside the graph or, if the graph was
+passed as bytes, in the working directory. Such files are in no manifest and are not verified, so
+graphs with external data are rejected.
 """
 
 from collections.abc import Iterator
@@ -34,16 +35,16 @@ class Field(NamedTuple):
 
     number: int
     value: int
-    """Of a varint; 0 of anything else."""
+    """Value of a varint; 0 for other wire types."""
     payload: memoryview
-    """Of what has a length; empty of anything else."""
+    """Content of a length-delimited field; empty for other wire types."""
 
 
 def has_external_data(graph: bytes) -> bool:
-    """Whether any tensor of the graph keeps its values outside the file.
+    """Return True if any tensor of the graph stores its values outside the file.
 
     Raises:
-        ValueError: when this is no protobuf message at all.
+        ValueError: when the bytes are not a protobuf message.
     """
     pending = [("ModelProto", memoryview(graph))]
     while pending:
@@ -60,7 +61,7 @@ def has_external_data(graph: bytes) -> bool:
 
 
 def iter_fields(content: memoryview) -> Iterator[Field]:
-    """The fields of one message (protobuf.dev, "Encoding"). Groups are flattened into it."""
+    """Yield the fields of one message (protobuf.dev, "Encoding"); groups are flattened."""
     position, end = 0, len(content)
     while position < end:
         tag, position = _decode_varint(content, position)
@@ -82,7 +83,7 @@ def iter_fields(content: memoryview) -> Iterator[Field]:
 
 
 def decode_varints(content: memoryview) -> list[int]:
-    """Numbers packed one after the other. Raises ValueError where the last does not end."""
+    """Decode packed varints; raise ValueError if the last one is truncated."""
     numbers, position = [], 0
     while position < len(content):
         number, position = _decode_varint(content, position)
@@ -91,7 +92,7 @@ def decode_varints(content: memoryview) -> list[int]:
 
 
 def encode_delimited(number: int, payload: bytes) -> bytes:
-    """A field with a length: text, bytes or a message within."""
+    """Encode a length-delimited field: text, bytes or a nested message."""
     return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(payload)) + payload
 
 
@@ -104,7 +105,7 @@ def _encode_varint(value: int) -> bytes:
 
 
 def _decode_varint(content: memoryview, position: int) -> tuple[int, int]:
-    """The number that starts at `at`, and where it ends."""
+    """Return the varint that starts at `position`, and the position after it."""
     value = 0
     for index, byte in enumerate(content[position : position + 10]):
         value |= (byte & 0x7F) << 7 * index

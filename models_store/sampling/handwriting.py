@@ -2,7 +2,7 @@
 
 The network gives a mixture of Gaussians over the next movement and what becomes of the pen there
 (Graves 2013, arXiv 1308.0850, sections 4 and 5). Both sides of the contract draw: training for the
-card's picture, the service for whoever asks. It must be the same drawing.
+card's image, the service for the client. It must be the same drawing.
 
 Shapes: B drawings, T moves, M mixture components, P points.
 """
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 
 class Pen(IntEnum):
-    """What becomes of the pen where a move ends."""
+    """State of the pen at the end of a move."""
 
     DOWN = 0
     """It draws on from here."""

@@ -1,9 +1,9 @@
-"""Who published this? Signatures of manifests, which name the hash of everything else.
+"""Verify signatures of manifests, which contain the hashes of all other files.
 
-`manifest.json.sig` is what `ssh-keygen -Y sign -n deepshelf -f KEY manifest.json` writes, with an
-Ed25519 key: OpenSSH makes, keeps and checks them too. The arithmetic is that of the package
-cryptography (the extra `sign`). A manifest holds the model's name and version, so a signature
-vouches for it at that place alone. It does not say that there is no later version.
+`manifest.json.sig` is the output of `ssh-keygen -Y sign -n deepshelf -f KEY manifest.json` with an
+Ed25519 key. The cryptography package (extra `sign`) does the arithmetic. A manifest holds the
+model's name and version, so a signature is valid for that version only. It does not prove that no
+later version exists.
 """
 
 import base64
@@ -121,7 +121,7 @@ def _parse_public_key(words: list[str], location: str) -> tuple[bytes, str]:
 
 
 def sign_manifest(key: "Ed25519PrivateKey", content: bytes) -> str:
-    """Of a manifest's bytes, as the file beside it holds it."""
+    """Return the signature file's content for a manifest's bytes."""
     signature_bytes = key.sign(sshsig.signed_data(content, NAMESPACE, "sha512"))
     public_key = key.public_key().public_bytes_raw()
     return sshsig.format_signature(

@@ -28,18 +28,18 @@ _HASHES = {"sha512": hashlib.sha512, "sha256": hashlib.sha256}
 
 
 class Signature(NamedTuple):
-    """What a file of a signature says."""
+    """A parsed signature file."""
 
     public_key: bytes
     """The key that made it, 32 bytes."""
     namespace: str
-    """What it is for."""
+    """Purpose of the signature; deepshelf uses `deepshelf`."""
     hash_name: str
     signature: bytes
 
 
 def signed_data(content: bytes, namespace: str, hash_name: str) -> bytes:
-    """What is truly signed in place of `content`."""
+    """Return the blob that is signed in place of `content` (PROTOCOL.sshsig)."""
     digest = _HASHES[hash_name](content).digest()
     return _MAGIC + b"".join(
         map(_encode_string, (namespace.encode(), b"", hash_name.encode(), digest))
@@ -89,7 +89,7 @@ def encode_public_key(key: bytes) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """As `ssh-keygen -l` prints it."""
+    """Return the key's fingerprint as `ssh-keygen -l` prints it."""
     digest = hashlib.sha256(encode_public_key(key)).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 

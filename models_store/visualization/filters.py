@@ -1,11 +1,11 @@
-"""A layer's filters, or what they make of a picture, as a picture.
+"""A layer's filters, or what they make of a image, as a image.
 
 Every weight of a layer is on one scale: white is zero, red positive, blue the same negative.
 Filters over three channels, which look at colours, are shown in colours, with grey as zero. The
 scale ends where one weight in a hundred lies beyond, and these have the colour of its end: else a
 single large weight would leave all others pale. Dead filters have a magenta frame.
 
-Shapes: N filters, C inputs of each, h × w their window; H × W the picture.
+Shapes: N filters, C inputs of each, h × w their window; H × W the image.
 """
 
 import math
@@ -23,7 +23,7 @@ _RED, _BLUE = np.array([178.0, 24.0, 43.0]), np.array([33.0, 102.0, 172.0])
 _DEAD_COLOR = np.array([255, 0, 200], np.uint8)
 _BACKGROUND = np.array([225, 225, 225], np.uint8)
 _MIN_SIDE = 720
-"""Pixels that the longer side has at least, or nearly; small pictures are enlarged by a whole."""
+"""Pixels that the longer side has at least, or nearly; small images are enlarged by a whole."""
 _SCALE_PERCENTILE = 99.0
 """Percentile of absolute weights at which the scale ends."""
 

@@ -1,4 +1,4 @@
-"""A real Chromium before the real service with the real shelf."""
+"""A real Chromium before the real service with the real store."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The shelf: what is there, what failed and why, and a plain word where there is nothing."""
+"""The store: what is there, what failed and why, and a plain word where there is nothing."""
 
 from pathlib import Path
 

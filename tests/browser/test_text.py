@@ -1,4 +1,4 @@
-"""Text as it is written: sampling, stopping, and what is refused."""
+"""Text as it is written: sampling, stopping, and what is rejected."""
 
 import json
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Clients that leave: while they wait, in the middle of a picture, in a batch of eight texts.
+"""Clients that leave: while they wait, in the middle of a image, in a batch of eight texts.
 
     python -m tests.chaos cancel --rounds 20
 
-That work stops is seen in what the service counts: pictures decoded, tiles' seconds, characters.
+That work stops is seen in what the service counts: images decoded, tiles' seconds, characters.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def _large_image() -> bytes:
 async def _cancel_queued(
     report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
 ) -> None:
-    """40 wait behind a large picture and leave; one that came after them stays."""
+    """40 wait behind a large image and leave; one that came after them stays."""
     decoded = await _decoded_count(service)
     async with Connection(service.port) as busy, Connection(service.port) as staying:
         large_task = asyncio.create_task(busy.send(large))
@@ -83,7 +83,7 @@ async def _cancel_queued(
 async def _cancel_running(
     report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
 ) -> None:
-    """Leave in the middle of a picture of many tiles."""
+    """Leave in the middle of a image of many tiles."""
     before = await _compute_seconds(service)
     async with Connection(service.port) as connection:
         full_s = (await connection.send(large)).seconds

@@ -6,7 +6,7 @@ One worker, one thread, one model. First the capacity (four clients, each asking
 answer) and the latency of a single client. Then requests at 20 times that rate, whether answers
 come or not, over 400 connections. Then the single client again. The generator runs on the same
 machine and takes its share of it. So the same storm is sent to a server that does nothing but
-refuse (`bare.py`), with the model at work beside it: more than that cannot be left for those let
+reject (`bare.py`), with the model at work beside it: more than that cannot be left for those let
 in. Then it comes once more, each request on a connection of its own.
 """
 
@@ -30,9 +30,9 @@ _MODEL = "ensemble-cifar10"
 _CONNECTIONS = 400
 _SLACK = 2.0
 """Of an accepted request's p99 against what its place in the queue makes of the unloaded p50: the
-generator, the refusals and the model share the cores."""
+generator, the rejections and the model share the cores."""
 _MIN_THROUGHPUT_SHARE = 0.8
-"""For those that are let in, of what is left beside a server that only refuses."""
+"""For those that are let in, of what is left beside a server that only rejects."""
 _COMPARISON_S = 10
 
 
@@ -244,7 +244,7 @@ async def _generate_load(
 async def _throughput_beside_rejecting_server(
     report: Report, folder: Path, service: Service, request: HttpRequest, rate: float
 ) -> float:
-    """Answers a second while as many requests go to a server that only refuses."""
+    """Answers a second while as many requests go to a server that only rejects."""
     finished = asyncio.Event()
 
     async def ask() -> int:

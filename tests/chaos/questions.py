@@ -1,4 +1,4 @@
-"""What is asked of the shelf, and what it answers when nothing else goes on."""
+"""What is asked of the store, and what it answers when nothing else goes on."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ _PROMPTS = {"charnn-tiny": "1", "charnn-shakespeare": "My lord, "}
 
 
 def classify_request(model: str = "resnet-cifar10", image: str = "cat.jpg") -> HttpRequest:
-    """One picture of the examples."""
+    """One image of the examples."""
     body = (EXAMPLES / image).read_bytes()
     return HttpRequest(f"classify {model} {image}", f"/v1/classify?model={model}", body)
 

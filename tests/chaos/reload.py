@@ -121,7 +121,7 @@ async def _publish_and_wait(service: Service, store: Path, name: str) -> float:
 async def _check_corrupted_version(
     service: Service, store: Path, clients: _Clients, round_: int
 ) -> bool:
-    """Publish a bad version; whether it was refused, and the good one went on."""
+    """Publish a bad version; whether it was rejected, and the good one went on."""
     name, damage = "resnet-cifar10", _DAMAGES[round_ // 10 % len(_DAMAGES)]
     good_version = next(iter(await _version_states(service, name)))
     clients.bad_versions.add(good_version + 1)

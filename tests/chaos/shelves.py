@@ -1,4 +1,4 @@
-"""A shelf of its own for a scenario, and new versions on it, good and bad."""
+"""A store of its own for a scenario, and new versions on it, good and bad."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def republish(store: Path, name: str, *, keep: int = 1) -> int:
 
 
 def remove_version(folder: Path) -> None:
-    """Take a version off the shelf at once, and only then delete it file by file."""
+    """Take a version off the store at once, and only then delete it file by file."""
     trash = folder.parent.parent / f".{folder.parent.name}-{folder.name}-gone"
     folder.rename(trash)
     shutil.rmtree(trash)

@@ -5,7 +5,7 @@
 First in this process: a thread wakes every millisecond while another loads each model, and so sees
 for how long the interpreter lock is held. Then in a service of one worker: a client asks `/livez`
 again and again, with 1 ms between, and its slowest answers are the event loop's longest stalls;
-meanwhile each model of the shelf is published once more and loaded.
+meanwhile each model of the store is published once more and loaded.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class _Heartbeat:
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Each model of the shelf, one after the other."""
+    """Each model of the store, one after the other."""
     names = sorted(path.parent.name for path in options.store.glob("*/1"))
     _measure_gil_stalls(report, options.store, names)
     store = copy_store(options.store, folder, names)

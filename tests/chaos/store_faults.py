@@ -1,4 +1,4 @@
-"""Does to a shelf what a disk, a kill and a careless hand do, and counts what is noticed.
+"""Does to a store what a disk, a kill and a careless hand do, and counts what is noticed.
 
     python -m tests.chaos.store_faults --store models_store --name charnn-tiny
 

@@ -1,4 +1,4 @@
-"""The models that are committed, over a real socket, on pictures that installed packages ship."""
+"""The models that are committed, over a real socket, on images that installed packages ship."""
 
 import io
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
         for picture in (noisy, clean)
     ]
     assert gained[0] > 20.5 + 6  # 20.2 dB is what noise of 25 leaves
-    assert gained[1] > 36  # of a picture full of texture; on Set12 it is 47 dB
+    assert gained[1] > 36  # of a image full of texture; on Set12 it is 47 dB
 
 
 def test_tiles_of_a_photograph_leave_no_seams() -> None:
@@ -150,7 +150,7 @@ def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
 def test_what_the_generator_draws_has_eyes_where_faces_have_them(client: httpx.Client) -> None:
     """Of the mean of many: alike left and right, eyes darker than forehead and cheeks."""
     grid = _faces(client, count=64, seed=0, columns=64)
-    mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the picture
+    mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the image
     assert np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] > 0.8
     for eye in (slice(16, 26), slice(38, 48)):
         brightness = mean[:, eye].mean(axis=1)

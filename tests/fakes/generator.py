@@ -1,4 +1,4 @@
-"""A generator for tests whose pictures are their latents: grey level 128 + 40 z, in order."""
+"""A generator for tests whose images are their latents: grey level 128 + 40 z, in order."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ _STATES = (RecurrentState(name="count", next="next_count", layers=1, width=1),)
 
 @dataclass(frozen=True)
 class StraightLineModel:
-    """One Gaussian a move. `ends` is the move after which the pen is put away; 0: never."""
+    """One Gaussian a move. The pen is put away after move `end_after`; 0 means never."""
 
     log_deviation: float = -20.0
     end_after: int = 4

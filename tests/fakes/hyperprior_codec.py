@@ -1,4 +1,4 @@
-"""A codec of pictures of any size that can be worked out by hand: 8 × 8 pixels become their mean.
+"""A codec of images of any size that can be worked out by hand: 8 × 8 pixels become their mean.
 
 Latents are means of 16 × 16 pixels, and once more their halves; side information is a mean of 4 × 4
 latents; a latent's mean is expected where its neighbours are, or at the half. Truly published.
@@ -146,7 +146,7 @@ def scale_tables() -> ScaleTables:
 
 
 def create_codec(folder: Path) -> HyperpriorImageCodec:
-    """The codec without a shelf; its graphs are written to `folder`."""
+    """The codec without a store; its graphs are written to `folder`."""
     for role in _GRAPHS:
         (folder / f"{role}.onnx").write_bytes(_parse_graph(role).SerializeToString())
     runs = {role: load_graph_fn(folder / f"{role}.onnx") for role in _GRAPHS}

@@ -1,7 +1,7 @@
 """A small, real store for tests: graphs whose answers can be worked out by hand, truly published.
 
-`MeanColourClassifier` classifies a picture by its mean colour, `BoxBlurDenoiser` returns the
-picture or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
+`MeanColourClassifier` classifies a image by its mean colour, `BoxBlurDenoiser` returns the
+image or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
 preview, like a trained model.
 """
 
@@ -84,7 +84,7 @@ class MeanColourClassifier:
 
 @dataclass(frozen=True)
 class BoxBlurDenoiser:
-    """Denoising: the mean of each pixel's square of `reach` around; 0 gives the picture itself."""
+    """Denoising: the mean of each pixel's square of `reach` around; 0 gives the image itself."""
 
     mode: str = "L"
     reach: int = 0
@@ -156,7 +156,7 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
 
 
 def solid_image(width: int, height: int, colour: tuple[int, int, int]) -> Image:
-    """A picture (H, W, 3) of one colour."""
+    """A image (H, W, 3) of one colour."""
     return np.full((height, width, 3), colour, np.uint8)
 
 

@@ -42,7 +42,7 @@ class FuzzTarget:
     """Bytes of an input."""
 
 
-# Pictures
+# Images
 
 
 def _image_runner() -> FuzzRunner:
@@ -87,7 +87,7 @@ def _image_seeds() -> Iterator[bytes]:
     yield b"\0" + file.getvalue()
 
 
-# Codes of compressed pictures
+# Codes of compressed images
 
 
 def _wrap_in_container(body: bytes) -> bytes:

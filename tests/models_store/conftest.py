@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture
 def own_store(store: Path, tmp_path: Path) -> Path:
-    """A copy of the shelf, to be damaged."""
+    """A copy of the store, to be damaged."""
     return shutil.copytree(store, tmp_path / "store")
 
 

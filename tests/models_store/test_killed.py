@@ -106,7 +106,7 @@ def _copy(store: Path) -> Callable[[Path, int], Manifest]:
 def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, room: int) -> None:
     with (
         no_file_over(room),
-        pytest.raises(LayoutError, match=r"no room to put paint on the shelf: .*nothing was left"),
+        pytest.raises(LayoutError, match=r"no space left to publish paint: .*was removed"),
     ):
         publish_version(tmp_path / "store", "paint", _copy(store), check_files)
     assert list((tmp_path / "store").iterdir()) == []
@@ -114,7 +114,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, roo
 
 def test_a_full_disk_while_an_archive_is_read_is_told_too(store: Path, tmp_path: Path) -> None:
     export_versions(store, [("paint", 1)], tmp_path / "all.tar")
-    with no_file_over(100), pytest.raises(LayoutError, match="no room to put paint on the shelf"):
+    with no_file_over(100), pytest.raises(LayoutError, match="no space left to publish paint"):
         import_versions(tmp_path / "all.tar", tmp_path / "store")
     assert list((tmp_path / "store").iterdir()) == []
 

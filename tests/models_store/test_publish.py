@@ -233,7 +233,7 @@ def test_a_store_that_cannot_be_written_is_an_error(tmp_path: Path, build: Build
 def test_a_model_folder_that_is_a_link_is_refused(target: Path, build: Build) -> None:
     (target / "elsewhere").mkdir(parents=True)
     (target / "paint").symlink_to("elsewhere")
-    with pytest.raises(LayoutError, match="paint is a link; nothing below a store is followed"):
+    with pytest.raises(LayoutError, match="paint is a link; links in a store are not followed"):
         publish_version(target, "paint", build, _accept)
     assert _names(target / "elsewhere") == []
 

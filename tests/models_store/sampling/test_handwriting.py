@@ -51,7 +51,7 @@ def test_a_drawing_is_the_sum_of_its_moves_from_the_middle_of_the_box(tmp_path: 
 
 
 def test_what_does_not_end_is_ended(tmp_path: Path) -> None:
-    run, task = _ruler(tmp_path, ends=0)
+    run, task = _ruler(tmp_path, end_after=0)
     (drawing,) = sample_drawings(run, task, "0", seed=0, bias=0.0)
     assert [len(stroke) for stroke in drawing.strokes] == [task.max_moves]
 
