@@ -54,8 +54,10 @@ class ClassifierFeatures:
         if not convolutions:
             raise DataError(f"{CLASSIFIER} {self.version} in {store} has no convolution")
         self._output = convolutions[-1].output
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
         self._session = ort.InferenceSession(
-            add_output(graph, self._output), providers=["CPUExecutionProvider"]
+            add_output(graph, self._output), options, providers=["CPUExecutionProvider"]
         )
 
     def __call__(self, images_NCHW: Tensor) -> Tensor:
