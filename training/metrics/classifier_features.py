@@ -3,6 +3,7 @@
 Shapes: N pictures, C channels, H height, W width, D features.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from models_store.layout import list_versions, version_dir
 from models_store.onnx.weights import add_output, read_layers
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
+from training.datasets.data_dir import scratch_dir
 from training.errors import DataError
+from training.metrics.feature_cache import FeatureCache
 
 __all__ = ["CLASSIFIER", "ClassifierFeatures"]
 
@@ -54,21 +57,24 @@ class ClassifierFeatures:
         if not convolutions:
             raise DataError(f"{CLASSIFIER} {self.version} in {store} has no convolution")
         self._output = convolutions[-1].output
+        self._cache = FeatureCache(scratch_dir() / "features", hashlib.sha256(graph).hexdigest())
         options = ort.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         self._session = ort.InferenceSession(
             add_output(graph, self._output), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, images_NCHW: Tensor) -> Tensor:
+    def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
+        """Features of pictures in grey, or with the classifier's channels; `cache` stores them."""
         channels = 1 if self._image.mode == "L" else 3
         if images_NCHW.shape[1] not in (1, channels):
             raise DataError(f"{CLASSIFIER} takes pictures of {channels} channels")
         images_NCHW = images_NCHW.expand(-1, channels, -1, -1)
-        batches = [self._features(batch) for batch in torch.split(images_NCHW, _BATCH)]
-        return torch.cat(batches)
+        if cache:
+            return self._cache(images_NCHW, self._extract)
+        return torch.cat([self._extract(batch) for batch in torch.split(images_NCHW, _BATCH)])
 
-    def _features(self, images_BCHW: Tensor) -> Tensor:
+    def _extract(self, images_BCHW: Tensor) -> Tensor:
         return torch.cat([self._pooled(quarter) for quarter in self._quarters(images_BCHW)], 1)
 
     def _quarters(self, images_BCHW: Tensor) -> Iterator[Tensor]:

@@ -68,17 +68,16 @@ def _pixel_metrics(real_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[Metric
 
 def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
     features, count = ClassifierFeatures(), len(generated_NCHW)
-    real = features(train_NCHW[:count])
+    real = features(train_NCHW[:count], cache=True)
     sets = {
-        "": generated_NCHW,
-        "/floor": train_NCHW[count : 2 * count],
-        "/pca-gaussian": pca_gaussian(train_NCHW, count),
+        "": features(generated_NCHW),
+        "/floor": features(train_NCHW[count : 2 * count], cache=True),
+        "/pca-gaussian": features(pca_gaussian(train_NCHW, count), cache=True),
     }
     note = f"features of {CLASSIFIER} {features.version}, four quarters of each picture"
-    for suffix, images_NCHW in sets.items():
-        yield MetricValue(
-            f"fd_cifar10{suffix}", frechet_distance(real, features(images_NCHW)), count, note
-        )
+    for suffix, features_ND in sets.items():
+        distance = frechet_distance(real, features_ND)
+        yield MetricValue(f"fd_cifar10{suffix}", distance, count, note)
 
 
 def _eye_metrics(
