@@ -18,7 +18,7 @@ from benchmarks.bare_inference import BareInference
 from benchmarks.competitors.launch import COMPETITORS, CompetitorRequest, competitor_interpreters
 from benchmarks.interleaved_runs import InterleavedRuns, run_interleaved
 from benchmarks.load import LoadResult, run_load
-from benchmarks.shelf import PHOTO, SMALL_IMAGE, create_store
+from benchmarks.model_store import PHOTO, SMALL_IMAGE, create_store
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 

@@ -1,4 +1,4 @@
-"""What tests of several packages share."""
+"""Fixtures and hooks shared by all tests."""
 
 from pathlib import Path
 

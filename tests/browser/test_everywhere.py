@@ -1,4 +1,4 @@
-"""What every view keeps: accessible, fit for a phone and a keyboard, strict about its content."""
+"""Requirements of every view: accessibility, phone width, keyboard use, content security."""
 
 from typing import Any
 

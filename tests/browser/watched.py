@@ -11,7 +11,7 @@ __all__ = ["Watched", "curl", "show", "until"]
 
 @dataclass
 class Watched:
-    """Of `page`: what was logged as an error, thrown, and asked of any host."""
+    """Records the errors, exceptions and requests of `page`."""
 
     page: Page
     base: str
@@ -59,7 +59,7 @@ def until(page: Page, script: str) -> None:
 
 
 def curl(page: Page, panel: Locator, folder: Path) -> bytes:
-    """What the command that a view shows writes to stdout, with its files saved from the page."""
+    """Run the curl command that a view shows, with files saved from the page; return its stdout."""
     for link in panel.locator(".files a").all():
         with page.expect_download() as download:
             link.click()

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from tests.chaos.http import Connection, HttpRequest
-from tests.chaos.questions import ExpectedResponses, classify_request, text_request
 from tests.chaos.report import Report
+from tests.chaos.requests import ExpectedResponses, classify_request, text_request
 from tests.chaos.service_process import Service, running_service
-from tests.chaos.shelves import copy_store
+from tests.chaos.stores import copy_store
 
 __all__ = ["run"]
 
@@ -113,7 +113,7 @@ async def _cancel_generations(
     requests: list[HttpRequest],
     rounds: int,
 ) -> None:
-    """Of eight texts that share every run, four are left at some moment."""
+    """Cancel four of eight texts that share every run, at random moments."""
     rng, wrong = random.Random(0), 0
     generated = await service.metric("deepshelf_text_written_characters_total")
     for _ in range(rounds):

@@ -21,7 +21,7 @@ class HttpRequest:
     method: str = "POST"
 
     def encode(self, *, close: bool = False) -> bytes:
-        """As it goes over the wire."""
+        """Return the request as bytes."""
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: x\r\nAccept: {self.accept}\r\n"
         if self.method == "POST":
             head += f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n"

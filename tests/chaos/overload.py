@@ -19,26 +19,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.chaos.http import Connection, HttpRequest, HttpResponse
-from tests.chaos.questions import ExpectedResponses, classify_request
 from tests.chaos.report import Report, format_latencies, quantile
+from tests.chaos.requests import ExpectedResponses, classify_request
 from tests.chaos.service_process import Service, running_rejecting_server, running_service
-from tests.chaos.shelves import copy_store
+from tests.chaos.stores import copy_store
 
 __all__ = ["run"]
 
 _MODEL = "ensemble-cifar10"
 _CONNECTIONS = 400
 _SLACK = 2.0
-"""Of an accepted request's p99 against what its place in the queue makes of the unloaded p50: the
+"""Allowed ratio of an accepted request's p99 to its expected queueing time, because the load
 generator, the rejections and the model share the cores."""
 _MIN_THROUGHPUT_SHARE = 0.8
-"""For those that are let in, of what is left beside a server that only rejects."""
+"""Required throughput of accepted requests, relative to what a reject-only server leaves."""
 _COMPARISON_S = 10
 
 
 @dataclass
 class _LoadResult:
-    """What came of many requests."""
+    """Outcomes of a load run."""
 
     accepted: list[float] = field(default_factory=list)
     rejected: list[float] = field(default_factory=list)

@@ -14,10 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.http import Connection, HttpRequest
-from tests.chaos.questions import ExpectedResponses, classify_request, text_request
 from tests.chaos.report import Report, format_latencies
+from tests.chaos.requests import ExpectedResponses, classify_request, text_request
 from tests.chaos.service_process import Service, running_service
-from tests.chaos.shelves import copy_store, publish_corrupted, remove_version, republish
+from tests.chaos.stores import copy_store, publish_corrupted, remove_version, republish
 
 __all__ = ["run"]
 

@@ -1,4 +1,4 @@
-"""What a scenario found: figures, and promises that were kept or not."""
+"""Report of a scenario: figures, and promises kept or broken."""
 
 import os
 import platform

@@ -53,7 +53,7 @@ class Service:
 
     @property
     def resident_mib(self) -> float:
-        """Of the process that was started: the only worker where there is one."""
+        """Return the resident memory of the started process, in MiB."""
         return resident_mib(self.process.pid)
 
     @property
@@ -93,7 +93,7 @@ async def running_service(store: Path, folder: Path, **settings: object) -> Asyn
 async def running_rejecting_server(folder: Path) -> AsyncIterator[Service]:
     """The server of `bare.py`."""
     port = _free_port()
-    bare = ("tests.chaos.bare", str(port))
+    bare = ("tests.chaos.reject_only_server", str(port))
     async with _running_process(folder, port, dict(os.environ), *bare) as server:
         while True:
             try:

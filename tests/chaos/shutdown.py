@@ -15,10 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.http import Connection, HttpRequest, HttpResponse
-from tests.chaos.questions import ExpectedResponses, classify_request, text_request
 from tests.chaos.report import Report, format_latencies
+from tests.chaos.requests import ExpectedResponses, classify_request, text_request
 from tests.chaos.service_process import Service, running_service
-from tests.chaos.shelves import copy_store
+from tests.chaos.stores import copy_store
 
 __all__ = ["run"]
 

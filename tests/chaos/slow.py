@@ -14,10 +14,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from tests.chaos.http import Connection
-from tests.chaos.questions import ExpectedResponses, classify_request
 from tests.chaos.report import Report, format_latencies, quantile
+from tests.chaos.requests import ExpectedResponses, classify_request
 from tests.chaos.service_process import Service, running_service
-from tests.chaos.shelves import copy_store
+from tests.chaos.stores import copy_store
 
 __all__ = ["run"]
 
@@ -87,7 +87,7 @@ def _median(values: list[float]) -> float:
 
 
 async def _run_attacks(service: Service) -> list[tuple[str, float, float]]:
-    """Of each kind: its name, the longest that one lasted, and what it may."""
+    """Return each attack's name, its longest connection and the allowed duration, in seconds."""
     groups = [
         _run_attack(
             name,

@@ -18,10 +18,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.http import Connection, HttpRequest
-from tests.chaos.questions import ExpectedResponses, mixed_requests
 from tests.chaos.report import Report, format_latencies
+from tests.chaos.requests import ExpectedResponses, mixed_requests
 from tests.chaos.service_process import Service, resident_mib, running_service
-from tests.chaos.shelves import copy_store, publish_corrupted, remove_version, republish
+from tests.chaos.stores import copy_store, publish_corrupted, remove_version, republish
 
 __all__ = ["run"]
 
@@ -33,7 +33,7 @@ _RELOADED = ("resnet-cifar10", "charnn-tiny", "denoiser-mnist", "charnn-shakespe
 _DAMAGES = ("flipped", "cut", "empty", "lying")
 _CLIENTS = 3
 _PAUSE_S = 0.15
-"""Of each client between two questions, on average: the load is meant to be moderate."""
+"""Mean pause of a client between two requests, in seconds; keeps the load moderate."""
 _KILL_EVERY_S, _RELOAD_EVERY_S, _DAMAGE_EVERY_S, _DISCONNECT_EVERY_S = 60.0, 20.0, 45.0, 3.0
 _KILL_TOLERANCE_S = 3.0
 

@@ -20,7 +20,7 @@ from service.runtime.loaded_model import load
 from tests.chaos.http import Connection, HttpRequest
 from tests.chaos.report import Report, format_latencies, quantile
 from tests.chaos.service_process import Service, running_service
-from tests.chaos.shelves import copy_store, republish
+from tests.chaos.stores import copy_store, republish
 
 __all__ = ["run"]
 

@@ -43,7 +43,7 @@ class Module:
                     yield node.module, alias.name, alias.asname or alias.name
 
     def attributes_of(self, name: str) -> set[str]:
-        """What is asked of a global `name`, as in `name.attribute`."""
+        """Return the attributes that are read from a global `name`, as in `name.attribute`."""
         return {
             node.attr
             for node in ast.walk(self.tree)

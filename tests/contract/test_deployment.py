@@ -1,4 +1,4 @@
-"""What is deployed is what there is: names, paths, versions, limits."""
+"""Deployment files agree with the code: names, paths, versions, limits."""
 
 import json
 import re

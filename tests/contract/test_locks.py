@@ -1,4 +1,4 @@
-"""What an image installs is pinned and hashed, and is what pyproject.toml asks for."""
+"""Container images install pinned, hashed packages that satisfy pyproject.toml."""
 
 import json
 import re

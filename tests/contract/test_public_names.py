@@ -1,4 +1,4 @@
-"""What a module may use of another is what that one offers in `__all__`."""
+"""Modules import only what other modules list in `__all__`."""
 
 import pytest
 

@@ -148,7 +148,7 @@ def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
 
 
 def test_what_the_generator_draws_has_eyes_where_faces_have_them(client: httpx.Client) -> None:
-    """Of the mean of many: alike left and right, eyes darker than forehead and cheeks."""
+    """The mean of many faces is symmetric, with eyes darker than forehead and cheeks."""
     grid = _faces(client, count=64, seed=0, columns=64)
     mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the image
     assert np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] > 0.8

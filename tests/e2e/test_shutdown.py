@@ -94,7 +94,7 @@ def test_a_request_that_follows_a_stream_on_its_connection_is_answered(tmp_path:
 
 
 def _text(events: str) -> str:
-    """What a stream wrote, however it was cut into pieces."""
+    """Return a stream's text, joined over its events."""
     *told, last = events.strip().split("\n\n")
     assert last == "data: [DONE]"
     return "".join(json.loads(event.removeprefix("data: "))["text"] for event in told)

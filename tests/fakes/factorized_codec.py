@@ -58,7 +58,7 @@ class FakeFactorizedCodec:
         return _CHANNELS[self.mode]
 
     def expected_reconstruction(self, image_HWC: Image) -> Image:
-        """What comes back."""
+        """Return the image that decoding gives."""
         latents = np.rint((image_HWC.astype(np.float64) - 128) / self.step)
         reconstruction: Image = np.clip(latents * self.step + 128, 0, 255).astype(np.uint8)
         return reconstruction

@@ -23,7 +23,7 @@ LATENT = HEIGHT * WIDTH * CHANNELS
 
 
 def expected_image(latent_Z: NDArray[np.float32], gain: float = 40.0) -> NDArray[np.uint8]:
-    """What the generator draws of a latent: (H, W, C)."""
+    """Return the image (H, W, C) that the generator draws for a latent."""
     levels = np.rint(np.float32(128) + np.float32(gain) * latent_Z).clip(0, 255)
     image: NDArray[np.uint8] = levels.astype(np.uint8).reshape(HEIGHT, WIDTH, CHANNELS)
     return image

@@ -1,4 +1,4 @@
-"""What every model that is made for a test shares: the dull part of its manifest, and its check."""
+"""Manifest fields and verification that all test models share."""
 
 import shutil
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""What is fuzzed: each target reads any bytes at all, and raises where something is amiss.
+"""Fuzz targets: each reads arbitrary bytes and raises if an invariant is broken.
 
-The first bytes of an input choose among variants (a path, a piece's length); the rest is read.
+The first bytes of an input choose a variant (a path, a chunk length); the rest is the data.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from service.codecs.images import ImageLimits, decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
 from tests.fakes.image_models import encode_png, solid_image
-from tests.fuzz.asked import AppUnderTest
+from tests.fuzz.app_runner import AppUnderTest
 
 __all__ = ["TARGETS", "FuzzTarget"]
 
@@ -37,7 +37,7 @@ class FuzzTarget:
     create_runner: Callable[[], FuzzRunner]
     seeds: Callable[[], Iterator[bytes]]
     dictionary: tuple[str, ...] = ()
-    """What inputs are likely to hold."""
+    """Tokens for the fuzzer's dictionary."""
     max_input_bytes: int = 4096
     """Bytes of an input."""
 
@@ -91,7 +91,7 @@ def _image_seeds() -> Iterator[bytes]:
 
 
 def _wrap_in_container(body: bytes) -> bytes:
-    """As a container whose length and checksum are right, so that what is inside gets read."""
+    """Wrap a body in a container with valid length and checksum, so that the body is parsed."""
     size, length = len(body) + 4, bytearray()
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)

@@ -33,14 +33,14 @@ DENOISING: dict[str, Any] = {
         ],
     },
 }
-"""What to change for a denoiser in place of a classifier."""
+"""Recipe overrides for a denoiser."""
 
 
 COMPRESSION: dict[str, Any] = {
     "network": {"kind": "dense-autoencoder", "side": 8, "widths": [64], "latents": 8},
     "task": {"kind": "compression", "rate_weight": 0.002},
 }
-"""What to change for an autoencoder."""
+"""Recipe overrides for an autoencoder."""
 
 
 def content(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ ADVERSARIAL: dict[str, Any] = {
     "ema_decay": 0.9,
     "epochs": 2,
 }  # fmt: skip
-"""What to change for a generator and a discriminator."""
+"""Recipe overrides for a generator and a discriminator."""
 
 PROJECTED: dict[str, Any] = {
     **ADVERSARIAL,

@@ -97,7 +97,7 @@ def test_any_latents_can_be_written_and_never_by_more_than_a_step(
 def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
     mosaic: HyperpriorImageCodec,
 ) -> None:
-    """What the whole numbers are for: a mean that is off by one changes all that follows."""
+    """A mean that is off by one changes everything decoded after it."""
 
     def off(inputs: TensorMap) -> TensorMap:
         out = dict(mosaic.graphs["low"](inputs))

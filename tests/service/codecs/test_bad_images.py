@@ -1,4 +1,4 @@
-"""What a bad picture becomes: a ServiceError that names it, before memory is spent."""
+"""Bad images raise a ServiceError that names the problem before memory is allocated."""
 
 import struct
 import time

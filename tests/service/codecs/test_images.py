@@ -1,4 +1,4 @@
-"""What a good picture becomes: modes, alpha, depth, orientation, size."""
+"""Decoding of valid images: modes, alpha, depth, orientation, size."""
 
 from io import BytesIO
 from typing import Literal

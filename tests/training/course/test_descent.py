@@ -1,4 +1,4 @@
-"""Where the rules end on the surfaces, and what they make of a small net."""
+"""Optimizers on test surfaces and on a small network."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What decides between latents and bytes is the same to the bit, however it is computed."""
+"""Graphs that entropy coding depends on give identical bits in every runtime."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every exported graph does. A new network earns these tests by its line in the table."""
+"""Requirements of every exported graph; a new network adds its line to the table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class _Row:
     example: tuple[int, int, int, int]
     """(B, H, W, C) that the exporter sees."""
     others: tuple[tuple[int, int, int, int], ...]
-    """What it has not seen."""
+    """Other input shapes than the exported example's."""
 
 
 _CIFAR = {"kind": "resnet", "stem": "cifar", "width": 4, "classes": 5}

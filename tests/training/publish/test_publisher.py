@@ -240,7 +240,7 @@ def test_publishing_again_gives_the_next_version(classifier: Shelved, tmp_path: 
 
 
 class _Different(ClassifierGraph):
-    """What is exported is not what torch computes."""
+    """A graph whose export differs from what torch computes."""
 
     def forward(self, images_BHWC: Tensor) -> Tensor:
         probabilities = super().forward(images_BHWC)

@@ -25,7 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> ExportSpec:
-    """Of a task whose test pictures are these; it trains on them too."""
+    """Return the export spec of a task that trains and tests on these images."""
     split = ImageSplit(images_NHWC.permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
     data: Any = ImageData(
         title="made up", licence="none", source="here", labels=("no", "yes"), train=split,

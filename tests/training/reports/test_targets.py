@@ -1,4 +1,4 @@
-"""What is told of a shelf: figures beside what they were meant to reach."""
+"""The report compares the figures of a store with their targets."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the classifier and the denoiser share: the step, the average, the layout in memory."""
+"""Behaviour shared by image tasks: the step, the EMA, the memory layout."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ def _refused(result: Result) -> str:
 
 @dataclass(frozen=True)
 class _Done:
-    """What one command left behind."""
+    """Output and files of one command."""
 
     photos: Path
     output: str

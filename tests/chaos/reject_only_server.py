@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.bare PORT`: 503 to whatever comes, and nothing else.
+"""`python -m tests.chaos.reject_only_server PORT`: 503 to whatever comes, and nothing else.
 
 What a load generator sees of it is what the generator itself can do: no service can be quicker.
 """

@@ -22,7 +22,7 @@ def copy_store(store: Path, folder: Path, models: Iterable[str]) -> Path:
 
 
 def republish(store: Path, name: str, *, keep: int = 1) -> int:
-    """What is there once more as the next version; of the older ones, `keep` stay."""
+    """Publish the latest version again under the next number; keep `keep` older versions."""
     versions = _versions(store, name)
     version = _copy_version(store / name / str(versions[-1]), store, name, versions[-1] + 1)
     for version_number in versions[: max(0, len(versions) - keep)]:

@@ -1,4 +1,4 @@
-"""What is asked of the store, and what it answers when nothing else goes on."""
+"""Requests to a service, and the responses it gives without other load."""
 
 import base64
 import json
@@ -124,7 +124,7 @@ class ExpectedResponses:
 
 
 def normalized_body(request: HttpRequest, response: HttpResponse) -> bytes:
-    """What must be the same whenever and by whichever version it is asked."""
+    """Return the part of a response that does not depend on time or version."""
     if "event-stream" in response.headers.get("content-type", ""):
         return _streamed_text(response.body)
     if response.headers.get("content-type", "").startswith(JSON):
