@@ -43,12 +43,8 @@ lock: $(VENV)/.audit  ## pin what the images install, with hashes (requirements*
 
 LOCKS := requirements.lock requirements-build.lock requirements-training.lock
 
-audit: $(VENV)/.audit  ## ask the advisory database about every pinned version; ADVISORIES=all.zip without internet
-ifdef ADVISORIES
-	$(BIN)/python -m benchmarks.advisories $(ADVISORIES) $(LOCKS)
-else
+audit: $(VENV)/.audit  ## check the pinned versions against the advisory database
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=-r %)
-endif
 
 COURSE := optimizers initializers schedules batchnorm dropout residual
 
