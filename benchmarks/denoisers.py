@@ -33,11 +33,12 @@ from torch import Generator, Tensor, nn
 from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
 from training.datasets.image_io import read_downscaled_image
+from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit
 from training.datasets.unlabelled_image_folder import find_image_files
+from training.metrics.psnr import psnr_db
 from training.networks.photo_denoiser import PhotoDenoiser
 from training.pretrained.files import load_weights_file as load_weights
 from training.pretrained.state import load_into
-from training.tasks.noise import add_gaussian_noise, is_grey, psnr_db, quantize_8bit
 from training.tasks.photo_denoising import denoise_image
 
 MAX_SIDE = 1024

@@ -62,9 +62,9 @@ def _publish_resnet(store: Path) -> None:
     from models_store.manifest import Provenance
     from models_store.tasks import Classification, FixedImage
     from training.config.recipe import ModelCard
+    from training.engine.environment import Environment
     from training.networks.resnet import ResNet
     from training.publish.onnx.graphs import ClassifierGraph
-    from training.publish.provenance import Environment
     from training.publish.publisher import publish_model
     from training.publish.quantization.quantize import quantize_version
     from training.publish.spec import ExportSpec, GraphSpec

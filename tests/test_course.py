@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from training.__main__ import app
+from training.cli.main import app
 from training.config.recipe import built_in_recipes
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from models_store.__main__ import _build_parser
-from training.__main__ import app
+from training.cli.main import app
 
 TRAINING = {
     "list": set(),

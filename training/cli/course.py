@@ -1,4 +1,4 @@
-"""The course's part of `python -m training plot …`: each measures, says what came, and draws."""
+"""The course's commands of `python -m training plot …`: each measures, prints and draws."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +11,13 @@ from training.cli.options import RecipeArgument, SetOption
 
 __all__ = ["course"]
 
-# Commands import what they need themselves: `--help` then answers without loading torch.
-
 course = typer.Typer()
 course.add_typer(layers)
 
 
 @course.command("optimizers")
 def optimizers(to: ToOption = Path("optimizers.png"), seed: SeedOption = 0) -> None:
-    """Draw the paths of six update rules on four surfaces, and how a small net learns by them."""
+    """Draw the paths of six optimizers on four surfaces, and their losses on a small network."""
     from training.course.descent import compare_batch_sizes, compare_rules
     from training.course.surfaces import SURFACES, classify_endpoint, run_all_optimizers
     from training.plots.optimizers import draw_optimizers
@@ -27,11 +25,9 @@ def optimizers(to: ToOption = Path("optimizers.png"), seed: SeedOption = 0) -> N
     use_one_thread()
     paths = [(surface, run_all_optimizers(surface)) for surface in SURFACES]
     sizes, kinds = compare_batch_sizes(seed=seed), compare_rules(seed=seed)
-    for surface, walked in paths:
-        ends = {name: classify_endpoint(surface, path) for name, path in walked.items()}
-        typer.echo(
-            f"{surface.name}: " + ", ".join(f"{name} {where}" for name, where in ends.items())
-        )
+    for surface, paths_by_rule in paths:
+        ends = {name: classify_endpoint(surface, path) for name, path in paths_by_rule.items()}
+        typer.echo(f"{surface.name}: " + ", ".join(f"{name} {end}" for name, end in ends.items()))
     for curve in (*sizes, *kinds):
         typer.echo(f"{curve.name:18} loss {curve.losses[-1]:.4f} after {curve.steps:,} steps")
     draw_optimizers(paths, sizes, kinds, to)
@@ -40,7 +36,7 @@ def optimizers(to: ToOption = Path("optimizers.png"), seed: SeedOption = 0) -> N
 
 @course.command("initializers")
 def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) -> None:
-    """Draw activations and gradients of a deep net by how it starts, and whether it learns."""
+    """Draw activations, gradients and losses of a deep network by its initializer."""
     from training.course.digits import load_digit_splits
     from training.course.initialisation import (
         SCHEMES,
@@ -53,11 +49,11 @@ def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) 
 
     use_one_thread()
     units: tuple[ActivationKind, ...] = ("tanh", "relu")
-    pictures = load_digit_splits().train
+    images = load_digit_splits().train
     rows = {
         unit: {
             name: (
-                measure_signals(build_deep_network(unit, scheme, seed), pictures),
+                measure_signals(build_deep_network(unit, scheme, seed), images),
                 train_network(unit, scheme, seed=seed),
             )
             for name, scheme in SCHEMES.items()
@@ -77,18 +73,20 @@ def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) 
 
 @course.command("schedules")
 def schedules(to: ToOption = Path("schedules.png"), seeds: SeedsOption = 3) -> None:
-    """Draw eight learning-rate schedules, and the loss of the same small net under each."""
+    """Draw eight learning-rate schedules, and the loss of the same small network with each."""
     from training.course.rates import SCHEDULES, scheduled_rates, train_network
     from training.plots.schedules import draw_schedules
 
     use_one_thread()
     losses = {
-        name: [train_network(shown, seed) for seed in range(seeds)]
-        for name, shown in SCHEDULES.items()
+        name: [train_network(schedule, seed) for seed in range(seeds)]
+        for name, schedule in SCHEDULES.items()
     }
     for name, runs in losses.items():
         typer.echo(f"{name:22} loss {sum(run[-1] for run in runs) / seeds:.4f}")
-    draw_schedules({name: scheduled_rates(shown) for name, shown in SCHEDULES.items()}, losses, to)
+    draw_schedules(
+        {name: scheduled_rates(schedule) for name, schedule in SCHEDULES.items()}, losses, to
+    )
     typer.echo(f"drew {to}; losses are means of {seeds} seeds")
 
 
@@ -96,12 +94,12 @@ def schedules(to: ToOption = Path("schedules.png"), seeds: SeedsOption = 3) -> N
 def range_test(
     recipe: RecipeArgument,
     override: SetOption = None,
-    lowest: Annotated[float, typer.Option(min=1e-12, help="the first rate")] = 1e-5,
-    highest: Annotated[float, typer.Option(min=1e-12, help="the last rate")] = 10.0,
-    steps: Annotated[int, typer.Option(min=10, help="between them")] = 100,
+    lowest: Annotated[float, typer.Option(min=1e-12, help="First learning rate.")] = 1e-5,
+    highest: Annotated[float, typer.Option(min=1e-12, help="Last learning rate.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=10, help="Number of steps.")] = 100,
     to: ToOption = Path("range-test.png"),
 ) -> None:
-    """Train a recipe for some steps at ever higher rates, and draw what its loss says to each."""
+    """Train a recipe with a growing learning rate, and draw the loss at each rate."""
     from training.config.recipe import load_recipe
     from training.engine.lr_range_test import run_lr_range_test as run
     from training.plots.range_test import draw_range_test

@@ -1,4 +1,4 @@
-"""The course's `plot` commands on layers and blocks."""
+"""The course's commands of `plot` on layers and blocks."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ layers = typer.Typer()
 
 @layers.command("batchnorm")
 def batchnorm(to: ToOption = Path("batchnorm.png"), seeds: SeedsOption = 3) -> None:
-    """Draw what batch normalisation averages, and nets with it (before or after ReLU) or not."""
+    """Draw running statistics, and losses with batch norm before ReLU, after it, and without."""
     from training.course.batch_norm import (
         NORM_POSITIONS,
         RATES,
@@ -27,15 +27,15 @@ def batchnorm(to: ToOption = Path("batchnorm.png"), seeds: SeedsOption = 3) -> N
     use_one_thread()
     runs = {
         rate: {
-            place: [train_network(place, rate, seed=seed) for seed in range(seeds)]
-            for place in NORM_POSITIONS
+            position: [train_network(position, rate, seed=seed) for seed in range(seeds)]
+            for position in NORM_POSITIONS
         }
         for rate in RATES
     }
-    for rate, places in runs.items():
-        for place, trained in places.items():
+    for rate, positions in runs.items():
+        for position, trained in positions.items():
             last = sum(losses[-1] for _, losses in trained) / seeds
-            typer.echo(f"rate {rate:<5g} norm {place:11} loss {last:.3f}")
+            typer.echo(f"rate {rate:<5g} norm {position:11} loss {last:.3f}")
     network = runs[RATES[0]]["before ReLU"][0][0]
     for size in (4, 100):
         batch, running = losses_by_mode(network, load_digit_splits().test, size)
@@ -43,8 +43,10 @@ def batchnorm(to: ToOption = Path("batchnorm.png"), seeds: SeedsOption = 3) -> N
             f"test loss in batches of {size}: {batch:.3f} in train mode, {running:.3f} in eval mode"
         )
     losses = {
-        rate: {place: [losses for _, losses in trained] for place, trained in places.items()}
-        for rate, places in runs.items()
+        rate: {
+            position: [losses for _, losses in trained] for position, trained in positions.items()
+        }
+        for rate, positions in runs.items()
     }
     draw_batch_norm(track_statistics(), losses, to)
     typer.echo(f"drew {to}; losses are means of {seeds} seeds")
@@ -52,28 +54,33 @@ def batchnorm(to: ToOption = Path("batchnorm.png"), seeds: SeedsOption = 3) -> N
 
 @layers.command("dropout")
 def dropout(to: ToOption = Path("dropout.png"), seeds: SeedsOption = 3) -> None:
-    """Draw both formulations of dropout, and a large net that is taught wrong labels with it."""
+    """Draw both formulations of dropout, and a large network trained on wrong labels with it."""
     from training.course.dropout import DROPOUT_RATES, run_ablation, sample_unit_sums
     from training.plots.dropout import draw_dropout
 
     use_one_thread()
     sums = sample_unit_sums()
-    for name, (drawn, evaluated) in sums.items():
-        typer.echo(f"{name:15} {drawn.mean():.3f} on average in training, {evaluated:.3f} after")
+    for name, (sampled, evaluated) in sums.items():
+        typer.echo(
+            f"{name:15} mean {sampled.mean():.3f} in training, {evaluated:.3f} in evaluation"
+        )
     outcomes = {
         drop: [run_ablation(drop, seed=seed) for seed in range(seeds)] for drop in DROPOUT_RATES
     }
     for drop, runs in outcomes.items():
-        taught = sum(run.train_accuracy for run in runs) / seeds
-        right = sum(run.test_accuracy for run in runs) / seeds
-        typer.echo(f"dropped {drop:4.0%}: {taught:.1%} as taught, {right:.1%} right in the test")
+        train_accuracy = sum(run.train_accuracy for run in runs) / seeds
+        test_accuracy = sum(run.test_accuracy for run in runs) / seeds
+        typer.echo(
+            f"dropped {drop:4.0%}: train accuracy {train_accuracy:.1%}, "
+            f"test accuracy {test_accuracy:.1%}"
+        )
     draw_dropout(sums, outcomes, to)
     typer.echo(f"drew {to}; shares are means of {seeds} seeds")
 
 
 @layers.command("residual")
 def residual(to: ToOption = Path("residual.png"), seeds: SeedsOption = 3) -> None:
-    """Draw how plain nets get worse with depth where residual nets do not."""
+    """Draw how plain networks get worse with depth and residual networks do not."""
     from training.course.degradation import DEPTHS, run_degradation
     from training.plots.residual import draw_residual
 

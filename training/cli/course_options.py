@@ -1,4 +1,4 @@
-"""What the course's commands share."""
+"""Options that the course's commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ import typer
 
 __all__ = ["SeedOption", "SeedsOption", "ToOption", "use_one_thread"]
 
-ToOption = Annotated[Path, typer.Option(help="the picture")]
-SeedOption = Annotated[int, typer.Option(min=0, help="of weights and batches")]
-SeedsOption = Annotated[int, typer.Option(min=1, help="how many runs are averaged")]
+ToOption = Annotated[Path, typer.Option(help="Image to write.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Number of runs to average.")]
 
 
 def use_one_thread() -> None:
-    """Nets as small as the course's only lose time to threads."""
+    """Use one thread: the course's networks are too small for more."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,12 +1,32 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["RecipeArgument", "SetOption"]
+__all__ = [
+    "DEFAULT_STORE",
+    "RecipeArgument",
+    "RunArgument",
+    "RunDirOption",
+    "SetOption",
+    "StoreOption",
+]
 
-RecipeArgument = Annotated[str, typer.Argument(help="a built-in recipe's name, or a YAML file")]
+DEFAULT_STORE = Path("models_store")
+
+RecipeArgument = Annotated[
+    str, typer.Argument(help="Name of a built-in recipe, or path of a YAML file.")
+]
+RunArgument = Annotated[Path, typer.Argument(help="Folder of the run.")]
+RunDirOption = Annotated[
+    Path | None, typer.Option(help="Folder of the run.", show_default="runs/NAME")
+]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="override one field, as a.b=c; may be repeated")
+    list[str] | None,
+    typer.Option("--set", help="Override a field of the recipe, as a.b=c. May be repeated."),
+]
+StoreOption = Annotated[
+    Path, typer.Option(envvar="DEEPSHELF_STORE", help="Folder of the published models.")
 ]

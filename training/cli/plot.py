@@ -1,4 +1,7 @@
-"""`python -m training plot …`."""
+"""`python -m training plot …`.
+
+Commands import what they need when they run, so that `--help` does not load matplotlib.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,28 +9,31 @@ from typing import Annotated
 import typer
 
 from training.cli.course import course
+from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
 
 __all__ = ["plot"]
 
-# Commands import what they need themselves: `--help` then answers without loading matplotlib.
-
-plot = typer.Typer(help="Draw pictures of runs and of what training does.", no_args_is_help=True)
+plot = typer.Typer(
+    help="Draw figures of runs, of published models and for the course.", no_args_is_help=True
+)
 plot.add_typer(course)
 
 
 @plot.command()
 def filters(
-    model: Annotated[str, typer.Argument(help="a model's name on the shelf")],
+    model: Annotated[str, typer.Argument(help="Name of a published model.")],
     layer: Annotated[
-        str | None, typer.Argument(help="one of its layers; they are listed when left out")
+        str | None, typer.Argument(help="Layer to draw; without one, the layers are listed.")
     ] = None,
-    version: Annotated[int | None, typer.Option(help="the highest when left out")] = None,
-    to: Annotated[Path | None, typer.Option(help="the picture; MODEL-LAYER.png")] = None,
-    store: Annotated[Path, typer.Option(envvar="DEEPSHELF_STORE", help="the shelf")] = Path(
-        "models_store"
-    ),
+    version: Annotated[
+        int | None, typer.Option(help="Version of the model.", show_default="the highest")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Image to write.", show_default="MODEL-LAYER.png")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Draw a published layer's weights on one scale; dead filters are counted and framed."""
+    """Draw the filters of a published layer on one scale, with dead filters framed and counted."""
     from training.plots.filters import draw_filters, load_published_layers
 
     label, layers_by_name = load_published_layers(store, model, version)
@@ -43,12 +49,12 @@ def filters(
 
 @plot.command()
 def strokes(
-    run: Annotated[Path, typer.Argument(help="the folder of a run that reads pen strokes")],
+    run: RunArgument,
     to: Annotated[
-        Path | None, typer.Option(help="the picture; strokes.png in the run's folder")
+        Path | None, typer.Option(help="Image to write.", show_default="RUN/strokes.png")
     ] = None,
 ) -> None:
-    """Draw what a reader of pen strokes believes after every move of the pen."""
+    """Draw the class probabilities of a stroke classifier after every move of the pen."""
     from training.plots.strokes import draw_run_examples
 
     path = to or run / "strokes.png"
@@ -58,13 +64,14 @@ def strokes(
 
 @plot.command()
 def play(
-    run: Annotated[Path, typer.Argument(help="the folder of a run that learnt a game")],
-    games: Annotated[int, typer.Option(min=1, help="that each player plays")] = 100,
+    run: RunArgument,
+    games: Annotated[int, typer.Option(min=1, help="Number of games of each player.")] = 100,
     to: Annotated[
-        Path | None, typer.Option(help="a .gif or .webp; play.gif in the run's folder")
+        Path | None,
+        typer.Option(help="Animation to write, .gif or .webp.", show_default="RUN/play.gif"),
     ] = None,
 ) -> None:
-    """Let a trained controller play: an animation, and its score beside other players'."""
+    """Animate a game of a trained controller and compare its score with other players."""
     from training.envs.catch import BALLS
     from training.plots.play_game import (
         available_policies,
@@ -73,9 +80,9 @@ def play(
         save_animation,
     )
 
-    all_players, path = available_policies(load_controller(run)), to or run / "play.gif"
-    save_animation(all_players["network"], path)
-    for name, player in all_players.items():
+    players, path = available_policies(load_controller(run)), to or run / "play.gif"
+    save_animation(players["network"], path)
+    for name, player in players.items():
         mean, deviation = mean_score(player, games)
         typer.echo(f"{name:24} {mean:5.2f} ± {deviation:.2f} of {BALLS} balls ({games} games)")
     typer.echo(f"drew {path}")
@@ -83,12 +90,12 @@ def play(
 
 @plot.command()
 def curves(
-    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    run: RunArgument,
     to: Annotated[
-        Path | None, typer.Option(help="the picture; curves.png in the run's folder")
+        Path | None, typer.Option(help="Image to write.", show_default="RUN/curves.png")
     ] = None,
 ) -> None:
-    """Draw loss, scores and learning rate by epoch."""
+    """Draw loss, scores and learning rate over epochs."""
     from training.plots.curves import draw_training_curves
 
     path = to or run / "curves.png"
@@ -98,18 +105,16 @@ def curves(
 
 @plot.command()
 def samples(
-    run: Annotated[
-        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
-    ],
+    run: RunArgument,
     to: Annotated[
-        Path | None, typer.Option(help="the picture; samples.png in the run's folder")
+        Path | None, typer.Option(help="Image to write.", show_default="RUN/samples.png")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=1024, help="pictures")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=1024, help="Number of images.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
 ) -> None:
-    """Draw a grid of what a generator draws now."""
+    """Draw a grid of generated images."""
     from training.engine.runs import load_adversarial_task
-    from training.plots.samples import draw_grid
+    from training.tasks.image_grid import draw_grid
 
     path = to or run / "samples.png"
     draw_grid(load_adversarial_task(run).generate_images(count, seed), path)
@@ -118,16 +123,14 @@ def samples(
 
 @plot.command()
 def neighbours(
-    run: Annotated[
-        Path, typer.Argument(help="the folder of a run of the task load_adversarial_task")
-    ],
+    run: RunArgument,
     to: Annotated[
-        Path | None, typer.Option(help="the picture; neighbours.png in the run's folder")
+        Path | None, typer.Option(help="Image to write.", show_default="RUN/neighbours.png")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=64, help="pictures")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="another one draws other pictures")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=64, help="Number of images.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
 ) -> None:
-    """Draw what a generator draws beside the training pictures that are most like it."""
+    """Draw generated images with the training images that are most similar to them."""
     from training.engine.runs import load_adversarial_task
     from training.plots.neighbours import draw_neighbours
 

@@ -5,61 +5,64 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["weights"]
+from training.cli.options import RunArgument
 
-# Commands import what they need themselves: `--help` then answers without loading torch.
+__all__ = ["weights"]
 
 weights = typer.Typer()
 
 
 @weights.command("save")
 def save(
-    run: Annotated[Path, typer.Argument(help="a run's folder")],
-    to: Annotated[Path, typer.Argument(help="FILE.safetensors, FILE.h5 or FILE.onnx")],
+    run: RunArgument,
+    to: Annotated[
+        Path, typer.Argument(help="File to write; ends in .safetensors, .h5, .hdf5 or .onnx.")
+    ],
     weights_only: Annotated[
-        bool, typer.Option("--weights-only", help="without the network's definition")
+        bool, typer.Option("--weights-only", help="Leave out the network's definition.")
     ] = False,
 ) -> None:
-    """Write a run's network to a file: the whole model, or its weights alone."""
-    from training.config.recipe import load_recipe as read
-    from training.pretrained.files import save_network as write
-    from training.pretrained.from_runs import example_input, network_from_run
+    """Write a run's network to a file: the definition and the weights, or the weights alone."""
+    from training.config.recipe import load_run_recipe
+    from training.pretrained.files import save_network
+    from training.workflows.saved_weights import example_input, network_from_run
 
-    recipe = read(str(run / "recipe.yaml"))
+    recipe = load_run_recipe(run)
     task, network = network_from_run(recipe, run)
     definition = None if weights_only else recipe.network.model_dump(mode="json")
-    write(network, to, definition, example_input(task) if to.suffix == ".onnx" else None)
+    save_network(network, to, definition, example_input(task) if to.suffix == ".onnx" else None)
     saved_parts = "the weights" if weights_only else f"the {recipe.network.kind} and its weights"
     typer.echo(f"saved {saved_parts} in {to}, {to.stat().st_size:,} bytes")
 
 
 @weights.command("load")
 def load(
-    file: Annotated[Path, typer.Argument(help="what `save` wrote, or a file of such weights")],
+    file: Annotated[Path, typer.Argument(help="File that `save` wrote, or a file of weights.")],
     into: Annotated[
         str | None,
         typer.Option(
-            help="a recipe, or a run's recipe.yaml: its network, measured on its test set"
+            help="Name or path of a recipe: load the weights into its network and measure it on "
+            "its test set."
         ),
     ] = None,
 ) -> None:
-    """Put a file's weights into a network, or say what does not fit; list the layers."""
-    from training.pretrained.files import load_weights_file as read
-    from training.pretrained.from_runs import (
+    """Load weights into a network and list its layers, or report what does not fit."""
+    from training.pretrained.files import load_weights_file
+    from training.pretrained.state import load_into
+    from training.workflows.saved_weights import (
         build_from_definition,
         describe_layers,
         evaluate_weights,
     )
-    from training.pretrained.state import load_into
 
-    weights_file = read(file)
+    weights_file = load_weights_file(file)
     if into is None:
         network = build_from_definition(weights_file, file)
         load_into(network, weights_file.tensors, file)
         for name, shapes in describe_layers(network).items():
             typer.echo(f"{name:32} {shapes}")
         total = sum(parameter.numel() for parameter in network.parameters())
-        typer.echo(f"{total:,} parameters; all of {file} fits")
+        typer.echo(f"{total:,} parameters; all tensors of {file} fit")
         return
     for name, score in evaluate_weights(into, weights_file, file).items():
         typer.echo(f"{name:32} {score:.4f}")

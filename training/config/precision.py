@@ -2,7 +2,8 @@
 
 import torch
 
-from training.config.recipe import PrecisionOption, Recipe, ResolvedPrecision
+from training.config.recipe import Recipe
+from training.config.train import PrecisionOption, ResolvedPrecision
 
 __all__ = ["resolve_precision", "resolve_recipe", "supports_bfloat16"]
 

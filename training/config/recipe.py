@@ -6,36 +6,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    SerializationInfo,
-    ValidationError,
-    field_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from models_store.base import FrozenModel
+from training.config.tasks import TaskConfig
+from training.config.train import TrainConfig
+from training.config.validation import format_validation_error, suggest
 from training.datasets import DataConfig
-from training.datasets.path_redaction import redact_cached_path
 from training.errors import RecipeError
-from training.networks import NetworkConfig
-from training.optim.initializers import Initializer
-from training.optim.optimizers import Optimizer
-from training.optim.schedules import Schedule
-from training.tasks import TaskConfig
 
 __all__ = [
-    "EarlyStopping",
+    "RECIPE_FILE",
     "ModelCard",
-    "PrecisionOption",
     "Recipe",
-    "ResolvedPrecision",
     "built_in_recipes",
     "load_recipe",
+    "load_run_recipe",
     "validate_recipe",
 ]
+
+RECIPE_FILE = "recipe.yaml"
+"""Name of the file that holds a run's resolved recipe, in the run's folder."""
 
 
 _COMPATIBLE_KINDS = (
@@ -46,18 +37,6 @@ _COMPATIBLE_KINDS = (
     ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
 """Tasks, networks and data that make sense together alone; all others are of pictures."""
-
-
-ResolvedPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
-"""Number formats, in Fabric's words."""
-
-PrecisionOption = Literal["auto"] | ResolvedPrecision
-
-
-class EarlyStopping(FrozenModel):
-    """Stop when the monitored score has not improved for `patience` evaluations; keep the best."""
-
-    patience: PositiveInt
 
 
 class ModelCard(FrozenModel):
@@ -78,36 +57,17 @@ class ModelCard(FrozenModel):
     et al. 2017, arXiv 1706.04599, section 4.2)."""
 
 
-class Recipe(FrozenModel):
-    """A training run. Field by field it travels into the manifest of what it produces."""
+class Recipe(TrainConfig):
+    """A training run. All its fields are copied into the manifest of the published model."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}[a-z0-9]$")]
     data: DataConfig
-    network: NetworkConfig
     task: TaskConfig
-    optimizer: Optimizer
-    schedule: Schedule
-    initializer: Initializer
-    start_from: Path | None = None
-    """A file of weights (`python -m training save`) of the same network or a smaller one, which
-    this one begins as."""
-    epochs: PositiveInt
-    batch_size: PositiveInt
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: PrecisionOption = "32-true"
-    """`auto`: bf16-mixed where the machine multiplies bfloat16, which halves the time, else
-    32-true. A run records which it was."""
-    channels_last: bool = False
-    clip_norm: PositiveFloat | None = None
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    early_stop: EarlyStopping | None = None
-    evaluate_every: PositiveInt = 1
-    """Epochs between evaluations; the last epoch is always evaluated."""
     publish: ModelCard
 
-    @field_serializer("start_from")
-    def _serialize_start_from(self, path: Path | None, info: SerializationInfo) -> str | None:
-        return None if path is None else redact_cached_path(path, info)
+    @property
+    def publishes_ema(self) -> bool:
+        return super().publishes_ema and self.publish.weights == "average"
 
     @model_validator(mode="after")
     def _early_stop_needs_validation(self) -> Self:
@@ -169,8 +129,8 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = built_in_recipes().get(recipe, Path(recipe))
     if not path.is_file():
-        known = ", ".join(built_in_recipes())
-        raise RecipeError(f"no recipe {recipe!r}: neither a file nor one of {known}")
+        hint = suggest(recipe, built_in_recipes())
+        raise RecipeError(f"no recipe {recipe!r}, neither a file nor a built-in recipe; {hint}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -182,6 +142,18 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     return validate_recipe(content, path.name)
 
 
+def load_run_recipe(run_dir: Path) -> Recipe:
+    """Return the recipe that a run was trained by.
+
+    Raises:
+        RecipeError: when there is no such run.
+    """
+    path = run_dir / RECIPE_FILE
+    if not path.is_file():
+        raise RecipeError(f"there is no run {run_dir}: {path} does not exist")
+    return load_recipe(str(path))
+
+
 def validate_recipe(content: Mapping[str, Any], source: str) -> Recipe:
     """The recipe that `content` is.
 
@@ -191,7 +163,7 @@ def validate_recipe(content: Mapping[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{source}: {_format_errors(error)}") from error
+        raise RecipeError(f"{source}: {format_validation_error(error, Recipe)}") from error
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
@@ -208,10 +180,3 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: {value!r} is not YAML: {error}") from error
-
-
-def _format_errors(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}"
-        for problem in error.errors()
-    )

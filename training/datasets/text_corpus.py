@@ -1,9 +1,5 @@
 """One long text: built in, one of two classics, or a file of the user's own."""
 
-import hashlib
-import os
-import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,14 +9,14 @@ from pydantic import Field, SerializationInfo, field_serializer, model_validator
 from models_store.base import FrozenModel
 from models_store.layout import file_sha256
 from training.datasets.data_dir import data_dir
+from training.datasets.download import download
 from training.datasets.number_words import build_text
 from training.datasets.text import TextData, split_text
 from training.errors import DataError
 
-__all__ = ["TextCorpus", "decode_text", "download", "strip_gutenberg"]
+__all__ = ["TextCorpus", "decode_text", "strip_gutenberg"]
 
 _START_MARKER, _END_MARKER = "*** START OF ", "*** END OF "
-_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ def _find_or_download(book: _Book) -> Path:
             f"{book.title} is not there: save it as {target} (DEEPSHELF_DATA says where data sets "
             f"lie); its plain text, UTF-8, is to be had from {book.source}"
         )
-    return download(book.url, book.sha256, target)
+    return download(book.url, book.sha256, target, "data.path")
 
 
 def _verify_checksum(path: Path, book: _Book) -> None:
@@ -162,34 +158,3 @@ def _verify_checksum(path: Path, book: _Book) -> None:
             f"{path} is not {book.title} as it was published: its SHA-256 differs. Removed, it is "
             "fetched again; a text of your own is data.path"
         )
-
-
-def download(url: str, sha256: str, target: Path) -> Path:
-    """`url` as the file `target`, which appears whole or not at all.
-
-    Raises:
-        DataError: when it cannot be had or written, or is not the file with that SHA-256.
-    """
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310  # https above
-            data: bytes = response.read()
-    except OSError as error:
-        raise DataError(
-            f"{target} is not there (DEEPSHELF_DATA says where data sets lie), and {url} could not "
-            f"be fetched: {error}"
-        ) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise DataError(f"{url} is not the file that was expected: its SHA-256 differs")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"{target} cannot be written: {error.strerror}") from error
-    return target

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment: written beside, then renamed into place."""
+"""Checkpoints, written to a temporary file and renamed, so that a kill never damages one."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def save_checkpoint(
     """Write `state` (modules, optimizers, …) and `progress` (plain values) as one file.
 
     Raises:
-        CheckpointError: when it cannot be written; what was there before is as it was.
+        CheckpointError: when it cannot be written. The previous checkpoint is unchanged.
     """
     partial = path.with_suffix(_PARTIAL)
     try:
@@ -31,24 +31,27 @@ def save_checkpoint(
             _fsync(partial)
             partial.replace(path)
             _fsync(path.parent)
-    except (OSError, RuntimeError) as error:  # torch's own, without a reason, where a disk is full
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # torch raises RuntimeError, without a reason, on a full disk
         free = shutil.disk_usage(path.parent).free
         partial.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{path} could not be written: {free:,} bytes are free there ({error}). The one before "
-            "it is whole, if there was one: make room, and --resume goes on from there"
+            f"{path} could not be written: {free:,} bytes are free ({error}). The previous "
+            "checkpoint, if any, is intact: free some space and continue with --resume"
         ) from error
     fabric.barrier()
 
 
 def remove_partial_files(run_dir: Path) -> None:
-    """Take away what a kill in the middle of writing left."""
+    """Remove files that a kill during writing left behind."""
     for partial in run_dir.glob(f"*{_PARTIAL}"):
         partial.unlink(missing_ok=True)
 
 
 def _fsync(path: Path) -> None:
-    """To the disk: a name must not become durable before what it names."""
+    """Flush to the disk: a file's name must not become durable before its content."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -62,12 +65,12 @@ def load_checkpoint(
     """Restore `state` in place and return the `progress` that was saved with it.
 
     Raises:
-        CheckpointError: when there is none, it cannot be read, or it is of another recipe. Of
-            another recipe, nothing is restored.
+        CheckpointError: when there is none, it cannot be read, or another recipe wrote it. In the
+            last case nothing is restored.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path} to resume from")
-    # Read twice: another recipe's tensors need not fit, and "size mismatch" would not say why.
+    # Read twice: the tensors of another recipe may not fit, and "size mismatch" would not say why.
     if not _is_same_recipe(_load_state(fabric, path, {})["recipe"], recipe):
         raise CheckpointError(
             f"{path} was written by another recipe; resume with the one in recipe.yaml beside it, "
@@ -78,27 +81,27 @@ def load_checkpoint(
 
 
 def _load_state(fabric: Fabric, path: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """What the file holds beside `state`, which is restored in place."""
+    """Restore `state` in place and return the rest of the file."""
     try:
         content = fabric.load(path, state)
         return {"recipe": content["recipe"], "progress": content["progress"]}
-    except Exception as error:  # torch raises many kinds for a damaged or foreign file
+    except Exception as error:  # torch raises various types for a damaged or foreign file
         raise CheckpointError(f"{path} cannot be restored: {error!r}") from error
 
 
 def _recipe_identity(recipe: Recipe) -> str:
-    # What is said about a model may be reworded between runs; what is computed may not.
+    # The model card may change between runs; what is computed may not.
     return recipe.model_dump_json(exclude={"publish"}, by_alias=True)
 
 
 def _is_same_recipe(saved: str, recipe: Recipe) -> bool:
-    """Whether `saved`, an identity, means what `recipe` means.
+    """Return whether `saved`, an identity, describes the same computation as `recipe`.
 
-    Compared as recipes, not as text: a field that was added to `Recipe` since then has its default
-    in both, so older checkpoints stay readable.
+    The two are compared as recipes, not as text: a field added to `Recipe` later has its default in
+    both, so that older checkpoints stay readable.
     """
     try:
         fields = {**json.loads(saved), "publish": recipe.publish}
         return Recipe.model_validate(fields) == recipe
-    except (ValueError, TypeError):  # not JSON, no mapping, or a recipe that is valid no more
+    except (ValueError, TypeError):  # not JSON, not a mapping, or no longer a valid recipe
         return False

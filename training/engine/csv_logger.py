@@ -1,4 +1,4 @@
-"""The metrics of a run as CSV, a row per epoch, so that any tool can draw it."""
+"""Metrics of a run as CSV, one row per epoch."""
 
 import csv
 from pathlib import Path
@@ -7,9 +7,9 @@ __all__ = ["CsvLogger", "read_log"]
 
 
 class CsvLogger:
-    """Appends rows; a resumed run first drops what lies beyond its checkpoint.
+    """Appends rows. A resumed run first drops the rows after its checkpoint.
 
-    Evaluations may be rarer than epochs, so columns may appear late: the file is then rewritten
+    Evaluations may be rarer than epochs, so columns may appear late. The file is then rewritten
     with the wider header.
     """
 
@@ -39,7 +39,7 @@ class CsvLogger:
 
 
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every column of a log as (epoch, value) pairs, empty cells left out."""
+    """Return every column of a log as (epoch, value) pairs, without empty cells."""
     columns: dict[str, list[tuple[int, float]]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -1,11 +1,10 @@
-"""On how many devices of how many machines a run computes, and what each of them is given.
+"""Data-parallel training on several devices and nodes.
 
-A recipe says what is computed, not where: its batch is split between the processes, and their
-gradients are averaged (Li et al. 2020, arXiv 2006.15704). What is drawn for a batch, its order and
-its transforms, is drawn alike by all of them before it is split. So two processes compute what one
-does with the same recipe, up to the order in which floats are added, except where a network looks
-at its batch as a whole, or draws as it goes: batch norms see a process's own part (as those of He
-et al. 2015 saw a GPU's), dropout and noise are drawn by each process for itself.
+A recipe states what is computed, not where: its batch is split between the processes, and their
+gradients are averaged (Li et al. 2020, arXiv 2006.15704). All processes draw the same order and
+transforms of a batch before splitting it. Two processes therefore compute what one does with the
+same recipe, up to the order of float additions, with two exceptions: batch norms see the process's
+own part of the batch, and each process draws its own dropout and noise.
 """
 
 from collections.abc import Mapping
@@ -22,12 +21,12 @@ __all__ = ["DistributedConfig", "all_reduce_mean", "shard_batch"]
 
 BatchT = TypeVar("BatchT")
 _SINGLE_DEVICE_TASKS = {"adversarial"}
-"""Tasks whose networks take turns, within a step, at being trained."""
+"""Tasks that train several networks in turn within a step."""
 
 
 @dataclass(frozen=True)
 class DistributedConfig:
-    """Processes of a run: one for each device of each node."""
+    """Number of processes of a run: one for each device of each node."""
 
     devices: int = 1
     nodes: int = 1
@@ -38,7 +37,7 @@ class DistributedConfig:
         return self.devices * self.nodes
 
     def create_fabric(self, accelerator: str, precision: Any) -> Fabric:
-        """Fabric starts the other processes of this node; on several, torchrun does."""
+        """Fabric starts the other processes of this node; torchrun starts those of other nodes."""
         return Fabric(
             accelerator=accelerator,
             strategy=self.strategy,
@@ -48,11 +47,11 @@ class DistributedConfig:
         )
 
     def validate(self, task: str, batch_size: int) -> None:
-        """Raises RecipeError where a recipe cannot be computed by so many."""
+        """Raise RecipeError when the processes cannot train by the recipe."""
         if self.world_size == 1:
             return
         if task in _SINGLE_DEVICE_TASKS:
-            raise RecipeError(f"the task {task} trains on one device, not on {self.world_size}")
+            raise RecipeError(f"the task {task} trains on one device, got {self.world_size}")
         if batch_size % self.world_size:
             raise RecipeError(
                 f"batch_size {batch_size} cannot be split between {self.world_size} processes "
@@ -61,10 +60,10 @@ class DistributedConfig:
 
 
 def shard_batch(batch: BatchT, fabric: Fabric) -> BatchT:
-    """What of a batch is this process's: every world_size-th row of its tensors, of equal number.
+    """Return this process's part of a batch: every world_size-th row of its tensors.
 
-    A batch is a tensor, or a tuple or dataclass of tensors with the batch's axis first and of
-    whatever else, which stays as it is. What is left over goes to nobody.
+    A batch is a tensor, or a tuple or dataclass. Its tensors have the batch axis first; other
+    fields are kept. All processes get the same number of rows; the remainder is dropped.
     """
     if fabric.world_size == 1:
         return batch
@@ -85,8 +84,8 @@ def _shard(batch: Any, rank: int, world_size: int) -> Any:
 
 
 def all_reduce_mean(fabric: Fabric, scores: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars of one step, averaged over all processes; each must have the same names."""
-    # Reading a scalar waits for the device; one step is long enough for that not to matter.
+    """Average scalars over all processes, which must have the same names."""
+    # Reading a scalar waits for the device. A step is long, so this does not matter.
     if fabric.world_size == 1:
         return {name: score.item() for name, score in scores.items()}
     stacked = torch.stack([score.float() for score in scores.values()])

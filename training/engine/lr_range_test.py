@@ -1,8 +1,8 @@
 """The learning-rate range test (Smith 2017, "Cyclical Learning Rates", arXiv 1506.01186, 3.3).
 
-One short run in which the rate grows from step to step. The loss first stands, then falls, then
-flies off: a good rate is where it falls fastest, and the highest that a schedule should reach lies
-somewhat below where it is lowest.
+One short run in which the rate grows from step to step. The loss first stays, then falls, then
+diverges. A good rate is where it falls fastest; a schedule's highest rate should be somewhat below
+the rate of the lowest loss.
 """
 
 import math
@@ -22,14 +22,14 @@ from training.tasks.base import Task
 __all__ = ["LrRangeTestResult", "run_lr_range_test", "smooth_losses"]
 
 _DIVERGENCE_FACTOR = 4.0
-"""Times the lowest loss: nothing is learnt from going on (as fastai's finder does)."""
+"""Stop when the loss exceeds the lowest one this many times (as fastai's finder does)."""
 
 _MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
 class LrRangeTestResult:
-    """`rates` and what the `losses` were at them, step by step; `recipe_rate` is the recipe's."""
+    """Learning rates and losses of all steps, and the recipe's own rate."""
 
     rates: list[float]
     losses: list[float]
@@ -41,19 +41,19 @@ class LrRangeTestResult:
 
     @property
     def lowest_loss_rate(self) -> float:
-        """The rate at which the smoothed loss is lowest."""
+        """Rate of the lowest smoothed loss."""
         return self.rates[min(range(len(self.rates)), key=self.smoothed_losses.__getitem__)]
 
     @property
     def steepest_rate(self) -> float:
-        """The rate, up to `lowest`, at which the smoothed loss falls fastest per decade."""
+        """Rate, up to `lowest_loss_rate`, at which the smoothed loss falls fastest per decade."""
         smooth = self.smoothed_losses
         last = max(self.rates.index(self.lowest_loss_rate), 1)
         return self.rates[min(range(1, last + 1), key=lambda i: smooth[i] - smooth[i - 1])]
 
 
 def smooth_losses(losses: list[float], beta: float = 0.9) -> list[float]:
-    """Their running average, corrected for its start at zero as Adam's."""
+    """Return the running average of losses, with Adam's correction for its start at zero."""
     average, corrected = 0.0, []
     for step, loss in enumerate(losses, start=1):
         average = beta * average + (1 - beta) * loss
@@ -64,14 +64,14 @@ def smooth_losses(losses: list[float], beta: float = 0.9) -> list[float]:
 def run_lr_range_test(
     recipe: Recipe, *, min_lr: float = 1e-5, max_lr: float = 10.0, steps: int = 100
 ) -> LrRangeTestResult:
-    """Train `recipe` for at most `steps` steps while its rate grows evenly in the logarithm.
+    """Train by `recipe` for at most `steps` steps while its rate grows exponentially.
 
-    Where a task has several rates, all grow in the proportion that the recipe gives them.
+    When a task has several rates, all grow in the recipe's proportions.
 
     Raises:
-        DivergenceError: when the loss flies off before there is anything to see.
+        DivergenceError: when the loss diverges within the first steps.
     """
-    # Its own schedule would end, or move the rates itself.
+    # The recipe's own schedule would end, or change the rates.
     _, task = prepare(recipe.model_copy(update={"schedule": ConstantSchedule()}))
     recipe_rate = task.learning_rate()
     groups = [(group, group["lr"] / recipe_rate) for group in _parameter_groups(task)]
@@ -91,7 +91,7 @@ def run_lr_range_test(
             break
     if len(rates) < _MIN_STEPS:
         raise DivergenceError(
-            f"the loss flew off after {len(rates)} steps: start the range test lower than at "
+            f"the loss diverged after {len(rates)} steps: start the range test at a rate below "
             f"{min_lr:.2g}"
         )
     return LrRangeTestResult(rates, losses, recipe_rate)

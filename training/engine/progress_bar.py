@@ -1,4 +1,4 @@
-"""The live picture of a run: epoch, batch, loss and metric as they move, time left."""
+"""Progress of a run: epoch, batch, loss, scores and remaining time."""
 
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ __all__ = ["TrainingProgress"]
 
 
 class TrainingProgress:
-    """A bar over all steps of a run on a terminal; a line per epoch stays above it, or in a log."""
+    """Show a bar over all steps on a terminal, and print a line per epoch."""
 
     def __init__(
         self, name: str, epochs: int, steps: int, completed_epochs: int, show: bool
@@ -24,10 +24,10 @@ class TrainingProgress:
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            # Last, so that a narrow terminal cuts figures off and never the time that is left.
+            # Last, so that a narrow terminal cuts off scores, not the remaining time.
             TextColumn("{task.fields[live]}"),
             console=self._console,
-            # Redrawing is only for a terminal; a log file gets the epoch lines alone.
+            # A log file gets only the epoch lines.
             disable=not (show and self._console.is_terminal),
         )
         self._name = name
@@ -48,8 +48,12 @@ class TrainingProgress:
     ) -> None:
         self._bars.stop()
 
+    def print(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, soft_wrap=True)
+
     def on_step(self, means: dict[str, float]) -> None:
-        """One more step is done; `means` are over this epoch's steps so far."""
+        """Advance by one step; `means` are averages over this epoch's steps so far."""
         epoch, batch = divmod(self._completed_steps, self._steps)
         self._completed_steps += 1
         self._bars.update(
@@ -60,7 +64,7 @@ class TrainingProgress:
         )
 
     def on_epoch_end(self, row: dict[str, float]) -> None:
-        """An epoch is over: a line that stays."""
+        """Print the scores of an epoch."""
         scores = "  ".join(
             f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds")
         )

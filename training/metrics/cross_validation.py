@@ -18,7 +18,6 @@ from torchmetrics.functional.classification import (
 )
 
 from models_store.manifest import Metric
-from training.plots.confusion import draw_confusion
 
 __all__ = ["CrossValidation", "Fold"]
 
@@ -101,16 +100,6 @@ class CrossValidation:
             )
             for name, value, unit, remark in values
         ]
-
-    def draw(self, path: Path) -> None:
-        """The confusion matrix of the last stage."""
-        accuracy, deviation = self.accuracy(self.stages[-1])
-        # Short lines: the picture of two classes is not wide.
-        title = (
-            f"{accuracy:.1%} ± {deviation:.1%} right\n"
-            f"{self.n} held-out photos, {len(self.folds)} folds"
-        )
-        draw_confusion(self.confusion_matrix(self.stages[-1]).numpy(), self.labels, title, path)
 
     def write(self, path: Path) -> None:
         """Every fold's figures as JSON."""

@@ -16,11 +16,11 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import ClassifierNetworkConfig
 
 __all__ = ["Airbench"]
 
@@ -68,12 +68,10 @@ class _Block(nn.Module):
 class Airbench(nn.Module):
     """`forward`: images (B, C, H, W), normalised floats, sides of 9 and more → logits (B, K)."""
 
-    class Config(FrozenModel):
+    class Config(ClassifierNetworkConfig):
         """How wide, and what the first layer takes."""
 
         kind: Literal["airbench"] = "airbench"
-        classes: PositiveInt
-        in_channels: Annotated[int, Field(ge=1, le=4)] = 3
         widths: tuple[_Width, _Width, _Width] = (32, 128, 128)
         """Channels of the three blocks; airbench94 has (64, 256, 256)."""
         activation: Literal["relu", "gelu"] = "relu"
@@ -100,9 +98,10 @@ class Airbench(nn.Module):
 
     @torch.no_grad()
     def init_from_data(self, images_NCHW: Tensor, regularisation: float = 5e-4) -> None:
-        """Before training: whiten normalised training pictures, and let 3×3 kernels pass through.
+        """Whiten patches of normalised training images; initialise 3×3 kernels as the identity.
 
-        `regularisation` is added to every variance, so that directions without any stay quiet.
+        `regularisation` is added to every variance, so that directions without variance are not
+        amplified.
         """
         self.conv1.weight.copy_(_whitening_kernels(images_NCHW, regularisation))
         for module in self.blocks.modules():

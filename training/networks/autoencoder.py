@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 
 __all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "round_ste"]
 
@@ -61,16 +61,27 @@ class Autoencoder(nn.Module):
         return self.reconstruct(images_BCHW, quantise=True)[0]
 
 
+class _AutoencoderConfig(BaseNetworkConfig):
+    channels: Annotated[int, Field(ge=1, le=4)] = 1
+    side: PositiveInt = 28
+    """Height and width of the images."""
+
+    @property
+    def image_channels(self) -> int:
+        return self.channels
+
+    @property
+    def image_side(self) -> int:
+        return self.side
+
+
 class DenseAutoencoder(Autoencoder):
     """Fully connected layers on both sides, as in the course."""
 
-    class Config(FrozenModel):
+    class Config(_AutoencoderConfig):
         """Widths of the encoder's hidden layers, outermost first; the decoder mirrors them."""
 
         kind: Literal["dense-autoencoder"] = "dense-autoencoder"
-        channels: Annotated[int, Field(ge=1, le=4)] = 1
-        side: PositiveInt = 28
-        """Height and width of the pictures."""
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1024, 512)
         latents: PositiveInt = 64
 
@@ -97,13 +108,10 @@ class DenseAutoencoder(Autoencoder):
 class ConvAutoencoder(Autoencoder):
     """Convolutions on both sides; the last one sees the whole picture and leaves 1 × 1 places."""
 
-    class Config(FrozenModel):
+    class Config(_AutoencoderConfig):
         """Channels of the encoder's levels, finest first; each level halves the sides."""
 
         kind: Literal["conv-autoencoder"] = "conv-autoencoder"
-        channels: Annotated[int, Field(ge=1, le=4)] = 1
-        side: PositiveInt = 28
-        """Height and width of the pictures."""
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
         blocks: Annotated[int, Field(ge=0, le=8)] = 1
         """Residual blocks at the coarsest level, on either side."""

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 
 __all__ = ["CharRNN", "RecurrentState"]
 
@@ -27,7 +27,7 @@ _Probability = Annotated[float, Field(ge=0, lt=1)]
 class CharRNN(nn.Module):
     """`forward`: tokens (B, T) int64 and the state → logits (B, T, V) and the next state."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Which recurrent network."""
 
         kind: Literal["char_rnn"] = "char_rnn"

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
 __all__ = ["Controller"]
@@ -20,7 +20,7 @@ __all__ = ["Controller"]
 class Controller(nn.Module):
     """`forward`: pictures (B, T, H, W) in 0–1 and the state → logits (B, T, A), next state."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Size of the pictures and of the memory."""
 
         kind: Literal["controller"] = "controller"

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 
 __all__ = ["Denoiser"]
 
@@ -31,7 +31,7 @@ def _convolution(channels: int, out: int) -> nn.Sequential:
 class Denoiser(nn.Module):
     """`forward`: noisy images (B, C, H, W) in 0–1 → clean estimate, same shape, not clipped."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Widths of the encoder's levels, finest first; the decoder mirrors them."""
 
         kind: Literal["denoiser"] = "denoiser"
@@ -41,13 +41,16 @@ class Denoiser(nn.Module):
         """3×3 convolutions at each level, on the way down and on the way up."""
 
         @property
+        def image_channels(self) -> int:
+            return self.channels
+
+        @property
         def multiple_of(self) -> int:
-            """Height and width must be multiples of this."""
             return int(2 ** (len(self.widths) - 1))
 
         @property
         def reach(self) -> int:
-            """How far, in pixels, an output pixel may look in any direction.
+            """Bound of the distance, from the convolutions of every level.
 
             A 3×3 convolution at level l reaches 2^l pixels; pooling and nearest upsampling shift by
             less than one pixel of the coarser level, counted here as a whole one.

@@ -17,7 +17,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 from training.networks.fastgan import FastGAN
 from training.networks.projected import ProjectedDiscriminator
 
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
 class GAN(nn.Module):
     """Both networks. `forward` is the generator's: the discriminator is for training alone."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Widths are a DCGAN's, coarsest first: four of them make pictures of 64×64."""
 
         kind: Literal["gan"] = "gan"

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
 __all__ = ["Handwriting", "mixture_nll"]
@@ -33,7 +33,7 @@ class Handwriting(nn.Module):
 
     scale: Tensor
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Which recurrent network."""
 
         kind: Literal["handwriting"] = "handwriting"

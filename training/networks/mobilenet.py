@@ -15,8 +15,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2
 
-from models_store.base import FrozenModel
 from training.datasets.path_redaction import redact_cached_path
+from training.networks.base import BaseNetworkConfig
 
 __all__ = [
     "InputScaling",
@@ -92,7 +92,7 @@ def fold_batch_norms(features: nn.Module) -> nn.Module:
     return features
 
 
-class Pretrained(FrozenModel):
+class Pretrained(BaseNetworkConfig):
     """Which weights of MobileNetV2 to use, and the conventions that they were trained with."""
 
     weights: Literal["imagenet", "random"] = "imagenet"
@@ -132,8 +132,12 @@ class MobileNet(nn.Module):
         """Keep the features as they are and train the head alone."""
 
         @property
-        def in_channels(self) -> int:
+        def image_channels(self) -> int:
             return 3
+
+        @property
+        def class_count(self) -> int:
+            return self.classes
 
         def build(self) -> "MobileNet":
             return MobileNet(self)

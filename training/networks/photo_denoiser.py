@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 
 __all__ = ["PhotoDenoiser"]
 
@@ -40,7 +40,7 @@ def _blocks(width: int, count: int) -> nn.Sequential:
 class PhotoDenoiser(nn.Module):
     """`forward`: noisy pictures (B, C, H, W) around 0–1 → clean estimate, same shape, unclipped."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         kind: Literal["photo-denoiser"] = "photo-denoiser"
         channels: Literal[1, 3] = 3
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=4)] = (32, 64)
@@ -56,13 +56,16 @@ class PhotoDenoiser(nn.Module):
             return self
 
         @property
+        def image_channels(self) -> int:
+            return self.channels
+
+        @property
         def multiple_of(self) -> int:
-            """Height and width must be multiples of this."""
             return int(2 ** len(self.widths))
 
         @property
         def reach(self) -> int:
-            """How far, in pixels, an output pixel may look in any direction.
+            """Bound of the distance, from the convolutions of every level.
 
             A 3×3 convolution at level l reaches 2^(l+1) pixels. A place of a level stands for whole
             places of the finer one, so that what is reached grows to the next multiple, once.
@@ -90,12 +93,13 @@ class PhotoDenoiser(nn.Module):
         self.decoder = nn.ModuleList(map(_blocks, widths[-2::-1], reversed(finer)))
         self.residual = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1)
 
-    def init_as_identity(self) -> None:
-        """Let every residual, the whole network's too, begin at zero (Zhang et al. 2019, Fixup).
+    def init_from_data(self, images_NCHW: Tensor) -> None:
+        """Set every residual to zero (Zhang et al. 2019, Fixup). The images are not used.
 
-        Without norms this is what keeps a high learning rate stable, and the first estimate is the
-        noisy picture itself rather than noise of the network's own.
+        Without norms this keeps a high learning rate stable, and the first estimate is the noisy
+        image itself.
         """
+        del images_NCHW
         last_convolutions = (
             module.second for module in self.modules() if isinstance(module, _Block)
         )

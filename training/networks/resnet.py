@@ -10,13 +10,13 @@ Shapes: B batch, C channels, H height, W width, K classes.
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import ClassifierNetworkConfig
 
 __all__ = ["DEPTHS", "ResNet"]
 
@@ -127,13 +127,11 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """`forward`: images (B, C, H, W), normalised floats → logits (B, K)."""
 
-    class Config(FrozenModel):
+    class Config(ClassifierNetworkConfig):
         """Which residual network."""
 
         kind: Literal["resnet"] = "resnet"
         depth: Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]
-        classes: PositiveInt
-        in_channels: Annotated[int, Field(ge=1, le=4)] = 3
         stem: Literal["imagenet", "cifar"]
         width: PositiveInt | None = None
         """Channels of the first stage; the paper's 64 (imagenet) or 16 (cifar) when left out."""

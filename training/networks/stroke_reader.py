@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers
 
 __all__ = ["StrokeReader"]
@@ -22,7 +22,7 @@ _MOVE_SIZE = 5
 class StrokeReader(nn.Module):
     """`forward`: moves (B, T, 5) → logits (B, T, K); those after a move know all up to it."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         """Which recurrent network."""
 
         kind: Literal["stroke-reader"] = "stroke-reader"
@@ -34,6 +34,10 @@ class StrokeReader(nn.Module):
         classes: Annotated[int, Field(ge=2)] = 10
         scale: Annotated[float, Field(gt=0)] = 0.35
         """What counts as a move of length 1 inside, in units of the box."""
+
+        @property
+        def class_count(self) -> int:
+            return self.classes
 
         def build(self) -> "StrokeReader":
             return StrokeReader(self)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.config.recipe import load_recipe
+from training.config.recipe import load_run_recipe
 from training.engine.trainer import restore
 from training.envs.catch import ACTIONS, BALLS, Catch, optimal_action
 from training.errors import DataError
@@ -29,7 +29,7 @@ _INK, _CURTAIN, _PAPER = (240, 240, 240), (70, 90, 140), (25, 30, 40)
 
 def load_controller(run: Path) -> Controller:
     """The trained network of a run. Raises DataError when it is of another task."""
-    task = restore(load_recipe(str(run / "recipe.yaml")), run).task
+    task = restore(load_run_recipe(run), run).task
     network = task.network_to_publish().eval() if isinstance(task, Imitation) else None
     if not isinstance(network, Controller):
         raise DataError(f"{run} is no run of the task imitation")

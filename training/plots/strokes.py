@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from torch import Tensor
 
-from training.config.recipe import load_recipe
+from training.config.recipe import load_run_recipe
 from training.datasets.strokes import StrokeSplit
 from training.engine.trainer import restore
 from training.errors import DataError
@@ -29,7 +29,7 @@ def draw_run_examples(run: Path, path: Path) -> str:
     Raises:
         DataError: when the run is of another task.
     """
-    task = restore(load_recipe(str(run / "recipe.yaml")), run).task
+    task = restore(load_run_recipe(run), run).task
     if not isinstance(task, StrokeClassification):
         raise DataError(f"{run} is no run of the task strokes")
     test = task.split("test")

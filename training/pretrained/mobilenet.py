@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,13 +12,14 @@ from torchvision.models import MobileNet_V2_Weights
 from models_store.layout import file_sha256
 from models_store.manifest import DataSource
 from training.datasets.data_dir import data_dir, resolve_data_path
+from training.datasets.download import download
 from training.errors import DataError
 from training.networks.mobilenet import MobileNet, Pretrained
 from training.pretrained.state import find_mismatches
 
 __all__ = [
     "LOCAL_WEIGHTS",
-    "download",
+    "download_weights",
     "features_fingerprint",
     "load_weights",
     "read_state",
@@ -54,7 +55,7 @@ def load_weights(network: MobileNet, config: Pretrained) -> None:
     )
 
 
-def read_state(path: Path) -> dict[str, object]:
+def read_state(path: Path) -> dict[str, Any]:
     """The state dict in a file, on the CPU; no code in it is run.
 
     Raises:
@@ -102,33 +103,25 @@ def weights_licence(path: Path | None) -> str:
 
 def _weights_file(config: Pretrained) -> Path:
     if config.weights_path is None:
-        return download(_TORCHVISION_WEIGHTS.url, data_dir() / "mobilenet", "network.weights_path")
+        return download_weights(
+            _TORCHVISION_WEIGHTS.url, data_dir() / "mobilenet", "network.weights_path"
+        )
     path = resolve_data_path(config.weights_path)
     if not path.is_file():
         raise DataError(f"there are no weights at {path} (network.weights_path)")
     return path
 
 
-def download(url: str, folder: Path, option: str) -> Path:
-    """The file of `url` in `folder`, downloaded when it is not there yet.
+def download_weights(url: str, folder: Path, option: str) -> Path:
+    """Return the file of `url` in `folder`, downloaded unless it exists.
+
+    torchvision puts the first digits of the SHA-256 at the end of the file's name.
 
     Raises:
-        DataError: when it cannot be; names `option`, which takes a file instead.
+        DataError: when it cannot be downloaded; names `option`, which takes another file.
     """
     path = folder / url.rpartition("/")[2]
-    if not path.exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # The file's name ends in the first digits of its SHA-256; torch compares them.
-            torch.hub.load_state_dict_from_url(
-                url, str(folder), map_location="cpu", progress=False, check_hash=True
-            )
-        except (URLError, OSError, RuntimeError) as error:
-            raise DataError(
-                f"ImageNet weights are not in {folder} and could not be fetched: {error}. "
-                f"Put {url} there, or name a file of your own: {option}"
-            ) from error
-    return path
+    return download(url, path.stem.rpartition("-")[2], path, option)
 
 
 def _check_matches(state: dict[str, object], features: nn.Module, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""From a trained network to a published model: graph, parity, golden cases, figures, card."""
+"""Publish a trained network: export, parity check, golden cases, metrics, model card."""

@@ -1,9 +1,9 @@
-"""`publish`: export, parity, golden cases, figures, preview, card, and then the shelf."""
+"""Publish a model: export, parity check, golden cases, metrics, preview, card, model store."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models_store import publish as shelf
+from models_store import publish as store_writer
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import GraphFn, replay_graph, write_golden
@@ -11,6 +11,7 @@ from training.config.recipe import ModelCard, Recipe
 from training.engine.trainer import FitResult, restore
 from training.publish import provenance
 from training.publish.spec import ExportedGraph, ExportSpec, export_graph
+from training.publish.tasks import export_spec
 
 __all__ = ["build_provenance", "publish_model", "publish_run"]
 
@@ -20,7 +21,7 @@ _HALF_PRECISION_ATOL = 3e-3
 
 
 def publish_run(recipe: Recipe, run_dir: Path, store: Path) -> Path:
-    """Put the network of a run on the shelf as the next version of the recipe's name.
+    """Publish the network of a run as the next version of the recipe's name.
 
     Raises:
         ExportError: when a graph is not valid.
@@ -28,13 +29,12 @@ def publish_run(recipe: Recipe, run_dir: Path, store: Path) -> Path:
     """
     result = restore(recipe, run_dir)
     model_provenance = build_provenance(recipe, result, provenance.fit_command(recipe))
-    return publish_model(
-        recipe.name, recipe.publish, result.task.export_spec(), model_provenance, store
-    )
+    spec = export_spec(result.task, recipe)
+    return publish_model(recipe.name, recipe.publish, spec, model_provenance, store)
 
 
 def build_provenance(recipe: Recipe, result: FitResult, command: str) -> Provenance:
-    """Of a network that one recipe trained; `command` makes it again."""
+    """Describe how a network was trained; `command` trains it again."""
     return Provenance(
         recipe=provenance.public_recipe(recipe, exclude={"publish"}),
         command=command,
@@ -48,7 +48,7 @@ def build_provenance(recipe: Recipe, result: FitResult, command: str) -> Provena
 def publish_model(
     name: str, card: ModelCard, spec: ExportSpec, model_provenance: Provenance, store: Path
 ) -> Path:
-    """Put what is in memory on the shelf as the next version of `name`. Raises as above."""
+    """Publish a described model as the next version of `name`. Raises as `publish_run`."""
 
     def build(folder: Path, version: int) -> Manifest:
         half = card.storage == "float16"
@@ -66,9 +66,9 @@ def publish_model(
             task=spec.task,
             files=(
                 *(_graph_file(graph) for graph in exported.values()),
-                *(shelf.file_entry(folder / a.path, role=a.role) for a in spec.attachments),
-                shelf.file_entry(folder / "golden.npz", role="golden"),
-                shelf.file_entry(folder / "preview.png", role="preview"),
+                *(store_writer.file_entry(folder / a.path, role=a.role) for a in spec.attachments),
+                store_writer.file_entry(folder / "golden.npz", role="golden"),
+                store_writer.file_entry(folder / "preview.png", role="preview"),
             ),
             golden=Golden(
                 cases=len(spec.graphs[0].cases),
@@ -84,11 +84,11 @@ def publish_model(
             limits=card.limits,
         )
 
-    return shelf.publish_version(store, name, build, _verify_parity)
+    return store_writer.publish_version(store, name, build, _verify_parity)
 
 
 def _graph_file(graph: ExportedGraph) -> ModelFile:
-    return shelf.file_entry(
+    return store_writer.file_entry(
         graph.path,
         role=graph.path.stem,
         precision="fp32",
@@ -98,7 +98,7 @@ def _graph_file(graph: ExportedGraph) -> ModelFile:
 
 
 def _verify_parity(folder: Path, manifest: Manifest) -> None:
-    """Torch computed the golden outputs; onnxruntime must agree, from the files as written."""
+    """Check that onnxruntime reproduces torch's golden outputs from the written files."""
     for graph in manifest.files:
         if graph.is_graph:
             replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))

@@ -1,4 +1,4 @@
-"""What a task hands over for publishing, and how its graphs become ONNX."""
+"""`ExportSpec`: the description of a model to publish, and the export of its graphs to ONNX."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ from training.publish.onnx.half_precision import store_as_float16
 __all__ = ["Attachment", "ExportSpec", "ExportedGraph", "GraphFns", "GraphSpec", "export_graph"]
 
 GraphFns = Mapping[str, GraphFn]
-"""Published graphs by role, as functions."""
+"""Functions that run the exported graphs, by role."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class GraphSpec:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dynamic_axes: Mapping[str, Mapping[int, str]]
-    """Per input, the axes that may have any size, with their names; the batch, axis 0, is one."""
+    """For each input, the names of axes of any size; the batch, axis 0, is one of them."""
     cases: tuple[Mapping[str, Tensor], ...]
-    """Golden inputs. The first one must have at least two of everything that is free: the exporter
-    takes an axis of size one for a constant."""
+    """Golden inputs. All dynamic axes of the first one must have a size of at least two: the
+    exporter treats an axis of size one as constant."""
     build_onnx: Callable[[], onnx.ModelProto] | None = None
-    """Writes the graph where the exporter's would not do; parity with `module` is checked alike."""
+    """Builds the graph in place of the exporter; parity with `module` is checked as well."""
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that is no graph, which serving the model needs."""
+    """A file other than a graph that serving the model needs."""
 
     role: Role
     path: str
@@ -55,23 +55,23 @@ class Attachment:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """Everything about a model that its task knows."""
+    """Description of a model to publish."""
 
     task: ServedTask
     graphs: tuple[GraphSpec, ...]
     data: tuple[DataSource, ...]
     report: Callable[[GraphFns, Path], tuple[Metric, ...]]
-    """Measures the exported graphs (a figure is of what is served) and draws the preview."""
+    """Measures the exported graphs, which are what is served, and draws the preview."""
     rtol: float
     atol: float
     attachments: tuple[Attachment, ...] = ()
     parameter_count: int | None = None
-    """Of the network, where its graphs share some; else each graph's are counted."""
+    """Set when graphs share parameters; otherwise the parameters of all graphs are counted."""
 
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A graph on disk, checked, with the cases that the network computed for it."""
+    """A checked graph on disk, with golden cases computed by the network."""
 
     path: Path
     inputs: tuple[TensorSpec, ...]
@@ -133,7 +133,7 @@ def _export_program(module: nn.Module, graph: GraphSpec) -> torch.onnx.ONNXProgr
         for name in axes.values()
     }
     with warnings.catch_warnings():
-        # Two inputs may share an axis, as a batch: that is meant, and it needs one name only.
+        # Inputs share axes such as the batch on purpose, and one name is enough.
         warnings.filterwarnings("ignore", "# The axis name", UserWarning)
         program = torch.onnx.export(
             module,
@@ -154,9 +154,10 @@ def _export_program(module: nn.Module, graph: GraphSpec) -> torch.onnx.ONNXProgr
 
 
 def _strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the notes on where each node comes from: they name files of this machine.
+    """Remove the metadata on the origin of each node and value.
 
-    They would also be the larger part of a small network's file.
+    It names files of this machine, and is the larger part of a small network's file. onnx-ir's
+    `ClearMetadataAndDocStringPass` leaves the metadata of values.
     """
     messages: list[Any] = [model]
     while messages:

@@ -1,9 +1,14 @@
-"""Tasks: an objective, a step, a measure. Adding one: a module here and its line in the union."""
+"""Tasks: an objective with its optimization step and its scores.
 
-from typing import Annotated
+Adding one: its options in `training.config.tasks`, a module here, and its line in `_TASKS`.
+"""
 
-from pydantic import Field
+from collections.abc import Callable
 
+from lightning_fabric import Fabric
+
+from training.config.tasks import TaskConfig
+from training.config.train import TrainConfig
 from training.tasks.adversarial import Adversarial
 from training.tasks.base import Scores, Task
 from training.tasks.classification import Classification
@@ -30,21 +35,29 @@ __all__ = [
     "Scores",
     "StrokeClassification",
     "Task",
-    "TaskConfig",
     "Transfer",
+    "build_task",
 ]
 
-TaskConfig = Annotated[
-    Classification.Config
-    | Denoising.Config
-    | PhotoDenoising.Config
-    | Transfer.Config
-    | Compression.Config
-    | PhotoCompression.Config
-    | Language.Config
-    | Handwriting.Config
-    | Adversarial.Config
-    | StrokeClassification.Config
-    | Imitation.Config,
-    Field(discriminator="kind"),
-]
+_TASKS: dict[str, Callable[..., Task]] = {
+    "adversarial": Adversarial,
+    "classification": Classification,
+    "compression": Compression,
+    "denoising": Denoising,
+    "handwriting": Handwriting,
+    "imitation": Imitation,
+    "language": Language,
+    "photo-compression": PhotoCompression,
+    "photo-denoising": PhotoDenoising,
+    "strokes": StrokeClassification,
+    "transfer": Transfer,
+}
+
+
+def build_task(config: TaskConfig, train_config: TrainConfig, data: object, fabric: Fabric) -> Task:
+    """Build the task that `config` selects, with its networks initialised and set up by `fabric`.
+
+    Raises:
+        RecipeError: when the network or the data do not fit the task.
+    """
+    return _TASKS[config.kind](config, train_config, data, fabric)

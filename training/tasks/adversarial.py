@@ -1,95 +1,74 @@
-"""Two networks against each other: one draws pictures, one tells them from real ones.
+"""Adversarial training of a generator and a discriminator of images.
 
-Alternating, as in algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): a step of the
-discriminator on as many real as drawn pictures, then one of the generator. Both steps see the same
-drawn pictures, as in DCGAN's published code, which saves a pass through the generator, and where
-the discriminator looks at them through frozen features, one through those.
+The two alternate, as in algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): a step of the
+discriminator on as many real as generated images, then a step of the generator. Both steps use the
+same generated images, as in DCGAN's published code. This saves a pass through the generator and,
+with a projected discriminator, a pass through the frozen features.
 
 Shapes: B batch, C channels, H height, W width, Z latent.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import PositiveInt
 from torch import Generator as Random
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.config.tasks import AdversarialConfig
+from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches, epoch_seed
-from training.datasets.transforms import Transform
-from training.errors import DataError, RecipeError
+from training.errors import RecipeError
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
 from training.optim.ema import ema_model
-from training.optim.optimizers import Optimizer
-from training.plots.samples import draw_grid
 from training.pretrained.mobilenet import load_weights
-from training.publish.spec import ExportSpec
-from training.publish.tasks import adversarial as export
-from training.tasks.base import Monitor, Scores, Split
-from training.tasks.diff_augment import DiffAugment
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
+from training.tasks.base import DatasetTask, Monitor, Scores, Split
+from training.tasks.image_grid import draw_grid
 
 __all__ = ["Adversarial", "to_uint8"]
 
 _Projected = tuple[Tensor, ...]
-"""Inputs of the discriminator's trained layers: pictures, or feature maps of them."""
+"""Inputs of the discriminator's trained layers: images, or feature maps of them."""
 
 _EVAL_BATCH = 250
 _GRID_IMAGES = 64
-"""Pictures in the grid that is drawn after every epoch, always of the same latents."""
+"""Number of images in the grid that is saved after every epoch, always of the same latents."""
 
 
-class Adversarial:
-    """The non-saturating or the hinge loss; the published generator is the averaged one."""
+class Adversarial(DatasetTask[ImageSplit]):
+    """Train with the non-saturating or the hinge loss; publish the averaged generator."""
 
+    data: ImageData
     monitor = Monitor("loss", higher_is_better=False)
 
-    class Config(FrozenModel):
-        kind: Literal["adversarial"] = "adversarial"
-        discriminator_optimizer: Optimizer
-        """The recipe's own `optimizer` is the generator's. A faster discriminator keeps up with
-        one step for each of the generator's (Heusel et al. 2017, arXiv 1706.08500)."""
-        loss: Literal["non-saturating", "hinge"] = "non-saturating"
-        """Goodfellow et al. 2014, section 3; Lim and Ye 2017, arXiv 1705.02894."""
-        transforms: tuple[Transform, ...] = ()
-        """Of the real pictures. What they change, the generator learns to draw."""
-        augment: DiffAugment | None = None
-        """Random changes of real and generated pictures, which the generator does not learn."""
-        pictures_per_epoch: PositiveInt | None = None
-        """Real pictures, drawn anew, between two checkpoints; all of them when left out."""
-
-        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Adversarial":
-            return Adversarial(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
-        self.config, self.recipe, self.data, self.fabric = config, recipe, data, fabric
-        self.network_config = _require_gan_config(recipe.network, data)
-        size = min(recipe.batch_size, len(data.train))
+    def __init__(
+        self, config: AdversarialConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
+    ) -> None:
+        self.config, self.train_config, self.data, self.fabric = config, train_config, data, fabric
+        self.network_config = _require_gan_config(train_config.network, data)
+        size = min(train_config.batch_size, len(data.train))
         image_count = min(config.pictures_per_epoch or len(data.train), len(data.train))
         self.steps_per_epoch = max(1, image_count // size)
         self._build_networks(fabric)
 
     def _build_networks(self, fabric: Fabric) -> None:
-        recipe, layout = self.recipe, torch.contiguous_format
-        if recipe.channels_last:
+        train_config, layout = self.train_config, torch.contiguous_format
+        if train_config.channels_last:
             layout = torch.channels_last
         network = self.network_config.build()
-        recipe.initializer.apply(network)
+        train_config.initializer.apply(network)
         self._load_pretrained_features(network)
         network = network.to(memory_format=layout)
-        optimizer = recipe.optimizer.build(network.generator)
+        optimizer = train_config.optimizer.build(network.generator)
         discriminator_optimizer = self.config.discriminator_optimizer.build(network.discriminator)
-        steps = (self.steps_per_epoch, recipe.epochs)
+        steps = (self.steps_per_epoch, train_config.epochs)
         self.schedules = tuple(
-            recipe.schedule.build(item, *steps) for item in (optimizer, discriminator_optimizer)
+            train_config.schedule.build(item, *steps)
+            for item in (optimizer, discriminator_optimizer)
         )
         self.generator, self.optimizer = fabric.setup(network.generator, optimizer)
         self.discriminator, self.discriminator_optimizer = fabric.setup(
@@ -97,7 +76,7 @@ class Adversarial:
         )
         for method in ("project", "logits"):
             self.discriminator.mark_forward_method(method)
-        decay = recipe.ema_decay
+        decay = train_config.ema_decay
         self.ema_network = None if decay is None else ema_model(network.generator, decay)
 
     def _load_pretrained_features(self, network: GAN) -> None:
@@ -111,9 +90,9 @@ class Adversarial:
         network.discriminator.projection.load_mobilenet(mobilenet)
 
     def batches(self, epoch: int) -> "_LimitedBatches":
-        generator = Random().manual_seed(epoch_seed(self.recipe.seed, epoch))
+        generator = Random().manual_seed(epoch_seed(self.train_config.seed, epoch))
         batches = Batches(
-            self.data.train, self.recipe.batch_size, generator, self.config.transforms
+            self.data.train, self.train_config.batch_size, generator, self.config.transforms
         )
         return _LimitedBatches(batches, self.steps_per_epoch)
 
@@ -141,7 +120,7 @@ class Adversarial:
 
     def _step_discriminator(self, real: _Projected, generated: _Projected) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(True)
-        # One pass for both: without batch norm, no picture's logit depends on another picture.
+        # One pass for both: without batch norm, no image's logit depends on another image.
         both = [torch.cat(pair) for pair in zip(real, generated, strict=True)]
         real_B, generated_B = self.discriminator.logits(*both).float().chunk(2)
         loss = self._discriminator_loss(real_B, generated_B)
@@ -160,9 +139,9 @@ class Adversarial:
         loss = self._generator_loss(self.discriminator.logits(*generated).float())
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        if self.recipe.clip_norm is not None:
+        if self.train_config.clip_norm is not None:
             self.fabric.clip_gradients(
-                self.generator, self.optimizer, max_norm=self.recipe.clip_norm
+                self.generator, self.optimizer, max_norm=self.train_config.clip_norm
             )
         self.optimizer.step()
         return {"loss": loss.detach()}
@@ -182,12 +161,11 @@ class Adversarial:
         return latents_BZ.to(self.fabric.device)
 
     def evaluate(self, split: Split) -> Scores:
-        """How well the discriminator tells a split's pictures from as many drawn ones.
+        """Return the losses on a split's images and as many generated images.
 
-        This says whether training is in balance, and by `overfitting`, between 0 and 1, whether
-        the discriminator knows its training pictures by heart (r_v of Karras et al. 2020, arXiv
-        2006.06676, equation 1). How good the pictures are, no loss of a GAN says: see
-        `training.metrics.generative`.
+        They show whether training is in balance. `overfitting`, between 0 and 1, shows how far the
+        discriminator has memorized its training images (r_v of Karras et al. 2020, arXiv
+        2006.06676, equation 1). For the quality of the images see `training.metrics.generative`.
         """
         held_out = self.split(split)
         count = min(len(held_out), len(self.data.train), 1000)
@@ -202,7 +180,7 @@ class Adversarial:
         }
 
     def discriminator_logits(self, images_NCHW: Tensor) -> Tensor:
-        """The discriminator's logits (N, …) of pictures in bytes, as they are."""
+        """Return the discriminator's logits (N, …) of uint8 images, without augmentation."""
         discriminator = self.discriminator.eval()
         with torch.inference_mode(), self.fabric.autocast():
             parts = [
@@ -211,11 +189,11 @@ class Adversarial:
         return torch.cat(parts).float().cpu()
 
     def generate_images(self, count: int, seed: int) -> Tensor:
-        """Pictures (N, C, H, W) in bytes, as the published generator draws them."""
+        """Return uint8 images (N, C, H, W) of the generator that would be published."""
         return self.generate_from(self._latents(count, Random().manual_seed(seed)))
 
     def generate_from(self, latents_NZ: Tensor) -> Tensor:
-        """The published generator's pictures (N, C, H, W) in bytes."""
+        """Return uint8 images (N, C, H, W) of latents (N, Z)."""
         generator = self.network_to_publish().eval()
         latents_NZ = latents_NZ.to(self.fabric.device)
         with torch.inference_mode(), self.fabric.autocast():
@@ -225,20 +203,10 @@ class Adversarial:
         return torch.cat(parts)
 
     def save_samples(self, folder: Path, epoch: int) -> None:
-        """A grid of faces after `epoch` epochs, of the same latents every time."""
+        """Save a grid of generated images, of the same latents after every epoch."""
         draw_grid(
             self.generate_images(_GRID_IMAGES, seed=0), folder / "samples" / f"{epoch:04}.png"
         )
-
-    def split(self, name: Split) -> ImageSplit:
-        """Raises DataError when the data set has no such split."""
-        split: ImageSplit | None = getattr(self.data, name)
-        if split is None:
-            raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
-        return split
-
-    def has_split(self, split: Split) -> bool:
-        return getattr(self.data, split) is not None
 
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
@@ -256,24 +224,21 @@ class Adversarial:
         return state if self.ema_network is None else {**state, "average": self.ema_network}
 
     def network_to_publish(self) -> nn.Module:
-        """The generator to publish: the averaged one, where there is one and it is wanted."""
-        average = self.ema_network if self.recipe.publish.weights == "average" else None
+        """Return the generator to publish: the averaged one, unless the recipe selects the last."""
+        average = self.ema_network if self.train_config.publishes_ema else None
         network: nn.Module = self.generator.module if average is None else average.module
         return network
 
     def to_floats(self, images_BCHW: Tensor) -> Tensor:
-        """Bytes → floats in -1 … 1 on the device, laid out as the networks want them."""
+        """Map bytes to floats in -1 … 1, on the device and in the recipe's memory format."""
         floats = images_BCHW.to(self.fabric.device).float() / 127.5 - 1
-        if self.recipe.channels_last:
+        if self.train_config.channels_last:
             return floats.contiguous(memory_format=torch.channels_last)
         return floats
 
-    def export_spec(self) -> ExportSpec:
-        return export.export_spec(self)
-
 
 class _LimitedBatches:
-    """The first `count` of `batches`."""
+    """Iterate over the first `count` of `batches`."""
 
     def __init__(self, batches: Batches, count: int) -> None:
         self._batches = batches
@@ -288,20 +253,20 @@ class _LimitedBatches:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Floats in -1 … 1 → uint8, rounded."""
+    """Map floats in -1 … 1 to uint8, with rounding."""
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _require_gan_config(config: object, data: ImageData) -> GAN.Config:
     if not isinstance(config, GAN.Config):
-        raise RecipeError("the task adversarial needs a network of two sides: kind: gan")
+        raise RecipeError("the task adversarial needs the network gan")
     expected_CHW, actual_CHW = (
         (config.channels, config.size, config.size),
         (data.channels, *data.size_HW),
     )
     if expected_CHW != actual_CHW:
         raise RecipeError(
-            f"the generator draws pictures of shape {expected_CHW} (C, H, W), but those of "
+            f"the generator makes images of shape {expected_CHW} (C, H, W), but those of "
             f"{data.title} "
             f"are {actual_CHW}: set network.channels, data.size, or the number of "
             "network.generator and "

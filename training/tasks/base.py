@@ -1,18 +1,20 @@
-"""What the loop in `fit.py` asks of a task."""
+"""`Task`: the interface between the training loop and an objective."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
-from training.publish.spec import ExportSpec
+from training.errors import DataError
 
-__all__ = ["Monitor", "Scores", "Split", "Task"]
+__all__ = ["DatasetTask", "Monitor", "Scores", "Split", "Task", "held_out_split"]
 
 Scores = dict[str, float]
 Split = Literal["train", "validation", "test"]
+SplitT = TypeVar("SplitT")
+SplitT_co = TypeVar("SplitT_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,68 @@ class Task(Protocol):
     steps_per_epoch: int
 
     def batches(self, epoch: int) -> Iterable[Any]:
-        """The training batches of `epoch`; the same ones whenever they are asked for."""
+        """Return the training batches of `epoch`; every call returns the same batches."""
         ...
 
     def step(self, batch: Any) -> dict[str, Tensor]:
-        """One optimisation step. Returns detached scalars; `loss` is always among them."""
+        """Take one optimization step. Return detached scalars, `loss` among them."""
         ...
 
     def evaluate(self, split: Split) -> Scores:
-        """The scores of the network that would be published now, on a whole split."""
+        """Return the scores of the network that would be published now, on a whole split."""
         ...
 
     def has_split(self, split: Split) -> bool:
-        """Whether the data set has that split."""
+        """Return whether the data set has that split."""
         ...
 
     def learning_rate(self) -> float: ...
 
     def checkpoint_state(self) -> dict[str, Any]:
-        """Everything that a checkpoint must hold: modules, optimizers, schedules, averages."""
+        """Return what a checkpoint must hold: modules, optimizers, schedules, averages."""
         ...
 
     def save_samples(self, folder: Path, epoch: int) -> None:
-        """Pictures below `folder` of what the network does after `epoch` epochs, if there are any.
+        """Save example outputs after `epoch` epochs below `folder`, if the task has any.
 
-        Drawn without touching the random state, so that a resumed run goes on with its numbers.
+        The random state must not change, so that a resumed run continues with the same numbers.
         """
         ...
 
-    def export_spec(self) -> ExportSpec:
-        """Everything that publishing the network needs to know."""
-        ...
+
+def held_out_split(task: Task) -> Split:
+    """Return the split that a task's published scores are of: the test split, if there is one.
+
+    Texts have none. By convention their last part is held out, which selects only the epoch.
+    """
+    return "test" if task.has_split("test") else "validation"
+
+
+class _Dataset(Protocol[SplitT_co]):
+    """A data set with up to three splits. `validation` is None unless the recipe holds it out."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def train(self) -> SplitT_co: ...
+    @property
+    def validation(self) -> SplitT_co | None: ...
+    @property
+    def test(self) -> SplitT_co: ...
+
+
+class DatasetTask(Generic[SplitT]):
+    """A task on a data set with splits."""
+
+    data: _Dataset[SplitT]
+
+    def split(self, name: Split) -> SplitT:
+        """Return a split. Raises DataError when the data set has no such split."""
+        splits = {"train": self.data.train, "test": self.data.test}
+        split = splits.get(name, self.data.validation)
+        if split is None:
+            raise DataError(f"{self.data.title} has no {name} split: set data.validation_size")
+        return split
+
+    def has_split(self, split: Split) -> bool:
+        return split != "validation" or self.data.validation is not None

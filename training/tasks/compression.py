@@ -1,68 +1,53 @@
-"""Pictures as few bits: mean squared error and rate, traded against each other."""
-
-from typing import TYPE_CHECKING, Literal
+"""Compression of small images by an autoencoder: mean squared error and rate."""
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.config.tasks import CompressionConfig
+from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
+from training.datasets.noise import quantize_8bit
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
+from training.metrics.psnr import psnr_db
 from training.metrics.rate_estimate import estimate_bits
 from training.networks.autoencoder import Autoencoder
-from training.publish.spec import ExportSpec
-from training.publish.tasks import compression as export
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
-from training.tasks.noise import psnr_db, quantize_8bit
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
 
 __all__ = ["Compression"]
 
 
 class Compression(ImageTask):
-    """MSE + rate_weight × bits per pixel.
+    """Minimize MSE + rate_weight × bits per pixel.
 
-    Ballé et al. 2017 (arXiv 1611.01704, section 3), where the weight stands at the distortion.
+    Ballé et al. 2017 (arXiv 1611.01704, section 3) weight the distortion instead.
     """
 
     monitor = Monitor("mse", higher_is_better=False)
 
-    class Config(FrozenModel):
-        kind: Literal["compression"] = "compression"
-        rate_weight: NonNegativeFloat = 0.0
-        """What a bit per pixel may cost in squared error (pixels in 0–1). 0: it costs nothing."""
-        quantise: bool = True
-        """False trains a plain autoencoder: latents are real numbers, and nothing is coded."""
-        transforms: tuple[Transform, ...] = ()
-
-        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Compression":
-            return Compression(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+    def __init__(
+        self, config: CompressionConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
+    ) -> None:
         self.config = config
-        side = getattr(recipe.network, "side", None)
+        side = train_config.network.image_side
         if side is None:
-            raise RecipeError(f"{recipe.network.kind} has no latents that could be coded")
+            raise RecipeError(f"network {train_config.network.kind} is no autoencoder of images")
         if data.size_HW != (side, side):
             raise RecipeError(
-                f"network.side is {side}, but pictures of {data.title} are {data.size_HW}"
+                f"network.side is {side}, but images of {data.title} are {data.size_HW}"
             )
-        super().__init__(recipe, data, fabric)
+        super().__init__(train_config, data, fabric)
         self.network.mark_forward_method("reconstruct")
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
 
     def autoencoder_to_publish(self) -> Autoencoder:
-        """The network to publish."""
+        """Return the network to publish."""
         network = self.network_to_publish()
         if not isinstance(network, Autoencoder):
             raise TypeError(f"{type(network).__name__} is no autoencoder")
@@ -78,9 +63,9 @@ class Compression(ImageTask):
         return {"loss": loss, "mse": mse.detach(), "bytes": rate_B.detach().mean() / 8}
 
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
-        """Mean squared error with and without rounding, PSNR of 8-bit answers, estimated bytes.
+        """Return mean squared errors, PSNR of 8-bit outputs and estimated bytes of an image.
 
-        `mse` is what the recipe trains for: with rounding, unless `quantise` is off.
+        `mse` is the error that the recipe minimizes: with rounding, unless `quantise` is off.
         """
         if not isinstance(network, Autoencoder):
             raise TypeError(f"{type(network).__name__} is no autoencoder")
@@ -101,6 +86,3 @@ class Compression(ImageTask):
             "psnr_db": float(torch.cat(ratios).mean()),
             "bytes": float(torch.cat(rates).mean()) / 8,
         }
-
-    def export_spec(self) -> ExportSpec:
-        return export.export_spec(self)

@@ -1,50 +1,39 @@
-"""Clean pictures from noisy ones: mean squared error, PSNR."""
-
-from typing import TYPE_CHECKING, Annotated, Literal
+"""Denoising of small images: mean squared error, PSNR."""
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.config.tasks import DenoisingConfig
+from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
+from training.datasets.noise import quantize_8bit
 from training.errors import RecipeError
-from training.publish.spec import ExportSpec
-from training.publish.tasks import denoising as export
+from training.metrics.psnr import psnr_db
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
-from training.tasks.noise import Noise, psnr_db, quantize_8bit
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
 
 __all__ = ["Denoising"]
 
 
 class Denoising(ImageTask):
-    """Mean squared error to the clean picture; each training picture gets one kind of noise."""
+    """Minimize the squared error to the clean image; each training image gets one kind of noise."""
 
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    class Config(FrozenModel):
-        kind: Literal["denoising"] = "denoising"
-        noises: Annotated[tuple[Noise, ...], Field(min_length=1)]
-
-        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Denoising":
-            return Denoising(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+    def __init__(
+        self, config: DenoisingConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
+    ) -> None:
         self.config = config
-        multiple = getattr(recipe.network, "multiple_of", 1)
+        multiple = train_config.network.multiple_of
         if any(side % multiple for side in data.size_HW):
             raise RecipeError(
-                f"pictures of {data.title} are {data.size_HW}, but the network needs sides that "
+                f"images of {data.title} are {data.size_HW}, but the network needs sides that "
                 f"are multiples of {multiple}"
             )
-        super().__init__(recipe, data, fabric)
+        super().__init__(train_config, data, fabric)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         clean_BCHW = self.to_floats(batch[0])
@@ -58,10 +47,10 @@ class Denoising(ImageTask):
         return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
 
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
-        """Mean PSNR over pictures, in and out, for each noise and over all of them.
+        """Return the mean PSNR of noisy and denoised images, for each noise and over all.
 
-        The noise is seeded, so every call and every run measures the same noisy pictures, and
-        estimates are rounded to 8 bits, because that is what is served.
+        The noise is seeded, so that every call and every run measures the same noisy images.
+        Estimates are rounded to 8 bits, as they are when served.
         """
         scores: Scores = {}
         for noise in self.config.noises:
@@ -77,6 +66,3 @@ class Denoising(ImageTask):
             scores[f"psnr_db/{noise.name}"] = float(torch.cat(after).mean())
         outputs = [scores[f"psnr_db/{noise.name}"] for noise in self.config.noises]
         return {"psnr_db": sum(outputs) / len(outputs), **scores}
-
-    def export_spec(self) -> ExportSpec:
-        return export.export_spec(self)

@@ -1,55 +1,48 @@
-"""What the player would do now: behavioural cloning of a scripted player (Pomerleau 1988).
+"""Behavioral cloning of a scripted player (Pomerleau 1988).
 
 Shapes: B games, T steps, A actions.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.config.tasks import ImitationConfig
+from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
-from training.errors import DataError, ExportError, RecipeError
-from training.publish.spec import ExportSpec
+from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
 
 __all__ = ["Imitation"]
 
 
 class Imitation(SingleNetwork):
-    """Cross entropy with the player's action, over whole games: the state is carried through."""
+    """Minimize the cross entropy with the player's actions over whole games, with carried state."""
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    class Config(FrozenModel):
-        kind: Literal["imitation"] = "imitation"
-
-        def build(self, recipe: "Recipe", data: Any, fabric: Fabric) -> "Imitation":
-            if not isinstance(data, GameData):
-                raise RecipeError(f"{data.title} has no games: the task imitation needs them")
-            return Imitation(recipe, data, fabric)
-
-    def __init__(self, recipe: "Recipe", data: GameData, fabric: Fabric) -> None:
+    def __init__(
+        self, config: ImitationConfig, train_config: TrainConfig, data: GameData, fabric: Fabric
+    ) -> None:
+        if not isinstance(data, GameData):
+            raise RecipeError(f"{data.title} has no games, which the task imitation trains on")
+        self.config = config
         self.data = data
-        self._batch_size = min(recipe.batch_size, len(data.train))
-        super().__init__(recipe, len(data.train) // self._batch_size, fabric)
+        self._batch_size = min(train_config.batch_size, len(data.train))
+        super().__init__(train_config, len(data.train) // self._batch_size, fabric)
 
     def batches(self, epoch: int) -> Iterator[GameSplit]:
-        generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
+        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
         order = torch.randperm(len(self.data.train), generator=generator)
         for start in range(0, self.steps_per_epoch * self._batch_size, self._batch_size):
-            chosen = order[start : start + self._batch_size]
+            indices = order[start : start + self._batch_size]
             train = self.data.train
-            yield GameSplit(train.images_NTHW[chosen], train.actions_NT[chosen])
+            yield GameSplit(train.images_NTHW[indices], train.actions_NT[indices])
 
     def loss(self, batch: GameSplit) -> dict[str, Tensor]:
         logits_BTA, actions_BT = self._logits(self.network, batch)
@@ -63,7 +56,7 @@ class Imitation(SingleNetwork):
         return logits_BTA.float(), games.actions_NT.to(self.fabric.device)
 
     def evaluate(self, split: Split) -> Scores:
-        """Share of the player's actions that the network would do too, and mean nats."""
+        """Return the share of actions in which network and player agree, and mean nats."""
         if not self.has_split(split):
             raise DataError(f"{self.data.title} has no {split} split: it has train and test")
         games = self.data.train if split == "train" else self.data.test
@@ -76,9 +69,3 @@ class Imitation(SingleNetwork):
 
     def has_split(self, split: Split) -> bool:
         return split in ("train", "test")
-
-    def export_spec(self) -> ExportSpec:
-        raise ExportError(
-            "a controller is not served: no task of the service plays games. "
-            "`plot play` shows it at work and measures it"
-        )

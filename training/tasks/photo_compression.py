@@ -1,72 +1,66 @@
-"""Photographs as few bytes: rate + λ · distortion, for many λ at once."""
-
-from typing import TYPE_CHECKING, Literal
+"""Compression of photographs: rate + λ · distortion, for many λ at once."""
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import PositiveFloat
 from torch import Generator, Tensor, nn
 
-from models_store.base import FrozenModel
+from training.config.tasks import PhotoCompressionConfig
+from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.scenes import CropBatches, SceneData
+from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec
-from training.publish.spec import ExportSpec
-from training.publish.tasks import photo_compression as export
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
 
 __all__ = ["PhotoCompression"]
 
 _INIT_CROPS = 64
-"""Crops by whose coefficients the network is scaled before training."""
+"""Number of crops that the network is initialised from."""
 
 
 class PhotoCompression(SingleNetwork):
-    """Bits per pixel + λ · MSE (RGB, in grey levels²), with λ drawn anew for each crop.
+    """Minimize bits per pixel + λ · MSE (RGB, in gray levels²), with a random λ for each crop.
 
-    One network for all qualities, by gains of their own (Cui et al. 2021, arXiv 2003.02188).
+    One network serves all qualities, with gains for each (Cui et al. 2021, arXiv 2003.02188).
     """
 
     monitor = Monitor("loss", higher_is_better=False)
 
-    class Config(FrozenModel):
-        kind: Literal["photo-compression"] = "photo-compression"
-        lowest: PositiveFloat = 0.0013
-        """λ of quality 1."""
-        highest: PositiveFloat = 0.2
-        """λ of the best quality; the others lie evenly between, by ratio."""
-        balance: float = 0.4
-        """A crop's loss counts λ to minus this power: else the best qualities drown the others."""
-
-        def build(self, recipe: "Recipe", data: SceneData, fabric: Fabric) -> "PhotoCompression":
-            return PhotoCompression(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: SceneData, fabric: Fabric) -> None:
+    def __init__(
+        self,
+        config: PhotoCompressionConfig,
+        train_config: TrainConfig,
+        data: SceneData,
+        fabric: Fabric,
+    ) -> None:
         self.config = config
         self.data = data
-        self.recipe = recipe
-        qualities: int = recipe.network.qualities  # type: ignore[union-attr]  # checked by Recipe
-        exponents = torch.linspace(0, 1, qualities)
+        self.train_config = train_config
+        if not isinstance(train_config.network, PhotoCodec.Config):
+            raise RecipeError(
+                "the task photo-compression needs the network photo-codec, "
+                f"got {train_config.network.kind}"
+            )
+        exponents = torch.linspace(0, 1, train_config.network.qualities)
         self.lambdas_Q = config.lowest * (config.highest / config.lowest) ** exponents
-        super().__init__(recipe, len(self.batches(0)), fabric)
+        super().__init__(train_config, len(self.batches(0)), fabric)
 
     def build_network(self) -> nn.Module:
         network = super().build_network()
         if not isinstance(network, PhotoCodec):
-            raise TypeError(f"{type(network).__name__} is no codec of photographs")
-        generator = Generator().manual_seed(self.recipe.seed)
-        crops = next(iter(CropBatches(self.data, _INIT_CROPS, generator)))
+            raise TypeError(f"{type(network).__name__} is not a PhotoCodec")
         # At a high rate, a step of √(6 / (λ ln 2)) costs as much as it saves; λ per coefficient.
-        network.init_from_data(crops.float() / 255, (26 / self.lambdas_Q).sqrt())
+        network.init_quantizers((26 / self.lambdas_Q).sqrt())
         return network
 
+    def init_images(self) -> Tensor:
+        generator = Generator().manual_seed(self.train_config.seed)
+        return next(iter(CropBatches(self.data, _INIT_CROPS, generator))).float() / 255
+
     def batches(self, epoch: int) -> CropBatches:
-        generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
-        return CropBatches(self.data, self.recipe.batch_size, generator)
+        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+        return CropBatches(self.data, self.train_config.batch_size, generator)
 
     def has_split(self, split: Split) -> bool:
         return split != "validation"
@@ -94,9 +88,9 @@ class PhotoCompression(SingleNetwork):
         }
 
     def evaluate(self, split: Split) -> Scores:
-        """Of whole pictures: the loss, and rate and PSNR at each quality, as training counts them.
+        """Return the loss, and rate and PSNR at each quality, on whole images.
 
-        The noise that stands for rounding in the rate is seeded.
+        The noise that replaces rounding in the rate is seeded.
         """
         network = self.network_to_publish().eval()
         images = self.data.test if split == "test" else self.data.train
@@ -119,11 +113,8 @@ class PhotoCompression(SingleNetwork):
         return {name: float(score) for name, score in scores.items()}
 
     def codec_to_publish(self) -> PhotoCodec:
-        """The network to publish."""
+        """Return the network to publish."""
         network = self.network_to_publish()
         if not isinstance(network, PhotoCodec):
-            raise TypeError(f"{type(network).__name__} is no codec of photographs")
+            raise TypeError(f"{type(network).__name__} is not a PhotoCodec")
         return network
-
-    def export_spec(self) -> ExportSpec:
-        return export.export_spec(self)

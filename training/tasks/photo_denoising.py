@@ -1,26 +1,22 @@
-"""Clean photographs from noisy ones, blind: one network for every strength of Gaussian noise."""
+"""Blind denoising of photographs: one network for every strength of Gaussian noise."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.config.tasks import PhotoDenoisingConfig
+from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
-from training.errors import DataError, RecipeError
-from training.networks.photo_denoiser import PhotoDenoiser
-from training.publish.spec import ExportSpec
-from training.publish.tasks import photo_denoising as export
-from training.tasks.base import Monitor, Scores, Split
-from training.tasks.noise import add_gaussian_noise, is_grey, psnr_db, quantize_8bit, to_grey
+from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit, to_grey
+from training.errors import RecipeError
+from training.metrics.psnr import psnr_db
+from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
-
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
 
 __all__ = ["PhotoDenoising", "denoise_image"]
 
@@ -28,63 +24,45 @@ _MAX_PIXEL = 255
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class PhotoDenoising(SingleNetwork):
-    """Squared error to the clean photograph, divided by the noise's deviation.
+class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
+    """Minimize the squared error to the clean photograph, divided by the noise's deviation.
 
-    The error that is left grows about as the deviation does (BM3D on Set12: 32.4 dB at 15, 26.8 dB
-    at 50). Divided by it, weak noise counts as much as strong noise; plain squared error would
-    learn from the strongest alone.
+    The remaining error grows roughly with the deviation (BM3D on Set12: 32.4 dB at 15, 26.8 dB at
+    50). Divided by it, weak noise counts as much as strong noise; the plain squared error would be
+    dominated by the strongest noise.
     """
 
+    data: PatchData
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    class Config(FrozenModel):
-        """Deviations are in grey levels, of 255, as in the literature."""
-
-        kind: Literal["photo-denoising"] = "photo-denoising"
-        sigma: tuple[NonNegativeFloat, PositiveFloat] = (0, 55)
-        """Each patch's deviation is drawn evenly between these."""
-        clean_share: _Fraction = 0.04
-        """Of patches without noise: what is clean shall be left alone."""
-        grey_share: _Fraction = 0.5
-        """Of patches turned into grey: three equal channels, with equal noise."""
-        stored_share: _Fraction = 0.5
-        """Of patches whose noise is clipped to 0–255 and rounded, as in a file. The literature's
-        is not."""
-        weight_floor: PositiveFloat = 2
-        """Added to the deviation that the error is divided by."""
-        measured: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (15, 25, 50)
-
-        @model_validator(mode="after")
-        def _validate_sigma(self) -> Self:
-            if self.sigma[0] >= self.sigma[1]:
-                raise ValueError(f"sigma {self.sigma} must be (least, largest)")
-            return self
-
-        def build(self, recipe: "Recipe", data: PatchData, fabric: Fabric) -> "PhotoDenoising":
-            return PhotoDenoising(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: PatchData, fabric: Fabric) -> None:
-        self.config, self.recipe, self.data = config, recipe, data
-        self.multiple = int(getattr(recipe.network, "multiple_of", 1))
+    def __init__(
+        self,
+        config: PhotoDenoisingConfig,
+        train_config: TrainConfig,
+        data: PatchData,
+        fabric: Fabric,
+    ) -> None:
+        self.config, self.train_config, self.data = config, train_config, data
+        self.multiple = train_config.network.multiple_of
         if data.patch % self.multiple:
             raise RecipeError(
                 f"data.patch is {data.patch}, but the network needs sides that are multiples of "
                 f"{self.multiple}"
             )
-        if getattr(recipe.network, "channels", data.channels) != data.channels:
-            raise RecipeError("an album holds pictures of 3 channels: set network.channels to 3")
-        super().__init__(recipe, len(self.batches(0)), fabric)
+        channels = train_config.network.image_channels
+        if channels not in (None, data.channels):
+            raise RecipeError(
+                f"an album holds images of {data.channels} channels, and the network takes "
+                f"{channels}: set network.channels to {data.channels}"
+            )
+        super().__init__(train_config, len(self.batches(0)), fabric)
 
-    def build_network(self) -> nn.Module:
-        network = super().build_network()
-        if isinstance(network, PhotoDenoiser):
-            network.init_as_identity()
-        return network
+    def init_images(self) -> Tensor:
+        return next(iter(self.batches(0))).float() / _MAX_PIXEL
 
     def batches(self, epoch: int) -> PatchBatches:
-        generator = Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
-        return self.data.patch_batches(self.recipe.batch_size, generator)
+        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+        return self.data.patch_batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         clean_BCHW = self.to_floats(batch)
@@ -106,7 +84,7 @@ class PhotoDenoising(SingleNetwork):
         return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
 
     def _random_mask(self, count: int, probability: float) -> Tensor:
-        """Booleans (B, 1, 1, 1), each true with probability `probability`."""
+        """Return booleans (B, 1, 1, 1), each true with the given probability."""
         return torch.rand(count, 1, 1, 1, device=self.fabric.device) < probability
 
     def evaluate(self, split: Split) -> Scores:
@@ -115,10 +93,9 @@ class PhotoDenoising(SingleNetwork):
             return self.measure(network, self.split(split))
 
     def measure(self, network: nn.Module, split: PatchSplit) -> Scores:
-        """Mean PSNR over pictures, in and out, at each deviation; and of clean pictures, out.
+        """Return the mean PSNR of noisy and denoised images at each deviation, and of clean ones.
 
-        Noise is seeded and unclipped, as in the literature; estimates are rounded to 8 bits, as
-        there, because a file holds no more.
+        Noise is seeded and unclipped and estimates are rounded to 8 bits, as in the literature.
         """
         scores: Scores = {}
         for sigma in self.config.measured:
@@ -141,31 +118,18 @@ class PhotoDenoising(SingleNetwork):
         scores["psnr_db/clean"] = float(torch.cat(clean_psnrs).mean())
         return {"psnr_db": sum(outputs) / len(outputs), **scores}
 
-    def split(self, name: Split) -> PatchSplit:
-        """Raises DataError when the data set has no such split."""
-        split: PatchSplit | None = getattr(self.data, name)
-        if split is None:
-            raise DataError(f"{self.data.title} has no {name} split here: set data.validation_size")
-        return split
-
-    def has_split(self, split: Split) -> bool:
-        return getattr(self.data, split) is not None
-
     def to_floats(self, images_BCHW: Tensor) -> Tensor:
-        """uint8 → floats in 0–1 on the device."""
+        """Map uint8 to floats in 0–1, on the device."""
         return images_BCHW.to(self.fabric.device).float() / _MAX_PIXEL
 
     def _to_memory_format(self, images_BCHW: Tensor) -> Tensor:
-        if self.recipe.channels_last:
+        if self.train_config.channels_last:
             return images_BCHW.contiguous(memory_format=torch.channels_last)
         return images_BCHW.contiguous()
 
-    def export_spec(self) -> ExportSpec:
-        return export.export_spec(self)
-
 
 def denoise_image(network: nn.Module, noisy_BCHW: Tensor, multiple: int) -> Tensor:
-    """The network's estimate, rounded to 8 bits; of grey pictures, the mean of its channels."""
+    """Return the estimate, rounded to 8 bits; for gray images, the mean of its channels."""
     height, width = noisy_BCHW.shape[2:]
     edges = (0, -width % multiple, 0, -height % multiple)
     estimate: Tensor = network(functional.pad(noisy_BCHW, edges, mode="replicate")).float()

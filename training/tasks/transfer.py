@@ -1,74 +1,50 @@
-"""Which class a photograph is of, by a network that has seen a million others.
+"""Classification of photographs by fine-tuning a pretrained network.
 
-First the head alone, on pooled features that are computed once; then every weight, the features at
-a fraction of the head's rate. Fine-tuning under a random head would distort the features before the
-head knows what it wants of them (Kumar et al. 2022, arXiv 2202.10054).
+First the head is trained on pooled features, which are computed once; then every weight, the
+features at a fraction of the head's rate. Fine-tuning with a random head would distort the features
+(Kumar et al. 2022, arXiv 2202.10054).
 """
-
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from models_store.base import FrozenModel
-from models_store.manifest import Metric
+from training.config.tasks import TransferConfig
+from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import epoch_seed
 from training.datasets.data_dir import scratch_dir
-from training.errors import DataError, RecipeError
+from training.errors import RecipeError
 from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet
-from training.pretrained.mobilenet import features_fingerprint, load_weights, weights_data_source
-from training.publish.spec import ExportSpec, GraphFns
-from training.publish.tasks import classification as export
+from training.pretrained.mobilenet import features_fingerprint, load_weights
 from training.tasks.base import Scores, Split
-from training.tasks.classification import Classification, ClassificationConfig
+from training.tasks.classification import Classification
 
-if TYPE_CHECKING:
-    from training.config.recipe import Recipe
-
-__all__ = ["HeadConfig", "Transfer"]
-
-
-class HeadConfig(FrozenModel):
-    """How the head is trained on features that stay as they are: AdamW, half a cosine."""
-
-    epochs: Annotated[int, Field(ge=0)] = 40
-    batch_size: PositiveInt = 32
-    lr: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.01
+__all__ = ["Transfer"]
 
 
 class Transfer(Classification):
-    """`frozen_logits_NK` are of the test split before anything but the head was trained."""
+    """`frozen_logits_NK` are the test split's logits after training the head alone."""
 
-    class Config(ClassificationConfig):
-        kind: Literal["transfer"] = "transfer"
-        head: HeadConfig = HeadConfig()
-        head_rate: PositiveFloat = 10.0
-        """The head's learning rate in fine-tuning, as a multiple of `optimizer.lr`."""
-
-        def build(self, recipe: "Recipe", data: ImageData, fabric: Fabric) -> "Transfer":
-            return Transfer(self, recipe, data, fabric)
-
-    def __init__(self, config: Config, recipe: "Recipe", data: ImageData, fabric: Fabric) -> None:
+    def __init__(
+        self, config: TransferConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
+    ) -> None:
         self.head_config, self.head_rate = config.head, config.head_rate
-        self.pretrained_config = _require_mobilenet_config(recipe)
-        if recipe.schedule.kind in ("cyclic", "one_cycle"):
+        self.pretrained_config = _require_mobilenet_config(train_config)
+        if train_config.schedule.kind in ("cyclic", "one_cycle"):
             raise RecipeError(
-                f"schedule {recipe.schedule.kind} sets one rate for all weights, and transfer has "
-                "two: use constant, step, exponential or cosine"
+                f"schedule {train_config.schedule.kind} sets one rate for all weights, and "
+                "transfer has two: use constant, step, exponential or cosine"
             )
-        super().__init__(config, recipe, data, fabric)
+        super().__init__(config, train_config, data, fabric)
 
-    def statistics(self, recipe: "Recipe", data: ImageData) -> tuple[list[float], list[float]]:
-        del recipe, data
+    def statistics(
+        self, train_config: TrainConfig, data: ImageData
+    ) -> tuple[list[float], list[float]]:
+        del train_config, data
         return self.pretrained_config.statistics
 
     def build_network(self) -> nn.Module:
@@ -105,13 +81,13 @@ class Transfer(Classification):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
         head.train()
         for epoch in range(config.epochs):
-            generator = torch.Generator().manual_seed(epoch_seed(self.recipe.seed, epoch))
+            generator = torch.Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
             order = torch.randperm(len(labels_N), generator=generator)
-            for chosen in torch.split(order, config.batch_size):
-                logits_BK = head(features_NC[chosen].to(self.fabric.device))
+            for indices in torch.split(order, config.batch_size):
+                logits_BK = head(features_NC[indices].to(self.fabric.device))
                 loss = functional.cross_entropy(
                     logits_BK,
-                    labels_N[chosen].to(self.fabric.device),
+                    labels_N[indices].to(self.fabric.device),
                     label_smoothing=self.config.label_smoothing,
                 )
                 optimizer.zero_grad()
@@ -120,7 +96,7 @@ class Transfer(Classification):
                 schedule.step()
 
     def build_optimizer(self, network: nn.Module) -> Optimizer:
-        """The recipe's, with the head's weights in groups of their own, at the head's rate."""
+        """Return the recipe's optimizer, with separate groups for the head at the head's rate."""
         optimizer = super().build_optimizer(network)
         head_ids = {id(parameter) for parameter in network.get_submodule("head").parameters()}
         for group in list(optimizer.param_groups):
@@ -132,27 +108,13 @@ class Transfer(Classification):
         return optimizer
 
     def evaluate(self, split: Split) -> Scores:
-        """Nothing for the test split of a run on all photographs: there is none left."""
+        """Return no scores for an empty test split, as of a run on all photographs."""
         return super().evaluate(split) if len(self.split(split)) else {}
 
-    def export_spec(self) -> ExportSpec:
-        spec = export.export_spec(self)
-        pretrained = weights_data_source(self.pretrained_config)
-        return replace(
-            spec,
-            data=(*spec.data, *([pretrained] if pretrained else [])),
-            report=spec.report if len(self.data.test) else _reject_empty_test_split,
+
+def _require_mobilenet_config(train_config: TrainConfig) -> MobileNet.Config:
+    if not isinstance(train_config.network, MobileNet.Config):
+        raise RecipeError(
+            f"the task transfer needs the network mobilenet, got {train_config.network.kind}"
         )
-
-
-def _reject_empty_test_split(_runs: GraphFns, _preview: Path) -> tuple[Metric, ...]:
-    raise DataError(
-        "this run was trained on all photographs, so there is none to measure it on: "
-        "`python -m training transfer` cross-validates and publishes; or set data.held_out"
-    )
-
-
-def _require_mobilenet_config(recipe: "Recipe") -> MobileNet.Config:
-    if not isinstance(recipe.network, MobileNet.Config):
-        raise RecipeError(f"task transfer needs network mobilenet, not {recipe.network.kind}")
-    return recipe.network
+    return train_config.network

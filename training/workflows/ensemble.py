@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models_store.manifest import Provenance
-from training.config.recipe import ModelCard, Recipe, load_recipe, validate_recipe
+from training.config.recipe import ModelCard, Recipe, load_run_recipe, validate_recipe
 from training.engine.trainer import FitResult, restore
 from training.errors import RecipeError
 from training.publish import provenance
@@ -22,13 +22,12 @@ def publish_ensemble(runs: Sequence[Path], name: str, store: Path) -> Path:
         RecipeError: a run trained no classifier, or the runs do not fit together, or `name` is
             none.
     """
-    recipes = [load_recipe(str(run / "recipe.yaml")) for run in runs]
+    recipes = [load_run_recipe(run) for run in runs]
     for recipe in recipes:
         validate_recipe({**recipe.model_dump(by_alias=True), "name": name}, "ensemble")
     members = [restore(recipe, run) for recipe, run in zip(recipes, runs, strict=True)]
-    spec = ensemble_export_spec(
-        [_require_classification(m, r) for m, r in zip(members, runs, strict=True)]
-    )
+    classifiers = [_require_classification(m, r) for m, r in zip(members, runs, strict=True)]
+    spec = ensemble_export_spec(list(zip(classifiers, recipes, strict=True)))
     return publish_model(
         name, _model_card(recipes), spec, _provenance(recipes, members, name), store
     )

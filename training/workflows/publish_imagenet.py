@@ -6,7 +6,6 @@ making and large: whoever wants such a model publishes it at home.
 
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,11 +18,11 @@ from models_store.layout import file_sha256
 from models_store.manifest import DataSource, Metric, Provenance
 from training.config.recipe import ModelCard
 from training.datasets.data_dir import data_dir, resolve_data_path
+from training.engine.environment import Environment
 from training.errors import DataError, RecipeError
 from training.networks.mobilenet import normalization_statistics, use_same_padding
-from training.pretrained.mobilenet import download, read_state, weights_licence
+from training.pretrained.mobilenet import download_weights, read_state, weights_licence
 from training.pretrained.state import load_into
-from training.publish.provenance import Environment
 from training.publish.publisher import publish_model
 from training.publish.tasks.imagenet import ImagenetClassifier, export_spec
 
@@ -40,39 +39,37 @@ _CROP_SIDE = 224
 
 @dataclass(frozen=True)
 class _PretrainedNetwork:
-    """A network of torchvision, the best weights that it has for it, and our name for it."""
+    """A network of torchvision with its best weights, and the name that it is published by."""
 
+    network: Network
     name: str
-    build: Callable[[], nn.Module]
-    weights: WeightsEnum
     paper: str
 
+    @property
+    def weights(self) -> WeightsEnum:
+        return models.get_model_weights(self.network).DEFAULT
 
-_NETWORKS: dict[Network, _PretrainedNetwork] = {
-    "mobilenet_v2": _PretrainedNetwork(
-        "mobilenet-imagenet",
-        models.mobilenet_v2,
-        models.MobileNet_V2_Weights.IMAGENET1K_V2,
-        "MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381)",
-    ),
-    "mobilenet_v3_large": _PretrainedNetwork(
-        "mobilenet-v3-imagenet",
-        models.mobilenet_v3_large,
-        models.MobileNet_V3_Large_Weights.IMAGENET1K_V2,
-        "MobileNetV3-Large (Howard et al. 2019, arXiv 1905.02244)",
-    ),
-    "resnet18": _PretrainedNetwork(
-        "resnet18-imagenet",
-        models.resnet18,
-        models.ResNet18_Weights.IMAGENET1K_V1,
-        "ResNet-18 (He et al. 2015, arXiv 1512.03385)",
-    ),
-    "resnet50": _PretrainedNetwork(
-        "resnet50-imagenet",
-        models.resnet50,
-        models.ResNet50_Weights.IMAGENET1K_V2,
-        "ResNet-50 (He et al. 2015, arXiv 1512.03385)",
-    ),
+
+_NETWORKS = {
+    item.network: item
+    for item in (
+        _PretrainedNetwork(
+            "mobilenet_v2",
+            "mobilenet-imagenet",
+            "MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381)",
+        ),
+        _PretrainedNetwork(
+            "mobilenet_v3_large",
+            "mobilenet-v3-imagenet",
+            "MobileNetV3-Large (Howard et al. 2019, arXiv 1905.02244)",
+        ),
+        _PretrainedNetwork(
+            "resnet18", "resnet18-imagenet", "ResNet-18 (He et al. 2015, arXiv 1512.03385)"
+        ),
+        _PretrainedNetwork(
+            "resnet50", "resnet50-imagenet", "ResNet-50 (He et al. 2015, arXiv 1512.03385)"
+        ),
+    )
 }
 
 
@@ -98,10 +95,10 @@ def publish_pretrained(
             "would need other padding too"
         )
     path = _weights_file(pretrained, weights_path)
-    module = pretrained.build()
+    module = models.get_model(network)
     if preprocessing == "tensorflow":
         use_same_padding(module)
-    load_into(module, _read_tensors(path), path.name)
+    load_into(module, read_state(path), path.name)
     model = _describe_model(pretrained, module, path, weights_path, preprocessing)
     model_name = name or pretrained.name
     model_provenance = Provenance(
@@ -126,15 +123,11 @@ def publish_pretrained(
 
 def _weights_file(pretrained: _PretrainedNetwork, path: Path | None) -> Path:
     if path is None:
-        return download(pretrained.weights.url, data_dir() / "imagenet", "--weights-path")
+        return download_weights(pretrained.weights.url, data_dir() / "imagenet", "--weights-path")
     weights_file = resolve_data_path(path)
     if not weights_file.is_file():
         raise DataError(f"there are no weights at {weights_file} (--weights-path)")
     return weights_file
-
-
-def _read_tensors(path: Path) -> dict[str, Any]:
-    return dict(read_state(path))
 
 
 def _describe_model(

@@ -21,9 +21,11 @@ from training.engine.trainer import FitResult, fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.cross_validation import CrossValidation, Fold
 from training.networks.mobilenet import MobileNet
+from training.plots.confusion import draw_cross_validation
 from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import build_provenance, publish_model
 from training.publish.spec import GraphFns
+from training.publish.tasks.transfer import transfer_spec
 from training.tasks.transfer import Transfer
 
 __all__ = ["FINE_TUNED", "FROZEN", "TransferResult", "adapt_recipe", "transfer", "transfer_command"]
@@ -121,15 +123,15 @@ def transfer(
     cross_validation = CrossValidation(task.data.title, task.data.labels, folds)
     run_dir.mkdir(parents=True, exist_ok=True)
     cross_validation.write(run_dir / "cross-validation.json")
-    cross_validation.draw(run_dir / "confusion.png")
+    draw_cross_validation(cross_validation, run_dir / "confusion.png")
 
     def report(runs: GraphFns, preview: Path) -> tuple[Metric, ...]:
         del runs  # it has seen every photograph: there is none left to measure it on
-        cross_validation.draw(preview)
+        draw_cross_validation(cross_validation, preview)
         return cross_validation.metrics()
 
     timed_result = replace(result, seconds=time.perf_counter() - started)
-    spec = replace(task.export_spec(), report=report)
+    spec = replace(transfer_spec(task, recipe), report=report)
     with console.status("exporting and verifying"):
         model_provenance = build_provenance(recipe, timed_result, command)
         version = publish_model(recipe.name, recipe.publish, spec, model_provenance, store)

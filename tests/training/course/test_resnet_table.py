@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from training.__main__ import main
+from training.cli.main import main
 from training.course.resnet_table import build_rows, format_table
 
 

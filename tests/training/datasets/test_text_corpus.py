@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from tests.full_disk import no_file_over
 from training.config.recipe import load_recipe
+from training.datasets.download import download
 from training.datasets.number_words import build_text, number_to_words
-from training.datasets.text_corpus import TextCorpus, decode_text, download, strip_gutenberg
+from training.datasets.text_corpus import TextCorpus, decode_text, strip_gutenberg
 from training.errors import DataError
 from training.publish.provenance import public_recipe
 
@@ -113,10 +114,10 @@ def test_a_fetched_file_must_have_the_right_hash(tmp_path: Path) -> None:
     url = saved(tmp_path, b"abc", "source").as_uri()
     right = hashlib.sha256(b"abc").hexdigest()
     target = tmp_path / "cache" / "text.txt"
-    with pytest.raises(DataError, match="SHA-256 differs"):
-        download(url, right[::-1], target)
+    with pytest.raises(DataError, match="invalid hash value"):
+        download(url, right[::-1], target, "data.path")
     assert not target.exists()
-    assert download(url, right, target).read_bytes() == b"abc"
+    assert download(url, right, target, "data.path").read_bytes() == b"abc"
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -131,15 +132,15 @@ def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
     content = b"abc" * 1000
     url = saved(tmp_path, content, "source").as_uri()
     target = tmp_path / "cache" / "text.txt"
-    with no_file_over(1000), pytest.raises(DataError, match="cannot be written: File too large"):
-        download(url, hashlib.sha256(content).hexdigest(), target)
+    with no_file_over(1000), pytest.raises(DataError, match="File too large"):
+        download(url, hashlib.sha256(content).hexdigest(), target, "data.path")
     assert list(target.parent.iterdir()) == []
 
 
 def test_what_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     url = (tmp_path / "nowhere").as_uri()
-    with pytest.raises(DataError, match=r"DEEPSHELF_DATA.*could not be fetched"):
-        download(url, "", tmp_path / "text.txt")
+    with pytest.raises(DataError, match=r"downloading .* failed: .*set data\.path"):
+        download(url, "", tmp_path / "text.txt", "data.path")
 
 
 @pytest.mark.parametrize(

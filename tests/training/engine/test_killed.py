@@ -62,7 +62,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path:
     assert len(resumed.log) == 1
 
 
-_NO_ROOM = r"last\.ckpt could not be written: [\d,]+ bytes are free there .* make room"
+_NO_ROOM = r"last\.ckpt could not be written: [\d,]+ bytes are free .* free some space"
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:

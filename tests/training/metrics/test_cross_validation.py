@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.metrics.cross_validation import CrossValidation, Fold
+from training.plots.confusion import draw_cross_validation
 
 
 def _answers(*classes: int) -> Tensor:
@@ -64,6 +65,6 @@ def test_what_is_written_can_be_read(figures: CrossValidation, tmp_path: Path) -
     content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert content["folds"][0] == {"n": 4, "frozen": 0.5, "fine-tuned": 0.75}
     assert content["confusion"]["frozen"][1] == [1, 1, 0]
-    figures.draw(tmp_path / "confusion.png")
+    draw_cross_validation(figures, tmp_path / "confusion.png")
     with Image.open(tmp_path / "confusion.png") as image:
         assert min(image.size) > 100

@@ -26,7 +26,8 @@ def codec() -> PhotoCodec:
         chroma=4, groups=(8, 16), hidden=8, prior_hidden=8, features=4, side=4, qualities=2
     )
     codec = config.build()
-    codec.init_from_data(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
+    codec.init_from_data(torch.rand(4, 3, 64, 64))
+    codec.init_quantizers(torch.tensor([60.0, 15.0]))
     for group in codec.priors:
         for name, parameter in group.named_parameters():
             torch.nn.init.normal_(parameter, std=0.02 if "linear" in name else 0.2)
@@ -61,7 +62,8 @@ def test_all_its_coefficients_give_the_picture_back() -> None:
 
 def test_every_parameter_learns(codec: PhotoCodec) -> None:
     fresh = codec.config.build()
-    fresh.init_from_data(torch.rand(4, 3, 64, 64), torch.tensor([60.0, 15.0]))
+    fresh.init_from_data(torch.rand(4, 3, 64, 64))
+    fresh.init_quantizers(torch.tensor([60.0, 15.0]))
     coded = fresh(torch.rand(4, 3, 72, 64), torch.tensor([0, 1, 0, 1]))
     (coded.bits_B.mean() + coded.estimate.square().sum()).backward()
     silent = [name for name, p in fresh.named_parameters() if p.grad is None]

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from tests.training.tiny import recipe
-from training.__main__ import main
+from training.cli.main import main
 from training.engine.trainer import fit
 from training.errors import WeightsError
 from training.networks import ResNet
 from training.pretrained.files import load_weights_file, save_network
-from training.pretrained.from_runs import build_from_definition
 from training.pretrained.state import load_into
+from training.workflows.saved_weights import build_from_definition
 
 ENDINGS = (".safetensors", ".h5", ".onnx")
 

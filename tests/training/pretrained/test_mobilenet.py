@@ -114,8 +114,10 @@ def test_without_a_network_one_is_told_what_to_fetch(
     def offline(*_: object, **__: object) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
-    with pytest.raises(DataError, match=r"no route to host.*Put https://.*mobilenet_v2-.*\.pth"):
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(
+        DataError, match=r"downloading https://.*mobilenet_v2-.*\.pth failed: .*no route to host"
+    ):
         _load(_config(None))
 
 

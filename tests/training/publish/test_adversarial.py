@@ -13,11 +13,13 @@ from models_store.sampling.latents import latent_from_seed
 from models_store.tasks import FaceGeneration
 from models_store.verify import read_manifest
 from tests.training.tiny import ADVERSARIAL, PROJECTED, recipe
-from training.__main__ import main
+from training.cli.main import main
+from training.config.recipe import load_recipe
 from training.engine.runs import load_adversarial_task
 from training.engine.trainer import fit
 from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import publish_run
+from training.publish.tasks import export_spec
 
 _DISTANCES = {"fd_mobilenet", "kd_mobilenet", "precision", "recall"}
 _ALWAYS = {"nearest_rms", "nearest_rms/held-out", "sharpness", "spread"}
@@ -104,7 +106,8 @@ def test_without_imagenet_weights_it_is_published_with_what_can_be_measured(
 ) -> None:
     (data_home / LOCAL_WEIGHTS).parent.mkdir()
     (data_home / LOCAL_WEIGHTS).write_bytes(b"no weights")
-    report = load_adversarial_task(run).export_spec().report
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    report = export_spec(load_adversarial_task(run), recipe).report
     metrics = report({"generator": load_graph_fn(folder / "generator.onnx")}, tmp_path / "p.png")
     assert {metric.name for metric in metrics} == _ALWAYS
     assert "holds no weights that torch can read" in caplog.text
@@ -135,7 +138,7 @@ def test_a_run_of_another_task_draws_nothing(
     fit(recipe(epochs=1), tmp_path, show_progress=False)
     with pytest.raises(SystemExit):
         main(["plot", "samples", str(tmp_path)])
-    assert "a run of the task classification, which draws no pictures" in capsys.readouterr().err
+    assert "a run of the task classification, which generates no images" in capsys.readouterr().err
 
 
 def test_distances_without_imagenet_weights_are_refused_saying_what_is_missing(

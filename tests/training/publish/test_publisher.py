@@ -23,10 +23,10 @@ from models_store.verify import read_golden_cases, read_manifest
 from tests.training.publish.conftest import OVERRIDES, Shelved
 from training.config.recipe import Recipe, load_recipe
 from training.datasets.digits import Digits
+from training.datasets.noise import Noise
 from training.errors import ExportError
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.publisher import publish_run
-from training.tasks.noise import Noise
 
 
 def _session(shelved: Shelved) -> ort.InferenceSession:

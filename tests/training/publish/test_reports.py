@@ -20,6 +20,8 @@ from tests.training.tiny import recipe as tiny
 from training.datasets.base import ImageData, ImageSplit
 from training.publish import sample_inputs
 from training.publish.spec import ExportSpec
+from training.publish.tasks import export_spec
+from training.tasks import build_task
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -33,9 +35,7 @@ def _publication(images_NHWC: Tensor, labels: list[int], **changes: Any) -> Expo
     )  # fmt: skip
     recipe = tiny(**{"batch_size": 2, **changes})
     fabric = Fabric(accelerator="cpu", devices=1)
-    config: Any = recipe.task  # one that learns from such pictures
-    publication: ExportSpec = config.build(recipe, data, fabric).publication()
-    return publication
+    return export_spec(build_task(recipe.task, recipe, data, fabric), recipe)
 
 
 _PROBABILITIES = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]], np.float32)

@@ -172,5 +172,5 @@ def test_pictures_of_another_shape_are_refused(network: dict[str, Any], message:
 
 def test_a_network_of_one_side_is_refused() -> None:
     network = {"kind": "denoiser", "channels": 1, "widths": [4, 8]}
-    with pytest.raises(RecipeError, match="kind: gan"):
+    with pytest.raises(RecipeError, match="needs the network gan"):
         prepare(recipe(**{**ADVERSARIAL, "network": network}))

@@ -96,7 +96,7 @@ def test_other_classes_than_the_data_sets_are_refused() -> None:
 
 def test_other_channels_than_the_pictures_are_refused() -> None:
     network = {"kind": "resnet", "depth": 20, "stem": "cifar", "classes": 10}
-    with pytest.raises(RecipeError, match=r"takes pictures of 3 channels, but .* has 1"):
+    with pytest.raises(RecipeError, match=r"takes images of 3 channels, but .* has 1"):
         prepare(recipe(network=network), accelerator="cpu")
 
 
@@ -104,5 +104,5 @@ def test_a_split_that_there_is_not_is_named() -> None:
     task = prepare(recipe(data={"kind": "digits"}), accelerator="cpu")[1]
     assert not task.has_split("validation")
     assert task.has_split("test")
-    with pytest.raises(DataError, match=r"has no validation split here: set data\.validation_size"):
+    with pytest.raises(DataError, match=r"has no validation split: set data\.validation_size"):
         task.evaluate("validation")

@@ -96,7 +96,7 @@ def test_pictures_of_another_side_are_refused() -> None:
 
 
 def test_a_network_without_latents_is_refused() -> None:
-    with pytest.raises(RecipeError, match="resnet has no latents"):
+    with pytest.raises(RecipeError, match="resnet is no autoencoder"):
         prepare(recipe(task=COMPRESSION["task"]), accelerator="cpu")
 
 

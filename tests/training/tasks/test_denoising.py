@@ -77,7 +77,7 @@ def test_pictures_that_the_network_cannot_halve_are_refused() -> None:
 
 def test_other_channels_than_the_pictures_are_refused() -> None:
     network = {"kind": "denoiser", "widths": [4, 4], "channels": 3}
-    with pytest.raises(RecipeError, match=r"takes pictures of 3 channels, but .* has 1"):
+    with pytest.raises(RecipeError, match=r"takes images of 3 channels, but .* has 1"):
         prepare(recipe(network=network, task=DENOISING["task"]), accelerator="cpu")
 
 

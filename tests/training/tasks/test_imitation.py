@@ -10,6 +10,7 @@ from training.engine.trainer import fit, prepare
 from training.errors import DataError, ExportError
 from training.networks.controller import Controller
 from training.plots.play_game import available_policies, load_controller, mean_score, save_animation
+from training.publish.tasks import export_spec
 from training.tasks.imitation import Imitation
 
 GAME: dict[str, Any] = {
@@ -69,8 +70,9 @@ def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
 def test_what_cannot_be_animated_or_served_says_so(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"neither \.gif nor \.webp"):
         save_animation(available_policies(load_controller(run))["scripted"], tmp_path / "game.mp4")
-    task = prepare(recipe(**GAME), accelerator="cpu")[1]
-    with pytest.raises(ExportError, match="not served"):
-        task.export_spec()
+    game = recipe(**GAME)
+    task = prepare(game, accelerator="cpu")[1]
+    with pytest.raises(ExportError, match="the task imitation cannot be published"):
+        export_spec(task, game)
     with pytest.raises(DataError, match="no validation split"):
         task.evaluate("validation")

@@ -12,11 +12,11 @@ from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from tests.training.tiny import content
 from training.config.recipe import Recipe
+from training.datasets.noise import add_gaussian_noise, is_grey, to_grey
 from training.engine.trainer import fit, prepare
 from training.errors import RecipeError
 from training.publish.publisher import publish_run
 from training.tasks import PhotoDenoising
-from training.tasks.noise import add_gaussian_noise, is_grey, to_grey
 from training.tasks.photo_denoising import denoise_image
 
 

@@ -19,6 +19,7 @@ from training.errors import ExportError, RecipeError
 from training.networks.handwriting import mixture_nll
 from training.plots.strokes import draw_run_examples
 from training.publish.publisher import publish_run
+from training.publish.tasks import export_spec
 from training.tasks.stroke_task import augment_strokes
 
 READER: dict[str, Any] = {
@@ -88,8 +89,8 @@ def test_a_reader_learns_and_is_drawn(tmp_path: Path) -> None:
     with Image.open(tmp_path / "strokes.png") as image:
         assert image.width > 900
         assert np.asarray(image.convert("L")).std() > 20
-    with pytest.raises(ExportError, match="not served"):
-        fitted.task.export_spec()
+    with pytest.raises(ExportError, match="the task strokes cannot be published"):
+        export_spec(fitted.task, recipe(**READER))
 
 
 def test_lifts_that_were_guessed_from_the_answer_are_refused(

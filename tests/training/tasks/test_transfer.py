@@ -11,6 +11,7 @@ from models_store.verify import TensorMap
 from tests.training.photos import recipe, write_photos, write_weights
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
+from training.publish.tasks import export_spec
 from training.tasks.transfer import Transfer
 
 pytestmark = pytest.mark.usefixtures("data_home")
@@ -107,7 +108,7 @@ def test_a_schedule_that_knows_one_rate_is_refused(root: Path, kind: str) -> Non
 
 def test_another_network_is_refused(root: Path) -> None:
     other = {"kind": "resnet", "depth": 20, "stem": "cifar", "classes": 2}
-    with pytest.raises(RecipeError, match="task transfer needs network mobilenet, not resnet"):
+    with pytest.raises(RecipeError, match="needs the network mobilenet, got resnet"):
         _task(root, network=other)
 
 
@@ -132,26 +133,28 @@ def test_the_average_starts_from_the_trained_head(root: Path) -> None:
 
 
 def test_a_run_on_everything_has_no_score_and_no_figures(root: Path, tmp_path: Path) -> None:
-    fitted = fit(recipe(root, epochs=1), tmp_path / "run", show_progress=False)
+    everything = recipe(root, epochs=1)
+    fitted = fit(everything, tmp_path / "run", show_progress=False)
     assert not [name for name in fitted.log[-1] if name.startswith("test")]
     with pytest.raises(DataError, match="trained on all photographs, so there is none"):
-        fitted.task.export_spec().report({}, tmp_path / "preview.png")
+        export_spec(fitted.task, everything).report({}, tmp_path / "preview.png")
 
 
 def test_a_run_is_measured_on_the_fold_that_it_held_out(root: Path, tmp_path: Path) -> None:
-    fitted = fit(
-        recipe(root, epochs=1, data={"held_out": 0}), tmp_path / "run", show_progress=False
-    )
+    held_out = recipe(root, epochs=1, data={"held_out": 0})
+    fitted = fit(held_out, tmp_path / "run", show_progress=False)
     assert 0 <= fitted.log[-1]["test_accuracy"] <= 1
 
     def dots_never(inputs: TensorMap) -> TensorMap:
         return {"probabilities": np.full((len(inputs["images"]), 2), (0.9, 0.1), np.float32)}
 
-    metrics = fitted.task.export_spec().report({"model": dots_never}, tmp_path / "preview.png")
+    report = export_spec(fitted.task, held_out).report
+    metrics = report({"model": dots_never}, tmp_path / "preview.png")
     assert (metrics[0].value, metrics[0].n) == (0.5, 10)
 
 
 def test_the_served_resize_rule_is_the_one_that_was_trained_with(root: Path) -> None:
-    served = _task(root, data={"resize": "pad"}).export_spec().task
+    padded = recipe(root, data={"resize": "pad"})
+    served = export_spec(prepare(padded, accelerator="cpu")[1], padded).task
     assert isinstance(served, Classification)
     assert served.image.resize == "pad"

@@ -63,7 +63,7 @@ def test_the_card_tells_every_member_and_what_all_together_gain(folder: Path) ->
 
 
 def test_one_network_is_no_ensemble(runs: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="two members or more, not 1"):
+    with pytest.raises(RecipeError, match="two members or more, got 1"):
         publish_ensemble(runs[:1], "lonely", tmp_path)
 
 
@@ -77,15 +77,15 @@ def test_a_run_of_another_task_is_named(runs: list[Path], tmp_path: Path) -> Non
 def test_members_of_other_test_pictures_are_refused() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
     other.data = replace(other.data, test=other.data.test.subset(torch.arange(5)))
-    with pytest.raises(RecipeError, match="other test sets"):
-        ensemble_export_spec([one, other])
+    with pytest.raises(RecipeError, match="same test images"):
+        ensemble_export_spec([(one, tiny()), (other, tiny())])
 
 
 def test_members_of_other_classes_are_refused() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
     other.data = replace(other.data, labels=tuple("abcdefghij"))
     with pytest.raises(RecipeError, match=r"same classes: one of .* has 0, 1, .*; one .* a, b, c"):
-        ensemble_export_spec([one, other])
+        ensemble_export_spec([(one, tiny()), (other, tiny())])
 
 
 def _prepared(seed: int) -> Classification:

@@ -16,7 +16,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
 from tests.service.serving import running_app
-from training.__main__ import main
+from training.cli.main import main
 from training.workflows.publish_imagenet import publish_pretrained
 
 pytestmark = pytest.mark.anyio
@@ -100,8 +100,8 @@ def test_without_a_network_one_is_told_what_to_fetch(
     def offline(*_: object, **__: object) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     said = _fails(["resnet50", "--store", str(data_home / "store")], capsys)
     assert "no route to host" in said
-    assert "Put https://download.pytorch.org/models/resnet50-" in said
-    assert said.endswith("or name a file of your own: --weights-path")
+    assert "downloading https://download.pytorch.org/models/resnet50-" in said
+    assert said.endswith("or set --weights-path")

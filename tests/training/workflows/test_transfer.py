@@ -16,7 +16,8 @@ from models_store.manifest import Manifest
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_golden_cases, read_manifest
 from tests.training.photos import content, write_photos, write_weights
-from training.__main__ import _first_unused_dir, app
+from training.cli.main import app
+from training.cli.transfer import _first_unused_dir
 from training.datasets.image_io import read_resized_image
 from training.errors import TrainingError
 

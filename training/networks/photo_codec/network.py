@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_store.base import FrozenModel
+from training.networks.base import BaseNetworkConfig
 from training.networks.photo_codec.integer_ops import round_ste
 from training.networks.photo_codec.lapped import BLOCK, lapped_kernels
 from training.networks.photo_codec.prior import (
@@ -65,7 +65,7 @@ class EntropyParameters(NamedTuple):
 class PhotoCodec(nn.Module):
     """Begins as a lapped transform with uniform quantisers; everything else is learnt beside it."""
 
-    class Config(FrozenModel):
+    class Config(BaseNetworkConfig):
         kind: Literal["photo-codec"] = "photo-codec"
         chroma: Annotated[int, Field(ge=1, le=64)] = 28
         """Channels of either colour difference; brightness has 64."""
@@ -137,14 +137,24 @@ class PhotoCodec(nn.Module):
         return [group for group in self.groups if isinstance(group, GroupPrior)]
 
     @torch.no_grad()
-    def init_from_data(self, images_BCHW: Tensor, steps_Q: Tensor) -> None:
-        """Set everything that training starts from, by some pictures and the quantisers' steps.
-
-        `steps_Q` are in grey levels of an orthonormal coefficient.
-        """
+    def init_from_data(self, images_NCHW: Tensor) -> None:
+        """Start as the lapped transform alone, scaled by the coefficients of images in 0–1."""
         for conv in (self.refine[-1], self.restore_last):
             nn.init.zeros_(conv.weight)  # type: ignore[arg-type]
-        self.deviation.copy_(self.transform(images_BCHW).std((0, 2, 3)))
+        self.deviation.copy_(self.transform(images_NCHW).std((0, 2, 3)))
+        linear = self.priors[0].linear
+        neighbour_weights = torch.full((3, 3), 0.25)
+        neighbour_weights[1, 1] = 0
+        for channel in torch.topk(self.deviation, 3).indices.tolist():
+            if linear is not None and channel < len(linear.weight):
+                linear.weight[channel, channel] = neighbour_weights
+
+    @torch.no_grad()
+    def init_quantizers(self, steps_Q: Tensor) -> None:
+        """Set the quantizers' steps, in gray levels of an orthonormal coefficient.
+
+        Call it after `init_from_data`: the prior starts from the steps and the deviations.
+        """
         log_steps_Q = (steps_Q / 255).log()
         self.log_gain.copy_(-log_steps_Q[:, None].expand_as(self.log_gain))
         self.log_step.copy_(log_steps_Q[:, None].expand_as(self.log_step))
@@ -158,12 +168,6 @@ class PhotoCodec(nn.Module):
         ):
             rows = levels.repeat_interleave(len(group.phases), 0)
             group.bias_last[:, group.channels :] = rows / _LEVEL_UNIT
-        linear = self.priors[0].linear
-        neighbour_weights = torch.full((3, 3), 0.25)
-        neighbour_weights[1, 1] = 0
-        for channel in torch.topk(self.deviation, 3).indices.tolist():
-            if linear is not None and channel < len(linear.weight):
-                linear.weight[channel, channel] = neighbour_weights
 
     def analysis_kernels(self) -> Tensor:
         return self.kernels + self.analysis_change * _KERNEL_RATE

@@ -4,7 +4,6 @@ Shapes: N pictures, H and W their sides, C channels, D latent dimensions of h ×
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +15,8 @@ from models_store.compression.factorized import FrequencyTables, Latents, encode
 from models_store.manifest import Metric
 from models_store.tasks import ColorMode
 from models_store.verify import GraphFn
+from training.datasets.noise import quantize_8bit
+from training.metrics.psnr import psnr_db
 from training.networks.autoencoder import Autoencoder
 from training.plots.rate_distortion import RateDistortionCurve, draw_rate_distortion
 from training.publish import sample_inputs
@@ -28,10 +29,7 @@ from training.publish.compression.baseline_codecs import (
 )
 from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.spec import GraphFns
-from training.tasks.noise import psnr_db, quantize_8bit
-
-if TYPE_CHECKING:
-    from training.tasks.compression import Compression
+from training.tasks.compression import Compression
 
 __all__ = ["BATCH", "report"]
 
@@ -58,14 +56,15 @@ class _RoundTrip:
 
 
 def report(
-    task: "Compression",
+    name: str,
+    task: Compression,
     network: Autoencoder,
     runs: GraphFns,
     tables: FrequencyTables,
     preview: Path,
 ) -> tuple[Metric, ...]:
     """Figures on the whole test set, of the published graphs; draws the preview."""
-    data, name = task.data, task.recipe.name
+    data = task.data
     images = data.test.images_NCHW.permute(0, 2, 3, 1).contiguous()
     test_round_trip = _RoundTrip(name, runs, tables, images.numpy())
     operating_point = SizePsnrPoint(
@@ -78,7 +77,7 @@ def report(
     lossy = {codec: lossy_curve(codec, baseline_sample) for codec in LOSSY}
     lossless = {codec: lossless_bytes(codec, baseline_sample) for codec in LOSSLESS}
     curves = [
-        RateDistortionCurve(name, _step_size_curve(task, network), operating_point),
+        RateDistortionCurve(name, _step_size_curve(name, task, network), operating_point),
         *(RateDistortionCurve(codec, points, None) for codec, points in lossy.items()),
     ]
     digits = (
@@ -125,7 +124,7 @@ def report(
     )
 
 
-def _step_size_curve(task: "Compression", network: Autoencoder) -> list[SizePsnrPoint]:
+def _step_size_curve(name: str, task: Compression, network: Autoencoder) -> list[SizePsnrPoint]:
     """The same network with finer and coarser steps, and tables of their own: not served."""
     test = _evenly_spaced(task.data.test.images_NCHW).float() / 255
     train = task.data.train.images_NCHW.float() / 255
@@ -141,7 +140,7 @@ def _step_size_curve(task: "Compression", network: Autoencoder) -> list[SizePsnr
             quantized = (latents / step).round()
             decoded = [network.decode(part * step) for part in torch.split(quantized, BATCH)]
             payloads = _payloads(quantized.short().numpy(), tables)
-            size = _code_bytes(task.recipe.name, shape, payloads)
+            size = _code_bytes(name, shape, payloads)
             points.append(
                 SizePsnrPoint(size, float(psnr_db(quantize_8bit(torch.cat(decoded)), test).mean()))
             )

@@ -31,8 +31,8 @@ from models_store.verify import GraphFn, read_golden_cases, read_manifest, repla
 from training.datasets import DataConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.text import TextData
+from training.engine.environment import Environment
 from training.errors import ExportError
-from training.publish.provenance import Environment
 from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 

@@ -1,8 +1,7 @@
-"""How a trained generator of pictures is published: the generator alone, of both networks."""
+"""Publish a trained generator of images, without its discriminator."""
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from models_store.manifest import DataSource, Metric
 from models_store.sampling.latents import latent_from_seed
 from models_store.tasks import FaceGeneration
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.errors import DataError
 from training.metrics.feature_extractor import INPUT_SIDE, MobileNetFeatures
 from training.metrics.generative import (
@@ -23,14 +23,13 @@ from training.metrics.generative import (
 from training.metrics.independent_metrics import independent_metrics
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
-from training.plots.samples import draw_grid
 from training.pretrained.mobilenet import weights_data_source
 from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.adversarial import Adversarial
+from training.tasks.image_grid import draw_grid
 
-if TYPE_CHECKING:
-    from training.tasks.adversarial import Adversarial
-
-__all__ = ["GeneratorGraph", "export_spec"]
+__all__ = ["GeneratorGraph", "adversarial_spec"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +39,11 @@ _PREVIEW_IMAGES = 32
 _PREVIEW_COLUMNS = 8
 _TYPICAL_CANDIDATES = 200
 _MEMORIZATION_SAMPLES = 500
-"""Drawn pictures whose nearest training pictures are looked for."""
+"""Number of generated images whose nearest training images are searched."""
 
 
 class GeneratorGraph(nn.Module):
-    """Latents float32 (B, Z) → pictures uint8 (B, H, W, C)."""
+    """Map latents float32 (B, Z) to images uint8 (B, H, W, C)."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -56,8 +55,10 @@ class GeneratorGraph(nn.Module):
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
-def export_spec(task: "Adversarial") -> ExportSpec:
-    """Graph, distances to the training pictures, and a grid of faces as preview."""
+@export_spec.register
+def adversarial_spec(task: Adversarial, recipe: Recipe) -> ExportSpec:
+    """Describe the graph, distances to the training images, and a grid of faces as the preview."""
+    del recipe  # the task holds everything
     config = task.network_config
     typical = _typical_seed(task.network_to_publish().eval(), config)
     graph = GraphSpec(
@@ -80,12 +81,12 @@ def export_spec(task: "Adversarial") -> ExportSpec:
         data=(task.data.to_data_source(), *_pretrained_weights(config)),
         report=lambda runs, preview: _report(runs["generator"], task, preview),
         rtol=0.0,
-        atol=1.0,  # one grey level: rounding may fall either way
+        atol=1.0,  # one gray level: rounding may differ
     )
 
 
 def _pretrained_weights(config: GAN.Config) -> tuple[DataSource, ...]:
-    """The weights that the discriminator looked through, if any."""
+    """Return the source of the discriminator's pretrained features, if any."""
     if not isinstance(config.discriminator, ProjectedDiscriminator.Config):
         return ()
     source = weights_data_source(config.discriminator)
@@ -93,7 +94,7 @@ def _pretrained_weights(config: GAN.Config) -> tuple[DataSource, ...]:
 
 
 def _typical_seed(generator: nn.Module, config: GAN.Config) -> int:
-    """The seed, of the first few, whose picture is most like the mean of all of theirs."""
+    """Return the seed, of the first few, whose image is closest to the mean image."""
     with torch.inference_mode():
         images = generator.cpu()(_latents(range(_TYPICAL_CANDIDATES), config)).float()
     return int((images - images.mean(0)).square().flatten(1).sum(1).argmin())
@@ -104,7 +105,7 @@ def _latents(seeds: range, config: GAN.Config) -> Tensor:
 
 
 def _generate(run: GraphFn, latents_NZ: Tensor) -> Tensor:
-    """The published graph's pictures, (N, C, H, W)."""
+    """Return the published graph's images (N, C, H, W)."""
     batches = [
         np.asarray(run({"latents": part.numpy()})["images"])
         for part in torch.split(latents_NZ, _BATCH)
@@ -112,7 +113,7 @@ def _generate(run: GraphFn, latents_NZ: Tensor) -> Tensor:
     return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).contiguous()
 
 
-def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, ...]:
+def _report(run: GraphFn, task: Adversarial, preview: Path) -> tuple[Metric, ...]:
     data, config = task.data, task.network_config
     count = min(MAX_COMPARED_IMAGES, len(data.train) // 2)
     seeds = range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES))
@@ -126,8 +127,8 @@ def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, .
     try:
         features = MobileNetFeatures()
     except DataError as error:
-        # Not everybody who trains on pictures of his own has these weights.
-        _log.warning("published without distances to the training pictures: %s", error)
+        # Not every user who trains on other images has these weights.
+        _log.warning("published without distances to the training images: %s", error)
         return tuple(metrics)
     distances = [
         _metric(task, figure) for figure in compare_to_training(data, generated[:count], features)
@@ -135,8 +136,8 @@ def _report(run: GraphFn, task: "Adversarial", preview: Path) -> tuple[Metric, .
     return (*distances, *metrics)
 
 
-def _memorization(task: "Adversarial", generated: Tensor) -> list[MetricValue]:
-    """Median distance to the nearest training picture, of drawn and of held-out pictures."""
+def _memorization(task: Adversarial, generated: Tensor) -> list[MetricValue]:
+    """Return median distances to the nearest training image, of generated and held-out images."""
     train = task.data.train.images_NCHW
     sets = {"": generated, "/held-out": task.data.test.images_NCHW[:_MEMORIZATION_SAMPLES]}
     notes = {"": "drawn pictures", "/held-out": "pictures that were not trained on"}
@@ -151,7 +152,7 @@ def _memorization(task: "Adversarial", generated: Tensor) -> list[MetricValue]:
     ]
 
 
-def _metric(task: "Adversarial", figure: MetricValue) -> Metric:
+def _metric(task: Adversarial, figure: MetricValue) -> Metric:
     by_pixels = figure.name.startswith("nearest")
     by_mobilenet = figure.name.partition("/")[0] in _BY_MOBILENET
     features = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"

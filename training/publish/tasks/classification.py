@@ -1,7 +1,6 @@
-"""How a trained classifier is published."""
+"""Publish a trained classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,29 +14,30 @@ from models_store.manifest import Metric
 from models_store.tasks import Classification as ServedClassification
 from models_store.tasks import ColorMode, FixedImage
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.datasets.base import ImageData, ImageSplit
 from training.metrics.calibration import fit_temperature
 from training.plots.confusion import draw_confusion
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.classification import Classification
 
-if TYPE_CHECKING:
-    from training.tasks.classification import Classification
-
-__all__ = ["BATCH", "export_spec", "temperature_note"]
+__all__ = ["BATCH", "classification_spec", "temperature_note"]
 
 BATCH = 250
 
 
-def export_spec(task: "Classification") -> ExportSpec:
-    """Graph, figures on the test set, and a confusion matrix as the preview."""
+@export_spec.register
+def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
+    """Describe the graph, metrics on the test set, and a confusion matrix as the preview."""
     data = task.data
     height, width = data.size_HW
     mode: ColorMode = "L" if data.channels == 1 else "RGB"
     photos = sample_inputs.photo_crops(3, height, width, mode)
     noise = sample_inputs.random_bytes((1, height, width, data.channels))
-    temperature = _temperature(task)
+    temperature = _temperature(task) if recipe.publish.calibrate else 1.0
     graph = GraphSpec(
         role="model",
         module=ClassifierGraph(task.network_to_publish(), task.mean, task.std, temperature),
@@ -52,7 +52,7 @@ def export_spec(task: "Classification") -> ExportSpec:
                 width=width,
                 height=height,
                 mode=mode,
-                resize=getattr(task.recipe.data, "resize", "crop"),
+                resize=getattr(recipe.data, "resize", "crop"),
             ),
             labels=data.labels,
         ),
@@ -64,18 +64,16 @@ def export_spec(task: "Classification") -> ExportSpec:
     )
 
 
-def _temperature(task: "Classification") -> float:
-    """What suits the held-out training pictures; one where the recipe does not ask for it."""
-    if not task.recipe.publish.calibrate:
-        return 1.0
+def _temperature(task: Classification) -> float:
+    """Return the temperature fitted on the held-out training images."""
     network = task.network_to_publish().eval()
-    with torch.no_grad():  # not inference mode: what is fitted must be able to save its inputs
+    with torch.no_grad():  # not inference mode: fitting needs gradients through the logits
         logits_NK, labels_N = task.predict(network, task.split("validation"))
     return fit_temperature(logits_NK, labels_N)
 
 
 def temperature_note(temperature: float, data: ImageData) -> str:
-    """What a card says of the temperature in the graph; nothing where there is none."""
+    """Return the model card's note on the graph's temperature; empty without one."""
     if temperature == 1 or data.validation is None:
         return ""
     held_out = f"{len(data.validation):,} held-out training pictures"
@@ -83,7 +81,7 @@ def temperature_note(temperature: float, data: ImageData) -> str:
 
 
 def _probabilities(run: GraphFn, split: ImageSplit) -> Tensor:
-    """(N, K) over a split, by the published graph."""
+    """Return probabilities (N, K) of a split, by the published graph."""
     images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
     batches = [
         np.asarray(run({"images": images.numpy()})["probabilities"])

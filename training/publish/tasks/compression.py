@@ -1,10 +1,9 @@
-"""How a trained autoencoder is published: two graphs, and the tables that its codes need.
+"""Publish a trained autoencoder: two graphs, and the tables of its entropy coding.
 
-Shapes: N pictures, H and W their sides, C channels, D latent dimensions of h × w places.
+Shapes: N images, H height, W width, C channels, D latent dimensions of h × w positions.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from models_store.compression.factorized import FrequencyTables
 from models_store.manifest import Metric
 from models_store.tasks import Compression as ServedCompression
 from models_store.tasks import FixedImage
+from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.networks.autoencoder import Autoencoder
 from training.publish import sample_inputs
@@ -21,17 +21,17 @@ from training.publish.compression.compression_report import BATCH, report
 from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.onnx.graphs import DecoderGraph, EncoderGraph
 from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.compression import Compression
 
-if TYPE_CHECKING:
-    from training.tasks.compression import Compression
-
-__all__ = ["export_spec"]
+__all__ = ["compression_spec"]
 
 CASES, CASE_SIZE = 2, 4
 
 
-def export_spec(task: "Compression") -> ExportSpec:
-    """Graphs, tables, figures on the test set beside other codecs', and digits as the preview."""
+@export_spec.register
+def compression_spec(task: Compression, recipe: Recipe) -> ExportSpec:
+    """Describe graphs, tables, metrics with those of other codecs, and digits as the preview."""
     data, network = task.data, task.autoencoder_to_publish().eval().cpu()
     height, width = data.size_HW
     encoder, decoder = EncoderGraph(network), DecoderGraph(network)
@@ -44,8 +44,8 @@ def export_spec(task: "Compression") -> ExportSpec:
 
     def measure_and_draw(runs: GraphFns, preview: Path) -> tuple[Metric, ...]:
         if not np.array_equal(runs["encoder"]({"images": images.numpy()})["latents"], latents):
-            raise ExportError("onnxruntime rounds latents otherwise than torch, far from any tie")
-        return report(task, network, runs, tables, preview)
+            raise ExportError("onnxruntime and torch round latents differently, far from any tie")
+        return report(recipe.name, task, network, runs, tables, preview)
 
     return ExportSpec(
         task=ServedCompression(
@@ -74,7 +74,7 @@ def export_spec(task: "Compression") -> ExportSpec:
         data=(data.to_data_source(),),
         report=measure_and_draw,
         rtol=0.0,
-        # One grey level: on another processor rounding may fall the other way.
+        # One gray level: rounding may differ on another processor.
         atol=1.0,
         attachments=(
             Attachment("tables", "tables.json", tables.model_dump_json().encode("ascii")),
@@ -89,17 +89,17 @@ def _tables(encoder: EncoderGraph, images_NHWC: Tensor) -> FrequencyTables:
 
 
 def _sample_images(channels: int, side: int) -> Tensor:
-    """Rendered digits, each also moved by a pixel or two, as uint8 (N, H, W, C)."""
+    """Return rendered digits, each also shifted by up to two pixels, as uint8 (N, H, W, C)."""
     digits = sample_inputs.rendered_digits(side)
     shifted = [digits.roll((dy, dx), (1, 2)) for dy in range(-2, 3) for dx in range(-2, 3)]
     return torch.cat(shifted).expand(-1, -1, -1, channels).contiguous()
 
 
 def _select_far_from_ties(network: Autoencoder, images_NHWC: Tensor, count: int) -> Tensor:
-    """The pictures whose latents lie farthest from where rounding turns.
+    """Return the images whose latents are farthest from a rounding tie.
 
-    Near n + ½ the last bit of a float decides, and no two runtimes agree on that: such a picture
-    proves nothing about a graph.
+    Near n + ½ the last bit of a float decides, on which runtimes disagree, so such an image cannot
+    verify a graph.
     """
     with torch.inference_mode():
         latents = network.encode(images_NHWC.permute(0, 3, 1, 2).float() / 255)

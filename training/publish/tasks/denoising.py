@@ -1,7 +1,6 @@
-"""How a trained denoiser is published."""
+"""Publish a trained denoiser of small images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,26 +11,27 @@ from models_store.manifest import Metric
 from models_store.tasks import AnySizeImage
 from models_store.tasks import Denoising as ServedDenoising
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
+from training.datasets.noise import Noise
+from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
 from training.publish.spec import ExportSpec, GraphSpec
-from training.tasks.noise import Noise, psnr_db
+from training.publish.tasks.registry import export_spec
+from training.tasks.denoising import Denoising
 
-if TYPE_CHECKING:
-    from training.tasks.denoising import Denoising
-
-__all__ = ["export_spec"]
+__all__ = ["denoising_spec"]
 
 BATCH = 250
 TILE = 512
 
 
-def export_spec(task: "Denoising") -> ExportSpec:
-    """Graph, PSNR and SSIM before and after on the test set, and a row of pictures as preview."""
+@export_spec.register
+def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
+    """Describe the graph, PSNR and SSIM before and after, and rows of images as the preview."""
     data, noises = task.data, task.config.noises
-    network = task.recipe.network
-    multiple = int(getattr(network, "multiple_of", 1))
+    multiple = recipe.network.multiple_of
     clean = _sample_images(data.channels, multiple)
     noisy = _add_noise(clean, noises)
     graph = GraphSpec(
@@ -48,7 +48,7 @@ def export_spec(task: "Denoising") -> ExportSpec:
                 mode="L" if data.channels == 1 else "RGB",
                 multiple_of=multiple,
                 tile=TILE,
-                overlap=_overlap(int(getattr(network, "reach", multiple)), multiple),
+                overlap=_overlap(recipe.network.reach, multiple),
             ),
             noise="; ".join(noise.describe() for noise in noises),
         ),
@@ -56,12 +56,12 @@ def export_spec(task: "Denoising") -> ExportSpec:
         data=(data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, clean, preview),
         rtol=0.0,
-        atol=1.0,  # one grey level: rounding may fall either way
+        atol=1.0,  # one gray level: rounding may differ
     )
 
 
 def _sample_images(channels: int, multiple: int) -> Tensor:
-    """Ten clean pictures, of about 28×28, whose sides the network takes."""
+    """Return ten clean images of about 28×28, with sides that the network accepts."""
     side = -(-28 // multiple) * multiple
     if channels == 1:
         return sample_inputs.rendered_digits(side)
@@ -69,23 +69,23 @@ def _sample_images(channels: int, multiple: int) -> Tensor:
 
 
 def _overlap(reach: int, multiple: int) -> int:
-    """Twice the reach of a pixel through the network, rounded up to what tiles may overlap by."""
+    """Return twice the network's reach, rounded up to a valid overlap of tiles."""
     return -(-2 * reach // multiple) * multiple
 
 
 def _add_noise(images_NHWC: Tensor, noises: tuple[Noise, ...]) -> dict[str, Tensor]:
-    """The pictures with each noise, as bytes."""
+    """Return the images with each noise, as bytes."""
     clean = images_NHWC.permute(0, 3, 1, 2).float() / 255
     return {noise.name: _to_uint8(noise(clean, Generator().manual_seed(0))) for noise in noises}
 
 
 def _to_uint8(images_NCHW: Tensor) -> Tensor:
-    """Floats (N, C, H, W) in 0–1 → uint8 (N, H, W, C)."""
+    """Map floats (N, C, H, W) in 0–1 to uint8 (N, H, W, C)."""
     return (images_NCHW * 255).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)
 
 
 def _denoise(run: GraphFn, noisy_NHWC: Tensor) -> Tensor:
-    """The published graph's answer, as floats (N, C, H, W) in 0–1."""
+    """Return the published graph's output, as floats (N, C, H, W) in 0–1."""
     batches = [
         np.asarray(run({"images": images.numpy()})["denoised"])
         for images in torch.split(noisy_NHWC, BATCH)
@@ -94,7 +94,7 @@ def _denoise(run: GraphFn, noisy_NHWC: Tensor) -> Tensor:
 
 
 def _report(
-    run: GraphFn, task: "Denoising", sample_images: Tensor, preview: Path
+    run: GraphFn, task: Denoising, sample_images: Tensor, preview: Path
 ) -> tuple[Metric, ...]:
     noises, split = task.config.noises, task.data.test
     rows = [("clean", sample_images.numpy())]
@@ -137,7 +137,7 @@ def _noise_metrics(
 
 
 def _ssim(images: Tensor, clean: Tensor) -> float:
-    """Mean structural similarity (Wang et al. 2004), 11×11 Gaussian window."""
+    """Return the mean structural similarity (Wang et al. 2004), 11×11 Gaussian window."""
     scores = [
         structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
         for a, b in zip(torch.split(images, 1000), torch.split(clean, 1000), strict=True)

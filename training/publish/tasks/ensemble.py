@@ -1,16 +1,15 @@
-"""How trained classifiers are published as one: a graph of all of them, and what it gains.
+"""Publish several trained classifiers as one graph, and measure what that gains.
 
-Deep ensembles: networks that differ in their seed alone, probabilities averaged
+Deep ensembles average the probabilities of networks that differ only in their seed
 (Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4).
 
-Shapes: N pictures, M members, K classes.
+Shapes: N images, M members, K classes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from models_store.manifest import Metric
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.datasets.base import ImageData, ImageSplit
 from training.errors import RecipeError
 from training.metrics.calibration import (
@@ -28,35 +28,33 @@ from training.metrics.calibration import (
 from training.plots.reliability import draw_ensemble
 from training.publish.onnx.graphs import EnsembleGraph
 from training.publish.spec import ExportSpec
-from training.publish.tasks.classification import BATCH, export_spec, temperature_note
-
-if TYPE_CHECKING:
-    from training.tasks.classification import Classification
+from training.publish.tasks.classification import BATCH, classification_spec, temperature_note
+from training.tasks.classification import Classification
 
 __all__ = ["ensemble_export_spec"]
 
 
 @dataclass(frozen=True)
 class _ClassifierMetrics:
-    """What is said of one classifier."""
+    """Metrics of one classifier."""
 
     accuracy: float
     nll: float
     ece: float
 
 
-def ensemble_export_spec(members: Sequence["Classification"]) -> ExportSpec:
-    """One graph of all `members`, measured against each of them on their common test set.
+def ensemble_export_spec(members: Sequence[tuple[Classification, Recipe]]) -> ExportSpec:
+    """Describe one graph of all `members`, measured against each of them on their test set.
 
     Raises:
-        RecipeError: fewer than two, or they were not trained and tested on the same data.
+        RecipeError: when there are fewer than two, or they have other classes or test sets.
     """
     if len(members) < 2:
-        raise RecipeError(f"an ensemble has two members or more, not {len(members)}")
-    first = members[0].data
-    for member in members[1:]:
+        raise RecipeError(f"an ensemble needs two members or more, got {len(members)}")
+    first = members[0][0].data
+    for member, _ in members[1:]:
         _check_compatible(first, member.data)
-    member_specs = [export_spec(member) for member in members]
+    member_specs = [classification_spec(member, recipe) for member, recipe in members]
     modules = [single.graphs[0].module for single in member_specs]
     temperature = _temperature(members, modules)
     graph = replace(
@@ -74,24 +72,26 @@ def ensemble_export_spec(members: Sequence["Classification"]) -> ExportSpec:
 def _check_compatible(first: ImageData, other: ImageData) -> None:
     if first.labels != other.labels:
         raise RecipeError(
-            f"members must know the same classes: one of {first.title} has "
+            f"members must have the same classes: one of {first.title} has "
             f"{', '.join(first.labels[:10])}; one of {other.title} has "
             f"{', '.join(other.labels[:10])}"
         )
     if first.test.sha256 != other.test.sha256:
         raise RecipeError(
-            f"members must be tested on the same pictures: {first.title} and {other.title} have "
+            f"members must have the same test images: {first.title} and {other.title} have "
             "other test sets"
         )
 
 
-def _temperature(members: Sequence["Classification"], modules: Sequence[nn.Module]) -> float:
-    """Of the mean, on what all members hold out; one where a recipe asks for no calibration."""
-    if not all(member.recipe.publish.calibrate for member in members):
+def _temperature(
+    members: Sequence[tuple[Classification, Recipe]], modules: Sequence[nn.Module]
+) -> float:
+    """Return the mean's temperature, fitted on held-out images; 1 unless all recipes calibrate."""
+    if not all(recipe.publish.calibrate for _, recipe in members):
         return 1.0
-    held_out = members[0].split("validation")
-    if any(member.split("validation").sha256 != held_out.sha256 for member in members[1:]):
-        raise RecipeError("members must hold out the same pictures, or none could calibrate them")
+    held_out, *others = (task.split("validation") for task, _ in members)
+    if any(other.sha256 != held_out.sha256 for other in others):
+        raise RecipeError("members must hold out the same images, or none could calibrate them")
     graph = EnsembleGraph(modules).eval()
     with torch.no_grad():
         means = [graph(batch)[0] for batch in torch.split(_channels_last(held_out), BATCH)]
@@ -103,7 +103,7 @@ def _channels_last(split: ImageSplit) -> Tensor:
 
 
 def _predict(run: GraphFn, split: ImageSplit) -> tuple[Tensor, Tensor]:
-    """Mean (N, K) and members' (N, M, K) probabilities, by the published graph."""
+    """Return mean (N, K) and members' (N, M, K) probabilities, by the published graph."""
     batches = torch.split(_channels_last(split), BATCH)
     outputs = [run({"images": images.numpy()}) for images in batches]
     mean_NK = torch.from_numpy(np.concatenate([o["probabilities"] for o in outputs]))

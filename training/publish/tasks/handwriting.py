@@ -1,4 +1,4 @@
-"""How a network that draws is published: a step graph with explicit state, as of a character RNN.
+"""Publish a handwriting network as a step graph with explicit state.
 
 Shapes: B batch, T time, L layers, H hidden, M components.
 """
@@ -6,7 +6,6 @@ Shapes: B batch, T time, L layers, H hidden, M components.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -20,6 +19,7 @@ from models_store.sampling.handwriting import Drawing, sample_drawings
 from models_store.tasks import HandwritingGeneration as ServedHandwriting
 from models_store.tasks import RecurrentState
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import ExportError
 from training.networks.handwriting import Handwriting as Network
@@ -27,19 +27,18 @@ from training.networks.handwriting import mixture_nll
 from training.plots.handwriting import draw_digits
 from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraphBuilder, as_array
 from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.handwriting import Handwriting, shift_right
 
-if TYPE_CHECKING:
-    from training.tasks.handwriting import Handwriting
-
-__all__ = ["HandwritingGraph", "build_handwriting_model", "export_spec", "measure_legibility"]
+__all__ = ["HandwritingGraph", "build_handwriting_model", "handwriting_spec", "measure_legibility"]
 
 _DRAWINGS_PER_SYMBOL = 100
-"""Drawings of each symbol that the neighbours read."""
+"""Number of generated drawings of each symbol that legibility is measured on."""
 _PATH_POINTS, _NEIGHBOURS = 8, 3
 
 
 class HandwritingGraph(torch.nn.Module):
-    """The network as the graph computes it: state in and out as separate tensors."""
+    """The network with each state tensor as a separate input and output."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -51,12 +50,12 @@ class HandwritingGraph(torch.nn.Module):
 
 
 def build_handwriting_model(network: Network) -> onnx.ModelProto:
-    """`moves` (B, T, 5), `symbols` (B, T) and the state → `mixture` and the next state."""
+    """Build a graph from `moves` (B, T, 5), `symbols` (B, T) and state to `mixture` and state."""
     builder, rnn = StepGraphBuilder(), network.recurrence.rnn
     scale, shift = network.output_scale()
     builder.add_constant("embedding", as_array(network.embedding.weight))
     builder.add_constant("input_scale", as_array(network.input_scale()))
-    # What brings the outputs to the box's units is one with the last layer.
+    # The last layer includes the scaling of its outputs to the box's units.
     builder.add_constant(
         "head_weight", np.ascontiguousarray(as_array(network.head.weight).T * scale.numpy())
     )
@@ -78,8 +77,9 @@ def build_handwriting_model(network: Network) -> onnx.ModelProto:
     )
 
 
-def export_spec(task: "Handwriting") -> ExportSpec:
-    """The step graph, nats a move and legibility on the test set, and digits that it drew."""
+@export_spec.register
+def handwriting_spec(task: Handwriting, recipe: Recipe) -> ExportSpec:
+    """Describe the step graph, nats per move, legibility, and generated digits as the preview."""
     network = task.network_to_publish().cpu()
     if not isinstance(network, Network):
         raise ExportError(f"{type(network).__name__} has no step graph")
@@ -115,7 +115,9 @@ def export_spec(task: "Handwriting") -> ExportSpec:
         task=generation_task,
         graphs=(graph,),
         data=(data.to_data_source(),),
-        report=lambda runs, preview: _report(runs["step"], generation_task, task, preview),
+        report=lambda runs, preview: _report(
+            runs["step"], generation_task, task, recipe.name, preview
+        ),
         rtol=1e-3,
         atol=1e-4,
     )
@@ -124,7 +126,7 @@ def export_spec(task: "Handwriting") -> ExportSpec:
 def _cases(
     config: Network.Config, states: tuple[str, ...], symbols: int
 ) -> Iterator[dict[str, Tensor]]:
-    """A few drawings under way, and the first move of one."""
+    """Yield a few partial drawings, and the first move of one."""
     random = Generator().manual_seed(0)
     for batch, time, scale in ((3, 4, 0.3), (1, 1, 0.0)):
         moves = torch.cat(
@@ -143,7 +145,7 @@ def _cases(
 
 
 def _report(
-    run: GraphFn, generation_task: ServedHandwriting, task: "Handwriting", preview: Path
+    run: GraphFn, generation_task: ServedHandwriting, task: Handwriting, name: str, preview: Path
 ) -> tuple[Metric, ...]:
     data, bias = task.data, task.config.bias
     drawings = sample_drawings(
@@ -161,7 +163,7 @@ def _report(
         )
         for strength in (0.0, bias, 3.0)
     ]
-    draw_digits(rows, generation_task.aspect, f"{data.title}: drawn by {task.recipe.name}", preview)
+    draw_digits(rows, generation_task.aspect, f"{data.title}: drawn by {name}", preview)
     nats = _nats_per_move(run, generation_task, data.test)
 
     def metric(name: str, value: float, n: int, note: str, unit: str = "") -> Metric:
@@ -191,8 +193,6 @@ def _report(
 
 
 def _nats_per_move(run: GraphFn, generation_task: ServedHandwriting, split: StrokeSplit) -> float:
-    from training.tasks.handwriting import shift_right  # the task imports this module
-
     moves_NT5 = encode_moves(split.moves_NT3)
     states = {
         s.name: np.zeros((s.layers, len(split), s.width), np.float32)
@@ -212,10 +212,10 @@ def _nats_per_move(run: GraphFn, generation_task: ServedHandwriting, split: Stro
 def measure_legibility(
     drawings: list[Drawing], train: StrokeSplit, test: StrokeSplit, labels: tuple[str, ...]
 ) -> tuple[float, float]:
-    """Shares that the nearest training drawings read rightly: of `drawings`, and of the test set.
+    """Return the shares of `drawings` and of the test set that nearest neighbours classify right.
 
-    A judge that was not trained: each drawing as 8 points at equal distances along its path,
-    stretched to a square, as in Alimoglu and Alpaydin (1996). What has 8 points keeps them.
+    The features are 8 points at equal distances along the path, stretched to a square, as in
+    Alimoglu and Alpaydin (1996). Drawings of 8 points keep them.
     """
     classifier = KNeighborsClassifier(_NEIGHBOURS)
     classifier.fit(_features(_paths(train)), train.labels_N.numpy())

@@ -1,4 +1,4 @@
-"""How a classifier that others trained on ImageNet is published.
+"""Publish a classifier pretrained on ImageNet.
 
 Shapes: B batch, H height, W width, C channels, K classes.
 """
@@ -26,23 +26,23 @@ _TOP_CLASSES = 5
 
 @dataclass(frozen=True)
 class ImagenetClassifier:
-    """A network with its weights, and all that is known of them."""
+    """A network with its weights and their description."""
 
     network: nn.Module
     labels: tuple[str, ...]
     mean: list[float]
     std: list[float]
-    """Per channel, of pictures in 0–1."""
+    """Per channel, of images in 0–1."""
     shorter_side: int
-    """What a picture's shorter side is brought to …"""
+    """Length that an image's shorter side is resized to."""
     crop_side: int
-    """… before the centre of this height and width is cut out, which the network sees."""
+    """Height and width of the center crop that the network gets."""
     source: DataSource
     metrics: tuple[Metric, ...]
 
 
 class _CenterCrop(nn.Module):
-    """The middle of the picture alone: uint8 (B, H, W, C) → probabilities (B, K)."""
+    """Map the center of images uint8 (B, H, W, C) to probabilities (B, K)."""
 
     def __init__(self, classifier: nn.Module, margin: int) -> None:
         super().__init__()
@@ -56,10 +56,10 @@ class _CenterCrop(nn.Module):
 
 
 def export_spec(model: ImagenetClassifier) -> ExportSpec:
-    """Graph, other people's figures, and what it says of two photographs as the preview.
+    """Describe the graph, published metrics, and predictions on two photographs as the preview.
 
-    A service that fills `shorter_side` × `shorter_side` and cuts the centre, and the graph that
-    cuts further, show the network just what torchvision's evaluation does.
+    The service resizes and crops to `shorter_side` × `shorter_side`, and the graph crops further,
+    so that the network gets the same crop as in torchvision's evaluation.
     """
     side = model.shorter_side
     graph = GraphSpec(

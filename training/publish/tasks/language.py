@@ -1,4 +1,4 @@
-"""How a trained character RNN is published.
+"""Publish a trained character RNN.
 
 Shapes: B batch, T time, L layers, H hidden, V vocabulary.
 """
@@ -6,7 +6,6 @@ Shapes: B batch, T time, L layers, H hidden, V vocabulary.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,27 +16,29 @@ from torch.nn import functional
 from models_store.manifest import Metric
 from models_store.tasks import RecurrentState, TextGeneration
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
 from training.plots.text_sample import draw_text_sample
 from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraph, build_rnn_model
 from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.language import Language, random_windows
 
-if TYPE_CHECKING:
-    from training.tasks.language import Language
-
-__all__ = ["export_spec", "sample_text"]
+__all__ = ["language_spec", "sample_text"]
 
 _CHUNK_LENGTH = 512
-"""Characters that one run reads when the validation text is read from end to end."""
+"""Number of characters per run when the validation text is read from end to end."""
 _SAMPLE_LENGTH = 1200
-"""Characters in the preview."""
+"""Number of characters in the preview."""
 
 StateMap = dict[str, NDArray[np.generic]]
 
 
-def export_spec(task: "Language") -> ExportSpec:
-    """The step graph, nats per character on the validation text, and a page that it wrote."""
+@export_spec.register
+def language_spec(task: Language, recipe: Recipe) -> ExportSpec:
+    """Describe the step graph, nats per character, and a generated text as the preview."""
+    del recipe  # the task holds everything
     network = task.network_to_publish().cpu()
     if not isinstance(network, CharRNN):
         raise ExportError(f"{type(network).__name__} has no step graph")
@@ -74,7 +75,7 @@ def export_spec(task: "Language") -> ExportSpec:
 def _cases(
     config: CharRNN.Config, states: tuple[str, ...], vocabulary: int
 ) -> Iterator[dict[str, Tensor]]:
-    """A few texts with a past, a single first character, and a prompt."""
+    """Yield a few texts with a state, a single first character, and a prompt."""
     random = Generator().manual_seed(0)
     for batch, time, scale in ((3, 5, 0.3), (1, 1, 0.0), (1, 33, 0.3)):
         shape = (config.layers, batch, config.hidden)
@@ -85,16 +86,14 @@ def _cases(
 
 
 def _report(
-    run: GraphFn, task: "Language", config: CharRNN.Config, preview: Path
+    run: GraphFn, task: Language, config: CharRNN.Config, preview: Path
 ) -> tuple[Metric, ...]:
-    from training.tasks.language import random_windows  # the task imports this module
-
     text_N, states = task.splits["validation"].cpu(), STATE_NAMES[config.cell]
     windows_WN = random_windows(text_N)
     zeros = partial(_zero_states, config, states)
     stateful = _nats_per_char(run, zeros(1), text_N[None])
     windows = _nats_per_char(run, zeros(len(windows_WN)), windows_WN)
-    selection_note = "; the epoch was chosen on it" if task.recipe.early_stop else ""
+    selection_note = "; the epoch was chosen on it" if task.train_config.early_stop else ""
     prompt = task.data.encode(task.config.start + task.config.sample)
     sampled = sample_text(run, zeros(1), prompt, task.config.temperature)
     text = task.config.sample + "".join(task.data.vocabulary[index] for index in sampled)
@@ -133,30 +132,30 @@ def _report(
     )
 
 
-def _answers(run: GraphFn, task: "Language", zeros: StateMap) -> Iterator[Metric]:
-    """How many of the held-out lines are answered rightly, where the text has such lines."""
+def _answers(run: GraphFn, task: Language, zeros: StateMap) -> Iterator[Metric]:
+    """Yield the share of held-out lines that are completed correctly, for texts of such lines."""
     if not task.config.answer_after:
         return
-    # The first line may have begun before the split, and the last has an end of its own.
+    # The first line may start before the split, and the last one may be cut.
     lines = task.data.decode(task.splits["validation"].cpu()).split("\n")[1:-1]
-    asked = [line.partition(task.config.answer_after) for line in lines]
-    right = [
+    parts = [line.partition(task.config.answer_after) for line in lines]
+    correct = [
         _completed(run, task, zeros, question + separator, len(answer) + 1) == f"{answer}\n"
-        for question, separator, answer in asked
+        for question, separator, answer in parts
         if separator
     ]
     yield Metric(
         name="answers_right",
-        value=sum(right) / max(1, len(right)),
+        value=sum(correct) / max(1, len(correct)),
         dataset=task.data.title,
         split="validation",
-        n=len(right),
+        n=len(correct),
         note="held-out lines completed exactly by the likeliest characters, from no state",
     )
 
 
-def _completed(run: GraphFn, task: "Language", states: StateMap, prompt: str, length: int) -> str:
-    """The `length` likeliest characters after a prompt, one after the other."""
+def _completed(run: GraphFn, task: Language, states: StateMap, prompt: str, length: int) -> str:
+    """Complete a prompt by the most likely character, `length` times."""
     tokens_BT, text = task.data.encode(task.config.start + prompt)[None].numpy(), ""
     for _ in range(length):
         logits_BTV, states = _step(run, states, tokens_BT)
@@ -170,7 +169,7 @@ def _zero_states(config: CharRNN.Config, states: tuple[str, ...], batch: int) ->
 
 
 def _nats_per_char(run: GraphFn, states: StateMap, rows_BN: Tensor) -> float:
-    """Mean nats per character of rows, by the published graph, states carried along each row."""
+    """Return mean nats per character of rows, with states carried along each row."""
     total = 0.0
     for tokens, targets in zip(
         torch.split(rows_BN[:, :-1], _CHUNK_LENGTH, 1),
@@ -200,7 +199,7 @@ def sample_text(
     temperature: float,
     length: int = _SAMPLE_LENGTH,
 ) -> list[int]:
-    """`length` characters after a prompt, sampled; the same ones whenever it is called."""
+    """Sample `length` characters after a prompt, with a fixed seed."""
     random = np.random.default_rng(0)
     tokens_BT, sampled = prompt_N[None].numpy(), []
     for _ in range(length):

@@ -1,10 +1,9 @@
-"""How a trained codec of photographs is published: graphs, tables, figures beside other codecs'.
+"""Publish a trained codec of photographs: graphs, tables, metrics with those of other codecs.
 
 Shapes: B batch, H, W pixels, h × w blocks, S channels of side information.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from models_store.compression.hyperprior import LATENT_RESOLUTION
 from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.manifest import Metric, Role
 from models_store.tasks import AnySizeImage, ChannelGroup, Compression, Hyperprior
+from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_codec.integer_ops import MAX_EXACT_INTEGER
@@ -30,26 +30,26 @@ from training.publish.onnx.photo_graphs import (
     freeze,
 )
 from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
+from training.publish.tasks.registry import export_spec
+from training.tasks.photo_compression import PhotoCompression
 
-if TYPE_CHECKING:
-    from training.tasks.photo_compression import PhotoCompression
-
-__all__ = ["export_spec", "graph_specs"]
+__all__ = ["graph_specs", "photo_compression_spec"]
 
 CASE_HW = (96, 112)
 CERTAIN_LEVEL = 4
-"""Below this level a step beside the mean comes once in 600 times or less."""
+"""Below this level, a value differs from its mean at most once in 600 times."""
 DEADZONE = 4
-"""An eighth of a step: rounding towards the mean costs less than the bytes that it saves."""
+"""An eighth of a step. Rounding towards the mean costs less than the bytes that it saves."""
 TABLE_IMAGES = 40
-"""Training pictures, evenly spread, that the tables are counted on."""
+"""Number of training images, evenly spaced, that the tables are counted on."""
 
 
-def export_spec(task: "PhotoCompression") -> ExportSpec:
-    """Graphs, tables, figures on photographs not trained on, and one of them as the preview.
+@export_spec.register
+def photo_compression_spec(task: PhotoCompression, recipe: Recipe) -> ExportSpec:
+    """Describe graphs, tables, metrics on held-out photographs, and one of them as the preview.
 
     Raises:
-        ExportError: a sum of the prior could leave the whole numbers that float32 holds.
+        ExportError: when a sum of the prior could exceed the integers that float32 represents.
     """
     codec = freeze(task.codec_to_publish())
     _check_exact_arithmetic(codec)
@@ -59,7 +59,7 @@ def export_spec(task: "PhotoCompression") -> ExportSpec:
 
     def measure_and_draw(runs: GraphFns, preview: Path) -> tuple[Metric, ...]:
         return report(
-            task.recipe.name,
+            recipe.name,
             HyperpriorImageCodec(compression_task, tables, runs),
             task.data.test,
             preview,
@@ -71,9 +71,9 @@ def export_spec(task: "PhotoCompression") -> ExportSpec:
         data=(task.data.to_data_source(),),
         report=measure_and_draw,
         rtol=0.0,
-        # One grey level, 1/32 of a step, one unit of side information: on another processor
-        # rounding may fall the other way. The prior's graphs must agree to the last bit all the
-        # same (`models_store.verify.replay`).
+        # One gray level, 1/32 of a step, one unit of side information: rounding may differ on
+        # another processor. The prior's graphs must still agree to the last bit
+        # (`models_store.verify`).
         atol=1.0,
         parameter_count=sum(parameter.numel() for parameter in codec.parameters()),
         attachments=(
@@ -83,7 +83,7 @@ def export_spec(task: "PhotoCompression") -> ExportSpec:
 
 
 def build_compression_task(codec: PhotoCodec) -> Compression:
-    """What a service must know to code with `codec`."""
+    """Describe the served task of `codec`."""
     groups = zip(codec.group_sizes, PHASES, strict=True)
     return Compression(
         # Margins of 64 pixels: analysis, its network and side information reach over 40.
@@ -102,12 +102,12 @@ def _check_exact_arithmetic(codec: PhotoCodec) -> None:
         if largest >= MAX_EXACT_INTEGER:
             raise ExportError(
                 f"a sum of {type(prior).__name__} can reach {largest}, and float32 holds whole "
-                f"numbers below {MAX_EXACT_INTEGER}: codes would not decode alike everywhere"
+                f"numbers below {MAX_EXACT_INTEGER}: codes would not be portable"
             )
 
 
 def graph_specs(codec: PhotoCodec) -> tuple[GraphSpec, ...]:
-    """Golden cases: pieces of photographs, and what the torch networks made of them."""
+    """Describe the graphs with golden cases from crops of photographs."""
     images = sample_inputs.photo_crops(2, *CASE_HW, "RGB")
     batches = (images, images[:1].flip(2))
     max_quality = codec.config.qualities - 1

@@ -1,10 +1,9 @@
-"""How a denoiser of photographs is published.
+"""Publish a denoiser of photographs.
 
-Shapes: H height, W width; pictures are uint8 (H, W, 3), grey ones with equal channels.
+Shapes: H height, W width; images are uint8 (H, W, 3), gray ones with equal channels.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,23 +16,24 @@ from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.manifest import Metric
 from models_store.tasks import AnySizeImage, Denoising
 from models_store.verify import GraphFn
+from training.config.recipe import Recipe
 from training.datasets.image_patches import PatchSplit
+from training.datasets.noise import add_gaussian_noise, quantize_8bit
+from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_grid
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
 from training.publish.spec import ExportSpec, GraphSpec
-from training.tasks.noise import add_gaussian_noise, psnr_db, quantize_8bit
+from training.publish.tasks.registry import export_spec
+from training.tasks.photo_denoising import PhotoDenoising
 
-if TYPE_CHECKING:
-    from training.tasks.photo_denoising import PhotoDenoising
-
-__all__ = ["export_spec"]
+__all__ = ["photo_denoising_spec"]
 
 TILE = 768
-"""A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102, but see 1.2 times as
-many pixels in all; tiles of 1,024 would save another 4 % and need 372."""
+"""A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102 MiB, but process 1.2
+times as many pixels in total; tiles of 1,024 would save another 4 % and need 372 MiB."""
 _SIDE = 160
-# What the preview shows of scikit-learn's photographs: top, left, deviation, and whether in grey.
+# Crops of scikit-learn's photographs in the preview: top, left, deviation, whether gray.
 _PREVIEW = (
     ("china.jpg", 40, 10, 25, False),
     ("flower.jpg", 60, 250, 25, False),
@@ -42,11 +42,10 @@ _PREVIEW = (
 )
 
 
-def export_spec(task: "PhotoDenoising") -> ExportSpec:
-    """Graph, PSNR and SSIM before and after on the test set, and three pictures as preview."""
-    network = task.recipe.network
-    multiple = task.multiple
-    reach = int(getattr(network, "reach", multiple))
+@export_spec.register
+def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
+    """Describe the graph, PSNR and SSIM before and after, and four images as the preview."""
+    multiple, reach = task.multiple, recipe.network.reach
     graph = GraphSpec(
         role="model",
         module=DenoiserGraph(task.network_to_publish()),
@@ -74,12 +73,12 @@ def export_spec(task: "PhotoDenoising") -> ExportSpec:
         data=(task.data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, preview),
         rtol=0.0,
-        atol=1.0,  # one grey level: rounding may fall either way
+        atol=1.0,  # one gray level: rounding may differ
     )
 
 
 def _cases(side: int) -> tuple[Tensor, ...]:
-    """Two noisy pictures in colour, and two grey ones."""
+    """Return two noisy images in colour, and two gray ones."""
     colour = sample_inputs.photo_crops(2, side, side, "RGB")
     grey = sample_inputs.photo_crops(2, side, side, "L").expand(-1, -1, -1, 3)
     return tuple(
@@ -91,7 +90,7 @@ def _cases(side: int) -> tuple[Tensor, ...]:
 
 
 def _denoise(run: GraphFn, image_HW3: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """The published graph's answer as the service gives it: grey for grey, in equal channels."""
+    """Return the output as the service computes it: gray images stay gray."""
     height, width, _ = image_HW3.shape
     edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
     padded_1HW3 = np.pad(image_HW3, edges, mode="symmetric")[np.newaxis]
@@ -101,7 +100,7 @@ def _denoise(run: GraphFn, image_HW3: NDArray[np.uint8], multiple: int) -> NDArr
 
 
 def _with_stored_noise(image_HW3: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
-    """With seeded noise, as a file of 8 bits holds it."""
+    """Add seeded noise, clipped and rounded to 8 bits as in a file."""
     clean_13HW = torch.from_numpy(image_HW3.copy()).permute(2, 0, 1)[None].float() / 255
     noisy_image = quantize_8bit(add_gaussian_noise(clean_13HW, sigma, Generator().manual_seed(0)))
     return _to_uint8(noisy_image)
@@ -112,7 +111,7 @@ def _to_uint8(image_13HW: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(levels.numpy())
 
 
-def _report(run: GraphFn, task: "PhotoDenoising", preview: Path) -> tuple[Metric, ...]:
+def _report(run: GraphFn, task: PhotoDenoising, preview: Path) -> tuple[Metric, ...]:
     _draw_preview(run, task.multiple, preview)
     split, title = task.data.test, task.data.test_title
     unclipped = task.evaluate("test")
@@ -136,13 +135,13 @@ def _report(run: GraphFn, task: "PhotoDenoising", preview: Path) -> tuple[Metric
 
 
 def _stored_metrics(
-    run: GraphFn, task: "PhotoDenoising", split: PatchSplit, sigma: float
+    run: GraphFn, task: PhotoDenoising, split: PatchSplit, sigma: float
 ) -> list[Metric]:
-    """Of pictures as files hold them, by the published graph; without noise where `sigma` is 0."""
+    """Measure the published graph on 8-bit images, without noise when `sigma` is 0."""
     before: list[tuple[float, float]] = []
     after: list[tuple[float, float]] = []
-    for picture_3HW in split.images:
-        clean = np.ascontiguousarray(picture_3HW.permute(1, 2, 0).numpy())
+    for image_3HW in split.images:
+        clean = np.ascontiguousarray(image_3HW.permute(1, 2, 0).numpy())
         noisy_image = _with_stored_noise(clean, sigma) if sigma else clean
         before.append(_psnr_and_ssim(noisy_image, clean))
         after.append(_psnr_and_ssim(_denoise(run, noisy_image, task.multiple), clean))
@@ -166,7 +165,7 @@ def _stored_metrics(
 
 
 def _psnr_and_ssim(image: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
-    """PSNR and SSIM (Wang et al. 2004, 11×11 Gaussian window) of one picture."""
+    """Return PSNR and SSIM (Wang et al. 2004, 11×11 Gaussian window) of one image."""
     a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (image, clean))
     ssim = structural_similarity_index_measure(a, b, data_range=1.0)
     return float(psnr_db(a, b)), float(ssim if isinstance(ssim, Tensor) else ssim[0])

@@ -1,4 +1,4 @@
-"""Pictures side by side in a grid: what a generator draws."""
+"""Save images as a grid."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ __all__ = ["draw_grid"]
 
 
 def draw_grid(images_NCHW: Tensor, path: Path, columns: int | None = None, scale: int = 2) -> None:
-    """Write uint8 pictures, row by row, as one PNG; as square as it goes when without `columns`."""
+    """Write uint8 images row by row as one PNG; without `columns`, as square as possible."""
     columns = columns or math.ceil(math.sqrt(len(images_NCHW)))
     grid_CHW = make_grid(images_NCHW, nrow=columns, padding=1, pad_value=255)
     pixels = grid_CHW.permute(1, 2, 0).to(torch.uint8).numpy()

@@ -6,14 +6,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from training.config.recipe import Recipe
-from training.config.recipe import load_recipe as load_recipe
+from training.config.recipe import Recipe, load_recipe
 from training.datasets.base import ImageData
 from training.engine.trainer import prepare, restore
 from training.errors import WeightsError
 from training.networks import NetworkConfig
 from training.pretrained.state import WeightsFile, load_into
-from training.tasks.base import Scores, Task
+from training.tasks.base import Scores, Task, held_out_split
 from training.tasks.single_network import SingleNetwork
 
 __all__ = [
@@ -81,7 +80,7 @@ def evaluate_weights(recipe: str, weights_file: WeightsFile, file: Path) -> Scor
     """Scores of the recipe's network with the saved weights, on the recipe's test set."""
     _, task = prepare(load_recipe(recipe))
     load_into(_require_single_network(task).network_to_publish(), weights_file.tensors, file)
-    return task.evaluate("test" if task.has_split("test") else "validation")
+    return task.evaluate(held_out_split(task))
 
 
 def _require_single_network(task: Task) -> SingleNetwork:

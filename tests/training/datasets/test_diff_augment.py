@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.tasks.diff_augment import DiffAugment
+from training.datasets.diff_augment import DiffAugment
 
 _NOTHING = {"brightness": 0, "saturation": 0, "contrast": 0, "translation": 0, "cutout": 0}
 

@@ -6,7 +6,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Generator
 
-from training.tasks.noise import Noise, psnr_db
+from training.datasets.noise import Noise
+from training.metrics.psnr import psnr_db
 
 
 def _noise(mean: float = 0.0, std: float = 0.5, std_from: float | None = None) -> Noise:

@@ -1,4 +1,4 @@
-"""Noise, and what is left of it."""
+"""Noise on images, as denoisers are trained on and measured with."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
 
-__all__ = ["Noise", "add_gaussian_noise", "is_grey", "psnr_db", "quantize_8bit", "to_grey"]
+__all__ = ["Noise", "add_gaussian_noise", "is_grey", "quantize_8bit", "to_grey"]
 
 _LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601, as Pillow turns colour into grey."""
@@ -38,15 +38,6 @@ class Noise(FrozenModel):
         """In the notation of the literature."""
         spread = f"{self.std:g}" if self.std_from is None else f"{self.std_from:g}–{self.std:g}"
         return f"Gaussian noise of mean {self.mean:g} and deviation {spread}, clipped to 0–1"
-
-
-def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each picture (N,), in dB, for values in 0–1.
-
-    A perfect copy would be infinite; the error is floored at 1e-10, which is 100 dB.
-    """
-    mse_N = (estimate_NCHW - clean_NCHW).square().flatten(1).mean(1)
-    return -10 * mse_N.clamp_min(1e-10).log10()
 
 
 def quantize_8bit(images: Tensor) -> Tensor:

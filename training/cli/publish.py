@@ -1,0 +1,84 @@
+"""`python -m training publish`, `publish-pretrained`, `quantize` and `ensemble`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
+
+__all__ = ["publishing"]
+
+publishing = typer.Typer()
+
+_NameOption = Annotated[
+    str, typer.Option(help="Name of the published model: 3–64 of a-z, 0-9 and hyphens.")
+]
+
+
+@publishing.command()
+def publish(run: RunArgument, store: StoreOption = DEFAULT_STORE) -> None:
+    """Export a run's network, verify it, measure it, and add it to the model store."""
+    typer.echo(f"loading PyTorch and {run} …")
+    from training.config.recipe import load_run_recipe
+    from training.publish.publisher import publish_run
+
+    typer.echo(f"published {publish_run(load_run_recipe(run), run, store)}")
+
+
+@publishing.command("publish-pretrained")
+def publish_pretrained(
+    network: Annotated[
+        Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"],
+        typer.Argument(help="Name of the network in torchvision."),
+    ],
+    weights_path: Annotated[
+        Path | None,
+        typer.Option(help="State dict to load in place of torchvision's weights."),
+    ] = None,
+    preprocessing: Annotated[
+        Literal["torchvision", "tensorflow"],
+        typer.Option(help="Scaling of pixels and padding that the weights were trained with."),
+    ] = "torchvision",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the published model.", show_default="by network")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Publish a classifier of ImageNet's 1,000 classes with pretrained weights."""
+    from training.workflows.publish_imagenet import publish_pretrained as run
+
+    typer.echo(f"published {run(network, store, weights_path, preprocessing, name)}")
+
+
+@publishing.command()
+def quantize(
+    name: Annotated[str, typer.Argument(help="Name of a published classifier or LSTM.")],
+    version: Annotated[
+        int | None, typer.Option(help="Version of the model.", show_default="the highest")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Add an int8 variant to a version, measure it, and serve the better variant by default."""
+    from training.publish.quantization.quantize import quantize_version
+
+    result = quantize_version(name, store, version=version)
+    (variant,) = result.manifest.variants
+    typer.echo(f"int8: {result.int8_bytes:,} bytes, fp32: {result.fp32_bytes:,} bytes")
+    typer.echo(f"int8 is {variant.speedup:.2f} times as fast on one thread")
+    for metric in result.manifest.metrics:
+        if metric.precision == "int8":
+            typer.echo(f"{metric.name} {metric.value:.4f} (n = {metric.n:,}): {metric.note}")
+    typer.echo(f"{result.manifest.served} is the default precision; published to {result.folder}")
+
+
+@publishing.command()
+def ensemble(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more classifiers' runs.")],
+    name: _NameOption,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Publish several trained classifiers as one model that averages their probabilities."""
+    from training.workflows.ensemble import publish_ensemble
+
+    typer.echo(f"published {publish_ensemble(runs, name, store)}")
