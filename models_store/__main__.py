@@ -1,4 +1,4 @@
-"""`python -m models_store`: list, show, verify, export, import, sign, schema. Needs no torch."""
+"""`python -m models_store`: list, show, verify, export, import, schema. Needs no torch."""
 
 import argparse
 import json
@@ -10,8 +10,6 @@ from pathlib import Path
 from models_store.archive import VersionId, export_versions, import_versions
 from models_store.errors import LayoutError, StoreError
 from models_store.layout import (
-    MANIFEST,
-    SIGNATURE,
     file_sha256,
     list_model_names,
     list_versions,
@@ -21,10 +19,7 @@ from models_store.manifest import Manifest
 from models_store.onnx.runtime import replay_golden
 from models_store.signing.signatures import (
     TrustedKeys,
-    generate_key,
-    read_private_key,
     read_trusted_keys,
-    sign_manifest,
 )
 from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
@@ -73,14 +68,6 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     import_parser.add_argument("file", type=Path)
     import_parser.set_defaults(command=_import)
-    keygen = commands.add_parser("keygen", help="make a key to sign with")
-    keygen.add_argument("key", type=Path, help="the private key's file, to be made; keep it safe")
-    keygen.add_argument("name", help="whose key it is: a word, such as alice")
-    keygen.set_defaults(command=_keygen)
-    sign = commands.add_parser("sign", help="vouch for versions, after verifying them")
-    sign.add_argument("key", type=Path, help="a private key of keygen, or of OpenSSH (Ed25519)")
-    sign.add_argument("models", nargs="+", help="NAME for its highest version, or NAME/VERSION")
-    sign.set_defaults(command=_sign)
     commands.add_parser("schema", help="the manifest's JSON Schema").set_defaults(command=_schema)
     return parser
 
@@ -199,23 +186,6 @@ def _import(options: argparse.Namespace) -> int:
     trusted_keys = _trusted_keys(options)
     for (name, version), new in import_versions(options.file, options.store, trusted_keys):
         print(f"{name:24} {version:>3}  {'new' if new else 'was there'}")
-    return 0
-
-
-def _keygen(options: argparse.Namespace) -> int:
-    print(generate_key(options.key, options.name))
-    return 0
-
-
-def _sign(options: argparse.Namespace) -> int:
-    key = read_private_key(options.key)
-    for name, number in [_parse_version_id(options.store, wanted) for wanted in options.models]:
-        folder = version_dir(options.store, name, number)
-        _verify_version(folder)  # who signs says that it is what it says
-        partial = folder / f".{SIGNATURE}"
-        partial.write_text(sign_manifest(key, (folder / MANIFEST).read_bytes()), encoding="ascii")
-        partial.replace(folder / SIGNATURE)
-        print(f"{name:24} {number:>3}  signed")
     return 0
 
 

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
 
     trusted_keys: Path | None = None
     """File of public keys, lines `ssh-ed25519 AAAA… name`. With it, only versions that one of them
-    has signed (`python -m models_store sign`) are served. Read when the service starts. Needs
+    has signed (`ssh-keygen -Y sign`) are served. Read when the service starts. Needs
     deepshelf[sign]. Unset: signatures are not asked for."""
 
     models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None

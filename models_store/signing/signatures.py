@@ -7,90 +7,40 @@ later version exists.
 """
 
 import base64
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models_store.errors import SignatureError
 from models_store.signing import sshsig
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = [
     "NAMESPACE",
     "TrustedKeys",
     "check_signature",
-    "generate_key",
-    "read_private_key",
     "read_trusted_keys",
     "require_cryptography",
-    "sign_manifest",
 ]
 
 TrustedKeys = Mapping[bytes, str]
-"""Public keys (32 bytes), and whose they are."""
+"""Public keys (32 bytes) and the names of their owners."""
 
 NAMESPACE = "deepshelf"
-"""A signature for something else, made with the same key, vouches for no model."""
+"""Purpose of a signature; those made for other purposes with the same key are rejected."""
 
 
 def require_cryptography() -> None:
-    """Raises SignatureError where the package is not installed."""
+    """Raise SignatureError if the cryptography package is not installed."""
     try:
         import cryptography  # noqa: F401
     except ImportError as error:
         raise SignatureError("signatures need cryptography: pip install deepshelf[sign]") from error
 
 
-def generate_key(path: Path, name: str) -> str:
-    """Write a private key to `path`, for its owner's eyes alone; returns the public key's line.
-
-    Raises:
-        FileExistsError: there is something already.
-        SignatureError: cryptography is not installed.
-    """
-    require_cryptography()
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key = Ed25519PrivateKey.generate()
-    content = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    blob = sshsig.encode_public_key(key.public_key().public_bytes_raw())
-    return f"{sshsig.KEY_TYPE} {base64.b64encode(blob).decode()} {name}"
-
-
-def read_private_key(path: Path) -> "Ed25519PrivateKey":
-    """Raises SignatureError: it is no Ed25519 key of OpenSSH's form, or has a passphrase."""
-    require_cryptography()
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-
-    try:
-        key = load_ssh_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise SignatureError(f"{path} cannot be read: {error.strerror}") from error
-    except (TypeError, UnsupportedAlgorithm) as error:
-        raise SignatureError(
-            f"{path} has a passphrase, or is of a kind that is not known here; OpenSSH signs with "
-            f"it: ssh-keygen -Y sign -n {NAMESPACE} -f {path} manifest.json"
-        ) from error
-    except ValueError as error:
-        raise SignatureError(f"{path} is no private key of OpenSSH's form") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise SignatureError(f"{path} is no Ed25519 key; ssh-keygen -t ed25519 makes one")
-    return key
-
-
 def read_trusted_keys(path: Path) -> TrustedKeys:
-    """A file of public keys: lines `ssh-ed25519 AAAA… name`, or OpenSSH's `name ssh-ed25519 AAAA…`.
+    """Read public keys: lines `ssh-ed25519 AAAA… name`, or OpenSSH's `name ssh-ed25519 AAAA…`.
 
     Raises:
-        SignatureError: it cannot be read, holds no key, or a line that is none; says which.
+        SignatureError: the file cannot be read, is empty, or has an invalid line (named).
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -120,20 +70,11 @@ def _parse_public_key(words: list[str], location: str) -> tuple[bytes, str]:
     return key, name or f"the key of {location}"
 
 
-def sign_manifest(key: "Ed25519PrivateKey", content: bytes) -> str:
-    """Return the signature file's content for a manifest's bytes."""
-    signature_bytes = key.sign(sshsig.signed_data(content, NAMESPACE, "sha512"))
-    public_key = key.public_key().public_bytes_raw()
-    return sshsig.format_signature(
-        sshsig.Signature(public_key, NAMESPACE, "sha512", signature_bytes)
-    )
-
-
 def check_signature(content: bytes, armored: bytes, trusted_keys: TrustedKeys) -> str:
-    """Whose signature of `content` this is.
+    """Return the name of the trusted key that signed `content`.
 
     Raises:
-        SignatureError: it is none, of something else, or of a key that is not trusted.
+        SignatureError: the signature is malformed, invalid, or of a key that is not trusted.
     """
     require_cryptography()
     from cryptography.exceptions import InvalidSignature
@@ -151,9 +92,8 @@ def check_signature(content: bytes, armored: bytes, trusted_keys: TrustedKeys) -
     name = trusted_keys.get(signature.public_key)
     if name is None:
         raise SignatureError(
-            f"the manifest is signed with {sshsig.fingerprint(signature.public_key)}, which is "
-            "not trusted; "
-            f"trusted are: {', '.join(trusted_keys.values())}"
+            f"the manifest is signed with {sshsig.fingerprint(signature.public_key)}, which "
+            f"is not trusted; trusted are: {', '.join(trusted_keys.values())}"
         )
     try:
         message = sshsig.signed_data(content, NAMESPACE, signature.hash_name)

@@ -1,6 +1,6 @@
-"""OpenSSH's form of Ed25519 keys and signatures (RFC 4251, section 5; OpenSSH's PROTOCOL.sshsig).
+"""Parse Ed25519 keys and signatures in OpenSSH's format (RFC 4251, section 5; PROTOCOL.sshsig).
 
-Forms alone: nothing here computes a signature or says whether one is right.
+This module only parses and encodes; `signatures` verifies.
 """
 
 import base64
@@ -12,8 +12,8 @@ __all__ = [
     "KEY_TYPE",
     "Signature",
     "encode_public_key",
+    "encode_string",
     "fingerprint",
-    "format_signature",
     "parse_public_key",
     "parse_signature",
     "signed_data",
@@ -31,7 +31,7 @@ class Signature(NamedTuple):
     """A parsed signature file."""
 
     public_key: bytes
-    """The key that made it, 32 bytes."""
+    """Public key of the signer, 32 bytes."""
     namespace: str
     """Purpose of the signature; deepshelf uses `deepshelf`."""
     hash_name: str
@@ -42,28 +42,12 @@ def signed_data(content: bytes, namespace: str, hash_name: str) -> bytes:
     """Return the blob that is signed in place of `content` (PROTOCOL.sshsig)."""
     digest = _HASHES[hash_name](content).digest()
     return _MAGIC + b"".join(
-        map(_encode_string, (namespace.encode(), b"", hash_name.encode(), digest))
+        map(encode_string, (namespace.encode(), b"", hash_name.encode(), digest))
     )
-
-
-def format_signature(signature: Signature) -> str:
-    """The file, as `ssh-keygen -Y sign` writes it."""
-    signature_blob = _encode_string(KEY_TYPE.encode()) + _encode_string(signature.signature)
-    parts = (
-        encode_public_key(signature.public_key),
-        signature.namespace.encode(),
-        b"",
-        signature.hash_name.encode(),
-        signature_blob,
-    )
-    blob = _MAGIC + _VERSION + b"".join(map(_encode_string, parts))
-    text = base64.b64encode(blob).decode()
-    lines = [text[at : at + 70] for at in range(0, len(text), 70)]
-    return "\n".join([_BEGIN, *lines, _END, ""])
 
 
 def parse_signature(armored: bytes) -> Signature:
-    """Raises ValueError, saying why, for any bytes that are none."""
+    """Parse a signature file; raise ValueError with the reason if it is malformed."""
     lines = armored.decode("ascii").split("\n")
     _require(lines[0] == _BEGIN and _END in lines, "it is not of OpenSSH's form")
     wire = _WireReader(base64.b64decode("".join(lines[1 : lines.index(_END)]), validate=True))
@@ -77,15 +61,15 @@ def parse_signature(armored: bytes) -> Signature:
 
 
 def parse_public_key(blob: bytes) -> bytes:
-    """The 32 bytes of a public key. Raises ValueError where it is none of Ed25519."""
+    """Return the 32 bytes of a public key; raise ValueError if it is not an Ed25519 key."""
     key = _parse_ed25519(blob)
     _require(len(key) == 32, f"an Ed25519 key has 32 bytes, not {len(key)}")
     return key
 
 
 def encode_public_key(key: bytes) -> bytes:
-    """A public key as the lines of OpenSSH's files hold it, in base64."""
-    return _encode_string(KEY_TYPE.encode()) + _encode_string(key)
+    """Return the public key blob that OpenSSH stores in base64."""
+    return encode_string(KEY_TYPE.encode()) + encode_string(key)
 
 
 def fingerprint(key: bytes) -> str:
@@ -100,7 +84,8 @@ def _parse_ed25519(blob: bytes) -> bytes:
     return wire.read_string()
 
 
-def _encode_string(content: bytes) -> bytes:
+def encode_string(content: bytes) -> bytes:
+    """Encode an SSH string: a 32-bit length and the bytes (RFC 4251, section 5)."""
     return struct.pack(">I", len(content)) + content
 
 
@@ -110,7 +95,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 class _WireReader:
-    """Takes fields off the front of some bytes."""
+    """Reads fields from the front of a byte string."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

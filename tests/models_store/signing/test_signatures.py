@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models_store.__main__ import main
 from models_store.archive import export_versions, import_versions
@@ -16,12 +17,10 @@ from models_store.signing import sshsig
 from models_store.signing.signatures import (
     TrustedKeys,
     check_signature,
-    generate_key,
-    read_private_key,
     read_trusted_keys,
-    sign_manifest,
 )
 from models_store.verify import read_manifest
+from tests.fakes.openssh import armor, create_signature, public_key_line, sign_version
 from tests.models_store.tampering import edit_manifest
 
 openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
@@ -31,21 +30,25 @@ _PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a6
 
 
 @pytest.fixture
-def alice(tmp_path: Path) -> Path:
-    """A private key; the file of whom to trust, with her key in it, lies beside as `trusted`."""
-    (tmp_path / "trusted").write_text(generate_key(tmp_path / "alice", "alice") + "\n")
-    return tmp_path / "alice"
+def alice() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
 
 
 @pytest.fixture
-def trusted(alice: Path) -> TrustedKeys:
-    return read_trusted_keys(alice.with_name("trusted"))
+def trusted_file(alice: Ed25519PrivateKey, tmp_path: Path) -> Path:
+    (tmp_path / "trusted").write_text(public_key_line(alice, "alice"))
+    return tmp_path / "trusted"
 
 
 @pytest.fixture
-def signed(alice: Path, own_store: Path) -> Path:
-    """The folder of a version that alice has signed."""
-    assert main(["--store", str(own_store), "sign", str(alice), "paint/1"]) == 0
+def trusted(trusted_file: Path) -> TrustedKeys:
+    return read_trusted_keys(trusted_file)
+
+
+@pytest.fixture
+def signed(alice: Ed25519PrivateKey, own_store: Path) -> Path:
+    """Return the folder of a version that alice has signed."""
+    sign_version(alice, own_store / "paint" / "1")
     return own_store / "paint" / "1"
 
 
@@ -53,14 +56,6 @@ def _keygen(*arguments: str | Path, stdin: bytes = b"") -> bytes:
     done = subprocess.run(["ssh-keygen", *arguments], input=stdin, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_a_key_is_for_its_owner_alone_and_never_overwritten(alice: Path) -> None:
-    assert alice.stat().st_mode & 0o777 == 0o600
-    before = alice.read_bytes()
-    with pytest.raises(FileExistsError):
-        generate_key(alice, "alice")
-    assert alice.read_bytes() == before
 
 
 def test_what_a_trusted_key_signed_is_read(signed: Path, trusted: TrustedKeys) -> None:
@@ -97,36 +92,27 @@ def test_a_signature_does_not_vouch_for_another_version(
 
 
 def test_a_key_that_is_not_trusted_is_told_by_its_fingerprint(
-    signed: Path, trusted: TrustedKeys, tmp_path: Path
+    signed: Path, trusted: TrustedKeys
 ) -> None:
-    mallory = read_private_key(_made(tmp_path / "mallory"))
-    content = (signed / "manifest.json").read_bytes()
-    (signed / "manifest.json.sig").write_text(sign_manifest(mallory, content))
+    sign_version(Ed25519PrivateKey.generate(), signed)
     with pytest.raises(SignatureError, match=r"signed with SHA256:\S{43}, which is not trusted"):
         read_manifest(signed, trusted)
 
 
-def _made(path: Path) -> Path:
-    generate_key(path, path.name)
-    return path
-
-
 def test_the_public_key_of_another_on_ones_own_signature_does_not_help(
-    signed: Path, trusted: TrustedKeys, tmp_path: Path
+    signed: Path, trusted: TrustedKeys
 ) -> None:
     content = (signed / "manifest.json").read_bytes()
-    forged = sshsig.parse_signature(
-        sign_manifest(read_private_key(_made(tmp_path / "m")), content).encode()
-    )
     (alice,) = trusted
-    forged = forged._replace(public_key=alice)
+    forged = create_signature(Ed25519PrivateKey.generate(), content)._replace(public_key=alice)
     with pytest.raises(SignatureError, match="not the one that alice signed"):
-        check_signature(content, sshsig.format_signature(forged).encode(), trusted)
+        check_signature(content, armor(forged), trusted)
 
 
-def test_a_signature_for_something_else_is_refused(alice: Path, trusted: TrustedKeys) -> None:
-    made = sshsig.parse_signature(sign_manifest(read_private_key(alice), b"{}").encode())
-    other = sshsig.format_signature(made._replace(namespace="git")).encode()
+def test_a_signature_for_another_namespace_is_rejected(
+    alice: Ed25519PrivateKey, trusted: TrustedKeys
+) -> None:
+    other = armor(create_signature(alice, b"{}")._replace(namespace="git"))
     with pytest.raises(SignatureError, match="made for 'git', not for 'deepshelf'"):
         check_signature(b"{}", other, trusted)
 
@@ -142,16 +128,20 @@ _BROKEN: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("how", _BROKEN)
-def test_what_is_no_signature_is_refused(alice: Path, trusted: TrustedKeys, how: str) -> None:
-    whole = sign_manifest(read_private_key(alice), b"{}").encode()
+def test_a_malformed_signature_is_rejected(
+    alice: Ed25519PrivateKey, trusted: TrustedKeys, how: str
+) -> None:
+    whole = armor(create_signature(alice, b"{}"))
     broken = _BROKEN[how](whole)
     assert broken != whole
     with pytest.raises(SignatureError, match="signature cannot be read: "):
         check_signature(b"{}", broken, trusted)
 
 
-def test_every_flipped_bit_of_a_signature_is_found(alice: Path, trusted: TrustedKeys) -> None:
-    whole = sign_manifest(read_private_key(alice), b"{}")
+def test_every_flipped_bit_of_a_signature_is_found(
+    alice: Ed25519PrivateKey, trusted: TrustedKeys
+) -> None:
+    whole = armor(create_signature(alice, b"{}")).decode()
     lines = whole.split("\n")
     blob = base64.b64decode("".join(lines[1:-2]))
     for at in range(0, 8 * len(blob), 7):
@@ -194,48 +184,19 @@ def test_a_file_that_holds_no_keys_is_told(
         read_trusted_keys(tmp_path / "keys")
 
 
-@pytest.mark.parametrize("content", [b"", b"dsk_something", b"-----BEGIN OPENSSH PRIVATE KEY-----"])
-def test_what_is_no_private_key_is_told(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "key").write_bytes(content)
-    with pytest.raises(SignatureError, match="is no private key of OpenSSH's form"):
-        read_private_key(tmp_path / "key")
-
-
-def test_a_private_key_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SignatureError, match="cannot be read: No such file"):
-        read_private_key(tmp_path / "key")
-
-
 # The commands
 
 
 def test_verify_asks_for_signatures_where_keys_are_trusted(
-    signed: Path, alice: Path, capsys: pytest.CaptureFixture[str]
+    signed: Path, trusted_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store, keys = str(signed.parents[1]), str(alice.with_name("trusted"))
+    store, keys = str(signed.parents[1]), str(trusted_file)
     capsys.readouterr()
     assert main(["--store", store, "verify", "paint"]) == 0
     assert main(["--store", store, "--trusted-keys", keys, "verify", "paint"]) == 1
     one, two = capsys.readouterr().out.splitlines()[-2:]
     assert one.split() == ["paint", "1", "ok"]
     assert "FAILED: it is not signed" in two
-
-
-def test_a_damaged_version_is_not_signed(
-    alice: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (own_store / "paint" / "1" / "model.onnx").write_bytes(b"x")
-    assert main(["--store", str(own_store), "sign", str(alice), "paint/1"]) == 1
-    assert "model.onnx has 1 bytes, not the published" in capsys.readouterr().err
-    assert not (own_store / "paint" / "1" / "manifest.json.sig").exists()
-
-
-def test_keygen_prints_the_line_to_trust(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["keygen", str(tmp_path / "key"), "carol"]) == 0
-    (tmp_path / "trusted").write_text(capsys.readouterr().out)
-    assert list(read_trusted_keys(tmp_path / "trusted").values()) == ["carol"]
 
 
 def test_signatures_travel_with_their_versions(
@@ -259,8 +220,10 @@ def test_an_archive_of_what_nobody_signed_is_kept_out(
 
 
 @openssh
-def test_openssh_agrees_with_our_signatures(signed: Path, alice: Path, tmp_path: Path) -> None:
-    kind, text, _ = alice.with_name("trusted").read_text().split()
+def test_openssh_accepts_the_signatures_of_these_tests(
+    signed: Path, trusted_file: Path, tmp_path: Path
+) -> None:
+    kind, text, _ = trusted_file.read_text().split()
     (tmp_path / "signers").write_text(f"alice {kind} {text}\n")
     told = _keygen(
         "-Y", "verify", "-f", tmp_path / "signers", "-I", "alice", "-n", "deepshelf",
@@ -271,7 +234,9 @@ def test_openssh_agrees_with_our_signatures(signed: Path, alice: Path, tmp_path:
 
 @openssh
 @pytest.mark.parametrize("hash_name", ["sha512", "sha256"])
-def test_we_agree_with_opensshs_signatures(own_store: Path, tmp_path: Path, hash_name: str) -> None:
+def test_signatures_made_by_openssh_are_accepted(
+    own_store: Path, tmp_path: Path, hash_name: str
+) -> None:
     folder = own_store / "paint" / "1"
     _keygen("-q", "-t", "ed25519", "-N", "", "-C", "dave", "-f", tmp_path / "dave")
     _keygen(
@@ -281,23 +246,3 @@ def test_we_agree_with_opensshs_signatures(own_store: Path, tmp_path: Path, hash
     keys = read_trusted_keys(tmp_path / "dave.pub")
     assert list(keys.values()) == ["dave"]
     read_manifest(folder, keys)
-    content = (folder / "manifest.json").read_bytes()
-    ours = sign_manifest(read_private_key(tmp_path / "dave"), content)
-    if hash_name == "sha512":  # Ed25519 has no chance in it: the same key signs the same
-        assert ours.encode() == _armoured(folder)
-
-
-@openssh
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["-t", "ed25519", "-N", "a passphrase"], "has a passphrase, .* ssh-keygen -Y sign"),
-        (["-t", "ecdsa", "-N", ""], "is no Ed25519 key"),
-    ],
-)
-def test_keys_that_are_not_for_us_are_told(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    _keygen("-q", *arguments, "-f", tmp_path / "key")
-    with pytest.raises(SignatureError, match=message):
-        read_private_key(tmp_path / "key")

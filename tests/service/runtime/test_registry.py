@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models_store import tasks
-from models_store.__main__ import main
 from models_store.layout import file_sha256
 from models_store.manifest import Manifest, ModelFile
-from models_store.signing.signatures import generate_key, read_trusted_keys
+from models_store.signing.signatures import read_trusted_keys
 from models_store.tasks import (
     Classification,
     Denoising,
@@ -28,6 +28,7 @@ from tests.fakes.image_models import (
     MeanColourClassifier,
     publish_image_model,
 )
+from tests.fakes.openssh import public_key_line, sign_version
 
 
 def _states(registry: Registry) -> dict[tuple[str, int], VersionState]:
@@ -316,14 +317,14 @@ def test_where_keys_are_trusted_only_what_they_signed_is_served(tmp_path: Path) 
     store = tmp_path / "store"
     publish_image_model(store, "signed", MeanColourClassifier())
     publish_image_model(store, "unsigned", MeanColourClassifier())
-    (tmp_path / "trusted").write_text(generate_key(tmp_path / "alice", "alice"))
-    shelve = ["--store", str(store), "sign", str(tmp_path / "alice")]
-    assert main([*shelve, "signed"]) == 0
+    alice = Ed25519PrivateKey.generate()
+    (tmp_path / "trusted").write_text(public_key_line(alice, "alice"))
+    sign_version(alice, store / "signed" / "1")
     registry = Registry(store, threads=1, trusted_keys=read_trusted_keys(tmp_path / "trusted"))
     registry.refresh()
     assert _states(registry) == {("signed", 1): "ready", ("unsigned", 1): "failed"}
     assert "it is not signed" in _reason(registry, "unsigned")
-    assert main([*shelve, "unsigned"]) == 0
+    sign_version(alice, store / "unsigned" / "1")
     registry.refresh()  # the signature came, and is seen
     assert _states(registry)["unsigned", 1] == "ready"
     _edit_manifest(store / "signed/1", summary="Mine.")
