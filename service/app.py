@@ -54,21 +54,21 @@ for the GIL while the event loop is busy, and the reverse. See docs/decisions.md
 
 _DESCRIPTION = """Small deep networks, trained offline, over REST.
 
-Pictures come in as a form or as the whole body. Task endpoints need no `model`: each task has a
-default, and the answer names what answered. Every error is `application/problem+json` (RFC 9457),
-says what was wrong, what came and what is accepted, and carries the request's id.
+Images are sent as a form or as the whole body. Task endpoints need no `model`: each task has a
+default, and the response names the model. Every error is `application/problem+json` (RFC 9457),
+says what was wrong, what was received and what is accepted, and has the request's id.
 """
 
 
 _CORS_OPTIONS: dict[str, Any] = {
-    "allow_methods": ("GET", "POST"),
-    "allow_headers": (
-        "Authorization", "Content-Type", "Inference-Header-Content-Length", "X-API-Key",
-        "X-Request-ID",
-    ),
+    "allow_methods": ("GET", "HEAD", "POST"),
+    # Clients send headers of their own, such as the x-stainless-* of OpenAI's or traceparent.
+    "allow_headers": ("*",),
     "expose_headers": (
-        "Inference-Header-Content-Length", "Retry-After", "X-DeepShelf-Model",
-        "X-DeepShelf-PSNR-dB", "X-DeepShelf-SSIM", "X-DeepShelf-Version", "X-Request-ID",
+        "Allow", "Inference-Header-Content-Length", "Retry-After", "WWW-Authenticate",
+        "X-DeepShelf-Dead", "X-DeepShelf-Filters", "X-DeepShelf-From", "X-DeepShelf-Model",
+        "X-DeepShelf-PSNR-dB", "X-DeepShelf-SSIM", "X-DeepShelf-Scale", "X-DeepShelf-Seed",
+        "X-DeepShelf-To", "X-DeepShelf-Version", "X-Request-ID",
     ),
 }  # fmt: skip
 
@@ -126,12 +126,12 @@ def create_app(
         # Of requests we tell ourselves; FastAPI's own would look at the environment at each.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
-            {"name": "pictures", "description": "Pictures in; labels, pictures or codes out"},
-            {"name": "faces", "description": "Pictures out of nothing but a seed"},
-            {"name": "text", "description": "A beginning in, its continuation out"},
+            {"name": "images", "description": "Classify, denoise and compress images"},
+            {"name": "faces", "description": "Generate faces from seeds"},
+            {"name": "text", "description": "Continue texts, and draw handwriting"},
             {"name": "open inference protocol", "description": "For KServe and Triton clients"},
-            {"name": "openai", "description": "Texts for OpenAI's client"},
-            {"name": "models", "description": "What is on the shelf"},
+            {"name": "openai", "description": "Completions for OpenAI's client"},
+            {"name": "models", "description": "The models in the store"},
             {"name": "health", "description": "Probes and metrics"},
         ],
     )

@@ -45,6 +45,10 @@ def _parse_pairs(value: object) -> object:
     return dict(pair.split("=") for pair in pairs)
 
 
+def _strip_slashes(value: object) -> object:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
 def _parse_key_lines(value: object) -> object:
     return parse_keys(value) if isinstance(value, str) else value
 
@@ -101,7 +105,9 @@ class Settings(BaseSettings):
     ] = 8000
     """TCP port to listen on."""
 
-    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    root_path: Annotated[
+        str, BeforeValidator(_strip_slashes), Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    ] = ""
     """Path prefix that a proxy in front strips, such as /deepshelf."""
 
     workers: PositiveInt | None = None

@@ -113,17 +113,30 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: Sequence[obj
 
 
 def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:
+    """Return the values of `data`, which is flat or nested as `shape` says."""
     values = list(data)
-    for _ in shape[1:]:
-        if any(isinstance(part, list) for part in values):
-            values = [
-                item for part in values for item in (part if isinstance(part, list) else [part])
-            ]
-    if len(values) != math.prod(shape):
+    if not any(isinstance(value, list) for value in values):
+        received = [len(values)]
+    else:
+        received, values = _flatten_nested(name, values, len(shape))
+    if received not in ([math.prod(shape)], list(shape)):
         raise InvalidValue(
-            f"{name}: data has {len(values)} values; {list(shape)} has {math.prod(shape)}"
+            f"{name}: data has the shape {received}; accepted is {list(shape)}, or a flat list of "
+            f"{math.prod(shape)} values"
         )
     return values
+
+
+def _flatten_nested(name: str, values: list[Any], rank: int) -> tuple[list[int], list[Any]]:
+    """Return the shape and the innermost values of at most `rank` levels of lists."""
+    shape = [len(values)]
+    while len(shape) < rank and any(isinstance(value, list) for value in values):
+        lengths = {len(value) if isinstance(value, list) else None for value in values}
+        if len(lengths) > 1:
+            raise InvalidValue(f"{name}: data is ragged; lists at one level must be equally long")
+        shape.append(lengths.pop() or 0)
+        values = [item for value in values for item in value]
+    return shape, values
 
 
 def _encode_utf8(name: str, text: object) -> bytes:

@@ -31,19 +31,20 @@ def build_generation_requests(
     Raises:
         Invalid: a prompt is too long or has unknown characters, or too much is asked for.
     """
-    if (params.max_tokens or 1) > limits.max_text_chars:
+    if params.max_tokens > limits.max_text_chars:
         raise InvalidValue(
             f"max_tokens is {params.max_tokens}, accepted is 1 to {limits.max_text_chars}: a "
             "token is "
             "a character here",
             limit=limits.max_text_chars,
+            param="max_tokens",
         )
     seed = secrets.randbits(32) if params.seed is None else params.seed
     requests: list[GenerationRequest] = []
     for prompt in params.prompt:
         text = TextParams(
             prompt=prompt,
-            max_chars=params.max_tokens or limits.max_text_chars,
+            max_chars=params.max_tokens,
             temperature=1.0 if params.temperature is None else params.temperature,
             top_k=params.top_k,
             top_p=max(1.0 if params.top_p is None else params.top_p, _MIN_TOP_P),
@@ -77,6 +78,8 @@ class CompletionBuilder:
         self._model, self._params, self._group = model, params, group
         self._id = f"cmpl-{request_id}"
         self._created = int(time.time())
+        stream_options = params.stream_options
+        self._streams_usage = stream_options is not None and stream_options.include_usage
 
     async def build(self) -> Completion:
         """All texts at once. Raises what `GenerationStream.whole` raises."""
@@ -94,8 +97,6 @@ class CompletionBuilder:
 
     async def chunks(self) -> AsyncIterator[Completion]:
         """The same as it is written. Raises what `whole` raises."""
-        stream_options = self._params.stream_options
-        include_usage = stream_options is not None and stream_options.include_usage
         sent_chars = [0] * len(self._group.streams)
         if self._params.echo:
             for index in range(len(sent_chars)):
@@ -108,7 +109,7 @@ class CompletionBuilder:
             )
             sent_chars[chunk.index] += len(chunk.text)
             yield self._build_completion([choice])
-        if include_usage:
+        if self._streams_usage:
             yield self._build_completion([], usage=self._build_usage(sum(sent_chars)))
 
     def _build_choice(
@@ -124,7 +125,9 @@ class CompletionBuilder:
     def _build_completion(
         self, choices: list[CompletionChoice], usage: Usage | None = None
     ) -> Completion:
-        extra: dict[str, Any] = {} if usage is None else {"usage": usage}
+        extra: dict[str, Any] = {}
+        if usage is not None or self._streams_usage:
+            extra["usage"] = usage  # null in all events but the last
         if self._model.variants:  # told where there is a choice
             extra["precision"] = self._model.precision
         return Completion(

@@ -57,4 +57,6 @@ class GenerationGroup:
 def check_generation_count(count: int, limit: int) -> None:
     """Raises Invalid: more texts than are ever written at the same time."""
     if count > limit:
-        raise InvalidValue(f"{count} texts are asked for; accepted are 1 to {limit} in one request")
+        raise InvalidValue(
+            f"{count} texts are asked for; accepted are 1 to {limit} in one request", param="n"
+        )

@@ -31,11 +31,13 @@ class TextLimits:
                 f"the prompt has {len(params.prompt)} characters; accepted are "
                 f"{self.max_prompt_chars}",
                 limit=self.max_prompt_chars,
+                param="prompt",
             )
         if params.max_chars > self.max_text_chars:
             raise InvalidValue(
                 f"max_chars is {params.max_chars}, accepted is 1 to {self.max_text_chars}",
                 limit=self.max_text_chars,
+                param="max_chars",
             )
 
 
@@ -54,7 +56,9 @@ def build_generation_request(
     ]
     if unknown:
         raise InvalidValue(
-            _unknown_characters_message(model, unknown), characters=unknown[:_MAX_LISTED_CHARACTERS]
+            _unknown_characters_message(model, unknown),
+            characters=unknown[:_MAX_LISTED_CHARACTERS],
+            param="prompt",
         )
     seed = secrets.randbits(32) if params.seed is None else params.seed
     return GenerationRequest(

@@ -1,5 +1,6 @@
 """Bodies of the Open Inference Protocol: JSON, and tensors as bytes after it."""
 
+import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from service.schemas.v2 import (
     OutputTensor,
     RequestedOutput,
 )
+from service.schemas.validation_errors import describe_error
 
 __all__ = ["ParsedRequest", "TensorRequirement", "build_infer_response", "parse_infer_request"]
 
@@ -107,7 +109,7 @@ def parse_infer_request(
             limit=max_json_bytes,
         )
     try:
-        request = InferRequest.model_validate_json(body[:length])
+        request = InferRequest.model_validate_json(body[:length].removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise _validation_failure(error) from None
     _reject_extensions(request)
@@ -127,13 +129,11 @@ def _json_bytes(body: bytes, json_bytes: str | None) -> int:
 
 
 def _validation_failure(error: ValidationError) -> BadRequest | InvalidValue:
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = error.errors(include_url=False)
     if errors[0]["type"] == "json_invalid":
         return BadRequest(f"the body is not JSON: {errors[0]['msg']}")
-    messages = [
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in errors[:_MAX_LISTED_ERRORS]
-    ]
-    return InvalidValue("; ".join(messages))
+    fields = map(describe_error, errors[:_MAX_LISTED_ERRORS])
+    return InvalidValue("; ".join(f"{field['where']}: {field['message']}" for field in fields))
 
 
 def _reject_extensions(request: InferRequest) -> None:

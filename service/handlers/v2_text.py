@@ -16,6 +16,7 @@ from service.handlers.v2_protocol import ParsedRequest, TensorRequirement
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.schemas.text import TextParams
+from service.schemas.validation_errors import describe_error
 from service.settings import Settings
 
 __all__ = ["build_text_outputs", "start_text_generation"]
@@ -99,9 +100,8 @@ def _build_text_params(prompt: str, parameters: Mapping[str, object], row: int) 
     try:
         params = TextParams.model_validate({**parameters, "prompt": prompt})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        location = ".".join(map(str, first["loc"]))
-        raise InvalidValue(f"parameters.{location}: {first['msg']}") from None
+        first = describe_error(error.errors(include_url=False)[0])
+        raise InvalidValue(f"parameters.{first['where']}: {first['message']}") from None
     if params.seed is None:
         return params
     return params.model_copy(update={"seed": (params.seed + row) % _SEED_COUNT})

@@ -41,11 +41,19 @@ def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [array_schema["items"], array_schema, {"type": "null"}]
 
 
+def _allow_null(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [
+        {key: schema.pop(key) for key in ("type", "minimum") if key in schema},
+        {"type": "null"},
+    ]
+
+
 class StreamOptions(RequestParams):
-    """What a stream tells beside the text."""
+    """What a stream includes besides the text."""
 
     include_usage: bool = False
-    """One more event at the end, without a choice, tells the usage."""
+    """Send one more event at the end, without choices but with the usage; in all events before it,
+    the usage is null."""
     include_obfuscation: bool = False
     """Accepted; nothing is added."""
 
@@ -77,8 +85,8 @@ class CompletionParams(RequestParams):
     ] = ("",)
     """One beginning or several, in characters that the model knows."""
 
-    max_tokens: Annotated[int, Field(ge=1)] | None = 16
-    """Most characters of each text."""
+    max_tokens: Annotated[int, Field(ge=1, json_schema_extra=_allow_null)] = 16
+    """Maximum number of characters of each text; null means 16."""
 
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = 1.0
     """0 always takes the likeliest character."""
@@ -120,7 +128,8 @@ class CompletionParams(RequestParams):
     echo: bool | None = False
     """Tell the prompt before the text; not together with logprobs."""
 
-    suffix: None = None
+    suffix: Literal[""] | None = None
+    """Accepted where it is empty."""
     presence_penalty: float | None = 0.0
     """Accepted where it is 0."""
     frequency_penalty: float | None = 0.0
@@ -129,6 +138,11 @@ class CompletionParams(RequestParams):
     """Accepted where it is empty."""
     user: str | None = None
     """Accepted; nothing is done with it."""
+
+    @field_validator("max_tokens", mode="before")
+    @classmethod
+    def _default_max_tokens(cls, value: object) -> object:
+        return 16 if value is None else value
 
     @field_validator("presence_penalty", "frequency_penalty", "logit_bias")
     @classmethod

@@ -5,7 +5,7 @@ Fields that are not known here are ignored, as the protocol's extensions ask.
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from service.schemas.base import ResponseModel
 
@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 Parameters = dict[str, Any]
+_NullableParameters = Annotated[
+    Parameters, BeforeValidator(lambda value: {} if value is None else value)
+]
 _TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 _MAX_RANK = 8
 
@@ -42,7 +45,7 @@ class InferInput(_RequestModel):
     shape: Annotated[list[Annotated[StrictInt, Field(ge=1)]], Field(max_length=_MAX_RANK)]
     datatype: _TensorName
     """BOOL, UINT8, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
-    parameters: Parameters = Field(default_factory=dict)
+    parameters: _NullableParameters = Field(default_factory=dict)
     """`binary_data_size`: bytes after the JSON that are this tensor."""
     data: list[Any] | None = None
     """Row-major, flat or nested."""
@@ -52,7 +55,7 @@ class RequestedOutput(_RequestModel):
     """An output that is asked for."""
 
     name: _TensorName
-    parameters: Parameters = Field(default_factory=dict)
+    parameters: _NullableParameters = Field(default_factory=dict)
     """`binary_data`: as bytes after the JSON; `classification`: the best so many, as BYTES."""
 
 
@@ -74,7 +77,7 @@ class InferRequest(_RequestModel):
 
     id: Annotated[str, Field(max_length=256)] | None = None
     """Comes back in the answer."""
-    parameters: Parameters = Field(default_factory=dict)
+    parameters: _NullableParameters = Field(default_factory=dict)
     """`binary_data_output`: all outputs as bytes after the JSON; `precision`: fp32, or int8 where
     the model has been quantised; of texts, how they are to be written."""
     inputs: Annotated[list[InferInput], Field(min_length=1, max_length=64)]

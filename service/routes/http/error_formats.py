@@ -1,7 +1,7 @@
-"""Errors in the shape of the protocol that the client speaks, by the path that it asked.
+"""Errors in the format of the client's protocol, by the path of the request.
 
 `/v2` is the Open Inference Protocol: `{"error": "what happened"}`. `/openai` is OpenAI's:
-`{"error": {"message", "type", "param", "code"}}`. All else gets a problem document (RFC 9457).
+`{"error": {"message", "type", "param", "code"}}`. Other paths get a problem document (RFC 9457).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,31 +15,42 @@ ErrorFormatter = Callable[[int, ProblemDocument], tuple[int, ProblemDocument]]
 
 
 def error_formatter_for(path: str) -> ErrorFormatter | None:
-    """How errors of `path`, which has no root path before it, are told; None for problems."""
+    """Return the formatter for `path`, given without root path; None for problem documents."""
     prefix = path.split("/", 2)[1:2]
     return _FORMATTERS.get(prefix[0]) if prefix else None
 
 
 def _format_v2_error(status: int, problem: ProblemDocument) -> tuple[int, ProblemDocument]:
-    """Wrong values are 400 there, as Triton answers them."""
+    """Format an error as Triton does, whose status for invalid values is 400."""
     status = HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
     return status, {"error": problem["detail"]}
 
 
 def _format_openai_error(status: int, problem: ProblemDocument) -> tuple[int, ProblemDocument]:
     status = HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
-    errors = problem.get("errors")
-    location = errors[0]["where"] if isinstance(errors, list) and errors else None
+    is_unknown_model = status == HTTPStatus.NOT_FOUND and "available" in problem
     error = {
         "message": problem["detail"],
         "type": _OPENAI_TYPES.get(status, "server_error" if status >= 500 else _INVALID_REQUEST),
-        "param": str(location).removeprefix("body.") if location else None,
-        "code": _OPENAI_CODES.get(status),
+        "param": "model" if is_unknown_model else _param(problem),
+        "code": "model_not_found" if is_unknown_model else _OPENAI_CODES.get(status),
     }
     return status, {"error": error}
 
 
+def _param(problem: ProblemDocument) -> str | None:
+    """Return the parameter that is wrong, of several the first."""
+    errors = problem.get("errors")
+    location = errors[0]["where"] if isinstance(errors, list) and errors else problem.get("param")
+    return str(location).removeprefix("body.") if location not in (None, "body") else None
+
+
 _INVALID_REQUEST = "invalid_request_error"
-_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 503: "overloaded_error"}
-_OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found"}
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_OPENAI_CODES = {401: "invalid_api_key", 404: "unknown_url", 429: "rate_limit_exceeded"}
 _FORMATTERS: Mapping[str, ErrorFormatter] = {"v2": _format_v2_error, "openai": _format_openai_error}

@@ -98,15 +98,16 @@ async def _collect(data: FormData, spec: FormSpec) -> Form:
 
 
 async def _read_file(name: str, value: UploadFile | str, spec: FormSpec) -> bytes | None:
-    """Return the content; None of a field that a browser sends for a file not chosen."""
+    """Return the content, or None if the field is empty and no file was chosen for it."""
+    filename = value.filename if isinstance(value, UploadFile) else None
     if isinstance(value, UploadFile):
         content = await value.read()
-        if not content and not value.filename:
-            return None
     else:
         # Without a file name starlette decodes: as UTF-8 where that is possible, which no image
         # is, else as Latin-1.
         content = value.encode("latin-1", "replace")
+    if not content and not filename:
+        return None
     if not content:
         raise InvalidValue(f"the field {name} is empty; accepted is {spec.file_kind}")
     if isinstance(value, str) and value.isascii() and value.isprintable():

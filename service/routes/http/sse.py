@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ServiceError
@@ -52,12 +52,17 @@ class EventStreamResponse(StreamingResponse):
     ) -> None:
         # X-Accel-Buffering keeps nginx from holding events back.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(_encode_events(request, events), headers=headers)
+        self._events = _encode_events(request, events)
+        super().__init__(self._events, headers=headers)
         self._source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            if scope.get("http_version") == "1.0":  # knows no chunks
+                body = b"".join([event async for event in self._events])
+                await Response(body, headers=dict(self.headers))(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
         finally:
             self._source.cancel()
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
-from service.errors import InvalidValue
+from service.errors import InvalidValue, NotFound
 from service.handlers.completions import CompletionBuilder, build_generation_requests
 from service.handlers.generation import GenerationGroup, check_generation_count
 from service.handlers.text import TextLimits
@@ -35,13 +35,13 @@ router = APIRouter(prefix="/openai/v1", tags=["openai"], route_class=DirectRoute
 
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
 _STATUS_DESCRIPTIONS = {
-    400: "The question is not JSON, or a value is wrong; `param` names it",
-    404: "There is no such model; the message says which there are",
+    400: "The body is not JSON, or a value is wrong; `param` names it",
+    404: "There is no such model; the message lists the models",
     413: "The body is over the limit",
-    415: "The content type is not JSON's",
-    500: "Something unexpected; it was logged under the request's id",
-    503: "Every place among the texts is taken, or the model is not ready",
-    504: "The text was not written in time",
+    415: "The content type is not JSON's, or the content coding is not accepted",
+    500: "Unexpected error, logged under the request's id",
+    503: "The queue is full, or the model is not ready",
+    504: "The text was not generated in time",
 }
 
 
@@ -70,11 +70,11 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 @router.post(
     "/completions",
     operation_id="openai_completions",
-    summary="How do these go on? (OpenAI)",
+    summary="Complete texts (OpenAI)",
     responses={
         200: {
             "model": Completion,
-            "description": "The texts; with `stream`, events of the same shape as they are written",
+            "description": "The texts; with `stream`, events of the same shape",
             "content": event_stream_content(
                 {"$ref": "#/components/schemas/Completion"},
                 '{"id":"cmpl-1","object":"text_completion","created":1,"model":"charnn-tiny",'
@@ -88,7 +88,9 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 )
 @queued("texts")
 async def create_completion(request: Request) -> Response:
-    r"""OpenAI's completions. A token is a character; the key that clients send is not read.
+    r"""Complete prompts as OpenAI's API does. A token is a character.
+
+    Clients always send a key: any text will do if this service needs none.
 
     OpenAI(base_url="http://127.0.0.1:8000/openai/v1", api_key="none").completions.create(
         model="charnn-tiny", prompt="482 = ", max_tokens=80, stop="\n")
@@ -127,12 +129,12 @@ async def create_completion(request: Request) -> Response:
 @router.get(
     "/models",
     operation_id="openai_models",
-    summary="Which models write texts? (OpenAI)",
-    responses={200: {"model": ModelList, "description": "Those that are ready"}},
+    summary="List text models (OpenAI)",
+    responses={200: {"model": ModelList, "description": "The models that are ready"}},
     response_class=Response,
 )
 async def list_text_models(request: Request) -> Response:
-    """The models that `/openai/v1/completions` takes."""
+    """List the models that `/openai/v1/completions` accepts."""
     response = ModelList(
         object="list", data=list(_list_text_models(get_state(request).registry.catalog).values())
     )
@@ -142,9 +144,9 @@ async def list_text_models(request: Request) -> Response:
 @router.get(
     "/models/{model}",
     operation_id="openai_model",
-    summary="Does this model write texts? (OpenAI)",
+    summary="Get a text model (OpenAI)",
     responses={
-        200: {"model": TextModel, "description": "It does"},
+        200: {"model": TextModel, "description": "The model"},
         **_error_responses(400, 404, 503),
     },
     response_class=Response,
@@ -155,10 +157,21 @@ async def get_text_model(
         str, Path(max_length=64, description="As the list names it", examples=["charnn-tiny"])
     ],
 ) -> Response:
-    """One of the list."""
+    """Return one model of the list."""
     catalog = get_state(request).registry.catalog
     name = catalog.resolve(TextGeneration, model).name
     return json_response(_list_text_models(catalog)[name])
+
+
+@router.post("/chat/completions", include_in_schema=False)
+@router.post("/responses", include_in_schema=False)
+@router.post("/embeddings", include_in_schema=False)
+async def unsupported_endpoint(request: Request) -> Response:
+    """Raise NotFound, which names the endpoint that there is."""
+    raise NotFound(
+        f"{request.url.path} is not supported: the models of this service only complete a prompt; "
+        "use /openai/v1/completions"
+    )
 
 
 def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:
@@ -176,12 +189,19 @@ def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:
 
 
 def _validate_params(params: CompletionParams, max_generations: int) -> None:
-    """What no field alone can tell."""
+    """Check what depends on several fields or on settings."""
     count = params.n or 1
     check_generation_count(len(params.prompt) * count, max_generations)
     if params.best_of not in (None, count):
-        raise InvalidValue(f"best_of is {params.best_of}; accepted is n, which is {count}")
+        raise InvalidValue(
+            f"best_of is {params.best_of}; accepted is n, which is {count}", param="best_of"
+        )
     if params.echo and params.logprobs is not None:
-        raise InvalidValue("echo and logprobs are not supported together; leave one out")
+        raise InvalidValue(
+            "echo and logprobs are not supported together; leave one out", param="logprobs"
+        )
     if params.stream_options is not None and not params.stream:
-        raise InvalidValue("stream_options are for stream alone; set it, or leave them out")
+        raise InvalidValue(
+            "stream_options needs stream to be true; set it, or leave stream_options out",
+            param="stream_options",
+        )

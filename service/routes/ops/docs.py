@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from service.errors import NotFound, ServiceError
 from service.routes.http.direct_route import DirectRoute
+from service.routes.http.static_files import CompressedFiles
 
 __all__ = ["mount_docs_assets", "router"]
 
@@ -71,9 +72,9 @@ async def redoc(request: Request) -> Response:
 
 
 def mount_docs_assets(app: FastAPI) -> None:
-    """Serve the scripts and styles of the two pages."""
+    """Serve the scripts and styles of the documentation pages."""
     folder = Path(fastapi_offline.__file__).parent / "static"
-    app.mount(_ASSETS, StaticFiles(directory=folder), name="docs-assets")
+    app.mount(_ASSETS, CompressedFiles(StaticFiles(directory=folder)), name="docs-assets")
 
 
 def _csp_headers(page: bytes) -> dict[str, str]:

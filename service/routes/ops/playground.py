@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from service.routes.http.direct_route import DirectRoute
+from service.routes.http.static_files import CompressedFiles
 
 __all__ = ["PLAYGROUND_CSP", "mount_playground", "router"]
 
@@ -70,5 +71,5 @@ async def playground(request: Request) -> Response:
 
 
 def mount_playground(app: FastAPI) -> None:
-    """Serve what the page is made of."""
-    app.mount("/page", _STATIC_FILES, name="page")
+    """Serve the files of the playground."""
+    app.mount("/page", CompressedFiles(_STATIC_FILES), name="page")

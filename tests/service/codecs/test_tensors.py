@@ -62,10 +62,14 @@ def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
         ("FP32", [1], [1e300], "infinite"),
         ("FP32", [1], [10**400], "too large"),
         ("FP32", [1], [float("nan")], "NaN"),
-        ("FP32", [2, 2], [1, 2, 3], "3 values"),
-        ("FP32", [2, 2], [[1, 2], [3]], "3 values"),
+        ("FP32", [2, 2], [1, 2, 3], r"shape \[3\]; accepted is \[2, 2\], or a flat list of 4"),
+        ("FP32", [2, 2], [[1, 2], [3]], "ragged"),
+        ("FP32", [2, 2], [[1, 2], 3, 4], "ragged"),
+        ("FP32", [2, 3], [[1, 2], [3, 4], [5, 6]], r"shape \[3, 2\]"),
+        ("FP32", [2, 2], [[1, 2, 3, 4]], r"shape \[1, 4\]"),
+        ("FP32", [2, 2, 1], [[1, 2], [3, 4]], r"shape \[2, 2\]"),
         (BYTES, [1], [3], "no strings"),
-        (BYTES, [2], ["a"], "1 values"),
+        (BYTES, [2], ["a"], r"shape \[1\]"),
     ],
 )
 def test_data_that_does_not_fit_is_told_why(

@@ -51,6 +51,71 @@ async def test_errors_of_bodies_have_openais_shape(client: httpx.AsyncClient) ->
     error_of(await client.get("/openai"), 404)
 
 
+async def test_null_max_tokens_means_16_and_an_empty_suffix_is_accepted(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {"model": "alphabet", "prompt": "a", "max_tokens": None, "suffix": ""}
+    completion = (await client.post(COMPLETIONS, json=body)).json()
+    assert len(completion["choices"][0]["text"]) == 16
+    error = error_of(await client.post(COMPLETIONS, json={**body, "suffix": "x"}), 400)
+    assert error["param"] == "suffix"
+
+
+async def test_stream_with_usage_has_null_usage_in_all_events_but_the_last(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {
+        "model": "alphabet", "prompt": "a", "max_tokens": 3, "stream": True,
+        "stream_options": {"include_usage": True},
+    }  # fmt: skip
+    text = (await client.post(COMPLETIONS, json=body)).text
+    *events, done = [line.removeprefix("data: ") for line in text.split("\n") if line]
+    *chunks, last = [json.loads(event) for event in events]
+    assert done == "[DONE]"
+    assert {chunk["usage"] for chunk in chunks} == {None}
+    assert last["usage"] == {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 10**9}, "max_tokens"),
+        ({"temperature": 3}, "temperature"),
+        ({"prompt": "a" * 30}, "prompt"),
+        ({"prompt": "ä"}, "prompt"),
+        ({"n": 3}, "n"),
+        ({"best_of": 2}, "best_of"),
+        ({"echo": True, "logprobs": 1}, "logprobs"),
+        ({"stream_options": {}}, "stream_options"),
+        ({"logit_bias": {"1": 2}}, "logit_bias"),
+    ],
+)
+async def test_errors_name_the_parameter(
+    client: httpx.AsyncClient, changes: dict[str, object], param: str
+) -> None:
+    body = {"model": "alphabet", "prompt": "a", **changes}
+    assert error_of(await client.post(COMPLETIONS, json=body), 400)["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/openai/v1/nothing", "unknown_url"),
+        ("/openai/v1/chat/completions", "unknown_url"),
+        ("/openai/v1/embeddings", "unknown_url"),
+        ("/openai/v1/responses", "unknown_url"),
+        (COMPLETIONS, "model_not_found"),
+    ],
+)
+async def test_404_has_a_code_that_fits(client: httpx.AsyncClient, path: str, code: str) -> None:
+    body = {"model": "nothing", "prompt": "a"}
+    error = error_of(await client.post(path, json=body), 404)
+    assert error["code"] == code
+    if path != COMPLETIONS and "nothing" not in path:
+        assert COMPLETIONS in error["message"]
+
+
 async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None:
     names = ("n", "temperature", "top_p", "stop", "seed", "stream", "logprobs", "echo", "suffix")
     question = {"prompt": "a", "model": "alphabet", "user": "me", **dict.fromkeys(names)}

@@ -59,6 +59,20 @@ def framed(question: dict[str, Any], *raw: bytes) -> tuple[bytes, dict[str, str]
     return b"".join([head, *raw]), {HEADER: str(len(head))}
 
 
+async def test_null_parameters_and_a_byte_order_mark_are_accepted(
+    client: httpx.AsyncClient,
+) -> None:
+    outputs = [{"name": "probabilities", "parameters": None}]
+    question = {
+        "inputs": [red(parameters=None)],
+        "outputs": outputs,
+        "parameters": None,
+        "id": None,
+    }
+    answer = await client.post(INFER, content=b"\xef\xbb\xbf" + json.dumps(question).encode())
+    assert answer.status_code == 200, answer.text
+
+
 def error_of(answer: httpx.Response, status: int = 400) -> str:
     """The message of an error in the protocol's shape, and nothing beside it."""
     assert answer.status_code == status, answer.text
@@ -158,7 +172,7 @@ async def test_a_wrong_header_length_is_refused(
         ({"data": None, "parameters": {"binary_data_size": 10**30}}, b"", "0 came"),
         ({}, b"more", "4 came"),
         ({"data": None}, b"", "neither data nor"),
-        ({"shape": [10**18, 8, 8, 3]}, b"", "192 values"),
+        ({"shape": [10**18, 8, 8, 3]}, b"", "data has the shape [192]"),
         ({"shape": [2**62, 2**62, 8, 3]}, b"", "accepted is [batch, 8, 8, 3]"),
         ({"shape": [1.5, 8, 8, 3]}, b"", "inputs.0.shape.0"),
         ({"shape": [True, 8, 8, 3]}, b"", "inputs.0.shape.0"),
@@ -168,7 +182,7 @@ async def test_a_wrong_header_length_is_refused(
         ({"shape": []}, b"", "accepted is [batch, 8, 8, 3]"),
         ({"datatype": "BF16"}, b"", "accepted is UINT8"),
         ({"datatype": "BYTES"}, b"", "accepted is UINT8"),
-        ({"data": [[[[[]]]]]}, b"", "1 values"),
+        ({"data": [[[[[]]]]]}, b"", "data has the shape [1, 1, 1, 1]"),
         ({"data": ["a"] * 192}, b"", "strings"),
         ({"data": [float("nan")] * 192}, b"", "fractions"),
         ({"data": [300] * 192}, b"", "0 … 255"),
