@@ -227,6 +227,7 @@ def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader) -
         load_graph=load_graph,
         trusted_keys=settings.load_trusted_keys(),
         precision=None if settings.precision == "auto" else settings.precision,
+        max_batch_size=settings.max_concurrent_generations,
     )
 
 

@@ -5,7 +5,6 @@ import secrets
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
 from service.runtime.loaded_model import LoadedModel
-from service.scheduling.batch_state import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 from service.scheduling.sampling import SamplingParams
@@ -78,8 +77,7 @@ def start_generation(
     arrival_time_s: float,
 ) -> GenerationStream:
     """The text, which begins to be written. Raises what `GenerationScheduler.submit` raises."""
-    recurrent_model = RecurrentModel(model.graphs["step"], model.task.states)
-    return scheduler.submit(recurrent_model, request, arrival_time_s)
+    return scheduler.submit(model.require_recurrent(), request, arrival_time_s)
 
 
 def _unknown_characters_message(model: LoadedModel[TextGeneration], unknown: list[str]) -> str:

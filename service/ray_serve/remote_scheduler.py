@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 from service.errors import Unavailable
 from service.ray_serve.remote_graph import MAX_ATTEMPTS, REPLICA_LOST, RemoteGraph, is_replica_lost
 from service.ray_serve.replica import GenerationChunk
-from service.scheduling.batch_state import RecurrentModel
+from service.runtime.recurrent import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 

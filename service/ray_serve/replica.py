@@ -13,7 +13,6 @@ from service.errors import NotFound, Unavailable
 from service.runtime.loaded_model import LoadedModel
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
-from service.scheduling.batch_state import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import FinishReason, GenerationRequest
 from service.scheduling.sampling import TokenLogprobs
@@ -45,7 +44,10 @@ class ModelReplica:
         self._name = name
         streams, deadline_s = settings.max_concurrent_generations, settings.deadline_s
         self._registry = Registry(
-            settings.store, enabled_models=(name,), trusted_keys=settings.load_trusted_keys()
+            settings.store,
+            enabled_models=(name,),
+            trusted_keys=settings.load_trusted_keys(),
+            max_batch_size=streams,
         )
         self._registry.refresh()
         # Bounded by the ingress: what it let in is not refused here.
@@ -72,8 +74,7 @@ class ModelReplica:
             raise NotFound(f"{self._name} writes no texts")
         now_s = self._admission.now()
         arrival_time_s = now_s - (self._admission.remaining_s(now_s) - remaining_s)
-        recurrent = RecurrentModel(model.graphs["step"], model.task.states)
-        stream = self._scheduler.submit(recurrent, request, arrival_time_s)
+        stream = self._scheduler.submit(model.require_recurrent(), request, arrival_time_s)
         sent, sent_scores = 0, skip[1]
         try:
             async for chunk in stream.chunks():

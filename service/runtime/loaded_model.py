@@ -1,5 +1,6 @@
 """One published version, from its folder into memory: verified, loaded, and proved by replay."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from models_store.tasks import (
     Compression,
     Hyperprior,
     Task,
+    TextGeneration,
 )
 from models_store.verify import check_files, replay_graph
 from service.errors import InvalidValue
 from service.runtime.graph_signature import check_signature
+from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "load",
     "load_session",
 ]
+
+_log = logging.getLogger(__name__)
 
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
@@ -91,10 +96,18 @@ class LoadedModel(Generic[TaskT_co]):
     is_ensemble: bool
     codec: ImageCodec | None = None
     """Of a compression model alone."""
+    recurrent: RecurrentModel | None = None
+    """Of a text model alone."""
     precision: Precision = "fp32"
     """Of `graphs`."""
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
     """The same version in other precisions."""
+
+    def require_recurrent(self) -> RecurrentModel:
+        """Return `recurrent`. Raises TypeError for a model that does not generate text."""
+        if self.recurrent is None:
+            raise TypeError(f"{self.name} {self.version} does not generate text")
+        return self.recurrent
 
     def with_precision(self, precision: Precision) -> "LoadedModel[TaskT_co]":
         """The same version in this precision.
@@ -118,6 +131,7 @@ def load(
     manifest: Manifest,
     load_graph: GraphLoader = load_session,
     preferred_precision: Precision | None = None,
+    max_batch_size: int = 32,
 ) -> LoadedModel[Task]:
     """Verify and load what lies in `folder`, in all its precisions.
 
@@ -130,7 +144,7 @@ def load(
     check_files(folder, manifest)
     precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
     loaded = {
-        precision: _load_precision(folder, manifest, precision, load_graph)
+        precision: _load_precision(folder, manifest, precision, load_graph, max_batch_size)
         for precision in precisions
     }
     default_precision = preferred_precision if preferred_precision in loaded else manifest.served
@@ -143,7 +157,11 @@ def load(
 
 
 def _load_precision(
-    folder: Path, manifest: Manifest, precision: Precision, load_graph: GraphLoader
+    folder: Path,
+    manifest: Manifest,
+    precision: Precision,
+    load_graph: GraphLoader,
+    max_batch_size: int,
 ) -> LoadedModel[Task]:
     specs = manifest.graphs(precision)
     check_signature(manifest.task, specs)
@@ -167,8 +185,26 @@ def _load_precision(
             if isinstance(manifest.task, Compression)
             else None
         ),
+        recurrent=(
+            _prepare_recurrent(manifest, graphs["step"], manifest.task, max_batch_size)
+            if isinstance(manifest.task, TextGeneration)
+            else None
+        ),
         precision=precision,
     )
+
+
+def _prepare_recurrent(
+    manifest: Manifest, graph: Graph, task: TextGeneration, max_batch_size: int
+) -> RecurrentModel:
+    # A graph that runs elsewhere gets its batches there.
+    invariant = not isinstance(graph, Session) or is_batch_invariant(
+        graph, task.states, max_batch_size
+    )
+    if not invariant:
+        fields = {"model": manifest.name, "version": manifest.version}
+        _log.warning("graph is not batch-invariant, padding every run", extra={"fields": fields})
+    return RecurrentModel(graph, task.states, batch_invariant=invariant)
 
 
 def _load_codec(

@@ -45,12 +45,14 @@ class Registry:
         load_graph: GraphLoader = load_session,
         trusted_keys: TrustedKeys | None = None,
         precision: Precision | None = None,
+        max_batch_size: int = 32,
     ) -> None:
         """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
 
         `threads` load at the same time. Where keys are `trusted`, what none of them has signed
         is not loaded. Where a version has graphs of `precision`, these answer unless a request asks
-        for others; without one, those that its manifest says.
+        for others; without one, those that its manifest says. Batches of texts have up to
+        `max_batch_size` rows.
         """
         self._store = store
         self._enabled_models = enabled_models
@@ -59,6 +61,7 @@ class Registry:
         self._load_graph = load_graph
         self._trusted_keys = trusted_keys
         self._precision = precision
+        self._max_batch_size = max_batch_size
         self._current_overrides: Mapping[str, Override] = {}
         self._refresh_lock = threading.Lock()
         self._swap_lock = threading.Lock()
@@ -196,7 +199,7 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder, self._trusted_keys)
-            model = load(folder, manifest, self._load_graph, self._precision)
+            model = load(folder, manifest, self._load_graph, self._precision, self._max_batch_size)
         except StoreError as error:
             if isinstance(error.__cause__, BackendUnreachable):
                 self._mark_pending(key, manifest, str(error.__cause__))

@@ -3,47 +3,18 @@
 Shapes: B texts, T time, L layers, H width, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.tasks import RecurrentState
+from service.runtime.recurrent import RecurrentModel, initial_state
 from service.scheduling.generation_stream import GenerationStream
 from service.scheduling.sampling import BatchSampler
 
-__all__ = ["BatchState", "RecurrentModel", "StepGraph", "initial_state"]
+__all__ = ["BatchState"]
 
 Array = NDArray[np.generic]
-
-
-class StepGraph(Protocol):
-    """`tokens` (B, T) and the states → `logits` (B, T, V) and the next states."""
-
-    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]: ...
-
-
-class RecurrentModel:
-    """A step graph and what it remembers."""
-
-    def __init__(self, graph: StepGraph, states: Sequence[RecurrentState]) -> None:
-        self.graph = graph
-        self.states = tuple(states)
-
-    def run(
-        self, tokens_BT: NDArray[np.int64], state: Sequence[Array]
-    ) -> tuple[NDArray[np.float32], list[Array]]:
-        """Logits about the character after the last (B, V), and the state then."""
-        names = (spec.name for spec in self.states)
-        outputs = self.graph.run({"tokens": tokens_BT, **dict(zip(names, state, strict=True))})
-        logits_BTV = np.asarray(outputs["logits"], np.float32)
-        return logits_BTV[:, -1], [outputs[spec.next] for spec in self.states]
-
-
-def initial_state(states: Sequence[RecurrentState], batch: int) -> list[Array]:
-    """The state (L, B, H) before the first character."""
-    return [np.zeros((spec.layers, batch, spec.width), np.float32) for spec in states]
 
 
 class BatchState:

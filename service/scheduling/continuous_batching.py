@@ -3,9 +3,8 @@
 A recurrent step for 32 texts costs little more than for one, because its time goes into reading the
 weights. So there is one thread, and a run of a graph advances every text that the graph writes.
 
-A text must not depend on who shares its runs. Its random draws are its own, and where a processor's
-last bits of a row depend on the other rows, found out when a graph is first used, every run is
-padded to the same shape.
+A text must not depend on the texts that share its runs. Its random draws are its own, and if a
+graph is not batch-invariant, every run is padded to the same shape.
 """
 
 import logging
@@ -13,14 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from service.errors import Unavailable
+from service.runtime.recurrent import RecurrentModel, StepGraph
 from service.scheduling.admission import AdmissionController
-from service.scheduling.batch_invariance import is_batch_invariant
-from service.scheduling.batch_state import BatchState, RecurrentModel, StepGraph
+from service.scheduling.batch_state import BatchState
 from service.scheduling.future_notifier import FutureNotifier
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
@@ -69,10 +67,10 @@ class StepResult:
 class _Batch:
     """The texts of one graph. Prompts of any length are read apart from those being written."""
 
-    def __init__(self, model: RecurrentModel, padded_batch_size: int | None) -> None:
+    def __init__(self, model: RecurrentModel, max_streams: int) -> None:
         self.prefilling = BatchState(model)
         self.decoding = BatchState(model)
-        self._padded_batch_size = padded_batch_size
+        self._padded_batch_size = None if model.batch_invariant else max_streams
 
     def __len__(self) -> int:
         return len(self.prefilling) + len(self.decoding)
@@ -141,7 +139,6 @@ class GenerationScheduler:
         self._condition = threading.Condition()
         self._waiting: deque[tuple[RecurrentModel, GenerationStream]] = deque()
         self._batches: dict[StepGraph, _Batch] = {}
-        self._padded_sizes: WeakKeyDictionary[StepGraph, int | None] = WeakKeyDictionary()
         self._closed = False
         self._thread: threading.Thread | None = None
         self._notifier = FutureNotifier()
@@ -239,7 +236,7 @@ class GenerationScheduler:
                 free -= 1
         for graph, (model, streams) in admitted.items():
             try:
-                batch = self._batches.get(graph) or _Batch(model, self._padded_batch_size(model))
+                batch = self._batches.get(graph) or _Batch(model, self._max_streams)
                 ready = [stream for stream in streams if self._try_start(stream)]
                 batch.add(ready)
             except Exception as error:  # noqa: BLE001  # a graph's trouble must not end the thread
@@ -255,14 +252,6 @@ class GenerationScheduler:
             self._fail_stream(stream, error)
             return False
         return True
-
-    def _padded_batch_size(self, model: RecurrentModel) -> int | None:
-        if model.graph not in self._padded_sizes:
-            is_invariant = is_batch_invariant(model, self._max_streams)
-            if not is_invariant:
-                _log.warning("graph is not batch-invariant, padding every run")
-            self._padded_sizes[model.graph] = None if is_invariant else self._max_streams
-        return self._padded_sizes[model.graph]
 
     def _step_batch(self, batch: _Batch) -> None:
         try:

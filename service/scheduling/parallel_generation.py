@@ -7,8 +7,8 @@ one batch of all texts (`docs/decisions.md`), because graph runs release the int
 from collections import Counter
 from dataclasses import astuple
 
+from service.runtime.recurrent import RecurrentModel
 from service.scheduling.admission import AdmissionController
-from service.scheduling.batch_state import RecurrentModel
 from service.scheduling.continuous_batching import (
     GenerationCounters,
     GenerationScheduler,

@@ -10,13 +10,14 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 _WORKER = """
 import os, sys
 from pathlib import Path
-from service.observability.metrics import Recorder
+from service.observability.metrics import ServiceMetrics
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler
 
 admission = AdmissionController(running=1, waiting=1, deadline_s=1)
-recorder = Recorder(Registry(Path("none")), {"texts": admission}, GenerationScheduler(admission, 1))
+scheduler = GenerationScheduler(admission, 1)
+recorder = ServiceMetrics(Registry(Path("none")), {"texts": admission}, scheduler)
 admission.admit(admission.now())
 for _ in range(int(sys.argv[1])):
     recorder.rejected("/v1/text", "POST", 0.5)

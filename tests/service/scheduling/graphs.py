@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import RecurrentState
-from service.scheduling.batch_state import RecurrentModel
+from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 
 __all__ = ["LETTERS", "Letters", "Uneven", "expected", "recurrent"]
 
@@ -65,7 +65,9 @@ class Uneven(Letters):
 
 
 def recurrent(graph: Letters) -> RecurrentModel:
-    return RecurrentModel(graph, graph.states)
+    return RecurrentModel(
+        graph, graph.states, batch_invariant=is_batch_invariant(graph, graph.states, 8)
+    )
 
 
 def expected(prompt: str, length: int) -> str:

@@ -7,9 +7,8 @@ import onnxruntime as ort
 import pytest
 
 from service.errors import DeadlineExceeded, Overloaded, Unavailable
+from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.scheduling.admission import AdmissionController, RequestCancelled
-from service.scheduling.batch_invariance import is_batch_invariant
-from service.scheduling.batch_state import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 from service.scheduling.sampling import SamplingParams
@@ -55,7 +54,7 @@ def letters(prompt: str = "a", length: int = 5, **more: object) -> GenerationReq
         "vocabulary": LETTERS,
         "max_chars": length,
         "seed": 0,
-        "choice": GREEDY,
+        "sampling": GREEDY,
         **more,
     }
     return GenerationRequest(**fields)  # type: ignore[arg-type]
@@ -111,7 +110,7 @@ async def test_a_stop_string_ends_the_text_and_the_work(
 ) -> None:
     decoder, full = make(), expected("hello", 30)
     stop = full[10:13]
-    stream = decoder.submit(recurrent(Letters()), letters("hello", 30, stops=(stop,)), 0.0)
+    stream = decoder.submit(recurrent(Letters()), letters("hello", 30, stop_strings=(stop,)), 0.0)
     assert await stream.result() == full[: full.index(stop)]
     assert stream.final_reason == "stop"
     # Five were read, of which the last gave the first that was written.
@@ -197,12 +196,12 @@ async def test_a_seeded_text_is_the_same_alone_and_in_any_company(
 
 
 def test_the_models_of_these_tests_agree_with_themselves() -> None:
-    assert is_batch_invariant(babbling(), 8)
-    assert is_batch_invariant(recurrent(Letters()), 8)
+    for model in (babbling(), recurrent(Letters())):
+        assert is_batch_invariant(model.graph, model.states, 8)
 
 
 def test_a_row_whose_bits_depend_on_its_company_is_found_out() -> None:
-    assert not is_batch_invariant(recurrent(Uneven()), 8)
+    assert not is_batch_invariant(Uneven(), Uneven.states, 8)
 
 
 async def test_where_bits_depend_on_company_every_run_has_one_shape(
