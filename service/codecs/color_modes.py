@@ -1,5 +1,7 @@
 """Any of Pillow's modes as 8-bit grey (L) or RGB, without alpha."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,7 +15,7 @@ _WHITE_POINTS = (255.0, 65_535.0)
 _UINT16_TO_UINT8 = ((np.arange(65_536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def convert_mode(image: Image.Image, mode: ColorMode) -> Image.Image:
+def convert_mode(image: Image.Image, mode: ColorMode | Literal["CMYK"]) -> Image.Image:
     """The picture in `mode`: alpha over white, deep grey scaled to 8 bits, grey ↔ RGB by luma.
 
     Grey of 16 bits is divided by 257. Grey of 32 bits (integers or floats, as TIFF has them)

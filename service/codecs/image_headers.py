@@ -4,12 +4,12 @@ Every function takes any bytes at all, and reads no more than it needs.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from struct import error as StructError  # noqa: N812
 from struct import unpack_from
 
 __all__ = [
-    "exif_orientation",
+    "find_orientation",
     "gif_block_offsets",
     "peek_gif_size",
     "peek_no_size",
@@ -40,6 +40,12 @@ _KNOWN_SIGNATURES = (
     (rb"P[1-7fF]\s", "Netpbm"),
     (rb"\x93NUMPY", "NumPy array"),
 )
+
+
+_EXIF_HEADER = b"Exif\0\0"
+_SHORT, _LONG = 3, 4
+"""Field types of TIFF 6.0, section 2."""
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def sniff_kind(data: bytes) -> str:
@@ -107,9 +113,10 @@ def gif_block_offsets(data: bytes) -> Iterator[int]:
 
 
 def read_first_ifd(tiff: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """(tag, kind, count, value) of each field of the first directory of a TIFF or EXIF block.
+    """Yield (tag, kind, count, value) for each field of the first directory of a TIFF block.
 
-    `value` is right for a single number of 16 bits. A block that points outside of itself ends.
+    `value` is the number of a single SHORT (16 bits) or LONG (32 bits). The iteration ends where
+    the block points outside of itself.
     """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
@@ -118,20 +125,51 @@ def read_first_ifd(tiff: bytes) -> Iterator[tuple[int, int, int, int]]:
         (offset,) = unpack_from(f"{order}I", tiff, 4)
         (entries,) = unpack_from(f"{order}H", tiff, offset)
         for entry in range(entries):
-            tag, kind, count, value = unpack_from(f"{order}HHIH", tiff, offset + 2 + 12 * entry)
+            position = offset + 2 + 12 * entry
+            tag, kind, count = unpack_from(f"{order}HHI", tiff, position)
+            number_format = "I" if kind == _LONG else "H"
+            (value,) = unpack_from(f"{order}{number_format}", tiff, position + 8)
             yield tag, kind, count, value
     except StructError:
         return
 
 
-def exif_orientation(exif: object) -> int:
-    """Orientation 1 to 8 (EXIF 2.32, 4.6.4A) out of an EXIF block; 1 where it does not say.
+def find_orientation(info: Mapping[str | tuple[int, int], object]) -> int:
+    """Return the orientation, 1 to 8 (EXIF 2.32, 4.6.4A), from an image's `info`; 1 by default.
 
-    Pillow's own reader copies every value of the block, which older versions let overlap.
+    Looks where `PIL.ImageOps.exif_transpose` looks: the EXIF block, ImageMagick's text chunk of
+    PNG, and XMP. Pillow's own EXIF reader copies every value of the block, which older versions let
+    overlap.
     """
-    if not isinstance(exif, bytes):
-        return 1
-    for tag, kind, _, value in read_first_ifd(exif.removeprefix(b"Exif\0\0")):
-        if tag == 0x0112 and kind == 3:
-            return value if 1 <= value <= 8 else 1
-    return 1
+    exif = info.get("exif")
+    if exif is None:
+        exif = _decode_exif_text(info.get("Raw profile type exif"))
+    orientation = _exif_orientation(exif) if isinstance(exif, bytes) else None
+    if orientation is None:
+        orientation = _xmp_orientation(info.get("xmp") or info.get("XML:com.adobe.xmp"))
+    return orientation if orientation is not None and 1 <= orientation <= 8 else 1
+
+
+def _exif_orientation(exif: bytes) -> int | None:
+    while exif.startswith(_EXIF_HEADER):  # some editors write the header twice
+        exif = exif[len(_EXIF_HEADER) :]
+    for tag, kind, _, value in read_first_ifd(exif):
+        if tag == 0x0112 and kind in (_SHORT, _LONG):
+            return value
+    return None
+
+
+def _decode_exif_text(text: object) -> bytes | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        return bytes.fromhex("".join(text.split("\n")[3:]))
+    except ValueError:
+        return None
+
+
+def _xmp_orientation(xmp: object) -> int | None:
+    if isinstance(xmp, str):
+        xmp = xmp.encode("utf-8", "replace")
+    match = _XMP_ORIENTATION.search(xmp) if isinstance(xmp, bytes) else None
+    return int(match[1]) if match else None

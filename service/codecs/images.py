@@ -16,8 +16,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from models_store.tasks import ColorMode, FixedImage
 from service.codecs.color_modes import convert_mode, to_array
+from service.codecs.color_profiles import find_srgb_conversion
 from service.codecs.formats import ImageLimits, decode_errors_as_invalid, open_header
-from service.codecs.image_headers import exif_orientation
+from service.codecs.image_headers import find_orientation
 from service.observability.timing import timed
 
 __all__ = ["ImageLimits", "decode_native", "decode_resized", "encode_png"]
@@ -70,7 +71,13 @@ def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[
     with decode_errors_as_invalid(format_):
         image.load()
         transpose = _exif_transpose(image)
-        upright = convert_mode(image, mode)
+        conversion = find_srgb_conversion(image)
+        if conversion is None:
+            upright = convert_mode(image, mode)
+        else:
+            upright = convert_mode(
+                conversion.apply(convert_mode(image, conversion.input_mode)), mode
+            )
         return to_array(upright.transpose(transpose) if transpose is not None else upright)
 
 
@@ -112,9 +119,12 @@ def _resize_to_spec(image: ImageFile, spec: FixedImage) -> Image.Image:
 
     shrink = _draft_jpeg(image, box, size)
     box = (box[0] / shrink, box[1] / shrink, box[2] / shrink, box[3] / shrink)
-    fitted = convert_mode(image, spec.mode)
+    conversion = find_srgb_conversion(image)
+    fitted = convert_mode(image, spec.mode if conversion is None else conversion.input_mode)
     if fitted.size != size or box != (0, 0, *size):
         fitted = fitted.resize(size, _RESIZE_FILTER, box, _REDUCING_GAP)
+    if conversion is not None:  # converted after resizing, when fewer pixels are left
+        fitted = convert_mode(conversion.apply(fitted), spec.mode)
     if transpose is not None:  # here the fewest pixels are left to turn
         fitted = fitted.transpose(transpose)
     if fitted.size != (spec.width, spec.height):
@@ -139,10 +149,10 @@ def _plan_resize(
         return (0, 0, width, height), target
     scale = min(scale_x, scale_y)
     used_width, used_height = target[0] * scale, target[1] * scale
-    left, top = (width - used_width) / 2, (height - used_height) / 2
+    # Rounding must not move the box over an edge, which Pillow rejects.
+    left, top = max(0.0, (width - used_width) / 2), max(0.0, (height - used_height) / 2)
     if scale == 1:  # nothing is scaled, so half a pixel must not blur it
         left, top = int(left), int(top)
-    # Rounding must not let the box reach over the edge, which Pillow refuses.
     right, bottom = min(width, left + used_width), min(height, top + used_height)
     return (left, top, right, bottom), target
 
@@ -165,5 +175,5 @@ def _draft_jpeg(
 
 
 def _exif_transpose(image: ImageFile) -> Image.Transpose | None:
-    # Pillow turns a TIFF while it loads it, and keeps its orientation elsewhere.
-    return _EXIF_TRANSPOSES.get(exif_orientation(image.info.get("exif")))
+    # Pillow rotates a TIFF while loading it, and keeps its orientation elsewhere.
+    return _EXIF_TRANSPOSES.get(find_orientation(image.info))

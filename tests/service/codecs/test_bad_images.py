@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from models_store.tasks import FixedImage
-from service.codecs.image_headers import exif_orientation
+from service.codecs.image_headers import find_orientation
 from service.codecs.images import ImageLimits, decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
 from tests.service.codecs.files import (
@@ -255,8 +255,8 @@ def test_mutated_pictures_give_an_array_or_a_service_error(
 @settings(derandomize=True, max_examples=200, deadline=None, database=None)
 @given(tail=st.binary(max_size=60), order=st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]))
 def test_any_exif_block_has_an_orientation(tail: bytes, order: bytes) -> None:
-    assert 1 <= exif_orientation(order + tail) <= 8
-    assert 1 <= exif_orientation(tail) <= 8
+    assert 1 <= find_orientation({"exif": order + tail}) <= 8
+    assert 1 <= find_orientation({"exif": tail}) <= 8
 
 
 def test_a_damaged_exif_block_leaves_the_picture_as_it_is() -> None:
