@@ -208,6 +208,11 @@ class ServiceMetrics:
         _GenerationMetrics(self.registry, scheduler)
         self._process = _ProcessMetrics(self.registry, models)
 
+    @property
+    def multiprocess(self) -> bool:
+        """Whether this is one of several workers."""
+        return MULTIPROCESS_DIR_VARIABLE in os.environ
+
     def request_completed(self, completed: CompletedRequest) -> None:
         """Count a completed request."""
         metrics, route = self._requests, completed.route
@@ -241,7 +246,7 @@ class ServiceMetrics:
         return await asyncio.to_thread(lambda: encode(self._collector())), media_type
 
     def _collector(self) -> Collector:
-        if MULTIPROCESS_DIR_VARIABLE not in os.environ:
+        if not self.multiprocess:
             return self.registry
         collector: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
         return collector

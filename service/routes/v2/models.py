@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.errors import NotFound
 from service.handlers.v2_models import (
     InferTarget,
     build_config,
@@ -28,7 +29,8 @@ _JSON = "application/json"
 _VERSION_PATH = "/{model}/versions/{version}"
 _Responses = dict[int | str, dict[str, Any]]
 _STATISTICS_RESPONSES: _Responses = {
-    200: {"model": StatisticsResponse, "description": "Counted in this worker"}
+    200: {"model": StatisticsResponse, "description": "Counts since the service started"},
+    **error_responses(404),
 }
 _READY_RESPONSES: _Responses = {200: {"model": ModelReady, "description": "It is"}}
 _METADATA_RESPONSES: _Responses = {
@@ -55,9 +57,9 @@ _CONFIG_RESPONSES: _Responses = {
     response_class=Response,
 )
 async def all_statistics(request: Request) -> Response:
-    """Every version that is ready or was asked; over `/v2` in this worker, since it started.
+    """Requests over `/v2` since the service started, for every version that is ready or was used.
 
-    With several workers, each counts its own: `/metrics` adds them up.
+    With several workers, this extension is missing (404): `/metrics` counts all workers.
     """
     state = get_state(request)
     ready = (
@@ -77,7 +79,7 @@ async def all_statistics(request: Request) -> Response:
     response_class=Response,
 )
 async def model_statistics(request: Request, model: ModelName) -> Response:
-    """Every version that is ready; in this worker, over `/v2`, since it started."""
+    """Requests over `/v2` since the service started, for every ready version of the model."""
     target = _resolve(request, model)
     return _statistics_response(
         get_state(request), [(target.name, number) for number in target.versions]
@@ -92,7 +94,7 @@ async def model_statistics(request: Request, model: ModelName) -> Response:
     response_class=Response,
 )
 async def version_statistics(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """In this worker, over `/v2`, since it started."""
+    """Requests over `/v2` since the service started."""
     return _statistics_response(get_state(request), [_resolve(request, model, version).key])
 
 
@@ -182,5 +184,10 @@ def _config_response(state: AppState, target: InferTarget) -> Response:
 
 
 def _statistics_response(state: AppState, keys: list[tuple[str, int]]) -> Response:
+    if state.recorder.multiprocess:
+        raise NotFound(
+            "this server has no statistics extension, because it runs several workers; /metrics "
+            "counts the requests of all workers"
+        )
     statistics = [build_model_statistics(key, state.statistics.get(key)) for key in keys]
     return Response(StatisticsResponse(model_stats=statistics).to_json(), media_type=_JSON)

@@ -32,9 +32,12 @@ _EXTENSIONS = [
     responses={200: {"model": ServerMetadata, "description": "Its name and extensions"}},
     response_class=Response,
 )
-async def server_metadata() -> Response:
+async def server_metadata(request: Request) -> Response:
     """Name, version, and the extensions of the protocol that are understood."""
-    response = ServerMetadata(name="deepshelf", version=_version(), extensions=_EXTENSIONS)
+    extensions = _EXTENSIONS
+    if get_state(request).recorder.multiprocess:  # each worker would count its own requests only
+        extensions = [name for name in extensions if name != "statistics"]
+    response = ServerMetadata(name="deepshelf", version=_version(), extensions=extensions)
     return Response(response.to_json(), media_type="application/json")
 
 

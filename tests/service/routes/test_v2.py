@@ -382,3 +382,17 @@ async def test_an_index_that_a_graph_does_not_have_is_refused(tmp_path: Path) ->
 
         assert (await ask(1)).status_code == 200
         assert "does not accept these values" in error_of(await ask(2))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/models/stats", "/v2/models/paint/stats", "/v2/models/paint/versions/1/stats"],
+)
+async def test_statistics_extension_is_missing_with_several_workers(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    assert "statistics" in (await client.get("/v2")).json()["extensions"]
+    assert (await client.get(path)).status_code == 200
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "set by the parent of several workers")
+    assert "statistics" not in (await client.get("/v2")).json()["extensions"]
+    assert "several workers" in error_of(await client.get(path), 404)
