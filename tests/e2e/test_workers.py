@@ -92,3 +92,18 @@ def test_replacement_loads_models_before_it_listens(store: Path, tmp_path: Path)
             statuses.add(_status(server, "/readyz"))
             time.sleep(0.05)
         assert 503 not in statuses
+
+
+def test_workers_stop_when_their_supervisor_is_killed(store: Path, tmp_path: Path) -> None:
+    with running_server(store, tmp_path / "log", workers=2) as server:
+        workers = _workers(server)
+        server.process.kill()
+        server.process.wait()
+        _until(lambda: not any(_is_running(pid) for pid in workers))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

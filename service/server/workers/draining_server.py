@@ -1,11 +1,15 @@
 """Uvicorn's server, which on shutdown also drains connections that it is just accepting."""
 
+import asyncio
+import select
 from socket import socket
 
 import uvicorn
 from uvicorn.server import ServerState
 
 __all__ = ["DrainingServer", "DrainingState"]
+
+_MAX_ACCEPT_S = 3.0
 
 
 class DrainingState(ServerState):
@@ -27,4 +31,17 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self.server_state.draining = True
+        await self._accept_pending()
         await super().shutdown(sockets)
+
+    async def _accept_pending(self) -> None:
+        """Accept what waits in the kernel: closing the socket would reset it."""
+        # The event loop accepts one connection in each turn (libuv 1.46 and later).
+        listeners = select.poll()
+        for server in self.servers:
+            for listener in server.sockets:
+                listeners.register(listener.fileno(), select.POLLIN)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _MAX_ACCEPT_S
+        while listeners.poll(0) and loop.time() < deadline:
+            await asyncio.sleep(0)

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -56,6 +57,14 @@ class _WorkerProcess(multiprocess.Process):
         if self._server is None:
             self._server = DrainingServer(self.config)
         return self._server
+
+    def always_pong(self) -> None:
+        """Answer pings, in the worker. Stop the worker when the supervisor is gone."""
+        self.parent_conn.close()  # the worker's copy, which would keep the pipe open
+        try:
+            super().always_pong()
+        except (OSError, EOFError):
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _healthcheck(self, timeout: float) -> bool | None:
         """Ping the worker. Return None if it ends, or does not answer within `timeout` seconds."""
