@@ -1,4 +1,4 @@
-"""Which number format a recipe's `precision: auto` means on the machine at hand."""
+"""Resolve a recipe's `precision: auto` for this machine."""
 
 import torch
 
@@ -8,11 +8,11 @@ from training.config.train import PrecisionOption, ResolvedPrecision
 __all__ = ["resolve_precision", "resolve_recipe", "supports_bfloat16"]
 
 _BFLOAT16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "bf16")
-"""x86 servers' and ARM's, as torch names them."""
+"""Capabilities of x86 and ARM processors, by torch's names."""
 
 
 def supports_bfloat16() -> bool:
-    """Whether the GPU, or else the processor, has instructions for it.
+    """Return whether the GPU, or else the processor, has instructions for bfloat16.
 
     Without them bfloat16 is emulated: on an AVX2 processor a step of ResNet-20 took 15 times as
     long as in float32, and torch's LSTM does not run in it at all.
@@ -26,7 +26,7 @@ def supports_bfloat16() -> bool:
 def resolve_precision(
     precision: PrecisionOption, native_bfloat16: bool | None = None
 ) -> ResolvedPrecision:
-    """What `auto` is here; `native` says whether bfloat16 is, None asks the machine."""
+    """Resolve `auto`. `native_bfloat16` overrides the detection of native instructions."""
     if precision != "auto":
         return precision
     native_bfloat16 = supports_bfloat16() if native_bfloat16 is None else native_bfloat16
@@ -34,5 +34,5 @@ def resolve_precision(
 
 
 def resolve_recipe(recipe: Recipe) -> Recipe:
-    """`recipe` with what `auto` means here in its place, so that a run records what it computed."""
+    """Return `recipe` with `auto` resolved, so that a run records the format that it used."""
     return recipe.model_copy(update={"precision": resolve_precision(recipe.precision)})

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides what a training run computes, validated before data is read."""
+"""Recipes: everything that a training run's computation depends on, validated before it starts."""
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -36,24 +36,24 @@ _COMPATIBLE_KINDS = (
     ({"photo-denoising"}, {"photo-denoiser"}, {"album"}),
     ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
-"""Tasks, networks and data that make sense together alone; all others are of pictures."""
+"""Tasks, networks and data sets that only work together; all others are of images."""
 
 
 class ModelCard(FrozenModel):
-    """What the published model says of itself, beside what was measured."""
+    """Text of the model card, and options of publication."""
 
     summary: str
     intended_use: str
     limits: str
     licence: str = "Apache-2.0 (weights); the data's own terms apply to the data"
     weights: Literal["average", "last"] = "average"
-    """Which ones: the moving average, where the recipe has one, or those of the last step. A
-    schedule that ends at zero leaves the average behind: it still holds weights of high rates."""
+    """Weights to publish: the moving average, if the recipe has one, or those of the last step.
+    With a schedule that ends at zero the average is worse: it still holds weights of high rates."""
     storage: Literal["float32", "float16"] = "float32"
-    """How weights lie in the published graph, which computes in float32 either way: float16 takes
-    half the bytes, and the figures on the card are measured with it."""
+    """Format of the weights in the published graph, which computes in float32: float16 takes half
+    the bytes, and the card's metrics are measured with it."""
     calibrate: bool = False
-    """Divide a classifier's logits by a temperature fitted on the held-out training pictures (Guo
+    """Divide a classifier's logits by a temperature fitted on the held-out training images (Guo
     et al. 2017, arXiv 1706.04599, section 4.2)."""
 
 
@@ -71,16 +71,16 @@ class Recipe(TrainConfig):
 
     @model_validator(mode="after")
     def _early_stop_needs_validation(self) -> Self:
-        # Stopping on the test set would choose the weights by it: the figure would be worthless.
+        # Stopping on the test set would select the weights by it and bias its metrics.
         if self.early_stop and not _has_validation_split(self.data):
-            raise ValueError("early_stop needs pictures to decide by: set data.validation_size")
+            raise ValueError("early_stop needs held-out data: set data.validation_size")
         return self
 
     @model_validator(mode="after")
     def _calibration_needs_validation(self) -> Self:
-        # Fitted on the test set, the figures measured there would flatter themselves.
+        # Fitted on the test set, the temperature would bias its metrics.
         if self.publish.calibrate and not _has_validation_split(self.data):
-            raise ValueError("publish.calibrate needs held-out pictures: set data.validation_size")
+            raise ValueError("publish.calibrate needs held-out images: set data.validation_size")
         return self
 
     @model_validator(mode="after")
@@ -111,18 +111,18 @@ class Recipe(TrainConfig):
 
 
 def _has_validation_split(data: DataConfig) -> bool:
-    """Whether there is a validation split: a number of pictures, or a part of a text."""
+    """Return whether a number of images or a part of a text is held out for validation."""
     return bool(getattr(data, "validation_size", getattr(data, "validation_fraction", 0)))
 
 
 def built_in_recipes() -> dict[str, Path]:
-    """The recipes that come with the package, by name."""
+    """Return the recipes that come with the package, by name."""
     folder = Path(str(resources.files("training") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A built-in recipe by name, or any by path, with `a.b=c` overrides (c in YAML).
+    """Load a built-in recipe by name, or any by path, with `a.b=c` overrides (c in YAML).
 
     Raises:
         RecipeError: naming the file, the field and what it accepts.
@@ -136,7 +136,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
-        raise RecipeError(f"{path} holds no mapping of recipe fields")
+        raise RecipeError(f"{path} is not a mapping of recipe fields")
     for override in overrides:
         _apply_override(content, override)
     return validate_recipe(content, path.name)
@@ -155,7 +155,7 @@ def load_run_recipe(run_dir: Path) -> Recipe:
 
 
 def validate_recipe(content: Mapping[str, Any], source: str) -> Recipe:
-    """The recipe that `content` is.
+    """Validate the content of a recipe.
 
     Raises:
         RecipeError: naming `source`, and every field that is wrong.

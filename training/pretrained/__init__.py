@@ -1,1 +1,1 @@
-"""Weights as files: safetensors, HDF5, ONNX; a whole model, or its weights alone."""
+"""Files of weights: safetensors, HDF5 and ONNX, with or without the network's definition."""

@@ -1,4 +1,4 @@
-"""Save and load by the file's ending."""
+"""Save and load weights in the format of the file's extension."""
 
 import json
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ def save_network(
     definition: Mapping[str, Any] | None = None,
     example: Tensor | None = None,
 ) -> None:
-    """Write `network` to `path`, whole if its `definition` comes with it, else its weights alone.
+    """Write the weights of `network` to `path`, with its `definition` if given.
 
-    `example` is an input (2 or more, …), which ONNX needs: it holds what is computed, too.
+    `example` is an input (2 or more, …), needed for ONNX, which also holds the computation.
 
     Raises:
-        WeightsError: when the ending is unknown, or ONNX is wanted without an example.
+        WeightsError: when the extension is unknown, or ONNX lacks an example.
     """
     tensors = copy_tensors(network)
     text = None if definition is None else json.dumps(definition)
@@ -50,7 +50,11 @@ def save_network(
 
 
 def load_weights_file(path: Path) -> WeightsFile:
-    """Raises WeightsError when there is no such file, or it is damaged or of another kind."""
+    """Read a file of weights.
+
+    Raises:
+        WeightsError: when it does not exist, is damaged or has another format.
+    """
     extension = _extension(path)
     if not path.is_file():
         raise WeightsError(f"there is no file {path}")
@@ -67,23 +71,21 @@ def load_weights_file(path: Path) -> WeightsFile:
             case _:
                 tensors, text = _load_hdf5(path)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path} is no file of weights that can be read: {error}") from error
+        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
     return WeightsFile(tensors, parse_definition(text, path))
 
 
 def _extension(path: Path) -> str:
     extension = path.suffix.lower()
     if extension not in EXTENSIONS:
-        raise WeightsError(
-            f"{path} ends in none of {', '.join(EXTENSIONS)}: which format is meant?"
-        )
+        raise WeightsError(f"{path} must end in one of {', '.join(EXTENSIONS)}, got {extension!r}")
     return extension
 
 
 def _save_hdf5(
     network: nn.Module, tensors: Mapping[str, Tensor], path: Path, text: str | None
 ) -> None:
-    """A group for each layer, in groups as the layers are nested; a data set for each tensor."""
+    """Write a nested group for each layer, and a data set for each tensor."""
     with h5py.File(path, "w") as file:
         if text is not None:
             file.attrs[_DEFINITION] = text

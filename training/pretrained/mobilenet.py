@@ -1,4 +1,4 @@
-"""ImageNet weights for a MobileNet: torchvision's by download, or a file of one's own."""
+"""ImageNet weights for a MobileNet: torchvision's, or a file of the user's own."""
 
 import hashlib
 import pickle
@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 LOCAL_WEIGHTS = Path("mobilenet/mobilenet_v2-tfsame.pth")
-"""A file of this name in the cache holds weights that TensorFlow trained: they
-want `padding: tf-same` and `scaling: symmetric`."""
+"""Name of a file in the cache with weights that TensorFlow trained, which need `padding: tf-same`
+and `scaling: symmetric`."""
 
 # The first of torchvision's two sets. The second was trained with label smoothing, which makes the
 # features of the last layer less useful elsewhere (Kornblith et al. 2019, arXiv 1805.08974, 4.2).
@@ -39,10 +39,10 @@ _MAX_REPORTED = 3
 
 
 def load_weights(network: MobileNet, config: Pretrained) -> None:
-    """Fill the features of `network` with the weights that `config` names.
+    """Load the weights that `config` names into the features of `network`.
 
     Raises:
-        DataError: when the weights are neither there nor to be fetched, or are of another network.
+        DataError: when the weights cannot be found or downloaded, or are of another network.
     """
     if config.weights == "random":
         return
@@ -56,10 +56,10 @@ def load_weights(network: MobileNet, config: Pretrained) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """The state dict in a file, on the CPU; no code in it is run.
+    """Return the state dict of a file, on the CPU, without running code from it.
 
     Raises:
-        DataError: when there is none.
+        DataError: when the file holds none.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -71,7 +71,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def weights_data_source(config: Pretrained) -> DataSource | None:
-    """The manifest's entry for what the weights were trained on; the hash is of their file."""
+    """Return the manifest's entry on the weights' training data; the hash is of their file."""
     if config.weights == "random":
         return None
     path = _weights_file(config)
@@ -86,7 +86,7 @@ def weights_data_source(config: Pretrained) -> DataSource | None:
 
 
 def features_fingerprint(network: MobileNet, config: Pretrained) -> str:
-    """Hex digest of everything that decides the pooled features of a picture."""
+    """Return a hex digest of everything that the pooled features of an image depend on."""
     digest = hashlib.sha256(f"{config.padding} {config.scaling}".encode())
     for name, tensor in network.features.state_dict().items():
         digest.update(name.encode())
@@ -95,7 +95,7 @@ def features_fingerprint(network: MobileNet, config: Pretrained) -> str:
 
 
 def weights_licence(path: Path | None) -> str:
-    """Of a file of weights, or of torchvision's where it is None."""
+    """Return the licence of a file of weights, or of torchvision's if `path` is None."""
     if path is None:
         return "BSD-3-Clause (torchvision)"
     return "Apache-2.0" if path.name == LOCAL_WEIGHTS.name else "as its maker states"
@@ -126,7 +126,7 @@ def download_weights(url: str, folder: Path, option: str) -> Path:
 
 def _check_matches(state: dict[str, object], features: nn.Module, path: Path) -> None:
     expected = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
-    # What is beside the features, the classifier of ImageNet, is not used.
+    # The state dict also holds ImageNet's classifier, which is not used.
     received = {name: value for name, value in state.items() if name.startswith("features.")}
     problems = find_mismatches(expected, received)
     if problems:

@@ -1,8 +1,8 @@
-"""A larger network that begins as a smaller, trained one (Net2Net, Chen et al. 2016).
+"""Initialize a larger network from a smaller, trained one (Net2Net, Chen et al. 2016).
 
-Their wider layers repeat units and split what follows. Here new units begin as an initializer drew
-them and nothing old listens to them yet (arXiv 1511.05641, section 2, with zeros for their split
-weights), which also holds where units are summed over shortcuts.
+Their wider layers repeat units and split the outgoing weights. Here new units keep their random
+initialization and their outgoing weights to old units are zero (arXiv 1511.05641, section 2), which
+also works where shortcuts sum units.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ __all__ = ["load_widened"]
 
 
 def load_widened(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
-    """Put `tensors` into the first units of `network`, in place; its others keep what they have.
+    """Load `tensors` into the first units of `network`, in place; other units keep their values.
 
-    What an old unit computes is then as before, where layers are joined one after the other or by
-    sums of units of the same number (a shortcut that pads with zeros moves them), and where whole
-    blocks that are new begin as the identity.
+    Old units then compute the same as before, if layers are connected in sequence or by sums of
+    units with the same index (a shortcut that pads with zeros shifts them), and if new blocks start
+    as the identity.
 
     Raises:
         WeightsError: when a tensor is unknown to `network`, or larger there. Nothing is changed.
@@ -44,7 +44,7 @@ def load_widened(network: nn.Module, tensors: Mapping[str, Tensor], source: obje
 
 
 def _fits(small: Tensor, large: Tensor) -> bool:
-    """Whether it may be wider, but its kernels, if any, are as large."""
+    """Return whether `large` is at least as wide as `small`, with kernels of the same size."""
     return (
         small.ndim == large.ndim
         and all(have <= want for have, want in zip(small.shape[:2], large.shape[:2], strict=True))

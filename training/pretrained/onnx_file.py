@@ -1,6 +1,6 @@
-"""A network with its weights under their own names, as ONNX.
+"""Weights as ONNX, under their own names.
 
-Not what is published: nothing is folded or renamed, so that the weights can be read back.
+Unlike in published graphs, nothing is folded or renamed, so that the weights can be read back.
 """
 
 from pathlib import Path
@@ -18,20 +18,20 @@ _DEFINITION = "definition"
 
 
 def save_onnx(network: nn.Module, path: Path, text: str | None, example: Tensor | None) -> None:
-    """Write the graph `input` → `output`, with any number of examples.
+    """Write the graph from `input` to `output`, with a dynamic batch axis.
 
     Raises:
         WeightsError: without an example, or when the network cannot be exported.
     """
     if example is None:
-        raise WeightsError("as ONNX only networks that take pictures can be saved; publish others")
+        raise WeightsError("only networks of images can be saved as ONNX; publish others")
     was_training = network.training
     try:
         program = torch.onnx.export(
             network.eval(),
             (example,),
             dynamo=True,
-            optimize=False,  # which would fold batch norms, and rename what it folds
+            optimize=False,  # it would fold and rename batch norms
             input_names=["input"],
             output_names=["output"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -45,7 +45,7 @@ def save_onnx(network: nn.Module, path: Path, text: str | None, example: Tensor 
     if program is None:
         raise WeightsError(f"{path} cannot be written: the exporter returned no program")
     model = program.model_proto
-    for node in model.graph.node:  # they name files of this machine
+    for node in model.graph.node:  # the metadata names files of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     if text is not None:
@@ -54,10 +54,10 @@ def save_onnx(network: nn.Module, path: Path, text: str | None, example: Tensor 
 
 
 def load_onnx(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """The initialisers that are weights, by name, and the definition; ValueError if damaged."""
+    """Return the weights by name, and the definition. Raises ValueError for a damaged file."""
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf's own kind, which differs between its versions
+    except Exception as error:  # protobuf's exception type differs between versions
         raise ValueError(str(error)) from error
     texts = {entry.key: entry.value for entry in model.metadata_props}
     tensors = {

@@ -1,4 +1,4 @@
-"""What a file of weights holds, and whether that fits a network."""
+"""Content of a file of weights, and whether it fits a network."""
 
 import json
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ __all__ = ["WeightsFile", "copy_tensors", "find_mismatches", "load_into", "parse
 _MAX_REPORTED = 3
 
 _BATCH_COUNTER = "num_batches_tracked"
-"""Of a batch norm; no answer depends on it, and an ONNX graph does not have it."""
+"""Counter of a batch norm. No output depends on it, and ONNX graphs lack it."""
 
 
 @dataclass(frozen=True)
 class WeightsFile:
     """`tensors` as in a state dict; `definition` is the network's configuration as in a recipe.
 
-    It is None where only the weights were saved.
+    `definition` is None when only the weights were saved.
     """
 
     tensors: Mapping[str, Tensor]
@@ -30,7 +30,7 @@ class WeightsFile:
 
 
 def copy_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, each in memory of its own."""
+    """Return copies of parameters and buffers by name."""
     return {
         name: value.detach().cpu().contiguous().clone()
         for name, value in network.state_dict().items()
@@ -38,7 +38,7 @@ def copy_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 
 def parse_definition(text: str | None, source: object) -> Mapping[str, Any] | None:
-    """The configuration that a file carries as JSON.
+    """Parse the network's configuration of a file.
 
     Raises:
         WeightsError: when it is no JSON object.
@@ -50,12 +50,12 @@ def parse_definition(text: str | None, source: object) -> Mapping[str, Any] | No
     except ValueError as error:
         raise WeightsError(f"{source} holds a definition that is not JSON: {error}") from error
     if not isinstance(definition, dict):
-        raise WeightsError(f"{source} holds a definition that is no mapping")
+        raise WeightsError(f"{source} holds a definition that is not a mapping")
     return definition
 
 
 def find_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, object]) -> list[str]:
-    """What is missing, what is unknown, and what has another shape, one line each."""
+    """Return a line for each tensor that is missing, unknown or of another shape."""
     problems = [f"{name} is missing" for name in expected if name not in received]
     problems += [f"{name} is unknown" for name in received if name not in expected]
     for name, tensor in expected.items():
@@ -67,7 +67,7 @@ def find_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, objec
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
-    """Put `tensors` into `network`, in place. When something does not fit, nothing is changed.
+    """Load `tensors` into `network`, in place. When something does not fit, nothing is changed.
 
     Raises:
         WeightsError: naming the first three tensors that do not fit, and how many more do not.

@@ -1,4 +1,4 @@
-"""What is on the shelf, how good it was measured to be, and how good it was meant to be."""
+"""Targets of published models, and the table that compares metrics with them."""
 
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -19,11 +19,11 @@ __all__ = ["Target", "load_targets", "store_table"]
 
 
 class Target(FrozenModel):
-    """One figure of a manifest, and what to hold it against."""
+    """Target of one metric of a manifest."""
 
     metric: str
     over: str | None = None
-    """A figure to subtract: the goal is then a gain."""
+    """Name of a metric to subtract: the target is then a gain."""
     at_least: FiniteFloat | None = None
     at_most: FiniteFloat | None = None
     anchor: str = ""
@@ -31,7 +31,7 @@ class Target(FrozenModel):
     @model_validator(mode="after")
     def _check_single_bound(self) -> Self:
         if self.at_least is not None and self.at_most is not None:
-            raise ValueError("a goal is at_least or at_most, not both")
+            raise ValueError("a target is at_least or at_most, not both")
         return self
 
     @property
@@ -40,26 +40,26 @@ class Target(FrozenModel):
 
     @property
     def bound(self) -> str:
-        """As a person writes it; empty where there is none."""
+        """The bound as text; empty when there is none."""
         if self.at_least is not None:
             return f"≥ {self.at_least:g}"
         return "" if self.at_most is None else f"≤ {self.at_most:g}"
 
-    def value(self, figures: Mapping[str, float]) -> float | None:
-        """What was measured; None where the manifest does not have it."""
-        if self.metric not in figures or (self.over and self.over not in figures):
+    def value(self, metrics: Mapping[str, float]) -> float | None:
+        """Return the measured value; None when the manifest lacks the metric."""
+        if self.metric not in metrics or (self.over and self.over not in metrics):
             return None
-        return figures[self.metric] - (figures[self.over] if self.over else 0)
+        return metrics[self.metric] - (metrics[self.over] if self.over else 0)
 
     def is_met(self, value: float) -> bool | None:
-        """None where there is no bound."""
+        """Return whether the bound is met; None when there is none."""
         if self.at_least is not None:
             return value >= self.at_least
         return None if self.at_most is None else value <= self.at_most
 
 
 def load_targets() -> dict[str, tuple[Target, ...]]:
-    """By the model's name."""
+    """Return the targets by the model's name."""
     text = (Path(str(resources.files("training"))) / "reports" / "targets.yaml").read_text(
         encoding="utf-8"
     )
@@ -67,10 +67,10 @@ def load_targets() -> dict[str, tuple[Target, ...]]:
 
 
 def store_table(store: Path, targets: Mapping[str, tuple[Target, ...]]) -> Table:
-    """The highest version of every model in `store`: its figures, what was `targets`, and anchors.
+    """Return a table of the highest version of every model in `store`: metrics, targets, anchors.
 
     Raises:
-        LayoutError: there is no such folder.
+        LayoutError: when there is no such folder.
     """
     table = Table(*_columns(), box=None, pad_edge=False, header_style="bold")
     for name in list_model_names(store):
@@ -86,9 +86,9 @@ def store_table(store: Path, targets: Mapping[str, tuple[Target, ...]]) -> Table
 
 
 def _columns() -> list[Column]:
-    """Only the last one may be folded: figures are looked for by name."""
+    """Only the last column may be folded, so that metrics can be searched by name."""
     numbers = {"version", "measured", "target", "n"}
-    headings = ("on the shelf", "version", "figure", "measured", "target", "", "n")
+    headings = ("model", "version", "metric", "measured", "target", "", "n")
     return [
         *(
             Column(heading, no_wrap=True, justify="right" if heading in numbers else "left")
@@ -99,13 +99,13 @@ def _columns() -> list[Column]:
 
 
 def _rows(manifest: Manifest, targets: tuple[Target, ...]) -> Iterator[tuple[str, ...]]:
-    figures = {metric.name: metric.value for metric in manifest.metrics}
+    metrics = {metric.name: metric.value for metric in manifest.metrics}
     counts = {metric.name: metric.n for metric in manifest.metrics}
-    # Of a model that nobody has set a goal, its first figure: whoever published it put it there.
+    # Without targets, the model's first metric is shown.
     default_targets = tuple(Target(metric=metric.name) for metric in manifest.metrics[:1])
     title = (manifest.name, str(manifest.version))
     for target in targets or default_targets:
-        value = target.value(figures)
+        value = target.value(metrics)
         if value is None:
             yield (*title, target.name, "not measured", target.bound, "", "", target.anchor)
         else:

@@ -1,4 +1,4 @@
-"""From trained classifiers to one model on the shelf that asks them all."""
+"""Publish several trained classifiers as one model that averages their probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ __all__ = ["publish_ensemble"]
 
 
 def publish_ensemble(runs: Sequence[Path], name: str, store: Path) -> Path:
-    """Put the classifiers of `runs` on the shelf as one model, and say what that gains.
+    """Publish the classifiers of `runs` as one model, with metrics of what that gains.
 
     Raises:
-        RecipeError: a run trained no classifier, or the runs do not fit together, or `name` is
-            none.
+        RecipeError: when a run trained no classifier, the runs do not fit together, or `name` is
+            not valid.
     """
     recipes = [load_run_recipe(run) for run in runs]
     for recipe in recipes:

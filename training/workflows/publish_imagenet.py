@@ -1,7 +1,7 @@
-"""Classifiers of ImageNet's 1,000 classes, trained by others, onto the shelf.
+"""Publish a pretrained classifier of ImageNet's 1,000 classes.
 
-Weights are torchvision's, fetched with checksum, or a file of one's own. They are of other people's
-making and large: whoever wants such a model publishes it at home.
+The weights are torchvision's, downloaded with a checksum, or a file of the user's own. They are
+large and made by others, so no such model comes with the project.
 """
 
 import shlex
@@ -30,10 +30,10 @@ __all__ = ["Network", "Preprocessing", "publish_pretrained"]
 
 Network = Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"]
 Preprocessing = Literal["torchvision", "tensorflow"]
-"""`tensorflow`: pixels / 127.5 - 1, and convolutions of stride 2 padded as its SAME does."""
+"""`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
-"""In ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
+"""Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
 _CROP_SIDE = 224
 
 
@@ -80,19 +80,19 @@ def publish_pretrained(
     preprocessing: Preprocessing = "torchvision",
     name: str | None = None,
 ) -> Path:
-    """Put torchvision's `network` on the shelf, with its weights or those of a file.
+    """Publish torchvision's `network` with its own weights or those of a file.
 
     Raises:
-        RecipeError: the preprocessing is none that the network was ever trained with.
-        DataError: the weights are not there, cannot be fetched or cannot be read.
-        WeightsError: they are of another network.
+        RecipeError: when no weights of the network were trained with the preprocessing.
+        DataError: when the weights do not exist, or cannot be downloaded or read.
+        WeightsError: when they are of another network.
     """
     started = time.perf_counter()
     pretrained = _NETWORKS[network]
     if preprocessing == "tensorflow" and not network.startswith("mobilenet"):
         raise RecipeError(
-            f"preprocessing tensorflow is for the mobilenets, not for {network}: its pooling "
-            "would need other padding too"
+            f"preprocessing tensorflow is for the mobilenets, got {network}, whose pooling "
+            "would need other padding, too"
         )
     path = _weights_file(pretrained, weights_path)
     module = models.get_model(network)
@@ -146,8 +146,8 @@ def _describe_model(
         labels=tuple(meta["categories"]),
         mean=mean,
         std=std,
-        # torchvision scales the shorter side to this and cuts out the centre; other weights are
-        # shown as much of the picture as its first recipes showed.
+        # torchvision resizes the shorter side to this before the center crop. Other weights get
+        # the 256 of its first recipes.
         shorter_side=256 if is_custom else int(pretrained.weights.transforms().resize_size[0]),
         crop_side=_CROP_SIDE,
         source=DataSource(

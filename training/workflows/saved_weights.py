@@ -1,4 +1,4 @@
-"""Networks of runs, recipes and definitions, for saving and loading."""
+"""Save and load the networks of runs, recipes and definitions."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ _NETWORK_ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
 
 
 def network_from_run(recipe: Recipe, run: Path) -> tuple[Task, nn.Module]:
-    """A run's task, and the network that it would publish.
+    """Load a run's task and the network that it would publish.
 
     Raises:
         WeightsError: when the task trains more than one network.
@@ -37,7 +37,7 @@ def network_from_run(recipe: Recipe, run: Path) -> tuple[Task, nn.Module]:
 
 
 def example_input(task: Task) -> Tensor | None:
-    """Two pictures as floats (2, C, H, W), where the task learns from pictures."""
+    """Return two images as floats (2, C, H, W); None for tasks on other data."""
     data = getattr(task, "data", None)
     if not isinstance(data, ImageData):
         return None
@@ -45,7 +45,7 @@ def example_input(task: Task) -> Tensor | None:
 
 
 def build_from_definition(weights_file: WeightsFile, file: Path) -> nn.Module:
-    """The network that the file itself defines, not yet filled.
+    """Build the network that the file defines, without its weights.
 
     Raises:
         WeightsError: when the file holds weights alone, or a definition that is not valid.
@@ -57,12 +57,12 @@ def build_from_definition(weights_file: WeightsFile, file: Path) -> nn.Module:
     try:
         network: nn.Module = _NETWORK_ADAPTER.validate_python(dict(weights_file.definition)).build()
     except ValidationError as error:
-        raise WeightsError(f"{file} defines no network that is known here: {error}") from error
+        raise WeightsError(f"{file} defines an unknown network: {error}") from error
     return network
 
 
 def describe_layers(network: nn.Module) -> dict[str, str]:
-    """Layers that have parameters of their own, by name, with the shapes of these."""
+    """Return the layers that have parameters, by name, with the shapes of the parameters."""
     described = {}
     for name, module in network.named_modules():
         shapes = [
@@ -77,7 +77,7 @@ def describe_layers(network: nn.Module) -> dict[str, str]:
 
 
 def evaluate_weights(recipe: str, weights_file: WeightsFile, file: Path) -> Scores:
-    """Scores of the recipe's network with the saved weights, on the recipe's test set."""
+    """Return the scores of the recipe's network with saved weights, on the recipe's test set."""
     _, task = prepare(load_recipe(recipe))
     load_into(_require_single_network(task).network_to_publish(), weights_file.tensors, file)
     return task.evaluate(held_out_split(task))
@@ -85,5 +85,5 @@ def evaluate_weights(recipe: str, weights_file: WeightsFile, file: Path) -> Scor
 
 def _require_single_network(task: Task) -> SingleNetwork:
     if not isinstance(task, SingleNetwork):
-        raise WeightsError("this run trains more than one network, and has no one to save or load")
+        raise WeightsError("a run of several networks cannot be saved or loaded")
     return task

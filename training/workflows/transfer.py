@@ -1,4 +1,4 @@
-"""From photographs to a served model: adapt the recipe, cross-validate, train, publish."""
+"""Fine-tune a model on photographs: adapt the recipe, cross-validate, train, publish."""
 
 import shlex
 import time
@@ -32,12 +32,12 @@ __all__ = ["FINE_TUNED", "FROZEN", "TransferResult", "adapt_recipe", "transfer",
 
 FROZEN, FINE_TUNED = "frozen", "fine-tuned"
 _MIN_RECOMMENDED_PHOTOS = 10
-"""Photographs of a class, below which its figures mean little."""
+"""Number of photographs of a class below which its metrics are unreliable."""
 
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What one command did: the version on the shelf, and how good it is."""
+    """The published version and its cross-validation."""
 
     version: Path
     cross_validation: CrossValidation
@@ -53,23 +53,25 @@ def adapt_recipe(
     frozen_only: bool,
     console: Console,
 ) -> Recipe:
-    """`template` for other photographs: their classes, as many folds as they allow, local weights.
+    """Adapt `template` to other photographs: their classes, number of folds, and local weights.
 
-    Without `photos`, for those that the template names.
+    Without `photos`, the template's own are used.
 
     Raises:
-        DataError: when there are too few photographs or none.
-        RecipeError: when the template does not transfer, or the name is none.
+        DataError: when there are too few photographs.
+        RecipeError: when the template is of another task, or the name is not valid.
     """
     if not isinstance(template.data, ImageFolderCV) or not isinstance(
         template.network, MobileNet.Config
     ):
-        raise RecipeError(f"recipe {template.name} does not transfer: its data must be photos")
+        raise RecipeError(
+            f"recipe {template.name} does not fine-tune: its data must be of the kind photos"
+        )
     content = template.model_dump(by_alias=True)
     content["data"] |= {"held_out": None}
     if photos:
         if name is None:
-            raise RecipeError("photographs of your own need --name, as which they are served")
+            raise RecipeError("--name is required with photographs of your own")
         photo_paths = {"paths": tuple(path.expanduser().absolute() for path in photos)}
         template_only = ("title", "licence", "source")
         content["data"] = {
@@ -78,7 +80,7 @@ def adapt_recipe(
     content["name"] = name or template.name
     validate_recipe(
         content, "transfer"
-    )  # a wrong name is told before a thousand photographs are read
+    )  # an invalid name is reported before the photographs are read
     with console.status("reading photographs"):
         data = ImageFolderCV.model_validate(content["data"]).load()
     counts = class_counts(data.train.labels_N, data.labels)
@@ -96,18 +98,18 @@ def adapt_recipe(
 def transfer(
     recipe: Recipe, run_dir: Path, store: Path, *, command: str, console: Console
 ) -> TransferResult:
-    """Train and measure both stages on every fold, then train on everything and publish that.
+    """Train and measure both stages on every fold, then train on all photographs and publish.
 
-    With `network.frozen` there is no second stage: the head is published on features as they came.
+    With `network.frozen` there is no second stage: only the head is trained.
     """
     started = time.perf_counter()
     if not isinstance(recipe.data, ImageFolderCV) or not isinstance(
         recipe.network, MobileNet.Config
     ):
-        raise RecipeError(f"recipe {recipe.name} does not transfer")
+        raise RecipeError(f"recipe {recipe.name} does not fine-tune")
     frozen = recipe.network.frozen
     with console.status("computing the features of every photograph"):
-        prepare(recipe)  # for the cache: the folds then find them there
+        prepare(recipe)  # fills the cache for the folds
     folds = []
     for held_out in range(recipe.data.folds):
         result = _train(_with_fold(recipe, held_out), run_dir, frozen, console)
@@ -126,7 +128,7 @@ def transfer(
     draw_cross_validation(cross_validation, run_dir / "confusion.png")
 
     def report(runs: GraphFns, preview: Path) -> tuple[Metric, ...]:
-        del runs  # it has seen every photograph: there is none left to measure it on
+        del runs  # no photograph is left to measure the published graph on
         draw_cross_validation(cross_validation, preview)
         return cross_validation.metrics()
 
@@ -146,7 +148,7 @@ def transfer_command(
     recipe: str,
     overrides: Sequence[str],
 ) -> str:
-    """The command line that was given, without the paths of the machine that it was given on."""
+    """Return the command line without the paths of this machine."""
     words = ["python", "-m", "training", "transfer", *(folder_name(path) for path in photos)]
     words += ["--name", name] if name else []
     words += ["--folds", str(folds), *(["--frozen-only"] if frozen_only else [])]
@@ -162,8 +164,8 @@ def _choose_fold_count(counts: dict[str, int], requested: int, console: Console)
     rarest, count = min(counts.items(), key=lambda item: item[1])
     if count < 2:
         raise DataError(
-            f"class {rarest!r} has {count} photograph: two are needed, one to learn from and one "
-            f"to be tested on; {_MIN_RECOMMENDED_PHOTOS} or more make the figures mean something"
+            f"class {rarest!r} has {count} photograph: two are needed, to train and to "
+            f"test; {_MIN_RECOMMENDED_PHOTOS} or more are recommended"
         )
     if count < requested:
         console.print(f"{count} folds, not {requested}: class {rarest!r} has {count} photographs")
@@ -175,7 +177,7 @@ def _choose_fold_count(counts: dict[str, int], requested: int, console: Console)
 
 
 def _local_weights_settings(network: MobileNet.Config) -> dict[str, Any]:
-    """Settings for weights that lie in the cache under their well-known name, if they do."""
+    """Return settings for the weights in the cache, if there are any."""
     if (
         network.weights == "random"
         or network.weights_path
@@ -208,14 +210,15 @@ def _with_fold(recipe: Recipe, fold: int) -> Recipe:
 
 
 def _train(recipe: Recipe, run_dir: Path, frozen: bool, console: Console) -> FitResult:
-    """The head, and unless `frozen` every weight, on what the recipe does not hold out."""
+    """Train the head and, unless `frozen`, every weight on all but the held-out fold."""
     if frozen:
         return FitResult(prepare(recipe)[1], [], 0.0)
     held_out = getattr(recipe.data, "held_out", None)
     folder = run_dir / ("all" if held_out is None else f"fold-{held_out + 1}")
-    result = fit(recipe, folder, show_progress=not console.quiet)
+    # Later folds use the number of threads that the first one measured.
+    result = fit(recipe, folder, show_progress=not console.quiet, tune_threads=held_out == 0)
     if held_out is not None:
-        (folder / "last.ckpt").unlink()  # 27 MB that nobody will resume
+        (folder / "last.ckpt").unlink()  # 27 MB; folds are not resumed
     return result
 
 
@@ -223,7 +226,7 @@ def _evaluate_fold(task: object, frozen: bool) -> Fold:
     transfer_task = _require_transfer(task)
     logits_NK = {FROZEN: transfer_task.frozen_logits_NK}
     if not frozen:
-        # In the precision that is served, not in the one that was trained in.
+        # In the precision of serving, not of training.
         with torch.inference_mode():
             logits_NK[FINE_TUNED], _ = transfer_task.predict(
                 transfer_task.network_to_publish().eval(), transfer_task.data.test
@@ -233,5 +236,5 @@ def _evaluate_fold(task: object, frozen: bool) -> Fold:
 
 def _require_transfer(task: object) -> Transfer:
     if not isinstance(task, Transfer):
-        raise RecipeError(f"the recipe's task must be transfer, not {type(task).__name__}")
+        raise RecipeError(f"the recipe's task must be transfer, got {type(task).__name__}")
     return task

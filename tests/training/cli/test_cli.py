@@ -55,9 +55,7 @@ def test_list_names_every_recipe_with_its_task(run: Run) -> None:
 def test_list_tells_the_shelf_with_figures_targets_and_anchors(run: Run) -> None:
     code, out, err = run("list", "--store", str(ROOT / "models_store"))
     assert (code, err) == (0, "")
-    assert re.search(
-        r"^on the shelf +version +figure +measured +target +n +anchor", out, re.MULTILINE
-    )
+    assert re.search(r"^model +version +metric +measured +target +n +anchor", out, re.MULTILINE)
     assert re.search(r"^denoiser-mnist .*psnr/sigma-0.5 .*≥ 20.5", out, re.MULTILINE)
     assert re.search(r"^resnet-cifar10 +classification +A residual network that", out, re.MULTILINE)
 

@@ -99,8 +99,8 @@ def test_every_problem_is_named_at_once(path: Path) -> None:
     [
         (b"epochs: [1", "tiny.yaml is not YAML"),
         (b"\xff\xfe\x00", "tiny.yaml is not YAML"),
-        (b"", "tiny.yaml holds no mapping of recipe fields"),
-        (b"- 1", "tiny.yaml holds no mapping of recipe fields"),
+        (b"", "tiny.yaml is not a mapping of recipe fields"),
+        (b"- 1", "tiny.yaml is not a mapping of recipe fields"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(path: Path, text: bytes, message: str) -> None:

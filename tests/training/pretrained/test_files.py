@@ -120,12 +120,14 @@ def test_damaged_and_missing_files_are_errors(tmp_path: Path, ending: str) -> No
     with pytest.raises(WeightsError, match="there is no file"):
         load_weights_file(path)
     path.write_bytes(b"not this")
-    with pytest.raises(WeightsError, match="is no file of weights that can be read"):
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
         load_weights_file(path)
 
 
 def test_an_unknown_ending_is_an_error(network: nn.Module, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"ends in none of \.safetensors, \.h5, \.hdf5, \.onnx"):
+    with pytest.raises(
+        WeightsError, match=r"must end in one of \.safetensors, \.h5, \.hdf5, \.onnx"
+    ):
         save_network(network, tmp_path / "x.pth")
 
 
@@ -147,7 +149,7 @@ def test_a_run_is_saved_and_measured_again(
     assert "saved the resnet and its weights in w.onnx" in call("save", "run", "w.onnx")
     listed = call("load", "w.onnx")
     assert "Conv2d: weight 4 × 1 × 3 × 3" in listed
-    assert "all of w.onnx fits" in listed
+    assert "all tensors of w.onnx fit" in listed
     assert "error: w.h5 does not fit this network" in call(
         "load", "w.h5", "--into", "resnet-digits"
     )

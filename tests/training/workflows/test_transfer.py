@@ -191,7 +191,7 @@ def test_a_class_of_one_photograph_is_refused(home: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(None, "need --name"), ("My Shapes", "name: String should match pattern")],
+    [(None, "--name is required"), ("My Shapes", "name: String should match pattern")],
 )
 def test_a_name_that_is_none_is_told_before_any_photograph_is_read(
     home: Path, name: str | None, message: str
@@ -208,4 +208,4 @@ def test_a_folder_that_is_not_there_is_named(home: Path) -> None:
 def test_a_recipe_that_does_not_transfer_is_refused(tmp_path: Path) -> None:
     words = ["transfer", str(tmp_path), "--name", "mine", "--recipe", "resnet-digits"]
     message = _refused(CliRunner().invoke(app, words))
-    assert "recipe resnet-digits does not transfer" in message
+    assert "recipe resnet-digits does not fine-tune" in message

@@ -1,4 +1,4 @@
-"""What other codecs make of the same pictures: whole files, each at its own best setting."""
+"""Sizes and PSNR of the same images in other codecs: whole files, each at its best setting."""
 
 import gzip
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _PEAK = 255.0
 
 @dataclass(frozen=True)
 class SizePsnrPoint:
-    """Mean over pictures of what a file weighs, in bytes, and of how near it comes, in dB."""
+    """Mean size of a file in bytes and mean PSNR in dB, over images."""
 
     size_bytes: float
     psnr_db: float
@@ -45,12 +45,12 @@ LOSSY: dict[str, Callable[[ImageArray, int], bytes]] = {
 
 
 def lossless_bytes(codec: str, images_NHWC: ImageArray) -> float:
-    """Mean size of a file."""
+    """Return the mean size of a file."""
     return float(np.mean([len(LOSSLESS[codec](image)) for image in images_NHWC]))
 
 
 def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[SizePsnrPoint]:
-    """Mean size and mean PSNR at each quality, worst first."""
+    """Return mean size and mean PSNR at each quality, worst first."""
     curve = []
     for quality in _QUALITIES:
         files = [LOSSY[codec](image, quality) for image in images_NHWC]
@@ -63,7 +63,7 @@ def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[SizePsnrPoint]:
 
 def _psnr_db(file: bytes, image_HWC: ImageArray) -> float:
     with Image.open(BytesIO(file)) as decoded:
-        answer = np.asarray(decoded.convert("L" if image_HWC.shape[2] == 1 else "RGB"))
-    error = answer.reshape(image_HWC.shape).astype(np.float64) - image_HWC
-    # Floored as `psnr_db` of the tasks is: a perfect copy counts 100 dB.
+        decoded_image = np.asarray(decoded.convert("L" if image_HWC.shape[2] == 1 else "RGB"))
+    error = decoded_image.reshape(image_HWC.shape).astype(np.float64) - image_HWC
+    # Floored as in `training.metrics.psnr`: a perfect copy has 100 dB.
     return float(-10 * np.log10(max(np.square(error / _PEAK).mean(), 1e-10)))

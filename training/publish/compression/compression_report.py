@@ -1,6 +1,6 @@
-"""What the codes of a published autoencoder weigh, how near they come, and what others need.
+"""Metrics of a published autoencoder: sizes and quality of its codes, beside other codecs.
 
-Shapes: N pictures, H and W their sides, C channels, D latent dimensions of h × w places.
+Shapes: N images, H height, W width, C channels, D latent dimensions of h × w positions.
 """
 
 from pathlib import Path
@@ -35,13 +35,13 @@ __all__ = ["BATCH", "report"]
 
 BATCH = 250
 BASELINE_SAMPLE_SIZE = 1_000
-"""Test pictures, evenly spread, on which other codecs are measured."""
+"""Number of test images, evenly spaced, on which other codecs are measured."""
 STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Quantiser steps, in units of the trained ones, of the network's own curve in the preview."""
+"""Quantizer steps of the network's curve in the preview, in units of the trained steps."""
 
 
 class _RoundTrip:
-    """Pictures through the published graphs and tables: whole containers, and what comes back."""
+    """Images encoded and decoded by the published graphs and tables."""
 
     def __init__(
         self, name: str, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]
@@ -63,7 +63,7 @@ def report(
     tables: FrequencyTables,
     preview: Path,
 ) -> tuple[Metric, ...]:
-    """Figures on the whole test set, of the published graphs; draws the preview."""
+    """Measure the published graphs on the whole test set, and draw the preview."""
     data = task.data
     images = data.test.images_NCHW.permute(0, 2, 3, 1).contiguous()
     test_round_trip = _RoundTrip(name, runs, tables, images.numpy())
@@ -125,7 +125,7 @@ def report(
 
 
 def _step_size_curve(name: str, task: Compression, network: Autoencoder) -> list[SizePsnrPoint]:
-    """The same network with finer and coarser steps, and tables of their own: not served."""
+    """Measure the network with finer and coarser steps and matching tables; not served."""
     test = _evenly_spaced(task.data.test.images_NCHW).float() / 255
     train = task.data.train.images_NCHW.float() / 255
     shape = (len(test), *task.data.size_HW, task.data.channels)
@@ -148,7 +148,7 @@ def _step_size_curve(name: str, task: Compression, network: Autoencoder) -> list
 
 
 def _evenly_spaced(images: Tensor) -> Tensor:
-    """Not the first ones: MNIST's first 5,000 are neater than the rest."""
+    """Select evenly, not the first: MNIST's first 5,000 are neater than the rest."""
     return images[:: max(1, len(images) // BASELINE_SAMPLE_SIZE)][:BASELINE_SAMPLE_SIZE]
 
 
@@ -157,7 +157,7 @@ def _payloads(latents_NDhw: Latents, tables: FrequencyTables) -> list[bytes]:
 
 
 def _code_bytes(name: str, shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
-    """Mean length of whole containers, of version 1: up to 127 no other is longer."""
+    """Return the mean length of whole containers, of version 1: up to 127 none is longer."""
     _, height, width, channels = shape_NHWC
     mode: ColorMode = "L" if channels == 1 else "RGB"
     codes = [

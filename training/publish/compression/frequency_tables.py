@@ -1,6 +1,6 @@
-"""Frequencies of latents in the training data, as the whole numbers that a code is made with.
+"""Integer frequencies of latents in the training data, for entropy coding.
 
-Shapes: N pictures, D latent dimensions, h and w their places.
+Shapes: N images, D latent dimensions of h × w positions.
 """
 
 import numpy as np
@@ -13,22 +13,22 @@ __all__ = ["build_frequency_tables", "scale_counts"]
 
 
 def build_frequency_tables(latents_NDhw: NDArray[np.int16]) -> FrequencyTables:
-    """A table for each dimension, over all values that it has in the data, and an escape."""
+    """Build a table for each dimension, over all its values in the data, and an escape."""
     by_dimension = latents_NDhw.astype(np.int64).swapaxes(0, 1)
     return FrequencyTables(tables=tuple(_build_table(values.ravel()) for values in by_dimension))
 
 
 def _build_table(values: NDArray[np.int64]) -> FrequencyTable:
     lowest = int(values.min())
-    # The escape counts as one more value, which never came.
+    # The escape is one more value, with a count of zero.
     counts = np.bincount(values - lowest, minlength=int(values.max()) - lowest + 1).tolist()
     return FrequencyTable(lowest=lowest, frequencies=scale_counts([*counts, 0]))
 
 
 def scale_counts(counts: list[int]) -> tuple[int, ...]:
-    """Counts as shares of 2^16, at least 1 each: what has not come in training may come later."""
+    """Scale counts to a sum of 2^16, each at least 1, because unseen values may occur later."""
     total, spare = sum(counts), (1 << PRECISION_BITS) - len(counts)
     shares = [1 + count * spare // total for count in counts]
-    # What rounding down left over goes to the most frequent, where it changes the least.
+    # The remainder goes to the most frequent value, where it changes the least.
     shares[counts.index(max(counts))] += (1 << PRECISION_BITS) - sum(shares)
     return tuple(shares)

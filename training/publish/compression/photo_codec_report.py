@@ -1,6 +1,6 @@
-"""What the codes of a published codec of photographs weigh, and how near they come.
+"""Metrics of a published codec of photographs: sizes and quality of its codes.
 
-Shapes: H, W pixels; photographs are uint8 (3, H, W) as data, (H, W, 3) as pictures.
+Shapes: H, W pixels; photographs are uint8 (3, H, W) as data, (H, W, 3) as images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ BASELINE_CODECS: Mapping[str, Mapping[str, object]] = {
     "WEBP": {"method": 6},
     "AVIF": {"speed": 6, "subsampling": "4:2:0"},
 }
-"""Pillow's other codecs, each as it is used to keep files small."""
+"""Pillow's other codecs, each with options for small files."""
 BASELINE_QUALITIES: Mapping[str, tuple[int, ...]] = {
     "JPEG": (4, 6, 9, 13, 18, 25, 35, 50, 65, 78, 88, 94, 97),
     "WEBP": (1, 5, 12, 25, 40, 55, 70, 80, 88, 94, 98),
@@ -47,26 +47,26 @@ BASELINE_QUALITIES: Mapping[str, tuple[int, ...]] = {
 DATASET = "sample photographs of scikit-learn and scikit-image"
 _SCIKIT_LEARN_PHOTOS = 2
 _PREVIEW_INDEX = 3
-"""Which photograph the preview shows …"""
+"""Index of the photograph in the preview."""
 _PREVIEW_QUALITY = 2
-"""… and at which quality."""
+"""Quality of the preview."""
 
 
 @dataclass(frozen=True)
 class RateDistortionPoint:
-    """A picture coded once."""
+    """Rate and PSNR of an encoded image."""
 
     bits_per_pixel: float
-    """The whole file counted."""
+    """Of the whole file."""
     psnr_db: float
 
 
 def report(
     name: str, image_codec: HyperpriorImageCodec, test: Sequence[Tensor], preview: Path
 ) -> tuple[Metric, ...]:
-    """Figures of the published graphs on whole photographs; draws the preview."""
+    """Measure the published graphs on whole photographs, and draw the preview."""
     images = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in test]
-    model_curves = [model_curve(name, image_codec, picture) for picture in images]
+    model_curves = [model_curve(name, image_codec, image) for image in images]
     _draw_preview(name, image_codec, images[min(_PREVIEW_INDEX, len(images) - 1)], preview)
 
     def metric(key: str, value: float, unit: str, note: str) -> Metric:
@@ -84,8 +84,8 @@ def report(
         metric(
             f"bd_rate_{codec.lower()}",
             mean(
-                bd_rate(_rate_psnr_pairs(baseline_curve(codec, picture)), _rate_psnr_pairs(own))
-                for picture, own in zip(images, model_curves, strict=True)
+                bd_rate(_rate_psnr_pairs(baseline_curve(codec, image)), _rate_psnr_pairs(own))
+                for image, own in zip(images, model_curves, strict=True)
             ),
             "%",
             f"mean over photographs, whole files, PSNR of RGB, against Pillow's {codec}"
@@ -112,7 +112,7 @@ def report(
 def encode_to_file(
     name: str, image_codec: HyperpriorImageCodec, image: ImageArray, quality: int
 ) -> bytes:
-    """The whole container, of version 1: up to 127 no other is longer."""
+    """Return the whole container, of version 1: up to 127 none is longer."""
     height, width = image.shape[:2]
     payload = image_codec.encode(image, quality).payload
     return pack(CompressedImage(name, 1, bytes(4), width, height, "RGB", payload))
@@ -121,7 +121,7 @@ def encode_to_file(
 def model_curve(
     name: str, image_codec: HyperpriorImageCodec, image: ImageArray
 ) -> list[RateDistortionPoint]:
-    """One picture at every quality, worst first."""
+    """Measure one image at every quality, worst first."""
     height, width = image.shape[:2]
     points = []
     for quality in range(1, image_codec.task.qualities + 1):
@@ -133,7 +133,7 @@ def model_curve(
 
 
 def baseline_curve(codec: str, image: ImageArray) -> list[RateDistortionPoint]:
-    """The same of one of Pillow's codecs."""
+    """Measure one image in one of Pillow's codecs at every quality, worst first."""
     points = []
     for quality in BASELINE_QUALITIES[codec]:
         file = encode_with_pillow(codec, image, quality)
@@ -144,14 +144,14 @@ def baseline_curve(codec: str, image: ImageArray) -> list[RateDistortionPoint]:
 
 
 def encode_with_pillow(codec: str, image: ImageArray, quality: int) -> bytes:
-    """A whole file."""
+    """Return a whole file."""
     file = BytesIO()
     Image.fromarray(image).save(file, codec, quality=quality, **BASELINE_CODECS[codec])
     return file.getvalue()
 
 
 def measure_file(file: bytes, decoded: ImageArray, image: ImageArray) -> RateDistortionPoint:
-    """What a file weighs for each pixel, and how near its picture comes."""
+    """Return bits per pixel of a file, and PSNR of its decoded image."""
     error = np.square(decoded.astype(np.float64) - image).mean()
     pixels = image.shape[0] * image.shape[1]
     return RateDistortionPoint(
@@ -166,7 +166,7 @@ def _rate_psnr_pairs(points: Iterable[RateDistortionPoint]) -> list[tuple[float,
 def _draw_preview(
     name: str, image_codec: HyperpriorImageCodec, image: ImageArray, preview: Path
 ) -> None:
-    """The picture, JPEG at no fewer bytes, and ours, side by side."""
+    """Draw the original, JPEG with at least as many bytes, and ours, side by side."""
     code = encode_to_file(name, image_codec, image, _PREVIEW_QUALITY)
     height, width = image.shape[:2]
     payload = image_codec.encode(image, _PREVIEW_QUALITY).payload

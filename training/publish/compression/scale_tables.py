@@ -1,4 +1,4 @@
-"""The tables of a codec of photographs: how far latents really lie from what is expected of them.
+"""Entropy coding tables of a codec of photographs: distances of latents from their means.
 
 Shapes: L levels, K values from -K/2 to K/2 - 1.
 """
@@ -20,11 +20,11 @@ from training.publish.compression.frequency_tables import scale_counts
 __all__ = ["build_scale_tables"]
 
 _MAX_STEPS = 126
-"""Farther off than this, in steps, is written beside the tables."""
+"""Larger distances, in steps, are coded as escapes."""
 _TAIL_PROBABILITY = 2.0**-14
-"""A table ends where the distribution that it was trained as has less than this left."""
+"""A table ends where the trained distribution has less than this probability left."""
 _PRIOR_COUNT = 2000.0
-"""How much that distribution counts beside what was counted: a level may be rare."""
+"""Weight of the trained distribution beside the counts, because a level may be rare."""
 
 
 def build_scale_tables(
@@ -33,9 +33,9 @@ def build_scale_tables(
     """Count over `images` (3, H, W uint8), at every quality, as an encoder would code them."""
     counts_LK = np.zeros((SCALE_LEVELS, 2 * _MAX_STEPS + 1))
     with torch.inference_mode():
-        for picture in images:
+        for image in images:
             for quality in range(codec.config.qualities):
-                counts_LK += _count_steps(codec, picture, quality, deadzone / LATENT_RESOLUTION)
+                counts_LK += _count_steps(codec, image, quality, deadzone / LATENT_RESOLUTION)
     means, levels = codec.side_entropy_parameters()
     return ScaleTables(
         tables=tuple(_build_table(level, counts) for level, counts in enumerate(counts_LK)),
@@ -68,9 +68,9 @@ def _count_steps(
 
 
 def _build_table(level: int, counts_K: NDArray[np.float64]) -> FrequencyTable:
-    """Counted and expected together; symmetric, since no picture is more likely than its negative.
+    """Build a symmetric table from counts and the trained distribution.
 
-    What lies beyond the table's end counts as the escape.
+    Values beyond the table's end count as the escape.
     """
     scale = float(logistic_scale(torch.tensor(float(level))))
     steps = np.arange(-_MAX_STEPS, _MAX_STEPS + 1, dtype=np.float64)

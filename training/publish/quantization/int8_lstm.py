@@ -25,22 +25,22 @@ __all__ = ["quantize_lstm"]
 _MICROSOFT = "com.microsoft"
 _OPSET, _IR_VERSION = 17, 8
 _MAX_WEIGHT = 63
-"""Of a weight: seven bits and a sign that is one of them."""
+"""Largest absolute weight: seven bits, including the sign."""
 _ZERO_POINT, _QUANT_LEVELS = 128, 127
 
 Array = NDArray[np.float32]
 
 
 def quantize_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
-    """From a graph that `recurrent_model` wrote, which it keeps the inputs and outputs of.
+    """Quantize a graph of `build_rnn_model`; its inputs and outputs stay the same.
 
     Raises:
-        ExportError: it is none of an LSTM.
+        ExportError: when the graph is not of an LSTM.
     """
-    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     layers = sum(node.op_type == "LSTM" for node in model.graph.node)
     if not layers or "embedding" not in constants:
-        raise ExportError("only step graphs of LSTMs are made int8")
+        raise ExportError("only step graphs of LSTMs can be quantized")
     builder = _GraphBuilder()
     hidden = int(constants["R0"].shape[2])
     builder.split_states(layers)
@@ -63,7 +63,7 @@ def quantize_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _GraphBuilder:
-    """Nodes and constants in the order in which they are added."""
+    """Collects nodes and constants."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -83,7 +83,7 @@ class _GraphBuilder:
         self.nodes.append(helper.make_node(operator, inputs, outputs, domain=domain, **attributes))
 
     def split_states(self, layers: int) -> None:
-        """(L, B, H) → (B, H) of each layer."""
+        """Split states (L, B, H) into (B, H) of each layer."""
         self.add_constant("layer_axis", np.array([0]))
         for kind in ("hidden", "cell"):
             parts = [f"{kind}_{layer}_1BH" for layer in range(layers)]
@@ -103,7 +103,7 @@ class _GraphBuilder:
 
 
 def _build_scan_body(constants: dict[str, Array], layers: int, hidden: int) -> onnx.GraphProto:
-    """One character of every text."""
+    """Build the graph that processes one character of every text."""
     body = _GraphBuilder()
     body.add_constant("step", np.array(1 / _QUANT_LEVELS, np.float32))
     body.add_constant("zero", np.array(_ZERO_POINT, np.uint8))
@@ -162,7 +162,7 @@ def _add_product(
 
 
 def _add_gates(body: _GraphBuilder, layer: int) -> None:
-    """Input, output, forget and candidate, in ONNX's order → the next state."""
+    """Compute the next state from input, output, forget and candidate gates, in ONNX's order."""
     at = str(layer)
     body.add_node(
         "Split", [f"gates{at}", "parts_of_gates"], [f"opening{at}", f"candidate{at}"], axis=1

@@ -1,8 +1,8 @@
-"""`quantize`: an int8 variant beside the fp32 graphs of a version that is on the shelf.
+"""`quantize`: add an int8 variant to the fp32 graphs of a published version.
 
-Convolutional classifiers: static, QDQ, weights per channel, calibrated on training pictures.
-LSTMs: see `int8_recurrent`. Nothing is trained. The better one by accuracy and speed answers from
-then on where nobody asks for a precision, and the manifest says so.
+Convolutional classifiers: static, QDQ, weights per channel, calibrated on training images.
+LSTMs: see `int8_lstm`. Nothing is trained. The better variant by accuracy and speed becomes the
+default precision, which the manifest states.
 
 Compression models are left alone: what a code means must not depend on the processor. So are
 generators and denoisers, whose outputs are looked at.
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from models_store import publish as shelf
+from models_store import publish as store_writer
 from models_store.layout import list_versions, version_dir
 from models_store.manifest import Manifest, Metric, ModelFile, Variant
 from models_store.onnx.runtime import load_graph_fn
@@ -39,21 +39,21 @@ from training.publish.quantization.static_qdq import CalibrationImages, quantize
 __all__ = ["QuantizationResult", "quantize_version"]
 
 CALIBRATION_IMAGES = 512
-"""Training pictures, evenly spread."""
+"""Number of training images, evenly spaced."""
 MAX_ACCURACY_LOSS = 0.005
-"""Accuracy, of 1; of texts, nats a character as a share of fp32's. Beyond, fp32 stays served."""
+"""Loss of accuracy (of 1), or relative increase of nats, above which fp32 stays the default."""
 MIN_SPEEDUP = 1.2
-"""Times as fast as fp32; below, it is not worth anything lost."""
+"""Speed relative to fp32, below which fp32 stays the default."""
 
 _TOLERANCE_HEADROOM = 2.0
-"""Over the deviation that was seen here: other processors add in another order."""
+"""Factor on the deviation measured here: other processors add in another order."""
 _BATCH_SIZE, _WINDOW = 32, 1024
 _TIMED_RUNS = 40
 
 
 @dataclass(frozen=True)
 class QuantizationResult:
-    """What became of a version."""
+    """The changed version."""
 
     folder: Path
     manifest: Manifest
@@ -63,7 +63,7 @@ class QuantizationResult:
 
 @dataclass(frozen=True)
 class _Measurement:
-    """One graph on one data set."""
+    """Metrics of one graph on one data set."""
 
     metrics: tuple[tuple[str, float, str, str], ...]
     """Name, value, unit and note."""
@@ -74,12 +74,12 @@ class _Measurement:
 
 
 def quantize_version(name: str, store: Path, *, version: int | None = None) -> QuantizationResult:
-    """Quantise a version, the highest when left out, and put the result beside its graphs.
+    """Quantize a version, by default the highest, and add the result to it.
 
     Raises:
-        LayoutError: there is no such version.
-        ExportError: it has an int8 variant already, or is no model that is quantised.
-        DataError: its training data are not there.
+        LayoutError: when there is no such version.
+        ExportError: when it has an int8 variant already, or models of its task are not quantized.
+        DataError: when its training data cannot be found.
     """
     available = list_versions(store, name)
     folder = version_dir(store, name, version or (available[-1] if available else 1))
@@ -92,7 +92,7 @@ def quantize_version(name: str, store: Path, *, version: int | None = None) -> Q
     def build(partial: Path, original: Manifest) -> Manifest:
         return _build_variant(partial, folder, original, role, data)
 
-    updated = shelf.add_variant(folder, build, _verify_int8)
+    updated = store_writer.add_variant(folder, build, _verify_int8)
     return QuantizationResult(
         folder, updated, updated.graphs()[role].bytes, updated.graphs("int8")[role].bytes
     )
@@ -104,7 +104,7 @@ def _load_calibration_data(manifest: Manifest) -> ImageData | TextData:
             f"{manifest.name} does {manifest.task.kind}; quantised are classification and text"
         )
     recipe = manifest.provenance.recipe
-    # The members of an ensemble learnt from the same.
+    # The members of an ensemble were trained on the same data.
     recipe = next(iter(recipe.get("members", ())), recipe)
     if "data" not in recipe:
         raise ExportError(f"the recipe of {manifest.name} names no data to calibrate on")
@@ -147,7 +147,7 @@ def _build_variant(
         command=shlex.join(["python", "-m", "training", "quantize", original.name]),
         libraries=environment.libraries,
     )
-    file = shelf.file_entry(
+    file = store_writer.file_entry(
         path, role=role, precision="int8", inputs=fp32.inputs, outputs=fp32.outputs
     )
     return original.model_copy(
@@ -179,7 +179,7 @@ def _measure(
 
 
 def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measurement:
-    """On the test set; where there is none, how often both agree on what was trained on."""
+    """Measure on the test set; without one, only the agreement on the training set."""
     split, name = (data.test, "test") if len(data.test) else (data.train, "train")
     fp32_NK, int8_NK = (_probabilities(runs[kind], split) for kind in ("fp32", "int8"))
     labels_N = split.labels_N.numpy()
@@ -192,7 +192,9 @@ def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measuremen
     )
     if name == "train":
         return _Measurement((agreement,), len(split), name, 1 - agreement_rate)
-    accuracies = [float((one.argmax(1) == labels_N).mean()) for one in (fp32_NK, int8_NK)]
+    accuracies = [
+        float((predicted.argmax(1) == labels_N).mean()) for predicted in (fp32_NK, int8_NK)
+    ]
     note = f"top-1, one view; fp32 in the same run {accuracies[0]:.4f}"
     accuracy = ("accuracy", accuracies[1], "", note)
     return _Measurement((accuracy, agreement), len(split), name, accuracies[0] - accuracies[1])
@@ -244,7 +246,7 @@ def _evenly_spaced_images(split: ImageSplit, count: int) -> NDArray[np.uint8]:
 
 
 def _golden_tolerance(run: GraphFn, folder: Path, manifest: Manifest, graph: ModelFile) -> float:
-    """The limit: the largest difference from what the network computed, and headroom."""
+    """Return the largest deviation from the golden outputs, with headroom."""
     worst = 0.0
     golden = folder / manifest.get_file("golden").path
     for case in read_golden_cases(golden, graph, manifest.golden.cases):
@@ -258,10 +260,10 @@ def _golden_tolerance(run: GraphFn, folder: Path, manifest: Manifest, graph: Mod
 def _example_inputs(
     manifest: Manifest, folder: Path, graph: ModelFile
 ) -> Callable[[], dict[str, object]]:
-    """One picture; of texts, as many as share a run in the service."""
+    """Return one image, or a batch of texts as in the service."""
     case = next(iter(read_golden_cases(folder / manifest.get_file("golden").path, graph, 1)))
     if isinstance(manifest.task, Classification):
-        inputs = {name: np.ascontiguousarray(one[:1]) for name, one in case.inputs.items()}
+        inputs = {name: np.ascontiguousarray(value[:1]) for name, value in case.inputs.items()}
     else:
         inputs = {"tokens": np.zeros((_BATCH_SIZE, 1), np.int64)}
         for state in getattr(manifest.task, "states", ()):
@@ -270,7 +272,7 @@ def _example_inputs(
 
 
 def _measure_speedup(runs: Mapping[str, GraphFn], inputs: Callable[[], dict[str, object]]) -> float:
-    """By processor time, in turns: other work on the machine then hardly counts."""
+    """Compare processor time in interleaved runs, so that other load hardly matters."""
     seconds: dict[str, list[float]] = {kind: [] for kind in runs}
     for kind, run in _interleave(runs.items()):
         example = inputs()

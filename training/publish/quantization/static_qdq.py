@@ -38,21 +38,21 @@ _BATCH = 16
 
 
 class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Pictures (N, H, W, C) as the graph takes them."""
+    """Provides images (N, H, W, C) to the calibration."""
 
-    def __init__(self, pictures_NHWC: NDArray[np.uint8]) -> None:
+    def __init__(self, images_NHWC: NDArray[np.uint8]) -> None:
         self._batches: Iterator[NDArray[np.uint8]] = iter(
-            [pictures_NHWC[at : at + _BATCH] for at in range(0, len(pictures_NHWC), _BATCH)]
+            [images_NHWC[at : at + _BATCH] for at in range(0, len(images_NHWC), _BATCH)]
         )
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The next batch; None at the end."""
+        """Return the next batch; None at the end."""
         batch = next(self._batches, None)
         return None if batch is None else {"images": batch}
 
 
 def quantize_static_int8(source: Path, target: Path, calibration: CalibrationImages) -> None:
-    """Quantise the graph at `source` from its first convolution on; what is before stays."""
+    """Quantize the graph at `source` from its first convolution on."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
@@ -75,16 +75,16 @@ def quantize_static_int8(source: Path, target: Path, calibration: CalibrationIma
 
 
 def normalize_by_rows(model: ModelProto) -> None:
-    """Let `picture * scale + shift`, before a convolution, go over whole rows of the picture.
+    """Compute `image * scale + shift` before a convolution over whole rows of the image.
 
-    The picture comes with its channels last, and the quantised convolution wants them last, so
+    The image has its channels last, and the quantised convolution wants them last, so
     onnxruntime moves the transposition behind the product and the sum. These then broadcast three
     numbers over each pixel, which takes a fifth of the time of a whole MobileNet. Over a row of
     W · C numbers, as many of each, they take next to none, and compute the same.
     """
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
-    constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for convolution in [node for node in graph.node if node.op_type == "Conv"]:
         add = producers.get(convolution.input[0])
         shift_C, product = _per_channel_constant(add, "Add", constants)
@@ -104,7 +104,7 @@ def normalize_by_rows(model: ModelProto) -> None:
 def _per_channel_constant(
     node: NodeProto | None, kind: str, constants: Mapping[str, NDArray[np.float32]]
 ) -> tuple[NDArray[np.float32] | None, str]:
-    """The constant (C,) that this node adds to, or multiplies with, and the name of what."""
+    """Return the constant (C,) that this node adds or multiplies, and its other input's name."""
     if node is None or node.op_type != kind:
         return None, ""
     for constant, other in (tuple(node.input), tuple(reversed(node.input))):
@@ -117,13 +117,13 @@ def _per_channel_constant(
 def _find_image_input(
     graph: GraphProto, producers: Mapping[str, NodeProto], name: str
 ) -> ValueInfoProto | None:
-    """The graph's input (B, H, W, C) that `name` is, in another order and type and no more."""
+    """Return the graph's input (B, H, W, C) that `name` is a cast and transposition of."""
     traversed = []
     while name in producers and producers[name].op_type in ("Cast", "Transpose"):
         traversed.append(producers[name])
         name = producers[name].input[0]
     orders = [list(node.attribute[0].ints) for node in traversed if node.op_type == "Transpose"]
-    graph_input = next((one for one in graph.input if one.name == name), None)
+    graph_input = next((value for value in graph.input if value.name == name), None)
     return graph_input if orders == [[0, 3, 1, 2]] else None
 
 
@@ -135,7 +135,7 @@ def _row_normalization_nodes(
     result: str,
 ) -> list[NodeProto]:
     """Return nodes from `image_input` to `result` (B, C, H, W); add their constants."""
-    height, width, channels = (one.dim_value for one in image_input.type.tensor_type.shape.dim[1:])
+    height, width, channels = (dim.dim_value for dim in image_input.type.tensor_type.shape.dim[1:])
     constants = {
         f"{result}_rows": np.array([0, height, width * channels]),
         f"{result}_pixels": np.array([0, height, width, channels]),
@@ -143,7 +143,9 @@ def _row_normalization_nodes(
         f"{result}_factors": np.tile(scale_C, width),
         f"{result}_summands": np.tile(shift_C, width),
     }
-    graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in constants.items())
+    graph.initializer.extend(
+        numpy_helper.from_array(values, name) for name, values in constants.items()
+    )
     rows, pixels, factors, summands = constants
     steps: list[tuple[str, list[str], dict[str, Any]]] = [
         ("Cast", [], {"to": TensorProto.FLOAT}),
@@ -165,19 +167,19 @@ def _row_normalization_nodes(
 
 
 def _drop_unused(graph: GraphProto) -> None:
-    """Nodes whose outputs nobody reads, back to front, then constants."""
-    used = {one.name for one in graph.output}
+    """Remove unused nodes, back to front, then unused constants."""
+    used = {value.name for value in graph.output}
     for node in reversed(list(graph.node)):
         if used.isdisjoint(node.output):
             graph.node.remove(node)
         else:
             used.update(node.input)
-    for unused in [one for one in graph.initializer if one.name not in used]:
+    for unused in [tensor for tensor in graph.initializer if tensor.name not in used]:
         graph.initializer.remove(unused)
 
 
 def _nodes_before_first_conv(path: Path) -> list[str]:
-    """Nodes that scale the picture: eight bits of what was eight bits already lose some."""
+    """Return the nodes that scale the image: quantizing 8-bit values again would lose accuracy."""
     nodes = onnx.load(path).graph.node
     first = next((index for index, node in enumerate(nodes) if node.op_type == "Conv"), len(nodes))
     return [node.name for node in nodes[:first]]
