@@ -1,20 +1,69 @@
-"""Several texts for one request: all of them are written, or none."""
+"""A prompt → the text that a recurrent network generates after it."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
-from service.handlers.text import start_generation
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.sampling import SamplingParams
 
-__all__ = ["GenerationGroup", "check_generation_count"]
+__all__ = [
+    "GenerationGroup",
+    "TextLimits",
+    "TextRequest",
+    "build_generation_request",
+    "check_generation_count",
+]
+
+_MAX_LISTED_CHARACTERS = 10
+"""Number of unknown characters that an error message names."""
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A prompt and how to continue it."""
+
+    prompt: str
+    max_chars: int
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int | None = None
+    """None chooses a random one."""
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextLimits:
+    """Limits of one text."""
+
+    max_prompt_chars: int
+    max_text_chars: int
+
+    def validate(self, request: TextRequest) -> None:
+        """Raise InvalidValue, naming the limit, if `request` exceeds one."""
+        if len(request.prompt) > self.max_prompt_chars:
+            raise InvalidValue(
+                f"the prompt has {len(request.prompt)} characters; accepted are "
+                f"{self.max_prompt_chars}",
+                limit=self.max_prompt_chars,
+                param="prompt",
+            )
+        if request.max_chars > self.max_text_chars:
+            raise InvalidValue(
+                f"max_chars is {request.max_chars}, accepted is 1 to {self.max_text_chars}",
+                limit=self.max_text_chars,
+                param="max_chars",
+            )
 
 
 class GenerationGroup:
-    """Texts that are written at the same time, in the order in which they were asked for."""
+    """Texts of one request, generated at the same time, in the order of their requests."""
 
     def __init__(
         self,
@@ -23,16 +72,17 @@ class GenerationGroup:
         requests: Sequence[GenerationRequest],
         arrival_time_s: float,
     ) -> None:
-        """They begin to be written.
+        """Queue all texts.
 
         Raises:
-            Overloaded, DeadlineExceeded, Unavailable: see `GenerationScheduler.submit`; then none
-            is written.
+            Overloaded, DeadlineExceeded, Unavailable: see `GenerationScheduler.submit`; then no
+            text is generated.
         """
+        recurrent = model.require_recurrent()
         self.streams: list[GenerationStream] = []
         try:
             for request in requests:
-                self.streams.append(start_generation(scheduler, model, request, arrival_time_s))
+                self.streams.append(scheduler.submit(recurrent, request, arrival_time_s))
         except BaseException:
             self.cancel()
             raise
@@ -41,7 +91,7 @@ class GenerationGroup:
         return iter(self.streams)
 
     def cancel(self) -> None:
-        """Nobody waits for them any more."""
+        """Stop all texts, because nobody waits for them any more."""
         for stream in self.streams:
             stream.cancel()
 
@@ -50,13 +100,55 @@ class GenerationGroup:
         await asyncio.gather(*(stream.wait_first_token() for stream in self.streams))
 
     async def results(self) -> list[str]:
-        """The texts. Raises what `GenerationStream.whole` raises."""
+        """Return the finished texts. Raises what `GenerationStream.result` raises."""
         return list(await asyncio.gather(*(stream.result() for stream in self.streams)))
 
 
 def check_generation_count(count: int, limit: int) -> None:
-    """Raises Invalid: more texts than are ever written at the same time."""
+    """Raise InvalidValue if a request has more texts than are ever generated at the same time."""
     if count > limit:
         raise InvalidValue(
             f"{count} texts are asked for; accepted are 1 to {limit} in one request", param="n"
         )
+
+
+def build_generation_request(
+    model: LoadedModel[TextGeneration], request: TextRequest
+) -> GenerationRequest:
+    """Return what the scheduler needs to generate the text.
+
+    Raises:
+        InvalidValue: the prompt has characters that the model does not know; names them.
+    """
+    task = model.task
+    token_ids = {character: token for token, character in enumerate(task.vocabulary)}
+    unknown = [
+        character for character in dict.fromkeys(request.prompt) if character not in token_ids
+    ]
+    if unknown:
+        raise InvalidValue(
+            _unknown_characters_message(model, unknown),
+            characters=unknown[:_MAX_LISTED_CHARACTERS],
+            param="prompt",
+        )
+    return GenerationRequest(
+        prompt=[token_ids[character] for character in task.start + request.prompt],
+        vocabulary=task.vocabulary,
+        max_chars=request.max_chars,
+        seed=secrets.randbits(32) if request.seed is None else request.seed,
+        sampling=SamplingParams(request.temperature, request.top_k, request.top_p),
+        stop_strings=request.stop,
+    )
+
+
+def _unknown_characters_message(model: LoadedModel[TextGeneration], unknown: list[str]) -> str:
+    listed = ", ".join(
+        f"{character!r} (U+{ord(character):04X})" for character in unknown[:_MAX_LISTED_CHARACTERS]
+    )
+    omitted = len(unknown) - _MAX_LISTED_CHARACTERS
+    more = f" and {omitted} more" if omitted > 0 else ""
+    vocabulary = model.task.vocabulary
+    return (
+        f"the prompt has characters that {model.name} does not know: {listed}{more}; it knows "
+        f"{len(vocabulary)}: {vocabulary!r}"
+    )

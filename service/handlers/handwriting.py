@@ -7,7 +7,6 @@ from models_store.tasks import HandwritingGeneration
 from service.codecs.handwriting_render import Page, layout_page
 from service.errors import InvalidValue
 from service.runtime.loaded_model import LoadedModel
-from service.schemas.handwriting import HandwritingParams
 
 __all__ = ["generate_handwriting", "validate_text"]
 
@@ -32,17 +31,20 @@ def validate_text(model: LoadedModel[HandwritingGeneration], text: str) -> None:
 
 def generate_handwriting(
     model: LoadedModel[HandwritingGeneration],
-    params: HandwritingParams,
+    text: str,
+    *,
     seed: int,
+    bias: float,
+    height: int,
     check: Callable[[], None],
 ) -> Page:
     """The text as strokes; `check` is called before every run of the graph."""
     drawings = sample_drawings(
         model.graphs["step"].run,
         model.task,
-        params.text.replace(" ", ""),
+        text.replace(" ", ""),
         seed=seed,
-        bias=params.bias,
+        bias=bias,
         check=check,
     )
-    return layout_page(params.text, drawings, model.task.aspect, params.height)
+    return layout_page(text, drawings, model.task.aspect, height)

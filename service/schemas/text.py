@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from models_store.manifest import Precision
+from service.handlers.generation import TextRequest
 from service.schemas.base import PrecisionSelector, ResponseModel
 
 __all__ = ["TextChunk", "TextParams", "TextResponse"]
@@ -68,6 +69,18 @@ class TextParams(PrecisionSelector):
 
     stream: bool = False
     """Answer with server-sent events, as the text is written."""
+
+    def to_request(self) -> TextRequest:
+        """Return the fields that generation needs."""
+        return TextRequest(
+            prompt=self.prompt,
+            max_chars=self.max_chars,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seed=self.seed,
+            stop=self.stop,
+        )
 
     @field_validator("top_k", "seed", "max_chars", mode="before")
     @classmethod

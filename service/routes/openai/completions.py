@@ -8,9 +8,7 @@ from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue, NotFound
-from service.handlers.completions import CompletionBuilder, build_generation_requests
-from service.handlers.generation import GenerationGroup, check_generation_count
-from service.handlers.text import TextLimits
+from service.handlers.generation import GenerationGroup, TextLimits, check_generation_count
 from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
@@ -19,6 +17,7 @@ from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.queued import queued
 from service.routes.http.responses import JSON, json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
+from service.routes.openai.completion_builder import CompletionBuilder, build_generation_requests
 from service.runtime.catalog import ModelCatalog
 from service.schemas.openai import (
     Completion,

@@ -70,7 +70,14 @@ async def draw_handwriting(request: Request) -> Response:
     seed = secrets.randbits(32) if params.seed is None else params.seed
 
     def work(ticket: Ticket) -> bytes:
-        page = generate_handwriting(model, params, seed, ticket.check)
+        page = generate_handwriting(
+            model,
+            params.text,
+            seed=seed,
+            bias=params.bias,
+            height=params.height,
+            check=ticket.check,
+        )
         if media_type == _SVG:
             return render_svg(page, animated=params.animate).encode()
         if media_type == PNG:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
-from service.handlers.text import TextLimits, build_generation_request, start_generation
+from service.handlers.generation import TextLimits, build_generation_request
 from service.middleware.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
@@ -66,13 +66,14 @@ async def generate_text(request: Request) -> Response:
     limit = _BODY_OVERHEAD_BYTES + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars
     params = await read_json_body(request, admission.remaining_s(arrival_time_s), TextParams, limit)
     model = resolve_model(request, TextGeneration, params.model, params.version, params.precision)
+    text_request = params.to_request()
     TextLimits(
         max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
-    ).validate(params)
-    generation_request = build_generation_request(model, params)
+    ).validate(text_request)
+    generation_request = build_generation_request(model, text_request)
     add_log_fields(request, streamed=params.stream)
     precision = {"precision": model.precision} if model.variants else {}
-    stream = start_generation(state.scheduler, model, generation_request, arrival_time_s)
+    stream = state.scheduler.submit(model.require_recurrent(), generation_request, arrival_time_s)
 
     async def chunks() -> AsyncIterator[TextChunk]:
         async for chunk in stream.chunks():

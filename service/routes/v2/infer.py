@@ -8,10 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.content_coding import encode_body
-from service.handlers.v2_infer import InferLimits, infer
-from service.handlers.v2_models import InferTarget, resolve_target
-from service.handlers.v2_protocol import ParsedRequest, build_infer_response, parse_infer_request
-from service.handlers.v2_text import build_text_outputs, start_text_generation
+from service.handlers.tensors import InferLimits, infer
 from service.middleware.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.content_negotiation import negotiate_coding
@@ -21,6 +18,15 @@ from service.routes.http.model_request import start_request
 from service.routes.http.queued import queued
 from service.routes.http.request_body import read_bytes
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
+from service.routes.v2.outputs import apply_classification, requested_outputs
+from service.routes.v2.protocol import (
+    ParsedRequest,
+    build_infer_response,
+    parse_infer_request,
+    tensor_requirements,
+)
+from service.routes.v2.target import InferTarget, resolve_target
+from service.routes.v2.text import build_text_outputs, start_text_generation
 from service.runtime.statistics import PhaseDurations
 from service.scheduling.admission import Ticket
 from service.schemas.v2 import InferRequest, InferResponse
@@ -142,14 +148,21 @@ async def _infer_graph(
     def work(ticket: Ticket) -> _InferOutcome:
         start_ns = time.perf_counter_ns()
         parsed, target = _parse_request(state, request, base_target, body)
+        graph, model = target.require_graph(), target.model
+        requested = requested_outputs(graph, parsed)
+        inputs = parsed.decode_inputs(tensor_requirements(graph))
         parsed_ns = time.perf_counter_ns()
-        result = infer(target, parsed, limits, ticket.check)
+        result = infer(model, graph, inputs, limits, ticket.check)
         inferred_ns = time.perf_counter_ns()
-        response = _build_response(request, parsed, target, dict(result.outputs))
+        outputs = {
+            output.name: apply_classification(model.task, output, result.outputs[output.name])
+            for output in requested
+        }
+        response = _build_response(request, parsed, target, outputs)
         phases = PhaseDurations(
             queue=start_ns - queued_ns,
-            compute_input=parsed_ns - start_ns + result.input_ns,
-            compute_infer=result.infer_ns,
+            compute_input=parsed_ns - start_ns,
+            compute_infer=inferred_ns - parsed_ns,
             compute_output=time.perf_counter_ns() - inferred_ns,
         )
         return response, phases, result.batch_sizes

@@ -8,16 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import NotFound
-from service.handlers.v2_models import (
-    InferTarget,
-    build_config,
-    build_metadata,
-    protocol_names,
-    resolve_target,
-)
-from service.handlers.v2_statistics import StatisticsResponse, build_model_statistics
 from service.routes.http.direct_route import DirectRoute
+from service.routes.v2.metadata import build_config, build_metadata
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
+from service.routes.v2.statistics import StatisticsResponse, build_model_statistics
+from service.routes.v2.target import InferTarget, protocol_names, resolve_target
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import AppState, get_state
 

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from models_store.errors import StoreError
 from service.errors import BadRequest, InvalidValue, Unavailable
-from service.handlers.v2_models import protocol_names
 from service.middleware.authentication import require_admin
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.json_body import parse_json
 from service.routes.http.request_body import read_bytes
 from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
+from service.routes.v2.target import protocol_names
 from service.runtime.catalog import ModelVersion
 from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
 from service.state import get_state

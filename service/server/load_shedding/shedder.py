@@ -16,11 +16,11 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from service.errors import Overloaded, ServiceError
-from service.handlers.v2_models import resolve_target
 from service.middleware.request_log import REQUEST_ID_HEADER, request_id
 from service.middleware.security_headers import security_headers
 from service.routes.http.problems import render_error
 from service.routes.http.queued import get_queue
+from service.routes.v2.target import resolve_target
 from service.scheduling.admission import AdmissionController
 from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S, ResumePacer
 from service.state import AppState

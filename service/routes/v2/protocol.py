@@ -7,9 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
+from models_store.manifest import ModelFile
+from service.codecs.tensors import (
+    DATATYPES,
+    Array,
+    datatype_of,
+    from_bytes,
+    from_json,
+    to_bytes,
+    to_json,
+)
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
-from service.handlers.v2_models import InferTarget
+from service.routes.v2.target import InferTarget
 from service.schemas.v2 import (
     InferInput,
     InferRequest,
@@ -19,7 +28,13 @@ from service.schemas.v2 import (
 )
 from service.schemas.validation_errors import describe_error
 
-__all__ = ["ParsedRequest", "TensorRequirement", "build_infer_response", "parse_infer_request"]
+__all__ = [
+    "ParsedRequest",
+    "TensorRequirement",
+    "build_infer_response",
+    "parse_infer_request",
+    "tensor_requirements",
+]
 
 _SHARED_MEMORY_PARAMETER = "shared_memory_region"
 _MAX_LISTED_ERRORS = 3
@@ -31,6 +46,13 @@ class TensorRequirement:
 
     datatype: str
     shape: tuple[int | str, ...]
+
+
+def tensor_requirements(graph: ModelFile) -> dict[str, TensorRequirement]:
+    """Return what each input of `graph` must be, by name."""
+    return {
+        spec.name: TensorRequirement(DATATYPES[spec.dtype], spec.shape) for spec in graph.inputs
+    }
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from typing import Any
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
-from service.handlers.generation import GenerationGroup
-from service.handlers.text import TextLimits, build_generation_request
+from service.handlers.generation import (
+    GenerationGroup,
+    TextLimits,
+    TextRequest,
+    build_generation_request,
+)
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 from service.schemas.openai import Completion, CompletionChoice, CompletionParams, LogProbs, Usage
-from service.schemas.text import TextParams
 
 __all__ = ["CompletionBuilder", "build_generation_requests"]
 
@@ -42,7 +45,7 @@ def build_generation_requests(
     seed = secrets.randbits(32) if params.seed is None else params.seed
     requests: list[GenerationRequest] = []
     for prompt in params.prompt:
-        text = TextParams(
+        text = TextRequest(
             prompt=prompt,
             max_chars=params.max_tokens,
             temperature=1.0 if params.temperature is None else params.temperature,

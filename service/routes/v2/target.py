@@ -5,24 +5,21 @@ name alone, and each is `name.role` too: `autoencoder` encodes, `autoencoder.dec
 text model's name alone takes texts and gives texts; `name.step` is its graph.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import get_args
 
-from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
+from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.tasks import Task, TextGeneration
-from service.codecs.tensors import BYTES, DATATYPES
+from service.codecs.tensors import BYTES
 from service.errors import InvalidValue, NotFound, Unavailable
+from service.handlers.tensors import is_batchable
 from service.runtime.catalog import ModelCatalog, ModelVersion
-from service.runtime.loaded_model import Graph, LoadedModel
-from service.schemas.v2 import ModelMetadata, TensorMetadata
+from service.runtime.loaded_model import LoadedModel
 
 __all__ = [
     "TEXT_INPUT",
     "TEXT_OUTPUTS",
     "InferTarget",
-    "build_config",
-    "build_metadata",
     "protocol_names",
     "resolve_target",
 ]
@@ -48,11 +45,11 @@ class InferTarget:
     def key(self) -> tuple[str, int]:
         return self.name, self.model.version
 
-    @property
-    def session(self) -> Graph:
+    def require_graph(self) -> ModelFile:
+        """Return `graph`. Raises TypeError for the target that generates texts."""
         if self.graph is None:
-            raise RuntimeError(f"{self.name} is no graph")
-        return self.model.graphs[self.graph.role]
+            raise TypeError(f"{self.name} is no graph")
+        return self.graph
 
     def with_precision(self, precision: object) -> "InferTarget":
         """The same in the precision that a request names; as it is where it names none.
@@ -73,7 +70,7 @@ class InferTarget:
     @property
     def is_batchable(self) -> bool:
         """Whether each row of every input is an example, and gives a row of every output."""
-        return self.graph is not None and _is_batchable(self.graph)
+        return self.graph is not None and is_batchable(self.graph)
 
 
 def protocol_names(manifest: Manifest) -> list[str]:
@@ -122,69 +119,3 @@ def _parse_version(name: str, version: str | None) -> int | None:
     if not (version.isascii() and version.isdigit() and len(version) <= 9):
         raise NotFound(f"{name[:64]} has no version {version[:20]!r}; versions are whole numbers")
     return int(version)
-
-
-def _is_batchable(graph: ModelFile) -> bool:
-    tensors = (*graph.inputs, *graph.outputs)
-    firsts = {tensor.shape[0] for tensor in tensors if tensor.shape}
-    batch = next(iter(firsts))
-    return (
-        len(firsts) == 1
-        and isinstance(batch, str)
-        and not any(batch in tensor.shape[1:] for tensor in tensors)
-    )
-
-
-def build_metadata(target: InferTarget) -> ModelMetadata:
-    """What it takes and gives."""
-    return ModelMetadata(
-        name=target.name,
-        versions=[str(version) for version in target.versions],
-        platform="onnxruntime_onnx" if target.graph else "deepshelf_text",
-        inputs=[TensorMetadata(**tensor) for tensor in _input_specs(target)],
-        outputs=[TensorMetadata(**tensor) for tensor in _output_specs(target)],
-    )
-
-
-def _input_specs(target: InferTarget) -> list[dict[str, Any]]:
-    if target.graph is None:
-        return [{"name": TEXT_INPUT, "datatype": BYTES, "shape": [-1]}]
-    return [_tensor_spec(spec) for spec in target.graph.inputs]
-
-
-def _output_specs(target: InferTarget) -> list[dict[str, Any]]:
-    if target.graph is None:
-        return [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in TEXT_OUTPUTS.items()]
-    return [_tensor_spec(spec) for spec in target.graph.outputs]
-
-
-def _tensor_spec(spec: TensorSpec) -> dict[str, Any]:
-    shape = [size if isinstance(size, int) else -1 for size in spec.shape]
-    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
-
-
-def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> dict[str, Any]:
-    """Triton's model configuration (`model_config.proto`, as JSON), as far as it applies here."""
-    is_batched = target.is_batchable
-    return {
-        "name": target.name,
-        "platform": "onnxruntime_onnx" if target.graph else "",
-        "backend": "onnxruntime" if target.graph else "deepshelf",
-        "version_policy": {"all": {}},
-        "max_batch_size": max_batch_size if is_batched else 0,
-        "input": _config_tensors(_input_specs(target), is_batched),
-        "output": _config_tensors(_output_specs(target), is_batched),
-        "instance_group": [{"name": target.name, "kind": "KIND_CPU", "count": threads}],
-    }
-
-
-def _config_tensors(tensors: Sequence[dict[str, Any]], is_batched: bool) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": tensor["name"],
-            "data_type": "TYPE_"
-            + ("STRING" if tensor["datatype"] == BYTES else tensor["datatype"]),
-            "dims": tensor["shape"][1:] if is_batched else tensor["shape"],
-        }
-        for tensor in tensors
-    ]

@@ -1,6 +1,7 @@
 """Texts over the Open Inference Protocol: BYTES in, BYTES out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 import numpy as np
@@ -9,10 +10,15 @@ from pydantic import ValidationError
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES, Array
 from service.errors import InvalidValue
-from service.handlers.generation import GenerationGroup, check_generation_count
-from service.handlers.text import TextLimits, build_generation_request
-from service.handlers.v2_models import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
-from service.handlers.v2_protocol import ParsedRequest, TensorRequirement
+from service.handlers.generation import (
+    GenerationGroup,
+    TextLimits,
+    TextRequest,
+    build_generation_request,
+    check_generation_count,
+)
+from service.routes.v2.protocol import ParsedRequest, TensorRequirement
+from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.schemas.text import TextParams
@@ -55,9 +61,9 @@ def start_text_generation(
     parameters = _text_parameters(parsed)
     requests = []
     for row, prompt in enumerate(prompts):
-        params = _build_text_params(prompt, parameters, row)
-        limits.validate(params)
-        requests.append(build_generation_request(model, params))
+        request = _build_text_request(prompt, parameters, row)
+        limits.validate(request)
+        requests.append(build_generation_request(model, request))
     return GenerationGroup(scheduler, model, requests, arrival_time_s)
 
 
@@ -96,15 +102,16 @@ def _text_parameters(parsed: ParsedRequest) -> dict[str, object]:
     return {name: received[name] for name in _TEXT_PARAMETERS if name in received}
 
 
-def _build_text_params(prompt: str, parameters: Mapping[str, object], row: int) -> TextParams:
+def _build_text_request(prompt: str, parameters: Mapping[str, object], row: int) -> TextRequest:
     try:
         params = TextParams.model_validate({**parameters, "prompt": prompt})
     except ValidationError as error:
         first = describe_error(error.errors(include_url=False)[0])
         raise InvalidValue(f"parameters.{first['where']}: {first['message']}") from None
-    if params.seed is None:
-        return params
-    return params.model_copy(update={"seed": (params.seed + row) % _SEED_COUNT})
+    request = params.to_request()
+    if request.seed is None:
+        return request
+    return replace(request, seed=(request.seed + row) % _SEED_COUNT)
 
 
 def _decode_utf8(raw: bytes) -> str:

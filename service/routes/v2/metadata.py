@@ -1,0 +1,66 @@
+"""Metadata and configuration of a model for the Open Inference Protocol."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models_store.manifest import TensorSpec
+from service.codecs.tensors import BYTES, DATATYPES
+from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
+from service.schemas.v2 import ModelMetadata, TensorMetadata
+
+__all__ = ["build_config", "build_metadata"]
+
+
+def build_metadata(target: InferTarget) -> ModelMetadata:
+    """Return the inputs and outputs of a model."""
+    return ModelMetadata(
+        name=target.name,
+        versions=[str(version) for version in target.versions],
+        platform="onnxruntime_onnx" if target.graph else "deepshelf_text",
+        inputs=[TensorMetadata(**tensor) for tensor in _input_specs(target)],
+        outputs=[TensorMetadata(**tensor) for tensor in _output_specs(target)],
+    )
+
+
+def _input_specs(target: InferTarget) -> list[dict[str, Any]]:
+    if target.graph is None:
+        return [{"name": TEXT_INPUT, "datatype": BYTES, "shape": [-1]}]
+    return [_tensor_spec(spec) for spec in target.graph.inputs]
+
+
+def _output_specs(target: InferTarget) -> list[dict[str, Any]]:
+    if target.graph is None:
+        return [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in TEXT_OUTPUTS.items()]
+    return [_tensor_spec(spec) for spec in target.graph.outputs]
+
+
+def _tensor_spec(spec: TensorSpec) -> dict[str, Any]:
+    shape = [size if isinstance(size, int) else -1 for size in spec.shape]
+    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
+
+
+def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> dict[str, Any]:
+    """Return Triton's model configuration (`model_config.proto`, as JSON), as far as it applies."""
+    is_batched = target.is_batchable
+    return {
+        "name": target.name,
+        "platform": "onnxruntime_onnx" if target.graph else "",
+        "backend": "onnxruntime" if target.graph else "deepshelf",
+        "version_policy": {"all": {}},
+        "max_batch_size": max_batch_size if is_batched else 0,
+        "input": _config_tensors(_input_specs(target), is_batched),
+        "output": _config_tensors(_output_specs(target), is_batched),
+        "instance_group": [{"name": target.name, "kind": "KIND_CPU", "count": threads}],
+    }
+
+
+def _config_tensors(tensors: Sequence[dict[str, Any]], is_batched: bool) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": tensor["name"],
+            "data_type": "TYPE_"
+            + ("STRING" if tensor["datatype"] == BYTES else tensor["datatype"]),
+            "dims": tensor["shape"][1:] if is_batched else tensor["shape"],
+        }
+        for tensor in tensors
+    ]
