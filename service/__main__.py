@@ -24,7 +24,6 @@ from uvicorn.config import STARTUP_FAILURE
 from models_store.layout import list_model_names
 from service.auth.key_reloader import ReloadingApiKeys
 from service.observability.logging_config import log_config
-from service.observability.shared_dir import remove_shared_dirs
 from service.observability.tracing import TracingUnavailable, check_installed
 from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
 from service.server.protocol import ConnectionLimits, protocol_factory
@@ -58,13 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _exit_with_error(describe_validation_error(error))
     except _StartupError as error:
         return _exit_with_error(str(error))
-    remove_shared_dirs(os.getpid())
     plan = plan_workers(available_cores(), settings.workers, settings.threads)
-    try:
-        with _model_control_dir(settings, plan.workers) as folder:
-            serve(settings.model_copy(update={"model_control_dir": folder}), plan)
-    finally:
-        remove_shared_dirs(os.getpid())
+    with _shared_dirs(settings, plan.workers) as settings_with_dirs:
+        serve(settings_with_dirs, plan)
     return 0
 
 
@@ -143,13 +138,15 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 @contextlib.contextmanager
-def _model_control_dir(settings: Settings, workers: int) -> Iterator[Path | None]:
-    """Yield the folder in which several workers share which models were loaded and unloaded."""
-    if workers == 1 or settings.model_control_dir is not None:
-        yield settings.model_control_dir
+def _shared_dirs(settings: Settings, workers: int) -> Iterator[Settings]:
+    """Yield settings with the directories that several workers share, by default temporary ones."""
+    if workers == 1:
+        yield settings
         return
-    with tempfile.TemporaryDirectory(prefix="deepshelf-model-control-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="deepshelf-workers-") as folder:
+        defaults = {"shared_dir": Path(folder), "model_control_dir": Path(folder, "model-control")}
+        unset = {name: path for name, path in defaults.items() if getattr(settings, name) is None}
+        yield settings.model_copy(update=unset)
 
 
 def _log_startup(settings: Settings, plan: WorkerPlan, keys: ReloadingApiKeys) -> None:

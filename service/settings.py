@@ -245,8 +245,7 @@ class Settings(BaseSettings):
 
     shared_dir: Path | None = None
     """Directory in which the workers of one service share the rate limits of keys, so that a limit
-    holds for all workers together; each service needs its own. Unset: a temporary one, named after
-    the process that started the workers."""
+    holds for all workers together; each service needs its own. Unset: a temporary one."""
 
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     """URL of an OpenTelemetry collector that takes traces over OTLP/HTTP, such as

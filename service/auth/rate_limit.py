@@ -14,8 +14,6 @@ from limits import RateLimitItem
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from service.observability.shared_dir import get_shared_dir
-
 __all__ = ["RateLimiter"]
 
 _log = logging.getLogger(__name__)
@@ -85,8 +83,10 @@ class RateLimiter:
     """Counts requests per key. Safe to use from any thread; a hit blocks on file access."""
 
     def __init__(self, folder: Path | None) -> None:
-        """`folder` is shared by the workers of one service; None for the default one."""
+        """`folder` is shared by the workers of one service; without it, count in this process."""
         self._folder = folder
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._storage: _SqliteStorage | None = None
         self._lock = threading.Lock()
 
@@ -114,6 +114,5 @@ class RateLimiter:
 
     def _open_storage(self) -> _SqliteStorage:
         if self._storage is None:
-            folder = get_shared_dir(self._folder)
-            self._storage = _SqliteStorage(folder / "rates.sqlite" if folder else None)
+            self._storage = _SqliteStorage(self._folder and self._folder / "rates.sqlite")
         return self._storage

@@ -61,7 +61,6 @@ def _answers_only(client: httpx.Client) -> bool:
     return True
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
     store: Path, tmp_path: Path
 ) -> None:

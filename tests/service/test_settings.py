@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.__main__ import _log_startup, main
+from service.__main__ import _log_startup, _shared_dirs, main
 from service.auth.key_reloader import ReloadingApiKeys
 from service.runtime.cpu_limits import WorkerPlan
 from service.settings import Settings, describe_validation_error
@@ -61,7 +61,7 @@ def test_the_default_pixel_limit_lets_a_photograph_through_and_a_bomb_not() -> N
         ("DEADLINE_S", "inf"),
         ("DEFAULTS", "paint"),
         ("LOG_FORMAT", "xml"),
-        ("ROOT_PATH", "shelf/"),
+        ("ROOT_PATH", "shelf"),
         ("STORE", "/no/such/folder"),
         ("KEY_RATE", "often"),
         ("CORS_ORIGINS", "example.org"),
@@ -225,3 +225,14 @@ def test_error_in_a_keys_file_names_the_file_and_the_line(tmp_path: Path) -> Non
         Settings(keys_file=file)
     assert f"{file}, line 2: " in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_several_workers_share_temporary_directories_of_their_owner(tmp_path: Path) -> None:
+    with _shared_dirs(Settings(model_control_dir=tmp_path), workers=2) as settings:
+        assert settings.model_control_dir == tmp_path
+        folder = settings.shared_dir
+        assert folder is not None
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
+    with _shared_dirs(Settings(), workers=1) as settings:
+        assert settings == Settings()
