@@ -35,9 +35,9 @@ RATES = (0.01, 0.1, 0.3)
 class BatchNorm:
     """y = γ (x − mean) / √(variance + ε) + β for each channel of x (B, C).
 
-    In training, mean and variance are the batch's own, so each picture's answer depends on the
+    In training, mean and variance are the batch's own, so each image's answer depends on the
     others (algorithm 1); beside it, running averages follow them. In evaluation these averages
-    stand in: the answer depends on the picture alone (algorithm 2, step 10). As in torch, the
+    stand in: the answer depends on the image alone (algorithm 2, step 10). As in torch, the
     average takes up the share `momentum` of each batch, and of the variance the unbiased estimate.
     """
 
@@ -131,7 +131,7 @@ def track_statistics(
     """One unit of an untrained layer, batch after batch: what training and evaluation divide by.
 
     Keys: `batch mean`, `batch deviation`, `running mean`, `running deviation`, and the unit's
-    `true mean` and `true deviation` over all pictures, for each step.
+    `true mean` and `true deviation` over all images, for each step.
     """
     torch.manual_seed(seed)
     layer, norm = nn.Linear(64, 1), BatchNorm(1)

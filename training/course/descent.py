@@ -1,6 +1,6 @@
 """The update rules on a real, small net, whose parameters are one vector as the rules want it.
 
-Shapes: N pictures of P pixels, H hidden units, K classes.
+Shapes: N images of P pixels, H hidden units, K classes.
 """
 
 import math
@@ -35,7 +35,7 @@ lowest loss after the four epochs, mean of seeds 0 to 2."""
 
 @dataclass(frozen=True)
 class LossCurve:
-    """`losses`: over all training pictures, against `epochs`, how often each has been seen."""
+    """`losses`: over all training images, against `epochs`, how often each has been seen."""
 
     name: str
     epochs: list[float]
@@ -65,7 +65,7 @@ def compute_loss(theta: Tensor, data: LabelledImages) -> Tensor:
 def train_with_rule(
     name: str, rule: UpdateRule, batch_size: int, epochs: int, seed: int
 ) -> LossCurve:
-    """Train the small net by `rule`, each gradient over `batch_size` pictures."""
+    """Train the small net by `rule`, each gradient over `batch_size` images."""
     data = load_digit_splits().train
     theta, seen_images, steps = initial_parameters(seed), 0, 0
     curve = LossCurve(name, [0.0], [float(compute_loss(theta, data))], 0)
@@ -88,7 +88,7 @@ def train_with_rule(
 
 
 def _batches(data: LabelledImages, size: int, epochs: int, seed: int) -> Iterator[LabelledImages]:
-    """Whole batches only: at these rates, the few pictures that are left throw the net about."""
+    """Whole batches only: at these rates, the few images that are left throw the net about."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for indices in torch.split(torch.randperm(len(data), generator=generator), size):
@@ -105,9 +105,9 @@ def compare_rules(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
 
 
 def compare_batch_sizes(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
-    """Plain descent with the gradient of all pictures, of 32, and of one.
+    """Plain descent with the gradient of all images, of 32, and of one.
 
-    Each has the best of its rates, found as in `RATES`: the noise of one picture does not allow
+    Each has the best of its rates, found as in `RATES`: the noise of one image does not allow
     what the mean over 32 does.
     """
     full_batch = len(load_digit_splits().train)

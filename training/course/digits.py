@@ -16,7 +16,7 @@ __all__ = ["DigitSplits", "LabelledImages", "accuracy", "load_digit_splits", "tr
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """`images_NCHW`: zero mean, unit deviation over the training pictures; `labels_N`: 0 to 9."""
+    """`images_NCHW`: zero mean, unit deviation over the training images; `labels_N`: 0 to 9."""
 
     images_NCHW: Tensor
     labels_N: Tensor
@@ -34,7 +34,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class DigitSplits:
-    """1,297 pictures to learn from, 500 to test with."""
+    """1,297 images to learn from, 500 to test with."""
 
     train: LabelledImages
     test: LabelledImages

@@ -38,7 +38,7 @@ SCHEMES: dict[str, Initializer] = {
 
 @dataclass(frozen=True)
 class SignalMagnitudes:
-    """Of a net before its first step, over all training pictures, for each hidden layer."""
+    """Of a net before its first step, over all training images, for each hidden layer."""
 
     activations: list[float]
     """√ of the mean square of what the units answer."""

@@ -31,7 +31,7 @@ _PAPER: tuple[tuple[Stem, Depth, str, str], ...] = (
 
 
 class Row(NamedTuple):
-    """`parameters`, and `count_multiply_adds` of convolutions and the last layer for one picture.
+    """`parameters`, and `count_multiply_adds` of convolutions and the last layer for one image.
 
     The paper strides in the first 1×1 convolution of a bottleneck; `torchvision_multiply_adds` are
     those of a stride in the 3×3.
@@ -53,7 +53,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_multiply_adds(network: nn.Module, side: int) -> int:
-    """For one picture of `side`² and three channels; `network` is on the device `meta`."""
+    """For one image of `side`² and three channels; `network` is on the device `meta`."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, side, side, device="meta"))
     return int(counter.get_total_flops()) // 2  # it counts two operations

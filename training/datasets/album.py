@@ -20,7 +20,7 @@ __all__ = ["ImagePatches"]
 
 
 class ImagePatches(FrozenModel):
-    """Every picture below `paths`, each at its own size, cut into random patches to learn from.
+    """Every image below `paths`, each at its own size, cut into random patches to learn from.
 
     What is measured lies below `test_paths`; without any, a share of `paths` is held back.
     """
@@ -30,17 +30,17 @@ class ImagePatches(FrozenModel):
     """Looked for here, then in the cache."""
     test_paths: tuple[Path, ...] = ()
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Of the pictures, at least one; only without `test_paths`."""
+    """Of the images, at least one; only without `test_paths`."""
     validation_size: NonNegativeInt = 0
     patch: Annotated[int, Field(ge=8)] = 96
     """Height and width of a patch, in pixels."""
     patches_per_picture: PositiveInt = 4
     """In one epoch."""
     longest_side: Annotated[int, Field(ge=8)] = 1024
-    """Larger pictures are reduced to it when they are read: a thousand photographs from a camera
+    """Larger images are reduced to it when they are read: a thousand photographs from a camera
     would otherwise fill the memory, and reduced ones are sharper and less noisy."""
     seed: NonNegativeInt = 0
-    """Chooses the pictures held back, and nothing else."""
+    """Chooses the images held back, and nothing else."""
     unreadable: OnUnreadable = "stop"
     title: str | None = None
     """The names of the folders when left out."""
@@ -67,7 +67,7 @@ class ImagePatches(FrozenModel):
             names = title
         validation, train = shuffled[: self.validation_size], shuffled[self.validation_size :]
         if not train:
-            raise DataError(f"{title} holds {len(images)} pictures: too few to learn from")
+            raise DataError(f"{title} holds {len(images)} images: too few to learn from")
         return PatchData(
             title=title,
             test_title=self.test_title or names,

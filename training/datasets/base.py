@@ -1,9 +1,9 @@
-"""What a data set is to the rest of training: decoded pictures in memory, split and identified.
+"""What a data set is to the rest of training: decoded images in memory, split and identified.
 
 Decoded once and kept as uint8: the augmentation and the network then never wait for a decoder.
 CIFAR-10 takes 184 MB so.
 
-Shapes: N pictures, C channels, H height, W width.
+Shapes: N images, C channels, H height, W width.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ __all__ = ["ImageData", "ImageSplit", "class_counts", "split_validation", "valid
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """Pictures `images_NCHW` (uint8) and their classes `labels_N` (int64)."""
+    """Images `images_NCHW` (uint8) and their classes `labels_N` (int64)."""
 
     images_NCHW: Tensor
     labels_N: Tensor
@@ -73,7 +73,7 @@ class ImageData:
         )
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel over the training pictures, in 0–1."""
+        """Mean and standard deviation per channel over the training images, in 0–1."""
         pixels = self.train.images_NCHW.flatten(2)
         # Sums of squares in float64 over uint8 histograms: exact, and no float copy of the set.
         values = torch.arange(256, dtype=torch.float64) / 255
@@ -93,16 +93,16 @@ def validate_split(
     """`split`, as it was read from `source`, when it is what its data set says it is.
 
     Raises:
-        DataError: naming `source`, when it holds no pictures, pictures of another shape, more or
-            fewer labels than pictures, or a label outside 0 … classes - 1.
+        DataError: naming `source`, when it holds no images, images of another shape, more or
+            fewer labels than images, or a label outside 0 … classes - 1.
     """
     shape, labels_N = tuple(split.images_NCHW.shape[1:]), split.labels_N
     if not len(split):
-        raise DataError(f"{source} holds no pictures")
+        raise DataError(f"{source} holds no images")
     if shape != shape_CHW:
-        raise DataError(f"{source} holds pictures of shape {shape}, not {shape_CHW} (C, H, W)")
+        raise DataError(f"{source} holds images of shape {shape}, not {shape_CHW} (C, H, W)")
     if len(labels_N) != len(split):
-        raise DataError(f"{source} has {len(labels_N)} labels for {len(split)} pictures")
+        raise DataError(f"{source} has {len(labels_N)} labels for {len(split)} images")
     lowest, highest = int(labels_N.min()), int(labels_N.max())
     if lowest < 0 or highest >= classes:
         wrong = lowest if lowest < 0 else highest
@@ -111,16 +111,16 @@ def validate_split(
 
 
 def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
-    """`data` with `size` training pictures moved to `validation`, chosen by `seed`.
+    """`data` with `size` training images moved to `validation`, chosen by `seed`.
 
     Raises:
-        DataError: when fewer than one picture would be left to train on.
+        DataError: when fewer than one image would be left to train on.
     """
     if size == 0:
         return data
     if size >= len(data.train):
         raise DataError(
-            f"validation_size is {size}, but {data.title} has {len(data.train)} training pictures"
+            f"validation_size is {size}, but {data.title} has {len(data.train)} training images"
         )
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
     return replace(
@@ -129,6 +129,6 @@ def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
 
 
 def class_counts(labels: Tensor, names: Sequence[str]) -> dict[str, int]:
-    """How many pictures each class has, in the order of `names`."""
+    """How many images each class has, in the order of `names`."""
     counts = torch.bincount(labels, minlength=len(names)).tolist()
     return dict(zip(names, counts, strict=True))

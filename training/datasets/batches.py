@@ -21,7 +21,7 @@ class Batches:
     """Iterates (images (B, C, H, W) uint8, labels (B,)) over `split`.
 
     With a `generator` the order is shuffled, `transforms` are applied, and the last partial batch
-    is dropped, because batch statistics over a few pictures are noise. Without one, every picture
+    is dropped, because batch statistics over a few images are noise. Without one, every image
     comes once, unchanged and in order.
     """
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32×32 in ten classes."""
+"""CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 images of 32×32 in ten classes."""
 
 from pathlib import Path
 from typing import Literal

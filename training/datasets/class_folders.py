@@ -1,4 +1,4 @@
-"""Folders per class: which there are, and the pictures that are in them."""
+"""Folders per class: which there are, and the images that are in them."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,17 +25,17 @@ def list_class_folders(root: Path) -> list[Path]:
         DataError: when there are none, or a single one.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; path must hold a folder of pictures per class")
+        raise DataError(f"{root} is no folder; path must hold a folder of images per class")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
-        raise DataError(f"{root} holds no class folders; put each class's pictures in a folder")
+        raise DataError(f"{root} holds no class folders; put each class's images in a folder")
     if len(folders) == 1:
         raise DataError(f"{root} holds a single class, {folders[0].name!r}; two or more are needed")
     return folders
 
 
 def list_class_files(folder: Path) -> list[Path]:
-    """The pictures of one class, by name.
+    """The images of one class, by name.
 
     Raises:
         DataError: when there are none.
@@ -43,7 +43,7 @@ def list_class_files(folder: Path) -> list[Path]:
     files = list_image_files(folder)
     if not files:
         raise DataError(
-            f"class folder {folder} holds no pictures ({', '.join(sorted(EXTENSIONS))}); "
+            f"class folder {folder} holds no images ({', '.join(sorted(EXTENSIONS))}); "
             "path must be the folder whose folders are the classes"
         )
     return files
@@ -69,7 +69,7 @@ def read_image_files(
             skipped.append(file)
     if skipped:
         names = ", ".join(map(str, skipped))
-        logger.warning("%d unreadable pictures left out: %s", len(skipped), names)
+        logger.warning("%d unreadable images left out: %s", len(skipped), names)
     if not images:
-        raise DataError(f"class folder {files[0].parent} holds no readable picture")
+        raise DataError(f"class folder {files[0].parent} holds no readable image")
     return images

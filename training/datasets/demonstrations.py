@@ -1,9 +1,9 @@
-"""Games that a scripted player played: pictures, and what the player did at each.
+"""Games that a scripted player played: images, and what the player did at each.
 
 Now and then the hand slips: another action is done than the player's, which is what is noted. So
-the pictures also show how to come back from a mistake (Laskey et al. 2017, arXiv 1703.09327).
+the images also show how to come back from a mistake (Laskey et al. 2017, arXiv 1703.09327).
 
-Shapes: N games, T steps, H × W pictures.
+Shapes: N games, T steps, H × W images.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class GameSplit:
     images_NTHW: Tensor
     """uint8."""
     actions_NT: Tensor
-    """What the player would do at each picture, int64."""
+    """What the player would do at each image, int64."""
 
     def __len__(self) -> int:
         return len(self.images_NTHW)

@@ -20,7 +20,7 @@ _TEST_SIZE = 500
 
 
 class Digits(FrozenModel):
-    """1,297 pictures to train on and 500 to test, always the same, each class in proportion."""
+    """1,297 images to train on and 500 to test, always the same, each class in proportion."""
 
     kind: Literal["digits"] = "digits"
     validation_size: NonNegativeInt = 0

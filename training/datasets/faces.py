@@ -37,7 +37,7 @@ class Faces(FrozenModel):
         if not shards:
             raise DataError(
                 f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie). To learn "
-                "from a folder of your own pictures: --set data='{kind: pictures, path: FOLDER}'"
+                "from a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"
             )
         train = torch.cat([_read(shard).images_NCHW for shard in shards])
         return split_validation(

@@ -1,4 +1,4 @@
-"""The user's own pictures: a folder with a folder per class, named as the class."""
+"""The user's own images: a folder with a folder per class, named as the class."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,19 +23,19 @@ __all__ = ["ImageFolder"]
 
 
 class ImageFolder(FrozenModel):
-    """`path/<class>/<picture>`: read once, brought to one size, split by class and seed."""
+    """`path/<class>/<image>`: read once, brought to one size, split by class and seed."""
 
     kind: Literal["folder"] = "folder"
     path: Path
     """The folder of class folders; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt]
-    """Height and width: scaled until the picture covers them, then the centre is cut out."""
+    """Height and width: scaled until the image covers them, then the centre is cut out."""
     mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Of each class, at least one picture."""
+    """Of each class, at least one image."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
-    """Chooses the test and validation pictures, and nothing else."""
+    """Chooses the test and validation images, and nothing else."""
     unreadable: OnUnreadable = "stop"
 
     @field_serializer("path")
@@ -77,14 +77,14 @@ class ImageFolder(FrozenModel):
         count = max(1, round(self.test_fraction * total))
         if count >= total:
             raise DataError(
-                f"class {name!r} has {total} pictures: too few to train on some and test on "
+                f"class {name!r} has {total} images: too few to train on some and test on "
                 f"{self.test_fraction:.0%}"
             )
         return count
 
 
 def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
-    """All parts in one, shuffled: the first pictures of a split are then not all of one class."""
+    """All parts in one, shuffled: the first images of a split are then not all of one class."""
     images_NCHW = torch.cat([part.images_NCHW for part in parts])
     labels_N = torch.cat([part.labels_N for part in parts])
     order = torch.randperm(len(labels_N), generator=generator)
@@ -96,7 +96,7 @@ def _require_every_class(data: ImageData) -> ImageData:
     missing = [name for name, count in counts.items() if not count]
     if missing:
         raise DataError(
-            f"validation_size is {len(data.validation or ())}, which leaves no picture of "
+            f"validation_size is {len(data.validation or ())}, which leaves no image of "
             f"{', '.join(missing)} to train on"
         )
     return data

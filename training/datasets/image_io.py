@@ -1,4 +1,4 @@
-"""One picture file of a user's own, whatever it is, as one array of fixed size and mode."""
+"""One image file of a user's own, whatever it is, as one array of fixed size and mode."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ ResizeMode = Literal["stretch", "crop", "pad"]
 EXTENSIONS = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""What is taken for a picture; anything else in a folder is left alone."""
+"""What is taken for an image; anything else in a folder is left alone."""
 
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for files that it cannot decode: a broken PNG is a SyntaxError."""
@@ -40,7 +40,7 @@ _RESIZE_FUNCTIONS: dict[ResizeMode, _ResizeFunction] = {
 
 
 def list_image_files(folder: Path) -> list[Path]:
-    """The pictures that lie in `folder` itself, by name; hidden files are left out."""
+    """The images that lie in `folder` itself, by name; hidden files are left out."""
     return sorted(
         path
         for path in folder.iterdir()

@@ -27,7 +27,7 @@ class PatchSplit:
 
     @property
     def sha256(self) -> str:
-        """Of sizes and pixels, so that a figure names the pictures that it was measured on."""
+        """Of sizes and pixels, so that a figure names the images that it was measured on."""
         digest = hashlib.sha256()
         for image_CHW in self.images:
             digest.update(str(tuple(image_CHW.shape)).encode())
@@ -83,7 +83,7 @@ class PatchBatches:
         batch_size: int,
         generator: Generator,
     ) -> None:
-        self._images = tuple(_pad_to_size(picture, size) for picture in split.images)
+        self._images = tuple(_pad_to_size(image, size) for image in split.images)
         self._size = size
         self._per_image = per_image
         self._batch_size = min(batch_size, per_image * len(split))

@@ -1,6 +1,6 @@
 """MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747).
 
-Both are 60,000 + 10,000 grey pictures of 28×28 in ten classes, in the same four files.
+Both are 60,000 + 10,000 grey images of 28×28 in ten classes, in the same four files.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Mnist(FrozenModel):
 
 
 class FashionMnist(FrozenModel):
-    """Pictures of clothes, harder than the digits. Read where the files lie, else fetched."""
+    """Images of clothes, harder than the digits. Read where the files lie, else fetched."""
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
     validation_size: NonNegativeInt = 0

@@ -1,4 +1,4 @@
-"""Pictures packed as JPEGs into one `.npz`: picture i is `jpeg[offset[i]:offset[i + 1]]`."""
+"""Images packed as JPEGs into one `.npz`: image i is `jpeg[offset[i]:offset[i + 1]]`."""
 
 import zlib
 from io import BytesIO
@@ -17,12 +17,12 @@ __all__ = ["read_packed_jpegs"]
 
 
 def read_packed_jpegs(path: Path, labelled: bool = True) -> ImageSplit:
-    """The pictures of one archive, in order, decoded to RGB, with its `label`.
+    """The images of one archive, in order, decoded to RGB, with its `label`.
 
-    Where there are no labels to be had, each picture gets 0.
+    Where there are no labels to be had, each image gets 0.
 
     Raises:
-        DataError: when the file is missing, is no such archive, or holds an unreadable picture.
+        DataError: when the file is missing, is no such archive, or holds an unreadable image.
     """
     try:
         # Opened here, because numpy leaves a file that is no archive open.

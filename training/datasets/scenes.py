@@ -1,6 +1,6 @@
 """Photographs of any size, whole: what codecs of photographs learn from, crop by crop.
 
-Shapes: B crops of S × S pixels; a picture is uint8 (3, H, W).
+Shapes: B crops of S × S pixels; an image is uint8 (3, H, W).
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class SceneData:
 
 
 class Scenes(FrozenModel):
-    """Every picture in the folders `paths`, as it is; the test split are `samples`."""
+    """Every image in the folders `paths`, as it is; the test split are `samples`."""
 
     kind: Literal["scenes"] = "scenes"
     paths: Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -78,9 +78,9 @@ class Scenes(FrozenModel):
         roots = [resolve_data_path(path) for path in self.paths]
         files = [file for root in roots for file in _list_files(root)]
         images = tuple(read_image_files(files, _read_image, self.unreadable).values())
-        large = tuple(picture for picture in images if min(picture.shape[1:]) >= self.crop)
+        large = tuple(image for image in images if min(image.shape[1:]) >= self.crop)
         if not large:
-            raise DataError(f"no picture in {roots[0]} has sides of crop ({self.crop}) or more")
+            raise DataError(f"no image in {roots[0]} has sides of crop ({self.crop}) or more")
         title = self.title or folder_name(roots[0])
         return SceneData(
             title=title,
@@ -94,7 +94,7 @@ class Scenes(FrozenModel):
 
 
 class CropBatches:
-    """Iterates uint8 (B, 3, S, S): random places of random pictures, flipped and transposed.
+    """Iterates uint8 (B, 3, S, S): random places of random images, flipped and transposed.
 
     A function of the generator's seed alone.
     """
@@ -137,7 +137,7 @@ def sample_images() -> list[NDArray[np.uint8]]:
 
 def _list_files(root: Path) -> list[Path]:
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; data.paths must be folders with pictures in them")
+        raise DataError(f"{root} is no folder; data.paths must be folders with images in them")
     return list_image_files(root)
 
 

@@ -1,4 +1,4 @@
-"""Handwriting as the pen's movements, not as pictures.
+"""Handwriting as the pen's movements, not as images.
 
 A move is what Graves 2013 (arXiv 1308.0850, section 4) calls a point: how far the pen goes, and
 what becomes of it there. The first move of a drawing leads from the middle of its box to where the

@@ -1,4 +1,4 @@
-"""Random changes to a batch of training pictures, vectorised: no loop over pictures.
+"""Random changes to a batch of training images, vectorised: no loop over images.
 
 Every transform maps uint8 (B, C, H, W) to the same, or to another H and W, drawing from the
 generator that it is given, so that an epoch is a function of its seed alone.
@@ -20,7 +20,7 @@ _Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Flip(FrozenModel):
-    """Left–right, each picture with probability one half."""
+    """Left–right, each image with probability one half."""
 
     kind: Literal["flip"] = "flip"
 
@@ -30,7 +30,7 @@ class Flip(FrozenModel):
 
 
 def alternately_flipped(split: ImageSplit, seed: int, epoch: int) -> ImageSplit:
-    """`split` with every picture mirrored in every second epoch, a random half in the first."""
+    """`split` with every image mirrored in every second epoch, a random half in the first."""
     generator = Generator().manual_seed(seed)
     first_N = torch.rand(len(split), generator=generator) < 0.5
     flipped_N = first_N if epoch % 2 == 0 else ~first_N
@@ -45,7 +45,7 @@ class Crop(FrozenModel):
     kind: Literal["crop"] = "crop"
     padding: PositiveInt = 4
     fill: Literal["zeros", "reflection"] = "zeros"
-    """What moves in: black, or the picture mirrored at its edge (Jordan 2024, section 3.1)."""
+    """What moves in: black, or the image mirrored at its edge (Jordan 2024, section 3.1)."""
 
     def __call__(self, images_BCHW: Tensor, generator: Generator) -> Tensor:
         batch, channels, height, width = images_BCHW.shape
@@ -56,7 +56,7 @@ class Crop(FrozenModel):
         left = torch.randint(span, (batch,), generator=generator)
         rows_BH = top[:, None] + torch.arange(height)
         columns_BW = left[:, None] + torch.arange(width)
-        # Indexing all four axes at once gathers every picture's own window in one call.
+        # Indexing all four axes at once gathers every image's own window in one call.
         return padded[
             torch.arange(batch)[:, None, None, None],
             torch.arange(channels)[None, :, None, None],
@@ -66,7 +66,7 @@ class Crop(FrozenModel):
 
 
 class ResizedCrop(FrozenModel):
-    """A random part of the picture, brought to `size` (Szegedy et al. 2015, arXiv 1409.4842).
+    """A random part of the image, brought to `size` (Szegedy et al. 2015, arXiv 1409.4842).
 
     Trained on a smaller size than is served, objects look as large as they will at test time
     (Touvron et al. 2019, arXiv 1906.06423), and a step is cheaper.
@@ -76,7 +76,7 @@ class ResizedCrop(FrozenModel):
     size: PositiveInt
     """Height and width of what comes out."""
     area: tuple[_Fraction, _Fraction] = (0.35, 1.0)
-    """The least and the largest part of the picture's area."""
+    """The least and the largest part of the image's area."""
     ratio: Annotated[float, Field(ge=1)] = 4 / 3
     """How many times as wide as high, or as high as wide, the part may be at most."""
 
@@ -91,7 +91,7 @@ class ResizedCrop(FrozenModel):
         u_4B = torch.rand(4, batch, generator=generator)
         area_B = height * width * (self.area[0] + u_4B[0] * (self.area[1] - self.area[0]))
         ratio_B = self.ratio ** (2 * u_4B[1] - 1)
-        # As shares of the sides. A part that would be wider than the picture is cut off there.
+        # As shares of the sides. A part that would be wider than the image is cut off there.
         wide_B = ((area_B * ratio_B).sqrt() / width).clamp(max=1)
         high_B = ((area_B / ratio_B).sqrt() / height).clamp(max=1)
         theta_B23 = torch.zeros(batch, 2, 3)

@@ -1,4 +1,4 @@
-"""The user's own pictures without classes: a folder, and the folders in it."""
+"""The user's own images without classes: a folder, and the folders in it."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,19 +18,19 @@ __all__ = ["UnlabelledImageFolder", "find_image_files"]
 
 
 class UnlabelledImageFolder(FrozenModel):
-    """Every picture below `path`, read once and brought to one size; split by seed."""
+    """Every image below `path`, read once and brought to one size; split by seed."""
 
     kind: Literal["pictures"] = "pictures"
     path: Path
     """The folder; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt] = (64, 64)
-    """Height and width: scaled until the picture covers them, then the centre is cut out."""
+    """Height and width: scaled until the image covers them, then the centre is cut out."""
     mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """At least one picture."""
+    """At least one image."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
-    """Chooses the test and validation pictures, and nothing else."""
+    """Chooses the test and validation images, and nothing else."""
     unreadable: OnUnreadable = "stop"
 
     @field_serializer("path")
@@ -47,7 +47,7 @@ class UnlabelledImageFolder(FrozenModel):
         )
         count = max(1, round(self.test_fraction * len(images)))
         if count >= len(images):
-            raise DataError(f"{root} holds {len(images)} pictures: too few to learn from")
+            raise DataError(f"{root} holds {len(images)} images: too few to learn from")
         split = ImageSplit(torch.stack(list(images.values())), torch.zeros(len(images)).long())
         order = torch.randperm(len(split), generator=Generator().manual_seed(self.seed))
         data = ImageData(
@@ -62,17 +62,17 @@ class UnlabelledImageFolder(FrozenModel):
 
 
 def find_image_files(root: Path) -> list[Path]:
-    """Every picture in `root` and in the folders in it, hidden ones left out.
+    """Every image in `root` and in the folders in it, hidden ones left out.
 
     Raises:
         DataError: when it is no folder, or there is none.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; the data's path must be one with pictures in it")
+        raise DataError(f"{root} is no folder; the data's path must be one with images in it")
     folders = sorted(p for p in root.rglob("*") if p.is_dir() and not _is_hidden(p, root))
     files = [file for folder in (root, *folders) for file in list_image_files(folder)]
     if not files:
-        raise DataError(f"{root} holds no pictures ({', '.join(sorted(EXTENSIONS))})")
+        raise DataError(f"{root} holds no images ({', '.join(sorted(EXTENSIONS))})")
     return files
 
 

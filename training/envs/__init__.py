@@ -1,1 +1,1 @@
-"""Small games whose pictures a network can learn to play from."""
+"""Small games whose images a network can learn to play from."""

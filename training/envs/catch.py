@@ -1,8 +1,8 @@
 """Catch behind a curtain: balls fall at a slant, and the last part of their way cannot be seen.
 
 Osband et al. 2020, "Behaviour suite for reinforcement learning", has the plain game; here a ball
-also moves sideways, bounces off the walls, and vanishes behind a curtain. No single picture tells
-where it will land: its speed shows only between two pictures, and behind the curtain it must be
+also moves sideways, bounces off the walls, and vanishes behind a curtain. No single image tells
+where it will land: its speed shows only between two images, and behind the curtain it must be
 remembered.
 
 A Gymnasium environment (Towers et al. 2024, arXiv 2407.17032): whatever plays those plays this.
@@ -49,14 +49,14 @@ class Catch(gym.Env[Frame, np.int64 | int]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Frame, dict[str, Any]]:
-        """A new game, the same one for the same seed; the first picture. There are no options."""
+        """A new game, the same one for the same seed; the first image. There are no options."""
         super().reset(seed=seed, options=options)
         self.paddle, self._balls_dropped = WIDTH // 2, 0
         self._spawn_ball()
         return self.observe(), {}
 
     def step(self, action: np.int64 | int) -> tuple[Frame, float, bool, bool, dict[str, Any]]:
-        """Picture, reward (1 for a caught ball), over, cut short (never), nothing.
+        """Image, reward (1 for a caught ball), over, cut short (never), nothing.
 
         Raises:
             ValueError: there is no such action.

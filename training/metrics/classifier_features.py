@@ -1,6 +1,6 @@
 """Features of a published classifier, against which no generator is trained.
 
-Shapes: N pictures, C channels, H height, W width, D features.
+Shapes: N images, C channels, H height, W width, D features.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ _CONVOLUTION = "Conv"
 
 
 class ClassifierFeatures:
-    """Maps uint8 pictures (N, C, H, W) to features (N, 4 · D).
+    """Maps uint8 images (N, C, H, W) to features (N, 4 · D).
 
-    Each picture is brought to twice the side that the classifier takes, and cut into its four
+    Each image is brought to twice the side that the classifier takes, and cut into its four
     quarters: 64 × 64 stay as they are, where the classifier takes 32 × 32. The features of a
     quarter are the outputs of the last convolution, averaged over places.
 
@@ -68,7 +68,7 @@ class ClassifierFeatures:
         """Features of pictures in grey, or with the classifier's channels; `cache` stores them."""
         channels = 1 if self._image.mode == "L" else 3
         if images_NCHW.shape[1] not in (1, channels):
-            raise DataError(f"{CLASSIFIER} takes pictures of {channels} channels")
+            raise DataError(f"{CLASSIFIER} takes images of {channels} channels")
         images_NCHW = images_NCHW.expand(-1, channels, -1, -1)
         if cache:
             return self._cache(images_NCHW, self._extract)

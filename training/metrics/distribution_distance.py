@@ -1,4 +1,4 @@
-"""How far one set of pictures is from another, by features (N, D) of both.
+"""How far one set of images is from another, by features (N, D) of both.
 
 Of which network the features are is the caller's business, and must be said beside the figure.
 """
@@ -33,15 +33,15 @@ class PrecisionRecall(NamedTuple):
     """Both between 0 and 1."""
 
     precision: float
-    """The share of drawn pictures that lie where real ones do: how good they look."""
+    """The share of drawn images that lie where real ones do: how good they look."""
     recall: float
-    """The share of real pictures that lie where drawn ones do: how much of the variety is there."""
+    """The share of real images that lie where drawn ones do: how much of the variety is there."""
 
 
 def frechet_distance(real_ND: Tensor, generated_ND: Tensor) -> float:
     """Between normal distributions fitted to both (Heusel et al. 2017, arXiv 1706.08500, eq. 6).
 
-    It is biased: fewer pictures, larger distance. Compare only what was measured with as many.
+    It is biased: fewer images, larger distance. Compare only what was measured with as many.
     """
     _check_set_sizes(real_ND, generated_ND)
     metric = FrechetInceptionDistance(_PrecomputedFeatures(real_ND.shape[1]))
@@ -53,7 +53,7 @@ def frechet_distance(real_ND: Tensor, generated_ND: Tensor) -> float:
 def kernel_distance(real_ND: Tensor, generated_ND: Tensor, seed: int = 0) -> float:
     """The squared maximum mean discrepancy with the kernel (x·y / D + 1)³, without bias.
 
-    The mean over 50 random subsets of at most 1,000 pictures (Bińkowski et al. 2018, arXiv
+    The mean over 50 random subsets of at most 1,000 images (Bińkowski et al. 2018, arXiv
     1801.01401, section 4). It can be a little under zero.
     """
     _check_set_sizes(real_ND, generated_ND)
@@ -72,7 +72,7 @@ def kernel_distance(real_ND: Tensor, generated_ND: Tensor, seed: int = 0) -> flo
 def precision_recall(real_ND: Tensor, generated_ND: Tensor) -> PrecisionRecall:
     """Kynkäänniemi et al. 2019 (arXiv 1904.06991), section 2, with k = 3.
 
-    A set's region is the union of balls around its pictures, each as large as the distance to the
+    A set's region is the union of balls around its images, each as large as the distance to the
     third nearest other one.
     """
     _check_set_sizes(real_ND, generated_ND)
@@ -95,6 +95,5 @@ def _check_set_sizes(real_ND: Tensor, generated_ND: Tensor) -> None:
     smallest = min(len(real_ND), len(generated_ND))
     if smallest <= _NEIGHBOURS:
         raise DataError(
-            f"{smallest} pictures are too few to compare sets by: more than {_NEIGHBOURS} are "
-            "needed"
+            f"{smallest} images are too few to compare sets by: more than {_NEIGHBOURS} are needed"
         )

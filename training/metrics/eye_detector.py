@@ -1,4 +1,4 @@
-"""Detection of two eyes, as a check that generated pictures show faces.
+"""Detection of two eyes, as a check that generated images show faces.
 
 The detector is OpenCV's cascade of Haar features (Viola and Jones 2001), which comes with
 opencv-python-headless.
@@ -17,7 +17,7 @@ __all__ = ["EyeDetector"]
 
 _CASCADE = "haarcascade_eye.xml"
 _SIDE = 256
-"""Pixels that pictures are enlarged to: the cascade's smallest window is of 20."""
+"""Pixels that images are enlarged to: the cascade's smallest window is of 20."""
 _UPPER = 0.65
 """Share of the height, from the top, that is searched: mouths look like eyes."""
 _SMALLEST, _LARGEST = 24, 112
@@ -27,7 +27,7 @@ _NEIGHBOURS = 3
 
 
 class EyeDetector:
-    """Finds eyes in upright faces that fill the picture.
+    """Finds eyes in upright faces that fill the image.
 
     Raises:
         DataError: when OpenCV is not installed.
@@ -45,7 +45,7 @@ class EyeDetector:
         self._cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))
 
     def __call__(self, images_NCHW: Tensor) -> Tensor:
-        """Return, for each uint8 picture, whether both halves, left and right, show an eye (N,)."""
+        """Return, for each uint8 image, whether both halves, left and right, show an eye (N,)."""
         return Tensor([self._two(np.asarray(image)) for image in images_NCHW]).bool()
 
     def _two(self, image_CHW: np.ndarray[Any, Any]) -> bool:

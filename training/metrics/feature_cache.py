@@ -1,4 +1,4 @@
-"""Pooled features on disk, one row per picture, so that a head trains in seconds.
+"""Pooled features on disk, one row per image, so that a head trains in seconds.
 
 A row is found by the pixels that it was computed from, and a file by the weights that computed it.
 So nothing can be stale: another photograph, size or resize rule gives other pixels, other weights
@@ -33,9 +33,9 @@ class FeatureCache:
         self._rows = _read_rows(self._path)
 
     def __call__(self, images_NCHW: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """Float32 (N, C) for one picture or more: `compute` of its batch, or what it once was."""
+        """Float32 (N, C) for one image or more: `compute` of its batch, or what it once was."""
         names = [_digest(image) for image in images_NCHW]
-        # By name, so that a picture that is there twice is computed once.
+        # By name, so that an image that is there twice is computed once.
         missing = {name: index for index, name in enumerate(names) if name not in self._rows}
         for start in range(0, len(missing), _BATCH):
             batch = dict(list(missing.items())[start : start + _BATCH])

@@ -1,4 +1,4 @@
-"""What a network that knows photographs sees in pictures: features by which sets are compared.
+"""What a network that knows photographs sees in images: features by which sets are compared.
 
 MobileNetV2 pretrained on ImageNet, pooled: (N, 1280). Distances between such features mean
 something among models measured alike, and nothing beside an FID, which is of Inception's.
@@ -18,12 +18,12 @@ from training.pretrained.mobilenet import LOCAL_WEIGHTS, features_fingerprint, l
 __all__ = ["INPUT_SIDE", "MobileNetFeatures"]
 
 INPUT_SIDE = 96
-"""Pixels that pictures are brought to. ImageNet's 224 would cost five times as much, and pictures
+"""Pixels that images are brought to. ImageNet's 224 would cost five times as much, and images
 of 64 hold nothing more."""
 
 
 class MobileNetFeatures:
-    """Features of pictures.
+    """Features of images.
 
     Raises:
         DataError: when there are no weights, neither in the cache nor to be fetched.
@@ -41,7 +41,7 @@ class MobileNetFeatures:
         self._statistics = [torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics]
 
     def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
-        """Features (N, 1280) of uint8 pictures in grey or colour; `keep` stores them on disk."""
+        """Features (N, 1280) of uint8 images in grey or colour; `keep` stores them on disk."""
         with torch.inference_mode():
             if cache:
                 return self._cache(images_NCHW, self._extract).clone()

@@ -1,6 +1,6 @@
-"""A generator's pictures beside real ones: distances with what bounds them, and memorisation.
+"""A generator's images beside real ones: distances with what bounds them, and memorisation.
 
-Shapes: N pictures, C channels, H height, W width.
+Shapes: N images, C channels, H height, W width.
 """
 
 import math
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_COMPARED_IMAGES = 5000
-"""Pictures on either side of a comparison, unless there are fewer."""
+"""Images on either side of a comparison, unless there are fewer."""
 
 _COMPONENTS = 256
 
@@ -45,7 +45,7 @@ class MetricValue(NamedTuple):
 
 
 class NearestImages(NamedTuple):
-    """Of each picture, the training picture that it is most like."""
+    """Of each image, the training image that it is most like."""
 
     rms: Tensor
     """Distances (N,): root mean square difference of pixels, in grey levels."""
@@ -56,9 +56,9 @@ class NearestImages(NamedTuple):
 def compare_to_training(
     data: ImageData, generated_NCHW: Tensor, extract_features: MobileNetFeatures
 ) -> Iterator[MetricValue]:
-    """Drawn pictures against as many training pictures, at most half of those.
+    """Drawn images against as many training images, at most half of those.
 
-    Beside each distance stands the `floor`, which is that of other training pictures and that
+    Beside each distance stands the `floor`, which is that of other training images and that
     nothing better can be expected to reach, and that of the baseline `pca-gaussian`.
     """
     count = min(len(generated_NCHW), len(data.train) // 2)
@@ -70,9 +70,9 @@ def compare_to_training(
         "/pca-gaussian": extract_features(pca_gaussian(data.train.images_NCHW, count), cache=True),
     }
     notes = {
-        "": "drawn pictures",
-        "/floor": "other training pictures in place of drawn ones",
-        "/pca-gaussian": f"pictures of a normal distribution in {_COMPONENTS} principal components",
+        "": "drawn images",
+        "/floor": "other training images in place of drawn ones",
+        "/pca-gaussian": f"images of a normal distribution in {_COMPONENTS} principal components",
     }
     for suffix, features in sets.items():
         scores = precision_recall(real, features)
@@ -87,7 +87,7 @@ def compare_to_training(
 
 
 def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
-    """`count` pictures of the normal distribution that fits the pixels' principal components.
+    """`count` images of the normal distribution that fits the pixels' principal components.
 
     What a generator that had learnt no more than means and covariances would draw.
     """
@@ -101,7 +101,7 @@ def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
 
 
 def nearest_training_images(images_NCHW: Tensor, training_NCHW: Tensor) -> NearestImages:
-    """By pixels, each picture as it is or mirrored, whichever is nearer."""
+    """By pixels, each image as it is or mirrored, whichever is nearer."""
     best = torch.full((len(images_NCHW),), math.inf)
     index = torch.zeros(len(images_NCHW), dtype=torch.int64)
     queries = [images_NCHW.flatten(1).float(), images_NCHW.flip(3).flatten(1).float()]

@@ -1,10 +1,10 @@
-"""Metrics of generated pictures that are independent of what trained the generator.
+"""Metrics of generated images that are independent of what trained the generator.
 
 A projected discriminator uses the MobileNetV2 features by which `training.metrics.generative`
 compares. These metrics use none of them: sharpness, spread, the features of another network, and
-the share of pictures, and of morphs between them, in which a detector finds two eyes.
+the share of images, and of morphs between them, in which a detector finds two eyes.
 
-Shapes: N pictures, C channels, H height, W width, Z latent.
+Shapes: N images, C channels, H height, W width, Z latent.
 """
 
 import logging
@@ -28,9 +28,9 @@ __all__ = ["independent_metrics", "morph_latents", "sharpness", "spread"]
 _log = logging.getLogger(__name__)
 
 _MAX_IMAGES = 1000
-"""Number of generated and of real pictures for sharpness, spread and eyes."""
+"""Number of generated and of real images for sharpness, spread and eyes."""
 _MORPHS, _FRAMES = 50, 8
-"""Number of pairs of seeds, and of pictures between the two seeds of a pair."""
+"""Number of pairs of seeds, and of images between the two seeds of a pair."""
 
 
 def independent_metrics(
@@ -38,7 +38,7 @@ def independent_metrics(
 ) -> Iterator[MetricValue]:
     """Yield every metric that can be computed here; a warning names the others.
 
-    `generate` makes uint8 pictures (N, C, H, W) of latents (N, Z).
+    `generate` makes uint8 images (N, C, H, W) of latents (N, Z).
     """
     train_NCHW = data.train.images_NCHW
     generated_NCHW = generated_NCHW[: len(train_NCHW) // 2]
@@ -51,13 +51,13 @@ def independent_metrics(
     try:
         yield from _eye_metrics(real_NCHW, generated_NCHW, generate(morph_latents(latent_size)))
     except DataError as error:
-        _log.warning("no share of pictures with two eyes: %s", error)
+        _log.warning("no share of images with two eyes: %s", error)
 
 
 def _pixel_metrics(real_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
     notes = {
         sharpness: "mean gradient of brightness",
-        spread: "mean distance between two pictures in pixels",
+        spread: "mean distance between two images in pixels",
     }
     for measure, note in notes.items():
         ratio = measure(generated_NCHW) / max(measure(real_NCHW), 1e-9)
@@ -74,7 +74,7 @@ def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterato
         "/floor": features(train_NCHW[count : 2 * count], cache=True),
         "/pca-gaussian": features(pca_gaussian(train_NCHW, count), cache=True),
     }
-    note = f"features of {CLASSIFIER} {features.version}, four quarters of each picture"
+    note = f"features of {CLASSIFIER} {features.version}, four quarters of each image"
     for suffix, features_ND in sets.items():
         distance = frechet_distance(real, features_ND)
         yield MetricValue(f"fd_cifar10{suffix}", distance, count, note)
@@ -83,25 +83,25 @@ def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterato
 def _eye_metrics(
     real_NCHW: Tensor, generated_NCHW: Tensor, morphed_NCHW: Tensor
 ) -> Iterator[MetricValue]:
-    """Yield shares of pictures with two eyes; nothing where under half of the real have."""
+    """Yield shares of images with two eyes; nothing where under half of the real have."""
     detector = EyeDetector()
     note = "share in which OpenCV's Haar cascade finds two eyes: "
     found_N = detector(real_NCHW[:_MAX_IMAGES])
     if found_N.float().mean() < 0.5:
         return
     yield MetricValue(
-        "eyes/real", float(found_N.float().mean()), len(found_N), f"{note}real pictures"
+        "eyes/real", float(found_N.float().mean()), len(found_N), f"{note}real images"
     )
     found_N = detector(generated_NCHW[:_MAX_IMAGES])
     yield MetricValue(
-        "eyes", float(found_N.float().mean()), len(found_N), f"{note}generated pictures"
+        "eyes", float(found_N.float().mean()), len(found_N), f"{note}generated images"
     )
     found_N = detector(morphed_NCHW)
     yield MetricValue(
         "eyes/morph",
         float(found_N.float().mean()),
         len(found_N),
-        f"{note}{_FRAMES} pictures between each of {_MORPHS} pairs of seeds",
+        f"{note}{_FRAMES} images between each of {_MORPHS} pairs of seeds",
     )
     whole = found_N.view(_MORPHS, _FRAMES).all(1)
     yield MetricValue(
@@ -135,6 +135,6 @@ def sharpness(images_NCHW: Tensor) -> float:
 
 
 def spread(images_NCHW: Tensor) -> float:
-    """Mean root mean square difference between two different pictures, in grey levels."""
+    """Mean root mean square difference between two different images, in grey levels."""
     pixels_ND = images_NCHW.flatten(1).float()
     return float(torch.pdist(pixels_ND).mean()) / math.sqrt(pixels_ND.shape[1])

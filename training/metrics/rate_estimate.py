@@ -21,7 +21,7 @@ _MIN_PROBABILITY = 2.0**-16
 
 
 def estimate_bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
-    """Bits of each picture (B,), for latents in steps of the quantiser.
+    """Bits of each image (B,), for latents in steps of the quantiser.
 
     With `noisy`, of latents with uniform noise in place of rounding, whose density at a point is
     the probability of the step around it (Ballé et al. 2017, arXiv 1611.01704, section 3): it

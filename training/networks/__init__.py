@@ -1,4 +1,4 @@
-"""Network families. Adding one: a module here and its line in `NetworkConfig`."""
+"""Network families. A new family needs a module here and a line in `NetworkConfig`."""
 
 from typing import Annotated
 

@@ -1,14 +1,14 @@
 """The network of airbench (Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", arXiv 2404.00498).
 
-Made to learn CIFAR-10 in a handful of epochs: a frozen 2×2 convolution that whitens patches of the
-training pictures (section 3.2, after Page 2018), three blocks that halve the picture early, kernels
-that start as the identity (section 3.3), and logits scaled down.
+It learns CIFAR-10 in a handful of epochs. A frozen 2×2 convolution whitens patches of the training
+images (section 3.2, after Page 2018), three blocks halve the image early, kernels start as the
+identity (section 3.3), and the logits are scaled down.
 
-Ours differs from the paper's: ReLU by default, which costs less than GELU on a CPU and quantises;
-batch norms with a scale by default; the whitening's bias learns to the end; narrower by default.
+Deviations from the paper: ReLU by default, which costs less than GELU on a CPU and quantizes; batch
+norms with a scale by default; the whitening's bias is trained to the end; narrower by default.
 `residual` adds the second convolution of a block to its input, as airbench96 does with its third.
 
-Shapes: B batch, C channels, H height, W width, K classes, N pictures, P patches, D = C·2·2.
+Shapes: B batch, C channels, H height, W width, K classes, N images, P patches, D = C·2·2.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _whitening_kernels(images_NCHW: Tensor, regularisation: float) -> Tensor:
-    """Kernels (2·D, C, 2, 2): principal components of patches at unit variance, and negated."""
+    """Return kernels (2·D, C, 2, 2): the whitened principal components of patches, then negated."""
     patches_NDP = functional.unfold(images_NCHW, _PATCH)
     patches_PD = patches_NDP.transpose(1, 2).flatten(0, 1).double()
     covariance_DD = patches_PD.T.cov()
@@ -44,7 +44,7 @@ def _whitening_kernels(images_NCHW: Tensor, regularisation: float) -> Tensor:
 
 
 class _Block(nn.Module):
-    """(B, C, H, W) → (B, out, H // 2, W // 2)."""
+    """Map (B, C, H, W) to (B, out, H // 2, W // 2)."""
 
     def __init__(self, channels: int, out: int, config: "Airbench.Config") -> None:
         super().__init__()
@@ -66,20 +66,20 @@ class _Block(nn.Module):
 
 
 class Airbench(nn.Module):
-    """`forward`: images (B, C, H, W), normalised floats, sides of 9 and more → logits (B, K)."""
+    """`forward` maps normalised images (B, C, H, W) of 9×9 pixels or more to logits (B, K)."""
 
     class Config(ClassifierNetworkConfig):
-        """How wide, and what the first layer takes."""
+        """Widths and options of the network."""
 
         kind: Literal["airbench"] = "airbench"
         widths: tuple[_Width, _Width, _Width] = (32, 128, 128)
         """Channels of the three blocks; airbench94 has (64, 256, 256)."""
         activation: Literal["relu", "gelu"] = "relu"
         residual: bool = False
-        """Whether a block's second convolution is added to what it takes (He et al. 2015)."""
+        """Add the input of a block's second convolution to its output (He et al. 2015)."""
         norm_scale: bool = True
-        """Whether batch norms learn a scale. At one, as in the paper, a norm commutes with the
-        pooling before it, and folds into the convolution before that."""
+        """Learn a scale in the batch norms. Without it, as in the paper, the scale stays 1, so that
+        a norm commutes with the pooling before it and folds into the convolution before that."""
         logit_scale: PositiveFloat = 1 / 9
 
         def build(self) -> "Airbench":

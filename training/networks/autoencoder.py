@@ -1,12 +1,12 @@
-"""Autoencoders whose latents can be rounded and coded: dense, and convolutional.
+"""Dense and convolutional autoencoders whose latents can be rounded and entropy coded.
 
-Hinton and Salakhutdinov 2006 ("Reducing the Dimensionality of Data with Neural Networks") with
-what compression adds (Ballé et al. 2017, arXiv 1611.01704): each latent has a learnt scale, so
-that rounding to whole numbers is a quantiser whose step the training chooses dimension by
-dimension. Rounding has no gradient, so the decoder learns from rounded latents straight through
-(Theis et al. 2017, arXiv 1703.00395).
+Hinton and Salakhutdinov 2006 ("Reducing the Dimensionality of Data with Neural Networks"), extended
+for compression (Ballé et al. 2017, arXiv 1611.01704): each latent has a learnt scale, so that
+rounding to whole numbers is a quantizer whose step is trained for each dimension. Rounding has no
+gradient, so the decoder is trained on rounded latents with a straight-through gradient (Theis et
+al. 2017, arXiv 1703.00395).
 
-Shapes: B batch, C channels, H and W the pictures' sides, D latents, each with h = w = 1 places.
+Shapes: B batch, C channels, H and W the images' sides, D latents, each with h = w = 1.
 """
 
 import math
@@ -22,38 +22,38 @@ from training.networks.base import BaseNetworkConfig
 __all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "round_ste"]
 
 _INITIAL_SCALE = 8.0
-"""Latents leave an untrained encoder with a deviation near 1: 5 bits each to start from."""
+"""Latents of an untrained encoder have a deviation near 1: training starts at 5 bits each."""
 
 
 def round_ste(latents: Tensor) -> Tensor:
-    """Rounded, with the gradient of what was rounded."""
+    """Round, and pass the gradient through unchanged (straight-through estimator)."""
     return latents + (latents.round() - latents).detach()
 
 
 class Autoencoder(nn.Module):
-    """`forward`: images (B, C, H, W) in 0–1 → what is left of them after rounding, in 0–1."""
+    """`forward` maps images (B, C, H, W) in 0–1 to reconstructions from rounded latents."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, latents: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        # The logarithm, so that a scale stays positive and learns in proportion to itself.
+        # The logarithm keeps a scale positive and makes its steps proportional to it.
         self.log_scale = nn.Parameter(torch.full((latents, 1, 1), math.log(_INITIAL_SCALE)))
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+        """Return latents (B, D, h, w) in steps of the quantizer, not yet rounded."""
         features: Tensor = self.encoder(images_BCHW)
-        # In full precision: a bfloat16 of 20 is uncertain by a sixteenth of a step.
+        # Full precision: a bfloat16 near 20 is only exact to a sixteenth of a step.
         return features.float() * self.log_scale.exp()
 
     def decode(self, latents_BDhw: Tensor) -> Tensor:
-        """Images (B, C, H, W) in 0–1 from latents in steps, rounded or not."""
+        """Return images (B, C, H, W) in 0–1 from latents in steps, rounded or not."""
         logits: Tensor = self.decoder(latents_BDhw * (-self.log_scale).exp())
-        # Most pixels are exactly black or white, which a sigmoid reaches without effort.
+        # Most pixels are exactly black or white; a sigmoid saturates there.
         return logits.float().sigmoid()
 
     def reconstruct(self, images_BCHW: Tensor, *, quantise: bool) -> tuple[Tensor, Tensor]:
-        """Estimate (B, C, H, W), and the latents (B, D, h, w) before rounding."""
+        """Return the reconstruction (B, C, H, W) and the latents (B, D, h, w) before rounding."""
         latents = self.encode(images_BCHW)
         return self.decode(round_ste(latents) if quantise else latents), latents
 
@@ -76,7 +76,7 @@ class _AutoencoderConfig(BaseNetworkConfig):
 
 
 class DenseAutoencoder(Autoencoder):
-    """Fully connected layers on both sides, as in the course."""
+    """An autoencoder of fully connected layers, as in the course."""
 
     class Config(_AutoencoderConfig):
         """Widths of the encoder's hidden layers, outermost first; the decoder mirrors them."""
@@ -96,7 +96,7 @@ class DenseAutoencoder(Autoencoder):
             layers: list[nn.Module] = []
             for size, out in pairwise(sizes):
                 layers += [nn.Linear(size, out), nn.GELU()]
-            return layers[:-1]  # what is coded, and what is drawn, may have either sign
+            return layers[:-1]  # latents and output logits may have either sign
 
         super().__init__(
             nn.Sequential(nn.Flatten(), *stack(sizes), nn.Unflatten(1, (config.latents, 1, 1))),
@@ -106,7 +106,7 @@ class DenseAutoencoder(Autoencoder):
 
 
 class ConvAutoencoder(Autoencoder):
-    """Convolutions on both sides; the last one sees the whole picture and leaves 1 × 1 places."""
+    """An autoencoder of convolutions; the encoder's last one reduces the image to 1 × 1."""
 
     class Config(_AutoencoderConfig):
         """Channels of the encoder's levels, finest first; each level halves the sides."""
@@ -114,7 +114,7 @@ class ConvAutoencoder(Autoencoder):
         kind: Literal["conv-autoencoder"] = "conv-autoencoder"
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
         blocks: Annotated[int, Field(ge=0, le=8)] = 1
-        """Residual blocks at the coarsest level, on either side."""
+        """Residual blocks at the coarsest level of the encoder, and as many in the decoder."""
         latents: PositiveInt = 64
 
         @model_validator(mode="after")
@@ -129,7 +129,7 @@ class ConvAutoencoder(Autoencoder):
     def __init__(self, config: Config) -> None:
         widths, coarsest = config.widths, config.side // 2 ** len(config.widths)
         last = widths[-1]
-        # Space to depth and back: every pixel is seen once, at a quarter of the places.
+        # Space to depth and back: every pixel is read once, at a quarter of the positions.
         down: list[nn.Module] = []
         for channels, out in pairwise((config.channels, *widths)):
             down += [nn.PixelUnshuffle(2), *_convolution(4 * channels, out)]
@@ -160,7 +160,7 @@ def _convolution(channels: int, out: int) -> tuple[nn.Module, ...]:
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside the identity, nothing after the sum (He 2016, arXiv 1603.05027)."""
+    """Two convolutions beside the identity, no activation after the sum (arXiv 1603.05027)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

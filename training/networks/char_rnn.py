@@ -1,8 +1,9 @@
 """Recurrent networks that predict the next character (Graves 2013, arXiv 1308.0850, section 2).
 
-Stacked LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014) between an embedding and a
-linear layer. Dropout on the non-recurrent connections (Zaremba et al. 2014, arXiv 1409.2329) and,
-with `weight_drop`, on the recurrent weights (Merity et al. 2017, arXiv 1708.02182, section 3).
+A stacked LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014) between an embedding and a
+linear layer. Dropout applies to the non-recurrent connections (Zaremba et al. 2014, arXiv
+1409.2329) and, with `weight_drop`, to the recurrent weights (Merity et al. 2017, arXiv 1708.02182,
+section 3).
 
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
@@ -19,16 +20,16 @@ from training.networks.base import BaseNetworkConfig
 __all__ = ["CharRNN", "RecurrentState"]
 
 RecurrentState = tuple[Tensor, ...]
-"""What is remembered, each (L, B, H): hidden and cell of an LSTM, hidden alone of a GRU."""
+"""Recurrent state, each (L, B, H): hidden and cell state of an LSTM, hidden state of a GRU."""
 
 _Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class CharRNN(nn.Module):
-    """`forward`: tokens (B, T) int64 and the state → logits (B, T, V) and the next state."""
+    """`forward` maps tokens (B, T) int64 and the state to logits (B, T, V) and the next state."""
 
     class Config(BaseNetworkConfig):
-        """Which recurrent network."""
+        """Cell, sizes and dropout of the network."""
 
         kind: Literal["char_rnn"] = "char_rnn"
         cell: Literal["lstm", "gru"] = "lstm"
@@ -36,14 +37,15 @@ class CharRNN(nn.Module):
         hidden: PositiveInt = 512
         embedding: PositiveInt = 128
         dropout: _Probability = 0.0
-        """After the embedding, between layers, and before the last linear layer."""
+        """Dropout probability after the embedding, between layers, and before the last linear
+        layer."""
         weight_drop: _Probability = 0.0
-        """Of the recurrent weights: one mask for all steps of a window."""
+        """Dropout probability of the recurrent weights; one mask for all steps of a window."""
         vocabulary: PositiveInt | None = None
-        """Left out: as many characters as the text has."""
+        """Number of characters; by default, as many as the text has."""
 
         def with_vocabulary(self, vocabulary: int) -> "CharRNN.Config":
-            """With the vocabulary that the text has."""
+            """Return this config with the vocabulary of the text."""
             return self.model_copy(update={"vocabulary": vocabulary})
 
         def build(self) -> "CharRNN":
@@ -56,7 +58,7 @@ class CharRNN(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         cell = nn.LSTM if config.cell == "lstm" else nn.GRU
-        # batch_first: cuDNN and the CPU kernels take it as it is
+        # batch_first: cuDNN and the CPU kernels take this layout without a copy
         self.rnn: nn.LSTM | nn.GRU = cell(
             config.embedding,
             config.hidden,
@@ -70,7 +72,7 @@ class CharRNN(nn.Module):
             self._open_forget_gates()
 
     def _open_forget_gates(self) -> None:
-        """Forget gates start open (Jozefowicz et al. 2015, section 2.2): memory by default."""
+        """Set the forget gates' biases to 1, which keeps memory (Jozefowicz 2015, section 2.2)."""
         hidden = self.config.hidden
         for name, bias in self.rnn.named_parameters():
             if name.startswith("bias"):
@@ -79,7 +81,7 @@ class CharRNN(nn.Module):
                 nn.init.constant_(bias[hidden : 2 * hidden], value)
 
     def initial_state(self, batch: int) -> RecurrentState:
-        """The state before the first character: zeros."""
+        """Return the state before the first character, all zeros."""
         config, weight = self.config, self.head.weight
         count = 2 if config.cell == "lstm" else 1
         shape = (config.layers, batch, config.hidden)
@@ -109,7 +111,7 @@ class CharRNN(nn.Module):
     def _run_rnn_with_weight_drop(
         self, embedded_BTE: Tensor, state: RecurrentState
     ) -> tuple[Tensor, RecurrentState]:
-        # Through the operator below nn.LSTM: masked weights are no parameters of a module.
+        # Call the operator below nn.LSTM, because masked weights are not parameters of a module.
         weights = [
             functional.dropout(parameter, self.config.weight_drop)
             if name.startswith("weight_hh")

@@ -1,9 +1,9 @@
-"""A network that sees a game, picture by picture, and presses buttons.
+"""A network that reads the frames of a game one by one and chooses an action after each.
 
-Hausknecht and Stone 2015 (arXiv 1507.06527) put a recurrent layer where others stack pictures: what
-cannot be seen now must be remembered.
+It has a recurrent layer in place of stacked frames (Hausknecht and Stone 2015, arXiv 1507.06527),
+so that it can remember what is hidden at the moment.
 
-Shapes: B games, T steps, H × W pictures, D hidden, A actions.
+Shapes: B games, T steps, H × W frames, D hidden, A actions.
 """
 
 from typing import Literal
@@ -18,10 +18,10 @@ __all__ = ["Controller"]
 
 
 class Controller(nn.Module):
-    """`forward`: pictures (B, T, H, W) in 0–1 and the state → logits (B, T, A), next state."""
+    """`forward` maps frames (B, T, H, W) in 0–1 and a state to logits (B, T, A) and a state."""
 
     class Config(BaseNetworkConfig):
-        """Size of the pictures and of the memory."""
+        """Sizes of the frames and of the recurrent state."""
 
         kind: Literal["controller"] = "controller"
         cell: CellKind = "gru"

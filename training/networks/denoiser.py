@@ -1,8 +1,8 @@
 """A convolutional denoising autoencoder, shaped as a small U-Net.
 
-Encoder and decoder as in the course's denoiser (Vincent et al. 2008), with skips between equal
-resolutions (Ronneberger et al. 2015, arXiv 1505.04597) and the noise, not the picture, as what is
-predicted (Zhang et al. 2017, DnCNN, arXiv 1608.03981): both let detail pass around the bottleneck.
+Encoder and decoder follow the course's denoiser (Vincent et al. 2008). Skips join equal resolutions
+(Ronneberger et al. 2015, arXiv 1505.04597), and the network predicts the noise instead of the image
+(Zhang et al. 2017, DnCNN, arXiv 1608.03981): both let detail pass around the bottleneck.
 
 Shapes: B batch, C channels, H and W multiples of `2 ** (len(widths) - 1)`.
 """
@@ -29,7 +29,7 @@ def _convolution(channels: int, out: int) -> nn.Sequential:
 
 
 class Denoiser(nn.Module):
-    """`forward`: noisy images (B, C, H, W) in 0–1 → clean estimate, same shape, not clipped."""
+    """`forward` maps noisy images (B, C, H, W) in 0–1 to clean estimates, not clipped."""
 
     class Config(BaseNetworkConfig):
         """Widths of the encoder's levels, finest first; the decoder mirrors them."""
@@ -52,7 +52,7 @@ class Denoiser(nn.Module):
         def reach(self) -> int:
             """Bound of the distance, from the convolutions of every level.
 
-            A 3×3 convolution at level l reaches 2^l pixels; pooling and nearest upsampling shift by
+            A 3×3 convolution at level l reaches 2^l pixels. Pooling and nearest upsampling shift by
             less than one pixel of the coarser level, counted here as a whole one.
             """
             levels = range(len(self.widths))

@@ -1,7 +1,7 @@
 """FastGAN's light generator (Liu et al. 2021, arXiv 2101.04775, sections 3.1 and 4).
 
-Deviations: no noise is injected, so that a latent alone decides the picture; the first layer is a
-linear one, which is a transposed convolution of a single pixel.
+Deviations: no noise is injected, so that the latent alone determines the image; the first layer is
+linear, which equals a transposed convolution of a single pixel.
 
 Shapes: B batch, Z latent, C channels, h × w height and width of a feature map.
 """
@@ -20,14 +20,14 @@ _BASE_SIZE = 4
 """Height and width of the first feature map."""
 
 _SKIP = 3
-"""Number of doublings between a coarse feature map and the one that it excites: 4 × 4 → 32 × 32."""
+"""Number of doublings between a coarse feature map and the finer map it scales: 4 × 4 → 32 × 32."""
 
 
 class GatedLinearUnit(nn.Module):
-    """The first half of the channels, each scaled by the sigmoid of one of the second half.
+    """Scale the first half of the channels by the sigmoid of the second half.
 
-    torch's own gives up channels-last tensors for contiguous ones, which makes the batch norm
-    before it, and the whole step, three times as slow.
+    torch's own converts channels-last tensors to contiguous ones, which makes the batch norm before
+    it, and the whole step, three times as slow.
     """
 
     def forward(self, x_BChw: Tensor) -> Tensor:
@@ -54,18 +54,18 @@ class SkipExcitation(nn.Module):
 
 
 class FastGAN(nn.Module):
-    """`forward`: latents (B, Z), standard normal → pictures (B, C, H, W) in -1 … 1."""
+    """`forward` maps standard normal latents (B, Z) to images (B, C, H, W) in -1 … 1."""
 
     class Config(FrozenModel):
         kind: Literal["fastgan"] = "fastgan"
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=7)] = (
             256, 128, 96, 48, 24,
         )  # fmt: skip
-        """Channels of the feature maps from 4 × 4 on; each further one doubles height and width."""
+        """Channels of the feature maps from 4 × 4 on; each further map doubles height and width."""
 
         @property
         def size(self) -> int:
-            """Height and width of the pictures."""
+            """Height and width of the images."""
             return _BASE_SIZE * int(2 ** (len(self.widths) - 1))
 
     def __init__(self, config: Config, latent: int, channels: int) -> None:
@@ -95,7 +95,7 @@ class FastGAN(nn.Module):
 
 
 def _doubling(width: int, finer: int) -> nn.Module:
-    """Twice the height and width, by a convolution with a gate for each of its channels."""
+    """Double height and width by a convolution with a gate for each of its channels."""
     return nn.Sequential(
         nn.Upsample(scale_factor=2),
         nn.Conv2d(width, 2 * finer, 3, padding=1, bias=False),

@@ -1,11 +1,11 @@
 """Generator and discriminator of a generative adversarial network (Goodfellow et al. 2014).
 
-Shaped as DCGAN (Radford et al. 2016, arXiv 1511.06434): nothing but strided convolutions, which
-double or halve the picture. The discriminator has spectral norm in place of batch norm (Miyato et
-al. 2018, arXiv 1802.05957): its judgement of a picture then does not depend on the others in the
-batch, and it cannot become steep.
+Both follow DCGAN (Radford et al. 2016, arXiv 1511.06434): only strided convolutions, which double
+or halve the image. The discriminator has spectral norm in place of batch norm (Miyato et al. 2018,
+arXiv 1802.05957): its logit of an image does not depend on the rest of the batch, and its slope is
+bounded.
 
-Either side may be another: FastGAN's generator, a projected discriminator.
+FastGAN's generator and a projected discriminator are alternatives for either side.
 
 Shapes: B batch, Z latent, C channels; H = W = 4 · 2^len(widths).
 """
@@ -24,16 +24,16 @@ from training.networks.projected import ProjectedDiscriminator
 __all__ = ["GAN", "Discriminator", "Generator"]
 
 _BASE_SIZE = 4
-"""Height and width where the generator begins and the discriminator ends."""
+"""Height and width of the generator's first and the discriminator's last feature map."""
 
 _VISIBLE = (1, 3)
-"""Channels of the pictures that a projected discriminator can look at: grey, or colours."""
+"""Channels of images that a projected discriminator accepts: grey or RGB."""
 
 _Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=6)]
 
 
 class Generator(nn.Module):
-    """`forward`: latents (B, Z), standard normal → pictures (B, C, H, W) in -1 … 1."""
+    """`forward` maps standard normal latents (B, Z) to images (B, C, H, W) in -1 … 1."""
 
     def __init__(self, latent: int, widths: tuple[int, ...], channels: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """`forward`: pictures (B, C, H, W) in -1 … 1 → logits (B,), high for real."""
+    """`forward` maps images (B, C, H, W) in -1 … 1 to logits (B,), high for real images."""
 
     def __init__(self, widths: tuple[int, ...], channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def project(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
-        """Return the input of `logits`, here the pictures themselves."""
+        """Return the input of `logits`, here the images themselves."""
         return (images_BCHW,)
 
     def logits(self, images_BCHW: Tensor) -> Tensor:
@@ -80,10 +80,10 @@ class Discriminator(nn.Module):
 
 
 class GAN(nn.Module):
-    """Both networks. `forward` is the generator's: the discriminator is for training alone."""
+    """Generator and discriminator. `forward` runs the generator alone."""
 
     class Config(BaseNetworkConfig):
-        """Widths are a DCGAN's, coarsest first: four of them make pictures of 64×64."""
+        """Widths of a DCGAN, coarsest first; four widths generate images of 64×64."""
 
         kind: Literal["gan"] = "gan"
         channels: Annotated[int, Field(ge=1, le=4)] = 3
@@ -96,12 +96,12 @@ class GAN(nn.Module):
             if isinstance(self.discriminator, ProjectedDiscriminator.Config):
                 if self.channels not in _VISIBLE:
                     raise ValueError(
-                        f"a projected discriminator looks at pictures of 1 or 3 channels, "
+                        f"a projected discriminator looks at images of 1 or 3 channels, "
                         f"not {self.channels}"
                     )
             elif self.size != _size(self.discriminator):
                 raise ValueError(
-                    f"the generator draws pictures of {self.size} pixels a side, and the "
+                    f"the generator draws images of {self.size} pixels a side, and the "
                     f"discriminator's {len(self.discriminator)} widths are for "
                     f"{_size(self.discriminator)}"
                 )
@@ -109,7 +109,7 @@ class GAN(nn.Module):
 
         @property
         def size(self) -> int:
-            """Height and width of the pictures."""
+            """Height and width of the images."""
             if isinstance(self.generator, FastGAN.Config):
                 return self.generator.size
             return _size(self.generator)

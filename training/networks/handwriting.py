@@ -1,9 +1,9 @@
-"""A recurrent network that says where the pen goes next, for a symbol that it is told.
+"""A recurrent network that predicts the next pen move for a given symbol.
 
-Graves 2013 (arXiv 1308.0850), section 4: a mixture of Gaussians over the next move. His network is
-told a whole text and learns where in it the pen is (section 5.1); this one draws a symbol at a time
-and is told it at every step. The pen has a third state, the end of the drawing, as in Ha and Eck
-2017 (arXiv 1704.03477, section 3.2).
+Graves 2013 (arXiv 1308.0850), section 4: a mixture of Gaussians over the next move. Graves
+conditions on a whole text and learns an alignment (section 5.1); this network draws one symbol at a
+time and receives it at every step. The pen has a third state, the end of the drawing, as in Ha and
+Eck 2017 (arXiv 1704.03477, section 3.2).
 
 Shapes: B batch, T time, E embedding, H hidden, M components.
 """
@@ -22,33 +22,34 @@ __all__ = ["Handwriting", "mixture_nll"]
 
 _MOVE_SIZE, _PEN_STATES = 5, 3
 _MIN_LOG_STD = -7.0
-"""A thousandth of the box: a mixture may not win likelihood by the grid that points were on."""
+"""A thousandth of the box. The bound keeps a mixture from fitting the grid on which the points were
+recorded."""
 
 
 class Handwriting(nn.Module):
-    """`forward`: moves (B, T, 5), symbols (B, T) and the state → (B, T, 6M + 3), next state.
+    """`forward` maps moves (B, T, 5), symbols (B, T) and a state to (B, T, 6M + 3) and a state.
 
-    Moves and the mixture are in units of the drawing's box; what is computed with is in `scale`.
+    Moves and the mixture are in units of the drawing's box; internally they are divided by `scale`.
     """
 
     scale: Tensor
 
     class Config(BaseNetworkConfig):
-        """Which recurrent network."""
+        """Cell, sizes and dropout of the network."""
 
         kind: Literal["handwriting"] = "handwriting"
         cell: CellKind = "lstm"
         layers: Annotated[int, Field(ge=1, le=8)] = 1
         hidden: PositiveInt = 256
         embedding: PositiveInt = 16
-        """Of the symbol that is drawn."""
+        """Size of the symbol's embedding."""
         components: PositiveInt = 20
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-        """Between layers and before the last linear layer."""
+        """Dropout probability between layers and before the last linear layer."""
         symbols: PositiveInt | None = None
-        """Left out: as many as the data have."""
+        """Number of symbols; by default, as many as the data have."""
         scale: Annotated[float, Field(gt=0)] = 0.35
-        """What counts as a move of length 1 inside, in units of the box."""
+        """Length of a move, in units of the box, that is scaled to 1 at the network's input."""
 
         def build(self) -> "Handwriting":
             return Handwriting(self)
@@ -74,13 +75,13 @@ class Handwriting(nn.Module):
         return self.head(self.dropout(hidden_BTH)) * scale + shift, next_state
 
     def input_scale(self) -> Tensor:
-        """(5,) by which moves are multiplied: distances are, the pen is not."""
+        """Factors (5,) of the moves: distances are scaled, pen states are not."""
         scale = self.head.weight.new_ones(_MOVE_SIZE)
         scale[:2] = 1 / self.config.scale
         return scale
 
     def output_scale(self) -> tuple[Tensor, Tensor]:
-        """Factor and addend (6M + 3,) that bring means and log deviations to the box's units."""
+        """Factor and addend (6M + 3,) that convert means and log deviations to the box's units."""
         count = self.config.components
         factor, addend = torch.ones_like(self.head.bias), torch.zeros_like(self.head.bias)
         factor[count : 3 * count] = self.config.scale
@@ -89,9 +90,9 @@ class Handwriting(nn.Module):
 
 
 def mixture_nll(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats (B, T) that the moves cost (equations 23–26), and those that the pen costs.
+    """Return the negative log likelihoods (B, T) of moves (equations 23–26) and pen, in nats.
 
-    Of a density over a plane in units of the box: nats may be negative.
+    The moves have a density over a plane in units of the box, so their nats may be negative.
     """
     count = (mixture_BTO.shape[-1] - _PEN_STATES) // 6
     weights, mean_x, mean_y, wide, high, correlation = torch.split(
@@ -101,7 +102,7 @@ def mixture_nll(mixture_BTO: Tensor, moves_BT5: Tensor) -> tuple[Tensor, Tensor]
     x = (moves_BT5[..., :1] - mean_x) * (-wide).exp()
     y = (moves_BT5[..., 1:2] - mean_y) * (-high).exp()
     rho = correlation.tanh()
-    # 1 - tanh² as 1 / cosh², whose logarithm stays finite where the tanh has become 1.
+    # log(1 - tanh²) as -2 log cosh, which stays finite where tanh rounds to 1.
     log_narrow = -2 * (functional.softplus(2 * correlation) - correlation) + 2 * torch.log(
         correlation.new_tensor(2.0)
     )

@@ -1,7 +1,7 @@
-"""MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) as a start for other people's classes.
+"""MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381), for fine-tuning on other classes.
 
-torchvision's features, pooling, and a head of Dense 128. The weights that it starts from are loaded
-by `training/pretrained/mobilenet.py`; here is what they are computed with.
+torchvision's features, pooling, and a head of Dense 128. `training/pretrained/mobilenet.py` loads
+the pretrained weights; this module defines the computation they need.
 
 Shapes: B batch, C channels, H height, W width, K classes.
 """
@@ -36,11 +36,11 @@ _INPUT_STATISTICS: dict[InputScaling, tuple[list[float], list[float]]] = {
 
 
 class _SameConv2d(nn.Conv2d):
-    """A convolution of stride 2 and an odd kernel, padded as TensorFlow's SAME pads.
+    """A convolution with stride 2 and an odd kernel, padded like TensorFlow's SAME.
 
-    The padding in all is what the last window needs, and the odd pixel goes to the right and the
-    bottom: of a 3×3 for even sides 0 before and 1 after, for odd ones 1 and 1. torchvision always
-    pads by 1 and 1, which for even sides looks at other pixels.
+    The total padding is what the last window needs; an odd pixel goes to the right and the bottom.
+    A 3×3 convolution pads even sides by 0 before and 1 after, and odd sides by 1 and 1. torchvision
+    always pads by 1 and 1, which shifts the windows of even sides.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -51,12 +51,12 @@ class _SameConv2d(nn.Conv2d):
 
 
 def _same(length: int, kernel: int) -> tuple[int, int]:
-    """Before and after, along one axis, for a stride of 2."""
+    """Return the padding before and after one axis, for a stride of 2."""
     return (kernel - 2 + length % 2) // 2, (kernel - 1) // 2
 
 
 def use_same_padding(features: nn.Module) -> None:
-    """Replace, in place, every convolution of stride 2; parameter names stay."""
+    """Replace every convolution with stride 2 in place; parameter names stay."""
     for parent in list(features.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
@@ -73,12 +73,12 @@ def use_same_padding(features: nn.Module) -> None:
 
 
 def normalization_statistics(scaling: InputScaling) -> tuple[list[float], list[float]]:
-    """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
+    """Return the mean and deviation per channel, for images in 0–1, that `scaling` stands for."""
     return _INPUT_STATISTICS[scaling]
 
 
 def fold_batch_norms(features: nn.Module) -> nn.Module:
-    """Fold, in place, every batch norm into the convolution before it: half the time on a CPU."""
+    """Fold every batch norm into the convolution before it, in place (half the time on a CPU)."""
     for module in list(features.modules()):
         if not isinstance(module, nn.Sequential):
             continue
@@ -93,12 +93,12 @@ def fold_batch_norms(features: nn.Module) -> nn.Module:
 
 
 class Pretrained(BaseNetworkConfig):
-    """Which weights of MobileNetV2 to use, and the conventions that they were trained with."""
+    """The pretrained weights of MobileNetV2, and the conventions that they were trained with."""
 
     weights: Literal["imagenet", "random"] = "imagenet"
     weights_path: Path | None = None
-    """A state dict of torchvision's `mobilenet_v2`: looked for here, then in the cache.
-    Without one, torchvision's own weights are fetched."""
+    """A state dict of torchvision's `mobilenet_v2`. The path is tried as given, then in the cache.
+    Without a path, torchvision's own weights are downloaded."""
     padding: Literal["torchvision", "tf-same"] = "torchvision"
     """Padding of the stride-2 convolutions. TensorFlow's weights need `tf-same`."""
     scaling: InputScaling = "torchvision"
@@ -110,15 +110,15 @@ class Pretrained(BaseNetworkConfig):
 
     @property
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and deviation per channel, of pictures in 0–1, that `scaling` stands for."""
+        """Mean and deviation per channel, for images in 0–1, that `scaling` stands for."""
         return normalization_statistics(self.scaling)
 
 
 class MobileNet(nn.Module):
-    """`forward`: images (B, 3, H, W), scaled as the weights want them → logits (B, K).
+    """`forward` maps images (B, 3, H, W), scaled as the weights require, to logits (B, K).
 
-    Batch norm always uses the statistics that came with the weights, in training too: those of a
-    few hundred photographs in small batches are worse, and would move under the head's feet.
+    Batch norms always use the statistics of the pretrained weights, in training too: statistics of
+    a few hundred photographs in small batches are worse and would change the head's inputs.
     """
 
     class Config(Pretrained):
@@ -127,9 +127,9 @@ class MobileNet(nn.Module):
         hidden: PositiveInt = 128
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
         width: PositiveFloat = 1.0
-        """Multiplies the channels of every layer (section 5.1); ImageNet weights are of 1.0."""
+        """Multiplier of the channels of every layer (section 5.1); ImageNet weights have 1.0."""
         frozen: bool = False
-        """Keep the features as they are and train the head alone."""
+        """Freeze the features and train only the head."""
 
         @property
         def image_channels(self) -> int:
@@ -162,7 +162,7 @@ class MobileNet(nn.Module):
         return self
 
     def pool(self, images_BCHW: Tensor) -> Tensor:
-        """Features (B, C), averaged over the picture."""
+        """Return features (B, C), averaged over the image."""
         features_BCHW: Tensor = self.features(images_BCHW)
         return functional.adaptive_avg_pool2d(features_BCHW, 1).flatten(1)
 

@@ -1,9 +1,9 @@
-"""A denoiser for photographs: a small residual U-Net that works on a quarter of the places.
+"""A denoiser for photographs: a small residual U-Net at half the image's height and width.
 
-The picture is first rearranged into half its height and width and four times its channels (FFDNet,
-Zhang et al. 2018, arXiv 1710.04026), so that a pixel costs a quarter and a convolution sees twice
-as far. Below are levels of residual blocks without batch norm, joined by sums, as in DRUNet (Zhang
-et al. 2021, arXiv 2008.13751); unlike there, nobody tells the network how strong the noise is.
+The image is first rearranged into half its height and width and four times its channels (FFDNet,
+Zhang et al. 2018, arXiv 1710.04026), so that a pixel costs a quarter and a convolution reaches
+twice as far. The levels consist of residual blocks without batch norm, joined by sums, as in DRUNet
+(Zhang et al. 2021, arXiv 2008.13751); unlike DRUNet, the network does not receive the noise level.
 
 Shapes: B batch, C channels, H and W multiples of `2 ** len(widths)`.
 """
@@ -21,7 +21,7 @@ __all__ = ["PhotoDenoiser"]
 
 
 class _Block(nn.Module):
-    """x + conv(relu(conv(x))): DRUNet's, which has no norm and no activation behind the sum."""
+    """x + conv(relu(conv(x))) as in DRUNet, without norm and without activation after the sum."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,16 +38,16 @@ def _blocks(width: int, count: int) -> nn.Sequential:
 
 
 class PhotoDenoiser(nn.Module):
-    """`forward`: noisy pictures (B, C, H, W) around 0–1 → clean estimate, same shape, unclipped."""
+    """`forward` maps noisy images (B, C, H, W) around 0–1 to clean estimates, not clipped."""
 
     class Config(BaseNetworkConfig):
         kind: Literal["photo-denoiser"] = "photo-denoiser"
         channels: Literal[1, 3] = 3
         widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=4)] = (32, 64)
-        """Of the levels, finest first; the finest has half the picture's height and width."""
+        """Channels of each level, finest first; the first has half the image's height and width."""
         blocks: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=4)] = (2, 3)
-        """Residual blocks of each level: the coarsest has them once, the others on the way down
-        and again on the way up."""
+        """Residual blocks of each level. The coarsest level has them once; the others have them on
+        the way down and again on the way up."""
 
         @model_validator(mode="after")
         def _validate_levels(self) -> Self:
@@ -67,8 +67,8 @@ class PhotoDenoiser(nn.Module):
         def reach(self) -> int:
             """Bound of the distance, from the convolutions of every level.
 
-            A 3×3 convolution at level l reaches 2^(l+1) pixels. A place of a level stands for whole
-            places of the finer one, so that what is reached grows to the next multiple, once.
+            A 3×3 convolution at level l reaches 2^(l+1) pixels. A pixel of a level covers whole
+            pixels of the finer level, so the reach is rounded up to the next multiple once.
             """
             *finer, coarsest = (2 * count for count in self.blocks)
             steps = [2 * count for count in finer] + [coarsest]

@@ -1,11 +1,11 @@
 """The projected discriminator (Sauer et al. 2021, arXiv 2111.01007).
 
-It classifies pictures by the feature maps of a frozen MobileNetV2, mixed across channels and scales
+It classifies images by the feature maps of a frozen MobileNetV2, mixed across channels and scales
 by random convolutions that are frozen too (section 3.2). Only one small head per scale, with
 spectral norm, is trained.
 
-Deviations: each head ends in a grid of the same size; the heads have no batch norm, so that no
-picture's logits depend on another picture.
+Deviations: each head ends in a grid of the same size; the heads have no batch norm, so that the
+logits of an image do not depend on other images.
 
 Shapes: B batch, C channels, H height, W width, L logits, h × w height and width of a feature map.
 """
@@ -32,19 +32,19 @@ _LOGITS = 3
 
 
 class ProjectedDiscriminator(nn.Module):
-    """`forward`: pictures (B, C, H, W) in -1 … 1, grey or colour → logits (B, L), high for real."""
+    """`forward` maps grey or RGB images (B, C, H, W) in -1 … 1 to logits (B, L), high for real."""
 
     class Config(Pretrained):
         kind: Literal["projected"] = "projected"
         side: PositiveInt = 96
-        """Height and width, in pixels, to which pictures are resized."""
+        """Height and width, in pixels, to which images are resized."""
         mixing: PositiveInt = 32
         """Channels of the finest map after channel mixing; each coarser map has twice as many."""
         head: PositiveInt = 96
         """Channels of the heads' layers."""
 
         def mobilenet(self) -> MobileNet.Config:
-            """The network that these weights fit. Its head is not used."""
+            """Return the config of the network that these weights fit. Its head is not used."""
             return MobileNet.Config(classes=1, padding=self.padding, scaling=self.scaling)
 
         def build(self) -> "ProjectedDiscriminator":
@@ -60,12 +60,12 @@ class ProjectedDiscriminator(nn.Module):
         )
 
     def project(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
-        """Mixed feature maps, finest first. Gradients pass to the pictures alone."""
+        """Return mixed feature maps, finest first. Gradients reach only the images."""
         maps: tuple[Tensor, ...] = self.projection(images_BCHW)
         return maps
 
     def logits(self, *maps_BChw: Tensor) -> Tensor:
-        """Logits (B, L) of what `project` returns."""
+        """Return the logits (B, L) of what `project` returns."""
         pairs = zip(self.heads, maps_BChw, strict=True)
         return torch.cat([head(each).flatten(1) for head, each in pairs], 1)
 
@@ -74,10 +74,10 @@ class ProjectedDiscriminator(nn.Module):
 
 
 class Projection(nn.Module):
-    """`forward`: pictures (B, C, H, W) in -1 … 1 → four feature maps, finest first.
+    """`forward` maps images (B, C, H, W) in -1 … 1 to four feature maps, finest first.
 
-    Everything here is a buffer: no optimizer sees it, and nothing that makes a module's parameters
-    trainable changes it. A checkpoint holds the random mixing, not the pretrained weights.
+    All tensors are buffers, so that optimizers skip them and nothing can make them trainable. A
+    checkpoint holds the random mixing, not the pretrained weights.
     """
 
     scale: Tensor
@@ -94,7 +94,7 @@ class Projection(nn.Module):
             self.register_buffer(
                 f"scale_mixing_{level}", _random(self.widths[level], mixed[level], 3)
             )
-        # (picture / 2 + 1 / 2 - mean) / deviation as one multiplication and one addition
+        # (image / 2 + 1 / 2 - mean) / deviation as one multiplication and one addition
         mean, deviation = (torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics)
         self.register_buffer("scale", 0.5 / deviation, persistent=False)
         self.register_buffer("shift", (0.5 - mean) / deviation, persistent=False)

@@ -1,4 +1,4 @@
-"""What recurrent networks that read pen strokes or pictures share.
+"""Recurrent layers shared by the networks that read pen strokes or game frames.
 
 Shapes: B batch, T time, I input, H hidden, L layers.
 """
@@ -11,11 +11,11 @@ __all__ = ["CellKind", "RecurrentLayers", "RecurrentState"]
 
 CellKind = Literal["lstm", "gru"]
 RecurrentState = tuple[Tensor, ...]
-"""What is remembered, each (L, B, H): hidden and cell of an LSTM, hidden alone of a GRU."""
+"""Recurrent state, each (L, B, H): hidden and cell state of an LSTM, hidden state of a GRU."""
 
 
 class RecurrentLayers(nn.Module):
-    """LSTM or GRU: (B, T, I) and the state → (B, T, H) and the next state."""
+    """An LSTM or GRU that maps (B, T, I) and the state to (B, T, H) and the next state."""
 
     def __init__(
         self, cell: CellKind, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0
@@ -28,7 +28,7 @@ class RecurrentLayers(nn.Module):
         )
 
     def initial_state(self, batch: int) -> RecurrentState:
-        """The state before the first step: zeros."""
+        """Return the state before the first step, all zeros."""
         weight = next(self.rnn.parameters())
         shape = (self.layers, batch, self.hidden)
         return tuple(weight.new_zeros(shape) for _ in range(2 if self.cell == "lstm" else 1))

@@ -1,10 +1,11 @@
 """Residual networks (He et al. 2015, "Deep Residual Learning", arXiv 1512.03385).
 
-Two stems: `imagenet` (section 4.1, table 1: a 7×7 stride-2 convolution and a pooling, then four
-stages) and `cifar` (section 4.2: a 3×3 convolution, then three stages of 16, 32 and 64 channels).
-Parameters are named as in torchvision, so that its ImageNet weights load unchanged.
+There are two stems: `imagenet` (section 4.1, table 1: a 7×7 stride-2 convolution and a pooling,
+then four stages) and `cifar` (section 4.2: a 3×3 convolution, then three stages of 16, 32 and 64
+channels). Parameters are named as in torchvision, so that its ImageNet weights load unchanged.
 
-Convolution → batch norm → ReLU, and the last ReLU after the addition (figure 2 and section 3.4).
+Each layer is convolution → batch norm → ReLU; a block's last ReLU follows the addition (figure 2
+and section 3.4).
 
 Shapes: B batch, C channels, H height, W width, K classes.
 """
@@ -37,7 +38,7 @@ DEPTHS = {"imagenet": tuple(_IMAGENET), "cifar": tuple(_CIFAR)}
 
 
 class _PadChannels(nn.Module):
-    """Shortcut A: every second pixel, new channels filled with zeros, no parameters."""
+    """Shortcut A: take every second pixel and fill new channels with zeros; no parameters."""
 
     def __init__(self, stride: int, extra: int) -> None:
         super().__init__()
@@ -50,7 +51,7 @@ class _PadChannels(nn.Module):
 
 
 def _shortcut(kind: Shortcut | None, channels: int, out: int, stride: int) -> nn.Module | None:
-    """None where the input passes unchanged, and where there is no shortcut at all."""
+    """Return a shortcut, or None if `kind` is None or the input passes unchanged."""
     if kind is None or (stride == 1 and channels == out):
         return None
     if kind == "A":
@@ -64,7 +65,7 @@ def _residual_add(out: Tensor, x: Tensor, downsample: nn.Module | None) -> Tenso
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions (figure 5, left)."""
+    """A block of two 3×3 convolutions (figure 5, left)."""
 
     expansion = 1
 
@@ -77,7 +78,7 @@ class BasicBlock(nn.Module):
         stride_in_1x1: bool,
     ) -> None:
         super().__init__()
-        del stride_in_1x1  # there is no 1×1 here: the parameter belongs to the bottleneck
+        del stride_in_1x1  # only a bottleneck has a 1×1
         self.conv1 = nn.Conv2d(channels, planes, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
@@ -91,10 +92,10 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1 reduce, 3×3, 1×1 expand by four (figure 5, right).
+    """A bottleneck: 1×1 reduces, 3×3, 1×1 expands by four (figure 5, right).
 
-    The paper strides in the first 1×1; torchvision in the 3×3, which costs 6 % more and is more
-    accurate. `stride_in_1x1` chooses.
+    The paper puts the stride in the first 1×1; torchvision puts it in the 3×3, which costs 6 % more
+    and is more accurate. `stride_in_1x1` selects the paper's.
     """
 
     expansion = 4
@@ -125,21 +126,22 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """`forward`: images (B, C, H, W), normalised floats → logits (B, K)."""
+    """`forward` maps images (B, C, H, W), normalised floats, to logits (B, K)."""
 
     class Config(ClassifierNetworkConfig):
-        """Which residual network."""
+        """Depth, stem and options of the network."""
 
         kind: Literal["resnet"] = "resnet"
         depth: Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]
         stem: Literal["imagenet", "cifar"]
         width: PositiveInt | None = None
-        """Channels of the first stage; the paper's 64 (imagenet) or 16 (cifar) when left out."""
+        """Channels of the first stage. Default: the paper's 64 (imagenet) or 16 (cifar)."""
         shortcut: Shortcut | None = None
-        """Where shapes change: A pads with zeros (the paper on CIFAR), B projects (ImageNet)."""
+        """Shortcut where shapes change: A pads with zeros (the paper on CIFAR), B projects
+        (ImageNet)."""
         stride_in_1x1: bool = False
         residual: bool = True
-        """Without, the plain net that the paper compares with: the same layers, no shortcuts."""
+        """Without it, the plain net that the paper compares with: the same layers, no shortcuts."""
 
         @model_validator(mode="after")
         def _validate_depth(self) -> Self:

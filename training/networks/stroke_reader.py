@@ -1,7 +1,7 @@
-"""A recurrent network that reads pen strokes and says, after every move, what it may become.
+"""A recurrent network that reads pen strokes and classifies the drawing after every move.
 
-Many-to-one: the answer after the last move counts (Graves 2012, "Supervised sequence labelling
-with recurrent neural networks", chapter 2).
+It is trained many-to-one: the logits after the last move count (Graves 2012, "Supervised sequence
+labelling with recurrent neural networks", chapter 2).
 
 Shapes: B batch, T time, H hidden, K classes.
 """
@@ -20,20 +20,20 @@ _MOVE_SIZE = 5
 
 
 class StrokeReader(nn.Module):
-    """`forward`: moves (B, T, 5) → logits (B, T, K); those after a move know all up to it."""
+    """`forward` maps moves (B, T, 5) to logits (B, T, K), each computed from the moves so far."""
 
     class Config(BaseNetworkConfig):
-        """Which recurrent network."""
+        """Cell, sizes and dropout of the network."""
 
         kind: Literal["stroke-reader"] = "stroke-reader"
         cell: CellKind = "lstm"
         layers: Annotated[int, Field(ge=1, le=8)] = 1
         hidden: PositiveInt = 128
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-        """Between layers and before the last linear layer."""
+        """Dropout probability between layers and before the last linear layer."""
         classes: Annotated[int, Field(ge=2)] = 10
         scale: Annotated[float, Field(gt=0)] = 0.35
-        """What counts as a move of length 1 inside, in units of the box."""
+        """Length of a move, in units of the box, that is scaled to 1 at the network's input."""
 
         @property
         def class_count(self) -> int:

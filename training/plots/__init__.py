@@ -1,1 +1,1 @@
-"""Pictures of training and of what was learnt."""
+"""Images of training and of what was learnt."""

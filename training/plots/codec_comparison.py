@@ -12,7 +12,7 @@ __all__ = ["draw_crops", "draw_rate_curves"]
 
 
 def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
-    """Captioned pictures (H, W, 3) in a row; of each the middle, so that single pixels show."""
+    """Captioned images (H, W, 3) in a row; of each the middle, so that single pixels show."""
     height, width = images[0][1].shape[:2]
     side = min(height, width, 240)
     top, left = (height - side) // 2, (width - side) // 2

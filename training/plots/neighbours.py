@@ -1,4 +1,4 @@
-"""Drawn pictures, each over the training pictures that it is most like."""
+"""Drawn images, each over the training images that it is most like."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["draw_neighbours"]
 
 
 def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
-    """Drawn uint8 pictures, under each the training pictures nearest by pixels and by features.
+    """Drawn uint8 images, under each the training images nearest by pixels and by features.
 
     Raises:
         DataError: when there are no weights to compute features with.

@@ -26,7 +26,7 @@ def draw_optimizers(
     rules: Sequence[LossCurve],
     path: Path,
 ) -> None:
-    """Four surfaces above; below, the net by how many pictures a gradient sees, and by rule."""
+    """Four surfaces above; below, the net by how many images a gradient sees, and by rule."""
     figure = Figure(figsize=(13, 7.6), dpi=80, layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=[1, 1])
     for index, (surface, walked) in enumerate(paths):
@@ -35,7 +35,7 @@ def draw_optimizers(
         if index == 2:
             axes.legend(fontsize=7.5, loc="lower left")
     _draw_curves(
-        figure.add_subplot(grid[1, :2]), batch_sizes, "plain descent: pictures in a gradient"
+        figure.add_subplot(grid[1, :2]), batch_sizes, "plain descent: images in a gradient"
     )
     _draw_curves(
         figure.add_subplot(grid[1, 2:]), rules, "mini-batches of 32: each rule at its best rate"
@@ -67,6 +67,6 @@ def _draw_curves(axes: Axes, curves: Sequence[LossCurve], title: str) -> None:
         label = f"{curve.name} ({curve.steps:,} steps, {curve.losses[-1]:.3f})"
         axes.plot(curve.epochs, curve.losses, label=label)
     axes.set_yscale("log")
-    axes.set(title=title, xlabel="how often each picture has been seen", ylabel="loss (nats)")
+    axes.set(title=title, xlabel="how often each image has been seen", ylabel="loss (nats)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

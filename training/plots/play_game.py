@@ -56,9 +56,9 @@ def _network_policy(network: Controller, *, keep_state: bool) -> Callable[[Catch
 
     def choose(game: Catch) -> int:
         nonlocal state
-        picture = torch.from_numpy(game.observe()).float()[None, None] / 255
+        image = torch.from_numpy(game.observe()).float()[None, None] / 255
         with torch.inference_mode():
-            logits, after = network(picture, state)
+            logits, after = network(image, state)
         state = after if keep_state else state
         return int(logits[0, 0].argmax())
 

@@ -1,4 +1,4 @@
-"""A learning-rate range test as a picture."""
+"""A learning-rate range test as an image."""
 
 from pathlib import Path
 

@@ -37,20 +37,20 @@ def draw_rate_distortion(
     title: str,
     path: Path,
 ) -> None:
-    """Captioned rows of pictures uint8 (N, H, W, C), then the plot.
+    """Captioned rows of images uint8 (N, H, W, C), then the plot.
 
     `lossless` are mean sizes; having no error, these codecs are lines and not points.
     """
     figure = Figure(figsize=(8.4, 1.5 * len(rows) / 2 + 4.4), dpi=110, layout="constrained")
     grid = figure.add_gridspec(len(rows) + 1, 1, height_ratios=[*([0.75] * len(rows)), 4.4])
-    for index, (caption, pictures) in enumerate(rows):
-        _draw_row(figure.add_subplot(grid[index]), caption, pictures)
+    for index, (caption, images) in enumerate(rows):
+        _draw_row(figure.add_subplot(grid[index]), caption, images)
     _draw_curves(figure.add_subplot(grid[len(rows)]), curves, lossless, title)
     figure.savefig(path)
 
 
-def _draw_row(axes: Axes, caption: str, pictures: NDArray[np.uint8]) -> None:
-    strip = np.concatenate(list(pictures), axis=1)
+def _draw_row(axes: Axes, caption: str, images: NDArray[np.uint8]) -> None:
+    strip = np.concatenate(list(images), axis=1)
     axes.imshow(strip[..., 0] if strip.shape[2] == 1 else strip, cmap="gray", vmin=0, vmax=255)
     axes.set(xticks=[], yticks=[])
     axes.set_ylabel(caption, rotation=0, ha="right", va="center")
@@ -90,6 +90,6 @@ def _draw_curves(
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xticks([25, 50, 100, 200, 400, 800])
     axes.minorticks_off()
-    axes.set(xlabel="bytes a picture (mean, whole file)", ylabel="PSNR (dB)", title=title)
+    axes.set(xlabel="bytes an image (mean, whole file)", ylabel="PSNR (dB)", title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

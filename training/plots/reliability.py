@@ -1,4 +1,4 @@
-"""Whether an ensemble is better than its members, and can be believed, as a picture."""
+"""Whether an ensemble is better than its members, and can be believed, as an image."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 __all__ = ["draw_image_grid", "draw_image_rows"]
 
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
-"""In pixels: between pictures, above them, and to the left."""
+"""In pixels: between images, above them, and to the left."""
 
 
 def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
-    """A captioned row for each entry: pictures uint8 (N, H, W, C) side by side."""
+    """A captioned row for each entry: images uint8 (N, H, W, C) side by side."""
     count, height, width, channels = rows[0][1].shape
     figure = Figure(
         figsize=(1.1 + 0.72 * count, 0.74 * height / width * len(rows)),

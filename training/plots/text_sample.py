@@ -1,4 +1,4 @@
-"""A page of text as a picture."""
+"""A page of text as an image."""
 
 import textwrap
 from pathlib import Path

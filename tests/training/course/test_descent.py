@@ -68,14 +68,14 @@ def test_every_rule_teaches_the_small_net(name: str) -> None:
 
 
 def test_the_small_nets_loss_is_torchs() -> None:
-    theta, pictures = initial_parameters(0), load_digit_splits().train
+    theta, images = initial_parameters(0), load_digit_splits().train
     first, second = torch.nn.Linear(64, 32), torch.nn.Linear(32, 10)
     w1, b1, w2, b2 = torch.split(theta, [64 * 32, 32, 320, 10])
     with torch.no_grad():
         for layer, weight, bias in ((first, w1.view(64, 32), b1), (second, w2.view(32, 10), b2)):
             layer.weight.copy_(weight.T)
             layer.bias.copy_(bias)
-        logits = second(first(pictures.pixels_NP).tanh())
-    expected = torch.nn.functional.cross_entropy(logits, pictures.labels_N)
-    torch.testing.assert_close(compute_loss(theta, pictures), expected)
+        logits = second(first(images.pixels_NP).tanh())
+    expected = torch.nn.functional.cross_entropy(logits, images.labels_N)
+    torch.testing.assert_close(compute_loss(theta, images), expected)
     assert float(expected) > math.log(10) / 2

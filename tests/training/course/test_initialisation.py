@@ -33,12 +33,12 @@ def test_zeros_do_not_learn(unit: ActivationKind) -> None:
 
 def test_a_constant_start_leaves_the_units_of_a_layer_the_same() -> None:
     network = build_deep_network("tanh", SCHEMES["constant 0.01"])
-    pictures = load_digit_splits().train.subset(torch.arange(64))
+    images = load_digit_splits().train.subset(torch.arange(64))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for _ in range(3):
         optimizer.zero_grad()
-        logits = network(pictures.images_NCHW)
-        nn.functional.cross_entropy(logits, pictures.labels_N).backward()  # type: ignore[no-untyped-call]
+        logits = network(images.images_NCHW)
+        nn.functional.cross_entropy(logits, images.labels_N).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     first = network.get_submodule("1")
     assert isinstance(first, nn.Linear)

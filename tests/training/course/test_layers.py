@@ -65,12 +65,12 @@ def test_a_norm_lets_a_net_learn_at_a_rate_that_it_cannot_bear_without() -> None
 
 
 def test_measuring_in_training_mode_leaves_the_running_averages_alone() -> None:
-    network, pictures = (
+    network, images = (
         build_convnet("before ReLU"),
         load_digit_splits().test.subset(torch.arange(40)),
     )
     before = copy.deepcopy(network.state_dict())
-    batch, running = losses_by_mode(network, pictures, 4)
+    batch, running = losses_by_mode(network, images, 4)
     assert batch != running
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 

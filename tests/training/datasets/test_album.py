@@ -28,16 +28,16 @@ def _load(*folders: Path, **settings: Any) -> PatchData:
 
 
 def _sizes(split: PatchSplit) -> list[tuple[int, ...]]:
-    return sorted(tuple(picture.shape) for picture in split.images)
+    return sorted(tuple(image.shape) for image in split.images)
 
 
-def test_pictures_keep_their_size_and_grey_ones_have_equal_channels(folder: Path) -> None:
+def test_images_keep_their_size_and_grey_ones_have_equal_channels(folder: Path) -> None:
     data = _load(folder, test_fraction=0.2)
     every = PatchSplit(data.train.images + data.test.images)
     sizes = [(3, 9, 90), (3, 16, 12), (3, 20, 21), (3, 30, 40), (3, 57, 33)]
     assert _sizes(every) == sizes
     assert (len(data.train), len(data.test), data.validation) == (4, 1, None)
-    grey = next(picture for picture in every.images if picture.shape[1] == 16)
+    grey = next(image for image in every.images if image.shape[1] == 16)
     assert bool((grey == 77).all())
     assert (data.title, data.test_title, data.to_data_source().n) == ("holiday", "holiday", 4)
 
@@ -49,7 +49,7 @@ def test_what_is_measured_may_lie_elsewhere(folder: Path) -> None:
     assert (_sizes(data.test), data.test_title) == ([(3, 20, 21)], "far")
 
 
-def test_large_pictures_are_reduced_and_small_ones_never_enlarged(folder: Path) -> None:
+def test_large_images_are_reduced_and_small_ones_never_enlarged(folder: Path) -> None:
     data = _load(folder, longest_side=30)
     every = PatchSplit(data.train.images + data.test.images)
     assert _sizes(every) == [(3, 3, 30), (3, 16, 12), (3, 20, 21), (3, 23, 30), (3, 30, 17)]
@@ -68,9 +68,9 @@ def test_folders_are_looked_for_in_the_cache(folder: Path, data_home: Path) -> N
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere is no folder"):
         _load(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="deeper holds 1 pictures: too few"):
+    with pytest.raises(DataError, match="deeper holds 1 images: too few"):
         _load(folder / "deeper")
-    with pytest.raises(DataError, match="holiday holds 5 pictures: too few"):
+    with pytest.raises(DataError, match="holiday holds 5 images: too few"):
         _load(folder, validation_size=9)
     (folder / "broken.png").write_bytes(b"no png")
     with pytest.raises(DataError, match=r"broken\.png cannot be read"):
@@ -84,7 +84,7 @@ def _numbered(height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([rows, columns, np.zeros_like(rows)]))
 
 
-def test_a_patch_is_a_part_of_a_picture_in_one_of_eight_positions() -> None:
+def test_a_patch_is_a_part_of_an_image_in_one_of_eight_positions() -> None:
     split = PatchSplit((_numbered(30, 50),))
     positions = set()
     for (patch,) in PatchBatches(split, 8, 200, 1, Generator().manual_seed(0)):
@@ -97,9 +97,9 @@ def test_a_patch_is_a_part_of_a_picture_in_one_of_eight_positions() -> None:
     assert len(positions) == 8
 
 
-def test_an_epoch_takes_each_picture_equally_often_and_depends_on_the_seed_alone() -> None:
-    pictures = tuple(torch.full((3, 8 + i, 9), i, dtype=torch.uint8) for i in range(5))
-    split = PatchSplit(pictures)
+def test_an_epoch_takes_each_image_equally_often_and_depends_on_the_seed_alone() -> None:
+    images = tuple(torch.full((3, 8 + i, 9), i, dtype=torch.uint8) for i in range(5))
+    split = PatchSplit(images)
     patches = PatchBatches(split, 8, 4, 3, Generator().manual_seed(1))
     batches = list(patches)
     assert len(batches) == len(patches) == 6  # of 20 patches, 2 are too few for a batch
@@ -110,7 +110,7 @@ def test_an_epoch_takes_each_picture_equally_often_and_depends_on_the_seed_alone
     assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
 
 
-def test_a_picture_smaller_than_a_patch_is_mirrored() -> None:
+def test_an_image_smaller_than_a_patch_is_mirrored() -> None:
     split = PatchSplit((_numbered(3, 5),))
     (patch,) = next(iter(PatchBatches(split, 16, 1, 1, Generator().manual_seed(0))))
     assert patch.shape == (3, 16, 16)

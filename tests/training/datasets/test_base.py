@@ -33,12 +33,12 @@ def test_statistics_are_those_of_numpy(channels: int) -> None:
     np.testing.assert_allclose(deviation, pixels.std(axis=(0, 2, 3)), rtol=1e-12)
 
 
-def test_size_and_channels_are_those_of_the_pictures() -> None:
+def test_size_and_channels_are_those_of_the_images() -> None:
     data = _data(_split(2))
     assert (data.channels, data.size_HW) == (3, (5, 4))
 
 
-def test_held_out_pictures_are_no_longer_trained_on() -> None:
+def test_held_out_images_are_no_longer_trained_on() -> None:
     whole = _split(20)
     data = split_validation(_data(whole), 6)
     assert data.validation is not None
@@ -64,7 +64,7 @@ def test_nothing_is_held_out_unless_asked() -> None:
 
 
 def test_holding_out_everything_is_refused() -> None:
-    with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training pictures"):
+    with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training images"):
         split_validation(_data(_split(4)), 4)
 
 
@@ -88,9 +88,9 @@ def test_class_counts_name_empty_classes_too() -> None:
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (_split(0), "here.npz holds no pictures"),
-        (_split(2, channels=1), r"here.npz holds pictures of shape \(1, 5, 4\), not \(3, 5, 4\)"),
-        (ImageSplit(_split(2).images_NCHW, torch.zeros(3).long()), "has 3 labels for 2 pictures"),
+        (_split(0), "here.npz holds no images"),
+        (_split(2, channels=1), r"here.npz holds images of shape \(1, 5, 4\), not \(3, 5, 4\)"),
+        (ImageSplit(_split(2).images_NCHW, torch.zeros(3).long()), "has 3 labels for 2 images"),
         (ImageSplit(_split(2).images_NCHW, torch.tensor([0, 3])), "the label 3; labels are 0 to 2"),
         (ImageSplit(_split(2).images_NCHW, torch.tensor([-1, 0])), "the label -1; labels are 0"),
     ],

@@ -7,7 +7,7 @@ from training.datasets.batches import Batches, epoch_seed
 
 
 def _split(count: int) -> ImageSplit:
-    """Picture i is all i, and so is its label."""
+    """Image i is all i, and so is its label."""
     labels = torch.arange(count)
     return ImageSplit(labels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2), labels)
 
@@ -17,7 +17,7 @@ def _order(seed: int, epoch: int) -> list[int]:
     return torch.cat([labels for _, labels in batches]).tolist()
 
 
-def test_every_picture_comes_once_an_epoch_with_its_own_label() -> None:
+def test_every_image_comes_once_an_epoch_with_its_own_label() -> None:
     batches = list(Batches(_split(20), 5, Generator().manual_seed(0)))
     assert sorted(torch.cat([labels for _, labels in batches]).tolist()) == list(range(20))
     for images, labels in batches:
@@ -50,7 +50,7 @@ def test_a_set_smaller_than_a_batch_is_one_batch(generator: Generator | None) ->
     assert len(batches) == 1
 
 
-def test_only_training_pictures_are_transformed() -> None:
+def test_only_training_images_are_transformed() -> None:
     def brighten(images_BCHW: Tensor, generator: Generator) -> Tensor:
         del generator
         return images_BCHW + 100

@@ -14,7 +14,7 @@ _COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)]
 
 
 def _write(path: Path, size: int = 32, **replaced: Any) -> None:
-    """Four pictures of one colour each, packed; `replaced` takes the place of right arrays."""
+    """Four images of one colour each, packed; `replaced` takes the place of right arrays."""
     jpegs = []
     for colour in _COLOURS:
         buffer = BytesIO()
@@ -97,9 +97,9 @@ def test_an_archive_with_a_flipped_byte_is_named(root: Path) -> None:
     [
         ({"jpeg": np.zeros(9000, np.uint8)}, "is not a readable archive of JPEGs: cannot identify"),
         ({"label": np.array([0, 1, 2, 10])}, "holds the label 10; labels are 0 to 9"),
-        ({"label": np.array([0, 1, 2])}, "has 3 labels for 4 pictures"),
+        ({"label": np.array([0, 1, 2])}, "has 3 labels for 4 images"),
         ({"offset": np.array([0])}, "is not a readable archive of JPEGs: need at least one array"),
-        ({"size": 16}, r"holds pictures of shape \(3, 16, 16\), not \(3, 32, 32\)"),
+        ({"size": 16}, r"holds images of shape \(3, 16, 16\), not \(3, 32, 32\)"),
     ],
 )
 def test_wrong_content_is_named(root: Path, replaced: dict[str, Any], message: str) -> None:

@@ -35,7 +35,7 @@ def test_the_split_is_always_the_same() -> None:
     assert first.test.sha256 == again.test.sha256
 
 
-def test_validation_comes_from_the_training_pictures() -> None:
+def test_validation_comes_from_the_training_images() -> None:
     data = Digits(validation_size=97).load()
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (1200, 97, 500)

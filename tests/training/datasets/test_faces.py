@@ -48,5 +48,5 @@ def test_what_is_missing_or_of_another_size_is_named(data_home: Path) -> None:
     with pytest.raises(DataError, match=r"no train-\*\.npz.*kind: pictures"):
         Faces().load()
     _write(data_home / "faces64" / "train-0.npz", [1], size=32)
-    with pytest.raises(DataError, match=r"train-0\.npz holds pictures of shape \(3, 32, 32\)"):
+    with pytest.raises(DataError, match=r"train-0\.npz holds images of shape \(3, 32, 32\)"):
         Faces().load()

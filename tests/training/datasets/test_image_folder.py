@@ -13,7 +13,7 @@ from training.errors import DataError
 
 
 def _write(folder: Path, count: int, first: int = 0) -> None:
-    """Pictures of one grey each, which tells them apart."""
+    """Images of one grey each, which tells them apart."""
     folder.mkdir(parents=True)
     for index in range(count):
         Image.new("RGB", (12, 10), (first + index,) * 3).save(folder / f"{index}.png")
@@ -39,7 +39,7 @@ def test_classes_are_the_folders_by_name_and_each_is_split_in_proportion(root: P
     assert (data.channels, data.size_HW) == (3, (8, 8))
 
 
-def test_every_picture_is_in_one_split_with_its_own_label(root: Path) -> None:
+def test_every_image_is_in_one_split_with_its_own_label(root: Path) -> None:
     data = _load(root, validation_size=4)
     assert data.validation is not None
     assert len(data.validation) == 4
@@ -62,7 +62,7 @@ def test_classes_are_mixed_within_a_split(root: Path) -> None:
     assert labels != sorted(labels)
 
 
-def test_grey_pictures_have_one_channel(root: Path) -> None:
+def test_grey_images_have_one_channel(root: Path) -> None:
     assert _load(root, mode="L").channels == 1
 
 
@@ -70,7 +70,7 @@ def test_hidden_files_and_other_kinds_of_file_are_left_alone(root: Path) -> None
     (root / ".cache").mkdir()
     (root / "notes.txt").write_text("not a class")
     for name in (".hidden.png", "Thumbs.db", "notes.txt"):
-        (root / "ants" / name).write_bytes(b"not a picture")
+        (root / "ants" / name).write_bytes(b"not an image")
     data = _load(root)
     assert data.labels == ("ants", "bees")
     assert len(data.train) + len(data.test) == 30
@@ -95,21 +95,21 @@ def test_a_single_class_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_class_is_named(root: Path) -> None:
     (root / "wasps").mkdir()
-    with pytest.raises(DataError, match=r"class folder .*wasps holds no pictures \(\.avif, \.bmp"):
+    with pytest.raises(DataError, match=r"class folder .*wasps holds no images \(\.avif, \.bmp"):
         _load(root)
 
 
 def test_a_folder_of_splits_is_not_taken_for_classes(tmp_path: Path) -> None:
     for split in ("train", "val"):
         _write(tmp_path / "insects" / split / "ants", 3)
-    with pytest.raises(DataError, match=r"train holds no pictures .*whose folders are the classes"):
+    with pytest.raises(DataError, match=r"train holds no images .*whose folders are the classes"):
         _load(tmp_path / "insects")
 
 
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (4, 0.9)])
 def test_a_class_too_small_to_split_is_named(root: Path, count: int, fraction: float) -> None:
     _write(root / "wasps", count)
-    with pytest.raises(DataError, match=f"class 'wasps' has {count} pictures: too few"):
+    with pytest.raises(DataError, match=f"class 'wasps' has {count} images: too few"):
         _load(root, test_fraction=fraction)
 
 
@@ -121,11 +121,11 @@ def test_even_a_small_class_is_tested(root: Path) -> None:
 
 
 def test_a_validation_size_that_takes_all_of_a_class_is_refused(root: Path) -> None:
-    with pytest.raises(DataError, match=r"size is 23, which leaves no picture of (ants|bees)"):
+    with pytest.raises(DataError, match=r"size is 23, which leaves no image of (ants|bees)"):
         _load(root, validation_size=23)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 not a picture"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 not an image"])
 def test_an_unreadable_file_stops_and_is_named(root: Path, content: bytes) -> None:
     (root / "ants" / "broken.jpg").write_bytes(content)
     with pytest.raises(DataError, match=r"ants/broken\.jpg cannot be read: .*unreadable: skip"):
@@ -139,7 +139,7 @@ def test_skipped_files_are_named_in_a_warning(root: Path, caplog: pytest.LogCapt
         data = _load(root, unreadable="skip")
     assert len(data.train) + len(data.test) == 30
     (record,) = caplog.records
-    assert "2 unreadable pictures left out" in record.getMessage()
+    assert "2 unreadable images left out" in record.getMessage()
     assert "ants/broken.jpg" in record.getMessage()
     assert "ants/short.png" in record.getMessage()
 
@@ -147,7 +147,7 @@ def test_skipped_files_are_named_in_a_warning(root: Path, caplog: pytest.LogCapt
 def test_a_class_of_unreadable_files_is_refused_though_skipping(root: Path) -> None:
     (root / "wasps").mkdir()
     (root / "wasps" / "broken.jpg").write_bytes(b"no")
-    with pytest.raises(DataError, match="wasps holds no readable picture"):
+    with pytest.raises(DataError, match="wasps holds no readable image"):
         _load(root, unreadable="skip")
 
 
@@ -179,7 +179,7 @@ def test_a_folder_given_relatively_has_its_own_name(
     assert _load(Path()).title == "insects"
 
 
-def test_pictures_of_any_size_become_one_size(root: Path) -> None:
+def test_images_of_any_size_become_one_size(root: Path) -> None:
     noise = np.random.default_rng(0).integers(256, size=(70, 33, 3), dtype=np.uint8)
     Image.fromarray(noise).save(root / "ants" / "tall.png")
     assert _load(root).size_HW == (8, 8)

@@ -12,7 +12,7 @@ from training.errors import DataError
 
 
 def _write(folder: Path, count: int, first: int = 0) -> None:
-    """Pictures of one grey each, which tells them apart."""
+    """Images of one grey each, which tells them apart."""
     folder.mkdir(parents=True)
     for index in range(count):
         Image.new("RGB", (12, 10), (first + index,) * 3).save(folder / f"{index}.png")

@@ -24,7 +24,7 @@ def _colour(pixels: torch.Tensor, y: int, x: int) -> tuple[int, ...]:
     return tuple(pixels[:, y, x].tolist())
 
 
-def test_a_picture_that_fits_comes_through_unchanged(tmp_path: Path) -> None:
+def test_an_image_that_fits_comes_through_unchanged(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(256, size=(6, 9, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
     pixels = read_resized_image(tmp_path / "a.png", (6, 9), "RGB")
@@ -52,12 +52,12 @@ def test_a_wide_size_cuts_top_and_bottom(tmp_path: Path) -> None:
     assert pixels[0, :, 0].tolist() == list(range(50, 150, 10))
 
 
-# EXIF orientation 6: the camera's left is the picture's top; 3: upside down (Exif 2.3, table 6).
+# EXIF orientation 6: the camera's left is the image's top; 3: upside down (Exif 2.3, table 6).
 @pytest.mark.parametrize(
     ("orientation", "red", "blue"),
     [(1, (4, 1), (4, 6)), (3, (4, 6), (4, 1)), (6, (1, 4), (6, 4)), (8, (6, 4), (1, 4))],
 )
-def test_cameras_that_were_turned_give_upright_pictures(
+def test_cameras_that_were_turned_give_upright_images(
     tmp_path: Path, orientation: int, red: tuple[int, int], blue: tuple[int, int]
 ) -> None:
     exif = Image.Exif()
@@ -139,13 +139,13 @@ def test_damaged_files_are_a_value_error(tmp_path: Path, content: bytes) -> None
         read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
 
 
-def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
+def test_floating_point_images_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match="no agreed white"):
         read_resized_image(tmp_path / "a.tiff", (4, 4), "L")
 
 
-def test_pictures_are_known_by_their_extension_in_any_case(tmp_path: Path) -> None:
+def test_images_are_known_by_their_extension_in_any_case(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", ".c.png", "d.txt", "e"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.png").mkdir()

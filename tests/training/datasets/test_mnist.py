@@ -30,7 +30,7 @@ def _idx(array: NDArray[np.uint8]) -> bytes:
 
 
 def _arrays(first: int = 0) -> dict[str, NDArray[np.uint8]]:
-    """Six training and four test pictures; `first` tells one copy from another."""
+    """Six training and four test images; `first` tells one copy from another."""
     pixels = np.random.default_rng(first).integers(256, size=(10, 28, 28), dtype=np.uint8)
     labels = np.arange(first, first + 10, dtype=np.uint8) % 10
     return dict(zip(_NAMES, (pixels[:6], labels[:6], pixels[6:], labels[6:]), strict=True))
@@ -102,7 +102,7 @@ def _damage(path: Path, content: bytes) -> None:
             r"of shape \(1, 8, 8\), not \(1, 28",
         ),
         (_NAMES[1], _idx(np.full(6, 10, np.uint8)), "holds the label 10; labels are 0 to 9"),
-        (_NAMES[3], _idx(np.zeros(5, np.uint8)), "has 5 labels for 4 pictures"),
+        (_NAMES[3], _idx(np.zeros(5, np.uint8)), "has 5 labels for 4 images"),
     ],
 )
 def test_wrong_content_is_named(data_home: Path, name: str, content: bytes, message: str) -> None:

@@ -17,14 +17,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pictures_stay_whole_and_small_ones_are_left_out(folder: Path) -> None:
+def test_images_stay_whole_and_small_ones_are_left_out(folder: Path) -> None:
     data = Scenes(paths=(folder,), crop=16).load()
-    assert [tuple(picture.shape) for picture in data.train] == [(3, 40, 30), (3, 25, 60)]
+    assert [tuple(image.shape) for image in data.train] == [(3, 40, 30), (3, 25, 60)]
     assert len(data.test) == 6
     assert data.to_data_source().n == 2
 
 
-def test_crops_are_parts_of_the_pictures_and_depend_on_the_seed_alone(folder: Path) -> None:
+def test_crops_are_parts_of_the_images_and_depend_on_the_seed_alone(folder: Path) -> None:
     data = Scenes(paths=(folder,), crop=16, crops_per_epoch=8).load()
     crops = CropBatches(data, 4, torch.Generator().manual_seed(3))
     assert len(crops) == 2

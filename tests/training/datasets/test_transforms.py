@@ -6,13 +6,13 @@ from training.datasets.base import ImageSplit
 from training.datasets.transforms import Crop, Flip, ResizedCrop, alternately_flipped
 
 
-def _pictures(batch: int) -> torch.Tensor:
+def _images(batch: int) -> torch.Tensor:
     generator = Generator().manual_seed(0)
     return torch.randint(1, 256, (batch, 3, 6, 5), generator=generator, dtype=torch.uint8)
 
 
-def test_crop_equals_a_loop_over_pictures() -> None:
-    images, padding = _pictures(64), 2
+def test_crop_equals_a_loop_over_images() -> None:
+    images, padding = _images(64), 2
     draws = Generator().manual_seed(7)
     top = torch.randint(2 * padding + 1, (64,), generator=draws).tolist()
     left = torch.randint(2 * padding + 1, (64,), generator=draws).tolist()
@@ -39,13 +39,13 @@ def test_what_crop_moves_in_is_zero() -> None:
 def test_reflection_moves_in_what_is_at_the_edge() -> None:
     ramp = torch.arange(5, dtype=torch.uint8).expand(64, 1, 6, 5)
     cropped = Crop(padding=2, fill="reflection")(ramp, Generator().manual_seed(7))
-    rows = {tuple(picture[0, 0].tolist()) for picture in cropped}
+    rows = {tuple(image[0, 0].tolist()) for image in cropped}
     mirrored = [2, 1, 0, 1, 2, 3, 4, 3, 2]
     assert rows == {tuple(mirrored[left : left + 5]) for left in range(5)}
 
 
-def test_alternating_flips_show_every_picture_both_ways_in_two_epochs() -> None:
-    split = ImageSplit(_pictures(64), torch.arange(64))
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
+    split = ImageSplit(_images(64), torch.arange(64))
     first, second, third = (alternately_flipped(split, 5, epoch).images_NCHW for epoch in range(3))
     mirrored = split.images_NCHW.flip(3)
     flipped = (first == mirrored).flatten(1).all(1)
@@ -57,8 +57,8 @@ def test_alternating_flips_show_every_picture_both_ways_in_two_epochs() -> None:
     torch.testing.assert_close(split.images_NCHW, mirrored.flip(3))  # the data set is as it was
 
 
-def test_flip_equals_a_loop_over_pictures() -> None:
-    images = _pictures(64)
+def test_flip_equals_a_loop_over_images() -> None:
+    images = _images(64)
     draws = (torch.rand(64, 1, 1, 1, generator=Generator().manual_seed(7)) < 0.5).flatten()
     expected = [image.flip(2) if flip else image for image, flip in zip(images, draws, strict=True)]
     flipped = Flip()(images, Generator().manual_seed(7))
@@ -67,7 +67,7 @@ def test_flip_equals_a_loop_over_pictures() -> None:
 
 
 def test_transforms_are_functions_of_the_generator() -> None:
-    images = _pictures(16)
+    images = _images(16)
     for transform in (Flip(), Crop(padding=2), ResizedCrop(size=6)):
         first, again, other = (transform(images, Generator().manual_seed(s)) for s in (1, 1, 2))
         assert torch.equal(first, again)
@@ -76,8 +76,8 @@ def test_transforms_are_functions_of_the_generator() -> None:
         assert first.shape[:3] == images.shape[:3]
 
 
-def test_a_resized_crop_of_the_whole_picture_is_the_picture() -> None:
-    images = _pictures(4)[..., :5, :]
+def test_a_resized_crop_of_the_whole_image_is_the_image() -> None:
+    images = _images(4)[..., :5, :]
     whole = ResizedCrop(size=5, area=(1, 1), ratio=1)
     assert torch.equal(whole(images, Generator().manual_seed(0)), images)
 

@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
         Image.new("RGB", (40, 20), (10 * (index + 1),) * 3).save(root / place)
     (root / ".hidden").mkdir()
     Image.new("RGB", (8, 8)).save(root / ".hidden" / "e.png")
-    (root / "notes.txt").write_text("no picture")
+    (root / "notes.txt").write_text("no image")
     return root
 
 
@@ -26,7 +26,7 @@ def _load(folder: Path, **settings: Any) -> Any:
     ).load()
 
 
-def test_every_picture_in_it_and_in_its_folders_is_read(folder: Path) -> None:
+def test_every_image_in_it_and_in_its_folders_is_read(folder: Path) -> None:
     data = _load(folder, test_fraction=0.25)
     assert (len(data.train), len(data.test), data.size_HW) == (3, 1, (16, 16))
     greys = [int(image[0, 8, 8]) for part in (data.train, data.test) for image in part.images_NCHW]
@@ -40,17 +40,17 @@ def test_the_split_is_chosen_by_the_seed_alone(folder: Path) -> None:
     assert len(hashes) > 1
 
 
-def test_grey_pictures_have_one_channel(folder: Path) -> None:
+def test_grey_images_have_one_channel(folder: Path) -> None:
     assert _load(folder, mode="L").channels == 1
 
 
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no pictures"):
+    with pytest.raises(DataError, match="empty holds no images"):
         _load(tmp_path / "empty")
     with pytest.raises(DataError, match="nowhere is no folder"):
         _load(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"still holds 1 pictures: too few"):
+    with pytest.raises(DataError, match=r"still holds 1 images: too few"):
         _load(folder / "deeper" / "still")
     (folder / "broken.png").write_bytes(b"no png")
     with pytest.raises(DataError, match=r"broken\.png cannot be read"):

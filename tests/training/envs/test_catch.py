@@ -11,15 +11,15 @@ def test_gymnasium_finds_nothing_wrong_with_it() -> None:
 
 def test_a_game_is_ten_balls_and_the_same_for_the_same_seed() -> None:
     games = [Catch(), Catch()]
-    pictures = [[game.reset(seed=4)[0]] for game in games]
-    for game, seen in zip(games, pictures, strict=True):
+    images = [[game.reset(seed=4)[0]] for game in games]
+    for game, seen in zip(games, images, strict=True):
         over = False
         while not over:
-            picture, _, over, cut, _ = game.step(1)
-            seen.append(picture)
+            image, _, over, cut, _ = game.step(1)
+            seen.append(image)
             assert not cut
-    assert len(pictures[0]) == BALLS * (HEIGHT - 1) + 1
-    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert len(images[0]) == BALLS * (HEIGHT - 1) + 1
+    np.testing.assert_array_equal(images[0], images[1])
 
 
 def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain() -> None:
@@ -28,22 +28,22 @@ def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain
         game.reset(seed=seed)
         expected = landing_column(game)
         for row in range(1, HEIGHT - 1):
-            picture, reward, *_ = game.step(1)
+            image, reward, *_ = game.step(1)
             assert reward == 0
-            assert int((picture[:-1] > 0).sum()) == int(row < 5)
+            assert int((image[:-1] > 0).sum()) == int(row < 5)
             assert int((game.observe(curtain=False)[:-1] > 0).sum()) == 1
         assert game.ball.row == HEIGHT - 2
         paddle = game.paddle
         assert game.step(1)[1] == float(abs(expected - paddle) <= 1)
 
 
-def test_one_picture_does_not_tell_where_the_ball_will_land() -> None:
-    """Same first picture, other landing: a player without memory cannot know."""
+def test_one_image_does_not_tell_where_the_ball_will_land() -> None:
+    """Same first image, other landing: a player without memory cannot know."""
     ends: dict[bytes, set[int]] = {}
     for seed in range(300):
         game = Catch()
-        picture, _ = game.reset(seed=seed)
-        ends.setdefault(picture.tobytes(), set()).add(landing_column(game))
+        image, _ = game.reset(seed=seed)
+        ends.setdefault(image.tobytes(), set()).add(landing_column(game))
     assert len(ends) == 12
     assert min(map(len, ends.values())) > 1
 

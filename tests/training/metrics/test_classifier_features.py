@@ -14,13 +14,13 @@ def features() -> ClassifierFeatures:
     return ClassifierFeatures(Path(models_store.__file__).parent)
 
 
-def _pictures() -> torch.Tensor:
+def _images() -> torch.Tensor:
     random = torch.Generator().manual_seed(0)
     return torch.randint(256, (3, 3, 64, 64), generator=random, dtype=torch.uint8)
 
 
-def test_a_pictures_features_are_those_of_its_four_quarters(features: ClassifierFeatures) -> None:
-    images = _pictures()
+def test_an_images_features_are_those_of_its_four_quarters(features: ClassifierFeatures) -> None:
+    images = _images()
     parts = features(images).chunk(4, 1)
     for quarter, part in enumerate(parts):
         top, left = 32 * (quarter // 2), 32 * (quarter % 2)
@@ -30,8 +30,8 @@ def test_a_pictures_features_are_those_of_its_four_quarters(features: Classifier
     assert not torch.allclose(parts[0], parts[1])
 
 
-def test_pictures_in_grey_are_seen_as_colours(features: ClassifierFeatures) -> None:
-    grey = _pictures()[:, :1]
+def test_images_in_grey_are_seen_as_colours(features: ClassifierFeatures) -> None:
+    grey = _images()[:, :1]
     torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
 
 

@@ -55,7 +55,7 @@ def test_precision_and_recall_tell_quality_from_variety() -> None:
     assert precision_recall(real, real) == (1, 1)
 
 
-def test_too_few_pictures_are_refused() -> None:
+def test_too_few_images_are_refused() -> None:
     for distance in (frechet_distance, kernel_distance, precision_recall):
-        with pytest.raises(DataError, match="3 pictures are too few"):
+        with pytest.raises(DataError, match="3 images are too few"):
             distance(_normal(3, 0), _normal(9, 1))

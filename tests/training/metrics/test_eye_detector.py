@@ -32,7 +32,7 @@ def test_two_eyes_are_found_in_a_face_and_not_without_one_of_them(detector: EyeD
     assert found.tolist() == [True, True, False, False]
 
 
-def test_grey_pictures_are_looked_at_too(detector: EyeDetector) -> None:
+def test_grey_images_are_looked_at_too(detector: EyeDetector) -> None:
     grey = _face().float().mean(1, keepdim=True).to(torch.uint8)
     assert detector(grey).tolist() == [True]
 

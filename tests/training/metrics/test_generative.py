@@ -4,7 +4,7 @@ from torch import Generator
 from training.metrics.generative import nearest_training_images, pca_gaussian
 
 
-def test_the_nearest_training_picture_is_found_mirrored_too() -> None:
+def test_the_nearest_training_image_is_found_mirrored_too() -> None:
     random = Generator().manual_seed(0)
     known = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
     asked = torch.stack((known[7], known[2050].flip(2), known[0]))
@@ -14,7 +14,7 @@ def test_the_nearest_training_picture_is_found_mirrored_too() -> None:
     torch.testing.assert_close(found.rms, torch.tensor([0, 0, 48**-0.5]), atol=1e-2, rtol=0)
 
 
-def test_the_baseline_has_the_mean_and_the_spread_of_the_pictures() -> None:
+def test_the_baseline_has_the_mean_and_the_spread_of_the_images() -> None:
     random = Generator().manual_seed(0)
     level = 128 + 30 * torch.randn(800, 1, 1, 1, generator=random)
     tilt = 10 * torch.randn(800, 1, 1, 1, generator=random) * torch.linspace(-1, 1, 8)

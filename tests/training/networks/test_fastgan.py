@@ -14,7 +14,7 @@ def _generator(*widths: int) -> FastGAN:
 @pytest.mark.parametrize(
     ("widths", "side", "skips"), [((8, 4), 8, 0), ((8, 6, 4, 4), 32, 1), ((8, 6, 4, 4, 2), 64, 2)]
 )
-def test_each_width_after_the_first_doubles_the_picture(
+def test_each_width_after_the_first_doubles_the_image(
     widths: tuple[int, ...], side: int, skips: int
 ) -> None:
     network = _generator(*widths)
@@ -59,7 +59,7 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert idle == []
 
 
-def test_a_latent_alone_decides_the_picture() -> None:
+def test_a_latent_alone_decides_the_image() -> None:
     network = _generator(8, 6, 4, 4, 2).eval()
     latents = torch.randn(3, 6)
     with torch.inference_mode():

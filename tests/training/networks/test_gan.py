@@ -14,7 +14,7 @@ def _gan(**changes: object) -> GAN:
 
 
 @pytest.mark.parametrize(("depth", "side"), [(1, 8), (2, 16), (4, 64)])
-def test_each_width_doubles_the_picture_from_4(depth: int, side: int) -> None:
+def test_each_width_doubles_the_image_from_4(depth: int, side: int) -> None:
     network = _gan(generator=[8] * depth, discriminator=[8] * depth)
     drawn = network(torch.randn(3, 6))
     assert drawn.shape == (3, 3, side, side)
@@ -39,7 +39,7 @@ def test_the_published_generators_size_is_that_of_its_layers() -> None:
     assert parameters == layers + 2 * (256 + 128 + 64 + 32)
 
 
-def test_a_picture_is_judged_alike_whatever_it_is_batched_with() -> None:
+def test_an_image_is_judged_alike_whatever_it_is_batched_with() -> None:
     discriminator = _gan().discriminator.train()
     images = torch.rand(5, 3, 16, 16) * 2 - 1
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def test_the_discriminators_layers_stretch_nothing_by_more_than_one() -> None:
         assert values[0] == pytest.approx(1, abs=1e-3)
 
 
-def test_both_sides_see_pictures_of_one_size() -> None:
+def test_both_sides_see_images_of_one_size() -> None:
     with pytest.raises(ValidationError, match=r"of 16 pixels a side, .* 1 widths are for 8"):
         _gan(discriminator=[8])
 

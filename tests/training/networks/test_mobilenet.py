@@ -142,10 +142,10 @@ def test_strides_are_padded_as_tensorflow_documents_it(kernel: int, side: int) -
     total = max((outputs - 1) * 2 + kernel - side, 0)
     before, after = total // 2, total - total // 2
     network = nn.Sequential(nn.Conv2d(1, 1, kernel, 2, kernel // 2))
-    picture = torch.rand(1, 1, side, side)
-    padded = functional.pad(picture, (before, after, before, after))
+    image = torch.rand(1, 1, side, side)
+    padded = functional.pad(image, (before, after, before, after))
     layer = network[0]
     assert isinstance(layer, nn.Conv2d)
     expected = functional.conv2d(padded, layer.weight, layer.bias, 2)
     use_same_padding(network)
-    torch.testing.assert_close(network(picture), expected)
+    torch.testing.assert_close(network(image), expected)

@@ -50,14 +50,14 @@ def test_it_packs_energy_as_malvar_reports() -> None:
     assert gain_db == pytest.approx(9.22, abs=0.02)
 
 
-def test_all_its_coefficients_give_the_picture_back() -> None:
+def test_all_its_coefficients_give_the_image_back() -> None:
     kernels, _ = lapped_kernels(64)
-    picture = torch.rand(1, 3, 40, 24)
-    padded = functional.pad(picture, (8,) * 4, mode="reflect")
+    image = torch.rand(1, 3, 40, 24)
+    padded = functional.pad(image, (8,) * 4, mode="reflect")
     back = functional.conv_transpose2d(
         functional.conv2d(padded, kernels, stride=8), kernels, stride=8
     )
-    torch.testing.assert_close(back[:, :, 8:-8, 8:-8], picture, atol=1e-5, rtol=0)
+    torch.testing.assert_close(back[:, :, 8:-8, 8:-8], image, atol=1e-5, rtol=0)
 
 
 def test_every_parameter_learns(codec: PhotoCodec) -> None:

@@ -51,10 +51,10 @@ def test_a_pixel_looks_as_far_as_its_reach_and_no_further(
     seen = 0
     for offset in range(multiple):  # where in its coarse pixel it lies decides how far it sees
         place = side // 2 // multiple * multiple + offset
-        picture = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
-        network(picture)[0, 0, place, place].backward()
-        assert picture.grad is not None
-        rows = picture.grad[0].abs().sum((0, 2)).nonzero().flatten()
+        image = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+        network(image)[0, 0, place, place].backward()
+        assert image.grad is not None
+        rows = image.grad[0].abs().sum((0, 2)).nonzero().flatten()
         seen = max(seen, int((rows - place).abs().max()))
     assert seen == reach
 

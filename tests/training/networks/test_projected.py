@@ -77,7 +77,7 @@ def test_a_checkpoint_holds_the_mixing_but_not_the_pretrained_weights() -> None:
     assert all("mixing" in name for name in mixing)
 
 
-def test_a_picture_is_judged_alike_whatever_it_is_batched_with() -> None:
+def test_an_image_is_judged_alike_whatever_it_is_batched_with() -> None:
     network = _discriminator().eval()
     with torch.inference_mode():
         together = network(_images(4))

@@ -13,7 +13,7 @@ from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
+def _image(path: Path) -> NDArray[np.uint8]:
     """(H, W) of a PNG that is neither tiny, nor huge, nor blank."""
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -41,7 +41,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
     draw_training_curves(log, tmp_path / "curves.png")
-    pixels = _picture(tmp_path / "curves.png")
+    pixels = _image(tmp_path / "curves.png")
     # Loss, accuracy, likelihood and learning rate, side by side.
     assert pixels.shape[1] > 3 * pixels.shape[0]
 
@@ -51,7 +51,7 @@ def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
         {"epoch": 1, "train_loss": 1, "learning_rate": 1}
     )
     draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
-    _picture(tmp_path / "curves.png")
+    _image(tmp_path / "curves.png")
 
 
 def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) -> None:
@@ -74,29 +74,29 @@ def test_a_confusion_matrix_is_drawn_however_many_classes(tmp_path: Path, classe
     counts = np.eye(classes, dtype=np.int64) * 90 + 10
     labels = [f"class number {index}" for index in range(classes)]
     draw_confusion(counts, labels, "a title", tmp_path / "confusion.png")
-    _picture(tmp_path / "confusion.png")
+    _image(tmp_path / "confusion.png")
 
 
-def test_a_class_without_pictures_is_drawn_as_never_seen(tmp_path: Path) -> None:
+def test_a_class_without_images_is_drawn_as_never_seen(tmp_path: Path) -> None:
     draw_confusion(np.array([[5, 1], [0, 0]]), ["a", "b"], "t", tmp_path / "confusion.png")
-    _picture(tmp_path / "confusion.png")
+    _image(tmp_path / "confusion.png")
 
 
 def test_confusions_show(tmp_path: Path) -> None:
     right, wrong = np.eye(3, dtype=np.int64) * 10, np.roll(np.eye(3, dtype=np.int64), 1) * 10
     for name, counts in (("right", right), ("wrong", wrong)):
         draw_confusion(counts, list("abc"), "t", tmp_path / f"{name}.png")
-    first, second = _picture(tmp_path / "right.png"), _picture(tmp_path / "wrong.png")
+    first, second = _image(tmp_path / "right.png"), _image(tmp_path / "wrong.png")
     assert first.shape == second.shape
     assert (first != second).mean() > 0.1
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) -> None:
-    pictures = sample_inputs.photo_crops(10, 28, 28, mode).numpy()
-    rows = [("clean", pictures), ("N(0.5, 0.1)", 255 - pictures), ("restored", pictures)]
+    images = sample_inputs.photo_crops(10, 28, 28, mode).numpy()
+    rows = [("clean", images), ("N(0.5, 0.1)", 255 - images), ("restored", images)]
     draw_image_rows(rows, tmp_path / "rows.png")
-    _picture(tmp_path / "rows.png")
+    _image(tmp_path / "rows.png")
     with Image.open(tmp_path / "rows.png") as image:
         channels = np.asarray(image.convert("RGB")).astype(int)
     is_colourful = bool(np.ptp(channels, axis=2).max() > 30)

@@ -1,4 +1,4 @@
-"""A learned codec for photographs: transform, integer prior, and the network of both."""
+"""A learned codec for photographs: transform, integer entropy model, and the network of both."""
 
 from training.networks.photo_codec.network import PhotoCodec
 

@@ -2,10 +2,10 @@
 
 After Ballé, Johnston and Minnen 2019, "Integer Networks for Data Compression with Latent-Variable
 Models": weights, biases and activations are whole numbers, and a shift brings sums back to 8 bits.
-Here they are held as float32, which any runtime convolves fast: as long as no sum of absolute
-terms reaches 2^24, every partial sum is exact, in whatever order it is taken.
+They are stored as float32, which every runtime convolves fast: as long as the sum of absolute terms
+is below 2^24, every partial sum is exact, in any order.
 
-Trained as they are served: rounding passes gradients straight through.
+Training uses the same rounding as inference; gradients pass straight through it.
 """
 
 import torch
@@ -25,32 +25,32 @@ __all__ = [
 ]
 
 MAX_ACTIVATION = 255
-"""The most that an activation is."""
+"""Largest activation."""
 WEIGHT_BITS = 8
 """A weight of 1 is the whole number 2^8."""
 UNIT_BITS = 6
 """An activation of 1 is the whole number 2^6."""
 MAX_EXACT_INTEGER = 2**24
-"""Below it float32 holds every whole number."""
+"""float32 represents every whole number below it."""
 
 
 def round_ste(x: Tensor) -> Tensor:
-    """Nearest whole numbers; the gradient passes as if nothing had happened."""
+    """Round to the nearest whole number, with a straight-through gradient."""
     return x + (x.round() - x).detach() if x.requires_grad else x.round()
 
 
 def floor_ste(x: Tensor) -> Tensor:
-    """Whole numbers below; the gradient passes as if nothing had happened."""
+    """Round down, with a straight-through gradient."""
     return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
 
 
 def right_shift(sums: Tensor, bits: int = WEIGHT_BITS) -> Tensor:
-    """Sums without their lowest `bits`: exact, since a power of two divides."""
+    """Drop the lowest `bits` of sums; exact, because the divisor is a power of two."""
     return floor_ste(sums * 2.0**-bits)
 
 
 class IntegerConv(nn.Module):
-    """A convolution of whole numbers, with zeros around; gives sums, in 2^-14 of a unit.
+    """A convolution of whole numbers, padded with zeros, that returns sums in 2^-14 of a unit.
 
     The stored weights are in units, so that an optimizer treats them like any others.
     """
@@ -67,10 +67,10 @@ class IntegerConv(nn.Module):
         return functional.conv2d(x, self.integer_weight(), padding=self.weight.shape[-1] // 2)
 
     def max_abs_sum(self, max_input: int) -> int:
-        """The largest sum of absolute terms, of inputs of at most `max_input`."""
+        """Return the largest possible sum of absolute terms, for inputs of at most `max_input`."""
         return max_input * int(self.integer_weight().abs().sum((1, 2, 3)).max())
 
 
 def requantize(sums: Tensor) -> Tensor:
-    """Sums → activations: shifted, and kept in 0 … 255."""
+    """Turn sums into activations: shift them and clamp them to 0 … 255."""
     return right_shift(sums).clamp(0, MAX_ACTIVATION)

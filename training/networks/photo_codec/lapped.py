@@ -1,4 +1,4 @@
-"""A lapped orthogonal transform of colour pictures: where the codec's linear layers begin.
+"""A lapped orthogonal transform of colour images, from which the codec's linear layers start.
 
 Shapes: D coefficients a block, C colours, 16 × 16 pixels that a block's functions cover.
 """
@@ -14,17 +14,17 @@ __all__ = ["BLOCK", "SUPPORT", "colour_transform", "lapped_basis", "lapped_kerne
 BLOCK = 8
 """Pixels from one block to the next."""
 SUPPORT = 2 * BLOCK
-"""Pixels that a block's functions cover, one way: half of the neighbours on either side."""
+"""Pixels that a block's functions cover along one axis, including half of each neighbour."""
 
 _CORRELATION = 0.95
-"""Of neighbouring pixels in a photograph: the model for which the transform is the best one."""
+"""Correlation of neighbouring pixels in the image model for which the transform is optimal."""
 
 
 def lapped_basis() -> NDArray[np.float64]:
-    """The functions (8, 16) of Malvar and Staelin 1989, "The LOT", lowest frequency first.
+    """Return the functions (8, 16) of Malvar and Staelin 1989, "The LOT", lowest frequency first.
 
-    Orthonormal, also to themselves moved by multiples of 8. Against a DCT of the same size they
-    overlap, so that coarse quantising leaves no edges between blocks.
+    They are orthonormal, also to themselves shifted by multiples of 8. Unlike those of a DCT of the
+    same size they overlap, so that coarse quantization leaves no edges between blocks.
     """
     cosines = dct(np.eye(BLOCK), axis=0, norm="ortho")
     even, odd = cosines[0::2], cosines[1::2]
@@ -34,22 +34,24 @@ def lapped_basis() -> NDArray[np.float64]:
     distance = np.abs(np.subtract.outer(np.arange(SUPPORT), np.arange(SUPPORT)))
     variances, vectors = np.linalg.eigh(start @ _CORRELATION**distance @ start.T)
     functions: NDArray[np.float64] = (vectors[:, np.argsort(-variances)]).T @ start
-    # An eigenvector has either sign: the lowest function then means brightness, not darkness.
+    # The sign of an eigenvector is arbitrary; fix it so that the lowest function is positive for
+    # bright blocks.
     return functions * np.where(functions[:, BLOCK : BLOCK + 1] < 0, -1.0, 1.0)
 
 
 def colour_transform() -> NDArray[np.float64]:
-    """Orthonormal (3, 3) from RGB: brightness, red – blue, green – magenta."""
+    """Return an orthonormal (3, 3) transform of RGB: brightness, red – blue, green – magenta."""
     axes = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], dtype=np.float64)
     matrix: NDArray[np.float64] = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     return matrix
 
 
 def lapped_kernels(chroma: int) -> tuple[Tensor, Tensor]:
-    """Kernels (D, 3, 16, 16), lowest frequency first, and each one's frequency (D,).
+    """Return kernels (D, 3, 16, 16), lowest frequency first, and the frequency of each (D,).
 
-    D is 64 of brightness and the `chroma` lowest of either colour difference. Orthonormal: the
-    transposed convolution with the same kernels brings back what they keep.
+    D is 64 for brightness and the `chroma` lowest of either colour difference. The kernels are
+    orthonormal: the transposed convolution with the same kernels reconstructs the image from all of
+    them.
     """
     basis, colours = lapped_basis(), colour_transform()
     order = np.arange(BLOCK)

@@ -1,4 +1,4 @@
-"""The codec: a lapped transform that learns, gains for each quality, and the prior.
+"""The codec: a trainable lapped transform, gains for each quality, and the entropy model.
 
 Shapes: B batch, H, W pixels, h = ⌈H / 8⌉ + 1 and w blocks, D channels, Q qualities.
 """
@@ -29,23 +29,25 @@ RoundFn = Callable[[Tensor], Tensor]
 
 LEVELS_PER_OCTAVE = 6
 LOG2_MIN_SCALE = -4.5
-"""Octaves: table 0 is of a logistic distribution with scale 2^-4.5 of a step, a certain zero."""
+"""Octaves. Table 0 is a logistic distribution with scale 2^-4.5 of a step, which is almost always
+0."""
 _KERNEL_RATE = 0.05
-"""The transform's kernels are small numbers: at the networks' rate they would jump about."""
+"""Learning-rate factor of the transform's kernels. They are small numbers, which would oscillate at
+the rate of the other weights."""
 _MAX_CORRECTION = 16 / 255
-"""What the network beside the analysis may add to a coefficient for an output of 1."""
+"""Change of a coefficient for an output of 1 of the network that refines the analysis."""
 _LEVEL_UNIT = 16
-"""Levels that a parameter of 1 stands for, so that it learns as fast as the others."""
+"""Levels that a parameter of 1 stands for, so that it is trained as fast as the others."""
 PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
 
 
 def logistic_scale(levels: Tensor) -> Tensor:
-    """Scales of the logistic distributions, in steps, that tables stand for."""
+    """Return the scales, in steps, of the logistic distributions that tables stand for."""
     return torch.exp2(levels / LEVELS_PER_OCTAVE + LOG2_MIN_SCALE)
 
 
 class CodecOutput(NamedTuple):
-    """One pass in training: the estimate, and bits of each picture."""
+    """Output of one training pass: the reconstruction, and the bits of each image."""
 
     estimate: Tensor
     bits_B: Tensor
@@ -53,24 +55,24 @@ class CodecOutput(NamedTuple):
 
 
 class EntropyParameters(NamedTuple):
-    """Of every latent (B, D, h, w)."""
+    """Distribution parameters of every latent (B, D, h, w)."""
 
     decoded: Tensor
-    """In sixteenths of a step."""
+    """Decoded latents in sixteenths of a step."""
     offsets: Tensor
-    """From its mean, in steps, before rounding."""
+    """Distance from the predicted mean, in steps, before rounding."""
     levels: Tensor
 
 
 class PhotoCodec(nn.Module):
-    """Begins as a lapped transform with uniform quantisers; everything else is learnt beside it."""
+    """The codec network, initially a lapped transform with uniform quantizers."""
 
     class Config(BaseNetworkConfig):
         kind: Literal["photo-codec"] = "photo-codec"
         chroma: Annotated[int, Field(ge=1, le=64)] = 28
         """Channels of either colour difference; brightness has 64."""
         groups: tuple[PositiveInt, PositiveInt] = (24, 40)
-        """Channels of the first two groups; the third has the rest."""
+        """Channels of the first two groups; the third group has the rest."""
         hidden: PositiveInt = 80
         """Width of the networks beside the transform."""
         prior_hidden: PositiveInt = 64
@@ -133,7 +135,7 @@ class PhotoCodec(nn.Module):
 
     @property
     def priors(self) -> list[GroupPrior]:
-        """Of each group of channels, in the order in which they are decoded."""
+        """The entropy models of the groups of channels, in decoding order."""
         return [group for group in self.groups if isinstance(group, GroupPrior)]
 
     @torch.no_grad()
@@ -158,7 +160,7 @@ class PhotoCodec(nn.Module):
         log_steps_Q = (steps_Q / 255).log()
         self.log_gain.copy_(-log_steps_Q[:, None].expand_as(self.log_gain))
         self.log_step.copy_(log_steps_Q[:, None].expand_as(self.log_step))
-        # Logistic scale of what the neighbourhood does not tell: about a third of the deviation.
+        # Logistic scale of the part that neighbours do not predict: about a third of the deviation.
         scale_QD = self.deviation / (steps_Q[:, None] / 255) / 3
         levels_QD = ((scale_QD.log2() - LOG2_MIN_SCALE) * LEVELS_PER_OCTAVE).clamp(
             4, SCALE_LEVELS - 4
@@ -176,52 +178,52 @@ class PhotoCodec(nn.Module):
         return self.kernels + self.synthesis_change * _KERNEL_RATE
 
     def side_entropy_parameters(self) -> tuple[Tensor, Tensor]:
-        """Means and levels (Q, S) of side information, as whole numbers."""
+        """Return the means and levels (Q, S) of side information, as whole numbers."""
         levels = (self.side_level.detach() * _LEVEL_UNIT).round().clamp(0, SCALE_LEVELS - 1)
         return self.side_mean.detach().round(), levels
 
     def transform(self, images_BCHW: Tensor) -> Tensor:
-        """Coefficients (B, D, h, w) of pictures in 0–1, whose sides are multiples of 8."""
+        """Return coefficients (B, D, h, w) of images in 0–1 whose sides are multiples of 8."""
         padded = functional.pad(images_BCHW - 0.5, (BLOCK,) * 4, mode="reflect")
         return functional.conv2d(padded, self.analysis_kernels(), stride=BLOCK)
 
     def refine_coefficients(self, coefficients: Tensor) -> Tensor:
-        """Coefficients (B, D, h, w) after the network beside the analysis."""
+        """Return coefficients (B, D, h, w) corrected by the refining network."""
         scale = self.deviation[:, None, None]
         correction: Tensor = self.refine(coefficients / scale)
         return coefficients + correction * scale.clamp_max(_MAX_CORRECTION)
 
     def apply_gain(self, coefficients: Tensor, quality_B: Tensor) -> Tensor:
-        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+        """Return latents (B, D, h, w) in steps of the quantizer, not yet rounded."""
         return coefficients * self.log_gain.exp()[quality_B][:, :, None, None]
 
     def encode(self, images_BCHW: Tensor, quality_B: Tensor) -> Tensor:
-        """Latents (B, D, h, w) in steps of the quantiser, not yet rounded."""
+        """Return latents (B, D, h, w) in steps of the quantizer, not yet rounded."""
         return self.apply_gain(self.refine_coefficients(self.transform(images_BCHW)), quality_B)
 
     def dequantize(self, latents: Tensor, quality_B: Tensor) -> Tensor:
-        """Coefficients (B, D, h, w) from latents in steps, rounding undone as far as it goes."""
+        """Return coefficients (B, D, h, w) of latents in steps, with rounding partly undone."""
         step = self.log_step.exp()[quality_B][:, :, None, None]
         coefficients = latents * step
         x = self.restore_first(coefficients / self.deviation[:, None, None])
         x = x + self.restore_bias[quality_B][:, :, None, None]
         x = x + self.restore_block(x)
-        # In steps: what rounding took away is half of one at most.
+        # In steps: rounding changed a latent by half a step at most.
         correction: Tensor = self.restore_last(functional.leaky_relu(x, 0.1))
         return coefficients + correction * step
 
     def synthesize(self, coefficients: Tensor, kernels: Tensor) -> Tensor:
-        """Pictures (B, 3, 8 (h - 1), 8 (w - 1)), around 0–1, not clipped."""
+        """Return images (B, 3, 8 (h - 1), 8 (w - 1)), around 0–1, not clipped."""
         image = functional.conv_transpose2d(coefficients, kernels, stride=BLOCK)
         return image[:, :, BLOCK:-BLOCK, BLOCK:-BLOCK] + 0.5
 
     def decode(self, latents: Tensor, quality_B: Tensor) -> Tensor:
-        """Pictures from latents in steps."""
+        """Return images decoded from latents in steps."""
         return self.synthesize(self.dequantize(latents, quality_B), self.synthesis_kernels())
 
     def hyper_encode(self, latents: Tensor) -> Tensor:
-        """Side information (B, S, ⌈h / 4⌉, ⌈w / 4⌉) before rounding."""
-        # Compressed, since a bright sky's lowest coefficient is 100 times any other.
+        """Return side information (B, S, ⌈h / 4⌉, ⌈w / 4⌉) before rounding."""
+        # Compress the range: the lowest coefficient of a bright sky is 100 times any other.
         compressed = latents.sign() * (1 + latents.abs()).log()
         out: Tensor = self.summarise(compressed)
         return out
@@ -243,7 +245,7 @@ class PhotoCodec(nn.Module):
     def entropy_parameters(
         self, latents: Tensor, side: Tensor, quality_B: Tensor, round_fn: RoundFn = round_ste
     ) -> EntropyParameters:
-        """What is expected of `latents`, in steps, by what is decoded before each."""
+        """Predict the distribution of each of `latents` (in steps) from those decoded before it."""
         height, width = latents.shape[2:]
         features = self.side_prior(side, quality_B)[:, :, :height, :width]
         decoded: list[Tensor] = []
@@ -267,7 +269,7 @@ class PhotoCodec(nn.Module):
 
 
 def _bits(offset: Tensor, levels: Tensor) -> Tensor:
-    """Bits of each picture (B,): uniform noise in place of rounding in training.
+    """Return the bits of each image (B,), with uniform noise in place of rounding.
 
     The density of the noisy value is the probability of the step around it (Ballé et al. 2017,
     arXiv 1611.01704, section 3).

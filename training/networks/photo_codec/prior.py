@@ -1,9 +1,9 @@
-"""What is expected of each latent, from what is decoded already: in whole numbers throughout.
+"""The entropy model: predict each latent from those already decoded, in whole numbers.
 
-A mean in sixteenths of a step and the index of a table, for every latent, so that no float decides
-which bytes mean what. Side information first (Ballé et al. 2018, arXiv 1802.01436), then groups of
-channels from low frequencies to high (He et al. 2022, arXiv 2203.10886), the lower ones in phases
-of a checkerboard (He et al. 2021, arXiv 2103.15306).
+Every latent gets a mean in sixteenths of a step and the index of a table, both whole numbers, so
+that decoding does not depend on float rounding. Side information comes first (Ballé et al. 2018,
+arXiv 1802.01436), then groups of channels from low frequencies to high (He et al. 2022, arXiv
+2203.10886), the lower groups in phases of a checkerboard (He et al. 2021, arXiv 2103.15306).
 
 Shapes: B batch, Q qualities, S side channels, F features, G channels of a group, h × w blocks.
 """
@@ -34,22 +34,22 @@ __all__ = [
 ]
 
 MEAN_RESOLUTION = 16
-"""Means, and decoded latents, are whole numbers of 1/16 of the quantiser's step."""
+"""Means and decoded latents are whole numbers of 1/16 of the quantizer's step."""
 SCALE_LEVELS = 64
-"""Tables, from the narrowest to the widest."""
+"""Number of frequency tables, from the narrowest to the widest."""
 NEIGHBOUR_LIMIT = 255
-"""Neighbours beyond ±16 steps look like 16 to the network …"""
+"""Bound of neighbours at the network's input: ±255 sixteenths, about 16 steps."""
 LINEAR_LIMIT = 4095
-"""… and beyond ±256 like 256 to the linear prediction."""
+"""Bound of neighbours at the linear prediction's input: ±4095 sixteenths, about 256 steps."""
 SIDE_LIMIT = 127
-"""The most, and least, that side information is."""
+"""Side information is in -127 … 127."""
 _BIAS = 2 ** (WEIGHT_BITS + UNIT_BITS)
 _LEVEL_BITS = 10
-"""An output of a unit moves the table's index by 16."""
+"""Bits shifted out of level outputs: an output of one unit moves the table's index by 16."""
 
 
 class SidePrior(nn.Module):
-    """Side information (B, S, h/4, w/4) → features (B, F, h, w), 0 … 255."""
+    """Map side information (B, S, h/4, w/4) to features (B, F, h, w) in 0 … 255."""
 
     def __init__(self, side: int, hidden: int, features: int, qualities: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class SidePrior(nn.Module):
 
 
 class GroupPrior(nn.Module):
-    """One group of channels: what was decoded before it and of it → means and table indices."""
+    """Map what is decoded, before and within one group of channels, to means and table indices."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class GroupPrior(nn.Module):
             nn.init.zeros_(self.linear.weight)
 
     def context(self, features: Tensor, before: Tensor | None) -> Tensor:
-        """What no phase changes, as sums of the first layer (B, hidden, h, w)."""
+        """Return the sums of the first layer (B, hidden, h, w) that are equal in all phases."""
         sums: Tensor = self.features(features)
         if self.before is not None and before is not None:
             sums = sums + self.before(before.clamp(-NEIGHBOUR_LIMIT, NEIGHBOUR_LIMIT))
@@ -110,20 +110,20 @@ class GroupPrior(nn.Module):
     def forward(
         self, context: Tensor, group: Tensor, phase: int, quality_B: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Means in sixteenths and table indices, (B, G, h, w) each.
+        """Return means in sixteenths and table indices, (B, G, h, w) each.
 
-        `group` holds what is decoded of it, in sixteenths, and 0 where nothing is yet.
+        `group` holds its decoded latents, in sixteenths, and 0 where none is decoded yet.
         """
-        # In the first phase nothing is: convolving zeros can be spared.
+        # Nothing of the group is decoded in the first phase, so skip convolving zeros.
         decoded = group if phase else None
         return self.predict(context, decoded, quality_B * len(self.phases) + phase)
 
     def predict(
         self, context: Tensor, group: Tensor | None, row_B: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As `forward`; `row_B` is quality × phases + phase."""
+        """Compute `forward` with `row_B` = quality × phases + phase."""
         sums = context + round_ste(self.bias_first * _BIAS)[row_B][:, :, None, None]
-        # One after the other: the exporter mixes up two bounds of one tensor.
+        # Clamp in sequence: the exporter confuses two separate clamps of one tensor.
         neighbours = None if group is None else group.clamp(-LINEAR_LIMIT, LINEAR_LIMIT)
         if neighbours is not None and self.around is not None:
             sums = sums + self.around(neighbours.clamp(-NEIGHBOUR_LIMIT, NEIGHBOUR_LIMIT))
@@ -137,10 +137,10 @@ class GroupPrior(nn.Module):
 
 
 def max_abs_sum(prior: SidePrior | GroupPrior) -> int:
-    """No sum that `prior` takes exceeds it, whatever the latents, in whatever order it is taken.
+    """Return a bound of every sum that `prior` computes, for any latents and any order of addition.
 
-    Of each output channel, the absolute weights times the most that each input can be, and what
-    is added to them.
+    For each output channel it is the sum of absolute weights times the largest input, plus the
+    largest addend.
     """
     if isinstance(prior, SidePrior):
         bias = int((prior.bias_QF.abs() * _BIAS).round().max())
@@ -164,7 +164,10 @@ def max_abs_sum(prior: SidePrior | GroupPrior) -> int:
 
 
 def phase_masks(phases: Sequence[Sequence[int]], height: int, width: int) -> list[Tensor]:
-    """Which blocks each phase decodes, (h, w) each; a phase names corners of every 2 × 2 square."""
+    """Return a mask (h, w) of the blocks that each phase decodes.
+
+    A phase names corners of every 2 × 2 square.
+    """
     rows, columns = torch.arange(height)[:, None] % 2, torch.arange(width)[None, :] % 2
     corner = 2 * rows + columns
     return [torch.isin(corner, torch.tensor(phase)) for phase in phases]
