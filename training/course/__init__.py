@@ -1,1 +1,1 @@
-"""Why networks train: the rules, layers and experiments of the course, written out to be read."""
+"""The rules, layers and experiments of the course on training networks."""

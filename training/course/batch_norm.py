@@ -1,4 +1,4 @@
-"""Batch normalisation by hand (Ioffe and Szegedy 2015, arXiv 1502.03167), and what it is good for.
+"""Batch normalisation by hand (Ioffe and Szegedy 2015, arXiv 1502.03167), and its effects.
 
 Shapes: B batch, C channels.
 """
@@ -29,16 +29,16 @@ NormPosition = Literal["none", "before ReLU", "after ReLU"]
 NORM_POSITIONS: tuple[NormPosition, ...] = ("none", "before ReLU", "after ReLU")
 
 RATES = (0.01, 0.1, 0.3)
-"""A careful learning rate, a usual one, and a bold one."""
+"""A low, a usual and a high learning rate."""
 
 
 class BatchNorm:
     """y = γ (x − mean) / √(variance + ε) + β for each channel of x (B, C).
 
-    In training, mean and variance are the batch's own, so each image's answer depends on the
-    others (algorithm 1); beside it, running averages follow them. In evaluation these averages
-    stand in: the answer depends on the image alone (algorithm 2, step 10). As in torch, the
-    average takes up the share `momentum` of each batch, and of the variance the unbiased estimate.
+    In training, mean and variance are the batch's own, so the output of an image depends on the
+    others (algorithm 1), and running averages are updated. In evaluation these averages are used,
+    so the output depends on the image alone (algorithm 2, step 10). As in torch, a running average
+    moves by `momentum` towards each batch's value, and uses the unbiased variance.
     """
 
     def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
@@ -65,13 +65,13 @@ class BatchNorm:
 
 
 def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution that answers as `convolution` and then `norm` in evaluation.
+    """Return one convolution equal to `convolution` followed by `norm` in evaluation mode.
 
-    There a norm is a line, γ (x − μ) / σ + β, and a convolution is linear: its weights times γ / σ,
-    and its bias b becomes (b − μ) γ / σ + β. Both layers stay as they are.
+    There a norm is linear, γ (x − μ) / σ + β, and so is a convolution: its weights are multiplied
+    by γ / σ, and its bias b becomes (b − μ) γ / σ + β. Both layers stay unchanged.
 
     Raises:
-        ValueError: when the norm has no running averages or no γ and β, or other channels.
+        ValueError: the norm has no running averages or no γ and β, or other channels.
     """
     if norm.running_mean is None or norm.running_var is None or not norm.affine:
         raise ValueError("only a norm with running averages, γ and β can be folded")
@@ -100,7 +100,7 @@ def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 def build_convnet(position: NormPosition, depth: int = 6, width: int = 16) -> nn.Sequential:
-    """Images (B, 1, 8, 8) → logits (B, 10), by `depth` convolutions with or without norms."""
+    """Map images (B, 1, 8, 8) to logits (B, 10) by `depth` convolutions with or without norms."""
     layers: list[nn.Module] = []
     for channels in (1, *[width] * (depth - 1)):
         layers.append(nn.Conv2d(channels, width, 3, padding=1))
@@ -117,7 +117,7 @@ def build_convnet(position: NormPosition, depth: int = 6, width: int = 16) -> nn
 def train_network(
     position: NormPosition, rate: float, *, epochs: int = 4, seed: int = 0
 ) -> tuple[nn.Sequential, list[float]]:
-    """The trained net, and the loss (nats) of each epoch: batches of 32, momentum 0.9."""
+    """Return the trained net and the loss (nats) of each epoch: batches of 32, momentum 0.9."""
     torch.manual_seed(seed)
     network = build_convnet(position)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
@@ -128,16 +128,17 @@ def train_network(
 def track_statistics(
     steps: int = 60, batch_size: int = 32, seed: int = 0
 ) -> dict[str, list[float]]:
-    """One unit of an untrained layer, batch after batch: what training and evaluation divide by.
+    """Return the statistics of one unit of an untrained layer, batch by batch.
 
-    Keys: `batch mean`, `batch deviation`, `running mean`, `running deviation`, and the unit's
-    `true mean` and `true deviation` over all images, for each step.
+    The keys are `batch mean`, `batch deviation`, `running mean`, `running deviation`, and the
+    unit's `true mean` and `true deviation` over all images, with a value for each step.
     """
     torch.manual_seed(seed)
     layer, norm = nn.Linear(64, 1), BatchNorm(1)
     data = load_digit_splits().train
     with torch.no_grad():
-        outputs_N1 = layer(data.pixels_NP) * 3 + 2  # a deviation far from one, where norms start
+        # A mean and a deviation far from 0 and 1, where the running averages start.
+        outputs_N1 = layer(data.pixels_NP) * 3 + 2
     statistics: dict[str, list[float]] = {}
 
     def record(name: str, value: Tensor) -> None:
@@ -158,7 +159,7 @@ def track_statistics(
 def losses_by_mode(
     network: nn.Module, data: LabelledImages, batch_size: int
 ) -> tuple[float, float]:
-    """Loss over `data`, in batches, with the batches' statistics and with the running ones."""
+    """Return the loss over `data`, in batches, with batch statistics and with running ones."""
     losses = []
     initial_state = {name: value.clone() for name, value in network.state_dict().items()}
     for training in (True, False):
@@ -170,5 +171,5 @@ def losses_by_mode(
                 logits = network(batch.images_NCHW)
             total += float(functional.cross_entropy(logits, batch.labels_N, reduction="sum"))
         losses.append(total / len(data))
-        network.load_state_dict(initial_state)  # looking in training mode moved the averages
+        network.load_state_dict(initial_state)  # the pass in training mode has changed the averages
     return losses[0], losses[1]

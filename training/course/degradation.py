@@ -1,8 +1,8 @@
-"""The degradation experiment (He et al. 2015, section 4.2 and figure 6), small.
+"""The degradation experiment (He et al. 2015, section 4.2 and figure 6) at a small scale.
 
-A deeper plain net has the shallower one within it: let the rest pass its input on. Yet it trains
-worse, and not from overfitting, for its training error is higher too. With shortcuts, passing on
-is what a block does when its weights are small, and depth does no harm.
+A deeper plain net contains the shallower one: its further layers could pass their input on. Yet it
+trains worse, and overfitting is not the cause, because its training error is higher too. With
+shortcuts, a block with small weights passes its input on, and depth does no harm.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ DEPTHS: tuple[Depth, ...] = (20, 32, 56)
 
 @dataclass(frozen=True)
 class DegradationResult:
-    """Of one net: the mean loss of each epoch, then the share wrong on either split."""
+    """Results of one net: the mean loss of each epoch, and the error rate on either split."""
 
     depth: int
     residual: bool

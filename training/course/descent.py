@@ -1,4 +1,4 @@
-"""The update rules on a real, small net, whose parameters are one vector as the rules want it.
+"""The update rules on a small, real net whose parameters are one vector.
 
 Shapes: N images of P pixels, H hidden units, K classes.
 """
@@ -29,13 +29,13 @@ _SIZES = [PIXELS * HIDDEN, HIDDEN, HIDDEN * CLASSES, CLASSES]
 _EPOCHS = 4
 
 RATES = dict(zip(UPDATE_RULES, (1.0, 2.0, 0.2, 0.1, 0.02, 0.02), strict=True))
-"""For each rule, with mini-batches of 32: of 1, 2 and 5 times powers of ten, the one that has the
-lowest loss after the four epochs, mean of seeds 0 to 2."""
+"""Learning rate of each rule with mini-batches of 32: of 1, 2 and 5 times powers of ten, the one
+with the lowest loss after the four epochs, mean of seeds 0 to 2."""
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """`losses`: over all training images, against `epochs`, how often each has been seen."""
+    """`losses` over all training images against `epochs`, the passes over the data so far."""
 
     name: str
     epochs: list[float]
@@ -44,7 +44,7 @@ class LossCurve:
 
 
 def initial_parameters(seed: int) -> Tensor:
-    """θ (2,410,): Glorot's weights for one hidden layer of 32 tanh units, biases zero."""
+    """Return θ (2,410,): Glorot's weights for one hidden layer of 32 tanh units, biases zero."""
     generator = torch.Generator().manual_seed(seed)
     layers = []
     for inputs, outputs in ((PIXELS, HIDDEN), (HIDDEN, CLASSES)):
@@ -55,7 +55,7 @@ def initial_parameters(seed: int) -> Tensor:
 
 
 def compute_loss(theta: Tensor, data: LabelledImages) -> Tensor:
-    """Cross entropy in nats, mean over `data`."""
+    """Return the cross entropy in nats, mean over `data`."""
     w1, b1, w2, b2 = torch.split(theta, _SIZES)
     hidden_NH = torch.tanh(data.pixels_NP @ w1.view(PIXELS, HIDDEN) + b1)
     logits_NK = hidden_NH @ w2.view(HIDDEN, CLASSES) + b2
@@ -88,7 +88,7 @@ def train_with_rule(
 
 
 def _batches(data: LabelledImages, size: int, epochs: int, seed: int) -> Iterator[LabelledImages]:
-    """Whole batches only: at these rates, the few images that are left throw the net about."""
+    """Yield whole batches only: a gradient over few images diverges at these rates."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for indices in torch.split(torch.randperm(len(data), generator=generator), size):
@@ -97,7 +97,7 @@ def _batches(data: LabelledImages, size: int, epochs: int, seed: int) -> Iterato
 
 
 def compare_rules(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
-    """Every rule with mini-batches of 32."""
+    """Train with every rule and mini-batches of 32."""
     return [
         train_with_rule(name, UPDATE_RULES[name](rate), 32, epochs, seed)
         for name, rate in RATES.items()
@@ -105,10 +105,10 @@ def compare_rules(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
 
 
 def compare_batch_sizes(epochs: int = _EPOCHS, seed: int = 0) -> list[LossCurve]:
-    """Plain descent with the gradient of all images, of 32, and of one.
+    """Train by plain descent with the gradient of all images, of 32, and of one.
 
-    Each has the best of its rates, found as in `RATES`: the noise of one image does not allow
-    what the mean over 32 does.
+    Each has the best of its rates, found as in `RATES`: the noise of a single image's gradient
+    needs a smaller rate than the mean over 32.
     """
     full_batch = len(load_digit_splits().train)
     return [

@@ -1,4 +1,4 @@
-"""scikit-learn's digits as two matrices, and one plain loop: what the experiments share."""
+"""scikit-learn's digits as tensors, and a training loop, shared by the experiments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class DigitSplits:
-    """1,297 images to learn from, 500 to test with."""
+    """1,297 training images and 500 test images."""
 
     train: LabelledImages
     test: LabelledImages
@@ -42,7 +42,7 @@ class DigitSplits:
 
 @cache
 def load_digit_splits() -> DigitSplits:
-    """Loaded once."""
+    """Load the digits once and cache them."""
     data = Digits().load()
     (mean,), (std,) = data.statistics()
 
@@ -62,7 +62,7 @@ def train(
     seed: int,
     after_step: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """The mean loss of each epoch. The last, smaller batch of an epoch is left out."""
+    """Return the mean loss of each epoch. The last, smaller batch of an epoch is dropped."""
     generator = torch.Generator().manual_seed(seed)
     losses = []
     for _ in range(epochs):
@@ -85,6 +85,6 @@ def train(
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: LabelledImages) -> float:
-    """The share that `network`, in eval mode, gets right."""
+    """Return the share of `data` that `network` classifies correctly in evaluation mode."""
     network.eval()
     return float((network(data.images_NCHW).argmax(1) == data.labels_N).float().mean())

@@ -1,4 +1,4 @@
-"""Dropout in both formulations (Srivastava et al. 2014, JMLR 15), and what it is good for."""
+"""Both formulations of dropout (Srivastava et al. 2014, JMLR 15), and its effect."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ DROPOUT_RATES = (0.0, 0.2, 0.5, 0.7)
 def scaled_at_test_dropout(
     x: Tensor, drop: float, *, training: bool, generator: Generator | None = None
 ) -> Tensor:
-    """The paper's (section 4): units are dropped in training; afterwards all answer, but less.
+    """Apply the paper's dropout (section 4): drop units in training, scale all of them afterwards.
 
-    `drop` in 0 … 1 is the chance of each unit to be left out. In evaluation x (1 − drop) is what
-    the next layer met on average in training.
+    `drop` in 0 … 1 is the probability of each unit to be dropped. In evaluation x (1 − drop) equals
+    the next layer's mean input in training.
     """
     return x * _keep_mask(x, drop, generator) if training else x * (1 - drop)
 
@@ -34,7 +34,7 @@ def scaled_at_test_dropout(
 def inverted_dropout(
     x: Tensor, drop: float, *, training: bool, generator: Generator | None = None
 ) -> Tensor:
-    """Today's, also torch's: what stays is made larger in training, evaluation is left alone."""
+    """Apply inverted dropout, as torch does: scale the remaining units in training only."""
     return x * _keep_mask(x, drop, generator) / (1 - drop) if training else x
 
 
@@ -45,9 +45,9 @@ def _keep_mask(x: Tensor, drop: float, generator: Generator | None) -> Tensor:
 def sample_unit_sums(
     drop: float = 0.5, draws: int = 4000, seed: int = 0
 ) -> dict[str, tuple[Tensor, float]]:
-    """What a unit after 64 dropped inputs sums up to: over `draws` masks, and in evaluation.
+    """Return the sums over 64 dropped inputs, for `draws` masks, and the sum in evaluation.
 
-    The input is one digit; in both formulations the mean of the first is the second.
+    The input is one digit; in both formulations the mean of the former equals the latter.
     """
     generator = torch.Generator().manual_seed(seed)
     x_P = load_digit_splits().train.pixels_NP[0]
@@ -67,7 +67,7 @@ def sample_unit_sums(
 
 @dataclass(frozen=True)
 class DropoutResult:
-    """Of one net: `losses` of each epoch in training, then the share right on either split."""
+    """Results of one net: training `losses` of each epoch, and the accuracy on either split."""
 
     losses: list[float]
     train_accuracy: float
@@ -77,7 +77,7 @@ class DropoutResult:
 def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> LabelledImages:
     """Return `count` training images, `wrong_fraction` of them with a random label.
 
-    A large net can learn even these by heart, which is the overfitting that dropout is against.
+    A large net can memorise even these, which is the overfitting that dropout counteracts.
     """
     generator = torch.Generator().manual_seed(0)
     images = load_digit_splits().train.subset(torch.arange(count))
@@ -87,9 +87,9 @@ def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> Labelle
 
 
 def run_ablation(drop: float, *, epochs: int = 40, seed: int = 0) -> DropoutResult:
-    """Two hidden layers of 256 ReLU units, each dropped out of with the chance `drop`.
+    """Train two hidden layers of 256 ReLU units with dropout probability `drop`.
 
-    `train_accuracy` is against the labels as they were taught, wrong ones included.
+    `train_accuracy` is measured on the training labels, wrong ones included.
     """
     torch.manual_seed(seed)
     network = nn.Sequential(

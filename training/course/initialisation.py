@@ -1,4 +1,4 @@
-"""What the first weights do to a deep net: how large activations and gradients are, layer by layer.
+"""Magnitudes of activations and gradients in a deep net by its initialisation.
 
 The net is plain and deep: the digits' 64 pixels, ten hidden layers of 128 units, ten classes.
 """
@@ -38,18 +38,18 @@ SCHEMES: dict[str, Initializer] = {
 
 @dataclass(frozen=True)
 class SignalMagnitudes:
-    """Of a net before its first step, over all training images, for each hidden layer."""
+    """Signals of an untrained net over all training images, for each hidden layer."""
 
     activations: list[float]
-    """√ of the mean square of what the units answer."""
+    """Root mean square of the units' outputs."""
     gradients: list[float]
-    """√ of the mean square of ∂loss/∂weight."""
+    """Root mean square of ∂loss/∂weight."""
 
 
 def build_deep_network(
     unit: ActivationKind, initializer: Initializer, seed: int = 0
 ) -> nn.Sequential:
-    """Images (B, 1, 8, 8) → logits (B, 10)."""
+    """Map images (B, 1, 8, 8) to logits (B, 10)."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs in (64, *[WIDTH] * (DEPTH - 1)):
@@ -60,7 +60,7 @@ def build_deep_network(
 
 
 def measure_signals(network: nn.Sequential, data: LabelledImages) -> SignalMagnitudes:
-    """Measure one pass forth and back over `data`; no weight is moved."""
+    """Measure one forward and backward pass over `data`; weights are not changed."""
     x, activations = data.images_NCHW, []
     for layer in network:
         x = layer(x)
@@ -77,7 +77,7 @@ def measure_signals(network: nn.Sequential, data: LabelledImages) -> SignalMagni
 def train_network(
     unit: ActivationKind, initializer: Initializer, *, epochs: int = 8, seed: int = 0
 ) -> list[float]:
-    """The loss (nats) of each epoch, by plain descent in batches of 32."""
+    """Return the loss (nats) of each epoch of plain descent in batches of 32."""
     network = build_deep_network(unit, initializer, seed)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
     return train(

@@ -1,4 +1,4 @@
-"""The residual networks of He et al. 2015 (arXiv 1512.03385), counted by the paper and by us."""
+"""Parameters and multiply-adds of the residual networks of He et al. 2015 (arXiv 1512.03385)."""
 
 from functools import cache
 from typing import Literal, NamedTuple
@@ -14,8 +14,8 @@ __all__ = ["Row", "build_rows", "count_multiply_adds", "count_parameters", "form
 Stem = Literal["imagenet", "cifar"]
 Depth = Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]
 
-# Table 1 gives multiply-adds in 10⁹ at 224², table 6 parameters in 10⁶. What the paper does not
-# give is left out.
+# Table 1 gives multiply-adds in 10⁹ at 224², table 6 parameters in 10⁶. Empty strings are values
+# that the paper does not give.
 _PAPER: tuple[tuple[Stem, Depth, str, str], ...] = (
     ("imagenet", 18, "", "1.8"),
     ("imagenet", 34, "", "3.6"),
@@ -31,7 +31,7 @@ _PAPER: tuple[tuple[Stem, Depth, str, str], ...] = (
 
 
 class Row(NamedTuple):
-    """`parameters`, and `count_multiply_adds` of convolutions and the last layer for one image.
+    """`multiply_adds` count the convolutions and the last layer, for one image.
 
     The paper strides in the first 1×1 convolution of a bottleneck; `torchvision_multiply_adds` are
     those of a stride in the 3×3.
@@ -48,20 +48,20 @@ class Row(NamedTuple):
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Weights, biases, scales and shifts."""
+    """Count weights, biases, scales and shifts."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def count_multiply_adds(network: nn.Module, side: int) -> int:
-    """For one image of `side`² and three channels; `network` is on the device `meta`."""
+    """Count for one image of `side`² and three channels; `network` is on the device `meta`."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, side, side, device="meta"))
-    return int(counter.get_total_flops()) // 2  # it counts two operations
+    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
 
 
 @cache
 def build_rows() -> tuple[Row, ...]:
-    """Every net of the paper, smallest first, ImageNet's before CIFAR's."""
+    """Return every net of the paper, smallest first, ImageNet's before CIFAR's."""
     return tuple(_build_row(*entry) for entry in _PAPER)
 
 
@@ -75,7 +75,7 @@ def _build_row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_a
             classes=1000 if stem == "imagenet" else 10,
             stride_in_1x1=stride_in_1x1,
         )
-        with torch.device("meta"):  # nothing is allocated, nothing computed
+        with torch.device("meta"):  # the device meta allocates and computes nothing
             network = config.build()
         costs.append(count_multiply_adds(network, 224 if stem == "imagenet" else 32))
     return Row(
@@ -91,7 +91,7 @@ def _build_row(stem: Stem, depth: Depth, paper_parameters: str, paper_multiply_a
 
 
 def format_table() -> str:
-    """As text: the paper's figure beside ours."""
+    """Return a text table with the paper's figures beside the counted ones."""
     lines = [
         "stem      depth  block       parameters   paper    multiply-adds   paper   stride in 3×3",
         "                                            (10⁶)           (10⁹)   (10⁹)           (10⁹)",

@@ -1,4 +1,4 @@
-"""Losses of two parameters, on which the path of an optimizer can be seen."""
+"""Losses of two parameters, on which the path of an optimizer can be plotted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Surface:
-    """`loss` maps points (…, 2) to (…,); `minima` are its lowest points, all equally low."""
+    """`loss` maps points (…, 2) to (…,); `minima` are its global minima."""
 
     name: str
     loss: Callable[[Tensor], Tensor]
     start: tuple[float, float]
     minima: tuple[tuple[float, float], ...]
     window: tuple[float, float, float, float]
-    """x from, x to, y from, y to: what is drawn."""
+    """Plotted range: x from, x to, y from, y to."""
     steps: int
     rates: dict[str, float]
-    """A rate η for each rule, chosen by hand so that none diverges and none stands still."""
+    """A rate η for each rule, chosen by hand so that every rule converges visibly."""
     traps: tuple[tuple[float, float], ...] = ()
-    """Where a gradient vanishes without being lowest: saddles and spurious minima."""
+    """Points where the gradient vanishes that are not global minima: saddles and local minima."""
 
 
 def gradient(surface: Surface, theta: Tensor) -> Tensor:
-    """∂loss/∂θ (2,) at θ (2,), by torch."""
+    """Return ∂loss/∂θ (2,) at θ (2,), computed by autograd."""
     point = theta.detach().requires_grad_()
     (slope,) = torch.autograd.grad(surface.loss(point), point)
     return slope
 
 
 def run_optimizer(surface: Surface, rule: UpdateRule) -> Tensor:
-    """The points (steps + 1, 2) that `rule` visits from the start, in float64."""
+    """Return the points (steps + 1, 2) that `rule` visits from the start, in float64."""
     theta = torch.tensor(surface.start, dtype=torch.float64)
     path = [theta]
     for _ in range(surface.steps):
@@ -53,7 +53,7 @@ def run_optimizer(surface: Surface, rule: UpdateRule) -> Tensor:
 
 
 def run_all_optimizers(surface: Surface) -> dict[str, Tensor]:
-    """Every rule's `walk`, each with its rate for this surface."""
+    """Return the path of every rule with its rate for this surface."""
     return {
         name: run_optimizer(surface, UPDATE_RULES[name](rate))
         for name, rate in surface.rates.items()
@@ -73,30 +73,30 @@ def classify_endpoint(surface: Surface, path: Tensor, tolerance: float = 0.25) -
 
 
 def _bowl(theta: Tensor) -> Tensor:
-    """Convex; 25 times as steep across as along."""
+    """Compute a convex bowl that is 25 times as steep in y as in x."""
     x, y = theta.unbind(-1)
     return (x**2 + 25 * y**2) / 2
 
 
 def _rosenbrock(theta: Tensor) -> Tensor:
-    """Rosenbrock 1960, with 20 in place of 100: a bent valley with a nearly flat floor."""
+    """Compute Rosenbrock's function (1960) with 20 in place of 100: a bent, nearly flat valley."""
     x, y = theta.unbind(-1)
     return (1 - x) ** 2 + 20 * (y - x**2) ** 2
 
 
 def _saddle(theta: Tensor) -> Tensor:
-    """Down along x into a saddle at the origin; the two minima lie across."""
+    """Compute a function with a saddle at the origin and minima at (0, ±1)."""
     x, y = theta.unbind(-1)
     return x**2 / 2 - y**2 / 2 + y**4 / 4
 
 
 def _styblinski_tang(theta: Tensor) -> Tensor:
-    """Styblinski and Tang 1990, a tenth of it: four hollows, of which only one is deepest."""
+    """Compute a tenth of Styblinski and Tang's function (1990): four minima, one of them global."""
     return ((theta**4 - 16 * theta**2 + 5 * theta) / 20).sum(-1)
 
 
 _DEEP, _SHALLOW = -2.903534, 2.746803
-"""Where Styblinski and Tang's one-dimensional function has its two minima."""
+"""The two minima of Styblinski and Tang's one-dimensional function."""
 
 
 def _rates(*rates: float) -> dict[str, float]:

@@ -1,12 +1,11 @@
-"""The update rules of the course, one class each, as a textbook writes them.
+"""The update rules of the course as in textbooks, one class each.
 
-A rule moves a vector of parameters θ (P,) one step downhill. It is given the gradient as a function
-and not as a vector, because Nesterov's asks for it somewhere else than at θ. Batch, mini-batch and
-stochastic descent are one rule, `GradientDescent`, with gradients over all, some or one of the
-examples.
+A rule moves a vector of parameters θ (P,) one step downhill. It takes the gradient as a function,
+because Nesterov's rule evaluates it at another point than θ. Batch, mini-batch and stochastic
+descent are one rule, `GradientDescent`, with gradients over all, some or one of the examples.
 
-Where torch's optimizers differ from these rules, the class says so, and a test holds it to that:
-with the stated translation both walk the same path, step for step.
+Where torch's optimizers differ, the class states the translation, and a test verifies that both
+then follow the same path.
 """
 
 from abc import ABC, abstractmethod
@@ -28,18 +27,18 @@ __all__ = [
 ]
 
 GradientFn = Callable[[Tensor], Tensor]
-"""θ (P,) → ∂loss/∂θ (P,), of whichever examples the caller has chosen for this step."""
+"""θ (P,) → ∂loss/∂θ (P,), over the examples that the caller has chosen for this step."""
 
 
 class UpdateRule(ABC):
-    """`rate` is η > 0. What a rule remembers between steps starts at zero."""
+    """`rate` is η > 0. The state of a rule starts at zero."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
 
     @abstractmethod
     def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
-        """The next θ; the one given is left as it is."""
+        """Return the next θ; `theta` is not modified."""
 
 
 class GradientDescent(UpdateRule):
@@ -50,11 +49,11 @@ class GradientDescent(UpdateRule):
 
 
 class Momentum(UpdateRule):
-    """v ← β v + (1 − β) g;  θ ← θ − η v: downhill along an average of the last gradients.
+    """v ← β v + (1 − β) g;  θ ← θ − η v: descent along an average of the last gradients.
 
-    torch: `SGD(lr=η (1 − β), momentum=β)`. It adds the gradient whole, v ← β v + g, so that its
+    torch: `SGD(lr=η (1 − β), momentum=β)`. It adds the whole gradient, v ← β v + g, so that its
     steps are 1 / (1 − β) times as long at the same rate: ten times with β = 0.9. Its `dampening=β`
-    brings the factor back, but not in the first step, where torch sets v = g.
+    restores the factor, except in the first step, where torch sets v = g.
     """
 
     def __init__(self, rate: float, beta: float = 0.9) -> None:
@@ -68,11 +67,11 @@ class Momentum(UpdateRule):
 
 
 class Nesterov(UpdateRule):
-    """v ← β v − η g(θ + β v);  θ ← θ + v: first the jump, then the correction where it lands.
+    """v ← β v − η g(θ + β v);  θ ← θ + v: the gradient is taken after the momentum step.
 
     Sutskever et al. 2013, equations 3 and 4. torch: `SGD(lr=η, momentum=β, nesterov=True)`, which
-    keeps not θ but the point looked ahead at, θ + β v: there it computes loss and gradient, so that
-    no second point is needed. The two walk together as long as the rate is constant.
+    stores the lookahead point θ + β v instead of θ and computes loss and gradient there, so that it
+    needs no second point. Both follow the same path as long as the rate is constant.
     """
 
     def __init__(self, rate: float, beta: float = 0.9) -> None:
@@ -81,7 +80,7 @@ class Nesterov(UpdateRule):
         self.velocity: Tensor | float = 0.0
 
     def lookahead(self, theta: Tensor) -> Tensor:
-        """θ + β v, where the next gradient is taken."""
+        """Return θ + β v, where the next gradient is taken."""
         return theta + self.beta * self.velocity
 
     def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
@@ -90,11 +89,11 @@ class Nesterov(UpdateRule):
 
 
 class Adagrad(UpdateRule):
-    """s ← s + g²;  θ ← θ − η g / √(s + ε): a rate for each parameter, which only ever falls.
+    """s ← s + g²;  θ ← θ − η g / √(s + ε): a rate for each parameter, which only decreases.
 
     Duchi et al. 2011, in the notation of Ruder 2016 (arXiv 1609.04747, section 4.3). torch:
-    `Adagrad(lr=η)` divides by √s + ε with ε = 1e-10; `outside` puts it there too. Inside the root,
-    ε = 1e-8 acts like 1e-4: gradients far below that hardly move their parameter.
+    `Adagrad(lr=η)` divides by √s + ε with ε = 1e-10, as `epsilon_outside_sqrt` does. Inside the
+    root, ε = 1e-8 acts like 1e-4: gradients far below that hardly move their parameter.
     """
 
     def __init__(
@@ -114,11 +113,11 @@ class Adagrad(UpdateRule):
 
 
 class RMSprop(UpdateRule):
-    """s ← γ s + (1 − γ) g²;  θ ← θ − η g / √(s + ε): Adagrad that forgets.
+    """s ← γ s + (1 − γ) g²;  θ ← θ − η g / √(s + ε): Adagrad with a decaying average.
 
     Hinton 2012, lecture 6e, with his γ = 0.9. torch: `RMSprop(lr=η, alpha=γ)` has ε outside of the
-    root, as `outside` here, and γ = 0.99 where nothing is said. s starts at zero and nothing makes
-    up for it, so the first step is η / √(1 − γ): 3.2 η here, 10 η with torch's default.
+    root, as with `epsilon_outside_sqrt`, and γ = 0.99 by default. s starts at zero and is not
+    corrected for it, so the first step is η / √(1 − γ): 3.2 η here, 10 η with torch's default.
     """
 
     def __init__(
@@ -146,9 +145,9 @@ class RMSprop(UpdateRule):
 class Adam(UpdateRule):
     """m ← β₁ m + (1 − β₁) g;  s ← β₂ s + (1 − β₂) g²;  θ ← θ − η m̂ / (√ŝ + ε).
 
-    m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) undo the start at zero, so that the first step is η
-    long. Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1. torch: `Adam(lr=η)`, the same. The
-    shorter form at the end of the paper's section 2, which Keras uses, adds ε to √s and not to √ŝ.
+    m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) correct for the start at zero, so that the first step
+    is η long. Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1. torch: `Adam(lr=η)`, the same. The
+    shorter form at the end of the paper's section 2, which Keras uses, adds ε to √s instead of √ŝ.
     """
 
     def __init__(
@@ -184,4 +183,4 @@ UPDATE_RULES: dict[str, Callable[[float], UpdateRule]] = {
     "RMSprop": RMSprop,
     "Adam": Adam,
 }
-"""Each rule by its name, made from its rate."""
+"""Constructors of the rules by name; each takes the rate."""

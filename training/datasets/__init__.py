@@ -1,4 +1,4 @@
-"""Data sets. Adding one: a module here with a config that has `load()`, and its line below."""
+"""Data sets. A new one needs a module here, with a config that has `load()`, and a line below."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Photographs of any size, from folders of one's own or of a research data set."""
+"""Photographs of any size, from the user's folders or a research data set."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,30 +20,30 @@ __all__ = ["ImagePatches"]
 
 
 class ImagePatches(FrozenModel):
-    """Every image below `paths`, each at its own size, cut into random patches to learn from.
+    """Every image below `paths`, at its own size, cut into random patches for training.
 
-    What is measured lies below `test_paths`; without any, a share of `paths` is held back.
+    Images below `test_paths` are the test split; without `test_paths`, a share of `paths` is.
     """
 
     kind: Literal["album"] = "album"
     paths: Annotated[tuple[Path, ...], Field(min_length=1)]
-    """Looked for here, then in the cache."""
+    """Folders. Relative paths are looked up in the working directory, then in the cache."""
     test_paths: tuple[Path, ...] = ()
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Of the images, at least one; only without `test_paths`."""
+    """Share of the images for testing, at least one image; used only without `test_paths`."""
     validation_size: NonNegativeInt = 0
     patch: Annotated[int, Field(ge=8)] = 96
     """Height and width of a patch, in pixels."""
     patches_per_picture: PositiveInt = 4
-    """In one epoch."""
+    """Patches that one epoch takes from each image."""
     longest_side: Annotated[int, Field(ge=8)] = 1024
-    """Larger images are reduced to it when they are read: a thousand photographs from a camera
+    """Larger images are reduced to this when they are read. A thousand photographs from a camera
     would otherwise fill the memory, and reduced ones are sharper and less noisy."""
     seed: NonNegativeInt = 0
-    """Chooses the images held back, and nothing else."""
+    """Selects the images that are held out; it affects nothing else."""
     unreadable: OnUnreadable = "stop"
     title: str | None = None
-    """The names of the folders when left out."""
+    """Title of the data set. Default: the names of the folders."""
     test_title: str | None = None
     licence: str = "the user's own pictures; terms not stated"
     source: str | None = None
@@ -53,7 +53,7 @@ class ImagePatches(FrozenModel):
         return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> PatchData:
-        """Raises DataError, naming the folder or file, when there is nothing usable there."""
+        """Raise DataError, naming the folder or file, if no image can be used."""
         images = self._read_images(self.paths)
         order = torch.randperm(len(images), generator=Generator().manual_seed(self.seed)).tolist()
         shuffled = [images[index] for index in order]
@@ -67,7 +67,7 @@ class ImagePatches(FrozenModel):
             names = title
         validation, train = shuffled[: self.validation_size], shuffled[self.validation_size :]
         if not train:
-            raise DataError(f"{title} holds {len(images)} images: too few to learn from")
+            raise DataError(f"{title} holds {len(images)} images: too few to train on")
         return PatchData(
             title=title,
             test_title=self.test_title or names,

@@ -1,7 +1,7 @@
-"""What a data set is to the rest of training: decoded images in memory, split and identified.
+"""Data sets of decoded images in memory, split and identified by a hash.
 
-Decoded once and kept as uint8: the augmentation and the network then never wait for a decoder.
-CIFAR-10 takes 184 MB so.
+Images are decoded once and kept as uint8, so that training never waits for a decoder. CIFAR-10
+takes 184 MB this way.
 
 Shapes: N images, C channels, H height, W width.
 """
@@ -34,7 +34,7 @@ class ImageSplit:
 
     @property
     def sha256(self) -> str:
-        """Of pixels and labels, so that a figure names the data that it was measured on."""
+        """Hash of pixels and labels, which identifies the data that a metric was measured on."""
         digest = hashlib.sha256(str(tuple(self.images_NCHW.shape)).encode())
         digest.update(self.images_NCHW.numpy().tobytes())
         digest.update(self.labels_N.numpy().tobytes())
@@ -43,7 +43,7 @@ class ImageSplit:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set in memory. `validation` is held out of training; `test` is only ever measured."""
+    """A data set in memory. `validation` is held out of training; `test` is for metrics only."""
 
     title: str
     licence: str
@@ -63,7 +63,7 @@ class ImageData:
         return int(height), int(width)
 
     def to_data_source(self) -> DataSource:
-        """The manifest's entry, with the hash of the training pixels and labels."""
+        """Return the manifest's entry, with the hash of the training pixels and labels."""
         return DataSource(
             title=self.title,
             source=self.source,
@@ -73,9 +73,9 @@ class ImageData:
         )
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel over the training images, in 0–1."""
+        """Return the mean and standard deviation per channel over the training images, in 0–1."""
         pixels = self.train.images_NCHW.flatten(2)
-        # Sums of squares in float64 over uint8 histograms: exact, and no float copy of the set.
+        # Sums in float64 over uint8 histograms are exact and need no float copy of the set.
         values = torch.arange(256, dtype=torch.float64) / 255
         means, deviations = [], []
         for channel in range(self.channels):
@@ -90,11 +90,11 @@ class ImageData:
 def validate_split(
     split: ImageSplit, source: object, classes: int, shape_CHW: tuple[int, int, int]
 ) -> ImageSplit:
-    """`split`, as it was read from `source`, when it is what its data set says it is.
+    """Return `split`, as read from `source`, if it matches what its data set specifies.
 
     Raises:
-        DataError: naming `source`, when it holds no images, images of another shape, more or
-            fewer labels than images, or a label outside 0 … classes - 1.
+        DataError: `source` holds no images, images of another shape, more or fewer labels than
+            images, or a label outside 0 … classes - 1.
     """
     shape, labels_N = tuple(split.images_NCHW.shape[1:]), split.labels_N
     if not len(split):
@@ -111,10 +111,10 @@ def validate_split(
 
 
 def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
-    """`data` with `size` training images moved to `validation`, chosen by `seed`.
+    """Move `size` training images, chosen by `seed`, to `validation`.
 
     Raises:
-        DataError: when fewer than one image would be left to train on.
+        DataError: fewer than one image would be left to train on.
     """
     if size == 0:
         return data
@@ -129,6 +129,6 @@ def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
 
 
 def class_counts(labels: Tensor, names: Sequence[str]) -> dict[str, int]:
-    """How many images each class has, in the order of `names`."""
+    """Return the number of images of each class, in the order of `names`."""
     counts = torch.bincount(labels, minlength=len(names)).tolist()
     return dict(zip(names, counts, strict=True))

@@ -1,4 +1,4 @@
-"""Batches of an epoch, in an order that depends on the seed and the epoch and nothing else."""
+"""Batches of an epoch, in an order that depends only on the seed and the epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,16 +13,16 @@ Batch = tuple[Tensor, Tensor]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A seed for one epoch: a resumed run draws what the uninterrupted one would have drawn."""
+    """Return a seed for one epoch, so that a resumed run draws the same as an uninterrupted one."""
     return seed * 1_000_003 + epoch
 
 
 class Batches:
-    """Iterates (images (B, C, H, W) uint8, labels (B,)) over `split`.
+    """Iterate over (images (B, C, H, W) uint8, labels (B,)) of `split`.
 
     With a `generator` the order is shuffled, `transforms` are applied, and the last partial batch
-    is dropped, because batch statistics over a few images are noise. Without one, every image
-    comes once, unchanged and in order.
+    is dropped, because batch statistics over a few images are noise. Without one, every image is
+    returned once, unchanged and in order.
     """
 
     def __init__(

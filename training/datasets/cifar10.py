@@ -30,15 +30,15 @@ LABELS = (
 
 
 class Cifar10(FrozenModel):
-    """Fetched into the cache with torchvision's checksum, or read from a packed copy there."""
+    """CIFAR-10, downloaded with torchvision's checksum or read from a packed copy."""
 
     kind: Literal["cifar10"] = "cifar10"
     copy_: Literal["torchvision", "packed"] = Field("torchvision", alias="copy")
-    """`packed`: `cifar10/train-*.npz` and `cifar10/test.npz` of JPEGs (see `packed.py`)."""
+    """`packed` reads `cifar10/train-*.npz` and `cifar10/test.npz` (see `packed_jpeg.py`)."""
     validation_size: NonNegativeInt = 0
 
     def load(self) -> ImageData:
-        """Raises DataError when the data can be neither found nor fetched."""
+        """Raise DataError if the data is neither in the cache nor can be downloaded."""
         packed = self.copy_ == "packed"
         root = data_dir() / "cifar10"
         train, test = _load_packed(root) if packed else _load_torchvision(root)
@@ -58,7 +58,7 @@ class Cifar10(FrozenModel):
 def _load_packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
     shards = sorted(root.glob("train-*.npz"))
     if not shards:
-        raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie)")
+        raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA names the data folder)")
     parts = [_read(shard) for shard in shards]
     train = ImageSplit(
         torch.cat([part.images_NCHW for part in parts]),
@@ -76,7 +76,7 @@ def _load_torchvision(root: Path) -> tuple[ImageSplit, ImageSplit]:
         sets = [datasets.CIFAR10(root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"CIFAR-10 is not complete under {root} and could not be fetched: {error}"
+            f"CIFAR-10 is not complete under {root} and could not be downloaded: {error}"
         ) from error
     return _split(sets[0]), _split(sets[1])
 

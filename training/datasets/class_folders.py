@@ -1,4 +1,4 @@
-"""Folders per class: which there are, and the images that are in them."""
+"""Class folders and the image files in them."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ __all__ = ["OnUnreadable", "list_class_files", "list_class_folders", "read_image
 logger = logging.getLogger(__name__)
 
 OnUnreadable = Literal["stop", "skip"]
-"""What to do about a file that cannot be decoded; skipped ones are named in a warning."""
+"""Action for a file that cannot be decoded: fail, or skip it and name it in a warning."""
 
 
 def list_class_folders(root: Path) -> list[Path]:
-    """The folders of two or more classes, by name; hidden ones are no classes.
+    """Return the folders of two or more classes, sorted by name; hidden folders are skipped.
 
     Raises:
-        DataError: when there are none, or a single one.
+        DataError: `root` holds no class folder or only one.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; path must hold a folder of images per class")
+        raise DataError(f"{root} is not a folder; path must hold a folder of images for each class")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
         raise DataError(f"{root} holds no class folders; put each class's images in a folder")
@@ -35,10 +35,10 @@ def list_class_folders(root: Path) -> list[Path]:
 
 
 def list_class_files(folder: Path) -> list[Path]:
-    """The images of one class, by name.
+    """Return the images of one class, sorted by name.
 
     Raises:
-        DataError: when there are none.
+        DataError: `folder` holds no image.
     """
     files = list_image_files(folder)
     if not files:
@@ -52,10 +52,10 @@ def list_class_files(folder: Path) -> list[Path]:
 def read_image_files(
     files: Sequence[Path], read: Callable[[Path], Tensor], unreadable: OnUnreadable
 ) -> dict[Path, Tensor]:
-    """Each file by `read`, which raises ValueError for one that it cannot decode.
+    """Return the result of `read` for each file; `read` raises ValueError for an undecodable file.
 
     Raises:
-        DataError: naming a file that cannot be read, or saying that none can.
+        DataError: a file cannot be read, or none can.
     """
     images, skipped = {}, []
     for file in files:
@@ -64,12 +64,12 @@ def read_image_files(
         except ValueError as error:
             if unreadable == "stop":
                 raise DataError(
-                    f"{file} cannot be read: {error} (unreadable: skip leaves such files out)"
+                    f"{file} cannot be read: {error} (set unreadable: skip to skip such files)"
                 ) from error
             skipped.append(file)
     if skipped:
         names = ", ".join(map(str, skipped))
-        logger.warning("%d unreadable images left out: %s", len(skipped), names)
+        logger.warning("%d unreadable images skipped: %s", len(skipped), names)
     if not images:
         raise DataError(f"class folder {files[0].parent} holds no readable image")
     return images

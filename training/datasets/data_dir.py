@@ -1,4 +1,4 @@
-"""Where fetched data sets live, and what is worth keeping between runs."""
+"""Folders of downloaded data sets and of derived data that is kept between runs."""
 
 import os
 import stat
@@ -8,15 +8,15 @@ __all__ = ["data_dir", "resolve_data_path", "scratch_dir"]
 
 
 def data_dir() -> Path:
-    """`$DEEPSHELF_DATA`, or `~/.cache/deepshelf`."""
+    """Return `$DEEPSHELF_DATA`, or `~/.cache/deepshelf` by default."""
     configured = os.environ.get("DEEPSHELF_DATA")
     return Path(configured) if configured else _default_cache_dir()
 
 
 def scratch_dir() -> Path:
-    """Where derived data is kept: `data_dir()`, or the home cache when that is read-only.
+    """Return the folder for derived data: `data_dir()`, or the home cache when that is read-only.
 
-    Asked of the folder itself, because root may write where nobody is meant to.
+    The folder's mode decides, because root may write to folders that are meant to be read-only.
     """
     preferred = data_dir().absolute()
     existing = next(folder for folder in (preferred, *preferred.parents) if folder.exists())
@@ -25,7 +25,7 @@ def scratch_dir() -> Path:
 
 
 def resolve_data_path(path: Path) -> Path:
-    """`path` as given when it is there, else below `data_dir()` when it is there."""
+    """Return `path` if it exists, else its counterpart below `data_dir()` if that exists."""
     path = path.expanduser()
     cached = data_dir() / path
     return cached if not path.exists() and cached.exists() else path

@@ -1,9 +1,10 @@
-"""Games that a scripted player played: images, and what the player did at each.
+"""Games played by a scripted player: frames, and the player's action at each.
 
-Now and then the hand slips: another action is done than the player's, which is what is noted. So
-the images also show how to come back from a mistake (Laskey et al. 2017, arXiv 1703.09327).
+With probability `slips` another action is executed than the player's, while the player's is
+recorded. The frames therefore also show how to recover from a mistake (Laskey et al. 2017, arXiv
+1703.09327).
 
-Shapes: N games, T steps, H × W images.
+Shapes: N games, T steps, H × W frames.
 """
 
 import hashlib
@@ -24,12 +25,12 @@ __all__ = ["Demonstrations", "GameData", "GameSplit"]
 
 @dataclass(frozen=True)
 class GameSplit:
-    """Games of equal length, side by side."""
+    """Games of equal length."""
 
     images_NTHW: Tensor
-    """uint8."""
+    """Frames, uint8."""
     actions_NT: Tensor
-    """What the player would do at each image, int64."""
+    """The player's action at each frame, int64."""
 
     def __len__(self) -> int:
         return len(self.images_NTHW)
@@ -55,13 +56,13 @@ class GameData:
 
 
 class Demonstrations(FrozenModel):
-    """Games of catch behind a curtain, the same ones for the same seed."""
+    """Games of catch behind a curtain, determined by the seed."""
 
     kind: Literal["demonstrations"] = "demonstrations"
     train_games: PositiveInt = 300
     test_games: PositiveInt = 50
     slips: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Probability of a random action in place of the player's."""
+    """Probability of executing a random action in place of the player's."""
     seed: NonNegativeInt = 0
 
     def load(self) -> GameData:

@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits of 8×8 that scikit-learn ships: real data with no network.
+"""The 1,797 handwritten digits of 8×8 in scikit-learn: real data without a download.
 
 They are the test part of Alpaydin and Kaynak's "Optical Recognition of Handwritten Digits" (1998).
 """
@@ -20,15 +20,15 @@ _TEST_SIZE = 500
 
 
 class Digits(FrozenModel):
-    """1,297 images to train on and 500 to test, always the same, each class in proportion."""
+    """A fixed, stratified split into 1,297 training images and 500 test images."""
 
     kind: Literal["digits"] = "digits"
     validation_size: NonNegativeInt = 0
 
     def load(self) -> ImageData:
-        """Raises DataError when `validation_size` leaves nothing to train on."""
+        """Raise DataError if `validation_size` leaves no image to train on."""
         bunch = load_digits()
-        # Counts of set pixels in 4×4 blocks, 0 to 16.
+        # Values count the set pixels of 4×4 blocks, 0 to 16.
         grey_NHW = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
         train, test = train_test_split(
             np.arange(len(grey_NHW)), test_size=_TEST_SIZE, stratify=bunch.target, random_state=0

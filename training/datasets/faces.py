@@ -1,4 +1,4 @@
-"""Aligned faces of 64×64 pixels, packed."""
+"""Packed, aligned faces of 64×64 pixels."""
 
 from pathlib import Path
 from typing import Literal
@@ -19,11 +19,11 @@ _SHAPE_CHW = (3, 64, 64)
 
 
 class Faces(FrozenModel):
-    """`<path>/train-*.npz` and `<path>/test.npz` of JPEGs without labels (see `packed.py`)."""
+    """`<path>/train-*.npz` and `<path>/test.npz` of JPEGs without labels (see `packed_jpeg.py`)."""
 
     kind: Literal["faces"] = "faces"
     path: Path = Path("faces64")
-    """Looked for here, then in the cache."""
+    """Folder. A relative path is looked up in the working directory, then in the cache."""
     validation_size: NonNegativeInt = 0
 
     @field_serializer("path")
@@ -31,13 +31,13 @@ class Faces(FrozenModel):
         return redact_cached_path(path, info)
 
     def load(self) -> ImageData:
-        """Raises DataError when the archives are not there or hold something else."""
+        """Raise DataError if the archives are missing or hold something else."""
         root = resolve_data_path(self.path)
         shards = sorted(root.glob("train-*.npz"))
         if not shards:
             raise DataError(
-                f"{root} holds no train-*.npz (DEEPSHELF_DATA says where data sets lie). To learn "
-                "from a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"
+                f"{root} holds no train-*.npz (DEEPSHELF_DATA names the data folder). To train "
+                "on a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"
             )
         train = torch.cat([_read(shard).images_NCHW for shard in shards])
         return split_validation(

@@ -16,10 +16,10 @@ _UINT8 = 0x08
 
 
 def read_idx(path: Path, axes: int) -> Tensor:
-    """The uint8 array with `axes` axes in `path`, which may be compressed (`.gz`).
+    """Return the uint8 array with `axes` axes in `path`, which may be compressed (`.gz`).
 
     Raises:
-        DataError: when the file is missing, truncated, or another kind of file.
+        DataError: the file is missing, truncated, or of another kind.
     """
     try:
         content = path.read_bytes()
@@ -37,7 +37,7 @@ def read_idx(path: Path, axes: int) -> Tensor:
     if len(content) - start != sizes.prod():
         raise DataError(
             f"{path} is damaged: {len(content) - start} bytes of values, where its header "
-            f"promises {sizes.prod()}"
+            f"states {sizes.prod()}"
         )
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).view(
         *sizes.tolist()

@@ -1,4 +1,4 @@
-"""The user's own images: a folder with a folder per class, named as the class."""
+"""The user's images: a folder with a folder for each class, named like the class."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,19 +23,19 @@ __all__ = ["ImageFolder"]
 
 
 class ImageFolder(FrozenModel):
-    """`path/<class>/<image>`: read once, brought to one size, split by class and seed."""
+    """`path/<class>/<image>`, read once, resized to one size, split by class and seed."""
 
     kind: Literal["folder"] = "folder"
     path: Path
     """The folder of class folders; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt]
-    """Height and width: scaled until the image covers them, then the centre is cut out."""
+    """Height and width: an image is scaled until it covers them, then cropped to the centre."""
     mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Of each class, at least one image."""
+    """Share of each class for testing, at least one image."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
-    """Chooses the test and validation images, and nothing else."""
+    """Selects the test and validation images; it affects nothing else."""
     unreadable: OnUnreadable = "stop"
 
     @field_serializer("path")
@@ -43,7 +43,7 @@ class ImageFolder(FrozenModel):
         return redact_path(path, info)
 
     def load(self) -> ImageData:
-        """Raises DataError, naming the folder or file, when there is nothing usable there."""
+        """Raise DataError, naming the folder or file, if no image can be used."""
         root = self.path.expanduser()
         classes = list_class_folders(root)
         splits = [self._read_class(folder) for folder in classes]
@@ -84,7 +84,7 @@ class ImageFolder(FrozenModel):
 
 
 def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
-    """All parts in one, shuffled: the first images of a split are then not all of one class."""
+    """Concatenate and shuffle all parts, so that a split does not start with one class only."""
     images_NCHW = torch.cat([part.images_NCHW for part in parts])
     labels_N = torch.cat([part.labels_N for part in parts])
     order = torch.randperm(len(labels_N), generator=generator)

@@ -1,4 +1,4 @@
-"""The user's own photographs for cross-validation: a folder per class, dealt into folds."""
+"""The user's photographs for cross-validation: a folder for each class, split into folds."""
 
 import hashlib
 import logging
@@ -38,29 +38,29 @@ __all__ = ["ImageFolderCV"]
 logger = logging.getLogger(__name__)
 
 _FileVersion = tuple[Path, int, int]
-"""A file, its size and when it was written: what is read once while these stay the same."""
+"""A file, its size and its modification time; a file is read again when either changes."""
 
 
 class ImageFolderCV(FrozenModel):
-    """`<path>/<class>/<photograph>`, several paths as one set; all of it in memory.
+    """`<path>/<class>/<photograph>`, several paths as one set, all of it in memory.
 
     Without `held_out`, every photograph is for training and the test split is empty.
     """
 
     kind: Literal["photos"] = "photos"
     paths: Annotated[tuple[Path, ...], Field(min_length=1)]
-    """Looked for here, then in the cache."""
+    """Folders. Relative paths are looked up in the working directory, then in the cache."""
     size: PositiveInt = 224
     """Height and width."""
     resize: ResizeMode = "crop"
     folds: Annotated[int, Field(ge=2)] = 5
     held_out: NonNegativeInt | None = None
-    """The fold to test on, from 0."""
+    """Index of the fold to test on, from 0."""
     seed: NonNegativeInt = 0
-    """Deals the photographs into folds, and nothing else."""
+    """Assigns the photographs to folds; it affects nothing else."""
     unreadable: OnUnreadable = "skip"
     title: str | None = None
-    """The name of the first folder when left out."""
+    """Title of the data set. Default: the name of the first folder."""
     licence: str = "the maker's own photographs; terms not stated"
     source: str | None = None
 
@@ -75,7 +75,7 @@ class ImageFolderCV(FrozenModel):
         return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> ImageData:
-        """Raises DataError, naming the folder, class or file, when there is nothing usable."""
+        """Raise DataError, naming the folder, class or file, if the photographs cannot be used."""
         roots = [resolve_data_path(path) for path in self.paths]
         files = _list_files(roots)
         images = _read_images(
@@ -98,7 +98,7 @@ class ImageFolderCV(FrozenModel):
         )
 
     def _split_fold(self, split: ImageSplit, labels: tuple[str, ...]) -> tuple[Tensor, Tensor]:
-        """Indices to train and to test on; each fold has its share of every class."""
+        """Return training and test indices; each fold has its share of every class."""
         if self.held_out is None:
             return torch.arange(len(split)), torch.arange(0)
         rarest, count = min(Counter(split.labels_N.tolist()).items(), key=lambda item: item[1])
@@ -113,7 +113,7 @@ class ImageFolderCV(FrozenModel):
 
 
 def _list_files(roots: list[Path]) -> list[Path]:
-    """Every photograph of every class, by class and then by root."""
+    """Return every photograph of every class, sorted by class and then by root."""
     folders = [folder for root in roots for folder in list_class_folders(root)]
     folders.sort(key=lambda folder: folder.name)
     return [file for folder in folders for file in list_class_files(folder)]
@@ -129,7 +129,7 @@ def _file_version(file: Path) -> _FileVersion:
 def _read_images(
     stamps: tuple[_FileVersion, ...], size: int, resize: ResizeMode, unreadable: OnUnreadable
 ) -> dict[Path, Tensor]:
-    """uint8 (3, size, size) by file, each photograph once."""
+    """Return uint8 images (3, size, size) by file."""
     read_file = partial(read_resized_image, size_HW=(size, size), mode="RGB", resize=resize)
     by_class: dict[str, list[Path]] = {}
     for file, *_ in stamps:
@@ -141,7 +141,7 @@ def _read_images(
 
 
 def _drop_duplicates(images: dict[Path, Tensor]) -> dict[Path, Tensor]:
-    """Each photograph once: a copy in another fold would be tested on what was learnt by heart."""
+    """Remove copies, because a copy in another fold would be tested after training on it."""
     originals: dict[bytes, Path] = {}
     duplicates = []
     for file, image in images.items():
@@ -152,5 +152,5 @@ def _drop_duplicates(images: dict[Path, Tensor]) -> dict[Path, Tensor]:
             duplicates.append(file)
     if duplicates:
         names = ", ".join(map(str, duplicates))
-        logger.warning("%d photographs are there twice; left out: %s", len(duplicates), names)
+        logger.warning("%d duplicate photographs skipped: %s", len(duplicates), names)
     return {file: images[file] for file in originals.values()}

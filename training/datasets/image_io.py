@@ -1,4 +1,4 @@
-"""One image file of a user's own, whatever it is, as one array of fixed size and mode."""
+"""Read an image file of any kind as an array of fixed size and mode."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,15 +20,15 @@ __all__ = [
 
 ColorMode = Literal["RGB", "L"]
 ResizeMode = Literal["stretch", "crop", "pad"]
-"""As in `models_store.tasks.FixedImage`, whose rule a service follows."""
+"""Resize modes of `models_store.tasks.FixedImage`, which a service applies in the same way."""
 
 EXTENSIONS = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""What is taken for an image; anything else in a folder is left alone."""
+"""Extensions of image files; other files in a folder are ignored."""
 
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
-"""What Pillow raises for files that it cannot decode: a broken PNG is a SyntaxError."""
+"""Errors of Pillow for files that it cannot decode: a broken PNG is a SyntaxError."""
 
 
 _ResizeFunction = Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]
@@ -40,7 +40,7 @@ _RESIZE_FUNCTIONS: dict[ResizeMode, _ResizeFunction] = {
 
 
 def list_image_files(folder: Path) -> list[Path]:
-    """The images that lie in `folder` itself, by name; hidden files are left out."""
+    """Return the images directly in `folder`, sorted by name; hidden files are skipped."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -51,19 +51,19 @@ def list_image_files(folder: Path) -> list[Path]:
 def read_resized_image(
     path: Path, size_HW: tuple[int, int], mode: ColorMode, resize: ResizeMode = "crop"
 ) -> Tensor:
-    """uint8 (C, H, W): turned upright, on white, brought to `size_HW`.
+    """Return uint8 (C, H, W): turned upright, composed on white, resized to `size_HW`.
 
-    By `crop`, scaled to cover it and its centre cut out; by `pad`, scaled to fit, black around; by
-    `stretch`, without regard to proportions.
+    `crop` scales the image to cover the size and crops to its centre; `pad` scales it to fit and
+    adds black borders; `stretch` ignores proportions.
 
     Raises:
-        ValueError: when the file cannot be decoded.
+        ValueError: the file cannot be decoded.
     """
     height, width = size_HW
     try:
         with Image.open(path) as image:
-            # A JPEG is decoded at the smallest scale that is still large enough; a factor of two
-            # is kept in hand, so that the resize below still averages over real pixels.
+            # Decode a JPEG at the smallest scale that is at least twice as large as needed, so that
+            # the resize below still averages over real pixels.
             image.draft(mode, (2 * max(size_HW), 2 * max(size_HW)))
             upright = ImageOps.exif_transpose(image)
             flat = _to_opaque(upright, mode)
@@ -75,14 +75,14 @@ def read_resized_image(
 
 
 def read_downscaled_image(path: Path, longest_side: int) -> Tensor:
-    """uint8 (3, H, W): turned upright, on white, its longer side reduced to `longest_side` at most.
+    """Return uint8 (3, H, W): upright, on white, its longer side at most `longest_side`.
 
     Raises:
-        ValueError: when the file cannot be decoded.
+        ValueError: the file cannot be decoded.
     """
     try:
         with Image.open(path) as image:
-            # As above: the decoder may reduce, but leaves twice what is needed.
+            # As above, let the decoder reduce to no less than twice the size.
             image.draft("RGB", (2 * longest_side, 2 * longest_side))
             flat = _to_opaque(ImageOps.exif_transpose(image), "RGB")
     except _DECODE_ERRORS as error:
@@ -92,9 +92,9 @@ def read_downscaled_image(path: Path, longest_side: int) -> Tensor:
 
 
 def _to_opaque(image: Image.Image, mode: ColorMode) -> Image.Image:
-    """`image` in `mode`, 8 bits a channel, with white where it is transparent."""
+    """Return `image` in `mode`, 8 bits a channel, with white where it is transparent."""
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed white")
+        raise ValueError("floating-point pixels are not supported")
     if image.mode.startswith("I"):
         # 16 bits of grey: Pillow's own conversion clips them at 255 instead of scaling.
         grey = np.asarray(image).astype(np.float64) / 257

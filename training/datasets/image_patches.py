@@ -1,4 +1,4 @@
-"""Photographs of any size in memory, and random square patches of them to learn from.
+"""Photographs of any size in memory, and random square patches of them for training.
 
 Shapes: C channels (3), H height, W width, B patches, P side of a patch.
 """
@@ -18,7 +18,7 @@ __all__ = ["PatchBatches", "PatchData", "PatchSplit"]
 
 @dataclass(frozen=True)
 class PatchSplit:
-    """Photographs, each uint8 (3, H, W) with H and W of its own; grey ones have equal channels."""
+    """Photographs, each uint8 (3, H, W) of its own size; grey ones have three equal channels."""
 
     images: tuple[Tensor, ...]
 
@@ -27,7 +27,7 @@ class PatchSplit:
 
     @property
     def sha256(self) -> str:
-        """Of sizes and pixels, so that a figure names the images that it was measured on."""
+        """Hash of sizes and pixels, which identifies the images of a metric."""
         digest = hashlib.sha256()
         for image_CHW in self.images:
             digest.update(str(tuple(image_CHW.shape)).encode())
@@ -37,16 +37,16 @@ class PatchSplit:
 
 @dataclass(frozen=True)
 class PatchData:
-    """A set of photographs. `validation` is held out of training; `test` is only ever measured."""
+    """Photographs in memory. `validation` is held out of training; `test` is for metrics only."""
 
     title: str
     test_title: str
     licence: str
     source: str
     patch: int
-    """Side of the squares that are learnt from."""
+    """Side of the training patches, in pixels."""
     patches_per_image: int
-    """How often an epoch takes each photograph."""
+    """Patches that one epoch takes from each photograph."""
     train: PatchSplit
     test: PatchSplit
     validation: PatchSplit | None = None
@@ -54,7 +54,7 @@ class PatchData:
     channels = 3
 
     def to_data_source(self) -> DataSource:
-        """The manifest's entry, with the hash of the training pixels."""
+        """Return the manifest's entry, with the hash of the training pixels."""
         return DataSource(
             title=self.title,
             source=self.source,
@@ -64,15 +64,15 @@ class PatchData:
         )
 
     def patch_batches(self, batch_size: int, generator: Generator) -> "PatchBatches":
-        """An epoch's batches, drawn from `generator`."""
+        """Return an epoch's batches, drawn from `generator`."""
         return PatchBatches(self.train, self.patch, self.patches_per_image, batch_size, generator)
 
 
 class PatchBatches:
-    """Iterates uint8 (B, 3, P, P): every photograph equally often, at random places.
+    """Iterate over uint8 (B, 3, P, P): every photograph equally often, at random positions.
 
-    Each patch is turned and mirrored into one of its eight positions. A photograph that is smaller
-    than a patch is mirrored at its right and lower edge. The last partial batch is dropped.
+    Each patch is rotated and mirrored into one of its eight orientations. A photograph that is
+    smaller than a patch is mirrored at its right and lower edge. The last partial batch is dropped.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ def _pad_to_size(image_CHW: Tensor, size: int) -> Tensor:
     below, beside = max(0, size - height), max(0, size - width)
     if not below and not beside:
         return image_CHW
-    # torch mirrors no bytes, and no further than once.
+    # torch's reflection padding does not support uint8 and cannot pad by more than the size.
     return torch.from_numpy(
         np.pad(image_CHW.numpy(), ((0, 0), (0, below), (0, beside)), mode="symmetric")
     )

@@ -28,9 +28,9 @@ class _Source:
     url: str
     labels: tuple[str, ...]
     folder: str
-    """Under the cache."""
+    """Folder below the cache."""
     torchvision_class: type[datasets.MNIST]
-    """Knows the mirrors and the checksums."""
+    """torchvision's class, which has the mirrors and checksums."""
     system_folders: tuple[Path, ...] = ()
 
 
@@ -55,24 +55,24 @@ _FASHION = _Source(
 
 
 class Mnist(FrozenModel):
-    """Handwritten digits. Read where the files lie, else fetched into the cache."""
+    """Handwritten digits, read from local files if present, else downloaded into the cache."""
 
     kind: Literal["mnist"] = "mnist"
     validation_size: NonNegativeInt = 0
 
     def load(self) -> ImageData:
-        """Raises DataError when the data can be neither found nor fetched, or is damaged."""
+        """Raise DataError if the data is neither found nor downloadable, or is damaged."""
         return split_validation(_load(_MNIST), self.validation_size)
 
 
 class FashionMnist(FrozenModel):
-    """Images of clothes, harder than the digits. Read where the files lie, else fetched."""
+    """Images of clothes, harder than the digits, read from local files or downloaded."""
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
     validation_size: NonNegativeInt = 0
 
     def load(self) -> ImageData:
-        """Raises DataError when the data can be neither found nor fetched, or is damaged."""
+        """Raise DataError if the data is neither found nor downloadable, or is damaged."""
         return split_validation(_load(_FASHION), self.validation_size)
 
 
@@ -92,7 +92,7 @@ def _load(source: _Source) -> ImageData:
 
 
 def find_files(folders: tuple[Path, ...]) -> list[Path] | None:
-    """The four files, compressed or not, of the first folder that has all. Nothing is written."""
+    """Return the four files, compressed or not, of the first folder that has all of them."""
     for folder in folders:
         candidates = [(folder / f"{name}-ubyte.gz", folder / f"{name}-ubyte") for name in _FILES]
         files = [next((path for path in pair if path.is_file()), None) for pair in candidates]
@@ -103,17 +103,17 @@ def find_files(folders: tuple[Path, ...]) -> list[Path] | None:
 
 
 def download(source: type[datasets.MNIST], root: Path) -> list[Path]:
-    """The four files, downloaded below `root` and compared with their checksums.
+    """Download the four files to `root` and verify their checksums.
 
     Raises:
-        DataError: when `root` cannot be written to, no mirror answers, or a checksum differs.
+        DataError: `root` cannot be written to, no mirror responds, or a checksum differs.
     """
     try:
         raw = Path(source(root, download=True).raw_folder)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{source.__name__} is not under {root} (DEEPSHELF_DATA says where data sets lie) and "
-            f"could not be fetched: {error}"
+            f"{source.__name__} is not under {root} (DEEPSHELF_DATA names the data folder) and "
+            f"could not be downloaded: {error}"
         ) from error
     return [raw / f"{name}-ubyte.gz" for name in _FILES]
 

@@ -1,8 +1,8 @@
-"""A text that needs no file: the numbers from 1 to 999, in figures and in words.
+"""A generated text: the numbers from 1 to 999 in figures and in words.
 
-Small enough to be learnt in seconds, and anyone sees whether `482 = ` is continued rightly. The
-order is random, so a line's number cannot be known before it stands there: ln(999) nats a line are
-the least that any model can reach on lines that it has not seen.
+It can be learnt in seconds, and a wrong continuation of `482 = ` is easy to see. The order is
+random, so that a line's number cannot be predicted: no model can reach less than ln(999) nats a
+line on lines that it has not seen.
 """
 
 import random
@@ -17,7 +17,7 @@ _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eigh
 
 
 def number_to_words(number: int) -> str:
-    """`number`, from 1 to 999, in English."""
+    """Return `number`, from 1 to 999, in English words."""
     hundreds, rest = divmod(number, 100)
     tens, ones = divmod(rest, 10)
     parts = [f"{_ONES[hundreds]} hundred"] if hundreds else []
@@ -29,7 +29,7 @@ def number_to_words(number: int) -> str:
 
 
 def build_text() -> str:
-    """A line for every number, always in the same random order."""
+    """Return a line for every number, always in the same random order."""
     numbers = list(range(1, 1000))
     random.Random(0).shuffle(numbers)  # noqa: S311  # an order, not a secret
     return "".join(f"{number} = {number_to_words(number)}\n" for number in numbers)

@@ -17,15 +17,15 @@ __all__ = ["read_packed_jpegs"]
 
 
 def read_packed_jpegs(path: Path, labelled: bool = True) -> ImageSplit:
-    """The images of one archive, in order, decoded to RGB, with its `label`.
+    """Return the images of one archive, in order, decoded to RGB, with the labels in `label`.
 
-    Where there are no labels to be had, each image gets 0.
+    Without `labelled`, each image gets the label 0.
 
     Raises:
-        DataError: when the file is missing, is no such archive, or holds an unreadable image.
+        DataError: the file is missing, is no such archive, or holds an unreadable image.
     """
     try:
-        # Opened here, because numpy leaves a file that is no archive open.
+        # Open the file here, because numpy leaves a file open that is no archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             jpeg = memoryview(archive["jpeg"])
             offset: list[int] = archive["offset"].tolist()

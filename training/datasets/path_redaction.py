@@ -1,4 +1,4 @@
-"""How a user's paths are written down: whole for a run, by name for the world."""
+"""Serialization of a user's paths: in full for a run, by name for a published model."""
 
 from pathlib import Path
 
@@ -8,24 +8,24 @@ __all__ = ["folder_name", "redact_cached_path", "redact_path"]
 
 
 def folder_name(path: Path) -> str:
-    """The last part of the real path: of "." and "data/..", too, the folder's own name."""
+    """Return the last part of the resolved path, so that "." and "data/.." also have a name."""
     return path.expanduser().resolve().name or "folder"
 
 
 def redact_path(path: Path, info: SerializationInfo) -> str:
-    """`path` as a recipe holds it; with context={"published": True}, without where it lies.
+    """Return `path` in full; with context={"published": True}, only the folder's name.
 
-    A run must find its data again; a published model must not tell how its maker's home folder is
-    called.
+    A run must find its data again; a published model must not reveal its maker's folders.
     """
     published = isinstance(info.context, dict) and info.context.get("published", False)
     return folder_name(path) if published else str(path)
 
 
 def redact_cached_path(path: Path, info: SerializationInfo) -> str:
-    """As `written`, for paths that are looked for in the cache too: relative ones stay whole.
+    """Redact like `redact_path`, but leave relative paths in full.
 
-    They name no machine, and the published recipe then finds the same file elsewhere.
+    They are looked up in the cache too and name no machine, so that a published recipe finds the
+    same data on another machine.
     """
     relative = not path.is_absolute() and not {"..", "~"} & set(path.parts)
     return str(path) if relative else redact_path(path, info)

@@ -1,12 +1,13 @@
-"""UCI pen digits: digits written on a tablet by 44 people, 30 to learn from and 14 to test.
+"""UCI pen digits: digits written on a tablet by 44 people, 30 for training and 14 for testing.
 
 Alimoglu and Alpaydin 1996, "Methods of combining multiple classifiers based on different
 representations for pen-based handwritten digit recognition". A digit is 8 points at equal distances
-along its path, stretched to 0 … 100 both ways. The path goes on through the air where the pen was
-lifted, and nothing says where: a 5 of two strokes looks like a 6.
+along its path, stretched to 0 … 100 in both directions. The path continues through the air where
+the pen was lifted, without a mark: a 5 of two strokes looks like a 6.
 
-`lift` guesses it. In the digits that are written in two strokes, 4, 5 and 7, it is the step by
-which the pen goes back up: found by looking at some hundred of each, not by measurement.
+`lift` estimates where. In the digits that are written in two strokes, 4, 5 and 7, it is the step by
+which the pen moves back up. The rules come from inspecting a few hundred of each digit, not from a
+measurement.
 """
 
 from pathlib import Path
@@ -38,15 +39,15 @@ Digits = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 class PenDigits(FrozenModel):
-    """7,494 digits to train on and 3,498 by other writers to test."""
+    """7,494 digits for training and 3,498 by other writers for testing."""
 
     kind: Literal["pendigits"] = "pendigits"
     pen_lifts: bool = True
-    """Lift the pen where `lift` thinks it was; else every digit is one stroke, as it was stored."""
+    """Lift the pen where `lift` estimates it; otherwise every digit is one stroke, as stored."""
     validation_size: NonNegativeInt = 0
 
     def load(self) -> StrokeData:
-        """Raises DataError when the files are not there, or are not these digits."""
+        """Raise DataError if the files are missing or hold something else."""
         folder = data_dir() / "strokes"
         train, test = (self._split(*_read(folder, part), part) for part in ("train", "test"))
         data = StrokeData(
@@ -66,7 +67,7 @@ class PenDigits(FrozenModel):
     ) -> StrokeSplit:
         labels = labels_N.tolist()
         if points_N82.shape[1:] != (_POINTS_PER_DIGIT, 2) or not set(labels) <= set(range(10)):
-            raise DataError(f"the {part} set of {_SOURCE} is 8 points and a digit in every row")
+            raise DataError(f"the {part} set of {_SOURCE} needs 8 points and a digit in every row")
         drawings = []
         for points, label in zip(points_N82, labels, strict=True):
             lift_index = guess_pen_lift(points, label) if self.pen_lifts else None
@@ -80,19 +81,19 @@ class PenDigits(FrozenModel):
 
 
 def guess_pen_lift(points: NDArray[np.floating], digit: int) -> int | None:
-    """The point, of 0 … 6, after which the pen was probably lifted; None for one stroke.
+    """Return the point, 0 … 6, after which the pen was probably lifted; None for one stroke.
 
-    `points` (8, 2) in 0 … 1, y up.
+    `points` are (8, 2) in 0 … 1, y up.
     """
     up = np.diff(points[:, 1])
     (start_x, _), (before_x, _), (end_x, end_y) = points[0], points[-2], points[-1]
-    if digit == 5 and end_y > 0.7 and end_x > start_x:  # the roof came last
+    if digit == 5 and end_y > 0.7 and end_x > start_x:  # the roof was drawn last
         return 2 + int(np.argmax(up[2:6]))
     lowest = int(points[:, 1].argmin())
-    # A bar through the stem came last: after the foot, to the right, at medium height.
+    # A bar through the stem was drawn last: after the foot, to the right, at medium height.
     if digit == 7 and 0.15 < end_y < 0.85 and end_x > before_x and lowest < 6:
         return lowest + int(np.argmax(up[lowest : lowest + 2]))
-    if digit == 4 and end_y <= 0.4:  # the stem came last
+    if digit == 4 and end_y <= 0.4:  # the stem was drawn last
         index = 1 + int(np.argmax(up[1:6]))
         return index if up[index] > 0.12 else None
     return None
@@ -109,8 +110,8 @@ def _read(folder: Path, part: str) -> Digits:
                 points, labels = archive[f"x_{part}"], archive[f"y_{part}"].astype(np.int64)
         else:
             raise DataError(
-                f"UCI pen digits are not there: save {' and '.join(_TEXT_FILES.values())} from "
-                f"{_SOURCE} in {folder} (DEEPSHELF_DATA says where data sets lie). "
+                f"UCI pen digits are missing: save {' and '.join(_TEXT_FILES.values())} from "
+                f"{_SOURCE} in {folder} (DEEPSHELF_DATA names the data folder). "
                 "data.kind=stroke-digits needs no file"
             )
     except (OSError, KeyError, ValueError, IndexError) as error:

@@ -1,4 +1,4 @@
-"""Photographs of any size, whole: what codecs of photographs learn from, crop by crop.
+"""Whole photographs of any size, from which photo codecs are trained crop by crop.
 
 Shapes: B crops of S × S pixels; an image is uint8 (3, H, W).
 """
@@ -30,7 +30,7 @@ __all__ = ["CropBatches", "SceneData", "Scenes", "sample_images"]
 
 @dataclass(frozen=True)
 class SceneData:
-    """Whole photographs in memory; `test` is only ever measured."""
+    """Whole photographs in memory; `test` is used for metrics only."""
 
     title: str
     licence: str
@@ -41,7 +41,7 @@ class SceneData:
     crops_per_epoch: int
 
     def to_data_source(self) -> DataSource:
-        """The manifest's entry, with the hash of the training pixels."""
+        """Return the manifest's entry, with the hash of the training pixels."""
         digest = hashlib.sha256()
         for image in self.train:
             digest.update(str(tuple(image.shape)).encode())
@@ -56,16 +56,16 @@ class SceneData:
 
 
 class Scenes(FrozenModel):
-    """Every image in the folders `paths`, as it is; the test split are `samples`."""
+    """Every image in the folders `paths`, unchanged; the test split is `sample_images()`."""
 
     kind: Literal["scenes"] = "scenes"
     paths: Annotated[tuple[Path, ...], Field(min_length=1)]
-    """Looked for here, then in the cache."""
+    """Folders. Relative paths are looked up in the working directory, then in the cache."""
     crop: PositiveInt = 152
     crops_per_epoch: PositiveInt = 2400
     unreadable: OnUnreadable = "stop"
     title: str | None = None
-    """The name of the first folder when left out."""
+    """Title of the data set. Default: the name of the first folder."""
     licence: str = "the user's own pictures; terms not stated"
     source: str | None = None
 
@@ -74,7 +74,7 @@ class Scenes(FrozenModel):
         return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> SceneData:
-        """Raises DataError, naming the folder or file, when there is nothing usable there."""
+        """Raise DataError, naming the folder or file, if no image can be used."""
         roots = [resolve_data_path(path) for path in self.paths]
         files = [file for root in roots for file in _list_files(root)]
         images = tuple(read_image_files(files, _read_image, self.unreadable).values())
@@ -94,9 +94,9 @@ class Scenes(FrozenModel):
 
 
 class CropBatches:
-    """Iterates uint8 (B, 3, S, S): random places of random images, flipped and transposed.
+    """Iterate over uint8 (B, 3, S, S): random crops of random images, flipped and transposed.
 
-    A function of the generator's seed alone.
+    The batches depend only on the generator's seed.
     """
 
     def __init__(self, data: SceneData, batch_size: int, generator: Generator) -> None:
@@ -124,7 +124,7 @@ class CropBatches:
 
 
 def sample_images() -> list[NDArray[np.uint8]]:
-    """Photographs (H, W, 3): two of scikit-learn, and four more where scikit-image is there."""
+    """Return photographs (H, W, 3): two of scikit-learn, and four of scikit-image if installed."""
     images: list[NDArray[np.uint8]] = list(load_sample_images().images)
     try:
         from skimage import data
@@ -137,7 +137,7 @@ def sample_images() -> list[NDArray[np.uint8]]:
 
 def _list_files(root: Path) -> list[Path]:
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; data.paths must be folders with images in them")
+        raise DataError(f"{root} is not a folder; data.paths must be folders of images")
     return list_image_files(root)
 
 

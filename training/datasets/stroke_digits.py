@@ -1,7 +1,7 @@
-"""Digits as pen strokes, made up: data for handwriting that need no file.
+"""Synthetic digits as pen strokes.
 
-A digit is one of a few ways to write it, given by points that a pen passes; the points are moved a
-little, the digit goes through a random linear map, and a smooth curve is laid through it.
+Each digit has one or more templates, given by points that the pen passes. A drawing moves the
+points of a template a little, applies a random linear map, and fits a smooth curve.
 """
 
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ __all__ = ["StrokeDigits"]
 
 Points = NDArray[np.float64]
 
-# Each way is its strokes; a point is written as two digits, tenths of the box: x, y, y up.
+# Each template lists its strokes; a point is two digits, tenths of the box: x, y, y up.
 _DIGIT_STROKES: dict[int, tuple[str, ...]] = {
     0: ("59 37 25 23 41 61 73 75 67 59 38",),
     1: ("37 59 55 51", "58 55 51"),
@@ -39,11 +39,11 @@ _DIGIT_STROKES: dict[int, tuple[str, ...]] = {
 }
 _POINTS_PER_CURVE = 8
 _SPACING = 0.14
-"""Between points of a drawing, in boxes."""
+"""Distance between points of a drawing, in boxes."""
 
 
 class StrokeDigits(FrozenModel):
-    """As many digits as are wanted, the same ones for the same seed."""
+    """Any number of digits, determined by the seed."""
 
     kind: Literal["stroke-digits"] = "stroke-digits"
     train_size: PositiveInt = 4000
@@ -52,7 +52,7 @@ class StrokeDigits(FrozenModel):
     jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.025
     """Deviation by which each point is moved, in boxes."""
     distortion: Annotated[float, Field(ge=0, le=0.5)] = 0.12
-    """Deviation of the linear map that each digit goes through."""
+    """Deviation of the random linear map of each digit."""
     seed: NonNegativeInt = 0
 
     def load(self) -> StrokeData:
@@ -87,7 +87,7 @@ class StrokeDigits(FrozenModel):
 
 
 def _smooth(points: Points) -> Points:
-    """Points at about equal distances along the curve through `points`."""
+    """Return points at about equal distances along the curve through `points`."""
     t = np.linspace(0, 1, _POINTS_PER_CURVE, endpoint=False)[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
     path = np.einsum("tb,pbc->ptc", weights, bezier_curves(points)).reshape(-1, 2)

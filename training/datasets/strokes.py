@@ -1,8 +1,8 @@
-"""Handwriting as the pen's movements, not as images.
+"""Handwriting as pen movements.
 
-A move is what Graves 2013 (arXiv 1308.0850, section 4) calls a point: how far the pen goes, and
-what becomes of it there. The first move of a drawing leads from the middle of its box to where the
-pen is put down. The box is 1 × 1, y up.
+A move is a point of Graves 2013 (arXiv 1308.0850, section 4): the offset of the pen, and its state
+after the move. The first move of a drawing leads from the middle of its box to where the pen is put
+down. The box is 1 × 1, y up.
 
 Shapes: N drawings, T moves of the longest, B batch.
 """
@@ -33,11 +33,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StrokeSplit:
-    """`moves_NT3` float32 holds dx, dy and the pen after the move; zeros behind the end."""
+    """`moves_NT3` float32 holds dx, dy and the pen state after the move; zeros behind the end."""
 
     moves_NT3: Tensor
     lengths_N: Tensor
-    """Moves of each drawing, int64."""
+    """Number of moves of each drawing, int64."""
     labels_N: Tensor
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class StrokeSplit:
         return torch.arange(self.moves_NT3.shape[1]) < self.lengths_N[:, None]
 
     def batches(self, size: int, generator: Generator | None = None) -> Iterator["StrokeSplit"]:
-        """Once through, shuffled and without the last partial batch where a generator is given."""
+        """Iterate once over the split; a generator shuffles it and drops the last partial batch."""
         size = min(size, len(self))
         if generator is None:
             order, stop = torch.arange(len(self)), len(self)
@@ -65,7 +65,7 @@ class StrokeSplit:
 
 @dataclass(frozen=True)
 class StrokeData:
-    """A data set in memory. `validation` is held out of training; `test` is only ever measured."""
+    """A data set in memory. `validation` is held out of training; `test` is for metrics only."""
 
     title: str
     licence: str
@@ -75,12 +75,12 @@ class StrokeData:
     test: StrokeSplit
     validation: StrokeSplit | None = None
     aspect: float = 1.0
-    """Width of the box over its height, as it should be drawn."""
+    """Width of the box over its height, for plots."""
     pen_lifts_leak_labels: bool = False
-    """Whether pen lifts were guessed with the label in hand: nobody may learn labels from them."""
+    """The pen lifts were estimated from the labels, so no model may learn labels from them."""
 
     def to_data_source(self) -> DataSource:
-        """The manifest's entry, with the hash of the training moves and labels."""
+        """Return the manifest's entry, with the hash of the training moves and labels."""
         digest = hashlib.sha256(self.train.moves_NT3.numpy().tobytes())
         digest.update(self.train.labels_N.numpy().tobytes())
         return DataSource(
@@ -93,7 +93,7 @@ class StrokeData:
 
 
 def strokes_to_moves(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
-    """Moves (T, 3) of a drawing given as strokes, each its points (P, 2) in the 1 × 1 box."""
+    """Return the moves (T, 3) of a drawing given as strokes, each its points (P, 2) in the box."""
     points = np.concatenate(strokes)
     pens = np.zeros(len(points), np.float32)
     pens[np.cumsum([len(stroke) for stroke in strokes]) - 1] = LIFT
@@ -103,7 +103,7 @@ def strokes_to_moves(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.floa
 
 
 def pad_drawings(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> StrokeSplit:
-    """A split of drawings, each its moves (T, 3)."""
+    """Return a split of drawings, each given as its moves (T, 3)."""
     longest = max(map(len, drawings))
     moves = np.zeros((len(drawings), longest, 3), np.float32)
     for row, drawing in zip(moves, drawings, strict=True):
@@ -116,16 +116,16 @@ def pad_drawings(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int])
 
 
 def encode_moves(moves_BT3: Tensor) -> Tensor:
-    """What a network reads (B, T, 5): dx, dy, and the pen as one of three."""
+    """Return a network's input (B, T, 5): dx, dy, and the pen state as one of three."""
     pens_BT3 = functional.one_hot(moves_BT3[..., 2].long(), len(Pen)).to(moves_BT3.dtype)
     return torch.cat([moves_BT3[..., :2], pens_BT3], -1)
 
 
 def split_validation(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
-    """`data` with `size` training drawings moved to `validation`, chosen by `seed`.
+    """Move `size` training drawings, chosen by `seed`, to `validation`.
 
     Raises:
-        DataError: when none would be left to train on.
+        DataError: no drawing would be left to train on.
     """
     if not size:
         return data

@@ -1,4 +1,4 @@
-"""What a text is to the rest of training: indices into a vocabulary, split in reading order.
+"""A text as indices into a vocabulary, split in reading order.
 
 Shapes: N characters, V characters of the vocabulary.
 """
@@ -17,22 +17,22 @@ __all__ = ["TextData", "split_text"]
 
 @dataclass(frozen=True)
 class TextData:
-    """A text in memory. The beginning is learnt from, the end is only ever measured."""
+    """A text in memory. The beginning is trained on; the end is used for metrics only."""
 
     title: str
     licence: str
     source: str
     vocabulary: str
-    """Every character of the whole text once, by code point."""
+    """Every character of the whole text once, sorted by code point."""
     train_N: Tensor
     """Indices into `vocabulary`, int64."""
     validation_N: Tensor
 
     def encode(self, text: str) -> Tensor:
-        """Indices of `text`, int64.
+        """Return the indices of `text`, int64.
 
         Raises:
-            DataError: naming the characters that are not in the vocabulary.
+            DataError: a character is not in the vocabulary.
         """
         unknown = [c for c in dict.fromkeys(text) if c not in self.vocabulary]
         if unknown:
@@ -41,11 +41,11 @@ class TextData:
         return torch.tensor([self.vocabulary.index(c) for c in text], dtype=torch.int64)
 
     def decode(self, indices_N: Tensor) -> str:
-        """The text that indices stand for."""
+        """Return the text that the indices stand for."""
         return "".join(self.vocabulary[index] for index in indices_N.tolist())
 
     def to_data_source(self) -> DataSource:
-        """The manifest's entry, with the hash of the UTF-8 text that is learnt from."""
+        """Return the manifest's entry, with the hash of the UTF-8 training text."""
         text = self.decode(self.train_N)
         return DataSource(
             title=self.title,
@@ -59,18 +59,20 @@ class TextData:
 def split_text(
     text: str, validation_fraction: float, *, title: str, licence: str, source: str
 ) -> TextData:
-    """The last `validation_fraction` of `text` held out; its vocabulary is of the whole.
+    """Hold out the last `validation_fraction` of `text`; the vocabulary is that of the whole.
 
     Raises:
-        DataError: when there is too little to learn from, or only one character to predict.
+        DataError: the text is too short, or holds only one distinct character.
     """
     vocabulary = "".join(sorted(set(text)))
     if len(vocabulary) == 1:
-        raise DataError(f"{title} is {vocabulary!r} over and over: there is nothing to predict")
+        raise DataError(
+            f"{title} repeats the single character {vocabulary!r}; a text needs two or more"
+        )
     held_out = int(len(text) * validation_fraction)
     if held_out < 2:
         raise DataError(
-            f"{title} has {len(text)} characters: too few to learn from and to hold "
+            f"{title} has {len(text)} characters: too few to train on and to hold "
             f"{validation_fraction:.0%} out"
         )
     index = {character: position for position, character in enumerate(vocabulary)}

@@ -1,4 +1,4 @@
-"""One long text: built in, one of two classics, or a file of the user's own."""
+"""One long text: generated, one of two classics, or the user's file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class _Book:
     licence: str
     source: str
     files: tuple[str, ...]
-    """Names that it may have under `text/` of the data folder."""
+    """Accepted file names under `text/` of the data folder."""
     url: str | None = None
     sha256: str | None = None
 
@@ -39,8 +39,8 @@ _BOOKS = {
         url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
         sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
-    # Not fetched: Project Gutenberg asks programs to stay away from its site, and rewrites the
-    # notes in its files, so that no checksum would hold for long.
+    # Not downloaded: Project Gutenberg asks programs not to access its site, and rewrites the notes
+    # in its files, so that no checksum would hold for long.
     "quijote": _Book(
         title="Don Quijote de la Mancha",
         licence="public domain",
@@ -51,29 +51,29 @@ _BOOKS = {
 
 
 class TextCorpus(FrozenModel):
-    """Exactly one of `name` and `path`. UTF-8; the last part of it is held out."""
+    """A text given by exactly one of `name` and `path`, UTF-8; its last part is held out."""
 
     kind: Literal["corpus"] = "corpus"
     name: Literal["numbers", "shakespeare", "quijote"] | None = None
-    """`numbers` needs no file; the others are looked for in `text/` of the data folder."""
+    """`numbers` needs no file; the others are looked up in `text/` of the data folder."""
     path: Path | None = None
-    """A text file of one's own; `~` is the home folder."""
+    """The user's text file; `~` is the home folder."""
     validation_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.1
 
     @model_validator(mode="after")
     def _validate_source(self) -> Self:
         if (self.name is None) == (self.path is None):
-            raise ValueError("a corpus has either a name or a path")
+            raise ValueError("set exactly one of name and path")
         return self
 
     @field_serializer("path")
     def _serialize_path(self, path: Path | None, info: SerializationInfo) -> str | None:
-        # As in folder.py: a published model must not tell its maker's folders.
+        # A published model must not reveal its maker's folders.
         published = isinstance(info.context, dict) and info.context.get("published", False)
         return None if path is None else path.name if published else str(path)
 
     def load(self) -> TextData:
-        """Raises DataError when the text can be neither found nor fetched, or is no text."""
+        """Raise DataError if the text is not found, cannot be downloaded, or is not text."""
         if self.path is not None:
             file = self.path.expanduser()
             return self._split(
@@ -99,10 +99,10 @@ class TextCorpus(FrozenModel):
 
 
 def decode_text(data: bytes, source: object) -> str:
-    """UTF-8, with or without a byte order mark; every kind of line end as a new line.
+    """Decode UTF-8, with or without a byte order mark, and turn every line end into a newline.
 
     Raises:
-        DataError: naming `source`, and the first byte that is not UTF-8.
+        DataError: the data is not UTF-8; the message names the first such byte.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -116,7 +116,7 @@ def decode_text(data: bytes, source: object) -> str:
 
 
 def strip_gutenberg(text: str) -> str:
-    """Without what Project Gutenberg writes before and after a book, where that is there."""
+    """Remove the notes of Project Gutenberg before and after a book, if present."""
     lines = text.split("\n")
     begin = next((i for i, line in enumerate(lines) if line.startswith(_START_MARKER)), None)
     end = next((i for i, line in enumerate(lines) if line.startswith(_END_MARKER)), None)
@@ -145,16 +145,16 @@ def _find_or_download(book: _Book) -> Path:
             return folder / name
     if book.url is None or book.sha256 is None:
         raise DataError(
-            f"{book.title} is not there: save it as {target} (DEEPSHELF_DATA says where data sets "
-            f"lie); its plain text, UTF-8, is to be had from {book.source}"
+            f"{book.title} is missing: save it as {target} (DEEPSHELF_DATA names the data "
+            f"folder); its plain text (UTF-8) is available from {book.source}"
         )
     return download(book.url, book.sha256, target, "data.path")
 
 
 def _verify_checksum(path: Path, book: _Book) -> None:
-    """What was fetched once may have been damaged since."""
+    """Reject a cached file that was damaged after its download."""
     if file_sha256(path) != book.sha256:
         raise DataError(
-            f"{path} is not {book.title} as it was published: its SHA-256 differs. Removed, it is "
-            "fetched again; a text of your own is data.path"
+            f"{path} is not {book.title} as published: its SHA-256 differs. Delete the file to "
+            "download it again, or set data.path to train on a text of your own"
         )

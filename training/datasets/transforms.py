@@ -1,7 +1,7 @@
-"""Random changes to a batch of training images, vectorised: no loop over images.
+"""Random transforms of a batch of training images, vectorised over the batch.
 
-Every transform maps uint8 (B, C, H, W) to the same, or to another H and W, drawing from the
-generator that it is given, so that an epoch is a function of its seed alone.
+Every transform maps uint8 (B, C, H, W) to uint8 (B, C, H, W), perhaps of another H and W. It draws
+only from the given generator, so that an epoch depends on its seed alone.
 """
 
 from typing import Annotated, Literal, Self
@@ -20,7 +20,7 @@ _Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Flip(FrozenModel):
-    """Left–right, each image with probability one half."""
+    """Mirror each image horizontally with probability one half."""
 
     kind: Literal["flip"] = "flip"
 
@@ -30,7 +30,7 @@ class Flip(FrozenModel):
 
 
 def alternately_flipped(split: ImageSplit, seed: int, epoch: int) -> ImageSplit:
-    """`split` with every image mirrored in every second epoch, a random half in the first."""
+    """Mirror every image in every second epoch; a random half starts mirrored."""
     generator = Generator().manual_seed(seed)
     first_N = torch.rand(len(split), generator=generator) < 0.5
     flipped_N = first_N if epoch % 2 == 0 else ~first_N
@@ -40,12 +40,12 @@ def alternately_flipped(split: ImageSplit, seed: int, epoch: int) -> ImageSplit:
 
 
 class Crop(FrozenModel):
-    """Shift by up to `padding` pixels each way (He et al. 2015, section 4.2)."""
+    """Shift by up to `padding` pixels in each direction (He et al. 2015, section 4.2)."""
 
     kind: Literal["crop"] = "crop"
     padding: PositiveInt = 4
     fill: Literal["zeros", "reflection"] = "zeros"
-    """What moves in: black, or the image mirrored at its edge (Jordan 2024, section 3.1)."""
+    """Content of the padding: black, or the image mirrored at its edge (Jordan 2024, 3.1)."""
 
     def __call__(self, images_BCHW: Tensor, generator: Generator) -> Tensor:
         batch, channels, height, width = images_BCHW.shape
@@ -66,24 +66,24 @@ class Crop(FrozenModel):
 
 
 class ResizedCrop(FrozenModel):
-    """A random part of the image, brought to `size` (Szegedy et al. 2015, arXiv 1409.4842).
+    """Resize a random part of the image to `size` (Szegedy et al. 2015, arXiv 1409.4842).
 
-    Trained on a smaller size than is served, objects look as large as they will at test time
-    (Touvron et al. 2019, arXiv 1906.06423), and a step is cheaper.
+    Training on a smaller size than is served makes objects as large as at test time (Touvron et al.
+    2019, arXiv 1906.06423), and a step is cheaper.
     """
 
     kind: Literal["resized_crop"] = "resized_crop"
     size: PositiveInt
-    """Height and width of what comes out."""
+    """Height and width of the output."""
     area: tuple[_Fraction, _Fraction] = (0.35, 1.0)
-    """The least and the largest part of the image's area."""
+    """Smallest and largest share of the image's area."""
     ratio: Annotated[float, Field(ge=1)] = 4 / 3
-    """How many times as wide as high, or as high as wide, the part may be at most."""
+    """Largest ratio of the part's longer side to its shorter one."""
 
     @model_validator(mode="after")
     def _validate_area(self) -> Self:
         if self.area[0] > self.area[1]:
-            raise ValueError(f"area {self.area} must be (least, largest)")
+            raise ValueError(f"area must be (smallest, largest), got {self.area}")
         return self
 
     def __call__(self, images_BCHW: Tensor, generator: Generator) -> Tensor:
@@ -91,7 +91,7 @@ class ResizedCrop(FrozenModel):
         u_4B = torch.rand(4, batch, generator=generator)
         area_B = height * width * (self.area[0] + u_4B[0] * (self.area[1] - self.area[0]))
         ratio_B = self.ratio ** (2 * u_4B[1] - 1)
-        # As shares of the sides. A part that would be wider than the image is cut off there.
+        # As shares of the sides. A part that would be wider than the image is clamped to its width.
         wide_B = ((area_B * ratio_B).sqrt() / width).clamp(max=1)
         high_B = ((area_B / ratio_B).sqrt() / height).clamp(max=1)
         theta_B23 = torch.zeros(batch, 2, 3)

@@ -1,4 +1,4 @@
-"""The user's own images without classes: a folder, and the folders in it."""
+"""The user's images without classes: a folder and its subfolders."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,19 +18,19 @@ __all__ = ["UnlabelledImageFolder", "find_image_files"]
 
 
 class UnlabelledImageFolder(FrozenModel):
-    """Every image below `path`, read once and brought to one size; split by seed."""
+    """Every image below `path`, read once, resized to one size, and split by the seed."""
 
     kind: Literal["pictures"] = "pictures"
     path: Path
     """The folder; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt] = (64, 64)
-    """Height and width: scaled until the image covers them, then the centre is cut out."""
+    """Height and width: an image is scaled until it covers them, then cropped to the centre."""
     mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """At least one image."""
+    """Share of the images for testing, at least one image."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
-    """Chooses the test and validation images, and nothing else."""
+    """Selects the test and validation images; it affects nothing else."""
     unreadable: OnUnreadable = "stop"
 
     @field_serializer("path")
@@ -38,7 +38,7 @@ class UnlabelledImageFolder(FrozenModel):
         return redact_path(path, info)
 
     def load(self) -> ImageData:
-        """Raises DataError, naming the folder or file, when there is nothing usable there."""
+        """Raise DataError, naming the folder or file, if no image can be used."""
         root = self.path.expanduser()
         images = read_image_files(
             find_image_files(root),
@@ -47,7 +47,7 @@ class UnlabelledImageFolder(FrozenModel):
         )
         count = max(1, round(self.test_fraction * len(images)))
         if count >= len(images):
-            raise DataError(f"{root} holds {len(images)} images: too few to learn from")
+            raise DataError(f"{root} holds {len(images)} images: too few to train on")
         split = ImageSplit(torch.stack(list(images.values())), torch.zeros(len(images)).long())
         order = torch.randperm(len(split), generator=Generator().manual_seed(self.seed))
         data = ImageData(
@@ -62,13 +62,13 @@ class UnlabelledImageFolder(FrozenModel):
 
 
 def find_image_files(root: Path) -> list[Path]:
-    """Every image in `root` and in the folders in it, hidden ones left out.
+    """Return every image in `root` and its subfolders, except hidden ones.
 
     Raises:
-        DataError: when it is no folder, or there is none.
+        DataError: `root` is not a folder, or holds no image.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; the data's path must be one with images in it")
+        raise DataError(f"{root} is not a folder; data.path must be a folder of images")
     folders = sorted(p for p in root.rglob("*") if p.is_dir() and not _is_hidden(p, root))
     files = [file for folder in (root, *folders) for file in list_image_files(folder)]
     if not files:

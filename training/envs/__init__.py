@@ -1,1 +1,1 @@
-"""Small games whose images a network can learn to play from."""
+"""Small games for networks that learn to play from frames."""

@@ -1,11 +1,11 @@
-"""Catch behind a curtain: balls fall at a slant, and the last part of their way cannot be seen.
+"""Catch behind a curtain: balls fall diagonally and are hidden on the last part of their path.
 
-Osband et al. 2020, "Behaviour suite for reinforcement learning", has the plain game; here a ball
-also moves sideways, bounces off the walls, and vanishes behind a curtain. No single image tells
-where it will land: its speed shows only between two images, and behind the curtain it must be
-remembered.
+Osband et al. 2020, "Behaviour suite for reinforcement learning", has the plain game. Here a ball
+also moves sideways, bounces off the walls, and vanishes behind a curtain. A single frame does not
+determine where the ball lands: its speed shows only in two successive frames and must be remembered
+behind the curtain.
 
-A Gymnasium environment (Towers et al. 2024, arXiv 2407.17032): whatever plays those plays this.
+The game is a Gymnasium environment (Towers et al. 2024, arXiv 2407.17032).
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class _Ball:
 
 
 class Catch(gym.Env[Frame, np.int64 | int]):
-    """A game of ten balls. Observation: uint8 (12, 12), 0 or 255; actions: left, stay, right."""
+    """A game of ten balls. Observations: uint8 (12, 12), 0 or 255; actions: left, stay, right."""
 
     def __init__(self) -> None:
         self.observation_space = gym.spaces.Box(0, 255, (HEIGHT, WIDTH), np.uint8)
@@ -49,17 +49,17 @@ class Catch(gym.Env[Frame, np.int64 | int]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Frame, dict[str, Any]]:
-        """A new game, the same one for the same seed; the first image. There are no options."""
+        """Start a new game, determined by the seed, and return its first frame."""
         super().reset(seed=seed, options=options)
         self.paddle, self._balls_dropped = WIDTH // 2, 0
         self._spawn_ball()
         return self.observe(), {}
 
     def step(self, action: np.int64 | int) -> tuple[Frame, float, bool, bool, dict[str, Any]]:
-        """Image, reward (1 for a caught ball), over, cut short (never), nothing.
+        """Return the frame, the reward (1 for a catch), over, truncated (always False), and {}.
 
         Raises:
-            ValueError: there is no such action.
+            ValueError: `action` is not 0, 1 or 2.
         """
         if not self.action_space.contains(action):
             raise ValueError(f"action is {action}; accepted are 0 to {len(ACTIONS) - 1}")
@@ -81,7 +81,7 @@ class Catch(gym.Env[Frame, np.int64 | int]):
         self.ball = _Ball(0, int(column), int(speed))
 
     def observe(self, *, curtain: bool = True) -> Frame:
-        """What a player sees; without the curtain, what is there."""
+        """Return the frame that a player sees; without the curtain, the ball is always visible."""
         frame = np.zeros((HEIGHT, WIDTH), np.uint8)
         frame[-1, self.paddle - _PADDLE_REACH : self.paddle + _PADDLE_REACH + 1] = 255
         if self.ball.row < _VISIBLE_ROWS or not curtain:
@@ -90,7 +90,7 @@ class Catch(gym.Env[Frame, np.int64 | int]):
 
 
 def _advance_column(column: int, speed: int) -> tuple[int, int]:
-    """A step sideways, reflected where it would leave the field."""
+    """Move one step sideways and reflect at the walls."""
     column += speed
     if column < 0:
         return -column, -speed
@@ -100,7 +100,7 @@ def _advance_column(column: int, speed: int) -> tuple[int, int]:
 
 
 def landing_column(game: Catch) -> int:
-    """The column where the ball will come down."""
+    """Return the column where the ball will land."""
     column, speed = game.ball.column, game.ball.speed
     for _ in range(HEIGHT - 1 - game.ball.row):
         column, speed = _advance_column(column, speed)
@@ -108,5 +108,5 @@ def landing_column(game: Catch) -> int:
 
 
 def optimal_action(game: Catch) -> int:
-    """The action of a player who sees through the curtain, and computes where the ball lands."""
+    """Return the action of a player who sees through the curtain."""
     return int(np.sign(landing_column(game) - game.paddle)) + 1

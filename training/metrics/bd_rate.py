@@ -1,7 +1,7 @@
-"""How many bytes one codec needs against another, over all qualities at once: BD-rate.
+"""BD-rate: the mean difference in bytes between two codecs at equal quality.
 
-Bjøntegaard 2001 (ITU-T VCEG-M33), with Akima interpolation in place of the cubic, which can swing
-between points (Herglotz et al. 2022, arXiv 2202.12565).
+Bjøntegaard 2001 (ITU-T VCEG-M33), with Akima interpolation in place of the cubic, which can
+oscillate between points (Herglotz et al. 2022, arXiv 2202.12565).
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ __all__ = ["bd_rate"]
 _INTEGRATION_POINTS = 1000
 
 RateCurve = Sequence[tuple[float, float]]
-"""(rate, PSNR) of each quality, in any order; rates in any unit that both curves share."""
+"""(rate, PSNR) of each quality, in any order; both curves share the unit of rate."""
 
 
 def bd_rate(reference: RateCurve, tested: RateCurve) -> float:
-    """Mean change of rate at equal PSNR, in percent: -30 means that `tested` saves 30 %.
+    """Return the mean change of rate at equal PSNR, in percent: -30 means that `tested` saves 30 %.
 
-    Over the PSNR that both curves reach.
+    The mean is over the PSNR range that both curves cover.
 
     Raises:
-        ValueError: they have no PSNR in common, or too few points.
+        ValueError: the ranges do not overlap, or a curve has fewer than three points.
     """
     low = max(min(psnr for _, psnr in curve) for curve in (reference, tested))
     high = min(max(psnr for _, psnr in curve) for curve in (reference, tested))

@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: reliability, and one temperature that improves it.
+"""Reliability of predicted probabilities, and temperature scaling.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv 1706.04599.
 
@@ -18,13 +18,13 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """By confidence (the highest probability), in equal bins: how sure, how often right."""
+    """Accuracy and mean confidence (the highest probability) in bins of equal width."""
 
     confidence_S: Tensor
-    """Mean per bin; NaN where a bin is empty."""
+    """Mean confidence per bin; NaN where a bin is empty."""
     accuracy_S: Tensor
     share_S: Tensor
-    """Of all examples."""
+    """Share of all examples per bin."""
 
     @property
     def expected_calibration_error(self) -> float:
@@ -36,7 +36,7 @@ class Reliability:
 def compute_reliability(
     probabilities_NK: Tensor, labels_N: Tensor, bins: int = BINS
 ) -> Reliability:
-    """Of every example's best class, in `bins` equal bins of confidence, upper ends included."""
+    """Compute the reliability in `bins` equal bins of confidence, upper ends included."""
     confidence_N, predicted_N = probabilities_NK.double().max(1)
     correct_N = (predicted_N == labels_N).double()
     bin_N = (confidence_N * bins).ceil().long().sub(1).clamp(0, bins - 1)
@@ -49,7 +49,7 @@ def compute_reliability(
 
 
 def fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
-    """The T for which softmax(logits / T) has the lowest negative log likelihood (section 4.2)."""
+    """Return the T for which softmax(logits / T) has the lowest negative log likelihood (4.2)."""
     logits_NK = logits_NK.double()
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([log_temperature], max_iter=50, line_search_fn="strong_wolfe")
@@ -65,10 +65,10 @@ def fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
 
 
 def cross_fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, float]:
-    """Probabilities (N, K) by temperatures that no example helped to choose, and their mean.
+    """Return cross-fitted calibrated probabilities (N, K), and the mean temperature.
 
-    Each half of the examples, even and odd, is scaled by the temperature that suits the other: all
-    of them are measured, none on what was fitted to it.
+    Even and odd examples are each scaled by the temperature fitted on the other half, so that all
+    are measured and none is measured with a temperature fitted on it.
     """
     probabilities_NK = torch.empty_like(logits_NK, dtype=torch.float64)
     temperatures = []

@@ -1,4 +1,4 @@
-"""Features of a published classifier, against which no generator is trained.
+"""Features of a published classifier that no generator is trained against.
 
 Shapes: N images, C channels, H height, W width, D features.
 """
@@ -34,23 +34,23 @@ _CONVOLUTION = "Conv"
 class ClassifierFeatures:
     """Maps uint8 images (N, C, H, W) to features (N, 4 · D).
 
-    Each image is brought to twice the side that the classifier takes, and cut into its four
-    quarters: 64 × 64 stay as they are, where the classifier takes 32 × 32. The features of a
-    quarter are the outputs of the last convolution, averaged over places.
+    Each image is resized to twice the side of the classifier's input and cut into four quarters:
+    images of 64 × 64 stay as they are for a classifier of 32 × 32. The features of a quarter are
+    the outputs of the last convolution, averaged over positions.
 
     Raises:
-        DataError: when the shelf holds no such classifier.
+        DataError: the store holds no such classifier.
     """
 
     def __init__(self, store: Path | None = None) -> None:
         store = store or Path(os.environ.get("DEEPSHELF_STORE", "models_store"))
         self.version = max(list_versions(store, CLASSIFIER), default=0)
         if not self.version:
-            raise DataError(f"{store} holds no {CLASSIFIER}, whose features are compared")
+            raise DataError(f"{store} holds no {CLASSIFIER}, whose features the metric needs")
         folder = version_dir(store, CLASSIFIER, self.version)
         manifest = read_manifest(folder)
         if not isinstance(manifest.task, Classification):
-            raise DataError(f"{CLASSIFIER} {self.version} in {store} is no classifier")
+            raise DataError(f"{CLASSIFIER} {self.version} in {store} is not a classifier")
         self._image = manifest.task.image
         graph = (folder / manifest.graphs()["model"].path).read_bytes()
         convolutions = [each for each in read_layers(graph) if each.operator == _CONVOLUTION]

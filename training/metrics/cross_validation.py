@@ -1,4 +1,4 @@
-"""What cross-validation found: every photograph answered by networks that never saw it.
+"""Results of cross-validation: predictions for every photograph by networks not trained on it.
 
 Shapes: N photographs of a fold, K classes.
 """
@@ -24,7 +24,7 @@ __all__ = ["CrossValidation", "Fold"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Answers for one fold's held-out photographs: logits by stage, in the order of training."""
+    """Logits of one fold's held-out photographs by stage, in the order of training."""
 
     labels_N: Tensor
     logits_NK: dict[str, Tensor]
@@ -50,18 +50,18 @@ class CrossValidation:
         return sum(len(fold.labels_N) for fold in self.folds)
 
     def accuracy(self, stage: str) -> tuple[float, float]:
-        """Mean and sample standard deviation over folds."""
+        """Return mean and sample standard deviation over folds."""
         scores = [fold.accuracy(stage) for fold in self.folds]
         return mean(scores), stdev(scores)
 
     def confusion_matrix(self, stage: str) -> Tensor:
-        """Counts (K, K) over all photographs: rows are the truth, columns what was answered."""
+        """Return counts (K, K) over all photographs: rows are true, columns predicted classes."""
         labels_N = torch.cat([fold.labels_N for fold in self.folds])
         logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
         return multiclass_confusion_matrix(logits_NK.argmax(1), labels_N, len(self.labels))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Figures of the last stage by plain names, of earlier ones by `name/stage`."""
+        """Return the last stage's metrics by plain names, earlier ones by `name/stage`."""
         final_stage = self.stages[-1]
         return tuple(
             metric
@@ -102,7 +102,7 @@ class CrossValidation:
         ]
 
     def write(self, path: Path) -> None:
-        """Every fold's figures as JSON."""
+        """Write the metrics of every fold as JSON."""
         content = {
             "title": self.title,
             "labels": self.labels,

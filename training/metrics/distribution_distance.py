@@ -1,6 +1,6 @@
-"""How far one set of images is from another, by features (N, D) of both.
+"""Distances between two sets of images, computed from features (N, D) of both.
 
-Of which network the features are is the caller's business, and must be said beside the figure.
+The caller chooses the network that computes the features, and reports it with the metric.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _NEIGHBOURS = 3
 
 
 class _PrecomputedFeatures(nn.Module):
-    """Features that are there already, where torchmetrics wants the network that makes them."""
+    """An identity module for precomputed features, where torchmetrics expects a network."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class _PrecomputedFeatures(nn.Module):
 
 
 class PrecisionRecall(NamedTuple):
-    """Both between 0 and 1."""
+    """Precision and recall, both between 0 and 1."""
 
     precision: float
-    """The share of drawn images that lie where real ones do: how good they look."""
+    """Share of generated images within the region of real ones (fidelity)."""
     recall: float
-    """The share of real images that lie where drawn ones do: how much of the variety is there."""
+    """Share of real images within the region of generated ones (diversity)."""
 
 
 def frechet_distance(real_ND: Tensor, generated_ND: Tensor) -> float:
-    """Between normal distributions fitted to both (Heusel et al. 2017, arXiv 1706.08500, eq. 6).
+    """Return the Fréchet distance (Heusel et al. 2017, arXiv 1706.08500, equation 6).
 
-    It is biased: fewer images, larger distance. Compare only what was measured with as many.
+    It is biased: fewer images give a larger distance. Compare only values of equal counts.
     """
     _check_set_sizes(real_ND, generated_ND)
     metric = FrechetInceptionDistance(_PrecomputedFeatures(real_ND.shape[1]))
@@ -51,10 +51,10 @@ def frechet_distance(real_ND: Tensor, generated_ND: Tensor) -> float:
 
 
 def kernel_distance(real_ND: Tensor, generated_ND: Tensor, seed: int = 0) -> float:
-    """The squared maximum mean discrepancy with the kernel (x·y / D + 1)³, without bias.
+    """Return the unbiased squared MMD with the kernel (x·y / D + 1)³.
 
-    The mean over 50 random subsets of at most 1,000 images (Bińkowski et al. 2018, arXiv
-    1801.01401, section 4). It can be a little under zero.
+    It is the mean over 50 random subsets of at most 1,000 images (Bińkowski et al. 2018, arXiv
+    1801.01401, section 4), and can be slightly negative.
     """
     _check_set_sizes(real_ND, generated_ND)
     random = Generator().manual_seed(seed)
@@ -70,10 +70,10 @@ def kernel_distance(real_ND: Tensor, generated_ND: Tensor, seed: int = 0) -> flo
 
 
 def precision_recall(real_ND: Tensor, generated_ND: Tensor) -> PrecisionRecall:
-    """Kynkäänniemi et al. 2019 (arXiv 1904.06991), section 2, with k = 3.
+    """Compute precision and recall of Kynkäänniemi et al. 2019 (arXiv 1904.06991), k = 3.
 
-    A set's region is the union of balls around its images, each as large as the distance to the
-    third nearest other one.
+    A set's region is the union of balls around its images, each with the distance to the third
+    nearest other image as its radius (section 2).
     """
     _check_set_sizes(real_ND, generated_ND)
     return PrecisionRecall(
@@ -84,7 +84,7 @@ def precision_recall(real_ND: Tensor, generated_ND: Tensor) -> PrecisionRecall:
 def _coverage(features_ND: Tensor, reference_ND: Tensor) -> float:
     radii = (
         torch.cdist(reference_ND, reference_ND).kthvalue(_NEIGHBOURS + 1, dim=1).values
-    )  # the nearest is itself
+    )  # the nearest image is the image itself
     covered = [
         (torch.cdist(part, reference_ND) <= radii).any(1) for part in torch.split(features_ND, 1000)
     ]

@@ -1,6 +1,6 @@
-"""Detection of two eyes, as a check that generated images show faces.
+"""Detection of two eyes, to check that generated images show faces.
 
-The detector is OpenCV's cascade of Haar features (Viola and Jones 2001), which comes with
+The detector is OpenCV's cascade of Haar features (Viola and Jones 2001), which is part of
 opencv-python-headless.
 """
 
@@ -17,20 +17,20 @@ __all__ = ["EyeDetector"]
 
 _CASCADE = "haarcascade_eye.xml"
 _SIDE = 256
-"""Pixels that images are enlarged to: the cascade's smallest window is of 20."""
+"""Side to which images are enlarged, in pixels: the cascade's smallest window has 20."""
 _UPPER = 0.65
-"""Share of the height, from the top, that is searched: mouths look like eyes."""
+"""Share of the height, from the top, that is searched, because mouths resemble eyes."""
 _SMALLEST, _LARGEST = 24, 112
-"""Sides of an eye's window, in enlarged pixels."""
+"""Smallest and largest side of an eye's window, in enlarged pixels."""
 _NEIGHBOURS = 3
-"""Overlapping detections that make one eye; OpenCV's default."""
+"""Number of overlapping detections that count as an eye; OpenCV's default."""
 
 
 class EyeDetector:
-    """Finds eyes in upright faces that fill the image.
+    """Detects eyes in upright faces that fill the image.
 
     Raises:
-        DataError: when OpenCV is not installed.
+        DataError: OpenCV is not installed.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class EyeDetector:
         self._cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))
 
     def __call__(self, images_NCHW: Tensor) -> Tensor:
-        """Return, for each uint8 image, whether both halves, left and right, show an eye (N,)."""
+        """Return True (N,) for each uint8 image whose left and right halves both show an eye."""
         return Tensor([self._two(np.asarray(image)) for image in images_NCHW]).bool()
 
     def _two(self, image_CHW: np.ndarray[Any, Any]) -> bool:

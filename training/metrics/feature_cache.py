@@ -1,8 +1,8 @@
-"""Pooled features on disk, one row per image, so that a head trains in seconds.
+"""A cache of pooled features on disk, one row per image, so that a head trains in seconds.
 
-A row is found by the pixels that it was computed from, and a file by the weights that computed it.
-So nothing can be stale: another photograph, size or resize rule gives other pixels, other weights
-another file; and adding ten photographs to a thousand computes ten rows.
+The key of a row is a hash of the pixels, and the key of a file identifies the weights, so that no
+row can be stale: another photograph, size or resize rule changes the pixels. Adding ten photographs
+to a thousand computes ten rows.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ _BATCH = 64
 
 
 class FeatureCache:
-    """Rows in `folder/<key>.npz`.
+    """A cache in the file `folder/<key>.npz`.
 
-    A file that cannot be read is computed again; one that cannot be written is done without.
+    A file that cannot be read is computed again; a failed write is ignored.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -33,9 +33,9 @@ class FeatureCache:
         self._rows = _read_rows(self._path)
 
     def __call__(self, images_NCHW: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """Float32 (N, C) for one image or more: `compute` of its batch, or what it once was."""
+        """Return float32 features (N, C), computed by `compute` for images without a cached row."""
         names = [_digest(image) for image in images_NCHW]
-        # By name, so that an image that is there twice is computed once.
+        # Keyed by hash, so that a duplicate image is computed once.
         missing = {name: index for index, name in enumerate(names) if name not in self._rows}
         for start in range(0, len(missing), _BATCH):
             batch = dict(list(missing.items())[start : start + _BATCH])

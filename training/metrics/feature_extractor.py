@@ -1,7 +1,7 @@
-"""What a network that knows photographs sees in images: features by which sets are compared.
+"""Features of a pretrained network, by which sets of images are compared.
 
-MobileNetV2 pretrained on ImageNet, pooled: (N, 1280). Distances between such features mean
-something among models measured alike, and nothing beside an FID, which is of Inception's.
+The network is MobileNetV2 pretrained on ImageNet, with pooled outputs (N, 1280). Distances between
+its features are comparable with each other, but not with an FID, which uses Inception's.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ from training.pretrained.mobilenet import LOCAL_WEIGHTS, features_fingerprint, l
 __all__ = ["INPUT_SIDE", "MobileNetFeatures"]
 
 INPUT_SIDE = 96
-"""Pixels that images are brought to. ImageNet's 224 would cost five times as much, and images
-of 64 hold nothing more."""
+"""Pixels to which images are resized. ImageNet's 224 would cost five times as much, without more
+detail in images of 64."""
 
 
 class MobileNetFeatures:
-    """Features of images.
+    """Extracts features of images.
 
     Raises:
-        DataError: when there are no weights, neither in the cache nor to be fetched.
+        DataError: the weights are not in the cache and cannot be downloaded.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class MobileNetFeatures:
         self._statistics = [torch.tensor(s).view(1, 3, 1, 1) for s in config.statistics]
 
     def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
-        """Features (N, 1280) of uint8 images in grey or colour; `keep` stores them on disk."""
+        """Return features (N, 1280) of grey or RGB uint8 images; `cache` stores them on disk."""
         with torch.inference_mode():
             if cache:
                 return self._cache(images_NCHW, self._extract).clone()

@@ -1,4 +1,4 @@
-"""A generator's images beside real ones: distances with what bounds them, and memorisation.
+"""Distances of generated images from real ones with reference values, and nearest images.
 
 Shapes: N images, C channels, H height, W width.
 """
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 MAX_COMPARED_IMAGES = 5000
-"""Images on either side of a comparison, unless there are fewer."""
+"""Largest number of images on either side of a comparison."""
 
 _COMPONENTS = 256
 
 
 class MetricValue(NamedTuple):
-    """One measured number and what it is of."""
+    """One metric with its count and a note."""
 
     name: str
     value: float
@@ -45,21 +45,21 @@ class MetricValue(NamedTuple):
 
 
 class NearestImages(NamedTuple):
-    """Of each image, the training image that it is most like."""
+    """Nearest training image of each image."""
 
     rms: Tensor
     """Distances (N,): root mean square difference of pixels, in grey levels."""
     indices: Tensor
-    """Which (N,)."""
+    """Indices of the nearest training images (N,)."""
 
 
 def compare_to_training(
     data: ImageData, generated_NCHW: Tensor, extract_features: MobileNetFeatures
 ) -> Iterator[MetricValue]:
-    """Drawn images against as many training images, at most half of those.
+    """Compare generated images with as many training images, at most half of those.
 
-    Beside each distance stands the `floor`, which is that of other training images and that
-    nothing better can be expected to reach, and that of the baseline `pca-gaussian`.
+    Each metric has two reference values: `floor` compares with other training images, which is the
+    best value to expect, and `pca-gaussian` is a baseline.
     """
     count = min(len(generated_NCHW), len(data.train) // 2)
     real = extract_features(data.train.images_NCHW[:count], cache=True)
@@ -87,9 +87,9 @@ def compare_to_training(
 
 
 def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
-    """`count` images of the normal distribution that fits the pixels' principal components.
+    """Return `count` images of a normal distribution fitted to the pixels' principal components.
 
-    What a generator that had learnt no more than means and covariances would draw.
+    A generator that has learnt only means and covariances would draw such images.
     """
     pixels = images_NCHW[:MAX_COMPARED_IMAGES].flatten(1).numpy().astype(np.float32)
     components = min(_COMPONENTS, len(pixels) - 1, pixels.shape[1])
@@ -101,7 +101,7 @@ def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:
 
 
 def nearest_training_images(images_NCHW: Tensor, training_NCHW: Tensor) -> NearestImages:
-    """By pixels, each image as it is or mirrored, whichever is nearer."""
+    """Find the nearest training image by pixels, for each image or its mirror image."""
     best = torch.full((len(images_NCHW),), math.inf)
     index = torch.zeros(len(images_NCHW), dtype=torch.int64)
     queries = [images_NCHW.flatten(1).float(), images_NCHW.flip(3).flatten(1).float()]

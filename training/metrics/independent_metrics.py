@@ -1,4 +1,4 @@
-"""Metrics of generated images that are independent of what trained the generator.
+"""Metrics of generated images that are independent of the features used in training.
 
 A projected discriminator uses the MobileNetV2 features by which `training.metrics.generative`
 compares. These metrics use none of them: sharpness, spread, the features of another network, and
@@ -38,7 +38,7 @@ def independent_metrics(
 ) -> Iterator[MetricValue]:
     """Yield every metric that can be computed here; a warning names the others.
 
-    `generate` makes uint8 images (N, C, H, W) of latents (N, Z).
+    `generate` maps latents (N, Z) to uint8 images (N, C, H, W).
     """
     train_NCHW = data.train.images_NCHW
     generated_NCHW = generated_NCHW[: len(train_NCHW) // 2]
@@ -83,7 +83,7 @@ def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterato
 def _eye_metrics(
     real_NCHW: Tensor, generated_NCHW: Tensor, morphed_NCHW: Tensor
 ) -> Iterator[MetricValue]:
-    """Yield shares of images with two eyes; nothing where under half of the real have."""
+    """Yield shares of images with two eyes, unless under half of the real images have them."""
     detector = EyeDetector()
     note = "share in which OpenCV's Haar cascade finds two eyes: "
     found_N = detector(real_NCHW[:_MAX_IMAGES])
@@ -110,7 +110,7 @@ def _eye_metrics(
 
 
 def morph_latents(latent_size: int) -> Tensor:
-    """Latents (pairs · frames, Z) between two seeds, as the service interpolates them."""
+    """Return latents (pairs · frames, Z) between two seeds, as the service interpolates them."""
     return torch.from_numpy(
         np.stack(
             [
@@ -127,7 +127,7 @@ def morph_latents(latent_size: int) -> Tensor:
 
 
 def sharpness(images_NCHW: Tensor) -> float:
-    """Mean length of the gradient of brightness, in grey levels a pixel."""
+    """Return the mean length of the gradient of brightness, in grey levels per pixel."""
     grey_NHW = images_NCHW.float().mean(1)
     down = grey_NHW[:, 1:, :-1] - grey_NHW[:, :-1, :-1]
     right = grey_NHW[:, :-1, 1:] - grey_NHW[:, :-1, :-1]
@@ -135,6 +135,6 @@ def sharpness(images_NCHW: Tensor) -> float:
 
 
 def spread(images_NCHW: Tensor) -> float:
-    """Mean root mean square difference between two different images, in grey levels."""
+    """Return the mean RMS difference between two different images, in grey levels."""
     pixels_ND = images_NCHW.flatten(1).float()
     return float(torch.pdist(pixels_ND).mean()) / math.sqrt(pixels_ND.shape[1])

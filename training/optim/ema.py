@@ -10,11 +10,11 @@ _Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 def ema_model(network: nn.Module, decay: float) -> AveragedModel:
-    """An average that `update_parameters` moves by `1 - decay` towards the network.
+    """Return an average that `update_parameters` moves by `1 - decay` towards the network.
 
     The first steps move it faster, by `9 / (10 + n)` after n updates, so that a short run is not
-    dominated by its random start (the warm-up of TensorFlow's ExponentialMovingAverage).
-    Buffers are averaged too: batch statistics of the last raw weights do not fit averaged ones.
+    dominated by its random start (the warm-up of TensorFlow's ExponentialMovingAverage). Buffers
+    are averaged too: batch statistics of the last raw weights do not fit averaged ones.
     """
 
     def update(averaged: _Tensors, current: _Tensors, updates: Tensor | int) -> None:
@@ -22,7 +22,7 @@ def ema_model(network: nn.Module, decay: float) -> AveragedModel:
         weight = 1 - min(decay, (1 + count) / (10 + count))
         if torch.is_floating_point(averaged[0]):
             torch._foreach_lerp_(averaged, current, weight)
-        else:  # batch counters
+        else:  # integer buffers, such as batch counters
             torch._foreach_copy_(averaged, current)
 
     return AveragedModel(network, multi_avg_fn=update, use_buffers=True)

@@ -1,6 +1,6 @@
 """Named initialisations of convolution and linear weights. Biases start at zero.
 
-Norm layers keep scale 1 and shift 0, which is where every paper below assumes them.
+Norm layers keep scale 1 and shift 0, as every paper below assumes.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ class _Base(FrozenModel, ABC):
 
 
 def _underlying_weight(module: nn.Module) -> Tensor:
-    """The parameter behind `weight`, which itself is computed anew where it is parametrised."""
+    """Return the parameter from which a parametrised `weight` is computed, or `weight` itself."""
     if is_parametrized(module, "weight"):
         module = module.parametrizations.weight  # type: ignore[assignment,union-attr]
         return cast("Tensor", module.original)
@@ -46,7 +46,7 @@ class Zeros(_Base):
 
 
 class Constant(_Base):
-    """One value everywhere: the symmetry of `zeros`, only shifted."""
+    """One value everywhere, as symmetric as `zeros`."""
 
     kind: Literal["constant"] = "constant"
     value: float = 0.01
@@ -56,7 +56,7 @@ class Constant(_Base):
 
 
 class Normal(_Base):
-    """N(0, std²), blind to the size of the layer."""
+    """N(0, std²), independent of the size of the layer."""
 
     kind: Literal["normal"] = "normal"
     std: PositiveFloat = 0.01
@@ -66,7 +66,7 @@ class Normal(_Base):
 
 
 class Uniform(_Base):
-    """U(-bound, bound), blind to the size of the layer."""
+    """U(-bound, bound), independent of the size of the layer."""
 
     kind: Literal["uniform"] = "uniform"
     bound: PositiveFloat = 0.01

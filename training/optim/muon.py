@@ -1,12 +1,13 @@
-"""Muon: momentum whose matrices are made orthogonal before they become a step.
+"""Muon: momentum whose matrices are orthogonalised before each step.
 
-Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; its step is made as
-large as AdamW's, so that rates carry over (Liu et al. 2025, arXiv 2502.16982, section 2.2).
-With `fixed_norm` it is that of airbench's record (Jordan 2024, github.com/KellerJordan/cifar10-
-airbench): a matrix is brought back to the norm √rows at every step, and the step is not scaled.
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". Its steps are scaled
+to the size of AdamW's, so that rates carry over (Liu et al. 2025, arXiv 2502.16982, section 2.2).
+With `fixed_norm` it is the variant of airbench's record (Jordan 2024,
+github.com/KellerJordan/cifar10-airbench): each matrix is rescaled to the norm √rows at every step,
+and the step is not scaled.
 
-torch has one for matrices alone, which computes in bfloat16: many times slower than single
-precision on processors without such units, and convolutions are not matrices to it.
+torch.optim.Muon accepts matrices only, not convolutions, and computes in bfloat16, which is many
+times slower than single precision on processors without bfloat16 units.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,16 +19,17 @@ from torch import Tensor
 __all__ = ["Muon", "orthogonalize"]
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Jordan et al.: the steepest at zero that still ends near one for every singular value."""
+"""Coefficients of Jordan et al.: the steepest at zero that still converge near one for every
+singular value."""
 _ADAMW_RMS = 0.2
-"""Of AdamW's steps, as Liu et al. observed."""
+"""Root mean square of AdamW's steps, as Liu et al. observed."""
 _EPSILON = 1e-7
 
 
 def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
-    """U S' Vᵀ for a matrix U S Vᵀ: its singular values all brought to between about 0.7 and 1.2.
+    """Return U S' Vᵀ for `matrix` = U S Vᵀ, with singular values S' between about 0.7 and 1.2.
 
-    A Newton–Schulz iteration of products alone, the same shape (rows, columns) as `matrix`.
+    It is a Newton–Schulz iteration of matrix products; the result has the shape of `matrix`.
     """
     linear, cubic, quintic = _QUINTIC
     wide = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
@@ -40,11 +42,11 @@ def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Parameter groups with `"hidden": True` hold matrices and kernels; all others go by AdamW.
+    """Muon for parameter groups with `"hidden": True` (matrices and kernels), AdamW for all others.
 
     Hidden groups with `"fixed_norm": True` keep every matrix at the norm √rows.
 
-    A convolution's kernel (out, in, height, width) is a matrix (out, in · height · width).
+    A convolution's kernel (out, in, height, width) is treated as (out, in · height · width).
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["mean"] = torch.zeros_like(gradient)
         mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-        lookahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
+        lookahead = gradient.lerp(mean, group["momentum"])  # Nesterov momentum
         step = orthogonalize(lookahead.flatten(1))
         if group["fixed_norm"]:
             return step.view_as(gradient)

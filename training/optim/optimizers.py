@@ -1,4 +1,4 @@
-"""Named optimizers, torch's own but for Muon, with the paper of each."""
+"""Named optimizers with the paper of each: torch's own, and Muon."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,10 +15,10 @@ _Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: matrices and kernels decay; biases, norms and other vectors do not.
+    """Return two groups: matrices and kernels decay; biases, norms and other vectors do not.
 
-    Decaying a batch norm's scale only fights the scale invariance of the layer before it
-    (He et al., "Bag of Tricks", arXiv 1812.01187, section 3.1).
+    Decaying a batch norm's scale only counteracts the scale invariance of the layer before it (He
+    et al., "Bag of Tricks", arXiv 1812.01187, section 3.1).
     """
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
@@ -91,19 +91,21 @@ class AdamW(_Base):
 
 
 class Muon(_Base):
-    """Jordan et al. 2024: orthogonal steps for what lies between the first layer and the last.
+    """Jordan et al. 2024: orthogonalised steps for layers between the first and the last.
 
-    Those two, biases and norms go by AdamW at the same rate, as does a network's only layer.
+    AdamW updates the first and last layer, biases and norms at the same rate, and the only layer of
+    a one-layer network.
     """
 
     kind: Literal["muon"] = "muon"
     momentum: _Fraction = 0.95
     betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
     fixed_norm: bool = False
-    """Every convolution is hidden, keeps the norm √rows, and `lr` is the share of it that a step
-    is long: the Muon of airbench, for networks whose first layer is frozen."""
+    """Treat every convolution as hidden and keep its norm at √rows; `lr` is then the length of a
+    step as a share of that norm. This is the Muon of airbench, for networks whose first layer is
+    frozen."""
     adamw_lr: PositiveFloat | None = None
-    """The rate of what goes by AdamW; `lr` when left out."""
+    """Rate of the parameters that AdamW updates. Default: `lr`."""
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         kernels, vectors = self._groups(network)

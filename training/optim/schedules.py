@@ -1,6 +1,6 @@
 """Named learning-rate schedules over torch's own. Every schedule advances once per step.
 
-Lengths are given in epochs, because that is what a person thinks in; `build` turns them into steps.
+Recipes give lengths in epochs; `build` converts them to steps.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ _OpenUnitInterval = Annotated[float, Field(gt=0, lt=1)]
 class _RunLength(NamedTuple):
     steps_per_epoch: int
     schedule_steps: int
-    """In all, without those of the warm-up."""
+    """Total number of steps without the warm-up."""
 
 
 class _Base(FrozenModel, ABC):
@@ -39,7 +39,7 @@ class _Base(FrozenModel, ABC):
         self, optimizer: Optimizer, steps_per_epoch: int, epochs: int
     ) -> lr_scheduler.LRScheduler:
         warmup = round(self.warmup_epochs * steps_per_epoch)
-        # Built before the ramp, which lowers the rate that the main schedule starts from.
+        # Built before the warm-up, which lowers the rate from which the main schedule would start.
         main = self._main(
             optimizer, _RunLength(steps_per_epoch, max(1, epochs * steps_per_epoch - warmup))
         )
@@ -50,11 +50,11 @@ class _Base(FrozenModel, ABC):
 
     @abstractmethod
     def _main(self, optimizer: Optimizer, run: _RunLength) -> lr_scheduler.LRScheduler:
-        """The schedule after the warm-up."""
+        """Return the schedule after the warm-up."""
 
 
 class ConstantSchedule(_Base):
-    """The rate stays as it is."""
+    """Keep the rate constant."""
 
     kind: Literal["constant"] = "constant"
 
@@ -63,7 +63,7 @@ class ConstantSchedule(_Base):
 
 
 class Linear(_Base):
-    """In a straight line down to zero, every group of parameters from the rate of its own."""
+    """Decrease the rate of every parameter group linearly to zero."""
 
     kind: Literal["linear"] = "linear"
 
@@ -72,7 +72,7 @@ class Linear(_Base):
 
 
 class StepDecay(_Base):
-    """Times `gamma` every `every_epochs`."""
+    """Multiply the rate by `gamma` every `every_epochs`."""
 
     kind: Literal["step"] = "step"
     every_epochs: PositiveFloat
@@ -84,7 +84,7 @@ class StepDecay(_Base):
 
 
 class Exponential(_Base):
-    """Times `gamma` per epoch, spread evenly over its steps."""
+    """Multiply the rate by `gamma` per epoch, spread evenly over its steps."""
 
     kind: Literal["exponential"] = "exponential"
     gamma: _OpenUnitInterval = 0.9
@@ -94,7 +94,7 @@ class Exponential(_Base):
 
 
 class Cosine(_Base):
-    """Half a cosine down to `final` times the rate (Loshchilov and Hutter 2017, no restarts)."""
+    """Follow half a cosine down to `final` times the rate (Loshchilov and Hutter 2017)."""
 
     kind: Literal["cosine"] = "cosine"
     final: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -105,7 +105,7 @@ class Cosine(_Base):
 
 
 class Cyclic(_Base):
-    """Triangles between `lowest` times the rate and the rate (Smith 2017, arXiv 1506.01186)."""
+    """Cycle linearly between `lowest` times the rate and the rate (Smith 2017, 1506.01186)."""
 
     kind: Literal["cyclic"] = "cyclic"
     lowest: _OpenUnitInterval = 0.1
@@ -120,7 +120,7 @@ class Cyclic(_Base):
 
 
 class OneCycle(_Base):
-    """Up to the rate, then down to almost nothing (Smith and Topin 2018, arXiv 1708.07120)."""
+    """Rise to the rate, then fall to almost zero (Smith and Topin 2018, arXiv 1708.07120)."""
 
     kind: Literal["one_cycle"] = "one_cycle"
     peak: _OpenUnitInterval = 0.3

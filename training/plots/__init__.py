@@ -1,1 +1,1 @@
-"""Images of training and of what was learnt."""
+"""Plots of training runs and of trained models."""

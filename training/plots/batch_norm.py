@@ -1,4 +1,4 @@
-"""Batch normalisation: averages that follow, and nets with and without it."""
+"""Plots of batch normalisation: running averages, and nets with and without it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from training.course.batch_norm import NormPosition
 __all__ = ["draw_batch_norm"]
 
 Losses = Mapping[NormPosition, Sequence[Sequence[float]]]
-"""By where the norm is: of every seed, the loss of each epoch."""
+"""For each position of the norm and each seed, the loss of each epoch."""
 
 
 def draw_batch_norm(
     statistics: Mapping[str, Sequence[float]], by_rate: Mapping[float, Losses], path: Path
 ) -> None:
-    """`statistics` as `follow` gives it; then one panel of losses for each learning rate."""
+    """Draw the result of `track_statistics`, then a panel of losses for each rate."""
     figure = Figure(figsize=(4 * (1 + len(by_rate)), 3.6), dpi=80, layout="constrained")
     _draw_statistics(figure.add_subplot(1, 1 + len(by_rate), 1), statistics)
     for index, (rate, losses) in enumerate(by_rate.items(), start=2):

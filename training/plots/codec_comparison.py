@@ -1,4 +1,4 @@
-"""Photographs side by side, as what codecs make of them."""
+"""Crops and rate curves that compare photo codecs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ __all__ = ["draw_crops", "draw_rate_curves"]
 
 
 def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
-    """Captioned images (H, W, 3) in a row; of each the middle, so that single pixels show."""
+    """Draw the centres of captioned images (H, W, 3) in a row, enlarged so that pixels show."""
     height, width = images[0][1].shape[:2]
     side = min(height, width, 240)
     top, left = (height - side) // 2, (width - side) // 2
@@ -22,14 +22,14 @@ def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> N
         axes.imshow(image[top : top + side, left : left + side], interpolation="nearest")
         axes.set_title(caption, fontsize=9)
         axes.set_axis_off()
-    # A palette: the preview is for a look, and must not be the largest part of a model.
+    # Optimised, because a preview must not be the largest part of a published model.
     figure.savefig(path, pil_kwargs={"optimize": True})
 
 
 def draw_rate_curves(
     curves: Mapping[str, Sequence[tuple[float, float]]], title: str, path: Path
 ) -> None:
-    """Each codec's (bits per pixel, PSNR in dB), worst first."""
+    """Draw each codec's (bits per pixel, PSNR in dB); the legend follows the order of `curves`."""
     figure = Figure(figsize=(7.2, 4.8), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for name, points in curves.items():

@@ -15,13 +15,13 @@ Columns = dict[str, list[tuple[int, float]]]
 
 
 def draw_training_curves(log: Path, path: Path) -> None:
-    """Loss, every score, and the learning rate, by epoch; one panel each.
+    """Draw the loss, every metric and the learning rate by epoch, one panel each.
 
     Raises:
-        DataError: when there is no log, or nothing in it yet.
+        DataError: the log is missing or empty.
     """
     if not log.is_file():
-        raise DataError(f"there is no log {log}: a run writes it after its first epoch")
+        raise DataError(f"{log} does not exist; a run writes it after its first epoch")
     columns = _read(log)
     scores = sorted({_score(name) for name in columns} - {"loss", "seconds", "learning_rate"})
     panels = ["loss", *(score for score in scores if "/" not in score), "learning_rate"]
@@ -36,9 +36,9 @@ def _read(log: Path) -> Columns:
     try:
         columns = read_log(log)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{log} is no log of a run: {error!r}") from error
+        raise DataError(f"{log} is not the log of a run: {error!r}") from error
     if not columns:
-        raise DataError(f"there is nothing in {log} yet: a run writes it after its first epoch")
+        raise DataError(f"{log} is empty; a run writes it after its first epoch")
     return columns
 
 

@@ -1,4 +1,4 @@
-"""Dropout: two formulations with one mean, and what it does to a net that learns by heart."""
+"""Plots of the two formulations of dropout, and of its effect on a net that overfits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ def draw_dropout(
     outcomes: Mapping[float, Sequence[DropoutResult]],
     path: Path,
 ) -> None:
-    """`outcomes`: by the chance to be dropped, one for each seed."""
+    """Draw one result for each seed; the keys of `outcomes` are drop probabilities."""
     figure = Figure(figsize=(12.5, 3.6), dpi=80, layout="constrained")
     _draw_spread(figure.add_subplot(1, 3, 1), spread)
     axes = figure.add_subplot(1, 3, 2)

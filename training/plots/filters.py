@@ -1,4 +1,4 @@
-"""The filters of a published layer, straight from the graph: no network is built."""
+"""Plots of the filters of a published layer, read from the ONNX graph."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +18,10 @@ __all__ = ["draw_filters", "load_published_layers"]
 def load_published_layers(
     store: Path, name: str, version: int | None
 ) -> tuple[str, dict[str, Layer]]:
-    """What is looked into, in words, and its layers by name, in order.
+    """Return the model's name and version, and its layers by name, in order.
 
     Raises:
-        StoreError: when there is no such model or version, or it is damaged.
+        StoreError: the model or version does not exist, or is damaged.
     """
     folder = version_dir(store, name, version or max(list_versions(store, name), default=1))
     manifest = read_manifest(folder)
@@ -34,10 +34,10 @@ def load_published_layers(
 
 
 def draw_filters(model: str, layers_by_name: Mapping[str, Layer], name: str, path: Path) -> str:
-    """Draw one layer to `path`; returns what was counted, in words.
+    """Draw one layer to `path` and return a summary of its filters.
 
     Raises:
-        DataError: when there is no such layer; names those that there are.
+        DataError: the layer does not exist; the message names the existing ones.
     """
     layer = layers_by_name.get(name)
     if layer is None:

@@ -1,4 +1,4 @@
-"""Drawings as ink on paper."""
+"""Plots of drawings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from models_store.sampling.handwriting import Drawing, bezier_curves
 __all__ = ["draw_digits"]
 
 _CELL_SIZE = 1.35
-"""Width and height of a drawing's place, in boxes."""
+"""Width and height of a drawing's cell, in boxes."""
 
 
 def draw_digits(
     rows: Sequence[tuple[str, Sequence[Drawing]]], aspect: float, title: str, path: Path
 ) -> None:
-    """A captioned row for each entry; `aspect` is a box's width over its height."""
+    """Draw a captioned row for each entry; `aspect` is a box's width over its height."""
     columns = max(len(drawings) for _, drawings in rows)
     size = (1.0 + 0.62 * aspect * _CELL_SIZE * columns, 0.62 * _CELL_SIZE * len(rows) + 0.4)
     figure = Figure(figsize=size, dpi=110, layout="constrained")

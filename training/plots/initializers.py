@@ -1,4 +1,4 @@
-"""How far signals reach into a deep net, by how its weights were drawn."""
+"""Plots of signals and losses of a deep net, by initialisation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from training.course.initialisation import ActivationKind, SignalMagnitudes
 __all__ = ["InitializerResults", "draw_initializers"]
 
 InitializerResults = Mapping[str, tuple[SignalMagnitudes, list[float]]]
-"""By scheme: the signals before the first step, and the loss of every epoch after it."""
+"""For each scheme, the signals before the first step and the loss of every epoch."""
 
 _ZERO_POSITION = 1e-22
-"""Where an exact zero is drawn on a logarithmic axis."""
+"""Position of an exact zero on the logarithmic axis."""
 
 
 def draw_initializers(rows: Mapping[ActivationKind, InitializerResults], path: Path) -> None:
-    """One row for each kind of unit: activations, gradients, and what is learnt."""
+    """Draw a row for each activation function: activations, gradients and losses."""
     figure = Figure(figsize=(12.5, 3.5 * len(rows)), dpi=80, layout="constrained")
     grid = figure.add_gridspec(len(rows), 3)
     for row, (unit, results) in enumerate(rows.items()):

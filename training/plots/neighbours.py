@@ -1,4 +1,4 @@
-"""Drawn images, each over the training images that it is most like."""
+"""Generated images above their nearest training images."""
 
 from pathlib import Path
 
@@ -14,15 +14,14 @@ __all__ = ["draw_neighbours"]
 
 
 def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
-    """Drawn uint8 images, under each the training images nearest by pixels and by features.
+    """Draw generated uint8 images above the nearest training images by pixels and by features.
 
     Raises:
-        DataError: when there are no weights to compute features with.
+        DataError: the weights that compute the features are missing.
     """
     extractor = MobileNetFeatures()
-    candidates_NCHW = training_NCHW[
-        : 2 * MAX_COMPARED_IMAGES
-    ]  # whose features a comparison has computed
+    # The features of these images have been cached by the published comparison.
+    candidates_NCHW = training_NCHW[: 2 * MAX_COMPARED_IMAGES]
     features = torch.cdist(
         extractor(generated_NCHW), extractor(candidates_NCHW, cache=True)
     ).argmin(1)

@@ -26,7 +26,7 @@ def draw_optimizers(
     rules: Sequence[LossCurve],
     path: Path,
 ) -> None:
-    """Four surfaces above; below, the net by how many images a gradient sees, and by rule."""
+    """Draw four surfaces above; below, the net's loss by batch size and by rule."""
     figure = Figure(figsize=(13, 7.6), dpi=80, layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=[1, 1])
     for index, (surface, walked) in enumerate(paths):
@@ -49,7 +49,7 @@ def _draw_surface(axes: Axes, surface: Surface, paths: Paths) -> None:
     points = torch.from_numpy(np.stack([x, y], axis=-1))
     losses = surface.loss(points).numpy()
     lowest = float(surface.loss(torch.tensor(surface.minima[0], dtype=torch.float64)))
-    # Heights from the lowest point, as logarithms: contours are then dense where paths are slow.
+    # Logarithms of the height above the lowest point make contours dense where paths are slow.
     heights = np.log10(np.maximum(losses - lowest, _FLOOR))
     axes.contourf(x, y, heights, levels=24, cmap="Greys", vmin=-3, vmax=5)
     axes.plot(*zip(*surface.minima, strict=True), "k*", markersize=11, zorder=5)

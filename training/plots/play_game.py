@@ -1,4 +1,4 @@
-"""A trained controller at work: its score beside other players', and an animation."""
+"""Scores of a trained controller and of other players, and an animation of a game."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from training.tasks.imitation import Imitation
 __all__ = ["PolicyFactory", "available_policies", "load_controller", "mean_score", "save_animation"]
 
 PolicyFactory = Callable[[], Callable[[Catch], int]]
-"""Called before a game, gives what chooses an action in it."""
+"""Called before each game; returns a function that chooses an action."""
 
 _SCALE, _FRAME_MS = 12, 90
 _FIRST_SEED = 1_000_000
@@ -32,12 +32,12 @@ def load_controller(run: Path) -> Controller:
     task = restore(load_run_recipe(run), run).task
     network = task.network_to_publish().eval() if isinstance(task, Imitation) else None
     if not isinstance(network, Controller):
-        raise DataError(f"{run} is no run of the task imitation")
+        raise DataError(f"{run} is not a run of the task imitation")
     return network.cpu()
 
 
 def available_policies(network: Controller) -> dict[str, PolicyFactory]:
-    """Who plays: chance, the network, the same without its memory, and the scripted player."""
+    """Return the players: random, the network with and without memory, and the scripted player."""
     return {
         "random": _random_policy,
         "network, memory wiped": lambda: _network_policy(network, keep_state=False),
@@ -66,7 +66,7 @@ def _network_policy(network: Controller, *, keep_state: bool) -> Callable[[Catch
 
 
 def mean_score(create_policy: PolicyFactory, games: int) -> tuple[float, float]:
-    """Balls caught of ten: mean and sample deviation over `games`, the same for every player."""
+    """Return mean and sample deviation of balls caught of ten, over the same `games` for all."""
     caught = []
     for index in range(games):
         game, policy = Catch(), create_policy()
@@ -82,14 +82,14 @@ def mean_score(create_policy: PolicyFactory, games: int) -> tuple[float, float]:
 def save_animation(
     create_policy: PolicyFactory, path: Path, balls: int = BALLS, seed: int = _FIRST_SEED
 ) -> None:
-    """A game as GIF or WebP; the ball is shown dimly behind the curtain, where no player sees it.
+    """Write a game as GIF or WebP; the ball is drawn dimly where the curtain hides it from players.
 
     Raises:
-        DataError: the file's name ends otherwise.
+        DataError: the file's extension is neither .gif nor .webp.
     """
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise DataError(f"{path} is neither .gif nor .webp")
+        raise DataError(f"{path} must end in .gif or .webp")
     game, policy, finished_balls = Catch(), create_policy(), 0
     game.reset(seed=seed)
     frames = [_render_frame(game)]

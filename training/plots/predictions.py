@@ -1,4 +1,4 @@
-"""Images beside what a classifier says of them."""
+"""Images beside the predictions of a classifier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["draw_predictions"]
 def draw_predictions(
     predictions: Sequence[tuple[NDArray[np.uint8], Sequence[tuple[str, float]]]], path: Path
 ) -> None:
-    """A row for each image (H, W, C): the image, and its labels' probabilities, best first."""
+    """Draw a row for each image (H, W, C): the image, and its labels' probabilities, best first."""
     figure = Figure(figsize=(6.4, 2.2 * len(predictions)), dpi=110, layout="constrained")
     for index, (image, labels) in enumerate(predictions):
         image_axes = figure.add_subplot(len(predictions), 2, 2 * index + 1)

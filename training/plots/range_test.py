@@ -1,4 +1,4 @@
-"""A learning-rate range test as an image."""
+"""A plot of a learning-rate range test."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ __all__ = ["draw_range_test"]
 
 
 def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
-    """Losses by rate; what lies above one and a half times the first losses is cut off."""
+    """Draw losses by rate; losses above one and a half times the first ones are cut off."""
     figure = Figure(figsize=(7.5, 4.2), dpi=80, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(result.rates, result.losses, color="0.75", linewidth=1, label="of each step")

@@ -1,4 +1,4 @@
-"""Quality against size, for several codecs, under what it looks like."""
+"""Rate–distortion curves of several codecs, below samples of their output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class _Point(Protocol):
 
 @dataclass(frozen=True)
 class RateDistortionCurve:
-    """One codec at several qualities; `served` is the one that a service answers with."""
+    """A codec at several qualities; `served` is the point that a service uses."""
 
     name: str
     points: Sequence[_Point]
@@ -37,9 +37,9 @@ def draw_rate_distortion(
     title: str,
     path: Path,
 ) -> None:
-    """Captioned rows of images uint8 (N, H, W, C), then the plot.
+    """Draw captioned rows of images uint8 (N, H, W, C), then the curves.
 
-    `lossless` are mean sizes; having no error, these codecs are lines and not points.
+    `lossless` are mean sizes; these codecs have no error and are drawn as lines.
     """
     figure = Figure(figsize=(8.4, 1.5 * len(rows) / 2 + 4.4), dpi=110, layout="constrained")
     grid = figure.add_gridspec(len(rows) + 1, 1, height_ratios=[*([0.75] * len(rows)), 4.4])

@@ -1,4 +1,4 @@
-"""Whether an ensemble is better than its members, and can be believed, as an image."""
+"""Accuracy and reliability diagrams of an ensemble and its members."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def draw_ensemble(
     title: str,
     path: Path,
 ) -> None:
-    """Accuracies (0–1) of `members` and all together; beside them a reliability diagram of each."""
+    """Draw accuracies (0–1) of `members` and the ensemble, and a reliability diagram of each."""
     width = 3.2 + 2.6 * len(diagrams)
     figure = Figure(figsize=(width, 3.7), dpi=110, layout="constrained")
     ratios = [1.2, *(1 for _ in diagrams)]
@@ -36,7 +36,7 @@ def _bars(axes: Axes, members: Sequence[float], ensemble: float) -> None:
     heights = [100 * value for value in (*members, ensemble)]
     bars = axes.bar(names, heights, color=[*("0.7" for _ in members), "tab:blue"])
     axes.bar_label(bars, fmt="%.1f", fontsize=8)
-    # From zero the differences that matter could not be seen; the figures say what they are.
+    # An axis from zero would hide the differences; labels give the values.
     low, high = min(heights), max(heights)
     margin = max(0.5, high - low)
     axes.set(ylim=(low - margin, min(100, high + 0.4 * margin)), ylabel="right (%)")

@@ -14,7 +14,7 @@ _NAMES = {False: "plain", True: "residual"}
 
 
 def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
-    """Losses of plain nets, of residual nets, and the test error of both; one line per seed."""
+    """Draw losses of plain and residual nets, and the test error of both; one line per seed."""
     figure = Figure(figsize=(12.5, 3.8), dpi=80, layout="constrained")
     depths = sorted({outcome.depth for outcome in outcomes})
     for column, residual in enumerate((False, True), start=1):
@@ -32,7 +32,7 @@ def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
 
 
 def _draw_unique_legend(axes: Axes) -> None:
-    """A legend in which the seeds of one depth stand once."""
+    """Draw a legend with one entry for each depth."""
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axes.legend(unique.values(), unique.keys(), fontsize=8)

@@ -1,4 +1,4 @@
-"""Before and after, side by side."""
+"""Images before and after restoration, side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _GAP, _CAPTION, _MARGIN = 6, 22, 66
 
 
 def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
-    """A captioned row for each entry: images uint8 (N, H, W, C) side by side."""
+    """Draw a captioned row for each entry: images uint8 (N, H, W, C) side by side."""
     count, height, width, channels = rows[0][1].shape
     figure = Figure(
         figsize=(1.1 + 0.72 * count, 0.74 * height / width * len(rows)),
@@ -36,7 +36,7 @@ def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -
 def draw_image_grid(
     columns: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], rows: Sequence[str], path: Path
 ) -> None:
-    """A captioned column of squares (S, S, 3) for each entry, pixel by pixel; `rows` names rows."""
+    """Draw a captioned column of unscaled squares (S, S, 3) for each entry, with row names."""
     side = len(columns[0][1][0])
     step = side + _GAP
     size = (_MARGIN + step * len(columns), _CAPTION + step * len(rows))

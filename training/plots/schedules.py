@@ -1,4 +1,4 @@
-"""Learning-rate schedules over a run, and the losses that follow them."""
+"""Learning-rate schedules over a run, and the losses under them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ def draw_schedules(
     losses: Mapping[str, Sequence[Sequence[float]]],
     path: Path,
 ) -> None:
-    """`rates`: of each step, as a fraction of the highest; `losses`: of each epoch, by seed."""
+    """Draw `rates` by step, as a fraction of the highest, and `losses` by epoch, for each seed."""
     figure = Figure(figsize=(12.5, 4.6), dpi=80, layout="constrained")
     columns = -(-len(rates) // 2)
     grid = figure.add_gridspec(2, columns + 2)

@@ -1,4 +1,4 @@
-"""What a reader of pen strokes believes while the pen moves.
+"""Predictions of a stroke reader while the pen moves.
 
 Shapes: B drawings, T moves, K classes.
 """
@@ -24,14 +24,14 @@ __all__ = ["draw_class_probabilities", "draw_run_examples"]
 
 
 def draw_run_examples(run: Path, path: Path) -> str:
-    """A test drawing of each class with the beliefs of a run's network; returns its accuracy.
+    """Draw a test drawing of each class with a run's predictions and return the test accuracy.
 
     Raises:
-        DataError: when the run is of another task.
+        DataError: the run is of another task.
     """
     task = restore(load_run_recipe(run), run).task
     if not isinstance(task, StrokeClassification):
-        raise DataError(f"{run} is no run of the task strokes")
+        raise DataError(f"{run} is not a run of the task strokes")
     test = task.split("test")
     first_indices = [
         int((test.labels_N == label).nonzero()[0]) for label in sorted(set(test.labels_N.tolist()))
@@ -48,7 +48,7 @@ def draw_run_examples(run: Path, path: Path) -> str:
 def draw_class_probabilities(
     split: StrokeSplit, probabilities_BTK: Tensor, labels: Sequence[str], title: str, path: Path
 ) -> None:
-    """Above, the pen's path, from light to dark; below, the probability of each class by move."""
+    """Draw each pen's path, from light to dark, above the class probabilities by move."""
     count = len(split)
     figure = Figure(figsize=(1.05 * count + 0.6, 3.9), dpi=110, layout="constrained")
     grid = GridSpec(2, count, figure, height_ratios=[1, 1.7])

@@ -1,4 +1,4 @@
-"""A page of text as an image."""
+"""An image of a generated text."""
 
 import textwrap
 from pathlib import Path
@@ -11,7 +11,7 @@ _COLUMNS, _LINES = 72, 26
 
 
 def draw_text_sample(text: str, title: str, path: Path) -> None:
-    """In a monospaced face; long lines are wrapped, and what does not fit is left out."""
+    """Draw text in a monospaced font; wrap long lines and cut off text beyond the page."""
     lines = [part for line in text.split("\n") for part in textwrap.wrap(line, _COLUMNS) or [""]]
     figure = Figure(figsize=(7.4, 5.6), dpi=110)
     figure.text(0.03, 0.965, title, va="top", fontsize=10, color="0.4", parse_math=False)
@@ -20,7 +20,7 @@ def draw_text_sample(text: str, title: str, path: Path) -> None:
         0.91,
         "\n".join(lines[:_LINES]),
         va="top",
-        family="DejaVu Sans Mono",  # comes with matplotlib, and knows accents, Greek and Cyrillic
+        family="DejaVu Sans Mono",  # comes with matplotlib; covers accents, Greek and Cyrillic
         fontsize=9.5,
         linespacing=1.4,
         parse_math=False,

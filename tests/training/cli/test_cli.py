@@ -125,13 +125,13 @@ def test_a_finished_run_resumes_into_itself(run: Run, recipe: Path) -> None:
                 "--set",
                 "data={kind: folder, path: gone, size: [8, 8]}",
             ),
-            "gone is no folder",
+            "gone is not a folder",
         ),
         (("fit", "tiny.yaml", "--resume"), "there is no checkpoint"),
         (("fit", "tiny.yaml", "--run-dir", "tiny.yaml/run"), ".*Not a directory"),
         (("evaluate", "nowhere"), "there is no run nowhere: nowhere/recipe.yaml does not exist"),
         (("publish", "nowhere"), "there is no run nowhere: nowhere/recipe.yaml does not exist"),
-        (("plot", "curves", "nowhere"), "there is no log nowhere/metrics.csv"),
+        (("plot", "curves", "nowhere"), "nowhere/metrics.csv does not exist"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_code_1(

@@ -66,7 +66,7 @@ def test_folders_are_looked_for_in_the_cache(folder: Path, data_home: Path) -> N
 
 
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         _load(tmp_path / "nowhere")
     with pytest.raises(DataError, match="deeper holds 1 images: too few"):
         _load(folder / "deeper")

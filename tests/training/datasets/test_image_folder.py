@@ -77,7 +77,7 @@ def test_hidden_files_and_other_kinds_of_file_are_left_alone(root: Path) -> None
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere is no folder"):
+    with pytest.raises(DataError, match=r"nowhere is not a folder"):
         _load(tmp_path / "nowhere")
 
 
@@ -139,7 +139,7 @@ def test_skipped_files_are_named_in_a_warning(root: Path, caplog: pytest.LogCapt
         data = _load(root, unreadable="skip")
     assert len(data.train) + len(data.test) == 30
     (record,) = caplog.records
-    assert "2 unreadable images left out" in record.getMessage()
+    assert "2 unreadable images skipped" in record.getMessage()
     assert "ants/broken.jpg" in record.getMessage()
     assert "ants/short.png" in record.getMessage()
 

@@ -80,7 +80,7 @@ def test_a_copy_is_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixtu
     (root / "ants" / "copy.png").write_bytes((root / "ants" / "3.png").read_bytes())
     with caplog.at_level(logging.WARNING):
         assert len(_load(root).train) == 31
-    assert "1 photographs are there twice; left out: " in caplog.text
+    assert "1 duplicate photographs skipped: " in caplog.text
     assert "ants/copy.png" in caplog.text
 
 
@@ -157,5 +157,5 @@ def test_folders_are_looked_for_in_the_cache(data_home: Path) -> None:
 
 
 def test_a_missing_folder_is_named(data_home: Path) -> None:
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         _load(Path("nowhere"))

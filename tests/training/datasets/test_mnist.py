@@ -126,7 +126,7 @@ def test_a_truncated_file_is_named(data_home: Path, kept: int) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_an_error_of_one_line(data_home: Path) -> None:
     (data_home / "mnist").write_text("in the way")
-    with pytest.raises(DataError, match=r"MNIST is not under .* and could not be fetched"):
+    with pytest.raises(DataError, match=r"MNIST is not under .* and could not be downloaded"):
         Mnist().load()
 
 
@@ -162,5 +162,5 @@ def test_what_is_fetched_is_what_is_read(tmp_path: Path, mirrored: type[datasets
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
     (tmp_path / "mirror" / f"{_NAMES[1]}.gz").write_bytes(gzip.compress(b"another"))
-    with pytest.raises(DataError, match=r"(?s)could not be fetched: .*corrupted"):
+    with pytest.raises(DataError, match=r"(?s)could not be downloaded: .*corrupted"):
         download(mirrored, tmp_path / "cache")

@@ -61,7 +61,7 @@ def test_a_text_that_is_not_utf_8_is_refused_at_its_byte(tmp_path: Path) -> None
     [
         (b"", "is empty"),
         (b"ab", "has 2 characters: too few"),
-        (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "is 'a' over and over"),
+        (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "repeats 'a'; a text needs two"),
     ],
 )
 def test_a_text_to_learn_nothing_from_is_refused(
@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"name": "numbers", "path": "a.txt"}])
 def test_a_corpus_has_one_source(fields: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="either a name or a path"):
+    with pytest.raises(ValidationError, match="exactly one of name and path"):
         TextCorpus.model_validate(fields)
 
 

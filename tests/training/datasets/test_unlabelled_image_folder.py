@@ -48,7 +48,7 @@ def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no images"):
         _load(tmp_path / "empty")
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         _load(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"still holds 1 images: too few"):
         _load(folder / "deeper" / "still")

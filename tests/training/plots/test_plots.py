@@ -55,7 +55,7 @@ def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
 
 
 def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no log .*metrics\.csv: a run writes it after"):
+    with pytest.raises(DataError, match=r"metrics\.csv does not exist; a run writes it after"):
         draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     assert list(tmp_path.iterdir()) == []
 

@@ -202,7 +202,7 @@ def test_a_name_that_is_none_is_told_before_any_photograph_is_read(
 
 def test_a_folder_that_is_not_there_is_named(home: Path) -> None:
     message = _refused(_transfer(home, home / "nowhere", "--name", "my-shapes"))
-    assert "nowhere is no folder" in message
+    assert "nowhere is not a folder" in message
 
 
 def test_a_recipe_that_does_not_transfer_is_refused(tmp_path: Path) -> None:
