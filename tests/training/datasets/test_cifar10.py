@@ -64,7 +64,7 @@ def test_validation_is_held_out() -> None:
 
 
 def test_no_copy_at_all_says_where_it_was_looked_for(data_home: Path) -> None:
-    with pytest.raises(DataError, match=r"cifar10 holds no train-\*\.npz \(DEEPSHELF_DATA says"):
+    with pytest.raises(DataError, match=r"cifar10 holds no train-\*\.npz \(DEEPSHELF_DATA names"):
         _load()
     assert not list(data_home.iterdir())
 

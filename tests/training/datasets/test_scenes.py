@@ -38,7 +38,7 @@ def test_crops_are_parts_of_the_images_and_depend_on_the_seed_alone(folder: Path
 
 
 def test_what_is_no_folder_or_holds_nothing_large_enough_is_told(folder: Path) -> None:
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         Scenes(paths=(folder / "none",)).load()
     with pytest.raises(DataError, match=r"crop \(100\)"):
         Scenes(paths=(folder,), crop=100).load()

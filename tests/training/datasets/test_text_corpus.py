@@ -61,7 +61,7 @@ def test_a_text_that_is_not_utf_8_is_refused_at_its_byte(tmp_path: Path) -> None
     [
         (b"", "is empty"),
         (b"ab", "has 2 characters: too few"),
-        (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "repeats 'a'; a text needs two"),
+        (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "repeats the single character 'a'"),
     ],
 )
 def test_a_text_to_learn_nothing_from_is_refused(

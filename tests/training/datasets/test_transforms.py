@@ -105,5 +105,5 @@ def test_a_resized_crop_shows_the_part_that_was_drawn() -> None:
 
 
 def test_areas_must_ascend() -> None:
-    with pytest.raises(ValueError, match=r"must be \(least, largest\)"):
+    with pytest.raises(ValueError, match=r"must be \(smallest, largest\)"):
         ResizedCrop(size=8, area=(0.9, 0.3))
