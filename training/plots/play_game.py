@@ -28,7 +28,7 @@ _INK, _CURTAIN, _PAPER = (240, 240, 240), (70, 90, 140), (25, 30, 40)
 
 
 def load_controller(run: Path) -> Controller:
-    """The trained network of a run. Raises DataError when it is of another task."""
+    """Return the trained network of a run. Raise DataError if the run is of another task."""
     task = restore(load_run_recipe(run), run).task
     network = task.network_to_publish().eval() if isinstance(task, Imitation) else None
     if not isinstance(network, Controller):
