@@ -18,9 +18,10 @@ from service.auth.rate_limit import RateLimiter
 from service.codecs.images import ImageLimits
 from service.middleware.authentication import AuthMiddleware, add_security_schemes
 from service.middleware.body_limit import BodyLimitMiddleware
-from service.middleware.request_log import Observer, RequestLogMiddleware
+from service.middleware.request_log import RequestLogMiddleware
 from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.observability.metrics import ServiceMetrics
+from service.observability.request_log import Observer
 from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error

@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.errors import Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized
+from service.auth.request_key import KEY_USAGE, presented_key
+from service.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from service.keys import ApiKey
+from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.problems import handle_error
-from service.schemas.openapi_fragments import problem_responses
 from service.settings import Settings
 
-__all__ = ["AuthMiddleware", "add_security_schemes", "require_admin"]
+__all__ = ["AuthMiddleware", "add_security_schemes"]
 
 _SECURITY_SCHEMES = {
     "AdminKey": {
@@ -32,8 +33,6 @@ _SECURITY_SCHEMES = {
     "Key": {"type": "http", "scheme": "bearer", "description": "A key of this service"},
     "KeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-_KEY_USAGE = "send it as Authorization: Bearer KEY or as X-API-Key: KEY"
-_KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 _PROBE_PATHS = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 """Public: orchestrators and load balancers have no key, and the responses hold two counts."""
 _DOCS_PATHS = ("/docs", "/redoc", "/openapi.json")
@@ -85,7 +84,7 @@ class AuthMiddleware:
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         if _is_under(path, self._disabled_paths):
             raise NotFound(f"{path} is disabled in this service")
-        presented = _presented_key(scope)
+        presented = presented_key(scope)
         key = self._keys.current.find(presented) if presented else None
         if key is not None:
             scope["state"]["key"] = key
@@ -94,7 +93,7 @@ class AuthMiddleware:
             problem = (
                 "this needs a key" if presented is None else "this is not a key of this service"
             )
-            raise Unauthorized(f"{problem}; {_KEY_USAGE}")
+            raise Unauthorized(f"{problem}; {KEY_USAGE}")
         return key
 
     async def _enforce_limits(self, scope: Scope, key: ApiKey) -> None:
@@ -125,27 +124,6 @@ async def _send_error(error: ServiceError, scope: Scope, receive: Receive, send:
     await response(scope, receive, send)
 
 
-def require_admin(request: Request) -> None:
-    """Return if the request has an administrator's key.
-
-    Raises:
-        Forbidden: the service has no administrator's key, or the key is another one.
-        Unauthorized: the request has no key, or an unknown one.
-    """
-    keys: ReloadingApiKeys = request.app.state.app_state.keys
-    key: ApiKey | None = request.scope["state"].get("key")
-    if not keys.current.has_admin:
-        raise Forbidden(
-            "this needs an administrator's key, and the service has none; "
-            "start it with DEEPSHELF_ADMIN_KEY set"
-        )
-    if key is None:
-        problem = "this needs" if _presented_key(request.scope) is None else "this is not"
-        raise Unauthorized(f"{problem} the administrator's key; {_KEY_USAGE}")
-    if not key.admin:
-        raise Forbidden(f"this needs an administrator's key; {key.name} is not one")
-
-
 def add_security_schemes(document: dict[str, Any], *, auth_required: bool) -> None:
     """Add the ways to send a key to an OpenAPI document; if required, the errors without one."""
     document["components"]["securitySchemes"] = dict(_SECURITY_SCHEMES)
@@ -167,18 +145,6 @@ def _add_auth_errors(responses: dict[str, Any]) -> None:
     content = {kind: {"schema": media_type["schema"]} for kind, media_type in error_content.items()}
     for status, response in problem_responses(401, 429).items():
         responses.setdefault(str(status), {**response, "content": content})
-
-
-def _presented_key(scope: Scope) -> str | None:
-    # Raw headers: this runs for every request, and most have no key.
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    key_headers = {name: value for name, value in reversed(headers) if name in _KEY_HEADERS}
-    if not key_headers:
-        return None
-    scheme, _, key = key_headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return key.strip()
-    return key_headers.get(b"x-api-key", b"").decode("latin-1") or None
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:

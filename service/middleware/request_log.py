@@ -1,74 +1,28 @@
-"""One event per request, with an id that the answer echoes. Never a payload.
+"""ASGI middleware that gives each request an id and one log event, and handles exceptions.
 
-Observers are told of every request that is over: metrics count it, traces send it on.
-
-Pure ASGI, outermost of what we wrap: a handler's exception becomes an answer here, so that an
-error has its id and its event too.
+It is the outermost of our middleware but one: it turns a handler's exception into a response, so
+that an error has its id and its event too.
 """
 
-import logging
-import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import DeadlineExceeded
+from service.observability.request_log import (
+    REQUEST_ID_HEADER,
+    CompletedRequest,
+    Observer,
+    log_request,
+    request_id,
+)
 from service.observability.timing import RequestTimings, record_timings
 from service.routes.http.problems import CLIENT_CLOSED_REQUEST, handle_error
 
-__all__ = [
-    "REQUEST_ID_HEADER",
-    "CompletedRequest",
-    "Observer",
-    "RequestLogMiddleware",
-    "add_log_fields",
-    "request_id",
-]
+__all__ = ["RequestLogMiddleware"]
 
-_log = logging.getLogger("service.access")
-
-REQUEST_ID_HEADER = "X-Request-ID"
 _RAW_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
-_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-"""What may come back in a header and in a log line as it came; anything else gets a new id."""
-
-
-def add_log_fields(request: Request, **fields: object) -> None:
-    """Add to the event of this request: the model it asked, how many pictures. No payloads."""
-    request.scope["state"]["event"].update(fields)
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedRequest:
-    """A request that is over, whichever way."""
-
-    scope: Scope
-    route: str
-    """The template, so that requests of one route can be grouped, and no client's text."""
-    method: str
-    status: int
-    """0 where nothing was answered."""
-    started_at: float
-    """Of `time.monotonic`, in seconds."""
-    duration_s: float
-    timings: RequestTimings
-    log_fields: Mapping[str, object]
-    """What the route noted: the model, how many pictures."""
-    cancelled: bool
-    """The client left before the answer was complete."""
-
-    @property
-    def timed_out(self) -> bool:
-        """Its time was over, before an answer or in the middle of one."""
-        problem = self.scope["state"].get("problem")
-        return self.status == 504 or problem == DeadlineExceeded.slug
-
-
-Observer = Callable[[CompletedRequest], None]
 
 
 class RequestLogMiddleware:
@@ -97,7 +51,7 @@ class RequestLogMiddleware:
             completed = recorder.finish()
             for observer in self._observers:
                 observer(completed)
-            _log_request(completed, recorder.bytes_in, recorder.bytes_out)
+            log_request(completed, recorder.bytes_in, recorder.bytes_out)
 
 
 class _RequestRecorder:
@@ -148,38 +102,3 @@ class _RequestRecorder:
             log_fields=self._log_fields,
             cancelled=self._client_disconnected or self.status == CLIENT_CLOSED_REQUEST,
         )
-
-
-def request_id(scope: Scope) -> str:
-    """What the client calls its request; where it does not say, or says anything odd, a new one."""
-    for name, value in scope["headers"]:
-        if name == _RAW_ID_HEADER:
-            received: str = value.decode("latin-1")
-            if _VALID_REQUEST_ID.fullmatch(received):
-                return received
-            break
-    return os.urandom(16).hex()
-
-
-def _log_request(completed: CompletedRequest, bytes_in: int, bytes_out: int) -> None:
-    level = _log_level(completed.status)
-    if not _log.isEnabledFor(level):
-        return
-    fields = {
-        "request_id": completed.scope["state"]["request_id"],
-        "method": completed.method,
-        "route": completed.route,
-        "status": completed.status,
-        "ms": round(completed.duration_s * 1000, 2),
-        "bytes_in": bytes_in,
-        "bytes_out": bytes_out,
-        **completed.log_fields,
-    }
-    _log.log(level, "request", extra={"fields": fields})
-
-
-def _log_level(status: int) -> int:
-    """Error is what somebody must look into; refusing when full or late is by design."""
-    if status in (503, 504):
-        return logging.WARNING
-    return logging.ERROR if status >= 500 or not status else logging.INFO

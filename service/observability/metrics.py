@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.middleware.request_log import CompletedRequest
+from service.observability.request_log import CompletedRequest
 from service.runtime.catalog import VersionState
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from service.middleware.request_log import CompletedRequest
+from service.observability.request_log import CompletedRequest
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

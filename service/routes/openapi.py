@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.routes.http.error_formats import error_formatter_for
-from service.schemas.openapi_fragments import problem_responses
+from service.routes.http.openapi_fragments import problem_responses
 from service.schemas.problem import Problem
 
 __all__ = ["build_openapi"]

@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.middleware.request_log import Observer
+from service.observability.request_log import Observer
 from service.scheduling.pool import InferencePool
 from service.settings import Settings
 from service.state import AppState

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from models_store.manifest import Precision
 from models_store.tasks import Task
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.request_body import read_files
 from service.runtime.loaded_model import LoadedModel

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue, NotFound
 from service.handlers.generation import GenerationGroup, TextLimits, check_generation_count
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body

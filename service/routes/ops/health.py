@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.routes.http.direct_route import DirectRoute
+from service.routes.http.openapi_fragments import problem_responses
 from service.schemas.base import ResponseModel
-from service.schemas.openapi_fragments import problem_responses
 from service.state import get_state
 
 __all__ = ["router"]

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.routes.http.direct_route import DirectRoute
-from service.schemas.openapi_fragments import problem_responses
+from service.routes.http.openapi_fragments import problem_responses
 from service.state import get_state
 
 __all__ = ["router"]

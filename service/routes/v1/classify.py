@@ -16,6 +16,7 @@ from service.handlers.classify import (
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request
+from service.routes.http.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
 from service.routes.http.queued import queued
 from service.routes.http.responses import json_response
 from service.runtime.loaded_model import LoadedModel
@@ -27,7 +28,6 @@ from service.schemas.classify import (
     MemberVote,
     Prediction,
 )
-from service.schemas.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
 from service.state import get_state
 
 __all__ = ["router"]

@@ -16,11 +16,19 @@ from service.handlers.compress import (
     compress,
     decompress,
 )
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request, start_request
+from service.routes.http.openapi_fragments import (
+    MODEL_HEADERS,
+    UPLOAD_STATUSES,
+    code_upload,
+    header_object,
+    image_upload,
+    problem_responses,
+)
 from service.routes.http.parameters import parse_query
 from service.routes.http.queued import queued
 from service.routes.http.request_body import CODE_UPLOAD, read_files
@@ -39,14 +47,6 @@ from service.schemas.compress import (
     CompressResponse,
     DecompressParams,
     DecompressResponse,
-)
-from service.schemas.openapi_fragments import (
-    MODEL_HEADERS,
-    UPLOAD_STATUSES,
-    code_upload,
-    header_object,
-    image_upload,
-    problem_responses,
 )
 from service.state import get_state
 

@@ -13,6 +13,13 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request
+from service.routes.http.openapi_fragments import (
+    MODEL_HEADERS,
+    UPLOAD_STATUSES,
+    header_object,
+    image_upload,
+    problem_responses,
+)
 from service.routes.http.queued import queued
 from service.routes.http.responses import (
     JSON,
@@ -24,13 +31,6 @@ from service.routes.http.responses import (
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.denoise import DenoiseParams, DenoiseResponse, DenoiseResult
-from service.schemas.openapi_fragments import (
-    MODEL_HEADERS,
-    UPLOAD_STATUSES,
-    header_object,
-    image_upload,
-    problem_responses,
-)
 from service.state import get_state
 
 __all__ = ["router"]

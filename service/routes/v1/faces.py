@@ -15,12 +15,13 @@ from models_store.tasks import FaceGeneration
 from service.codecs.animations import ANIMATION_TYPES, encode_animation, image_grid
 from service.codecs.images import encode_png
 from service.handlers.faces import generate_faces, interpolate_faces
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import read_json_body
 from service.routes.http.model_request import resolve_model, start_request
+from service.routes.http.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
 from service.routes.http.responses import BINARY, JSON, PNG, json_response, model_headers
@@ -28,7 +29,6 @@ from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.base import RequestParams
 from service.schemas.faces import Face, FacesParams, FacesResponse, MorphParams
-from service.schemas.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.state import get_state
 
 __all__ = ["router"]

@@ -13,13 +13,13 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import resolve_model, start_request
+from service.routes.http.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
 from service.routes.http.responses import BINARY, JSON, PNG, model_headers
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
-from service.schemas.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.state import get_state
 
 __all__ = ["router"]

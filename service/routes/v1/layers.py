@@ -15,10 +15,16 @@ from service.handlers.layer_images import (
     draw_filter_image,
     render_activations,
 )
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import start_request
+from service.routes.http.openapi_fragments import (
+    MODEL_HEADERS,
+    header_object,
+    image_upload,
+    problem_responses,
+)
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.queued import queued
 from service.routes.http.request_body import read_files
@@ -29,12 +35,6 @@ from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
 from service.schemas.models import VersionParams
-from service.schemas.openapi_fragments import (
-    MODEL_HEADERS,
-    header_object,
-    image_upload,
-    problem_responses,
-)
 from service.state import AppState, get_state
 
 __all__ = ["router"]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.routes.http.direct_route import DirectRoute
+from service.routes.http.openapi_fragments import problem_responses
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.schemas.models import (
     ModelCard,
@@ -17,7 +18,6 @@ from service.schemas.models import (
     VersionParams,
     VersionSummary,
 )
-from service.schemas.openapi_fragments import problem_responses
 from service.state import get_state
 
 __all__ = ["ModelNamePath", "router"]

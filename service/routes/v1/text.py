@@ -8,15 +8,15 @@ from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
 from service.handlers.generation import TextLimits, build_generation_request
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
+from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.queued import queued
 from service.routes.http.responses import json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
-from service.schemas.openapi_fragments import problem_responses
 from service.schemas.text import TextChunk, TextParams, TextResponse
 from service.state import get_state
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.codecs.content_coding import encode_body
 from service.handlers.tensors import InferLimits, infer
-from service.middleware.request_log import add_log_fields
+from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.content_negotiation import negotiate_coding
 from service.routes.http.direct_route import DirectRoute

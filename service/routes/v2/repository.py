@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.errors import StoreError
+from service.auth.request_key import require_admin
 from service.errors import BadRequest, InvalidValue, Unavailable
-from service.middleware.authentication import require_admin
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.json_body import parse_json
 from service.routes.http.request_body import read_bytes

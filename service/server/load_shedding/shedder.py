@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from service.errors import Overloaded, ServiceError
-from service.middleware.request_log import REQUEST_ID_HEADER, request_id
 from service.middleware.security_headers import security_headers
+from service.observability.request_log import REQUEST_ID_HEADER, request_id
 from service.routes.http.problems import render_error
 from service.routes.http.queued import get_queue
 from service.routes.v2.target import resolve_target

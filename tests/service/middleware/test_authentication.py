@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from service.app import create_app
+from service.auth.request_key import require_admin
 from service.keys import hash_key
-from service.middleware.authentication import require_admin
 from service.observability.logging_config import JsonFormatter, TextFormatter
 from service.settings import Settings
 from tests.fakes.image_models import encode_png, solid_image

@@ -9,7 +9,7 @@ from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.middleware.request_log import CompletedRequest
+from service.observability.request_log import CompletedRequest
 from service.routes.http.direct_route import DirectRoute, add_router
 from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import running_app
