@@ -82,7 +82,7 @@ class ImagePatches(FrozenModel):
 
     def _read_images(self, paths: tuple[Path, ...]) -> list[Tensor]:
         files = [file for path in paths for file in find_image_files(resolve_data_path(path))]
-        read = read_image_files(
+        images_by_file = read_image_files(
             files, lambda file: read_downscaled_image(file, self.longest_side), self.unreadable
         )
-        return list(read.values())
+        return list(images_by_file.values())

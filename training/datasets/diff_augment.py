@@ -1,9 +1,9 @@
-"""Random changes of real and drawn pictures alike, before a discriminator sees them.
+"""Random transforms of real and generated images before a discriminator sees them.
 
-Differentiable augmentation (Zhao et al. 2020, arXiv 2006.10738): the discriminator cannot learn its
-few real pictures by heart, and the generator gets its gradient through the change. Each change is
-applied to a picture with a probability below one: what always happens, the generator learns to draw
-(Karras et al. 2020, arXiv 2006.06676, section 2.2).
+Differentiable augmentation (Zhao et al. 2020, arXiv 2006.10738): the discriminator cannot memorise
+the few real images, and the generator receives its gradient through the transforms. Each is applied
+to an image with a probability below one, because the generator would learn to imitate a transform
+that is always applied (Karras et al. 2020, arXiv 2006.06676, section 2.2).
 
 Shapes: B batch, C channels, H height, W width.
 """
@@ -23,20 +23,20 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DiffAugment(FrozenModel):
-    """Maps pictures (B, C, H, W) in -1 … 1 to the same shape. Draws from torch's own generator."""
+    """Transforms images (B, C, H, W) in -1 … 1 with random numbers of torch's default generator."""
 
     probability: _Share = 0.5
-    """Probability of each of the five changes, for each picture."""
+    """Probability of each of the five transforms, for each image."""
     brightness: _Share = 0.5
     """Largest shift of all pixels."""
     saturation: _Share = 1.0
-    """Largest relative change of a pixel's distance to its own grey."""
+    """Largest relative change of a pixel's distance to its own grey value."""
     contrast: _Share = 0.5
-    """Largest relative change of a pixel's distance to the picture's mean."""
+    """Largest relative change of a pixel's distance to the image's mean."""
     translation: _Share = 0.125
-    """Largest shift, as a share of height and width; the middle grey moves in."""
+    """Largest shift, as a share of height and width; the border is filled with middle grey."""
     cutout: _Share = 0.5
-    """Height and width of the square set to the middle grey, as a share of the picture's."""
+    """Side of the square that is set to middle grey, as a share of the image's height and width."""
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         for change in (self._brighten, self._saturate, self._contrast, self._shift, self._cut):
@@ -54,22 +54,22 @@ class DiffAugment(FrozenModel):
         return self._stretch(images_BCHW, images_BCHW.mean((1, 2, 3), keepdim=True), self.contrast)
 
     @staticmethod
-    def _stretch(images_BCHW: Tensor, middle: Tensor, most: float) -> Tensor:
-        factor_B111 = 1 + most * (2 * _uniform(images_BCHW) - 1)
+    def _stretch(images_BCHW: Tensor, middle: Tensor, limit: float) -> Tensor:
+        factor_B111 = 1 + limit * (2 * _uniform(images_BCHW) - 1)
         return (images_BCHW - middle) * factor_B111 + middle
 
     def _shift(self, images_BCHW: Tensor) -> Tensor:
         batch, device = len(images_BCHW), images_BCHW.device
         theta_B23 = torch.eye(2, 3, device=device).repeat(batch, 1, 1)
         for axis, length in enumerate((images_BCHW.shape[3], images_BCHW.shape[2])):
-            most = int(self.translation * length + 0.5)
-            pixels_B = torch.randint(-most, most + 1, (batch,), device=device)
+            limit = int(self.translation * length + 0.5)
+            pixels_B = torch.randint(-limit, limit + 1, (batch,), device=device)
             theta_B23[:, axis, 2] = pixels_B * 2 / length
         grid_BHW2 = functional.affine_grid(theta_B23, list(images_BCHW.shape), align_corners=False)
         return functional.grid_sample(images_BCHW, grid_BHW2, mode="nearest", align_corners=False)
 
     def _cut(self, images_BCHW: Tensor) -> Tensor:
-        """The square's centre lies anywhere, so part of it may fall outside of the picture."""
+        """Set a square to middle grey; its centre is anywhere, so it may be cut off at an edge."""
         inside = torch.ones((), dtype=torch.bool, device=images_BCHW.device)
         for axis in (2, 3):
             length = images_BCHW.shape[axis]
@@ -82,5 +82,5 @@ class DiffAugment(FrozenModel):
 
 
 def _uniform(images_BCHW: Tensor) -> Tensor:
-    """One number in 0 … 1 for each picture, (B, 1, 1, 1)."""
+    """Return a random number in 0 … 1 for each image, (B, 1, 1, 1)."""
     return torch.rand(len(images_BCHW), 1, 1, 1, device=images_BCHW.device)

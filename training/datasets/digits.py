@@ -33,7 +33,7 @@ class Digits(FrozenModel):
         train, test = train_test_split(
             np.arange(len(grey_NHW)), test_size=_TEST_SIZE, stratify=bunch.target, random_state=0
         )
-        every = ImageSplit(
+        all_images = ImageSplit(
             torch.from_numpy(grey_NHW)[:, None], torch.from_numpy(bunch.target.astype(np.int64))
         )
         data = ImageData(
@@ -41,7 +41,7 @@ class Digits(FrozenModel):
             licence="CC BY 4.0",
             source="https://archive.ics.uci.edu/dataset/80",
             labels=tuple("0123456789"),
-            train=every.subset(torch.from_numpy(train)),
-            test=every.subset(torch.from_numpy(test)),
+            train=all_images.subset(torch.from_numpy(train)),
+            test=all_images.subset(torch.from_numpy(test)),
         )
         return split_validation(data, self.validation_size)

@@ -79,8 +79,8 @@ class FashionMnist(FrozenModel):
 def _load(source: _Source) -> ImageData:
     root = data_dir() / source.folder
     torchvision_folder = root / source.torchvision_class.__name__ / "raw"
-    found = find_files((root, root / "raw", torchvision_folder, *source.system_folders))
-    files = found or download(source.torchvision_class, root)
+    local_files = find_files((root, root / "raw", torchvision_folder, *source.system_folders))
+    files = local_files or download(source.torchvision_class, root)
     return ImageData(
         title=source.title,
         licence=source.licence,

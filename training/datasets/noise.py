@@ -1,4 +1,4 @@
-"""Noise on images, as denoisers are trained on and measured with."""
+"""Noise for training and measuring denoisers."""
 
 from typing import Annotated
 
@@ -11,19 +11,19 @@ from models_store.base import FrozenModel
 __all__ = ["Noise", "add_gaussian_noise", "is_grey", "quantize_8bit", "to_grey"]
 
 _LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601, as Pillow turns colour into grey."""
+"""ITU-R BT.601, as Pillow converts colour to grey."""
 
 
 class Noise(FrozenModel):
-    """Gaussian noise N(mean, std²) on pictures in 0–1, then clipped to 0–1, as a stored file is."""
+    """Gaussian noise N(mean, std²) on images in 0–1, clipped to 0–1 like a stored file."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
     label: str
-    """How a picture's caption calls it."""
+    """Name of the noise in captions."""
     mean: float = 0.0
     std: NonNegativeFloat
     std_from: NonNegativeFloat | None = None
-    """When given, each picture's own deviation is drawn evenly from `std_from` to `std`."""
+    """If set, the deviation of each image is drawn uniformly from `std_from` to `std`."""
 
     def __call__(self, clean_BCHW: Tensor, generator: Generator | None = None) -> Tensor:
         std: Tensor | float = self.std
@@ -35,29 +35,29 @@ class Noise(FrozenModel):
         return (clean_BCHW + self.mean + std * noise).clamp(0, 1)
 
     def describe(self) -> str:
-        """In the notation of the literature."""
+        """Describe the distribution in the usual notation."""
         spread = f"{self.std:g}" if self.std_from is None else f"{self.std_from:g}–{self.std:g}"
         return f"Gaussian noise of mean {self.mean:g} and deviation {spread}, clipped to 0–1"
 
 
 def quantize_8bit(images: Tensor) -> Tensor:
-    """Rounded to what a byte can hold, still as floats in 0–1."""
+    """Round to multiples of 1/255, still as floats in 0–1."""
     return (images.clamp(0, 1) * 255).round() / 255
 
 
 def to_grey(images_BCHW: Tensor) -> Tensor:
-    """Pictures in 0–1 as grey of 8 bits, in three equal channels."""
+    """Convert images in 0–1 to 8-bit grey, repeated in three channels."""
     luma = torch.tensor(_LUMA, device=images_BCHW.device).view(1, 3, 1, 1)
     return quantize_8bit((images_BCHW * luma).sum(1, keepdim=True)).expand_as(images_BCHW)
 
 
 def is_grey(images_BCHW: Tensor) -> bool:
-    """Whether all three channels are equal."""
+    """Return True if all three channels are equal."""
     return bool((images_BCHW == images_BCHW[:, :1]).all())
 
 
 def add_gaussian_noise(clean_BCHW: Tensor, sigma: float, generator: Generator) -> Tensor:
-    """With Gaussian noise of `sigma` grey levels, unclipped; equal in the channels of grey ones."""
+    """Add unclipped Gaussian noise of `sigma` grey levels; grey images stay grey."""
     shape = list(clean_BCHW.shape)
     if is_grey(clean_BCHW):
         shape[1] = 1

@@ -111,11 +111,11 @@ class Muon(_Base):
         kernels, vectors = self._groups(network)
         layers = kernels["params"]
         hidden = [p for p in layers if p.ndim > 2] if self.fixed_norm else layers[1:-1]
-        ours = {id(p) for p in hidden}
+        hidden_ids = {id(p) for p in hidden}
         rate = {"lr": self.adamw_lr or self.lr}
         groups = [
             {**kernels, "params": hidden, "hidden": True, "fixed_norm": self.fixed_norm},
-            {**kernels, **rate, "params": [p for p in layers if id(p) not in ours]},
+            {**kernels, **rate, "params": [p for p in layers if id(p) not in hidden_ids]},
             {**vectors, **rate},
         ]
         return muon.Muon(groups, lr=self.lr, momentum=self.momentum, betas=self.betas)

@@ -38,7 +38,7 @@ def _draw_spread(axes: Axes, spread: Mapping[str, tuple[Tensor, float]]) -> None
         axes.hist(sums.numpy(), bins=50, alpha=0.45, color=colour, label=f"{name}, training")
         axes.axvline(float(sums.mean()), color=colour, label="  its mean")
         axes.axvline(evaluated, color="black", linestyle=":", label="  in evaluation")
-    axes.set(title="one sum, half of its inputs dropped", xlabel="what it comes to", yticks=[])
+    axes.set(title="one sum, half of its inputs dropped", xlabel="sum", yticks=[])
     axes.legend(fontsize=7)
 
 

@@ -26,11 +26,11 @@ def load_published_layers(
     folder = version_dir(store, name, version or max(list_versions(store, name), default=1))
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    found: dict[str, Layer] = {}
+    layers_by_name: dict[str, Layer] = {}
     for file in manifest.graphs().values():
         for layer in read_layers((folder / file.path).read_bytes()):
-            found.setdefault(layer.name, layer)
-    return f"{name} {manifest.version}", found
+            layers_by_name.setdefault(layer.name, layer)
+    return f"{name} {manifest.version}", layers_by_name
 
 
 def draw_filters(model: str, layers_by_name: Mapping[str, Layer], name: str, path: Path) -> str:

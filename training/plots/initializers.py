@@ -55,7 +55,7 @@ def _draw_losses(axes: Axes, curves: Mapping[str, Sequence[float]], unit: str) -
     for name, losses in curves.items():
         axes.plot(range(1, len(losses) + 1), losses, marker=".", label=name)
     axes.axhline(math.log(10), color="gray", linestyle=":", label="guessing: ln 10")
-    axes.set(title=f"{unit}: what is learnt", xlabel="epoch", ylabel="loss (nats)")
+    axes.set(title=f"{unit}: training loss", xlabel="epoch", ylabel="loss (nats)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7.5)

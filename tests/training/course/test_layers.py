@@ -91,7 +91,7 @@ def test_a_folded_norm_computes_the_same(settings: dict[str, Any]) -> None:
     torch.testing.assert_close(folded.bias, theirs.bias)
 
 
-def test_what_cannot_be_folded_is_refused() -> None:
+def test_norms_that_cannot_be_folded_are_rejected() -> None:
     with pytest.raises(ValueError, match="the norm has 5 channels, the convolution before it 6"):
         fold(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(5))
     with pytest.raises(ValueError, match="running averages"):

@@ -42,7 +42,7 @@ def test_images_keep_their_size_and_grey_ones_have_equal_channels(folder: Path) 
     assert (data.title, data.test_title, data.to_data_source().n) == ("holiday", "holiday", 4)
 
 
-def test_what_is_measured_may_lie_elsewhere(folder: Path) -> None:
+def test_test_paths_replace_the_held_out_share(folder: Path) -> None:
     data = _load(folder, test_paths=(folder / "deeper",), validation_size=2, test_title="far")
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (3, 2, 1)
@@ -60,12 +60,12 @@ def test_the_split_is_chosen_by_the_seed_alone(folder: Path) -> None:
     assert len({_load(folder, seed=seed).train.sha256 for seed in range(6)}) > 1
 
 
-def test_folders_are_looked_for_in_the_cache(folder: Path, data_home: Path) -> None:
+def test_relative_folders_are_looked_up_in_the_cache(folder: Path, data_home: Path) -> None:
     folder.rename(data_home / "holiday")
     assert len(_load(Path("holiday")).train) == 4
 
 
-def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
+def test_unusable_folders_are_named_in_the_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere is not a folder"):
         _load(tmp_path / "nowhere")
     with pytest.raises(DataError, match="deeper holds 1 images: too few"):

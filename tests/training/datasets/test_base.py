@@ -59,11 +59,11 @@ def test_the_seed_chooses_what_is_held_out() -> None:
     assert first.sha256 != other.sha256
 
 
-def test_nothing_is_held_out_unless_asked() -> None:
+def test_nothing_is_held_out_by_default() -> None:
     assert split_validation(_data(_split(4)), 0).validation is None
 
 
-def test_holding_out_everything_is_refused() -> None:
+def test_holding_out_everything_is_rejected() -> None:
     with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training images"):
         split_validation(_data(_split(4)), 4)
 

@@ -114,7 +114,7 @@ def test_another_archive_is_named(root: Path) -> None:
         _load()
 
 
-def test_a_place_that_cannot_be_written_to_is_an_error_of_one_line(data_home: Path) -> None:
+def test_an_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
     (data_home / "cifar10").write_text("in the way")
     with pytest.raises(DataError, match="could not be downloaded"):
         Cifar10().load()

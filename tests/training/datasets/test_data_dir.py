@@ -5,7 +5,7 @@ import pytest
 from training.datasets.data_dir import data_dir
 
 
-def test_data_sets_lie_where_the_environment_says(data_home: Path) -> None:
+def test_data_dir_is_the_folder_of_the_environment_variable(data_home: Path) -> None:
     assert data_dir() == data_home
 
 

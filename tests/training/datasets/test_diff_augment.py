@@ -18,13 +18,13 @@ def _changed(images: Tensor, **settings: Any) -> Tensor:
     return DiffAugment(**{**_NOTHING, "probability": 1.0, **settings})(images)
 
 
-def test_with_nothing_to_change_pictures_stay() -> None:
+def test_with_nothing_to_change_images_stay() -> None:
     torch.testing.assert_close(_changed(_images()), _images())
 
 
 @pytest.mark.parametrize("change", [{"brightness": 0.5}, {"cutout": 0.5}, {"contrast": 0.5}])
 @pytest.mark.parametrize("probability", [0.0, 0.3, 0.7])
-def test_a_change_befalls_the_share_of_pictures_that_was_asked_for(
+def test_each_transform_applies_to_the_configured_share_of_images(
     change: dict[str, float], probability: float
 ) -> None:
     images = _images(4000, 4)
@@ -33,14 +33,14 @@ def test_a_change_befalls_the_share_of_pictures_that_was_asked_for(
     assert share == pytest.approx(probability, abs=0.03)
 
 
-def test_brightness_adds_one_number_to_a_picture() -> None:
+def test_brightness_adds_one_number_to_an_image() -> None:
     added = (_changed(_images(), brightness=0.5) - _images()).flatten(1)
     torch.testing.assert_close(added, added[:, :1].expand_as(added))
     assert added[:, 0].min() < -0.4
     assert 0.4 < added[:, 0].max() <= 0.5
 
 
-def test_saturation_keeps_each_pixels_grey_and_contrast_each_pictures_mean() -> None:
+def test_saturation_keeps_each_pixels_grey_and_contrast_each_images_mean() -> None:
     images = _images()
     torch.testing.assert_close(_changed(images, saturation=1.0).mean(1), images.mean(1))
     stretched = _changed(images, contrast=0.5)
@@ -59,7 +59,7 @@ def test_translation_moves_by_whole_pixels_and_grey_moves_in() -> None:
     ]
     is_window = torch.stack(
         [(moved - w).abs().amax((1, 2, 3)) < 1e-5 for w in windows]
-    )  # windows, pictures
+    )  # windows, images
     assert torch.equal(is_window.sum(0), torch.ones(100, dtype=torch.int64))
     assert is_window.any(1).all()  # each shift of up to 2 pixels either way occurs
 

@@ -42,6 +42,6 @@ def test_validation_comes_from_the_training_images() -> None:
     assert data.test.sha256 == Digits().load().test.sha256
 
 
-def test_a_validation_size_that_leaves_nothing_is_refused() -> None:
+def test_a_validation_size_that_leaves_nothing_is_rejected() -> None:
     with pytest.raises(DataError, match="validation_size is 1297"):
         Digits(validation_size=1297).load()

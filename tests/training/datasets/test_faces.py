@@ -44,7 +44,7 @@ def test_a_folder_elsewhere_can_be_named(root: Path, tmp_path: Path) -> None:
     assert len(Faces(path=tmp_path / "mine", validation_size=1).load().train) == 2
 
 
-def test_what_is_missing_or_of_another_size_is_named(data_home: Path) -> None:
+def test_missing_archives_and_other_sizes_are_named_in_the_error(data_home: Path) -> None:
     with pytest.raises(DataError, match=r"no train-\*\.npz.*kind: pictures"):
         Faces().load()
     _write(data_home / "faces64" / "train-0.npz", [1], size=32)

@@ -81,13 +81,13 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
         _load(tmp_path / "nowhere")
 
 
-def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_class_folders_is_rejected(tmp_path: Path) -> None:
     _write(tmp_path / "flat", 3)
     with pytest.raises(DataError, match="flat holds no class folders"):
         _load(tmp_path / "flat")
 
 
-def test_a_single_class_is_refused(tmp_path: Path) -> None:
+def test_a_single_class_is_rejected(tmp_path: Path) -> None:
     _write(tmp_path / "insects" / "ants", 3)
     with pytest.raises(DataError, match="a single class, 'ants'; two or more are needed"):
         _load(tmp_path / "insects")
@@ -120,7 +120,7 @@ def test_even_a_small_class_is_tested(root: Path) -> None:
     assert class_counts(data.train.labels_N, data.labels)["wasps"] == 1
 
 
-def test_a_validation_size_that_takes_all_of_a_class_is_refused(root: Path) -> None:
+def test_a_validation_size_that_takes_all_of_a_class_is_rejected(root: Path) -> None:
     with pytest.raises(DataError, match=r"size is 23, which leaves no image of (ants|bees)"):
         _load(root, validation_size=23)
 
@@ -144,14 +144,14 @@ def test_skipped_files_are_named_in_a_warning(root: Path, caplog: pytest.LogCapt
     assert "ants/short.png" in record.getMessage()
 
 
-def test_a_class_of_unreadable_files_is_refused_though_skipping(root: Path) -> None:
+def test_a_class_of_unreadable_files_is_rejected_though_skipping(root: Path) -> None:
     (root / "wasps").mkdir()
     (root / "wasps" / "broken.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match="wasps holds no readable image"):
         _load(root, unreadable="skip")
 
 
-def test_what_is_published_names_the_folder_and_not_where_it_lies(root: Path) -> None:
+def test_a_published_recipe_holds_the_name_of_the_folder_only(root: Path) -> None:
     config = ImageFolder(path=root, size=(8, 8))
     data = config.load()
     published = json.dumps(config.model_dump(mode="json", context={"published": True}))
@@ -161,7 +161,7 @@ def test_what_is_published_names_the_folder_and_not_where_it_lies(root: Path) ->
     assert '"path": "insects"' in published
 
 
-def test_what_a_run_writes_down_finds_the_folder_again(root: Path) -> None:
+def test_the_recipe_of_a_run_keeps_the_full_path(root: Path) -> None:
     config = ImageFolder(path=root, size=(8, 8))
     assert ImageFolder.model_validate_json(config.model_dump_json()) == config
 

@@ -84,7 +84,7 @@ def test_a_copy_is_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixtu
     assert "ants/copy.png" in caplog.text
 
 
-def test_one_photograph_in_two_classes_is_refused(root: Path) -> None:
+def test_one_photograph_in_two_classes_is_rejected(root: Path) -> None:
     (root / "bees" / "copy.png").write_bytes((root / "ants" / "3.png").read_bytes())
     with pytest.raises(DataError, match=r"ants/3\.png and .*bees/copy\.png are the same photo"):
         _load(root)
@@ -95,7 +95,7 @@ def test_a_class_smaller_than_the_folds_is_named(root: Path) -> None:
         _load(root, folds=11, held_out=0)
 
 
-def test_a_fold_that_is_none_is_refused(root: Path) -> None:
+def test_a_held_out_index_beyond_the_folds_is_rejected(root: Path) -> None:
     with pytest.raises(ValueError, match="held_out is 5, but folds are 0 to 4"):
         _load(root, held_out=5)
 
@@ -141,7 +141,7 @@ def test_the_resize_rule_decides_what_is_seen(
     assert int(green[0, 4]) == top
 
 
-def test_what_is_published_names_no_place(root: Path) -> None:
+def test_a_published_recipe_holds_no_absolute_path(root: Path) -> None:
     config = ImageFolderCV(
         paths=(root, Path("hymenoptera/train"), Path("~/mine"), Path("../theirs"))
     )
@@ -150,7 +150,7 @@ def test_what_is_published_names_no_place(root: Path) -> None:
     assert ImageFolderCV.model_validate_json(config.model_dump_json()) == config
 
 
-def test_folders_are_looked_for_in_the_cache(data_home: Path) -> None:
+def test_relative_folders_are_looked_up_in_the_cache(data_home: Path) -> None:
     _write(data_home / "insects" / "ants", 3)
     _write(data_home / "insects" / "bees", 3, first=100)
     assert len(_load(Path("insects")).train) == 6

@@ -139,7 +139,7 @@ def test_damaged_files_are_a_value_error(tmp_path: Path, content: bytes) -> None
         read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
 
 
-def test_floating_point_images_are_refused(tmp_path: Path) -> None:
+def test_floating_point_images_are_rejected(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match="floating-point pixels are not supported"):
         read_resized_image(tmp_path / "a.tiff", (4, 4), "L")

@@ -124,7 +124,7 @@ def test_a_truncated_file_is_named(data_home: Path, kept: int) -> None:
         Mnist().load()
 
 
-def test_a_place_that_cannot_be_written_to_is_an_error_of_one_line(data_home: Path) -> None:
+def test_an_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
     (data_home / "mnist").write_text("in the way")
     with pytest.raises(DataError, match=r"MNIST is not under .* and could not be downloaded"):
         Mnist().load()
@@ -152,7 +152,7 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[d
         server.shutdown()
 
 
-def test_what_is_fetched_is_what_is_read(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
+def test_downloaded_files_are_read(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
     files = download(mirrored, tmp_path / "cache")
     assert files == find_files((tmp_path / "cache" / "Mirrored" / "raw",))
     assert [path.read_bytes() for path in files] == [
@@ -160,7 +160,7 @@ def test_what_is_fetched_is_what_is_read(tmp_path: Path, mirrored: type[datasets
     ]
 
 
-def test_a_wrong_checksum_is_refused(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
+def test_a_wrong_checksum_is_rejected(tmp_path: Path, mirrored: type[datasets.MNIST]) -> None:
     (tmp_path / "mirror" / f"{_NAMES[1]}.gz").write_bytes(gzip.compress(b"another"))
     with pytest.raises(DataError, match=r"(?s)could not be downloaded: .*corrupted"):
         download(mirrored, tmp_path / "cache")

@@ -14,14 +14,14 @@ def _noise(mean: float = 0.0, std: float = 0.5, std_from: float | None = None) -
     return Noise(name="noise", label="noise", mean=mean, std=std, std_from=std_from)
 
 
-def test_the_courses_noise_greys_a_black_picture() -> None:
+def test_the_courses_noise_greys_a_black_image() -> None:
     noisy = _noise(mean=0.5, std=0.1)(torch.zeros(4, 1, 100, 100), Generator().manual_seed(0))
     # Clipping lies five deviations away.
     assert noisy.mean().item() == pytest.approx(0.5, abs=2e-3)
     assert noisy.std().item() == pytest.approx(0.1, rel=0.02)
 
 
-def test_the_courses_noise_saturates_a_white_picture() -> None:
+def test_the_courses_noise_saturates_a_white_image() -> None:
     noisy = _noise(mean=0.5, std=0.1)(torch.ones(1, 1, 100, 100), Generator().manual_seed(0))
     assert (noisy == 1).float().mean().item() > 0.999
 
@@ -38,12 +38,12 @@ def test_strong_noise_on_black_has_the_error_of_a_clipped_gaussian() -> None:
     assert psnr_db(noisy, torch.zeros_like(noisy)).mean().item() == pytest.approx(9.39, abs=0.05)
 
 
-def test_noise_stays_within_a_pictures_range() -> None:
+def test_noise_stays_within_an_images_range() -> None:
     noisy = _noise(std=2.0)(torch.full((1, 1, 50, 50), 0.5), Generator().manual_seed(0))
     assert (noisy.min().item(), noisy.max().item()) == (0, 1)
 
 
-def test_each_picture_has_a_deviation_of_its_own_where_it_is_blind() -> None:
+def test_each_image_has_a_deviation_of_its_own_where_it_is_blind() -> None:
     clean = torch.full((200, 1, 40, 40), 0.5)
     noisy = _noise(std=0.1, std_from=0.02)(clean, Generator().manual_seed(0))
     deviations = (noisy - clean).flatten(1).std(1)

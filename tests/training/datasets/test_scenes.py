@@ -37,7 +37,7 @@ def test_crops_are_parts_of_the_images_and_depend_on_the_seed_alone(folder: Path
         assert {tuple(pixel) for pixel in batch[0].flatten(1).T.tolist()} <= values
 
 
-def test_what_is_no_folder_or_holds_nothing_large_enough_is_told(folder: Path) -> None:
+def test_a_missing_folder_and_a_folder_of_small_images_are_rejected(folder: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         Scenes(paths=(folder / "none",)).load()
     with pytest.raises(DataError, match=r"crop \(100\)"):

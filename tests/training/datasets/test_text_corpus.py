@@ -28,7 +28,7 @@ def test_the_last_part_is_held_out_and_the_vocabulary_is_of_the_whole(tmp_path: 
     assert data.train_N.dtype == torch.int64
 
 
-def test_what_was_encoded_reads_the_same(tmp_path: Path) -> None:
+def test_decode_inverts_encode(tmp_path: Path) -> None:
     text = "añ😀\n" * 20
     data = TextCorpus(path=saved(tmp_path, text.encode())).load()
     tokens = torch.cat((data.train_N, data.validation_N))
@@ -50,7 +50,7 @@ def test_marks_and_line_ends_of_other_systems_are_no_characters(content: bytes) 
     assert decode_text(content, "it") == "ab\nab\nab\n"
 
 
-def test_a_text_that_is_not_utf_8_is_refused_at_its_byte(tmp_path: Path) -> None:
+def test_a_text_that_is_not_utf_8_is_rejected_at_its_byte(tmp_path: Path) -> None:
     path = saved(tmp_path, "uno\ndos\naño".encode("latin-1"))
     with pytest.raises(DataError, match=r"mine\.txt is not UTF-8: byte 0xf1 at offset 9, line 3"):
         TextCorpus(path=path).load()
@@ -64,7 +64,7 @@ def test_a_text_that_is_not_utf_8_is_refused_at_its_byte(tmp_path: Path) -> None
         (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "repeats the single character 'a'"),
     ],
 )
-def test_a_text_to_learn_nothing_from_is_refused(
+def test_empty_short_and_constant_texts_are_rejected(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -96,12 +96,12 @@ def test_a_classic_is_read_where_it_lies(data_home: Path, name: str, file: str) 
     assert data.licence == "public domain"
 
 
-def test_a_classic_that_is_not_fetched_says_where_it_goes(data_home: Path) -> None:
+def test_a_missing_book_without_download_names_its_target_file(data_home: Path) -> None:
     with pytest.raises(DataError, match=r"save it as .*/text/quijote\.txt .*gutenberg\.org"):
         TextCorpus(name="quijote").load()
 
 
-def test_what_surrounds_a_book_of_project_gutenberg_is_not_the_book() -> None:
+def test_notes_of_project_gutenberg_are_removed() -> None:
     book = (
         "The Project Gutenberg eBook\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n"
         "En un lugar\nde la Mancha\n\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nlicence"
@@ -121,7 +121,7 @@ def test_a_fetched_file_must_have_the_right_hash(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_fetched_file_that_was_damaged_since_is_refused(data_home: Path) -> None:
+def test_a_fetched_file_that_was_damaged_since_is_rejected(data_home: Path) -> None:
     (data_home / "text").mkdir()
     saved(data_home / "text", b"First Citizem:\n" * 9, "tinyshakespeare.txt")
     with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not Tiny Shakespeare .* SHA-256"):
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == []
 
 
-def test_what_cannot_be_fetched_is_named(tmp_path: Path) -> None:
+def test_a_failed_download_is_named_in_the_error(tmp_path: Path) -> None:
     url = (tmp_path / "nowhere").as_uri()
     with pytest.raises(DataError, match=r"downloading .* failed: .*set data\.path"):
         download(url, "", tmp_path / "text.txt", "data.path")

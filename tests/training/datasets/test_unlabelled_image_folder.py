@@ -44,7 +44,7 @@ def test_grey_images_have_one_channel(folder: Path) -> None:
     assert _load(folder, mode="L").channels == 1
 
 
-def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
+def test_unusable_folders_are_named_in_the_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no images"):
         _load(tmp_path / "empty")

@@ -48,7 +48,7 @@ def test_one_image_does_not_tell_where_the_ball_will_land() -> None:
     assert min(map(len, ends.values())) > 1
 
 
-def test_who_sees_through_the_curtain_catches_every_ball() -> None:
+def test_the_optimal_player_catches_every_ball() -> None:
     for seed in range(20):
         game, total, over = Catch(), 0.0, False
         game.reset(seed=seed)
@@ -58,7 +58,7 @@ def test_who_sees_through_the_curtain_catches_every_ball() -> None:
         assert total == BALLS
 
 
-def test_an_action_that_there_is_not_is_refused() -> None:
+def test_an_unknown_action_is_rejected() -> None:
     game = Catch()
     game.reset(seed=0)
     with pytest.raises(ValueError, match="accepted are 0 to 2"):

@@ -35,7 +35,7 @@ def test_images_in_grey_are_seen_as_colours(features: ClassifierFeatures) -> Non
     torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
 
 
-def test_a_shelf_without_the_classifier_is_refused(tmp_path: Path) -> None:
+def test_a_store_without_the_classifier_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"holds no {CLASSIFIER}"):
         ClassifierFeatures(tmp_path)
     publish_image_model(tmp_path, CLASSIFIER, MeanColourClassifier())

@@ -60,7 +60,7 @@ def test_likelihood_and_calibration_are_over_all_photographs(figures: CrossValid
     assert metrics["ece"] == pytest.approx(5 / 6 - 0.786986, abs=1e-4)
 
 
-def test_what_is_written_can_be_read(figures: CrossValidation, tmp_path: Path) -> None:
+def test_written_metrics_can_be_read(figures: CrossValidation, tmp_path: Path) -> None:
     figures.write(tmp_path / "figures.json")
     content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert content["folds"][0] == {"n": 4, "frozen": 0.5, "fine-tuned": 0.75}

@@ -21,7 +21,7 @@ def _whitened(features_ND: Tensor) -> Tensor:
     return white
 
 
-def test_frechet_is_what_the_formula_gives_for_known_means_and_covariances() -> None:
+def test_frechet_equals_the_formula_for_known_means_and_covariances() -> None:
     base = _whitened(_normal(500, 0))
     shift = torch.tensor([3.0, 0, 4, 0])
     assert frechet_distance(base, base) == pytest.approx(0, abs=1e-6)
@@ -55,7 +55,7 @@ def test_precision_and_recall_tell_quality_from_variety() -> None:
     assert precision_recall(real, real) == (1, 1)
 
 
-def test_too_few_images_are_refused() -> None:
+def test_too_few_images_are_rejected() -> None:
     for distance in (frechet_distance, kernel_distance, precision_recall):
         with pytest.raises(DataError, match="3 images are too few"):
             distance(_normal(3, 0), _normal(9, 1))

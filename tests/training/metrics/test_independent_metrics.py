@@ -39,7 +39,7 @@ def test_morphs_lie_between_two_seeds_on_the_services_own_way() -> None:
     assert np.array_equal(latents[8].numpy(), expected)
 
 
-def test_drawn_images_are_measured_beside_real_ones_by_what_is_installed(
+def test_generated_images_are_measured_by_the_installed_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DEEPSHELF_STORE", str(tmp_path))

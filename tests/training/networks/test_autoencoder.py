@@ -50,6 +50,6 @@ def test_pixels_stay_between_black_and_white(network: Autoencoder) -> None:
     assert images.max() <= 1
 
 
-def test_a_side_that_cannot_be_halved_is_refused() -> None:
+def test_a_side_that_cannot_be_halved_is_rejected() -> None:
     with pytest.raises(ValueError, match="30 cannot be halved 2 times"):
         ConvAutoencoder.Config(side=30, widths=(4, 8))

@@ -85,6 +85,6 @@ def test_forget_gates_start_open() -> None:
         assert torch.equal(sum(biases), torch.ones(16))
 
 
-def test_a_network_without_a_text_needs_to_know_how_many_characters() -> None:
+def test_a_network_without_a_text_needs_a_vocabulary() -> None:
     with pytest.raises(ValueError, match=r"network\.vocabulary"):
         network(vocabulary=None)

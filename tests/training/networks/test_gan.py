@@ -77,6 +77,6 @@ def test_either_side_may_be_chosen_by_kind() -> None:
     assert mixed.discriminator(mixed(torch.randn(2, 6))).shape == (2,)
 
 
-def test_a_projected_discriminator_wants_grey_or_colours() -> None:
+def test_a_projected_discriminator_accepts_one_or_three_channels() -> None:
     with pytest.raises(ValidationError, match="1 or 3 channels, not 4"):
         _gan(channels=4, discriminator={"kind": "projected"})

@@ -125,7 +125,9 @@ def test_scaling_is_that_of_the_weights(
         (None, None),
     ],
 )
-def test_where_weights_lie_stays_at_home(path: str | None, published: str | None) -> None:
+def test_a_published_recipe_holds_no_path_of_the_weights(
+    path: str | None, published: str | None
+) -> None:
     config = MobileNet.Config(classes=2, weights_path=path and Path(path))
     dumped = config.model_dump(mode="json", context={"published": True})
     assert dumped["weights_path"] == published

@@ -128,6 +128,6 @@ def test_an_image_gets_the_same_answer_whatever_it_is_batched_with(name: str) ->
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_misspelt_setting_is_refused(name: str) -> None:
+def test_a_misspelt_setting_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="dpeth"):
         _ADAPTER.validate_python({**NETWORKS[name][0], "dpeth": 3})

@@ -114,7 +114,7 @@ def test_published_graphs_agree_with_torch_and_the_prior_to_the_last_bit(
                 np.testing.assert_array_equal(got[name], expected)
 
 
-def test_what_the_loss_counts_is_what_the_coder_is_told(codec: PhotoCodec) -> None:
+def test_the_loss_and_the_coder_use_the_same_parameters(codec: PhotoCodec) -> None:
     """Training sees all phases at once; a decoder, one after the other."""
     images = torch.rand(1, 3, 48, 56)
     quality = torch.tensor([1])

@@ -102,7 +102,7 @@ def test_shortcut_a_takes_every_second_pixel_and_pads_channels_with_zeros() -> N
 
 
 @pytest.mark.parametrize(("stem", "depth"), [("cifar", 50), ("imagenet", 20)])
-def test_a_depth_of_the_other_stem_is_refused_with_the_choices(
+def test_a_depth_of_the_other_stem_is_rejected_with_the_choices(
     stem: Literal["cifar", "imagenet"], depth: Literal[50, 20]
 ) -> None:
     choices = "20, 32, 44, 56, 110" if stem == "cifar" else "18, 34, 50, 101, 152"

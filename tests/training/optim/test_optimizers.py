@@ -168,6 +168,6 @@ def test_orthogonalized_singular_values_are_near_one(shape: tuple[int, int]) -> 
 @pytest.mark.parametrize(
     "settings", [{"lr": 0}, {"lr": -1}, {"momentum": 1}, {"weight_decay": -0.1}, {"betas": [1, 1]}]
 )
-def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
+def test_impossible_settings_are_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         _ADAPTER.validate_python({"kind": "sgd", "lr": 0.1, **settings})

@@ -85,7 +85,9 @@ def test_cyclic_goes_up_and_down_in_triangles() -> None:
 
 @pytest.mark.parametrize("anneal", ["linear", "cosine"])
 @pytest.mark.parametrize("peak", [0.25, 0.5])
-def test_one_cycle_peaks_where_it_is_told_and_ends_near_zero(anneal: str, peak: float) -> None:
+def test_one_cycle_peaks_at_the_configured_fraction_and_ends_near_zero(
+    anneal: str, peak: float
+) -> None:
     rates = _rates(kind="one_cycle", peak=peak, start=0.04, anneal=anneal)
     assert rates[0] == pytest.approx(0.04)
     assert rates.index(max(rates)) == pytest.approx(peak * 40, abs=1)
@@ -109,7 +111,7 @@ def test_warm_up_rises_from_a_hundredth_to_the_rate() -> None:
     assert rates[20:] == pytest.approx([1.0] * 21)
 
 
-def test_what_follows_a_warm_up_has_the_rest_of_the_time() -> None:
+def test_the_schedule_after_a_warm_up_has_the_remaining_steps() -> None:
     rates = _rates(kind="cosine", warmup_epochs=2)
     assert rates[20] == pytest.approx(1)
     assert rates[30] == pytest.approx(0.5)

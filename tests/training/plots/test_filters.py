@@ -20,7 +20,7 @@ def test_dead_filters_of_a_published_model_are_counted(tmp_path: Path) -> None:
         assert min(image.size) > 400
 
 
-def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_layer_is_rejected_with_the_existing_names(tmp_path: Path) -> None:
     where, there = load_published_layers(STORE, "charnn-tiny", 2)
     with pytest.raises(DataError, match="no layer 'conv'; layers: W0, R0, head_weight"):
         draw_filters(where, there, "conv", tmp_path / "filters.png")

@@ -63,7 +63,7 @@ def test_curves_of_a_run_that_has_logged_nothing_are_an_error(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "text", ["", "epoch,train_loss\n", "a,b\n1,2\n", "epoch,train_loss\n1,x\n"]
 )
-def test_curves_of_what_is_no_log_are_an_error(tmp_path: Path, text: str) -> None:
+def test_curves_of_a_malformed_log_are_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(DataError, match=r"metrics\.csv"):
         draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
