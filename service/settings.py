@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from limits import RateLimitItem
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -45,8 +46,8 @@ def _parse_pairs(value: object) -> object:
     return dict(pair.split("=") for pair in pairs)
 
 
-def _strip_slashes(value: object) -> object:
-    return value.rstrip("/") if isinstance(value, str) else value
+def _strip_trailing_slash(value: str) -> str:
+    return value.rstrip("/")
 
 
 def _parse_key_lines(value: object) -> object:
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     """TCP port to listen on."""
 
     root_path: Annotated[
-        str, BeforeValidator(_strip_slashes), Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+        str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*/?$"), AfterValidator(_strip_trailing_slash)
     ] = ""
     """Path prefix that a proxy in front strips, such as /deepshelf."""
 

@@ -43,6 +43,8 @@ class ModelVersion:
     """Present when ready."""
     file_stats: FileStats = ()
     """Names, sizes and times of the files that this was judged by."""
+    enabled: bool = True
+    """False if the settings exclude the model; it is then never a default."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -96,21 +98,37 @@ class ModelCatalog:
 
     @cached_property
     def defaults(self) -> Mapping[str, str]:
-        """Task kind → the name that answers when a request names none.
+        """Task kind → name of the model for requests that name none.
 
-        The operator's choice, ready or not: a request must not silently get another model's
-        answer. Else the ready model that knows the most: of classifiers, the most labels, so that
-        one trained for ants and bees is asked only by name; of those that write, the largest state;
-        of denoisers, one of colour, which takes grey pictures too; of codecs, one for pictures of
-        any size. Then the first name in order. An ensemble only where there is nothing else: it
-        costs several times what a caller expects.
+        The operator's choice, whether it is ready or not. Else the enabled model that knows the
+        most: of classifiers, the one with the most labels; of text models, the largest state; of
+        denoisers, colour before grey; of codecs, any image size before a fixed one. Then the first
+        name in order; an ensemble comes last, because it costs several times as much.
+
+        If that model is not ready, the next ready one with the same labels, vocabulary or image
+        format takes its place, but never a model that knows something else.
         """
+        first: dict[str, Task] = {}
+        ready: dict[str, str] = {}
         names: dict[str, str] = {}
-        for name, model in sorted(
-            self.served_models.items(), key=lambda item: _default_order(*item)
+        for name, manifest in sorted(
+            self._enabled_manifests.items(), key=lambda item: _default_order(item[1])
         ):
-            names.setdefault(model.task.kind, name)
-        return {**names, **self.default_overrides}
+            task = manifest.task
+            names.setdefault(task.kind, name)
+            preferred = first.setdefault(task.kind, task)
+            if name in self.served_models and _knowledge(task) == _knowledge(preferred):
+                ready.setdefault(task.kind, name)
+        return {**names, **ready, **self.default_overrides}
+
+    @cached_property
+    def _enabled_manifests(self) -> Mapping[str, Manifest]:
+        """Name → manifest of the highest version that has been read."""
+        return {
+            entry.name: entry.manifest
+            for _, entry in sorted(self.versions.items())
+            if entry.manifest is not None and entry.enabled
+        }
 
     def resolve(
         self, task: type[TaskT], name: str | None = None, version: int | None = None
@@ -201,8 +219,20 @@ class ModelCatalog:
         return f"models for {kind}: {_format_list(self._names(kind))}"
 
 
-def _default_order(name: str, model: LoadedModel[Task]) -> tuple[bool, int, str]:
-    return model.is_ensemble, -_capability(model.task), name
+def _default_order(manifest: Manifest) -> tuple[bool, int, str]:
+    outputs = (output.name for file in manifest.files for output in file.outputs or ())
+    return "members" in outputs, -_capability(manifest.task), manifest.name
+
+
+def _knowledge(task: Task) -> object:
+    """Return what two models must share to take each other's place as default."""
+    if isinstance(task, Classification):
+        return task.labels
+    if isinstance(task, TextGeneration):
+        return task.vocabulary
+    if isinstance(task, Compression | Denoising):
+        return task.image
+    return task.kind
 
 
 def _capability(task: Task) -> int:

@@ -93,7 +93,6 @@ class LoadedModel(Generic[TaskT_co]):
     """By role, as the manifest names them."""
     preview: bytes
     """A PNG."""
-    is_ensemble: bool
     codec: ImageCodec | None = None
     """Of a compression model alone."""
     recurrent: RecurrentModel | None = None
@@ -179,7 +178,6 @@ def _load_precision(
         task=manifest.task,
         graphs=graphs,
         preview=(folder / manifest.get_file("preview").path).read_bytes(),
-        is_ensemble=any(out.name == "members" for spec in specs.values() for out in spec.outputs),
         codec=(
             _load_codec(folder, manifest, manifest.task, graphs)
             if isinstance(manifest.task, Compression)

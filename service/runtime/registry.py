@@ -182,7 +182,10 @@ class Registry:
     def _initial_entry(self, key: VersionKey, file_stats: FileStats) -> ModelVersion:
         reason = self._exclusion_reason(key)
         if reason is not None:
-            return ModelVersion(*key, state="unloaded", reason=reason, file_stats=file_stats)
+            enabled = self._current_overrides.get(key[0]) == "unload"
+            return ModelVersion(
+                *key, state="unloaded", reason=reason, file_stats=file_stats, enabled=enabled
+            )
         return ModelVersion(*key, state="loading", file_stats=file_stats)
 
     def _load_version(self, key: VersionKey, file_stats: FileStats, deadline: float) -> None:

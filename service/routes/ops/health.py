@@ -1,4 +1,4 @@
-"""Probes, for whoever starts, stops and balances this process."""
+"""Probes for orchestrators and load balancers."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
 
 
 class LivenessResponse(ResponseModel):
-    """The process answers."""
+    """The process is live."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "live"}]})
 
@@ -27,7 +27,7 @@ class LivenessResponse(ResponseModel):
 
 
 class ReadinessResponse(ResponseModel):
-    """The process can do its work."""
+    """The process can serve requests."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"status": "ready", "ready": 7, "failed": 0}]}
@@ -35,41 +35,41 @@ class ReadinessResponse(ResponseModel):
 
     status: Literal["ready"]
     ready: int
-    """Versions that serve."""
+    """Versions that are ready."""
     failed: int
-    """Versions that do not; `/v1/models` says why."""
+    """Versions that failed; `/v1/models` says why."""
 
 
 @router.get(
     "/livez",
     operation_id="livez",
-    summary="Does the process answer?",
-    responses={200: {"model": LivenessResponse, "description": "It does"}},
+    summary="Check liveness",
+    responses={200: {"model": LivenessResponse, "description": "The process is live"}},
     response_class=Response,
 )
 async def livez() -> Response:
-    """Restart a process that does not answer this."""
+    """Return 200. Restart a process that does not."""
     return Response(LivenessResponse(status="live").to_json(), media_type="application/json")
 
 
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="Can it do its work?",
+    summary="Check readiness",
     responses={
         200: {
             "model": ReadinessResponse,
-            "description": "Loading is over and at least one model serves",
+            "description": "Loading has finished and at least one model is ready",
         },
         **problem_responses(503),
     },
     response_class=Response,
 )
 async def readyz(request: Request) -> Response:
-    """Send requests only to a process that answers this with 200.
+    """Return 200 if requests may be sent to this process.
 
-    503 until every model on the shelf has been verified, loaded and replayed, or has failed; and
-    when none at all serves. One failed model among good ones is no reason to send nothing.
+    503 until every model in the store has been verified and loaded, or has failed, and while no
+    model at all is ready. A failed model among ready ones does not matter.
     """
     catalog = get_state(request).registry.catalog
     ready_count, failed_count = catalog.count("ready"), catalog.count("failed")

@@ -16,10 +16,10 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
 @router.get(
     "/metrics",
     operation_id="metrics",
-    summary="What is counted, for Prometheus",
+    summary="Get metrics for Prometheus",
     responses={
         200: {
-            "description": "Prometheus' text format, or OpenMetrics where `Accept` prefers it",
+            "description": "Prometheus' text format, or OpenMetrics if `Accept` prefers it",
             "content": {
                 "text/plain": {
                     "schema": {"type": "string"},

@@ -129,7 +129,7 @@ async def draw_faces(request: Request) -> Response:
 @router.get(
     "/morph",
     operation_id="get_morph",
-    summary="Animate the way from one face to another",
+    summary="Animate a morph between two faces",
     responses={**_MORPH_RESPONSES, **problem_responses(*_GET_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=False),
@@ -137,7 +137,7 @@ async def draw_faces(request: Request) -> Response:
 @router.post(
     "/morph",
     operation_id="post_morph",
-    summary="Animate the way from one face to another, with parameters as JSON",
+    summary="Animate a morph between two faces, with parameters as JSON",
     responses={**_MORPH_RESPONSES, **problem_responses(*_POST_STATUSES)},
     response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=True),

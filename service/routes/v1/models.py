@@ -1,4 +1,4 @@
-"""`GET /v1/models…`: what is on the shelf, each model's card and its picture."""
+"""`GET /v1/models…`: the models in the store, their cards and preview images."""
 
 import json
 from typing import Annotated
@@ -32,7 +32,7 @@ ModelNamePath = Annotated[
 @router.get(
     "",
     operation_id="list_models",
-    summary="What is on the shelf",
+    summary="List models",
     responses={
         200: {"model": ModelsResponse, "description": "Every model and version"},
         **problem_responses(500),
@@ -40,7 +40,7 @@ ModelNamePath = Annotated[
     response_class=Response,
 )
 async def list_models(request: Request) -> Response:
-    """Every model with its versions and their states, served or not; a failed one says why."""
+    """List every model with its versions and their states, and why a version failed."""
     catalog = get_state(request).registry.catalog
     response = ModelsResponse(models=[_model_summary(catalog, name) for name in catalog.by_name])
     return Response(response.to_json(), media_type="application/json")
@@ -49,7 +49,7 @@ async def list_models(request: Request) -> Response:
 @router.get(
     "/{name}",
     operation_id="get_model",
-    summary="One model's card",
+    summary="Get a model's card",
     responses={
         200: {"model": ModelCard, "description": "The manifest, and the version's state"},
         **problem_responses(404, 422, 500, 503),
@@ -59,7 +59,7 @@ async def list_models(request: Request) -> Response:
 async def get_model(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
-    """What it does, what it was measured to do, where it comes from, what it is not for."""
+    """Return the model's purpose, measured results, provenance, licence and limits."""
     entry = get_state(request).registry.catalog.get_version(name, query.version)
     if entry.manifest is None:
         raise Unavailable(_unavailable_message(entry))
@@ -72,7 +72,7 @@ async def get_model(
 @router.get(
     "/{name}/preview",
     operation_id="get_model_preview",
-    summary="What one model does, as a picture",
+    summary="Get a model's preview image",
     responses={
         200: {
             "description": "Samples, reconstructions, a confusion matrix or a curve",
@@ -85,7 +85,7 @@ async def get_model(
 async def get_model_preview(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
-    """The picture that was published with it."""
+    """Return the image that was published with the model."""
     entry = get_state(request).registry.catalog.get_version(name, query.version)
     if entry.model is None:
         raise Unavailable(_unavailable_message(entry))

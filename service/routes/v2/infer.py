@@ -1,4 +1,4 @@
-"""`POST /v2/models/…/infer`: tensors as JSON or bytes, compressed or not, both ways."""
+"""`POST /v2/models/…/infer`: tensors as JSON or bytes, compressed or not."""
 
 import time
 from typing import Any
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 _JSON_BODY_DIVISOR = 4
-"""JSON becomes Python objects, several times its size, so it may be a quarter of a body alone."""
+"""JSON takes several times its size as Python objects, so it may be a quarter of a body."""
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 64 << 10
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -46,12 +46,12 @@ _OPENAPI: dict[str, Any] = {
     "responses": {
         200: {
             "model": InferResponse,
-            "description": "JSON, and after it the outputs that were asked for as bytes: then the "
-            f"header {_JSON_LENGTH_HEADER} says where the JSON ends",
+            "description": "JSON, followed by the outputs requested as bytes, if any; then the "
+            f"header {_JSON_LENGTH_HEADER} is the length of the JSON",
             "content": {"application/octet-stream": _BINARY},
             "headers": {
                 _JSON_LENGTH_HEADER: {
-                    "description": "Bytes of JSON, where bytes of tensors come after it",
+                    "description": "Length of the JSON in bytes, if tensors as bytes follow it",
                     "schema": {"type": "integer"},
                 }
             },
@@ -65,7 +65,7 @@ _OPENAPI: dict[str, Any] = {
                 "name": _JSON_LENGTH_HEADER,
                 "in": "header",
                 "required": False,
-                "description": "Bytes of JSON, where bytes of tensors come after it",
+                "description": "Length of the JSON in bytes, if tensors as bytes follow it",
                 "schema": {"type": "integer", "minimum": 0, "examples": [91]},
             }
         ],
@@ -84,12 +84,10 @@ _OPENAPI: dict[str, Any] = {
 }
 
 
-@router.post(
-    "/{model}/infer", operation_id="v2_infer", summary="Tensors in, tensors out", **_OPENAPI
-)
+@router.post("/{model}/infer", operation_id="v2_infer", summary="Infer with a model", **_OPENAPI)
 @queued("by model")
 async def infer_model(request: Request, model: ModelName) -> Response:
-    """By the highest version that is ready.
+    """Infer with the highest version that is ready.
 
         curl http://127.0.0.1:8000/v2/models/charnn-tiny/infer -d '{"inputs": [{"name":
             "text_input", "shape": [1], "datatype": "BYTES", "data": ["482 = "]}]}'
@@ -105,12 +103,12 @@ async def infer_model(request: Request, model: ModelName) -> Response:
 @router.post(
     "/{model}/versions/{version}/infer",
     operation_id="v2_version_infer",
-    summary="Tensors in, tensors out, by one version",
+    summary="Infer with one version of a model",
     **_OPENAPI,
 )
 @queued("by model")
 async def infer_version(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """As without a version."""
+    """Infer with one version; see the route without a version."""
     return await _infer(request, model, version)
 
 
@@ -196,7 +194,7 @@ async def _infer_text(
 def _parse_request(
     state: AppState, request: Request, target: InferTarget, body: bytes
 ) -> tuple[ParsedRequest, InferTarget]:
-    """What is asked, and of which precision of the model."""
+    """Return the request, and the target in the requested precision."""
     limit = _max_body_bytes(state, target)
     parsed = parse_infer_request(
         body,
@@ -223,11 +221,11 @@ def _build_response(
 
 
 def _max_body_bytes(state: AppState, target: InferTarget) -> int:
-    """Bytes of a body, as it comes and unpacked."""
+    """Return the limit of a body in bytes, compressed and decompressed."""
     settings = state.settings
     if target.graph:
         return settings.max_body_bytes
-    # What the longest texts need: these are read on the event loop.
+    # Enough for the longest prompts: they are parsed on the event loop.
     max_text_bytes = (
         settings.max_concurrent_generations * settings.max_prompt_chars * _MAX_JSON_BYTES_PER_CHAR
     )

@@ -1,4 +1,4 @@
-"""What each model takes and gives, whether it is ready, and what became of its inferences."""
+"""Metadata, configuration, readiness and statistics of models."""
 
 import json
 from typing import Any
@@ -27,9 +27,9 @@ _STATISTICS_RESPONSES: _Responses = {
     200: {"model": StatisticsResponse, "description": "Counts since the service started"},
     **error_responses(404),
 }
-_READY_RESPONSES: _Responses = {200: {"model": ModelReady, "description": "It is"}}
+_READY_RESPONSES: _Responses = {200: {"model": ModelReady, "description": "The model is ready"}}
 _METADATA_RESPONSES: _Responses = {
-    200: {"model": ModelMetadata, "description": "Its inputs and outputs"}
+    200: {"model": ModelMetadata, "description": "Inputs and outputs"}
 }
 _CONFIG_RESPONSES: _Responses = {
     200: {
@@ -47,7 +47,7 @@ _CONFIG_RESPONSES: _Responses = {
 @router.get(
     "/stats",
     operation_id="v2_all_statistics",
-    summary="What became of all inferences?",
+    summary="Get the statistics of all models",
     responses=_STATISTICS_RESPONSES,
     response_class=Response,
 )
@@ -69,7 +69,7 @@ async def all_statistics(request: Request) -> Response:
 @router.get(
     "/{model}/stats",
     operation_id="v2_model_statistics",
-    summary="What became of one model's inferences?",
+    summary="Get a model's statistics",
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
@@ -84,7 +84,7 @@ async def model_statistics(request: Request, model: ModelName) -> Response:
 @router.get(
     _VERSION_PATH + "/stats",
     operation_id="v2_version_statistics",
-    summary="What became of one version's inferences?",
+    summary="Get a version's statistics",
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
@@ -96,72 +96,72 @@ async def version_statistics(request: Request, model: ModelName, version: ModelV
 @router.get(
     "/{model}/ready",
     operation_id="v2_model_ready",
-    summary="Is this model ready?",
+    summary="Check a model's readiness",
     responses={**_READY_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def model_ready(request: Request, model: ModelName) -> Response:
-    """200 when a version of it serves."""
+    """Return 200 if a version of the model is ready."""
     return _ready_response(_resolve(request, model))
 
 
 @router.get(
     _VERSION_PATH + "/ready",
     operation_id="v2_version_ready",
-    summary="Is this version ready?",
+    summary="Check a version's readiness",
     responses={**_READY_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def version_ready(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """200 when that version serves."""
+    """Return 200 if the version is ready."""
     return _ready_response(_resolve(request, model, version))
 
 
 @router.get(
     "/{model}/config",
     operation_id="v2_model_config",
-    summary="How is this model served?",
+    summary="Get a model's configuration",
     responses={**_CONFIG_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def model_config(request: Request, model: ModelName) -> Response:
-    """Triton's model configuration: data types, dimensions, the largest batch."""
+    """Return Triton's model configuration: data types, dimensions and maximum batch size."""
     return _config_response(get_state(request), _resolve(request, model))
 
 
 @router.get(
     _VERSION_PATH + "/config",
     operation_id="v2_version_config",
-    summary="How is this version served?",
+    summary="Get a version's configuration",
     responses={**_CONFIG_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def version_config(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """Triton's model configuration: data types, dimensions, the largest batch."""
+    """Return Triton's model configuration: data types, dimensions and maximum batch size."""
     return _config_response(get_state(request), _resolve(request, model, version))
 
 
 @router.get(
     "/{model}",
     operation_id="v2_model",
-    summary="What does this model take and give?",
+    summary="Get a model's metadata",
     responses={**_METADATA_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def model_metadata(request: Request, model: ModelName) -> Response:
-    """Of the highest version that is ready."""
+    """Return the metadata of the highest version that is ready."""
     return Response(build_metadata(_resolve(request, model)).to_json(), media_type=_JSON)
 
 
 @router.get(
     _VERSION_PATH,
     operation_id="v2_version",
-    summary="What does this version take and give?",
+    summary="Get a version's metadata",
     responses={**_METADATA_RESPONSES, **error_responses(400, 404, 503)},
     response_class=Response,
 )
 async def version_metadata(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """Inputs and outputs with their data types and shapes; -1 is a free dimension."""
+    """Return inputs and outputs with data types and shapes; -1 is a free dimension."""
     return Response(build_metadata(_resolve(request, model, version)).to_json(), media_type=_JSON)
 
 

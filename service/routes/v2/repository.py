@@ -1,4 +1,4 @@
-"""The shelf as a repository: what is there, and loading and unloading by hand."""
+"""The model repository extension: list, load and unload models."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ _INDEX_REQUEST_BODY = {
     }
 }
 _SUCCESS_RESPONSE = {
-    "description": "Done: here, and with several workers in each at its next look at the store",
+    "description": "Done; other workers follow at their next scan of the store",
     "content": {"application/json": {"schema": {"type": "object"}, "example": {}}},
 }
 _INDEX_EXAMPLE = [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
@@ -48,7 +48,7 @@ _ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
 @router.post(
     "/index",
     operation_id="v2_index",
-    summary="What is on the shelf?",
+    summary="List the repository's models",
     responses={
         200: {
             "model": list[RepositoryIndexEntry],
@@ -61,7 +61,7 @@ _ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
     openapi_extra=_INDEX_REQUEST_BODY,
 )
 async def index(request: Request) -> Response:
-    """Names, versions and states. The body may be empty, or `{"ready": true}` for those alone."""
+    """List names, versions and states; with the body `{"ready": true}`, of ready models only."""
     body = await _read_body(request)
     index_request = parse_json(body or b"{}", RepositoryIndexRequest)
     catalog = get_state(request).registry.catalog
@@ -85,10 +85,10 @@ async def index(request: Request) -> Response:
     openapi_extra=_ADMIN_SECURITY,
 )
 async def load(request: Request, model: ModelName) -> Response:
-    """All versions of it, also where the settings say otherwise; one that failed is tried again.
+    """Load all versions of a model, even if the settings exclude it, and retry failed ones.
 
-    For the administrator's key. What the store holds is served: a configuration or files in the
-    body are refused.
+    Needs an administrator's key. Files and configurations in the body are rejected: models come
+    from the store only.
     """
     require_admin(request)
     _reject_overrides(await _read_body(request))
@@ -105,9 +105,9 @@ async def load(request: Request, model: ModelName) -> Response:
     openapi_extra=_ADMIN_SECURITY,
 )
 async def unload(request: Request, model: ModelName) -> Response:
-    """All versions of it, until it is loaded again. Requests under way are still answered.
+    """Unload all versions of a model until it is loaded again. Running requests complete.
 
-    For the administrator's key.
+    Needs an administrator's key.
     """
     require_admin(request)
     await _read_body(request)
@@ -117,7 +117,7 @@ async def unload(request: Request, model: ModelName) -> Response:
 
 async def _apply_model_control(request: Request, model: str, action: str) -> None:
     registry = get_state(request).registry
-    registry.catalog.get_version(model)  # a name that is not there is told what is
+    registry.catalog.get_version(model)  # raises NotFound, which lists the models
     apply = registry.load if action == "load" else registry.unload
     try:
         await asyncio.to_thread(apply, model)
@@ -150,5 +150,5 @@ def _reject_overrides(body: bytes) -> None:
     rejected = [name[:40] for name in parameters or () if name != "unload_dependents"]
     if rejected:
         raise InvalidValue(
-            f"parameters: {rejected[0]!r} is not supported; the store says what is served"
+            f"parameters: {rejected[0]!r} is not supported; models come from the store only"
         )

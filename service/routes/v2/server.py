@@ -1,4 +1,4 @@
-"""Whether the server lives, is ready, and what it is."""
+"""Metadata and health of the server."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -28,12 +28,12 @@ _EXTENSIONS = [
 @router.get(
     "",
     operation_id="v2_server",
-    summary="What server is this?",
-    responses={200: {"model": ServerMetadata, "description": "Its name and extensions"}},
+    summary="Get the server's metadata",
+    responses={200: {"model": ServerMetadata, "description": "Name, version and extensions"}},
     response_class=Response,
 )
 async def server_metadata(request: Request) -> Response:
-    """Name, version, and the extensions of the protocol that are understood."""
+    """Return name, version and the supported extensions of the protocol."""
     extensions = _EXTENSIONS
     if get_state(request).recorder.multiprocess:  # each worker would count its own requests only
         extensions = [name for name in extensions if name != "statistics"]
@@ -44,24 +44,27 @@ async def server_metadata(request: Request) -> Response:
 @router.get(
     "/health/live",
     operation_id="v2_live",
-    summary="Does the process answer?",
-    responses={200: {"model": ServerLive, "description": "It does"}},
+    summary="Check liveness",
+    responses={200: {"model": ServerLive, "description": "The process is live"}},
     response_class=Response,
 )
 async def live() -> Response:
-    """As `/livez`."""
+    """Return 200, as `/livez` does."""
     return Response(ServerLive(live=True).to_json(), media_type="application/json")
 
 
 @router.get(
     "/health/ready",
     operation_id="v2_ready",
-    summary="Can it infer?",
-    responses={200: {"model": ServerReady, "description": "It can"}, **error_responses(503)},
+    summary="Check readiness",
+    responses={
+        200: {"model": ServerReady, "description": "The server is ready"},
+        **error_responses(503),
+    },
     response_class=Response,
 )
 async def ready(request: Request) -> Response:
-    """As `/readyz`: loading is over, and at least one model serves."""
+    """Return 200 if loading has finished and at least one model is ready, as `/readyz` does."""
     catalog = get_state(request).registry.catalog
     if not catalog.first_scan_done or not catalog.count("ready"):
         raise Unavailable(

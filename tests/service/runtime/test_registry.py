@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_one_corrupted_byte_fails_that_model_alone(tmp_path: Path) -> None:
     assert registry.catalog.resolve(Denoising).name == "blur"
     with pytest.raises(Unavailable, match="not the published file"):
         registry.catalog.resolve(Classification, "paint")
-    with pytest.raises(Unavailable, match="no model for classification is ready"):
+    with pytest.raises(Unavailable, match="no version of paint is ready"):
         registry.catalog.resolve(Classification)
 
 
@@ -291,9 +292,34 @@ def test_a_classifier_of_fewer_things_is_asked_only_by_name() -> None:
     shelf = ModelCatalog()
     for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
         task = Classification(image=image, labels=labels)
-        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
-        shelf = shelf.with_version(ModelVersion(name, 1, state="ready", model=model))
+        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
+        shelf = shelf.with_version(_ready(model))
     assert shelf.defaults == {"classification": "many"}
+
+
+def _ready(model: LoadedModel[Task]) -> ModelVersion:
+    fields: dict[str, Any] = {"name": model.name, "task": model.task, "files": ()}
+    manifest = Manifest.model_construct(**fields)
+    return ModelVersion(model.name, model.version, state="ready", manifest=manifest, model=model)
+
+
+def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_labels(
+    tmp_path: Path,
+) -> None:
+    publish_image_model(tmp_path, "two", MeanColourClassifier())
+    catalog = _loaded(tmp_path).catalog
+    image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
+    task = Classification(image=image, labels=tuple(f"label {index}" for index in range(50)))
+    many = LoadedModel[Task]("many", 1, task, graphs={}, preview=b"")
+    unloaded = replace(_ready(many), state="unloaded", model=None, reason="by the administrator")
+    without = catalog.with_version(unloaded)
+    assert without.defaults == {"classification": "many"}
+    with pytest.raises(Unavailable, match="no version of many is ready: 1 is unloaded"):
+        without.resolve(Classification)
+    twin = replace(many, name="twin")
+    assert without.with_version(_ready(twin)).defaults == {"classification": "twin"}
+    disabled = catalog.with_version(replace(unloaded, enabled=False))
+    assert disabled.defaults == {"classification": "two"}
 
 
 def test_a_text_model_that_remembers_less_is_asked_only_by_name() -> None:
@@ -301,8 +327,8 @@ def test_a_text_model_that_remembers_less_is_asked_only_by_name() -> None:
     for name, width in (("numbers", 128), ("plays", 512)):
         state = tasks.RecurrentState(name="hidden", next="next_hidden", layers=1, width=width)
         task = TextGeneration(vocabulary="ab", start="a", states=(state,))
-        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"", is_ensemble=False)
-        shelf = shelf.with_version(ModelVersion(name, 1, state="ready", model=model))
+        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
+        shelf = shelf.with_version(_ready(model))
     assert shelf.defaults == {"text": "plays"}
 
 
