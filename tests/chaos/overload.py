@@ -157,21 +157,22 @@ def _check_expectations(
     report.expect(
         f"nothing but 200 and 503 {result.other[:3]}", not result.other + result.timed_out
     )
-    report.expect("every refusal says when to come back", result.missing_retry_after == 0)
+    report.expect("every rejection has Retry-After", result.missing_retry_after == 0)
     share = accepted_per_s / available_per_s
     description = (
-        f"{100 * share:.0f} % of that is left here, at least {100 * _MIN_THROUGHPUT_SHARE:.0f}"
+        f"{100 * share:.0f} % of the available throughput is kept, "
+        f"at least {100 * _MIN_THROUGHPUT_SHARE:.0f} %"
     )
     report.expect(description, share >= _MIN_THROUGHPUT_SHARE)
     bound = _SLACK * (queue_size + 1) / available_per_s
     accepted_p99 = quantile(result.accepted, 0.99)
     within_bound = accepted_p99 <= bound
     report.expect(
-        f"p99 of those let in is under {_SLACK:g} × a full queue: {bound:.2f} s", within_bound
+        f"p99 of admitted requests is under {_SLACK:g} × a full queue: {bound:.2f} s", within_bound
     )
     rejected_p99 = quantile(result.rejected, 0.99)
     report.expect(
-        f"p99 of a refusal, {1000 * rejected_p99:.0f} ms, is under 250 ms", rejected_p99 < 0.25
+        f"p99 of a rejection, {1000 * rejected_p99:.0f} ms, is under 500 ms", rejected_p99 < 0.5
     )
 
 
