@@ -1,4 +1,4 @@
-"""The application: `create_app(settings)` puts the parts together, the lifespan runs them."""
+"""The application: `create_app(settings)` assembles it, the lifespan runs its background tasks."""
 
 import asyncio
 import contextlib
@@ -89,7 +89,7 @@ _LOCAL_BACKEND = ExecutionBackend()
 
 
 class _App(FastAPI):
-    """FastAPI with our document."""
+    """FastAPI with our OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
@@ -124,7 +124,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
         middleware=_build_middleware(settings, state, observers),
-        # Of requests we tell ourselves; FastAPI's own would look at the environment at each.
+        # Requests are traced by our own middleware; FastAPI would read the environment each time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
             {"name": "images", "description": "Classify, denoise and compress images"},
@@ -136,7 +136,7 @@ def create_app(
             {"name": "health", "description": "Probes and metrics"},
         ],
     )
-    # Not an argument, because FastAPI wants the server to say it, and a plain uvicorn does not.
+    # Not a constructor argument: FastAPI would overrule it by the root path that the server sends.
     app.root_path = settings.root_path
     app.state.app_state = state
     route_modules = (
@@ -250,14 +250,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     if state.settings.load_before_listen:
         await _refresh(state.registry)
-    # Beside serving, not before it: probes and the models that are ready already answer meanwhile.
+    # In the background, so that probes and models that are ready respond meanwhile.
     background_tasks = [
         asyncio.create_task(_poll_store(state.registry, state.settings.store_poll_interval_s)),
         asyncio.create_task(state.keys.watch()),
         asyncio.create_task(state.recorder.update_periodically()),
     ]
     try:
-        # For connections, see there.
+        # `LimitedHttpProtocol` takes these from the lifespan state.
         yield {
             "on_connection_dropped": state.recorder.connection_dropped,
             "load_shedder": LoadShedder(state, app.routes),
@@ -274,7 +274,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
 
 
 async def _poll_store(registry: Registry, interval_s: float) -> None:
-    """Load the shelf, then follow it."""
+    """Load all models, then follow changes of the store."""
     while True:
         await _refresh(registry)
         if not interval_s:
@@ -285,12 +285,12 @@ async def _poll_store(registry: Registry, interval_s: float) -> None:
 async def _refresh(registry: Registry) -> None:
     try:
         await asyncio.to_thread(registry.refresh)
-    except Exception:  # noqa: BLE001  # the next look may succeed; a dead keeper would never look again
+    except Exception:  # noqa: BLE001  # the next scan may succeed
         _log.exception("store scan failed")
 
 
 def _version() -> str:
     try:
         return version("deepshelf")
-    except PackageNotFoundError:  # a checkout that was never installed
+    except PackageNotFoundError:  # a checkout that is not installed
         return "0"

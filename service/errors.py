@@ -1,21 +1,21 @@
-"""Everything that a client is told went wrong, as one tree. Each class carries its HTTP status.
+"""All errors that a client can receive, as one tree. Each class carries its HTTP status.
 
 ServiceError
-├── BadRequest             400  the request is not well formed
-├── Unauthorized           401  this needs a key, and none came or a wrong one
-├── Forbidden              403  nobody may do this here, or not with this key
-├── NotFound               404  no such model, version or page; says what there is
-├── NotAcceptable          406  no media type of the answer is among those asked for
-├── TooLarge               413  the body or the picture is over a limit; says which
-├── Unsupported            415  not a kind of content that is accepted here
-├── Invalid                422  well formed, but a value is wrong or a picture is damaged
-├── TooManyRequests        429  this key has asked too often; carries Retry-After
-├── Unavailable            503  the model is there but cannot serve; says why
-│   ├── Away               503  what would compute it cannot be reached at the moment
-│   └── Overloaded         503  no place in the queue; carries Retry-After
-└── DeadlineExceeded       504  not finished in time
+├── BadRequest              400  the request is malformed
+├── Unauthorized            401  a key is needed and is missing or wrong
+├── Forbidden               403  not allowed, or not with this key
+├── NotFound                404  no such model, version or page; says what exists
+├── NotAcceptable           406  no media type of the response matches Accept
+├── ContentTooLarge         413  the body or the image exceeds a limit; says which
+├── UnsupportedMediaType    415  this kind of content is not accepted
+├── InvalidValue            422  well formed, but a value is wrong or an image is damaged
+├── TooManyRequests         429  a limit of the key is exceeded; carries Retry-After
+├── Unavailable             503  the model exists but cannot serve; says why
+│   ├── BackendUnreachable  503  the process that computes cannot be reached at the moment
+│   └── Overloaded          503  the queue is full; carries Retry-After
+└── DeadlineExceeded        504  not finished in time
 
-A message says what was wrong, what came, and what is accepted. It never quotes a payload.
+A message says what was wrong, what was received, and what is accepted. It never quotes a payload.
 """
 
 from typing import ClassVar
@@ -58,24 +58,24 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
-    """The request is not well formed."""
+    """The request is malformed."""
 
     status, slug, title = 400, "bad-request", "Bad request"
 
 
 class Unauthorized(ServiceError):
-    """This needs a key."""
+    """The request needs a key."""
 
     status, slug, title = 401, "unauthorized", "A key is needed"
 
     @property
     def headers(self) -> dict[str, str]:
-        """Names the scheme, as a 401 must (RFC 9110, section 11.6.1)."""
+        """Name the authentication scheme, as a 401 must (RFC 9110, section 11.6.1)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(ServiceError):
-    """The service was not told who may do this."""
+    """The request is not allowed, or not with this key."""
 
     status, slug, title = 403, "forbidden", "Forbidden"
 
@@ -87,31 +87,31 @@ class NotFound(ServiceError):
 
 
 class NotAcceptable(ServiceError):
-    """The answer has no media type that `Accept` allows."""
+    """The response has no media type that `Accept` allows."""
 
     status, slug, title = 406, "not-acceptable", "Not acceptable"
 
 
 class ContentTooLarge(ServiceError):
-    """The body or the picture is over a limit."""
+    """The body or the image exceeds a limit."""
 
     status, slug, title = 413, "too-large", "Content too large"
 
 
 class UnsupportedMediaType(ServiceError):
-    """This is not a kind of content that is accepted here."""
+    """This kind of content is not accepted."""
 
     status, slug, title = 415, "unsupported", "Unsupported content"
 
 
 class InvalidValue(ServiceError):
-    """The request is well formed, but a value is wrong or a picture is damaged."""
+    """The request is well formed, but a value is wrong or an image is damaged."""
 
     status, slug, title = 422, "invalid", "Invalid value"
 
 
 class TooManyRequests(ServiceError):
-    """The key has asked too often, or too much at a time. Nothing was read or computed."""
+    """A limit of the key is exceeded. Nothing was read or computed."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
@@ -121,22 +121,22 @@ class TooManyRequests(ServiceError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When the key may ask again (RFC 6585, section 4)."""
+        """Say when the key may be used again (RFC 6585, section 4)."""
         return {"Retry-After": str(self.retry_after_s)}
 
 
 class Unavailable(ServiceError):
-    """The model is there, but cannot serve."""
+    """The model exists, but cannot serve."""
 
     status, slug, title = 503, "unavailable", "Unavailable"
 
 
 class BackendUnreachable(Unavailable):
-    """What would compute it cannot be reached at the moment: no verdict on the model itself."""
+    """The process that computes cannot be reached; the model itself is not at fault."""
 
 
 class Overloaded(Unavailable):
-    """Every place in the queue is taken. Nothing was decoded or computed."""
+    """The queue is full. Nothing was decoded or computed."""
 
     slug, title = "overloaded", "Overloaded"
 
@@ -146,11 +146,11 @@ class Overloaded(Unavailable):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Tells a polite client when to come back (RFC 9110, section 10.2.3)."""
+        """Say when to retry (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(self.retry_after_s)}
 
 
 class DeadlineExceeded(ServiceError):
-    """The answer was not ready in time; the work was given up."""
+    """The response was not ready in time; the work was cancelled."""
 
     status, slug, title = 504, "deadline-exceeded", "Deadline exceeded"

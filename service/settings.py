@@ -27,7 +27,7 @@ __all__ = ["ENV_PREFIX", "Settings", "describe_validation_error"]
 
 ENV_PREFIX = "DEEPSHELF_"
 _SECRET_SETTINGS = frozenset({"keys", "admin_key"})
-"""What no message may quote."""
+"""Settings whose values no message may quote."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
 
@@ -42,7 +42,7 @@ def _parse_pairs(value: object) -> object:
         return value
     pairs = [item.strip() for item in value.split(",") if item.strip()]
     if any(pair.count("=") != 1 for pair in pairs):
-        raise ValueError("write it as task=model,task=model")
+        raise ValueError("the format is task=model,task=model")
     return dict(pair.split("=") for pair in pairs)
 
 
@@ -59,7 +59,7 @@ def _parse_rate_limit(value: object) -> object:
 
 
 def _parse_admin_key(value: str) -> ApiKey:
-    """From the key itself, or from its hash."""
+    """Return the admin key, from the key itself or from its hash."""
     if value.startswith("sha256:"):
         (key,) = parse_keys(f"admin {value} admin")
         return key
@@ -75,18 +75,18 @@ def _parse_origins(value: object) -> object:
 
 
 def _reject_kubernetes_service_link(value: object) -> object:
-    # Kubernetes gives every pod `<SERVICE>_PORT=tcp://address:port` for each service beside it: a
-    # service called deepshelf overwrites our own setting of that name.
+    # Kubernetes sets `<SERVICE>_PORT=tcp://address:port` in every pod for each service of the
+    # namespace: a service named deepshelf overwrites this setting.
     if isinstance(value, str) and value.startswith("tcp://"):
         raise ValueError(
-            "this value is Kubernetes' link to a service of the same name; "
+            "this value is a link that Kubernetes sets for a service named deepshelf; "
             "set enableServiceLinks: false in the pod"
         )
     return value
 
 
 class Settings(BaseSettings):
-    """How this service runs. Immutable; read once, when the process starts."""
+    """The settings of one service. Immutable; read once, when the process starts."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -129,66 +129,65 @@ class Settings(BaseSettings):
     deepshelf[sign]. Unset: signatures are not asked for."""
 
     models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None
-    """Serve only these models, comma-separated. Unset: all that are on the shelf."""
+    """Serve only these models, comma-separated. Unset: all models of the store."""
 
     defaults: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_pairs)] = Field(
         default_factory=dict
     )
-    """Model that answers a request that names none: task=model,task=model. A task that is not
-    listed is answered by the ready model with the most labels, or that knows colour, then the first
-    by name; ensembles come last."""
+    """Model for requests that name none: task=model,task=model. For a task that is not listed, the
+    ready model with the most labels, or one that knows colour, then the first by name; ensembles
+    come last."""
 
     precision: Literal["auto", "fp32", "int8"] = "auto"
-    """Of the graphs that answer a request that asks for none, where a model has several; auto: the
-    better one by what was measured when it was quantised, which its card tells."""
+    """Precision for requests that name none, if a model has several. auto: the better one by the
+    measurements made when it was quantised, as its card shows."""
 
     store_poll_interval_s: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)] = 5.0
-    """Seconds between looks at the store for new and vanished versions; 0 never looks again."""
+    """Seconds between scans of the store for new and removed versions. 0: scan only at start."""
 
     load_before_listen: bool = False
-    """Whether a worker loads the shelf before it listens, rather than meanwhile. One that replaces
-    another always does."""
+    """Whether a worker loads all models before it listens, rather than meanwhile. A worker that
+    replaces another always does."""
 
     model_control_dir: Path | None = None
-    """Folder in which the workers of one service share what was loaded and unloaded by hand; each
-    follows at its next look at the store. Unset: a temporary one where there are several workers,
-    else in memory."""
+    """Directory in which the workers of one service share which models were loaded and unloaded
+    through the API; each worker follows at its next scan of the store. Unset: a temporary one with
+    several workers, else in memory."""
 
     keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_parse_key_lines)] = ()
-    """Keys that may ask, of which one must come with every request, as `Authorization: Bearer KEY`
-    or as `X-API-Key: KEY`. Lines that `python -m service.keys NAME` prints, separated by `;`; they
-    hold hashes. Neither keys nor keys_file: everybody may ask."""
+    """Keys, of which every request must carry one, as `Authorization: Bearer KEY` or
+    `X-API-Key: KEY`. Lines that `python -m service.keys NAME` prints, separated by `;`; they hold
+    hashes. Without keys and keys_file, requests need no key."""
 
     keys_file: Path | None = None
-    """File with such lines. Looked at every second: a line that is taken away holds no longer."""
+    """File with such lines. Checked every second: removing a line revokes its key."""
 
     admin_key: SecretStr | None = None
-    """Key of whoever may load and unload models, or `sha256:HEX` of it; lines of keys that say
-    `admin` may too. Unset: nobody may. A command line can be seen by others: set the variable."""
+    """Key that allows loading and unloading models, or `sha256:HEX` of it; keys whose line says
+    `admin` allow it too. Unset: not allowed. Others can see a command line: set the variable."""
 
     key_rate: Annotated[RateLimitItem, BeforeValidator(_parse_rate_limit)] | None = None
-    """Requests that a key may make, such as 100/minute, counted over all workers, where its line
-    does not say otherwise."""
+    """Rate limit of each key whose line sets none, such as 100/minute, counted over all workers."""
 
     key_max_concurrent: PositiveInt | None = None
-    """Requests that a key may have under way, in each worker, where its line does not say
-    otherwise."""
+    """Concurrent requests, in each worker, of each key whose line sets no limit."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
-    """Origins whose pages may use this service, comma-separated, such as https://example.org; `*`
-    for all. Unset: none but its own."""
+    """Origins whose pages may call this service, comma-separated, such as https://example.org; `*`
+    for all. Unset: only its own."""
 
     docs: bool = True
-    """Whether /docs, /redoc and /openapi.json are there."""
+    """Whether /docs, /redoc and /openapi.json are served."""
 
     playground: bool = True
-    """Whether the page at / is there."""
+    """Whether the playground at / is served."""
 
     metrics: Literal["open", "key", "closed"] = "open"
-    """Whether /metrics is there for everybody, for whoever has a key, or not at all."""
+    """Whether /metrics is served to everybody (open), to requests with a key (key), or not at all
+    (closed)."""
 
     tls_certfile: Path | None = None
-    """Certificate chain, PEM. With it and tls_keyfile the service speaks HTTPS alone."""
+    """Certificate chain, PEM. With it and tls_keyfile, the service speaks only HTTPS."""
 
     tls_keyfile: Path | None = None
     """Private key of the certificate, PEM, without a password."""
@@ -197,84 +196,87 @@ class Settings(BaseSettings):
     """Largest request body, in bytes."""
 
     max_buffered_body_bytes: PositiveInt = 256 << 20
-    """Bytes of all bodies that are held at the same time, in each worker. Whoever goes over it is
-    told 503. An eighth is for bodies of up to 256 KiB alone. At least max_body_bytes."""
+    """Total bytes of request bodies buffered per worker; requests beyond it get 503. One eighth is
+    reserved for bodies up to 256 KiB. At least max_body_bytes."""
 
     max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
-    """Largest picture, in pixels, judged by its header before anything is decoded. Each thread may
-    need up to 23 bytes a pixel while it decodes (WebP with transparency); a JPEG needs 10."""
+    """Largest image, in pixels, checked by its header before decoding. While a thread decodes, it
+    may need 23 bytes per pixel (WebP with transparency); a JPEG needs 10."""
 
     max_images: PositiveInt = 16
-    """Most pictures in one request."""
+    """Most images in one request."""
 
     max_prompt_chars: PositiveInt = 4096
-    """Longest prompt of a text, in characters."""
+    """Longest prompt, in characters."""
 
     max_text_chars: PositiveInt = 4096
-    """Most characters that one request may have written."""
+    """Most characters that one request may generate."""
 
     max_concurrent_generations: PositiveInt = 32
-    """Texts that are written at the same time, in each worker; they share every run of a model."""
+    """Texts generated at the same time, in each worker; they share runs of their model."""
 
     queue_size: NonNegativeInt = 256
     """Requests that may wait in each worker, for a thread or, separately, to start generating text.
     A request beyond it gets 503 at once."""
 
     deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 60.0
-    """Seconds from a request's arrival after which it is given up with 504."""
+    """Seconds from a request's arrival after which it is cancelled with 504."""
 
     keep_alive_s: PositiveInt = 15
-    """Seconds that an idle connection is kept open."""
+    """Seconds after which an idle connection is closed."""
 
     header_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
-    """Seconds that the head of a request may take; and the rest of a body, after its answer."""
+    """Seconds within which the headers of a request must arrive, and the rest of a body after its
+    response."""
 
     body_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
-    """Seconds from a request's arrival in which its body must have come, else 504."""
+    """Seconds from a request's arrival within which its body must arrive, else 504."""
 
     max_header_bytes: PositiveInt = 64 << 10
-    """Largest head of a request: its line and headers, in bytes."""
+    """Largest request line and headers together, in bytes."""
 
     write_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
-    """Seconds after which a client that takes nothing of its answer is cut off."""
+    """Seconds after which a client that reads nothing of its response is disconnected."""
 
     max_connections: PositiveInt = 1000
-    """Connections in each worker. One more is told 503 and closed."""
+    """Connections in each worker. A connection beyond it gets 503 and is closed."""
 
     graceful_shutdown_s: PositiveInt = 60
-    """Seconds that requests under way may take after SIGTERM."""
+    """Seconds that running requests may take after SIGTERM."""
 
     shared_dir: Path | None = None
     """Directory in which the workers of one service share the rate limits of keys, so that a limit
     holds for all workers together; each service needs its own. Unset: a temporary one."""
 
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-    """URL of an OpenTelemetry collector that takes traces over OTLP/HTTP, such as
+    """URL of an OpenTelemetry collector for traces over OTLP/HTTP, such as
     http://127.0.0.1:4318/v1/traces. Unset: no traces. Needs deepshelf[otel]."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe event that is logged."""
+    """Lowest level that is logged."""
 
     log_format: Literal["text", "json"] = "text"
-    """One event a line: `text` for people (key=value), `json` for machines."""
+    """Format of log lines, one event each: `text` for people (key=value), `json` for machines."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
-            raise ValueError("tls_certfile and tls_keyfile go together; one of them is missing")
+            raise ValueError(
+                "tls_certfile and tls_keyfile must be set together; one of them is missing"
+            )
         if self.max_buffered_body_bytes < self.max_body_bytes:
             raise ValueError(
-                f"max_buffered_body_bytes ({self.max_buffered_body_bytes}) is under max_body_bytes "
-                f"({self.max_body_bytes}): the largest body would never be accepted"
+                f"max_buffered_body_bytes ({self.max_buffered_body_bytes}) is less than "
+                f"max_body_bytes ({self.max_body_bytes}): the largest body would never be accepted"
             )
         self.load_trusted_keys()
         ring = self.load_api_keys()
         if self.metrics == "key" and not ring.auth_required:
-            raise ValueError("metrics=key needs keys; none are set")
+            raise ValueError("metrics=key needs keys, but none are set")
         return self
 
     def load_trusted_keys(self) -> TrustedKeys | None:
-        """Whose models are served; None where anybody's are.
+        """Return the keys whose signatures are accepted; None if no signature is needed.
 
         Raises:
             ValueError: the file holds no keys, or cryptography is not installed.
@@ -288,10 +290,10 @@ class Settings(BaseSettings):
             raise ValueError(f"trusted_keys: {error}") from None
 
     def load_api_keys(self) -> ApiKeySet:
-        """All keys, wherever they are set.
+        """Return all keys, from the settings and from the keys file.
 
         Raises:
-            ValueError: the file cannot be read or is not well formed, or two keys are alike.
+            ValueError: the file cannot be read or is malformed, or two keys or names are equal.
         """
         keys = list(self.keys)
         if self.keys_file is not None:
@@ -310,12 +312,12 @@ class Settings(BaseSettings):
 
 
 def describe_validation_error(error: ValidationError) -> str:
-    """All that is wrong with the settings, in one line that names the variables."""
+    """Return all problems of the settings in one line that names the variables."""
     problems = []
     for problem in error.errors(include_url=False):
         name = ENV_PREFIX + "_".join(str(part) for part in problem["loc"][:1]).upper()
         text = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:  # of several settings together
+        if not problem["loc"]:  # a check of several settings together
             problems.append(text)
             continue
         received = "…" if problem["loc"][0] in _SECRET_SETTINGS else f"{problem['input']!s:.80}"

@@ -1,4 +1,4 @@
-"""What a running service holds, and how a route gets at it. One per process, no globals."""
+"""The state of a running application, and how routes get it. There are no globals."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ __all__ = ["AppState", "get_state"]
 
 @dataclass(frozen=True)
 class AppState:
-    """The parts that requests share."""
+    """What all requests share."""
 
     settings: Settings
     registry: Registry
@@ -34,11 +34,11 @@ class AppState:
     rate_limiter: RateLimiter
     tracing: Tracing | None = None
     threads: int = 1
-    """That decode and compute."""
+    """Threads that decode and compute."""
     statistics: InferenceStatistics = field(default_factory=InferenceStatistics)
 
 
 def get_state(request: Request) -> AppState:
-    """The service that this request came to."""
+    """Return the state of the application that serves this request."""
     state: AppState = request.app.state.app_state
     return state

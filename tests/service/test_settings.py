@@ -83,10 +83,10 @@ def test_a_bad_setting_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"tls_certfile": "cert.pem"}, "go together"),
-        ({"tls_keyfile": "key.pem"}, "go together"),
+        ({"tls_certfile": "cert.pem"}, "must be set together"),
+        ({"tls_keyfile": "key.pem"}, "must be set together"),
         ({"metrics": "key"}, "needs keys"),
-        ({"max_buffered_body_bytes": 1000}, "is under max_body_bytes"),
+        ({"max_buffered_body_bytes": 1000}, "is less than max_body_bytes"),
         ({"keys_file": "/no/such/file"}, "cannot be read: No such file"),
         ({"trusted_keys": "/no/such/file"}, "trusted_keys: file cannot be read"),
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),

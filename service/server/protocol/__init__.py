@@ -1,12 +1,11 @@
-"""What one connection may cost. HTTP is uvicorn's and httptools'; here are the bounds they lack.
+"""Limits of a single connection. Uvicorn and httptools implement HTTP; this adds what they lack.
 
-Uvicorn closes an idle connection that has had an answer, and no other. So a client could send a
-head for ever (nothing counts its bytes or its seconds), open connections and be silent, go on
-sending a body after its answer, ask for thousands of things in one packet, or never take what it
-asked for.
-Between a request's head and its answer, the route's own deadline holds.
+Uvicorn closes idle connections only after their first response. A client could send headers
+endlessly, open connections and stay silent, go on sending a body after its response, pipeline
+thousands of requests in one packet, or never read its response. Between the headers of a request
+and its response, the deadline of the route applies.
 
-A request that comes when everything is full is refused here, before the application is troubled.
+A request for a full queue is rejected here, before it reaches the application.
 """
 
 from service.server.protocol.http_protocol import (

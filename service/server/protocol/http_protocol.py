@@ -1,4 +1,4 @@
-"""Uvicorn's connection with our bounds, and with a door before the application."""
+"""Uvicorn's HTTP protocol with connection limits, and load shedding before the application."""
 
 import asyncio
 import logging
@@ -25,17 +25,17 @@ __all__ = ["LimitedHttpProtocol", "OnConnectionDropped", "protocol_factory"]
 _log = logging.getLogger(__name__)
 
 OnConnectionDropped = Callable[[str], None]
-"""Told why a connection was ended by us, in a word of a bounded set."""
+"""Called with the reason, from a fixed set, when the service closes a connection."""
 
 _MAX_PIPELINED_REQUESTS = 16
-"""Requests that may wait behind one that is answered; nobody but attackers pipelines at all."""
+"""Requests that may wait behind the current one. No common client pipelines."""
 _DRAIN_GRACE_S = 1.0
-"""For a request that was on its way when the service began to stop."""
+"""Time for a request that was already on its way when the service began to stop."""
 _RESUME_WINDOW_S = 0.05
-"""In which what waited in the kernel is read, however many other connections have such."""
+"""After a connection is resumed, a request that arrives within this time waited in the kernel."""
 _LINGER_S = 1.0
-"""Between a refusal and the end, for a client that is still sending: a connection that is closed
-with bytes unread takes the refusal away from whoever has not read it yet."""
+"""Time between a rejection and the close, for a client that is still sending: closing with unread
+bytes resets the connection, and the client may lose the response."""
 
 
 def protocol_factory(limits: ConnectionLimits) -> Callable[..., asyncio.Protocol]:
@@ -44,7 +44,7 @@ def protocol_factory(limits: ConnectionLimits) -> Callable[..., asyncio.Protocol
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Uvicorn's connection, which ends instead of waiting for ever."""
+    """Uvicorn's connection with time and size limits for reading and writing."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     @property
     def _was_paused(self) -> bool:
-        """Whether what came was there already when the connection was listened to again."""
+        """Whether the current request already waited when this connection was resumed."""
         return self.loop.time() - self._resumed_at < _RESUME_WINDOW_S
 
-    # What uvicorn calls.
+    # Called by uvicorn.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._limits.max_connections:
-            limit = f"all {self._limits.max_connections} connections are taken"
+            limit = f"all {self._limits.max_connections} connections are in use"
             self._reject_connection(HTTPStatus.SERVICE_UNAVAILABLE, "full", limit)
             return
-        # A connection without a first request is idle, too.
+        # Uvicorn starts this timer only after the first response.
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -104,10 +104,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._update_read_timer()
 
     def shutdown(self) -> None:
-        """Stop after the answer under way, or after a request that may be on its way already."""
+        """Close after the current response, or after a request that may already be on its way."""
         self._draining = True
         if self._responding:
-            # An answer whose head is out has promised that a next request may follow it.
+            # A response whose headers are sent has announced that the connection stays open.
             if not self.cycle.response_started:
                 self.cycle.keep_alive = False
         else:
@@ -134,7 +134,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         del msg
         self._reject_connection(*self._parse_error)
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -142,18 +142,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_header = False
-        # A head that came in one piece was not counted yet.
+        # Headers that arrived in one piece are not counted yet.
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self._limits.max_header_bytes:
             self._parse_error = self._header_too_large
-            raise ValueError("too large a head")
+            raise ValueError("headers too large")
         if len(self.pipeline) >= _MAX_PIPELINED_REQUESTS:
             self._parse_error = (
                 HTTPStatus.BAD_REQUEST,
                 "pipelined",
-                "too many requests in one piece",
+                "too many pipelined requests",
             )
-            raise ValueError("too many requests in one piece")
+            raise ValueError("too many pipelined requests")
         self._in_body = True
         super().on_headers_complete()
         if self._draining:
@@ -173,10 +173,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 self.loop.call_later(_DRAIN_GRACE_S, self._close_if_idle)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """A request's turn has come: at the end of its head, or of the answer before its own."""
+        """Start a request: after its headers, or after the response to the pipelined one before."""
         if self._closing:
             return
-        self._unset_keepalive_if_required()  # an answer in the same packet may have set it
+        self._unset_keepalive_if_required()  # a response within the same packet may have set it
         scope = cast("Scope", cycle.scope)
         rejection = (
             self._load_shedder.check_request(scope, waited=self._was_paused)
@@ -188,14 +188,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         else:
             self._reject(self._load_shedder, cycle, rejection)
 
-    # What is added.
+    # Added to uvicorn's protocol.
 
     def _reject(
         self, load_shedder: LoadShedder, cycle: RequestResponseCycle, rejection: Rejection
     ) -> None:
-        """Answer for the application. What comes of the request's body is read and dropped."""
-        # Who waits for a leave to send the body may send it yet or not (RFC 9110, section 10.1.1):
-        # what comes next on this connection could be either.
+        """Respond in place of the application. The rest of the body is read and dropped."""
+        # A client that expects "100 Continue" may send the body or not (RFC 9110, section 10.1.1),
+        # so the next bytes could be a body or a request.
         keep_alive = cycle.keep_alive and not cycle.waiting_for_100_continue
         cycle.response_started = cycle.response_complete = True
         self.transport.write(
@@ -206,9 +206,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         cycle.on_response()
         if not keep_alive:
             self._closing = True
-            self.loop.call_soon(
-                self._close_after_reject
-            )  # when the rest of this packet has been looked at
+            self.loop.call_soon(self._close_after_reject)  # after the rest of this packet is parsed
         elif not self._responding:
             self._pause_reading(load_shedder)
 
@@ -229,11 +227,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     @property
     def _header_too_large(self) -> tuple[HTTPStatus, str, str]:
-        limit = f"the head of a request has at most {self._limits.max_header_bytes} bytes"
+        limit = f"the headers of a request are limited to {self._limits.max_header_bytes} bytes"
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-size", limit
 
     def _update_read_timer(self) -> None:
-        """Start or stop the clock of a client that owes something."""
+        """Start the read timer if the client has to send more, else stop it."""
         is_reading = (self._in_header or self._in_body) and not self._responding
         if not is_reading:
             _cancel(self._read_timer)
@@ -245,11 +243,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _on_read_timeout(self) -> None:
         if self._in_header:
-            limit = (
-                f"the head of the request did not arrive within {self._limits.header_timeout_s:g} s"
-            )
+            limit = f"the request headers did not arrive within {self._limits.header_timeout_s:g} s"
             self._reject_connection(HTTPStatus.REQUEST_TIMEOUT, "head-time", limit)
-        else:  # it has its answer
+        else:  # the response is already sent
             self._report_dropped("body-time")
             self._close()
 
@@ -263,7 +259,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._arm_write_timer()
 
     def _arm_write_timer(self) -> None:
-        """Cut the connection when the client takes nothing of what waits for it."""
+        """Abort the connection if the client reads nothing of the buffered response."""
         _cancel(self._write_timer)
         buffered_bytes = self.transport.get_write_buffer_size()
         if buffered_bytes:
@@ -274,7 +270,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _abort_if_stalled(self, previous_bytes: int) -> None:
         if self.transport.get_write_buffer_size() >= previous_bytes:
             self._report_dropped("stalled")
-            # Reset it: else the kernel keeps what was not taken, and tries for minutes.
+            # Reset it, or the kernel keeps the unread bytes and retries for minutes.
             socket = self.transport.get_extra_info("socket")
             if socket is not None:
                 socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
@@ -283,15 +279,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._arm_write_timer()
 
     def _reject_connection(self, status: HTTPStatus, reason: str, detail: str) -> None:
-        """Answer before there is a request that the application could answer."""
+        """Respond to something that is not a complete request, and close."""
         if self.transport.is_closing():
             return
         self._report_dropped(reason)
-        if self._responding and self._in_body:  # the application must not wait for the rest
+        if (
+            self._responding and self._in_body
+        ):  # the application must not wait for the rest of the body
             self.transport.close()
             return
         self._rejected, self._in_header = True, False
-        if self._responding:  # what was asked before is answered yet
+        if self._responding:  # the previous request still gets its response
             self.cycle.keep_alive = False
             return
         self.transport.write(problem_response(status, detail))
@@ -303,7 +301,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.loop.call_later(_LINGER_S, self._close)
 
     def _report_dropped(self, reason: str) -> None:
-        _log.info("connection dropped", extra={"fields": {"why": reason}})
+        _log.info("connection dropped", extra={"fields": {"reason": reason}})
         if self._on_connection_dropped:
             self._on_connection_dropped(reason)
 

@@ -1,4 +1,4 @@
-"""The bounds that an operator sets."""
+"""The connection limits that an operator sets."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ __all__ = ["ConnectionLimits"]
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Of one connection, but for the last."""
+    """Limits of each connection, and of their number."""
 
     header_timeout_s: float
-    """For a request's head, from its first byte; and for the rest of a body once it is answered."""
+    """Time for the headers of a request, and for the rest of a body after its response."""
     max_header_bytes: int
     write_timeout_s: float
-    """In which a client must take some of an answer that waits for it."""
+    """Time in which a client must read some of a response that waits for it."""
     max_connections: int
-    """In one worker."""
+    """Connections per worker."""

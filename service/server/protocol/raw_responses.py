@@ -1,4 +1,4 @@
-"""Answers that the application has no part in, as bytes."""
+"""Responses as bytes, which are sent without the application."""
 
 import json
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ _STATUS_LINE_503 = b"HTTP/1.1 503 Service Unavailable\r\n"
 def service_unavailable(
     default_headers: Iterable[tuple[bytes, bytes]], headers: bytes, body: bytes, *, keep_alive: bool
 ) -> bytes:
-    """A 503, of `headers` lines, behind which the connection stays or ends."""
+    """Return a 503 with these header lines; without `keep_alive`, it announces the close."""
     lines = [b"%b: %b\r\n" % pair for pair in default_headers]
     ending = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
     return b"".join((_STATUS_LINE_503, *lines, headers, ending, body))
 
 
 def problem_response(status: HTTPStatus, detail: str) -> bytes:
-    """A problem, behind which the connection ends."""
+    """Return a problem document (RFC 9457), after which the connection closes."""
     problem = {"title": status.phrase, "status": int(status), "detail": detail}
     body = json.dumps(problem).encode()
     retry = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
