@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as it stands there."""
+"""The README's commands work as printed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a release holds: built, installed where nothing else of ours is, and used from there."""
+"""The release artefacts install and work in an empty environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What can go wrong in training, as one tree.
+"""Exceptions of training.
 
 TrainingError
 ├── RecipeError        a recipe that does not validate, or contradicts itself

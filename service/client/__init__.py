@@ -3,7 +3,7 @@
     with Client("http://127.0.0.1:8000") as client:
         print(client.classify("cat.jpg").results[0].predictions[0].label)
 
-Needs httpx (`pip install 'deepshelf[client]'`). A picture is a path, or the bytes of a file.
+Needs httpx (`pip install 'deepshelf[client]'`). A image is a path, or the bytes of a file.
 """
 
 from service.client.async_client import AsyncClient

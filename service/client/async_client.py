@@ -49,7 +49,7 @@ class AsyncClient:
         return call.parse(raise_for_problem(response))
 
     async def models(self) -> ModelsResponse:
-        """What is on the shelf."""
+        """List the models and the state of each version."""
         return await self._send(LIST_MODELS)
 
     async def classify(
@@ -59,15 +59,15 @@ class AsyncClient:
         return await self._send(classify(image, params))
 
     async def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
-        """The picture without its noise, as PNG."""
+        """The image without its noise, as PNG."""
         return await self._send(upload("/v1/denoise", image, params))
 
     async def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
-        """The picture as a code for `decompress`."""
+        """The image as a code for `decompress`."""
         return await self._send(upload("/v1/compress", image, params))
 
     async def decompress(self, code: FileInput) -> bytes:
-        """The picture in a code, as PNG."""
+        """The image in a code, as PNG."""
         return await self._send(upload("/v1/decompress", code, {}))
 
     async def faces(self, **params: Unpack[FacesParameters]) -> bytes:
@@ -79,7 +79,7 @@ class AsyncClient:
         return await self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
     async def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
-        """How the prompt goes on."""
+        """Continue the prompt."""
         return await self._send(generate_text(prompt, params))
 
     async def stream_text(

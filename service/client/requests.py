@@ -1,7 +1,7 @@
-"""What can be asked of `/v1`, each as one description of a request; nothing is sent here.
+"""Descriptions of requests to `/v1`; the clients send them.
 
-Options are typed dictionaries, so that both clients take the same ones and a type checker knows
-them. What a value may be, the service says: see `service.schemas`.
+Parameters are typed dictionaries, shared by both clients and known to type checkers. The service
+validates their values (see `service.schemas`).
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ TIMEOUT_S = 60.0
 
 
 class ModelParameters(TypedDict, total=False):
-    """Which model to ask; the task's default where none is named."""
+    """Model and version; the task's default if omitted."""
 
     model: str
     version: int
@@ -57,7 +57,7 @@ class CompressParameters(ModelParameters, total=False):
 
 
 class FacesParameters(ModelParameters, total=False):
-    """Which faces: see `/v1/faces`."""
+    """Parameters of `/v1/faces`."""
 
     count: int
     seed: int
@@ -66,7 +66,7 @@ class FacesParameters(ModelParameters, total=False):
 
 
 class HandwritingParameters(ModelParameters, total=False):
-    """How it is written: see `/v1/handwriting`."""
+    """Parameters of `/v1/handwriting`."""
 
     seed: int
     bias: float
@@ -74,7 +74,7 @@ class HandwritingParameters(ModelParameters, total=False):
 
 
 class TextParameters(ModelParameters, total=False):
-    """How a text is continued: see `/v1/text`."""
+    """Parameters of `/v1/text`."""
 
     max_chars: int
     temperature: float
@@ -92,14 +92,14 @@ class ApiCall(Generic[ResultT]):
     path: str
     parse: Callable[[bytes], ResultT]
     request_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    """What httpx is told beside."""
+    """Further arguments for httpx."""
 
 
 LIST_MODELS = ApiCall("GET", "/v1/models", ModelsResponse.model_validate_json)
 
 
 def classify(image: FileInput, params: ClassifyParameters) -> ApiCall[ClassifyResponse]:
-    """The labels of one picture."""
+    """The labels of one image."""
     return _upload_call("/v1/classify", image, ClassifyResponse.model_validate_json, params)
 
 
@@ -109,7 +109,7 @@ def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes
 
 
 def get_image(path: str, media_type: str, query: Mapping[str, object]) -> ApiCall[bytes]:
-    """A picture out of nothing but options."""
+    """A image out of nothing but options."""
     return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
 
 

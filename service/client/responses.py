@@ -1,4 +1,4 @@
-"""What comes back: the body of a good answer, the problem of a bad one, the pieces of a stream."""
+"""Responses: parsed bodies, problem documents as exceptions, and chunks of a stream."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["ApiError", "TextEventParser", "raise_for_problem"]
 
 
 class ApiError(Exception):
-    """What the service answered instead of a result, RFC 9457."""
+    """The service responded with a problem document (RFC 9457)."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(f"{status}: {problem.get('detail', 'no details')}")
@@ -39,7 +39,7 @@ class TextEventParser:
         self._failed = False
 
     def parse_line(self, line: str) -> str:
-        """What a line adds to the text. Raises ServiceProblem: it tells of a failure."""
+        """Return the text in a line of the stream; raise ApiError if it reports a failure."""
         self._failed = self._failed or line == "event: error"
         data = line.removeprefix("data: ")
         if data == line or data == "[DONE]":

@@ -52,7 +52,7 @@ class Client:
         return call.parse(raise_for_problem(response))
 
     def models(self) -> ModelsResponse:
-        """What is on the shelf."""
+        """List the models and the state of each version."""
         return self._send(LIST_MODELS)
 
     def classify(self, image: FileInput, **params: Unpack[ClassifyParameters]) -> ClassifyResponse:
@@ -60,15 +60,15 @@ class Client:
         return self._send(classify(image, params))
 
     def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
-        """The picture without its noise, as PNG."""
+        """The image without its noise, as PNG."""
         return self._send(upload("/v1/denoise", image, params))
 
     def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
-        """The picture as a code for `decompress`."""
+        """The image as a code for `decompress`."""
         return self._send(upload("/v1/compress", image, params))
 
     def decompress(self, code: FileInput) -> bytes:
-        """The picture in a code, as PNG."""
+        """The image in a code, as PNG."""
         return self._send(upload("/v1/decompress", code, {}))
 
     def faces(self, **params: Unpack[FacesParameters]) -> bytes:
@@ -80,7 +80,7 @@ class Client:
         return self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
     def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
-        """How the prompt goes on."""
+        """Continue the prompt."""
         return self._send(generate_text(prompt, params))
 
     def stream_text(self, prompt: str, **params: Unpack[TextParameters]) -> Iterator[str]:

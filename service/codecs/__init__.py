@@ -1,1 +1,1 @@
-"""Bytes ↔ arrays: pictures in and out, and pictures of any size in tiles."""
+"""Bytes ↔ arrays: images in and out, and images of any size in tiles."""

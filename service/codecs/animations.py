@@ -1,4 +1,4 @@
-"""Several pictures as one: side by side, or one after the other."""
+"""Several images as one: side by side, or one after the other."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -12,15 +12,15 @@ from service.observability.timing import timed
 __all__ = ["ANIMATION_TYPES", "encode_animation", "image_grid"]
 
 ANIMATION_TYPES = ("image/png", "image/webp", "image/gif")
-"""What an animation can be written as; the first is the default."""
+"""Media types of animations; the first is the default."""
 
 ImageBatch = NDArray[np.uint8]
 
 
 def image_grid(images_NHWC: ImageBatch, columns: int) -> ImageBatch:
-    """One picture (rows · H, columns · W, C), row by row, white where there is none left.
+    """One image (rows · H, columns · W, C), row by row, white where there is none left.
 
-    There is nothing between them: picture i begins at row i // columns · H, column
+    There is nothing between them: image i begins at row i // columns · H, column
     i % columns · W.
     """
     count, height, width, channels = images_NHWC.shape

@@ -1,4 +1,4 @@
-"""Compressed pictures as they come from clients: a code, or an error that says what is wrong.
+"""Compressed images as they come from clients: a code, or an error that says what is wrong.
 
 The container format belongs to the contract (`models_store.compression.container`): training
 measures it, and codes can be read without this service.
@@ -52,7 +52,7 @@ def unpack_code(data: bytes) -> CompressedImage:
 
 
 def corrupted_code_error(reason: str) -> InvalidValue:
-    """What a code that is not as it was written is answered with."""
+    """Return the error for a damaged code."""
     return InvalidValue(f"the code is damaged: {reason}", reason="damaged")
 
 

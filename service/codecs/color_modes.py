@@ -16,11 +16,11 @@ _UINT16_TO_UINT8 = ((np.arange(65_536, dtype=np.uint32) + 128) // 257).astype(np
 
 
 def convert_mode(image: Image.Image, mode: ColorMode | Literal["CMYK"]) -> Image.Image:
-    """The picture in `mode`: alpha over white, deep grey scaled to 8 bits, grey ↔ RGB by luma.
+    """The image in `mode`: alpha over white, deep grey scaled to 8 bits, grey ↔ RGB by luma.
 
     Grey of 16 bits is divided by 257. Grey of 32 bits (integers or floats, as TIFF has them)
     declares no white, so white is the smallest of 1 (floats alone), 255, 65535 and its own maximum
-    that holds the picture; what is negative or no number is black.
+    that holds the image; what is negative or no number is black.
     """
     if image.mode.startswith("I;16"):
         image = _convert_16_bit(image)
@@ -36,7 +36,7 @@ def convert_mode(image: Image.Image, mode: ColorMode | Literal["CMYK"]) -> Image
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, C), C-contiguous, read-only, of a picture in mode L or RGB."""
+    """(H, W, C), C-contiguous, read-only, of a image in mode L or RGB."""
     array_HW_or_HWC: NDArray[np.uint8] = np.asarray(image)
     return array_HW_or_HWC.reshape(image.height, image.width, -1)
 

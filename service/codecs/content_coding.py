@@ -16,7 +16,7 @@ _CODING_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
 def decode_body(body: bytes, coding: str | None, limit: int) -> bytes:
-    """What a body with this Content-Encoding holds, at most `limit` bytes.
+    """Decode a body with this Content-Encoding to at most `limit` bytes.
 
     Raises:
         Unsupported: another coding, or several. BadRequest: it is damaged or cut off.

@@ -18,14 +18,14 @@ _MAX_SCANS = 50
 _MAX_BLOCKS = 20_000
 """Chunks of a PNG, blocks before the first frame of a GIF: each is a few steps in Python."""
 _MAX_VALUES = 100_000
-"""Of one TIFF field; each becomes an object. A picture of 65,535 rows has as many strips."""
+"""Values of one TIFF field; each becomes an object. 65,535 rows can mean as many strips."""
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # neither stuffing, restart nor fill
 _TIFF_BYTE_TYPES = {1, 2, 6, 7}  # kinds that stay one string
 
 
 def find_no_bomb(_: bytes) -> str:
-    """For formats that hold no more than their pixels."""
+    """Return no problem, for formats that hold nothing but pixels."""
     return ""
 
 

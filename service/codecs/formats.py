@@ -1,11 +1,11 @@
-"""Which picture formats are accepted, and how a file is opened without trusting it.
+"""Accepted image formats, and how untrusted files are opened.
 
-Bytes choose their reader by signature, from the short list `FORMATS`. The reader is Pillow's class
-for that format, called directly: `Image.open(formats=…)` would compare the size with Pillow's
-global `MAX_IMAGE_PIXELS`, and warn or raise, before its caller could read the size.
+The signature selects the reader from `FORMATS`. Pillow's class for the format is called directly,
+because `Image.open(formats=…)` compares the size with Pillow's global `MAX_IMAGE_PIXELS`, and warns
+or raises before the caller can read it.
 
-Left out although Pillow could: Netpbm, whose readers are partly loops in Python (seconds for a body
-of some megabytes), BigTIFF, and whatever else a stranger's file could be steered to.
+Pillow reads more formats. Netpbm is excluded because its readers partly loop in Python (seconds for
+a few megabytes), BigTIFF and others because each reader is attack surface.
 """
 
 import re
@@ -39,12 +39,12 @@ __all__ = [
 _PILLOW_PIXEL_LIMIT = 89_478_485
 """Above this, readers of single formats warn of a bomb while they load, whoever called them."""
 _MAX_SIDE = 65_535
-"""What JPEG can hold. Also keeps tables that grow with one side, rows or filter taps, small."""
+"""JPEG's largest side. Also bounds tables that grow with one side: rows and filter taps."""
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a picture may cost."""
+    """Limits on the cost of an image."""
 
     max_pixels: int
     """Width × height of the file, before any resizing; 1 to 89,478,485. Decoding one costs
@@ -58,7 +58,7 @@ class ImageLimits:
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """A kind of picture file: its name, its signature, and Pillow's reader of it."""
+    """A kind of image file: its name, its signature, and Pillow's reader of it."""
 
     name: str
     signature: re.Pattern[bytes]
@@ -66,7 +66,7 @@ class ImageFormat:
     peek_size: Callable[[bytes], tuple[int, int] | None] = image_headers.peek_no_size
     """Size, for a format whose reader may allocate or unpack before it tells the size."""
     find_bomb: Callable[[bytes], str] = decompression_bombs.find_no_bomb
-    """What there is far too much of, before the reader goes through it."""
+    """Returns a problem if the file would cost far more than its bytes, else an empty string."""
 
 
 FORMATS = (
@@ -109,12 +109,12 @@ FORMATS = (
 
 
 def open_header(data: bytes, limits: ImageLimits) -> tuple[ImageFile, ImageFormat]:
-    """The picture with size and mode known, and no pixel decoded.
+    """The image with size and mode known, and no pixel decoded.
 
     Raises:
         Invalid: the body is empty, or the header is damaged.
-        Unsupported: this is no picture, or of a format that is not accepted.
-        TooLarge: the picture has more pixels than `limits` allow.
+        Unsupported: this is no image, or of a format that is not accepted.
+        TooLarge: the image has more pixels than `limits` allow.
 
     """
     accepted = ", ".join(format_.name for format_ in FORMATS)
@@ -165,7 +165,7 @@ def _clean_message(error: Exception) -> str:
 
 
 def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits) -> None:
-    """Raises TooLarge: the picture that `subject` holds is larger than may be decoded."""
+    """Raises TooLarge: the image that `subject` holds is larger than may be decoded."""
     width, height = size
     description = f"{subject} of {width} × {height} pixels"
     if width * height > limits.max_pixels:
@@ -180,7 +180,7 @@ def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits)
 
 
 def _reject_costly_decoding(image: ImageFile, limits: ImageLimits) -> None:
-    """Refuse what the reader would decode, but at a price beyond that of the pixels."""
+    """Reject what the reader would decode, but at a price beyond that of the pixels."""
     if isinstance(image, TiffImageFile):
         tile_width, tile_height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
         if tile_width * tile_height > limits.max_pixels:

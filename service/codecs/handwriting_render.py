@@ -19,7 +19,7 @@ __all__ = ["Page", "PlacedSymbol", "layout_page", "render_png", "render_svg"]
 _SYMBOL_GAP, _SPACE_WIDTH, _MARGIN, _STROKE_WIDTH = 0.22, 0.45, 0.14, 0.055
 """Between symbols, of a blank, around the page, the pen's width: in heights of a symbol's box."""
 _SECONDS_PER_BOX_HEIGHT = 0.35
-"""That the pen takes for a stroke as long as the box is high, where the page is animated."""
+"""Animated pen speed: seconds for a stroke as long as the box is high."""
 _SEGMENTS_PER_CURVE = 8
 """Straight pieces that a curve is drawn with in a PNG."""
 _SUPERSAMPLING_THRESHOLD = 128

@@ -49,7 +49,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def sniff_kind(data: bytes) -> str:
-    """What the first bytes look like, in a word: PDF, HTML, text, …, unknown."""
+    """Return what the first bytes look like, in a word: PDF, HTML, text, …, unknown."""
     for pattern, name in _KNOWN_SIGNATURES:
         if re.match(pattern, data[:512], re.DOTALL):
             return name
@@ -60,7 +60,7 @@ def sniff_kind(data: bytes) -> str:
 
 
 def peek_no_size(_: bytes) -> None:
-    """For formats whose reader tells the size before it spends anything."""
+    """Return no size, for formats whose reader gives it before allocating memory."""
     return
 
 

@@ -1,4 +1,4 @@
-"""How near a picture is to its reference. H height, W width, C channels; uint8, 0 to 255."""
+"""Similarity of an image and its reference (H, W, C), uint8, 0 to 255."""
 
 import math
 
@@ -12,14 +12,14 @@ _WINDOW = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
 _ROWS_PER_BAND = 256
-"""Rows at a time: statistics of a large picture then stay in a few megabytes."""
+"""Rows at a time: statistics of a large image then stay in a few megabytes."""
 
 ImageArray = NDArray[np.uint8]
 Plane = NDArray[np.float64]
 
 
 def psnr_db(image_HWC: ImageArray, reference_HWC: ImageArray) -> float:
-    """Peak signal-to-noise ratio in dB over all channels; infinite for equal pictures."""
+    """Peak signal-to-noise ratio in dB over all channels; infinite for equal images."""
     squares = sum(
         float(np.square(image.astype(np.float64) - reference).sum())
         for image, reference in zip(image_HWC, reference_HWC, strict=True)
@@ -34,7 +34,7 @@ def ssim(image_HWC: ImageArray, reference_HWC: ImageArray) -> float | None:
 
     Wang, Bovik, Sheikh and Simoncelli 2004, "Image Quality Assessment: From Error Visibility to
     Structural Similarity", section III: Gaussian window of 11 × 11 with sigma 1.5, K1 = 0.01,
-    K2 = 0.03, taken only where the window lies inside the picture.
+    K2 = 0.03, taken only where the window lies inside the image.
     """
     height, width, channels = image_HWC.shape
     rows, columns = height - _WINDOW + 1, width - _WINDOW + 1  # places of the window

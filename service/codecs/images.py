@@ -1,4 +1,4 @@
-"""Picture files ↔ uint8 arrays (H height, W width, C channels: 1 for mode L, 3 for RGB).
+"""Image files ↔ uint8 arrays (H height, W width, C channels: 1 for mode L, 3 for RGB).
 
 Of a file with several frames or pages (GIF, APNG, WebP, AVIF, TIFF) the first is taken. EXIF
 orientation is respected, alpha is laid over white. No global state of Pillow is read or changed.
@@ -48,7 +48,7 @@ _AXIS_SWAPPING_TRANSPOSES = {_EXIF_TRANSPOSES[orientation] for orientation in (5
 _RESIZE_FILTER = Image.Resampling.BICUBIC
 _MIN_DECODE_SCALE = 3
 _LARGE_TARGET, _MIN_DECODE_SCALE_LARGE = 128, 1
-"""Of a side, in pixels: here a whole decode costs half as much as the network."""
+"""Target side, in pixels, from which a full decode costs half as much as the network."""
 _REDUCING_GAP = 4.0
 
 # Measured on a photograph of 640 × 427: level 1 takes 22 ms for 516 kB, 3 takes 25 ms for 504 kB,
@@ -59,11 +59,11 @@ _PNG_COMPRESS_LEVEL = 1
 
 @timed("decode")
 def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[np.uint8]:
-    """The picture at its own size, (H, W, C).
+    """The image at its own size, (H, W, C).
 
     Raises:
         Invalid: the body is empty or damaged.
-        Unsupported: it is no picture, or of a format that is not accepted.
+        Unsupported: it is no image, or of a format that is not accepted.
         TooLarge: it has more pixels than `limits` allow; decided by its header.
 
     """
@@ -83,9 +83,9 @@ def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[
 
 @timed("decode")
 def decode_resized(data: bytes, spec: FixedImage, limits: ImageLimits) -> NDArray[np.uint8]:
-    """The picture brought to (spec.height, spec.width, C) by the rule `spec.resize`.
+    """The image brought to (spec.height, spec.width, C) by the rule `spec.resize`.
 
-    A picture that has this size already arrives pixel by pixel. Raises as `decode_native`.
+    A image that has this size already arrives pixel by pixel. Raises as `decode_native`.
     """
     image, format_ = open_header(data, limits)
     with decode_errors_as_invalid(format_):
@@ -94,7 +94,7 @@ def decode_resized(data: bytes, spec: FixedImage, limits: ImageLimits) -> NDArra
 
 @timed("encode")
 def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
-    """PNG of a picture (H, W, 1) or (H, W, 3); the same bytes for the same picture."""
+    """PNG of a image (H, W, 1) or (H, W, 3); the same bytes for the same image."""
     if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] not in {1, 3}:
         raise ValueError(f"not (H, W, 1 or 3) uint8: {image_HWC.shape} {image_HWC.dtype}")
     is_grayscale = image_HWC.shape[2] == 1
@@ -138,7 +138,7 @@ def _resize_to_spec(image: ImageFile, spec: FixedImage) -> Image.Image:
 def _plan_resize(
     source_size: tuple[int, int], target: tuple[int, int], rule: Literal["stretch", "crop", "pad"]
 ) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
-    """The part of the picture that is used (left, top, right, bottom), and the size it gets."""
+    """The part of the image that is used (left, top, right, bottom), and the size it gets."""
     width, height = source_size
     scale_x, scale_y = width / target[0], height / target[1]
     if rule == "pad":
@@ -170,7 +170,7 @@ def _draft_jpeg(
     )
     original_width = image.width
     draft = image.draft(None, requested_size)
-    # The reduced picture is rounded up to whole pixels; the box that comes back is not.
+    # The reduced image is rounded up to whole pixels; the box that comes back is not.
     return round(original_width / draft[1][2]) if draft else 1
 
 

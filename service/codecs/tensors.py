@@ -162,7 +162,7 @@ def _require_finite(name: str, tensor: Array) -> Array:
 
 
 def datatype_of(tensor: Array) -> str:
-    """What the protocol calls it; arrays of objects hold bytes."""
+    """Return the protocol's datatype of a tensor; object arrays hold bytes."""
     return BYTES if tensor.dtype.kind == "O" else DATATYPES[tensor.dtype.name]
 
 

@@ -1,7 +1,7 @@
-"""Pictures of any size through a network that sees tiles.
+"""Images of any size through a network that sees tiles.
 
 Tiles overlap, and of each only the part far from its inner edges is kept (centre crop). Blending
-would need float sums of the whole picture, and its result would still differ from a whole run
+would need float sums of the whole image, and its result would still differ from a whole run
 wherever an edge is within reach; the kept centre does not differ at all.
 """
 
@@ -20,18 +20,18 @@ def run_tiled(
     spec: AnySizeImage,
     run: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> NDArray[np.uint8]:
-    """What `run` gives for the whole picture, by runs over at most `spec.tile` × `spec.tile`.
+    """Apply `run` to an image of any size in tiles of at most `spec.tile` × `spec.tile`.
 
-    `run` maps (h, w, C) to the same shape, h and w multiples of `spec.multiple_of`, and must not
-    write into what it gets. The result (H, W, C) has the size of `image_HWC`, 1 × 1 and more. It is
-    equal to one run over the whole mirrored picture, pixel by pixel, where `spec.overlap` is at
-    least twice the reach of a pixel through the network: tiles start at multiples of
-    `multiple_of`, so strides fall alike, and outer tiles end at the edge of the picture.
+    `run` maps (h, w, C) to the same shape, with h and w multiples of `spec.multiple_of`, and must
+    not modify its input. The result (H, W, C) has the size of `image_HWC`. It equals one run over
+    the whole padded image, pixel by pixel, if `spec.overlap` is at least twice the radius of the
+    receptive field: tiles start at multiples of `multiple_of`, so strides align, and outer tiles
+    end at the edge of the image.
 
-    Memory: the result, and beyond it one tile with what `run` needs for it.
+    Memory: the result and one tile with what `run` needs for it.
 
     Raises:
-        ValueError: the picture has no pixel, or `run` gave another shape or type than it got.
+        ValueError: the image has no pixel, or `run` gave another shape or type than it got.
 
     """
     height, width, _ = image_HWC.shape
@@ -54,7 +54,7 @@ def _tile_spans(length: int, spec: AnySizeImage) -> Iterator[tuple[int, int, sli
     padded = -(-length // spec.multiple_of) * spec.multiple_of
     core_start = start = 0
     while core_start < length:
-        # The last tile is moved back to end where the picture ends: all tiles have one shape.
+        # The last tile is moved back to end where the image ends: all tiles have one shape.
         start = max(0, min(start, padded - spec.tile))
         stop = min(start + spec.tile, padded)
         core_stop = length if stop == padded else stop - spec.overlap // 2
@@ -68,7 +68,7 @@ def _extract_padded_tile(
     """A tile, C-contiguous; what lies beyond the last row and column is mirrored.
 
     "symmetric", which repeats the edge pixel, is defined for a single row and for more padding than
-    picture; "reflect" is not.
+    image; "reflect" is not.
     """
     available_hwC = image_HWC[top:bottom, left:right]
     pad_rows, pad_columns = (

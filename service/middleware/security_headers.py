@@ -10,14 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["SecurityHeadersMiddleware", "security_headers"]
 
 _BASE_HEADERS = {
-    # What an answer is, its type says: a picture that begins like a script is no script.
+    # What an answer is, its type says: a image that begins like a script is no script.
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "SAMEORIGIN",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The page takes pictures with the camera; nobody else may, nor anything else.
+    # The page takes images with the camera; nobody else may, nor anything else.
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
-    # An answer that is opened as a page, such as a picture, can do nothing at all.
+    # An answer that is opened as a page, such as a image, can do nothing at all.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "frame-ancestors 'none'; sandbox",
 }

@@ -67,7 +67,7 @@ class RemoteGraph:
     async def generate(
         self, request: GenerationRequest, remaining_s: float, skip: tuple[int, int]
     ) -> AsyncIterator[GenerationChunk]:
-        """As `ModelReplica.generate`. Raises what Ray raises."""
+        """Stream from `ModelReplica.generate`; Ray's exceptions pass through."""
         responses = self._handle.options(stream=True).generate.remote(
             self._version_key, request, remaining_s, skip
         )
@@ -79,7 +79,7 @@ class RemoteGraph:
 
 
 def is_replica_lost(error: RayError) -> bool:
-    """Whether the replica is at fault, not what it was asked."""
+    """Return True if the replica failed, rather than the request."""
     return not isinstance(error, RayTaskError)
 
 

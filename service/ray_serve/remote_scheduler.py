@@ -45,7 +45,7 @@ class _RemoteStream(GenerationStream):
 
 
 class RemoteGenerationScheduler(GenerationScheduler):
-    """As a `GenerationScheduler` to the routes. What it is asked for is written elsewhere."""
+    """A `GenerationScheduler` that generates on Ray replicas."""
 
     def submit(
         self, model: RecurrentModel, generation: GenerationRequest, arrival_time_s: float
@@ -81,7 +81,7 @@ class RemoteGenerationScheduler(GenerationScheduler):
     async def _relay_attempt(
         self, graph: RemoteGraph, request: GenerationRequest, stream: _RemoteStream
     ) -> bool:
-        """Whether the text came to its end; False where its replica died, and it may go on."""
+        """Return True at the end of the text; False if the replica died and the text can resume."""
         skip = stream.received_length, len(stream.logprobs)
         try:
             async for chunk in graph.generate(request, stream.ticket.remaining_s, skip):

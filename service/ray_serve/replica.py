@@ -1,4 +1,4 @@
-"""One model of the shelf in processes of its own: what a replica does, and nothing of HTTP."""
+"""One model of the store in processes of its own: what a replica does, and nothing of HTTP."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ VersionKey = tuple[int, Precision]
 
 @dataclass(frozen=True)
 class GenerationChunk:
-    """What came to a text since the last of these."""
+    """Text generated since the previous chunk."""
 
     text: str
     scores: list[TokenLogprobs]
@@ -50,7 +50,7 @@ class ModelReplica:
             max_batch_size=streams,
         )
         self._registry.refresh()
-        # Bounded by the ingress: what it let in is not refused here.
+        # Bounded by the ingress: what it let in is not rejected here.
         self._admission = AdmissionController(
             running=streams, waiting=10_000, deadline_s=deadline_s
         )

@@ -55,7 +55,7 @@ OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None
 
 
 class ModelSelector(RequestParams):
-    """Which model to run."""
+    """Selects a model."""
 
     model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None
     """Name of a model, as `/v1/models` lists it. Default: the task's default model."""
@@ -65,7 +65,7 @@ class ModelSelector(RequestParams):
 
 
 class PrecisionSelector(ModelSelector):
-    """Which graph of which model to run."""
+    """Selects a model and the precision of its graphs."""
 
     precision: OptionalPrecision = None
     """Precision of the graph: `int8` if the model has been quantised. Default: the one with the

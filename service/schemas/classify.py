@@ -11,14 +11,14 @@ __all__ = ["ClassifyParams", "ClassifyResponse", "ImageClassification", "MemberV
 
 
 class ClassifyParams(PrecisionSelector):
-    """Which model to ask, and how many labels to tell."""
+    """Parameters of classification."""
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
-    """Labels per picture, best first; at most as many as the model has. Left out: 5."""
+    """Labels per image, best first; at most as many as the model has. Left out: 5."""
 
 
 class Prediction(ResponseModel):
-    """One label that a picture may have."""
+    """One label that a image may have."""
 
     label: str
     index: int
@@ -27,14 +27,14 @@ class Prediction(ResponseModel):
 
 
 class MemberVote(ResponseModel):
-    """What one member of an ensemble thinks most likely."""
+    """The most probable label of one ensemble member."""
 
     label: str
     probability: float
 
 
 class ImageClassification(ResponseModel):
-    """One picture's labels."""
+    """One image's labels."""
 
     predictions: list[Prediction]
     """Best first."""
@@ -43,7 +43,7 @@ class ImageClassification(ResponseModel):
 
 
 class ClassifyResponse(ResponseModel):
-    """Labels of every picture, in the order in which they were sent."""
+    """Labels of every image, in the order in which they were sent."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -68,4 +68,4 @@ class ClassifyResponse(ResponseModel):
     version: int
     results: list[ImageClassification]
     precision: Precision | None = None
-    """Of the graph that answered; only where the model has several."""
+    """Precision of the graph that ran; present only if the model has several."""

@@ -10,7 +10,7 @@ __all__ = ["CompressParams", "CompressResponse", "DecompressParams", "Decompress
 
 
 class CompressParams(ModelSelector):
-    """Which model to ask, and how near the picture is to come."""
+    """Parameters of compression."""
 
     quality: Annotated[int, Field(ge=1, le=255, examples=[5])] | None = None
     """From 1, the fewest bytes, to the model's best: its card says how many there are, under
@@ -22,7 +22,7 @@ class DecompressParams(RequestParams):
 
 
 class CompressResponse(ResponseModel):
-    """A picture as a code, and what that cost."""
+    """A image as a code, and what that cost."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,19 +56,19 @@ class CompressResponse(ResponseModel):
     code_bytes: int
     """Length of the code, everything in it counted, before base64."""
     bits_per_pixel: float
-    """Of the picture that comes back, everything in the code counted."""
+    """Bits of the whole code per pixel of the restored image."""
     width: int
-    """Of the picture that comes back: the picture's own, or that of a model for one size."""
+    """Width of the restored image: the image's own, or that of a fixed-size model."""
     height: int
     quality: int | None = None
-    """That it was coded with; absent where the model has only one."""
+    """Quality of the code; absent if the model has only one."""
     psnr_db: float | None
-    """Peak signal-to-noise ratio of the picture that comes back, against the one that was coded:
-    of a model for one size, after the picture was fitted into that. Null when they are equal."""
+    """Peak signal-to-noise ratio of the image that comes back, against the one that was coded:
+    of a model for one size, after the image was fitted into that. Null when they are equal."""
 
 
 class DecompressResponse(ResponseModel):
-    """A picture out of a code."""
+    """A image out of a code."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -85,7 +85,7 @@ class DecompressResponse(ResponseModel):
     )
 
     model: str
-    """As the code says."""
+    """Model named in the code."""
     version: int
     image: Annotated[
         str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
@@ -94,4 +94,4 @@ class DecompressResponse(ResponseModel):
     width: int
     height: int
     quality: int | None = None
-    """That it was coded with; absent where the model has only one."""
+    """Quality of the code; absent if the model has only one."""

@@ -10,11 +10,11 @@ __all__ = ["DenoiseParams", "DenoiseResponse", "DenoiseResult"]
 
 
 class DenoiseParams(ModelSelector):
-    """Which model to ask."""
+    """Parameters of denoising."""
 
 
 class DenoiseResult(ResponseModel):
-    """One picture without its noise."""
+    """One image without its noise."""
 
     image: Annotated[
         str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
@@ -31,7 +31,7 @@ class DenoiseResult(ResponseModel):
 
 
 class DenoiseResponse(ResponseModel):
-    """The pictures in the order in which they were sent."""
+    """The images in the order in which they were sent."""
 
     model_config = ConfigDict(
         json_schema_extra={

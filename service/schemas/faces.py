@@ -12,11 +12,11 @@ _Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
 
 
 class _FaceParams(ModelSelector):
-    """What a grid and an animation share."""
+    """Parameters shared by grids and animations."""
 
     truncation: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    """How far from the model's typical face: 1 as each seed has it; less, and faces are more alike;
-    at 0 all are that one."""
+    """Truncation towards the model's typical face: 1 keeps each seed's face, lower values make
+    faces more alike, 0 gives the typical face."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -27,20 +27,19 @@ class _FaceParams(ModelSelector):
 
 
 class FacesParams(_FaceParams):
-    """Which faces."""
+    """Parameters of face generation."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "seed": 7}]})
 
     count: Annotated[int, Field(ge=1, le=64)] = 16
-    """How many."""
+    """Number of faces."""
 
     seed: _Seed | None = None
-    """Of the first face; each further face has the next one. The same seed gives the same face from
-    the same version of a model, whatever else is asked. Left out: a random one, which the answer
-    tells."""
+    """Seed of the first face; each further face has the next seed. A seed always gives the same
+    face with the same model version. Default: random, and returned in the response."""
 
     columns: Annotated[int, Field(ge=1, le=64, examples=[4])] | None = None
-    """Faces in a row of the picture. Left out: as square as it goes."""
+    """Faces in a row of the image. Left out: as square as it goes."""
 
 
 class MorphParams(_FaceParams):

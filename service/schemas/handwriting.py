@@ -10,7 +10,7 @@ __all__ = ["HandwritingParams", "HandwritingResponse", "HandwrittenSymbol"]
 
 
 class HandwritingParams(ModelSelector):
-    """What is to be written, and how."""
+    """Parameters of handwriting."""
 
     text: Annotated[str, Field(min_length=1, max_length=64, examples=["2026"])] = "0123456789"
     """Symbols that the model can draw, such as digits, and blanks."""
@@ -27,7 +27,7 @@ class HandwritingParams(ModelSelector):
     """Height of a symbol, in pixels; there is a margin around the text."""
 
     animate: bool = False
-    """Of an SVG: show the pen at work."""
+    """Animate the strokes of an SVG."""
 
 
 class HandwrittenSymbol(ResponseModel):

@@ -11,7 +11,7 @@ __all__ = ["FiltersResponse", "LayerParams", "LayerSummary"]
 
 
 class LayerParams(VersionParams):
-    """Which layer of which version."""
+    """Selects a layer of a version."""
 
     layer: Annotated[str, Field(max_length=256, examples=["conv1"])] | None = None
     """Name of the layer, as `/v1/models/{name}/filters` lists it. Left out: the first."""

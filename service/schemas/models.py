@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what is on the shelf."""
+"""`GET /v1/models`: what is in the store."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ ModelState = Literal["ready", "loading", "failed", "unloaded"]
 
 
 class VersionParams(RequestParams):
-    """Which version of the model."""
+    """Selects a version of the model."""
 
     version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
     """Left out: the one that is served, else the highest."""
@@ -30,19 +30,19 @@ class VersionSummary(ResponseModel):
 
 
 class ModelSummary(ResponseModel):
-    """One name on the shelf."""
+    """One name in the store."""
 
     name: str
     task: str | None
     """Null where no version has a readable manifest."""
     default: bool
-    """Whether it answers requests of its task that name no model."""
+    """True if this model handles requests of its task that name no model."""
     versions: list[VersionSummary]
     """Ascending; a request that names no version gets the highest that is ready."""
 
 
 class ModelsResponse(ResponseModel):
-    """The shelf, names in order."""
+    """The store, names in order."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -49,7 +49,7 @@ def _allow_null(schema: dict[str, Any]) -> None:
 
 
 class StreamOptions(RequestParams):
-    """What a stream includes besides the text."""
+    """Options of a stream."""
 
     include_usage: bool = False
     """Send one more event at the end, without choices but with the usage; in all events before it,
@@ -160,13 +160,13 @@ class CompletionParams(RequestParams):
 
 
 class LogProbs(ResponseModel):
-    """Of each character that was written. Natural logarithms, before temperature and top_p."""
+    """Log probabilities of each generated character, before temperature and top_p."""
 
     tokens: list[str]
     token_logprobs: list[float]
     top_logprobs: list[dict[str, float]]
     text_offset: list[int]
-    """Where each stands, in characters from the beginning of the prompt."""
+    """Offset of each character from the start of the prompt."""
 
 
 class CompletionChoice(ResponseModel):

@@ -17,13 +17,13 @@ class FieldError(BaseModel):
     where: str
     """The parameter or field."""
     message: str
-    """What is wrong with it, and what is accepted."""
+    """The problem with the value, and what is accepted."""
     got: str | None = None
-    """What came, shortened; never a payload."""
+    """The received value, truncated; never a payload."""
 
 
 class Problem(BaseModel):
-    """What was wrong, what came, what is accepted."""
+    """A problem document (RFC 9457): what was wrong, what was received, what is accepted."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -50,14 +50,14 @@ class Problem(BaseModel):
     status: int
     """The HTTP status, again."""
     detail: str
-    """What happened this time, for a person."""
+    """Explanation of this occurrence, for people."""
     instance: str
     """The path that was asked for."""
     request_id: str | None = None
-    """As in the answer's header X-Request-ID and in the service's log."""
+    """Request id, as in the header X-Request-ID and in the log."""
     errors: list[FieldError] | None = None
-    """Of a wrong value: each one."""
+    """One entry per invalid value."""
     accepted: list[Any] | None = Field(default=None)
-    """What would have been accepted, where that is a short list."""
+    """Accepted values, if the list is short."""
     available: list[Any] | None = Field(default=None)
-    """What there is, where something was not found."""
+    """Existing names, if something was not found."""

@@ -116,7 +116,7 @@ class TextResponse(ResponseModel):
     seed: int
     """With which it was written."""
     precision: Precision | None = None
-    """Of the graph that wrote it; only where the model has several."""
+    """Precision of the graph that ran; present only if the model has several."""
 
 
 class TextChunk(ResponseModel):

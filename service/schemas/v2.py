@@ -60,7 +60,7 @@ class RequestedOutput(_RequestModel):
 
 
 class InferRequest(_RequestModel):
-    """What is to be computed of what."""
+    """An inference request."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,7 +96,7 @@ class OutputTensor(ResponseModel):
 
 
 class InferResponse(ResponseModel):
-    """What came out."""
+    """An inference response."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -157,7 +157,7 @@ class ModelReady(ResponseModel):
 
 
 class ServerMetadata(ResponseModel):
-    """Who answers, and what of the protocol's extensions it knows."""
+    """Name, version and supported extensions of the server."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -181,7 +181,7 @@ class TensorMetadata(ResponseModel):
 
 
 class ModelMetadata(ResponseModel):
-    """What a model takes and gives."""
+    """Inputs and outputs of a model."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -205,14 +205,14 @@ class ModelMetadata(ResponseModel):
 
 
 class RepositoryIndexRequest(_RequestModel):
-    """Which of the shelf's models to list. An empty body asks for all."""
+    """Filter of the repository index; an empty body lists all models."""
 
     ready: bool = False
     """Only those that serve."""
 
 
 class RepositoryIndexEntry(ResponseModel):
-    """One version of a model on the shelf."""
+    """One version of a model in the store."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -9,7 +9,7 @@ from tests.service.serving import running_app
 
 @pytest.fixture(scope="session")
 async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A service over the shared shelf; tests that change settings or files start their own."""
+    """A service over the shared store; tests that change settings or files start their own."""
     defaults = {"denoising": "blur"}  # the grey one, whose answers can be worked out by hand
     async with running_app(
         store, max_body_bytes=200_000, max_images=4, defaults=defaults

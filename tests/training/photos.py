@@ -46,7 +46,7 @@ _CONTENT: dict[str, Any] = {
 
 
 def write_photos(root: Path, count: int, classes: int = 2) -> Path:
-    """`count` noisy pictures a class, of a shape and a colour of its own, at `root`."""
+    """`count` noisy images a class, of a shape and a colour of its own, at `root`."""
     random = np.random.default_rng(0)
     for name, (shape, colour) in list(_SHAPES.items())[:classes]:
         (root / name).mkdir(parents=True)
@@ -64,7 +64,7 @@ def write_photos(root: Path, count: int, classes: int = 2) -> Path:
 def write_weights(path: Path) -> Path:
     """Random weights with batch statistics to match, as a state dict of torchvision's network.
 
-    Without those, 52 layers of random numbers make the same features of every picture.
+    Without those, 52 layers of random numbers make the same features of every image.
     """
     torch.manual_seed(0)
     network = mobilenet_v2(width_mult=0.25).train()

@@ -8,7 +8,7 @@ from training.config.recipe import Recipe
 
 _CONTENT: dict[str, Any] = {
     "name": "tiny",
-    # 1,297 - 1,097 = 200 pictures to train on: 4 steps of 50 an epoch
+    # 1,297 - 1,097 = 200 images to train on: 4 steps of 50 an epoch
     "data": {"kind": "digits", "validation_size": 1097},
     "network": {
         "kind": "resnet", "depth": 20, "stem": "cifar", "width": 4, "in_channels": 1, "classes": 10,

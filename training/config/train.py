@@ -51,7 +51,7 @@ class TrainConfig(FrozenModel):
 
     @property
     def publishes_ema(self) -> bool:
-        """Whether the averaged weights are evaluated and published, not those of the last step."""
+        """Return True if the EMA weights are evaluated and published, not the last step's."""
         return self.ema_decay is not None
 
     @field_serializer("start_from")

@@ -52,7 +52,7 @@ class FitResult:
     seconds: float
     environment: Environment = field(default_factory=Environment.current)
     is_rank_zero: bool = True
-    """Whether this process wrote the run; false in all but one of several processes."""
+    """True in the one process that wrote the run."""
 
 
 def prepare(

@@ -1,6 +1,6 @@
-"""What tasks ask of a network and of its configuration.
+"""Interface between tasks and networks: optional facts that a network's configuration states.
 
-A network that knows nothing about a question leaves the default, and the task does not check it.
+A network that does not define a fact keeps the default, and tasks skip the check.
 """
 
 from typing import Annotated, Protocol, runtime_checkable

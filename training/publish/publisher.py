@@ -17,7 +17,7 @@ __all__ = ["build_provenance", "publish_model", "publish_run"]
 
 
 _HALF_PRECISION_ATOL = 3e-3
-"""What rounding weights to eleven bits may change in an answer."""
+"""Largest change of an output from rounding weights to 11 significant bits."""
 
 
 def publish_run(recipe: Recipe, run_dir: Path, store: Path) -> Path:

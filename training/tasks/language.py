@@ -47,7 +47,7 @@ class LanguageBatch(NamedTuple):
     tokens_BT: Tensor
     targets_BT: Tensor
     resets_state: bool
-    """Whether this is the first batch of an epoch, which starts from the zero state."""
+    """True for the first batch of an epoch, which starts from the zero state."""
 
 
 class Language(SingleNetwork):

@@ -20,7 +20,7 @@ __all__ = [
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
-"""What can go wrong where pictures come in and a model answers."""
+"""What can go wrong where images come in and a model answers."""
 
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _STATUS_DESCRIPTIONS = {
@@ -95,7 +95,7 @@ def _error_types() -> list[type[ServiceError]]:
 def image_upload(
     params: type[RequestParams], *, with_reference: bool = False, multiple: bool = True
 ) -> dict[str, Any]:
-    """The `openapi_extra` of an operation that takes pictures, as a form or as the whole body.
+    """The `openapi_extra` of an operation that takes images, as a form or as the whole body.
 
     `params` are its parameters, in the query or in the form.
     """

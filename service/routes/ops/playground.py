@@ -33,7 +33,7 @@ PLAYGROUND_CSP = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-"""No inline script or style, and nothing from another host. Pictures that the browser makes are
+"""No inline script or style, and nothing from another host. Images that the browser makes are
 `blob:`, such as the noisy one; `data:` are the icons in the style sheets."""
 
 _HEADERS = {

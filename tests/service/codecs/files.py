@@ -1,4 +1,4 @@
-"""Picture files made in memory, for the tests of the codecs."""
+"""Image files made in memory, for the tests of the codecs."""
 
 import struct
 import zlib
@@ -21,7 +21,7 @@ def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 
 def smooth(width: int, height: int) -> Image.Image:
-    """A colour picture without fine detail, so that lossy formats keep it nearly as it is."""
+    """A colour image without fine detail, so that lossy formats keep it nearly as it is."""
     y, x = np.mgrid[0:height, 0:width]
     bands = [255 * x / width, 255 * y / height, 127 + 100 * np.sin((x + 2 * y) / width * 3)]
     return Image.fromarray(np.stack(bands, axis=-1).astype(np.uint8))

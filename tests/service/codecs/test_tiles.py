@@ -1,4 +1,4 @@
-"""Tiles stitch to what one run over the whole picture gives."""
+"""Tiles stitch to what one run over the whole image gives."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def free(multiple_of: int, tile: int, overlap: int, mode: ColorMode = "RGB") -> 
 
 
 def convolution(kernel_kk: NDArray[np.int64], shift: int) -> Run:
-    """Whole numbers, so that equal means equal; zeros around the picture, as networks pad."""
+    """Whole numbers, so that equal means equal; zeros around the image, as networks pad."""
     reach = len(kernel_kk) // 2
 
     def run(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -156,7 +156,7 @@ async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.Asyn
     maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
     np.testing.assert_array_equal(_pixels(answer), render_feature_maps(maps.astype(np.float32)))
     assert answer.headers["x-deepshelf-filters"] == "8"
-    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of a picture is not nothing
+    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of a image is not nothing
 
 
 async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(

@@ -173,7 +173,7 @@ def test_answers_have_examples() -> None:
 
 
 def _example(schema: dict[str, Any]) -> bool:
-    """Whether a schema, or what it refers to or chooses from, has an example or a default."""
+    """Return True if a schema, or one it refers to, has an example or a default."""
     schema = _resolved(schema)
     parts = schema.get("anyOf", [])
     return bool({"examples", "example", "default"} & set(schema)) or any(map(_example, parts))

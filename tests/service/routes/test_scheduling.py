@@ -1,5 +1,4 @@
-"""What a client sees of admission: refused before decoding, given up in time, never computed for
-nobody."""
+"""Admission as clients see it: rejection before decoding, deadlines, cancelled work."""
 
 import asyncio
 import shutil

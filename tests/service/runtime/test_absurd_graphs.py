@@ -45,7 +45,7 @@ def _numbers(name: str, *values: int) -> onnx.TensorProto:
 
 
 def _vast(floats: int) -> bytes:
-    """Makes that many zeros for each picture: not before it runs."""
+    """Makes that many zeros for each image: not before it runs."""
     return _graph(
         [
             *_MEANS,

@@ -71,7 +71,7 @@ def recurrent(graph: Letters) -> RecurrentModel:
 
 
 def expected(prompt: str, length: int) -> str:
-    """What `Letters` writes, worked out here."""
+    """Return the text that `Letters` generates."""
     total, text = sum(map(LETTERS.index, prompt)), ""
     for _ in range(length):
         text += LETTERS[(total + 1) % 26]

@@ -6,7 +6,7 @@ from service.scheduling.output_buffer import OutputBuffer
 
 
 def pieces(text: str, stops: list[str]) -> tuple[list[str], bool]:
-    """What is read after every character, and whether a stop string ended it."""
+    """Return the text read after every character, and whether a stop string ended it."""
     writing, read = OutputBuffer(stops), []
     for character in text:
         going_on = writing.append(character)

@@ -14,7 +14,7 @@ def draw(choice: SamplingParams, uniform: float, logits: NDArray[np.float32] = L
 
 
 def counts(choice: SamplingParams, draws: int = 20_000) -> NDArray[np.float64]:
-    """How often each index comes up, as a share of draws."""
+    """Return the frequency of each index over many draws."""
     many = np.repeat(LOGITS, draws, axis=0)
     uniforms = np.random.default_rng(0).random(draws)
     chosen = BatchSampler([choice] * draws).sample(many, uniforms)

@@ -180,7 +180,7 @@ async def test_every_route_that_rejects_when_full_is_marked_as_queued(
                 assert full or not rejected, f"{method} {path}"
                 (marked if rejected else unmarked).add(template) if full else None
     assert {"/v1/classify", "/v1/text", "/v2/models/{model}/infer"} <= marked
-    # A picture of filters is drawn once in a while; nobody floods a service with that alone.
+    # A image of filters is drawn once in a while; nobody floods a service with that alone.
     assert all("/filters" in template for template in unmarked), unmarked
 
 

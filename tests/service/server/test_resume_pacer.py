@@ -1,4 +1,4 @@
-"""When rejected connections are read again."""
+"""Pacing of rejected connections: when they are read again."""
 
 import asyncio
 

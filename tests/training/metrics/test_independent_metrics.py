@@ -54,7 +54,7 @@ def test_generated_images_are_measured_by_the_installed_metrics(
     )
     flatter = (real[:10].float() / 2).to(torch.uint8)
     found = {f.name: f for f in independent_metrics(data, flatter, lambda z: flatter[: len(z)], 8)}
-    assert found.keys() == {"sharpness", "spread"}  # noise has no eyes, the shelf no classifier
+    assert found.keys() == {"sharpness", "spread"}  # noise has no eyes, the store no classifier
     assert found["sharpness"].value == pytest.approx(0.5, abs=0.01)
     assert found["spread"].value == pytest.approx(0.5, abs=0.01)
     assert found["spread"].n == 10

@@ -1,4 +1,4 @@
-"""What the network starts from."""
+"""Initialisation of the airbench network."""
 
 from typing import Any
 

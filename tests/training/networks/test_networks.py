@@ -1,4 +1,4 @@
-"""What every network does. A new family earns these tests by its line in the table."""
+"""Requirements of every network; a new family adds its line to the table."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ def _parameters(network: nn.Module) -> int:
 
 
 def _giga_multiply_adds(network: nn.Module, side: int) -> float:
-    """Of convolutions and linear layers, for one image; nothing is really computed."""
+    """Count billions of multiply-adds of convolutions and linear layers for one image."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, side, side, device="meta"))
     # The counter counts a multiplication and an addition as two.

@@ -1,4 +1,4 @@
-"""Temperatures in published graphs: fitted on held-out pictures, and told on the card."""
+"""Temperatures in published graphs: fitted on held-out images, and told on the card."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _on_held_out(folder: Path) -> tuple[Tensor, Tensor]:
-    """Logarithms of what the graph answers to the pictures it was calibrated on; their labels."""
+    """Logarithms of what the graph answers to the images it was calibrated on; their labels."""
     split = prepare(_recipe(3))[1].split("validation")  # type: ignore[attr-defined]
     images = split.images_NCHW.permute(0, 2, 3, 1).contiguous().numpy()
     answers = load_graph_fn(folder / "model.onnx")({"images": images})["probabilities"]

@@ -103,7 +103,7 @@ def test_the_manifest_names_the_data_that_it_learnt_from(classifier: Shelved) ->
 
 
 def test_parameters_are_counted_before_any_are_folded_away(classifier: Shelved) -> None:
-    # ResNet-20 of width w on grey pictures, shortcut A (He et al. 2015, table 6's layout): all
+    # ResNet-20 of width w on grey images, shortcut A (He et al. 2015, table 6's layout): all
     # 3×3 convolutions, two numbers per channel of each batch norm, and the last layer.
     w = 4
     convolutions = 9 * (
@@ -168,7 +168,7 @@ def _noisy_bytes(clean_NCHW: Tensor, noise: Noise) -> NDArray[np.uint8]:
 
 
 def _psnr_db(images: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
-    """Mean over pictures of 10 log10(255² / mse)."""
+    """Mean over images of 10 log10(255² / mse)."""
     mse = ((images.astype(np.float64) - truth) ** 2).mean(axis=(1, 2, 3))
     return float((10 * np.log10(255**2 / mse)).mean())
 
@@ -216,7 +216,7 @@ def test_the_preview_is_a_picture(classifier: Shelved, denoiser: Shelved) -> Non
 
 
 def test_golden_pictures_carry_nobodys_data(classifier: Shelved, denoiser: Shelved) -> None:
-    # Data sets' licences would travel with their pictures.
+    # Data sets' licences would travel with their images.
     digits = {picture.astype(np.uint8).tobytes() for picture in load_digits().images * (255 / 16)}
     for shelved in (classifier, denoiser):
         manifest = shelved.manifest

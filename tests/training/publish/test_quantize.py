@@ -1,4 +1,4 @@
-"""int8 variants of what is on the shelf."""
+"""int8 variants of what is in the store."""
 
 import shutil
 from pathlib import Path

@@ -42,7 +42,7 @@ _PROBABILITIES = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]], np.f
 
 
 def _oracle(inputs: Arrays) -> Arrays:
-    """Answers by the value of a picture's first pixel."""
+    """Answers by the value of a image's first pixel."""
     return {"probabilities": _PROBABILITIES[inputs["images"][:, 0, 0, 0]]}
 
 
@@ -93,7 +93,7 @@ def test_a_denoisers_figures_agree_with_scikit_image(tmp_path: Path) -> None:
 
     noisy_sets = [images for images in seen if images.shape == (3, 32, 32, 1)]
     for noise, noisy in zip(("course", "strong"), noisy_sets, strict=True):
-        # Wang et al. 2004: Gaussian window of deviation 1.5, side 11. Over whole pictures: at the
+        # Wang et al. 2004: Gaussian window of deviation 1.5, side 11. Over whole images: at the
         # edges, which scikit-image leaves out of its mean, libraries mirror a little differently.
         similarity = [
             structural_similarity(  # type: ignore[no-untyped-call]  # it has no types

@@ -12,7 +12,7 @@ from training.tasks import Classification
 
 
 class _Answers(nn.Module):
-    """Says of the pictures, in their order, what it was told to say."""
+    """Says of the images, in their order, what it was told to say."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def test_accuracy_and_likelihood_are_those_worked_out_by_hand(task: Classificati
 
 
 def test_pictures_count_alike_whichever_batch_they_are_in(task: Classification) -> None:
-    # 501 pictures: the last one is alone in its batch, and the only one that is right.
+    # 501 images: the last one is alone in its batch, and the only one that is right.
     logits = torch.zeros(501, 10)
     logits[:500, 1] = logits[500, 0] = 9
     split = ImageSplit(torch.zeros(501, 1, 8, 8, dtype=torch.uint8), torch.zeros(501).long())

@@ -1,4 +1,4 @@
-"""Several runs, one model: what it answers, what it says it gains, what it refuses."""
+"""Several runs, one model: what it answers, what it says it gains, what it rejects."""
 
 from dataclasses import replace
 from pathlib import Path

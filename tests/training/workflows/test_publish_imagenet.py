@@ -28,7 +28,7 @@ WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 def network() -> nn.Module:
     torch.manual_seed(0)
     network: nn.Module = mobilenet_v2().eval()
-    with torch.no_grad():  # random ones say the same of every picture: let them be of some opinion
+    with torch.no_grad():  # random ones say the same of every image: let them be of some opinion
         network.get_parameter("classifier.1.weight").mul_(40)
     return network
 

@@ -57,7 +57,7 @@ class RateDistortionPoint:
     """Rate and PSNR of an encoded image."""
 
     bits_per_pixel: float
-    """Of the whole file."""
+    """Bits of the whole file per pixel."""
     psnr_db: float
 
 

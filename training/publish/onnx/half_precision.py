@@ -1,4 +1,4 @@
-"""Weights stored as float16 in a graph that computes in float32: half the bytes on the shelf.
+"""Weights stored as float16 in a graph that computes in float32: half the bytes in the store.
 
 Each is followed by a Cast, which onnxruntime folds when it loads the graph: a run costs the same.
 """
@@ -36,6 +36,6 @@ def store_as_float16(model: ModelProto) -> int:
 
 
 def _forget_types(graph: onnx.GraphProto, names: set[str]) -> None:
-    """Of values that were constants: what is said of them elsewhere in the graph is of another."""
+    """Remove the recorded types of values that are no longer constants."""
     for value in [value for value in graph.value_info if value.name in names]:
         graph.value_info.remove(value)

@@ -158,7 +158,7 @@ def _measure_and_draw(
 
 
 def _cross_fitted(data: ImageData, member_NK: Tensor) -> tuple[Tensor, list[Metric]]:
-    """What one member that is not calibrated could be, and the figures of that."""
+    """Return an uncalibrated member's logits with cross-fitted temperature, and their metrics."""
     # Logarithms of probabilities are logits: they differ by a constant, which a softmax ignores.
     logits_NK = member_NK.clamp_min(1e-12).log()
     scaled_NK, temperature = cross_fit_temperature(logits_NK, data.test.labels_N)
