@@ -10,6 +10,7 @@ from service.client.async_client import AsyncClient
 from service.client.requests import (
     ClassifyParameters,
     CompressParameters,
+    DenoiseParameters,
     FacesParameters,
     HandwritingParameters,
     ModelParameters,
@@ -24,6 +25,7 @@ __all__ = [
     "ClassifyParameters",
     "Client",
     "CompressParameters",
+    "DenoiseParameters",
     "FacesParameters",
     "HandwritingParameters",
     "ModelParameters",

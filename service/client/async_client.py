@@ -11,10 +11,10 @@ from service.client.requests import (
     ApiCall,
     ClassifyParameters,
     CompressParameters,
+    DenoiseParameters,
     FacesParameters,
     FileInput,
     HandwritingParameters,
-    ModelParameters,
     TextParameters,
     classify,
     generate_text,
@@ -58,7 +58,7 @@ class AsyncClient:
         """Labels with probabilities, best first."""
         return await self._send(classify(image, params))
 
-    async def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
+    async def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
         """The image without its noise, as PNG."""
         return await self._send(upload("/v1/denoise", image, params))
 

@@ -19,6 +19,7 @@ __all__ = [
     "ApiCall",
     "ClassifyParameters",
     "CompressParameters",
+    "DenoiseParameters",
     "FacesParameters",
     "FileInput",
     "HandwritingParameters",
@@ -54,6 +55,12 @@ class CompressParameters(ModelParameters, total=False):
     """`quality` from 1, the fewest bytes, where the model has several."""
 
     quality: int
+
+
+class DenoiseParameters(ModelParameters, total=False):
+    """`strength` from 0, which keeps the picture, to 1."""
+
+    strength: float
 
 
 class FacesParameters(ModelParameters, total=False):

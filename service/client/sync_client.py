@@ -11,10 +11,10 @@ from service.client.requests import (
     ApiCall,
     ClassifyParameters,
     CompressParameters,
+    DenoiseParameters,
     FacesParameters,
     FileInput,
     HandwritingParameters,
-    ModelParameters,
     TextParameters,
     classify,
     generate_text,
@@ -59,7 +59,7 @@ class Client:
         """Labels with probabilities, best first."""
         return self._send(classify(image, params))
 
-    def denoise(self, image: FileInput, **params: Unpack[ModelParameters]) -> bytes:
+    def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
         """The image without its noise, as PNG."""
         return self._send(upload("/v1/denoise", image, params))
 

@@ -39,14 +39,16 @@ def denoise(
     images: Sequence[bytes],
     references: Sequence[bytes],
     *,
+    strength: float = 1.0,
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> list[DenoisedImage]:
     """Clean each of `images` (encoded files), in order.
 
     A grey picture comes back grey from a model of colour too: as the mean of its answer's channels.
-    `references` is empty, or has one clean picture of equal size for each; `check` is called
-    before every run of the graph.
+    `strength` in 0–1 blends the answer with the picture, where 1 is the answer alone. `references`
+    is empty, or has one clean picture of equal size for each; `check` is called before every run
+    of the graph.
 
     Raises:
         Unsupported, Invalid, TooLarge: a picture is not one, or does not fit its reference.
@@ -65,7 +67,9 @@ def denoise(
         if references:
             with annotate_image_index(index, len(images), "reference"):
                 reference_HWC = _decode_reference(references[index], model, noisy_HWC, limits)
-        clean_HWC = run_tiled(noisy_HWC, model.task.image, _create_tile_runner(model, check))
+        clean_HWC = run_tiled(
+            noisy_HWC, model.task.image, _create_tile_runner(model, strength, check)
+        )
         if model.task.image.mode == "RGB" and is_grayscale(noisy_HWC):
             clean_HWC = mean_channel(clean_HWC)
         results.append(_build_result(clean_HWC, reference_HWC))
@@ -73,17 +77,26 @@ def denoise(
 
 
 def _create_tile_runner(
-    model: LoadedModel[Denoising], check: Callable[[], None]
+    model: LoadedModel[Denoising], strength: float, check: Callable[[], None]
 ) -> Callable[[ImageArray], ImageArray]:
     graph = model.graphs["model"]
 
     def run(tile_HWC: ImageArray) -> ImageArray:
         check()
+        if strength == 0:
+            return tile_HWC
         denoised_BHWC = graph.run({"images": tile_HWC[np.newaxis]})["denoised"]
         clean_HWC: ImageArray = denoised_BHWC.astype(np.uint8, copy=False)[0]
-        return clean_HWC
+        return clean_HWC if strength == 1 else _blend(tile_HWC, clean_HWC, strength)
 
     return run
+
+
+def _blend(noisy_HWC: ImageArray, clean_HWC: ImageArray, strength: float) -> ImageArray:
+    """Go the share `strength` of the way from one picture to the other."""
+    noisy = noisy_HWC.astype(np.float32)
+    blended = noisy + np.float32(strength) * (clean_HWC - noisy)
+    return np.rint(blended).astype(np.uint8)
 
 
 def _decode_reference(

@@ -12,6 +12,10 @@ __all__ = ["DenoiseParams", "DenoiseResponse", "DenoiseResult"]
 class DenoiseParams(ModelSelector):
     """Parameters of denoising."""
 
+    strength: Annotated[float, Field(ge=0, le=1, examples=[0.7])] = 1.0
+    """Strength of the denoising: `image + strength · (denoised − image)`, rounded. 1 returns the
+    denoised image, 0 the image as it is."""
+
 
 class DenoiseResult(ResponseModel):
     """One image without its noise."""

@@ -62,6 +62,19 @@ def test_without_noise_the_picture_goes_as_it_is_and_nothing_is_claimed(watched:
     expect(page.locator(".command")).not_to_contain_text("reference")
 
 
+def test_the_strength_of_denoising_is_sent(watched: Watched, tmp_path: Path) -> None:
+    page = show(watched, "denoise")
+    expect(page.locator(".verdict")).to_contain_text("dB")
+    slide(page, "Denoising strength", 0)
+    expect(page.locator(".command")).to_contain_text("strength=0")
+    curl(page, page.locator(".same"), tmp_path)
+    noisy, denoised = (
+        np.asarray(Image.open(tmp_path / name).convert("RGB"))
+        for name in ("noisy.png", "denoised.png")
+    )
+    assert np.array_equal(noisy, denoised)
+
+
 def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> None:
     page = show(watched, "denoise")
     expect(page.locator(".verdict")).to_contain_text("dB")

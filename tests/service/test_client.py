@@ -49,6 +49,7 @@ def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None
             answer = client.classify(picture, top_k=1)
             assert answer.results[0].predictions[0].label == "red"
         assert client.denoise(RED).startswith(b"\x89PNG")
+        assert client.denoise(RED, strength=0.5).startswith(b"\x89PNG")
         code = client.compress(RED, model="squeeze", version=1)
         assert client.decompress(code).startswith(b"\x89PNG")
         one, two = (client.faces(count=n, seed=7, columns=2) for n in (1, 2))

@@ -8,7 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from models_store.base import FrozenModel
+from training.datasets.camera import CameraNoise
 from training.datasets.diff_augment import DiffAugment
+from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import Noise
 from training.datasets.transforms import Transform
 from training.optim.optimizers import Optimizer
@@ -82,6 +84,10 @@ class PhotoDenoisingConfig(FrozenModel):
     stored_share: _Fraction = 0.5
     """Share of patches whose noise is clipped to 0–255 and rounded, as in a file. In the literature
     it is not."""
+    noise: CameraNoise | None = None
+    """Replaces the noise of a share of the patches; the others have Gaussian noise as above."""
+    pairs: ImagePairs | None = None
+    """Photographs with real noise, measured together with the test split."""
     weight_floor: PositiveFloat = 2
     """Added to the deviation that the error is divided by."""
     measured: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (15, 25, 50)

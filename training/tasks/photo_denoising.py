@@ -1,16 +1,17 @@
-"""Blind denoising of photographs: one network for every strength of Gaussian noise."""
+"""Blind denoising of photographs: one network for Gaussian noise and a camera's."""
 
-from typing import Annotated
+from collections.abc import Sequence
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import PhotoDenoisingConfig
 from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
+from training.datasets.camera import CameraNoise
+from training.datasets.image_pairs import ImagePairs
 from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit, to_grey
 from training.errors import RecipeError
@@ -21,11 +22,10 @@ from training.tasks.single_network import SingleNetwork
 __all__ = ["PhotoDenoising", "denoise_image"]
 
 _MAX_PIXEL = 255
-_Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
-    """Minimize the squared error to the clean photograph, divided by the noise's deviation.
+    """Minimize the squared error to the clean photograph, divided by the deviation of the noise.
 
     The remaining error grows roughly with the deviation (BM3D on Set12: 32.4 dB at 15, 26.8 dB at
     50). Divided by it, weak noise counts as much as strong noise; the plain squared error would be
@@ -65,7 +65,29 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
         return self.data.patch_batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        clean_BCHW = self.to_floats(batch)
+        noisy_BCHW, clean_BCHW = self.add_noise(self.to_floats(batch))
+        estimate = self.network(self._to_memory_format(noisy_BCHW)).float()
+        variance_B = (noisy_BCHW - clean_BCHW).square().mean((1, 2, 3), keepdim=True)
+        weight_B = _MAX_PIXEL / (variance_B.sqrt() * _MAX_PIXEL + self.config.weight_floor)
+        loss = ((estimate - clean_BCHW).square() * weight_B).mean()
+        return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
+
+    def add_noise(self, clean_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch with noise of the kinds that the recipe mixes, and its targets."""
+        noisy_BCHW, clean_BCHW = self._add_gaussian_noise(clean_BCHW)
+        camera = self.config.noise
+        if camera is None:
+            return noisy_BCHW, clean_BCHW
+        noisy_BCHW, clean_BCHW = noisy_BCHW.clone(), clean_BCHW.clone()
+        size = clean_BCHW.shape[-1]
+        for index, draw in enumerate(torch.rand(len(clean_BCHW)).tolist()):
+            if draw < camera.share:
+                noisy_BCHW[index], clean_BCHW[index] = camera(clean_BCHW[index].cpu(), size)
+            elif draw < camera.share + camera.jpeg_share:
+                noisy_BCHW[index] = camera.compress(clean_BCHW[index].cpu())
+        return noisy_BCHW, clean_BCHW
+
+    def _add_gaussian_noise(self, clean_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         grey_B = self._random_mask(len(clean_BCHW), self.config.grey_share)
         clean_BCHW = torch.where(grey_B, to_grey(clean_BCHW), clean_BCHW)
         min_sigma, max_sigma = self.config.sigma
@@ -77,46 +99,66 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
         noise_BCHW = torch.where(grey_B, noise_BCHW[:, :1], noise_BCHW)
         noisy_BCHW = clean_BCHW + sigma_B / _MAX_PIXEL * noise_BCHW
         stored_B = self._random_mask(len(clean_BCHW), self.config.stored_share)
-        noisy_BCHW = torch.where(stored_B, quantize_8bit(noisy_BCHW), noisy_BCHW)
-        estimate = self.network(self._to_memory_format(noisy_BCHW)).float()
-        weight_B = _MAX_PIXEL / (sigma_B + self.config.weight_floor)
-        loss = ((estimate - clean_BCHW).square() * weight_B).mean()
-        return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
+        return torch.where(stored_B, quantize_8bit(noisy_BCHW), noisy_BCHW), clean_BCHW
 
     def _random_mask(self, count: int, probability: float) -> Tensor:
         """Return booleans (B, 1, 1, 1), each true with the given probability."""
         return torch.rand(count, 1, 1, 1, device=self.fabric.device) < probability
 
     def evaluate(self, split: Split) -> Scores:
+        """Measure in float32, in which the published graph computes, whatever it trained in."""
         network = self.network_to_publish().eval()
-        with torch.inference_mode(), self.fabric.autocast():
-            return self.measure(network, self.split(split))
+        with torch.inference_mode():
+            scores = self.measure(network, self.split(split))
+            if split == "test" and self.config.pairs is not None:
+                scores |= self._measure_pairs(network, self.config.pairs)
+        return scores
 
     def measure(self, network: nn.Module, split: PatchSplit) -> Scores:
-        """Return the mean PSNR of noisy and denoised images at each deviation, and of clean ones.
+        """Return the mean PSNR before and after, by deviation, of clean images and of a camera's.
 
-        Noise is seeded and unclipped and estimates are rounded to 8 bits, as in the literature.
+        Gaussian noise is seeded and unclipped and estimates are rounded to 8 bits, as in the
+        literature. The camera, if the recipe has one, takes a seeded shot of each image.
         """
+        cleans = [self.to_floats(image[None]) for image in split.images]
         scores: Scores = {}
         for sigma in self.config.measured:
-            noisy_psnrs, denoised_psnrs = [], []
             generator = Generator().manual_seed(0)
-            for image in split.images:
-                clean = self.to_floats(image[None])
-                noisy_BCHW = add_gaussian_noise(clean, sigma, generator)
-                noisy_psnrs.append(psnr_db(noisy_BCHW, clean))
-                denoised_psnrs.append(
-                    psnr_db(denoise_image(network, noisy_BCHW, self.multiple), clean)
-                )
-            scores[f"psnr_db_in/sigma-{sigma:g}"] = float(torch.cat(noisy_psnrs).mean())
-            scores[f"psnr_db/sigma-{sigma:g}"] = float(torch.cat(denoised_psnrs).mean())
-        outputs = [scores[f"psnr_db/sigma-{sigma:g}"] for sigma in self.config.measured]
-        cleans = [self.to_floats(image[None]) for image in split.images]
-        clean_psnrs = [
-            psnr_db(denoise_image(network, clean, self.multiple), clean) for clean in cleans
+            noisy = [add_gaussian_noise(clean, sigma, generator) for clean in cleans]
+            scores |= self._psnrs(network, f"sigma-{sigma:g}", noisy, cleans)
+        outputs = [f"sigma-{sigma:g}" for sigma in self.config.measured]
+        scores |= self._psnrs(network, "clean", cleans, cleans)
+        if self.config.noise is not None:
+            scores |= self._psnrs(network, "camera", *self._seeded_shots(self.config.noise, cleans))
+            outputs.append("camera")
+        return {"psnr_db": sum(scores[f"psnr_db/{x}"] for x in outputs) / len(outputs), **scores}
+
+    def _seeded_shots(
+        self, camera: CameraNoise, cleans: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        generator = Generator().manual_seed(0)
+        shots = [camera(clean[0].cpu(), min(clean.shape[2:]), generator) for clean in cleans]
+        device = self.fabric.device
+        return [shot[None].to(device) for shot, _ in shots], [x[None].to(device) for _, x in shots]
+
+    def _measure_pairs(self, network: nn.Module, pairs: ImagePairs) -> Scores:
+        loaded = [[self.to_floats(image[None]) for image in pair] for pair in pairs.load()]
+        noisy, clean = zip(*loaded, strict=True)
+        return self._psnrs(network, "pairs", noisy, clean)
+
+    def _psnrs(
+        self, network: nn.Module, name: str, noisy: Sequence[Tensor], clean: Sequence[Tensor]
+    ) -> Scores:
+        """Return the mean PSNR over images (1, C, H, W), before the network and behind it."""
+        before = [psnr_db(image, target) for image, target in zip(noisy, clean, strict=True)]
+        after = [
+            psnr_db(denoise_image(network, image, self.multiple), target)
+            for image, target in zip(noisy, clean, strict=True)
         ]
-        scores["psnr_db/clean"] = float(torch.cat(clean_psnrs).mean())
-        return {"psnr_db": sum(outputs) / len(outputs), **scores}
+        return {
+            f"psnr_db_in/{name}": float(torch.cat(before).mean()),
+            f"psnr_db/{name}": float(torch.cat(after).mean()),
+        }
 
     def to_floats(self, images_BCHW: Tensor) -> Tensor:
         """Map uint8 to floats in 0–1, on the device."""

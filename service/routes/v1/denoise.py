@@ -67,12 +67,14 @@ async def denoise_images(request: Request) -> Response:
     """Return each image at the same size, without its noise. Images may have any size.
 
         curl -F image=@noisy.png http://127.0.0.1:8000/v1/denoise -o clean.png
+        curl -F image=@noisy.png -F strength=0.6 http://127.0.0.1:8000/v1/denoise -o softer.png
         curl -F image=@noisy.png -F reference=@clean.png http://127.0.0.1:8000/v1/denoise -i
         curl -F image=@noisy.png -H accept:application/json http://127.0.0.1:8000/v1/denoise
 
     The response is a PNG unless `Accept` prefers JSON; several images need JSON. If a clean
-    `reference` of the same size is sent, the response includes PSNR and SSIM against it. The image
-    is converted to the model's colour mode, which its card names; a grey image stays grey.
+    `reference` of the same size is sent, the response includes PSNR and SSIM against it.
+    `strength` below 1 leaves some of the noise, and with it fine texture. The image is converted
+    to the model's colour mode, which its card names; a grey image stays grey.
     """
     limits, media_type = (
         get_state(request).limits,
@@ -91,7 +93,14 @@ async def denoise_images(request: Request) -> Response:
         )
 
     def work(ticket: Ticket) -> Response:
-        denoised = denoise(model, images, references, limits=limits, check=ticket.check)
+        denoised = denoise(
+            model,
+            images,
+            references,
+            strength=image_request.params.strength,
+            limits=limits,
+            check=ticket.check,
+        )
         if media_type == PNG:
             return _png_response(model, denoised[0])
         return _json_response(model, denoised, compared=bool(references))

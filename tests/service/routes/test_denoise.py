@@ -68,6 +68,33 @@ async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient,
     assert np.array_equal(_pixels(answer.content), grey)
 
 
+@pytest.mark.parametrize("strength", [0.25, 0.6, 1])
+async def test_strength_goes_a_share_of_the_way(client: httpx.AsyncClient, strength: float) -> None:
+    noisy = _noise(40, 70)
+    blurred = _pixels((await client.post("/v1/denoise", content=encode_png(noisy))).content)
+    files = {"image": encode_png(noisy), "strength": (None, str(strength))}
+    for answer in (
+        await client.post(f"/v1/denoise?strength={strength}", content=encode_png(noisy)),
+        await client.post("/v1/denoise", files=files),
+    ):
+        expected = noisy[..., 0] + strength * (blurred.astype(np.float64) - noisy[..., 0])
+        assert np.abs(_pixels(answer.content) - expected).max() <= 0.501
+
+
+async def test_strength_zero_keeps_the_picture(client: httpx.AsyncClient) -> None:
+    noisy = _noise(40, 70)
+    answer = await client.post("/v1/denoise?strength=0", content=encode_png(noisy))
+    assert np.array_equal(_pixels(answer.content), noisy[..., 0])
+
+
+@pytest.mark.parametrize("strength", ["-0.1", "1.01", "nan", "much"])
+async def test_a_strength_outside_of_its_range_is_refused(
+    client: httpx.AsyncClient, strength: str
+) -> None:
+    answer = await client.post(f"/v1/denoise?strength={strength}", content=encode_png(_noise(4, 4)))
+    assert "strength" in str(assert_problem(answer, 422))
+
+
 async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> None:
     colour = np.zeros((6, 9, 4), np.uint8)
     colour[:3, :, 1], colour[:3, :, 3] = 200, 255

@@ -12,9 +12,11 @@ from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from tests.training.tiny import content
 from training.config.recipe import Recipe
+from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import add_gaussian_noise, is_grey, to_grey
 from training.engine.trainer import fit, prepare
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
+from training.metrics.psnr import psnr_db
 from training.publish.publisher import publish_run
 from training.tasks import PhotoDenoising
 from training.tasks.photo_denoising import denoise_image
@@ -54,6 +56,16 @@ def _recipe(folder: Path, **changes: Any) -> Recipe:
             }
         )
     )
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("pairs")
+    clean = np.full((20, 24, 3), 100, np.uint8)
+    for name, offset in (("chair", 10), ("plug", 1)):
+        Image.fromarray(clean).save(root / f"{name}_mean.png")
+        Image.fromarray(clean + np.uint8(offset)).save(root / f"{name}_real.png")
+    return {"path": root, "noisy": "_real.png", "clean": "_mean.png", "title": "Two flat pairs"}
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +142,12 @@ def test_deviations_must_ascend(folder: Path) -> None:
 
 
 def test_it_learns_and_is_published_with_what_it_was_measured_on(
-    folder: Path, tmp_path: Path
+    folder: Path, pairs: dict[str, Any], tmp_path: Path
 ) -> None:
     recipe = _recipe(
         folder, epochs=12, schedule={"kind": "constant"}, task={
-            "kind": "photo-denoising", "sigma": [20, 55], "clean_share": 0,
+            "kind": "photo-denoising", "sigma": [20, 55], "clean_share": 0, "pairs": pairs,
+            "noise": {"kind": "camera", "share": 0.1},
         },
     )  # fmt: skip
     fit(recipe, tmp_path / "run", show_progress=False)
@@ -148,5 +161,76 @@ def test_it_learns_and_is_published_with_what_it_was_measured_on(
     for name in ("sigma-25", "stored-25", "sigma-50", "stored-50"):
         assert figures[f"psnr/{name}"].value > figures[f"psnr_in/{name}"].value + 0.3
     assert figures["psnr/sigma-25"].n == 4
+    real = figures["psnr_in/real"]
+    assert (real.dataset, real.n) == ("Two flat pairs", 2)
+    assert real.value == pytest.approx(38.13, abs=0.01)
+    assert "psnr/real" in figures
+    assert "psnr_in/clean" not in figures
+    assert "camera's noise" in (manifest.task.noise or "")
     assert 0 < figures["ssim/clean"].value <= 1
     assert (published / "preview.png").stat().st_size > 1000
+
+
+def _with_camera(folder: Path, **noise: Any) -> PhotoDenoising:
+    config = {
+        "kind": "photo-denoising",
+        "grey_share": 0,
+        "noise": {"kind": "camera", **noise},
+    }
+    task = prepare(_recipe(folder, task=config), accelerator="cpu")[1]
+    assert isinstance(task, PhotoDenoising)
+    return task
+
+
+def test_a_share_of_the_patches_goes_through_a_camera(folder: Path) -> None:
+    torch.manual_seed(0)
+    flat = torch.full((64, 3, 32, 32), 0.5)
+    came, truth = _with_camera(folder, share=0.5, jpeg_share=0).add_noise(flat)
+    developed = (truth != flat).flatten(1).any(1)  # the way to the sensor and back rounds
+    assert 20 <= developed.sum() <= 44
+    assert torch.equal(truth[~developed], flat[~developed])
+    torch.testing.assert_close(truth, flat, atol=2e-3, rtol=0)
+    stored = came[developed] * 255
+    torch.testing.assert_close(stored, stored.round(), atol=1e-4, rtol=0)
+    assert torch.isfinite(came).all()
+
+
+def test_a_share_of_the_patches_is_jpeg_alone(folder: Path) -> None:
+    torch.manual_seed(0)
+    picture = torch.from_numpy(load_sample_image("china.jpg")[100:132, 200:232].copy())
+    batch = picture.permute(2, 0, 1).float().expand(8, 3, 32, 32) / 255
+    came, truth = _with_camera(folder, share=0, jpeg_share=1).add_noise(batch)
+    assert torch.equal(truth, batch)
+    levels = {float(psnr_db(a[None], b[None])) for a, b in zip(came, truth, strict=True)}
+    assert len(levels) > 1  # the qualities differ
+    assert 25 < min(levels) < max(levels) < 50
+
+
+def test_a_camera_s_seeded_shots_are_measured_too(folder: Path) -> None:
+    task = _with_camera(folder)
+    first = task.measure(nn.Identity(), task.split("test"))
+    torch.manual_seed(7)
+    assert task.measure(nn.Identity(), task.split("test")) == first
+    assert 15 < first["psnr_db_in/camera"] == first["psnr_db/camera"] < 50
+
+
+def test_real_pairs_are_measured_with_the_test_set_alone(
+    folder: Path, pairs: dict[str, Any]
+) -> None:
+    config = {"kind": "photo-denoising", "pairs": pairs}
+    task = prepare(_recipe(folder, task=config), accelerator="cpu")[1]
+    # 20 log10(255 / 10) and 20 log10(255 / 1), whose mean it is.
+    expected = (28.13 + 48.13) / 2
+    assert task.evaluate("test")["psnr_db_in/pairs"] == pytest.approx(expected, abs=0.01)
+    assert "psnr_db/pairs" not in task.evaluate("train")
+
+
+def test_a_pair_that_is_not_whole_is_named(pairs: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no file \*_real\.png"):
+        ImagePairs(**{**pairs, "path": tmp_path}).load()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a_real.png")
+    with pytest.raises(DataError, match=r"no a_mean\.png"):
+        ImagePairs(**{**pairs, "path": tmp_path}).load()
+    Image.new("RGB", (8, 9)).save(tmp_path / "a_mean.png")
+    with pytest.raises(DataError, match="differ in size"):
+        ImagePairs(**{**pairs, "path": tmp_path}).load()

@@ -3,6 +3,8 @@
 Shapes: H height, W width; images are uint8 (H, W, 3), gray ones with equal channels.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from models_store.manifest import Metric
 from models_store.tasks import AnySizeImage, Denoising
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
-from training.datasets.image_patches import PatchSplit
+from training.datasets.camera import CameraNoise
 from training.datasets.noise import add_gaussian_noise, quantize_8bit
 from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_grid
@@ -25,6 +27,7 @@ from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
 from training.publish.spec import ExportSpec, GraphSpec
 from training.publish.tasks.registry import export_spec
+from training.tasks.base import Scores
 from training.tasks.photo_denoising import PhotoDenoising
 
 __all__ = ["photo_denoising_spec"]
@@ -32,6 +35,8 @@ __all__ = ["photo_denoising_spec"]
 TILE = 768
 """A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102 MiB, but process 1.2
 times as many pixels in total; tiles of 1,024 would save another 4 % and need 372 MiB."""
+_ImagePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""A noisy image and its clean reference, (H, W, 3)."""
 _SIDE = 160
 # Crops of scikit-learn's photographs in the preview: top, left, deviation, whether gray.
 _PREVIEW = (
@@ -40,6 +45,8 @@ _PREVIEW = (
     ("china.jpg", 150, 60, 50, False),
     ("china.jpg", 60, 60, 25, True),
 )
+# With a camera in the recipe, these replace the first two: top, left, shot noise.
+_CAMERA_PREVIEW = (("china.jpg", 20, 10, 0.002), ("flower.jpg", 60, 250, 0.006))
 
 
 @export_spec.register
@@ -54,7 +61,6 @@ def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
         dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
         cases=tuple({"images": images} for images in _cases(8 * multiple)),
     )
-    min_sigma, max_sigma = task.config.sigma
     return ExportSpec(
         task=Denoising(
             image=AnySizeImage(
@@ -63,11 +69,7 @@ def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
                 tile=TILE,
                 overlap=-(-2 * reach // multiple) * multiple,
             ),
-            noise=(
-                f"Gaussian noise of mean 0 and deviation {min_sigma:g} to {max_sigma:g} of 255, "
-                "equal in "
-                "the channels of grey pictures, clipped or not"
-            ),
+            noise=_noise_description(task),
         ),
         graphs=(graph,),
         data=(task.data.to_data_source(),),
@@ -75,6 +77,17 @@ def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
         rtol=0.0,
         atol=1.0,  # one gray level: rounding may differ
     )
+
+
+def _noise_description(task: PhotoDenoising) -> str:
+    min_sigma, max_sigma = task.config.sigma
+    gaussian = (
+        f"Gaussian noise of mean 0 and deviation {min_sigma:g} to {max_sigma:g} of 255, equal in "
+        "the channels of grey pictures, clipped or not"
+    )
+    if task.config.noise is None:
+        return gaussian
+    return f"a camera's noise, raw or stored as JPEG; {gaussian}"
 
 
 def _cases(side: int) -> tuple[Tensor, ...]:
@@ -112,56 +125,78 @@ def _to_uint8(image_13HW: Tensor) -> NDArray[np.uint8]:
 
 
 def _report(run: GraphFn, task: PhotoDenoising, preview: Path) -> tuple[Metric, ...]:
-    _draw_preview(run, task.multiple, preview)
-    split, title = task.data.test, task.data.test_title
-    unclipped = task.evaluate("test")
-    metrics = []
+    _draw_preview(run, task, preview)
+    title = task.data.test_title
+    cleans = [_to_channels_last(image_3HW) for image_3HW in task.data.test.images]
+    with torch.inference_mode():
+        scores = task.measure(task.network_to_publish().eval(), task.data.test)
+    metrics: list[Metric] = []
     for sigma in task.config.measured:
-        metrics += [
-            Metric(
-                name=f"{name}/sigma-{sigma:g}",
-                value=unclipped[f"{score}/sigma-{sigma:g}"],
-                unit="dB",
-                dataset=title,
-                split="test",
-                n=len(split),
-                note="mean over pictures; noise in floats, unclipped, as in the literature: torch's"
-                " own figure, because the graph takes bytes",
-            )
-            for name, score in (("psnr_in", "psnr_db_in"), ("psnr", "psnr_db"))
-        ]
-        metrics += _stored_metrics(run, task, split, sigma)
-    return (*metrics, *_stored_metrics(run, task, split, 0))
+        metrics += _unclipped_metrics(scores, sigma, title, len(cleans))
+        stored = [(_with_stored_noise(clean, sigma), clean) for clean in cleans]
+        group = _MetricGroup(f"stored-{sigma:g}", title, "noise clipped and rounded to 8 bits")
+        metrics += group.measure(run, task.multiple, stored)
+    group = _MetricGroup("clean", title, "no noise: what it changes")
+    metrics += group.measure(run, task.multiple, [(clean, clean) for clean in cleans])
+    return (*metrics, *_real_noise_metrics(run, task))
 
 
-def _stored_metrics(
-    run: GraphFn, task: PhotoDenoising, split: PatchSplit, sigma: float
-) -> list[Metric]:
-    """Measure the published graph on 8-bit images, without noise when `sigma` is 0."""
-    before: list[tuple[float, float]] = []
-    after: list[tuple[float, float]] = []
-    for image_3HW in split.images:
-        clean = np.ascontiguousarray(image_3HW.permute(1, 2, 0).numpy())
-        noisy_image = _with_stored_noise(clean, sigma) if sigma else clean
-        before.append(_psnr_and_ssim(noisy_image, clean))
-        after.append(_psnr_and_ssim(_denoise(run, noisy_image, task.multiple), clean))
-    name = f"stored-{sigma:g}" if sigma else "clean"
-    note = "noise clipped and rounded to 8 bits" if sigma else "no noise: what it changes"
-    columns = [("psnr", "dB", [a[0] for a in after]), ("ssim", "", [a[1] for a in after])]
-    if sigma:
-        columns = [("psnr_in", "dB", [b[0] for b in before]), *columns]
+def _unclipped_metrics(scores: Scores, sigma: float, title: str, n: int) -> list[Metric]:
     return [
         Metric(
-            name=f"{figure}/{name}",
-            value=float(np.mean(values)),
-            unit=unit,
-            dataset=task.data.test_title,
+            name=f"{name}/sigma-{sigma:g}",
+            value=scores[f"{score}/sigma-{sigma:g}"],
+            unit="dB",
+            dataset=title,
             split="test",
-            n=len(split),
-            note=f"mean over pictures of 8-bit outputs; {note}",
+            n=n,
+            note="mean over pictures; noise in floats, unclipped, as in the literature: torch's"
+            " own figure, because the graph takes bytes",
         )
-        for figure, unit, values in columns
+        for name, score in (("psnr_in", "psnr_db_in"), ("psnr", "psnr_db"))
     ]
+
+
+def _real_noise_metrics(run: GraphFn, task: PhotoDenoising) -> list[Metric]:
+    pairs = task.config.pairs
+    if pairs is None:
+        return []
+    loaded = [(_to_channels_last(noisy), _to_channels_last(clean)) for noisy, clean in pairs.load()]
+    group = _MetricGroup("real", pairs.title, "one shot of a camera against the mean of many")
+    return group.measure(run, task.multiple, loaded)
+
+
+@dataclass(frozen=True)
+class _MetricGroup:
+    """Metrics of the published graph on 8-bit images."""
+
+    name: str
+    dataset: str
+    note: str
+
+    def measure(self, run: GraphFn, multiple: int, pairs: Sequence[_ImagePair]) -> list[Metric]:
+        """Return PSNR before and after and SSIM after; clean images have no PSNR before."""
+        after = [_psnr_and_ssim(_denoise(run, noisy, multiple), clean) for noisy, clean in pairs]
+        columns = [("psnr", "dB", [psnr for psnr, _ in after]), ("ssim", "", [s for _, s in after])]
+        if any(noisy is not clean for noisy, clean in pairs):
+            before = [_psnr_and_ssim(noisy, clean)[0] for noisy, clean in pairs]
+            columns = [("psnr_in", "dB", before), *columns]
+        return [
+            Metric(
+                name=f"{figure}/{self.name}",
+                value=float(np.mean(values)),
+                unit=unit,
+                dataset=self.dataset,
+                split="test",
+                n=len(pairs),
+                note=f"mean over pictures of 8-bit outputs; {self.note}",
+            )
+            for figure, unit, values in columns
+        ]
+
+
+def _to_channels_last(image_3HW: Tensor) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image_3HW.permute(1, 2, 0).numpy())
 
 
 def _psnr_and_ssim(image: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
@@ -171,13 +206,27 @@ def _psnr_and_ssim(image: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[
     return float(psnr_db(a, b)), float(ssim if isinstance(ssim, Tensor) else ssim[0])
 
 
-def _draw_preview(run: GraphFn, multiple: int, path: Path) -> None:
+def _draw_preview(run: GraphFn, task: PhotoDenoising, path: Path) -> None:
     columns = []
-    for name, top, left, sigma, grey in _PREVIEW:
+    shots = () if task.config.noise is None else _CAMERA_PREVIEW
+    for name, top, left, shot in shots:
+        noisy, clean = _camera_shot(name, top, left, shot)
+        columns.append(("a camera's noise", (noisy, _denoise(run, noisy, task.multiple), clean)))
+    for name, top, left, sigma, grey in _PREVIEW[len(shots) :]:
         picture = load_sample_image(name)[top : top + _SIDE, left : left + _SIDE]
         clean = mean_channel(picture).repeat(3, 2) if grey else np.ascontiguousarray(picture)
-        noisy_image = _with_stored_noise(clean, sigma)
-        columns.append(
-            (f"noise of {sigma}", (noisy_image, _denoise(run, noisy_image, multiple), clean))
-        )
+        noisy = _with_stored_noise(clean, sigma)
+        columns.append((f"noise of {sigma}", (noisy, _denoise(run, noisy, task.multiple), clean)))
     draw_image_grid(columns, ("noisy", "restored", "clean"), path)
+
+
+def _camera_shot(name: str, top: int, left: int, shot: float) -> _ImagePair:
+    """Return a seeded shot stored as JPEG, and its target."""
+    camera = CameraNoise(
+        shot=(shot, shot), enlarged=(1, 1), reduced_share=0, stored_as_jpeg=1, grey_share=0
+    )
+    side = _SIDE + 16
+    picture = load_sample_image(name)[top : top + side, left : left + side]
+    scene = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    noisy, target = camera(scene, _SIDE, Generator().manual_seed(0))
+    return _to_uint8(noisy[None]), _to_uint8(target[None])

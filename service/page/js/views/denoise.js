@@ -34,6 +34,10 @@ export function open({ body, chooser, onmodel }) {
     hint: 'Standard deviation, where white is 1. With 0 and 0 your picture goes as it is.',
   });
   const mean = slider({ label: 'Brightened by', min: 0, max: 0.5, step: 0.05, value: 0, show, oninput: again });
+  const strength = slider({
+    label: 'Denoising strength', min: 0, max: 1, step: 0.05, value: 1, show, oninput: again,
+    hint: 'Lower values leave some noise, and with it fine texture.',
+  });
 
   const ask = () => {
     if (!picked) return;
@@ -45,7 +49,7 @@ export function open({ body, chooser, onmodel }) {
       signal.throwIfAborted(); // a newer picture was prepared sooner, and its command is shown
       const call = {
         path: '/v1/denoise',
-        query: chooser.value,
+        query: { ...chooser.value, ...(strength.value < 1 && { strength: strength.value }) },
         form: [['image', sent.image], ...(sent.reference ? [['reference', sent.reference]] : [])],
         save: 'denoised.png',
       };
@@ -74,7 +78,7 @@ export function open({ body, chooser, onmodel }) {
     h(
       'div',
       { class: 'bench' },
-      h('section', {}, picker.element, deviation.element, mean.element, h('div', { class: 'actions' }, button('Other noise', ask))),
+      h('section', {}, picker.element, deviation.element, mean.element, strength.element, h('div', { class: 'actions' }, button('Other noise', ask))),
       h('section', {}, compare.element, answer.element, trained),
     ),
     same.element,
