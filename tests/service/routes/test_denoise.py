@@ -72,10 +72,10 @@ async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient,
 async def test_strength_goes_a_share_of_the_way(client: httpx.AsyncClient, strength: float) -> None:
     noisy = _noise(40, 70)
     blurred = _pixels((await client.post("/v1/denoise", content=encode_png(noisy))).content)
-    files = {"image": encode_png(noisy), "strength": (None, str(strength))}
+    files, data = {"image": encode_png(noisy)}, {"strength": str(strength)}
     for answer in (
         await client.post(f"/v1/denoise?strength={strength}", content=encode_png(noisy)),
-        await client.post("/v1/denoise", files=files),
+        await client.post("/v1/denoise", files=files, data=data),
     ):
         expected = noisy[..., 0] + strength * (blurred.astype(np.float64) - noisy[..., 0])
         assert np.abs(_pixels(answer.content) - expected).max() <= 0.501
