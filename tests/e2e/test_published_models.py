@@ -48,7 +48,7 @@ def best(client: httpx.Client, picture: bytes) -> str:
 
 def test_every_committed_model_is_ready(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()["models"]
-    states = {(m["name"], v["version"]): v["state"] for m in models for v in m["list_versions"]}
+    states = {(m["name"], v["version"]): v["state"] for m in models for v in m["versions"]}
     assert {("resnet-cifar10", 1), ("denoiser-mnist", 1)} <= set(states)
     assert set(states.values()) == {"ready"}
 
@@ -170,7 +170,7 @@ def test_a_face_is_the_same_in_whatever_company_and_another_in_another_version(
 
 def _versions(client: httpx.Client) -> int:
     models = client.get("/v1/models").json()["models"]
-    return next(len(model["list_versions"]) for model in models if model["name"] == "faces-gan")
+    return next(len(model["versions"]) for model in models if model["name"] == "faces-gan")
 
 
 def test_a_code_from_before_codecs_of_photographs_is_still_read(client: httpx.Client) -> None:
