@@ -23,6 +23,7 @@ from string import ascii_lowercase, digits
 
 from models_store.manifest import Manifest
 from models_store.tasks import ColorMode
+from models_store.varint import decode_varint, encode_varint
 
 __all__ = [
     "MAGIC",
@@ -32,7 +33,6 @@ __all__ = [
     "TruncatedError",
     "UnknownFormatError",
     "UnsupportedVersionError",
-    "encode_varint",
     "fingerprint",
     "pack",
     "unpack",
@@ -147,7 +147,7 @@ def _check_integrity(data: bytes, reader: "_ByteReader") -> None:
     try:
         declared = reader.read_varint()
     except CorruptedError as error:
-        if len(data) < reader.position + 1:
+        if len(data) < reader.position + _VARINT_BYTES:
             raise TruncatedError(f"it ends after {len(data)} bytes") from error
         raise
     received = len(data) - reader.position
@@ -175,26 +175,14 @@ class _ByteReader:
         return self._data[self.position - count : self.position]
 
     def read_varint(self) -> int:
-        value = 0
-        for index in range(_VARINT_BYTES):
-            byte = self.read(1)[0]
-            value |= (byte & 0x7F) << 7 * index
-            if byte < 0x80:
-                return value
-        raise CorruptedError("a number in it has no end")
+        try:
+            value, self.position = decode_varint(self._data, self.position, _VARINT_BYTES)
+        except ValueError as error:
+            raise CorruptedError(str(error)) from error
+        return value
 
     def remaining(self) -> bytes:
         return self._data[self.position :]
-
-
-def encode_varint(value: int) -> bytes:
-    """A whole number of 0 and more: seven bits a byte, lowest first; a set top bit says: go on."""
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 def _encode_name(name: str) -> bytes:

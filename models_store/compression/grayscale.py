@@ -16,6 +16,8 @@ def is_grayscale(image_HW3: NDArray[np.uint8]) -> bool:
 
 
 def mean_channel(image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 1): the mean of the channels, rounded to the nearest level; in whole numbers."""
-    sum_HW: NDArray[np.uint16] = image_HW3.sum(axis=2, dtype=np.uint16)
+    """Return the mean of the channels (H, W, 1), rounded to the nearest level."""
+    sum_HW = image_HW3[..., 0].astype(np.uint16)  # faster than a sum over the last axis
+    sum_HW += image_HW3[..., 1]
+    sum_HW += image_HW3[..., 2]
     return ((sum_HW + 1) // 3).astype(np.uint8)[..., np.newaxis]

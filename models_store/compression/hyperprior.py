@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from models_store.base import FrozenModel
-from models_store.compression.container import encode_varint
 from models_store.compression.factorized import FrequencyTable
 from models_store.compression.rans import MAX_SYMBOLS, RansDecoder, RansTables, rans_encode
 from models_store.errors import ManifestError
 from models_store.tasks import ChannelGroup, Hyperprior
+from models_store.varint import decode_varint, encode_varint
 from models_store.verify import GraphFn
 
 __all__ = [
@@ -48,6 +48,7 @@ _MAX_SIDE_VALUE = 127
 _MAX_LATENT = 2**15 - 1
 _TILE_SIZE = 128
 """Places that one run of a group's graph decodes, one way."""
+_MAX_VARINT_BYTES = 4
 
 _Ints = NDArray[np.int16]
 _Bytes = NDArray[np.uint8]
@@ -323,13 +324,6 @@ class _PayloadReader(_SymbolMapping):
         self._decoder.check_exhausted()
 
     def _read_varint(self, end: int) -> int:
-        value = shift = 0
-        while True:
-            if self._position >= end or shift > 21:
-                raise ValueError("a number in it has no end")
-            byte = self._data[self._position]
-            self._position += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
+        escapes = memoryview(self._data)[:end]
+        value, self._position = decode_varint(escapes, self._position, _MAX_VARINT_BYTES)
+        return value

@@ -8,6 +8,8 @@ graphs with external data are rejected.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from models_store.varint import decode_varint, encode_varint
+
 __all__ = ["Field", "decode_varints", "encode_delimited", "has_external_data", "iter_fields"]
 
 # Messages of onnx.proto3, with the fields in which a tensor may lie deeper.
@@ -64,12 +66,12 @@ def iter_fields(content: memoryview) -> Iterator[Field]:
     """Yield the fields of one message (protobuf.dev, "Encoding"); groups are flattened."""
     position, end = 0, len(content)
     while position < end:
-        tag, position = _decode_varint(content, position)
+        tag, position = decode_varint(content, position)
         number, kind, size, value = (tag & 0xFFFFFFFF) >> 3, tag & 7, 0, 0
         if kind == _VARINT:
-            value, position = _decode_varint(content, position)
+            value, position = decode_varint(content, position)
         elif kind == _BYTES:
-            size, position = _decode_varint(content, position)
+            size, position = decode_varint(content, position)
         elif kind in (_FIXED32, _FIXED64):
             size = 4 if kind == _FIXED32 else 8
         elif kind not in (_GROUP_START, _GROUP_END):
@@ -86,29 +88,11 @@ def decode_varints(content: memoryview) -> list[int]:
     """Decode packed varints; raise ValueError if the last one is truncated."""
     numbers, position = [], 0
     while position < len(content):
-        number, position = _decode_varint(content, position)
+        number, position = decode_varint(content, position)
         numbers.append(number)
     return numbers
 
 
 def encode_delimited(number: int, payload: bytes) -> bytes:
     """Encode a length-delimited field: text, bytes or a nested message."""
-    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(payload)) + payload
-
-
-def _encode_varint(value: int) -> bytes:
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*digits, value])
-
-
-def _decode_varint(content: memoryview, position: int) -> tuple[int, int]:
-    """Return the varint that starts at `position`, and the position after it."""
-    value = 0
-    for index, byte in enumerate(content[position : position + 10]):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, position + index + 1
-    raise ValueError("a number does not end")
+    return encode_varint(number << 3 | _BYTES) + encode_varint(len(payload)) + payload

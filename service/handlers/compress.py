@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models_store.compression.container import CompressedImage, pack
 from models_store.compression.factorized import Latents, decode_latents, encode_latents
+from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import ColorMode, Compression, FixedImage
 from service.codecs.bitstream import corrupted_code_error
 from service.codecs.formats import check_pixel_limits
@@ -116,14 +117,14 @@ def _compress_hyperprior(
 ) -> CompressionResult:
     image_HWC = decode_native(data, "RGB", limits)
     height, width = image_HWC.shape[:2]
-    mode: ColorMode = "L" if _is_grayscale(image_HWC) else "RGB"
+    mode: ColorMode = "L" if is_grayscale(image_HWC) else "RGB"
     encoded = codec.image_codec.encode(image_HWC, quality, check)
     container = _pack_container(model, codec.fingerprint, image_HWC, mode, encoded.payload)
     reconstruction_HWC = codec.image_codec.reconstruct(
         encoded.latents, quality, height, width, check
     )
     if mode == "L":
-        image_HWC, reconstruction_HWC = image_HWC[:, :, :1], _to_grayscale(reconstruction_HWC)
+        image_HWC, reconstruction_HWC = image_HWC[:, :, :1], mean_channel(reconstruction_HWC)
     return _build_result(container, reconstruction_HWC, image_HWC, quality)
 
 
@@ -191,7 +192,7 @@ def _decompress_hyperprior(
     except ValueError as error:
         raise corrupted_code_error(str(error)) from error
     if compressed.mode == "L":
-        image_HWC = _to_grayscale(image_HWC)
+        image_HWC = mean_channel(image_HWC)
     return DecompressedImage(encode_png(image_HWC), compressed.width, compressed.height, quality)
 
 
@@ -214,19 +215,6 @@ def _build_result(
     height, width = image_HWC.shape[:2]
     psnr = psnr_db(reconstruction_HWC, image_HWC)
     return CompressionResult(data, width, height, psnr if math.isfinite(psnr) else None, quality)
-
-
-def _is_grayscale(image_HWC: ImageArray) -> bool:
-    red = image_HWC[:, :, 0]
-    return all(np.array_equal(red, image_HWC[:, :, channel]) for channel in (1, 2))
-
-
-def _to_grayscale(image_HWC: ImageArray) -> ImageArray:
-    """(H, W, 1): the mean of the colours, to the nearest level."""
-    total = image_HWC[:, :, 0].astype(np.uint16)
-    total += image_HWC[:, :, 1]
-    total += image_HWC[:, :, 2]
-    return ((total + 1) // 3).astype(np.uint8)[:, :, np.newaxis]
 
 
 def _run_decoder(model: LoadedModel[Compression], latents_Dhw: Latents) -> ImageArray:

@@ -108,7 +108,7 @@ def test_any_contents_under_a_right_checksum_are_a_code_or_a_code_error(body: by
         (b"\x02\x05\x5a\x00" + bytes(4) + b"\x38\x1c", "version 0"),
         (b"\x02\x05\x5a\x01" + bytes(4) + b"\x00\x1c", "0 × 28"),
         (b"\x02\x05\x5a\x01" + bytes(4) + b"\xfe\xff\xff\x7f\x1c", "× 28"),
-        (b"\x02\x05\x5a\xff\xff\xff\xff\xff\xff" + bytes(8), "no end"),
+        (b"\x02\x05\x5a\xff\xff\xff\xff\xff\xff" + bytes(8), "does not end"),
         (b"\x01\x25\x01" + bytes(4) + b"\x38\x1c", "no model's"),
         (b"\x00\x01" + bytes(4) + b"\x38\x1c", "no model's"),
         (b"\x30\x05\x5a", "reaches over"),

@@ -118,7 +118,7 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
         (lambda payload: payload[:2], "how many lanes"),
         (lambda payload: payload[:-2], "too early"),
         (lambda payload: payload + b"\0\0", "left"),
-        (lambda payload: payload[:1] + b"\xff\xff\xff\xff\x01" + payload[2:], "no end"),
+        (lambda payload: payload[:1] + b"\xff\xff\xff\xff\x01" + payload[2:], "does not end"),
         (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "cut off"),
     ],
 )

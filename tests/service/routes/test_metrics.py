@@ -91,7 +91,7 @@ async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncCl
 
 
 async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> None:
-    async with running_app(store, deadline_s=0.2) as client:
+    async with running_app(store, deadline_s=1.0) as client:
         with occupied_thread(get_app_state(client).pool):
             caller = AsgiRequest(client, PICTURE)
             leaving = asyncio.create_task(caller.run())
