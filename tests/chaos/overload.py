@@ -33,9 +33,6 @@ _SLACK = 2.0
 generator, the rejections and the model share the cores."""
 _MIN_THROUGHPUT_SHARE = 0.8
 """Required throughput of accepted requests, relative to what a reject-only server leaves."""
-_MAX_REJECTION_S = 0.55
-"""All connections retry at once, and 900 rejected ones are read again per second: 400 / 900 s, and
-the time of a turn."""
 _COMPARISON_S = 10
 
 
