@@ -29,9 +29,9 @@ class ReloadingApiKeys:
 
     @property
     def auth_required(self) -> bool:
-        """Whether a request needs a key.
+        """True if requests need a key.
 
-        Stays true once it was: removing the last key from the file closes the service rather than
+        Stays true once it was: removing the last key from the file closes the service instead of
         opening it.
         """
         return self._auth_required

@@ -64,15 +64,15 @@ def classify(
     """Label each of `images` (encoded files), in order; `check` is called before each.
 
     Raises:
-        Unsupported, Invalid, TooLarge: a picture is not one; says which.
+        Unsupported, Invalid, TooLarge: a image is not one; says which.
     """
     results: list[ImageLabels] = []
     for index, data in enumerate(images):
         check()
         with annotate_image_index(index, len(images)):
             image_HWC = decode_resized(data, model.task.image, limits)
-        # One picture a run: on a CPU a batch makes a convolutional network hardly faster, and
-        # this way memory does not grow with the number of pictures.
+        # One image a run: on a CPU a batch makes a convolutional network hardly faster, and
+        # this way memory does not grow with the number of images.
         outputs = model.graphs["model"].run({"images": image_HWC[np.newaxis]})
         results.append(_build_result(model.task.labels, outputs, top_k))
     return results

@@ -1,4 +1,4 @@
-"""Pictures → codes, and codes → pictures.
+"""Images → codes, and codes → images.
 
 Shapes: B batch, H height, W width, C channels, D latent dimensions of h × w places.
 """
@@ -38,20 +38,20 @@ DEFAULT_QUALITY = 5
 
 @dataclass(frozen=True)
 class CompressionResult:
-    """A picture as a code."""
+    """A image as a code."""
 
     data: bytes
     width: int
     height: int
     psnr_db: float | None
-    """Of the picture that comes back, against the one that was coded; None where they are equal."""
+    """Of the image that comes back, against the one that was coded; None where they are equal."""
     quality: int | None
     """None of a model that has only one."""
 
 
 @dataclass(frozen=True)
 class DecompressedImage:
-    """A picture out of a code."""
+    """A image out of a code."""
 
     png: bytes
     width: int
@@ -79,13 +79,13 @@ def compress(
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> CompressionResult:
-    """The code of a picture (an encoded file).
+    """The code of a image (an encoded file).
 
     A model for one size gets it brought to that by the model's rule. `check` is called before every
     run over pixels.
 
     Raises:
-        Unsupported, Invalid, TooLarge: it is no picture, or there is no such quality.
+        Unsupported, Invalid, TooLarge: it is no image, or there is no such quality.
     """
     check_quality(model, quality)
     if isinstance(model.codec, HyperpriorCodec):
@@ -135,11 +135,11 @@ def decompress(
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> DecompressedImage:
-    """The picture that `compressed`, which names `model`, was made from, as nearly as it was kept.
+    """The image that `compressed`, which names `model`, was made from, as nearly as it was kept.
 
     Raises:
         Invalid: another model of that name made it, or its contents make no sense.
-        TooLarge: its picture has more pixels than `limits` allow.
+        TooLarge: its image has more pixels than `limits` allow.
     """
     codec = model.codec
     if codec is not None and compressed.fingerprint != codec.fingerprint:

@@ -1,4 +1,4 @@
-"""Noisy pictures → clean ones of the same size; against a clean reference, how clean."""
+"""Noisy images → clean ones of the same size; against a clean reference, how clean."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ ImageArray = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class DenoisedImage:
-    """One picture without its noise."""
+    """One image without its noise."""
 
     png: bytes
     width: int
@@ -45,13 +45,13 @@ def denoise(
 ) -> list[DenoisedImage]:
     """Clean each of `images` (encoded files), in order.
 
-    A grey picture comes back grey from a model of colour too: as the mean of its answer's channels.
-    `strength` in 0–1 blends the answer with the picture, where 1 is the answer alone. `references`
-    is empty, or has one clean picture of equal size for each; `check` is called before every run
+    A grey image comes back grey from a model of colour too: as the mean of its answer's channels.
+    `strength` in 0–1 blends the answer with the image, where 1 is the answer alone. `references`
+    is empty, or has one clean image of equal size for each; `check` is called before every run
     of the graph.
 
     Raises:
-        Unsupported, Invalid, TooLarge: a picture is not one, or does not fit its reference.
+        Unsupported, Invalid, TooLarge: a image is not one, or does not fit its reference.
     """
     if references and len(references) != len(images):
         raise InvalidValue(
@@ -93,7 +93,7 @@ def _create_tile_runner(
 
 
 def _blend(noisy_HWC: ImageArray, clean_HWC: ImageArray, strength: float) -> ImageArray:
-    """Go the share `strength` of the way from one picture to the other."""
+    """Go the share `strength` of the way from one image to the other."""
     noisy = noisy_HWC.astype(np.float32)
     blended = noisy + np.float32(strength) * (clean_HWC - noisy)
     return np.rint(blended).astype(np.uint8)

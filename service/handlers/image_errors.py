@@ -1,4 +1,4 @@
-"""What the handlers of several pictures share."""
+"""Errors that name one of several images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ __all__ = ["annotate_image_index"]
 
 @contextmanager
 def annotate_image_index(index: int, count: int, field: str = "image") -> Iterator[None]:
-    """Let an error inside say which of several pictures it is about; `index` counts from 0."""
+    """Let an error inside say which of several images it is about; `index` counts from 0."""
     try:
         yield
     except ServiceError as error:

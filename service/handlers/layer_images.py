@@ -1,4 +1,4 @@
-"""Layers of a model as pictures: their filters, and what they make of a picture.
+"""Layers of a model as images: their filters, and what they make of a image.
 
 Shapes: B batch, H height, W width, C channels, N filters.
 """
@@ -23,7 +23,7 @@ _MAX_MAPS = 1024
 
 @dataclass(frozen=True)
 class LayerImage:
-    """A layer as a picture, and what was counted."""
+    """A layer as a image, and what was counted."""
 
     png: bytes
     filters: int
@@ -46,7 +46,7 @@ def draw_filter_image(inspector: Inspector, manifest: Manifest, name: str) -> La
 
 
 def check_accepts_images(manifest: Manifest) -> None:
-    """Raises Invalid where no picture goes into the model."""
+    """Raises Invalid where no image goes into the model."""
     if not isinstance(getattr(manifest.task, "image", None), FixedImage | AnySizeImage):
         raise InvalidValue(
             f"{manifest.name} does {manifest.task.kind}: no picture goes in, so no layer makes "
@@ -62,13 +62,13 @@ def render_activations(
     data: bytes,
     limits: ImageLimits,
 ) -> LayerImage:
-    """What the layer gives for a picture (an encoded file), a tile for each filter.
+    """Draw the layer's feature maps for an image (an encoded file), one tile per filter.
 
-    The picture is brought to the model's size; where that is free, its middle is taken, of at most
-    the model's tile.
+    The image is resized to the model's size; for models of any size, its centre is used, at most
+    one tile of the model.
 
     Raises:
-        Unsupported, Invalid, TooLarge: it is no picture, or the layer gives no maps.
+        UnsupportedMediaType, InvalidValue, ContentTooLarge: not an image, or the layer has no maps.
         NotFound, Unavailable: as `draw_filter_image`.
     """
     located = inspector.layer(manifest, name)
@@ -111,7 +111,7 @@ def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArr
 
 
 def _as_feature_maps(located: LayerLocation, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, h, w) of the only picture; numbers without places are maps of 1 × 1."""
+    """(N, h, w) of the only image; numbers without places are maps of 1 × 1."""
     if maps.ndim not in (2, 4) or maps.shape[0] != 1:
         raise InvalidValue(
             f"{located.layer.name} gives {list(maps.shape)}, which are no maps of a picture"

@@ -14,7 +14,7 @@ __all__ = ["BodyLimitMiddleware"]
 
 _SMALL_BODY_BYTES = 256 << 10
 _SMALL_BODY_RESERVE = 1 / 8
-"""Of the limit. Whoever sends large bodies and does not end them keeps no small one out."""
+"""Share of the limit that large, unfinished bodies cannot take from small ones."""
 
 
 class BodyLimitMiddleware:

@@ -52,7 +52,7 @@ class SecurityHeadersMiddleware:
 
 
 def security_headers(*, cross_origin: bool, tls: bool) -> Mapping[str, str]:
-    """What every answer has; `shared` as above."""
+    """Return the security headers of every response."""
     return {**_BASE_HEADERS, **({} if cross_origin else _SAME_ORIGIN), **(_HSTS if tls else {})}
 
 

@@ -37,7 +37,7 @@ class TextFormatter(logging.Formatter):
 
 
 def log_config(level: str, log_format: Literal["text", "json"]) -> dict[str, Any]:
-    """For `logging.config.dictConfig`, which uvicorn calls in every worker.
+    """Return the configuration for `logging.config.dictConfig`, which each worker calls.
 
     Uvicorn's own access log is off: `service.access` has one event per request.
     """

@@ -210,7 +210,7 @@ class ServiceMetrics:
 
     @property
     def multiprocess(self) -> bool:
-        """Whether this is one of several workers."""
+        """True if this process is one of several workers."""
         return MULTIPROCESS_DIR_VARIABLE in os.environ
 
     def request_completed(self, completed: CompletedRequest) -> None:

@@ -59,7 +59,7 @@ class CompletedRequest:
 
     @property
     def timed_out(self) -> bool:
-        """Whether it exceeded its deadline, before the response or in the middle of it."""
+        """True if the request exceeded its deadline, before or during the response."""
         problem = self.scope["state"].get("problem")
         return self.status == 504 or problem == DeadlineExceeded.slug
 

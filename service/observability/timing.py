@@ -1,7 +1,7 @@
-"""Where a request's time goes: how long it waited, was decoded, computed and encoded.
+"""Timing of a request's stages: queue, decoding, computation, encoding.
 
-Whoever does such work wraps it in `stage` or `timed`; where no request is being watched that costs
-a look at a context variable. A thread that works for a request must run in the request's context.
+Code of a stage is wrapped in `stage` or `timed`; outside of requests that costs one look-up of a
+context variable. Threads that work for a request must run in the request's context.
 """
 
 import time
@@ -29,7 +29,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _MAX_INTERVALS = 256
-"""Kept one by one; a picture of many tiles has more, and is summed all the same."""
+"""Kept one by one; a image of many tiles has more, and is summed all the same."""
 
 
 class RequestTimings:
@@ -64,7 +64,7 @@ def record_timings() -> Iterator[RequestTimings]:
 
 
 def current_timings() -> RequestTimings | None:
-    """What this context's work is added to."""
+    """Return the timings that this context's work is added to; None outside of requests."""
     return _current_timings.get()
 
 

@@ -72,7 +72,7 @@ def _drop_default_validation_error(operation: JsonObject) -> None:
 
 
 def _extract_definitions(operation: JsonObject) -> JsonObject:
-    """What a body that we describe ourselves refers to, out of the body."""
+    """Remove and return the `$defs` of a hand-written body schema."""
     definitions: JsonObject = {}
     if "requestBody" in operation:  # which is the route's own, and other applications'
         operation["requestBody"] = deepcopy(operation["requestBody"])

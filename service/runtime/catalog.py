@@ -1,7 +1,7 @@
-"""What is served at one moment: an immutable picture of the store, which requests resolve against.
+"""The catalog: an immutable snapshot of the served versions, which requests resolve against.
 
-The registry replaces the whole picture at once, so a request reads it without a lock and keeps
-the version that it resolved, even when that is unloaded while the request is under way.
+The registry replaces the snapshot as a whole. Requests read it without a lock and keep the version
+they resolved, even if it is unloaded meanwhile.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ TaskT = TypeVar("TaskT", bound=Task)
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version on the shelf, served or not."""
+    """One version in the store, served or not."""
 
     name: str
     version: int
@@ -89,7 +89,7 @@ class ModelCatalog:
 
     @cached_property
     def served_models(self) -> Mapping[str, LoadedModel[Task]]:
-        """Of each name, what a request gets that asks for no version: the highest ready one."""
+        """The highest ready version of each name, which requests without a version get."""
         return {
             name: models[-1]
             for name, versions in self.by_name.items()
@@ -239,7 +239,7 @@ def _capability(task: Task) -> int:
     if isinstance(task, Classification):
         return len(task.labels)
     if isinstance(task, Compression):
-        # Any picture as it is, before a picture brought to one size.
+        # Any image as it is, before a image brought to one size.
         return int(isinstance(task.image, AnySizeImage))
     if isinstance(task, TextGeneration):
         return sum(state.layers * state.width for state in task.states)

@@ -1,8 +1,8 @@
-"""How many cores this process may really use, and how workers and threads share them.
+"""Cores that this process may use, and how workers and threads share them.
 
-`os.cpu_count()` counts the machine. A container usually owns less: an affinity mask (cpuset), or a
-CPU quota per period. More threads than the quota do not compute faster: they use it up early and
-are then all stopped until the next period, which shows as a tail of slow answers.
+`os.cpu_count()` counts the machine's cores. A container usually has fewer: an affinity mask
+(cpuset) or a CPU quota per period. Threads beyond the quota exhaust it early and are then paused
+until the next period, which raises tail latency.
 """
 
 import os

@@ -86,7 +86,7 @@ class Inspector:
     def output(
         self, manifest: Manifest, located: LayerLocation, inputs: dict[str, NDArray[np.generic]]
     ) -> NDArray[np.generic]:
-        """What the layer computes of the graph's `inputs`. Raises Unavailable as `layers`."""
+        """Return the layer's output for the graph's `inputs`; raise Unavailable as `layers`."""
         tensor = located.layer.output
         key = (manifest.name, manifest.version, located.file.sha256, tensor)
         with self._lock:

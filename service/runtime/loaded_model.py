@@ -46,7 +46,7 @@ _LATENCY_RUNS = 5
 
 
 class Graph(Protocol):
-    """What runs: a session of this process, or one elsewhere. Safe to call from any thread."""
+    """A graph that can run, in this process or on a replica. Safe to call from any thread."""
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]: ...
 
@@ -63,7 +63,7 @@ def load_session(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
 
 @dataclass(frozen=True)
 class FactorizedCodec:
-    """How the latents of a model for pictures of one size become bytes."""
+    """Entropy coding for models of fixed-size images."""
 
     tables: FrequencyTables
     fingerprint: bytes
@@ -73,7 +73,7 @@ class FactorizedCodec:
 
 @dataclass(frozen=True)
 class HyperpriorCodec:
-    """How pictures of any size become bytes, and back."""
+    """Entropy coding for models of images of any size."""
 
     image_codec: HyperpriorImageCodec
     fingerprint: bytes
@@ -94,11 +94,11 @@ class LoadedModel(Generic[TaskT_co]):
     preview: bytes
     """A PNG."""
     codec: ImageCodec | None = None
-    """Of a compression model alone."""
+    """Present for compression models."""
     recurrent: RecurrentModel | None = None
-    """Of a text model alone."""
+    """Present for text models."""
     precision: Precision = "fp32"
-    """Of `graphs`."""
+    """Precision of `graphs`."""
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
     """The same version in other precisions."""
 

@@ -1,7 +1,7 @@
-"""What somebody ordered by hand: which models to load or to unload, whatever else the rules say.
+"""Explicit load and unload requests, which override the serving rules.
 
-Every worker has a registry of its own. Where there are several, orders lie in a folder that all of
-them read, a file for each model, so that an order given to one is followed by all.
+Each worker has its own registry. With several workers, requests are files in a shared folder, one
+per model, so that every worker follows a request sent to one of them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Keeps the shelf in memory equal to the store on disk, one verified version at a time."""
+"""Keeps the store in memory equal to the store on disk, one verified version at a time."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ VersionKey = tuple[str, int]
 
 
 class Registry:
-    """Loads what is on the shelf and swaps it in.
+    """Loads what is in the store and swaps it in.
 
     `shelf` is one reference, replaced atomically: readers take it without a lock. `refresh` may
     be called at any time, from any thread; two calls take turns.
@@ -112,7 +112,7 @@ class Registry:
         """Look at the store: load what is new or changed, drop what vanished.
 
         Idempotent. What serves goes on serving until its successor has proved good. A store
-        that cannot be read at all changes nothing: a lost mount must not empty the shelf. After
+        that cannot be read at all changes nothing: a lost mount must not empty the store. After
         `within_s` seconds no more is begun; what was not stays in state "loading" for the next
         look. `threads` instead of the registry's own load at the same time.
         """
@@ -159,7 +159,7 @@ class Registry:
         return current.file_stats != file_stats or self._needs_state_change(key)
 
     def _needs_state_change(self, key: VersionKey) -> bool:
-        """Whether what is known of it, if anything, must give way before it is judged."""
+        """Return True if the version's current entry must be replaced before it is loaded."""
         known = self._catalog.versions.get(key)
         held = self._exclusion_reason(key)
         if known is None:
@@ -189,7 +189,7 @@ class Registry:
         return ModelVersion(*key, state="loading", file_stats=file_stats)
 
     def _load_version(self, key: VersionKey, file_stats: FileStats, deadline: float) -> None:
-        """Load one version and put the verdict on the shelf; a failure is a verdict too."""
+        """Load one version and put the verdict in the store; a failure is a verdict too."""
         if time.monotonic() >= deadline:
             return
         current = self._catalog.versions.get(key)

@@ -80,7 +80,7 @@ class Session:
 
 
 def session_options(intra_op_threads: int) -> ort.SessionOptions:
-    """How every graph of the service runs."""
+    """Return the session options of every graph."""
     options = ort.SessionOptions()
     # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores beat
     # one graph after the other on N threads, which wait for each other at every operator.
@@ -91,7 +91,7 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # The arena keeps the memory of a run for the next one, and so grows to what concurrent runs
-    # need at their largest. That is bounded here: pictures come at a fixed size or in tiles, and
+    # need at their largest. That is bounded here: images come at a fixed size or in tiles, and
     # threads are few. Without it every activation is a malloc of pages that fault in anew.
     options.enable_cpu_mem_arena = True
     # Plans one block per input shape, and shapes are few for the same reason.

@@ -1,4 +1,4 @@
-"""What became of the inferences of each model, since this process began."""
+"""Inference counters of each model since the process started."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ VersionKey = tuple[str, int]
 
 @dataclass
 class StatisticDuration:
-    """How often, and how long together."""
+    """A count and its total duration."""
 
     count: int = 0
     ns: int = 0
@@ -24,7 +24,7 @@ class StatisticDuration:
 
 @dataclass
 class PhaseDurations:
-    """Where the time of one successful request went, in nanoseconds."""
+    """Durations of a successful request's phases, in nanoseconds."""
 
     queue: int = 0
     """Waiting for a thread, after the whole body had come."""
@@ -40,9 +40,9 @@ class ModelCounters:
     inferences: int = 0
     """Rows of batches."""
     executions: int = 0
-    """Runs of the graph; a graph of pictures runs once for each."""
+    """Runs of the graph; a graph of images runs once for each."""
     last_inference_ms: int = 0
-    """When the last one was counted, in milliseconds since 1970."""
+    """Time of the last inference, in milliseconds since 1970."""
     success: StatisticDuration = field(default_factory=StatisticDuration)
     fail: StatisticDuration = field(default_factory=StatisticDuration)
     queue: StatisticDuration = field(default_factory=StatisticDuration)
@@ -54,7 +54,7 @@ class ModelCounters:
 
 
 class InferenceStatistics:
-    """Of one process. Safe to use from any thread."""
+    """Counters of one process. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class InferenceStatistics:
             return dict(self._by_version)
 
     def get(self, key: VersionKey) -> ModelCounters:
-        """Of one version; zeros where it was never asked."""
+        """Return the counters of one version; zeros if it was never used."""
         return self._by_version.get(key, ModelCounters())
 
     def record_success(

@@ -1,1 +1,1 @@
-"""Who computes when: bounded admission, deadlines, threads. Knows nothing of HTTP or of models."""
+"""Scheduling: bounded admission, deadlines, thread pool, batching; independent of HTTP."""

@@ -1,4 +1,4 @@
-"""A bounded number of places. A request takes one before any work is done for it, or is refused.
+"""A bounded number of places. A request takes one before any work is done for it, or is rejected.
 
 The gate knows nothing of how the work is done: threads (`pool.py`) and a batcher can share it.
 """
@@ -20,13 +20,13 @@ _MAX_RETRY_AFTER_S = 60
 _SMOOTHING = 0.1
 
 
-class RequestCancelled(Exception):  # no "Error": nobody is there to be told one
-    """Whoever asked is gone; the answer is not needed."""
+class RequestCancelled(Exception):  # not an error: no client is left to receive one
+    """The client disconnected; the response is not needed."""
 
 
 @dataclass(frozen=True)
 class AdmissionCounters:
-    """What became of all who asked. `admitted - finished - dropped` are waiting or running."""
+    """Counters of requests. `admitted - finished - dropped` are waiting or running."""
 
     admitted: int = 0
     rejected: int = 0
@@ -39,7 +39,7 @@ class AdmissionCounters:
 
 
 class Ticket:
-    """One request's place. Made by `Gate.admit`; given back with `close`."""
+    """One request's slot. Created by `AdmissionController.admit`, returned with `release`."""
 
     __slots__ = (
         "_admission",
@@ -140,21 +140,21 @@ class AdmissionController:
 
     @property
     def in_flight(self) -> int:
-        """How many hold a place now."""
+        """Number of requests that wait or run."""
         return self._in_flight
 
     @property
     def capacity(self) -> int:
-        """How many there are, with those that are taken."""
+        """Largest number of requests that may wait or run."""
         return self._capacity
 
     @property
     def available(self) -> int:
-        """How many more would be let in now."""
+        """Number of requests that would be admitted now."""
         return self._capacity - self._in_flight
 
     def expected_starts_within(self, seconds: float) -> int:
-        """Of a full queue, how many will have been begun in `seconds` from now, roughly."""
+        """Estimate how many requests of a full queue start within `seconds`."""
         if not self._mean_s:
             return self._capacity
         begun = self._running * (1 + seconds / self._mean_s)
@@ -173,16 +173,16 @@ class AdmissionController:
         return arrived + self._deadline_s - self._clock()
 
     def raise_if_full(self) -> None:
-        """For asking early, before a body is read. A later `admit` may still refuse.
+        """Check for capacity early, before a body is read; a later `admit` may still reject.
 
         Raises:
-            Overloaded: every place is taken.
+            Overloaded: no capacity is left.
         """
         with self._lock:
             self._raise_if_full()
 
     def reject(self) -> Overloaded:
-        """Count one that is refused, and say why; for who has found out by itself that it is."""
+        """Count one that is rejected, and say why; for who has found out by itself that it is."""
         with self._lock:
             return self._reject()
 

@@ -27,24 +27,24 @@ __all__ = ["GenerationCounters", "GenerationScheduler", "StepResult"]
 _log = logging.getLogger(__name__)
 
 _PREFILL_CHARS = 16
-"""Of all prompts together, read between two characters of those that are being written: about as
-much work as one step of a full batch."""
+"""Characters of all prompts that are read between two generated characters: about as much work as
+one step of a full batch."""
 _MIN_PREFILL_CHARS_EACH = 8
-"""Of each prompt at least, however many there are: of a burst, nobody should wait long for a first
-character, and a run over several characters is cheaper than several runs."""
+"""Characters read of each prompt at least. In a burst this bounds the wait for a first character,
+and one run over several characters is cheaper than several runs."""
 _IDLE_PREFILL_CHARS = 256
-"""Of all prompts together where nobody is kept waiting but the next to come."""
+"""Characters of all prompts read at once while no text is being generated."""
 
 
 @dataclass(frozen=True)
 class GenerationCounters:
-    """What was computed, and for whom."""
+    """Counters of generated texts and computed characters."""
 
     runs: int = 0
     processed: int = 0
     """Read or written, over all texts: rows × steps."""
     generated: int = 0
-    """Of these, the ones that a text got."""
+    """Characters that were returned to clients."""
     finished: int = 0
     aborted: int = 0
     """Texts given up before their end: the client gone, out of time, or an error."""

@@ -22,7 +22,7 @@ _CHUNK_INTERVAL_S = 0.02
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What is asked of a recurrent graph."""
+    """A request to generate a text."""
 
     prompt: Sequence[int]
     """Indices into the vocabulary, at least one."""
@@ -36,7 +36,7 @@ class GenerationRequest:
 
 
 class GenerationStream:
-    """A text that a `Decoder` writes. Made on the event loop, where all but `_…` is called."""
+    """A text that `GenerationScheduler` generates. Public methods run on the event loop."""
 
     def __init__(self, request: GenerationRequest, ticket: Ticket) -> None:
         self.request = request
@@ -49,7 +49,7 @@ class GenerationStream:
         self.first_token.add_done_callback(_retrieve_exception)
         self.finished.add_done_callback(_retrieve_exception)
         self.logprobs: list[TokenLogprobs] = []
-        """Of the characters written so far, a stop string's among them, where they are kept."""
+        """Log probabilities of the generated characters, including stop strings, if requested."""
         self._output = OutputBuffer(request.stop_strings)
         self._random = np.random.Generator(np.random.Philox(request.seed))
         self._prefilled = 0
@@ -101,11 +101,11 @@ class GenerationStream:
 
     @property
     def pending_tokens(self) -> int:
-        """How many characters wait to be read by the graph: of the prompt, or the one written."""
+        """Number of characters the graph has to read: of the prompt, or the last one generated."""
         return len(self.request.prompt) - self._prefilled if self._last_token is None else 1
 
     def prefix_after(self, count: int) -> tuple[int, ...]:
-        """What will have been read of the prompt after `count` more of it."""
+        """Return the part of the prompt that is read after `count` more characters."""
         return tuple(self.request.prompt[: self._prefilled + count])
 
     def next_tokens(self, count: int) -> NDArray[np.int64]:
@@ -124,12 +124,12 @@ class GenerationStream:
 
     @property
     def is_prefilling(self) -> bool:
-        """Whether there is more of the prompt."""
+        """True while a part of the prompt is unread."""
         return self._last_token is None and self._prefilled < len(self.request.prompt)
 
     @property
     def has_output(self) -> bool:
-        """Whether it has a character already."""
+        """True if a character has been generated."""
         return self._last_token is not None
 
     def next_uniform(self) -> float:

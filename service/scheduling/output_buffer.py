@@ -22,7 +22,7 @@ class OutputBuffer:
         self._read = 0
 
     def __len__(self) -> int:
-        """How many characters the text has so far."""
+        """Return the number of characters so far."""
         return len(self._characters) if self._end is None else self._end
 
     def append(self, character: str) -> bool:
@@ -40,9 +40,9 @@ class OutputBuffer:
         return True
 
     def read_available(self, *, is_complete: bool) -> str:
-        """What came since the last call.
+        """Return the text since the last call.
 
-        Unless the text is `whole`, what may yet turn out to begin a stop string stays back.
+        Unless the text is complete, a suffix that may start a stop string is held back.
         """
         length = len(self._characters)
         if self._end is not None:

@@ -50,11 +50,11 @@ class Job(Generic[ResultT]):
         self._discard()
 
     async def result(self) -> ResultT:
-        """What the work returned, or raised.
+        """Return the work's result, or raise its exception.
 
         Raises:
-            DeadlineExceeded: it was not ready in time.
-            Abandoned: `abandon` was called.
+            DeadlineExceeded: the result was not ready in time.
+            RequestCancelled: `cancel` was called.
         """
         if self._future is None:
             raise RuntimeError("a job that was never submitted has no result")
@@ -74,7 +74,7 @@ class Job(Generic[ResultT]):
 
     def _discard(self) -> None:
         self._ticket.cancel()
-        # The executor keeps a cancelled job until a thread comes by it; the pictures must not wait.
+        # The executor keeps a cancelled job until a thread comes by it; the images must not wait.
         self._work = None
         if self._future is not None:
             self._future.cancel()

@@ -19,7 +19,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How one text's next character is chosen."""
+    """Sampling parameters of one text."""
 
     temperature: float = 1.0
     """Divides the logits; 0 always takes the likeliest."""
@@ -30,15 +30,15 @@ class SamplingParams:
 
     @property
     def truncates(self) -> bool:
-        """Whether some characters may not be chosen at all."""
+        """True if top-k or top-p excludes some characters."""
         return self.top_k is not None or self.top_p < 1
 
 
 @dataclass(frozen=True)
 class TokenLogprobs:
-    """How likely the model held a character, and those that it held the likeliest, best first.
+    """Log probability of a character, and of the most probable ones, best first.
 
-    Natural logarithms of probabilities at temperature 1, whatever the choice was.
+    Natural logarithms at temperature 1, whatever the sampling parameters.
     """
 
     logprob: float
@@ -47,7 +47,7 @@ class TokenLogprobs:
 
 
 def token_logprobs(logits_V: NDArray[np.float32], token: int, top_n: int) -> TokenLogprobs:
-    """Of `token`, and of the `top_n` likeliest; between equals, the lower index first."""
+    """Return log probabilities of `token` and the `top_n` best; ties by the lower index."""
     logits = logits_V.astype(np.float64)
     max_logit = logits.max()
     logprobs = logits - (max_logit + np.log(np.exp(logits - max_logit).sum()))

@@ -23,7 +23,7 @@ class FormSpec:
     max_files: int
     """Files with the same name."""
     file_kind: str = "an image"
-    """What the files are, for error messages."""
+    """Kind of the files, for error messages."""
     example: str = "cat.jpg"
 
 

@@ -1,4 +1,4 @@
-"""What OpenAPI says about bodies and errors, which several routes share."""
+"""OpenAPI descriptions of bodies and errors that several routes share."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ __all__ = [
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
-"""What can go wrong where images come in and a model answers."""
+"""Error statuses of routes that run a model on images."""
 
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _STATUS_DESCRIPTIONS = {

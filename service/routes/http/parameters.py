@@ -84,7 +84,7 @@ def query_parameters(params_type: type[RequestParams]) -> list[dict[str, Any]]:
 
 
 def _strip_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """What is left out is None for us; nobody can send it."""
+    """Remove null from a parameter's schema: None means omitted, and cannot be sent."""
     non_null: dict[str, Any] = next(
         (item for item in schema.get("anyOf", []) if item.get("type") != "null"), {}
     )

@@ -32,7 +32,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 EXPECTED_ERRORS = (ServiceError, RequestValidationError, HTTPException, RequestCancelled)
-"""What is expected to happen; whatever else is raised is a bug of ours, and answered with 500."""
+"""Exceptions that become error responses; any other exception is a bug and becomes a 500."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's number for it: seen in the log alone, there is nobody to tell."""
@@ -42,7 +42,7 @@ _MAX_VALUE_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class _RequestContext:
-    """What of a request its error tells."""
+    """The parts of a request that its error document contains."""
 
     path: str
     root_path: str

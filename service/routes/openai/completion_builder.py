@@ -29,10 +29,10 @@ _MIN_TOP_P = 1e-9
 def build_generation_requests(
     model: LoadedModel[TextGeneration], params: CompletionParams, limits: TextLimits
 ) -> list[GenerationRequest]:
-    """What is to be written, `n` for each prompt, in the order of the choices.
+    """Return generation requests, `n` per prompt, in the order of the choices.
 
     Raises:
-        Invalid: a prompt is too long or has unknown characters, or too much is asked for.
+        InvalidValue: a prompt is too long or has unknown characters, or a limit is exceeded.
     """
     if params.max_tokens > limits.max_text_chars:
         raise InvalidValue(
@@ -69,7 +69,7 @@ class _Chunk:
 
 
 class CompletionBuilder:
-    """What is told of texts that are being written."""
+    """Builds completion objects from generated texts."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class CompletionBuilder:
         )
 
     def _build_logprobs(self, index: int, start: int, text: str) -> LogProbs | None:
-        """Of the characters `text`, which begin at `start` of what was written."""
+        """Return the log probabilities of `text`, which starts at character `start`."""
         if self._params.logprobs is None:
             return None
         stream, offset = self._group.streams[index], len(self._get_prompt(index)) + start

@@ -37,7 +37,7 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 @router.get("/problems/{slug}")
 async def explain_problem(slug: str) -> Response:
-    """Where a problem's `type` leads."""
+    """Respond with the page that a problem's `type` links to."""
     error_types = {error_type.slug: error_type for error_type in _error_types(ServiceError)}
     error_type = error_types.get(slug)
     if error_type is None:

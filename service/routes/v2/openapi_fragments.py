@@ -1,4 +1,4 @@
-"""What OpenAPI says of this protocol's errors and parameters."""
+"""OpenAPI descriptions of this protocol's errors and parameters."""
 
 from typing import Annotated, Any
 

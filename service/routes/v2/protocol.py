@@ -42,7 +42,7 @@ _MAX_LISTED_ERRORS = 3
 
 @dataclass(frozen=True)
 class TensorRequirement:
-    """What an input must be. A named dimension is free, and the same wherever it is named."""
+    """Required type and shape of an input; equal names of free dimensions mean equal sizes."""
 
     datatype: str
     shape: tuple[int | str, ...]

@@ -51,7 +51,7 @@ class ModelStatistics(ResponseModel):
 
 
 class StatisticsResponse(ResponseModel):
-    """What became of inferences over `/v2` in this worker process, since it started."""
+    """Statistics of inferences over `/v2` since the process started."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,7 +91,7 @@ class StatisticsResponse(ResponseModel):
 
 
 def build_model_statistics(model_key: tuple[str, int], counters: ModelCounters) -> ModelStatistics:
-    """What was counted of the version `model_key`."""
+    """Return the statistics of the version `model_key`."""
     zero = DurationStatistics(count=0, ns=0)
     return ModelStatistics(
         name=model_key[0],

@@ -1,8 +1,8 @@
-"""What `/v2` calls a model: a graph of a published version, or the writing of texts.
+"""Models of `/v2`: a graph of a published version, or text generation.
 
-A published model of one graph keeps its name. Of several, the first that its task lists has the
-name alone, and each is `name.role` too: `autoencoder` encodes, `autoencoder.decoder` decodes. A
-text model's name alone takes texts and gives texts; `name.step` is its graph.
+A model with one graph keeps its name. With several graphs, the first one of its task has the plain
+name, and each is also `name.role`: `autoencoder` encodes, `autoencoder.decoder` decodes. A text
+model's plain name takes and returns texts; `name.step` is its graph.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class InferTarget:
     """A version of a model that is ready."""
 
     name: str
-    """As it was asked for."""
+    """Name in the request."""
     versions: tuple[int, ...]
     """All that are ready."""
     model: LoadedModel[Task]
@@ -69,12 +69,12 @@ class InferTarget:
 
     @property
     def is_batchable(self) -> bool:
-        """Whether each row of every input is an example, and gives a row of every output."""
+        """True if each row of the inputs is an example with its own row of every output."""
         return self.graph is not None and is_batchable(self.graph)
 
 
 def protocol_names(manifest: Manifest) -> list[str]:
-    """What `/v2` calls the parts of a published model, the most useful first."""
+    """Return the `/v2` names of a published model, the plain name first."""
     roles = _graph_roles(manifest)
     suffix_roles = roles if isinstance(manifest.task, TextGeneration) else roles[1:]
     return [manifest.name, *(f"{manifest.name}.{role}" for role in suffix_roles)]

@@ -29,7 +29,7 @@ __all__ = ["build_text_outputs", "start_text_generation"]
 
 _TEXT_PARAMETERS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
 _IGNORED_PARAMETERS = ("binary_data_output", "priority", "timeout", "content_type", "headers")
-"""What clients of the protocol send with every question."""
+"""Parameters that clients of the protocol send with every request."""
 _SEED_COUNT = 2**63
 
 
