@@ -58,7 +58,7 @@ class ApiKeySet:
 
     @property
     def auth_required(self) -> bool:
-        """Whether requests need a key. An administrator's key alone leaves other routes open."""
+        """True if requests need a key. An administrator's key alone leaves other routes open."""
         return any(not key.admin for key in self._keys)
 
     @property

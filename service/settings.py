@@ -146,8 +146,8 @@ class Settings(BaseSettings):
     """Seconds between scans of the store for new and removed versions. 0: scan only at start."""
 
     load_before_listen: bool = False
-    """Whether a worker loads all models before it listens, rather than meanwhile. A worker that
-    replaces another always does."""
+    """Load all models before a worker listens, instead of meanwhile. A worker that replaces another
+    always does."""
 
     model_control_dir: Path | None = None
     """Directory in which the workers of one service share which models were loaded and unloaded
@@ -177,14 +177,13 @@ class Settings(BaseSettings):
     for all. Unset: only its own."""
 
     docs: bool = True
-    """Whether /docs, /redoc and /openapi.json are served."""
+    """Serve /docs, /redoc and /openapi.json."""
 
     playground: bool = True
-    """Whether the playground at / is served."""
+    """Serve the playground at /."""
 
     metrics: Literal["open", "key", "closed"] = "open"
-    """Whether /metrics is served to everybody (open), to requests with a key (key), or not at all
-    (closed)."""
+    """Serve /metrics to everybody (open), to requests with a key (key), or not at all (closed)."""
 
     tls_certfile: Path | None = None
     """Certificate chain, PEM. With it and tls_keyfile, the service speaks only HTTPS."""

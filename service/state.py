@@ -21,7 +21,7 @@ __all__ = ["AppState", "get_state"]
 
 @dataclass(frozen=True)
 class AppState:
-    """What all requests share."""
+    """State shared by all requests."""
 
     settings: Settings
     registry: Registry

@@ -44,7 +44,7 @@ class CompressionResult:
     width: int
     height: int
     psnr_db: float | None
-    """Of the image that comes back, against the one that was coded; None where they are equal."""
+    """PSNR of the restored image against the original; None if they are equal."""
     quality: int | None
     """None of a model that has only one."""
 

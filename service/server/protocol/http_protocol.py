@@ -74,7 +74,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     @property
     def _was_paused(self) -> bool:
-        """Whether the current request already waited when this connection was resumed."""
+        """True if the current request waited while this connection was paused."""
         return self.loop.time() - self._resumed_at < _RESUME_WINDOW_S
 
     # Called by uvicorn.

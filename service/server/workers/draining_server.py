@@ -13,7 +13,7 @@ _MAX_ACCEPT_S = 3.0
 
 
 class DrainingState(ServerState):
-    """What uvicorn shares with every connection, and whether the server is shutting down."""
+    """Uvicorn's state shared by all connections, with a flag for shutdown."""
 
     draining = False
 
