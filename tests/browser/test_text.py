@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser.watched import Watched, curl, show, until
 
@@ -35,15 +35,27 @@ def test_the_options_reach_the_service_and_curl_writes_the_same(
     assert events[-2:] == ["data: [DONE]", ""]
 
 
+def throttle(session: CDPSession, bytes_per_s: int) -> None:
+    """Limit the browser's download rate; -1 removes the limit."""
+    conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
+    session.send(
+        "Network.emulateNetworkConditions", {**conditions, "downloadThroughput": bytes_per_s}
+    )
+
+
 def test_writing_can_be_stopped_and_begun_again_from_the_keyboard(watched: Watched) -> None:
     page = show(watched, "text")
     page.get_by_label("Characters").fill("2000")
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_disabled()
+    # Slowed down, because a fast machine generates 2,000 characters before a key can be pressed.
+    session = page.context.new_cdp_session(page)
+    throttle(session, bytes_per_s=2000)
     page.get_by_label("Beginning").press("Control+Enter")
     until(page, "document.querySelector('.written .new')?.textContent.length > 20")
     stop.press("Enter")
     expect(page.locator(".status")).to_contain_text("Stopped")
+    throttle(session, bytes_per_s=-1)
     assert 20 < len(new_text(page)) < 2000
     expect(page.locator(".caret")).to_have_count(0)
 

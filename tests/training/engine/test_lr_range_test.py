@@ -26,7 +26,7 @@ def test_any_task_can_be_tested_and_its_own_schedule_does_not_matter(tmp_path) -
 
 
 def test_a_start_that_is_too_high_is_an_error_that_says_so() -> None:
-    with pytest.raises(DivergenceError, match=r"start the range test lower than at 1e\+04"):
+    with pytest.raises(DivergenceError, match=r"start the range test at a rate below 1e\+04"):
         run_lr_range_test(recipe(), min_lr=1e4, max_lr=1e9, steps=30)
 
 

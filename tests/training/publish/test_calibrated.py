@@ -72,7 +72,7 @@ def test_members_that_hold_out_other_pictures_cannot_be_calibrated(
 ) -> None:
     other = _recipe(5, epochs=1, data={"kind": "digits", "validation_size": 1000})
     fit(other, tmp_path / "other", show_progress=False)
-    with pytest.raises(RecipeError, match="hold out the same pictures"):
+    with pytest.raises(RecipeError, match="hold out the same images"):
         publish_ensemble([runs[0], tmp_path / "other"], "mixed", tmp_path / "store")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models_store.onnx.wire import has_external_data
 from training.errors import ExportError
 from training.networks import NetworkConfig, ResNet
+from training.networks.airbench import Airbench
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph, DenoiserGraph
 from training.publish.spec import ExportedGraph, GraphSpec, export_graph
@@ -60,9 +61,9 @@ ROWS = {
     ),
     "airbench-residual": _Row(
         "classification",
-        {"kind": "airbench", "widths": [4, 6, 8], "residual": True, "classes": 5},
-        (3, 16, 16, 3),
-        ((1, 16, 16, 3), (5, 16, 16, 3)),
+        {"kind": "airbench", "widths": [16, 16, 16], "residual": True, "classes": 5},
+        (3, 32, 32, 3),
+        ((1, 32, 32, 3), (5, 32, 32, 3)),
     ),
     "denoiser-grey": _Row(
         "denoising",
@@ -98,8 +99,8 @@ def _network(row: _Row) -> nn.Module:
     with torch.no_grad():
         for _ in range(3):
             network.train()(torch.rand(max(batch, 4), channels, height, width))
-        if isinstance(network, ResNet):
-            network.fc.weight *= 20
+        if isinstance(network, ResNet | Airbench):
+            network.fc.weight *= 20 if isinstance(network, ResNet) else 2000
     return network.eval()
 
 

@@ -73,7 +73,7 @@ def test_simple_settings_stay_simple() -> None:
     command = provenance.fit_command(load_recipe(BUILT_IN, overrides))
     assert command == (
         f"python -m training fit {BUILT_IN} "
-        "--set data.copy=packed --set epochs=3 --set precision=32-true"
+        "--set epochs=3 --set precision=32-true --set data.copy=packed"
     )
 
 

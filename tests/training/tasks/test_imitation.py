@@ -68,7 +68,7 @@ def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_what_cannot_be_animated_or_served_says_so(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"neither \.gif nor \.webp"):
+    with pytest.raises(DataError, match=r"must end in \.gif or \.webp"):
         save_animation(available_policies(load_controller(run))["scripted"], tmp_path / "game.mp4")
     game = recipe(**GAME)
     task = prepare(game, accelerator="cpu")[1]

@@ -159,7 +159,7 @@ def test_training_brings_the_loss_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 1000}, "25053 characters to learn from: fewer than one step"),
+        ({"batch_size": 1000}, "25053 training characters, fewer than one step"),
         ({"network": {"kind": "char_rnn", "vocabulary": 5}}, "vocabulary is 5, but .* has 31"),
     ],
 )
