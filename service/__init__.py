@@ -1,1 +1,1 @@
-"""The REST service: published models in, answers out. Knows nothing of torch."""
+"""The REST service: serves published models over HTTP. Never imports torch."""

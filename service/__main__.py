@@ -39,8 +39,8 @@ from service.settings import ENV_PREFIX, Settings, describe_validation_error
 _log = logging.getLogger("service")
 
 _WORKER_HEALTHCHECK_TIMEOUT_S = 30
-"""A worker that does not answer its supervisor for this long is replaced. Uvicorn's default of 5 s
-can pass on an overloaded machine, where replacing workers makes the overload worse."""
+"""A worker that does not respond to its supervisor for this long is replaced. Uvicorn's default of
+5 s can pass on an overloaded machine, where replacing workers makes the overload worse."""
 
 
 class _StartupError(Exception):
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_can_start(settings: Settings) -> None:
-    """Raise _StartupError for what would fail only later, or in every worker."""
+    """Raise _StartupError for errors that would otherwise surface later, or in every worker."""
     if not settings.store.is_dir():
         raise _StartupError(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
     available = list_model_names(settings.store)
@@ -164,7 +164,7 @@ def _log_startup(settings: Settings, plan: WorkerPlan, keys: ReloadingApiKeys) -
     _log.info("starting", extra={"fields": fields})
     if not keys.auth_required and not _is_loopback(settings.host):
         _log.warning(
-            "no keys are set: whoever reaches this address can use the service",
+            "no keys are set: anyone who reaches this address can use the service",
             extra={"fields": {"host": settings.host}},
         )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104

@@ -168,8 +168,8 @@ def _build_middleware(
     """Return the middleware, outermost first.
 
     Every response gets security headers; every request is logged and counted, also one that CORS
-    or authentication answers; preflight requests need no key; no body is read before the key is
-    checked.
+    or authentication responds to; preflight requests need no key; no body is read before the key
+    is checked.
     """
     own_observers: list[Observer] = [state.recorder.request_completed]
     if state.tracing:
@@ -199,7 +199,7 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend, threads)
     recorder = ServiceMetrics(
-        registry, {"pictures": admission, "texts": scheduler.admission}, scheduler
+        registry, {"images": admission, "texts": scheduler.admission}, scheduler
     )
     tracing = create_otlp_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     pool = InferencePool(admission, threads)

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
 
     workers: PositiveInt | None = None
     """Worker processes. Unset: 1, whose threads use all cores. Where a run takes under 1 ms (small
-    int8 models), one worker per core answers some 1.4 times as many requests. Each worker loads
+    int8 models), one worker per core handles some 1.4 times as many requests. Each worker loads
     all models."""
 
     threads: PositiveInt | None = None
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     trusted_keys: Path | None = None
     """File of public keys, lines `ssh-ed25519 AAAA… name`. With it, only versions that one of them
     has signed (`ssh-keygen -Y sign`) are served. Read when the service starts. Needs
-    deepshelf[sign]. Unset: signatures are not asked for."""
+    deepshelf[sign]. Unset: no signature is required."""
 
     models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None
     """Serve only these models, comma-separated. Unset: all models of the store."""
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     """Model for requests that name none: task=model,task=model. For a task that is not listed, the
-    ready model with the most labels, or one that knows colour, then the first by name; ensembles
+    ready model with the most labels, or one for colour images, then the first by name; ensembles
     come last."""
 
     precision: Literal["auto", "fp32", "int8"] = "auto"

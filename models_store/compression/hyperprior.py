@@ -204,7 +204,7 @@ class HyperpriorCoder:
     def _entropy_parameters(
         self, role: str, features: NDArray[np.generic], decoded: _Ints, channels: slice, row: int
     ) -> tuple[_Ints, _Bytes]:
-        """Means and levels (G, h, w), tile by tile: a run's memory does not grow with a image."""
+        """Means and levels (G, h, w), tile by tile: a run's memory does not grow with an image."""
         count = channels.stop - channels.start
         height, width = decoded.shape[1:]
         means = np.empty((count, height, width), np.int16)

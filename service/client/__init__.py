@@ -1,9 +1,9 @@
-"""A typed client of `/v1`, in two kinds that differ by `await`: `Client` and `AsyncClient`.
+"""A typed client of `/v1`: `Client` blocks, `AsyncClient` has the same methods as coroutines.
 
     with Client("http://127.0.0.1:8000") as client:
         print(client.classify("cat.jpg").results[0].predictions[0].label)
 
-Needs httpx (`pip install 'deepshelf[client]'`). A image is a path, or the bytes of a file.
+Needs httpx (`pip install 'deepshelf[client]'`). An image is a path, or the bytes of a file.
 """
 
 from service.client.async_client import AsyncClient

@@ -1,4 +1,4 @@
-"""The client for asyncio: what `blocking` has, to be awaited."""
+"""The asyncio client: the methods of `Client`, as coroutines."""
 
 from collections.abc import AsyncIterator
 from typing import Self, TypeVar, Unpack
@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 
 
 class AsyncClient:
-    """Talks to the service at `url`, with an API `key` where it wants one."""
+    """Sends requests to the service at `url`, with an API `key` if it requires one."""
 
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -55,27 +55,27 @@ class AsyncClient:
     async def classify(
         self, image: FileInput, **params: Unpack[ClassifyParameters]
     ) -> ClassifyResponse:
-        """Labels with probabilities, best first."""
+        """Return labels with probabilities, best first."""
         return await self._send(classify(image, params))
 
     async def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
-        """The image without its noise, as PNG."""
+        """Return the denoised image as PNG."""
         return await self._send(upload("/v1/denoise", image, params))
 
     async def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
-        """The image as a code for `decompress`."""
+        """Return the image as a code for `decompress`."""
         return await self._send(upload("/v1/compress", image, params))
 
     async def decompress(self, code: FileInput) -> bytes:
-        """The image in a code, as PNG."""
+        """Return the image that a code holds, as PNG."""
         return await self._send(upload("/v1/decompress", code, {}))
 
     async def faces(self, **params: Unpack[FacesParameters]) -> bytes:
-        """Faces that nobody has, side by side as PNG."""
+        """Return generated faces, side by side as PNG."""
         return await self._send(get_image("/v1/faces", "image/png", params))
 
     async def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
-        """The text as a pen would write it, as PNG."""
+        """Return the text in generated handwriting, as PNG."""
         return await self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
     async def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
@@ -85,7 +85,7 @@ class AsyncClient:
     async def stream_text(
         self, prompt: str, **params: Unpack[TextParameters]
     ) -> AsyncIterator[str]:
-        """The same in pieces, as it is written; it stops where you stop."""
+        """Yield the text in chunks as it is generated. Closing the iterator cancels generation."""
         call, parser = generate_text(prompt, params, stream=True), TextEventParser()
         async with self._http.stream(call.method, call.path, **call.request_kwargs) as response:
             if not response.is_success:

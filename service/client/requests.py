@@ -46,19 +46,19 @@ class ModelParameters(TypedDict, total=False):
 
 
 class ClassifyParameters(ModelParameters, total=False):
-    """The best `top_k` labels; 5 where it is left out, or all that there are."""
+    """The best `top_k` labels. Default: 5, or all if the model has fewer."""
 
     top_k: int
 
 
 class CompressParameters(ModelParameters, total=False):
-    """`quality` from 1, the fewest bytes, where the model has several."""
+    """`quality` from 1 (fewest bytes), for models that have several."""
 
     quality: int
 
 
 class DenoiseParameters(ModelParameters, total=False):
-    """`strength` from 0, which keeps the picture, to 1."""
+    """`strength` from 0, which leaves the image unchanged, to 1."""
 
     strength: float
 
@@ -93,7 +93,7 @@ class TextParameters(ModelParameters, total=False):
 
 @dataclass(frozen=True)
 class ApiCall(Generic[ResultT]):
-    """One request, and what its answer's body is read as."""
+    """One request, and the type that its response is parsed as."""
 
     method: str
     path: str
@@ -106,24 +106,24 @@ LIST_MODELS = ApiCall("GET", "/v1/models", ModelsResponse.model_validate_json)
 
 
 def classify(image: FileInput, params: ClassifyParameters) -> ApiCall[ClassifyResponse]:
-    """The labels of one image."""
+    """Return the request that classifies one image."""
     return _upload_call("/v1/classify", image, ClassifyResponse.model_validate_json, params)
 
 
 def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes]:
-    """A file as the whole body; another file comes back."""
+    """Return a request whose body is a file and whose response is one."""
     return _upload_call(path, file, bytes, params)
 
 
 def get_image(path: str, media_type: str, query: Mapping[str, object]) -> ApiCall[bytes]:
-    """A image out of nothing but options."""
+    """Return a request that generates an image from parameters."""
     return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
 
 
 def generate_text(
     prompt: str, params: TextParameters, *, stream: bool = False
 ) -> ApiCall[TextResponse]:
-    """A text in one piece, or with `stream` as events."""
+    """Return a request for a text, whole or with `stream` as events."""
     body = {"prompt": prompt, "stream": stream, **params}
     return ApiCall("POST", "/v1/text", TextResponse.model_validate_json, {"json": body})
 

@@ -22,18 +22,18 @@ class ApiError(Exception):
 
 
 def raise_for_problem(response: httpx.Response) -> bytes:
-    """Its body, which has been read. Raises ServiceProblem: it is no success."""
+    """Return the body, which has been read. Raises ApiError: the status is no success."""
     if response.is_success:
         return response.content
     try:
         problem = response.json()
-    except ValueError:  # somebody on the way, such as a proxy
+    except ValueError:  # sent by an intermediary, such as a proxy
         problem = {"detail": response.text[:200]}
     raise ApiError(response.status_code, problem)
 
 
 class TextEventParser:
-    """Lines of server-sent events → pieces of a text."""
+    """Yield the text chunks in lines of server-sent events."""
 
     def __init__(self) -> None:
         self._failed = False

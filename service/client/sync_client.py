@@ -1,4 +1,4 @@
-"""The client that waits."""
+"""The blocking client."""
 
 from collections.abc import Iterator
 from typing import Self, TypeVar, Unpack
@@ -32,9 +32,9 @@ ResultT = TypeVar("ResultT")
 
 
 class Client:
-    """Talks to the service at `url`, with an API `key` where it wants one.
+    """Sends requests to the service at `url`, with an API `key` if it requires one.
 
-    Not one for several threads at once to close.
+    Several threads may send requests; only one of them may close it.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
@@ -56,27 +56,27 @@ class Client:
         return self._send(LIST_MODELS)
 
     def classify(self, image: FileInput, **params: Unpack[ClassifyParameters]) -> ClassifyResponse:
-        """Labels with probabilities, best first."""
+        """Return labels with probabilities, best first."""
         return self._send(classify(image, params))
 
     def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
-        """The image without its noise, as PNG."""
+        """Return the denoised image as PNG."""
         return self._send(upload("/v1/denoise", image, params))
 
     def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
-        """The image as a code for `decompress`."""
+        """Return the image as a code for `decompress`."""
         return self._send(upload("/v1/compress", image, params))
 
     def decompress(self, code: FileInput) -> bytes:
-        """The image in a code, as PNG."""
+        """Return the image that a code holds, as PNG."""
         return self._send(upload("/v1/decompress", code, {}))
 
     def faces(self, **params: Unpack[FacesParameters]) -> bytes:
-        """Faces that nobody has, side by side as PNG."""
+        """Return generated faces, side by side as PNG."""
         return self._send(get_image("/v1/faces", "image/png", params))
 
     def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
-        """The text as a pen would write it, as PNG."""
+        """Return the text in generated handwriting, as PNG."""
         return self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
 
     def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
@@ -84,7 +84,7 @@ class Client:
         return self._send(generate_text(prompt, params))
 
     def stream_text(self, prompt: str, **params: Unpack[TextParameters]) -> Iterator[str]:
-        """The same in pieces, as it is written; it stops where you stop."""
+        """Yield the text in chunks as it is generated. Closing the iterator cancels generation."""
         call, parser = generate_text(prompt, params, stream=True), TextEventParser()
         with self._http.stream(call.method, call.path, **call.request_kwargs) as response:
             if not response.is_success:

@@ -36,7 +36,7 @@ def convert_mode(image: Image.Image, mode: ColorMode | Literal["CMYK"]) -> Image
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, C), C-contiguous, read-only, of a image in mode L or RGB."""
+    """(H, W, C), C-contiguous, read-only, of an image in mode L or RGB."""
     array_HW_or_HWC: NDArray[np.uint8] = np.asarray(image)
     return array_HW_or_HWC.reshape(image.height, image.width, -1)
 

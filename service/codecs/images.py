@@ -94,7 +94,7 @@ def decode_resized(data: bytes, spec: FixedImage, limits: ImageLimits) -> NDArra
 
 @timed("encode")
 def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
-    """PNG of a image (H, W, 1) or (H, W, 3); the same bytes for the same image."""
+    """PNG of an image (H, W, 1) or (H, W, 3); the same bytes for the same image."""
     if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] not in {1, 3}:
         raise ValueError(f"not (H, W, 1 or 3) uint8: {image_HWC.shape} {image_HWC.dtype}")
     is_grayscale = image_HWC.shape[2] == 1

@@ -37,10 +37,10 @@ class ImageLabels:
 
 
 def resolve_top_k(model: LoadedModel[Classification], top_k: int | None) -> int:
-    """The number of labels to tell, which depends on how many the model has.
+    """Return the number of labels in the response; the default depends on the model.
 
     Raises:
-        Invalid: more than there are.
+        InvalidValue: `top_k` is more than the model has.
     """
     label_count = len(model.task.labels)
     if top_k is None:
@@ -64,7 +64,8 @@ def classify(
     """Label each of `images` (encoded files), in order; `check` is called before each.
 
     Raises:
-        Unsupported, Invalid, TooLarge: a image is not one; says which.
+        UnsupportedMediaType, InvalidValue, ContentTooLarge: a file is not an acceptable image;
+            names it.
     """
     results: list[ImageLabels] = []
     for index, data in enumerate(images):

@@ -38,7 +38,7 @@ DEFAULT_QUALITY = 5
 
 @dataclass(frozen=True)
 class CompressionResult:
-    """A image as a code."""
+    """An image as a code."""
 
     data: bytes
     width: int
@@ -46,12 +46,12 @@ class CompressionResult:
     psnr_db: float | None
     """PSNR of the restored image against the original; None if they are equal."""
     quality: int | None
-    """None of a model that has only one."""
+    """None if the model has only one."""
 
 
 @dataclass(frozen=True)
 class DecompressedImage:
-    """A image out of a code."""
+    """An image decoded from a code."""
 
     png: bytes
     width: int
@@ -60,7 +60,7 @@ class DecompressedImage:
 
 
 def check_quality(model: LoadedModel[Compression], quality: int | None) -> None:
-    """Raises Invalid: the model has no such quality to choose."""
+    """Raise InvalidValue if the model has no such quality."""
     quality_count = model.task.qualities
     if quality is not None and not 1 <= quality <= quality_count:
         accepted = (
@@ -68,7 +68,7 @@ def check_quality(model: LoadedModel[Compression], quality: int | None) -> None:
             if quality_count
             else "it has only one: leave quality out"
         )
-        raise InvalidValue(f"quality {quality} came, for {model.name} {model.version}; {accepted}")
+        raise InvalidValue(f"quality is {quality}, for {model.name} {model.version}; {accepted}")
 
 
 def compress(
@@ -79,13 +79,14 @@ def compress(
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> CompressionResult:
-    """The code of a image (an encoded file).
+    """Return the code of an image (an encoded file).
 
-    A model for one size gets it brought to that by the model's rule. `check` is called before every
-    run over pixels.
+    For a model of one size, the image is resized by the model's rule. `check` is called before
+    every run over pixels.
 
     Raises:
-        Unsupported, Invalid, TooLarge: it is no image, or there is no such quality.
+        UnsupportedMediaType, InvalidValue, ContentTooLarge: it is not an acceptable image, or there
+            is no such quality.
     """
     check_quality(model, quality)
     if isinstance(model.codec, HyperpriorCodec):
@@ -103,7 +104,7 @@ def _compress_factorized(
     with stage("encode"):
         payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), codec.tables)
     container = _pack_container(model, codec.fingerprint, image_HWC, model.task.image.mode, payload)
-    # What comes back is known here at the price of one more run: whoever loses something is told.
+    # One more run decodes the image again, so that the response can say how much is lost.
     return _build_result(container, _run_decoder(model, latents_Dhw), image_HWC, None)
 
 
@@ -135,11 +136,11 @@ def decompress(
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> DecompressedImage:
-    """The image that `compressed`, which names `model`, was made from, as nearly as it was kept.
+    """Return the decoded image of `compressed`, which names `model`.
 
     Raises:
-        Invalid: another model of that name made it, or its contents make no sense.
-        TooLarge: its image has more pixels than `limits` allow.
+        InvalidValue: another model of that name made it, or its contents are not consistent.
+        ContentTooLarge: its image has more pixels than `limits` allow.
     """
     codec = model.codec
     if codec is not None and compressed.fingerprint != codec.fingerprint:
@@ -231,5 +232,5 @@ def _require_factorized_codec(model: LoadedModel[Compression]) -> FactorizedCode
 
 def _require_fixed_size(model: LoadedModel[Compression]) -> FixedImage:
     if not isinstance(model.task.image, FixedImage):
-        raise TypeError(f"{model.name} {model.version} takes pictures of any size")
+        raise TypeError(f"{model.name} {model.version} takes images of any size")
     return model.task.image

@@ -91,7 +91,7 @@ class GenerationGroup:
         return iter(self.streams)
 
     def cancel(self) -> None:
-        """Stop all texts, because nobody waits for them any more."""
+        """Cancel all texts, because the response is no longer needed."""
         for stream in self.streams:
             stream.cancel()
 
@@ -108,7 +108,7 @@ def check_generation_count(count: int, limit: int) -> None:
     """Raise InvalidValue if a request has more texts than are ever generated at the same time."""
     if count > limit:
         raise InvalidValue(
-            f"{count} texts are asked for; accepted are 1 to {limit} in one request", param="n"
+            f"{count} texts are requested; accepted are 1 to {limit} in one request", param="n"
         )
 
 

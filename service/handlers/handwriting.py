@@ -14,7 +14,7 @@ _MAX_LISTED_SYMBOLS = 10
 
 
 def validate_text(model: LoadedModel[HandwritingGeneration], text: str) -> None:
-    """Raises Invalid where `text` has symbols that the model cannot draw, or none at all."""
+    """Raise InvalidValue if `text` has symbols that the model cannot draw, or only blanks."""
     symbols = model.task.symbols
     unknown = [symbol for symbol in dict.fromkeys(text) if symbol not in symbols and symbol != " "]
     if unknown:
@@ -26,7 +26,7 @@ def validate_text(model: LoadedModel[HandwritingGeneration], text: str) -> None:
             characters=unknown[:_MAX_LISTED_SYMBOLS],
         )
     if not text.strip(" "):
-        raise InvalidValue(f"text is nothing but blanks; {model.name} draws {symbols}")
+        raise InvalidValue(f"text has only blanks; {model.name} draws {symbols}")
 
 
 def generate_handwriting(
@@ -38,7 +38,7 @@ def generate_handwriting(
     height: int,
     check: Callable[[], None],
 ) -> Page:
-    """The text as strokes; `check` is called before every run of the graph."""
+    """Return the text as strokes; `check` is called before every run of the graph."""
     drawings = sample_drawings(
         model.graphs["step"].run,
         model.task,

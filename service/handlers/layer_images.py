@@ -1,4 +1,4 @@
-"""Layers of a model as images: their filters, and what they make of a image.
+"""Layers of a model as images: their filters, and their activations for an image.
 
 Shapes: B batch, H height, W width, C channels, N filters.
 """
@@ -23,18 +23,18 @@ _MAX_MAPS = 1024
 
 @dataclass(frozen=True)
 class LayerImage:
-    """A layer as a image, and what was counted."""
+    """A layer drawn as an image, with its counts."""
 
     png: bytes
     filters: int
     dead: int
-    """Filters that do next to nothing; of maps, those that are zero everywhere."""
+    """Filters with almost no weight; of feature maps, those that are zero everywhere."""
     color_limit: float
-    """The absolute value at the end of the colours."""
+    """Absolute value at the end of the colour scale."""
 
 
 def draw_filter_image(inspector: Inspector, manifest: Manifest, name: str) -> LayerImage:
-    """Raises NotFound where there is no such layer, Unavailable where it cannot be read."""
+    """Draw a layer's filters. Raises NotFound: no such layer. Unavailable: it cannot be read."""
     layer = inspector.layer(manifest, name).layer
     dead_N = layer.dead_N
     return LayerImage(
@@ -46,11 +46,11 @@ def draw_filter_image(inspector: Inspector, manifest: Manifest, name: str) -> La
 
 
 def check_accepts_images(manifest: Manifest) -> None:
-    """Raises Invalid where no image goes into the model."""
+    """Raise InvalidValue if the model's input is not an image."""
     if not isinstance(getattr(manifest.task, "image", None), FixedImage | AnySizeImage):
         raise InvalidValue(
-            f"{manifest.name} does {manifest.task.kind}: no picture goes in, so no layer makes "
-            "anything of one"
+            f"{manifest.name} does {manifest.task.kind}: its input is not an image, so its layers "
+            "have no activations for one"
         )
 
 
@@ -77,8 +77,8 @@ def render_activations(
     if isinstance(manifest.task, Compression) and manifest.task.qualities:
         if located.file.role != "encoder":
             raise InvalidValue(
-                f"{located.layer.name} is in the graph {located.file.role}, which sees no picture; "
-                "accepted are layers of the encoder"
+                f"{located.layer.name} is in the graph {located.file.role}, whose input is not an "
+                "image; accepted are layers of the encoder"
             )
         inputs["quality"] = np.zeros(1, np.int64)
     elif located.file.role == "decoder" and isinstance(manifest.task, Compression):
@@ -102,8 +102,7 @@ def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArr
         cropped = min(length, spec.tile) // spec.multiple_of * spec.multiple_of
         if not cropped:
             raise InvalidValue(
-                f"the picture has a side of {length} pixels; accepted are {spec.multiple_of} and "
-                "more"
+                f"the image has a side of {length} pixels; accepted are {spec.multiple_of} and more"
             )
         start = (length - cropped) // 2
         image_HWC = image_HWC.take(range(start, start + cropped), axis)
@@ -111,10 +110,11 @@ def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArr
 
 
 def _as_feature_maps(located: LayerLocation, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, h, w) of the only image; numbers without places are maps of 1 × 1."""
+    """Return the maps (N, h, w) of the only image; outputs without axes are maps of 1 × 1."""
     if maps.ndim not in (2, 4) or maps.shape[0] != 1:
         raise InvalidValue(
-            f"{located.layer.name} gives {list(maps.shape)}, which are no maps of a picture"
+            f"{located.layer.name} has outputs of shape {list(maps.shape)}, not feature maps of an "
+            "image"
         )
     maps_Nhw = maps[0].reshape(maps.shape[1], *(maps.shape[2:] or (1, 1)))
     truncated_Nhw: NDArray[np.float32] = maps_Nhw[:_MAX_MAPS]

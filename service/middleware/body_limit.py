@@ -1,7 +1,7 @@
-"""Bodies that are held in memory, of all requests together: bounded in bytes, and each in time.
+"""ASGI middleware that limits the total size of buffered request bodies, and the time of each.
 
-A place in a queue is taken when a body is whole; until then the connections alone would bound how
-many bodies arrive at a time, and that is far too many large ones.
+A request takes a slot in a queue only when its body is complete. Until then, the number of
+connections alone would limit how many bodies are buffered, which is too many if they are large.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ __all__ = ["BodyLimitMiddleware"]
 
 _SMALL_BODY_BYTES = 256 << 10
 _SMALL_BODY_RESERVE = 1 / 8
-"""Share of the limit that large, unfinished bodies cannot take from small ones."""
+"""Fraction of the limit that is reserved for small bodies."""
 
 
 class BodyLimitMiddleware:
-    """Pure ASGI: what comes through here counts until the request is over."""
+    """Counts each body from its first byte until its request has ended."""
 
     def __init__(
         self, app: ASGIApp, max_buffered_bytes: int, max_body_bytes: int, body_timeout_s: float
     ) -> None:
-        """`max_buffered_bytes` is in bytes, of this process, `max_body_bytes` of one body.
+        """Limit this process to `max_buffered_bytes`, of which one body may be `max_body_bytes`.
 
-        A body must be whole within `body_timeout_s`.
+        A body must be complete within `body_timeout_s` of the request's arrival.
         """
         self._app = app
         self._max_buffered_bytes = max_buffered_bytes
@@ -58,7 +58,9 @@ class BodyLimitMiddleware:
                 is_large = own_bytes + size > _SMALL_BODY_BYTES
                 limit = self._max_large_body_bytes if is_large else self._max_buffered_bytes
                 if self._buffered_bytes + size > limit:
-                    raise Overloaded(f"bodies of {limit} bytes are being held already")
+                    raise Overloaded(
+                        f"the request bodies in flight fill the limit of {limit} bytes"
+                    )
                 own_bytes += size
                 self._buffered_bytes += size
             return message

@@ -43,7 +43,7 @@ class RequestLogMiddleware:
         try:
             await self._app(scope, recorder.receive, recorder.send)
         except Exception as error:
-            if recorder.status:  # too late for an answer: the server must cut the connection
+            if recorder.status:  # the response has started: the server must close the connection
                 raise
             response = await handle_error(Request(scope), error)
             await response(scope, recorder.receive, recorder.send)
@@ -55,7 +55,7 @@ class RequestLogMiddleware:
 
 
 class _RequestRecorder:
-    """One request and its answer, counted as they pass."""
+    """Counts the bytes of one request and its response, and notes the status."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, timings: RequestTimings) -> None:
         self._scope, self._receive, self._send = scope, receive, send

@@ -1,6 +1,6 @@
-"""Headers that every answer has, so that a browser does no more with it than is meant.
+"""ASGI middleware that adds security headers to every response.
 
-A route that says something else about itself is left alone: pages have policies of their own.
+A header that the route has set is kept: the pages have content security policies of their own.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["SecurityHeadersMiddleware", "security_headers"]
 
 _BASE_HEADERS = {
-    # What an answer is, its type says: a image that begins like a script is no script.
+    # Browsers must not guess another type, such as a script's, from the content of an image.
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "SAMEORIGIN",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The page takes images with the camera; nobody else may, nor anything else.
+    # The playground takes photos with the camera; everything else is off.
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
-    # An answer that is opened as a page, such as a image, can do nothing at all.
+    # A response that is opened as a page, such as an image, can load and run nothing.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "frame-ancestors 'none'; sandbox",
 }
@@ -26,12 +26,12 @@ _HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeadersMiddleware:
-    """Pure ASGI, outermost of all: also the answers to errors pass here."""
+    """The outermost middleware, so that error responses get the headers too."""
 
     def __init__(self, app: ASGIApp, *, cross_origin: bool) -> None:
-        """`cross_origin`: pages of other origins are allowed to use answers (see CORS)."""
+        """`cross_origin` allows pages of other origins to use responses (see CORS)."""
         self._app = app
-        # As ASGI sends them, made once: to set each on every answer takes 30 µs.
+        # Encoded once: to set each header on every response takes 30 µs.
         self._http_headers = _encode_headers(security_headers(cross_origin=cross_origin, tls=False))
         self._https_headers = _encode_headers(security_headers(cross_origin=cross_origin, tls=True))
 

@@ -9,7 +9,7 @@ __all__ = ["JsonFormatter", "TextFormatter", "log_config"]
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"time", "level", "logger", "event", …}`; what is in `extra={"fields": …}` is added."""
+    """Format `{"time", "level", "logger", "event", …}`, plus the members of `extra["fields"]`."""
 
     def format(self, record: logging.LogRecord) -> str:
         event = {
@@ -62,7 +62,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _value(value: object) -> str:
-    """Quoted where it would not be one word of one line."""
+    """Quote a value that is not one word."""
     text = str(value)
     plain = text.isprintable() and not any(mark in text for mark in ' "=')
     return text if plain and text else json.dumps(text, ensure_ascii=False)

@@ -29,7 +29,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _MAX_INTERVALS = 256
-"""Kept one by one; a image of many tiles has more, and is summed all the same."""
+"""Most spans kept one by one; an image of many tiles has more, which are only summed."""
 
 
 class RequestTimings:
@@ -39,9 +39,9 @@ class RequestTimings:
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}
-        """In all, by stage; one that never was is missing."""
+        """Total seconds by stage; stages that never ran are missing."""
         self.intervals: list[tuple[Stage, float, float]] = []
-        """Each with its start and end."""
+        """Each stage with its start and end."""
 
     def add(self, name: Stage, start: float, end: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + end - start
@@ -54,7 +54,7 @@ _current_timings: ContextVar[RequestTimings | None] = ContextVar("stages", defau
 
 @contextmanager
 def record_timings() -> Iterator[RequestTimings]:
-    """Add what runs in this context, as long as the block lasts, to what is yielded."""
+    """Yield timings to which the stages of this context are added within the block."""
     timings = RequestTimings()
     token = _current_timings.set(timings)
     try:
@@ -64,7 +64,7 @@ def record_timings() -> Iterator[RequestTimings]:
 
 
 def current_timings() -> RequestTimings | None:
-    """Return the timings that this context's work is added to; None outside of requests."""
+    """Return the timings of this context's request; None outside of requests."""
     return _current_timings.get()
 
 
@@ -93,7 +93,7 @@ class stage:  # noqa: N801  # reads like a statement, as contextlib's do
 
 
 def timed(name: Stage) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """The same for every call of a function."""
+    """Decorate a function so that every call of it counts as the stage."""
 
     def wrap(function: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(function)

@@ -1,7 +1,7 @@
-"""OpenTelemetry traces: a span for each request, and one within for each of its stages.
+"""OpenTelemetry traces: a span for each request, with a child span for each of its stages.
 
-The spans are made when the request is over, out of the times that were taken anyway. So nothing
-of it is on a request's way, and nothing is imported unless the operator named a collector.
+Spans are created after the request has ended, from timings that are recorded in any case, so they
+add no latency. Nothing is imported unless the operator has named a collector.
 """
 
 import time
@@ -20,11 +20,11 @@ _LOGGED_ATTRIBUTES = ("model", "version", "images")
 
 
 class TracingUnavailable(Exception):
-    """Traces were asked for, and the packages that make them are not installed."""
+    """Traces are configured, but the packages for them are not installed."""
 
 
 class Tracing:
-    """An observer of requests that sends each on as spans."""
+    """An observer that exports each completed request as spans."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry.propagators.textmap import DefaultGetter  # optional
@@ -34,7 +34,7 @@ class Tracing:
         self._getter = DefaultGetter()
 
     def __call__(self, completed: CompletedRequest) -> None:
-        """Make the spans of a request; sending them is the provider's, on a thread of its own."""
+        """Create the spans of a request; the provider sends them on its own thread."""
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import (
             TraceContextTextMapPropagator,
@@ -64,12 +64,12 @@ class Tracing:
         request_span.end(to_wall_ns(completed.started_at + completed.duration_s))
 
     def close(self) -> None:
-        """Send what has not been sent yet."""
+        """Send the remaining spans."""
         self._provider.shutdown()
 
 
 def check_installed() -> None:
-    """Raises TracesUnavailable where the extra `otel` is not installed."""
+    """Raise TracingUnavailable if the extra `otel` is not installed."""
     try:
         missing = find_spec("opentelemetry.exporter.otlp.proto.http") is None
     except ModuleNotFoundError:  # of a package above it
@@ -79,10 +79,10 @@ def check_installed() -> None:
 
 
 def create_otlp_tracing(endpoint: str) -> Tracing:
-    """Traces that go to an OTLP/HTTP collector at this URL.
+    """Return an exporter to the OTLP/HTTP collector at this URL.
 
     Raises:
-        TracesUnavailable: see `check_installed`.
+        TracingUnavailable: see `check_installed`.
     """
     check_installed()
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
@@ -92,14 +92,14 @@ def create_otlp_tracing(endpoint: str) -> Tracing:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and the like are heeded by the packages themselves.
+    # The packages themselves read OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and similar variables.
     provider = TracerProvider(resource=Resource.create({"service.name": "deepshelf"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     return Tracing(provider)
 
 
 def _span_attributes(completed: CompletedRequest) -> dict[str, str | int]:
-    """Names are those of OpenTelemetry's semantic conventions for HTTP, where these have one."""
+    """Return span attributes, named by OpenTelemetry's semantic conventions for HTTP."""
     attributes: dict[str, str | int] = {
         "http.request.method": completed.method,
         "http.route": completed.route,
@@ -116,6 +116,6 @@ def _span_attributes(completed: CompletedRequest) -> dict[str, str | int]:
 
 
 def _monotonic_to_wall_clock() -> Callable[[float], int]:
-    """From seconds of `time.monotonic` to nanoseconds since 1970."""
+    """Convert seconds of `time.monotonic` to nanoseconds since 1970."""
     offset = time.time_ns() - time.monotonic_ns()
     return lambda seconds: offset + int(seconds * 1e9)

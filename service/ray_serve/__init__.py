@@ -1,6 +1,6 @@
 """The service over a Ray cluster: `python -m service.ray_serve`. Needs `deepshelf[ray]`.
 
-The same application answers on every node, and each model is a deployment of its own that grows and
-shrinks with its load. What a request is, what is rejected, decoded, encoded and told stays where it
-was; only a graph's run, and the writing of a text, happen elsewhere.
+The same application runs as ingress on every node, and each model is a separate deployment that
+scales with its load. Only inference and text generation run on the replicas; parsing, admission,
+decoding, encoding and error handling stay in the ingress.
 """

@@ -1,4 +1,4 @@
-"""`python -m service.ray_serve`: put the service onto a Ray cluster, and leave it there."""
+"""`python -m service.ray_serve`: deploy the service on a Ray cluster, and exit."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Deploy and return; the cluster goes on serving. 2 when the settings are wrong."""
+    """Deploy the service, which the cluster then serves. Return 2 if the settings are wrong."""
     options = _argument_parser().parse_args(arguments)
     if find_spec("ray") is None:
         return _exit_with_error("a cluster needs Ray: pip install 'deepshelf[ray]'")
@@ -39,16 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.ray_serve",
-        description="Serve the shelf from a Ray cluster. Settings are those of python -m service, "
+        description="Serve the store from a Ray cluster. Settings are those of python -m service, "
         "from the environment.",
     )
     parser.add_argument(
-        "--address", default="auto", help="of the cluster; the one on this machine when left out"
+        "--address", default="auto", help="address of the cluster (default: on this machine)"
     )
-    parser.add_argument("--min-replicas", type=int, default=1, help="of each model")
-    parser.add_argument("--max-replicas", type=int, default=4, help="of each model")
-    parser.add_argument("--ingresses", type=int, default=1, help="that decode and encode")
-    parser.add_argument("--cpus", type=float, default=1.0, help="processors of each of all these")
+    parser.add_argument("--min-replicas", type=int, default=1, help="replicas of each model")
+    parser.add_argument("--max-replicas", type=int, default=4, help="replicas of each model")
+    parser.add_argument("--ingresses", type=int, default=1, help="processes that decode and encode")
+    parser.add_argument("--cpus", type=float, default=1.0, help="CPUs of each replica and ingress")
     return parser
 
 

@@ -19,17 +19,17 @@ __all__ = ["APP_NAME", "build_application", "deploy_application"]
 
 APP_NAME = "deepshelf"
 _UNBOUNDED_REQUESTS = 10_000
-"""The service bounds what it lets in by itself."""
+"""Admission control of the service limits requests; Ray must not."""
 
 
 def build_application(
     settings: Settings, *, replicas: tuple[int, int] = (1, 4), ingresses: int = 1, cpus: float = 1.0
 ) -> Application:
-    """The service as a Ray Serve application.
+    """Return the service as a Ray Serve application.
 
-    Each model of the store, which every node must find at the same path, gets from `replicas[0]` to
-    `replicas[1]` replicas of `cpus` processors, as its load asks for; `ingresses` decode and
-    encode.
+    Each model of the store, which every node must have at the same path, gets from `replicas[0]`
+    to `replicas[1]` replicas of `cpus` CPUs, depending on its load; `ingresses` processes decode
+    and encode.
     """
     names = [
         n
@@ -42,7 +42,7 @@ def build_application(
             ModelReplica,
             name=_deployment_name(name),
             max_ongoing_requests=settings.max_concurrent_generations,
-            # Two runs: one computes, one waits. Texts share runs, and so leave room for far more.
+            # One request runs and one waits. Texts share runs, so a replica can take far more.
             autoscaling_config={**scaling, "target_ongoing_requests": 2},
             ray_actor_options={"num_cpus": cpus},
         ).bind(settings, name)
@@ -73,7 +73,7 @@ def build_application(
 
 
 def deploy_application(settings: Settings, address: str, application: Application) -> None:
-    """Put it onto the cluster at `address`, where it goes on serving, with a proxy on each node."""
+    """Deploy it on the cluster at `address`, with a proxy on each node, and return."""
     ray.init(address=address)
     serve.start(
         proxy_location="EveryNode", http_options={"host": settings.host, "port": settings.port}

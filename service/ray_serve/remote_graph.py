@@ -1,4 +1,4 @@
-"""A model's deployment, as the ingress sees it: graphs that run elsewhere."""
+"""Graphs that run on the replicas of a model's deployment, as the ingress uses them."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ __all__ = ["MAX_ATTEMPTS", "REPLICA_LOST", "RemoteGraph", "RemoteGraphLoader", "
 _log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
-"""Replicas that a run is given to, one after the other, while they die under it."""
+"""Attempts at a run, on one replica after the other, while replicas die."""
 REPLICA_LOST = "the replica that computed this is gone, and no other could take over"
 _RETRY_DELAY_S = 0.2
 _RUN_TIMEOUT_S = 60.0
@@ -39,10 +39,11 @@ class RemoteGraph:
 
     @timed("run")
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-        """All outputs by name. A run changes nothing: where its replica dies, another does it.
+        """Return all outputs by name. A run has no side effects, so another replica can retry it.
 
         Raises:
-            Away: no replica could. Unavailable: one did, and failed.
+            BackendUnreachable: no replica completed the run.
+            Unavailable: a replica failed.
         """
         for attempt in range(MAX_ATTEMPTS):
             try:
@@ -55,7 +56,7 @@ class RemoteGraph:
                 raise Unavailable("the model failed") from error
             except TimeoutError:
                 raise BackendUnreachable(
-                    f"no replica answered within {_RUN_TIMEOUT_S:g} s"
+                    f"no replica responded within {_RUN_TIMEOUT_S:g} s"
                 ) from None
             except RayError as error:
                 _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
@@ -84,19 +85,19 @@ def is_replica_lost(error: RayError) -> bool:
 
 
 class RemoteGraphLoader:
-    """Opens graphs at the deployments of their models."""
+    """Loads graphs from the deployments of their models."""
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
-        """By the name of the model."""
+        """`handles` are keyed by model name."""
         self._handles = handles
 
     def load(self, graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
-        """The graph where it runs.
+        """Return the graph that runs on the model's replicas.
 
-        A pen is moved by a run after every point, each of microseconds: its graph stays here.
+        Handwriting takes a run of microseconds for each point, so its graph runs locally.
 
         Raises:
-            ReplayError: the model was published after the cluster was told its models.
+            ReplayError: the model was published after the deployment, and so has no replicas.
         """
         if manifest.task.kind == "handwriting":
             return load_session(graph, manifest, spec)

@@ -1,4 +1,4 @@
-"""Texts that are written by the replicas of a model, and told by the ingress."""
+"""Text generation on the replicas of a model, relayed by the ingress."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class _RemoteStream(GenerationStream):
-    """A text that grows by what comes in."""
+    """A text that grows by the chunks that a replica sends."""
 
     received_length = 0
 
@@ -53,12 +53,12 @@ class RemoteGenerationScheduler(GenerationScheduler):
         graph = model.graph
         if not isinstance(graph, RemoteGraph):
             return super().submit(model, generation, arrival_time_s)
-        # What ends the text has been cut off when it comes.
+        # The replica has already applied the stop strings.
         stream = _RemoteStream(
             replace(generation, stop_strings=()), self.admission.admit(arrival_time_s)
         )
         task = stream.loop.create_task(self._relay(graph, generation, stream))
-        # Where it was abandoned, nobody needs the rest.
+        # Stop relaying if the text was cancelled.
         stream.finished.add_done_callback(lambda _: stream.finish_reason or task.cancel())
         return stream
 
@@ -73,7 +73,7 @@ class RemoteGenerationScheduler(GenerationScheduler):
                     return
                 await asyncio.sleep(0.2 * attempt)
             stream.fail(Unavailable(REPLICA_LOST))
-        except Exception as error:  # noqa: BLE001  # whatever it is, whoever waits is told
+        except Exception as error:  # noqa: BLE001  # raised again where the text is awaited
             stream.fail(error)
         finally:
             stream.ticket.release()
@@ -91,5 +91,5 @@ class RemoteGenerationScheduler(GenerationScheduler):
             if is_replica_lost(error):
                 _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
                 return False
-            raise Unavailable("the model failed while it wrote") from error
+            raise Unavailable("the model failed during generation") from error
         return True

@@ -1,4 +1,4 @@
-"""One model of the store in processes of its own: what a replica does, and nothing of HTTP."""
+"""The replica of a model's deployment: runs graphs and generates texts, without HTTP."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from service.settings import Settings
 __all__ = ["GenerationChunk", "ModelReplica", "VersionKey"]
 
 VersionKey = tuple[int, Precision]
-"""A version, and which of its graphs."""
+"""A version and the precision of its graphs."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class GenerationChunk:
     text: str
     scores: list[TokenLogprobs]
     finish_reason: FinishReason | None = None
-    """With the last one."""
+    """Set in the last chunk."""
 
 
 class ModelReplica:
-    """All versions of one model, verified and replayed here as in any service.
+    """All versions of one model, verified and replayed as in any service.
 
-    Texts share the runs of their replica: continuous batching is each replica's own.
+    Texts share the runs of their replica: each replica does continuous batching by itself.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -50,7 +50,7 @@ class ModelReplica:
             max_batch_size=streams,
         )
         self._registry.refresh()
-        # Bounded by the ingress: what it let in is not rejected here.
+        # The ingress limits requests; what it admits is not rejected here.
         self._admission = AdmissionController(
             running=streams, waiting=10_000, deadline_s=deadline_s
         )
@@ -59,19 +59,19 @@ class ModelReplica:
     def run(
         self, key: VersionKey, role: str, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
-        """One run of a graph; Ray calls it on a thread of its own."""
+        """Run a graph. Ray calls it on a separate thread."""
         return self._get_model(key).graphs[role].run(inputs)
 
     async def generate(
         self, key: VersionKey, request: GenerationRequest, remaining_s: float, skip: tuple[int, int]
     ) -> AsyncIterator[GenerationChunk]:
-        """A text as it is written, but for the first characters and scores, `skip` of each.
+        """Yield a text as it is generated, without its first characters and scores (`skip`).
 
-        A text depends on its seed alone: one that was lost with its replica goes on at another.
+        A text depends only on its seed, so after the loss of a replica, another one can resume it.
         """
         model = self._get_model(key)
         if not isinstance(model.task, TextGeneration):
-            raise NotFound(f"{self._name} writes no texts")
+            raise NotFound(f"{self._name} does not generate texts")
         now_s = self._admission.now()
         arrival_time_s = now_s - (self._admission.remaining_s(now_s) - remaining_s)
         stream = self._scheduler.submit(model.require_recurrent(), request, arrival_time_s)
@@ -90,7 +90,7 @@ class ModelReplica:
     def _get_model(self, key: VersionKey) -> LoadedModel[Any]:
         version, precision = key
         model = self._registry.catalog.versions.get((self._name, version))
-        if model is None or model.model is None:  # published since the last look
+        if model is None or model.model is None:  # published since the last scan
             self._registry.refresh()
             model = self._registry.catalog.get_version(self._name, version)
         if model.model is None:

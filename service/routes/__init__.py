@@ -1,1 +1,1 @@
-"""HTTP alone: bodies, parameters, content types, statuses. What is computed lies elsewhere."""
+"""HTTP endpoints: bodies, parameters, content types, statuses. Handlers do the computation."""

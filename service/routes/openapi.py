@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, and what it does not see by itself."""
+"""The OpenAPI document: FastAPI's, completed with error responses and schemas."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -23,7 +23,7 @@ _REF_TEMPLATE = "#/components/schemas/{model}"
 
 
 def build_openapi(app: FastAPI) -> JsonObject:
-    """The document of `app` as it stands."""
+    """Return the document of `app` with its present routes."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -54,7 +54,7 @@ def _operations(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
 
 
 def _internal_error_response(path: str) -> JsonObject:
-    """Whatever is asked, something may go wrong that nobody thought of; told as the path is."""
+    """Return the response for unexpected errors, in the error format of the path's protocol."""
     response: JsonObject = problem_responses(500)[500]
     formatter = error_formatter_for(path)
     if formatter is None:
@@ -66,7 +66,7 @@ def _internal_error_response(path: str) -> JsonObject:
 
 
 def _drop_default_validation_error(operation: JsonObject) -> None:
-    """FastAPI documents its own 422 wherever there is a parameter; nothing here answers so."""
+    """Remove FastAPI's own 422, which it documents for every parameter and we never send."""
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
 
@@ -74,7 +74,7 @@ def _drop_default_validation_error(operation: JsonObject) -> None:
 def _extract_definitions(operation: JsonObject) -> JsonObject:
     """Remove and return the `$defs` of a hand-written body schema."""
     definitions: JsonObject = {}
-    if "requestBody" in operation:  # which is the route's own, and other applications'
+    if "requestBody" in operation:  # shared with the route and other applications
         operation["requestBody"] = deepcopy(operation["requestBody"])
     for media in operation.get("requestBody", {}).get("content", {}).values():
         definitions |= media.get("schema", {}).pop("$defs", {})

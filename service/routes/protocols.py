@@ -1,4 +1,4 @@
-"""Protocols of others that are spoken here, beside our own `/v1`."""
+"""Routers of standard protocols, beside our own `/v1`."""
 
 from service.routes.openai import completions
 from service.routes.v2 import infer, models, repository, server, unsupported

@@ -1,1 +1,1 @@
-"""Models in memory: cores, sessions, and the registry of what is served. Knows nothing of HTTP."""
+"""Models in memory: sessions, catalog and registry. Independent of HTTP."""

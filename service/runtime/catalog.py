@@ -36,13 +36,13 @@ class ModelVersion:
     version: int
     state: VersionState
     reason: str | None = None
-    """Why it is not ready; of a ready one, why a change on the disk was not taken."""
+    """Why it is not ready; for a ready version, why changed files were not loaded."""
     manifest: Manifest | None = None
-    """None until it has been read, and where it cannot be."""
+    """None until it has been read, or if it cannot be read."""
     model: LoadedModel[Task] | None = None
     """Present when ready."""
     file_stats: FileStats = ()
-    """Names, sizes and times of the files that this was judged by."""
+    """Names, sizes and times of the files when they were loaded or failed to load."""
     enabled: bool = True
     """False if the settings exclude the model; it is then never a default."""
 
@@ -52,21 +52,21 @@ class ModelVersion:
 
     @property
     def reason_suffix(self) -> str:
-        """The reason in brackets, where there is one."""
+        """The reason in brackets; empty if there is none."""
         return f" ({self.reason})" if self.reason else ""
 
 
 @dataclass(frozen=True)
 class ModelCatalog:
-    """All versions, and the rules by which a request gets one of them."""
+    """All versions, and the rules that select one for a request."""
 
     versions: Mapping[tuple[str, int], ModelVersion] = field(default_factory=dict)
     default_overrides: Mapping[str, str] = field(default_factory=dict)
-    """Task kind → model name, where the operator chose a default."""
+    """Task kind → model name, for tasks whose default the operator has set."""
     first_scan_done: bool = False
-    """False until the first look at the store is over."""
+    """False until the first scan of the store has ended."""
     scan_error: str | None = None
-    """Why the store could not be looked at, the last time."""
+    """Why the last scan of the store failed."""
 
     def with_version(self, entry: ModelVersion) -> "ModelCatalog":
         return self._with_versions({**self.versions, (entry.name, entry.version): entry})
@@ -81,7 +81,7 @@ class ModelCatalog:
 
     @cached_property
     def by_name(self) -> Mapping[str, Mapping[int, ModelVersion]]:
-        """Names in order; of each, versions ascending."""
+        """Names in order, each with its versions in ascending order."""
         names: dict[str, dict[int, ModelVersion]] = {}
         for (name, version), entry in sorted(self.versions.items()):
             names.setdefault(name, {})[version] = entry
@@ -100,13 +100,13 @@ class ModelCatalog:
     def defaults(self) -> Mapping[str, str]:
         """Task kind → name of the model for requests that name none.
 
-        The operator's choice, whether it is ready or not. Else the enabled model that knows the
-        most: of classifiers, the one with the most labels; of text models, the largest state; of
-        denoisers, colour before grey; of codecs, any image size before a fixed one. Then the first
-        name in order; an ensemble comes last, because it costs several times as much.
+        The operator's choice, whether it is ready or not. Else the most capable enabled model: the
+        classifier with the most labels, the text model with the largest state, a denoiser for
+        colour before one for grey, a codec for any image size before one for a fixed size. Then the
+        first by name; an ensemble comes last, because it costs several times as much.
 
         If that model is not ready, the next ready one with the same labels, vocabulary or image
-        format takes its place, but never a model that knows something else.
+        format takes its place, but never a model for something else.
         """
         first: dict[str, Task] = {}
         ready: dict[str, str] = {}
@@ -133,11 +133,11 @@ class ModelCatalog:
     def resolve(
         self, task: type[TaskT], name: str | None = None, version: int | None = None
     ) -> LoadedModel[TaskT]:
-        """The model to ask.
+        """Return the model for a request that names `name` and `version`, or neither.
 
         Raises:
-            NotFound: no such name or version, or it does something else; says what there is.
-            Unavailable: it is there, but is not ready; says why.
+            NotFound: no such name or version, or it has another task; lists those that exist.
+            Unavailable: it exists, but is not ready; says why.
         """
         kind: str = task.model_fields["kind"].default
         if name is None:
@@ -145,7 +145,7 @@ class ModelCatalog:
             if name is None:
                 self._raise_no_default(kind)
             if name not in self.by_name:
-                raise Unavailable(f"the default model for {kind}, {name}, is not on the shelf")
+                raise Unavailable(f"the default model for {kind}, {name}, is not in the store")
         model = (
             self.served_models.get(name) if version is None else self._ready_model(name, version)
         )
@@ -160,15 +160,15 @@ class ModelCatalog:
         return model
 
     def get_version(self, name: str, version: int | None = None) -> ModelVersion:
-        """One version, whatever its state: the given one, else the served, else the highest.
+        """Return a version in any state: the given one, else the served, else the highest.
 
         Raises:
-            NotFound: saying what there is.
+            NotFound: there is none; lists those that exist.
         """
         versions = self.by_name.get(name)
         if versions is None:
             raise NotFound(
-                f"there is no model {_quote(name)}; there are: {_format_list(self.by_name)}",
+                f"there is no model {_quote(name)}; models: {_format_list(self.by_name)}",
                 available=list(self.by_name),
             )
         if version is None:
@@ -177,7 +177,7 @@ class ModelCatalog:
         entry = versions.get(version)
         if entry is None:
             raise NotFound(
-                f"{name} has no version {version}; versions there: {_format_list(versions)}",
+                f"{name} has no version {version}; versions: {_format_list(versions)}",
                 available=list(versions),
             )
         return entry
@@ -210,7 +210,7 @@ class ModelCatalog:
                 f"{e.name} {e.version} is {e.state}{e.reason_suffix}" for e in not_ready
             )
             raise Unavailable(f"no model for {kind} is ready: {reasons}")
-        raise NotFound(f"there is no model for {kind} on the shelf", available=[])
+        raise NotFound(f"there is no model for {kind} in the store", available=[])
 
     def _names(self, kind: str) -> list[str]:
         return [name for name, model in self.served_models.items() if model.task.kind == kind]
@@ -239,7 +239,7 @@ def _capability(task: Task) -> int:
     if isinstance(task, Classification):
         return len(task.labels)
     if isinstance(task, Compression):
-        # Any image as it is, before a image brought to one size.
+        # Native sizes before a fixed one.
         return int(isinstance(task.image, AnySizeImage))
     if isinstance(task, TextGeneration):
         return sum(state.layers * state.width for state in task.states)
@@ -257,5 +257,5 @@ def _format_list(items: Mapping[str, object] | Mapping[int, object] | list[str])
 
 
 def _quote(name: str) -> str:
-    """A client's text inside a message: printable and short."""
+    """Quote a client's text for a message: printable and short."""
     return repr(name if len(name) <= 64 else name[:61] + "...")

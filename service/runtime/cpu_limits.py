@@ -15,7 +15,7 @@ __all__ = ["WorkerPlan", "available_cores", "plan_workers"]
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """Processes, and computing threads in each."""
+    """Number of processes, and of compute threads in each."""
 
     workers: int
     threads: int
@@ -31,10 +31,10 @@ def plan_workers(cores: int, workers: int | None, threads: int | None) -> Worker
 
 
 def available_cores(root: Path = Path("/"), affinity: int | None = None) -> int:
-    """Cores by affinity and by cgroup quota, whichever is less; at least 1.
+    """Return the cores of the affinity mask or the cgroup quota, whichever is less; at least 1.
 
-    A fraction is rounded down: half a core that is not there costs every request, half a core left
-    over costs none. `root` is where `proc` and `sys` lie, `affinity` overrides the mask's size.
+    A fraction is rounded down: a thread too many slows every request, half a core unused slows
+    none. `root` contains `proc` and `sys`; `affinity` overrides the size of the mask.
     """
     cores = _affinity() if affinity is None else affinity
     quotas = [cores, *_quotas_v2(root), *_quotas_v1(root)]
@@ -67,7 +67,7 @@ def _quotas_v1(root: Path) -> Iterator[float]:
 
 
 def _cgroups(root: Path) -> dict[str, str]:
-    """This process's cgroup by controller; the key of version 2's only hierarchy is empty."""
+    """Return this process's cgroup by controller; for cgroup version 2, the key is empty."""
     groups = {}
     for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -76,10 +76,10 @@ def _cgroups(root: Path) -> dict[str, str]:
 
 
 def _cgroup_folders(mount: Path, path: str) -> Iterator[Path]:
-    """The group's folder and those above it: each may hold a quota, and the least counts.
+    """Return the group's folder and its parents: each may have a quota, and the lowest counts.
 
-    Without a cgroup namespace the path is the host's, and inside the container only the mount's
-    top, which then is the group itself, exists. A path with `..` leads out of our own namespace.
+    Without a cgroup namespace, the path is the host's; inside the container, only the mount point
+    exists, which is then the group itself. A path with `..` leads out of our own namespace.
     """
     group = PurePosixPath("/" if ".." in path.split("/") else path)
     for ancestor in (group, *group.parents):

@@ -1,8 +1,8 @@
-"""Looking into a model that serves: its weights, and what is computed on the way.
+"""Inspection of served models: their weights and inner activations.
 
-Nothing of this is kept in memory by the models that serve: the graph's file is read when somebody
-asks, and must still be the published one. Sessions that give a tensor from within are built on
-demand and few are kept; they are never those that answer requests of the model's task.
+Loaded models do not keep weights for this: the graph's file is read again for each request, and
+must still be the published one. Sessions that also return an inner tensor are built on demand, and
+only a few are kept; the model's own sessions are not affected.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ __all__ = ["Inspector", "LayerLocation"]
 
 _MAX_SESSIONS = 2
 _MAX_LISTED_LAYERS = 40
-"""Layers that a message names."""
+"""Number of layers that an error message names."""
 
 SessionKey = tuple[str, int, str, str]
 
 
 @dataclass(frozen=True)
 class LayerLocation:
-    """A layer, and the graph that it is in."""
+    """A layer and its graph."""
 
     file: ModelFile
     layer: Layer
@@ -46,10 +46,10 @@ class Inspector:
         self._lock = threading.Lock()
 
     def layers(self, manifest: Manifest) -> list[LayerLocation]:
-        """Every layer with weights, by graph and in the order of computation.
+        """Return every layer with weights, by graph and in the order of computation.
 
         Raises:
-            Unavailable: a graph's file is not the published one any more.
+            Unavailable: a graph's file is no longer the published one.
         """
         found = []
         for file in manifest.graphs().values():
@@ -59,10 +59,10 @@ class Inspector:
         return found
 
     def layer(self, manifest: Manifest, name: str | None) -> LayerLocation:
-        """One of them by name, the first of it; of no name, the first of all.
+        """Return the first layer of this name, or the first of all if it is None.
 
         Raises:
-            NotFound: naming those that there are. Unavailable: as `layers`.
+            NotFound: there is no such layer; lists the layers. Unavailable: see `layers`.
         """
         located_layers = self.layers(manifest)
         found = next(
@@ -111,8 +111,7 @@ class Inspector:
             content = b""
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise Unavailable(
-                f"{file.path} of {manifest.name} {manifest.version} is not on the shelf any more "
-                "as it was published"
+                f"{file.path} of {manifest.name} {manifest.version} is no longer the published file"
             )
         return content
 

@@ -1,4 +1,4 @@
-"""One published version, from its folder into memory: verified, loaded, and proved by replay."""
+"""Load a published version from its folder: verify it, and replay its golden cases."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -52,11 +52,11 @@ class Graph(Protocol):
 
 
 GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]
-"""A graph's bytes, whose it is, and what the manifest says of it → the graph, ready to run."""
+"""The bytes of a graph, its manifest and its entry in the manifest → the graph, ready to run."""
 
 
 def load_session(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
-    """The graph in this process. Raises what `Session` raises."""
+    """Load the graph in this process. Raises what `Session` raises."""
     del manifest
     return Session(graph, spec)
 
@@ -68,7 +68,7 @@ class FactorizedCodec:
     tables: FrequencyTables
     fingerprint: bytes
     shape_Dhw: tuple[int, int, int]
-    """Latent dimensions, and the places of each."""
+    """Number of latent dimensions, and height and width of each."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ ImageCodec = FactorizedCodec | HyperpriorCodec
 
 @dataclass(frozen=True)
 class LoadedModel(Generic[TaskT_co]):
-    """A version that computes the right answer. All that a request needs, with no file to open."""
+    """A verified version in memory, with all that requests need."""
 
     name: str
     version: int
     task: TaskT_co
     graphs: Mapping[str, Graph]
-    """By role, as the manifest names them."""
+    """Graphs by their role in the manifest."""
     preview: bytes
     """A PNG."""
     codec: ImageCodec | None = None
@@ -109,10 +109,10 @@ class LoadedModel(Generic[TaskT_co]):
         return self.recurrent
 
     def with_precision(self, precision: Precision) -> "LoadedModel[TaskT_co]":
-        """The same version in this precision.
+        """Return the same version in this precision.
 
         Raises:
-            Invalid: there is none; says which there are.
+            InvalidValue: there is none; lists the available ones.
         """
         if precision == self.precision:
             return self
@@ -132,13 +132,13 @@ def load(
     preferred_precision: Precision | None = None,
     max_batch_size: int = 32,
 ) -> LoadedModel[Task]:
-    """Verify and load what lies in `folder`, in all its precisions.
+    """Verify and load the version in `folder`, in all its precisions.
 
-    The one that answers is `preferred_precision`, where there is such a variant; else the
-    manifest's choice.
+    The default precision is `preferred_precision` if the version has it, else the manifest's
+    choice.
 
     Raises:
-        StoreError: saying what is wrong with it.
+        StoreError: the version does not verify; says why.
     """
     check_files(folder, manifest)
     precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
@@ -195,7 +195,7 @@ def _load_precision(
 def _prepare_recurrent(
     manifest: Manifest, graph: Graph, task: TextGeneration, max_batch_size: int
 ) -> RecurrentModel:
-    # A graph that runs elsewhere gets its batches there.
+    # A remote graph is batched where it runs.
     invariant = not isinstance(graph, Session) or is_batch_invariant(
         graph, task.states, max_batch_size
     )

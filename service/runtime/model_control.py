@@ -1,4 +1,4 @@
-"""Explicit load and unload requests, which override the serving rules.
+"""Explicit load and unload requests, which override the settings.
 
 Each worker has its own registry. With several workers, requests are files in a shared folder, one
 per model, so that every worker follows a request sent to one of them.
@@ -14,15 +14,15 @@ Override = Literal["load", "unload"]
 
 
 class ModelOverrides:
-    """Model name → the last order about it. Safe to use from any thread or process."""
+    """Model name → the last load or unload request. Safe to use from any thread or process."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Without `folder`, in memory."""
+        """Without `folder`, keep the requests in memory."""
         self._folder = folder
         self._memory: Mapping[str, Override] = {}
 
     def read(self) -> Mapping[str, Override]:
-        """All orders; none where there is no folder yet."""
+        """Return all requests; none if the folder does not exist yet."""
         if self._folder is None:
             return self._memory
         try:
@@ -36,7 +36,7 @@ class ModelOverrides:
         }
 
     def set_override(self, name: str, override: Override) -> None:
-        """Remember it. `name` is a model's. Raises OSError where it cannot be written."""
+        """Set the override of the model `name`. Raises OSError: it cannot be written."""
         if self._folder is None:
             self._memory = {**self._memory, name: override}
             return

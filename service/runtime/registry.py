@@ -1,4 +1,4 @@
-"""Keeps the store in memory equal to the store on disk, one verified version at a time."""
+"""Keeps the catalog in memory up to date with the store on disk."""
 
 import logging
 import threading
@@ -28,10 +28,10 @@ VersionKey = tuple[str, int]
 
 
 class Registry:
-    """Loads what is in the store and swaps it in.
+    """Loads the versions in the store into the catalog.
 
-    `shelf` is one reference, replaced atomically: readers take it without a lock. `refresh` may
-    be called at any time, from any thread; two calls take turns.
+    `catalog` is replaced atomically, so readers need no lock. `refresh` may be called at any time
+    and from any thread; concurrent calls run one after the other.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Registry:
         precision: Precision | None = None,
         max_batch_size: int = 32,
     ) -> None:
-        """Serve from `store`; of its names, `only` these, unless `orders` say otherwise.
+        """Serve `enabled_models` of `store` (default: all), unless `overrides` say otherwise.
 
-        `threads` load at the same time. Where keys are `trusted`, what none of them has signed
-        is not loaded. Where a version has graphs of `precision`, these answer unless a request asks
-        for others; without one, those that its manifest says. Batches of texts have up to
-        `max_batch_size` rows.
+        `threads` load at the same time. With `trusted_keys`, versions that none of them has signed
+        are not loaded. `precision` is the default of versions that have graphs of it; other
+        versions use the default of their manifest. Batches of texts have up to `max_batch_size`
+        rows.
         """
         self._store = store
         self._enabled_models = enabled_models
@@ -78,9 +78,7 @@ class Registry:
             NotFound: the store has no such model. Unavailable: no version is good; says why.
         """
         self._set_override(name, "load")
-        with (
-            self._swap_lock
-        ):  # a failed version is judged anew, as if it were seen for the first time
+        with self._swap_lock:  # forget failed versions, so that they are loaded again
             failed = {e.key for e in self._versions(name) if e.state == "failed"}
             self._catalog = self._catalog.without_versions(failed)
         self.refresh()
@@ -88,20 +86,22 @@ class Registry:
             reasons = "; ".join(
                 f"{e.version} is {e.state}{e.reason_suffix}" for e in self._versions(name)
             )
-            raise Unavailable(f"no version of {name} could be loaded: {reasons or 'it vanished'}")
+            raise Unavailable(
+                f"no version of {name} could be loaded: {reasons or 'it was removed'}"
+            )
 
     def unload(self, name: str) -> None:
         """Unload all versions of `name`, and load none until `load` is called.
 
-        Requests under way keep what they have. Raises NotFound: the store has no such model.
+        Running requests complete. Raises NotFound: the store has no such model.
         """
         self._set_override(name, "unload")
         self.refresh()
 
     def _set_override(self, name: str, override: Override) -> None:
         if name not in list_model_names(self._store):
-            self._catalog.get_version(name)  # says what there is
-            raise NotFound(f"{name} is not in the store any more")
+            self._catalog.get_version(name)  # raises an error that lists the models
+            raise NotFound(f"{name} is no longer in the store")
         self._overrides.set_override(name, override)
         _log.warning("model control", extra={"fields": {"model": name, "order": override}})
 
@@ -109,12 +109,12 @@ class Registry:
         return list(self._catalog.by_name.get(name, {}).values())
 
     def refresh(self, *, timeout_s: float = inf, threads: int | None = None) -> None:
-        """Look at the store: load what is new or changed, drop what vanished.
+        """Scan the store: load new and changed versions, drop removed ones.
 
-        Idempotent. What serves goes on serving until its successor has proved good. A store
-        that cannot be read at all changes nothing: a lost mount must not empty the store. After
-        `within_s` seconds no more is begun; what was not stays in state "loading" for the next
-        look. `threads` instead of the registry's own load at the same time.
+        Idempotent. A version is served until its replacement has been verified. A store that
+        cannot be read changes nothing: a lost mount must not empty the catalog. After `timeout_s`
+        seconds no further version is loaded; the rest stay in state "loading" until the next scan.
+        `threads` overrides the number of threads that load.
         """
         deadline = time.monotonic() + timeout_s
         with self._refresh_lock:
@@ -154,7 +154,7 @@ class Registry:
 
     def _needs_loading(self, key: VersionKey, file_stats: FileStats) -> bool:
         current = self._catalog.versions.get(key)
-        if current is None or current.state == "loading":  # a look that was cut short left it so
+        if current is None or current.state == "loading":  # an earlier scan timed out
             return True
         return current.file_stats != file_stats or self._needs_state_change(key)
 
@@ -167,7 +167,7 @@ class Registry:
         return known.reason != held if known.state == "unloaded" else held is not None
 
     def _exclusion_reason(self, key: VersionKey) -> str | None:
-        """Why it is not to be loaded."""
+        """Return why the version must not be loaded, or None."""
         override = self._current_overrides.get(key[0])
         if override == "unload":
             return "unloaded by the administrator"
@@ -176,7 +176,7 @@ class Registry:
             and self._enabled_models is not None
             and key[0] not in self._enabled_models
         ):
-            return "not among the models that this service was told to serve"
+            return "excluded by the setting DEEPSHELF_MODELS"
         return None
 
     def _initial_entry(self, key: VersionKey, file_stats: FileStats) -> ModelVersion:
@@ -189,7 +189,7 @@ class Registry:
         return ModelVersion(*key, state="loading", file_stats=file_stats)
 
     def _load_version(self, key: VersionKey, file_stats: FileStats, deadline: float) -> None:
-        """Load one version and put the verdict in the store; a failure is a verdict too."""
+        """Load one version and put the result, which may be a failure, into the catalog."""
         if time.monotonic() >= deadline:
             return
         current = self._catalog.versions.get(key)
@@ -208,9 +208,9 @@ class Registry:
                 self._mark_pending(key, manifest, str(error.__cause__))
             else:
                 self._mark_failed(key, file_stats, manifest, str(error))
-        except Exception as error:  # noqa: BLE001  # one model's trouble must stay its own
+        except Exception as error:  # noqa: BLE001  # must not affect other models
             _log.exception("model could not be loaded", extra=_log_fields(key))
-            # Foreign messages may hold paths; this reason is shown to clients.
+            # Clients see the reason, and messages of other libraries may contain paths.
             self._mark_failed(
                 key, file_stats, manifest, f"it could not be loaded ({type(error).__name__})"
             )
@@ -234,7 +234,7 @@ class Registry:
         current = self._catalog.versions.get(key)
         if current is not None and current.model is not None:
             kept_reason = (
-                f"its files changed and do not verify, what was loaded before serves: {reason}"
+                f"its files changed and do not verify; the previous version is served: {reason}"
             )
             self._set_entry(replace(current, reason=kept_reason, file_stats=file_stats))
         else:
@@ -245,7 +245,7 @@ class Registry:
         _log.error("model failed", extra=_log_fields(key, reason=reason))
 
     def _mark_pending(self, key: VersionKey, manifest: Manifest | None, reason: str) -> None:
-        """Nothing was found out about it: the next look judges it anew."""
+        """Leave the version to the next scan: the backend was unreachable."""
         current = self._catalog.versions.get(key)
         if current is None or current.model is None:
             self._set_entry(
@@ -258,14 +258,14 @@ class Registry:
         with self._swap_lock:
             self._catalog = self._catalog.without_versions(vanished)
         for key in sorted(vanished):
-            _log.info("model dropped: its folder vanished", extra=_log_fields(key))
+            _log.info("model dropped: its folder was removed", extra=_log_fields(key))
 
     def _set_entry(self, entry: ModelVersion) -> None:
         with self._swap_lock:
             self._catalog = self._catalog.with_version(entry)
 
     def _record_scan_error(self, error: StoreError | OSError) -> None:
-        problem = "the store cannot be read"  # clients see this; where it lies is for the log
+        problem = "the store cannot be read"  # clients see this; the log has the path
         if problem != self._catalog.scan_error:
             _log.error("store cannot be read", extra={"fields": {"reason": str(error)}})
         with self._swap_lock:
@@ -273,7 +273,7 @@ class Registry:
 
 
 def _file_stats(folder: Path) -> FileStats:
-    """Cheap enough for every look at the store; a published version is never changed in place."""
+    """Return sizes and times of the files, to detect changes without hashing at every scan."""
     try:
         stats = [(entry.name, entry.lstat()) for entry in folder.iterdir()]
     except OSError:

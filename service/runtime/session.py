@@ -42,8 +42,8 @@ class Session:
     def __init__(self, graph: bytes, spec: ModelFile, *, intra_op_threads: int = 1) -> None:
         """Build the session from the graph's bytes.
 
-        From bytes, not from a path: onnxruntime's messages, which clients are shown, then tell no
-        path. That the graph refers to no other file is for `check_files` to see.
+        From bytes, not from a path, because clients see onnxruntime's messages. `check_files` has
+        checked that the graph refers to no other file.
 
         Raises:
             ReplayError: when onnxruntime does not accept the graph.
@@ -57,7 +57,7 @@ class Session:
             raise ReplayError(
                 f"{spec.path} is not a graph that onnxruntime accepts: {clean_message(error)}"
             ) from error
-        # It keeps the graph's bytes, to begin anew with another provider. There is none.
+        # Release the graph's bytes, kept to fall back to another provider, of which there is none.
         self._session._model_bytes = None  # noqa: SLF001
         _check_tensors(spec.path, "input", self._session.get_inputs(), spec.inputs)
         _check_tensors(spec.path, "output", self._session.get_outputs(), spec.outputs)
@@ -65,13 +65,13 @@ class Session:
 
     @timed("run")
     def run(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
-        """All outputs by name. onnxruntime reads C-contiguous arrays in place."""
+        """Return all outputs by name. onnxruntime reads C-contiguous arrays in place."""
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
     def run_and_shrink_arena(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
-        """The same, and the memory that the run took is given back.
+        """Run as `run` does, and release the memory of the run.
 
-        For golden cases: their batches are larger than what is asked later.
+        For golden cases, whose batches are larger than those of later requests.
         """
         options = ort.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -82,8 +82,8 @@ class Session:
 def session_options(intra_op_threads: int) -> ort.SessionOptions:
     """Return the session options of every graph."""
     options = ort.SessionOptions()
-    # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores beat
-    # one graph after the other on N threads, which wait for each other at every operator.
+    # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores are
+    # faster than one graph at a time on N threads, which synchronise at every operator.
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
@@ -94,7 +94,7 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     # need at their largest. That is bounded here: images come at a fixed size or in tiles, and
     # threads are few. Without it every activation is a malloc of pages that fault in anew.
     options.enable_cpu_mem_arena = True
-    # Plans one block per input shape, and shapes are few for the same reason.
+    # Plans one memory block per input shape; there are few shapes for the same reason.
     options.enable_mem_pattern = True
     options.log_severity_level = 3  # errors; they reach us as exceptions anyway
     return options
@@ -113,7 +113,7 @@ def _check_tensors(
 
 
 def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
-    """Free dimensions as None: their names are for people, and a graph may lose them."""
+    """Return the shape with None for free dimensions, whose names a graph may lose."""
     return tuple(size if isinstance(size, int) else None for size in shape)
 
 

@@ -27,7 +27,7 @@ class PhaseDurations:
     """Durations of a successful request's phases, in nanoseconds."""
 
     queue: int = 0
-    """Waiting for a thread, after the whole body had come."""
+    """Waiting for a thread, after the whole body had arrived."""
     compute_input: int = 0
     compute_infer: int = 0
     compute_output: int = 0
@@ -35,10 +35,10 @@ class PhaseDurations:
 
 @dataclass
 class ModelCounters:
-    """All requests of one version of a model."""
+    """Counters of one version of a model."""
 
     inferences: int = 0
-    """Rows of batches."""
+    """Rows over all batches."""
     executions: int = 0
     """Runs of the graph; a graph of images runs once for each."""
     last_inference_ms: int = 0
@@ -50,7 +50,7 @@ class ModelCounters:
     compute_infer: StatisticDuration = field(default_factory=StatisticDuration)
     compute_output: StatisticDuration = field(default_factory=StatisticDuration)
     batch_stats: dict[int, StatisticDuration] = field(default_factory=dict)
-    """Rows of a run → how many such runs, and how long they took."""
+    """Rows of a run → number of such runs, and their duration."""
 
 
 class InferenceStatistics:
@@ -62,7 +62,7 @@ class InferenceStatistics:
 
     @property
     def by_version(self) -> Mapping[VersionKey, ModelCounters]:
-        """By name and version; those that were never asked are not there."""
+        """Counters by name and version; versions that were never used are missing."""
         with self._lock:
             return dict(self._by_version)
 
@@ -73,7 +73,7 @@ class InferenceStatistics:
     def record_success(
         self, key: VersionKey, total_ns: int, phases: PhaseDurations, runs: list[int]
     ) -> None:
-        """Count a request that was answered; `runs` are the rows of each run of the graph."""
+        """Count a successful request; `runs` are the rows of each run of the graph."""
         with self._lock:
             tally = self._record(key)
             tally.success.add(total_ns)

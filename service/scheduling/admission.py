@@ -1,6 +1,6 @@
-"""A bounded number of places. A request takes one before any work is done for it, or is rejected.
+"""Admission control: a request takes one of a bounded number of slots, or is rejected.
 
-The gate knows nothing of how the work is done: threads (`pool.py`) and a batcher can share it.
+It is independent of how the work is done: threads (`pool.py`) and a batcher can share it.
 """
 
 import math
@@ -30,12 +30,12 @@ class AdmissionCounters:
 
     admitted: int = 0
     rejected: int = 0
-    """No place was free."""
+    """No slot was free."""
     started: int = 0
     finished: int = 0
-    """The work ran to its end, well or badly."""
+    """The work ended, with a result or an error."""
     dropped: int = 0
-    """Never started: gone, or out of time, while waiting."""
+    """Never started: cancelled, or past the deadline, while waiting."""
 
 
 class Ticket:
@@ -72,15 +72,15 @@ class Ticket:
         return self._admission.deadline_message
 
     def cancel(self) -> None:
-        """The answer is not needed any more. Work that has begun sees it at its next `check`."""
+        """Cancel the work. Work that has started notices it at its next `check`."""
         self._cancelled = True
 
     def check(self) -> None:
-        """Work in several steps calls this between them, so as not to compute for nobody.
+        """Stop work that is no longer needed; called between its steps.
 
         Raises:
-            Abandoned: the client is gone.
-            DeadlineExceeded: it is too late for an answer.
+            RequestCancelled: the client has disconnected.
+            DeadlineExceeded: the deadline has passed.
         """
         if self._cancelled:
             raise RequestCancelled
@@ -92,12 +92,12 @@ class Ticket:
         self.check()
         self._started_at = self._clock()
         self._record_stage("queue", self._admitted_at, self._started_at)
-        self._admission._start()  # noqa: SLF001  # a ticket is the gate's own
+        self._admission._start()  # noqa: SLF001  # a ticket belongs to its controller
 
     def record_run(self) -> None:
-        """Count all since `start` as running a graph.
+        """Record the time since `start` as inference.
 
-        For work that is done for many at once, where no run is one request's own.
+        For work that many requests share, where no run belongs to one of them.
         """
         if self._started_at is not None:
             self._record_stage("run", self._started_at, self._clock())
@@ -107,7 +107,7 @@ class Ticket:
             self._timings.add(name, start, end)
 
     def release(self) -> None:
-        """Give the place back; a second call does nothing."""
+        """Return the slot; a second call does nothing."""
         if not self._closed:
             self._closed = True
             ran_s = None if self._started_at is None else self._clock() - self._started_at
@@ -115,12 +115,12 @@ class Ticket:
 
 
 class AdmissionController:
-    """At most `running + waiting` requests inside. Safe to use from any thread."""
+    """Admits at most `running + waiting` requests at a time. Safe to use from any thread."""
 
     def __init__(
         self, *, running: int, waiting: int, deadline_s: float, clock: Clock = time.monotonic
     ) -> None:
-        """`running` of them can be computed at once. `clock` must be monotonic, in seconds."""
+        """`running` requests run at the same time. `clock` must be monotonic, in seconds."""
         self._running = running
         self._capacity = running + waiting
         self._deadline_s = deadline_s
@@ -162,14 +162,14 @@ class AdmissionController:
 
     @property
     def deadline_message(self) -> str:
-        return f"the answer was not ready within {self._deadline_s:g} s of the request's arrival"
+        return f"the response was not ready within {self._deadline_s:g} s of the request's arrival"
 
     def now(self) -> float:
-        """The gate's clock: a request's arrival is a time of it."""
+        """Return the time of the controller's clock, which arrival times use."""
         return self._clock()
 
     def remaining_s(self, arrived: float) -> float:
-        """Seconds that a request has left."""
+        """Return the seconds until a request's deadline."""
         return arrived + self._deadline_s - self._clock()
 
     def raise_if_full(self) -> None:
@@ -182,16 +182,16 @@ class AdmissionController:
             self._raise_if_full()
 
     def reject(self) -> Overloaded:
-        """Count one that is rejected, and say why; for who has found out by itself that it is."""
+        """Count a request that the caller rejected, and return the error."""
         with self._lock:
             return self._reject()
 
     def admit(self, arrived: float) -> Ticket:
-        """Take a place for a request that arrived then.
+        """Take a slot for a request that arrived then.
 
         Raises:
-            Overloaded: every place is taken.
-            DeadlineExceeded: its time was over before it came here.
+            Overloaded: every slot is taken.
+            DeadlineExceeded: the deadline had passed on arrival.
         """
         with self._lock:
             self._raise_if_full()
@@ -213,12 +213,12 @@ class AdmissionController:
         self._rejected += 1
         waiting = self._capacity - self._running
         return Overloaded(
-            f"all places are taken: {self._running} computing, {waiting} waiting",
+            f"the queue is full: {self._running} requests running, {waiting} waiting",
             retry_after_s=self._retry_after_s(),
         )
 
     def _retry_after_s(self) -> int:
-        """Roughly when all who are inside now will be done."""
+        """Estimate the seconds until all present requests have finished."""
         seconds = math.ceil(self._in_flight * self._mean_s / self._running)
         return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
 

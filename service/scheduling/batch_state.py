@@ -1,4 +1,4 @@
-"""Texts that share the runs of one graph: a row each in arrays that the graph reads in place.
+"""The batch of texts that share the runs of a graph, as arrays with a row for each text.
 
 Shapes: B texts, T time, L layers, H width, V vocabulary.
 """
@@ -20,8 +20,8 @@ Array = NDArray[np.generic]
 class BatchState:
     """Streams and their states, in the same order.
 
-    What a run gives is what the next one reads: as long as the same streams go on, no state is
-    copied. It is when one joins or leaves.
+    The states that a run returns are the inputs of the next one, without a copy unless a stream
+    joins or leaves.
     """
 
     def __init__(self, model: RecurrentModel) -> None:
@@ -34,17 +34,17 @@ class BatchState:
         return len(self.streams)
 
     def add_streams(self, streams: Sequence[GenerationStream]) -> None:
-        """Add streams of which nothing has been read yet."""
+        """Add streams whose prompts have not been read yet."""
         self._add(streams, initial_state(self.model.states, len(streams)))
 
     def remove(self, removed: Sequence[bool]) -> None:
-        """Forget the rows where `removed` is true."""
+        """Remove the rows where `removed` is true."""
         if any(removed):
             self.streams, self._state = self._select(~np.array(removed))
             self._rebuild_sampler()
 
     def split(self, selected: Sequence[bool]) -> "BatchState":
-        """Move the rows where `selected` is true into others, which are returned."""
+        """Remove the rows where `selected` is true, and return them as a new batch."""
         moved = BatchState(self.model)
         moved._add(*self._select(np.array(selected)))
         self.remove(selected)
@@ -60,10 +60,10 @@ class BatchState:
         self._add(other.streams, other._state)  # noqa: SLF001  # our own kind
 
     def prefill(self, count: int) -> int:
-        """Read the next `count` characters of every prompt; returns how many the graph read.
+        """Read the next `count` characters of every prompt; return how many the graph read.
 
-        Those that are alike as far as they are read share a row, as the `n` texts of one request
-        do, and each goes on with a copy of the state.
+        Prompts that are equal up to there share a row, as the `n` texts of one request do; each
+        text continues with a copy of the state.
         """
         row_of_prefix: dict[tuple[int, ...], int] = {}
         row_B = [
@@ -81,13 +81,13 @@ class BatchState:
         return count * len(first_rows)
 
     def step(self, count: int, *, padded_batch_size: int | None = None) -> NDArray[np.float32]:
-        """Read the next `count` characters of every stream; logits after the last of them (B, V).
+        """Read the next `count` characters of every stream; return the logits after them (B, V).
 
-        `padded_to` adds rows of nothing up to that many.
+        `padded_to` pads the batch with empty rows to that size.
         """
         size = len(self.streams)
         tokens_BT = np.zeros((max(size, padded_batch_size or 0), count), np.int64)
-        if count == 1:  # the way of every character that is written: no array for each
+        if count == 1:  # every generated character passes here: avoid an array for each stream
             tokens_BT[:size, 0] = [stream.next_token() for stream in self.streams]
         else:
             for row, stream in enumerate(self.streams):

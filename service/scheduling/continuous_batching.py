@@ -1,7 +1,7 @@
 """Continuous batching: texts join and leave between any two characters, and share every run.
 
 A recurrent step for 32 texts costs little more than for one, because its time goes into reading the
-weights. So there is one thread, and a run of a graph advances every text that the graph writes.
+weights. So there is one thread, and a run of a graph advances all texts of that graph.
 
 A text must not depend on the texts that share its runs. Its random draws are its own, and if a
 graph is not batch-invariant, every run is padded to the same shape.
@@ -27,8 +27,8 @@ __all__ = ["GenerationCounters", "GenerationScheduler", "StepResult"]
 _log = logging.getLogger(__name__)
 
 _PREFILL_CHARS = 16
-"""Characters of all prompts that are read between two generated characters: about as much work as
-one step of a full batch."""
+"""Prompt characters processed between two generated characters, over all prompts: about as much
+work as one step of a full batch."""
 _MIN_PREFILL_CHARS_EACH = 8
 """Characters read of each prompt at least. In a burst this bounds the wait for a first character,
 and one run over several characters is cheaper than several runs."""
@@ -42,12 +42,12 @@ class GenerationCounters:
 
     runs: int = 0
     processed: int = 0
-    """Read or written, over all texts: rows × steps."""
+    """Processed by the graph, over all texts: rows × steps."""
     generated: int = 0
     """Characters that were returned to clients."""
     finished: int = 0
     aborted: int = 0
-    """Texts given up before their end: the client gone, out of time, or an error."""
+    """Texts that ended early: the client disconnected, the deadline passed, or an error."""
 
 
 @dataclass
@@ -55,9 +55,9 @@ class StepResult:
     """The outcome of one step of a batch."""
 
     processed: int
-    """Characters that the graph read."""
+    """Characters that the graph processed."""
     batch_size: int = 0
-    """Texts that shared the run; 0 where only prompts were read."""
+    """Texts that shared the run; 0 if only prompts were processed."""
     generated: int = 0
     started: list[GenerationStream] = field(default_factory=list)
     """Texts that got their first character."""
@@ -65,7 +65,7 @@ class StepResult:
 
 
 class _Batch:
-    """The texts of one graph. Prompts of any length are read apart from those being written."""
+    """The texts of one graph. Prompts are processed apart from texts that are being generated."""
 
     def __init__(self, model: RecurrentModel, max_streams: int) -> None:
         self.prefilling = BatchState(model)
@@ -80,14 +80,14 @@ class _Batch:
         return self.prefilling, self.decoding
 
     def add(self, streams: list[GenerationStream]) -> None:
-        # Where runs have one shape, prompts are read in it too, a character at a time.
+        # If runs have a fixed shape, prompts are also processed one character at a time.
         (self.prefilling if self._padded_batch_size is None else self.decoding).add_streams(streams)
 
     def step(self) -> StepResult:
-        """Read some of the prompts, then write a character of each other text."""
+        """Process some prompt characters, then generate a character of each other text."""
         processed = self._prefill()
         decoding = self.decoding
-        # A prompt's last character is read like one that was written: its logits are needed.
+        # The last character of a prompt is read like a generated one: its logits are needed.
         ready = [stream.pending_tokens == 1 for stream in self.prefilling.streams]
         if any(ready):
             decoding.merge(self.prefilling.split(ready))
@@ -130,7 +130,7 @@ class _Batch:
 class GenerationScheduler:
     """Generate texts, at most `max_streams` at a time; others wait in arrival order.
 
-    The gate's `running` should be `max_streams`.
+    `running` of `admission` should be `max_streams`.
     """
 
     def __init__(self, admission: AdmissionController, max_streams: int) -> None:
@@ -156,8 +156,8 @@ class GenerationScheduler:
         """Queue a text for a request that arrived then. Called on the event loop.
 
         Raises:
-            Overloaded: every place is taken.
-            DeadlineExceeded: it is too late already.
+            Overloaded: every slot is taken.
+            DeadlineExceeded: the deadline has passed.
             Unavailable: the service is stopping.
         """
         stream = GenerationStream(request, self.admission.admit(arrival_time_s))
@@ -173,14 +173,14 @@ class GenerationScheduler:
         return stream
 
     def close(self) -> None:
-        """Stop between two steps; texts that are not done are told so."""
+        """Stop between two steps; unfinished texts fail."""
         with self._condition:
             self._closed = True
             self._condition.notify()
         if self._thread is not None:
             self._thread.join()
 
-    # From here on, the decoder's thread.
+    # The methods below run on the scheduler's thread.
 
     def _run(self) -> None:
         while self._wait_for_work():
@@ -191,7 +191,7 @@ class GenerationScheduler:
                 if not batch:
                     del self._batches[graph]
             self._notifier.flush()
-        stopping = Unavailable("the service stopped before the text was written")
+        stopping = Unavailable("the service stopped before the text was complete")
         for stream in self._all_streams():
             self._fail_stream(stream, stopping)
         self._notifier.flush()
@@ -208,7 +208,7 @@ class GenerationScheduler:
                 yield from batch_state.streams
 
     def _evict_cancelled(self) -> None:
-        """Give up texts that nobody waits for any more, whether they have begun or not."""
+        """Remove cancelled and expired texts, running or waiting."""
         with self._condition:
             remaining = [item for item in self._waiting if not self._is_cancelled(item[1])]
             self._waiting = deque(remaining)
@@ -221,7 +221,7 @@ class GenerationScheduler:
     def _is_cancelled(self, stream: GenerationStream) -> bool:
         try:
             stream.ticket.check()
-        except Exception as error:  # noqa: BLE001  # whatever it says is what the client is told
+        except Exception as error:  # noqa: BLE001  # raised again where the text is awaited
             self._fail_stream(stream, error)
             return True
         return False
@@ -239,7 +239,7 @@ class GenerationScheduler:
                 batch = self._batches.get(graph) or _Batch(model, self._max_streams)
                 ready = [stream for stream in streams if self._try_start(stream)]
                 batch.add(ready)
-            except Exception as error:  # noqa: BLE001  # a graph's trouble must not end the thread
+            except Exception as error:  # noqa: BLE001  # must not end the thread
                 self._fail_streams(streams, error)
             else:
                 if ready:
@@ -248,7 +248,7 @@ class GenerationScheduler:
     def _try_start(self, stream: GenerationStream) -> bool:
         try:
             stream.ticket.start()
-        except Exception as error:  # noqa: BLE001  # as in _is_over
+        except Exception as error:  # noqa: BLE001  # as in _is_cancelled
             self._fail_stream(stream, error)
             return False
         return True
@@ -256,7 +256,7 @@ class GenerationScheduler:
     def _step_batch(self, batch: _Batch) -> None:
         try:
             result = batch.step()
-        except Exception as error:  # noqa: BLE001  # one graph's trouble must not end the others'
+        except Exception as error:  # noqa: BLE001  # must not affect other graphs
             streams = [
                 stream for batch_state in batch.batch_states for stream in batch_state.streams
             ]
@@ -283,7 +283,7 @@ class GenerationScheduler:
     def _fail_streams(self, streams: list[GenerationStream], error: Exception) -> None:
         _log.error("decoding failed", exc_info=error)
         for stream in streams:
-            self._fail_stream(stream, Unavailable("the model failed while it wrote"))
+            self._fail_stream(stream, Unavailable("the model failed during generation"))
 
     def _fail_stream(self, stream: GenerationStream, error: Exception) -> None:
         stream.ticket.release()

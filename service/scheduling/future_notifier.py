@@ -1,6 +1,6 @@
-"""Results from a thread to the event loops that wait for them, in one call for many.
+"""Passes results from a thread to event loops, many in one call.
 
-A call into a loop wakes it through a pipe, which costs more than a result.
+A call into a loop wakes it through a pipe, which costs more than setting a result.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _Outcomes = list[tuple[_Future, Exception | None]]
 
 
 class FutureNotifier:
-    """Collects what became of futures; used by one thread."""
+    """Collects results of futures; used by one thread."""
 
     def __init__(self) -> None:
         self._pending: dict[asyncio.AbstractEventLoop, _Outcomes] = {}
@@ -27,7 +27,7 @@ class FutureNotifier:
         self._pending.setdefault(loop, []).extend((future, error) for future in futures)
 
     def flush(self) -> None:
-        """Pass everything on. A loop that was closed meanwhile has nobody left who waits."""
+        """Set all collected results. Those of a closed loop are dropped."""
         for loop, outcomes in self._pending.items():
             try:
                 loop.call_soon_threadsafe(_resolve_futures, outcomes)

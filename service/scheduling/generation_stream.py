@@ -1,4 +1,4 @@
-"""One text on its way: what was asked for, how far it is, and whoever waits for it."""
+"""The request for one text, and its state during generation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ __all__ = ["FinishReason", "GenerationRequest", "GenerationStream"]
 FinishReason = Literal["length", "stop"]
 
 _CHUNK_INTERVAL_S = 0.02
-"""Between pieces of one text: nobody reads faster than fifty a second, and every one costs."""
+"""Time between two chunks of a text. Fifty chunks a second look continuous, and each costs CPU."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class GenerationRequest:
     sampling: SamplingParams
     stop_strings: tuple[str, ...] = ()
     top_logprobs: int | None = None
-    """Keep each character's score, with so many of the likeliest; None keeps none."""
+    """Keep the log probability of each character and of this many most likely ones; None: none."""
 
 
 class GenerationStream:
@@ -45,7 +45,7 @@ class GenerationStream:
         self.loop = asyncio.get_running_loop()
         self.first_token: asyncio.Future[None] = self.loop.create_future()
         self.finished: asyncio.Future[None] = self.loop.create_future()
-        # Retrieved here, because whoever asked may be gone.
+        # Retrieve exceptions, because the client may have disconnected.
         self.first_token.add_done_callback(_retrieve_exception)
         self.finished.add_done_callback(_retrieve_exception)
         self.logprobs: list[TokenLogprobs] = []
@@ -56,14 +56,14 @@ class GenerationStream:
         self._last_token: int | None = None
 
     async def wait_first_token(self) -> None:
-        """Return with the first character. Raises what `whole` raises."""
+        """Wait for the first character. Raises what `result` raises."""
         await asyncio.shield(self.first_token)
 
     async def result(self) -> str:
-        """The text, once it is written.
+        """Return the text when it is complete.
 
         Raises:
-            DeadlineExceeded: it was not in time. Abandoned: `abandon` was called.
+            DeadlineExceeded: it was not complete in time. RequestCancelled: `cancel` was called.
             Unavailable: the service is stopping, or the graph failed.
         """
         await asyncio.shield(self.finished)
@@ -71,13 +71,13 @@ class GenerationStream:
 
     @property
     def final_reason(self) -> FinishReason:
-        """Why a finished text ends where it does."""
+        """The finish reason of a complete text."""
         if self.finish_reason is None:
             raise RuntimeError("a text that is not finished has no reason")
         return self.finish_reason
 
     async def chunks(self) -> AsyncIterator[str]:
-        """The text as it is written; the pieces together are `whole`. Raises what that raises."""
+        """Yield the text in chunks as it is generated. Raises what `result` raises."""
         await self.wait_first_token()
         while True:
             done = self.finished.done()
@@ -91,17 +91,17 @@ class GenerationStream:
             await asyncio.wait((self.finished,), timeout=_CHUNK_INTERVAL_S)
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: it leaves the batch before the next step."""
+        """Cancel the text, which leaves the batch before the next step."""
         self.ticket.cancel()
         for future in (self.first_token, self.finished):
             if not future.done():
                 future.set_exception(RequestCancelled())
 
-    # From here on, called by the decoder's thread.
+    # The methods below are called by the scheduler's thread.
 
     @property
     def pending_tokens(self) -> int:
-        """Number of characters the graph has to read: of the prompt, or the last one generated."""
+        """Number of characters to process: the rest of the prompt, or the last generated one."""
         return len(self.request.prompt) - self._prefilled if self._last_token is None else 1
 
     def prefix_after(self, count: int) -> tuple[int, ...]:
@@ -109,14 +109,14 @@ class GenerationStream:
         return tuple(self.request.prompt[: self._prefilled + count])
 
     def next_tokens(self, count: int) -> NDArray[np.int64]:
-        """The next `count` of them."""
+        """Remove and return the next `count` characters to process."""
         if self._last_token is not None:
             return np.array([self._last_token], np.int64)
         start, self._prefilled = self._prefilled, self._prefilled + count
         return np.array(self.request.prompt[start : self._prefilled], np.int64)
 
     def next_token(self) -> int:
-        """The next of them."""
+        """Remove and return the next character to process."""
         if self._last_token is not None:
             return self._last_token
         self._prefilled += 1
@@ -124,7 +124,7 @@ class GenerationStream:
 
     @property
     def is_prefilling(self) -> bool:
-        """True while a part of the prompt is unread."""
+        """True while part of the prompt has not been processed."""
         return self._last_token is None and self._prefilled < len(self.request.prompt)
 
     @property
@@ -133,14 +133,16 @@ class GenerationStream:
         return self._last_token is not None
 
     def next_uniform(self) -> float:
-        """A draw of this text alone."""
+        """Return the next random number in [0, 1) of this text's own generator."""
         return self._random.random()
 
     def append(self, token: int, logits_V: NDArray[np.float32]) -> bool:
-        """Add a character, which was chosen by `logits_V`; False when that was the last."""
+        """Add a character, sampled from `logits_V`. Return False if it was the last."""
         self._last_token = token
         request = self.request
-        if request.top_logprobs is not None:  # before the character, so that no reader is ahead
+        if (
+            request.top_logprobs is not None
+        ):  # before the character, so that no reader sees a character without it
             self.logprobs.append(token_logprobs(logits_V, token, request.top_logprobs))
         if not self._output.append(request.vocabulary[token]):
             self.finish_reason = "stop"

@@ -1,4 +1,4 @@
-"""A text while it is written by one thread and read by another, and the strings that end it."""
+"""The output of a text that one thread generates and another reads, with its stop strings."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ __all__ = ["OutputBuffer"]
 
 
 class OutputBuffer:
-    """Grows by characters until a stop string is complete; nothing of that is ever read.
+    """Grows by characters until a stop string is complete, which readers never see.
 
-    One thread writes, one reads. No lock: a list's append and length are atomic, and what is read
-    lies before a length that was taken once.
+    One thread writes, one reads, without a lock: append and length of a list are atomic, and a
+    reader only reads up to a length that it has taken once.
     """
 
     def __init__(self, stop_strings: Sequence[str] = ()) -> None:
-        """`stop_strings` are not empty strings. The end before the earliest beginning counts."""
-        # The longest first: of two that end at one character it begins earlier.
+        """`stop_strings` must not be empty strings. The text ends before the earliest match."""
+        # Longest first: of two that end at the same character, it starts earlier.
         self._stop_strings = sorted(stop_strings, key=len, reverse=True)
         self._max_stop_length = max(map(len, stop_strings), default=0)
         self._characters: list[str] = []
@@ -26,7 +26,7 @@ class OutputBuffer:
         return len(self._characters) if self._end is None else self._end
 
     def append(self, character: str) -> bool:
-        """Add one; False when a stop string is complete with it, which then is the end."""
+        """Add a character. Return False if it completes a stop string, which ends the text."""
         if self._max_stop_length:
             tail = "".join(
                 self._characters[1 - self._max_stop_length :] if self._max_stop_length > 1 else ()
@@ -54,7 +54,7 @@ class OutputBuffer:
         return text
 
     def _partial_stop_length(self, length: int) -> int:
-        """Length of the longest end of the text that a stop string begins with."""
+        """Return the length of the longest suffix of the text that starts a stop string."""
         if not self._max_stop_length:
             return 0
         tail = "".join(self._characters[max(0, length - self._max_stop_length + 1) : length])

@@ -23,7 +23,7 @@ MAX_GENERATION_THREADS = 2
 
 
 class ParallelGenerationScheduler(GenerationScheduler):
-    """A scheduler and `threads - 1` more; a text goes to the one that has the fewest.
+    """A scheduler and `threads - 1` more; each new text goes to the one with the fewest.
 
     Each generates at most its share of `max_streams` texts at a time, so `threads` must not be
     larger than that.

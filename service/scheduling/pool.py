@@ -1,7 +1,7 @@
-"""Threads that do admitted work, first come, first served, off the event loop.
+"""The thread pool that runs admitted work in arrival order, off the event loop.
 
-One hop: decoding, computing and encoding of a request happen in one go on one thread. All three
-release the interpreter lock, so threads of one process do run beside each other.
+A request is decoded, computed and encoded in one job on one thread. All three steps release the
+interpreter lock, so the threads of a process run in parallel.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ class Job(Generic[ResultT]):
         self._ticket = ticket
         self._work: Work[ResultT] | None = work
         self._cancelled = False
-        # Of the request, so that what watches its stages sees what the thread does for it.
+        # The request's context, so that timings on the thread are recorded for the request.
         self._context = contextvars.copy_context()
         self._future: asyncio.Future[ResultT] | None = None
 
     def _submit(self, executor: ThreadPoolExecutor) -> None:
         future: Future[ResultT] = executor.submit(self._run)
-        # A running future cannot be cancelled: its place is given back when the thread is free,
-        # not when the client leaves. Otherwise the queue's bound would not bound the work.
+        # A running future cannot be cancelled: its slot is returned when the thread is free, not
+        # when the client disconnects. Otherwise the queue's limit would not limit the work.
         future.add_done_callback(lambda _: self._ticket.release())
         self._future = asyncio.wrap_future(future)
 
@@ -45,7 +45,7 @@ class Job(Generic[ResultT]):
         return self._context.run(work, self._ticket)
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: it never starts, or if it has, its result is dropped."""
+        """Cancel the job: it does not start, or if it has started, its result is dropped."""
         self._cancelled = True
         self._discard()
 
@@ -74,17 +74,17 @@ class Job(Generic[ResultT]):
 
     def _discard(self) -> None:
         self._ticket.cancel()
-        # The executor keeps a cancelled job until a thread comes by it; the images must not wait.
+        # The executor keeps a cancelled job until a thread takes it; release the images now.
         self._work = None
         if self._future is not None:
             self._future.cancel()
 
 
 class InferencePool:
-    """`threads` threads behind a gate."""
+    """A pool of `threads` threads behind admission control."""
 
     def __init__(self, admission: AdmissionController, threads: int) -> None:
-        """The gate's `running` should be `threads`."""
+        """`running` of `admission` should be `threads`."""
         self.admission = admission
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
 
@@ -92,13 +92,13 @@ class InferencePool:
         """Queue `work` for a request that arrived then; `work` gets the ticket, to check it.
 
         Raises:
-            Overloaded: every place is taken.
-            DeadlineExceeded: it is too late already.
+            Overloaded: every slot is taken.
+            DeadlineExceeded: the deadline has passed.
         """
         job = Job(self.admission.admit(arrival_time_s), work)
-        job._submit(self._executor)  # noqa: SLF001  # a job is the pool's own
+        job._submit(self._executor)  # noqa: SLF001  # a job belongs to its pool
         return job
 
     def close(self) -> None:
-        """Wait for the work under way; what has not begun never does."""
+        """Wait for running work; queued work is cancelled."""
         self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""The next character of every text at once, from one matrix of logits.
+"""Samples the next character of every text in a batch from one matrix of logits.
 
-What is done to a row depends on its own choice alone, whatever its neighbours ask for: a text must
-not depend on who shares its batch, and the last bits of a sum depend on the order of its terms.
+The operations on a row depend only on its own parameters, whatever the other rows have: a text must
+not depend on its batch, and the last bits of a sum depend on the order of its terms.
 
 Shapes: B texts, V vocabulary.
 """
@@ -22,11 +22,11 @@ class SamplingParams:
     """Sampling parameters of one text."""
 
     temperature: float = 1.0
-    """Divides the logits; 0 always takes the likeliest."""
+    """Divides the logits; 0 always takes the most likely character."""
     top_k: int | None = None
-    """Only the k likeliest characters may be chosen."""
+    """Sample only from the k most likely characters."""
     top_p: float = 1.0
-    """Only the likeliest characters whose probabilities add up to p; always at least one."""
+    """Sample only from the most likely characters whose probabilities add up to p, at least one."""
 
     @property
     def truncates(self) -> bool:
@@ -43,7 +43,7 @@ class TokenLogprobs:
 
     logprob: float
     top: tuple[tuple[int, float], ...]
-    """Indices, each with its log probability."""
+    """Indices of characters with their log probabilities."""
 
 
 def token_logprobs(logits_V: NDArray[np.float32], token: int, top_n: int) -> TokenLogprobs:
@@ -58,19 +58,19 @@ def token_logprobs(logits_V: NDArray[np.float32], token: int, top_n: int) -> Tok
 
 
 class BatchSampler:
-    """The choices of a batch, as arrays; made anew only when a text joins or leaves."""
+    """The sampling parameters of a batch as arrays; rebuilt only when a text joins or leaves."""
 
     def __init__(self, params: Sequence[SamplingParams]) -> None:
-        """One for each row."""
+        """`params` has an item for each row."""
         self._count = len(params)
         self._greedy = _matching_rows(params, lambda choice: choice.temperature == 0)
         self._full_vocabulary = _FullVocabularySampler(params)
         self._truncated = _TruncatedSampler(params)
 
     def sample(self, logits_BV: NDArray[np.float32], uniforms_B: NDArray[np.float64]) -> list[int]:
-        """An index for each row. `uniforms_B` are in [0, 1), one draw of each text's own.
+        """Return an index for each row. `uniforms_B` are random numbers in [0, 1), one per text.
 
-        Between equal logits, the lower index counts as the likelier.
+        Of equal logits, the lower index counts as the more likely.
         """
         chosen_B = np.empty(self._count, np.int64)
         if len(self._greedy):
@@ -85,7 +85,7 @@ class BatchSampler:
 
 
 class _FullVocabularySampler:
-    """Every character may be chosen: no need to sort them."""
+    """Samples from all characters, which needs no sorting."""
 
     def __init__(self, params: Sequence[SamplingParams]) -> None:
         self.rows = _matching_rows(
@@ -101,7 +101,7 @@ class _FullVocabularySampler:
 
 
 class _TruncatedSampler:
-    """Only the likeliest may be chosen, by top-k or top-p."""
+    """Samples from the most likely characters, by top-k or top-p."""
 
     def __init__(self, params: Sequence[SamplingParams]) -> None:
         self.rows = _matching_rows(
@@ -113,7 +113,7 @@ class _TruncatedSampler:
         self._top_p_B1 = _column([choice.top_p for choice in own_params])
 
     def sample(self, logits_BV: NDArray[np.float32], uniforms_B1: NDArray[np.float64]) -> Indices:
-        # Likeliest first: what is left is then the beginning of each row.
+        # Most likely first, so that the remaining ones are the beginning of each row.
         order_BV = np.argsort(-logits_BV, axis=1, kind="stable")
         sorted_BV = np.take_along_axis(logits_BV, order_BV, axis=1)
         weights_BV = _unnormalized_probabilities(sorted_BV, sorted_BV[:, :1], self._temperature_B1)
@@ -140,7 +140,7 @@ def _unnormalized_probabilities(
     max_logit_B1: NDArray[np.float32],
     temperature_B1: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Probabilities but for a factor. Nothing overflows, however small the temperature."""
+    """Return unnormalised probabilities. Nothing overflows, however small the temperature."""
     return np.exp((logits_BV - max_logit_B1).astype(np.float64) / temperature_B1)
 
 

@@ -1,1 +1,1 @@
-"""The shapes of questions and answers. Clients rely on them: fields are added, never renamed."""
+"""Schemas of requests and responses. Clients rely on them: fields are added, never renamed."""

@@ -1,4 +1,4 @@
-"""A model's card, as an example for the documentation: short, but whole."""
+"""A model's card, as a short but complete example for the documentation."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ CARD: dict[str, Any] = {
     "name": "ants-or-bees",
     "version": 1,
     "created": "2026-01-01T00:00:00Z",
-    "summary": "Tells ants from bees.",
+    "summary": "Distinguishes ants from bees.",
     "task": {
         "kind": "classification",
         "image": {"width": 224, "height": 224, "mode": "RGB", "resize": "crop"},
@@ -55,7 +55,7 @@ CARD: dict[str, Any] = {
         "epochs": 6,
     },
     "licence": "Apache-2.0",
-    "intended_use": "To show what a card tells.",
+    "intended_use": "To show the fields of a card.",
     "limits": "This model does not exist.",
     "state": "ready",
 }

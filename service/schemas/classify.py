@@ -14,11 +14,11 @@ class ClassifyParams(PrecisionSelector):
     """Parameters of classification."""
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
-    """Labels per image, best first; at most as many as the model has. Left out: 5."""
+    """Labels per image, best first; at most as many as the model has. Default: 5."""
 
 
 class Prediction(ResponseModel):
-    """One label that a image may have."""
+    """One label of an image."""
 
     label: str
     index: int
@@ -39,11 +39,11 @@ class ImageClassification(ResponseModel):
     predictions: list[Prediction]
     """Best first."""
     members: list[MemberVote] | None = None
-    """Only of an ensemble: each member's vote, in the members' order."""
+    """Only for an ensemble: each member's vote, in the members' order."""
 
 
 class ClassifyResponse(ResponseModel):
-    """Labels of every image, in the order in which they were sent."""
+    """Labels of each image, in the order in which they were sent."""
 
     model_config = ConfigDict(
         json_schema_extra={

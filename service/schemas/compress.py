@@ -13,16 +13,16 @@ class CompressParams(ModelSelector):
     """Parameters of compression."""
 
     quality: Annotated[int, Field(ge=1, le=255, examples=[5])] | None = None
-    """From 1, the fewest bytes, to the model's best: its card says how many there are, under
-    `task.entropy.qualities`. Left out: 5. An error for a model that has only one."""
+    """From 1 (fewest bytes) to the model's best; `task.entropy.qualities` of its card has their
+    number. Default: 5. An error for a model that has only one."""
 
 
 class DecompressParams(RequestParams):
-    """None: a code names the model and the version that made it."""
+    """No parameters: a code names the model and the version that made it."""
 
 
 class CompressResponse(ResponseModel):
-    """A image as a code, and what that cost."""
+    """An image as a code, with its size and quality."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -54,7 +54,7 @@ class CompressResponse(ResponseModel):
     ]
     """The code, in base64. `/v1/decompress` takes its bytes."""
     code_bytes: int
-    """Length of the code, everything in it counted, before base64."""
+    """Length of the whole code in bytes, before base64."""
     bits_per_pixel: float
     """Bits of the whole code per pixel of the restored image."""
     width: int
@@ -63,12 +63,12 @@ class CompressResponse(ResponseModel):
     quality: int | None = None
     """Quality of the code; absent if the model has only one."""
     psnr_db: float | None
-    """Peak signal-to-noise ratio of the image that comes back, against the one that was coded:
-    of a model for one size, after the image was fitted into that. Null when they are equal."""
+    """Peak signal-to-noise ratio of the decompressed image against the compressed one; for a model
+    of one size, against the resized image. Null if they are equal."""
 
 
 class DecompressResponse(ResponseModel):
-    """A image out of a code."""
+    """An image decoded from a code."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -27,11 +27,11 @@ class DenoiseResult(ResponseModel):
     width: int
     height: int
     psnr_db: float | None = None
-    """Peak signal-to-noise ratio against the clean reference, where one came. Null when the
-    two are equal: it is infinite then."""
+    """Peak signal-to-noise ratio against the clean reference, if one was sent. Null if the two are
+    equal, because it is then infinite."""
     ssim: float | None = None
-    """Structural similarity to the clean reference (Wang et al. 2004), where one came: 1 when
-    equal. Null when a side is under 11 pixels: it is not defined then."""
+    """Structural similarity to the clean reference (Wang et al. 2004), if one was sent; 1 if they
+    are equal. Null if a side is under 11 pixels, where it is not defined."""
 
 
 class DenoiseResponse(ResponseModel):

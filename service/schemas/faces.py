@@ -22,7 +22,7 @@ class _FaceParams(ModelSelector):
     @classmethod
     def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("a number is wanted, not true or false")  # noqa: TRY004  # pydantic's
+            raise ValueError("must be a number, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
@@ -39,25 +39,25 @@ class FacesParams(_FaceParams):
     face with the same model version. Default: random, and returned in the response."""
 
     columns: Annotated[int, Field(ge=1, le=64, examples=[4])] | None = None
-    """Faces in a row of the image. Left out: as square as it goes."""
+    """Faces per row of the image. Default: as square as possible."""
 
 
 class MorphParams(_FaceParams):
-    """From which face to which."""
+    """Parameters of a morph between two faces."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"from": 7, "to": 8, "steps": 24}]})
 
     from_: Annotated[_Seed | None, Field(alias="from")] = None
-    """Seed of the first frame's face. Left out: a random one, which the answer tells."""
+    """Seed of the first frame's face. Default: random, and returned in the response."""
 
     to: _Seed | None = None
-    """Seed of the last frame's face. Left out: a random one, which the answer tells."""
+    """Seed of the last frame's face. Default: random, and returned in the response."""
 
     steps: Annotated[int, Field(ge=2, le=64)] = 24
-    """Frames in all, the first and the last among them."""
+    """Number of frames, including the first and the last."""
 
     frame_ms: Annotated[int, Field(ge=20, le=2000)] = 80
-    """Milliseconds that a frame is shown."""
+    """Duration of a frame, in milliseconds."""
 
 
 class Face(ResponseModel):

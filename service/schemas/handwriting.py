@@ -17,11 +17,11 @@ class HandwritingParams(ModelSelector):
 
     seed: Annotated[int, Field(ge=0, lt=2**63, examples=[7])] | None = None
     """The same request with the same seed gives the same drawing from the same version of a model
-    on the same kind of machine. Left out: a random one, which the answer tells."""
+    on the same kind of machine. Default: random, and returned in the response."""
 
     bias: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
-    """0 writes as freely as the people whose writing was learnt from; more is neater and more
-    alike (Graves 2013, arXiv 1308.0850, section 5.4)."""
+    """0 gives the variety of the training data; higher values give neater and more uniform writing
+    (Graves 2013, arXiv 1308.0850, section 5.4)."""
 
     height: Annotated[int, Field(ge=16, le=256)] = 96
     """Height of a symbol, in pixels; there is a margin around the text."""
@@ -31,12 +31,12 @@ class HandwritingParams(ModelSelector):
 
 
 class HandwrittenSymbol(ResponseModel):
-    """One symbol of the text; blanks have none."""
+    """One symbol of the text; blanks are omitted."""
 
     symbol: str
     strokes: list[list[tuple[float, float]]]
-    """Each a line of points that the pen passes without being lifted: x to the right and y down,
-    in pixels of the page."""
+    """Lines of points between two lifts of the pen: x to the right and y down, in pixels of the
+    page."""
 
 
 class HandwritingResponse(ResponseModel):
@@ -63,7 +63,7 @@ class HandwritingResponse(ResponseModel):
     model: str
     version: int
     seed: int
-    """With which it was drawn."""
+    """Seed of the drawing."""
     text: str
     width: int
     height: int

@@ -14,7 +14,7 @@ class LayerParams(VersionParams):
     """Selects a layer of a version."""
 
     layer: Annotated[str, Field(max_length=256, examples=["conv1"])] | None = None
-    """Name of the layer, as `/v1/models/{name}/filters` lists it. Left out: the first."""
+    """Name of the layer, as `/v1/models/{name}/filters` lists it. Default: the first."""
 
 
 class LayerSummary(ResponseModel):
@@ -22,14 +22,14 @@ class LayerSummary(ResponseModel):
 
     name: str
     operator: str
-    """ONNX's name of what it does: Conv, ConvTranspose, Gemm, MatMul, LSTM, GRU."""
+    """ONNX operator: Conv, ConvTranspose, Gemm, MatMul, LSTM, GRU."""
     graph: str
-    """The role of the graph that it is in, such as model, encoder or decoder."""
+    """Role of the layer's graph, such as model, encoder or decoder."""
     shape: list[int]
-    """Filters, inputs of each, height and width of their window."""
+    """Number of filters, inputs of each, height and width of the window."""
     filters: int
     dead: int
-    """Filters none of whose weights reaches a thousandth of the layer's largest."""
+    """Filters whose weights are all below a thousandth of the layer's largest."""
     largest: float
     """The largest absolute weight."""
 

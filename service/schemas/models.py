@@ -17,16 +17,16 @@ class VersionParams(RequestParams):
     """Selects a version of the model."""
 
     version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
-    """Left out: the one that is served, else the highest."""
+    """Default: the version that is served, else the highest."""
 
 
 class VersionSummary(ResponseModel):
-    """One version and whether it serves."""
+    """One version and its state."""
 
     version: int
     state: ModelState
     reason: str | None = None
-    """Why it is not ready; of a ready one, why a change on the disk was not taken."""
+    """Why it is not ready; for a ready version, why changed files were not loaded."""
 
 
 class ModelSummary(ResponseModel):
@@ -34,15 +34,15 @@ class ModelSummary(ResponseModel):
 
     name: str
     task: str | None
-    """Null where no version has a readable manifest."""
+    """Null if no version has a readable manifest."""
     default: bool
     """True if this model handles requests of its task that name no model."""
     versions: list[VersionSummary]
-    """Ascending; a request that names no version gets the highest that is ready."""
+    """Versions, ascending; a request that names none gets the highest that is ready."""
 
 
 class ModelsResponse(ResponseModel):
-    """The store, names in order."""
+    """All models in the store, by name."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,4 +1,4 @@
-"""`/openai/v1`: completions and models, as OpenAI's client asks for them and reads them."""
+"""`/openai/v1`: completions and models in the format of OpenAI's client."""
 
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ def _as_sequence(value: object) -> object:
 def _parse_prompts(value: object) -> object:
     prompts = ("",) if value is None else _as_sequence(value)
     if isinstance(prompts, list | tuple) and any(isinstance(item, int | list) for item in prompts):
-        raise ValueError("prompts are text; this service has no token ids to send")
+        raise ValueError("prompts must be text; token ids are not supported")
     return prompts
 
 
@@ -55,11 +55,11 @@ class StreamOptions(RequestParams):
     """Send one more event at the end, without choices but with the usage; in all events before it,
     the usage is null."""
     include_obfuscation: bool = False
-    """Accepted; nothing is added."""
+    """Accepted and ignored."""
 
 
 class CompletionParams(RequestParams):
-    """OpenAI's `POST /completions`. A token is a character here."""
+    """OpenAI's `POST /completions`. A token is a character."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -76,68 +76,68 @@ class CompletionParams(RequestParams):
     )
 
     model: Annotated[str, Field(max_length=64)] | None = None
-    """Name of a text model, as `/openai/v1/models` lists it. Left out: the default."""
+    """Name of a text model, as `/openai/v1/models` lists it. Default: the default text model."""
 
     prompt: Annotated[
         tuple[str, ...],
         Field(min_length=1, json_schema_extra=_allow_scalar_or_array),
         BeforeValidator(_parse_prompts),
     ] = ("",)
-    """One beginning or several, in characters that the model knows."""
+    """One prompt or several, in characters that the model knows."""
 
     max_tokens: Annotated[int, Field(ge=1, json_schema_extra=_allow_null)] = 16
     """Maximum number of characters of each text; null means 16."""
 
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = 1.0
-    """0 always takes the likeliest character."""
+    """Sampling temperature; 0 always takes the most likely character."""
 
     top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = 1.0
-    """Choose among the likeliest characters whose probabilities add up to p alone."""
+    """Sample only from the most likely characters whose probabilities add up to `top_p`."""
 
     top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Not OpenAI's: choose among the k likeliest characters alone."""
+    """Extension: sample only from the `top_k` most likely characters."""
 
     precision: OptionalPrecision = None
-    """Not OpenAI's: of the graph, `int8` where a model has been quantised. Left out: the better
-    one, which the model's card tells."""
+    """Extension: precision of the graph, `int8` if the model has been quantised. Default: the one
+    with the better result, which the model's card names."""
 
     n: Annotated[int, Field(ge=1)] | None = 1
     """Texts for each prompt."""
 
     best_of: int | None = None
-    """Accepted where it equals n."""
+    """Accepted only if equal to `n`."""
 
     stop: Annotated[
         tuple[_StopString, ...],
         Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
         BeforeValidator(_as_sequence),
     ] = ()
-    """A text ends before any of these."""
+    """Up to 8 stop strings; a text ends before the first of them."""
 
     seed: int | None = None
-    """Choice i of an answer is written with seed + i. Left out: random."""
+    """Choice i of the response has the seed `seed` + i. Default: random."""
 
     stream: bool | None = False
-    """Answer with server-sent events, as the texts are written."""
+    """Send the texts as server-sent events while they are generated."""
 
     stream_options: StreamOptions | None = None
 
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
-    """Tell each character's log probability, and so many of the likeliest."""
+    """Return the log probability of each character, and of this many most likely ones."""
 
     echo: bool | None = False
-    """Tell the prompt before the text; not together with logprobs."""
+    """Return the prompt before the text; not together with `logprobs`."""
 
     suffix: Literal[""] | None = None
-    """Accepted where it is empty."""
+    """Accepted only if empty."""
     presence_penalty: float | None = 0.0
-    """Accepted where it is 0."""
+    """Accepted only if 0."""
     frequency_penalty: float | None = 0.0
-    """Accepted where it is 0."""
+    """Accepted only if 0."""
     logit_bias: dict[str, float] | None = None
-    """Accepted where it is empty."""
+    """Accepted only if empty."""
     user: str | None = None
-    """Accepted; nothing is done with it."""
+    """Accepted and ignored."""
 
     @field_validator("max_tokens", mode="before")
     @classmethod
@@ -148,14 +148,14 @@ class CompletionParams(RequestParams):
     @classmethod
     def _reject_unsupported_values(cls, value: object) -> object:
         if value:
-            raise ValueError("this is not supported; leave it out")
+            raise ValueError("is not supported; leave it out")
         return value
 
     @field_validator("max_tokens", "n", "seed", "logprobs", "top_k", mode="before")
     @classmethod
     def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("a whole number is wanted, not true or false")  # noqa: TRY004  # pydantic's
+            raise ValueError("must be a whole number, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
@@ -170,13 +170,13 @@ class LogProbs(ResponseModel):
 
 
 class CompletionChoice(ResponseModel):
-    """One text, or a piece of it."""
+    """One text, or a chunk of it."""
 
     text: str
     index: int
     logprobs: LogProbs | None = None
     finish_reason: Literal["stop", "length"] | None = None
-    """Null in all pieces of a stream but the last."""
+    """Null in all chunks of a stream but the last."""
 
 
 class Usage(ResponseModel):
@@ -220,7 +220,7 @@ class Completion(ResponseModel):
     choices: list[CompletionChoice]
     usage: Usage | None = None
     precision: Precision | None = None
-    """Not OpenAI's: of the graph that wrote it; only where the model has several."""
+    """Extension: precision of the graph that ran; present only if the model has several."""
 
 
 class TextModel(ResponseModel):

@@ -52,7 +52,7 @@ class Problem(BaseModel):
     detail: str
     """Explanation of this occurrence, for people."""
     instance: str
-    """The path that was asked for."""
+    """Path of the request."""
     request_id: str | None = None
     """Request id, as in the header X-Request-ID and in the log."""
     errors: list[FieldError] | None = None

@@ -30,7 +30,7 @@ def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
 
 
 class TextParams(PrecisionSelector):
-    """A beginning, and how it is to be continued."""
+    """Parameters of text generation."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -41,34 +41,35 @@ class TextParams(PrecisionSelector):
     )
 
     prompt: str = ""
-    """The beginning, in characters that the model knows. Left out: the model begins by itself."""
+    """Text to continue, in characters that the model knows. Default: empty."""
 
     max_chars: Annotated[int, Field(ge=1)] = 200
-    """The answer ends after so many characters at the latest."""
+    """Maximum number of characters to generate."""
 
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.8
-    """Over 1 is bolder, under 1 safer; 0 always takes the likeliest character."""
+    """Sampling temperature: above 1 gives more variety, below 1 less; 0 always takes the most
+    likely character."""
 
     top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Choose among the k likeliest characters alone."""
+    """Sample only from the `top_k` most likely characters."""
 
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
-    """Choose among the likeliest characters whose probabilities add up to p alone."""
+    """Sample only from the most likely characters whose probabilities add up to `top_p`."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """The same request with the same seed gives the same text from the same version of a model on
-    the same kind of machine, whatever else is asked meanwhile. Left out: a random one, which the
-    answer tells."""
+    the same kind of machine, independent of other requests. Default: random, and returned in the
+    response."""
 
     stop: Annotated[
         tuple[_StopString, ...],
         Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
         BeforeValidator(_as_sequence),
     ] = ()
-    """The answer ends before any of these strings: one, or up to 8 of at most 64 characters."""
+    """Stop strings, before which the text ends: one, or up to 8 of at most 64 characters."""
 
     stream: bool = False
-    """Answer with server-sent events, as the text is written."""
+    """Send the text as server-sent events while it is generated."""
 
     def to_request(self) -> TextRequest:
         """Return the fields that generation needs."""
@@ -86,7 +87,7 @@ class TextParams(PrecisionSelector):
     @classmethod
     def _reject_booleans(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("a whole number is wanted, not true or false")  # noqa: TRY004  # pydantic's
+            raise ValueError("must be a whole number, not true or false")  # noqa: TRY004  # pydantic's
         return value
 
 
@@ -112,15 +113,15 @@ class TextResponse(ResponseModel):
     text: str
     """Without the prompt, and without the stop string."""
     finish_reason: Literal["length", "stop"]
-    """`stop`: a stop string came; `length`: max_chars were written."""
+    """`stop`: a stop string was generated; `length`: `max_chars` was reached."""
     seed: int
-    """With which it was written."""
+    """Seed of the text."""
     precision: Precision | None = None
     """Precision of the graph that ran; present only if the model has several."""
 
 
 class TextChunk(ResponseModel):
-    """An event of a stream. All pieces together are the text; the last one tells the rest."""
+    """An event of a stream. All chunks together are the text; the last has the other fields."""
 
     text: str
     finish_reason: Literal["length", "stop"] | None = None

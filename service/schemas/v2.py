@@ -1,6 +1,6 @@
-"""`/v2`: questions and answers of the Open Inference Protocol, with Triton's extensions.
+"""`/v2`: requests and responses of the Open Inference Protocol, with Triton's extensions.
 
-Fields that are not known here are ignored, as the protocol's extensions ask.
+Unknown fields are ignored, as the protocol's extensions require.
 """
 
 from typing import Annotated, Any
@@ -46,17 +46,17 @@ class InferInput(_RequestModel):
     datatype: _TensorName
     """BOOL, UINT8, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
     parameters: _NullableParameters = Field(default_factory=dict)
-    """`binary_data_size`: bytes after the JSON that are this tensor."""
+    """`binary_data_size`: length of this tensor's data after the JSON."""
     data: list[Any] | None = None
     """Row-major, flat or nested."""
 
 
 class RequestedOutput(_RequestModel):
-    """An output that is asked for."""
+    """A requested output."""
 
     name: _TensorName
     parameters: _NullableParameters = Field(default_factory=dict)
-    """`binary_data`: as bytes after the JSON; `classification`: the best so many, as BYTES."""
+    """`binary_data`: as bytes after the JSON; `classification`: that many best classes as BYTES."""
 
 
 class InferRequest(_RequestModel):
@@ -76,13 +76,13 @@ class InferRequest(_RequestModel):
     )
 
     id: Annotated[str, Field(max_length=256)] | None = None
-    """Comes back in the answer."""
+    """Returned in the response."""
     parameters: _NullableParameters = Field(default_factory=dict)
     """`binary_data_output`: all outputs as bytes after the JSON; `precision`: fp32, or int8 where
-    the model has been quantised; of texts, how they are to be written."""
+    the model has been quantised; for texts, the sampling parameters."""
     inputs: Annotated[list[InferInput], Field(min_length=1, max_length=64)]
     outputs: Annotated[list[RequestedOutput], Field(max_length=64)] | None = None
-    """Left out: all that the model has."""
+    """Default: all outputs of the model."""
 
 
 class OutputTensor(ResponseModel):
@@ -121,7 +121,7 @@ class InferResponse(ResponseModel):
     model_name: str
     model_version: str
     parameters: Parameters | None = None
-    """`precision` of the graph that answered; only where the model has several."""
+    """`precision` of the graph that ran; present only if the model has several."""
     outputs: list[OutputTensor]
 
 
@@ -129,7 +129,7 @@ class ProtocolError(ResponseModel):
     """Every error of this protocol."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"error": "there is no model 'resnet'; there are: …"}]}
+        json_schema_extra={"examples": [{"error": "there is no model 'resnet'; models: …"}]}
     )
 
     error: str
@@ -208,7 +208,7 @@ class RepositoryIndexRequest(_RequestModel):
     """Filter of the repository index; an empty body lists all models."""
 
     ready: bool = False
-    """Only those that serve."""
+    """Only versions that are ready."""
 
 
 class RepositoryIndexEntry(ResponseModel):

@@ -1,4 +1,4 @@
-"""Classify: where a image may come from, and what is shown of the answer."""
+"""Classify: where an image may come from, and what is shown of the answer."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Clients that leave: while they wait, in the middle of a image, in a batch of eight texts.
+"""Clients that leave: while they wait, in the middle of an image, in a batch of eight texts.
 
     python -m tests.chaos cancel --rounds 20
 
@@ -83,7 +83,7 @@ async def _cancel_queued(
 async def _cancel_running(
     report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
 ) -> None:
-    """Leave in the middle of a image of many tiles."""
+    """Leave in the middle of an image of many tiles."""
     before = await _compute_seconds(service)
     async with Connection(service.port) as connection:
         full_s = (await connection.send(large)).seconds
@@ -160,7 +160,7 @@ async def _compute_seconds(service: Service) -> float:
 
 
 async def _wait_for_metric(
-    service: Service, name: str, value: float, queue: str = "pictures"
+    service: Service, name: str, value: float, queue: str = "images"
 ) -> None:
     for _ in range(1000):
         if await service.metric(name, queue=queue) == value:

@@ -312,5 +312,5 @@ async def _check_deadlines(
         report.expect(f"p99 of all is {last:.2f} s, within 2 × the deadline", last < 2 * deadline)
         report.expect("no answer was wrong", result.wrong == 0)
         await asyncio.sleep(1)
-        queued = await service.metric("deepshelf_queue_depth", queue="pictures")
+        queued = await service.metric("deepshelf_queue_depth", queue="images")
         report.expect("nothing is left in the queue", queued == 0)

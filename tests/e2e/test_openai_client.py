@@ -201,7 +201,7 @@ def test_the_asynchronous_client_streams_too(server: Server) -> None:
         ({"temperature": 3}, "temperature", "must be at most 2"),
         ({"top_p": -1}, "top_p", "must be at least 0"),
         ({"n": 0}, "n", "must be at least 1"),
-        ({"n": 7}, None, "7 texts are asked for; accepted are 1 to 6"),
+        ({"n": 7}, None, "7 texts are requested; accepted are 1 to 6"),
         ({"logprobs": 6}, "logprobs", "must be at most 5"),
         ({"max_tokens": 101}, None, "max_tokens is 101, accepted is 1 to 100"),
         ({"max_tokens": 0}, "max_tokens", "must be at least 1"),

@@ -119,7 +119,7 @@ def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
         for picture in (noisy, clean)
     ]
     assert gained[0] > 20.5 + 6  # 20.2 dB is what noise of 25 leaves
-    assert gained[1] > 36  # of a image full of texture; on Set12 it is 47 dB
+    assert gained[1] > 36  # of an image full of texture; on Set12 it is 47 dB
 
 
 def test_tiles_of_a_photograph_leave_no_seams() -> None:

@@ -271,12 +271,12 @@ def test_wrong_tensors_are_told_what_is_right(client: InferenceServerClient) -> 
     assert "accepted is [batch, 8, 8, 3]" in refused(
         client, "paint", sent("images", images[:, :7], "UINT8")
     )
-    assert "needed are 'images', each once" in refused(client, "paint", good, good)
-    assert "needed are 'images'" in refused(client, "paint", sent("picture", images, "UINT8"))
+    assert "required are 'images', each once" in refused(client, "paint", good, good)
+    assert "required are 'images'" in refused(client, "paint", sent("picture", images, "UINT8"))
     assert "the batch has 5 rows; accepted are 4" in refused(
         client, "paint", sent("images", pictures(5, 8, 8, 3), "UINT8")
     )
-    assert "there are: probabilities" in refused(
+    assert "outputs: probabilities" in refused(
         client, "paint", good, outputs=[InferRequestedOutput("logits")]
     )
     assert "shape.1: must be at least 1" in refused(
@@ -312,7 +312,7 @@ def test_wrong_texts_are_told_what_is_right(client: InferenceServerClient) -> No
     assert "'A' (U+0041)" in ask(b"A")
     assert "not UTF-8" in ask(b"\xff")
     assert "51 characters; accepted are 50" in ask(b"a" * 51)
-    assert "9 texts are asked for; accepted are 1 to 8" in ask(*[b"a"] * 9)
+    assert "9 texts are requested; accepted are 1 to 8" in ask(*[b"a"] * 9)
     assert "parameters.temperature" in ask(b"a", temperature=3)
     assert "there is no parameter 'temprature'" in ask(b"a", temprature=1)
 
@@ -344,10 +344,10 @@ def test_unknown_models_are_told_what_there_is(client: InferenceServerClient) ->
         client.get_model_config,
         client.get_inference_statistics,
     ):
-        with pytest.raises(InferenceServerException, match="there are: all-paint") as raised:
+        with pytest.raises(InferenceServerException, match="models: all-paint") as raised:
             ask("nobody")
         assert raised.value.status() == "404"
-    with pytest.raises(InferenceServerException, match=r"there are: squeeze, squeeze\.decoder"):
+    with pytest.raises(InferenceServerException, match=r"available: squeeze, squeeze\.decoder"):
         client.get_model_metadata("squeeze.step")
     with pytest.raises(InferenceServerException, match="paint has no version 7"):
         client.get_model_metadata("paint", "7")

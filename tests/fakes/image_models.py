@@ -1,6 +1,6 @@
 """A small, real store for tests: graphs whose answers can be worked out by hand, truly published.
 
-`MeanColourClassifier` classifies a image by its mean colour, `BoxBlurDenoiser` returns the
+`MeanColourClassifier` classifies an image by its mean colour, `BoxBlurDenoiser` returns the
 image or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
 preview, like a trained model.
 """

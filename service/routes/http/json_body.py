@@ -17,7 +17,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
 _ACCEPTED_TYPES = ("application/json", "text/json", URLENCODED, "text/plain")
-"""`curl -d` sends JSON as urlencoded unless it is told otherwise."""
+"""Includes curl's default for `-d`, which labels JSON as a URL-encoded form."""
 
 
 async def read_json_body(

@@ -25,35 +25,35 @@ UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 _BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _STATUS_DESCRIPTIONS = {
     400: "The request is not well formed, such as a form that was cut off",
-    401: "A key is needed: none came, or one that is unknown",
-    403: "This is for the administrator",
-    404: "There is no such model or version, or it does something else; `available` lists names",
-    406: "The answer has no media type that `Accept` allows; `accepted` lists them",
-    413: "The body, a picture or the number of pictures is over a limit",
-    415: "The content is nothing of a kind that is accepted",
-    422: "A value is wrong, or what came is damaged; `errors` lists each value",
-    429: "This key has asked too often, or has too much under way; `Retry-After` says when to come "
-    "back",
-    500: "Something unexpected; it was logged under the request's id, and tells nothing more",
-    503: "Every place in the queue is taken (then `Retry-After` says when to come back), "
-    "or the model is not ready; `detail` says why",
-    504: "The answer was not ready in time",
+    401: "The request needs a key: it has none, or an unknown one",
+    403: "The request needs an administrator's key",
+    404: "There is no such model or version, or it has another task; `available` lists names",
+    406: "`Accept` allows no available media type; `accepted` lists them",
+    413: "The body, an image or the number of images exceeds a limit",
+    415: "This kind of content is not supported",
+    422: "A value is wrong, or a file is damaged; `errors` lists wrong values",
+    429: "The rate limit or concurrency limit of this key is exceeded; `Retry-After` says when to "
+    "retry",
+    500: "Unexpected error; it is logged under the request's id",
+    503: "The queue is full (then `Retry-After` says when to retry), or the model is not ready; "
+    "`detail` says why",
+    504: "The response was not ready in time",
 }
 
 
 def header_object(description: str, json_type: str) -> dict[str, Any]:
-    """A header of an answer; `json_type` is JSON Schema's name of what stands in it."""
+    """Return a response header's object; `json_type` is the JSON Schema type of its value."""
     return {"description": description, "schema": {"type": json_type}}
 
 
 MODEL_HEADERS = {
-    "X-DeepShelf-Model": header_object("Which model answered", "string"),
-    "X-DeepShelf-Version": header_object("Which version of it", "integer"),
+    "X-DeepShelf-Model": header_object("The model that was used", "string"),
+    "X-DeepShelf-Version": header_object("Its version", "integer"),
 }
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that may end in these."""
+    """Return the `responses` of an operation that can have these error statuses."""
     return {status: _problem_response(status) for status in statuses}
 
 
@@ -65,7 +65,7 @@ def _problem_response(status: int) -> dict[str, Any]:
     if status in (429, 503):
         response["headers"] = {
             "Retry-After": header_object(
-                "Seconds to wait; of a 503, only when the queue is full", "integer"
+                "Seconds to wait; with a 503, only if the queue is full", "integer"
             )
         }
     return response
@@ -95,7 +95,7 @@ def _error_types() -> list[type[ServiceError]]:
 def image_upload(
     params: type[RequestParams], *, with_reference: bool = False, multiple: bool = True
 ) -> dict[str, Any]:
-    """The `openapi_extra` of an operation that takes images, as a form or as the whole body.
+    """Return the `openapi_extra` of an operation that takes images, in a form or as raw body.
 
     `params` are its parameters, in the query or in the form.
     """
@@ -104,12 +104,12 @@ def image_upload(
     image_schema = image_array if multiple else _BINARY
     repeat_hint = "; repeat the field for several" if multiple else ""
     properties: dict[str, Any] = {
-        "image": {**image_schema, "description": f"A picture file{repeat_hint}"}
+        "image": {**image_schema, "description": f"An image file{repeat_hint}"}
     }
     if with_reference:
         properties["reference"] = {
             **image_array,
-            "description": "The clean picture, one for each image; the answer is compared with it",
+            "description": "The clean image, one per `image`, to compare the result with",
         }
     form = {"type": "object", "required": ["image"], "properties": {**properties, **fields}}
     parts = {name: {"contentType": "image/*"} for name in properties}
@@ -117,10 +117,10 @@ def image_upload(
         "parameters": query_parameters(params),
         "requestBody": {
             "required": True,
-            "description": "Pictures as a form (`curl -F image=@cat.jpg`), or one picture as the "
+            "description": "Images in a form (`curl -F image=@cat.jpg`), or one image as the "
             "whole body (`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, "
-            "WebP, GIF, BMP, TIFF …: what the bytes are is decided by looking at them, whatever "
-            "the content type says. EXIF orientation is respected.",
+            "WebP, GIF, BMP, TIFF …: the format is detected from the bytes, not from the content "
+            "type. EXIF orientation is respected.",
             "content": {
                 "multipart/form-data": {"schema": form, "encoding": parts},
                 "image/*": {"schema": _BINARY},
@@ -128,8 +128,8 @@ def image_upload(
                 "application/x-www-form-urlencoded": {
                     "schema": {
                         **_BINARY,
-                        "description": "A picture too: curl's --data-binary sends this type "
-                        "unless it is told another.",
+                        "description": "Also an image: curl's --data-binary sends this type by "
+                        "default.",
                     }
                 },
             },
@@ -138,8 +138,8 @@ def image_upload(
 
 
 def code_upload(params: type[RequestParams]) -> dict[str, Any]:
-    """The `openapi_extra` of an operation that takes a code, as a form or as the whole body."""
-    code = {**_BINARY, "description": "What `/v1/compress` answers"}
+    """Return the `openapi_extra` of an operation that takes a code, in a form or as raw body."""
+    code = {**_BINARY, "description": "A code from `/v1/compress`"}
     form = {"type": "object", "required": ["code"], "properties": {"code": code}}
     return {
         "parameters": query_parameters(params),
@@ -153,8 +153,8 @@ def code_upload(params: type[RequestParams]) -> dict[str, Any]:
                 "application/x-www-form-urlencoded": {
                     "schema": {
                         **_BINARY,
-                        "description": "A code too: curl's --data-binary sends this type unless "
-                        "it is told another.",
+                        "description": "Also a code: curl's --data-binary sends this type by "
+                        "default.",
                     }
                 },
                 "multipart/form-data": {"schema": form},

@@ -1,6 +1,6 @@
-"""One handler for all that goes wrong: every error leaves as `application/problem+json`.
+"""The exception handler: turns every error into an `application/problem+json` response.
 
-But for `/v2` and `/openai`, which keep the error shapes of their protocols.
+`/v2` and `/openai` use the error formats of their protocols instead.
 """
 
 import json
@@ -35,7 +35,7 @@ EXPECTED_ERRORS = (ServiceError, RequestValidationError, HTTPException, RequestC
 """Exceptions that become error responses; any other exception is a bug and becomes a 500."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's number for it: seen in the log alone, there is nobody to tell."""
+"""nginx's status for a client that has disconnected. It appears only in the log."""
 
 _MAX_VALUE_CHARS = 80
 
@@ -57,7 +57,7 @@ def located_error(errors: Iterable[ErrorDetails], location: str) -> RequestValid
 def render_error(
     error: ServiceError, path: str, root_path: str, request_id: str
 ) -> tuple[bytes, str]:
-    """Body and media type of an error, for who answers without the application."""
+    """Return the body and media type of an error that is sent without the application."""
     context = _RequestContext(path, root_path, request_id)
     _, body, media_type = _render(
         context, error.status, error.slug, error.title, error.detail, error.extra
@@ -66,11 +66,11 @@ def render_error(
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
-    """The answer to any exception; of an unexpected one it tells nothing but its own id."""
+    """Return the response for an exception; for an unexpected one, without any details."""
     if isinstance(error, RequestCancelled):
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     if isinstance(error, ServiceError):
-        # In the middle of a stream the status says nothing any more.
+        # For the log and metrics: an error within a stream comes after the status has been sent.
         request.scope.get("state", {})["problem"] = error.slug
         title, extra, headers = error.title, error.extra, error.headers
         return _problem_response(
@@ -85,14 +85,14 @@ async def handle_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _http_exception_response(request, error)
     _log.error("unexpected error", exc_info=error, extra={"fields": {"path": request.url.path}})
-    detail = "something went wrong here, and has been logged under this request's id"
+    detail = "unexpected error; it is logged under this request's id"
     return _problem_response(request, 500, "internal", "Internal error", detail)
 
 
 def _http_exception_response(request: Request, error: HTTPException) -> Response:
     status, headers = error.status_code, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {_truncate(request.url.path)}; /docs lists what there is"
+        detail = f"there is nothing at {_truncate(request.url.path)}; /docs lists the routes"
         return _problem_response(request, status, "not-found", "Not found", detail)
     phrase = HTTPStatus(status).phrase
     slug = phrase.lower().replace(" ", "-")
@@ -129,7 +129,7 @@ def _render(
     detail: str,
     extra: Mapping[str, object],
 ) -> tuple[int, bytes, str]:
-    """Status, body and media type, as the client's protocol wants them."""
+    """Return status, body and media type in the format of the client's protocol."""
     body = {
         "type": f"{context.root_path}/problems/{slug}",
         "title": title,

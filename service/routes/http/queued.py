@@ -1,4 +1,4 @@
-"""Mark of endpoints whose requests wait in a queue; load shedding knows them by it."""
+"""Mark endpoints whose requests wait in a queue, so that load shedding can find them."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar

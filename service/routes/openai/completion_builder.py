@@ -1,4 +1,4 @@
-"""OpenAI's completions: options → texts → choices, whole or in pieces. A token is a character."""
+"""OpenAI's completions: parameters → texts → choices or chunks. A token is a character."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ __all__ = ["CompletionBuilder", "build_generation_requests"]
 
 _SEED_COUNT = 2**63
 _MIN_TOP_P = 1e-9
-"""0 is accepted there, and means the likeliest alone; so does this."""
+"""OpenAI accepts 0, which means only the most likely character; this value means the same."""
 
 
 def build_generation_requests(
@@ -36,9 +36,8 @@ def build_generation_requests(
     """
     if params.max_tokens > limits.max_text_chars:
         raise InvalidValue(
-            f"max_tokens is {params.max_tokens}, accepted is 1 to {limits.max_text_chars}: a "
-            "token is "
-            "a character here",
+            f"max_tokens is {params.max_tokens}, accepted is 1 to {limits.max_text_chars}; a token "
+            "is a character",
             limit=limits.max_text_chars,
             param="max_tokens",
         )
@@ -64,7 +63,7 @@ def build_generation_requests(
 class _Chunk:
     index: int
     text: str
-    """Empty with the last, which tells how the text ended."""
+    """Empty in the last chunk, which has the finish reason."""
     is_last: bool
 
 
@@ -85,7 +84,7 @@ class CompletionBuilder:
         self._streams_usage = stream_options is not None and stream_options.include_usage
 
     async def build(self) -> Completion:
-        """All texts at once. Raises what `GenerationStream.whole` raises."""
+        """Return all texts when they are complete. Raises what `GenerationStream.result` raises."""
         texts = await self._group.results()
         choices = [
             CompletionChoice(
@@ -99,7 +98,7 @@ class CompletionBuilder:
         return self._build_completion(choices, usage=self._build_usage(sum(map(len, texts))))
 
     async def chunks(self) -> AsyncIterator[Completion]:
-        """The same as it is written. Raises what `whole` raises."""
+        """Yield chunks of the texts as they are generated. Raises what `build` raises."""
         sent_chars = [0] * len(self._group.streams)
         if self._params.echo:
             for index in range(len(sent_chars)):
@@ -131,7 +130,7 @@ class CompletionBuilder:
         extra: dict[str, Any] = {}
         if usage is not None or self._streams_usage:
             extra["usage"] = usage  # null in all events but the last
-        if self._model.variants:  # told where there is a choice
+        if self._model.variants:  # present only if there is a choice
             extra["precision"] = self._model.precision
         return Completion(
             id=self._id,
@@ -178,7 +177,7 @@ class CompletionBuilder:
 
 
 async def _merge_streams(streams: list[GenerationStream]) -> AsyncIterator[_Chunk]:
-    """Pieces of all texts as they come. The first failure is raised, and ends all."""
+    """Yield chunks of all texts as they arrive. The first failure is raised, and ends them."""
     queue: asyncio.Queue[_Chunk | BaseException] = asyncio.Queue()
     readers = [
         asyncio.create_task(_forward_chunks(index, stream, queue.put_nowait))
@@ -204,5 +203,5 @@ async def _forward_chunks(
         async for text in stream.chunks():
             put(_Chunk(index, text, is_last=False))
         put(_Chunk(index, "", is_last=True))
-    except Exception as error:  # noqa: BLE001  # raised again where the pieces are read
+    except Exception as error:  # noqa: BLE001  # raised again where the chunks are read
         put(error)

@@ -89,7 +89,7 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 async def create_completion(request: Request) -> Response:
     r"""Complete prompts as OpenAI's API does. A token is a character.
 
-    Clients always send a key: any text will do if this service needs none.
+    OpenAI's client always sends a key. If this service has no keys, any text is accepted as one.
 
     OpenAI(base_url="http://127.0.0.1:8000/openai/v1", api_key="none").completions.create(
         model="charnn-tiny", prompt="482 = ", max_tokens=80, stop="\n")

@@ -1,7 +1,7 @@
-"""Pages for people: what a kind of problem means, and the API's documentation.
+"""The API's documentation, and pages that explain each kind of problem.
 
-The documentation's scripts and styles come out of the installed fastapi-offline package, so it
-works with no internet; a content security policy makes sure that nothing is asked from elsewhere.
+Scripts and styles come from the installed fastapi-offline package, so the pages work without
+internet access; a content security policy blocks requests to other hosts.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _DOCS_CSP = (
     "img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
-"""Both pages write styles of their own; of scripts, what stands in the page and no other."""
+"""Both pages have inline styles. Inline scripts are allowed by their hashes only."""
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 

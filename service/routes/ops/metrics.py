@@ -33,7 +33,7 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
     response_class=Response,
 )
 async def metrics(request: Request) -> Response:
-    """Metrics of all workers, whichever of them responds.
+    """Return the metrics of all workers, whichever of them responds.
 
     Queue and process values of the other workers are at most a second old. `docs/metrics.md` lists
     the metrics.

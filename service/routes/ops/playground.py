@@ -1,4 +1,4 @@
-"""The playground at `/`: files of `service/page`, as they lie there, and nothing from elsewhere."""
+"""The playground at `/`: the files of `service/page`, unchanged."""
 
 from os import PathLike, stat_result
 from pathlib import Path
@@ -17,8 +17,8 @@ __all__ = ["PLAYGROUND_CSP", "mount_playground", "router"]
 router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 _PAGE_DIR = Path(__file__).parents[2] / "page"
-# `mimetypes` asks the machine, and machines differ in .js and .webp; a browser that is told not to
-# sniff believes what it is told.
+# Not from `mimetypes`: its types of .js and .webp depend on the machine, and browsers that must not
+# sniff rely on them.
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -33,11 +33,11 @@ PLAYGROUND_CSP = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-"""No inline script or style, and nothing from another host. Images that the browser makes are
-`blob:`, such as the noisy one; `data:` are the icons in the style sheets."""
+"""No inline script or style, and nothing from another host. `blob:` allows images that the page
+itself makes, such as a noisy one, and `data:` the icons in the style sheets."""
 
 _HEADERS = {
-    # Asked again each time and mostly answered 304: a new version of the service is a new page.
+    # Revalidate each time (mostly 304), so that an upgrade of the service shows at once.
     "Cache-Control": "no-cache",
     "Content-Security-Policy": PLAYGROUND_CSP,
     "Referrer-Policy": "no-referrer",
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 class _PlaygroundFiles(StaticFiles):
-    """Starlette's, with its ETag and 304; types and headers are ours."""
+    """Starlette's static files (with ETag and 304), with our media types and headers."""
 
     def file_response(
         self,
@@ -57,7 +57,7 @@ class _PlaygroundFiles(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(_HEADERS)
-        if response.status_code == status_code:  # a 304 has no content to have a type
+        if response.status_code == status_code:  # a 304 has no content, and so no type
             response.headers["content-type"] = _MEDIA_TYPES[Path(full_path).suffix]
         return response
 

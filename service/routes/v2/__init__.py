@@ -1,1 +1,1 @@
-"""`/v2`: the Open Inference Protocol over HTTP, as KServe and Triton clients speak it."""
+"""`/v2`: the Open Inference Protocol over HTTP, for clients of KServe and Triton."""

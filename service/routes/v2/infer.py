@@ -93,9 +93,9 @@ async def infer_model(request: Request, model: ModelName) -> Response:
             "text_input", "shape": [1], "datatype": "BYTES", "data": ["482 = "]}]}'
 
     Tensors as bytes (`binary_data_size`, `binary_data`, `binary_data_output`), `classification`
-    of outputs, and Content-Encoding and Accept-Encoding gzip and deflate are understood; the
-    parameter `precision` chooses a model's fp32 or int8 graph; `timeout` and `priority` change
-    nothing.
+    of outputs, and Content-Encoding and Accept-Encoding gzip and deflate are supported; the
+    parameter `precision` selects a model's fp32 or int8 graph; `timeout` and `priority` are
+    ignored.
     """
     return await _infer(request, model, None)
 

@@ -23,20 +23,20 @@ ModelVersion = Annotated[
 ]
 
 _STATUS_DESCRIPTIONS = {
-    400: "Something in the question is wrong; the message says what, and what is accepted",
-    401: "The administrator's key is needed: none came, or a wrong one",
-    403: "The service has no administrator's key, so nobody may do this",
-    404: "There is no such model or version; the message says what there is",
-    413: "The body is over a limit, as it came or unpacked",
-    415: "The Content-Encoding is none that is accepted",
-    500: "Something unexpected; it was logged under the request's id",
-    503: "Every place in the queue is taken, or the model is not ready",
-    504: "The answer was not ready in time",
+    400: "A value is wrong; the message says which, and what is accepted",
+    401: "The request needs an administrator's key: it has none, or an unknown one",
+    403: "The key is not an administrator's, or the service has no administrator's key",
+    404: "There is no such model or version; the message lists those that exist",
+    413: "The body exceeds a limit, before or after decompression",
+    415: "The Content-Encoding is not supported",
+    500: "Unexpected error; it is logged under the request's id",
+    503: "The queue is full, or the model is not ready",
+    504: "The response was not ready in time",
 }
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that may end in these."""
+    """Return the `responses` of an operation that can have these error statuses."""
     return {
         status: {
             "model": ProtocolError,

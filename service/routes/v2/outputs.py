@@ -24,10 +24,10 @@ def requested_outputs(graph: ModelFile, parsed: ParsedRequest) -> list[Requested
     unknown = [name for name in names if name not in available]
     if unknown:
         raise InvalidValue(
-            f"there is no output {unknown[0][:64]!r}; there are: {', '.join(available)}"
+            f"there is no output {unknown[0][:64]!r}; outputs: {', '.join(available)}"
         )
     if len(set(names)) != len(names):
-        raise InvalidValue("an output is asked for twice")
+        raise InvalidValue("an output is requested twice")
     return requested
 
 
@@ -40,7 +40,7 @@ def apply_classification(task: Task, requested: RequestedOutput, output: Array) 
         raise InvalidValue(f"{requested.name}: classification is not a whole number of at least 1")
     if not isinstance(task, Classification) or requested.name != "probabilities":
         raise InvalidValue(
-            f"{requested.name}: only probabilities of a classifier can be told as labels"
+            f"{requested.name}: classification needs the probabilities of a classifier"
         )
     top_indices = np.argsort(-output.astype(np.float64), axis=1, kind="stable")[:, :count]
     labels = np.empty(top_indices.shape, object)

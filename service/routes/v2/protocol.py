@@ -57,17 +57,17 @@ def tensor_requirements(graph: ModelFile) -> dict[str, TensorRequirement]:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """A question, and the bytes of those of its inputs that came as bytes."""
+    """A request, with the binary data of its inputs by name."""
 
     request: InferRequest
     binary_inputs: Mapping[str, bytes]
 
     def decode_inputs(self, requirements: Mapping[str, TensorRequirement]) -> dict[str, Array]:
-        """All inputs as arrays. Raises Invalid: one is not as expected; says how it should be."""
+        """Return all inputs as arrays. Raises InvalidValue: one does not meet its requirement."""
         received = [tensor.name for tensor in self.request.inputs]
         if sorted(received) != sorted(requirements):
             raise InvalidValue(
-                f"the inputs are {', '.join(map(_quote_truncated, received))}; needed are "
+                f"the inputs are {', '.join(map(_quote_truncated, received))}; required are "
                 f"{', '.join(map(repr, requirements))}, each once"
             )
         sizes: dict[str, int] = {}
@@ -97,7 +97,7 @@ def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict
         )
     for size, required in zip(tensor.shape, requirement.shape, strict=True):
         if isinstance(required, str):
-            required = sizes.setdefault(required, size)  # noqa: PLW2901  # what the name stands for
+            required = sizes.setdefault(required, size)  # noqa: PLW2901  # resolve a named dimension
         if size != required:
             context = f" where {_format_sizes(sizes)}" if sizes else ""
             raise InvalidValue(
@@ -117,12 +117,12 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
 def parse_infer_request(
     body: bytes, json_bytes: str | None, *, max_json_bytes: int
 ) -> ParsedRequest:
-    """A question from a body, of which the first `json_bytes` are JSON; all of it without.
+    """Parse a body whose first `json_bytes` bytes are JSON; None means that all of it is.
 
     Raises:
-        BadRequest: the parts are not where they should be, or the JSON is none.
-        TooLarge: there are over `most_json` bytes of JSON.
-        Invalid: a field is wrong; names each.
+        BadRequest: the length of the JSON is wrong, or it is not JSON.
+        ContentTooLarge: the JSON has over `max_json_bytes` bytes.
+        InvalidValue: fields are wrong; names each.
     """
     length = _json_bytes(body, json_bytes)
     if length > max_json_bytes:
@@ -179,16 +179,18 @@ def _split_binary_inputs(inputs: Sequence[InferInput], binary: memoryview) -> di
         binary_inputs[tensor.name] = bytes(binary[offset : offset + size])
         offset += size
     if offset != len(binary):
-        raise InvalidValue(f"the JSON tells of {offset} bytes after it; {len(binary)} came")
+        raise InvalidValue(
+            f"binary_data_size adds up to {offset} bytes; the body has {len(binary)}"
+        )
     return binary_inputs
 
 
 def build_infer_response(
     parsed: ParsedRequest, target: InferTarget, outputs: Mapping[str, Array]
 ) -> tuple[bytes, int | None]:
-    """The body of an answer, and how many bytes of it are JSON where not all are.
+    """Return the response body, and the length of its JSON if binary data follow, else None.
 
-    Raises Invalid: an output was asked for as JSON, which cannot hold it.
+    Raises InvalidValue: an output is requested as JSON, which cannot represent it.
     """
     request = parsed.request
     binary = request.parameters.get("binary_data_output") is True
@@ -208,7 +210,7 @@ def build_infer_response(
             fields["data"] = to_json(requested_output.name, array)
         tensors.append(OutputTensor.model_construct(**fields))
     extra: dict[str, Any] = {} if request.id is None else {"id": request.id}
-    if target.model.variants:  # told where there is a choice
+    if target.model.variants:  # present only if there is a choice
         extra["parameters"] = {"precision": target.model.precision}
     response = InferResponse(
         **extra,

@@ -1,4 +1,4 @@
-"""Tallies in the shape of Triton's statistics extension."""
+"""Inference statistics in the format of Triton's statistics extension."""
 
 from pydantic import ConfigDict
 
@@ -15,7 +15,7 @@ class DurationStatistics(ResponseModel):
 
 
 class InferStatistics(ResponseModel):
-    """Requests, and where the time of the successful ones went."""
+    """Counts of requests, and durations of the phases of successful ones."""
 
     success: DurationStatistics
     fail: DurationStatistics
@@ -41,11 +41,11 @@ class ModelStatistics(ResponseModel):
     name: str
     version: str
     last_inference: int
-    """Milliseconds since 1970; 0 where there was none."""
+    """Milliseconds since 1970; 0 before the first inference."""
     inference_count: int
     """Rows of batches, and texts."""
     execution_count: int
-    """Runs of the graph; of texts, which share their runs, those that were written."""
+    """Runs of the graph. For texts, which share runs, the number of texts."""
     inference_stats: InferStatistics
     batch_stats: list[BatchStatistics]
 

@@ -36,10 +36,10 @@ class InferTarget:
     name: str
     """Name in the request."""
     versions: tuple[int, ...]
-    """All that are ready."""
+    """All versions that are ready."""
     model: LoadedModel[Task]
     graph: ModelFile | None
-    """None where texts are written."""
+    """None if the target generates texts."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -48,14 +48,14 @@ class InferTarget:
     def require_graph(self) -> ModelFile:
         """Return `graph`. Raises TypeError for the target that generates texts."""
         if self.graph is None:
-            raise TypeError(f"{self.name} is no graph")
+            raise TypeError(f"{self.name} is not a graph")
         return self.graph
 
     def with_precision(self, precision: object) -> "InferTarget":
-        """The same in the precision that a request names; as it is where it names none.
+        """Return the target in the requested precision; None keeps the present one.
 
         Raises:
-            Invalid: that is no precision, or the model has none such; says which there are.
+            InvalidValue: it is not a precision, or the model has no graphs of it; lists them.
         """
         if precision is None:
             return self
@@ -81,11 +81,11 @@ def protocol_names(manifest: Manifest) -> list[str]:
 
 
 def resolve_target(catalog: ModelCatalog, name: str, version: str | None = None) -> InferTarget:
-    """The version that was asked for, else the highest that is ready.
+    """Return the requested version, else the highest that is ready.
 
     Raises:
-        NotFound: there is no such model or version; says what there is.
-        Unavailable: it is there, but is not ready; says why.
+        NotFound: there is no such model or version; lists those that exist.
+        Unavailable: it exists, but is not ready; says why.
     """
     model_name, _, role = name.partition(".")
     entry = catalog.get_version(model_name, _parse_version(name, version))
@@ -101,7 +101,7 @@ def _find_graph(entry: ModelVersion, manifest: Manifest, role: str) -> ModelFile
         return None
     if role and role not in roles:
         raise NotFound(
-            f"{entry.name} has no graph {role[:40]!r}; there are: "
+            f"{entry.name} has no graph {role[:40]!r}; available: "
             f"{', '.join(protocol_names(manifest))}",
             available=protocol_names(manifest),
         )

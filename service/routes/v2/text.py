@@ -40,15 +40,15 @@ def start_text_generation(
     scheduler: GenerationScheduler,
     arrival_time_s: float,
 ) -> GenerationGroup:
-    """The texts that are asked for, which begin to be written; text i of them with `seed + i`.
+    """Start to generate the requested texts; text i has the seed `seed + i`.
 
     Raises:
-        Invalid: an input, an output or a parameter is wrong; says what is accepted.
+        InvalidValue: an input, an output or a parameter is wrong; says what is accepted.
         Overloaded, DeadlineExceeded, Unavailable: see `GenerationScheduler.submit`.
     """
     model = target.model
     if not _generates_text(model):
-        raise TypeError(f"{target.name} writes no texts")
+        raise TypeError(f"{target.name} does not generate texts")
     _check_outputs(parsed)
     expected = {TEXT_INPUT: TensorRequirement(BYTES, ("texts",))}
     prompts = [
@@ -68,7 +68,7 @@ def start_text_generation(
 
 
 def build_text_outputs(group: GenerationGroup, texts: Sequence[str]) -> dict[str, Array]:
-    """The outputs by name, of texts that are finished."""
+    """Return the outputs by name, for finished texts."""
     return {
         "text_output": _bytes_array(texts),
         "finish_reason": _bytes_array([stream.final_reason for stream in group]),
@@ -84,11 +84,11 @@ def _check_outputs(parsed: ParsedRequest) -> None:
     for output in parsed.request.outputs or ():
         if output.name not in TEXT_OUTPUTS:
             raise InvalidValue(
-                f"there is no output {output.name[:64]!r}; there are: {', '.join(TEXT_OUTPUTS)}"
+                f"there is no output {output.name[:64]!r}; outputs: {', '.join(TEXT_OUTPUTS)}"
             )
         if output.parameters.get("classification") is not None:
             raise InvalidValue(
-                f"{output.name}: only probabilities of a classifier can be told as labels"
+                f"{output.name}: classification needs the probabilities of a classifier"
             )
 
 

@@ -1,4 +1,4 @@
-"""Extensions of the protocol that are not here, told so rather than with a bare 404."""
+"""Extensions of the protocol that are not supported: errors name the alternative."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -16,7 +16,7 @@ _ALTERNATIVES = {
     "cudasharedmemory": "CUDA shared memory; send tensors as bytes after the JSON",
     "trace": "trace settings",
     "logging": "log settings; DEEPSHELF_LOG_LEVEL sets the level",
-    "generate": "generate; /v1/text and /openai/v1/completions write texts, as streams too",
+    "generate": "generate; /v1/text and /openai/v1/completions generate and stream texts",
 }
 
 
@@ -30,8 +30,10 @@ _ALTERNATIVES = {
 @router.api_route("/models/{model}/versions/{version}/generate", methods=_METHODS)
 @router.api_route("/models/{model}/versions/{version}/generate_stream", methods=_METHODS)
 async def unsupported(request: Request) -> None:
-    """Raises NotFound, naming the extension and what to do instead."""
-    template: str = request.scope["route"].path  # without names of models
+    """Raise NotFound, which names the extension and an alternative."""
+    template: str = request.scope[
+        "route"
+    ].path  # without model names, which could contain an extension's
     for extension, alternative in _ALTERNATIVES.items():
         if extension in template:
             raise NotFound(f"this server has no extension for {alternative}")

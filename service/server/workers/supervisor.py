@@ -59,7 +59,7 @@ class _WorkerProcess(multiprocess.Process):
         return self._server
 
     def always_pong(self) -> None:
-        """Answer pings, in the worker. Stop the worker when the supervisor is gone."""
+        """Respond to pings, in the worker. Stop the worker when the supervisor is gone."""
         self.parent_conn.close()  # the worker's copy, which would keep the pipe open
         try:
             super().always_pong()
@@ -67,9 +67,9 @@ class _WorkerProcess(multiprocess.Process):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _healthcheck(self, timeout: float) -> bool | None:
-        """Ping the worker. Return None if it ends, or does not answer within `timeout` seconds."""
-        # Uvicorn waits for the answer alone: a worker that is killed after the ping was sent would
-        # be replaced only after the whole timeout.
+        """Ping the worker. Return None if it ends, or does not respond within `timeout` seconds."""
+        # Uvicorn waits only for the pong: a worker that is killed after the ping was sent would be
+        # replaced only after the whole timeout.
         try:
             self.parent_conn.send(b"ping")
             if self.parent_conn in connection.wait(
@@ -113,7 +113,7 @@ class Supervisor(Multiprocess):
         super().__init__(config, cast("list[socket]", None))
 
     def init_processes(self) -> None:
-        """Start the first workers, which answer probes while they load models."""
+        """Start the first workers, which respond to probes while they load models."""
         super().init_processes()
         # The kernel sends a replacement requests as soon as it listens: it must be ready by then.
         replacement = self._settings.model_copy(update={"load_before_listen": True})

@@ -190,8 +190,8 @@ def _forged(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "status", "says"),
     [
-        ({"model": "nobody"}, 404, "no model 'nobody'; there are: blur, squeeze"),
-        ({"version": 3}, 404, "no version 3; versions there: 1, 2"),
+        ({"model": "nobody"}, 404, "no model 'nobody'; models: blur, squeeze"),
+        ({"version": 3}, 404, "no version 3; versions: 1, 2"),
         ({"model": "blur"}, 404, "does denoising, not compression"),
         ({}, 422, "another squeeze 1"),
     ],

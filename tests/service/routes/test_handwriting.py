@@ -115,7 +115,7 @@ async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
     ("asked", "message"),
     [
         ({"text": "0a1é"}, "cannot draw 'a' (U+0061), 'é' (U+00E9); it draws 01 and blanks"),
-        ({"text": "  "}, "nothing but blanks"),
+        ({"text": "  "}, "only blanks"),
         ({"text": ""}, "text: "),
         ({"text": "0" * 65}, "text: "),
         ({"bias": "-1"}, "bias: "),

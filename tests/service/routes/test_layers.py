@@ -156,7 +156,7 @@ async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.Asyn
     maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
     np.testing.assert_array_equal(_pixels(answer), render_feature_maps(maps.astype(np.float32)))
     assert answer.headers["x-deepshelf-filters"] == "8"
-    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of a image is not nothing
+    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of an image is not nothing
 
 
 async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(
@@ -181,7 +181,7 @@ async def test_maps_need_a_picture_and_a_model_that_takes_pictures(
     assert_problem(await seers.post(f"{url}?layer=conv1", content=b""), 422)
     assert_problem(await seers.post(f"{url}?layer=conv1", content=b"no picture"), 415)
     problem = assert_problem(await seers.post("/v1/models/babble/activations?layer=W"), 422)
-    assert "no picture goes in" in str(problem["detail"])
+    assert "its input is not an image" in str(problem["detail"])
 
 
 async def test_looking_into_a_model_keeps_few_sessions_and_leaves_its_answers_alone(
@@ -198,4 +198,4 @@ async def test_a_file_that_changed_under_the_service_is_not_shown(tmp_path: Path
     async with running_app(tmp_path) as client:
         (tmp_path / "seer" / "1" / "model.onnx").write_bytes(b"something else")
         problem = assert_problem(await client.get("/v1/models/seer/filters/conv1.png"), 503)
-        assert "not on the shelf any more" in str(problem["detail"])
+        assert "no longer the published file" in str(problem["detail"])

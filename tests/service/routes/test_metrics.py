@@ -83,10 +83,10 @@ async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncCl
     with occupied_thread(get_app_state(own).pool):
         await own.post("/v1/classify", content=PICTURE)
         during = await read(own)
-    assert value(during, "deepshelf_rejected_total", queue="pictures") == 1
+    assert value(during, "deepshelf_rejected_total", queue="images") == 1
     assert value(during, "deepshelf_rejected_total", queue="texts") == 0
-    depth = value(during, "deepshelf_queue_depth", queue="pictures")
-    running = value(during, "deepshelf_queue_running", queue="pictures")
+    depth = value(during, "deepshelf_queue_depth", queue="images")
+    running = value(during, "deepshelf_queue_running", queue="images")
     assert depth + running == 1
 
 
@@ -98,7 +98,7 @@ async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> Non
             late = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
             while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)
-            depth = value(await read(client), "deepshelf_queue_depth", queue="pictures")
+            depth = value(await read(client), "deepshelf_queue_depth", queue="images")
             assert depth >= 2
             caller.disconnected.set()
             await leaving

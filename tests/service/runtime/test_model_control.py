@@ -71,10 +71,10 @@ def test_unknown_names_are_told_what_there_is(store: Path) -> None:
     registry = Registry(store)
     registry.refresh()
     for act in (registry.load, registry.unload):
-        with pytest.raises(NotFound, match="there are: other, paint"):
+        with pytest.raises(NotFound, match="models: other, paint"):
             act("../paint")
     shutil.rmtree(store / "paint")
-    with pytest.raises(NotFound, match="not in the store any more"):
+    with pytest.raises(NotFound, match="no longer in the store"):
         registry.load("paint")
 
 

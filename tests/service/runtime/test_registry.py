@@ -246,7 +246,7 @@ def test_a_version_whose_folder_vanished_is_dropped_but_whoever_holds_it_can_go_
     assert registry.catalog.resolve(Classification).version == 1
     assert held.version == 2
     assert held.graphs["model"]
-    with pytest.raises(NotFound, match="no version 2; versions there: 1"):
+    with pytest.raises(NotFound, match="no version 2; versions: 1"):
         registry.catalog.resolve(Classification, "paint", 2)
 
 

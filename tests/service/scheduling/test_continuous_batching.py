@@ -404,7 +404,7 @@ async def test_a_graph_that_fails_takes_only_its_own_texts_with_it(
     bad.failing = True
     good.allow()
     bad.allow()
-    with pytest.raises(Unavailable, match="failed while it wrote"):
+    with pytest.raises(Unavailable, match="failed during generation"):
         await failing.result()
     assert await lasting.result() == expected("a", 20)
     bad.failing = False
