@@ -86,24 +86,33 @@ def _add_file(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -
 
 
 def import_versions(
-    path: Path, store: Path, trusted_keys: TrustedKeys | None = None
+    path: Path,
+    store: Path,
+    trusted_keys: TrustedKeys | None = None,
+    *,
+    keep_existing: bool = False,
 ) -> list[tuple[VersionId, bool]]:
     """Import the versions of an archive; return each with a flag that says if it was new.
 
     A version that exists already with the same manifest is kept. Versions are imported one by one:
-    if one fails, earlier ones stay and the failed one leaves no files.
+    if one fails, earlier ones stay and the failed one leaves no files. With `keep_existing`, a
+    different version of the same name and number in the store is kept, too.
 
     Raises:
         ArchiveError: not an archive of versions, or a damaged one.
-        LayoutError: a different version of the same name and number exists, or the store is not
-            writable.
+        LayoutError: a different version of the same name and number exists and is not to be kept,
+            or the store is not writable.
         SignatureError: `trusted_keys` is given, and none of the keys signed a version.
         StoreError: files do not match the manifest, or the golden cases fail on this machine.
     """
     try:
         with tarfile.open(path, "r:*") as tar:
             return [
-                (version, _import_version(tar, version, members, store, trusted_keys))
+                (
+                    version,
+                    not (keep_existing and (store / version[0] / str(version[1])).is_dir())
+                    and _import_version(tar, version, members, store, trusted_keys),
+                )
                 for version, members in _group_by_version(tar.getmembers())
             ]
     except (tarfile.TarError, EOFError, zlib.error) as error:

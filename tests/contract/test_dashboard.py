@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks only for what a service that was really used tells."""
+"""The Grafana dashboard and the alert rules query only metrics that a used service exposes."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families as parse
 
@@ -21,7 +22,10 @@ from tests.fakes.text_model import AlphabetModel, publish_text_model
 from tests.service.serving import get_app_state, running_app
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/deepshelf.json").read_text())
+ALERTS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+QUERIES += [rule["expr"] for rule in RULES if "deepshelf_" in rule["expr"]]
 _METRIC = re.compile(r"\bdeepshelf_\w+")
 _GROUPED = re.compile(r"by \(([\w, ]+)\)")
 _MATCHED = re.compile(r"(\w+)=~?\"")
@@ -70,6 +74,11 @@ async def test_every_metric_and_label_that_is_asked_for_exists(
     known = set().union(*(told[metric] for metric in metrics if metric in told))
     if any(metric in told and told[metric] for metric in metrics):
         assert labels - _GIVEN_BY_PROMETHEUS <= known, metrics
+
+
+def test_every_alert_has_a_severity_and_says_what_to_do() -> None:
+    assert {rule["labels"]["severity"] for rule in RULES} == {"page", "ticket"}
+    assert all(set(rule["annotations"]) == {"summary", "runbook"} for rule in RULES)
 
 
 def test_the_panels_are_told_apart_and_explained() -> None:

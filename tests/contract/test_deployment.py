@@ -17,8 +17,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = (ROOT / "deploy/systemd/deepshelf.service").read_text()
 KUBERNETES = ROOT / "deploy/kubernetes"
 OBJECTS = {
-    path.stem: yaml.safe_load(path.read_text()) for path in sorted(KUBERNETES.glob("*/*.yaml"))
+    path.stem: yaml.safe_load(path.read_text())
+    for folder in ("secure", "kserve", "base")  # of both kustomizations, the base's stays
+    for path in sorted((KUBERNETES / folder).glob("*.yaml"))
 }
+SECURE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.secure.yml").read_text())
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -43,6 +46,24 @@ def test_every_container_is_hardened_and_bounded(name: str) -> None:
 def test_profiles_are_those_that_are_documented() -> None:
     profiles = {p for service in COMPOSE["services"].values() for p in service.get("profiles", [])}
     assert profiles == {"scale", "train", "observe"}
+
+
+def test_the_secure_overlay_mounts_every_secret_it_names() -> None:
+    service = SECURE["services"]["deepshelf"]
+    mounted = {f"/run/secrets/{name}" for name in service["secrets"]}
+    assert set(service["environment"].values()) == mounted
+    assert set(SECURE["secrets"]) == set(service["secrets"])
+
+
+def test_only_labelled_namespaces_may_connect() -> None:
+    (rule,) = OBJECTS["networkpolicy"]["spec"]["ingress"]
+    assert {} not in [peer.get("namespaceSelector") for peer in rule["from"]]
+    assert OBJECTS["networkpolicy"]["spec"]["egress"] == []
+
+
+def test_no_command_hides_its_failure() -> None:
+    files = [*(ROOT / "deploy").rglob("*.y*ml"), *(ROOT / "deploy").glob("*.sh")]
+    assert all("|| true" not in path.read_text() for path in files)
 
 
 def test_the_image_is_slim_no_root_and_checked() -> None:
@@ -78,7 +99,7 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
     texts = [
         DOCKERFILE,
         re.sub(r"(?m)^#.*", "", UNIT),
-        json.dumps(COMPOSE),
+        json.dumps([COMPOSE, SECURE]),
         *map(json.dumps, OBJECTS.values()),
     ]
     named = set(re.findall(rf"\b{ENV_PREFIX}([A-Z_]+)", "".join(texts))) - {"DATA"}

@@ -77,6 +77,17 @@ def test_another_version_of_that_number_is_not_overwritten(archive: Path, own_st
     assert sorted(path.name for path in (own_store / "paint").iterdir()) == ["1", "2"]
 
 
+def test_keep_existing_keeps_another_version_of_that_number_and_imports_the_rest(
+    archive: Path, own_store: Path
+) -> None:
+    edit_manifest(own_store / "paint" / "1", lambda manifest: manifest.update(summary="Mine."))
+    shutil.rmtree(own_store / "blur")
+    before = _contents(own_store / "paint" / "1")
+    imported = import_versions(archive, own_store, keep_existing=True)
+    assert imported == [(("blur", 1), True), (("paint", 1), False)]
+    assert _contents(own_store / "paint" / "1") == before
+
+
 def test_a_damaged_model_is_not_exported(own_store: Path, tmp_path: Path) -> None:
     graph = own_store / "paint" / "1" / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
