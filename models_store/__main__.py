@@ -67,6 +67,11 @@ def _build_parser() -> argparse.ArgumentParser:
         "import", help="check what such a file holds, and shelve it"
     )
     import_parser.add_argument("file", type=Path)
+    import_parser.add_argument(
+        "--keep-existing",
+        action="store_true",
+        help="keep a version of the store where the archive has another one of the same number",
+    )
     import_parser.set_defaults(command=_import)
     commands.add_parser("schema", help="the manifest's JSON Schema").set_defaults(command=_schema)
     return parser
@@ -184,8 +189,11 @@ def _parse_version_id(store: Path, argument: str) -> VersionId:
 
 def _import(options: argparse.Namespace) -> int:
     trusted_keys = _trusted_keys(options)
-    for (name, version), new in import_versions(options.file, options.store, trusted_keys):
-        print(f"{name:24} {version:>3}  {'new' if new else 'was there'}")
+    imported = import_versions(
+        options.file, options.store, trusted_keys, keep_existing=options.keep_existing
+    )
+    for (name, version), new in imported:
+        print(f"{name:24} {version:>3}  {'new' if new else 'exists'}")
     return 0
 
 

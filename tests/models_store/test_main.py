@@ -201,7 +201,7 @@ def test_versions_travel_as_one_file(store: Path, run: Run, tmp_path: Path) -> N
     assert [line.split() for line in out.splitlines()] == [
         ["blur", "1", "new"], ["paint", "2", "new"]
     ]  # fmt: skip
-    assert run(tmp_path / "other", "import", file)[1].count("was there") == 2
+    assert run(tmp_path / "other", "import", file)[1].count("exists") == 2
 
 
 def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
