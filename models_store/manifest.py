@@ -33,7 +33,21 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
 # JSON has neither NaN nor infinity: pydantic writes both as null, which is then no number.
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-DType = Literal["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"]
+DType = Literal[
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "bool",
+    "string",
+]
 Role = Literal[
     "model",
     "encoder",
@@ -163,7 +177,7 @@ class Manifest(FrozenModel):
     task: Task
     files: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
     golden: Golden
-    parameters: PositiveInt
+    parameters: NonNegativeInt
     metrics: tuple[Metric, ...]
     data: tuple[DataSource, ...]
     provenance: Provenance

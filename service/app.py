@@ -28,7 +28,17 @@ from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 from service.routes.openapi import build_openapi
 from service.routes.ops import docs, health, metrics, playground
 from service.routes.protocols import PROTOCOL_ROUTERS
-from service.routes.v1 import classify, compress, denoise, faces, handwriting, layers, models, text
+from service.routes.v1 import (
+    classify,
+    compress,
+    denoise,
+    faces,
+    handwriting,
+    layers,
+    models,
+    predict,
+    text,
+)
 from service.runtime.cpu_limits import available_cores, plan_workers
 from service.runtime.inspection import Inspector
 from service.runtime.loaded_model import GraphLoader, load_session
@@ -130,6 +140,7 @@ def create_app(
             {"name": "images", "description": "Classify, denoise and compress images"},
             {"name": "faces", "description": "Generate faces from seeds"},
             {"name": "text", "description": "Continue texts, and draw handwriting"},
+            {"name": "tensors", "description": "Run any model on tensors in plain JSON"},
             {"name": "open inference protocol", "description": "For KServe and Triton clients"},
             {"name": "openai", "description": "Completions for OpenAI's client"},
             {"name": "models", "description": "The models in the store"},
@@ -146,6 +157,7 @@ def create_app(
         faces,
         text,
         handwriting,
+        predict,
         models,
         layers,
         health,

@@ -1,6 +1,6 @@
 """The asyncio client: the methods of `Client`, as coroutines."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Self, TypeVar, Unpack
 
 import httpx
@@ -19,11 +19,13 @@ from service.client.requests import (
     classify,
     generate_text,
     get_image,
+    predict,
     upload,
 )
 from service.client.responses import TextEventParser, raise_for_problem
 from service.schemas.classify import ClassifyResponse
 from service.schemas.models import ModelsResponse
+from service.schemas.predict import PredictResponse
 from service.schemas.text import TextResponse
 
 __all__ = ["AsyncClient"]
@@ -77,6 +79,12 @@ class AsyncClient:
     async def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
         """Return the text in generated handwriting, as PNG."""
         return await self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
+
+    async def predict(
+        self, model: str, inputs: Mapping[str, object], *, version: int | None = None
+    ) -> PredictResponse:
+        """Run any model on tensors: nested lists by the names of its inputs."""
+        return await self._send(predict(model, inputs, version))
 
     async def text(self, prompt: str, **params: Unpack[TextParameters]) -> TextResponse:
         """Continue the prompt."""

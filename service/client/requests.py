@@ -11,6 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 from service.schemas.classify import ClassifyResponse
 from service.schemas.models import ModelsResponse
+from service.schemas.predict import PredictResponse
 from service.schemas.text import TextResponse
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "classify",
     "generate_text",
     "get_image",
+    "predict",
     "upload",
 ]
 
@@ -118,6 +120,15 @@ def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes
 def get_image(path: str, media_type: str, query: Mapping[str, object]) -> ApiCall[bytes]:
     """Return a request that generates an image from parameters."""
     return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
+
+
+def predict(
+    model: str, inputs: Mapping[str, object], version: int | None
+) -> ApiCall[PredictResponse]:
+    """Run a model on tensors, as nested lists by the names of the inputs."""
+    query = {"model": model} if version is None else {"model": model, "version": version}
+    arguments = {"params": query, "json": {"inputs": inputs}}
+    return ApiCall("POST", "/v1/predict", PredictResponse.model_validate_json, arguments)
 
 
 def generate_text(

@@ -31,6 +31,9 @@ BYTES = "BYTES"
 DATATYPES = {
     "bool": "BOOL",
     "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
     "int8": "INT8",
     "int16": "INT16",
     "int32": "INT32",
@@ -38,10 +41,11 @@ DATATYPES = {
     "float16": "FP16",
     "float32": "FP32",
     "float64": "FP64",
+    "string": BYTES,
 }
 """A manifest's dtype → what the protocol calls it."""
 
-_NUMPY_DTYPES = {datatype: np.dtype(dtype) for dtype, datatype in DATATYPES.items()}
+_NUMPY_DTYPES = {kind: np.dtype(dtype) for dtype, kind in DATATYPES.items() if kind != BYTES}
 _JSON_TYPES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
 """Kind of a dtype → JSON's values that it takes."""
 _JSON_TYPE_NAMES = {
@@ -50,8 +54,14 @@ _JSON_TYPE_NAMES = {
 }  # fmt: skip
 
 
-def from_bytes(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Array:
-    """The tensor `name`, whose shape was checked. Raises Invalid: not as many bytes as it has."""
+def from_bytes(
+    name: str, datatype: str, shape: Sequence[int], raw: bytes, *, finite: bool = True
+) -> Array:
+    """Return the tensor `name`, whose shape was checked.
+
+    Raises:
+        InvalidValue: not as many bytes as it has, or NaN or infinity where it must be `finite`.
+    """
     if datatype == BYTES:
         return _parse_bytes_elements(name, shape, raw)
     dtype = _NUMPY_DTYPES[datatype]
@@ -63,7 +73,8 @@ def from_bytes(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Ar
     tensor = np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape)
     if datatype == "BOOL" and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
         raise InvalidValue(f"{name} has bytes other than 0 and 1, which BOOL has alone")
-    return _require_finite(name, tensor.astype(dtype, copy=False))
+    tensor = tensor.astype(dtype, copy=False)
+    return _require_finite(name, tensor) if finite else tensor
 
 
 def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
@@ -82,8 +93,10 @@ def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
     return _object_array(elements, shape)
 
 
-def from_json(name: str, datatype: str, shape: Sequence[int], data: Sequence[object]) -> Array:
-    """The same from JSON's `data`, flat or nested. Raises Invalid: values that do not fit."""
+def from_json(
+    name: str, datatype: str, shape: Sequence[int], data: Sequence[object], *, finite: bool = True
+) -> Array:
+    """The same from JSON's `data`, flat or nested. Raises InvalidValue: values that do not fit."""
     if datatype == BYTES:
         return _object_array(
             [_encode_utf8(name, text) for text in _flatten(name, data, shape)], shape
@@ -105,11 +118,12 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: Sequence[obj
             )
     with np.errstate(over="ignore"):
         try:
-            return _require_finite(name, np.array(values, dtype).reshape(shape))
+            tensor = np.array(values, dtype).reshape(shape)
         except OverflowError:
             raise InvalidValue(
                 f"{name}: data has values that are too large for {datatype}"
             ) from None
+    return _require_finite(name, tensor) if finite else tensor
 
 
 def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:

@@ -1,7 +1,9 @@
 """Tensors in, tensors out: any graph of a published model, run on a client's inputs.
 
-No input can make a graph fail or need more memory than a request of images or texts does: sizes and
-values are checked, and rows run one by one.
+No input can make a graph of ours fail or need more memory than a request of images or texts does:
+sizes and values are checked, and rows run one by one. Of a graph that was made elsewhere, nothing
+is known beyond its shapes: the limit of a request's body bounds its inputs, and what it cannot
+compute is the client's error.
 """
 
 import math
@@ -11,11 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from models_store.manifest import ModelFile
-from models_store.tasks import AnySizeImage, Compression, Denoising, Task, TextGeneration
+from models_store.onnx.errors import clean_message
+from models_store.tasks import (
+    AnySizeImage,
+    Compression,
+    Denoising,
+    Task,
+    Tensors,
+    TextGeneration,
+)
 from service.codecs.tensors import Array
 from service.errors import InvalidValue
 from service.runtime.loaded_model import Graph, LoadedModel
-from service.runtime.session import BadInputs
+from service.runtime.session import BadInputs, RunError
 
 __all__ = ["InferLimits", "InferResult", "infer", "is_batchable"]
 
@@ -53,9 +63,11 @@ def infer(
     Raises:
         InvalidValue: an input is too large, or has a value that the graph does not take.
     """
+    session = model.graphs[graph.role]
+    if isinstance(model.task, Tensors):
+        return _infer_foreign(session, graph, inputs, limits.max_rows, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
-    session = model.graphs[graph.role]
     if is_batchable(graph):
         return _run_rows(session, inputs, check)
     check()
@@ -70,30 +82,75 @@ def is_batchable(graph: ModelFile) -> bool:
     """Return whether each row of every input is an example and gives a row of every output."""
     tensors = (*graph.inputs, *graph.outputs)
     first_dimensions = {tensor.shape[0] for tensor in tensors if tensor.shape}
-    batch = next(iter(first_dimensions))
+    batch = next(iter(first_dimensions), None)
     return (
         len(first_dimensions) == 1
         and isinstance(batch, str)
+        and all(tensor.shape for tensor in tensors)
         and not any(batch in tensor.shape[1:] for tensor in tensors)
     )
 
 
+def _infer_foreign(
+    session: Graph,
+    graph: ModelFile,
+    inputs: Mapping[str, Array],
+    max_rows: int,
+    check: Callable[[], None],
+) -> InferResult:
+    texts = {spec.name for spec in graph.inputs if spec.dtype == "string"}
+    graph_inputs = {
+        name: _decode_text(name, array) if name in texts else array
+        for name, array in inputs.items()
+    }
+    try:
+        if is_batchable(graph):
+            result = _run_rows(session, graph_inputs, check, max_rows)
+        else:
+            check()
+            result = InferResult(session.run(graph_inputs), [1])
+    except RunError as error:  # sizes that do not go together, or an index out of range
+        raise InvalidValue(
+            f"the graph does not accept these inputs: {clean_message(error)}"
+        ) from error
+    outputs = {name: _encode_text(array) for name, array in result.outputs.items()}
+    return InferResult(outputs, result.batch_sizes)
+
+
+def _decode_text(name: str, array: Array) -> Array:
+    """Return an array of `bytes`, as the protocol has them, as one of `str`."""
+    try:
+        texts = [element.decode() for element in array.ravel().tolist()]
+    except UnicodeDecodeError:
+        raise InvalidValue(f"{name} holds bytes that are not UTF-8") from None
+    return np.array(texts, object).reshape(array.shape)
+
+
+def _encode_text(array: Array) -> Array:
+    if array.dtype.kind != "O":
+        return array
+    return np.array([text.encode() for text in array.ravel().tolist()], object).reshape(array.shape)
+
+
 def _run_rows(
-    session: Graph, inputs: Mapping[str, Array], check: Callable[[], None]
+    session: Graph, inputs: Mapping[str, Array], check: Callable[[], None], rows_per_run: int = 1
 ) -> InferResult:
     # One row a run, as for images: a batch makes these graphs hardly faster on a CPU, and this way
     # neither memory nor the time between two checks grows with it.
-    row_outputs = []
-    for row in range(len(next(iter(inputs.values())))):
+    run_outputs, batch_sizes = [], []
+    rows = len(next(iter(inputs.values())))
+    for start in range(0, rows, rows_per_run):
         check()
-        row_inputs = {
-            name: np.ascontiguousarray(array[row : row + 1]) for name, array in inputs.items()
+        stop = min(start + rows_per_run, rows)
+        run_inputs = {
+            name: np.ascontiguousarray(array[start:stop]) for name, array in inputs.items()
         }
-        row_outputs.append(session.run(row_inputs))
+        run_outputs.append(session.run(run_inputs))
+        batch_sizes.append(stop - start)
     merged: dict[str, Array] = {
-        name: np.concatenate([outputs[name] for outputs in row_outputs]) for name in row_outputs[0]
+        name: np.concatenate([outputs[name] for outputs in run_outputs]) for name in run_outputs[0]
     }
-    return InferResult(merged, [1] * len(row_outputs))
+    return InferResult(merged, batch_sizes)
 
 
 def _check_sizes(

@@ -16,6 +16,7 @@ from models_store.tasks import (
     Compression,
     Denoising,
     Task,
+    Tensors,
     TextGeneration,
 )
 from service.errors import NotFound, Unavailable
@@ -106,7 +107,8 @@ class ModelCatalog:
         first by name; an ensemble comes last, because it costs several times as much.
 
         If that model is not ready, the next ready one with the same labels, vocabulary or image
-        format takes its place, but never a model for something else.
+        format takes its place, but never a model for something else. A graph that was made
+        elsewhere is a default only where the operator says so, because no two do the same.
         """
         first: dict[str, Task] = {}
         ready: dict[str, str] = {}
@@ -115,6 +117,8 @@ class ModelCatalog:
             self._enabled_manifests.items(), key=lambda item: _default_order(item[1])
         ):
             task = manifest.task
+            if isinstance(task, Tensors):
+                continue
             names.setdefault(task.kind, name)
             preferred = first.setdefault(task.kind, task)
             if name in self.served_models and _knowledge(task) == _knowledge(preferred):

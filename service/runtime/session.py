@@ -6,28 +6,21 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, NotImplemented, RuntimeException  # noqa: A004  # onnxruntime's
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadInputs
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
+from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
 from service.observability.timing import timed
 
-__all__ = ["BadInputs", "Session", "session_options"]
+__all__ = ["BadInputs", "RunError", "Session", "session_options"]
+
+RunError = (BadInputs, Fail, NotImplemented, RuntimeException)
+"""Every exception of a graph's run; onnxruntime has no common base for them."""
 
 TensorMap = Mapping[str, NDArray[np.generic]]
-
-_DTYPES = {
-    "tensor(bool)": "bool",
-    "tensor(double)": "float64",
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(int8)": "int8",
-    "tensor(uint8)": "uint8",
-}
 
 
 class _NodeArg(Protocol):
@@ -103,7 +96,7 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
 def _check_tensors(
     path: str, kind: str, actual: Sequence[_NodeArg], declared: Sequence[TensorSpec]
 ) -> None:
-    graph = {arg.name: (_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in actual}
+    graph = {arg.name: (ORT_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in actual}
     manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in declared}
     if graph != manifest:
         raise ManifestError(

@@ -44,7 +44,7 @@ class InferInput(_RequestModel):
     name: _TensorName
     shape: Annotated[list[Annotated[StrictInt, Field(ge=1)]], Field(max_length=_MAX_RANK)]
     datatype: _TensorName
-    """BOOL, UINT8, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
+    """BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64 or BYTES."""
     parameters: _NullableParameters = Field(default_factory=dict)
     """`binary_data_size`: length of this tensor's data after the JSON."""
     data: list[Any] | None = None

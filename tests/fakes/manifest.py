@@ -93,7 +93,8 @@ def replay_all_golden(folder: Path, manifest: Manifest) -> None:
 
 def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
-    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    is_text = tensor.elem_type == onnx.TensorProto.STRING
+    dtype = "string" if is_text else str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
     return TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
 

@@ -25,9 +25,15 @@ class Cancellable(Protocol):
 
 
 async def run_in_pool(
-    request: Request, arrival_time_s: float, work: Callable[[Ticket], ResultT]
+    request: Request,
+    arrival_time_s: float,
+    work: Callable[[Ticket], ResultT],
+    *,
+    is_upload: bool = True,
 ) -> ResultT:
     """Return the result of `work`, run on a compute thread. The body must have been read.
+
+    `is_upload` is True where the body is a file, which curl's `-d` may have damaged.
 
     Raises:
         Overloaded, DeadlineExceeded: see `InferencePool`.
@@ -37,7 +43,7 @@ async def run_in_pool(
         job = get_state(request).pool.submit(work, arrival_time_s)
         return await cancel_on_disconnect(request, job, job.result())
     except (InvalidValue, UnsupportedMediaType) as error:
-        if media_type_of(request) == URLENCODED:
+        if is_upload and media_type_of(request) == URLENCODED:
             error.detail += _DATA_BINARY_HINT
         raise
 

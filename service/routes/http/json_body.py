@@ -11,7 +11,7 @@ from service.routes.http.problems import located_error
 from service.routes.http.request_body import URLENCODED, media_type_of, read_bytes
 from service.schemas.base import RequestParams
 
-__all__ = ["json_request_body", "parse_json", "read_json_body"]
+__all__ = ["json_request_body", "parse_json", "read_json_body", "read_json_bytes"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
@@ -31,13 +31,23 @@ async def read_json_body(
         RequestValidationError: fields are wrong; names each.
         ContentTooLarge, DeadlineExceeded, RequestCancelled: see `read_bytes`.
     """
+    return parse_json(await read_json_bytes(request, timeout_s, limit), params_type)
+
+
+async def read_json_bytes(request: Request, timeout_s: float, limit: int) -> bytes:
+    """Return a body that says to be JSON, not parsed, so that a compute thread can parse it.
+
+    Raises:
+        UnsupportedMediaType: the content type is not JSON's.
+        ContentTooLarge, DeadlineExceeded, RequestCancelled: see `read_bytes`.
+    """
     media_type = media_type_of(request)
     if media_type and media_type not in _ACCEPTED_TYPES and not media_type.endswith("+json"):
         raise UnsupportedMediaType(
             f"the content type is {media_type[:80]}; accepted: application/json",
             accepted=["application/json"],
         )
-    return parse_json(await read_bytes(request, timeout_s, limit), params_type)
+    return await read_bytes(request, timeout_s, limit)
 
 
 def parse_json(body: bytes, schema: type[ModelT]) -> ModelT:

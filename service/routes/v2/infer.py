@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.content_coding import encode_body
+from service.handlers.tensor_inputs import tensor_requirements
 from service.handlers.tensors import InferLimits, infer
 from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
@@ -23,7 +24,6 @@ from service.routes.v2.protocol import (
     ParsedRequest,
     build_infer_response,
     parse_infer_request,
-    tensor_requirements,
 )
 from service.routes.v2.target import InferTarget, resolve_target
 from service.routes.v2.text import build_text_outputs, start_text_generation
@@ -148,7 +148,7 @@ async def _infer_graph(
         parsed, target = _parse_request(state, request, base_target, body)
         graph, model = target.require_graph(), target.model
         requested = requested_outputs(graph, parsed)
-        inputs = parsed.decode_inputs(tensor_requirements(graph))
+        inputs = parsed.decode_inputs(tensor_requirements(model.task, graph))
         parsed_ns = time.perf_counter_ns()
         result = infer(model, graph, inputs, limits, ticket.check)
         inferred_ns = time.perf_counter_ns()
@@ -165,7 +165,7 @@ async def _infer_graph(
         )
         return response, phases, result.batch_sizes
 
-    return await run_in_pool(request, arrival_time_s, work)
+    return await run_in_pool(request, arrival_time_s, work, is_upload=False)
 
 
 async def _infer_text(

@@ -7,9 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models_store.manifest import ModelFile
 from service.codecs.tensors import (
-    DATATYPES,
     Array,
     datatype_of,
     from_bytes,
@@ -18,6 +16,7 @@ from service.codecs.tensors import (
     to_json,
 )
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
+from service.handlers.tensor_inputs import TensorRequirement, check_shape
 from service.routes.v2.target import InferTarget
 from service.schemas.v2 import (
     InferInput,
@@ -30,29 +29,12 @@ from service.schemas.validation_errors import describe_error
 
 __all__ = [
     "ParsedRequest",
-    "TensorRequirement",
     "build_infer_response",
     "parse_infer_request",
-    "tensor_requirements",
 ]
 
 _SHARED_MEMORY_PARAMETER = "shared_memory_region"
 _MAX_LISTED_ERRORS = 3
-
-
-@dataclass(frozen=True)
-class TensorRequirement:
-    """Required type and shape of an input; equal names of free dimensions mean equal sizes."""
-
-    datatype: str
-    shape: tuple[int | str, ...]
-
-
-def tensor_requirements(graph: ModelFile) -> dict[str, TensorRequirement]:
-    """Return what each input of `graph` must be, by name."""
-    return {
-        spec.name: TensorRequirement(DATATYPES[spec.dtype], spec.shape) for spec in graph.inputs
-    }
 
 
 @dataclass(frozen=True)
@@ -73,15 +55,18 @@ class ParsedRequest:
         sizes: dict[str, int] = {}
         for tensor in self.request.inputs:
             _check_input(tensor, requirements[tensor.name], sizes)
-        return {tensor.name: self._decode_tensor(tensor) for tensor in self.request.inputs}
+        return {
+            tensor.name: self._decode_tensor(tensor, requirements[tensor.name].finite)
+            for tensor in self.request.inputs
+        }
 
-    def _decode_tensor(self, tensor: InferInput) -> Array:
+    def _decode_tensor(self, tensor: InferInput, finite: bool) -> Array:
         binary = self.binary_inputs.get(tensor.name)
         if binary is not None:
-            return from_bytes(tensor.name, tensor.datatype, tensor.shape, binary)
+            return from_bytes(tensor.name, tensor.datatype, tensor.shape, binary, finite=finite)
         if tensor.data is None:
             raise InvalidValue(f"{tensor.name} has neither data nor binary_data_size")
-        return from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data)
+        return from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data, finite=finite)
 
 
 def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict[str, int]) -> None:
@@ -91,27 +76,7 @@ def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict
         raise InvalidValue(
             f"{name} is {_quote_truncated(tensor.datatype)}; accepted is {requirement.datatype}"
         )
-    if len(tensor.shape) != len(requirement.shape):
-        raise InvalidValue(
-            f"{name} has the shape {tensor.shape}; accepted is {_format_shape(requirement)}"
-        )
-    for size, required in zip(tensor.shape, requirement.shape, strict=True):
-        if isinstance(required, str):
-            required = sizes.setdefault(required, size)  # noqa: PLW2901  # resolve a named dimension
-        if size != required:
-            context = f" where {_format_sizes(sizes)}" if sizes else ""
-            raise InvalidValue(
-                f"{name} has the shape {tensor.shape}; accepted is "
-                f"{_format_shape(requirement)}{context}"
-            )
-
-
-def _format_shape(requirement: TensorRequirement) -> str:
-    return f"[{', '.join(map(str, requirement.shape))}]"
-
-
-def _format_sizes(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    check_shape(name, tensor.shape, requirement, sizes)
 
 
 def parse_infer_request(

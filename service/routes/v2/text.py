@@ -17,7 +17,8 @@ from service.handlers.generation import (
     build_generation_request,
     check_generation_count,
 )
-from service.routes.v2.protocol import ParsedRequest, TensorRequirement
+from service.handlers.tensor_inputs import TensorRequirement
+from service.routes.v2.protocol import ParsedRequest
 from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler

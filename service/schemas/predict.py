@@ -1,0 +1,53 @@
+"""`POST /v1/predict`: tensors in plain JSON."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from models_store.manifest import Precision
+from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel
+
+__all__ = ["PredictInputs", "PredictParams", "PredictResponse"]
+
+_TensorName = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class PredictParams(PrecisionSelector):
+    """Selects the model, which must be named unless the operator chose a default."""
+
+
+class PredictInputs(RequestParams):
+    """The inputs of a graph."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}}]}
+    )
+
+    inputs: Annotated[dict[_TensorName, Any], Field(min_length=1, max_length=64)]
+    """Each input's name and its values: nested lists, one level per dimension. The data type is
+    the graph's. Where a graph that was added takes NaN or infinity, they are "NaN", "Infinity" and
+    "-Infinity"."""
+
+
+class PredictResponse(ResponseModel):
+    """The outputs of a graph."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "iris",
+                    "version": 1,
+                    "outputs": {"label": ["setosa"], "probabilities": [[0.98, 0.02, 0.0]]},
+                }
+            ]
+        }
+    )
+
+    model: str
+    version: int
+    outputs: dict[str, Any]
+    """Each output's name and its values, as nested lists. NaN and infinity are the strings "NaN",
+    "Infinity" and "-Infinity"."""
+    precision: Precision | None = None
+    """Precision of the graph that ran; present only if the model has several."""

@@ -1,0 +1,204 @@
+"""`/v1/predict`: plain JSON in and out, for graphs of every kind."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.tensor_models import (
+    THREE_INPUTS,
+    make_model,
+    publish_tensors_model,
+    three_inputs_model,
+)
+from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.serving import assert_problem, get_app_state, running_app
+
+pytestmark = pytest.mark.anyio
+
+INPUTS = {name: array.tolist() for name, array in THREE_INPUTS.items()}
+PREDICT = "/v1/predict?model=three"
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    publish_tensors_model(folder, "three", three_inputs_model(), THREE_INPUTS)
+    root = make_model(
+        [helper.make_node("Sqrt", ["x"], ["y"])],
+        {"x": (TensorProto.DOUBLE, [])},
+        {"y": (TensorProto.DOUBLE, [])},
+    )
+    publish_tensors_model(folder, "root", root, {"x": np.array(2.0)})
+    pick = make_model(
+        [helper.make_node("Gather", ["table", "index"], ["y"])],
+        {"table": (TensorProto.UINT16, ["rows"]), "index": (TensorProto.INT64, ["n"])},
+        {"y": (TensorProto.UINT16, ["n"])},
+    )
+    publish_tensors_model(
+        folder, "pick", pick, {"table": np.array([7, 65535], np.uint16), "index": np.array([1])}
+    )
+    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_text_model(folder, "alphabet", AlphabetModel())
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(shelf, max_images=2, max_body_bytes=40_000) as client:
+        yield client
+
+
+async def test_several_inputs_of_several_types_are_answered(client: httpx.AsyncClient) -> None:
+    answer = await client.post(PREDICT, json={"inputs": INPUTS})
+    assert answer.json() == {
+        "model": "three",
+        "version": 1,
+        "outputs": {
+            "sums": [6.0, 15.0],
+            "same": ["one", "zwölf"],
+            "inverted": [[False, True], [True, True]],
+        },
+    }
+
+
+async def test_rows_beyond_the_batch_limit_run_in_several_batches(
+    client: httpx.AsyncClient,
+) -> None:
+    inputs = {"numbers": [[i, 0, 0] for i in range(5)], "words": ["a"] * 5, "flags": [[True]] * 5}
+    answer = await client.post(PREDICT, json={"inputs": inputs})
+    assert answer.json()["outputs"]["sums"] == [0, 1, 2, 3, 4]
+
+
+async def test_ranks_types_and_kinds_of_models_of_all_sorts(client: httpx.AsyncClient) -> None:
+    async def outputs(model: str, **inputs: object) -> Any:
+        answer = await client.post(f"/v1/predict?model={model}", json={"inputs": inputs})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["outputs"]
+
+    assert await outputs("root", x=9) == {"y": 3.0}
+    assert await outputs("pick", table=[5, 65535], index=[1, 0, 1]) == {"y": [65535, 5, 65535]}
+    red = np.full((1, 8, 8, 3), (255, 0, 0)).tolist()
+    assert np.argmax((await outputs("paint", images=red))["probabilities"]) == 0
+    target = await client.get("/v2/models/alphabet.step")
+    states = {
+        tensor["name"]: np.zeros([abs(size) for size in tensor["shape"]]).tolist()
+        for tensor in target.json()["inputs"]
+        if tensor["name"] != "tokens"
+    }
+    assert len((await outputs("alphabet", tokens=[[0]], **states))["logits"][0]) == 1
+
+
+async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> None:
+    root = "/v1/predict?model=root"
+    for sent, received in (("Infinity", "Infinity"), ("NaN", "NaN"), (-1, "NaN")):
+        answer = await client.post(root, json={"inputs": {"x": sent}})
+        assert answer.json()["outputs"] == {"y": received}
+    answer = await client.post(
+        PREDICT, json={"inputs": {**INPUTS, "numbers": [["-Infinity", 0, 1]] * 2}}
+    )
+    assert answer.json()["outputs"]["sums"] == ["-Infinity"] * 2
+    image = np.full((1, 8, 8, 3), 0.5).tolist()
+    problem = assert_problem(
+        await client.post("/v1/predict?model=paint", json={"inputs": {"images": image}}), 422
+    )
+    assert "fractions" in str(problem["detail"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"words": ["a"]}, "the input 'numbers' is missing; the inputs are: numbers, words, flags"),
+        ({**INPUTS, "number": 1}, "no input 'number' (did you mean 'numbers'?)"),
+        ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has 2"),
+        ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is no list"),
+        ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; accepted is [batch, 3] where batch = 2"),
+        ({**INPUTS, "numbers": [1, 2, 3]}, "accepted is [batch, 3]: for one example, put it into"),
+        ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; accepted is [batch] where batch"),
+        ({**INPUTS, "words": []}, "words is empty; accepted is [batch]"),
+        ({**INPUTS, "words": ["a", 1]}, "words: data has values that are no strings"),
+        ({**INPUTS, "numbers": [[1, 2, "3"]] * 2}, "strings) that are not FP32"),
+        ({**INPUTS, "numbers": [[1, 2, None]] * 2}, "null) that are not FP32"),
+        ({**INPUTS, "numbers": eval("[" * 40 + "1" + "]" * 40)}, "over 32 levels"),
+    ],
+)  # fmt: skip
+async def test_what_does_not_fit_is_told_why(
+    client: httpx.AsyncClient, inputs: dict[str, Any], why: str
+) -> None:
+    problem = assert_problem(await client.post(PREDICT, json={"inputs": inputs}), 422)
+    assert why in str(problem["detail"])
+
+
+async def test_what_the_graph_itself_refuses_is_the_clients_error(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {"inputs": {"table": [1], "index": [7]}}
+    problem = assert_problem(await client.post("/v1/predict?model=pick", json=body), 422)
+    assert "the graph does not accept these inputs" in str(problem["detail"])
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "why"),
+    [
+        ("", b"{}", 422, "the parameter model is missing; there are: alphabet, paint, pick"),
+        ("?model=thre", b"{}", 404, "there is no model 'thre'"),
+        ("?model=three&version=2", b"{}", 404, "three has no version 2"),
+        ("?model=three&precision=int8", b"{}", 422, "precision is int8"),
+        ("?model=three", b"[", 400, "the body is not JSON"),
+        ("?model=three", b"{}", 422, "inputs: is missing"),
+        ("?model=three", b'{"inputs": {}, "x": 1}', 422, "unknown parameter 'x'"),
+        ("?model=three", b'{"inputs": {}}', 422, "inputs: must have at least 1 items"),
+        ("?model=three", b" " * 10_001, 413, "accepted are 10000"),
+    ],
+)
+async def test_wrong_requests_are_told_why(
+    client: httpx.AsyncClient, query: str, body: bytes, status: int, why: str
+) -> None:
+    problem = assert_problem(await client.post(f"/v1/predict{query}", content=body), status)
+    assert why in str(problem["detail"])
+
+
+async def test_v2_takes_the_same_tensors_strings_and_nan_included(
+    client: httpx.AsyncClient,
+) -> None:
+    metadata = (await client.get("/v2/models/three")).json()
+    assert metadata["inputs"] == [
+        {"name": "numbers", "datatype": "FP32", "shape": [-1, 3]},
+        {"name": "words", "datatype": "BYTES", "shape": [-1]},
+        {"name": "flags", "datatype": "BOOL", "shape": [-1, -1]},
+    ]
+    inputs = [
+        {"name": tensor["name"], "datatype": tensor["datatype"], "shape": list(array.shape),
+         "data": array.ravel().tolist()}
+        for tensor, array in zip(metadata["inputs"], THREE_INPUTS.values(), strict=True)
+    ]  # fmt: skip
+    answer = (await client.post("/v2/models/three/infer", json={"inputs": inputs})).json()
+    assert [output["data"] for output in answer["outputs"]] == [
+        [6.0, 15.0], ["one", "zwölf"], [False, True, True, True],
+    ]  # fmt: skip
+    listed = (await client.get("/v1/models")).json()["models"]
+    assert {model["name"]: model["task"] for model in listed}["three"] == "tensors"
+    assert not {model["name"]: model["default"] for model in listed}["three"]
+
+
+async def test_a_default_of_the_operator_needs_no_name(shelf: Path) -> None:
+    async with running_app(shelf, defaults={"tensors": "root"}) as client:
+        answer = await client.post("/v1/predict", json={"inputs": {"x": 4}})
+        assert answer.json()["outputs"] == {"y": 2.0}
+
+
+async def test_a_full_queue_sends_requests_away(client: httpx.AsyncClient) -> None:
+    admission = get_app_state(client).pool.admission
+    tickets = []
+    try:
+        while not admission.is_full:
+            tickets.append(admission.admit(admission.now()))
+        assert_problem(await client.post(PREDICT, json={"inputs": INPUTS}), 503)
+    finally:
+        for ticket in tickets:
+            ticket.release()
