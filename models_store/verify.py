@@ -242,16 +242,14 @@ def _check_tolerance(
     with np.errstate(invalid="ignore"):  # two infinities
         deviation = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
         allowed = atol + rtol * np.abs(expected.astype(np.float64))
-        # NaN and infinity pass where the same was published: both deviate from themselves by NaN.
-        same = (actual == expected) | ((actual != actual) & (expected != expected))
-    # Written so that NaN fails elsewhere.
-    if not bool(np.all(same | (deviation <= allowed))):
+    # Written so that NaN fails too.
+    if not bool(np.all(deviation <= allowed)):
         raise ReplayError(
             f"{label}: deviates by {deviation.max():.3g}, allowed {atol:g} + {rtol:g} × |value|"
         )
 
 
 def _check_strings(label: str, actual: NDArray[np.generic], expected: NDArray[np.generic]) -> None:
-    """Onnxruntime returns strings as objects; an archive holds them as numpy's fixed-width text."""
+    """Compare objects, as a runtime returns strings, with numpy's text, as an archive has it."""
     if actual.shape != expected.shape or not bool(np.all(actual.astype(np.str_) == expected)):
         raise ReplayError(f"{label}: the strings differ from the published ones")

@@ -30,12 +30,14 @@ def make_model(
     opset: int = 17,
 ) -> onnx.ModelProto:
     """A model of `nodes`, whose inputs and outputs are types and shapes by name."""
-    values = [
-        [helper.make_tensor_value_info(name, *value) for name, value in tensors.items()]
-        for tensors in (inputs, outputs)
-    ]
-    graph = helper.make_graph(nodes, "graph", *values, list(weights))
+    graph = helper.make_graph(
+        nodes, "graph", _values(inputs), _values(outputs), initializer=list(weights)
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def _values(tensors: Mapping[str, tuple[int, Shape]]) -> list[onnx.ValueInfoProto]:
+    return [helper.make_tensor_value_info(name, *value) for name, value in tensors.items()]
 
 
 def three_inputs_model() -> onnx.ModelProto:

@@ -121,3 +121,14 @@ async def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
             assert client.classify(RED).results[0].predictions[0].label == "red"
         async with AsyncClient(server.url, key=KEY) as other:
             assert [model.name for model in (await other.models()).models] == ["paint"]
+
+
+@pytest.mark.anyio
+async def test_tensors_go_both_ways_as_nested_lists(server: Server) -> None:
+    inputs = {"images": [[[[255, 0, 0]] * 8] * 8]}
+    with Client(server.url) as client:
+        predicted = client.predict("paint", inputs, version=1)
+    async with AsyncClient(server.url) as async_client:
+        assert await async_client.predict("paint", inputs) == predicted
+    (probabilities,) = predicted.outputs["probabilities"]
+    assert probabilities == pytest.approx([0.99990921, 4.5394e-05, 4.5394e-05], rel=1e-4)

@@ -10,7 +10,7 @@ from service.codecs.tensors import BYTES, DATATYPES, from_bytes, from_json, to_b
 from service.errors import InvalidValue
 
 
-@pytest.mark.parametrize("dtype", DATATYPES)
+@pytest.mark.parametrize("dtype", [dtype for dtype in DATATYPES if dtype != "string"])
 def test_every_datatype_goes_out_and_comes_back_both_ways(dtype: str) -> None:
     array = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
     kind = DATATYPES[dtype]

@@ -87,6 +87,7 @@ def test_everything_that_is_referred_to_is_there() -> None:
 def test_the_surface_is_this() -> None:
     assert {(path, method, op["operationId"]) for path, method, op in _operations()} == {
         ("/v1/classify", "post", "classify"),
+        ("/v1/predict", "post", "predict"),
         ("/v1/denoise", "post", "denoise"),
         ("/v1/compress", "post", "compress"),
         ("/v1/decompress", "post", "decompress"),

@@ -113,18 +113,18 @@ async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     ("inputs", "why"),
     [
-        ({"words": ["a"]}, "the input 'numbers' is missing; the inputs are: numbers, words, flags"),
+        ({"words": ["a"]}, "input 'numbers' is missing; the inputs are: numbers, words, flags"),
         ({**INPUTS, "number": 1}, "no input 'number' (did you mean 'numbers'?)"),
-        ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has 2"),
+        ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has"),
         ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is no list"),
-        ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; accepted is [batch, 3] where batch = 2"),
+        ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; accepted is [batch, 3] where"),
         ({**INPUTS, "numbers": [1, 2, 3]}, "accepted is [batch, 3]: for one example, put it into"),
-        ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; accepted is [batch] where batch"),
+        ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; accepted is [batch] where"),
         ({**INPUTS, "words": []}, "words is empty; accepted is [batch]"),
         ({**INPUTS, "words": ["a", 1]}, "words: data has values that are no strings"),
         ({**INPUTS, "numbers": [[1, 2, "3"]] * 2}, "strings) that are not FP32"),
         ({**INPUTS, "numbers": [[1, 2, None]] * 2}, "null) that are not FP32"),
-        ({**INPUTS, "numbers": eval("[" * 40 + "1" + "]" * 40)}, "over 32 levels"),
+        ({**INPUTS, "numbers": np.zeros([1] * 40).tolist()}, "over 32 levels"),
     ],
 )  # fmt: skip
 async def test_what_does_not_fit_is_told_why(
@@ -196,7 +196,7 @@ async def test_a_full_queue_sends_requests_away(client: httpx.AsyncClient) -> No
     admission = get_app_state(client).pool.admission
     tickets = []
     try:
-        while not admission.is_full:
+        while admission.in_flight < admission.capacity:
             tickets.append(admission.admit(admission.now()))
         assert_problem(await client.post(PREDICT, json={"inputs": INPUTS}), 503)
     finally:
