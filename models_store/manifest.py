@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from models_store.base import FrozenModel
+from models_store.batching import Batching
 from models_store.layout import MANIFEST
 from models_store.tasks import Task
 
@@ -88,6 +89,19 @@ class ModelFile(FrozenModel):
     @property
     def is_graph(self) -> bool:
         return self.role not in ("tables", "golden", "preview")
+
+    @property
+    def is_batchable(self) -> bool:
+        """True if each row of every input is an example and gives a row of every output."""
+        tensors = (*self.inputs, *self.outputs)
+        first_dimensions = {tensor.shape[0] for tensor in tensors if tensor.shape}
+        batch = next(iter(first_dimensions), None)
+        return (
+            len(first_dimensions) == 1
+            and isinstance(batch, str)
+            and all(tensor.shape for tensor in tensors)
+            and not any(batch in tensor.shape[1:] for tensor in tensors)
+        )
 
     @model_validator(mode="after")
     def _graphs_are_described(self) -> Self:
@@ -187,6 +201,8 @@ class Manifest(FrozenModel):
     variants: tuple[Variant, ...] = ()
     served: Precision = "fp32"
     """Default precision: the one with the better measured figures."""
+    batching: dict[FileName, Batching] = Field(default_factory=dict)
+    """Limits of dynamic batching, by the file of the graph. A graph without does not batch."""
 
     @model_validator(mode="after")
     def _files_are_complete(self) -> Self:
@@ -229,6 +245,14 @@ class Manifest(FrozenModel):
                 )
         if self.served not in ("fp32", *described):
             raise ValueError(f"{self.served} is served, but there is no such variant")
+        return self
+
+    @model_validator(mode="after")
+    def _batching_is_of_graphs(self) -> Self:
+        batchable = {file.path for file in self.files if file.is_batchable}
+        unknown = sorted(set(self.batching) - batchable)
+        if unknown:
+            raise ValueError(f"batching names {', '.join(unknown)}, which has no free batch axis")
         return self
 
     def graphs(self, precision: Precision = "fp32") -> dict[str, ModelFile]:

@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from models_store.batching import Batching
 from models_store.errors import LayoutError, ManifestError
 from models_store.layout import MANIFEST, SIGNATURE, file_sha256, next_version, validate_name
 from models_store.manifest import Manifest, ModelFile
 from models_store.staging import staging_dir
 from models_store.verify import check_files, parse_manifest, read_manifest
 
-__all__ = ["add_variant", "file_entry", "fsync", "fsync_dir", "publish_version"]
+__all__ = ["add_variant", "file_entry", "fsync", "fsync_dir", "publish_version", "record_batching"]
 
 
 def file_entry(path: Path, **fields: object) -> ModelFile:
@@ -74,11 +75,7 @@ def add_variant(
         IntegrityError: as `publish_version`.
     """
     original = read_manifest(folder)
-    if (folder / SIGNATURE).exists():
-        raise ManifestError(
-            f"{original.name} {original.version} is signed as it is: publish another version, "
-            f"or remove {SIGNATURE} and sign it again afterwards"
-        )
+    _reject_signed(folder, original)
     check_files(folder, original)
     with staging_dir(folder.parent) as partial:
         updated = build(partial, original)
@@ -99,8 +96,36 @@ def add_variant(
     return updated
 
 
+def record_batching(folder: Path, batching: dict[str, Batching]) -> Manifest:
+    """Replace what the manifest in `folder` says of batching; its files stay as they are.
+
+    Raises:
+        ManifestError: when the version is signed, or `batching` names another file than a graph
+            with a free batch axis.
+    """
+    original = read_manifest(folder)
+    _reject_signed(folder, original)
+    updated = original.model_copy(update={"batching": batching})
+    with staging_dir(folder.parent) as partial:
+        _write_manifest(partial, updated)
+        parse_manifest(partial)
+        fsync_dir(partial)
+        (partial / MANIFEST).replace(folder / MANIFEST)
+        fsync_dir(folder)
+        shutil.rmtree(partial)
+    return updated
+
+
+def _reject_signed(folder: Path, manifest: Manifest) -> None:
+    if (folder / SIGNATURE).exists():
+        raise ManifestError(
+            f"{manifest.name} {manifest.version} is signed as it is: publish another version, "
+            f"or remove {SIGNATURE} and sign it again afterwards"
+        )
+
+
 def _check_unchanged(original: Manifest, updated: Manifest, written: set[str]) -> None:
-    mutable_fields = {"files", "metrics", "variants", "served"}
+    mutable_fields = {"files", "metrics", "variants", "served", "batching"}
     if original.model_dump(exclude=mutable_fields) != updated.model_dump(exclude=mutable_fields):
         raise ManifestError("a variant changes nothing of what was said about the version")
     if updated.files[: len(original.files)] != original.files:

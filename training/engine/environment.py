@@ -1,7 +1,6 @@
 """`Environment`: the machine, the libraries and the code that a run was trained with."""
 
 import contextlib
-import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from typing import Self
 import torch
 
 from models_store.base import FrozenModel
+from models_store.hardware import describe_cpu
 
 __all__ = ["Environment", "git_commit"]
 
@@ -53,21 +53,7 @@ def _libraries() -> dict[str, str]:
 def _hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
-    return f"{_processor()}, {_cores()} cores"
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    return describe_cpu()
 
 
 def git_commit(code: Path = Path(__file__)) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models_store import publish as store_writer
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance
+from models_store.onnx.batching import measure_version
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import GraphFn, replay_graph, write_golden
 from training.config.recipe import ModelCard, Recipe
@@ -58,7 +59,7 @@ def publish_model(
         for attachment in spec.attachments:
             (folder / attachment.path).write_bytes(attachment.content)
         metrics = spec.report(runs, folder / "preview.png")
-        return Manifest(
+        manifest = Manifest(
             name=name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
@@ -83,6 +84,7 @@ def publish_model(
             intended_use=card.intended_use,
             limits=card.limits,
         )
+        return manifest.model_copy(update={"batching": measure_version(folder, manifest)})
 
     return store_writer.publish_version(store, name, build, _verify_parity)
 

@@ -1,0 +1,35 @@
+"""How many rows of concurrent requests a graph runs together, and the measurement behind it."""
+
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat, PositiveInt
+
+from models_store.base import FrozenModel
+
+__all__ = ["BatchMeasurement", "Batching"]
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+
+
+class BatchMeasurement(FrozenModel):
+    """Speed of runs of one batch size, on one thread."""
+
+    size: PositiveInt
+    runs_per_s: Positive
+    rows_per_s: Positive
+
+
+class Batching(FrozenModel):
+    """Limits of dynamic batching of one graph."""
+
+    max_batch_size: PositiveInt
+    """Rows of a run; 1 where larger batches were measured to bring nothing."""
+    max_wait_ms: Annotated[FiniteFloat, Field(ge=0)]
+    """Longest time for which a run that could start takes in further waiting requests."""
+    measured: tuple[BatchMeasurement, ...] = ()
+    hardware: str = ""
+
+    def speedup(self) -> float:
+        """Return the rows per second at `max_batch_size`, relative to single rows."""
+        rates = {one.size: one.rows_per_s for one in self.measured}
+        return rates[self.max_batch_size] / rates[1]
