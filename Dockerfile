@@ -12,6 +12,7 @@ RUN python -m venv --without-pip /opt/deepshelf \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY deepshelf deepshelf
 COPY models_store models_store
 COPY service service
 # Without `training`, which the wheel then lacks. The shelf is what lies in folders.

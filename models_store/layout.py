@@ -1,5 +1,6 @@
 """Paths of the model store: `<store>/<name>/<version>/`."""
 
+import difflib
 import hashlib
 import re
 from pathlib import Path
@@ -62,13 +63,23 @@ def version_dir(store: Path, name: str, version: int) -> Path:
     """Return the folder of one version.
 
     Raises:
-        LayoutError: when it does not exist; the message lists the versions that do.
+        LayoutError: when it does not exist; the message names the versions or models that do.
     """
     available = list_versions(store, validate_name(name))
+    if not available:
+        raise LayoutError(f"there is no model {name} in {store}; {_similar_names(store, name)}")
     if version not in available:
-        known = ", ".join(map(str, available)) or "none"
+        known = ", ".join(map(str, available))
         raise LayoutError(f"{name} has no version {version} in {store}; versions there: {known}")
     return store / name / str(version)
+
+
+def _similar_names(store: Path, name: str) -> str:
+    names = list_model_names(store)
+    near = difflib.get_close_matches(name, names)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"models there: {', '.join(names)}" if names else "the store is empty"
 
 
 def is_valid_name(name: str) -> bool:

@@ -48,7 +48,7 @@ def test_the_wheel_holds_code_and_schema_and_no_models(dist: Path) -> None:
         f"deepshelf-{VERSION}.dist-info/licenses/LICENSE",
     } <= names
     assert {name.split("/")[0] for name in names} == {
-        "models_store", "service", "training", f"deepshelf-{VERSION}.dist-info",
+        "deepshelf", "models_store", "service", "training", f"deepshelf-{VERSION}.dist-info",
     }  # fmt: skip
     assert [name for name in names if name.endswith((".onnx", ".npz"))] == []
     (source,) = dist.glob("*.tar.gz")
@@ -74,5 +74,6 @@ def test_it_is_installed_and_works_where_nothing_else_of_ours_is(
     assert version == VERSION
     assert all(Path(file).is_relative_to(site) for file in files)
     (tmp_path / "shelf").mkdir()
-    schema = _run("-m", "models_store", "--store", "shelf", "schema", cwd=tmp_path, site=site)
+    script = str(site / "bin" / "deepshelf")
+    schema = _run(script, "models", "--store", "shelf", "schema", cwd=tmp_path, site=site)
     assert schema == (ROOT / "models_store/manifest.schema.json").read_text()

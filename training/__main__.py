@@ -1,17 +1,6 @@
-"""`python -m training`."""
+"""`python -m training`: the same commands as `deepshelf train`."""
 
-import sys
-
-
-def run() -> None:
-    """Run the command line, or say how to install what it needs."""
-    try:
-        from training.cli.main import main
-
-        main()
-    except ModuleNotFoundError as error:
-        sys.exit(f"error: {error}. Install it with: pip install 'deepshelf[training]'")
-
+from training.cli.main import app
 
 if __name__ == "__main__":
-    run()
+    app()

@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["PACKAGES", "ROOT", "Module", "load_modules"]
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("models_store", "service", "training")
+PACKAGES = ("deepshelf", "models_store", "service", "training")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("service", "training", "models_store", "tests", "benchmarks", "deploy", "examples")
+PACKAGES = (
+    "deepshelf", "service", "training", "models_store", "tests", "benchmarks", "deploy", "examples"
+)  # fmt: skip
 _ODD_OPENER = re.compile(r"(Of|In which|That|Whoever|What|So long|Whether)\b")
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from models_store.__main__ import main
 from models_store.archive import export_versions, import_versions
+from models_store.cli import app
 from models_store.errors import LayoutError
 from models_store.layout import list_versions
 from models_store.manifest import Manifest
 from models_store.publish import publish_version
 from models_store.staging import orphaned_staging_dirs, staging_dir
 from models_store.verify import check_files, read_manifest
+from tests.command_line import exit_code
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.full_disk import no_file_over
 
@@ -74,7 +75,7 @@ def test_what_a_killed_publisher_left_is_told_and_goes_with_the_next(
 ) -> None:
     (left,) = orphaned_staging_dirs(abandoned)
     assert (left / "model.onnx").read_bytes() == b"half"
-    assert main(["--store", str(abandoned), "verify"]) == 0
+    assert exit_code(app, "--store", str(abandoned), "verify") == 0
     assert f"{left.name} was left by a publisher that was killed" in capsys.readouterr().out
     publish_image_model(abandoned, "blur-other", MeanColourClassifier())
     assert orphaned_staging_dirs(abandoned) == [left]

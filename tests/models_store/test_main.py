@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from models_store.__main__ import main
+from models_store.cli import app
 from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
+from tests.command_line import exit_code
 from tests.models_store.tampering import edit_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +24,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command on a store; its exit code and what it wrote to stdout and stderr."""
 
     def run(store: Path, *arguments: str) -> tuple[int, str, str]:
-        code = main(["--store", str(store), *arguments])
-        return code, *capsys.readouterr()
+        return exit_code(app, "--store", str(store), *arguments), *capsys.readouterr()
 
     return run
 
@@ -119,8 +119,9 @@ def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "scissors"), "scissors has no version 1 in .*; versions there: none"),
-        (("verify", "scissors"), "scissors has no version 1 in .*; versions there: none"),
+        (("show", "scissors"), "there is no model scissors in .*; models there: all-paint, blur, "),
+        (("show", "pant"), "there is no model pant in .*; did you mean paint"),
+        (("verify", "scissors"), "there is no model scissors in "),
         (("show", "paint", "--version", "3"), "paint has no version 3 in .*: 1, 2"),
         (("show", "paint", "--version", "0"), "paint has no version 0 in .*: 1, 2"),
         (("show", "../paint"), "'../paint' is no model name"),
@@ -164,16 +165,14 @@ def test_a_hostile_manifest_cannot_write_lines_or_escapes_of_its_own(
     "arguments", [(), ("publish",), ("show",), ("show", "a", "--version", "x")]
 )
 def test_wrong_arguments_are_code_2(store: Path, run: Run, arguments: tuple[str, ...]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(store, *arguments)
-    assert caught.value.code == 2
+    assert run(store, *arguments)[0] == 2
 
 
 def test_the_commands_run_where_torch_cannot_be_imported(store: Path) -> None:
     # An entry of None makes `import` fail, as if the package were not installed.
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'training', 'service']))\n"
-        "from models_store.__main__ import main; sys.exit(main(sys.argv[1:]))"
+        "from models_store.cli import app; app(args=sys.argv[1:])"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, "verify", "paint"],
@@ -222,7 +221,7 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
     [
         ("paint/9", "paint has no version 9 in .*; versions there: 1, 2"),
         ("paint/x", "'paint/x': a version is a number, as in paint/1"),
-        ("gone", "gone has no version 1 in .*; versions there: none"),
+        ("gone", "there is no model gone in .*; models there: "),
     ],
 )
 def test_export_says_what_there_is(

@@ -13,13 +13,14 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import service.app
-import service.__main__
+import service.cli
+import service.serve
 service.app.create_app()
 print("started")
 """
 TRAINING_ONLY = {
     "torch", "torchvision", "torchmetrics", "lightning_fabric", "onnx", "onnxscript", "sklearn",
-    "skimage", "scipy", "matplotlib", "pandas", "rich", "typer", "httpx", "training",
+    "skimage", "scipy", "matplotlib", "pandas", "httpx", "training",
 }  # fmt: skip
 
 

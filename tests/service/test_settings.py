@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.__main__ import _log_startup, _shared_dirs, main
 from service.auth.key_reloader import ReloadingApiKeys
+from service.cli import app
 from service.runtime.cpu_limits import WorkerPlan
+from service.serve import _log_startup, _shared_dirs
 from service.settings import Settings, describe_validation_error
+from tests.command_line import exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +74,8 @@ def test_a_bad_setting_is_one_line_and_exit_2(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(f"DEEPSHELF_{name}", value)
-    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
-    assert main([]) == 2
+    monkeypatch.setattr("service.serve.serve", lambda *_: pytest.fail("it was accepted"))
+    assert exit_code(app) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith(f"error: DEEPSHELF_{name}={value}: ")
     assert captured.err.count("\n") == 1
@@ -134,22 +136,28 @@ def test_several_bad_settings_are_told_at_once() -> None:
     assert "DEEPSHELF_WORKERS=0" in text
 
 
-def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main(["--help"])
-    assert raised.value.code == 0
+def test_help_lists_every_setting_in_a_group_with_choices_and_defaults(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    assert exit_code(app, "--help") == 0
     text = capsys.readouterr().out
     for name in Settings.model_fields:
-        assert f"--{name.replace('_', '-')}" in text
+        assert f"--{name.replace('_', '-')} " in text
+    address, _, rest = text.partition("Models ─")
+    assert "TCP port to listen on. Default: 8000." in address
+    assert "--store " in rest
+    assert "<auto|fp32|int8>" in rest
+    assert "Needs deepshelf[sign]." in rest
 
 
 def test_port_in_use_is_one_line_and_exit_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
+    monkeypatch.setattr("service.serve.serve", lambda *_: pytest.fail("it was accepted"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["--store", str(tmp_path), "--port", str(port)]) == 2
+        assert exit_code(app, "--store", str(tmp_path), "--port", str(port)) == 2
     expected = f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
     assert capsys.readouterr() == ("", expected)
 
@@ -169,10 +177,10 @@ def test_unknown_model_is_one_line_that_names_similar_ones_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("service.__main__.serve", lambda *_: pytest.fail("it was accepted"))
+    monkeypatch.setattr("service.serve.serve", lambda *_: pytest.fail("it was accepted"))
     for name in published:
         (tmp_path / name / "1").mkdir(parents=True)
-    assert main(["--store", str(tmp_path), "--models", "pant"]) == 2
+    assert exit_code(app, "--store", str(tmp_path), "--models", "pant") == 2
     expected = f"error: DEEPSHELF_MODELS=pant: there is no such model in {tmp_path}; {message}\n"
     assert capsys.readouterr() == ("", expected)
 

@@ -1,4 +1,4 @@
-"""The course's commands of `python -m training plot …`: each measures, prints and draws."""
+"""The course's commands of `deepshelf train plot …`: each measures, prints and draws."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,11 @@ import typer
 from training.cli.course_layers import layers
 from training.cli.course_options import SeedOption, SeedsOption, ToOption, use_one_thread
 from training.cli.options import RecipeArgument, SetOption
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["course"]
 
-course = typer.Typer()
+course = TorchCommands()
 course.add_typer(layers)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import typer
 
 from training.cli.course_options import SeedsOption, ToOption, use_one_thread
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["layers"]
 
-layers = typer.Typer()
+layers = TorchCommands()
 
 
 @layers.command("batchnorm")

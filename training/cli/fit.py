@@ -1,4 +1,4 @@
-"""`python -m training fit`, `evaluate` and `distances`."""
+"""`deepshelf train fit`, `evaluate` and `distances`."""
 
 from itertools import chain
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from training.cli.options import RecipeArgument, RunArgument, RunDirOption, SetOption
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["fitting"]
 
-fitting = typer.Typer()
+fitting = TorchCommands()
 
 
 @fitting.command()
@@ -31,7 +32,6 @@ def fit(
     ] = "auto",
 ) -> None:
     """Train a network by a recipe. Interrupt it at any time; `--resume` continues."""
-    typer.echo(f"loading PyTorch and {recipe} …")
     from training.config.recipe import load_recipe
     from training.engine.distributed import DistributedConfig
     from training.engine.trainer import fit as run

@@ -1,4 +1,4 @@
-"""`python -m training list`."""
+"""`deepshelf train list`."""
 
 import sys
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""`python -m training plot …`.
+"""`deepshelf train plot …`.
 
 Commands import what they need when they run, so that `--help` does not load matplotlib.
 """
@@ -10,10 +10,11 @@ import typer
 
 from training.cli.course import course
 from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["plot"]
 
-plot = typer.Typer(
+plot = TorchCommands(
     help="Draw figures of runs, of published models and for the course.", no_args_is_help=True
 )
 plot.add_typer(course)

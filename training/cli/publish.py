@@ -1,4 +1,4 @@
-"""`python -m training publish`, `publish-pretrained`, `quantize` and `ensemble`."""
+"""`deepshelf train publish`, `publish-pretrained`, `quantize` and `ensemble`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["publishing"]
 
-publishing = typer.Typer()
+publishing = TorchCommands()
 
 _NameOption = Annotated[
     str, typer.Option(help="Name of the published model: 3–64 of a-z, 0-9 and hyphens.")
@@ -19,7 +20,6 @@ _NameOption = Annotated[
 @publishing.command()
 def publish(run: RunArgument, store: StoreOption = DEFAULT_STORE) -> None:
     """Export a run's network, verify it, measure it, and add it to the model store."""
-    typer.echo(f"loading PyTorch and {run} …")
     from training.config.recipe import load_run_recipe
     from training.publish.publisher import publish_run
 

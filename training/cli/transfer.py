@@ -1,4 +1,4 @@
-"""`python -m training transfer`."""
+"""`deepshelf train transfer`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from training.cli.options import DEFAULT_STORE, RunDirOption, SetOption, StoreOption
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["transferring"]
 
-transferring = typer.Typer()
+transferring = TorchCommands()
 
 _DEFAULT_RECIPE = "mobilenet-hymenoptera"
 
@@ -44,7 +45,6 @@ def transfer(
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"loading PyTorch and {recipe} …")
     from training.config.recipe import load_recipe
     from training.workflows.transfer import adapt_recipe, transfer_command
     from training.workflows.transfer import transfer as run

@@ -1,4 +1,4 @@
-"""`python -m training save` and `load`."""
+"""`deepshelf train save` and `load`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from training.cli.options import RunArgument
+from training.cli.torch_commands import TorchCommands
 
 __all__ = ["weights"]
 
-weights = typer.Typer()
+weights = TorchCommands()
 
 
 @weights.command("save")

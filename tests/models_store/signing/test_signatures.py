@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models_store.__main__ import main
 from models_store.archive import export_versions, import_versions
+from models_store.cli import app
 from models_store.errors import SignatureError
 from models_store.layout import list_versions
 from models_store.signing import sshsig
@@ -20,6 +20,7 @@ from models_store.signing.signatures import (
     read_trusted_keys,
 )
 from models_store.verify import read_manifest
+from tests.command_line import exit_code
 from tests.fakes.openssh import armor, create_signature, public_key_line, sign_version
 from tests.models_store.tampering import edit_manifest
 
@@ -192,8 +193,8 @@ def test_verify_asks_for_signatures_where_keys_are_trusted(
 ) -> None:
     store, keys = str(signed.parents[1]), str(trusted_file)
     capsys.readouterr()
-    assert main(["--store", store, "verify", "paint"]) == 0
-    assert main(["--store", store, "--trusted-keys", keys, "verify", "paint"]) == 1
+    assert exit_code(app, "--store", store, "verify", "paint") == 0
+    assert exit_code(app, "--store", store, "--trusted-keys", keys, "verify", "paint") == 1
     one, two = capsys.readouterr().out.splitlines()[-2:]
     assert one.split() == ["paint", "1", "ok"]
     assert "FAILED: it is not signed" in two

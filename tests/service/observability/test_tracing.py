@@ -141,8 +141,8 @@ class Refuse:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Refuse())
-from service.__main__ import main
-sys.exit(main(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."]))
+from service.cli import app
+app(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."])
 """
 
 

@@ -10,8 +10,9 @@ import yaml
 from PIL import Image
 
 from models_store.verify import read_manifest
+from tests.command_line import exit_code
 from tests.training.tiny import content
-from training.cli.main import main
+from training.cli.main import app
 from training.config.recipe import built_in_recipes
 
 ROOT = Path(__file__).parents[3]
@@ -28,11 +29,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("TERMINAL_WIDTH", "200")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(list(arguments))
-        code = caught.value.code
-        assert isinstance(code, int)
-        return code, *capsys.readouterr()
+        return exit_code(app, *arguments), *capsys.readouterr()
 
     return run
 
@@ -163,7 +160,7 @@ def test_help_answers_without_loading_torch() -> None:
     # An entry of None makes `import` fail, as if the package were not installed.
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'matplotlib']))\n"
-        "from training.cli.main import main; main(sys.argv[1:])"
+        "from training.cli.main import app; app(args=sys.argv[1:])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "--help"],

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from training.cli.main import main
+from training.cli.main import app
 from training.course.resnet_table import build_rows, format_table
 
 
@@ -20,7 +20,7 @@ def test_ours_round_to_the_papers() -> None:
 
 def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["list", "--table", "resnet"])
+        app(["list", "--table", "resnet"])
     out = capsys.readouterr().out
     assert out == format_table() + "\n"
     assert re.search(r"imagenet +50 +bottleneck +25,557,032 +– +3\.858 +3\.8 +4\.089", out)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tests.training.tiny import recipe
-from training.cli.main import main
+from training.cli.main import app
 from training.engine.trainer import fit
 from training.errors import WeightsError
 from training.networks import ResNet
@@ -140,7 +140,7 @@ def test_a_run_is_saved_and_measured_again(
 
     def call(*arguments: str) -> str:
         with pytest.raises(SystemExit):
-            main(list(arguments))
+            app(list(arguments))
         return "".join(capsys.readouterr())
 
     assert "saved the weights in w.h5" in call("save", "run", "w.h5", "--weights-only")

@@ -13,7 +13,7 @@ from models_store.sampling.latents import latent_from_seed
 from models_store.tasks import FaceGeneration
 from models_store.verify import read_manifest
 from tests.training.tiny import ADVERSARIAL, PROJECTED, recipe
-from training.cli.main import main
+from training.cli.main import app
 from training.config.recipe import load_recipe
 from training.engine.runs import load_adversarial_task
 from training.engine.trainer import fit
@@ -125,7 +125,7 @@ def test_a_run_can_be_looked_at(
     run: Path, command: list[str], shows: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([*command, str(run)])
+        app([*command, str(run)])
     assert caught.value.code == 0
     assert shows in capsys.readouterr().out
     with Image.open(run / shows) as picture:
@@ -137,7 +137,7 @@ def test_a_run_of_another_task_draws_nothing(
 ) -> None:
     fit(recipe(epochs=1), tmp_path, show_progress=False)
     with pytest.raises(SystemExit):
-        main(["plot", "samples", str(tmp_path)])
+        app(["plot", "samples", str(tmp_path)])
     assert "a run of the task classification, which generates no images" in capsys.readouterr().err
 
 
@@ -147,7 +147,7 @@ def test_distances_without_imagenet_weights_are_refused_saying_what_is_missing(
     (data_home / LOCAL_WEIGHTS).parent.mkdir()
     (data_home / LOCAL_WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(SystemExit) as caught:
-        main(["distances", str(run)])
+        app(["distances", str(run)])
     assert caught.value.code == 1
     assert "holds no weights that torch can read" in capsys.readouterr().err
 

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from models_store.__main__ import main as shelf_command
+from models_store.cli import app as models_app
 from models_store.tasks import TextGeneration
 from models_store.verify import read_manifest
+from tests.command_line import exit_code
 from tests.training.tasks.test_language import TEXT
 from tests.training.tiny import recipe
 from training.engine.trainer import fit, restore
@@ -68,7 +69,7 @@ def shelved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, Path]:
 
 
 def test_it_verifies_without_the_training_side(shelved: tuple[Language, Path]) -> None:
-    assert shelf_command(["--store", str(shelved[1].parents[1]), "verify"]) == 0
+    assert exit_code(models_app, "--store", str(shelved[1].parents[1]), "verify") == 0
 
 
 def test_the_manifest_says_how_to_ask_it(shelved: tuple[Language, Path]) -> None:

@@ -15,11 +15,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from models_store.__main__ import main as shelf_command
+from models_store.cli import app as models_app
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest
 from models_store.tasks import Classification, Denoising
 from models_store.verify import read_golden_cases, read_manifest
+from tests.command_line import exit_code
 from tests.training.publish.conftest import OVERRIDES, Shelved
 from training.config.recipe import Recipe, load_recipe
 from training.datasets.digits import Digits
@@ -48,7 +49,7 @@ def test_a_published_model_verifies_without_the_training_side(
     classifier: Shelved, denoiser: Shelved, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for shelved in (classifier, denoiser):
-        assert shelf_command(["--store", str(shelved.store), "verify"]) == 0
+        assert exit_code(models_app, "--store", str(shelved.store), "verify") == 0
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["ok", "ok"]
 
 
@@ -236,7 +237,7 @@ def test_publishing_again_gives_the_next_version(classifier: Shelved, tmp_path: 
     assert read_manifest(again).version == 2
     # Same weights, same graph, same figures; only the time differs.
     assert _figures(read_manifest(again)) == _figures(classifier.manifest)
-    assert shelf_command(["--store", str(tmp_path), "verify"]) == 0
+    assert exit_code(models_app, "--store", str(tmp_path), "verify") == 0
 
 
 class _Different(ClassifierGraph):

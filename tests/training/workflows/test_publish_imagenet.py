@@ -16,7 +16,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
 from tests.service.serving import running_app
-from training.cli.main import main
+from training.cli.main import app
 from training.workflows.publish_imagenet import publish_pretrained
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +74,7 @@ def test_the_card_says_whose_weights_they_are_and_claims_no_figure(version: Path
 
 def _fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as exit_:
-        main(["publish-pretrained", *arguments])
+        app(["publish-pretrained", *arguments])
     assert exit_.value.code
     return " ".join(capsys.readouterr().err.split())
 

@@ -11,10 +11,11 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from models_store.__main__ import main as models_store
+from models_store.cli import app as models_app
 from models_store.manifest import Manifest
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_golden_cases, read_manifest
+from tests.command_line import exit_code
 from tests.training.photos import content, write_photos, write_weights
 from training.cli.main import app
 from training.cli.transfer import _first_unused_dir
@@ -81,7 +82,7 @@ def frozen(home: Path) -> _Done:
 def test_the_model_on_the_shelf_verifies(
     home: Path, tuned: _Done, frozen: _Done, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models_store(["--store", str(home / "store"), "verify"]) == 0
+    assert exit_code(models_app, "--store", str(home / "store"), "verify") == 0
     assert capsys.readouterr().out.count("ok") == 2
     task = tuned.manifest.task
     assert task.kind == "classification"

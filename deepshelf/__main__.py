@@ -1,0 +1,6 @@
+"""`python -m deepshelf`."""
+
+from deepshelf.cli import main
+
+if __name__ == "__main__":
+    main()
