@@ -26,7 +26,7 @@ class _LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's are private
         name, command, rest = super().resolve_command(ctx, args)
-        return name, _load(name) if command else command, rest
+        return name, _load(name) if name and command else command, rest
 
 
 def _load(name: str) -> object:
