@@ -234,7 +234,7 @@ class Registry:
         current = self._catalog.versions.get(key)
         if current is not None and current.model is not None:
             kept_reason = (
-                f"its files changed and do not verify; the previous version is served: {reason}"
+                f"its files changed and do not verify; the copy in memory is still served: {reason}"
             )
             self._set_entry(replace(current, reason=kept_reason, file_stats=file_stats))
         else:

@@ -35,7 +35,7 @@ class HttpResponse:
     headers: dict[str, str]
     body: bytes
     seconds: float
-    """From the request's first byte to the answer's last."""
+    """From the request's first byte to the response's last."""
     sent_at: float = field(compare=False, default=0.0)
 
     @property
@@ -64,7 +64,7 @@ class Connection:
         self.writer.close()
 
     async def send(self, request: HttpRequest, *, close: bool = False) -> HttpResponse:
-        """Send it and read the answer."""
+        """Send it and read the response."""
         start = time.perf_counter()
         self.writer.write(request.encode(close=close))
         status, headers = await self.read_head()
@@ -72,7 +72,7 @@ class Connection:
         return HttpResponse(status, headers, body, time.perf_counter() - start, start)
 
     async def read_head(self) -> tuple[int, dict[str, str]]:
-        """The status and the headers of an answer."""
+        """The status and the headers of a response."""
         try:
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except asyncio.IncompleteReadError as error:
@@ -82,7 +82,7 @@ class Connection:
         return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
     async def read_body(self, headers: dict[str, str]) -> bytes:
-        """The body of an answer."""
+        """The body of a response."""
         if headers.get("transfer-encoding") == "chunked":
             chunks = []
             while chunk := await self.read_chunk():

@@ -48,7 +48,7 @@ class _LoadResult:
     missing_retry_after: int = 0
     """Rejections without Retry-After."""
     unsent: int = 0
-    """Due while all connections waited for an answer."""
+    """Due while all connections waited for a response."""
     memory_mib: list[float] = field(default_factory=list)
     generator_cores: float = 0.0
     """Cores that sending and reading took."""

@@ -2,7 +2,7 @@
 
     python -m tests.chaos reload --rounds 100
 
-One worker. The version that an answer names must be one that was published and good, and never go
+One worker. The version that a response names must be one that was published and good, and never go
 back. Between two reloads the old version's folder is taken away.
 """
 

@@ -94,7 +94,7 @@ class ExpectedResponses:
         """Ask each alone, twice; what the training stored is compared with that.
 
         Raises:
-            RuntimeError: an answer is no 200, or is not the same twice.
+            RuntimeError: a response is no 200, or is not the same twice.
         """
         async with Connection(service.port) as connection:
             for request in requests:

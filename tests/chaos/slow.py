@@ -1,4 +1,4 @@
-"""Clients that send slowly, or nothing, or without end, or take no answer, beside one that asks.
+"""Clients that send slowly, or nothing, or without end, or take no response, beside one that asks.
 
     python -m tests.chaos slow
 

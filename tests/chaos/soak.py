@@ -3,7 +3,7 @@
     python -m tests.chaos soak --seconds 1800
 
 Two workers. One is killed again and again, the other lives to the end, so that its memory tells
-what half an hour of all this costs. An answer that is missing is explained when its connection was
+what half an hour of all this costs. A response that is missing is explained when its connection was
 one to the worker that was being killed; nothing else explains one.
 """
 
@@ -88,7 +88,7 @@ class _Soak:
             self.unexplained.append(f"{type(error).__name__}: {error}")
 
     async def disconnect_clients(self) -> None:
-        """Leave in the middle of a body, of the waiting, or of an answer."""
+        """Leave in the middle of a body, of the waiting, or of a response."""
         while await self._pause(_DISCONNECT_EVERY_S):
             request = self.random.choice(self.requests)
             with contextlib.suppress(OSError):

@@ -38,7 +38,7 @@ def remove_version(folder: Path) -> None:
 
 
 def publish_corrupted(store: Path, name: str, damage: str) -> Path:
-    """A next version that is no good: `flipped`, `cut`, `empty`, `lying` (only its answers differ).
+    """Publish a bad next version: `flipped`, `cut`, `empty` or `lying` (wrong golden outputs).
 
     Returns its folder.
     """

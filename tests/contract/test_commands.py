@@ -49,7 +49,7 @@ def commands() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_takes_what_was_promised(commands: dict[str, Any], name: str) -> None:
+def test_command_accepts_documented_options(commands: dict[str, Any], name: str) -> None:
     taken = {
         word for parameter in commands[name].params for word in (*parameter.opts, parameter.name)
     }

@@ -38,15 +38,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def told(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> dict[str, set[str]]:
+async def message(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> dict[str, set[str]]:
     """Names of the samples that come, with their labels'."""
     store = tmp_path_factory.mktemp("shelf")
     publish_image_model(store, "paint", MeanColourClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
     publish_text_model(store, "alphabet", AlphabetModel())
-    picture = encode_png(solid_image(20, 30, (255, 0, 0)))
+    image = encode_png(solid_image(20, 30, (255, 0, 0)))
     async with running_app(store, deadline_s=0.05) as client:
-        await client.post("/v1/classify", content=picture)
+        await client.post("/v1/classify", content=image)
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 3})
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 4096})
         text = (await client.get("/metrics")).text
@@ -61,18 +63,18 @@ async def told(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> 
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.anyio
-async def test_every_metric_and_label_that_is_asked_for_exists(
-    told: dict[str, set[str]], query: str
+async def test_every_metric_and_label_in_the_dashboard_exists(
+    message: dict[str, set[str]], query: str
 ) -> None:
     metrics = _METRIC.findall(query)
     assert metrics
     for metric in metrics:
-        name = metric if metric in told else metric.removesuffix("_total")
-        assert name in told, metric
+        name = metric if metric in message else metric.removesuffix("_total")
+        assert name in message, metric
     labels = {label.strip() for group in _GROUPED.findall(query) for label in group.split(",")}
     labels |= set(_MATCHED.findall(query))
-    known = set().union(*(told[metric] for metric in metrics if metric in told))
-    if any(metric in told and told[metric] for metric in metrics):
+    known = set().union(*(message[metric] for metric in metrics if metric in message))
+    if any(metric in message and message[metric] for metric in metrics):
         assert labels - _GIVEN_BY_PROMETHEUS <= known, metrics
 
 
@@ -81,7 +83,7 @@ def test_every_alert_has_a_severity_and_says_what_to_do() -> None:
     assert all(set(rule["annotations"]) == {"summary", "runbook"} for rule in RULES)
 
 
-def test_the_panels_are_told_apart_and_explained() -> None:
+def test_panels_have_distinct_titles_and_descriptions() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels})
     assert all(panel["description"] for panel in panels)

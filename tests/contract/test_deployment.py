@@ -79,14 +79,14 @@ def test_the_image_is_slim_no_root_and_checked() -> None:
     assert all("--require-hashes" in line or "--no-index" in line for line in installed)
 
 
-def test_probes_and_scrapes_ask_for_what_there_is(paths: set[str]) -> None:
+def test_probes_and_scrapes_use_existing_routes(paths: set[str]) -> None:
     text = "".join(path.read_text() for path in KUBERNETES.glob("*/*.yaml"))
-    asked = set(re.findall(r"path: (/[a-z0-9/]+),", text))
-    assert asked == {"/readyz", "/livez", "/v2/health/ready", "/v2/health/live"}
-    assert asked | {"/metrics"} <= paths
+    requested = set(re.findall(r"path: (/[a-z0-9/]+),", text))
+    assert requested == {"/readyz", "/livez", "/v2/health/ready", "/v2/health/live"}
+    assert requested | {"/metrics"} <= paths
 
 
-def test_what_is_scaled_by_is_a_metric_of_ours() -> None:
+def test_autoscaler_uses_an_existing_metric() -> None:
     (metric,) = (
         m["pods"]["metric"]["name"]
         for m in OBJECTS["horizontalpodautoscaler"]["spec"]["metrics"]
@@ -106,10 +106,12 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
     assert named <= {name.upper() for name in Settings.model_fields}
 
 
-def test_kustomize_lists_what_lies_there_and_the_version_is_the_packages() -> None:
+def test_kustomize_lists_all_files_and_uses_the_package_version() -> None:
     listed = OBJECTS["kustomization"]["resources"]
-    there = {path.name for path in (KUBERNETES / "base").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == there
+    available = {path.name for path in (KUBERNETES / "base").glob("*.yaml")} - {
+        "kustomization.yaml"
+    }
+    assert set(listed) == available
     assert OBJECTS["kustomization"]["images"] == [{"name": "deepshelf", "newTag": VERSION}]
     (container,) = OBJECTS["inferenceservice"]["spec"]["predictor"]["containers"]
     assert container["image"] == f"deepshelf:{VERSION}"

@@ -13,7 +13,7 @@ def test_the_modules_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_says_what_it_offers(name: str) -> None:
+def test_module_declares_its_public_names(name: str) -> None:
     module = MODULES[name]
     if module.is_empty or name.endswith("__main__"):
         return
@@ -24,7 +24,7 @@ def test_a_module_says_what_it_offers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_uses_only_what_others_offer(name: str) -> None:
+def test_module_imports_only_public_names(name: str) -> None:
     uninvited = []
     for source, imported, called in MODULES[name].imports():
         submodule = MODULES.get(f"{source}.{imported}")

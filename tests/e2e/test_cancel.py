@@ -20,9 +20,9 @@ def _question(seed: int, length: int) -> dict[str, object]:
 
 
 def _text(events: bytes) -> str:
-    *told, last = events.decode().strip().split("\n\n")
+    *message, last = events.decode().strip().split("\n\n")
     assert last == "data: [DONE]"
-    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in told)
+    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in message)
 
 
 def _metric(server: Server, name: str) -> float:
@@ -31,7 +31,7 @@ def _metric(server: Server, name: str) -> float:
     return sum(one.value for one in samples if one.name == name)
 
 
-def test_four_of_eight_leave_and_the_others_get_what_each_gets_alone(tmp_path: Path) -> None:
+def test_cancelling_four_of_eight_texts_leaves_the_others_unchanged(tmp_path: Path) -> None:
     publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with (
         running_server(tmp_path / "store", tmp_path / "log", max_text_chars=ENDLESS) as server,

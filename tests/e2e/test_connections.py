@@ -32,7 +32,7 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def _trickle(connection: socket.socket, piece: bytes) -> bytes:
     """Send `piece` again and again; what came back until the end."""
-    answer = b""
+    response = b""
     connection.settimeout(0.05)
     for _ in range(600):
         try:
@@ -41,11 +41,11 @@ def _trickle(connection: socket.socket, piece: bytes) -> bytes:
         except TimeoutError:
             continue
         except OSError:
-            return answer
+            return response
         if not part:
-            return answer
-        answer += part
-    pytest.fail(f"it was never cut off; it said {answer!r}")
+            return response
+        response += part
+    pytest.fail(f"it was never cut off; it said {response!r}")
 
 
 def _take_all(connection: socket.socket) -> None:
@@ -96,35 +96,35 @@ def _until(condition: Callable[[], bool]) -> None:
         (b"GET /livez HTTP/1.1\r\nContent-Length: 1000\r\n\r\n", b"x", b"200", "body-time"),
     ],
 )  # fmt: skip
-def test_what_never_ends_is_cut_off(
+def test_endless_request_is_disconnected(
     server: Server, begin: bytes, piece: bytes, status: bytes, reason: str
 ) -> None:
     before = _count(server, reason)
     with server.connect() as connection:
         connection.sendall(begin)
-        answer = _trickle(connection, piece)
-    assert answer[:12] == (b"HTTP/1.1 " + status if status else b"")
+        response = _trickle(connection, piece)
+    assert response[:12] == (b"HTTP/1.1 " + status if status else b"")
     _until(lambda: _count(server, reason) == before + 1)
 
 
-def test_silence_is_closed_and_others_are_answered_meanwhile(server: Server) -> None:
+def test_silent_connection_is_closed_while_others_get_responses(server: Server) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(server.connect()) for _ in range(6)]
-        answer = httpx.post(f"{server.url}/v1/classify", content=RED)
-        assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
+        response = httpx.post(f"{server.url}/v1/classify", content=RED)
+        assert response.json()["results"][0]["predictions"][0]["label"] == "red"
         assert [_all(connection) for connection in silent] == [b""] * 6
 
 
-def test_one_connection_too_many_is_told_so(server: Server) -> None:
+def test_connection_beyond_the_limit_gets_503(server: Server) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(13)]
-        answer = _all(connections[-1])
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: 1\r\n" in answer
+        response = _all(connections[-1])
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in response
     _until(lambda: _count(server, "full") >= 1)
 
 
-def test_an_answer_that_nobody_takes_is_given_up(server: Server) -> None:
+def test_response_that_is_not_read_is_aborted(server: Server) -> None:
     before = _count(server, "stalled")
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -55,7 +55,7 @@ def _ask(client: httpx.Client, times: int) -> None:
         _until(lambda: client.post("/v1/classify", content=RED, headers=CLOSE).is_success)
 
 
-def _answers_only(client: httpx.Client) -> bool:
+def _responses_only(client: httpx.Client) -> bool:
     """True; a worker that took requests before it has loaded would say 503."""
     assert client.get("/readyz", headers=CLOSE).status_code == 200
     return True
@@ -74,7 +74,7 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
             _until(lambda: _classified(client) == 20)
         killed = _pids(client).pop()
         os.kill(killed, signal.SIGKILL)
-        _until(lambda: _answers_only(client) and len(_pids(client) - {killed}) == 2)
+        _until(lambda: _responses_only(client) and len(_pids(client) - {killed}) == 2)
         _until(lambda: _classified(client) == 20)
         _ask(client, 5)
         _until(lambda: _classified(client) == 25)

@@ -52,32 +52,32 @@ def test_text_models_are_listed(client: openai.OpenAI) -> None:
 
 
 def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
-    answer = client.completions.create(model="alphabet", prompt="abc", max_tokens=5)
-    assert answer.object == "text_completion"
-    assert answer.model == "alphabet"
-    assert answer.id.startswith("cmpl-")
-    (choice,) = answer.choices
+    response = client.completions.create(model="alphabet", prompt="abc", max_tokens=5)
+    assert response.object == "text_completion"
+    assert response.model == "alphabet"
+    assert response.id.startswith("cmpl-")
+    (choice,) = response.choices
     assert (choice.text, choice.finish_reason, choice.index) == ("defgh", "length", 0)
     assert choice.logprobs is None
-    assert answer.usage is not None
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 5)
-    assert answer.usage.total_tokens == 8
+    assert response.usage is not None
+    assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (3, 5)
+    assert response.usage.total_tokens == 8
 
 
 def test_the_defaults_are_openais(client: openai.OpenAI) -> None:
-    answer = client.completions.create(model="alphabet", prompt="a")
-    assert answer.choices[0].text == "bcdefghijklmnopq"  # 16 tokens
+    response = client.completions.create(model="alphabet", prompt="a")
+    assert response.choices[0].text == "bcdefghijklmnopq"  # 16 tokens
 
 
 def test_several_prompts_and_several_texts_of_each(client: openai.OpenAI) -> None:
-    answer = client.completions.create(
+    response = client.completions.create(
         model="babble", prompt=["abc", "xyz"], n=3, seed=5, max_tokens=30, temperature=1.3
     )
-    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3, 4, 5]
-    texts = [choice.text for choice in answer.choices]
+    assert [choice.index for choice in response.choices] == [0, 1, 2, 3, 4, 5]
+    texts = [choice.text for choice in response.choices]
     assert len(set(texts)) == 6
-    assert answer.usage is not None
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (6, 180)
+    assert response.usage is not None
+    assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (6, 180)
     # Choice i is written with seed + i, whoever shares the batch.
     alone = client.completions.create(
         model="babble", prompt="xyz", seed=9, max_tokens=30, temperature=1.3
@@ -90,22 +90,22 @@ def test_several_prompts_and_several_texts_of_each(client: openai.OpenAI) -> Non
     [{"temperature": 0}, {"top_p": 0.5}, {"top_p": 0}, {"extra_body": {"top_k": 3}}, {"seed": -4}],
 )
 def test_a_seed_gives_the_same_text_again(client: openai.OpenAI, options: dict[str, Any]) -> None:
-    asked = {"model": "babble", "prompt": "hello", "max_tokens": 40, "seed": 7, **options}
-    first, second = (client.completions.create(**asked).choices[0].text for _ in range(2))
+    requested = {"model": "babble", "prompt": "hello", "max_tokens": 40, "seed": 7, **options}
+    first, second = (client.completions.create(**requested).choices[0].text for _ in range(2))
     assert first == second
 
 
 def test_a_text_ends_before_a_stop_string(client: openai.OpenAI) -> None:
     for stop in ("fg", ["qq", "fg"]):
-        answer = client.completions.create(model="alphabet", prompt="a", stop=stop, max_tokens=20)
-        assert (answer.choices[0].text, answer.choices[0].finish_reason) == ("bcde", "stop")
-        assert answer.usage is not None
-        assert answer.usage.completion_tokens == 4
+        response = client.completions.create(model="alphabet", prompt="a", stop=stop, max_tokens=20)
+        assert (response.choices[0].text, response.choices[0].finish_reason) == ("bcde", "stop")
+        assert response.usage is not None
+        assert response.usage.completion_tokens == 4
 
 
 def test_the_prompt_may_be_echoed(client: openai.OpenAI) -> None:
-    answer = client.completions.create(model="alphabet", prompt="abc", max_tokens=2, echo=True)
-    assert answer.choices[0].text == "abcde"
+    response = client.completions.create(model="alphabet", prompt="abc", max_tokens=2, echo=True)
+    assert response.choices[0].text == "abcde"
     stream = client.completions.create(
         model="alphabet", prompt="abc", max_tokens=2, echo=True, stream=True
     )
@@ -114,10 +114,10 @@ def test_the_prompt_may_be_echoed(client: openai.OpenAI) -> None:
 
 def test_log_probabilities_are_those_of_the_graph(client: openai.OpenAI) -> None:
     """Alphabet's logits are 50 for the next character and 0 for the others."""
-    answer = client.completions.create(
+    response = client.completions.create(
         model="alphabet", prompt="ab", max_tokens=3, logprobs=2, temperature=0.5
     )
-    told = answer.choices[0].logprobs
+    told = response.choices[0].logprobs
     assert told is not None
     assert told.tokens == ["c", "d", "e"]
     assert told.text_offset == [2, 3, 4]
@@ -130,12 +130,12 @@ def test_log_probabilities_are_those_of_the_graph(client: openai.OpenAI) -> None
 
 
 def test_a_request_chooses_the_precision(client: openai.OpenAI) -> None:
-    for asked, told, sure in (({}, "int8", 49.97), ({"precision": "fp32"}, "fp32", 50)):
-        answer = client.completions.create(
-            model="twofold", prompt="a", max_tokens=1, logprobs=2, extra_body=asked
+    for requested, told, sure in (({}, "int8", 49.97), ({"precision": "fp32"}, "fp32", 50)):
+        response = client.completions.create(
+            model="twofold", prompt="a", max_tokens=1, logprobs=2, extra_body=requested
         )
-        assert answer.model_extra == {"precision": told}
-        logprobs = answer.choices[0].logprobs
+        assert response.model_extra == {"precision": told}
+        logprobs = response.choices[0].logprobs
         assert logprobs is not None
         assert logprobs.top_logprobs is not None
         assert logprobs.top_logprobs[0]["\n"] == pytest.approx(-sure, abs=1e-3)
@@ -143,12 +143,12 @@ def test_a_request_chooses_the_precision(client: openai.OpenAI) -> None:
 
 
 def test_log_probabilities_add_up(client: openai.OpenAI) -> None:
-    answer = client.completions.create(
+    response = client.completions.create(
         model="babble", prompt="ab", max_tokens=20, logprobs=5, seed=1, stop="zz"
     )
-    told = answer.choices[0].logprobs
+    told = response.choices[0].logprobs
     assert told is not None
-    assert "".join(told.tokens or ()) == answer.choices[0].text
+    assert "".join(told.tokens or ()) == response.choices[0].text
     for token, logprob, top in zip(
         told.tokens or (), told.token_logprobs or (), told.top_logprobs or (), strict=True
     ):
@@ -157,13 +157,15 @@ def test_log_probabilities_add_up(client: openai.OpenAI) -> None:
         assert sum(map(math.exp, top.values())) < 1
 
 
-def test_a_stream_tells_the_same_as_it_is_written(client: openai.OpenAI) -> None:
-    asked: dict[str, Any] = {
+def test_stream_has_the_same_text_in_chunks(client: openai.OpenAI) -> None:
+    requested: dict[str, Any] = {
         "model": "babble", "prompt": ["abc", "xyz"], "n": 2, "seed": 5, "max_tokens": 90,
         "logprobs": 1, "stop": "aa",
     }  # fmt: skip
-    whole = client.completions.create(**asked)
-    stream = client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    whole = client.completions.create(**requested)
+    stream = client.completions.create(
+        **requested, stream=True, stream_options={"include_usage": True}
+    )
     texts = [""] * 4
     tokens: list[list[str]] = [[] for _ in range(4)]
     reasons: list[str | None] = [None] * 4
@@ -245,7 +247,7 @@ def test_a_model_that_writes_no_texts_is_not_found(client: openai.OpenAI, name: 
         client.models.retrieve(name)
 
 
-def test_what_is_not_here_has_openais_error_too(client: openai.OpenAI) -> None:
+def test_unsupported_endpoints_have_openai_errors(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as raised:
         client.chat.completions.create(
             model="alphabet", messages=[{"role": "user", "content": "hello"}]
@@ -258,7 +260,7 @@ def test_a_stream_that_is_closed_stops_the_writing(server: Server, client: opena
     next(iter(stream))
     stream.close()
     # All six places are given back, so six more texts find one.
-    answer = client.with_options(max_retries=5).completions.create(
+    response = client.with_options(max_retries=5).completions.create(
         model="alphabet", prompt="a", n=6, max_tokens=1
     )
-    assert [choice.text for choice in answer.choices] == ["b"] * 6
+    assert [choice.text for choice in response.choices] == ["b"] * 6

@@ -38,11 +38,11 @@ def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
 
 
 def best(client: httpx.Client, picture: bytes) -> str:
-    answer = client.post(
+    response = client.post(
         "/v1/classify", params={"model": "resnet-cifar10", "top_k": 1}, content=picture
     )
-    assert answer.status_code == 200, answer.text
-    label: str = answer.json()["results"][0]["predictions"][0]["label"]
+    assert response.status_code == 200, response.text
+    label: str = response.json()["results"][0]["predictions"][0]["label"]
     return label
 
 
@@ -69,12 +69,12 @@ def test_a_drawing_like_those_of_cifar_is_recognised(client: httpx.Client) -> No
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_photographs_of_any_size_and_format_are_answered_with_probabilities(
+def test_photographs_of_any_size_and_format_are_classified(
     client: httpx.Client, name: str, kind: str
 ) -> None:
     picture = encoded(load_sample_image(name), kind)
-    answer = client.post("/v1/classify", params={"top_k": 10}, files={"image": picture})
-    predictions = answer.json()["results"][0]["predictions"]
+    response = client.post("/v1/classify", params={"top_k": 10}, files={"image": picture})
+    predictions = response.json()["results"][0]["predictions"]
     probabilities = [prediction["probability"] for prediction in predictions]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=1e-4)
@@ -85,21 +85,21 @@ def test_noise_is_removed_as_much_as_the_card_says(client: httpx.Client) -> None
         "image": (ROOT / "examples" / "noisy-digits.png").read_bytes(),
         "reference": (ROOT / "examples" / "clean-digits.png").read_bytes(),
     }
-    answer = client.post(
+    response = client.post(
         "/v1/denoise?model=denoiser-mnist", files=files, headers={"Accept": "application/json"}
     )
     manifest = read_manifest(ROOT / "models_store" / "denoiser-mnist" / "1")
     card = next(metric.value for metric in manifest.metrics if metric.name == "psnr/sigma-0.5")
     # Printed digits are not handwriting, so a little less than on the set it was measured on.
-    assert answer.json()["results"][0]["psnr_db"] > card - 4
+    assert response.json()["results"][0]["psnr_db"] > card - 4
 
 
 def test_a_photograph_is_denoised_at_its_own_size(client: httpx.Client) -> None:
     picture = encoded(load_sample_image("china.jpg"))
-    answer = client.post("/v1/denoise", content=picture)
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.headers["x-deepshelf-model"] == "denoiser-photo"
-    with Image.open(io.BytesIO(answer.content)) as image:
+    response = client.post("/v1/denoise", content=picture)
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["x-deepshelf-model"] == "denoiser-photo"
+    with Image.open(io.BytesIO(response.content)) as image:
         assert (image.size, image.mode) == ((640, 427), "RGB")
 
 
@@ -142,12 +142,12 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
 
 
 def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
-    answer = client.get("/v1/faces", params=parameters)
-    assert answer.status_code == 200, answer.text
-    return np.asarray(Image.open(io.BytesIO(answer.content)))
+    response = client.get("/v1/faces", params=parameters)
+    assert response.status_code == 200, response.text
+    return np.asarray(Image.open(io.BytesIO(response.content)))
 
 
-def test_what_the_generator_draws_has_eyes_where_faces_have_them(client: httpx.Client) -> None:
+def test_generated_faces_have_eyes_in_the_right_place(client: httpx.Client) -> None:
     """The mean of many faces is symmetric, with eyes darker than forehead and cheeks."""
     grid = _faces(client, count=64, seed=0, columns=64)
     mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the image
@@ -179,9 +179,9 @@ def test_a_code_from_before_codecs_of_photographs_is_still_read(client: httpx.Cl
         "d553013d0f0630180be48a461d9124bbdab8be43015d31078c381c4c1cb5ddc456c5966a279afe4044a93a1b40"
         "f4875b8bc081f860ab892ed87cbe819ae52bf885"
     )
-    answer = client.post("/v1/decompress", content=code)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["x-deepshelf-model"] == "autoencoder-mnist-conv"
+    response = client.post("/v1/decompress", content=code)
+    assert response.status_code == 200, response.text
+    assert response.headers["x-deepshelf-model"] == "autoencoder-mnist-conv"
     digit = np.asarray(Image.open(ROOT / "examples" / "digit.png").convert("L"), float)
-    restored = np.asarray(Image.open(io.BytesIO(answer.content)), float)
+    restored = np.asarray(Image.open(io.BytesIO(response.content)), float)
     assert 10 * np.log10(255**2 / np.square(restored - digit).mean()) > 25

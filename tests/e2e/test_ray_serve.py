@@ -80,16 +80,16 @@ def _write(client: httpx.Client) -> str:
     """The text, streamed."""
     question = {"prompt": "a", "max_chars": CHARS, "seed": 1, "temperature": 0, "stream": True}
     text = ""
-    with client.stream("POST", "/v1/text", json=question) as answer:
-        assert answer.status_code == 200, answer.read()
-        for line in answer.iter_lines():
+    with client.stream("POST", "/v1/text", json=question) as response:
+        assert response.status_code == 200, response.read()
+        for line in response.iter_lines():
             assert line != "event: error", text
             if line.startswith("data: {"):
                 text += json.loads(line.removeprefix("data: "))["text"]
     return text
 
 
-def test_every_task_answers_as_one_process_does(nodes: _Nodes) -> None:
+def test_every_task_has_the_same_responses_as_one_process(nodes: _Nodes) -> None:
     with httpx.Client(base_url=nodes.url, timeout=60) as client:
         labels = client.post("/v1/classify", content=RED).json()["results"][0]["predictions"]
         assert labels[0]["label"] == "red"
@@ -112,8 +112,8 @@ def test_every_task_answers_as_one_process_does(nodes: _Nodes) -> None:
             },
         ).json()["choices"][0]
         assert scored["logprobs"]["tokens"] == list("bcdef")
-        refused = client.post("/v1/text", json={"prompt": "§"})
-        assert refused.status_code == 422
+        rejected = client.post("/v1/text", json={"prompt": "§"})
+        assert rejected.status_code == 422
 
 
 @dataclass
@@ -130,15 +130,15 @@ class _Load:
                     if kind == "text":
                         assert _write(client) == TEXT
                     else:
-                        answer = client.post("/v1/classify", content=RED)
-                        assert answer.status_code == 200, answer.text
-                        assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
+                        response = client.post("/v1/classify", content=RED)
+                        assert response.status_code == 200, response.text
+                        assert response.json()["results"][0]["predictions"][0]["label"] == "red"
             except (httpx.HTTPError, AssertionError) as error:
                 outcome = f"{type(error).__name__} {error!s:.150}"
             self.seen.append((kind, begun, time.monotonic(), outcome))
 
 
-def test_a_node_killed_under_load_loses_at_most_what_it_had_in_hand(nodes: _Nodes) -> None:
+def test_node_killed_under_load_loses_at_most_its_running_requests(nodes: _Nodes) -> None:
     load = _Load(nodes.url)
     kinds = ["classify", "text"] * 3
     threads = [threading.Thread(target=load.ask, args=(kind,)) for kind in kinds]

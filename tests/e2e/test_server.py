@@ -24,19 +24,19 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield server
 
 
-def _label(answer: httpx.Response) -> str:
-    label = answer.json()["results"][0]["predictions"][0]["label"]
+def _label(response: httpx.Response) -> str:
+    label = response.json()["results"][0]["predictions"][0]["label"]
     assert isinstance(label, str)
     return label
 
 
-def test_pictures_go_in_and_labels_and_pictures_come_out(server: Server) -> None:
+def test_images_are_classified_and_denoised(server: Server) -> None:
     with httpx.Client(base_url=server.url) as client:
         assert _label(client.post("/v1/classify", content=RED)) == "red"
         assert _label(client.post("/v1/classify", files={"image": GREEN})) == "green"
-        answer = client.post("/v1/denoise", content=RED)
-        assert answer.headers["content-type"] == "image/png"
-        assert "server" not in answer.headers
+        response = client.post("/v1/denoise", content=RED)
+        assert response.headers["content-type"] == "image/png"
+        assert "server" not in response.headers
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -44,15 +44,15 @@ def test_pictures_go_in_and_labels_and_pictures_come_out(server: Server) -> None
     "how", [["-F", "image=@{}"], ["--data-binary", "@{}"], ["-T", "{}", "-X", "POST"]]
 )
 def test_curl_as_people_type_it(server: Server, tmp_path: Path, how: list[str]) -> None:
-    picture = tmp_path / "green.png"
-    picture.write_bytes(GREEN)
-    arguments = [part.format(picture) for part in how]
+    image = tmp_path / "green.png"
+    image.write_bytes(GREEN)
+    arguments = [part.format(image) for part in how]
     command = ["curl", "-s", "--fail", *arguments, f"{server.url}/v1/classify"]
     done = subprocess.run(command, capture_output=True, timeout=20, check=True)
     assert json.loads(done.stdout)["results"][0]["predictions"][0]["label"] == "green"
 
 
-def test_a_body_over_the_limit_is_answered_while_it_is_still_being_sent(server: Server) -> None:
+def test_body_over_the_limit_gets_413_while_it_is_being_sent(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(
             b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n"
@@ -63,17 +63,17 @@ def test_a_body_over_the_limit_is_answered_while_it_is_still_being_sent(server: 
     assert b"application/problem+json" in head
 
 
-def test_a_chunked_body_over_the_limit_is_refused(server: Server) -> None:
+def test_chunked_body_over_the_limit_is_rejected(server: Server) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(30):
             yield b"x" * 10_000
 
-    answer = httpx.post(f"{server.url}/v1/classify", content=chunks())
-    assert answer.status_code == 413
-    assert answer.json()["limit"] == 100_000
+    response = httpx.post(f"{server.url}/v1/classify", content=chunks())
+    assert response.status_code == 413
+    assert response.json()["limit"] == 100_000
 
 
-def test_a_connection_is_usable_after_a_refusal(server: Server) -> None:
+def test_connection_is_usable_after_a_rejection(server: Server) -> None:
     with httpx.Client(base_url=server.url) as client:
         assert client.post("/v1/classify", content=b"x" * 200_000).status_code == 413
         assert client.post("/v1/classify", content=b"hello").status_code == 415
@@ -97,7 +97,7 @@ def test_every_log_line_is_json_and_none_holds_a_payload(server: Server) -> None
     assert any("/v1/classify" in event["event"] and "curl" in event["event"] for event in events)
 
 
-def test_after_sigterm_a_request_under_way_is_still_answered(store: Path, tmp_path: Path) -> None:
+def test_request_in_flight_at_sigterm_gets_its_response(store: Path, tmp_path: Path) -> None:
     with running_server(store, tmp_path / "log") as server, server.connect() as connection:
         head = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n\r\n"
         connection.sendall(head.encode() + RED[:20])
@@ -105,9 +105,9 @@ def test_after_sigterm_a_request_under_way_is_still_answered(store: Path, tmp_pa
         server.terminate()
         _wait_until_closed(server)
         connection.sendall(RED[20:])
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert b'"label":"red"' in answer
+        response = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert response.startswith(b"HTTP/1.1 200 ")
+        assert b'"label":"red"' in response
         assert server.process.wait(10) == 0
 
 
@@ -122,7 +122,7 @@ def _wait_until_closed(server: Server) -> None:
     pytest.fail("it still takes connections")
 
 
-def test_several_workers_answer_and_all_end_at_sigterm(store: Path, tmp_path: Path) -> None:
+def test_several_workers_serve_and_all_exit_at_sigterm(store: Path, tmp_path: Path) -> None:
     with running_server(store, tmp_path / "log", workers=2, worker_count=2) as server:
         for _ in range(6):
             assert httpx.get(f"{server.url}/livez").status_code == 200

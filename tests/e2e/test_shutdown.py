@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of work: whoever was let in gets an answer."""
+"""SIGTERM in the middle of work: whoever was let in gets a response."""
 
 import json
 import time
@@ -32,9 +32,7 @@ def _until_stopping(server: Server) -> None:
     pytest.fail("it does not stop")
 
 
-def test_requests_whose_bodies_are_still_arriving_are_all_answered(
-    store: Path, tmp_path: Path
-) -> None:
+def test_requests_with_bodies_in_transfer_at_sigterm_complete(store: Path, tmp_path: Path) -> None:
     with running_server(store, tmp_path / "log", workers=1) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(8)]
         for connection in connections:
@@ -46,13 +44,13 @@ def test_requests_whose_bodies_are_still_arriving_are_all_answered(
         for connection in connections:
             connection.sendall(RED[20:])
         for connection in connections:
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023
-            assert answer.startswith(b"HTTP/1.1 200 ")
-            assert b'"label":"red"' in answer
+            response = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023
+            assert response.startswith(b"HTTP/1.1 200 ")
+            assert b'"label":"red"' in response
         assert server.process.wait(60) == 0
 
 
-def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_path: Path) -> None:
+def test_running_streams_complete_at_sigterm_and_new_connections_fail(tmp_path: Path) -> None:
     publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with (
         running_server(tmp_path / "store", tmp_path / "log", workers=2) as server,
@@ -67,16 +65,16 @@ def test_streams_under_way_are_written_to_their_end_and_nobody_can_come_in(tmp_p
         held.sendall(b"POST /v1/text HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{")
         time.sleep(0.5)  # until it has been taken, and not only queued by the kernel
         server.terminate()
-        _until_refused(server)
+        _until_rejected(server)
         written = [b"".join(stream.iter_bytes()).decode() for stream in streams]
         assert [_text(events) for events in written] == [_text(whole)] * 6
         held.sendall(b'"max_chars": 2}')
-        answer = b"".join(iter(lambda: held.recv(65536), b""))
-        assert answer.startswith(b"HTTP/1.1 200 ")
+        response = b"".join(iter(lambda: held.recv(65536), b""))
+        assert response.startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(60) == 0
 
 
-def test_a_request_that_follows_a_stream_on_its_connection_is_answered(tmp_path: Path) -> None:
+def test_request_after_a_stream_on_the_same_connection_gets_a_response(tmp_path: Path) -> None:
     publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with running_server(tmp_path / "store", tmp_path / "log", workers=1) as server:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -84,23 +82,23 @@ def test_a_request_that_follows_a_stream_on_its_connection_is_answered(tmp_path:
         connection.request("POST", "/v1/text", body, {"Content-Type": "application/json"})
         stream = connection.getresponse()  # its head says nothing of an end
         server.terminate()
-        _until_refused(server)
+        _until_rejected(server)
         assert stream.read().endswith(b"data: [DONE]\n\n")
         connection.auto_open = 0  # the same connection, or none
         connection.request("GET", "/livez")
-        answer = connection.getresponse()
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        response = connection.getresponse()
+        assert (response.status, response.headers["connection"]) == (200, "close")
         assert server.process.wait(60) == 0
 
 
 def _text(events: str) -> str:
     """Return a stream's text, joined over its events."""
-    *told, last = events.strip().split("\n\n")
+    *message, last = events.strip().split("\n\n")
     assert last == "data: [DONE]"
-    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in told)
+    return "".join(json.loads(event.removeprefix("data: "))["text"] for event in message)
 
 
-def _until_refused(server: Server) -> None:
+def _until_rejected(server: Server) -> None:
     for _ in range(400):
         try:
             server.connect().close()

@@ -26,10 +26,12 @@ def test_the_service_speaks_https_and_nothing_else(
     with running_tls_server(store, tmp_path / "log", context, settings) as server:
         assert server.url.startswith("https://")
         with httpx.Client(base_url=server.url, verify=context) as client:
-            answer = client.post("/v1/classify", content=encode_png(solid_image(9, 9, (255, 0, 0))))
-            assert answer.json()["results"][0]["predictions"][0]["label"] == "red"
-            assert "strict-transport-security" in answer.headers
-            assert "server" not in answer.headers
+            response = client.post(
+                "/v1/classify", content=encode_png(solid_image(9, 9, (255, 0, 0)))
+            )
+            assert response.json()["results"][0]["predictions"][0]["label"] == "red"
+            assert "strict-transport-security" in response.headers
+            assert "server" not in response.headers
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"{server.url}/livez")
         with pytest.raises(httpx.TransportError):

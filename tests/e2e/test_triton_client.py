@@ -29,7 +29,7 @@ Array = NDArray[np.generic]
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     publish_image_model(folder, "paint", MeanColourClassifier())
     publish_image_model(folder, "paint", MeanColourClassifier(sharpness=20.0))
@@ -43,7 +43,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("log") / "log"
     settings = {
         "max_body_bytes": 400_000,
@@ -51,7 +51,7 @@ def server(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         "max_concurrent_generations": 8,
         "store_poll_interval_s": 0,
     }
-    with running_server(shelf, log, admin_key=KEY, max_prompt_chars=50, **settings) as server:
+    with running_server(store, log, admin_key=KEY, max_prompt_chars=50, **settings) as server:
         yield server
 
 
@@ -71,7 +71,7 @@ def pictures(count: int, *shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
-def refused(client: InferenceServerClient, model: str, *inputs: InferInput, **more: object) -> str:
+def rejected(client: InferenceServerClient, model: str, *inputs: InferInput, **more: object) -> str:
     with pytest.raises(InferenceServerException) as raised:
         client.infer(model, list(inputs), **more)
     assert raised.value.status() == "400"
@@ -80,7 +80,7 @@ def refused(client: InferenceServerClient, model: str, *inputs: InferInput, **mo
     return message
 
 
-def test_the_server_tells_of_itself(client: InferenceServerClient) -> None:
+def test_server_metadata(client: InferenceServerClient) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     told = client.get_server_metadata()
@@ -88,7 +88,7 @@ def test_the_server_tells_of_itself(client: InferenceServerClient) -> None:
     assert {"binary_tensor_data", "model_repository", "statistics"} <= set(told["extensions"])
 
 
-def test_a_model_tells_what_it_takes_and_gives(client: InferenceServerClient) -> None:
+def test_model_metadata_lists_inputs_and_outputs(client: InferenceServerClient) -> None:
     assert client.get_model_metadata("paint") == {
         "name": "paint",
         "versions": ["1", "2"],
@@ -115,49 +115,51 @@ def test_readiness_is_per_model_and_version(client: InferenceServerClient) -> No
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_pictures_are_classified(client: InferenceServerClient, shelf: Path, binary: bool) -> None:
+def test_images_are_classified(client: InferenceServerClient, store: Path, binary: bool) -> None:
     images = pictures(3, 8, 8, 3)
     wanted = [InferRequestedOutput("probabilities", binary_data=binary)]
-    answer = client.infer(
+    response = client.infer(
         "paint", [sent("images", images, "UINT8", binary=binary)], "1", wanted, request_id="seven"
     )
-    run = load_graph_fn(version_dir(shelf, "paint", 1) / "model.onnx")
+    run = load_graph_fn(version_dir(store, "paint", 1) / "model.onnx")
     expected = run({"images": images})["probabilities"]
-    assert np.allclose(answer.as_numpy("probabilities"), expected.astype(float), rtol=1e-6)
-    told = answer.get_response()
+    assert np.allclose(response.as_numpy("probabilities"), expected.astype(float), rtol=1e-6)
+    told = response.get_response()
     assert (told["id"], told["model_name"], told["model_version"]) == ("seven", "paint", "1")
 
 
-def test_without_a_version_the_highest_answers_and_all_outputs_come(
+def test_default_is_the_highest_version_with_all_outputs(
     client: InferenceServerClient,
 ) -> None:
     images = sent("images", pictures(2, 8, 8, 3), "UINT8")
     assert client.infer("paint", [images]).get_response()["model_version"] == "2"
-    answer = client.infer("all-paint", [images])
-    assert answer.as_numpy("probabilities").shape == (2, 3)
-    assert answer.as_numpy("members").shape == (2, 3, 3)
+    response = client.infer("all-paint", [images])
+    assert response.as_numpy("probabilities").shape == (2, 3)
+    assert response.as_numpy("members").shape == (2, 3, 3)
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_a_classification_is_told_as_labels(client: InferenceServerClient, binary: bool) -> None:
+def test_classification_extension_returns_labels(
+    client: InferenceServerClient, binary: bool
+) -> None:
     images = np.zeros((2, 8, 8, 3), np.uint8)
     images[0, ..., 1] = images[1, ..., 2] = 255
     wanted = [InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
-    answer = client.infer("paint", [sent("images", images, "UINT8")], outputs=wanted)
-    best = answer.as_numpy("probabilities")
+    response = client.infer("paint", [sent("images", images, "UINT8")], outputs=wanted)
+    best = response.as_numpy("probabilities")
     first = [text.decode() if isinstance(text, bytes) else text for text in best[:, 0]]
     assert [text.split(":")[1:] for text in first] == [["1", "green"], ["2", "blue"]]
     assert best.shape == (2, 2)
 
 
-def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, shelf: Path) -> None:
+def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, store: Path) -> None:
     noisy = pictures(2, 12, 20, 1)
-    answer = client.infer("blur", [sent("images", noisy, "UINT8")])
-    run = load_graph_fn(version_dir(shelf, "blur", 1) / "model.onnx")
-    assert np.array_equal(answer.as_numpy("denoised"), run({"images": noisy})["denoised"])
-    odd = refused(client, "blur", sent("images", pictures(1, 13, 20, 1), "UINT8"))
+    response = client.infer("blur", [sent("images", noisy, "UINT8")])
+    run = load_graph_fn(version_dir(store, "blur", 1) / "model.onnx")
+    assert np.array_equal(response.as_numpy("denoised"), run({"images": noisy})["denoised"])
+    odd = rejected(client, "blur", sent("images", pictures(1, 13, 20, 1), "UINT8"))
     assert "multiples of 4" in odd
-    large = refused(client, "blur", sent("images", pictures(1, 36, 32, 1), "UINT8"))
+    large = rejected(client, "blur", sent("images", pictures(1, 36, 32, 1), "UINT8"))
     assert "1024 pixels" in large
 
 
@@ -180,7 +182,7 @@ def test_an_encoder_and_its_decoder_are_two_models(
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_a_step_graph_takes_tokens_and_states(
-    client: InferenceServerClient, shelf: Path, binary: bool
+    client: InferenceServerClient, store: Path, binary: bool
 ) -> None:
     random = np.random.default_rng(0)
     given: dict[str, Array] = {
@@ -192,37 +194,41 @@ def test_a_step_graph_takes_tokens_and_states(
         sent(name, array, "INT64" if name == "tokens" else "FP32", binary=binary)
         for name, array in given.items()
     ]
-    answer = client.infer("babble.step", inputs)
-    expected = load_graph_fn(version_dir(shelf, "babble", 1) / "step.onnx")(given)
+    response = client.infer("babble.step", inputs)
+    expected = load_graph_fn(version_dir(store, "babble", 1) / "step.onnx")(given)
     for name, array in expected.items():
-        assert np.allclose(answer.as_numpy(name), array.astype(float), rtol=1e-5, atol=1e-6)
+        assert np.allclose(response.as_numpy(name), array.astype(float), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_texts_go_in_and_out_as_bytes(client: InferenceServerClient, binary: bool) -> None:
     prompts = np.array([b"abc", "é".encode()], object)
     wanted = [InferRequestedOutput(n, binary) for n in ("text_output", "finish_reason", "seed")]
-    answer = client.infer(
+    response = client.infer(
         "alphabet",
         [sent("text_input", prompts, "BYTES", binary=binary)],
         outputs=wanted,
         parameters={"max_chars": 3, "temperature": 0, "seed": 5},
     )
-    texts = [t.decode() if isinstance(t, bytes) else t for t in answer.as_numpy("text_output")]
+    texts = [t.decode() if isinstance(t, bytes) else t for t in response.as_numpy("text_output")]
     assert texts == ["def", "€😀\n"]
-    assert answer.as_numpy("seed").tolist() == [5, 6]
-    assert answer.as_numpy("finish_reason").astype(str).tolist() == ["length", "length"]
+    assert response.as_numpy("seed").tolist() == [5, 6]
+    assert response.as_numpy("finish_reason").astype(str).tolist() == ["length", "length"]
 
 
 def test_a_request_chooses_the_precision(client: InferenceServerClient) -> None:
     tokens = sent("tokens", np.array([[1]]), "INT64")
     count = sent("count", np.zeros((1, 1, 1), np.float32), "FP32")
     prompt = sent("text_input", np.array([b"a"], object), "BYTES")
-    for asked, told, sure in ((None, "int8", 49.97), ("int8", "int8", 49.97), ("fp32", "fp32", 50)):
-        more: dict[str, object] = {} if asked is None else {"precision": asked}
-        answer = client.infer("twofold.step", [tokens, count], parameters=more)
-        assert answer.get_response()["parameters"] == {"precision": told}
-        assert answer.as_numpy("logits").max() == pytest.approx(sure, abs=1e-3)
+    for requested, told, sure in (
+        (None, "int8", 49.97),
+        ("int8", "int8", 49.97),
+        ("fp32", "fp32", 50),
+    ):
+        more: dict[str, object] = {} if requested is None else {"precision": requested}
+        response = client.infer("twofold.step", [tokens, count], parameters=more)
+        assert response.get_response()["parameters"] == {"precision": told}
+        assert response.as_numpy("logits").max() == pytest.approx(sure, abs=1e-3)
         text = client.infer("twofold", [prompt], parameters={**more, "max_chars": 2})
         assert text.get_response()["parameters"] == {"precision": told}
         assert text.as_numpy("text_output").tolist() == [b"bc"]
@@ -230,14 +236,14 @@ def test_a_request_chooses_the_precision(client: InferenceServerClient) -> None:
     assert "parameters" not in only.get_response()
 
 
-def test_a_precision_that_is_not_there_is_refused(client: InferenceServerClient) -> None:
+def test_unknown_precision_is_rejected(client: InferenceServerClient) -> None:
     prompt = sent("text_input", np.array([b"a"], object), "BYTES")
     images = sent("images", pictures(1, 8, 8, 3), "UINT8")
     for model, tensor in (("alphabet", prompt), ("paint", images)):
-        assert "accepted: fp32, int8" in refused(
+        assert "accepted: fp32, int8" in rejected(
             client, model, tensor, parameters={"precision": "bf16"}
         )
-        assert f"precision is int8; {model}" in refused(
+        assert f"precision is int8; {model}" in rejected(
             client, model, tensor, parameters={"precision": "int8"}
         )
 
@@ -249,47 +255,47 @@ def test_bodies_are_compressed_both_ways(
     client: InferenceServerClient, request_coding: str, response_coding: str, binary: bool
 ) -> None:
     images = pictures(1, 12, 16, 1)
-    answer = client.infer(
+    response = client.infer(
         "blur",
         [sent("images", images, "UINT8", binary=binary)],
         outputs=[InferRequestedOutput("denoised", binary)],
         request_compression_algorithm=request_coding,
         response_compression_algorithm=response_coding,
     )
-    assert answer.as_numpy("denoised").shape == (1, 12, 16, 1)
+    assert response.as_numpy("denoised").shape == (1, 12, 16, 1)
 
 
-def test_wrong_tensors_are_told_what_is_right(client: InferenceServerClient) -> None:
+def test_wrong_tensors_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
     images = pictures(1, 8, 8, 3)
     good = sent("images", images, "UINT8")
-    assert "accepted is UINT8" in refused(
+    assert "accepted is UINT8" in rejected(
         client, "paint", sent("images", images.astype(np.float32), "FP32")
     )
-    assert "accepted is [batch, 8, 8, 3]" in refused(
+    assert "accepted is [batch, 8, 8, 3]" in rejected(
         client, "paint", sent("images", images[0], "UINT8")
     )
-    assert "accepted is [batch, 8, 8, 3]" in refused(
+    assert "accepted is [batch, 8, 8, 3]" in rejected(
         client, "paint", sent("images", images[:, :7], "UINT8")
     )
-    assert "required are 'images', each once" in refused(client, "paint", good, good)
-    assert "required are 'images'" in refused(client, "paint", sent("picture", images, "UINT8"))
-    assert "the batch has 5 rows; accepted are 4" in refused(
+    assert "required are 'images', each once" in rejected(client, "paint", good, good)
+    assert "required are 'images'" in rejected(client, "paint", sent("picture", images, "UINT8"))
+    assert "the batch has 5 rows; accepted are 4" in rejected(
         client, "paint", sent("images", pictures(5, 8, 8, 3), "UINT8")
     )
-    assert "outputs: probabilities" in refused(
+    assert "outputs: probabilities" in rejected(
         client, "paint", good, outputs=[InferRequestedOutput("logits")]
     )
-    assert "shape.1: must be at least 1" in refused(
+    assert "shape.1: must be at least 1" in rejected(
         client, "paint", sent("images", images[:, :0], "UINT8")
     )
 
 
-def test_what_would_break_a_step_graph_is_refused(client: InferenceServerClient) -> None:
+def test_invalid_inputs_of_a_step_graph_are_rejected(client: InferenceServerClient) -> None:
     tokens = np.array([[1, 2]])
     state = np.zeros((1, 1, 24), np.float32)
 
     def step(tokens: Array = tokens, hidden: Array = state, cell: Array = state) -> str:
-        return refused(
+        return rejected(
             client,
             "babble.step",
             sent("tokens", tokens, "INT64"),
@@ -304,10 +310,10 @@ def test_what_would_break_a_step_graph_is_refused(client: InferenceServerClient)
     assert "60 steps together; accepted are 50" in step(np.ones((1, 60), np.int64))
 
 
-def test_wrong_texts_are_told_what_is_right(client: InferenceServerClient) -> None:
+def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
     def ask(*prompts: bytes, **parameters: object) -> str:
         tensor = sent("text_input", np.array(prompts, object), "BYTES")
-        return refused(client, "alphabet", tensor, parameters=parameters)
+        return rejected(client, "alphabet", tensor, parameters=parameters)
 
     assert "'A' (U+0041)" in ask(b"A")
     assert "not UTF-8" in ask(b"\xff")
@@ -319,12 +325,12 @@ def test_wrong_texts_are_told_what_is_right(client: InferenceServerClient) -> No
 
 def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:
     images = sent("images", pictures(1, 8, 8, 3), "UINT8")
-    assert "sequences are not supported" in refused(
+    assert "sequences are not supported" in rejected(
         client, "paint", images, sequence_id=3, sequence_start=True
     )
     shared = InferInput("images", [1, 8, 8, 3], "UINT8")
     shared.set_shared_memory("region", 192)
-    assert "shared memory is not supported" in refused(client, "paint", shared)
+    assert "shared memory is not supported" in rejected(client, "paint", shared)
     for ask in (
         client.get_system_shared_memory_status,
         client.get_cuda_shared_memory_status,
@@ -338,7 +344,7 @@ def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:
             ask()
 
 
-def test_unknown_models_are_told_what_there_is(client: InferenceServerClient) -> None:
+def test_unknown_model_error_lists_the_models(client: InferenceServerClient) -> None:
     for ask in (
         client.get_model_metadata,
         client.get_model_config,
@@ -353,7 +359,7 @@ def test_unknown_models_are_told_what_there_is(client: InferenceServerClient) ->
         client.get_model_metadata("paint", "7")
 
 
-def test_statistics_count_what_was_asked(client: InferenceServerClient) -> None:
+def test_statistics_count_requests(client: InferenceServerClient) -> None:
     images = sent("images", pictures(3, SIDE, SIDE, 1), "UINT8")
 
     def counted() -> tuple[int, int, int, int]:
@@ -368,7 +374,7 @@ def test_statistics_count_what_was_asked(client: InferenceServerClient) -> None:
 
     before = counted()
     client.infer("squeeze", [images])
-    refused(client, "squeeze", images, images)
+    rejected(client, "squeeze", images, images)
     after = counted()
     assert [b - a for a, b in zip(before, after, strict=True)] == [3, 3, 1, 1]
     every = client.get_inference_statistics()["model_stats"]
@@ -395,7 +401,7 @@ def test_the_administrator_unloads_and_loads(client: InferenceServerClient) -> N
     assert client.infer("all-paint", [images]).as_numpy("probabilities").shape == (1, 3)
 
 
-def test_nobody_else_does(client: InferenceServerClient) -> None:
+def test_other_keys_are_rejected(client: InferenceServerClient) -> None:
     for headers in (None, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}):
         for act in (client.load_model, client.unload_model):
             with pytest.raises(InferenceServerException, match="administrator's key") as raised:
@@ -407,10 +413,10 @@ def test_nobody_else_does(client: InferenceServerClient) -> None:
         client.load_model("paint", headers=ADMIN, config="{}")
 
 
-def test_requests_in_flight_are_answered_each_with_its_own(server: Server) -> None:
+def test_concurrent_requests_get_their_own_responses(server: Server) -> None:
     with InferenceServerClient(f"127.0.0.1:{server.port}", concurrency=4) as client:
-        asked = [np.full((1, 4, 4, 1), value, np.uint8) for value in range(12)]
-        pending = [client.async_infer("blur", [sent("images", a, "UINT8")]) for a in asked]
-        for given, request in zip(asked, pending, strict=True):
+        requested = [np.full((1, 4, 4, 1), value, np.uint8) for value in range(12)]
+        pending = [client.async_infer("blur", [sent("images", a, "UINT8")]) for a in requested]
+        for given, request in zip(requested, pending, strict=True):
             middle = request.get_result().as_numpy("denoised")[0, 1, 1, 0]
             assert middle == given[0, 0, 0, 0]

@@ -53,7 +53,7 @@ def test_workers_killed_during_a_health_check_are_replaced_at_once(
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         _until(lambda: len(_workers(server) - killed) == 2)
-        # Uvicorn alone waits for the answer to its ping, for 30 s.
+        # Uvicorn alone waits for the response to its ping, for 30 s.
         assert time.monotonic() - start < 20
         _until(lambda: _status(server, "/readyz") == 200)
 

@@ -61,7 +61,7 @@ def occupied_thread(pool: InferencePool) -> Iterator[None]:
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict[str, object]:
-    """The problem document of an answer that must be one, with everything RFC 9457 asks for."""
+    """The problem document of a response that must be one, with everything RFC 9457 asks for."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, object] = response.json()

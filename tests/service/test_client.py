@@ -39,15 +39,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None:
+def test_every_method_of_the_client(server: Server, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(RED)
     with Client(server.url) as client:
         assert [model.name for model in client.models().models] == [
             "alphabet", "blur", "noise", "paint", "ruler", "squeeze",
         ]  # fmt: skip
-        for picture in (RED, tmp_path / "red.png", str(tmp_path / "red.png")):
-            answer = client.classify(picture, top_k=1)
-            assert answer.results[0].predictions[0].label == "red"
+        for image in (RED, tmp_path / "red.png", str(tmp_path / "red.png")):
+            response = client.classify(image, top_k=1)
+            assert response.results[0].predictions[0].label == "red"
         assert client.denoise(RED).startswith(b"\x89PNG")
         assert client.denoise(RED, strength=0.5).startswith(b"\x89PNG")
         code = client.compress(RED, model="squeeze", version=1)
@@ -64,11 +64,11 @@ def test_everything_is_asked_in_one_line(server: Server, tmp_path: Path) -> None
 
 
 @pytest.mark.anyio
-async def test_everything_is_asked_with_await_too(server: Server) -> None:
+async def test_every_method_of_the_async_client(server: Server) -> None:
     async with AsyncClient(server.url) as client:
         assert len((await client.models()).models) == 6
-        answer = await client.classify(RED)
-        assert answer.results[0].predictions[0].label == "red"
+        response = await client.classify(RED)
+        assert response.results[0].predictions[0].label == "red"
         assert (await client.denoise(RED)).startswith(b"\x89PNG")
         assert (await client.decompress(await client.compress(RED))).startswith(b"\x89PNG")
         assert _size(await client.faces(count=4, seed=7)) > _size(await client.faces(count=1))
@@ -82,12 +82,12 @@ async def test_everything_is_asked_with_await_too(server: Server) -> None:
             _ = [piece async for piece in client.stream_text("ï")]
 
 
-def _size(picture: bytes) -> tuple[int, int]:
-    with Image.open(BytesIO(picture)) as opened:
+def _size(image: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(image)) as opened:
         return opened.size
 
 
-def test_a_problem_is_raised_with_all_that_it_tells(server: Server) -> None:
+def test_problem_is_raised_with_its_document(server: Server) -> None:
     with Client(server.url) as client:
         with pytest.raises(ApiError, match="404: there is no model 'nobody'") as raised:
             client.classify(RED, model="nobody")
@@ -111,7 +111,7 @@ def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
+async def test_client_sends_its_key(tmp_path: Path) -> None:
     publish_image_model(tmp_path / "store", "paint", MeanColourClassifier())
     keys = f"alice sha256:{hash_key(KEY).hex()}"
     with running_server(tmp_path / "store", tmp_path / "log", keys=keys) as server:

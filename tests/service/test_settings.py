@@ -19,7 +19,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"DEEPSHELF_{name.upper()}", raising=False)
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -114,7 +114,7 @@ def test_keys_come_from_a_file_and_from_the_environment(
 
 
 @pytest.mark.parametrize("name", ["keys", "admin_key"])
-def test_what_is_wrong_with_a_key_is_told_without_the_key(name: str) -> None:
+def test_error_of_a_key_does_not_quote_it(name: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"keys": "alice hunter2", "admin_key": ["hunter2"]})
     text = describe_validation_error(raised.value)
@@ -128,7 +128,7 @@ def test_kubernetes_link_to_a_service_of_our_name_is_explained() -> None:
     assert "enableServiceLinks" in describe_validation_error(raised.value)
 
 
-def test_several_bad_settings_are_told_at_once() -> None:
+def test_all_bad_settings_are_reported_together() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"port": 0, "workers": 0})
     text = describe_validation_error(raised.value)
@@ -207,7 +207,7 @@ def test_no_message_about_settings_quotes_a_secret(monkeypatch: pytest.MonkeyPat
         ({"host": "0.0.0.0", "keys": f"alice sha256:{'0' * 64}"}, "on", False),  # noqa: S104
     ],
 )
-def test_startup_says_what_is_on_and_warns_of_an_open_address(
+def test_startup_logs_features_and_warns_of_an_open_address(
     settings: dict[str, str], keys: str, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     accepted = Settings.model_validate(settings)

@@ -8,7 +8,7 @@ from service.keys import ApiKey, ApiKeySet, hash_key, main, new_key, parse_keys,
 HEX = hashlib.sha256(b"secret").hexdigest()
 
 
-def test_a_line_says_who_may_ask_and_how_much() -> None:
+def test_line_has_name_hash_and_limits() -> None:
     text = f"""
     # who asks
     alice sha256:{HEX} rate=100/minute concurrent=4   # from the laptop
@@ -40,14 +40,14 @@ def test_lines_may_be_separated_by_semicolons_for_an_environment_variable() -> N
         f"alice sha256:{HEX} concurrent=many",
     ],
 )
-def test_a_line_that_says_something_else_is_refused_and_not_quoted(line: str) -> None:
+def test_malformed_line_is_rejected_without_quoting_it(line: str) -> None:
     with pytest.raises(ValueError, match=r"keys.txt, line 2: .*expected NAME") as raised:
         parse_keys("# a; b\n" + line, "keys.txt")
     for word in line.split()[1:]:
         assert word not in str(raised.value)
 
 
-def test_a_key_is_found_by_what_it_is() -> None:
+def test_key_is_found_by_its_value() -> None:
     ring = ApiKeySet([ApiKey("a", hash_key("one")), ApiKey("b", hash_key("two"))])
     assert [key and key.name for key in map(ring.find, ("one", "two", "three", ""))] == [
         "a", "b", None, None,
@@ -55,7 +55,7 @@ def test_a_key_is_found_by_what_it_is() -> None:
     assert ring.find("one\udcff") is None  # what no encoding has
 
 
-def test_two_keys_of_one_name_and_one_key_of_two_names_are_refused() -> None:
+def test_duplicate_names_and_duplicate_keys_are_rejected() -> None:
     one, two = hash_key("one"), hash_key("two")
     with pytest.raises(ValueError, match="same name"):
         ApiKeySet([ApiKey("a", one), ApiKey("a", two)])
@@ -88,13 +88,15 @@ def test_the_commands_output_is_a_keys_file_that_knows_the_key(
     assert key not in output.out
 
 
-def test_the_command_refuses_what_the_service_would(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_rejects_names_and_limits_that_the_service_rejects(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit):
         main(["alice", "--rate", "often"])
     assert "100/minute" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "100", "x/minute", "-1/minute", "0/minute"])
-def test_a_rate_that_is_none_is_refused(text: str) -> None:
+def test_malformed_rate_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="rate"):
         parse_rate(text)

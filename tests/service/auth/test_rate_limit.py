@@ -41,7 +41,7 @@ def test_the_processes_of_one_service_count_together(tmp_path: Path) -> None:
     assert sum(int(worker.communicate(timeout=60)[0]) for worker in workers) == 50
 
 
-def test_a_storage_that_fails_turns_nobody_away_and_is_logged(
+def test_storage_failure_allows_requests_and_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "rates.sqlite").write_bytes(b"not a database" * 100)

@@ -46,7 +46,7 @@ def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
         ("deflate", _raw(bytes(1001))),
     ],
 )
-def test_a_bomb_is_refused_at_the_limit(coding: str, bomb: bytes) -> None:
+def test_decompression_bomb_is_rejected_at_the_limit(coding: str, bomb: bytes) -> None:
     with pytest.raises(ContentTooLarge, match="over 1000 bytes"):
         decode_body(bomb, coding, 1000)
 
@@ -62,18 +62,18 @@ def test_a_bomb_is_refused_at_the_limit(coding: str, bomb: bytes) -> None:
         ("deflate", zlib.compress(TEXT) + b"more", "after"),
     ],
 )
-def test_a_damaged_body_is_refused(coding: str, body: bytes, why: str) -> None:
+def test_damaged_body_is_rejected(coding: str, body: bytes, why: str) -> None:
     with pytest.raises(BadRequest, match=why):
         decode_body(body, coding, 10_000)
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd"])
-def test_other_codings_are_told_what_is_accepted(coding: str) -> None:
+def test_other_codings_are_rejected_with_those_accepted(coding: str) -> None:
     with pytest.raises(UnsupportedMediaType, match="accepted are gzip, deflate, identity"):
         decode_body(b"", coding, 10)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_what_is_packed_here_is_unpacked_elsewhere(coding: ContentCoding) -> None:
+def test_compressed_body_is_readable_by_standard_tools(coding: ContentCoding) -> None:
     unpack = gzip.decompress if coding == "gzip" else zlib.decompress
     assert unpack(encode_body(TEXT, coding)) == TEXT

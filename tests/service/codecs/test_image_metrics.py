@@ -25,7 +25,7 @@ def test_psnr_of_a_difference_of_one_level_everywhere_is_20_log10_255() -> None:
     assert psnr_db(flat + 1, flat) == pytest.approx(20 * math.log10(255))
 
 
-def test_psnr_of_equal_pictures_is_infinite() -> None:
+def test_psnr_of_equal_images_is_infinite() -> None:
     assert psnr_db(CLEAN, CLEAN) == math.inf
 
 
@@ -39,7 +39,7 @@ def test_ssim_is_that_of_scikit_image_with_the_papers_window(rows: int) -> None:
     assert ssim(noisy, clean) == pytest.approx(expected, rel=1e-9)
 
 
-def test_ssim_of_equal_pictures_is_one() -> None:
+def test_ssim_of_equal_images_is_one() -> None:
     assert ssim(CLEAN, CLEAN) == pytest.approx(1)
 
 

@@ -55,7 +55,7 @@ def test_every_format_decodes_as_pillow_decodes_it(file_format: str, mode: Color
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("came", "file_format"),
+    ("received", "file_format"),
     [
         ("1", "PNG"),
         ("1", "TIFF"),
@@ -69,8 +69,10 @@ def test_every_format_decodes_as_pillow_decodes_it(file_format: str, mode: Color
         ("LAB", "TIFF"),
     ],
 )
-def test_every_mode_becomes_the_wanted_one(came: str, file_format: str, mode: ColorMode) -> None:
-    data = encoded(smooth(40, 24).convert(came), file_format)
+def test_every_mode_becomes_the_wanted_one(
+    received: str, file_format: str, mode: ColorMode
+) -> None:
+    data = encoded(smooth(40, 24).convert(received), file_format)
     opened = Image.open(BytesIO(data))
     reference = opened.convert("RGB") if opened.mode != "L" else opened
     assert worst(decode_native(data, mode, LIMITS), reference.convert(mode)) == 0
@@ -88,7 +90,7 @@ def test_alpha_lies_over_white_exactly() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
-def test_what_is_transparent_is_white_whatever_colour_it_hides(file_format: str) -> None:
+def test_transparent_pixels_become_white(file_format: str) -> None:
     image = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 16, 32))
     decoded = decode_native(encoded(image, file_format), "RGB", LIMITS)
@@ -185,7 +187,7 @@ def test_a_large_target_is_near_a_full_decode() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_picture_of_the_right_size_arrives_unchanged(
+def test_image_of_the_right_size_is_unchanged(
     rule: Literal["stretch", "crop", "pad"],
 ) -> None:
     pixels = noise(32, 32, 3)

@@ -40,7 +40,7 @@ def test_strings_have_their_length_before_them() -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"\1\0\0\0", b"\1\0\0\0ab", b"\xff\xff\xff\xffa", b"\0\0\0\0" * 2, b"\1\0\0"]
 )
-def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
+def test_truncated_or_too_many_strings_are_rejected(raw: bytes) -> None:
     with pytest.raises(InvalidValue, match="x does not hold 1 elements"):
         from_bytes("x", BYTES, [1], raw)
 
@@ -72,7 +72,7 @@ def test_strings_that_are_cut_off_or_too_many_are_refused(raw: bytes) -> None:
         (BYTES, [2], ["a"], r"shape \[1\]"),
     ],
 )
-def test_data_that_does_not_fit_is_told_why(
+def test_json_data_that_does_not_fit_is_rejected_with_a_reason(
     datatype: str, shape: list[int], data: list[Any], why: str
 ) -> None:
     with pytest.raises(InvalidValue, match=why):
@@ -88,12 +88,14 @@ def test_data_that_does_not_fit_is_told_why(
         ("BOOL", b"\0\2", "0 and 1"),
     ],
 )
-def test_bytes_that_do_not_fit_are_told_why(datatype: str, raw: bytes, why: str) -> None:
+def test_binary_data_that_does_not_fit_are_rejected_with_a_reason(
+    datatype: str, raw: bytes, why: str
+) -> None:
     with pytest.raises(InvalidValue, match=why):
         from_bytes("x", datatype, [2], raw)
 
 
-def test_what_json_cannot_hold_is_asked_for_as_bytes() -> None:
+def test_values_json_cannot_represent_need_binary_output() -> None:
     with pytest.raises(InvalidValue, match="binary_data"):
         to_json("x", np.array([np.inf], np.float32))
     with pytest.raises(InvalidValue, match="binary_data"):

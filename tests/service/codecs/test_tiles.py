@@ -118,7 +118,7 @@ def test_the_graph_sees_small_tiles_of_one_shape() -> None:
     assert shapes == [(32, 32, 3)]
 
 
-def test_a_wrong_answer_and_an_empty_picture_are_refused() -> None:
+def test_wrong_output_shape_and_empty_image_are_rejected() -> None:
     with pytest.raises(ValueError, match="came back"):
         run_tiled(noise(8, 8, 3), free(1, 8, 2), lambda tile_HWC: tile_HWC[:4])
     with pytest.raises(ValueError, match="without pixels"):

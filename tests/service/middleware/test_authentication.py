@@ -72,7 +72,7 @@ async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -
         assert "dsk_" not in answer.text
 
 
-async def test_whoever_has_no_key_learns_nothing_of_what_there_is(
+async def test_request_without_key_cannot_tell_which_routes_exist(
     closed: httpx.AsyncClient,
 ) -> None:
     for path in ("/v1/models", "/v1/models/paint", "/v1/nothing", "/x"):
@@ -100,7 +100,7 @@ async def test_no_way_of_writing_a_path_leads_around(closed: httpx.AsyncClient, 
     assert "paint" not in answer.text
 
 
-async def test_a_wrong_key_is_refused_before_the_body_is_read(closed: httpx.AsyncClient) -> None:
+async def test_wrong_key_is_rejected_before_the_body_is_read(closed: httpx.AsyncClient) -> None:
     read = False
 
     async def body() -> AsyncIterator[bytes]:
@@ -112,7 +112,7 @@ async def test_a_wrong_key_is_refused_before_the_body_is_read(closed: httpx.Asyn
     assert not read
 
 
-async def test_a_key_that_asks_too_often_is_told_when_to_come_back(
+async def test_key_over_its_rate_gets_retry_after(
     closed: httpx.AsyncClient,
 ) -> None:
     statuses = [(await closed.get("/v1/models", headers=bearer(BOB))).status_code for _ in range(2)]
@@ -187,7 +187,7 @@ def _with_admin_route(client: httpx.AsyncClient) -> FastAPI:
     return app
 
 
-async def test_what_is_the_administrators_needs_the_administrators_key(
+async def test_admin_routes_need_an_administrators_key(
     closed: httpx.AsyncClient,
 ) -> None:
     _with_admin_route(closed)
@@ -206,7 +206,7 @@ async def test_the_administrators_key_alone_leaves_the_rest_open(store: Path, ke
             assert_problem(await client.get("/manage", headers=headers), 401)
 
 
-async def test_without_an_administrators_key_nobody_is_the_administrator(
+async def test_admin_routes_are_forbidden_without_an_administrators_key(
     client: httpx.AsyncClient, store: Path
 ) -> None:
     async with running_app(store) as own:
@@ -222,7 +222,7 @@ async def test_pages_and_metrics_can_be_closed(store: Path) -> None:
         assert (await client.get("/v1/models")).status_code == 200
 
 
-async def test_metrics_can_be_for_whoever_has_a_key(store: Path) -> None:
+async def test_metrics_can_require_a_key(store: Path) -> None:
     async with running_app(store, keys=line("alice", ALICE), metrics="key") as client:
         assert_problem(await client.get("/metrics"), 401)
         assert (await client.get("/metrics", headers=bearer(ALICE))).status_code == 200
@@ -235,7 +235,7 @@ async def test_the_paths_are_known_behind_a_proxy_too(store: Path) -> None:
             assert_problem(await client.get(f"{prefix}/v1/models"), 401)
 
 
-async def test_the_api_document_tells_that_a_key_is_needed(store: Path) -> None:
+async def test_openapi_document_has_the_security_schemes(store: Path) -> None:
     document: dict[str, Any] = create_app(
         Settings.model_validate({"store": store, "keys": line("alice", ALICE)})
     ).openapi()
@@ -246,7 +246,7 @@ async def test_the_api_document_tells_that_a_key_is_needed(store: Path) -> None:
     assert document["paths"]["/livez"]["get"]["security"] == []
 
 
-async def test_neither_keys_nor_prompts_nor_pictures_are_logged(
+async def test_keys_prompts_and_images_are_not_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     prompt, wrong = "zyxwvut", "dsk_the_key_of_somebody_else"

@@ -29,10 +29,10 @@ def _request_event(events: pytest.LogCaptureFixture) -> dict[str, object]:
     return event
 
 
-async def test_a_request_is_one_event_that_names_what_happened(
+async def test_request_is_one_log_event(
     client: httpx.AsyncClient, events: pytest.LogCaptureFixture
 ) -> None:
-    answer = await client.post("/v1/classify", content=PICTURE)
+    response = await client.post("/v1/classify", content=PICTURE)
     event = _request_event(events)
     assert event.pop("time")
     milliseconds = event.pop("ms")
@@ -42,12 +42,12 @@ async def test_a_request_is_one_event_that_names_what_happened(
         "level": "info",
         "logger": "service.access",
         "event": "request",
-        "request_id": answer.headers["x-request-id"],
+        "request_id": response.headers["x-request-id"],
         "method": "POST",
         "route": "/v1/classify",
         "status": 200,
         "bytes_in": len(PICTURE),
-        "bytes_out": len(answer.content),
+        "bytes_out": len(response.content),
         "model": "paint",
         "version": 2,
         "images": 1,
@@ -78,15 +78,15 @@ async def test_nothing_of_a_payload_is_logged(
 async def test_a_sane_request_id_is_echoed_and_logged(
     client: httpx.AsyncClient, events: pytest.LogCaptureFixture
 ) -> None:
-    answer = await client.get("/livez", headers={"x-request-id": "trace-42/a"})
-    assert answer.headers["x-request-id"] == "trace-42/a"
+    response = await client.get("/livez", headers={"x-request-id": "trace-42/a"})
+    assert response.headers["x-request-id"] == "trace-42/a"
     assert _request_event(events)["request_id"] == "trace-42/a"
 
 
 @pytest.mark.parametrize("hostile", ["", "two words", "x" * 129, "a\tb", 'quote"', "ümlaut"])
 async def test_any_other_request_id_is_replaced(client: httpx.AsyncClient, hostile: str) -> None:
-    answer = await client.get("/livez", headers=[(b"x-request-id", hostile.encode())])
-    assert len(answer.headers["x-request-id"]) == 32
+    response = await client.get("/livez", headers=[(b"x-request-id", hostile.encode())])
+    assert len(response.headers["x-request-id"]) == 32
 
 
 async def test_two_requests_get_two_ids(client: httpx.AsyncClient) -> None:
@@ -112,10 +112,10 @@ async def test_an_unexpected_error_leaks_nothing_and_is_logged_with_its_tracebac
 ) -> None:
     transport = httpx.ASGITransport(_broken_app())
     async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
-        answer = await client.get("/broken")
-    assert_problem(answer, 500)
-    assert "hunter2" not in answer.text
-    assert "RuntimeError" not in answer.text
+        response = await client.get("/broken")
+    assert_problem(response, 500)
+    assert "hunter2" not in response.text
+    assert "RuntimeError" not in response.text
     (logged,) = [
         record for record in events.records if record.name == "service.routes.http.problems"
     ]
@@ -127,6 +127,6 @@ async def test_a_path_that_is_not_there_and_a_method_that_is_not_accepted(
     client: httpx.AsyncClient,
 ) -> None:
     assert "/v1/clasify" in str(assert_problem(await client.get("/v1/clasify"), 404)["detail"])
-    answer = await client.get("/v1/classify")
-    assert assert_problem(answer, 405)["accepted"] == ["POST"]
-    assert answer.headers["allow"] == "POST"
+    response = await client.get("/v1/classify")
+    assert assert_problem(response, 405)["accepted"] == ["POST"]
+    assert response.headers["allow"] == "POST"

@@ -25,19 +25,19 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("method", "path"), PLACES)
-async def test_every_answer_tells_a_browser_to_do_no_more_than_is_meant(
+async def test_every_response_has_the_security_headers(
     client: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    answer = await client.request(method, path, content=PICTURE if method == "POST" else None)
+    response = await client.request(method, path, content=PICTURE if method == "POST" else None)
     for name, value in NEEDED.items():
-        assert answer.headers[name] == value
-    assert "content-security-policy" in answer.headers
-    assert "strict-transport-security" not in answer.headers
+        assert response.headers[name] == value
+    assert "content-security-policy" in response.headers
+    assert "strict-transport-security" not in response.headers
     for leak in ("server", "x-powered-by"):
-        assert leak not in answer.headers
+        assert leak not in response.headers
 
 
-async def test_what_is_no_page_can_do_nothing_in_a_browser(client: httpx.AsyncClient) -> None:
+async def test_responses_that_are_no_pages_are_sandboxed(client: httpx.AsyncClient) -> None:
     policy = (await client.get("/v1/models/paint/preview")).headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "sandbox" in policy
@@ -53,9 +53,9 @@ async def test_the_documentation_runs_no_script_that_is_not_ours(
     assert "*" not in policy
 
 
-async def test_over_tls_a_browser_is_told_to_stay_there(client: httpx.AsyncClient) -> None:
-    answer = await client.get("https://deepshelf/livez")
-    assert answer.headers["strict-transport-security"].startswith("max-age=")
+async def test_responses_over_tls_have_hsts(client: httpx.AsyncClient) -> None:
+    response = await client.get("https://deepshelf/livez")
+    assert response.headers["strict-transport-security"].startswith("max-age=")
 
 
 ORIGIN = {"origin": "https://example.org"}
@@ -63,8 +63,8 @@ ASKING = {**ORIGIN, "access-control-request-method": "POST"}
 
 
 async def test_pages_of_other_origins_get_nothing_by_default(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/v1/models", headers=ORIGIN)
-    assert "access-control-allow-origin" not in answer.headers
+    response = await client.get("/v1/models", headers=ORIGIN)
+    assert "access-control-allow-origin" not in response.headers
     assert (await client.options("/v1/classify", headers=ASKING)).status_code == 405
 
 
@@ -74,10 +74,10 @@ async def test_pages_of_an_origin_that_is_named_may_ask(store: Path) -> None:
         preflight = await client.options("/v1/classify", headers=ASKING)
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == "https://example.org"
-        refused = await client.get("/v1/models", headers=ORIGIN)  # so that the page can read why
-        assert refused.status_code == 401
-        assert refused.headers["access-control-allow-origin"] == "https://example.org"
-        assert "access-control-allow-credentials" not in refused.headers
-        assert "cross-origin-resource-policy" not in refused.headers
+        rejected = await client.get("/v1/models", headers=ORIGIN)  # so that the page can read why
+        assert rejected.status_code == 401
+        assert rejected.headers["access-control-allow-origin"] == "https://example.org"
+        assert "access-control-allow-credentials" not in rejected.headers
+        assert "cross-origin-resource-policy" not in rejected.headers
         other = await client.get("/v1/models", headers={"origin": "https://example.com"})
         assert "access-control-allow-origin" not in other.headers

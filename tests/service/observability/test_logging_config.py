@@ -24,7 +24,7 @@ def test_json_is_one_line_with_every_field() -> None:
     }  # fmt: skip
 
 
-def test_text_quotes_what_would_not_be_one_word() -> None:
+def test_text_format_quotes_values_with_spaces() -> None:
     line = TextFormatter().format(_record("request", a="x", b="two words", c='a"b', d="a\nb=c"))
     assert line.endswith(r'warning request a=x b="two words" c="a\"b" d="a\nb=c"')
 

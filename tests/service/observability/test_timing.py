@@ -16,7 +16,7 @@ from service.scheduling.pool import InferencePool
 pytestmark = pytest.mark.anyio
 
 
-async def test_where_nobody_watches_nothing_is_kept() -> None:
+async def test_outside_of_a_request_nothing_is_recorded() -> None:
     with stage("decode"):
         pass
     assert current_timings() is None
@@ -40,7 +40,7 @@ async def test_several_of_one_stage_are_one_sum_and_many_intervals() -> None:
     assert stages.intervals == [("run", 1.0, 1.5), ("run", 2.0, 2.25)]
 
 
-async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_is_not() -> None:
+async def test_spans_of_an_image_with_many_tiles_are_bounded_and_their_sum_is_not() -> None:
     stages = RequestTimings()
     for _ in range(10_000):
         stages.add("run", 0.0, 1.0)
@@ -48,7 +48,7 @@ async def test_the_intervals_of_a_picture_of_many_tiles_are_bounded_and_its_sum_
     assert len(stages.intervals) < 1000
 
 
-async def test_what_a_thread_does_for_a_request_is_the_requests() -> None:
+async def test_work_on_a_thread_is_recorded_for_its_request() -> None:
     pool = InferencePool(AdmissionController(running=1, waiting=8, deadline_s=20), 1)
 
     async def request(times: int) -> dict[Stage, float]:

@@ -50,14 +50,14 @@ async def traced(store: Path) -> AsyncIterator[Traced]:
 
 
 async def test_a_request_is_a_span_with_its_stages_within(traced: Traced) -> None:
-    answer = await traced.client.post("/v1/classify", files=[("image", PICTURE)] * 2)
+    response = await traced.client.post("/v1/classify", files=[("image", PICTURE)] * 2)
     request, stages = traced.spans()
     assert request.name == "POST /v1/classify"
     assert dict(request.attributes or {}) == {
         "http.request.method": "POST",
         "http.route": "/v1/classify",
         "http.response.status_code": 200,
-        "deepshelf.request_id": answer.headers["x-request-id"],
+        "deepshelf.request_id": response.headers["x-request-id"],
         "deepshelf.model": "paint",
         "deepshelf.version": 2,
         "deepshelf.images": 2,
@@ -81,13 +81,13 @@ async def test_a_callers_trace_goes_on(traced: Traced) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-00", f"00-{TRACE}-{PARENT}-01" * 99])
-async def test_a_header_that_is_no_trace_begins_a_new_one(traced: Traced, header: str) -> None:
-    answer = await traced.client.get("/livez", headers={"traceparent": header})
-    assert answer.status_code == 200
+async def test_invalid_traceparent_starts_a_new_trace(traced: Traced, header: str) -> None:
+    response = await traced.client.get("/livez", headers={"traceparent": header})
+    assert response.status_code == 200
     assert traced.spans()[0].parent is None
 
 
-async def test_a_refusal_is_no_error_of_the_service_and_a_failure_is(traced: Traced) -> None:
+async def test_client_errors_are_no_span_errors_and_server_errors_are(traced: Traced) -> None:
     await traced.client.post("/v1/classify", content=b"hello")
     request, _ = traced.spans()
     assert (request.attributes or {})["http.response.status_code"] == 415
@@ -103,12 +103,12 @@ async def test_a_client_that_leaves_is_seen(traced: Traced) -> None:
 
 
 async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> None:
-    came: list[ExportTraceServiceRequest] = []
+    received: list[ExportTraceServiceRequest] = []
 
     class Collector(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            came.append(ExportTraceServiceRequest.FromString(body))
+            received.append(ExportTraceServiceRequest.FromString(body))
             self.send_response(200)
             self.end_headers()
 
@@ -125,7 +125,7 @@ async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> 
         finally:
             await asyncio.to_thread(collector.shutdown)
             thread.join()
-    (resource,) = came[0].resource_spans
+    (resource,) = received[0].resource_spans
     names = {span.name for scope in resource.scope_spans for span in scope.spans}
     assert names == {"POST /v1/classify", "queue", "decode", "run", "encode"}
     attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
@@ -146,7 +146,7 @@ app(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."])
 """
 
 
-def test_traces_without_their_packages_are_refused_with_advice() -> None:
+def test_tracing_without_its_packages_says_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, timeout=60, check=False
     )

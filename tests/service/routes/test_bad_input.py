@@ -30,36 +30,36 @@ def _form(name: str, data: bytes, end: bytes = b"\r\n--b--\r\n") -> tuple[bytes,
 
 
 @pytest.mark.parametrize("junk", [b"hello", b"\0" * 100, b"%PDF-1.7 ...", b"<svg></svg>"])
-async def test_what_is_not_a_picture_is_unsupported(
+async def test_file_that_is_no_image_is_unsupported(
     client: httpx.AsyncClient, route: str, junk: bytes
 ) -> None:
     problem = assert_problem(await client.post(route, content=junk), 415)
     assert "JPEG" in str(problem["detail"])
 
 
-async def test_a_truncated_picture_is_invalid(client: httpx.AsyncClient, route: str) -> None:
+async def test_truncated_image_is_invalid(client: httpx.AsyncClient, route: str) -> None:
     assert_problem(await client.post(route, content=PICTURE[: len(PICTURE) // 2]), 422)
 
 
-async def test_of_several_pictures_the_bad_one_is_named(
-    client: httpx.AsyncClient, route: str
-) -> None:
+async def test_bad_image_of_several_is_named(client: httpx.AsyncClient, route: str) -> None:
     files = [("image", PICTURE), ("image", b"hello")]
     headers = {"accept": "application/json"}
     problem = assert_problem(await client.post(route, files=files, headers=headers), 415)
     assert str(problem["detail"]).startswith("image 2 of 2: ")
 
 
-async def test_an_empty_body_says_what_to_send(client: httpx.AsyncClient, route: str) -> None:
+async def test_error_for_an_empty_body_says_what_to_send(
+    client: httpx.AsyncClient, route: str
+) -> None:
     assert "curl" in str(assert_problem(await client.post(route), 422)["detail"])
 
 
 async def test_an_empty_file_in_a_form_is_invalid(client: httpx.AsyncClient, route: str) -> None:
-    answer = await client.post(route, files={"image": b""})
-    assert "image is empty" in str(assert_problem(answer, 422)["detail"])
+    response = await client.post(route, files={"image": b""})
+    assert "image is empty" in str(assert_problem(response, 422)["detail"])
 
 
-async def test_a_form_without_image_names_what_it_has(
+async def test_error_for_a_form_without_image_lists_its_fields(
     client: httpx.AsyncClient, route: str
 ) -> None:
     body, headers = _form("model", b"paint")
@@ -67,11 +67,11 @@ async def test_a_form_without_image_names_what_it_has(
     assert "no field image; it has: model" in str(detail)
 
 
-async def test_an_unknown_field_is_refused_naming_those_that_exist(
+async def test_unknown_field_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient, route: str
 ) -> None:
-    answer = await client.post(route, files={"picture": PICTURE})
-    problem = assert_problem(answer, 422)
+    response = await client.post(route, files={"picture": PICTURE})
+    problem = assert_problem(response, 422)
     assert "'picture'" in str(problem["detail"])
     assert "image" in str(problem["accepted"])
 
@@ -88,18 +88,16 @@ async def test_a_file_name_in_place_of_a_file_gets_the_hint(
 @pytest.mark.parametrize(
     "content_type", ["application/json", "text/plain", "multipart/mixed; boundary=b", "nonsense"]
 )
-async def test_a_content_type_that_holds_no_picture_is_unsupported(
+async def test_content_type_of_no_image_is_unsupported(
     client: httpx.AsyncClient, route: str, content_type: str
 ) -> None:
-    answer = await client.post(route, content=PICTURE, headers={"content-type": content_type})
-    problem = assert_problem(answer, 415)
+    response = await client.post(route, content=PICTURE, headers={"content-type": content_type})
+    problem = assert_problem(response, 415)
     assert content_type.partition(";")[0] in str(problem["detail"])
     assert problem["accepted"] == ["multipart/form-data", "image/*", "application/octet-stream"]
 
 
-async def test_a_huge_picture_is_refused_by_its_header_before_memory_is_spent(
-    client: httpx.AsyncClient, route: str
-) -> None:
+async def test_huge_image_is_rejected_by_its_header(client: httpx.AsyncClient, route: str) -> None:
     data = _huge_png()
     tracemalloc.start()
     try:
@@ -111,7 +109,7 @@ async def test_a_huge_picture_is_refused_by_its_header_before_memory_is_spent(
     assert peak < 8 << 20
 
 
-async def test_a_body_over_the_limit_is_refused_unread(
+async def test_body_over_the_limit_is_rejected_unread(
     client: httpx.AsyncClient, route: str
 ) -> None:
     read = False
@@ -129,7 +127,7 @@ async def test_a_body_over_the_limit_is_refused_unread(
 
 
 @pytest.mark.parametrize("form", [False, True])
-async def test_a_body_of_unknown_length_is_refused_where_it_passes_the_limit(
+async def test_body_of_unknown_length_is_rejected_at_the_limit(
     client: httpx.AsyncClient, route: str, form: bool
 ) -> None:
     sent = 0
@@ -147,7 +145,7 @@ async def test_a_body_of_unknown_length_is_refused_where_it_passes_the_limit(
     assert sent <= LIMIT + 10_000
 
 
-async def test_too_many_pictures_are_refused(client: httpx.AsyncClient, route: str) -> None:
+async def test_too_many_images_are_rejected(client: httpx.AsyncClient, route: str) -> None:
     problem = assert_problem(await client.post(route, files=[("image", PICTURE)] * 5), 413)
     assert problem["limit"] == 4
 
@@ -167,20 +165,20 @@ async def test_too_many_pictures_are_refused(client: httpx.AsyncClient, route: s
 async def test_a_form_that_is_none_is_a_bad_request(
     client: httpx.AsyncClient, route: str, content_type: str, body: bytes
 ) -> None:
-    answer = await client.post(route, content=body, headers={"content-type": content_type})
-    assert_problem(answer, 400)
+    response = await client.post(route, content=body, headers={"content-type": content_type})
+    assert_problem(response, 400)
 
 
-async def test_a_long_text_field_is_refused_without_quoting_it(
+async def test_long_text_field_is_rejected_without_quoting_it(
     client: httpx.AsyncClient, route: str
 ) -> None:
     body, headers = _form("model", b"secret" * 1000)
-    answer = await client.post(route, content=body, headers=headers)
-    assert "secret" not in str(assert_problem(answer, 422))
+    response = await client.post(route, content=body, headers=headers)
+    assert "secret" not in str(assert_problem(response, 422))
 
 
-async def test_a_parameter_given_twice_in_a_form_is_refused(
-    client: httpx.AsyncClient, route: str
-) -> None:
-    answer = await client.post(route, files=[("image", PICTURE), ("model", b"a"), ("model", b"b")])
-    assert "twice" in str(assert_problem(answer, 422)["detail"])
+async def test_repeated_form_field_is_rejected(client: httpx.AsyncClient, route: str) -> None:
+    response = await client.post(
+        route, files=[("image", PICTURE), ("model", b"a"), ("model", b"b")]
+    )
+    assert "twice" in str(assert_problem(response, 422)["detail"])

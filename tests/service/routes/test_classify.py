@@ -12,25 +12,25 @@ RED, GREEN, BLUE = (
 )
 
 
-def _labels(answer: httpx.Response) -> list[str]:
-    assert answer.status_code == 200, answer.text
-    return [result["predictions"][0]["label"] for result in answer.json()["results"]]
+def _labels(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [result["predictions"][0]["label"] for result in response.json()["results"]]
 
 
-async def test_a_picture_as_the_whole_body_gets_its_label(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/classify", content=GREEN)
-    assert _labels(answer) == ["green"]
-    assert answer.headers["content-type"] == "application/json"
+async def test_image_as_raw_body_is_classified(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/classify", content=GREEN)
+    assert _labels(response) == ["green"]
+    assert response.headers["content-type"] == "application/json"
 
 
-async def test_the_answer_has_the_promised_shape_and_the_probabilities_of_the_graph(
+async def test_response_has_the_documented_shape_and_the_probabilities_of_the_graph(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = (await client.post("/v1/classify", content=BLUE)).json()
+    response = (await client.post("/v1/classify", content=BLUE)).json()
     # softmax(20, 0, 0) by hand: version 2 of paint has sharpness 20
     weights = np.exp([20.0, 0.0, 0.0])
     expected = weights / weights.sum()
-    assert answer == {
+    assert response == {
         "model": "paint",
         "version": 2,
         "results": [
@@ -59,26 +59,30 @@ async def test_the_answer_has_the_promised_shape_and_the_probabilities_of_the_gr
 async def test_the_bytes_decide_whatever_the_content_type_says(
     client: httpx.AsyncClient, content_type: str
 ) -> None:
-    answer = await client.post("/v1/classify", content=RED, headers={"content-type": content_type})
-    assert _labels(answer) == ["red"]
+    response = await client.post(
+        "/v1/classify", content=RED, headers={"content-type": content_type}
+    )
+    assert _labels(response) == ["red"]
 
 
-async def test_several_pictures_are_answered_in_the_order_sent(client: httpx.AsyncClient) -> None:
-    files = [("image", ("a.png", picture)) for picture in (BLUE, RED, GREEN, RED)]
-    answer = await client.post("/v1/classify", files=files)
-    assert _labels(answer) == ["blue", "red", "green", "red"]
+async def test_several_images_are_classified_in_the_order_sent(client: httpx.AsyncClient) -> None:
+    files = [("image", ("a.png", image)) for image in (BLUE, RED, GREEN, RED)]
+    response = await client.post("/v1/classify", files=files)
+    assert _labels(response) == ["blue", "red", "green", "red"]
 
 
-async def test_a_picture_in_a_form_needs_no_file_name(client: httpx.AsyncClient) -> None:
+async def test_image_in_a_form_needs_no_file_name(client: httpx.AsyncClient) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n' + RED + b"\r\n--b--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    answer = await client.post("/v1/classify", content=body, headers=headers)
-    assert _labels(answer) == ["red"]
+    response = await client.post("/v1/classify", content=body, headers=headers)
+    assert _labels(response) == ["red"]
 
 
-async def test_an_ensemble_tells_the_vote_of_each_member(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/classify", params={"model": "all-paint"}, content=GREEN)
-    (result,) = answer.json()["results"]
+async def test_response_of_an_ensemble_has_the_vote_of_each_member(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post("/v1/classify", params={"model": "all-paint"}, content=GREEN)
+    (result,) = response.json()["results"]
     assert [vote["label"] for vote in result["members"]] == ["green"] * 3
     # Member m has logits (10 m, 0, 0): sharper each time.
     expected = [1 / (1 + 2 * np.exp(-10.0 * m)) for m in (1, 2, 3)]
@@ -92,51 +96,53 @@ async def test_an_ensemble_is_not_the_default_though_its_name_comes_first(
     assert (await client.post("/v1/classify", content=RED)).json()["model"] == "paint"
 
 
-async def test_a_version_can_be_asked_for(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/classify?model=paint&version=1", content=RED)
-    assert answer.json()["version"] == 1
+async def test_version_can_be_selected(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/classify?model=paint&version=1", content=RED)
+    assert response.json()["version"] == 1
 
 
 async def test_parameters_may_be_fields_of_the_form_and_the_query_wins(
     client: httpx.AsyncClient,
 ) -> None:
     form = {"model": "paint", "version": "1", "top_k": "1"}
-    answer = await client.post("/v1/classify", files={"image": RED}, data=form)
-    assert (answer.json()["version"], len(answer.json()["results"][0]["predictions"])) == (1, 1)
-    answer = await client.post("/v1/classify?top_k=2", files={"image": RED}, data=form)
-    assert (answer.json()["version"], len(answer.json()["results"][0]["predictions"])) == (1, 2)
+    response = await client.post("/v1/classify", files={"image": RED}, data=form)
+    assert (response.json()["version"], len(response.json()["results"][0]["predictions"])) == (1, 1)
+    response = await client.post("/v1/classify?top_k=2", files={"image": RED}, data=form)
+    assert (response.json()["version"], len(response.json()["results"][0]["predictions"])) == (1, 2)
 
 
-@pytest.mark.parametrize(("asked", "told"), [(1, 1), (2, 2), (3, 3)])
-async def test_top_k_labels_are_told(client: httpx.AsyncClient, asked: int, told: int) -> None:
-    answer = await client.post("/v1/classify", params={"top_k": asked}, content=RED)
-    assert len(answer.json()["results"][0]["predictions"]) == told
+@pytest.mark.parametrize(("requested", "message"), [(1, 1), (2, 2), (3, 3)])
+async def test_top_k_labels_are_returned(
+    client: httpx.AsyncClient, requested: int, message: int
+) -> None:
+    response = await client.post("/v1/classify", params={"top_k": requested}, content=RED)
+    assert len(response.json()["results"][0]["predictions"]) == message
 
 
-async def test_without_top_k_all_labels_of_a_model_with_few_are_told(
+async def test_default_top_k_returns_all_labels_of_a_model_with_few(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post("/v1/classify", content=RED)
-    told = [one["label"] for one in answer.json()["results"][0]["predictions"]]
-    assert set(told) == set(COLOURS)
+    response = await client.post("/v1/classify", content=RED)
+    message = [one["label"] for one in response.json()["results"][0]["predictions"]]
+    assert set(message) == set(COLOURS)
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "4", "many", "1.5", ""])
-async def test_top_k_out_of_range_is_refused_naming_what_came(
+async def test_top_k_out_of_range_is_rejected_with_its_value(
     client: httpx.AsyncClient, top_k: str
 ) -> None:
-    answer = await client.post("/v1/classify", params={"top_k": top_k}, content=RED)
-    detail = str(assert_problem(answer, 422)["detail"])
+    response = await client.post("/v1/classify", params={"top_k": top_k}, content=RED)
+    detail = str(assert_problem(response, 422)["detail"])
     assert "top_k" in detail
     assert top_k in detail
 
 
 async def test_top_k_in_a_form_is_held_to_the_same_range(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/classify", files={"image": RED}, data={"top_k": "0"})
-    assert "form.top_k" in str(assert_problem(answer, 422)["detail"])
+    response = await client.post("/v1/classify", files={"image": RED}, data={"top_k": "0"})
+    assert "form.top_k" in str(assert_problem(response, 422)["detail"])
 
 
-async def test_a_misspelt_parameter_is_refused_naming_those_that_exist(
+async def test_misspelt_parameter_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient,
 ) -> None:
     detail = assert_problem(await client.post("/v1/classify?topk=1", content=RED), 422)["detail"]
@@ -144,13 +150,13 @@ async def test_a_misspelt_parameter_is_refused_naming_those_that_exist(
     assert "model, version, precision, top_k" in str(detail)
 
 
-async def test_an_unknown_model_is_refused_naming_what_there_is(client: httpx.AsyncClient) -> None:
+async def test_unknown_model_is_rejected_with_those_that_exist(client: httpx.AsyncClient) -> None:
     problem = assert_problem(await client.post("/v1/classify?model=resnet", content=RED), 404)
     assert "'resnet'" in str(problem["detail"])
     assert problem["available"] == ["all-paint", "paint"]
 
 
-async def test_an_unknown_version_is_refused_naming_what_there_is(
+async def test_unknown_version_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient,
 ) -> None:
     problem = assert_problem(
@@ -160,11 +166,11 @@ async def test_an_unknown_version_is_refused_naming_what_there_is(
     assert problem["available"] == [1, 2]
 
 
-async def test_a_model_of_another_task_is_refused(client: httpx.AsyncClient) -> None:
+async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient) -> None:
     problem = assert_problem(await client.post("/v1/classify?model=blur", content=RED), 404)
     assert "blur 1 does denoising, not classification" in str(problem["detail"])
 
 
-async def test_an_unknown_model_in_a_form_is_refused_too(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/classify", files={"image": RED}, data={"model": "../etc"})
-    assert "'../etc'" in str(assert_problem(answer, 404)["detail"])
+async def test_unknown_model_in_a_form_is_rejected(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/classify", files={"image": RED}, data={"model": "../etc"})
+    assert "'../etc'" in str(assert_problem(response, 404)["detail"])

@@ -28,7 +28,7 @@ FINE, COARSE, COLOUR = (
 )
 
 
-def _picture(channels: int = 1, side: int = SIDE) -> NDArray[np.uint8]:
+def _image(channels: int = 1, side: int = SIDE) -> NDArray[np.uint8]:
     return np.random.default_rng(3).integers(0, 256, (side, side, channels), np.uint8)
 
 
@@ -55,58 +55,58 @@ async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncCli
 
 
 async def _code(coder: httpx.AsyncClient, query: str = "?version=1") -> bytes:
-    answer = await coder.post(f"/v1/compress{query}", content=encode_png(_picture()))
-    assert answer.status_code == 200, answer.text
-    return answer.content
+    response = await coder.post(f"/v1/compress{query}", content=encode_png(_image()))
+    assert response.status_code == 200, response.text
+    return response.content
 
 
 @pytest.mark.parametrize(
     ("query", "model", "channels"),
     [("?version=1", FINE, 1), ("", COARSE, 1), ("?model=squeeze-colour", COLOUR, 3)],
 )
-async def test_what_is_compressed_comes_back(
+async def test_decompressed_image_matches_the_original(
     coder: httpx.AsyncClient, query: str, model: FakeFactorizedCodec, channels: int
 ) -> None:
-    picture = _picture(channels)
+    image = _image(channels)
     if query == "?version=1":
         query += "&model=squeeze"
-    answer = await coder.post(f"/v1/compress{query}", content=encode_png(picture))
-    assert answer.headers["content-type"] == CODE_MEDIA_TYPE
-    back = await coder.post("/v1/decompress", content=answer.content)
+    response = await coder.post(f"/v1/compress{query}", content=encode_png(image))
+    assert response.headers["content-type"] == CODE_MEDIA_TYPE
+    back = await coder.post("/v1/decompress", content=response.content)
     assert back.headers["content-type"] == "image/png"
-    assert back.headers["x-deepshelf-model"] == answer.headers["x-deepshelf-model"]
-    assert np.array_equal(_pixels(back.content), model.expected_reconstruction(picture))
+    assert back.headers["x-deepshelf-model"] == response.headers["x-deepshelf-model"]
+    assert np.array_equal(_pixels(back.content), model.expected_reconstruction(image))
 
 
 async def test_json_has_the_promised_shape_and_counts_everything(coder: httpx.AsyncClient) -> None:
-    picture = _picture()
-    answer = (await coder.post("/v1/compress", content=encode_png(picture), headers=JSON)).json()
-    assert set(answer) == {
+    image = _image()
+    response = (await coder.post("/v1/compress", content=encode_png(image), headers=JSON)).json()
+    assert set(response) == {
         "model", "version", "code", "code_bytes", "bits_per_pixel", "width", "height", "psnr_db"
     }  # fmt: skip
-    code = base64.b64decode(answer["code"])
-    plain = await coder.post("/v1/compress", content=encode_png(picture))
+    code = base64.b64decode(response["code"])
+    plain = await coder.post("/v1/compress", content=encode_png(image))
     assert code == plain.content
-    assert (answer["model"], answer["version"]) == ("squeeze", 2)
-    assert (answer["width"], answer["height"]) == (SIDE, SIDE)
-    assert answer["code_bytes"] == len(code)
-    assert answer["bits_per_pixel"] == pytest.approx(8 * len(code) / SIDE**2)
-    error = COARSE.expected_reconstruction(picture).astype(float) - picture
+    assert (response["model"], response["version"]) == ("squeeze", 2)
+    assert (response["width"], response["height"]) == (SIDE, SIDE)
+    assert response["code_bytes"] == len(code)
+    assert response["bits_per_pixel"] == pytest.approx(8 * len(code) / SIDE**2)
+    error = COARSE.expected_reconstruction(image).astype(float) - image
     expected = 10 * np.log10(255**2 / np.square(error).mean())
-    assert answer["psnr_db"] == pytest.approx(expected)
+    assert response["psnr_db"] == pytest.approx(expected)
     assert float(plain.headers["x-deepshelf-psnr-db"]) == pytest.approx(expected, abs=1e-4)
 
 
-async def test_where_nothing_is_lost_there_is_no_finite_psnr(coder: httpx.AsyncClient) -> None:
+async def test_psnr_is_null_if_nothing_is_lost(coder: httpx.AsyncClient) -> None:
     url = "/v1/compress?model=squeeze&version=1"
-    answer = await coder.post(url, content=encode_png(_picture()), headers=JSON)
-    assert answer.json()["psnr_db"] is None
+    response = await coder.post(url, content=encode_png(_image()), headers=JSON)
+    assert response.json()["psnr_db"] is None
     assert (
-        "x-deepshelf-psnr-db" not in (await coder.post(url, content=encode_png(_picture()))).headers
+        "x-deepshelf-psnr-db" not in (await coder.post(url, content=encode_png(_image()))).headers
     )
 
 
-async def test_a_code_says_what_made_it(coder: httpx.AsyncClient) -> None:
+async def test_code_names_its_model_and_version(coder: httpx.AsyncClient) -> None:
     code = unpack(await _code(coder, ""))
     assert (code.model, code.version, code.width, code.height) == ("squeeze", 2, SIDE, SIDE)
 
@@ -117,10 +117,10 @@ async def test_an_older_versions_code_is_read_by_that_version(coder: httpx.Async
     document = back.json()
     assert (document["model"], document["version"]) == ("squeeze", 1)
     assert (document["width"], document["height"]) == (SIDE, SIDE)
-    assert np.array_equal(_pixels(base64.b64decode(document["image"])), _picture())
+    assert np.array_equal(_pixels(base64.b64decode(document["image"])), _image())
 
 
-async def test_a_picture_of_another_size_is_fitted_into_the_models(
+async def test_image_of_another_size_is_resized(
     coder: httpx.AsyncClient,
 ) -> None:
     wide = np.full((10, 3 * SIDE, 1), 200, np.uint8)
@@ -136,7 +136,7 @@ async def test_a_picture_of_another_size_is_fitted_into_the_models(
 @pytest.mark.parametrize("field", ["raw", "typed", "form"])
 async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: str) -> None:
     code = await _code(coder)
-    answer = await (
+    response = await (
         coder.post("/v1/decompress", files={"code": code})
         if field == "form"
         else coder.post(
@@ -145,14 +145,14 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
             headers={"content-type": CODE_MEDIA_TYPE} if field == "typed" else {},
         )
     )
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize(
     ("change", "status", "reason", "says"),
     [
         (lambda _: b"hello", 415, "foreign", "text"),
-        (lambda _: encode_png(_picture()), 415, "foreign", "a PNG picture"),
+        (lambda _: encode_png(_image()), 415, "foreign", "a PNG picture"),
         (lambda code: code[:2] + b"\x02" + code[3:], 415, "newer", "formats up to 1"),
         (lambda code: code[:-1], 422, "truncated", "1 bytes too early"),
         (lambda code: code[:1], 422, "truncated", "1 bytes"),
@@ -160,12 +160,12 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
         (lambda code: code[:30] + b"\0\0" + code[32:], 422, "damaged", "checksum"),
     ],
 )
-async def test_what_cannot_be_read_is_refused_saying_why(
+async def test_unreadable_code_is_rejected_with_a_reason(
     coder: httpx.AsyncClient, change: object, status: int, reason: str, says: str
 ) -> None:
     assert callable(change)
-    answer = await coder.post("/v1/decompress", content=change(await _code(coder)))
-    problem = assert_problem(answer, status)
+    response = await coder.post("/v1/decompress", content=change(await _code(coder)))
+    problem = assert_problem(response, status)
     assert problem["reason"] == reason
     assert says in str(problem["detail"])
 
@@ -174,9 +174,9 @@ async def test_every_changed_byte_of_a_code_is_found(coder: httpx.AsyncClient) -
     code = await _code(coder)
     for at in range(len(code)):
         changed = code[:at] + bytes([code[at] ^ 1 << at % 8]) + code[at + 1 :]
-        answer = await coder.post("/v1/decompress", content=changed)
-        assert answer.status_code in (415, 422)
-        assert answer.json()["reason"] in ("foreign", "newer", "truncated", "damaged")
+        response = await coder.post("/v1/decompress", content=changed)
+        assert response.status_code in (415, 422)
+        assert response.json()["reason"] in ("foreign", "newer", "truncated", "damaged")
 
 
 def _forged(**changes: object) -> bytes:
@@ -196,11 +196,11 @@ def _forged(**changes: object) -> bytes:
         ({}, 422, "another squeeze 1"),
     ],
 )
-async def test_a_code_of_a_model_that_is_not_here_is_refused(
+async def test_code_of_a_missing_model_is_rejected(
     coder: httpx.AsyncClient, changes: dict[str, object], status: int, says: str
 ) -> None:
-    answer = await coder.post("/v1/decompress", content=_forged(**changes))
-    assert says in str(assert_problem(answer, status)["detail"])
+    response = await coder.post("/v1/decompress", content=_forged(**changes))
+    assert says in str(assert_problem(response, status)["detail"])
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ async def test_a_forged_code_with_a_right_checksum_is_damage(
     coder: httpx.AsyncClient, changes: dict[str, object], says: str
 ) -> None:
     mark = unpack(await _code(coder, "?model=squeeze&version=1")).fingerprint
-    answer = await coder.post("/v1/decompress", content=_forged(fingerprint=mark, **changes))
-    problem = assert_problem(answer, 422)
+    response = await coder.post("/v1/decompress", content=_forged(fingerprint=mark, **changes))
+    problem = assert_problem(response, 422)
     assert problem["reason"] == "damaged"
     assert says in str(problem["detail"])
 
@@ -225,11 +225,11 @@ async def test_a_forged_code_with_a_right_checksum_is_damage(
 @pytest.mark.parametrize(("route", "field"), [("compress", "image"), ("decompress", "code")])
 async def test_one_at_a_time(coder: httpx.AsyncClient, route: str, field: str) -> None:
     files = [(field, b"\xd5one"), (field, b"\xd5two")]
-    answer = await coder.post(f"/v1/{route}", files=files)
-    assert "accepted is one" in str(assert_problem(answer, 422)["detail"])
+    response = await coder.post(f"/v1/{route}", files=files)
+    assert "accepted is one" in str(assert_problem(response, 422)["detail"])
 
 
-async def test_a_code_is_no_picture_and_decompress_takes_no_model(
+async def test_decompress_rejects_a_model_parameter_and_classify_a_code(
     coder: httpx.AsyncClient,
 ) -> None:
     code = await _code(coder)
@@ -241,7 +241,7 @@ async def test_a_code_is_no_picture_and_decompress_takes_no_model(
     assert CODE_MEDIA_TYPE in str(accepted["accepted"])
 
 
-async def test_a_body_over_the_limit_and_an_empty_one_are_refused(
+async def test_body_over_the_limit_and_empty_body_are_rejected(
     coder: httpx.AsyncClient,
 ) -> None:
     assert_problem(await coder.post("/v1/decompress", content=bytes(20_001)), 413)
@@ -249,12 +249,12 @@ async def test_a_body_over_the_limit_and_an_empty_one_are_refused(
     assert "curl -F code=@digit.code" in str(detail)
 
 
-async def test_a_full_queue_refuses_before_anything_is_decoded(shelf: Path) -> None:
+async def test_full_queue_rejects_before_decoding(shelf: Path) -> None:
     async with running_app(shelf, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
             for route in ("compress", "decompress"):
-                answer = await client.post(f"/v1/{route}", content=b"not even looked at")
-                assert assert_problem(answer, 503)["title"] == "Overloaded"
+                response = await client.post(f"/v1/{route}", content=b"not even looked at")
+                assert assert_problem(response, 503)["title"] == "Overloaded"
 
 
 async def test_tables_that_do_not_fit_the_graphs_make_a_failed_model(tmp_path: Path) -> None:
@@ -283,12 +283,12 @@ sys.stdout.buffer.write(decompress(model, code, limits=limits, check=lambda: Non
 """
 
 
-async def test_another_process_reads_the_same_picture_out_of_a_code(
+async def test_another_process_decodes_the_same_image(
     coder: httpx.AsyncClient, shelf: Path
 ) -> None:
     code = await _code(coder, "?model=squeeze")
     here = (await coder.post("/v1/decompress", content=code)).content
     command = [sys.executable, "-c", _OTHER_PROCESS, str(version_dir(shelf, "squeeze", 2))]
-    there = subprocess.run(command, input=code, capture_output=True, check=True)
-    assert there.stdout == here
-    assert np.array_equal(_pixels(here), COARSE.expected_reconstruction(_picture()))
+    available = subprocess.run(command, input=code, capture_output=True, check=True)
+    assert available.stdout == here
+    assert np.array_equal(_pixels(here), COARSE.expected_reconstruction(_image()))

@@ -35,33 +35,33 @@ async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-def _picture(height: int = 37, width: int = 301, channels: int = 3) -> NDArray[np.uint8]:
+def _image(height: int = 37, width: int = 301, channels: int = 3) -> NDArray[np.uint8]:
     y, x = np.mgrid[:height, :width]
     wave = 128 + 90 * np.sin(y[..., None] / 15 + x[..., None] / 20 + np.arange(channels))
-    picture: NDArray[np.uint8] = wave.astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = wave.astype(np.uint8)
+    return image
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-async def test_any_picture_goes_to_the_codec_that_takes_any_size(coder: httpx.AsyncClient) -> None:
-    picture = _picture()
-    answer = await coder.post("/v1/compress", content=encode_png(picture))
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["x-deepshelf-model"] == "mosaic"
-    assert len(answer.content) < picture.size / 10
-    back = await coder.post("/v1/decompress", content=answer.content)
+async def test_default_codec_takes_any_image_size(coder: httpx.AsyncClient) -> None:
+    image = _image()
+    response = await coder.post("/v1/compress", content=encode_png(image))
+    assert response.status_code == 200, response.text
+    assert response.headers["x-deepshelf-model"] == "mosaic"
+    assert len(response.content) < image.size / 10
+    back = await coder.post("/v1/decompress", content=response.content)
     restored = _pixels(back.content)
-    assert restored.shape == picture.shape
-    error = np.square(restored.astype(float) - picture).mean()
-    told = float(answer.headers["x-deepshelf-psnr-db"])
-    assert told == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+    assert restored.shape == image.shape
+    error = np.square(restored.astype(float) - image).mean()
+    message = float(response.headers["x-deepshelf-psnr-db"])
+    assert message == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 
 
-async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncClient) -> None:
-    file = encode_png(_picture())
+async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncClient) -> None:
+    file = encode_png(_image())
     found = {}
     for quality in (1, 3):
         url = f"/v1/compress?quality={quality}"
@@ -90,55 +90,53 @@ async def test_quality_is_chosen_by_query_or_form_and_told(coder: httpx.AsyncCli
         ("quality=best", "must be a whole number"),
     ],
 )
-async def test_a_quality_that_there_is_not_is_refused(
-    coder: httpx.AsyncClient, query: str, says: str
-) -> None:
-    answer = await coder.post(f"/v1/compress?{query}", content=encode_png(_picture()))
-    assert answer.status_code == 422
-    assert says in answer.text
+async def test_unknown_quality_is_rejected(coder: httpx.AsyncClient, query: str, says: str) -> None:
+    response = await coder.post(f"/v1/compress?{query}", content=encode_png(_image()))
+    assert response.status_code == 422
+    assert says in response.text
 
 
-async def test_a_model_of_one_size_tells_no_quality(coder: httpx.AsyncClient) -> None:
+async def test_model_of_one_size_returns_no_quality(coder: httpx.AsyncClient) -> None:
     url = "/v1/compress?model=autosqueeze"
-    answer = await coder.post(url, content=encode_png(_picture(6, 6, 1)), headers=JSON)
-    assert "quality" not in answer.json()
+    response = await coder.post(url, content=encode_png(_image(6, 6, 1)), headers=JSON)
+    assert "quality" not in response.json()
 
 
-async def test_grey_pictures_come_back_grey(coder: httpx.AsyncClient) -> None:
-    grey = _picture(20, 33, 1)
-    answer = await coder.post("/v1/compress?quality=3", content=encode_png(grey))
-    code = unpack(answer.content)
+async def test_grey_images_stay_grey(coder: httpx.AsyncClient) -> None:
+    grey = _image(20, 33, 1)
+    response = await coder.post("/v1/compress?quality=3", content=encode_png(grey))
+    code = unpack(response.content)
     assert (code.mode, code.width, code.height) == ("L", 33, 20)
-    back = _pixels((await coder.post("/v1/decompress", content=answer.content)).content)
+    back = _pixels((await coder.post("/v1/decompress", content=response.content)).content)
     assert back.shape == (20, 33)
     error = np.square(back.astype(float) - grey[..., 0]).mean()
-    told = float(answer.headers["x-deepshelf-psnr-db"])
-    assert told == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+    message = float(response.headers["x-deepshelf-psnr-db"])
+    assert message == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 
 
-async def test_a_code_of_a_huge_picture_is_refused_before_it_is_decoded(
+async def test_code_of_a_huge_image_is_rejected_before_decoding(
     coder: httpx.AsyncClient,
 ) -> None:
-    small = unpack((await coder.post("/v1/compress", content=encode_png(_picture()))).content)
+    small = unpack((await coder.post("/v1/compress", content=encode_png(_image()))).content)
     huge = type(small)(**{**vars(small), "width": 60_000, "height": 60_000})
-    answer = await coder.post("/v1/decompress", content=pack(huge))
-    assert "100000 pixels" in str(assert_problem(answer, 413)["detail"])
+    response = await coder.post("/v1/decompress", content=pack(huge))
+    assert "100000 pixels" in str(assert_problem(response, 413)["detail"])
 
 
 @pytest.mark.parametrize("width", [300, 317])
 async def test_a_code_whose_size_is_another_is_damaged(
     coder: httpx.AsyncClient, width: int
 ) -> None:
-    code = unpack((await coder.post("/v1/compress", content=encode_png(_picture()))).content)
+    code = unpack((await coder.post("/v1/compress", content=encode_png(_image()))).content)
     wrong = type(code)(**{**vars(code), "width": width + 16, "payload": code.payload[:-4]})
-    answer = await coder.post("/v1/decompress", content=pack(wrong))
-    assert assert_problem(answer, 422)["reason"] == "damaged"
+    response = await coder.post("/v1/decompress", content=pack(wrong))
+    assert assert_problem(response, 422)["reason"] == "damaged"
 
 
-async def test_the_codecs_graphs_are_asked_one_by_one_too(coder: httpx.AsyncClient) -> None:
+async def test_graphs_of_the_codec_can_be_inferred_over_v2(coder: httpx.AsyncClient) -> None:
     tensor = {"name": "images", "shape": [1, 24, 24, 3], "datatype": "UINT8", "data": [9] * 1728}
     quality = {"name": "quality", "shape": [1], "datatype": "INT64", "data": [0]}
-    answer = await coder.post("/v2/models/mosaic/infer", json={"inputs": [tensor, quality]})
-    assert answer.status_code == 200, answer.text
-    names = {output["name"]: output["shape"] for output in answer.json()["outputs"]}
+    response = await coder.post("/v2/models/mosaic/infer", json={"inputs": [tensor, quality]})
+    assert response.status_code == 200, response.text
+    names = {output["name"]: output["shape"] for output in response.json()["outputs"]}
     assert names == {"latents": [1, 6, 2, 2], "side": [1, 3, 1, 1]}

@@ -32,16 +32,16 @@ def _box_blur(image_HW: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("size", [(28, 28), (1, 1), (30, 45), (101, 77), (5, 200)])
-async def test_a_picture_of_any_size_comes_back_blurred_at_its_size(
+async def test_image_of_any_size_keeps_its_size(
     client: httpx.AsyncClient, size: tuple[int, int]
 ) -> None:
     noisy = _noise(*size)
-    answer = await client.post("/v1/denoise", content=encode_png(noisy))
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.headers["x-deepshelf-model"] == "blur"
-    assert answer.headers["x-deepshelf-version"] == "1"
-    got = _pixels(answer.content)
+    response = await client.post("/v1/denoise", content=encode_png(noisy))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["x-deepshelf-model"] == "blur"
+    assert response.headers["x-deepshelf-version"] == "1"
+    got = _pixels(response.content)
     assert got.shape == size
     if min(size) > 2:
         assert np.abs(got[1:-1, 1:-1] - _box_blur(noisy[..., 0])).max() <= 0.51
@@ -49,8 +49,8 @@ async def test_a_picture_of_any_size_comes_back_blurred_at_its_size(
 
 async def test_colour_goes_through_a_colour_model_unchanged(client: httpx.AsyncClient) -> None:
     colour = _noise(33, 47, 3)
-    answer = await client.post("/v1/denoise?model=colour-same", content=encode_png(colour))
-    assert np.array_equal(_pixels(answer.content), colour)
+    response = await client.post("/v1/denoise?model=colour-same", content=encode_png(colour))
+    assert np.array_equal(_pixels(response.content), colour)
 
 
 def _file(image: Image.Image) -> bytes:
@@ -64,8 +64,8 @@ async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient,
     grey = _noise(21, 34)[..., 0]
     image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey)
     sent = _file(image if mode == "I;16" else image.convert(mode))
-    answer = await client.post("/v1/denoise?model=colour-same", content=sent)
-    assert np.array_equal(_pixels(answer.content), grey)
+    response = await client.post("/v1/denoise?model=colour-same", content=sent)
+    assert np.array_equal(_pixels(response.content), grey)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.6, 1])
@@ -73,35 +73,35 @@ async def test_strength_goes_a_share_of_the_way(client: httpx.AsyncClient, stren
     noisy = _noise(40, 70)
     blurred = _pixels((await client.post("/v1/denoise", content=encode_png(noisy))).content)
     files, data = {"image": encode_png(noisy)}, {"strength": str(strength)}
-    for answer in (
+    for response in (
         await client.post(f"/v1/denoise?strength={strength}", content=encode_png(noisy)),
         await client.post("/v1/denoise", files=files, data=data),
     ):
         expected = noisy[..., 0] + strength * (blurred.astype(np.float64) - noisy[..., 0])
-        assert np.abs(_pixels(answer.content) - expected).max() <= 0.501
+        assert np.abs(_pixels(response.content) - expected).max() <= 0.501
 
 
-async def test_strength_zero_keeps_the_picture(client: httpx.AsyncClient) -> None:
+async def test_strength_zero_returns_the_image_unchanged(client: httpx.AsyncClient) -> None:
     noisy = _noise(40, 70)
-    answer = await client.post("/v1/denoise?strength=0", content=encode_png(noisy))
-    assert np.array_equal(_pixels(answer.content), noisy[..., 0])
+    response = await client.post("/v1/denoise?strength=0", content=encode_png(noisy))
+    assert np.array_equal(_pixels(response.content), noisy[..., 0])
 
 
 @pytest.mark.parametrize("strength", ["-0.1", "1.01", "nan", "much"])
-async def test_a_strength_outside_of_its_range_is_refused(
-    client: httpx.AsyncClient, strength: str
-) -> None:
-    answer = await client.post(f"/v1/denoise?strength={strength}", content=encode_png(_noise(4, 4)))
-    assert "strength" in str(assert_problem(answer, 422))
+async def test_strength_out_of_range_is_rejected(client: httpx.AsyncClient, strength: str) -> None:
+    response = await client.post(
+        f"/v1/denoise?strength={strength}", content=encode_png(_noise(4, 4))
+    )
+    assert "strength" in str(assert_problem(response, 422))
 
 
 async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> None:
     colour = np.zeros((6, 9, 4), np.uint8)
     colour[:3, :, 1], colour[:3, :, 3] = 200, 255
-    answer = await client.post(
+    response = await client.post(
         "/v1/denoise?model=colour-same", content=_file(Image.fromarray(colour))
     )
-    got = _pixels(answer.content)
+    got = _pixels(response.content)
     assert got.shape == (6, 9, 3)
     assert (got[:3] == (0, 200, 0)).all()
     assert (got[3:] == 255).all()
@@ -110,8 +110,8 @@ async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> Non
 async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncClient) -> None:
     grey, colour = _noise(20, 30), _noise(20, 30, 3) // 2
     files = [("image", encode_png(grey)), ("reference", encode_png(colour))]
-    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
-    (result,) = answer.json()["results"]
+    response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    (result,) = response.json()["results"]
     expected = peak_signal_noise_ratio(colour, grey.repeat(3, 2), data_range=255)  # type: ignore[no-untyped-call]
     assert result["psnr_db"] == pytest.approx(expected)
 
@@ -119,9 +119,9 @@ async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncCli
 async def test_json_has_the_promised_shape_in_the_order_sent(client: httpx.AsyncClient) -> None:
     first, second = _noise(20, 30, 3), _noise(8, 9, 3)
     files = [("image", encode_png(first)), ("image", encode_png(second))]
-    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
-    assert answer.headers["content-type"] == "application/json"
-    document = answer.json()
+    response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    assert response.headers["content-type"] == "application/json"
+    document = response.json()
     assert (document["model"], document["version"]) == ("colour-same", 1)
     assert [set(result) for result in document["results"]] == [{"image", "width", "height"}] * 2
     for result, picture in zip(document["results"], (first, second), strict=True):
@@ -143,23 +143,23 @@ async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
     )  # fmt: skip
     assert result["psnr_db"] == pytest.approx(psnr)
     assert result["ssim"] == pytest.approx(ssim)
-    answer = await client.post(url, files=files)
-    assert float(answer.headers["x-deepshelf-psnr-db"]) == pytest.approx(psnr, abs=1e-4)
-    assert float(answer.headers["x-deepshelf-ssim"]) == pytest.approx(ssim, abs=1e-6)
+    response = await client.post(url, files=files)
+    assert float(response.headers["x-deepshelf-psnr-db"]) == pytest.approx(psnr, abs=1e-4)
+    assert float(response.headers["x-deepshelf-ssim"]) == pytest.approx(ssim, abs=1e-6)
 
 
-async def test_an_answer_equal_to_its_reference_has_no_finite_psnr(
+async def test_psnr_is_null_if_the_result_equals_the_reference(
     client: httpx.AsyncClient,
 ) -> None:
     picture = encode_png(_noise(20, 20, 3))
     files = [("image", picture), ("reference", picture)]
-    answer = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
-    (result,) = answer.json()["results"]
+    response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
+    (result,) = response.json()["results"]
     assert result["psnr_db"] is None
     assert result["ssim"] == pytest.approx(1)
 
 
-async def test_a_reference_of_another_size_is_refused(client: httpx.AsyncClient) -> None:
+async def test_reference_of_another_size_is_rejected(client: httpx.AsyncClient) -> None:
     files = [("image", encode_png(_noise(20, 30))), ("reference", encode_png(_noise(30, 20)))]
     detail = str(assert_problem(await client.post("/v1/denoise", files=files), 422)["detail"])
     assert "20 × 30" in detail
@@ -172,7 +172,7 @@ async def test_references_must_be_as_many_as_images(client: httpx.AsyncClient) -
     assert_problem(await client.post("/v1/denoise", files=files), 422)
 
 
-async def test_several_pictures_as_one_png_are_refused_naming_json(
+async def test_several_images_as_one_png_are_rejected_with_json_as_alternative(
     client: httpx.AsyncClient,
 ) -> None:
     problem = assert_problem(
@@ -196,17 +196,17 @@ async def test_several_pictures_as_one_png_are_refused_naming_json(
 async def test_accept_chooses_between_png_and_json(
     client: httpx.AsyncClient, accept: str, content_type: str
 ) -> None:
-    answer = await client.post(
+    response = await client.post(
         "/v1/denoise", content=encode_png(_noise(4, 4)), headers={"accept": accept}
     )
-    assert answer.headers["content-type"] == content_type
+    assert response.headers["content-type"] == content_type
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/webp, text/*"])
-async def test_an_accept_that_no_answer_meets_is_refused_naming_what_is_offered(
+async def test_unacceptable_media_type_is_rejected_with_those_available(
     client: httpx.AsyncClient, accept: str
 ) -> None:
-    answer = await client.post(
+    response = await client.post(
         "/v1/denoise", content=encode_png(_noise(4, 4)), headers={"accept": accept}
     )
-    assert assert_problem(answer, 406)["accepted"] == ["image/png", "application/json"]
+    assert assert_problem(response, 406)["accepted"] == ["image/png", "application/json"]

@@ -12,23 +12,23 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc", "/"])
 async def test_a_page_asks_nothing_of_another_host(client: httpx.AsyncClient, page: str) -> None:
-    answer = await client.get(page)
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
-    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", answer.text)
-    assert "googleapis" not in answer.text
-    assert "cdn" not in answer.text
+    response = await client.get(page)
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.headers["content-security-policy"].startswith("default-src 'self'")
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", response.text)
+    assert "googleapis" not in response.text
+    assert "cdn" not in response.text
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 async def test_everything_that_a_page_asks_for_is_served_here(
     client: httpx.AsyncClient, page: str
 ) -> None:
-    asked = re.findall(
+    requested = re.findall(
         r"""(?:src|href|url|spec-url)[=:]\s*["'](/[^"']+)["']""", await _text(client, page)
     )
-    assert len(asked) >= 3
-    for url in asked:
+    assert len(requested) >= 3
+    for url in requested:
         assert (await client.get(url)).status_code == 200, url
 
 
@@ -36,7 +36,7 @@ async def _text(client: httpx.AsyncClient, page: str) -> str:
     return (await client.get(page)).text
 
 
-async def test_the_page_points_to_the_documentation_and_tells_a_curl_where_no_script_runs(
+async def test_page_links_to_the_documentation_and_has_a_curl_command_without_scripts(
     client: httpx.AsyncClient,
 ) -> None:
     text = await _text(client, "/")

@@ -20,7 +20,7 @@ JSON = {"accept": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     publish_generator(folder, "levels", gain=20.0)
     publish_generator(folder, "levels")
@@ -29,8 +29,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf) as client:
+async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(store) as client:
         yield client
 
 
@@ -44,18 +44,18 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 
 async def _faces(client: httpx.AsyncClient, query: str = "") -> httpx.Response:
-    answer = await client.get(f"/v1/faces{query}")
-    assert answer.status_code == 200, answer.text
-    return answer
+    response = await client.get(f"/v1/faces{query}")
+    assert response.status_code == 200, response.text
+    return response
 
 
 async def test_one_face_is_the_face_of_its_seed(client: httpx.AsyncClient) -> None:
-    answer = await _faces(client, "?count=1&seed=7")
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.headers["x-deepshelf-model"] == "levels"
-    assert answer.headers["x-deepshelf-version"] == "2"
-    assert answer.headers["x-deepshelf-seed"] == "7"
-    assert np.array_equal(_pixels(answer.content), _face(7))
+    response = await _faces(client, "?count=1&seed=7")
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["x-deepshelf-model"] == "levels"
+    assert response.headers["x-deepshelf-version"] == "2"
+    assert response.headers["x-deepshelf-seed"] == "7"
+    assert np.array_equal(_pixels(response.content), _face(7))
 
 
 @pytest.mark.parametrize(
@@ -77,44 +77,44 @@ async def test_a_grid_has_face_i_at_row_and_column_of_i_and_white_where_none_is_
 
 
 async def test_json_has_each_face_with_its_seed(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/v1/faces?count=3&seed=40", headers=JSON)
-    document = answer.json()
+    response = await client.get("/v1/faces?count=3&seed=40", headers=JSON)
+    document = response.json()
     assert (document["model"], document["version"]) == ("levels", 2)
     assert [face["seed"] for face in document["faces"]] == [40, 41, 42]
     for face in document["faces"]:
         assert np.array_equal(_pixels(base64.b64decode(face["image"])), _face(face["seed"]))
 
 
-async def test_without_a_seed_another_one_every_time_and_the_answer_tells_it(
+async def test_default_seed_is_random_and_returned(
     client: httpx.AsyncClient,
 ) -> None:
     first, second = [await _faces(client, "?count=1") for _ in range(2)]
-    seeds = [int(answer.headers["x-deepshelf-seed"]) for answer in (first, second)]
+    seeds = [int(response.headers["x-deepshelf-seed"]) for response in (first, second)]
     assert seeds[0] != seeds[1]
     assert np.array_equal(_pixels(first.content), _face(seeds[0]))
 
 
 async def test_truncation_brings_faces_nearer_to_the_typical_one(client: httpx.AsyncClient) -> None:
-    answer = await _faces(client, "?count=1&seed=7&truncation=0.5")
-    assert np.array_equal(_pixels(answer.content), _face(7, 0.5))
+    response = await _faces(client, "?count=1&seed=7&truncation=0.5")
+    assert np.array_equal(_pixels(response.content), _face(7, 0.5))
     both = _pixels((await _faces(client, "?count=2&truncation=0")).content)
     assert np.array_equal(both, np.concatenate([_face(TYPICAL)] * 2, axis=1))
 
 
-async def test_an_older_version_can_be_asked(client: httpx.AsyncClient) -> None:
-    answer = await _faces(client, "?count=1&seed=7&model=levels&version=1")
-    assert np.array_equal(_pixels(answer.content), _face(7, gain=20.0))
+async def test_older_version_can_be_selected(client: httpx.AsyncClient) -> None:
+    response = await _faces(client, "?count=1&seed=7&model=levels&version=1")
+    assert np.array_equal(_pixels(response.content), _face(7, gain=20.0))
 
 
 @pytest.mark.parametrize("path", ["/v1/faces", "/v1/faces/morph"])
-async def test_a_model_that_draws_no_faces_is_refused(client: httpx.AsyncClient, path: str) -> None:
+async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient, path: str) -> None:
     problem = assert_problem(await client.get(f"{path}?model=paint"), 404)
     assert problem["available"] == ["levels"]
 
 
 async def test_post_takes_json_a_query_and_nothing(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/faces?count=1", json={"seed": 7, "count": 9})
-    assert np.array_equal(_pixels(answer.content), _face(7))
+    response = await client.post("/v1/faces?count=1", json={"seed": 7, "count": 9})
+    assert np.array_equal(_pixels(response.content), _face(7))
     assert (await client.post("/v1/faces")).status_code == 200
     assert_problem(await client.post("/v1/faces", content=b"{"), 400)
     assert_problem(await client.post("/v1/faces", files={"count": b"1"}), 415)
@@ -153,10 +153,10 @@ async def test_a_wrong_value_in_json_is_named(
 async def test_a_morph_goes_from_one_face_to_the_other(
     client: httpx.AsyncClient, accept: str, form: str
 ) -> None:
-    answer = await client.get("/v1/faces/morph?from=7&to=8&steps=5", headers={"accept": accept})
-    assert answer.headers["content-type"] == f"image/{form.lower()}"
-    assert (answer.headers["x-deepshelf-from"], answer.headers["x-deepshelf-to"]) == ("7", "8")
-    animation = Image.open(io.BytesIO(answer.content))
+    response = await client.get("/v1/faces/morph?from=7&to=8&steps=5", headers={"accept": accept})
+    assert response.headers["content-type"] == f"image/{form.lower()}"
+    assert (response.headers["x-deepshelf-from"], response.headers["x-deepshelf-to"]) == ("7", "8")
+    animation = Image.open(io.BytesIO(response.content))
     assert (animation.format, animation.info["loop"]) == (form, 0)
     frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
     assert len(frames) == 5
@@ -168,12 +168,12 @@ async def test_a_morph_goes_from_one_face_to_the_other(
         assert np.array_equal(frames[-1], _face(8))
 
 
-async def test_a_morph_can_be_asked_for_in_json_and_tells_what_it_chose(
+async def test_morph_takes_json_and_returns_its_seeds(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post("/v1/faces/morph", json={"from": 3, "frame_ms": 200, "steps": 2})
-    end = int(answer.headers["x-deepshelf-to"])
-    animation = Image.open(io.BytesIO(answer.content))
+    response = await client.post("/v1/faces/morph", json={"from": 3, "frame_ms": 200, "steps": 2})
+    end = int(response.headers["x-deepshelf-to"])
+    animation = Image.open(io.BytesIO(response.content))
     assert animation.info["duration"] == 200
     animation.seek(1)
     assert np.array_equal(np.asarray(animation.convert("RGB")), _face(end))
@@ -191,8 +191,8 @@ async def test_a_morph_names_a_wrong_value(
 
 
 @pytest.mark.parametrize(("path", "accept"), [("", "image/gif"), ("/morph", "application/json")])
-async def test_what_cannot_be_answered_is_refused_naming_what_can(
+async def test_invalid_parameters_are_rejected_with_the_accepted_ones(
     client: httpx.AsyncClient, path: str, accept: str
 ) -> None:
-    answer = await client.get(f"/v1/faces{path}", headers={"accept": accept})
-    assert "image/png" in str(assert_problem(answer, 406)["accepted"])
+    response = await client.get(f"/v1/faces{path}", headers={"accept": accept})
+    assert "image/png" in str(assert_problem(response, 406)["accepted"])

@@ -37,8 +37,8 @@ async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_strokes_stand_where_they_must(client: httpx.AsyncClient) -> None:
-    answer = await client.get(URL, params={"text": "01", "height": 100, "seed": 3}, headers=JSON)
-    page = answer.json()
+    response = await client.get(URL, params={"text": "01", "height": 100, "seed": 3}, headers=JSON)
+    page = response.json()
     assert {key: page[key] for key in ("model", "version", "seed", "text")} == {
         "model": "ruler", "version": 1, "seed": 3, "text": "01",
     }  # fmt: skip
@@ -51,10 +51,10 @@ async def test_strokes_stand_where_they_must(client: httpx.AsyncClient) -> None:
 
 
 async def test_an_svg_has_a_curve_for_every_stroke(client: httpx.AsyncClient) -> None:
-    answer = await client.get(URL, params={"text": "01", "height": 100})
-    assert answer.headers["content-type"] == "image/svg+xml"
-    assert answer.headers["x-deepshelf-model"] == "ruler"
-    svg = ET.fromstring(answer.text)  # noqa: S314  # ours
+    response = await client.get(URL, params={"text": "01", "height": 100})
+    assert response.headers["content-type"] == "image/svg+xml"
+    assert response.headers["x-deepshelf-model"] == "ruler"
+    svg = ET.fromstring(response.text)  # noqa: S314  # ours
     assert (svg.get("width"), svg.get("height"), svg.get("aria-label")) == ("88", "178", "01")
     paths = [path.get("d", "") for path in svg]
     assert [len(re.findall("C", path)) for path in paths] == [3, 3]
@@ -70,9 +70,9 @@ async def test_an_animated_svg_moves_and_a_still_one_does_not(client: httpx.Asyn
 
 
 async def test_a_png_is_ink_along_the_strokes(client: httpx.AsyncClient) -> None:
-    answer = await client.get(URL, params={"text": "01", "height": 100}, headers=PNG)
-    assert answer.headers["content-type"] == "image/png"
-    with Image.open(io.BytesIO(answer.content)) as image:
+    response = await client.get(URL, params={"text": "01", "height": 100}, headers=PNG)
+    assert response.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(response.content)) as image:
         assert (image.size, image.mode) == ((88, 178), "L")
         pixels = np.asarray(image)
     assert pixels[114, 14:52].max() < 40
@@ -112,7 +112,7 @@ async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("requested", "message"),
     [
         ({"text": "0a1é"}, "cannot draw 'a' (U+0061), 'é' (U+00E9); it draws 01 and blanks"),
         ({"text": "  "}, "only blanks"),
@@ -128,14 +128,14 @@ async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
         ),
     ],
 )
-async def test_bad_values_are_refused_with_what_is_accepted(
-    client: httpx.AsyncClient, asked: dict[str, str], message: str
+async def test_bad_values_are_rejected_with_the_accepted_ones(
+    client: httpx.AsyncClient, requested: dict[str, str], message: str
 ) -> None:
-    problem = assert_problem(await client.get(URL, params={"text": "0", **asked}), 422)
+    problem = assert_problem(await client.get(URL, params={"text": "0", **requested}), 422)
     assert message in str(problem["detail"])
 
 
-async def test_what_cannot_write_and_what_nobody_can_read_are_refused(
+async def test_model_of_another_task_and_unacceptable_media_type_are_rejected(
     client: httpx.AsyncClient,
 ) -> None:
     problem = assert_problem(await client.get(URL, params={"text": "0", "model": "paint"}), 404)
@@ -143,7 +143,7 @@ async def test_what_cannot_write_and_what_nobody_can_read_are_refused(
     assert_problem(await client.get(URL, headers={"Accept": "text/plain"}), 406)
 
 
-async def test_a_graph_that_is_not_what_its_task_needs_does_not_serve(tmp_path: Path) -> None:
+async def test_graph_that_does_not_match_its_task_is_not_served(tmp_path: Path) -> None:
     folder = publish_handwriting_model(tmp_path, "ruler", StraightLineModel())
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"components": 1', '"components": 2'))

@@ -22,11 +22,11 @@ async def test_a_process_that_is_still_loading_is_alive_but_not_ready(store: Pat
     async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
         assert (await client.get("/livez")).status_code == 200
         assert "loading" in str(assert_problem(await client.get("/readyz"), 503)["detail"])
-        answer = await client.post("/v1/classify", content=b"x")
-        assert "still being loaded" in str(assert_problem(answer, 503)["detail"])
+        response = await client.post("/v1/classify", content=b"x")
+        assert "still being loaded" in str(assert_problem(response, 503)["detail"])
 
 
-async def test_an_empty_shelf_is_never_ready_and_says_so(tmp_path: Path) -> None:
+async def test_empty_store_is_never_ready(tmp_path: Path) -> None:
     async with running_app(tmp_path) as client:
         assert "no model is ready" in str(
             assert_problem(await client.get("/readyz"), 503)["detail"]
@@ -35,7 +35,7 @@ async def test_an_empty_shelf_is_never_ready_and_says_so(tmp_path: Path) -> None
         assert "no model for classification" in str(problem["detail"])
 
 
-async def test_a_store_that_is_not_there_is_told_without_its_path(tmp_path: Path) -> None:
+async def test_missing_store_is_reported_without_its_path(tmp_path: Path) -> None:
     async with running_app(tmp_path / "nowhere") as client:
         problem = assert_problem(await client.get("/readyz"), 503)
         assert "the store cannot be read" in str(problem["detail"])

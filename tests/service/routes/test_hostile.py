@@ -1,4 +1,4 @@
-"""Whatever comes, an answer goes: no body makes a fault, and each gets its error's own shape."""
+"""Whatever comes, a response goes: no body makes a fault, and each gets its error's own shape."""
 
 import json
 import struct
@@ -44,7 +44,7 @@ _VALUES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def requested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store: Path = tmp_path_factory.mktemp("store")
     publish_image_model(store, "paint", MeanColourClassifier())
     publish_text_model(store, "alphabet", AlphabetModel())
@@ -59,13 +59,13 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
-def _answered(client: TestClient, path: str, body: bytes, headers: dict[str, str]) -> None:
-    answer = client.post(path, content=body, headers=headers)
-    assert answer.status_code < 500 or answer.status_code in (503, 504), answer.text
-    if answer.status_code >= 400:
-        told: dict[str, object] = answer.json()
-        assert told["error" if path.startswith(("/v2", "/openai")) else "detail"]
-        assert "Traceback" not in answer.text
+def _has_response(client: TestClient, path: str, body: bytes, headers: dict[str, str]) -> None:
+    response = client.post(path, content=body, headers=headers)
+    assert response.status_code < 500 or response.status_code in (503, 504), response.text
+    if response.status_code >= 400:
+        message: dict[str, object] = response.json()
+        assert message["error" if path.startswith(("/v2", "/openai")) else "detail"]
+        assert "Traceback" not in response.text
 
 
 def _dumped(value: object) -> bytes:
@@ -81,10 +81,10 @@ _TEXT_FIELDS = st.sampled_from(
 @pytest.mark.parametrize("path", ["/v1/text", "/openai/v1/completions"])
 @many
 @given(fields=st.dictionaries(_TEXT_FIELDS, _VALUES, max_size=4), prompt=st.text(max_size=30))
-def test_any_question_for_a_text_is_answered(
-    asked: TestClient, path: str, fields: dict[str, object], prompt: str
+def test_any_text_request_gets_a_response(
+    requested: TestClient, path: str, fields: dict[str, object], prompt: str
 ) -> None:
-    _answered(asked, path, _dumped({"prompt": prompt, "max_chars": 2, **fields}), JSON)
+    _has_response(requested, path, _dumped({"prompt": prompt, "max_chars": 2, **fields}), JSON)
 
 
 _TENSOR = st.fixed_dictionaries(
@@ -103,9 +103,11 @@ _TENSOR = st.fixed_dictionaries(
 
 @many
 @given(inputs=st.lists(_TENSOR, max_size=2) | _VALUES, more=_VALUES)
-def test_any_tensors_as_json_are_answered(asked: TestClient, inputs: object, more: object) -> None:
-    _answered(asked, INFER, _dumped({"inputs": inputs, "outputs": more}), JSON)
-    _answered(asked, INFER, _dumped({"inputs": inputs}), JSON)
+def test_any_json_tensors_get_a_response(
+    requested: TestClient, inputs: object, more: object
+) -> None:
+    _has_response(requested, INFER, _dumped({"inputs": inputs, "outputs": more}), JSON)
+    _has_response(requested, INFER, _dumped({"inputs": inputs}), JSON)
 
 
 @many
@@ -113,15 +115,15 @@ def test_any_tensors_as_json_are_answered(asked: TestClient, inputs: object, mor
     size=st.integers(-1, 300), declared=st.integers(-5, 400) | st.just(2**70),
     tail=st.binary(max_size=250),
 )  # fmt: skip
-def test_any_tensors_as_bytes_are_answered(
-    asked: TestClient, size: int, declared: int, tail: bytes
+def test_any_binary_tensors_get_a_response(
+    requested: TestClient, size: int, declared: int, tail: bytes
 ) -> None:
     tensor: dict[str, Any] = {"name": "images", "shape": [1, 8, 8, 3], "datatype": "UINT8"}
     tensor["parameters"] = {"binary_data_size": size}
     head = _dumped({"inputs": [tensor]})
     for length in (len(head), declared):
         headers = {"inference-header-content-length": str(length)}
-        _answered(asked, INFER, head + tail, headers)
+        _has_response(requested, INFER, head + tail, headers)
 
 
 _KINDS = (
@@ -135,21 +137,21 @@ _KINDS = (
 @pytest.mark.parametrize(
     "path", ["/v1/classify", "/v1/decompress", "/v1/text", INFER, "/openai/v1/completions"]
 )
-def test_any_bytes_of_any_type_are_answered(
-    asked: TestClient, path: str, body: bytes, kind: str
+def test_any_bytes_of_any_content_type_get_a_response(
+    requested: TestClient, path: str, body: bytes, kind: str
 ) -> None:
-    _answered(asked, path, body, {"content-type": kind} if kind else {})
+    _has_response(requested, path, body, {"content-type": kind} if kind else {})
 
 
 @many
 @given(cuts=st.lists(st.tuples(st.integers(0, len(PICTURE) - 1), st.integers(0, 255)), max_size=6))
-def test_any_damage_to_a_picture_is_answered(
-    asked: TestClient, cuts: list[tuple[int, int]]
+def test_any_damaged_image_gets_a_response(
+    requested: TestClient, cuts: list[tuple[int, int]]
 ) -> None:
     damaged = bytearray(PICTURE)
     for place, value in cuts:
         damaged[place] = value
-    _answered(asked, "/v1/classify", bytes(damaged), {})
+    _has_response(requested, "/v1/classify", bytes(damaged), {})
 
 
 def _form(fields: int) -> bytes:
@@ -176,15 +178,15 @@ def _form(fields: int) -> bytes:
     ],
     ids=lambda value: f"{len(value)}" if isinstance(value, bytes) else None,
 )
-def test_a_bomb_is_refused_in_its_own_words(
-    asked: TestClient, path: str, body: bytes, headers: dict[str, str]
+def test_decompression_bomb_is_rejected(
+    requested: TestClient, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    answer = asked.post(path, content=body, headers=headers)
-    assert 400 <= answer.status_code < 500, answer.text
-    assert len(answer.content) < 10_000
+    response = requested.post(path, content=body, headers=headers)
+    assert 400 <= response.status_code < 500, response.text
+    assert len(response.content) < 10_000
 
 
-def test_a_picture_that_says_it_is_enormous_is_refused_unread(asked: TestClient) -> None:
+def test_image_with_an_enormous_header_size_is_rejected_undecoded(requested: TestClient) -> None:
     size = struct.pack(">II", 60_000, 60_000)
     bomb = PICTURE[:16] + size + PICTURE[24:]
-    assert asked.post("/v1/classify", content=bomb).status_code in (413, 422)
+    assert requested.post("/v1/classify", content=bomb).status_code in (413, 422)

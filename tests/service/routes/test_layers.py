@@ -92,23 +92,25 @@ async def seers(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _pixels(answer: httpx.Response) -> NDArray[np.uint8]:
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "image/png"
-    with Image.open(io.BytesIO(answer.content)) as image:
+def _pixels(response: httpx.Response) -> NDArray[np.uint8]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(response.content)) as image:
         return np.asarray(image.convert("RGB"))
 
 
 async def test_layers_are_listed_with_their_dead_filters(seers: httpx.AsyncClient) -> None:
-    answer = (await seers.get("/v1/models/seer/filters")).json()
-    assert (answer["model"], answer["version"]) == ("seer", 1)
+    response = (await seers.get("/v1/models/seer/filters")).json()
+    assert (response["model"], response["version"]) == ("seer", 1)
     largest = float(np.abs(_weights()).max())
-    assert answer["layers"][0] == {
+    assert response["layers"][0] == {
         "name": "conv1", "operator": "Conv", "graph": "model", "shape": [8, 3, 3, 3],
         "filters": 8, "dead": 2, "largest": pytest.approx(largest),
     }  # fmt: skip
     # (inputs, outputs) in the graph: a matrix product's filters are its columns.
-    assert [(one["name"], one["shape"]) for one in answer["layers"][1:]] == [("head", [2, 8, 1, 1])]
+    assert [(one["name"], one["shape"]) for one in response["layers"][1:]] == [
+        ("head", [2, 8, 1, 1])
+    ]
     assert (await seers.get("/v1/models/blur/filters")).json()["layers"] == []
 
 
@@ -125,12 +127,12 @@ async def test_a_recurrent_layer_is_a_matrix_from_inputs_and_one_from_its_past(
 async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
     seers: httpx.AsyncClient,
 ) -> None:
-    answer = await seers.get("/v1/models/seer/filters/conv1.png")
-    pixels = _pixels(answer)
-    assert answer.headers["x-deepshelf-filters"] == "8"
-    assert answer.headers["x-deepshelf-dead"] == "2"
+    response = await seers.get("/v1/models/seer/filters/conv1.png")
+    pixels = _pixels(response)
+    assert response.headers["x-deepshelf-filters"] == "8"
+    assert response.headers["x-deepshelf-dead"] == "2"
     scale = float(np.percentile(np.abs(_weights()), 99))
-    assert float(answer.headers["x-deepshelf-scale"]) == pytest.approx(scale, rel=1e-4)
+    assert float(response.headers["x-deepshelf-scale"]) == pytest.approx(scale, rel=1e-4)
     magenta = (pixels == (255, 0, 200)).all(2)
     assert 0.005 < magenta.mean() < 0.1
     # The first tile looks at red: weight 1 of the scale, and grey, which is zero, of the others.
@@ -138,7 +140,7 @@ async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
     assert tile.tolist() == [round(127.5 + 127.5 / scale), 128, 128]
 
 
-async def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(
+async def test_unknown_layer_is_rejected_with_those_that_exist(
     seers: httpx.AsyncClient,
 ) -> None:
     problem = assert_problem(await seers.get("/v1/models/seer/filters/conv7.png"), 404)
@@ -149,23 +151,23 @@ async def test_a_layer_that_is_not_there_is_refused_naming_those_that_are(
     assert assert_problem(await seers.post(url, content=RED), 404)["available"] == ["conv1", "head"]
 
 
-async def test_maps_are_what_the_layer_computes_of_the_picture(seers: httpx.AsyncClient) -> None:
-    answer = await seers.post("/v1/models/seer/activations?layer=conv1", content=RED)
+async def test_maps_are_the_output_of_the_layer_for_the_image(seers: httpx.AsyncClient) -> None:
+    response = await seers.post("/v1/models/seer/activations?layer=conv1", content=RED)
     padded = np.pad(np.full((SIDE, SIDE), 255.0), 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
     maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
-    np.testing.assert_array_equal(_pixels(answer), render_feature_maps(maps.astype(np.float32)))
-    assert answer.headers["x-deepshelf-filters"] == "8"
-    assert answer.headers["x-deepshelf-dead"] == "1"  # 1e-5 of an image is not nothing
+    np.testing.assert_array_equal(_pixels(response), render_feature_maps(maps.astype(np.float32)))
+    assert response.headers["x-deepshelf-filters"] == "8"
+    assert response.headers["x-deepshelf-dead"] == "1"  # 1e-5 of an image is not nothing
 
 
 async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(
     seers: httpx.AsyncClient,
 ) -> None:
-    answer = await seers.post(
+    response = await seers.post(
         "/v1/models/seer/activations", data={"layer": "head"}, files={"image": ("red.png", RED)}
     )
-    assert answer.headers["x-deepshelf-filters"] == "2"
+    assert response.headers["x-deepshelf-filters"] == "2"
 
 
 async def test_without_a_layer_it_is_the_first(seers: httpx.AsyncClient) -> None:
@@ -174,7 +176,7 @@ async def test_without_a_layer_it_is_the_first(seers: httpx.AsyncClient) -> None
     assert first.content == named.content
 
 
-async def test_maps_need_a_picture_and_a_model_that_takes_pictures(
+async def test_maps_need_an_image_and_a_model_that_takes_images(
     seers: httpx.AsyncClient,
 ) -> None:
     url = "/v1/models/seer/activations"
@@ -184,7 +186,7 @@ async def test_maps_need_a_picture_and_a_model_that_takes_pictures(
     assert "its input is not an image" in str(problem["detail"])
 
 
-async def test_looking_into_a_model_keeps_few_sessions_and_leaves_its_answers_alone(
+async def test_inspection_keeps_few_sessions_and_does_not_change_results(
     seers: httpx.AsyncClient,
 ) -> None:
     before = (await seers.post("/v1/classify?model=seer", content=RED)).json()

@@ -20,11 +20,11 @@ Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def read(client: httpx.AsyncClient) -> Values:
-    answer = await client.get("/metrics")
-    assert answer.status_code == 200
+    response = await client.get("/metrics")
+    assert response.status_code == 200
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse(answer.text)
+        for family in parse(response.text)
         for sample in family.samples
     }
 
@@ -79,7 +79,7 @@ async def test_a_request_is_split_into_its_stages(own: httpx.AsyncClient) -> Non
     assert images == 2
 
 
-async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncClient) -> None:
+async def test_full_queue_and_rejections_are_counted(own: httpx.AsyncClient) -> None:
     with occupied_thread(get_app_state(own).pool):
         await own.post("/v1/classify", content=PICTURE)
         during = await read(own)
@@ -90,7 +90,7 @@ async def test_a_full_queue_is_seen_and_so_is_who_was_refused(own: httpx.AsyncCl
     assert depth + running == 1
 
 
-async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> None:
+async def test_waiting_expired_and_cancelled_requests_are_counted_apart(store: Path) -> None:
     async with running_app(store, deadline_s=1.0) as client:
         with occupied_thread(get_app_state(client).pool):
             caller = AsgiRequest(client, PICTURE)
@@ -108,7 +108,7 @@ async def test_waiting_late_and_left_requests_are_told_apart(store: Path) -> Non
         assert value(values, "deepshelf_deadline_misses_total", route="/v1/classify") == 1
 
 
-async def test_texts_tell_characters_and_how_many_shared_a_run(tmp_path: Path) -> None:
+async def test_generated_characters_and_batch_sizes_are_counted(tmp_path: Path) -> None:
     publish_text_model(tmp_path, "alphabet", AlphabetModel())
     async with running_app(tmp_path) as client:
         question = {"prompt": "abc", "max_chars": 5, "temperature": 0}
@@ -124,7 +124,7 @@ async def test_texts_tell_characters_and_how_many_shared_a_run(tmp_path: Path) -
         assert value(values, "deepshelf_stage_seconds_count", **labels) == 3
 
 
-async def test_the_shelf_and_the_process_are_told(own: httpx.AsyncClient) -> None:
+async def test_metrics_include_models_and_process(own: httpx.AsyncClient) -> None:
     values = await read(own)
     assert value(values, "deepshelf_models", state="ready") == 5
     assert value(values, "deepshelf_models", state="failed") == 0
@@ -135,7 +135,7 @@ async def test_the_shelf_and_the_process_are_told(own: httpx.AsyncClient) -> Non
     assert 10e6 < resident[0] < 10e9
 
 
-async def test_the_page_is_what_prometheus_reads_in_both_of_its_formats(
+async def test_metrics_parse_in_both_formats_of_prometheus(
     own: httpx.AsyncClient,
 ) -> None:
     await own.post("/v1/classify", content=PICTURE)

@@ -41,14 +41,14 @@ async def test_the_card_without_a_version_is_of_the_one_that_serves(
     assert (await client.get("/v1/models/paint")).json()["version"] == 2
 
 
-async def test_the_preview_is_the_published_picture(client: httpx.AsyncClient, store: Path) -> None:
-    answer = await client.get("/v1/models/blur/preview")
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.content == (store / "blur/1/preview.png").read_bytes()
+async def test_preview_is_the_published_image(client: httpx.AsyncClient, store: Path) -> None:
+    response = await client.get("/v1/models/blur/preview")
+    assert response.headers["content-type"] == "image/png"
+    assert response.content == (store / "blur/1/preview.png").read_bytes()
 
 
 @pytest.mark.parametrize("page", ["", "/preview"])
-async def test_what_is_not_there_is_refused_naming_what_is(
+async def test_unknown_model_or_version_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient, page: str
 ) -> None:
     problem = assert_problem(await client.get(f"/v1/models/resnet{page}"), 404)
@@ -67,24 +67,24 @@ async def test_models_that_are_not_to_be_served_are_listed_as_unloaded(store: Pa
             "all-paint": "unloaded", "blur": "unloaded",
             "colour-same": "unloaded", "paint": "ready",
         }  # fmt: skip
-        answer = await client.post("/v1/denoise", content=b"x")
-        assert "no model for denoising is ready" in str(assert_problem(answer, 503)["detail"])
+        response = await client.post("/v1/denoise", content=b"x")
+        assert "no model for denoising is ready" in str(assert_problem(response, 503)["detail"])
         assert (await client.get("/v1/models/blur")).json()["state"] == "unloaded"
 
 
-async def test_the_operators_default_answers(store: Path) -> None:
+async def test_default_of_the_operator_is_used(store: Path) -> None:
     async with running_app(store, defaults={"denoising": "blur"}) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         assert [model["name"] for model in listed if model["default"]] == ["blur", "paint"]
 
 
-async def test_of_denoisers_one_that_knows_colour_answers(store: Path) -> None:
+async def test_default_denoiser_is_one_for_colour(store: Path) -> None:
     async with running_app(store) as client:
         listed = (await client.get("/v1/models")).json()["models"]
         assert [model["name"] for model in listed if model["default"]] == ["colour-same", "paint"]
 
 
-async def test_an_operators_default_that_is_not_there_is_no_silent_other(store: Path) -> None:
+async def test_missing_default_of_the_operator_is_an_error(store: Path) -> None:
     async with running_app(store, defaults={"denoising": "gone"}) as client:
         problem = assert_problem(await client.post("/v1/denoise", content=b"x"), 503)
         assert "gone" in str(problem["detail"])

@@ -76,7 +76,7 @@ _SCRAPS = st.lists(
 
 @often
 @given(scraps=_SCRAPS, places=st.lists(st.integers(0, 200), max_size=4))
-def test_anything_else_is_refused_or_read_whatever_the_pieces(
+def test_parsing_does_not_depend_on_chunk_boundaries(
     scraps: list[bytes], places: list[int]
 ) -> None:
     body = b"".join(scraps)
@@ -91,7 +91,7 @@ def test_anything_else_is_refused_or_read_whatever_the_pieces(
 
 @often
 @given(content=_CONTENT, end=st.integers(1, 200), boundary=st.sampled_from(["x-7", "x", "y" * 70]))
-def test_a_form_that_was_cut_off_is_refused(content: bytes, end: int, boundary: str) -> None:
+def test_truncated_form_is_rejected(content: bytes, end: int, boundary: str) -> None:
     body = _part("image", b"\x89PNG" + content, "cat.png") + b"--x-7--\r\n"
     kept = body[: -min(end, len(body) - 1) - 2]  # the last line end may be missing
     with pytest.raises(BadRequest):
@@ -108,12 +108,12 @@ def test_a_form_that_was_cut_off_is_refused(content: bytes, end: int, boundary: 
         (b"", "ends before its closing boundary"),
     ],
 )  # fmt: skip
-def test_a_bad_form_is_told_as_such(body: bytes, message: str) -> None:
+def test_malformed_form_is_a_bad_request(body: bytes, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         _parsed([body])
 
 
-def test_the_preamble_and_what_follows_the_end_are_no_part() -> None:
+def test_preamble_and_epilogue_are_ignored() -> None:
     # RFC 2046, section 5.1.1: to be ignored.
     body = _part("image", b"\x89PNG", "a.png") + b"--x-7--\r\nepilogue" * 50
     assert _parsed([body]).files == {"image": [b"\x89PNG"]}

@@ -21,7 +21,7 @@ ENDLESS = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     publish_text_model(folder, "alphabet", AlphabetModel())
     publish_text_model(folder, "babble", RandomLstmModel())
@@ -29,15 +29,15 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf, max_concurrent_generations=2, max_prompt_chars=20) as client:
+async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(store, max_concurrent_generations=2, max_prompt_chars=20) as client:
         yield client
 
 
-def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    (error,) = answer.json().values()
+def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    (error,) = response.json().values()
     assert set(error) == {"message", "type", "param", "code"}
     told: dict[str, Any] = error
     return told
@@ -126,19 +126,19 @@ async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None
         assert (without["model"], len(without["choices"][0]["text"])) == ("babble", 2)
 
 
-async def test_a_full_house_is_told_with_when_to_come_back(shelf: Path) -> None:
-    async with running_app(shelf, max_concurrent_generations=2, queue_size=0) as client:
+async def test_full_queue_gets_503_with_retry_after(store: Path) -> None:
+    async with running_app(store, max_concurrent_generations=2, queue_size=0) as client:
         gate = get_app_state(client).scheduler.admission
         place = gate.admit(gate.now())
-        answer = await client.post(COMPLETIONS, json={"prompt": "a", "n": 2})
-        assert error_of(answer, 503)["type"] == "overloaded_error"
-        assert int(answer.headers["retry-after"]) >= 1
+        response = await client.post(COMPLETIONS, json={"prompt": "a", "n": 2})
+        assert error_of(response, 503)["type"] == "overloaded_error"
+        assert int(response.headers["retry-after"]) >= 1
         place.release()
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_stream_that_is_not_in_time_ends_with_the_error(shelf: Path, count: int) -> None:
-    async with running_app(shelf, max_text_chars=ENDLESS, deadline_s=30) as client:
+async def test_a_stream_that_is_not_in_time_ends_with_the_error(store: Path, count: int) -> None:
+    async with running_app(store, max_text_chars=ENDLESS, deadline_s=30) as client:
         gate, late = get_app_state(client).scheduler.admission, asyncio.Event()
         gate._clock = lambda: time.monotonic() + 30 * late.is_set()
         question = {

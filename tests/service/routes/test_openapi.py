@@ -144,7 +144,7 @@ def _error_shape(path: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/v1/classify", "/v1/denoise", "/v1/compress"])
-def test_pictures_are_documented_as_form_and_as_body_with_all_that_can_go_wrong(path: str) -> None:
+def test_image_uploads_are_documented_as_form_and_raw_body_with_errors(path: str) -> None:
     operation = DOCUMENT["paths"][path]["post"]
     assert {"multipart/form-data", "image/*", "application/octet-stream"} <= set(
         operation["requestBody"]["content"]
@@ -154,12 +154,12 @@ def test_pictures_are_documented_as_form_and_as_body_with_all_that_can_go_wrong(
     )
 
 
-def test_denoise_answers_a_png_or_json() -> None:
+def test_denoise_is_documented_to_return_png_or_json() -> None:
     answer = DOCUMENT["paths"]["/v1/denoise"]["post"]["responses"]["200"]
     assert set(answer["content"]) == {"image/png", "application/json"}
 
 
-def test_codes_are_documented_as_what_they_are() -> None:
+def test_codes_are_documented_with_their_media_type() -> None:
     compress, decompress = (DOCUMENT["paths"][f"/v1/{p}"]["post"] for p in _CODED)
     code = "application/vnd.deepshelf.code"
     assert set(compress["responses"]["200"]["content"]) == {code, "application/json"}
@@ -168,7 +168,7 @@ def test_codes_are_documented_as_what_they_are() -> None:
     assert {code, "application/octet-stream", "multipart/form-data"} <= set(body)
 
 
-def test_answers_have_examples() -> None:
+def test_responses_have_examples() -> None:
     for name in (*_ANSWERS, "Problem"):
         assert DOCUMENT["components"]["schemas"][name]["examples"], name
 
@@ -212,7 +212,7 @@ def _examples() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("schema", "example"), list(_examples()))
-def test_an_example_is_what_its_schema_says(schema: dict[str, Any], example: Any) -> None:
+def test_examples_match_their_schemas(schema: dict[str, Any], example: Any) -> None:
     whole = {**schema, "components": DOCUMENT["components"]}
     OAS31Validator(whole).validate(example)
 

@@ -23,23 +23,23 @@ TYPES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_every_file_of_the_page_is_served_as_what_it_is(
+async def test_every_file_of_the_page_has_its_media_type(
     client: httpx.AsyncClient, name: str
 ) -> None:
-    answer = await client.get(f"/page/{name}")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == TYPES[name.rpartition(".")[2]]
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.content == (FOLDER / name).read_bytes()
+    response = await client.get(f"/page/{name}")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == TYPES[name.rpartition(".")[2]]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.content == (FOLDER / name).read_bytes()
 
 
 async def test_the_page_allows_nothing_inline_and_nothing_from_elsewhere(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.get("/")
-    assert answer.headers["content-security-policy"] == PLAYGROUND_CSP
+    response = await client.get("/")
+    assert response.headers["content-security-policy"] == PLAYGROUND_CSP
     assert "unsafe" not in PLAYGROUND_CSP
-    assert not re.findall(r"<style|<script(?![^>]* src=)| style=| on\w+=", answer.text)
+    assert not re.findall(r"<style|<script(?![^>]* src=)| style=| on\w+=", response.text)
     everything = "\n".join(
         (FOLDER / name).read_text() for name in FILES if name.endswith((".js", ".css"))
     )

@@ -30,41 +30,43 @@ def twofold(tmp_path: Path) -> Path:
     return store
 
 
-async def _asked(store: Path, query: str = "", precision: str = "auto") -> tuple[Precision, float]:
+async def _requested(
+    store: Path, query: str = "", precision: str = "auto"
+) -> tuple[Precision, float]:
     async with running_app(store, precision=precision) as client:
-        answer = await client.post(f"/v1/classify{query}", content=RED)
-        assert answer.status_code == 200, answer.text
-        told = answer.json()
-        return told["precision"], told["results"][0]["predictions"][0]["probability"]
+        response = await client.post(f"/v1/classify{query}", content=RED)
+        assert response.status_code == 200, response.text
+        message = response.json()
+        return message["precision"], message["results"][0]["predictions"][0]["probability"]
 
 
-async def test_the_one_that_the_manifest_names_answers(twofold: Path) -> None:
-    precision, vague = await _asked(twofold)
+async def test_default_precision_of_the_manifest_is_used(twofold: Path) -> None:
+    precision, vague = await _requested(twofold)
     assert precision == "int8"
-    precision, sure = await _asked(twofold, "?precision=fp32")
+    precision, sure = await _requested(twofold, "?precision=fp32")
     assert precision == "fp32"
     assert sure > vague
 
 
 async def test_the_operator_may_choose_and_a_request_may_choose_again(twofold: Path) -> None:
-    assert (await _asked(twofold, precision="fp32"))[0] == "fp32"
-    assert (await _asked(twofold, "?precision=int8", precision="fp32"))[0] == "int8"
+    assert (await _requested(twofold, precision="fp32"))[0] == "fp32"
+    assert (await _requested(twofold, "?precision=int8", precision="fp32"))[0] == "int8"
 
 
-async def test_a_precision_that_a_model_has_not_is_refused_and_those_that_it_has_are_named(
+async def test_missing_precision_is_rejected_with_those_available(
     tmp_path: Path,
 ) -> None:
     publish_image_model(tmp_path, "paint", MeanColourClassifier())
     async with running_app(tmp_path, precision="int8") as client:  # where there is one
         plain = await client.post("/v1/classify", content=RED)
         assert "precision" not in plain.json()
-        answer = await client.post("/v1/classify?precision=int8", content=RED)
-    assert answer.status_code == 422
-    assert answer.json()["detail"] == "precision is int8; paint 1 has fp32"
-    assert answer.json()["accepted"] == ["fp32"]
+        response = await client.post("/v1/classify?precision=int8", content=RED)
+    assert response.status_code == 422
+    assert response.json()["detail"] == "precision is int8; paint 1 has fp32"
+    assert response.json()["accepted"] == ["fp32"]
 
 
-async def test_a_variant_that_does_not_reproduce_the_golden_answers_is_not_served(
+async def test_variant_that_fails_its_golden_cases_is_not_served(
     twofold: Path,
 ) -> None:
     folder = twofold / "paint" / "1"

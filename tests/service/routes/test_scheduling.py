@@ -44,17 +44,17 @@ async def test_a_full_queue_is_503_with_retry_after_before_the_body_is_read(stor
 
     async with running_app(store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
-            answer = await client.post("/v1/classify", content=body())
-            problem = assert_problem(answer, 503)
+            response = await client.post("/v1/classify", content=body())
+            problem = assert_problem(response, 503)
             assert problem["type"] == "/problems/overloaded"
-            assert int(answer.headers["retry-after"]) >= 1
+            assert int(response.headers["retry-after"]) >= 1
             assert not read
             assert (await client.get("/livez")).status_code == 200
         counters = get_app_state(client).pool.admission.counters
         assert (counters.rejected, counters.started) == (1, 1)
 
 
-async def test_a_queue_that_fills_while_a_body_arrives_refuses_before_decoding(store: Path) -> None:
+async def test_queue_that_fills_during_upload_rejects_before_decoding(store: Path) -> None:
     async with running_app(store, queue_size=0) as client:
         pool = get_app_state(client).pool
         arriving, arrived = asyncio.Event(), asyncio.Event()
@@ -109,7 +109,7 @@ async def test_the_largest_body_fits_where_no_more_than_one_is_held(store: Path)
         assert_problem(await client.post("/v1/classify", content=b"x" * (1 << 20)), 415)
 
 
-async def test_a_body_must_come_in_its_time_and_the_answer_may_take_longer(store: Path) -> None:
+async def test_body_has_a_shorter_deadline_than_the_response(store: Path) -> None:
     async with running_app(store, body_timeout_s=0.2, deadline_s=60) as client:
         slow = AsgiRequest(client, b"x", more_body=True)
         assert await slow.run() == 504
@@ -120,7 +120,7 @@ async def test_a_body_must_come_in_its_time_and_the_answer_may_take_longer(store
         assert (await waiting).status_code == 200
 
 
-async def test_once_the_queue_has_room_again_requests_are_answered(store: Path) -> None:
+async def test_requests_are_admitted_once_the_queue_has_capacity(store: Path) -> None:
     async with running_app(store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
             assert_problem(await client.post("/v1/classify", content=PICTURE), 503)
@@ -174,7 +174,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_never_admitted(
         assert get_app_state(client).pool.admission.counters.admitted == 0
 
 
-async def test_no_watcher_is_left_behind_by_an_answered_request(store: Path) -> None:
+async def test_disconnect_watcher_ends_with_its_request(store: Path) -> None:
     async with running_app(store) as client:
         tasks = asyncio.all_tasks()
         for _ in range(3):
@@ -212,7 +212,7 @@ async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serv
         assert failed["state"] == "failed"
         assert "SHA-256 differs" in failed["reason"]
         assert (await client.get("/readyz")).json()["failed"] == 1
-        answer = await client.post("/v1/classify?model=other", content=PICTURE)
-        assert "SHA-256 differs" in str(assert_problem(answer, 503)["detail"])
+        response = await client.post("/v1/classify?model=other", content=PICTURE)
+        assert "SHA-256 differs" in str(assert_problem(response, 503)["detail"])
         assert (await client.get("/v1/models/other")).json()["state"] == "failed"
         assert_problem(await client.get("/v1/models/other/preview"), 503)

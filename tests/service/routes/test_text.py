@@ -1,4 +1,4 @@
-"""`POST /v1/text`, from the request's bytes to the answer's, without a socket."""
+"""`POST /v1/text`, from the request's bytes to the response's, without a socket."""
 
 import asyncio
 import json
@@ -66,17 +66,17 @@ def events(body: str) -> list[Any]:
 
 
 async def test_a_prompt_is_continued(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/text", json={"prompt": "abc", "max_chars": 5})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
-    told = answer.json()
+    response = await client.post("/v1/text", json={"prompt": "abc", "max_chars": 5})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    told = response.json()
     assert isinstance(told.pop("seed"), int)
     assert told == {
         "model": "alphabet", "version": 1, "text": "defgh", "finish_reason": "length",
     }  # fmt: skip
 
 
-async def test_the_answer_ends_before_a_stop_string(client: httpx.AsyncClient) -> None:
+async def test_text_ends_before_a_stop_string(client: httpx.AsyncClient) -> None:
     question = {"prompt": "a", "stop": ["qqq", "fg"], "max_chars": 20}
     told = (await client.post("/v1/text", json=question)).json()
     assert (told["text"], told["finish_reason"]) == ("bcde", "stop")
@@ -90,9 +90,9 @@ async def test_without_a_prompt_the_model_begins_by_itself(client: httpx.AsyncCl
 async def test_characters_beyond_ascii_come_in_and_go_out_as_they_are(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post("/v1/text", json={"prompt": "é", "max_chars": 3})
-    assert answer.json()["text"] == "€😀\n"
-    assert "€😀".encode() in answer.content
+    response = await client.post("/v1/text", json={"prompt": "é", "max_chars": 3})
+    assert response.json()["text"] == "€😀\n"
+    assert "€😀".encode() in response.content
     escaped = await client.post(
         "/v1/text", content=b'{"prompt": "\\u20ac\\ud83d\\ude00", "max_chars": 1}'
     )
@@ -111,14 +111,17 @@ async def test_a_seed_gives_the_same_text_again(
     question = {"model": "babble", "prompt": "hello", "seed": 11, "max_chars": 60, **options}
     alone = (await client.post("/v1/text", json=question)).json()
     others = [{**question, "seed": seed, "temperature": 1.0} for seed in range(7)]
-    answers = await asyncio.gather(
-        *(client.post("/v1/text", json=asked) for asked in [*others[:4], question, *others[4:]])
+    responses = await asyncio.gather(
+        *(
+            client.post("/v1/text", json=requested)
+            for requested in [*others[:4], question, *others[4:]]
+        )
     )
-    assert answers[4].json() == alone
+    assert responses[4].json() == alone
     assert len(alone["text"]) == 60
 
 
-async def test_without_a_seed_the_text_differs_and_the_seed_is_told(
+async def test_default_seed_is_random_and_returned(
     client: httpx.AsyncClient,
 ) -> None:
     question = {"model": "babble", "prompt": "hello", "max_chars": 60, "temperature": 1.5}
@@ -128,13 +131,13 @@ async def test_without_a_seed_the_text_differs_and_the_seed_is_told(
     assert again.json() == first
 
 
-async def test_a_stream_tells_the_same_text_in_pieces(client: httpx.AsyncClient) -> None:
+async def test_stream_has_the_same_text_in_chunks(client: httpx.AsyncClient) -> None:
     question = {"model": "babble", "prompt": "hello", "seed": 3, "max_chars": 200, "stop": "aa"}
     whole = (await client.post("/v1/text", json=question)).json()
-    answer = await client.post("/v1/text", json={**question, "stream": True})
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert "content-length" not in answer.headers
-    told = events(answer.text)
+    response = await client.post("/v1/text", json={**question, "stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "content-length" not in response.headers
+    told = events(response.text)
     *pieces, last, done = told
     assert done == "[DONE]"
     assert "".join(piece["text"] for piece in [*pieces, last]) == whole.pop("text")
@@ -153,9 +156,9 @@ async def test_a_version_can_be_chosen(client: httpx.AsyncClient) -> None:
 
 
 async def test_unknown_characters_are_named(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/text", json={"prompt": "naïve Ärger\t"})
-    assert answer.status_code == 422
-    problem = answer.json()
+    response = await client.post("/v1/text", json={"prompt": "naïve Ärger\t"})
+    assert response.status_code == 422
+    problem = response.json()
     assert problem["characters"] == ["ï", " ", "Ä", "\t"]
     assert "'ï' (U+00EF), ' ' (U+0020), 'Ä' (U+00C4), '\\t' (U+0009)" in problem["detail"]
     assert f"it knows {len(VOCABULARY)}" in problem["detail"]
@@ -189,9 +192,9 @@ async def test_of_many_unknown_characters_some_are_named(client: httpx.AsyncClie
 async def test_a_wrong_value_is_named(
     client: httpx.AsyncClient, question: dict[str, Any], where: str
 ) -> None:
-    answer = await client.post("/v1/text", json=question)
-    assert answer.status_code == 422
-    assert [part["where"] for part in answer.json()["errors"]] == [where]
+    response = await client.post("/v1/text", json=question)
+    assert response.status_code == 422
+    assert [part["where"] for part in response.json()["errors"]] == [where]
 
 
 async def test_there_are_limits_to_prompt_and_text(shelf: Path) -> None:
@@ -210,32 +213,32 @@ async def test_there_are_limits_to_prompt_and_text(shelf: Path) -> None:
 async def test_a_body_that_is_not_json_is_a_bad_request(
     client: httpx.AsyncClient, body: bytes
 ) -> None:
-    answer = await client.post("/v1/text", content=body)
-    assert answer.status_code == 400
-    assert "not JSON" in answer.json()["detail"]
+    response = await client.post("/v1/text", content=body)
+    assert response.status_code == 400
+    assert "not JSON" in response.json()["detail"]
 
 
-async def test_what_curl_sends_with_d_is_json_all_the_same(client: httpx.AsyncClient) -> None:
-    answer = await client.post(
+async def test_json_with_the_content_type_of_curl_is_accepted(client: httpx.AsyncClient) -> None:
+    response = await client.post(
         "/v1/text",
         content=b'{"prompt": "a", "max_chars": 1}',
         headers={"content-type": "application/x-www-form-urlencoded"},
     )
-    assert answer.json()["text"] == "b"
+    assert response.json()["text"] == "b"
 
 
 async def test_a_form_is_not_a_question(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/text", files={"prompt": b"a"})
-    assert (answer.status_code, answer.json()["accepted"]) == (415, ["application/json"])
+    response = await client.post("/v1/text", files={"prompt": b"a"})
+    assert (response.status_code, response.json()["accepted"]) == (415, ["application/json"])
 
 
-async def test_a_model_that_does_something_else_is_no_answer(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/text", json={"model": "paint"})
-    assert answer.status_code == 404
-    assert answer.json()["available"] == ["alphabet", "babble"]
+async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/text", json={"model": "paint"})
+    assert response.status_code == 404
+    assert response.json()["available"] == ["alphabet", "babble"]
 
 
-async def test_a_full_house_is_told_before_the_body_is_read(shelf: Path) -> None:
+async def test_full_queue_rejects_before_the_body_is_read(shelf: Path) -> None:
     async with (
         serving(shelf, max_concurrent_generations=1, queue_size=0) as app,
         talking(app) as client,
@@ -244,31 +247,31 @@ async def test_a_full_house_is_told_before_the_body_is_read(shelf: Path) -> None
             client.post("/v1/text", json={"model": "babble", "max_chars": 4000})
         )
         await _until(lambda: app.state.app_state.scheduler.admission.in_flight == 1)
-        answer = await client.post("/v1/text", content=b"not read")
-        assert answer.status_code == 503
-        assert int(answer.headers["retry-after"]) >= 1
+        response = await client.post("/v1/text", content=b"not read")
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) >= 1
         assert len((await long).json()["text"]) == 4000
 
 
-async def test_a_text_that_is_not_in_time_is_told_so(shelf: Path) -> None:
+async def test_text_past_its_deadline_gets_504(shelf: Path) -> None:
     settings = {"deadline_s": 0.05, "max_text_chars": ENDLESS}
     async with serving(shelf, **settings) as app, talking(app) as client:
         question = {"model": "babble", "max_chars": ENDLESS}
-        answer = await client.post("/v1/text", json=question)
-        assert answer.status_code == 504
+        response = await client.post("/v1/text", json=question)
+        assert response.status_code == 504
 
 
 async def test_a_stream_that_is_not_in_time_ends_with_the_problem(shelf: Path) -> None:
     settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
     async with serving(shelf, **settings) as app, talking(app) as client:
         question = {"model": "babble", "max_chars": ENDLESS, "stream": True}
-        answer = await client.post("/v1/text", json=question)
-        assert answer.status_code == 200
-        *_, last = answer.text.strip().split("\n\n")
+        response = await client.post("/v1/text", json=question)
+        assert response.status_code == 200
+        *_, last = response.text.strip().split("\n\n")
         event, data = last.split("\n")
         assert event == "event: error"
         assert json.loads(data.removeprefix("data: "))["status"] == 504
-        assert "[DONE]" not in answer.text
+        assert "[DONE]" not in response.text
 
 
 class Leaving:
@@ -334,7 +337,7 @@ async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) 
         await _until(lambda: decoder.admission.in_flight == 0 and decoder.counters.aborted == 1)
 
 
-async def test_the_document_tells_of_both_kinds_of_answer(client: httpx.AsyncClient) -> None:
+async def test_openapi_document_has_both_kinds_of_response(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/v1/text"]["post"]
     assert set(operation["responses"]["200"]["content"]) == {
@@ -362,5 +365,5 @@ async def test_a_model_whose_states_are_not_in_its_graph_is_not_served(tmp_path:
         listed = (await client.get("/v1/models")).json()["models"][0]["versions"][0]
         assert listed["state"] == "failed"
         assert "count is float32 [1, 'batch', 1]" in listed["reason"]
-        answer = await client.post("/v1/text", json={"prompt": "a"})
-        assert answer.status_code == 503
+        response = await client.post("/v1/text", json={"prompt": "a"})
+        assert response.status_code == 503

@@ -1,4 +1,4 @@
-"""`/v2` from the request's bytes to the answer's, also what no well-behaved client sends."""
+"""`/v2` from the request's bytes to the response's, also what no well-behaved client sends."""
 
 import asyncio
 import gzip
@@ -28,7 +28,7 @@ RED = np.full((1, 8, 8, 3), (255, 0, 0), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     publish_image_model(folder, "paint", MeanColourClassifier())
     publish_image_model(folder, "blur", BoxBlurDenoiser())
@@ -38,14 +38,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
     limits: dict[str, Any] = {
         "max_body_bytes": 40_000,
         "max_images": 4,
         "max_concurrent_generations": 4,
         "max_prompt_chars": 40,
     }
-    async with running_app(shelf, admin_key=KEY, **limits) as client:
+    async with running_app(store, admin_key=KEY, **limits) as client:
         yield client
 
 
@@ -69,27 +69,27 @@ async def test_null_parameters_and_a_byte_order_mark_are_accepted(
         "parameters": None,
         "id": None,
     }
-    answer = await client.post(INFER, content=b"\xef\xbb\xbf" + json.dumps(question).encode())
-    assert answer.status_code == 200, answer.text
+    response = await client.post(INFER, content=b"\xef\xbb\xbf" + json.dumps(question).encode())
+    assert response.status_code == 200, response.text
 
 
-def error_of(answer: httpx.Response, status: int = 400) -> str:
+def error_of(response: httpx.Response, status: int = 400) -> str:
     """The message of an error in the protocol's shape, and nothing beside it."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    told = answer.json()
-    assert set(told) == {"error"}
-    assert isinstance(told["error"], str)
-    return told["error"]
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    message = response.json()
+    assert set(message) == {"error"}
+    assert isinstance(message["error"], str)
+    return message["error"]
 
 
-async def test_a_question_in_json_is_answered_in_json(client: httpx.AsyncClient) -> None:
-    answer = await client.post(INFER, json={"id": "7", "inputs": [red()]})
-    assert answer.status_code == 200
-    assert HEADER not in answer.headers
-    told = answer.json()
-    (output,) = told.pop("outputs")
-    assert told == {"id": "7", "model_name": "paint", "model_version": "1"}
+async def test_json_request_gets_a_json_response(client: httpx.AsyncClient) -> None:
+    response = await client.post(INFER, json={"id": "7", "inputs": [red()]})
+    assert response.status_code == 200
+    assert HEADER not in response.headers
+    message = response.json()
+    (output,) = message.pop("outputs")
+    assert message == {"id": "7", "model_name": "paint", "model_version": "1"}
     assert (output["name"], output["datatype"], output["shape"]) == (
         "probabilities",
         "FP32",
@@ -99,7 +99,7 @@ async def test_a_question_in_json_is_answered_in_json(client: httpx.AsyncClient)
     assert output["data"] == pytest.approx([0.99990921, 4.5394e-05, 4.5394e-05], rel=1e-4)
 
 
-async def test_nested_data_and_what_mlserver_adds_are_understood(client: httpx.AsyncClient) -> None:
+async def test_nested_data_and_mlserver_extensions_are_accepted(client: httpx.AsyncClient) -> None:
     parameters = {"content_type": "np", "headers": {"a": "b"}}
     question = {
         "parameters": parameters,
@@ -108,23 +108,23 @@ async def test_nested_data_and_what_mlserver_adds_are_understood(client: httpx.A
     assert (await client.post(INFER, json=question)).status_code == 200
 
 
-async def test_outputs_come_as_bytes_where_that_is_asked(client: httpx.AsyncClient) -> None:
-    for asked in (
+async def test_requested_outputs_are_binary(client: httpx.AsyncClient) -> None:
+    for requested in (
         {"parameters": {"binary_data_output": True}},
         {"outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}]},
     ):
-        answer = await client.post(INFER, json={"inputs": [red()], **asked})
-        length = int(answer.headers[HEADER])
-        told = json.loads(answer.content[:length])
-        assert told["outputs"][0]["parameters"] == {"binary_data_size": 12}
-        assert np.frombuffer(answer.content[length:], "<f4").argmax() == 0
+        response = await client.post(INFER, json={"inputs": [red()], **requested})
+        length = int(response.headers[HEADER])
+        message = json.loads(response.content[:length])
+        assert message["outputs"][0]["parameters"] == {"binary_data_size": 12}
+        assert np.frombuffer(response.content[length:], "<f4").argmax() == 0
     question = {
         "inputs": [red()],
         "parameters": {"binary_data_output": True},
         "outputs": [{"name": "probabilities", "parameters": {"binary_data": False}}],
     }
-    answer = await client.post(INFER, json=question)
-    assert len(answer.json()["outputs"][0]["data"]) == 3
+    response = await client.post(INFER, json=question)
+    assert len(response.json()["outputs"][0]["data"]) == 3
 
 
 async def test_inputs_come_as_json_and_bytes_side_by_side(client: httpx.AsyncClient) -> None:
@@ -134,8 +134,8 @@ async def test_inputs_come_as_json_and_bytes_side_by_side(client: httpx.AsyncCli
     body, headers = framed(
         {"inputs": [state, {**tokens, "parameters": {"binary_data_size": 16}}]}, raw
     )
-    answer = await client.post("/v2/models/alphabet.step/infer", content=body, headers=headers)
-    outputs = {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    response = await client.post("/v2/models/alphabet.step/infer", content=body, headers=headers)
+    outputs = {output["name"]: output["data"] for output in response.json()["outputs"]}
     assert outputs["next_count"] == [5.0]
 
 
@@ -151,12 +151,12 @@ async def test_inputs_come_as_json_and_bytes_side_by_side(client: httpx.AsyncCli
         ("3", "not JSON"),
     ],
 )
-async def test_a_wrong_header_length_is_refused(
+async def test_wrong_json_length_header_is_rejected(
     client: httpx.AsyncClient, length: str, why: str
 ) -> None:
     body = json.dumps({"inputs": [red()]}).encode()
-    answer = await client.post(INFER, content=body, headers=[(HEADER.encode(), length.encode())])
-    assert why in error_of(answer)
+    response = await client.post(INFER, content=body, headers=[(HEADER.encode(), length.encode())])
+    assert why in error_of(response)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_a_wrong_header_length_is_refused(
         ({"name": "x" * 257}, b"", "inputs.0.name"),
     ],
 )
-async def test_a_wrong_input_is_told_why(
+async def test_wrong_input_is_rejected_with_a_reason(
     client: httpx.AsyncClient, changes: dict[str, Any], raw: bytes, why: str
 ) -> None:
     body, headers = framed({"inputs": [red(**changes)]}, raw)
@@ -201,7 +201,7 @@ async def test_a_wrong_input_is_told_why(
     "body",
     [b"", b"{", b"[]", b"{}", b'{"inputs": []}', b'{"inputs": 3}', b"\xff", b"[" * 9_000, b"null"],
 )
-async def test_what_is_no_question_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_malformed_request_is_rejected(client: httpx.AsyncClient, body: bytes) -> None:
     error_of(await client.post(INFER, content=body))
 
 
@@ -214,23 +214,23 @@ async def test_what_is_no_question_is_refused(client: httpx.AsyncClient, body: b
         [{"name": "probabilities", "parameters": {"classification": "2"}}],
     ],
 )
-async def test_a_wrong_output_is_refused(client: httpx.AsyncClient, outputs: Any) -> None:
+async def test_wrong_output_is_rejected(client: httpx.AsyncClient, outputs: Any) -> None:
     error_of(await client.post(INFER, json={"inputs": [red()], "outputs": outputs}))
     empty: dict[str, Any] = {"inputs": [red()], "outputs": []}
     assert (await client.post(INFER, json=empty)).status_code == 200
 
 
 @pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_bodies_are_compressed_both_ways_and_bombs_refused(
+async def test_bodies_are_compressed_both_ways_and_bombs_rejected(
     client: httpx.AsyncClient, coding: str, pack: Any
 ) -> None:
     body, framing = framed(
         {"inputs": [red(data=None, parameters={"binary_data_size": 192})]}, RED.tobytes()
     )
     headers = {"Content-Encoding": coding, "Accept-Encoding": coding}
-    answer = await client.post(INFER, content=pack(body), headers={**headers, **framing})
-    assert answer.headers["content-encoding"] == coding  # httpx has unpacked it
-    assert answer.json()["outputs"][0]["shape"] == [1, 3]
+    response = await client.post(INFER, content=pack(body), headers={**headers, **framing})
+    assert response.headers["content-encoding"] == coding  # httpx has unpacked it
+    assert response.json()["outputs"][0]["shape"] == [1, 3]
     bomb = await client.post(INFER, content=pack(bytes(10_000_000)), headers=headers)
     assert "unpacks to over 40000 bytes" in error_of(bomb, 413)
     damaged = await client.post(INFER, content=body, headers=headers)
@@ -267,7 +267,7 @@ async def test_every_error_has_the_protocols_shape(
     error_of(await client.request(method, path), status)
 
 
-async def test_an_unexpected_error_tells_nothing(
+async def test_unexpected_error_reveals_no_details(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -277,16 +277,16 @@ async def test_an_unexpected_error_tells_nothing(
     assert "secret" not in error_of(await client.post(INFER, json={"inputs": [red()]}), 500)
 
 
-async def test_a_graphs_name_may_be_told_in_full(client: httpx.AsyncClient) -> None:
+async def test_graph_can_be_named_in_full(client: httpx.AsyncClient) -> None:
     for name in ("squeeze", "squeeze.encoder", "squeeze.decoder", "paint.model"):
-        told = (await client.get(f"/v2/models/{name}")).json()
-        assert told["name"] == name
+        message = (await client.get(f"/v2/models/{name}")).json()
+        assert message["name"] == name
 
 
 async def test_the_index_takes_an_empty_body(client: httpx.AsyncClient) -> None:
     for body in (b"", b"{}", b'{"ready": true}'):
-        answer = await client.post("/v2/repository/index", content=body)
-        names = [model["name"] for model in answer.json()]
+        response = await client.post("/v2/repository/index", content=body)
+        names = [model["name"] for model in response.json()]
         assert names == [
             "alphabet", "alphabet.step", "blur", "paint", "squeeze", "squeeze.decoder",
         ]  # fmt: skip
@@ -295,80 +295,84 @@ async def test_the_index_takes_an_empty_body(client: httpx.AsyncClient) -> None:
 
 
 async def test_load_needs_no_body_and_no_content_type(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v2/repository/models/paint/unload", headers=ADMIN)
-    assert (answer.status_code, answer.json()) == (200, {})
+    response = await client.post("/v2/repository/models/paint/unload", headers=ADMIN)
+    assert (response.status_code, response.json()) == (200, {})
     assert (await client.get("/v2/models/paint/ready")).status_code == 503
     ready = (await client.post("/v2/repository/index", json={"ready": True})).json()
     assert "paint" not in {model["name"] for model in ready}
-    picture = await client.post("/v1/classify", content=b"x")
-    assert picture.status_code == 503
+    image = await client.post("/v1/classify", content=b"x")
+    assert image.status_code == 503
     for body in (b"", b"{}", b'{"parameters": {"unload_dependents": true}}'):
-        answer = await client.post("/v2/repository/models/paint/load", content=body, headers=ADMIN)
-        assert answer.status_code == 200
+        response = await client.post(
+            "/v2/repository/models/paint/load", content=body, headers=ADMIN
+        )
+        assert response.status_code == 200
     assert (await client.get("/v2/models/paint/ready")).json() == {"name": "paint", "ready": True}
     for wrong in (b"{", b'{"parameters": {"file:1/model.onnx": "AAAA"}}'):
-        answer = await client.post("/v2/repository/models/paint/load", content=wrong, headers=ADMIN)
-        error_of(answer)
+        response = await client.post(
+            "/v2/repository/models/paint/load", content=wrong, headers=ADMIN
+        )
+        error_of(response)
 
 
-async def test_without_a_key_in_the_settings_nobody_loads(shelf: Path) -> None:
+async def test_load_is_forbidden_without_an_administrators_key(store: Path) -> None:
     for key_set in (None, ""):
-        async with running_app(shelf, admin_key=key_set) as client:
+        async with running_app(store, admin_key=key_set) as client:
             for key in ("", "x"):
-                answer = await client.post(
+                response = await client.post(
                     "/v2/repository/models/paint/unload", headers={"X-API-Key": key}
                 )
-                assert "DEEPSHELF_ADMIN_KEY" in error_of(answer, 403)
+                assert "DEEPSHELF_ADMIN_KEY" in error_of(response, 403)
             assert (await client.get("/v2/models/paint/ready")).status_code == 200
 
 
-async def test_a_wrong_key_is_told_the_scheme(client: httpx.AsyncClient) -> None:
+async def test_wrong_key_gets_www_authenticate(client: httpx.AsyncClient) -> None:
     for headers in ([], [(b"Authorization", b"Basic abc")], [(b"X-API-Key", "é".encode())]):
-        answer = await client.post("/v2/repository/models/paint/load", headers=headers)
-        assert "Authorization: Bearer" in error_of(answer, 401)
-        assert answer.headers["www-authenticate"] == "Bearer"
+        response = await client.post("/v2/repository/models/paint/load", headers=headers)
+        assert "Authorization: Bearer" in error_of(response, 401)
+        assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_full_queue_is_told_before_the_body_is_read(shelf: Path) -> None:
-    async with running_app(shelf, queue_size=0) as client, asyncio.timeout(20):
+async def test_full_queue_rejects_before_the_body_is_read(store: Path) -> None:
+    async with running_app(store, queue_size=0) as client, asyncio.timeout(20):
         with occupied_thread(get_app_state(client).pool):
-            answer = await client.post(INFER, content=b"not read")
-        assert "places are taken" in error_of(answer, 503)
-        assert int(answer.headers["retry-after"]) >= 1
+            response = await client.post(INFER, content=b"not read")
+        assert "queue is full" in error_of(response, 503)
+        assert int(response.headers["retry-after"]) >= 1
 
 
-async def test_what_is_not_in_time_is_told_so(shelf: Path) -> None:
-    async with running_app(shelf, deadline_s=0.05) as client:
+async def test_request_past_its_deadline_gets_504(store: Path) -> None:
+    async with running_app(store, deadline_s=0.05) as client:
         with occupied_thread(get_app_state(client).pool):
-            answer = await client.post(INFER, json={"inputs": [red()]})
-        assert "within 0.05 s" in error_of(answer, 504)
+            response = await client.post(INFER, json={"inputs": [red()]})
+        assert "within 0.05 s" in error_of(response, 504)
 
 
-async def test_several_texts_are_written_or_none(shelf: Path) -> None:
-    async with running_app(shelf, max_concurrent_generations=2, queue_size=0) as client:
+async def test_several_texts_are_written_or_none(store: Path) -> None:
+    async with running_app(store, max_concurrent_generations=2, queue_size=0) as client:
         decoder = get_app_state(client).scheduler
         place = decoder.admission.admit(decoder.admission.now())
         tensor = {"name": "text_input", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}
         question = {"inputs": [tensor], "parameters": {"max_chars": 3}}
-        answer = await client.post("/v2/models/alphabet/infer", json=question)
-        assert "places are taken" in error_of(answer, 503)
+        response = await client.post("/v2/models/alphabet/infer", json=question)
+        assert "queue is full" in error_of(response, 503)
         place.release()
         async with asyncio.timeout(10):
             while decoder.admission.in_flight:
                 await asyncio.sleep(0.001)
-        told = (await client.post("/v2/models/alphabet/infer", json=question)).json()
-        assert told["outputs"][0]["data"] == ["bcd", "cde"]
+        message = (await client.post("/v2/models/alphabet/infer", json=question)).json()
+        assert message["outputs"][0]["data"] == ["bcd", "cde"]
 
 
-async def test_the_same_errors_under_a_root_path(shelf: Path) -> None:
-    async with running_app(shelf) as client:
+async def test_the_same_errors_under_a_root_path(store: Path) -> None:
+    async with running_app(store) as client:
         transport = httpx.ASGITransport(get_app(client), root_path="/shelf")
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
             for path in ("/v2/models/nobody", "/shelf/v2/models/nobody"):
                 error_of(await behind.get(path), 404)
 
 
-async def test_an_index_that_a_graph_does_not_have_is_refused(tmp_path: Path) -> None:
+async def test_index_out_of_range_is_rejected(tmp_path: Path) -> None:
     publish_handwriting_model(tmp_path, "ruler", StraightLineModel())
     async with running_app(tmp_path) as client:
 

@@ -31,10 +31,10 @@ def _graph(
 ) -> bytes:
     """From `images` to `probabilities`, as `MeanColourClassifier`'s, with whatever in between."""
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
-    answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+    response = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     opsets = [helper.make_opsetid("", opset)]
     opsets += [helper.make_opsetid(domain, 1)] if domain else []
-    graph = helper.make_graph(nodes, "graph", [images], [answer], list(weights))
+    graph = helper.make_graph(nodes, "graph", [images], [response], list(weights))
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
     content: bytes = proto.SerializeToString()
     return content

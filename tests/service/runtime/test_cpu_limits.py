@@ -105,7 +105,7 @@ def test_this_machine_has_at_least_one() -> None:
         (8, 2, 3, WorkerPlan(2, 3)),
     ],
 )
-def test_plan_fills_in_what_is_not_set(
+def test_plan_fills_in_unset_values(
     cores: int, workers: int | None, threads: int | None, expected: WorkerPlan
 ) -> None:
     assert plan_workers(cores, workers, threads) == expected

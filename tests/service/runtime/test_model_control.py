@@ -24,7 +24,7 @@ def states(registry: Registry) -> dict[str, str]:
     return {f"{e.name} {e.version}": e.state for e in registry.catalog.versions.values()}
 
 
-def test_what_was_unloaded_stays_so_until_it_is_loaded(store: Path) -> None:
+def test_unloaded_model_stays_unloaded_until_it_is_loaded(store: Path) -> None:
     registry = Registry(store)
     registry.refresh()
     kept = registry.catalog.served_models["paint"]
@@ -67,7 +67,7 @@ def test_a_version_that_failed_is_tried_again(store: Path) -> None:
     assert states(registry)["paint 1"] == "ready"
 
 
-def test_unknown_names_are_told_what_there_is(store: Path) -> None:
+def test_unknown_name_error_lists_the_models(store: Path) -> None:
     registry = Registry(store)
     registry.refresh()
     for act in (registry.load, registry.unload):
@@ -91,7 +91,7 @@ def test_registries_that_share_a_folder_follow_each_other(store: Path, tmp_path:
     assert states(one)["paint 1"] == "ready"
 
 
-def test_what_is_no_order_is_ignored(tmp_path: Path) -> None:
+def test_invalid_override_files_are_ignored(tmp_path: Path) -> None:
     orders = ModelOverrides(tmp_path)
     (tmp_path / "paint").write_text("dance")
     orders.set_override("other", "load")

@@ -57,7 +57,7 @@ def _loaded(store: Path) -> Registry:
     return registry
 
 
-def test_everything_on_the_shelf_is_ready_and_the_highest_version_is_served(store: Path) -> None:
+def test_all_versions_are_ready_and_the_highest_is_served(store: Path) -> None:
     registry = _loaded(store)
     assert set(_states(registry).values()) == {"ready"}
     assert registry.catalog.resolve(Classification, "paint").version == 2
@@ -123,7 +123,7 @@ def test_labels_that_are_not_as_many_as_the_graphs_classes_fail_at_load(tmp_path
     assert "probabilities is float32" in _reason(_loaded(tmp_path), "paint")
 
 
-def test_what_cannot_be_read_is_failed_with_its_reason_and_never_raises(tmp_path: Path) -> None:
+def test_unreadable_version_is_failed_with_its_reason(tmp_path: Path) -> None:
     publish_image_model(tmp_path, "good", MeanColourClassifier())
     publish_image_model(tmp_path, "broken-json", MeanColourClassifier())
     (tmp_path / "broken-json/1/manifest.json").write_text("{")
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_failed_with_its_reason_and_never_raises(tmp_path
     ]
 
 
-def test_what_is_no_model_by_its_name_is_passed_over(tmp_path: Path) -> None:
+def test_folders_that_are_no_models_are_ignored(tmp_path: Path) -> None:
     for name in ("UPPER/1", "__pycache__/1", ".hidden/1", "good/0", "good/01", "good/v2", "-x/1"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "file").write_text("x")
@@ -190,7 +190,7 @@ def test_a_served_version_whose_files_go_bad_serves_on_and_says_so(tmp_path: Pat
     (tmp_path / "paint/1/model.onnx").touch()
     registry.refresh()
     assert registry.catalog.resolve(Classification) is loaded
-    assert "what was loaded before serves" in _reason(registry, "paint")
+    assert "the copy in memory is still served" in _reason(registry, "paint")
 
 
 def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "ready"}
 
 
-def test_a_version_whose_folder_vanished_is_dropped_but_whoever_holds_it_can_go_on(
+def test_version_whose_folder_is_removed_is_dropped_and_running_requests_complete(
     tmp_path: Path,
 ) -> None:
     publish_image_model(tmp_path, "paint", MeanColourClassifier())
@@ -279,7 +279,7 @@ def test_a_snapshot_that_a_request_holds_never_changes(tmp_path: Path) -> None:
     assert list(held.versions) == [("paint", 1)]
 
 
-def test_the_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> None:
+def test_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> None:
     publish_image_model(tmp_path, "aa-ensemble", MeanColourClassifier(members=2))
     assert _loaded(tmp_path).catalog.defaults == {"classification": "aa-ensemble"}
     publish_image_model(tmp_path, "mm-paint", MeanColourClassifier())
@@ -287,7 +287,7 @@ def test_the_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) ->
     assert _loaded(tmp_path).catalog.defaults == {"classification": "mm-paint"}
 
 
-def test_a_classifier_of_fewer_things_is_asked_only_by_name() -> None:
+def test_classifier_with_fewer_labels_is_not_the_default() -> None:
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
     shelf = ModelCatalog()
     for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
@@ -322,7 +322,7 @@ def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_lab
     assert disabled.defaults == {"classification": "two"}
 
 
-def test_a_text_model_that_remembers_less_is_asked_only_by_name() -> None:
+def test_text_model_with_a_smaller_state_is_not_the_default() -> None:
     shelf = ModelCatalog()
     for name, width in (("numbers", 128), ("plays", 512)):
         state = tasks.RecurrentState(name="hidden", next="next_hidden", layers=1, width=width)
@@ -339,7 +339,7 @@ def test_a_hostile_name_is_only_ever_not_found(store: Path, name: str) -> None:
     assert len(raised.value.detail) < 200
 
 
-def test_where_keys_are_trusted_only_what_they_signed_is_served(tmp_path: Path) -> None:
+def test_with_trusted_keys_only_signed_versions_are_served(tmp_path: Path) -> None:
     store = tmp_path / "store"
     publish_image_model(store, "signed", MeanColourClassifier())
     publish_image_model(store, "unsigned", MeanColourClassifier())
@@ -355,6 +355,6 @@ def test_where_keys_are_trusted_only_what_they_signed_is_served(tmp_path: Path) 
     assert _states(registry)["unsigned", 1] == "ready"
     _edit_manifest(store / "signed/1", summary="Mine.")
     registry.refresh()
-    assert "what was loaded before serves: the manifest is not the one" in _reason(
+    assert "the copy in memory is still served: the manifest is not the one" in _reason(
         registry, "signed"
     )

@@ -23,17 +23,17 @@ def test_outputs_come_by_name(graph: tuple[bytes, ModelFile]) -> None:
 
 def test_many_threads_may_run_at_once(graph: tuple[bytes, ModelFile]) -> None:
     session = Session(*graph)
-    pictures = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
-    together = session.run({"images": pictures})["probabilities"]
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
+    together = session.run({"images": images})["probabilities"]
     with ThreadPoolExecutor(8) as pool:
-        alone = list(pool.map(lambda one: session.run({"images": one[np.newaxis]}), pictures))
+        alone = list(pool.map(lambda one: session.run({"images": one[np.newaxis]}), images))
     assert np.allclose(np.concatenate([one["probabilities"] for one in alone]), together, atol=1e-6)
 
 
-def test_a_read_only_picture_can_be_run(graph: tuple[bytes, ModelFile]) -> None:
-    picture = np.zeros((1, 8, 8, 3), np.uint8)
-    picture.flags.writeable = False  # as decoders give it
-    Session(*graph).run({"images": picture})
+def test_read_only_input_can_be_run(graph: tuple[bytes, ModelFile]) -> None:
+    image = np.zeros((1, 8, 8, 3), np.uint8)
+    image.flags.writeable = False  # as decoders give it
+    Session(*graph).run({"images": image})
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_read_only_picture_can_be_run(graph: tuple[bytes, ModelFile]) -> None:
         {"shape": (1, 8, 8, 3)},
     ],
 )
-def test_a_graph_that_differs_from_its_manifest_is_refused(
+def test_graph_that_differs_from_its_manifest_is_rejected(
     graph: tuple[bytes, ModelFile], change: dict[str, object]
 ) -> None:
     data, spec = graph
@@ -61,6 +61,6 @@ def test_the_names_of_free_dimensions_do_not_matter(graph: tuple[bytes, ModelFil
     Session(data, spec.model_copy(update={"inputs": (renamed,)}))
 
 
-def test_bytes_that_are_no_graph_are_refused(graph: tuple[bytes, ModelFile]) -> None:
+def test_bytes_that_are_no_graph_are_rejected(graph: tuple[bytes, ModelFile]) -> None:
     with pytest.raises(ReplayError, match=r"model\.onnx is not a graph"):
         Session(b"\x00nonsense", graph[1])

@@ -20,7 +20,7 @@ def _gate(
     return AdmissionController(running=running, waiting=waiting, deadline_s=deadline_s, clock=clock)
 
 
-def test_as_many_are_admitted_as_there_are_places_and_then_refused() -> None:
+def test_requests_beyond_the_capacity_are_rejected() -> None:
     gate = _gate(Clock(), running=2, waiting=3)
     tickets = [gate.admit(1000) for _ in range(5)]
     with pytest.raises(Overloaded):
@@ -61,7 +61,7 @@ def test_the_deadline_counts_from_arrival_not_from_admission() -> None:
         ticket.check()
 
 
-def test_who_comes_after_the_deadline_gets_no_place() -> None:
+def test_request_past_its_deadline_is_not_admitted() -> None:
     clock = Clock()
     gate = _gate(clock, deadline_s=10)
     clock.now_s = 1011

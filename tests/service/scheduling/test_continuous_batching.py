@@ -183,12 +183,12 @@ async def test_a_seeded_text_is_the_same_alone_and_in_any_company(
         SamplingParams(1.0),
         SamplingParams(0.5),
     ]
-    asked = [babble(seed, 120 - 9 * seed, choice) for seed, choice in enumerate(choices)]
-    alone = [await decoder.submit(model, one, 0.0).result() for one in asked]
-    together = [decoder.submit(model, one, 0.0) for one in asked]
+    requested = [babble(seed, 120 - 9 * seed, choice) for seed, choice in enumerate(choices)]
+    alone = [await decoder.submit(model, one, 0.0).result() for one in requested]
+    together = [decoder.submit(model, one, 0.0) for one in requested]
     assert [await stream.result() for stream in together] == alone
-    late = [decoder.submit(model, asked[1], 0.0)]
-    for one in asked[2:]:
+    late = [decoder.submit(model, requested[1], 0.0)]
+    for one in requested[2:]:
         await asyncio.sleep(0.003)
         late.append(decoder.submit(model, one, 0.0))
     assert [await stream.result() for stream in late] == alone[1:]
@@ -231,7 +231,7 @@ async def test_leaving_does_not_touch_the_others(make: Callable[..., GenerationS
     assert decoder.counters.aborted == 1
 
 
-async def test_nothing_is_computed_for_who_is_gone(
+async def test_cancelled_text_is_not_computed(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(streams=1), Letters()
@@ -266,7 +266,7 @@ async def test_a_text_that_is_late_is_given_up_and_the_others_go_on(
     assert await in_time.result() == expected("b", 50)
 
 
-async def test_who_waits_too_long_for_a_place_is_told_so(
+async def test_text_that_waits_past_its_deadline_fails(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     clock = Clock()
@@ -280,7 +280,9 @@ async def test_who_waits_too_long_for_a_place_is_told_so(
         await waiting.wait_first_token()
 
 
-async def test_one_too_many_is_refused_at_once(make: Callable[..., GenerationScheduler]) -> None:
+async def test_text_beyond_the_capacity_is_rejected_at_once(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(streams=1, waiting=1), Letters()
     model = await warmed(decoder, graph)
     await until(lambda: decoder.admission.in_flight == 0)
@@ -291,7 +293,9 @@ async def test_one_too_many_is_refused_at_once(make: Callable[..., GenerationSch
     assert [await s.result() for s in streams] == [expected("a", 3), expected("b", 3)]
 
 
-async def test_places_go_to_who_came_first(make: Callable[..., GenerationScheduler]) -> None:
+async def test_slots_are_assigned_in_arrival_order(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
     order: list[str] = []
@@ -365,9 +369,9 @@ async def test_texts_of_one_prompt_are_those_that_each_would_be_alone(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, model = make(), babbling()
-    asked = [replace(babble(seed), prompt=[5, 2, 9, 4, 1]) for seed in range(5)]
-    alone = [await decoder.submit(model, one, 0.0).result() for one in asked]
-    together = [decoder.submit(model, one, 0.0) for one in asked]
+    requested = [replace(babble(seed), prompt=[5, 2, 9, 4, 1]) for seed in range(5)]
+    alone = [await decoder.submit(model, one, 0.0).result() for one in requested]
+    together = [decoder.submit(model, one, 0.0) for one in requested]
     assert [await stream.result() for stream in together] == alone
     assert len(set(alone)) == 5
 
@@ -412,7 +416,7 @@ async def test_a_graph_that_fails_takes_only_its_own_texts_with_it(
     assert await again.result() == expected("b", 20)
 
 
-async def test_closing_tells_who_still_waits(make: Callable[..., GenerationScheduler]) -> None:
+async def test_closing_fails_unfinished_texts(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
     streams = [decoder.submit(model, letters(letter, 10_000), 0.0) for letter in "ab"]

@@ -17,7 +17,7 @@ def pieces(text: str, stops: list[str]) -> tuple[list[str], bool]:
     return read, False
 
 
-def test_without_stops_every_character_is_told_at_once() -> None:
+def test_without_stop_strings_every_character_is_available_at_once() -> None:
     assert pieces("añ😀", []) == (["a", "ñ", "😀", ""], False)
 
 
@@ -25,11 +25,11 @@ def test_a_stop_string_is_not_part_of_the_text() -> None:
     assert pieces("one. two", [". "]) == (["o", "n", "e", "", ""], True)
 
 
-def test_what_could_begin_a_stop_string_is_held_back_until_it_does_not() -> None:
+def test_possible_start_of_a_stop_string_is_held_back() -> None:
     assert pieces("aXXb", ["XXX"]) == (["a", "", "", "XXb", ""], False)
 
 
-def test_what_is_held_back_at_the_end_is_told_then() -> None:
+def test_held_back_characters_are_released_at_the_end() -> None:
     assert pieces("aXX", ["XXX"]) == (["a", "", "", "XX"], False)
 
 
@@ -67,7 +67,7 @@ def test_the_length_is_of_the_text_alone(stops: list[str]) -> None:
     text=st.text("abé", max_size=40),
     stops=st.lists(st.text("abé", min_size=1, max_size=5), max_size=3),
 )
-def test_nothing_of_a_stop_string_is_ever_told(text: str, stops: list[str]) -> None:
+def test_no_part_of_a_stop_string_is_returned(text: str, stops: list[str]) -> None:
     read, stopped = pieces(text, stops)
     ends = [
         (begin + len(stop), begin) for stop in stops for begin in [text.find(stop)] if begin >= 0

@@ -69,7 +69,7 @@ async def test_work_is_done_off_the_event_loop_and_its_result_comes_back() -> No
         await _until(lambda: pool.admission.counters.finished == 1)
 
 
-async def test_what_the_work_raises_comes_back() -> None:
+async def test_exception_of_the_work_is_raised() -> None:
     async with _pool() as pool:
         with pytest.raises(ZeroDivisionError):
             await pool.submit(lambda _: 1 / 0, pool.admission.now()).result()
@@ -107,7 +107,7 @@ async def test_as_many_run_at_once_as_there_are_threads_and_no_more() -> None:
         assert await asyncio.gather(*(job.result() for job in jobs)) == ["done"] * 3
 
 
-async def test_beyond_the_queue_all_are_refused_at_once() -> None:
+async def test_requests_beyond_the_queue_are_rejected_at_once() -> None:
     async with _pool(waiting=1) as pool:
         blocker = Blocker()
         pool.submit(blocker, pool.admission.now())
@@ -119,7 +119,7 @@ async def test_beyond_the_queue_all_are_refused_at_once() -> None:
         pool.submit(blocker, pool.admission.now())
 
 
-async def test_abandoned_while_waiting_it_never_starts_and_the_others_still_answer() -> None:
+async def test_job_cancelled_while_waiting_never_starts_and_others_complete() -> None:
     started: list[str] = []
     async with _pool() as pool:
         blocker = Blocker()
@@ -162,7 +162,7 @@ async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_
         assert pool.admission.counters == AdmissionCounters(admitted=1, started=1, finished=1)
 
 
-async def test_work_in_steps_stops_when_nobody_waits_for_it() -> None:
+async def test_cancelled_work_stops_at_its_next_check() -> None:
     steps = 0
 
     def work(ticket: Ticket) -> None:
@@ -210,24 +210,24 @@ async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() ->
         assert pool.admission.counters.dropped == 1
 
 
-async def test_what_an_abandoned_request_brought_is_freed_before_a_thread_comes_by_it() -> None:
+async def test_data_of_a_cancelled_job_are_released_at_once() -> None:
     class Picture:
         def work(self, _: Ticket) -> None: ...
 
     async with _pool() as pool:
         blocker = Blocker()
         pool.submit(blocker, pool.admission.now())
-        picture = Picture()
-        watched = weakref.ref(picture)
-        job: Job[None] = pool.submit(picture.work, pool.admission.now())
-        del picture
+        image = Picture()
+        watched = weakref.ref(image)
+        job: Job[None] = pool.submit(image.work, pool.admission.now())
+        del image
         job.cancel()
         gc.collect()
         assert watched() is None
         blocker.release.set()
 
 
-async def test_closing_waits_for_what_runs_and_never_starts_what_waits() -> None:
+async def test_closing_waits_for_running_work_and_cancels_queued_work() -> None:
     started = threading.Event()
     pool = InferencePool(AdmissionController(running=1, waiting=4, deadline_s=20), 1)
     blocker = Blocker()

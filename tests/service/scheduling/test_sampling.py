@@ -42,7 +42,7 @@ def test_a_tiny_temperature_is_as_good_as_zero(temperature: float) -> None:
 
 
 @pytest.mark.parametrize("others", [[], [SamplingParams()]])
-def test_between_equals_greedy_takes_the_first_whoever_is_beside_it(
+def test_greedy_takes_the_first_of_equals_in_any_batch(
     others: list[SamplingParams],
 ) -> None:
     logits = np.zeros((1 + len(others), 5), np.float32)
@@ -66,7 +66,7 @@ def test_top_p_leaves_the_fewest_that_add_up_to_it(top_p: float, left: list[int]
     assert np.flatnonzero(counts(SamplingParams(top_p=top_p))).tolist() == left
 
 
-def test_top_p_counts_what_top_k_left() -> None:
+def test_top_p_applies_after_top_k() -> None:
     # Of the two that are left, the likelier has 2 / 3.
     assert np.flatnonzero(counts(SamplingParams(top_k=2, top_p=0.6))).tolist() == [2]
 
@@ -98,12 +98,12 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
 
 
 def test_a_score_is_the_log_probability_at_temperature_one() -> None:
-    told = token_logprobs(LOGITS[0] + np.float32(1000), 3, 2)
-    assert told.logprob == pytest.approx(np.log(0.15), abs=1e-4)
-    assert [index for index, _ in told.top] == [2, 0]
-    assert [logprob for _, logprob in told.top] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
+    message = token_logprobs(LOGITS[0] + np.float32(1000), 3, 2)
+    assert message.logprob == pytest.approx(np.log(0.15), abs=1e-4)
+    assert [index for index, _ in message.top] == [2, 0]
+    assert [logprob for _, logprob in message.top] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
 
 
-def test_of_equals_the_first_is_told_first() -> None:
+def test_equal_log_probabilities_are_ordered_by_index() -> None:
     assert token_logprobs(np.zeros(4, np.float32), 1, 2).top == ((0, -np.log(4)), (1, -np.log(4)))
     assert token_logprobs(np.zeros(4, np.float32), 1, 0).top == ()

@@ -50,7 +50,7 @@ async def _connection_while_draining() -> AsyncIterator[
         writer.close()
 
 
-async def test_connection_accepted_during_shutdown_answers_once_and_closes() -> None:
+async def test_connection_accepted_during_shutdown_serves_one_request_and_closes() -> None:
     async with _connection_while_draining() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         response = await reader.read()
