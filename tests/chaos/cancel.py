@@ -29,8 +29,8 @@ _LENGTH = 600
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """One worker with one thread, so that who waits and who runs is known."""
-    shelf = copy_store(options.store, folder, _MODELS)
-    async with running_service(shelf, folder, threads=1, queue_size=64, deadline_s=120) as service:
+    store = copy_store(options.store, folder, _MODELS)
+    async with running_service(store, folder, threads=1, queue_size=64, deadline_s=120) as service:
         large = HttpRequest("large", "/v1/denoise", _large_image())
         golden = ExpectedResponses()
         texts = [
@@ -74,10 +74,10 @@ async def _cancel_queued(
     )
     decoded = await _decoded_count(service) - decoded
     cancelled = await service.metric("deepshelf_cancelled_total", route="/v1/classify")
-    report.record("40 left while waiting; pictures decoded in all", f"{decoded:.0f}")
+    report.record("40 cancelled while waiting; images decoded in total", f"{decoded:.0f}")
     report.expect("none of those was decoded, two were that stayed", decoded == 2)
     report.expect("40 are counted as cancelled", cancelled == 40)
-    report.expect("the answers of those that stayed are right", correct)
+    report.expect("the responses to the other clients are right", correct)
 
 
 async def _cancel_running(
@@ -98,12 +98,12 @@ async def _cancel_running(
             connection.writer.transport.abort()
         await _wait_for_metric(service, "deepshelf_queue_running", 0)
     spent = (await _compute_seconds(service) - before) / rounds
-    report.record("seconds of a large picture, of which graphs", f"{full_s:.2f}, {cost:.2f}")
+    report.record("seconds for a large image, of which in graphs", f"{full_s:.2f}, {cost:.2f}")
     report.record("… graphs, of one that was left after 0.1 s", f"{spent:.2f}")
     report.expect("what was left cost under half", spent < cost / 2)
     async with Connection(service.port) as connection:
         correct = golden.matches(large, await connection.send(large))
-    report.expect("the same picture is answered rightly afterwards", correct)
+    report.expect("the same image gets the right response afterwards", correct)
 
 
 async def _cancel_generations(

@@ -95,11 +95,11 @@ class Connection:
         try:
             size = int(await self.reader.readuntil(b"\r\n"), 16)
         except asyncio.IncompleteReadError:
-            raise ConnectionResetError("it ended within an answer") from None
+            raise ConnectionResetError("the connection ended within a response") from None
         return (await self._read_exactly(size + 2))[:-2]
 
     async def _read_exactly(self, size: int) -> bytes:
         try:
             return await self.reader.readexactly(size)
         except asyncio.IncompleteReadError:
-            raise ConnectionResetError("it ended within an answer") from None
+            raise ConnectionResetError("the connection ended within a response") from None

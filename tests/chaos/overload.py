@@ -53,7 +53,7 @@ class _LoadResult:
     generator_cores: float = 0.0
     """Cores that sending and reading took."""
     service_cores: float = 0.0
-    """Cores that answering took."""
+    """Cores used by the service."""
 
     @property
     def sent(self) -> int:
@@ -136,12 +136,12 @@ def _report_load(report: Report, result: _LoadResult, seconds: float, capacity: 
     rate = f"{result.sent / seconds:.0f}/s, {result.sent / seconds / capacity:.1f} × the capacity"
     unsent = f"{result.unsent:,} more were due"
     report.record(f"sent in {seconds:g} s", f"{result.sent:,} ({rate}); {unsent}")
-    report.record("answered with 200", format_latencies(result.accepted))
+    report.record("responses with 200", format_latencies(result.accepted))
     report.record("rejected with 503", format_latencies(result.rejected))
     cores = f"generator {result.generator_cores:.2f}, service {result.service_cores:.2f}"
     report.record("cores that were taken", cores)
     share = len(result.accepted) / seconds / capacity
-    report.record("answers in a second, of the capacity", f"{100 * share:.0f} %")
+    report.record("responses per second, of the capacity", f"{100 * share:.0f} %")
 
 
 def _check_expectations(
@@ -153,7 +153,7 @@ def _check_expectations(
 ) -> None:
     """`accepted_per_s` and `available_per_s` are requests a second: those let in, and the most
     that could be."""
-    report.expect("no answer was wrong", result.wrong == 0)
+    report.expect("no response was wrong", result.wrong == 0)
     report.expect(
         f"nothing but 200 and 503 {result.other[:3]}", not result.other + result.timed_out
     )
@@ -245,7 +245,7 @@ async def _generate_load(
 async def _throughput_beside_rejecting_server(
     report: Report, folder: Path, service: Service, request: HttpRequest, rate: float
 ) -> float:
-    """Answers a second while as many requests go to a server that only rejects."""
+    """Return responses per second while the same flood goes to a server that only rejects."""
     finished = asyncio.Event()
 
     async def ask() -> int:
@@ -263,7 +263,7 @@ async def _throughput_beside_rejecting_server(
     report.record("the same over a server that only rejects", format_latencies(result.rejected))
     cores = f"generator {result.generator_cores:.2f}, server {result.service_cores:.2f}"
     report.record("… cores that were taken", cores)
-    report.record("… and answers a second beside it", f"{available_per_s:.0f}")
+    report.record("… and responses per second beside it", f"{available_per_s:.0f}")
     return available_per_s
 
 
@@ -275,7 +275,7 @@ async def _load_on_new_connections(
         service, request, golden, rate, _COMPARISON_S, new_connections=True
     )
     report.record(
-        "the same on new connections: answered with 200",
+        "the same on new connections: responses with 200",
         f"{format_latencies(result.accepted)}, {len(result.accepted) / _COMPARISON_S:.0f} a second",
     )
     report.record(
@@ -285,12 +285,12 @@ async def _load_on_new_connections(
     cores = f"generator {result.generator_cores:.2f}, service {result.service_cores:.2f}"
     report.record("… cores that were taken", cores)
     correct = result.wrong == 0 and not result.other + result.timed_out
-    report.expect("nothing but right answers and 503 there, too", correct)
+    report.expect("only right responses and 503 there, too", correct)
 
 
 async def _check_deadlines(
     report: Report,
-    shelf: Path,
+    published_store: Path,
     folder: Path,
     request: HttpRequest,
     golden: ExpectedResponses,
@@ -299,7 +299,7 @@ async def _check_deadlines(
     """A queue so long that most of it is late: 504 counted from arrival."""
     deadline = 0.5
     settings = {"threads": 1, "queue_size": 1000, "deadline_s": deadline}
-    async with running_service(shelf, folder, **settings) as service:
+    async with running_service(published_store, folder, **settings) as service:
         result = await _generate_load(service, request, golden, rate, 5.0)
         report.record(
             "with a deadline of 0.5 s and 1,000 places: 200", format_latencies(result.accepted)
@@ -310,7 +310,7 @@ async def _check_deadlines(
         report.expect("none is given up before its deadline", first >= deadline - 0.002)
         last = quantile([*result.accepted, *result.timed_out], 0.99)
         report.expect(f"p99 of all is {last:.2f} s, within 2 × the deadline", last < 2 * deadline)
-        report.expect("no answer was wrong", result.wrong == 0)
+        report.expect("no response was wrong", result.wrong == 0)
         await asyncio.sleep(1)
         queued = await service.metric("deepshelf_queue_depth", queue="images")
         report.expect("nothing is left in the queue", queued == 0)

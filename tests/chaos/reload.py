@@ -26,7 +26,7 @@ _DAMAGES = ("flipped", "cut", "empty", "lying")
 
 
 class _Clients:
-    """Ask all the time, and watch which version answers."""
+    """Send requests continuously, and record which version is served."""
 
     def __init__(self, service: Service, golden: ExpectedResponses) -> None:
         self._service, self._golden = service, golden
@@ -74,7 +74,7 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         clients.stopped = True
         await asyncio.gather(*tasks)
         _report_results(report, clients, memory, reload_times)
-        report.expect("a bad version never replaced a good one, and its reason was told",
+        report.expect("a bad version never replaced a good one, and its reason was given",
                        rejected_bad_versions == rounds // 10)  # fmt: skip
         errors = [line for line in service.error_lines() if "model failed" not in line]
         report.expect(f"the log has no other errors {errors[:2]}", not errors)
@@ -88,15 +88,15 @@ def _report_results(
         report.record(outcome, f"{count:,}")
     report.record("versions loaded", f"{len(reload_times)}")
     report.record(
-        "from publishing until it answers (a look each 0.1 s)", format_latencies(reload_times)
+        "from publishing until it is served (a scan each 0.1 s)", format_latencies(reload_times)
     )
-    report.record("time of an answer meanwhile", format_latencies(clients.seconds))
+    report.record("response time meanwhile", format_latencies(clients.seconds))
     listed = " ".join(f"{one:.0f}" for one in memory)
     report.record("memory at the start and after each tenth round, MiB", listed)
     growth_mib = memory[-1] - memory[1] if len(memory) > 2 else 0.0
     report.record("growth after the first ten rounds", f"{growth_mib:.1f} MiB")
     report.expect(
-        "no answer was wrong", not [outcome for outcome in outcomes if "wrong" in outcome]
+        "no response was wrong", not [outcome for outcome in outcomes if "wrong" in outcome]
     )
     report.expect("none came from a bad version", not outcomes["by a bad version"])
     report.expect("no version came back", not outcomes["by an older version than before"])
@@ -104,7 +104,7 @@ def _report_results(
 
 
 async def _publish_and_wait(service: Service, store: Path, name: str) -> float:
-    """Publish once more; the seconds until it answers. Then take the old one away."""
+    """Publish a version, return the seconds until it is served, and remove the previous one."""
     version = await asyncio.to_thread(republish, store, name)
     start = time.perf_counter()
     while (states := await _version_states(service, name)).get(version) != "ready":

@@ -9,7 +9,7 @@ __all__ = ["Report", "format_latencies", "quantile"]
 
 
 class Report:
-    """Prints each line when it is known, so that a run that is stopped has told something."""
+    """Prints each line at once, so that an interrupted run has partial results."""
 
     def __init__(self, name: str) -> None:
         self._failures: list[str] = []

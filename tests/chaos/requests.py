@@ -85,7 +85,7 @@ def _golden_case(store: Path, model: str) -> tuple[dict[str, np.ndarray], dict[s
 
 
 class ExpectedResponses:
-    """Answers by question."""
+    """Expected responses by request."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, bytes] = {}
@@ -99,7 +99,7 @@ class ExpectedResponses:
         async with Connection(service.port) as connection:
             for request in requests:
                 responses = [await connection.send(request) for _ in range(2)]
-                first, second = (normalized_body(request, answer) for answer in responses)
+                first, second = (normalized_body(request, response) for response in responses)
                 if responses[0].status != 200 or first != second:
                     raise RuntimeError(
                         f"{request.name}: {responses[0].status} {responses[0].body!r}"

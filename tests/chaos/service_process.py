@@ -26,7 +26,7 @@ class Service:
     log: Path
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Over a connection of its own, so that any worker may answer."""
+        """Send a request on a new connection, so that any worker may respond."""
         async with Connection(self.port) as connection:
             response = await connection.send(HttpRequest(path, path, method="GET"))
         return response.status, response.body
@@ -129,7 +129,7 @@ def _free_port() -> int:
 
 
 async def _wait_until_ready(service: Service, workers: int) -> None:
-    """Until as many answers in a row as make it all but sure that no worker is still loading."""
+    """Wait for enough successes in a row that almost certainly no worker is still loading."""
     successes = 0
     for _ in range(1200):
         if service.process.returncode is not None:

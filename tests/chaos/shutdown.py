@@ -3,7 +3,7 @@
     python -m tests.chaos shutdown --rounds 10
 
 A request counts as lost when it was sent over a connection that the service had taken and no whole
-answer came. A connection that the kernel had taken and the service had not is counted apart.
+response arrived. A connection that the kernel had taken and the service had not is counted apart.
 """
 
 import argparse
@@ -67,7 +67,7 @@ async def _check_worker_replacement(report: Report, store: Path, folder: Path) -
         await traffic.wait()
     _report_results(report, "SIGHUP twice, 2 workers", outcomes)
     report.expect("all workers are new", replaced)
-    report.expect("nobody was refused", not outcomes["requests shed"])
+    report.expect("no request was shed", not outcomes["requests shed"])
 
 
 def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
@@ -75,7 +75,7 @@ def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
     for outcome, count in sorted(outcomes.items()):
         report.record(f"  {outcome}", f"{count:,}")
     report.expect("no request that was accepted was lost", not outcomes["lost"])
-    report.expect("no answer was wrong", not outcomes["wrong"])
+    report.expect("no response was wrong", not outcomes["wrong"])
 
 
 class _Traffic:
@@ -142,7 +142,7 @@ class _Traffic:
             try:
                 response = await connection.send(request, close=new_connections)
             except OSError:
-                if not accepted:  # the first request of a connection tells nobody whether it was
+                if not accepted:  # before its first response, the client cannot know whether it was
                     raise
                 self._outcomes["lost"] += 1
                 return

@@ -38,7 +38,7 @@ _ATTACKS: dict[str, tuple[bytes, bytes, float, float]] = {
         b"POST /v1/classify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"4000\r\n" + b"x" * 0x4000 + b"\r\n", 0.05, 45.0,
     ),
-    "a body that nobody asked for, without end": (
+    "an endless body on a route that takes none": (
         b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"4000\r\n" + b"x" * 0x4000 + b"\r\n", 0.05, 15.0,
     ),
@@ -50,9 +50,9 @@ _UNREAD_REQUESTS = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """All kinds at once."""
-    shelf = copy_store(options.store, folder, ["resnet-cifar10"])
+    store = copy_store(options.store, folder, ["resnet-cifar10"])
     request, expected = classify_request(), ExpectedResponses()
-    async with running_service(shelf, folder, threads=1) as service:
+    async with running_service(store, folder, threads=1) as service:
         await expected.record(service, [request])
         async with Connection(service.port) as connection:
             before = [(await connection.send(request)).seconds for _ in range(200)]
@@ -73,7 +73,7 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         report.record("… and meanwhile", format_latencies(during))
         growth_mib = max(memory) - idle_mib
         report.record("memory before, at most", f"{idle_mib:.0f} MiB, {max(memory):.0f} MiB")
-        report.expect("every answer to the other client is right", wrong == 0)
+        report.expect("every response to the other client is right", wrong == 0)
         report.expect("its p50 is under 3 × that before", _median(during) < 3 * _median(before))
         # DEEPSHELF_MAX_BUFFERED_BODY_BYTES, twice: a body is joined out of its pieces.
         report.expect(f"memory grew by {growth_mib:.0f} MiB, at most 512", growth_mib <= 512)
@@ -100,7 +100,7 @@ async def _run_attacks(service: Service) -> list[tuple[str, float, float]]:
         for name, (first_bytes, repeated_bytes, pause_s, max_s) in _ATTACKS.items()
     ]
     unread = [_never_read(service) for _ in range(_CLIENTS_PER_ATTACK)]
-    groups.append(_run_attack("answers that nobody takes", unread, 75.0))
+    groups.append(_run_attack("responses that are not read", unread, 75.0))
     return list(await asyncio.gather(*groups))
 
 

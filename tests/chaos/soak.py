@@ -2,7 +2,7 @@
 
     python -m tests.chaos soak --seconds 1800
 
-Two workers. One is killed again and again, the other lives to the end, so that its memory tells
+Two workers. One is killed again and again, the other lives to the end, so that its memory shows
 what half an hour of all this costs. A response that is missing is explained when its connection was
 one to the worker that was being killed; nothing else explains one.
 """
@@ -94,9 +94,9 @@ class _Soak:
             with contextlib.suppress(OSError):
                 async with Connection(self.service.port) as connection:
                     raw = request.encode()
-                    moment = self.random.choice(("body", "wait", "answer"))
+                    moment = self.random.choice(("body", "wait", "response"))
                     connection.writer.write(raw[: len(raw) * 2 // 3] if moment == "body" else raw)
-                    if moment == "answer":
+                    if moment == "response":
                         await connection.reader.read(20)
                     else:
                         await asyncio.sleep(self.random.uniform(0, 0.05))
@@ -117,7 +117,7 @@ class _Soak:
             with contextlib.suppress(OSError):
                 return await self.service.worker_memory_mib()
             await asyncio.sleep(0.1)
-        raise RuntimeError("nobody tells what workers there are")
+        raise RuntimeError("the worker processes could not be found")
 
     async def publish_versions(self, store: Path) -> None:
         """New versions, of which the old one goes when the new one may not be loaded yet."""
@@ -177,14 +177,14 @@ async def _report_results(report: Report, soak: _Soak, seconds: float) -> None:
     report.record("seconds", f"{seconds:g}")
     for name, count in sorted(outcomes.items()):
         report.record(name, f"{count:,}")
-    report.record("time of an answer", format_latencies(soak.seconds))
+    report.record("response time", format_latencies(soak.seconds))
     warm, end = soak.memory[min(len(soak.memory) - 1, 12)], soak.memory[-1]
     report.record("memory of the worker that lived on, after a minute", f"{warm:.0f} MiB")
     report.record("… at the end, and at most", f"{end:.0f} MiB, {max(soak.memory):.0f} MiB")
     for line in soak.unexplained[:10]:
         report.record("unexplained", line)
     status, _ = await service.get("/readyz")
-    report.expect("no answer was wrong", outcomes["wrong"] == 0)
+    report.expect("no response was wrong", outcomes["wrong"] == 0)
     report.expect("no error is unexplained", not soak.unexplained)
     report.expect("both workers serve at the end", len(await service.worker_memory_mib()) == 2)
     report.expect("it is ready at the end", status == 200)

@@ -4,7 +4,7 @@
 
 First in this process: a thread wakes every millisecond while another loads each model, and so sees
 for how long the interpreter lock is held. Then in a service of one worker: a client asks `/livez`
-again and again, with 1 ms between, and its slowest answers are the event loop's longest stalls;
+again and again, with 1 ms between, and its slowest responses are the event loop's longest stalls;
 meanwhile each model of the store is published once more and loaded.
 """
 
@@ -28,7 +28,7 @@ _MAX_STALL_S = 0.1
 
 
 class _Heartbeat:
-    """Beats: when each was answered, and how long it took."""
+    """Heartbeats: the time of each response, and its duration."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, float]] = []

@@ -145,7 +145,7 @@ def _check_full_disk(store: Path, source: Path, work_dir: Path) -> None:
         subprocess.run(["umount", disk], check=True)
         if leftover_files and not percent > 90:
             sys.exit(f"left behind: {leftover_files}")
-    print(f"full disks: {rejected} of 19 refused, nothing left behind; {message}")
+    print(f"full disks: {rejected} of 19 rejected, nothing left behind; {message}")
 
 
 if __name__ == "__main__":

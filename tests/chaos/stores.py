@@ -14,7 +14,7 @@ __all__ = ["copy_store", "publish_corrupted", "remove_version", "republish"]
 
 def copy_store(store: Path, folder: Path, models: Iterable[str]) -> Path:
     """The newest version of each of `models`, as version 1."""
-    target = folder / "shelf"
+    target = folder / "store"
     for name in models:
         newest = max((store / name).iterdir(), key=lambda path: int(path.name))
         _copy_version(newest, target, name, 1)

@@ -42,7 +42,7 @@ async def message(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> dict[str, set[str]]:
     """Names of the samples that come, with their labels'."""
-    store = tmp_path_factory.mktemp("shelf")
+    store = tmp_path_factory.mktemp("store")
     publish_image_model(store, "paint", MeanColourClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
     publish_text_model(store, "alphabet", AlphabetModel())

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent or endless: each is cut off, and nobody else notices."""
+"""Slow, silent and endless clients are disconnected, and other clients are not affected."""
 
 import socket
 import time

@@ -18,7 +18,7 @@ RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
 CLOSE = {"connection": "close"}
-"""A connection each, so that either worker may answer."""
+"""A new connection each, so that either worker may respond."""
 
 
 def _samples(client: httpx.Client, name: str) -> list[Sample]:
@@ -29,9 +29,9 @@ def _samples(client: httpx.Client, name: str) -> list[Sample]:
 
 def _classified(client: httpx.Client) -> float:
     samples = _samples(client, "deepshelf_requests_total")
-    # A worker that has just started answers 503 until its models are loaded: not what is counted.
-    answered = {"route": "/v1/classify", "status": "200"}
-    return sum(sample.value for sample in samples if answered.items() <= sample.labels.items())
+    # A worker that has just started responds with 503 until its models are loaded.
+    success = {"route": "/v1/classify", "status": "200"}
+    return sum(sample.value for sample in samples if success.items() <= sample.labels.items())
 
 
 def _pids(client: httpx.Client) -> set[int]:
@@ -70,7 +70,7 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
     ):
         _until(lambda: len(_pids(client)) == 2)
         _ask(client, 20)
-        for _ in range(4):  # each answer is the whole
+        for _ in range(4):  # each response counts all workers
             _until(lambda: _classified(client) == 20)
         killed = _pids(client).pop()
         os.kill(killed, signal.SIGKILL)

@@ -78,7 +78,7 @@ def test_several_prompts_and_several_texts_of_each(client: openai.OpenAI) -> Non
     assert len(set(texts)) == 6
     assert response.usage is not None
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (6, 180)
-    # Choice i is written with seed + i, whoever shares the batch.
+    # Choice i is written with seed + i, whatever else is in the batch.
     alone = client.completions.create(
         model="babble", prompt="xyz", seed=9, max_tokens=30, temperature=1.3
     )
@@ -117,24 +117,24 @@ def test_log_probabilities_are_those_of_the_graph(client: openai.OpenAI) -> None
     response = client.completions.create(
         model="alphabet", prompt="ab", max_tokens=3, logprobs=2, temperature=0.5
     )
-    told = response.choices[0].logprobs
-    assert told is not None
-    assert told.tokens == ["c", "d", "e"]
-    assert told.text_offset == [2, 3, 4]
+    reported = response.choices[0].logprobs
+    assert reported is not None
+    assert reported.tokens == ["c", "d", "e"]
+    assert reported.text_offset == [2, 3, 4]
     others = len(VOCABULARY) - 1
     likely = -math.log1p(others * math.exp(-50))
-    assert told.token_logprobs == pytest.approx([likely] * 3)
-    assert told.top_logprobs is not None
-    # Of equals, the first of the vocabulary is told.
-    assert told.top_logprobs[0] == pytest.approx({"c": likely, "\n": likely - 50})
+    assert reported.token_logprobs == pytest.approx([likely] * 3)
+    assert reported.top_logprobs is not None
+    # Of equal probabilities, the first of the vocabulary is returned.
+    assert reported.top_logprobs[0] == pytest.approx({"c": likely, "\n": likely - 50})
 
 
 def test_a_request_chooses_the_precision(client: openai.OpenAI) -> None:
-    for requested, told, sure in (({}, "int8", 49.97), ({"precision": "fp32"}, "fp32", 50)):
+    for requested, reported, sure in (({}, "int8", 49.97), ({"precision": "fp32"}, "fp32", 50)):
         response = client.completions.create(
             model="twofold", prompt="a", max_tokens=1, logprobs=2, extra_body=requested
         )
-        assert response.model_extra == {"precision": told}
+        assert response.model_extra == {"precision": reported}
         logprobs = response.choices[0].logprobs
         assert logprobs is not None
         assert logprobs.top_logprobs is not None
@@ -146,11 +146,14 @@ def test_log_probabilities_add_up(client: openai.OpenAI) -> None:
     response = client.completions.create(
         model="babble", prompt="ab", max_tokens=20, logprobs=5, seed=1, stop="zz"
     )
-    told = response.choices[0].logprobs
-    assert told is not None
-    assert "".join(told.tokens or ()) == response.choices[0].text
+    reported = response.choices[0].logprobs
+    assert reported is not None
+    assert "".join(reported.tokens or ()) == response.choices[0].text
     for token, logprob, top in zip(
-        told.tokens or (), told.token_logprobs or (), told.top_logprobs or (), strict=True
+        reported.tokens or (),
+        reported.token_logprobs or (),
+        reported.top_logprobs or (),
+        strict=True,
     ):
         assert top[token] == logprob
         assert len(top) in (5, 6)

@@ -37,9 +37,9 @@ def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def best(client: httpx.Client, picture: bytes) -> str:
+def best(client: httpx.Client, photo: bytes) -> str:
     response = client.post(
-        "/v1/classify", params={"model": "resnet-cifar10", "top_k": 1}, content=picture
+        "/v1/classify", params={"model": "resnet-cifar10", "top_k": 1}, content=photo
     )
     assert response.status_code == 200, response.text
     label: str = response.json()["results"][0]["predictions"][0]["label"]
@@ -72,8 +72,8 @@ def test_a_drawing_like_those_of_cifar_is_recognised(client: httpx.Client) -> No
 def test_photographs_of_any_size_and_format_are_classified(
     client: httpx.Client, name: str, kind: str
 ) -> None:
-    picture = encoded(load_sample_image(name), kind)
-    response = client.post("/v1/classify", params={"top_k": 10}, files={"image": picture})
+    photo = encoded(load_sample_image(name), kind)
+    response = client.post("/v1/classify", params={"top_k": 10}, files={"image": photo})
     predictions = response.json()["results"][0]["predictions"]
     probabilities = [prediction["probability"] for prediction in predictions]
     assert probabilities == sorted(probabilities, reverse=True)
@@ -95,8 +95,8 @@ def test_noise_is_removed_as_much_as_the_card_says(client: httpx.Client) -> None
 
 
 def test_a_photograph_is_denoised_at_its_own_size(client: httpx.Client) -> None:
-    picture = encoded(load_sample_image("china.jpg"))
-    response = client.post("/v1/denoise", content=picture)
+    photo = encoded(load_sample_image("china.jpg"))
+    response = client.post("/v1/denoise", content=photo)
     assert response.headers["content-type"] == "image/png"
     assert response.headers["x-deepshelf-model"] == "denoiser-photo"
     with Image.open(io.BytesIO(response.content)) as image:
@@ -113,10 +113,10 @@ def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
     gained = [
         client.post(
             "/v1/denoise",
-            files={"image": encoded(picture), "reference": encoded(clean)},
+            files={"image": encoded(photo), "reference": encoded(clean)},
             headers={"Accept": "application/json"},
         ).json()["results"][0]["psnr_db"]
-        for picture in (noisy, clean)
+        for photo in (noisy, clean)
     ]
     assert gained[0] > 20.5 + 6  # 20.2 dB is what noise of 25 leaves
     assert gained[1] > 36  # of an image full of texture; on Set12 it is 47 dB
@@ -133,9 +133,9 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
         denoised: NDArray[np.uint8] = graph({"images": image_HWC[np.newaxis]})["denoised"][0]
         return denoised
 
-    picture = load_sample_image("china.jpg")[:400, :328]
+    photo = load_sample_image("china.jpg")[:400, :328]
     small = manifest.task.image.model_copy(update={"tile": 200})
-    seamed, whole = run_tiled(picture, small, run), run(picture)
+    seamed, whole = run_tiled(photo, small, run), run(photo)
     # Where a tile begins may change the order of sums, and so a rounding, nothing else.
     assert np.abs(seamed.astype(int) - whole).max() <= 1
     assert (seamed != whole).mean() < 1e-3

@@ -1,4 +1,4 @@
-"""A new version under load: it is served, the old one goes, and a bad one never answers."""
+"""Versions change under load: a new one is served, an old one dropped, a bad one never served."""
 
 import shutil
 import threading
@@ -20,12 +20,12 @@ RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
 class _Client(threading.Thread):
-    """Asks until it is told to stop; keeps what came."""
+    """Sends requests until it is stopped, and keeps the responses."""
 
     def __init__(self, server: Server, stop: threading.Event) -> None:
         super().__init__()
         self._server, self._stopping = server, stop
-        self.answers: list[tuple[int, int, str]] = []
+        self.responses: list[tuple[int, int, str]] = []
 
     def run(self) -> None:
         with httpx.Client(base_url=self._server.url, timeout=60) as client:
@@ -35,7 +35,7 @@ class _Client(threading.Thread):
                 label = (
                     message["results"][0]["predictions"][0]["label"] if "results" in message else ""
                 )
-                self.answers.append((response.status_code, message.get("version", 0), label))
+                self.responses.append((response.status_code, message.get("version", 0), label))
 
 
 def _states(server: Server) -> dict[int, str]:
@@ -78,6 +78,6 @@ def test_versions_change_under_load_and_a_bad_one_is_never_served(tmp_path: Path
                 client.join()
         assert "Traceback" not in server.read_log()
     for client in clients:
-        versions = [version for _, version, _ in client.answers]
+        versions = [version for _, version, _ in client.responses]
         assert versions == sorted(versions)
-        assert {(status, label) for status, _, label in client.answers} == {(200, "red")}
+        assert {(status, label) for status, _, label in client.responses} == {(200, "red")}

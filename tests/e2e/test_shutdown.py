@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of work: whoever was let in gets a response."""
+"""SIGTERM under load: every admitted request gets a response."""
 
 import json
 import time
@@ -105,4 +105,4 @@ def _until_rejected(server: Server) -> None:
         except ConnectionRefusedError:
             return
         time.sleep(0.05)
-    pytest.fail("it still takes connections, which nobody will answer")
+    pytest.fail("it still accepts connections")

@@ -37,7 +37,7 @@ def test_the_service_speaks_https_and_nothing_else(
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{server.port}/livez")
         monkeypatch.setenv("DEEPSHELF_PORT", str(server.port))
-        assert healthcheck.main([]) == 1  # it was not told of TLS
+        assert healthcheck.main([]) == 1  # TLS is not configured here
         monkeypatch.setenv("DEEPSHELF_TLS_CERTFILE", str(chain))
         assert healthcheck.main([]) == 0
         assert f"open https://127.0.0.1:{server.port}/" in server.read_log()

@@ -67,7 +67,7 @@ def sent(name: str, array: Array, datatype: str, *, binary: bool = True) -> Infe
     return tensor
 
 
-def pictures(count: int, *shape: int) -> NDArray[np.uint8]:
+def random_images(count: int, *shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
@@ -83,9 +83,9 @@ def rejected(client: InferenceServerClient, model: str, *inputs: InferInput, **m
 def test_server_metadata(client: InferenceServerClient) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
-    told = client.get_server_metadata()
-    assert told["name"] == "deepshelf"
-    assert {"binary_tensor_data", "model_repository", "statistics"} <= set(told["extensions"])
+    reported = client.get_server_metadata()
+    assert reported["name"] == "deepshelf"
+    assert {"binary_tensor_data", "model_repository", "statistics"} <= set(reported["extensions"])
 
 
 def test_model_metadata_lists_inputs_and_outputs(client: InferenceServerClient) -> None:
@@ -116,7 +116,7 @@ def test_readiness_is_per_model_and_version(client: InferenceServerClient) -> No
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_images_are_classified(client: InferenceServerClient, store: Path, binary: bool) -> None:
-    images = pictures(3, 8, 8, 3)
+    images = random_images(3, 8, 8, 3)
     wanted = [InferRequestedOutput("probabilities", binary_data=binary)]
     response = client.infer(
         "paint", [sent("images", images, "UINT8", binary=binary)], "1", wanted, request_id="seven"
@@ -124,14 +124,18 @@ def test_images_are_classified(client: InferenceServerClient, store: Path, binar
     run = load_graph_fn(version_dir(store, "paint", 1) / "model.onnx")
     expected = run({"images": images})["probabilities"]
     assert np.allclose(response.as_numpy("probabilities"), expected.astype(float), rtol=1e-6)
-    told = response.get_response()
-    assert (told["id"], told["model_name"], told["model_version"]) == ("seven", "paint", "1")
+    reported = response.get_response()
+    assert (reported["id"], reported["model_name"], reported["model_version"]) == (
+        "seven",
+        "paint",
+        "1",
+    )
 
 
 def test_default_is_the_highest_version_with_all_outputs(
     client: InferenceServerClient,
 ) -> None:
-    images = sent("images", pictures(2, 8, 8, 3), "UINT8")
+    images = sent("images", random_images(2, 8, 8, 3), "UINT8")
     assert client.infer("paint", [images]).get_response()["model_version"] == "2"
     response = client.infer("all-paint", [images])
     assert response.as_numpy("probabilities").shape == (2, 3)
@@ -153,13 +157,13 @@ def test_classification_extension_returns_labels(
 
 
 def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, store: Path) -> None:
-    noisy = pictures(2, 12, 20, 1)
+    noisy = random_images(2, 12, 20, 1)
     response = client.infer("blur", [sent("images", noisy, "UINT8")])
     run = load_graph_fn(version_dir(store, "blur", 1) / "model.onnx")
     assert np.array_equal(response.as_numpy("denoised"), run({"images": noisy})["denoised"])
-    odd = rejected(client, "blur", sent("images", pictures(1, 13, 20, 1), "UINT8"))
+    odd = rejected(client, "blur", sent("images", random_images(1, 13, 20, 1), "UINT8"))
     assert "multiples of 4" in odd
-    large = rejected(client, "blur", sent("images", pictures(1, 36, 32, 1), "UINT8"))
+    large = rejected(client, "blur", sent("images", random_images(1, 36, 32, 1), "UINT8"))
     assert "1024 pixels" in large
 
 
@@ -167,7 +171,7 @@ def test_a_denoiser_takes_any_size_that_it_can(client: InferenceServerClient, st
 def test_an_encoder_and_its_decoder_are_two_models(
     client: InferenceServerClient, binary: bool
 ) -> None:
-    images = pictures(2, SIDE, SIDE, 1)
+    images = random_images(2, SIDE, SIDE, 1)
     wanted = [InferRequestedOutput("latents", binary_data=binary)]
     encoded = client.infer(
         "squeeze", [sent("images", images, "UINT8", binary=binary)], outputs=wanted
@@ -220,17 +224,17 @@ def test_a_request_chooses_the_precision(client: InferenceServerClient) -> None:
     tokens = sent("tokens", np.array([[1]]), "INT64")
     count = sent("count", np.zeros((1, 1, 1), np.float32), "FP32")
     prompt = sent("text_input", np.array([b"a"], object), "BYTES")
-    for requested, told, sure in (
+    for requested, reported, sure in (
         (None, "int8", 49.97),
         ("int8", "int8", 49.97),
         ("fp32", "fp32", 50),
     ):
         more: dict[str, object] = {} if requested is None else {"precision": requested}
         response = client.infer("twofold.step", [tokens, count], parameters=more)
-        assert response.get_response()["parameters"] == {"precision": told}
+        assert response.get_response()["parameters"] == {"precision": reported}
         assert response.as_numpy("logits").max() == pytest.approx(sure, abs=1e-3)
         text = client.infer("twofold", [prompt], parameters={**more, "max_chars": 2})
-        assert text.get_response()["parameters"] == {"precision": told}
+        assert text.get_response()["parameters"] == {"precision": reported}
         assert text.as_numpy("text_output").tolist() == [b"bc"]
     only = client.infer("alphabet", [prompt], parameters={"precision": "fp32"})
     assert "parameters" not in only.get_response()
@@ -238,7 +242,7 @@ def test_a_request_chooses_the_precision(client: InferenceServerClient) -> None:
 
 def test_unknown_precision_is_rejected(client: InferenceServerClient) -> None:
     prompt = sent("text_input", np.array([b"a"], object), "BYTES")
-    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    images = sent("images", random_images(1, 8, 8, 3), "UINT8")
     for model, tensor in (("alphabet", prompt), ("paint", images)):
         assert "accepted: fp32, int8" in rejected(
             client, model, tensor, parameters={"precision": "bf16"}
@@ -254,7 +258,7 @@ def test_unknown_precision_is_rejected(client: InferenceServerClient) -> None:
 def test_bodies_are_compressed_both_ways(
     client: InferenceServerClient, request_coding: str, response_coding: str, binary: bool
 ) -> None:
-    images = pictures(1, 12, 16, 1)
+    images = random_images(1, 12, 16, 1)
     response = client.infer(
         "blur",
         [sent("images", images, "UINT8", binary=binary)],
@@ -266,7 +270,7 @@ def test_bodies_are_compressed_both_ways(
 
 
 def test_wrong_tensors_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
-    images = pictures(1, 8, 8, 3)
+    images = random_images(1, 8, 8, 3)
     good = sent("images", images, "UINT8")
     assert "accepted is UINT8" in rejected(
         client, "paint", sent("images", images.astype(np.float32), "FP32")
@@ -280,7 +284,7 @@ def test_wrong_tensors_are_rejected_with_the_requirement(client: InferenceServer
     assert "required are 'images', each once" in rejected(client, "paint", good, good)
     assert "required are 'images'" in rejected(client, "paint", sent("picture", images, "UINT8"))
     assert "the batch has 5 rows; accepted are 4" in rejected(
-        client, "paint", sent("images", pictures(5, 8, 8, 3), "UINT8")
+        client, "paint", sent("images", random_images(5, 8, 8, 3), "UINT8")
     )
     assert "outputs: probabilities" in rejected(
         client, "paint", good, outputs=[InferRequestedOutput("logits")]
@@ -324,7 +328,7 @@ def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceSe
 
 
 def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:
-    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    images = sent("images", random_images(1, 8, 8, 3), "UINT8")
     assert "sequences are not supported" in rejected(
         client, "paint", images, sequence_id=3, sequence_start=True
     )
@@ -360,15 +364,15 @@ def test_unknown_model_error_lists_the_models(client: InferenceServerClient) -> 
 
 
 def test_statistics_count_requests(client: InferenceServerClient) -> None:
-    images = sent("images", pictures(3, SIDE, SIDE, 1), "UINT8")
+    images = sent("images", random_images(3, SIDE, SIDE, 1), "UINT8")
 
     def counted() -> tuple[int, int, int, int]:
-        (told,) = client.get_inference_statistics("squeeze", "1")["model_stats"]
-        stats = told["inference_stats"]
+        (reported,) = client.get_inference_statistics("squeeze", "1")["model_stats"]
+        stats = reported["inference_stats"]
         assert stats["compute_infer"]["count"] == stats["success"]["count"]
         assert stats["success"]["ns"] >= stats["compute_infer"]["ns"]
         return (
-            told["inference_count"], told["execution_count"], stats["success"]["count"],
+            reported["inference_count"], reported["execution_count"], stats["success"]["count"],
             stats["fail"]["count"],
         )  # fmt: skip
 
@@ -378,7 +382,7 @@ def test_statistics_count_requests(client: InferenceServerClient) -> None:
     after = counted()
     assert [b - a for a, b in zip(before, after, strict=True)] == [3, 3, 1, 1]
     every = client.get_inference_statistics()["model_stats"]
-    named = {told["name"] for told in every}
+    named = {reported["name"] for reported in every}
     assert {"squeeze", "paint", "babble.step"} <= named  # asked or not, as Triton does
 
 
@@ -389,7 +393,7 @@ def test_the_index_lists_everything(client: InferenceServerClient) -> None:
 
 
 def test_the_administrator_unloads_and_loads(client: InferenceServerClient) -> None:
-    images = sent("images", pictures(1, 8, 8, 3), "UINT8")
+    images = sent("images", random_images(1, 8, 8, 3), "UINT8")
     client.unload_model("all-paint", headers=ADMIN)
     assert not client.is_model_ready("all-paint")
     with pytest.raises(InferenceServerException, match="unloaded by the administrator") as raised:

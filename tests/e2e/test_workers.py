@@ -33,7 +33,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def _status(server: Server, path: str, **headers: str) -> int:
-    """The status of a request on a connection of its own; 0 if nobody responds."""
+    """Return the status of a request on a new connection; 0 if there is no response."""
     try:
         return httpx.get(f"{server.url}{path}", headers=headers, timeout=20).status_code
     except httpx.TransportError:
@@ -48,7 +48,7 @@ def test_workers_killed_during_a_health_check_are_replaced_at_once(
         assert len(killed) == 2
         for pid in killed:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(0.8)  # until the supervisor has sent a ping that is not answered any more
+        time.sleep(0.8)  # until the supervisor has sent a ping that gets no pong
         start = time.monotonic()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)

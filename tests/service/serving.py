@@ -23,7 +23,7 @@ __all__ = ["AsgiRequest", "assert_problem", "get_app_state", "occupied_thread", 
 async def running_app(
     store: Path, *, observers: Sequence[Observer] = (), **settings: object
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A started application that has loaded `store`, with one compute thread unless told."""
+    """Yield a client of a started application that has loaded `store`; default: one thread."""
     values = {"store": store, "threads": 1, "store_poll_interval_s": 0, **settings}
     app = create_app(Settings.model_validate(values), observers=observers)
     async with app.router.lifespan_context(app):

@@ -57,8 +57,8 @@ def test_every_method_of_the_client(server: Server, tmp_path: Path) -> None:
         assert _size(two) == (2 * _size(one)[0], _size(one)[1])
         low, high = (client.handwriting("01", seed=3, height=h) for h in (32, 64))
         assert _size(low)[1] < _size(high)[1]
-        answer_text = client.text("abc", max_chars=3, temperature=0, stop=["zz"])
-        assert (answer_text.text, answer_text.finish_reason) == ("def", "length")
+        generated = client.text("abc", max_chars=3, temperature=0, stop=["zz"])
+        assert (generated.text, generated.finish_reason) == ("def", "length")
         pieces = list(client.stream_text("abc", max_chars=60, temperature=0))
         assert "".join(pieces) == client.text("abc", max_chars=60, temperature=0).text
 

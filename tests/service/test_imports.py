@@ -6,12 +6,12 @@ import sys
 _SCRIPT = """
 import sys
 
-class Refuse:
+class ImportBlocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {names}:
             raise ModuleNotFoundError(name + " is not installed here")
 
-sys.meta_path.insert(0, Refuse())
+sys.meta_path.insert(0, ImportBlocker())
 import service.app
 import service.cli
 import service.serve

@@ -83,7 +83,7 @@ def test_a_bad_setting_is_one_line_and_exit_2(
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reported"),
     [
         ({"tls_certfile": "cert.pem"}, "must be set together"),
         ({"tls_keyfile": "key.pem"}, "must be set together"),
@@ -94,10 +94,12 @@ def test_a_bad_setting_is_one_line_and_exit_2(
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
     ],
 )
-def test_settings_that_do_not_go_together_say_so(settings: dict[str, object], told: str) -> None:
+def test_settings_that_do_not_go_together_say_so(
+    settings: dict[str, object], reported: str
+) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate(settings)
-    assert told in describe_validation_error(raised.value)
+    assert reported in describe_validation_error(raised.value)
 
 
 def test_keys_come_from_a_file_and_from_the_environment(

@@ -55,21 +55,21 @@ async def closed(store: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_without_keys_everybody_may_ask(client: httpx.AsyncClient) -> None:
     for headers in ({}, bearer("whatever the openai client sends")):
-        answer = await client.post("/v1/classify", content=PICTURE, headers=headers)
-        assert answer.status_code == 200
+        response = await client.post("/v1/classify", content=PICTURE, headers=headers)
+        assert response.status_code == 200
 
 
 async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -> None:
     ask = closed.post
     assert (await ask("/v1/classify", content=PICTURE, headers=bearer(ALICE))).status_code == 200
-    answer = await ask("/v1/classify", content=PICTURE, headers={"x-api-key": ALICE})
-    assert answer.status_code == 200
+    response = await ask("/v1/classify", content=PICTURE, headers={"x-api-key": ALICE})
+    assert response.status_code == 200
     for headers in ({}, bearer("dsk_wrong"), bearer(""), {"authorization": f"Basic {ALICE}"}):
-        answer = await ask("/v1/classify", content=PICTURE, headers=headers)
-        problem = assert_problem(answer, 401)
+        response = await ask("/v1/classify", content=PICTURE, headers=headers)
+        problem = assert_problem(response, 401)
         assert problem["type"] == "/problems/unauthorized"
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert "dsk_" not in answer.text
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert "dsk_" not in response.text
 
 
 async def test_request_without_key_cannot_tell_which_routes_exist(
@@ -78,9 +78,9 @@ async def test_request_without_key_cannot_tell_which_routes_exist(
     for path in ("/v1/models", "/v1/models/paint", "/v1/nothing", "/x"):
         assert_problem(await closed.get(path), 401)
     for path in ("/v2", "/v2/models/paint", "/v2/models/paint/infer", "/openai/v1/models"):
-        answer = await closed.get(path)
-        assert answer.status_code == 401
-        assert set(answer.json()) == {"error"}  # as their protocols tell errors
+        response = await closed.get(path)
+        assert response.status_code == 401
+        assert set(response.json()) == {"error"}  # the error format of their protocols
     assert_problem(await closed.get("/v1/nothing", headers=bearer(ALICE)), 404)
 
 
@@ -95,9 +95,9 @@ async def test_probes_and_pages_need_no_key(closed: httpx.AsyncClient, path: str
 async def test_no_way_of_writing_a_path_leads_around(closed: httpx.AsyncClient, path: str) -> None:
     request = closed.build_request("GET", "/")
     request.url = httpx.URL("http://deepshelf").copy_with(raw_path=path.encode())
-    answer = await closed.send(request)
-    assert answer.status_code in (401, 404)
-    assert "paint" not in answer.text
+    response = await closed.send(request)
+    assert response.status_code in (401, 404)
+    assert "paint" not in response.text
 
 
 async def test_wrong_key_is_rejected_before_the_body_is_read(closed: httpx.AsyncClient) -> None:
@@ -116,10 +116,10 @@ async def test_key_over_its_rate_gets_retry_after(
     closed: httpx.AsyncClient,
 ) -> None:
     statuses = [(await closed.get("/v1/models", headers=bearer(BOB))).status_code for _ in range(2)]
-    answer = await closed.get("/v1/models", headers=bearer(BOB))
+    response = await closed.get("/v1/models", headers=bearer(BOB))
     assert statuses == [200, 200]
-    assert assert_problem(answer, 429)["type"] == "/problems/too-many-requests"
-    assert 3500 < int(answer.headers["retry-after"]) <= 3600
+    assert assert_problem(response, 429)["type"] == "/problems/too-many-requests"
+    assert 3500 < int(response.headers["retry-after"]) <= 3600
     assert (await closed.get("/v1/models", headers=bearer(ALICE))).status_code == 200
 
 
@@ -167,8 +167,8 @@ async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held
             )
             while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)
-            answer = await client.get("/v1/models", headers=bearer(ALICE))
-            assert assert_problem(answer, 429)["detail"] == (
+            response = await client.get("/v1/models", headers=bearer(ALICE))
+            assert assert_problem(response, 429)["detail"] == (
                 "this key already has 1 requests in flight"
             )
             assert (await client.get("/v1/models", headers=bearer(BOB))).status_code == 200

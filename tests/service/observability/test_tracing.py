@@ -135,12 +135,12 @@ async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> 
 _WITHOUT = """
 import sys
 
-class Refuse:
+class ImportBlocker:
     def find_spec(self, name, path=None, target=None):
         if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter")):
             raise ModuleNotFoundError(name)
 
-sys.meta_path.insert(0, Refuse())
+sys.meta_path.insert(0, ImportBlocker())
 from service.cli import app
 app(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."])
 """

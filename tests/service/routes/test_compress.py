@@ -38,7 +38,7 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions of `squeeze`, the second of which loses something; one in colour; a denoiser."""
     store = tmp_path_factory.mktemp("codes")
     publish_factorized_codec(store, "squeeze", FINE)
@@ -49,8 +49,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf, max_body_bytes=20_000, max_images=4) as client:
+async def coder(published_store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(published_store, max_body_bytes=20_000, max_images=4) as client:
         yield client
 
 
@@ -249,8 +249,8 @@ async def test_body_over_the_limit_and_empty_body_are_rejected(
     assert "curl -F code=@digit.code" in str(detail)
 
 
-async def test_full_queue_rejects_before_decoding(shelf: Path) -> None:
-    async with running_app(shelf, queue_size=0) as client:
+async def test_full_queue_rejects_before_decoding(published_store: Path) -> None:
+    async with running_app(published_store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
             for route in ("compress", "decompress"):
                 response = await client.post(f"/v1/{route}", content=b"not even looked at")
@@ -284,11 +284,16 @@ sys.stdout.buffer.write(decompress(model, code, limits=limits, check=lambda: Non
 
 
 async def test_another_process_decodes_the_same_image(
-    coder: httpx.AsyncClient, shelf: Path
+    coder: httpx.AsyncClient, published_store: Path
 ) -> None:
     code = await _code(coder, "?model=squeeze")
     here = (await coder.post("/v1/decompress", content=code)).content
-    command = [sys.executable, "-c", _OTHER_PROCESS, str(version_dir(shelf, "squeeze", 2))]
+    command = [
+        sys.executable,
+        "-c",
+        _OTHER_PROCESS,
+        str(version_dir(published_store, "squeeze", 2)),
+    ]
     available = subprocess.run(command, input=code, capture_output=True, check=True)
     assert available.stdout == here
     assert np.array_equal(_pixels(here), COARSE.expected_reconstruction(_image()))

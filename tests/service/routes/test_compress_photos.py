@@ -21,7 +21,7 @@ JSON = {"accept": "application/json"}
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A codec for any image, and, earlier in the alphabet, one for a single size."""
     store = tmp_path_factory.mktemp("photographs")
     publish_hyperprior_codec(store, "mosaic")
@@ -30,8 +30,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def coder(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf, max_pixels=100_000) as client:
+async def coder(published_store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(published_store, max_pixels=100_000) as client:
         yield client
 
 

@@ -124,9 +124,9 @@ async def test_json_has_the_promised_shape_in_the_order_sent(client: httpx.Async
     document = response.json()
     assert (document["model"], document["version"]) == ("colour-same", 1)
     assert [set(result) for result in document["results"]] == [{"image", "width", "height"}] * 2
-    for result, picture in zip(document["results"], (first, second), strict=True):
-        assert np.array_equal(_pixels(base64.b64decode(result["image"])), picture)
-        assert (result["height"], result["width"]) == picture.shape[:2]
+    for result, body in zip(document["results"], (first, second), strict=True):
+        assert np.array_equal(_pixels(base64.b64decode(result["image"])), body)
+        assert (result["height"], result["width"]) == body.shape[:2]
 
 
 async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
@@ -151,8 +151,8 @@ async def test_a_reference_gives_psnr_and_ssim_as_scikit_image_computes_them(
 async def test_psnr_is_null_if_the_result_equals_the_reference(
     client: httpx.AsyncClient,
 ) -> None:
-    picture = encode_png(_noise(20, 20, 3))
-    files = [("image", picture), ("reference", picture)]
+    body = encode_png(_noise(20, 20, 3))
+    files = [("image", body), ("reference", body)]
     response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
     (result,) = response.json()["results"]
     assert result["psnr_db"] is None
@@ -167,8 +167,8 @@ async def test_reference_of_another_size_is_rejected(client: httpx.AsyncClient) 
 
 
 async def test_references_must_be_as_many_as_images(client: httpx.AsyncClient) -> None:
-    picture = encode_png(_noise(20, 20))
-    files = [("image", picture), ("reference", picture), ("reference", picture)]
+    body = encode_png(_noise(20, 20))
+    files = [("image", body), ("reference", body), ("reference", body)]
     assert_problem(await client.post("/v1/denoise", files=files), 422)
 
 

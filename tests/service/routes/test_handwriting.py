@@ -22,7 +22,7 @@ JSON, PNG = {"Accept": "application/json"}, {"Accept": "image/png"}
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("drawing")
     publish_handwriting_model(store, "ruler", StraightLineModel())
     publish_handwriting_model(store, "shaky", StraightLineModel(log_deviation=-2.5))
@@ -31,8 +31,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf) as client:
+async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(published_store) as client:
         yield client
 
 

@@ -78,7 +78,7 @@ def _build(folder: Path, version: int, name: str) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("seers")
     publish_version(store, "seer", partial(_build, name="seer"), replay_all_golden)
     publish_image_model(store, "blur", BoxBlurDenoiser())
@@ -87,8 +87,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def seers(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf) as client:
+async def seers(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(published_store) as client:
         yield client
 
 

@@ -39,8 +39,8 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
     assert response.headers["content-type"] == "application/json"
     (error,) = response.json().values()
     assert set(error) == {"message", "type", "param", "code"}
-    told: dict[str, Any] = error
-    return told
+    reported: dict[str, Any] = error
+    return reported
 
 
 async def test_errors_of_bodies_have_openais_shape(client: httpx.AsyncClient) -> None:
@@ -119,8 +119,8 @@ async def test_404_has_a_code_that_fits(client: httpx.AsyncClient, path: str, co
 async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None:
     names = ("n", "temperature", "top_p", "stop", "seed", "stream", "logprobs", "echo", "suffix")
     question = {"prompt": "a", "model": "alphabet", "user": "me", **dict.fromkeys(names)}
-    told = (await client.post(COMPLETIONS, json=question)).json()
-    assert told["choices"][0]["text"] == "bcdefghijklmnopq"
+    reported = (await client.post(COMPLETIONS, json=question)).json()
+    assert reported["choices"][0]["text"] == "bcdefghijklmnopq"
     for default in ({}, {"model": None}):
         without = (await client.post(COMPLETIONS, json={"max_tokens": 2, **default})).json()
         assert (without["model"], len(without["choices"][0]["text"])) == ("babble", 2)
@@ -145,10 +145,10 @@ async def test_a_stream_that_is_not_in_time_ends_with_the_error(store: Path, cou
             "model": "babble", "max_tokens": ENDLESS, "stream": True, "n": count
         }  # fmt: skip
         caller = AsgiRequest(client, json.dumps(question).encode(), path=COMPLETIONS)
-        answering = asyncio.create_task(caller.run())
+        running = asyncio.create_task(caller.run())
         await caller.response_started.wait()
         late.set()
-        assert await answering == 200
+        assert await running == 200
         text = b"".join(message.get("body", b"") for message in caller.sent_messages).decode()
         *_, last = text.strip().split("\n\n")
         event, data = last.split("\n")

@@ -155,8 +155,8 @@ def test_image_uploads_are_documented_as_form_and_raw_body_with_errors(path: str
 
 
 def test_denoise_is_documented_to_return_png_or_json() -> None:
-    answer = DOCUMENT["paths"]["/v1/denoise"]["post"]["responses"]["200"]
-    assert set(answer["content"]) == {"image/png", "application/json"}
+    response = DOCUMENT["paths"]["/v1/denoise"]["post"]["responses"]["200"]
+    assert set(response["content"]) == {"image/png", "application/json"}
 
 
 def test_codes_are_documented_with_their_media_type() -> None:

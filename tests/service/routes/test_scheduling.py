@@ -186,13 +186,13 @@ async def test_disconnect_watcher_ends_with_its_request(store: Path) -> None:
 async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_path: Path) -> None:
     publish_image_model(tmp_path, "paint", MeanColourClassifier())
     async with running_app(tmp_path, store_poll_interval_s=0.01) as client:
-        shelf = get_app_state(client).registry
+        published_store = get_app_state(client).registry
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
         publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
-        await _until(lambda: shelf.catalog.count("ready") == 2)
+        await _until(lambda: published_store.catalog.count("ready") == 2)
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 2
         shutil.rmtree(tmp_path / "paint" / "2")
-        await _until(lambda: len(shelf.catalog.versions) == 1)
+        await _until(lambda: len(published_store.catalog.versions) == 1)
         assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
 
 

@@ -24,7 +24,7 @@ ENDLESS = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     publish_text_model(folder, "alphabet", AlphabetModel())
     publish_text_model(folder, "babble", RandomLstmModel())
@@ -48,8 +48,8 @@ async def serving(store: Path, **settings: Any) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def client(shelf: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(shelf) as app, talking(app) as client:
+async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(published_store) as app, talking(app) as client:
         yield client
 
 
@@ -69,22 +69,22 @@ async def test_a_prompt_is_continued(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/text", json={"prompt": "abc", "max_chars": 5})
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    told = response.json()
-    assert isinstance(told.pop("seed"), int)
-    assert told == {
+    reported = response.json()
+    assert isinstance(reported.pop("seed"), int)
+    assert reported == {
         "model": "alphabet", "version": 1, "text": "defgh", "finish_reason": "length",
     }  # fmt: skip
 
 
 async def test_text_ends_before_a_stop_string(client: httpx.AsyncClient) -> None:
     question = {"prompt": "a", "stop": ["qqq", "fg"], "max_chars": 20}
-    told = (await client.post("/v1/text", json=question)).json()
-    assert (told["text"], told["finish_reason"]) == ("bcde", "stop")
+    reported = (await client.post("/v1/text", json=question)).json()
+    assert (reported["text"], reported["finish_reason"]) == ("bcde", "stop")
 
 
 async def test_without_a_prompt_the_model_begins_by_itself(client: httpx.AsyncClient) -> None:
-    told = (await client.post("/v1/text", json={"max_chars": 3})).json()
-    assert told["text"] == "abc"  # after the new line that it starts from
+    reported = (await client.post("/v1/text", json={"max_chars": 3})).json()
+    assert reported["text"] == "abc"  # after the new line that it starts from
 
 
 async def test_characters_beyond_ascii_come_in_and_go_out_as_they_are(
@@ -137,8 +137,8 @@ async def test_stream_has_the_same_text_in_chunks(client: httpx.AsyncClient) -> 
     response = await client.post("/v1/text", json={**question, "stream": True})
     assert response.headers["content-type"].startswith("text/event-stream")
     assert "content-length" not in response.headers
-    told = events(response.text)
-    *pieces, last, done = told
+    reported = events(response.text)
+    *pieces, last, done = reported
     assert done == "[DONE]"
     assert "".join(piece["text"] for piece in [*pieces, last]) == whole.pop("text")
     assert {name: last[name] for name in whole} == whole
@@ -197,8 +197,11 @@ async def test_a_wrong_value_is_named(
     assert [part["where"] for part in response.json()["errors"]] == [where]
 
 
-async def test_there_are_limits_to_prompt_and_text(shelf: Path) -> None:
-    async with serving(shelf, max_prompt_chars=4, max_text_chars=9) as app, talking(app) as client:
+async def test_there_are_limits_to_prompt_and_text(published_store: Path) -> None:
+    async with (
+        serving(published_store, max_prompt_chars=4, max_text_chars=9) as app,
+        talking(app) as client,
+    ):
         ok = await client.post("/v1/text", json={"prompt": "abcd", "max_chars": 9})
         assert ok.json()["text"] == "efghijklm"
         long = await client.post("/v1/text", json={"prompt": "abcde", "max_chars": 9})
@@ -238,9 +241,9 @@ async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient) -> N
     assert response.json()["available"] == ["alphabet", "babble"]
 
 
-async def test_full_queue_rejects_before_the_body_is_read(shelf: Path) -> None:
+async def test_full_queue_rejects_before_the_body_is_read(published_store: Path) -> None:
     async with (
-        serving(shelf, max_concurrent_generations=1, queue_size=0) as app,
+        serving(published_store, max_concurrent_generations=1, queue_size=0) as app,
         talking(app) as client,
     ):
         long = asyncio.create_task(
@@ -253,17 +256,17 @@ async def test_full_queue_rejects_before_the_body_is_read(shelf: Path) -> None:
         assert len((await long).json()["text"]) == 4000
 
 
-async def test_text_past_its_deadline_gets_504(shelf: Path) -> None:
+async def test_text_past_its_deadline_gets_504(published_store: Path) -> None:
     settings = {"deadline_s": 0.05, "max_text_chars": ENDLESS}
-    async with serving(shelf, **settings) as app, talking(app) as client:
+    async with serving(published_store, **settings) as app, talking(app) as client:
         question = {"model": "babble", "max_chars": ENDLESS}
         response = await client.post("/v1/text", json=question)
         assert response.status_code == 504
 
 
-async def test_a_stream_that_is_not_in_time_ends_with_the_problem(shelf: Path) -> None:
+async def test_a_stream_that_is_not_in_time_ends_with_the_problem(published_store: Path) -> None:
     settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
-    async with serving(shelf, **settings) as app, talking(app) as client:
+    async with serving(published_store, **settings) as app, talking(app) as client:
         question = {"model": "babble", "max_chars": ENDLESS, "stream": True}
         response = await client.post("/v1/text", json=question)
         assert response.status_code == 200
@@ -275,7 +278,7 @@ async def test_a_stream_that_is_not_in_time_ends_with_the_problem(shelf: Path) -
 
 
 class Leaving:
-    """A client that sends its question and leaves when it is told to."""
+    """A client that sends its request and disconnects on command."""
 
     def __init__(self, app: FastAPI, question: dict[str, Any]) -> None:
         self._app = app
@@ -310,8 +313,10 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: bool) -> None:
-    async with serving(shelf, max_text_chars=ENDLESS) as app:
+async def test_when_the_client_leaves_the_writing_stops(
+    published_store: Path, stream: bool
+) -> None:
+    async with serving(published_store, max_text_chars=ENDLESS) as app:
         decoder = app.state.app_state.scheduler
         client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
         talk = asyncio.create_task(client.talk())
@@ -327,8 +332,8 @@ async def test_when_the_client_leaves_the_writing_stops(shelf: Path, stream: boo
         assert decoder.counters == counters
 
 
-async def test_a_request_whose_task_is_cancelled_stops_the_writing(shelf: Path) -> None:
-    async with serving(shelf, max_text_chars=ENDLESS) as app:
+async def test_a_request_whose_task_is_cancelled_stops_the_writing(published_store: Path) -> None:
+    async with serving(published_store, max_text_chars=ENDLESS) as app:
         decoder = app.state.app_state.scheduler
         talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
         await _until(lambda: decoder.counters.generated > 20)

@@ -1,4 +1,4 @@
-"""Graphs that nobody should publish, with hashes that agree: failed, and told why."""
+"""Absurd graphs with matching hashes fail with a reason."""
 
 import re
 from collections.abc import Sequence
@@ -108,11 +108,11 @@ GRAPHS = {
         ),
         "the graph is not acyclic",
     ),
-    "pictures without pixels": (
+    "images without pixels": (
         _graph([*_MEANS, _SOFTMAX], shape=("batch", 0, 0, 3)),
         r"has inputs images uint8\[\?, 0, 0, 3\], the manifest says",
     ),
-    "pictures of 2^80 pixels": (
+    "images of 2^80 pixels": (
         _graph([*_MEANS, _SOFTMAX], shape=("batch", 2**40, 2**40, 3)),
         "has inputs images .*, the manifest says",
     ),

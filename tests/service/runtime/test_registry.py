@@ -289,12 +289,12 @@ def test_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> Non
 
 def test_classifier_with_fewer_labels_is_not_the_default() -> None:
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
-    shelf = ModelCatalog()
+    published_store = ModelCatalog()
     for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
         task = Classification(image=image, labels=labels)
         model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
-        shelf = shelf.with_version(_ready(model))
-    assert shelf.defaults == {"classification": "many"}
+        published_store = published_store.with_version(_ready(model))
+    assert published_store.defaults == {"classification": "many"}
 
 
 def _ready(model: LoadedModel[Task]) -> ModelVersion:
@@ -323,13 +323,13 @@ def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_lab
 
 
 def test_text_model_with_a_smaller_state_is_not_the_default() -> None:
-    shelf = ModelCatalog()
+    published_store = ModelCatalog()
     for name, width in (("numbers", 128), ("plays", 512)):
         state = tasks.RecurrentState(name="hidden", next="next_hidden", layers=1, width=width)
         task = TextGeneration(vocabulary="ab", start="a", states=(state,))
         model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
-        shelf = shelf.with_version(_ready(model))
-    assert shelf.defaults == {"text": "plays"}
+        published_store = published_store.with_version(_ready(model))
+    assert published_store.defaults == {"text": "plays"}
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "paint/1", "", "x" * 500, "paint\n"])

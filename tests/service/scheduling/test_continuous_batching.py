@@ -21,7 +21,7 @@ GREEDY = SamplingParams(temperature=0)
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -244,7 +244,7 @@ async def test_cancelled_text_is_not_computed(
     waiting.cancel()
     graph.allow()
     await until(lambda: decoder.admission.in_flight == 0)
-    assert len(graph.shapes) <= 6  # one may have begun before it was told
+    assert len(graph.shapes) <= 6  # one may have started before the cancellation
     assert decoder.counters.aborted == 2
 
 

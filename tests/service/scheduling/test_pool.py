@@ -211,13 +211,13 @@ async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() ->
 
 
 async def test_data_of_a_cancelled_job_are_released_at_once() -> None:
-    class Picture:
+    class Image:
         def work(self, _: Ticket) -> None: ...
 
     async with _pool() as pool:
         blocker = Blocker()
         pool.submit(blocker, pool.admission.now())
-        image = Picture()
+        image = Image()
         watched = weakref.ref(image)
         job: Job[None] = pool.submit(image.work, pool.admission.now())
         del image

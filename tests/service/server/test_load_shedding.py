@@ -180,7 +180,7 @@ async def test_every_route_that_rejects_when_full_is_marked_as_queued(
                 assert full or not rejected, f"{method} {path}"
                 (marked if rejected else unmarked).add(template) if full else None
     assert {"/v1/classify", "/v1/text", "/v2/models/{model}/infer"} <= marked
-    # A image of filters is drawn once in a while; nobody floods a service with that alone.
+    # Images of filters are requested rarely, never in a flood.
     assert all("/filters" in template for template in unmarked), unmarked
 
 
@@ -279,7 +279,7 @@ async def test_rejection_honours_connection_close(client: httpx.AsyncClient) -> 
             peer.send(REQUEST % (3, b"Connection: close\r\n") + b"abc" + LIVE)
             status, headers, _ = await peer.response()
             assert (status, headers["connection"]) == (503, "close")
-            assert await peer.reader.read() == b""  # and what came behind it is not answered
+            assert await peer.reader.read() == b""  # and the request behind it gets no response
 
 
 async def test_rejections_are_counted_and_logged_in_total(
