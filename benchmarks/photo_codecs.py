@@ -73,9 +73,7 @@ def _load_codec(options: argparse.Namespace) -> HyperpriorImageCodec:
 
 def _compare_curves(options: argparse.Namespace) -> None:
     own_codec, images = _load_codec(options), sample_images()
-    curves_by_codec = {
-        options.model: [model_curve(options.model, own_codec, image) for image in images]
-    }
+    curves_by_codec = {options.model: [model_curve(own_codec, image) for image in images]}
     curves_by_codec |= {
         codec: [baseline_curve(codec, image) for image in images] for codec in BASELINE_CODECS
     }

@@ -1,25 +1,25 @@
-"""The container of a compressed image. It says what it is, what made it, and whether it is whole.
+"""The container of a compressed image: which model wrote it, its size, and a checksum.
 
     2 bytes  magic D5 53
-    1        format, 1
-    varint   number of bytes that follow this field, the checksum included
-    1 + n    model's name: n, then the name as a number in base 37
-    varint   model's version
-    4        fingerprint of what gives the payload its meaning: the decoder and the tables
-    varint   2 × width, and 1 more for RGB; varint height: of the image that comes back
-    …        payload: entropy-coded latents, to where the checksum begins
-    4        CRC-32 of all that stands before it, big-endian
+    1        format, 2
+    varint   number of bytes that follow this field, including the checksum
+    4        fingerprint of the model's decoder and tables, which give the payload its meaning
+    varint   2 × width, plus 1 for RGB; varint height: of the decompressed image
+    …        payload: entropy-coded latents, up to the checksum
+    4        CRC-32 of everything before it, big-endian
 
 Varints have 7 bits a byte, lowest first. Codes are small, so each field is as short as it can be:
-a digit's whole container spends some 30 bytes on all that is not payload. A CRC-32 finds every
-damage of up to 32 bits in a row for certain, and any other but for one in 2^32.
+the container of a digit takes 14 bytes. CRC-32 detects every error burst of up to 32 bits, and any
+other error with a probability of 1 - 2^-32.
+
+Format 1, which is still read, has two more fields before the fingerprint: the model's name (a
+length byte and as many bytes) and the model's version (a varint). The fingerprint identifies the
+model without them.
 """
 
 import hashlib
-import re
 import zlib
 from dataclasses import dataclass
-from string import ascii_lowercase, digits
 
 from models_store.manifest import Manifest
 from models_store.tasks import ColorMode
@@ -40,12 +40,8 @@ __all__ = [
 
 MAGIC = b"\xd5S"
 """No text: in UTF-8, D5 begins a character that 53 cannot end."""
-FORMAT = 1
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}[a-z0-9]")
-_ALPHABET = ascii_lowercase + digits + "-"
-_NAME_BYTES = 42
-"""64 characters at 5.21 bits."""
+FORMAT = 2
+_NAMED_FORMAT = 1
 _FINGERPRINT_BYTES = 4
 _CHECKSUM_BYTES = 4
 _VARINT_BYTES = 5
@@ -76,8 +72,6 @@ class CorruptedError(ContainerError):
 class CompressedImage:
     """A compressed image, and what is needed to bring it back."""
 
-    model: str
-    version: int
     fingerprint: bytes
     width: int
     height: int
@@ -86,22 +80,15 @@ class CompressedImage:
 
 
 def fingerprint(manifest: Manifest) -> bytes:
-    """Hash the files that a payload depends on.
-
-    Another store's version 1 of the same name may be a different model.
-    """
+    """Hash the files that a payload depends on; it identifies a code's model in any store."""
     hashes = (manifest.get_file("decoder").sha256, manifest.get_file("tables").sha256)
     return hashlib.sha256("".join(hashes).encode("ascii")).digest()[:_FINGERPRINT_BYTES]
 
 
 def pack(image: CompressedImage) -> bytes:
     """The container's bytes."""
-    name = _encode_name(image.model)
     body = b"".join(
         (
-            len(name).to_bytes(),
-            name,
-            encode_varint(image.version),
             image.fingerprint,
             encode_varint(2 * image.width + (image.mode == "RGB")),
             encode_varint(image.height),
@@ -113,10 +100,10 @@ def pack(image: CompressedImage) -> bytes:
 
 
 def unpack(data: bytes) -> CompressedImage:
-    """Read a container; takes any bytes at all.
+    """Read a container; `data` may be any bytes.
 
     Raises:
-        ForeignCode, NewerCode, TruncatedCode, DamagedCode: which of them, and why.
+        ContainerError: its subclass and message say why these bytes cannot be read.
     """
     if not data.startswith(MAGIC[: len(data)]) or not data:
         raise UnknownFormatError(
@@ -131,16 +118,16 @@ def unpack(data: bytes) -> CompressedImage:
     reader = _ByteReader(data, position=3)
     _check_integrity(data, reader)
     body = _ByteReader(data[:-_CHECKSUM_BYTES], reader.position)
-    name = _decode_name(body.read(body.read(1)[0]))
-    version = body.read_varint()
+    if data[2] == _NAMED_FORMAT:
+        body.read(body.read(1)[0])
+        body.read_varint()
     fingerprint = body.read(_FINGERPRINT_BYTES)
     width, is_rgb = divmod(body.read_varint(), 2)
     height = body.read_varint()
-    if not (version and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
-        raise CorruptedError(f"it says version {version}, {width} × {height} pixels")
-    return CompressedImage(
-        name, version, fingerprint, width, height, "RGB" if is_rgb else "L", body.remaining()
-    )
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
+        raise CorruptedError(f"it says {width} × {height} pixels")
+    mode: ColorMode = "RGB" if is_rgb else "L"
+    return CompressedImage(fingerprint, width, height, mode, body.remaining())
 
 
 def _check_integrity(data: bytes, reader: "_ByteReader") -> None:
@@ -157,7 +144,7 @@ def _check_integrity(data: bytes, reader: "_ByteReader") -> None:
         raise CorruptedError(f"{received - declared} bytes follow its end")
     if zlib.crc32(data[:-_CHECKSUM_BYTES]) != int.from_bytes(data[-_CHECKSUM_BYTES:], "big"):
         raise CorruptedError("its checksum is not that of its bytes")
-    if data[2] != FORMAT or declared < _CHECKSUM_BYTES:
+    if data[2] not in (_NAMED_FORMAT, FORMAT) or declared < _CHECKSUM_BYTES:
         raise CorruptedError("its header makes no sense")
 
 
@@ -183,24 +170,3 @@ class _ByteReader:
 
     def remaining(self) -> bytes:
         return self._data[self.position :]
-
-
-def _encode_name(name: str) -> bytes:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no model name")
-    number = 1  # in front, so that the name's length needs no field
-    for character in name:
-        number = number * len(_ALPHABET) + _ALPHABET.index(character)
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
-def _decode_name(packed: bytes) -> str:
-    number = int.from_bytes(packed[: _NAME_BYTES + 1], "big")
-    characters = []
-    while number > 1:
-        number, index = divmod(number, len(_ALPHABET))
-        characters.append(_ALPHABET[index])
-    name = "".join(reversed(characters))
-    if not _NAME.fullmatch(name):
-        raise CorruptedError("the name in it is no model's")
-    return name

@@ -91,7 +91,7 @@ def compress(
     check_quality(model, quality)
     if isinstance(model.codec, HyperpriorCodec):
         effective_quality = quality or min(DEFAULT_QUALITY, model.task.qualities)
-        return _compress_hyperprior(model, model.codec, data, effective_quality, limits, check)
+        return _compress_hyperprior(model.codec, data, effective_quality, limits, check)
     return _compress_factorized(model, _require_factorized_codec(model), data, limits)
 
 
@@ -103,13 +103,12 @@ def _compress_factorized(
     latents_Dhw = latents_BDhw.astype(np.int16, copy=False)[0]
     with stage("encode"):
         payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), codec.tables)
-    container = _pack_container(model, codec.fingerprint, image_HWC, model.task.image.mode, payload)
+    container = _pack_container(codec.fingerprint, image_HWC, model.task.image.mode, payload)
     # One more run decodes the image again, so that the response can say how much is lost.
     return _build_result(container, _run_decoder(model, latents_Dhw), image_HWC, None)
 
 
 def _compress_hyperprior(
-    model: LoadedModel[Compression],
     codec: HyperpriorCodec,
     data: bytes,
     quality: int,
@@ -120,7 +119,7 @@ def _compress_hyperprior(
     height, width = image_HWC.shape[:2]
     mode: ColorMode = "L" if is_grayscale(image_HWC) else "RGB"
     encoded = codec.image_codec.encode(image_HWC, quality, check)
-    container = _pack_container(model, codec.fingerprint, image_HWC, mode, encoded.payload)
+    container = _pack_container(codec.fingerprint, image_HWC, mode, encoded.payload)
     reconstruction_HWC = codec.image_codec.reconstruct(
         encoded.latents, quality, height, width, check
     )
@@ -136,19 +135,13 @@ def decompress(
     limits: ImageLimits,
     check: Callable[[], None],
 ) -> DecompressedImage:
-    """Return the decoded image of `compressed`, which names `model`.
+    """Return the decoded image of `compressed`, which `model` wrote.
 
     Raises:
-        InvalidValue: another model of that name made it, or its contents are not consistent.
+        InvalidValue: the contents of the code are not consistent.
         ContentTooLarge: its image has more pixels than `limits` allow.
     """
     codec = model.codec
-    if codec is not None and compressed.fingerprint != codec.fingerprint:
-        raise InvalidValue(
-            f"the code was made by another {model.name} {model.version}: its fingerprint is "
-            f"{compressed.fingerprint.hex()}, that of the one here {codec.fingerprint.hex()}",
-            reason="another model",
-        )
     if isinstance(codec, HyperpriorCodec):
         return _decompress_hyperprior(codec, compressed, limits, check)
     return _decompress_factorized(model, _require_factorized_codec(model), compressed)
@@ -198,16 +191,10 @@ def _decompress_hyperprior(
 
 
 def _pack_container(
-    model: LoadedModel[Compression],
-    fingerprint: bytes,
-    image_HWC: ImageArray,
-    mode: ColorMode,
-    payload: bytes,
+    fingerprint: bytes, image_HWC: ImageArray, mode: ColorMode, payload: bytes
 ) -> bytes:
     height, width = image_HWC.shape[:2]
-    return pack(
-        CompressedImage(model.name, model.version, fingerprint, width, height, mode, payload)
-    )
+    return pack(CompressedImage(fingerprint, width, height, mode, payload))
 
 
 def _build_result(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
 
+from models_store.compression.container import fingerprint
 from models_store.manifest import Manifest
 from models_store.tasks import (
     AnySizeImage,
@@ -162,6 +163,37 @@ class ModelCatalog:
                 available=self._names(kind),
             )
         return model
+
+    def resolve_fingerprint(self, code_fingerprint: bytes) -> LoadedModel[Compression]:
+        """Return the model that wrote a code.
+
+        Raises:
+            NotFound: no model here has this fingerprint.
+            Unavailable: it is there, but is not ready; says why.
+        """
+        entries = self._codecs.get(code_fingerprint, [])
+        for entry in entries:
+            if entry.model is not None and _has_task(entry.model, Compression):
+                return entry.model
+        if entries:
+            self._ready_model(*entries[0].key)
+        if not self.first_scan_done or self.count("loading"):
+            raise Unavailable("the models are still being loaded; try again in a moment")
+        raise NotFound(
+            f"no model here wrote this code: none has the fingerprint {code_fingerprint.hex()}; "
+            f"{self._alternatives('compression')}",
+            available=self._names("compression"),
+            reason="another model",
+        )
+
+    @cached_property
+    def _codecs(self) -> Mapping[bytes, list[ModelVersion]]:
+        """Versions by the fingerprint in the codes that they write."""
+        codecs: dict[bytes, list[ModelVersion]] = {}
+        for _, entry in sorted(self.versions.items()):
+            if entry.manifest is not None and isinstance(entry.manifest.task, Compression):
+                codecs.setdefault(fingerprint(entry.manifest), []).append(entry)
+        return codecs
 
     def get_version(self, name: str, version: int | None = None) -> ModelVersion:
         """Return a version in any state: the given one, else the served, else the highest.

@@ -96,20 +96,19 @@ def _wrap_in_container(body: bytes) -> bytes:
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)
         size >>= 7
-    head = MAGIC + b"\x01" + bytes([*length, size]) + body
+    head = MAGIC + b"\x02" + bytes([*length, size]) + body
     return head + zlib.crc32(head).to_bytes(4, "big")
 
 
 def _bitstream_runner() -> FuzzRunner:
-    catalog = AppUnderTest().registry.shelf
-    model = catalog.resolve(Compression, "squeeze")
+    model = AppUnderTest().registry.catalog.resolve(Compression, "squeeze")
 
     def run(data: bytes) -> None:
         whole = data[1:] if data[:1] == b"\0" else _wrap_in_container(data[1:])
         try:
             code = unpack_code(whole)
             assert unpack(pack(code)) == code
-            if code.model == model.name:
+            if model.codec is not None and code.fingerprint == model.codec.fingerprint:
                 decompress(model, code, limits=_LIMITS, check=lambda: None)
         except ServiceError:
             return
@@ -118,13 +117,13 @@ def _bitstream_runner() -> FuzzRunner:
 
 
 def _bitstream_seeds() -> Iterator[bytes]:
-    model = AppUnderTest().registry.shelf.resolve(Compression, "squeeze")
+    model = AppUnderTest().registry.catalog.resolve(Compression, "squeeze")
     for seed in range(4):
         pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
         container = compress(model, encode_png(pixels), limits=_LIMITS, check=lambda: None).data
         yield b"\0" + container
         yield b"\1" + container[4:-4]
-    yield b"\0" + pack(CompressedImage("a-model", 3, bytes(4), 300, 7, "RGB", b"payload"))
+    yield b"\0" + pack(CompressedImage(bytes(4), 300, 7, "RGB", b"payload"))
 
 
 # Requests

@@ -80,7 +80,7 @@ _PSNR_HEADER = {
 )
 @queued("images")
 async def compress_image(request: Request) -> Response:
-    """Return a code for the image, which names its model and version, for `/v1/decompress`.
+    """Return a code for the image, which identifies its model, for `/v1/decompress`.
 
         curl -F image=@photo.jpg 'http://127.0.0.1:8000/v1/compress?quality=5' -o photo.code
         curl --data-binary @photo.jpg -H accept:application/json http://127.0.0.1:8000/v1/compress
@@ -123,14 +123,14 @@ async def compress_image(request: Request) -> Response:
 )
 @queued("images")
 async def decompress_code(request: Request) -> Response:
-    """Return the image, decoded by the model and the version that the code names.
+    """Return the image, decoded by the model and version that wrote the code.
 
         curl --data-binary @digit.code http://127.0.0.1:8000/v1/decompress -o digit.png
         curl -F code=@digit.code http://127.0.0.1:8000/v1/decompress -o digit.png
 
     A code of an older version needs that version in the store. An error's `reason` is one of:
     `foreign` (not a code), `newer` (made by a later deepshelf), `truncated`, `damaged`, and
-    `another model` (one of the same name and version, from another store).
+    `another model` (no model in this store wrote it).
     """
     state = get_state(request)
     admission, catalog, limits = state.pool.admission, state.registry.catalog, state.limits
@@ -145,7 +145,7 @@ async def decompress_code(request: Request) -> Response:
     def work(ticket: Ticket) -> Response:
         ticket.check()
         compressed = unpack_code(data)
-        model = catalog.resolve(Compression, compressed.model, compressed.version)
+        model = catalog.resolve_fingerprint(compressed.fingerprint)
         result = decompress(model, compressed, limits=limits, check=ticket.check)
         return build_response(model, result)
 

@@ -1,7 +1,9 @@
 import base64
 import io
+import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.compression.container import CompressedImage, pack, unpack
+from models_store.compression.container import CompressedImage, fingerprint, pack, unpack
 from models_store.layout import version_dir
+from models_store.varint import encode_varint
+from models_store.verify import read_manifest
 from service.codecs.bitstream import CODE_MEDIA_TYPE
 from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_factorized_codec
 from tests.fakes.image_models import BoxBlurDenoiser, encode_png, publish_image_model
@@ -106,9 +110,10 @@ async def test_psnr_is_null_if_nothing_is_lost(coder: httpx.AsyncClient) -> None
     )
 
 
-async def test_code_names_its_model_and_version(coder: httpx.AsyncClient) -> None:
+async def test_code_identifies_its_model_and_size(coder: httpx.AsyncClient, shelf: Path) -> None:
     code = unpack(await _code(coder, ""))
-    assert (code.model, code.version, code.width, code.height) == ("squeeze", 2, SIDE, SIDE)
+    assert code.fingerprint == fingerprint(read_manifest(version_dir(shelf, "squeeze", 2)))
+    assert (code.width, code.height) == (SIDE, SIDE)
 
 
 async def test_an_older_versions_code_is_read_by_that_version(coder: httpx.AsyncClient) -> None:
@@ -153,7 +158,7 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
     [
         (lambda _: b"hello", 415, "foreign", "text"),
         (lambda _: encode_png(_image()), 415, "foreign", "a PNG picture"),
-        (lambda code: code[:2] + b"\x02" + code[3:], 415, "newer", "formats up to 1"),
+        (lambda code: code[:2] + b"\x03" + code[3:], 415, "newer", "formats up to 2"),
         (lambda code: code[:-1], 422, "truncated", "1 bytes too early"),
         (lambda code: code[:1], 422, "truncated", "1 bytes"),
         (lambda code: code + b"x", 422, "damaged", "follow its end"),
@@ -181,26 +186,35 @@ async def test_every_changed_byte_of_a_code_is_found(coder: httpx.AsyncClient) -
 
 def _forged(**changes: object) -> bytes:
     fields = {
-        "model": "squeeze", "version": 1, "fingerprint": bytes(4), "width": SIDE, "height": SIDE,
-        "mode": "L", "payload": b"",
+        "fingerprint": bytes(4), "width": SIDE, "height": SIDE, "mode": "L", "payload": b"",
     }  # fmt: skip
     return pack(CompressedImage(**{**fields, **changes}))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("changes", "status", "says"),
-    [
-        ({"model": "nobody"}, 404, "no model 'nobody'; models: blur, squeeze"),
-        ({"version": 3}, 404, "no version 3; versions: 1, 2"),
-        ({"model": "blur"}, 404, "does denoising, not compression"),
-        ({}, 422, "another squeeze 1"),
-    ],
-)
-async def test_code_of_a_missing_model_is_rejected(
-    coder: httpx.AsyncClient, changes: dict[str, object], status: int, says: str
-) -> None:
-    response = await coder.post("/v1/decompress", content=_forged(**changes))
-    assert says in str(assert_problem(response, status)["detail"])
+async def test_code_of_a_missing_model_is_rejected(coder: httpx.AsyncClient) -> None:
+    problem = assert_problem(await coder.post("/v1/decompress", content=_forged()), 404)
+    assert "00000000; models for compression: squeeze, squeeze-colour" in str(problem["detail"])
+    assert problem["reason"] == "another model"
+
+
+async def test_code_of_a_failed_model_gives_its_state(shelf: Path, tmp_path: Path) -> None:
+    shutil.copytree(shelf / "squeeze", tmp_path / "squeeze")
+    (tmp_path / "squeeze" / "1" / "decoder.onnx").write_bytes(b"damaged")
+    async with running_app(shelf) as client:
+        code = await _code(client, "?model=squeeze&version=1")
+    async with running_app(tmp_path) as client:
+        response = await client.post("/v1/decompress", content=code)
+    assert "squeeze 1 is failed" in str(assert_problem(response, 503)["detail"])
+
+
+async def test_code_of_format_1_still_decodes(coder: httpx.AsyncClient) -> None:
+    code = await _code(coder, "?model=squeeze&version=1")
+    body = b"\x02\x05\x5a\x01" + code[4:-4]  # a name and a version before the fingerprint
+    head = b"\xd5S\x01" + encode_varint(len(body) + 4) + body
+    named = head + zlib.crc32(head).to_bytes(4, "big")
+    responses = [await coder.post("/v1/decompress", content=data) for data in (code, named)]
+    assert responses[0].status_code == responses[1].status_code == 200
+    assert responses[0].content == responses[1].content
 
 
 @pytest.mark.parametrize(

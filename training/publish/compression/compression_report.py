@@ -43,16 +43,14 @@ STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 class _RoundTrip:
     """Images encoded and decoded by the published graphs and tables."""
 
-    def __init__(
-        self, name: str, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]
-    ):
+    def __init__(self, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]):
         latents = _run_batched(runs["encoder"], "images", "latents", images_NHWC).astype(np.int16)
         self.decoded_NHWC = _run_batched(runs["decoder"], "latents", "images", latents).astype(
             np.uint8
         )
         payloads = _payloads(latents, tables)
         self.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
-        self.code_bytes = _code_bytes(name, images_NHWC.shape, payloads)
+        self.code_bytes = _code_bytes(images_NHWC.shape, payloads)
 
 
 def report(
@@ -66,7 +64,7 @@ def report(
     """Measure the published graphs on the whole test set, and draw the preview."""
     data = task.data
     images = data.test.images_NCHW.permute(0, 2, 3, 1).contiguous()
-    test_round_trip = _RoundTrip(name, runs, tables, images.numpy())
+    test_round_trip = _RoundTrip(runs, tables, images.numpy())
     operating_point = SizePsnrPoint(
         test_round_trip.code_bytes,
         _mean_psnr_db(torch.from_numpy(test_round_trip.decoded_NHWC), images),
@@ -77,13 +75,13 @@ def report(
     lossy = {codec: lossy_curve(codec, baseline_sample) for codec in LOSSY}
     lossless = {codec: lossless_bytes(codec, baseline_sample) for codec in LOSSLESS}
     curves = [
-        RateDistortionCurve(name, _step_size_curve(name, task, network), operating_point),
+        RateDistortionCurve(name, _step_size_curve(task, network), operating_point),
         *(RateDistortionCurve(codec, points, None) for codec, points in lossy.items()),
     ]
     digits = (
         sample_inputs.rendered_digits(data.size_HW[0]).expand(-1, -1, -1, data.channels).numpy()
     )
-    preview_round_trip = _RoundTrip(name, runs, tables, digits)
+    preview_round_trip = _RoundTrip(runs, tables, digits)
     rows = [
         ("as they came", digits),
         (f"out of {preview_round_trip.code_bytes:.0f} bytes", preview_round_trip.decoded_NHWC),
@@ -124,7 +122,7 @@ def report(
     )
 
 
-def _step_size_curve(name: str, task: Compression, network: Autoencoder) -> list[SizePsnrPoint]:
+def _step_size_curve(task: Compression, network: Autoencoder) -> list[SizePsnrPoint]:
     """Measure the network with finer and coarser steps and matching tables; not served."""
     test = _evenly_spaced(task.data.test.images_NCHW).float() / 255
     train = task.data.train.images_NCHW.float() / 255
@@ -140,7 +138,7 @@ def _step_size_curve(name: str, task: Compression, network: Autoencoder) -> list
             quantized = (latents / step).round()
             decoded = [network.decode(part * step) for part in torch.split(quantized, BATCH)]
             payloads = _payloads(quantized.short().numpy(), tables)
-            size = _code_bytes(name, shape, payloads)
+            size = _code_bytes(shape, payloads)
             points.append(
                 SizePsnrPoint(size, float(psnr_db(quantize_8bit(torch.cat(decoded)), test).mean()))
             )
@@ -156,14 +154,11 @@ def _payloads(latents_NDhw: Latents, tables: FrequencyTables) -> list[bytes]:
     return [encode_latents(latents.reshape(len(latents), -1), tables) for latents in latents_NDhw]
 
 
-def _code_bytes(name: str, shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
-    """Return the mean length of whole containers, of version 1: up to 127 none is longer."""
+def _code_bytes(shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
+    """Return the mean length of whole containers, which no fingerprint makes longer."""
     _, height, width, channels = shape_NHWC
     mode: ColorMode = "L" if channels == 1 else "RGB"
-    codes = [
-        pack(CompressedImage(name, 1, bytes(4), width, height, mode, payload))
-        for payload in payloads
-    ]
+    codes = [pack(CompressedImage(bytes(4), width, height, mode, payload)) for payload in payloads]
     return float(np.mean([len(code) for code in codes]))
 
 

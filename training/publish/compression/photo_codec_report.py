@@ -66,7 +66,7 @@ def report(
 ) -> tuple[Metric, ...]:
     """Measure the published graphs on whole photographs, and draw the preview."""
     images = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in test]
-    model_curves = [model_curve(name, image_codec, image) for image in images]
+    model_curves = [model_curve(image_codec, image) for image in images]
     _draw_preview(name, image_codec, images[min(_PREVIEW_INDEX, len(images) - 1)], preview)
 
     def metric(key: str, value: float, unit: str, note: str) -> Metric:
@@ -109,24 +109,20 @@ def report(
     return (*bd_rates, *per_quality)
 
 
-def encode_to_file(
-    name: str, image_codec: HyperpriorImageCodec, image: ImageArray, quality: int
-) -> bytes:
-    """Return the whole container, of version 1: up to 127 none is longer."""
+def encode_to_file(image_codec: HyperpriorImageCodec, image: ImageArray, quality: int) -> bytes:
+    """Return the whole container; it has the same length whatever its fingerprint is."""
     height, width = image.shape[:2]
     payload = image_codec.encode(image, quality).payload
-    return pack(CompressedImage(name, 1, bytes(4), width, height, "RGB", payload))
+    return pack(CompressedImage(bytes(4), width, height, "RGB", payload))
 
 
-def model_curve(
-    name: str, image_codec: HyperpriorImageCodec, image: ImageArray
-) -> list[RateDistortionPoint]:
+def model_curve(image_codec: HyperpriorImageCodec, image: ImageArray) -> list[RateDistortionPoint]:
     """Measure one image at every quality, worst first."""
     height, width = image.shape[:2]
     points = []
     for quality in range(1, image_codec.task.qualities + 1):
         encoded = image_codec.encode(image, quality)
-        file = pack(CompressedImage(name, 1, bytes(4), width, height, "RGB", encoded.payload))
+        file = pack(CompressedImage(bytes(4), width, height, "RGB", encoded.payload))
         decoded = image_codec.reconstruct(encoded.latents, quality, height, width)
         points.append(measure_file(file, decoded, image))
     return points
@@ -167,7 +163,7 @@ def _draw_preview(
     name: str, image_codec: HyperpriorImageCodec, image: ImageArray, preview: Path
 ) -> None:
     """Draw the original, JPEG with at least as many bytes, and ours, side by side."""
-    code = encode_to_file(name, image_codec, image, _PREVIEW_QUALITY)
+    code = encode_to_file(image_codec, image, _PREVIEW_QUALITY)
     height, width = image.shape[:2]
     payload = image_codec.encode(image, _PREVIEW_QUALITY).payload
     ours, _ = image_codec.decode(payload, height, width)
