@@ -110,9 +110,13 @@ async def test_psnr_is_null_if_nothing_is_lost(coder: httpx.AsyncClient) -> None
     )
 
 
-async def test_code_identifies_its_model_and_size(coder: httpx.AsyncClient, shelf: Path) -> None:
+async def test_code_identifies_its_model_and_size(
+    coder: httpx.AsyncClient, published_store: Path
+) -> None:
     code = unpack(await _code(coder, ""))
-    assert code.fingerprint == fingerprint(read_manifest(version_dir(shelf, "squeeze", 2)))
+    assert code.fingerprint == fingerprint(
+        read_manifest(version_dir(published_store, "squeeze", 2))
+    )
     assert (code.width, code.height) == (SIDE, SIDE)
 
 
@@ -197,10 +201,12 @@ async def test_code_of_a_missing_model_is_rejected(coder: httpx.AsyncClient) -> 
     assert problem["reason"] == "another model"
 
 
-async def test_code_of_a_failed_model_gives_its_state(shelf: Path, tmp_path: Path) -> None:
-    shutil.copytree(shelf / "squeeze", tmp_path / "squeeze")
+async def test_code_of_a_failed_model_gives_its_state(
+    published_store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(published_store / "squeeze", tmp_path / "squeeze")
     (tmp_path / "squeeze" / "1" / "decoder.onnx").write_bytes(b"damaged")
-    async with running_app(shelf) as client:
+    async with running_app(published_store) as client:
         code = await _code(client, "?model=squeeze&version=1")
     async with running_app(tmp_path) as client:
         response = await client.post("/v1/decompress", content=code)
