@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def _commands(page: Path) -> list[list[str]]:
     lines = "\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))).splitlines()
     told = [line.strip().removeprefix("$ ") for line in lines]
-    return [shlex.split(line)[3:] for line in told if line.startswith("python -m training ")]
+    return [shlex.split(line)[2:] for line in told if line.startswith("deepshelf train ")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

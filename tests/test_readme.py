@@ -85,7 +85,7 @@ def test_the_answer_that_is_shown_is_the_answer_that_comes(base_url: str, workpl
     assert (shown["model"], shown["version"]) == (answer["model"], answer["version"])
 
 
-@pytest.mark.parametrize("block", commands("python -m training"))
+@pytest.mark.parametrize("block", commands("deepshelf train"))
 def test_training_and_publishing_work_as_shown(block: str, workplace: Path) -> None:
     assert re.search(r"resnet-digits +1 +ok", run(block, workplace))
 

@@ -49,7 +49,7 @@ def fit(
     if not result.is_rank_zero:
         return
     typer.echo(f"{len(result.log)} epochs in {result.seconds:,.0f} s, written to {folder}")
-    typer.echo(f"next: python -m training publish {folder}")
+    typer.echo(f"next: deepshelf train publish {folder}")
 
 
 @fitting.command()

@@ -34,7 +34,7 @@ class TrainConfig(FrozenModel):
     schedule: Schedule
     initializer: Initializer
     start_from: Path | None = None
-    """File of weights (`python -m training save`) of the same network or a smaller one, loaded
+    """File of weights (`deepshelf train save`) of the same network or a smaller one, loaded
     before training starts."""
     epochs: PositiveInt
     batch_size: PositiveInt

@@ -62,7 +62,7 @@ def test_a_run_is_fitted_evaluated_drawn_and_published(
 ) -> None:
     code, out, err = run("fit", str(recipe), "--set", "seed=5")
     assert (code, err) == (0, "")
-    assert "next: python -m training publish runs/tiny" in out
+    assert "next: deepshelf train publish runs/tiny" in out
     folder = tmp_path / "runs" / "tiny"
     assert yaml.safe_load((folder / "recipe.yaml").read_text())["seed"] == 5
 

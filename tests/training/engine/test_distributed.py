@@ -57,7 +57,7 @@ def test_two_processes_compute_what_one_does_with_the_batch_of_both(tmp_path: Pa
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("next: python -m training publish") == 1  # one process speaks for both
+    assert done.stdout.count("next: deepshelf train publish") == 1  # one process speaks for both
     from training.config.recipe import load_recipe
 
     one = fit(load_recipe(str(path)), tmp_path / "one", show_progress=False, accelerator="cpu")
