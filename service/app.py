@@ -21,6 +21,7 @@ from service.middleware.body_limit import BodyLimitMiddleware
 from service.middleware.request_log import RequestLogMiddleware
 from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.observability.metrics import ServiceMetrics
+from service.observability.parser_messages import silence_parsers
 from service.observability.request_log import Observer
 from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
@@ -125,6 +126,7 @@ def create_app(
         keys: keys that hold now; default: read as `settings` say.
     """
     settings = settings or Settings()
+    silence_parsers()
     state = _build_state(settings, backend, keys or ReloadingApiKeys(settings))
     app = _App(
         title="deepshelf",

@@ -26,6 +26,8 @@ def load_graph_fn(path: Path) -> GraphFn:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = ort.InferenceSession(
             path.read_bytes(), options, providers=["CPUExecutionProvider"]

@@ -1,8 +1,8 @@
-"""Images of any size through a network that sees tiles.
+"""Run a network over an image of any size in tiles.
 
-Tiles overlap, and of each only the part far from its inner edges is kept (centre crop). Blending
-would need float sums of the whole image, and its result would still differ from a whole run
-wherever an edge is within reach; the kept centre does not differ at all.
+Tiles overlap, and only the part of each that is far from its inner edges is kept (centre crop).
+Blending would need float sums of the whole image, and its result would still differ from a whole
+run wherever a tile's edge is within reach; the kept centre does not differ at all.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,65 +19,66 @@ def run_tiled(
     image_HWC: NDArray[np.uint8],
     spec: AnySizeImage,
     run: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    margin: int = 0,
 ) -> NDArray[np.uint8]:
     """Apply `run` to an image of any size in tiles of at most `spec.tile` × `spec.tile`.
 
     `run` maps (h, w, C) to the same shape, with h and w multiples of `spec.multiple_of`, and must
-    not modify its input. The result (H, W, C) has the size of `image_HWC`. It equals one run over
-    the whole padded image, pixel by pixel, if `spec.overlap` is at least twice the radius of the
-    receptive field: tiles start at multiples of `multiple_of`, so strides align, and outer tiles
-    end at the edge of the image.
+    not modify its input. It sees the image reflected at its edges, by `margin` pixels or a few
+    more, so that the zeros that convolutions add there are out of reach. The result (H, W, C) has
+    the size of `image_HWC`. It equals one run over the whole padded image, pixel by pixel, if
+    `spec.overlap` is at least twice the radius of the receptive field: tiles start at multiples of
+    `multiple_of`, so strides align, and outer tiles end at the edge of the padded image.
 
     Memory: the result and one tile with what `run` needs for it.
 
     Raises:
         ValueError: the image has no pixel, or `run` gave another shape or type than it got.
-
     """
     height, width, _ = image_HWC.shape
     if not image_HWC.size:
-        raise ValueError(f"a picture without pixels: {image_HWC.shape}")
+        raise ValueError(f"an image without pixels: {image_HWC.shape}")
+    rows_H, columns_W = (_reflect(side, margin, spec.multiple_of) for side in (height, width))
     out_HWC = np.empty_like(image_HWC, order="C")
-    for top, bottom, rows in _tile_spans(height, spec):
-        for left, right, columns in _tile_spans(width, spec):
-            tile_result_hwC = _run_checked(
-                run, _extract_padded_tile(image_HWC, top, bottom, left, right)
-            )
-            out_HWC[rows, columns] = tile_result_hwC[
-                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    for top, bottom, kept_rows in _tile_spans(len(rows_H), margin, height, spec):
+        for left, right, kept_columns in _tile_spans(len(columns_W), margin, width, spec):
+            tile_hwC = image_HWC[rows_H[top:bottom, np.newaxis], columns_W[left:right]]
+            result_hwC = _run_checked(run, tile_hwC)
+            out_HWC[_shift(kept_rows, margin), _shift(kept_columns, margin)] = result_hwC[
+                _shift(kept_rows, top), _shift(kept_columns, left)
             ]
     return out_HWC
 
 
-def _tile_spans(length: int, spec: AnySizeImage) -> Iterator[tuple[int, int, slice]]:
-    """Along one axis: (start, stop) of each tile, which may pass the edge, and what is kept."""
-    padded = -(-length // spec.multiple_of) * spec.multiple_of
+def _reflect(length: int, margin: int, multiple_of: int) -> NDArray[np.intp]:
+    """Return the pixel that each position of a padded axis shows.
+
+    "reflect" does not repeat the edge pixel, whose noise would then count twice. A single pixel is
+    all there is to show.
+    """
+    below = -(length + 2 * margin) % multiple_of
+    positions = np.arange(length)
+    return np.pad(positions, (margin, margin + below), mode="reflect" if length > 1 else "edge")
+
+
+def _tile_spans(
+    padded: int, margin: int, length: int, spec: AnySizeImage
+) -> Iterator[tuple[int, int, slice]]:
+    """Along one padded axis: (start, stop) of each tile, and which positions are kept of it."""
     core_start = start = 0
-    while core_start < length:
+    while core_start < margin + length:
         # The last tile is moved back to end where the image ends: all tiles have one shape.
         start = max(0, min(start, padded - spec.tile))
         stop = min(start + spec.tile, padded)
-        core_stop = length if stop == padded else stop - spec.overlap // 2
-        yield start, stop, slice(core_start, core_stop)
+        core_stop = padded if stop == padded else stop - spec.overlap // 2
+        kept = slice(max(core_start, margin), min(core_stop, margin + length))
+        if kept.start < kept.stop:
+            yield start, stop, kept
         core_start, start = core_stop, start + spec.tile - spec.overlap
 
 
-def _extract_padded_tile(
-    image_HWC: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
-) -> NDArray[np.uint8]:
-    """A tile, C-contiguous; what lies beyond the last row and column is mirrored.
-
-    "symmetric", which repeats the edge pixel, is defined for a single row and for more padding than
-    image; "reflect" is not.
-    """
-    available_hwC = image_HWC[top:bottom, left:right]
-    pad_rows, pad_columns = (
-        bottom - top - available_hwC.shape[0],
-        right - left - available_hwC.shape[1],
-    )
-    if pad_rows or pad_columns:
-        return np.pad(available_hwC, ((0, pad_rows), (0, pad_columns), (0, 0)), mode="symmetric")
-    return np.ascontiguousarray(available_hwC)
+def _shift(span: slice, offset: int) -> slice:
+    return slice(span.start - offset, span.stop - offset)
 
 
 def _run_checked(

@@ -5,6 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from service.observability.parser_messages import BODY_PARSERS
+
 __all__ = ["JsonFormatter", "TextFormatter", "log_config"]
 
 
@@ -48,7 +50,11 @@ def log_config(level: str, log_format: Literal["text", "json"]) -> dict[str, Any
         "formatters": {"event": {"()": f"{__name__}.{formatter.__name__}"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
-        "loggers": {"uvicorn.access": {"level": "CRITICAL", "propagate": False}},
+        "loggers": {
+            "uvicorn.access": {"level": "CRITICAL", "propagate": False},
+            # They log fields of the client's file, at debug level whole payloads.
+            **{name: {"level": "CRITICAL"} for name in BODY_PARSERS},
+        },
     }
 
 

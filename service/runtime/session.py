@@ -90,6 +90,8 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     # Plans one memory block per input shape; there are few shapes for the same reason.
     options.enable_mem_pattern = True
     options.log_severity_level = 3  # errors; they reach us as exceptions anyway
+    # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
 
 

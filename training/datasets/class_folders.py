@@ -1,6 +1,7 @@
 """Class folders and the image files in them."""
 
 import logging
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,13 @@ from torch import Tensor
 from training.datasets.image_io import EXTENSIONS, list_image_files
 from training.errors import DataError
 
-__all__ = ["OnUnreadable", "list_class_files", "list_class_folders", "read_image_files"]
+__all__ = [
+    "OnUnreadable",
+    "list_class_files",
+    "list_class_folders",
+    "read_image_files",
+    "reject_similar_names",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +29,7 @@ def list_class_folders(root: Path) -> list[Path]:
     """Return the folders of two or more classes, sorted by name; hidden folders are skipped.
 
     Raises:
-        DataError: `root` holds no class folder or only one.
+        DataError: `root` holds no class folder or only one, or names that look alike.
     """
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; path must hold a folder of images for each class")
@@ -31,7 +38,32 @@ def list_class_folders(root: Path) -> list[Path]:
         raise DataError(f"{root} holds no class folders; put each class's images in a folder")
     if len(folders) == 1:
         raise DataError(f"{root} holds a single class, {folders[0].name!r}; two or more are needed")
+    reject_similar_names(folders)
     return folders
+
+
+def reject_similar_names(folders: Sequence[Path]) -> None:
+    """Reject class folders whose names differ only in case or Unicode normalisation.
+
+    Some file systems make them one folder, others two. Equal names are one class.
+
+    Raises:
+        DataError: names both folders.
+    """
+    seen: dict[str, Path] = {}
+    for folder in folders:
+        key = unicodedata.normalize("NFKC", folder.name.casefold())
+        other = seen.setdefault(key, folder)
+        if other.name != folder.name:
+            raise DataError(
+                f"class folders {_describe_name(other)} and {_describe_name(folder)} differ only "
+                "in case or Unicode normalisation; give one class one name"
+            )
+
+
+def _describe_name(folder: Path) -> str:
+    """Return the path, with the name in ASCII too where two of them could look the same."""
+    return str(folder) if folder.name.isascii() else f"{folder} ({ascii(folder.name)})"
 
 
 def list_class_files(folder: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from training.datasets.class_folders import (
     list_class_files,
     list_class_folders,
     read_image_files,
+    reject_similar_names,
 )
 from training.datasets.data_dir import resolve_data_path
 from training.datasets.image_io import ResizeMode, read_resized_image
@@ -115,6 +116,7 @@ class ImageFolderCV(FrozenModel):
 def _list_files(roots: list[Path]) -> list[Path]:
     """Return every photograph of every class, sorted by class and then by root."""
     folders = [folder for root in roots for folder in list_class_folders(root)]
+    reject_similar_names(folders)
     folders.sort(key=lambda folder: folder.name)
     return [file for folder in folders for file in list_class_files(folder)]
 

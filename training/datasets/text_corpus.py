@@ -1,5 +1,6 @@
 """One long text: generated, one of two classics, or the user's file."""
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,6 +16,25 @@ from training.datasets.text import TextData, split_text
 from training.errors import DataError
 
 __all__ = ["TextCorpus", "decode_text", "strip_gutenberg"]
+
+_WIDE_BYTE_ORDER_MARKS = {  # UTF-32's first: UTF-16's is its beginning
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_WIDE_ZERO_PATTERNS = {
+    (False, True, True, True): "UTF-32LE",
+    (True, True, True, False): "UTF-32BE",
+    (False, False, True, True): "UTF-32LE",
+    (True, True, False, False): "UTF-32BE",
+    (False, True, False, True): "UTF-16LE",
+    (True, False, True, False): "UTF-16BE",
+}
+"""Which of each four bytes are mostly zero."""
+_SAMPLE_CHARACTERS = 1024
+_MIN_ZERO_SHARE = 0.1
+"""Share of zero bytes. In Greek or Cyrillic, only spaces and line ends have them."""
 
 _START_MARKER, _END_MARKER = "*** START OF ", "*** END OF "
 
@@ -102,8 +122,14 @@ def decode_text(data: bytes, source: object) -> str:
     """Decode UTF-8, with or without a byte order mark, and turn every line end into a newline.
 
     Raises:
-        DataError: the data is not UTF-8; the message names the first such byte.
+        DataError: the data is not UTF-8; the message names UTF-16 and UTF-32, or the first byte
+            that is wrong.
     """
+    if encoding := _detect_wide_encoding(data):
+        raise DataError(
+            f"{source} is {encoding}, not UTF-8. Save it as UTF-8, or convert it: "
+            f"iconv -f {encoding} -t utf-8"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -113,6 +139,21 @@ def decode_text(data: bytes, source: object) -> str:
             f"{line}. Save it as UTF-8, or convert it: iconv -f latin1 -t utf-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _detect_wide_encoding(data: bytes) -> str | None:
+    """Return the name of UTF-16 or UTF-32, by the byte order mark or by where zero bytes are."""
+    for mark, name in _WIDE_BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            return name
+    # Without a mark, characters up to U+00FF show: their upper bytes are zero. Text in UTF-8 has no
+    # zero byte.
+    sample = data[: 4 * _SAMPLE_CHARACTERS]
+    zero_shares = [
+        sample[offset::4].count(0) / max(1, len(sample[offset::4])) for offset in range(4)
+    ]
+    zeros = tuple(share > _MIN_ZERO_SHARE for share in zero_shares)
+    return _WIDE_ZERO_PATTERNS.get(zeros)
 
 
 def strip_gutenberg(text: str) -> str:

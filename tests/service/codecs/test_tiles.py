@@ -48,15 +48,19 @@ def strided(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image_HWC[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)
 
 
-def whole(image_HWC: NDArray[np.uint8], spec: AnySizeImage, run: Run) -> NDArray[np.uint8]:
+def whole(
+    image_HWC: NDArray[np.uint8], spec: AnySizeImage, run: Run, margin: int = 0
+) -> NDArray[np.uint8]:
     height, width, _ = image_HWC.shape
-    below, beside = -height % spec.multiple_of, -width % spec.multiple_of
-    padded = np.pad(image_HWC, ((0, below), (0, beside), (0, 0)), mode="symmetric")
-    return run(padded)[:height, :width]
+    below, beside = (-(side + 2 * margin) % spec.multiple_of for side in (height, width))
+    padding = (margin, margin + below), (margin, margin + beside), (0, 0)
+    padded = np.pad(image_HWC, padding, mode="reflect")
+    return run(padded)[margin : margin + height, margin : margin + width]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (64, 64), (65, 97), (33, 31)])
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("margin", [0, 3, 20])
 @pytest.mark.parametrize(
     ("spec", "run"),
     [
@@ -69,11 +73,11 @@ def whole(image_HWC: NDArray[np.uint8], spec: AnySizeImage, run: Run) -> NDArray
     ],
 )
 def test_tiles_equal_one_whole_run(
-    spec: AnySizeImage, run: Run, channels: int, size: tuple[int, int]
+    spec: AnySizeImage, run: Run, margin: int, channels: int, size: tuple[int, int]
 ) -> None:
     image = noise(*size, channels)
-    result = run_tiled(image, spec, run)
-    assert np.array_equal(result, whole(image, spec, run))
+    result = run_tiled(image, spec, run, margin)
+    assert np.array_equal(result, whole(image, spec, run, margin))
     assert result.flags.c_contiguous
 
 
@@ -84,15 +88,31 @@ def test_tiles_equal_one_whole_run(
     multiple_of=st.integers(1, 9),
     overlaps=st.integers(1, 3),
     more=st.integers(1, 4),
+    margin=st.integers(0, 12),
 )
 def test_any_size_with_any_tiling_equals_one_whole_run(
-    height: int, width: int, multiple_of: int, overlaps: int, more: int
+    height: int, width: int, multiple_of: int, overlaps: int, more: int, margin: int
 ) -> None:
     overlap = multiple_of * overlaps
     spec = free(multiple_of, overlap + multiple_of * more, overlap)
     image = noise(height, width, 1, seed=height)
     run = random_convolution(min(overlap // 2, 4))
-    assert np.array_equal(run_tiled(image, spec, run), whole(image, spec, run))
+    assert np.array_equal(run_tiled(image, spec, run, margin), whole(image, spec, run, margin))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 15, 16, 17, 31, 47, 64])
+@pytest.mark.parametrize("other", [1, 16, 37])
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 255), (255, 255, 255), (10, 128, 200)])
+def test_with_a_margin_a_flat_image_has_no_edge(
+    side: int, other: int, colour: tuple[int, int, int]
+) -> None:
+    image = np.full((side, other, 3), colour, np.uint8)
+    # Divides by 16 where a full window of 5 × 5 has 25: the value inside, and less at the edges.
+    inside = np.broadcast_to((np.array(colour) * 25 >> 4 & 255).astype(np.uint8), image.shape)
+    for shape in (image, image.swapaxes(0, 1)):
+        result = run_tiled(shape, free(4, 16, 4), box_blur(2), margin=2)
+        assert np.array_equal(result, inside.reshape(shape.shape))
+    assert not np.array_equal(run_tiled(image, free(4, 16, 4), box_blur(2)), inside)
 
 
 def test_too_little_overlap_shows() -> None:

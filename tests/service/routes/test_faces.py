@@ -190,6 +190,35 @@ async def test_a_morph_names_a_wrong_value(
     assert says in str(assert_problem(await client.get(f"/v1/faces/morph?{query}"), 422))
 
 
+@pytest.mark.parametrize("query", ["from=7&to=7", "from=7&to=8&truncation=0", "from=7&to=8"])
+@pytest.mark.parametrize(("accept", "shown_ms"), [("image/png", 85), ("image/webp", 85),
+                                                  ("image/gif", 90)])  # fmt: skip
+@pytest.mark.parametrize("steps", [2, 5])
+async def test_a_morph_has_every_frame_and_its_duration_also_where_frames_are_equal(
+    client: httpx.AsyncClient, query: str, accept: str, shown_ms: int, steps: int
+) -> None:
+    path = f"/v1/faces/morph?{query}&steps={steps}&frame_ms=85"
+    answer = await client.get(path, headers={"accept": accept})
+    animation = Image.open(io.BytesIO(answer.content))
+    durations = []
+    for frame in range(steps):
+        animation.seek(frame)
+        animation.load()
+        durations.append(animation.info["duration"])
+    assert durations == [shown_ms] * steps
+    assert getattr(animation, "n_frames", 1) == steps
+    assert animation.info["loop"] == 0
+
+
+@pytest.mark.parametrize(("frame_ms", "shown_ms"), [(20, 20), (24, 20), (25, 30), (1996, 2000)])
+async def test_the_delay_of_a_gif_is_rounded_to_centiseconds(
+    client: httpx.AsyncClient, frame_ms: int, shown_ms: int
+) -> None:
+    path = f"/v1/faces/morph?from=7&to=8&steps=2&frame_ms={frame_ms}"
+    answer = await client.get(path, headers={"accept": "image/gif"})
+    assert Image.open(io.BytesIO(answer.content)).info["duration"] == shown_ms
+
+
 @pytest.mark.parametrize(("path", "accept"), [("", "image/gif"), ("/morph", "application/json")])
 async def test_invalid_parameters_are_rejected_with_the_accepted_ones(
     client: httpx.AsyncClient, path: str, accept: str

@@ -57,6 +57,28 @@ def test_the_split_depends_on_the_seed_alone(root: Path) -> None:
     assert first.test.sha256 != other.test.sha256
 
 
+_ALIKE = {
+    "case": ("Bees", "bees"),
+    "full case folding": ("Straße", "STRASSE"),
+    "normalisation": ("caf\u00e9", "cafe\u0301"),
+    "both": ("CAF\u00c9", "cafe\u0301"),
+    "compatibility": ("\ufb01sh", "fish"),
+}
+
+
+@pytest.mark.parametrize("names", _ALIKE.values(), ids=_ALIKE)
+def test_folders_whose_names_look_alike_are_named_and_rejected(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name in names:
+        _write(tmp_path / "root" / name, 3)
+    if len(list((tmp_path / "root").iterdir())) == 1:
+        pytest.skip("this file system holds them as one folder")
+    with pytest.raises(DataError, match="differ only in case or Unicode") as caught:
+        _load(tmp_path / "root")
+    assert all(name in str(caught.value) for name in names)
+
+
 def test_classes_are_mixed_within_a_split(root: Path) -> None:
     labels = _load(root).train.labels_N.tolist()
     assert labels != sorted(labels)

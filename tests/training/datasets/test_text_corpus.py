@@ -1,4 +1,5 @@
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,32 @@ def test_the_manifest_names_the_text_by_its_hash_and_not_by_its_path(tmp_path: P
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfab\r\nab\rab\n", b"ab\nab\nab\n"])
 def test_marks_and_line_ends_of_other_systems_are_no_characters(content: bytes) -> None:
     assert decode_text(content, "it") == "ab\nab\nab\n"
+
+
+_SAMPLES = {"English": "It was a dark night.\n" * 20, "Russian": "Была тёмная ночь.\n" * 20,
+            "short": "ab"}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", _SAMPLES.values(), ids=_SAMPLES)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
+                                      "utf-32-be"])  # fmt: skip
+@pytest.mark.parametrize("marked", [True, False])
+def test_utf_16_and_utf_32_are_named_with_the_command_that_converts_them(
+    tmp_path: Path, text: str, encoding: str, marked: bool
+) -> None:
+    mark = "\ufeff" if marked and encoding[-2:] in ("le", "be") else ""
+    path = saved(tmp_path, (mark + text).encode(encoding))
+    with pytest.raises(DataError) as caught:
+        TextCorpus(path=path).load()
+    name = encoding[:6].upper()
+    assert f"mine.txt is {name}" in str(caught.value)
+    (command_encoding,) = re.findall(r"iconv -f (\S+) -t utf-8", str(caught.value))
+    # What iconv does with that name, in Python: the text as it was.
+    assert path.read_bytes().decode(command_encoding) == text
+
+
+def test_a_zero_byte_in_utf_8_is_a_character() -> None:
+    assert decode_text(b"a\0b" + b"cdef" * 20, "it").startswith("a\0b")
 
 
 def test_a_text_that_is_not_utf_8_is_rejected_at_its_byte(tmp_path: Path) -> None:
