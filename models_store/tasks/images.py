@@ -95,6 +95,9 @@ class Denoising(FrozenModel):
     image: AnySizeImage
     noise: str
     """The noise that it was trained to remove, in words."""
+    edge_margin: NonNegativeInt = 0
+    """Pixels of reflection that an image gets at its edges, beyond the reach of the zeros that
+    convolutions pad with. 0 for a network trained on whole images, which learnt to use them."""
 
     @property
     def signature(self) -> Signature:

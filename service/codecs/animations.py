@@ -79,7 +79,7 @@ def _encode_gif(frames: Sequence[Image.Image], frame_ms: int) -> bytes:
 
 
 def _encode_webp(frames: Sequence[Image.Image], frame_ms: int) -> bytes:
-    """Put each frame, a lossless WebP, into the container for animations (RFC 9649, section 2.7)."""
+    """Wrap lossless stills into the container for animations (RFC 9649, section 2.7)."""
     width, height = (_uint24(side - 1) for side in frames[0].size)
     origin = bytes(6)
     replace = b"\x02"  # do not blend with the frame before, and leave this one in place

@@ -141,6 +141,23 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
     assert (seamed != whole).mean() < 1e-3
 
 
+_FLAT_COLOURS = [
+    (0, 0, 0), (255, 255, 255), (128, 128, 128), (255, 0, 0), (64, 64, 255), (64, 192, 64),
+    (255, 192, 0), (0, 128, 192),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (40, 2), (30, 45), (64, 64)])
+@pytest.mark.parametrize("colour", _FLAT_COLOURS)
+def test_a_flat_image_comes_back_within_two_levels_up_to_its_edges(
+    client: httpx.Client, colour: tuple[int, int, int], size: tuple[int, int]
+) -> None:
+    flat = np.full((*size, 3), colour, np.uint8)
+    answer = client.post("/v1/denoise?model=denoiser-photo", content=encoded(flat))
+    denoised = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+    assert np.abs(denoised.astype(int) - flat).max() <= 2
+
+
 def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
     response = client.get("/v1/faces", params=parameters)
     assert response.status_code == 200, response.text

@@ -63,7 +63,7 @@ def reject_similar_names(folders: Sequence[Path]) -> None:
 
 def _describe_name(folder: Path) -> str:
     """Return the path, with the name in ASCII too where two of them could look the same."""
-    return str(folder) if folder.name.isascii() else f"{folder} ({ascii(folder.name)})"
+    return str(folder) if folder.name.isascii() else f"{folder} ({folder.name!a})"
 
 
 def list_class_files(folder: Path) -> list[Path]:

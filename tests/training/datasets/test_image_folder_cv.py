@@ -76,12 +76,10 @@ def test_several_folders_are_one_set(root: Path, tmp_path: Path) -> None:
     assert data.title == "insects"
 
 
-def test_a_class_written_differently_in_two_folders_is_rejected(
-    root: Path, tmp_path: Path
-) -> None:
+def test_a_class_written_differently_in_two_folders_is_rejected(root: Path, tmp_path: Path) -> None:
     _write(tmp_path / "more" / "Ants", 3, first=200)
     _write(tmp_path / "more" / "wasps", 3, first=230)
-    with pytest.raises(DataError, match="insects/ants and .*more/Ants differ only in case"):
+    with pytest.raises(DataError, match=r"insects/ants and .*more/Ants differ only in case"):
         _load(root, tmp_path / "more")
 
 

@@ -70,6 +70,8 @@ def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
                 overlap=-(-2 * reach // multiple) * multiple,
             ),
             noise=_noise_description(task),
+            # From two thirds of the reach on, no flat colour changes by more than one level.
+            edge_margin=-(-2 * reach // 3),
         ),
         graphs=(graph,),
         data=(task.data.to_data_source(),),
