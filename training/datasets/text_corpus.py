@@ -23,7 +23,7 @@ _WIDE_BYTE_ORDER_MARKS = {  # UTF-32's first: UTF-16's is its beginning
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_WIDE_ZERO_PATTERNS = {
+_WIDE_ZERO_PATTERNS: dict[tuple[bool, ...], str] = {
     (False, True, True, True): "UTF-32LE",
     (True, True, True, False): "UTF-32BE",
     (False, False, True, True): "UTF-32LE",
