@@ -6,7 +6,9 @@ from pydantic import Field, FiniteFloat, PositiveInt
 
 from models_store.base import FrozenModel
 
-__all__ = ["BatchMeasurement", "Batching"]
+__all__ = ["DEFAULT_WAIT_MS", "BatchMeasurement", "Batching"]
+
+DEFAULT_WAIT_MS = 2.0
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 

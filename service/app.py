@@ -212,11 +212,12 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     registry = _build_registry(settings, threads, backend.load_graph)
     limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend, threads)
+    pool = InferencePool(admission, threads)
     recorder = ServiceMetrics(
         registry, {"images": admission, "texts": scheduler.admission}, scheduler
     )
+    pool.on_batch = recorder.batch_completed
     tracing = create_otlp_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
-    pool = InferencePool(admission, threads)
     return AppState(
         settings=settings,
         registry=registry,
@@ -243,6 +244,7 @@ def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader) -
         trusted_keys=settings.load_trusted_keys(),
         precision=None if settings.precision == "auto" else settings.precision,
         max_batch_size=settings.max_concurrent_generations,
+        batching=settings.batching,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.batching import Batching, BatchMeasurement
+from models_store.batching import DEFAULT_WAIT_MS, Batching, BatchMeasurement
 from models_store.hardware import describe_cpu
 from models_store.manifest import Manifest
 from models_store.onnx.runtime import load_graph_fn
@@ -22,7 +22,6 @@ the gain does not pay for waiting for the other requests of a batch."""
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _NEAR_BEST = 0.95
 """The smallest batch that reaches this share of the best rate is chosen: it waits the least."""
-_MIN_WAIT_MS = 2.0
 _SIZE_TO_CONVINCE = 8
 """A graph that gains too little up to this size is not measured further."""
 _SECONDS_PER_SIZE = 0.05
@@ -74,7 +73,7 @@ def choose_batching(measured: Sequence[BatchMeasurement]) -> Batching:
     chosen = measured[0]
     if best >= MIN_SPEEDUP * measured[0].rows_per_s:
         chosen = next(one for one in measured if one.rows_per_s >= _NEAR_BEST * best)
-    wait_ms = max(_MIN_WAIT_MS, round(1000 / chosen.runs_per_s, 1)) if chosen.size > 1 else 0.0
+    wait_ms = max(DEFAULT_WAIT_MS, round(1000 / chosen.runs_per_s, 1)) if chosen.size > 1 else 0.0
     return Batching(
         max_batch_size=chosen.size,
         max_wait_ms=wait_ms,

@@ -24,10 +24,11 @@ from models_store.tasks import (
 )
 from service.codecs.tensors import Array
 from service.errors import InvalidValue
+from service.runtime.batched_graph import rows_per_run
 from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.session import BadInputs, RunError
 
-__all__ = ["InferLimits", "InferResult", "infer", "is_batchable"]
+__all__ = ["InferLimits", "InferResult", "infer"]
 
 
 @dataclass(frozen=True)
@@ -68,27 +69,14 @@ def infer(
         return _infer_foreign(session, graph, inputs, limits.max_rows, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
-    if is_batchable(graph):
-        return _run_rows(session, inputs, check)
+    if graph.is_batchable:
+        return _run_rows(session, inputs, check, rows_per_run(session))
     check()
     try:
         outputs = session.run(inputs)
     except BadInputs as error:  # an index out of range in a graph of an unknown kind, for example
         raise InvalidValue("the graph does not accept these values") from error
     return InferResult(outputs, [next(iter(_free_dimensions(graph, inputs).values()), 1)])
-
-
-def is_batchable(graph: ModelFile) -> bool:
-    """Return whether each row of every input is an example and gives a row of every output."""
-    tensors = (*graph.inputs, *graph.outputs)
-    first_dimensions = {tensor.shape[0] for tensor in tensors if tensor.shape}
-    batch = next(iter(first_dimensions), None)
-    return (
-        len(first_dimensions) == 1
-        and isinstance(batch, str)
-        and all(tensor.shape for tensor in tensors)
-        and not any(batch in tensor.shape[1:] for tensor in tensors)
-    )
 
 
 def _infer_foreign(
@@ -104,7 +92,7 @@ def _infer_foreign(
         for name, array in inputs.items()
     }
     try:
-        if is_batchable(graph):
+        if graph.is_batchable:
             result = _run_rows(session, graph_inputs, check, max_rows)
         else:
             check()
@@ -133,15 +121,15 @@ def _encode_text(array: Array) -> Array:
 
 
 def _run_rows(
-    session: Graph, inputs: Mapping[str, Array], check: Callable[[], None], rows_per_run: int = 1
+    session: Graph, inputs: Mapping[str, Array], check: Callable[[], None], run_size: int
 ) -> InferResult:
-    # One row a run, as for images: a batch makes these graphs hardly faster on a CPU, and this way
-    # neither memory nor the time between two checks grows with it.
+    # One row a run where a batch brings nothing: this way neither memory nor the time between two
+    # checks grows with the number of rows.
     run_outputs, batch_sizes = [], []
     rows = len(next(iter(inputs.values())))
-    for start in range(0, rows, rows_per_run):
+    for start in range(0, rows, run_size):
         check()
-        stop = min(start + rows_per_run, rows)
+        stop = min(start + run_size, rows)
         run_inputs = {
             name: np.ascontiguousarray(array[start:stop]) for name, array in inputs.items()
         }
@@ -156,7 +144,7 @@ def _run_rows(
 def _check_sizes(
     task: Task, graph: ModelFile, inputs: Mapping[str, Array], limits: InferLimits
 ) -> None:
-    if not is_batchable(graph):
+    if not graph.is_batchable:
         steps = math.prod(_free_dimensions(graph, inputs).values())
         if steps > limits.max_steps:
             raise InvalidValue(

@@ -21,6 +21,7 @@ from service.runtime.catalog import VersionState
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler, StepResult
+from service.scheduling.dynamic_batching import BatchRun
 
 __all__ = ["MULTIPROCESS_DIR_VARIABLE", "ServiceMetrics"]
 
@@ -32,6 +33,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _SECONDS_BUCKETS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+_WAIT_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _SIZE_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 
@@ -150,6 +152,26 @@ class _GenerationMetrics:
         self._processed.inc(step.processed)
 
 
+class _BatchMetrics:
+    """Counted on the compute threads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Histogram(
+            "deepshelf_dynamic_batch_rows",
+            "Rows of one run of a graph that batches the rows of several requests",
+            ("model",),
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
+        )
+        self.wait_seconds = Histogram(
+            "deepshelf_dynamic_batch_wait_seconds",
+            "Time for which a request's rows waited for the rest of their batch",
+            ("model",),
+            buckets=_WAIT_BUCKETS,
+            registry=registry,
+        )
+
+
 class _ProcessMetrics:
     def __init__(self, registry: CollectorRegistry, models: Registry) -> None:
         self._model_registry = models
@@ -206,6 +228,7 @@ class ServiceMetrics:
         self._requests = _RequestMetrics(self.registry)
         self._queues = _QueueMetrics(self.registry, admission_by_queue)
         _GenerationMetrics(self.registry, scheduler)
+        self._batches = _BatchMetrics(self.registry)
         self._process = _ProcessMetrics(self.registry, models)
 
     @property
@@ -234,6 +257,13 @@ class ServiceMetrics:
         """Count a request that was rejected before it reached the application."""
         self._requests.requests.labels(route, method, "503").inc()
         self._requests.seconds.labels(route).observe(seconds)
+
+    def batch_completed(self, batch: BatchRun) -> None:
+        """Count a run of a batch; called on a compute thread."""
+        self._batches.rows.labels(batch.model).observe(batch.rows)
+        wait_seconds = self._batches.wait_seconds.labels(batch.model)
+        for wait_s in batch.waits_s:
+            wait_seconds.observe(wait_s)
 
     def connection_dropped(self, reason: str) -> None:
         """Count a connection that the service closed."""

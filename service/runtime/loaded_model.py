@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.batching import Batching
 from models_store.compression.container import fingerprint
 from models_store.compression.factorized import FrequencyTables, read_frequency_tables
 from models_store.compression.hyperprior import ScaleTables, read_scale_tables
@@ -21,8 +22,9 @@ from models_store.tasks import (
     Task,
     TextGeneration,
 )
-from models_store.verify import check_files, replay_graph
+from models_store.verify import check_files, read_golden_cases, replay_graph
 from service.errors import InvalidValue
+from service.runtime.batched_graph import BatchedGraph, find_batch_sizes
 from service.runtime.graph_signature import check_signature
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
@@ -102,6 +104,13 @@ class LoadedModel(Generic[TaskT_co]):
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
     """The same version in other precisions."""
 
+    @property
+    def batch_key(self) -> tuple[str, int] | None:
+        """Return what requests that may share runs have in common; None if none may."""
+        models = (self, *self.variants.values())
+        batches = any(isinstance(g, BatchedGraph) for m in models for g in m.graphs.values())
+        return (self.name, self.version) if batches else None
+
     def require_recurrent(self) -> RecurrentModel:
         """Return `recurrent`. Raises TypeError for a model that does not generate text."""
         if self.recurrent is None:
@@ -131,11 +140,13 @@ def load(
     load_graph: GraphLoader = load_session,
     preferred_precision: Precision | None = None,
     max_batch_size: int = 32,
+    batching: Mapping[str, Batching] | None = None,
 ) -> LoadedModel[Task]:
     """Verify and load the version in `folder`, in all its precisions.
 
     The default precision is `preferred_precision` if the version has it, else the manifest's
-    choice.
+    choice. `batching` has limits of dynamic batching by model, `*` for all, which replace those of
+    the manifest.
 
     Raises:
         StoreError: the version does not verify; says why.
@@ -143,7 +154,9 @@ def load(
     check_files(folder, manifest)
     precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
     loaded = {
-        precision: _load_precision(folder, manifest, precision, load_graph, max_batch_size)
+        precision: _load_precision(
+            folder, manifest, precision, load_graph, max_batch_size, batching or {}
+        )
         for precision in precisions
     }
     default_precision = preferred_precision if preferred_precision in loaded else manifest.served
@@ -161,6 +174,7 @@ def _load_precision(
     precision: Precision,
     load_graph: GraphLoader,
     max_batch_size: int,
+    batching: Mapping[str, Batching],
 ) -> LoadedModel[Task]:
     specs = manifest.graphs(precision)
     check_signature(manifest.task, specs)
@@ -172,6 +186,7 @@ def _load_precision(
         graph = graphs[role]
         run_graph = graph.run_and_shrink_arena if isinstance(graph, Session) else graph.run
         replay_graph(folder, manifest, spec, run_graph)
+        graphs[role] = _enable_batching(folder, manifest, spec, graph, batching)
     return LoadedModel(
         name=manifest.name,
         version=manifest.version,
@@ -189,6 +204,36 @@ def _load_precision(
             else None
         ),
         precision=precision,
+    )
+
+
+def _enable_batching(
+    folder: Path,
+    manifest: Manifest,
+    spec: ModelFile,
+    graph: Graph,
+    batching: Mapping[str, Batching],
+) -> Graph:
+    """Return the graph with dynamic batching if it is on and rows do not depend on each other."""
+    recorded = manifest.batching.get(spec.path)
+    limits = batching.get(manifest.name) or batching.get("*") or recorded
+    # A remote graph is batched where it runs.
+    if limits is None or limits.max_batch_size == 1 or not isinstance(graph, Session):
+        return graph
+    if not spec.is_batchable:
+        return graph
+    golden = folder / manifest.get_file("golden").path
+    cases = [case.inputs for case in read_golden_cases(golden, spec, manifest.golden.cases)]
+    sizes = find_batch_sizes(graph, cases, limits.max_batch_size)
+    fields = {"model": manifest.name, "version": manifest.version, "graph": spec.path}
+    if not sizes:
+        _log.warning("rows of a batch depend on each other, not batching", extra={"fields": fields})
+        return graph
+    if len(sizes) < limits.max_batch_size:
+        fields["sizes"] = ",".join(map(str, sizes))
+        _log.info("graph is not batch-invariant, padding its batches", extra={"fields": fields})
+    return BatchedGraph(
+        graph, model=manifest.name, batch_sizes=sizes, max_wait_s=limits.max_wait_ms / 1000
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+from models_store.batching import Batching
 from models_store.errors import StoreError
 from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest, Precision
@@ -46,6 +47,7 @@ class Registry:
         trusted_keys: TrustedKeys | None = None,
         precision: Precision | None = None,
         max_batch_size: int = 32,
+        batching: Mapping[str, Batching] | None = None,
     ) -> None:
         """Serve `enabled_models` of `store` (default: all), unless `overrides` say otherwise.
 
@@ -62,6 +64,7 @@ class Registry:
         self._trusted_keys = trusted_keys
         self._precision = precision
         self._max_batch_size = max_batch_size
+        self._batching = batching
         self._current_overrides: Mapping[str, Override] = {}
         self._refresh_lock = threading.Lock()
         self._swap_lock = threading.Lock()
@@ -202,7 +205,14 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder, self._trusted_keys)
-            model = load(folder, manifest, self._load_graph, self._precision, self._max_batch_size)
+            model = load(
+                folder,
+                manifest,
+                self._load_graph,
+                self._precision,
+                self._max_batch_size,
+                self._batching,
+            )
         except StoreError as error:
             if isinstance(error.__cause__, BackendUnreachable):
                 self._mark_pending(key, manifest, str(error.__cause__))

@@ -47,7 +47,7 @@ async def message(
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
     publish_text_model(store, "alphabet", AlphabetModel())
     image = encode_png(solid_image(20, 30, (255, 0, 0)))
-    async with running_app(store, deadline_s=0.05) as client:
+    async with running_app(store, deadline_s=0.05, batching="8") as client:
         await client.post("/v1/classify", content=image)
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 3})
         await client.post("/v1/text", json={"prompt": "abc", "max_chars": 4096})

@@ -37,6 +37,20 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.workers is None
 
 
+def test_limits_of_batching_are_parsed_by_model() -> None:
+    settings = Settings.model_validate({"batching": "off, iris=32, dense=16:0.5"})
+    limits = {
+        name: (one.max_batch_size, one.max_wait_ms) for name, one in settings.batching.items()
+    }
+    assert limits == {"*": (1, 0.0), "iris": (32, 2.0), "dense": (16, 0.5)}
+
+
+@pytest.mark.parametrize("text", ["iris=", "iris=many", "iris=0", "iris=4:-1", "iris=4:nan"])
+def test_other_limits_of_batching_are_rejected(text: str) -> None:
+    with pytest.raises(ValidationError, match="batching"):
+        Settings.model_validate({"batching": text})
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1  # type: ignore[misc]  # that is the point

@@ -6,8 +6,10 @@ from typing import Protocol, TypeVar
 
 from starlette.requests import Request
 
+from models_store.tasks import Task
 from service.errors import InvalidValue, UnsupportedMediaType
 from service.routes.http.request_body import URLENCODED, media_type_of
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.state import get_state
 
@@ -29,10 +31,12 @@ async def run_in_pool(
     arrival_time_s: float,
     work: Callable[[Ticket], ResultT],
     *,
+    model: LoadedModel[Task] | None = None,
     is_upload: bool = True,
 ) -> ResultT:
     """Return the result of `work`, run on a compute thread. The body must have been read.
 
+    `model` is the one whose graphs `work` runs, if requests may share runs of it.
     `is_upload` is True where the body is a file, which curl's `-d` may have damaged.
 
     Raises:
@@ -40,7 +44,8 @@ async def run_in_pool(
         RequestCancelled: the client left.
     """
     try:
-        job = get_state(request).pool.submit(work, arrival_time_s)
+        batch_key = model.batch_key if model else None
+        job = get_state(request).pool.submit(work, arrival_time_s, batch_key=batch_key)
         return await cancel_on_disconnect(request, job, job.result())
     except (InvalidValue, UnsupportedMediaType) as error:
         if is_upload and media_type_of(request) == URLENCODED:

@@ -69,7 +69,7 @@ async def classify_images(request: Request) -> Response:
         labels = classify(model, images, top_k=top_k, limits=limits, check=ticket.check)
         return json_response(_build_response(model, labels))
 
-    return await run_in_pool(request, image_request.arrival_time_s, work)
+    return await run_in_pool(request, image_request.arrival_time_s, work, model=model)
 
 
 def _build_response(

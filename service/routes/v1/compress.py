@@ -102,7 +102,7 @@ async def compress_image(request: Request) -> Response:
         result = compress(model, image, quality=quality, limits=limits, check=ticket.check)
         return build_response(model, result)
 
-    return await run_in_pool(request, image_request.arrival_time_s, work)
+    return await run_in_pool(request, image_request.arrival_time_s, work, model=model)
 
 
 @router.post(

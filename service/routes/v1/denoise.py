@@ -105,7 +105,7 @@ async def denoise_images(request: Request) -> Response:
             return _png_response(model, denoised[0])
         return _json_response(model, denoised, compared=bool(references))
 
-    return await run_in_pool(request, image_request.arrival_time_s, work)
+    return await run_in_pool(request, image_request.arrival_time_s, work, model=model)
 
 
 def _png_response(model: LoadedModel[Task], image: DenoisedImage) -> Response:

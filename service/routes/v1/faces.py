@@ -123,7 +123,7 @@ async def draw_faces(request: Request) -> Response:
         headers = model_headers(model, Seed=first_seed)
         return Response(encode_png(image_grid(images, columns)), media_type=PNG, headers=headers)
 
-    return await run_in_pool(request, arrival_time_s, work)
+    return await run_in_pool(request, arrival_time_s, work, model=model)
 
 
 @router.get(
@@ -164,7 +164,7 @@ async def draw_morph(request: Request) -> Response:
         body = encode_animation(frames, media_type, params.frame_ms)
         return Response(body, media_type=media_type, headers=headers)
 
-    return await run_in_pool(request, arrival_time_s, work)
+    return await run_in_pool(request, arrival_time_s, work, model=model)
 
 
 async def _read_params(

@@ -76,7 +76,7 @@ async def predict(request: Request) -> Response:
         result = infer(target.model, graph, inputs, limits, ticket.check)
         return json_response(_build_response(target, result))
 
-    return await run_in_pool(request, arrival_time_s, work, is_upload=False)
+    return await run_in_pool(request, arrival_time_s, work, model=target.model, is_upload=False)
 
 
 def _resolve_graph(catalog: ModelCatalog, params: PredictParams) -> InferTarget:

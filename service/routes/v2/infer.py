@@ -165,7 +165,9 @@ async def _infer_graph(
         )
         return response, phases, result.batch_sizes
 
-    return await run_in_pool(request, arrival_time_s, work, is_upload=False)
+    return await run_in_pool(
+        request, arrival_time_s, work, model=base_target.model, is_upload=False
+    )
 
 
 async def _infer_text(

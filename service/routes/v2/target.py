@@ -12,7 +12,6 @@ from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES
 from service.errors import InvalidValue, NotFound, Unavailable
-from service.handlers.tensors import is_batchable
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.runtime.loaded_model import LoadedModel
 
@@ -70,7 +69,7 @@ class InferTarget:
     @property
     def is_batchable(self) -> bool:
         """True if each row of the inputs is an example with its own row of every output."""
-        return self.graph is not None and is_batchable(self.graph)
+        return self.graph is not None and self.graph.is_batchable
 
 
 def protocol_names(manifest: Manifest) -> list[str]:

@@ -1,0 +1,86 @@
+"""Requests over HTTP share runs of a graph that batches, and their answers do not change."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.fakes.tensor_models import make_model, publish_tensors_model
+from tests.service.serving import get_app_state, occupied_thread, running_app
+
+pytestmark = pytest.mark.anyio
+
+WEIGHTS = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
+ROWS = np.random.default_rng(1).standard_normal((12, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`dense` multiplies with a matrix, `centred` subtracts the mean of the whole batch."""
+    folder = tmp_path_factory.mktemp("store")
+    tensors = {"x": (TensorProto.FLOAT, ["batch", 3])}
+    dense = make_model(
+        [helper.make_node("MatMul", ["x", "weights"], ["y"])],
+        tensors,
+        {"y": (TensorProto.FLOAT, ["batch", 2])},
+        [numpy_helper.from_array(WEIGHTS, "weights")],
+    )
+    publish_tensors_model(folder, "dense", dense, {"x": ROWS})
+    centred = make_model(
+        [
+            helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+            helper.make_node("Sub", ["x", "mean"], ["y"]),
+        ],
+        tensors,
+        {"y": (TensorProto.FLOAT, ["batch", 3])},
+    )
+    publish_tensors_model(folder, "centred", centred, {"x": ROWS})
+    return folder
+
+
+async def _ask_together(client: httpx.AsyncClient, model: str) -> list[object]:
+    """Ask for one row by each of 12 requests, which wait together; return their outputs."""
+    pool = get_app_state(client).pool
+    with occupied_thread(pool):
+        url = f"/v1/predict?model={model}"
+        pending = [
+            asyncio.create_task(client.post(url, json={"inputs": {"x": [row.tolist()]}}))
+            for row in ROWS
+        ]
+        while pool.admission.in_flight < 1 + len(ROWS):
+            await asyncio.sleep(0.001)
+    return [response.json()["outputs"]["y"] for response in await asyncio.gather(*pending)]
+
+
+async def _batch_metrics(client: httpx.AsyncClient) -> dict[str, float]:
+    text = (await client.get("/metrics")).text
+    lines = [line.rpartition(" ") for line in text.splitlines() if "dynamic_batch" in line]
+    return {name: float(number) for name, _, number in lines if not name.startswith("#")}
+
+
+async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(shelf: Path) -> None:
+    async with running_app(shelf, batching="dense=8:10000") as client:
+        together = await _ask_together(client, "dense")
+        metrics = await _batch_metrics(client)
+        single = await client.post("/v1/predict?model=dense", json={"inputs": {"x": ROWS.tolist()}})
+    assert [row for (row,) in together] == single.json()["outputs"]["y"]  # type: ignore[misc]
+    assert metrics['deepshelf_dynamic_batch_rows_count{model="dense"}'] == 2
+    assert metrics['deepshelf_dynamic_batch_rows_sum{model="dense"}'] == 12
+    assert metrics['deepshelf_dynamic_batch_wait_seconds_count{model="dense"}'] == 12
+
+
+@pytest.mark.parametrize("batching", ["dense=8:10000,dense=off", "off", ""])
+async def test_without_batching_each_request_runs_alone(shelf: Path, batching: str) -> None:
+    async with running_app(shelf, batching=batching) as client:
+        await _ask_together(client, "dense")
+        metrics = await _batch_metrics(client)
+    assert metrics == {}
+
+
+async def test_a_graph_whose_rows_depend_on_each_other_is_never_batched(shelf: Path) -> None:
+    async with running_app(shelf, batching="8:10000") as client:
+        together = await _ask_together(client, "centred")
+    assert together == [[[0.0, 0.0, 0.0]]] * 12
