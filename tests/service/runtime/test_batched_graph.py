@@ -35,19 +35,20 @@ class OtherBitsBelowFour(AddOne):
     """As a matrix kernel that adds in another order where there are few rows."""
 
     def compute(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return x + 1 + 1e-9 * (len(x) < 4)
+        return x + (1 + 1e-9 * (len(x) < 4))
 
 
 class MeanSubtracted(AddOne):
     """Rows depend on each other, as with batch normalisation in training mode."""
 
     def compute(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return x - x.mean()
+        return x - float(x.mean())
 
 
 class OtherBitsInTheLastRow(AddOne):
     def compute(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return x + 1 + 1e-9 * (np.arange(len(x)) == len(x) - 1)[:, None] * (len(x) > 1)
+        last = np.arange(len(x)) == len(x) - 1
+        return x + np.where(last & (len(x) > 1), 1 + 1e-9, 1.0)[:, None]
 
 
 class OneRowTooFew(AddOne):
