@@ -1,3 +1,4 @@
+import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,9 @@ from models_store.tasks import AnySizeImage
 from models_store.verify import TensorMap
 from tests.fakes.hyperprior_codec import TASK, create_codec, scale_tables
 
-GOLDEN = "11e98b3d2a2f8fd0"
+GOLDEN = "bce4d2ea140b822c"
+OLDER_PAYLOAD = "AgAAoWEFAgC9hnuv113ibC1+C6NusN5Od1ByWYxeuXTmRsujPrkUnHCKHbTuXPynZ2EZaw=="
+"""In the layout of codes that were written before lanes could double."""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,15 @@ def test_a_payload_is_what_it_was_on_another_machine(mosaic: HyperpriorImageCode
     coded = mosaic.coder.encode(latents, side, 1)
     assert hashlib.sha256(coded.payload).hexdigest()[:16] == GOLDEN
     assert np.array_equal(mosaic.coder.decode(coded.payload, 9, 14)[0], coded.latents)
+
+
+def test_older_payload_still_decodes(mosaic: HyperpriorImageCodec) -> None:
+    latents = np.random.default_rng(5).integers(-150, 151, (6, 3, 4)).astype(np.int16)
+    side = np.random.default_rng(6).integers(-5, 6, (3, 1, 1)).astype(np.int16)
+    expected = mosaic.coder.encode(latents, side, 1).latents
+    decoded, quality = mosaic.coder.decode(base64.b64decode(OLDER_PAYLOAD), 3, 4)
+    assert quality == 1
+    assert np.array_equal(decoded, expected)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
