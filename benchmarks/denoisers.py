@@ -32,9 +32,9 @@ from torch import Generator, Tensor, nn
 
 from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
+from training.datasets.image_files import find_image_files
 from training.datasets.image_io import read_downscaled_image
 from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit
-from training.datasets.unlabelled_image_folder import find_image_files
 from training.metrics.psnr import psnr_db
 from training.networks.photo_denoiser import PhotoDenoiser
 from training.pretrained.files import load_weights_file as load_weights

@@ -29,7 +29,7 @@ from models_store.layout import list_versions, version_dir
 from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
 from models_store.verify import read_manifest
-from training.datasets.scenes import sample_images
+from training.datasets.photo_folders import sample_images
 from training.metrics.bd_rate import bd_rate
 from training.plots.codec_comparison import draw_rate_curves
 from training.publish.compression.photo_codec_report import (

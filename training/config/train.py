@@ -1,12 +1,11 @@
 """`TrainConfig`: the part of a recipe that a task needs to train its networks."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SerializationInfo, field_serializer
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from models_store.base import FrozenModel
-from training.datasets.path_redaction import redact_cached_path
+from training.datasets.path_redaction import CachedPath
 from training.networks import NetworkConfig
 from training.optim.initializers import Initializer
 from training.optim.optimizers import Optimizer
@@ -33,7 +32,7 @@ class TrainConfig(FrozenModel):
     optimizer: Optimizer
     schedule: Schedule
     initializer: Initializer
-    start_from: Path | None = None
+    start_from: CachedPath | None = None
     """File of weights (`deepshelf train save`) of the same network or a smaller one, loaded
     before training starts."""
     epochs: PositiveInt
@@ -53,7 +52,3 @@ class TrainConfig(FrozenModel):
     def publishes_ema(self) -> bool:
         """Return True if the EMA weights are evaluated and published, not the last step's."""
         return self.ema_decay is not None
-
-    @field_serializer("start_from")
-    def _serialize_start_from(self, path: Path | None, info: SerializationInfo) -> str | None:
-        return None if path is None else redact_cached_path(path, info)

@@ -4,23 +4,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.datasets.album import ImagePatches
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
-from training.datasets.image_folder import ImageFolder
+from training.datasets.image_folder import ImageFolder, UnlabelledImageFolder
 from training.datasets.image_folder_cv import ImageFolderCV
 from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
-from training.datasets.scenes import SceneData, Scenes
+from training.datasets.photo_folders import ImagePatches, Scenes
 from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
 from training.datasets.text_corpus import TextCorpus
-from training.datasets.unlabelled_image_folder import UnlabelledImageFolder
 
 __all__ = [
     "DataConfig",
@@ -28,7 +26,6 @@ __all__ = [
     "ImageSplit",
     "PatchData",
     "PatchSplit",
-    "SceneData",
     "StrokeData",
     "StrokeSplit",
     "TextData",

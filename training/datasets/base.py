@@ -1,4 +1,4 @@
-"""Data sets of decoded images in memory, split and identified by a hash.
+"""Data sets in memory, split and identified by a hash.
 
 Images are decoded once and kept as uint8, so that training never waits for a decoder. CIFAR-10
 takes 184 MB this way.
@@ -7,8 +7,10 @@ Shapes: N images, C channels, H height, W width.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,42 +18,81 @@ from torch import Tensor
 from models_store.manifest import DataSource
 from training.errors import DataError
 
-__all__ = ["ImageData", "ImageSplit", "class_counts", "split_validation", "validate_split"]
+__all__ = [
+    "DataSet",
+    "DataSplit",
+    "ImageData",
+    "ImageSplit",
+    "class_counts",
+    "split_validation",
+    "validate_split",
+]
 
 
 @dataclass(frozen=True)
-class ImageSplit:
+class DataSplit(ABC):
+    """A part of a data set. Every field of a subclass is a tensor with the items on axis 0."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def subset(self, indices: Tensor) -> Self:
+        return type(self)(*(getattr(self, field.name)[indices] for field in fields(self)))
+
+    @property
+    @abstractmethod
+    def sha256(self) -> str:
+        """Hash that identifies the data that a metric was measured on."""
+
+
+SplitT = TypeVar("SplitT", bound=DataSplit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet(Generic[SplitT]):
+    """A data set in memory. `validation` is held out of training; `test` is for metrics only."""
+
+    title: str
+    licence: str
+    source: str
+    train: SplitT
+    test: SplitT
+    validation: SplitT | None = None
+
+    def to_data_source(self) -> DataSource:
+        """Return the manifest's entry, with the hash of the training split."""
+        return DataSource(
+            title=self.title,
+            source=self.source,
+            licence=self.licence,
+            sha256=self.train.sha256,
+            n=len(self.train),
+        )
+
+
+DataSetT = TypeVar("DataSetT", bound=DataSet[Any])
+
+
+@dataclass(frozen=True)
+class ImageSplit(DataSplit):
     """Images `images_NCHW` (uint8) and their classes `labels_N` (int64)."""
 
     images_NCHW: Tensor
     labels_N: Tensor
 
-    def __len__(self) -> int:
-        return len(self.images_NCHW)
-
-    def subset(self, indices: Tensor) -> "ImageSplit":
-        return ImageSplit(self.images_NCHW[indices], self.labels_N[indices])
-
     @property
     def sha256(self) -> str:
-        """Hash of pixels and labels, which identifies the data that a metric was measured on."""
         digest = hashlib.sha256(str(tuple(self.images_NCHW.shape)).encode())
         digest.update(self.images_NCHW.numpy().tobytes())
         digest.update(self.labels_N.numpy().tobytes())
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """A data set in memory. `validation` is held out of training; `test` is for metrics only."""
+@dataclass(frozen=True, kw_only=True)
+class ImageData(DataSet[ImageSplit]):
+    """Images of one size. Without classes, `labels` is empty."""
 
-    title: str
-    licence: str
-    source: str
     labels: tuple[str, ...]
-    train: ImageSplit
-    test: ImageSplit
-    validation: ImageSplit | None = None
 
     @property
     def channels(self) -> int:
@@ -61,16 +102,6 @@ class ImageData:
     def size_HW(self) -> tuple[int, int]:
         height, width = self.train.images_NCHW.shape[2:]
         return int(height), int(width)
-
-    def to_data_source(self) -> DataSource:
-        """Return the manifest's entry, with the hash of the training pixels and labels."""
-        return DataSource(
-            title=self.title,
-            source=self.source,
-            licence=self.licence,
-            sha256=self.train.sha256,
-            n=len(self.train),
-        )
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Return the mean and standard deviation per channel over the training images, in 0–1."""
@@ -110,17 +141,17 @@ def validate_split(
     return split
 
 
-def split_validation(data: ImageData, size: int, seed: int = 0) -> ImageData:
-    """Move `size` training images, chosen by `seed`, to `validation`.
+def split_validation(data: DataSetT, size: int, seed: int = 0) -> DataSetT:
+    """Move `size` training items, chosen by `seed`, to `validation`.
 
     Raises:
-        DataError: fewer than one image would be left to train on.
+        DataError: fewer than one item would be left to train on.
     """
     if size == 0:
         return data
     if size >= len(data.train):
         raise DataError(
-            f"validation_size is {size}, but {data.title} has {len(data.train)} training images"
+            f"validation_size is {size}, but {data.title} has {len(data.train)} training items"
         )
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
     return replace(

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeInt, SerializationInfo, field_serializer
+from pydantic import NonNegativeInt
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
 from training.datasets.data_dir import resolve_data_path
 from training.datasets.packed_jpeg import read_packed_jpegs
-from training.datasets.path_redaction import redact_cached_path
+from training.datasets.path_redaction import CachedPath
 from training.errors import DataError
 
 __all__ = ["Faces"]
@@ -22,13 +22,9 @@ class Faces(FrozenModel):
     """`<path>/train-*.npz` and `<path>/test.npz` of JPEGs without labels (see `packed_jpeg.py`)."""
 
     kind: Literal["faces"] = "faces"
-    path: Path = Path("faces64")
+    path: CachedPath = Path("faces64")
     """Folder. A relative path is looked up in the working directory, then in the cache."""
     validation_size: NonNegativeInt = 0
-
-    @field_serializer("path")
-    def _serialize_path(self, path: Path, info: SerializationInfo) -> str:
-        return redact_cached_path(path, info)
 
     def load(self) -> ImageData:
         """Raise DataError if the archives are missing or hold something else."""

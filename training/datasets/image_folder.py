@@ -1,33 +1,33 @@
-"""The user's images: a folder with a folder for each class, named like the class."""
+"""The user's images of one size: a folder with a folder for each class, or without classes."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, SerializationInfo, field_serializer
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit, class_counts, split_validation
-from training.datasets.class_folders import (
+from training.datasets.image_files import (
     OnUnreadable,
+    find_image_files,
     list_class_files,
     list_class_folders,
     read_image_files,
 )
 from training.datasets.image_io import ColorMode, read_resized_image
-from training.datasets.path_redaction import folder_name, redact_path
+from training.datasets.path_redaction import UserPath, folder_name
 from training.errors import DataError
 
-__all__ = ["ImageFolder"]
+__all__ = ["ImageFolder", "UnlabelledImageFolder"]
 
 
-class ImageFolder(FrozenModel):
-    """`path/<class>/<image>`, read once, resized to one size, split by class and seed."""
+class _ResizedImages(FrozenModel):
+    """Images of a folder, read once, resized to one size, split by class and seed."""
 
-    kind: Literal["folder"] = "folder"
-    path: Path
-    """The folder of class folders; `~` is the home folder."""
+    path: UserPath
+    """The folder; `~` is the home folder."""
     size: tuple[PositiveInt, PositiveInt]
     """Height and width: an image is scaled until it covers them, then cropped to the centre."""
     mode: ColorMode = "RGB"
@@ -38,19 +38,15 @@ class ImageFolder(FrozenModel):
     """Selects the test and validation images; it affects nothing else."""
     unreadable: OnUnreadable = "stop"
 
-    @field_serializer("path")
-    def _serialize_path(self, path: Path, info: SerializationInfo) -> str:
-        return redact_path(path, info)
-
     def load(self) -> ImageData:
         """Raise DataError, naming the folder or file, if no image can be used."""
         root = self.path.expanduser()
-        classes = list_class_folders(root)
-        splits = [self._read_class(folder) for folder in classes]
+        folders = self._list_folders(root)
+        classes = [self._read_images(files) for files in folders.values()]
         generator = Generator().manual_seed(self.seed)
         train, test = [], []
-        for label, (folder, images_NCHW) in enumerate(zip(classes, splits, strict=True)):
-            count = self._test_count(folder.name, len(images_NCHW))
+        for label, (name, images_NCHW) in enumerate(zip(folders, classes, strict=True)):
+            count = self._test_count(name, len(images_NCHW))
             order = torch.randperm(len(images_NCHW), generator=generator)
             split = ImageSplit(images_NCHW, torch.full((len(images_NCHW),), label))
             test.append(split.subset(order[:count]))
@@ -59,32 +55,56 @@ class ImageFolder(FrozenModel):
             title=folder_name(root),
             licence="the user's own pictures; terms not stated",
             source=f"folder {folder_name(root)}",
-            labels=tuple(folder.name for folder in classes),
+            labels=tuple(folders) if len(folders) > 1 else (),
             train=_concatenate_shuffled(train, generator),
             test=_concatenate_shuffled(test, generator),
         )
         return _require_every_class(split_validation(data, self.validation_size, self.seed))
 
-    def _read_class(self, folder: Path) -> Tensor:
+    def _list_folders(self, root: Path) -> dict[str, list[Path]]:
+        """Return the image files of each class, or of the one folder without classes."""
+        raise NotImplementedError
+
+    def _read_images(self, files: list[Path]) -> Tensor:
         def read(file: Path) -> Tensor:
             return read_resized_image(file, self.size, self.mode)
 
-        return torch.stack(
-            list(read_image_files(list_class_files(folder), read, self.unreadable).values())
-        )
+        return torch.stack(list(read_image_files(files, read, self.unreadable).values()))
 
-    def _test_count(self, name: str, total: int) -> int:
+    def _test_count(self, folder: str, total: int) -> int:
         count = max(1, round(self.test_fraction * total))
         if count >= total:
             raise DataError(
-                f"class {name!r} has {total} images: too few to train on some and test on "
+                f"{folder} holds {total} images: too few to train on some and test on "
                 f"{self.test_fraction:.0%}"
             )
         return count
 
 
+class ImageFolder(_ResizedImages):
+    """`path/<class>/<image>`."""
+
+    kind: Literal["folder"] = "folder"
+
+    def _list_folders(self, root: Path) -> dict[str, list[Path]]:
+        return {folder.name: list_class_files(folder) for folder in list_class_folders(root)}
+
+
+class UnlabelledImageFolder(_ResizedImages):
+    """Every image below `path`, without classes."""
+
+    kind: Literal["pictures"] = "pictures"
+    size: tuple[PositiveInt, PositiveInt] = (64, 64)
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    def _list_folders(self, root: Path) -> dict[str, list[Path]]:
+        return {folder_name(root): find_image_files(root)}
+
+
 def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
     """Concatenate and shuffle all parts, so that a split does not start with one class only."""
+    if len(parts) == 1:
+        return parts[0]  # shuffled already
     images_NCHW = torch.cat([part.images_NCHW for part in parts])
     labels_N = torch.cat([part.labels_N for part in parts])
     order = torch.randperm(len(labels_N), generator=generator)
@@ -92,7 +112,7 @@ def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> Imag
 
 
 def _require_every_class(data: ImageData) -> ImageData:
-    counts = class_counts(data.train.labels_N, data.labels)
+    counts = class_counts(data.train.labels_N, data.labels) if data.labels else {}
     missing = [name for name, count in counts.items() if not count]
     if missing:
         raise DataError(

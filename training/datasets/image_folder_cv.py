@@ -13,8 +13,6 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveInt,
-    SerializationInfo,
-    field_serializer,
     model_validator,
 )
 from sklearn.model_selection import StratifiedKFold
@@ -22,16 +20,16 @@ from torch import Tensor
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
-from training.datasets.class_folders import (
+from training.datasets.data_dir import resolve_data_path
+from training.datasets.image_files import (
     OnUnreadable,
     list_class_files,
     list_class_folders,
     read_image_files,
     reject_similar_names,
 )
-from training.datasets.data_dir import resolve_data_path
 from training.datasets.image_io import ResizeMode, read_resized_image
-from training.datasets.path_redaction import folder_name, redact_cached_path
+from training.datasets.path_redaction import CachedPath, folder_name
 from training.errors import DataError
 
 __all__ = ["ImageFolderCV"]
@@ -49,7 +47,7 @@ class ImageFolderCV(FrozenModel):
     """
 
     kind: Literal["photos"] = "photos"
-    paths: Annotated[tuple[Path, ...], Field(min_length=1)]
+    paths: Annotated[tuple[CachedPath, ...], Field(min_length=1)]
     """Folders. Relative paths are looked up in the working directory, then in the cache."""
     size: PositiveInt = 224
     """Height and width."""
@@ -70,10 +68,6 @@ class ImageFolderCV(FrozenModel):
         if self.held_out is not None and self.held_out >= self.folds:
             raise ValueError(f"held_out is {self.held_out}, but folds are 0 to {self.folds - 1}")
         return self
-
-    @field_serializer("paths")
-    def _serialize_paths(self, paths: tuple[Path, ...], info: SerializationInfo) -> list[str]:
-        return [redact_cached_path(path, info) for path in paths]
 
     def load(self) -> ImageData:
         """Raise DataError, naming the folder, class or file, if the photographs cannot be used."""

@@ -9,23 +9,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-__all__ = [
-    "EXTENSIONS",
-    "ColorMode",
-    "ResizeMode",
-    "list_image_files",
-    "read_downscaled_image",
-    "read_resized_image",
-]
+__all__ = ["ColorMode", "ResizeMode", "read_downscaled_image", "read_resized_image"]
 
 ColorMode = Literal["RGB", "L"]
 ResizeMode = Literal["stretch", "crop", "pad"]
 """Resize modes of `models_store.tasks.FixedImage`, which a service applies in the same way."""
-
-EXTENSIONS = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Extensions of image files; other files in a folder are ignored."""
 
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """Errors of Pillow for files that it cannot decode: a broken PNG is a SyntaxError."""
@@ -37,15 +25,6 @@ _RESIZE_FUNCTIONS: dict[ResizeMode, _ResizeFunction] = {
     "pad": ImageOps.pad,
     "stretch": Image.Image.resize,
 }
-
-
-def list_image_files(folder: Path) -> list[Path]:
-    """Return the images directly in `folder`, sorted by name; hidden files are skipped."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
 
 
 def read_resized_image(
@@ -60,35 +39,35 @@ def read_resized_image(
         ValueError: the file cannot be decoded.
     """
     height, width = size_HW
-    try:
-        with Image.open(path) as image:
-            # Decode a JPEG at the smallest scale that is at least twice as large as needed, so that
-            # the resize below still averages over real pixels.
-            image.draft(mode, (2 * max(size_HW), 2 * max(size_HW)))
-            upright = ImageOps.exif_transpose(image)
-            flat = _to_opaque(upright, mode)
-    except _DECODE_ERRORS as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+    flat = _decode(path, max(size_HW), mode)
     fitted = _RESIZE_FUNCTIONS[resize](flat, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(fitted))
     return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
 
 
-def read_downscaled_image(path: Path, longest_side: int) -> Tensor:
+def read_downscaled_image(path: Path, longest_side: int | None = None) -> Tensor:
     """Return uint8 (3, H, W): upright, on white, its longer side at most `longest_side`.
 
     Raises:
         ValueError: the file cannot be decoded.
     """
+    flat = _decode(path, longest_side, "RGB")
+    if longest_side is not None:
+        flat.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)  # never enlarges
+    return torch.from_numpy(np.array(flat)).permute(2, 0, 1).contiguous()
+
+
+def _decode(path: Path, side: int | None, mode: ColorMode) -> Image.Image:
+    """Return an image to be resized to `side`, turned upright and composed on white."""
     try:
         with Image.open(path) as image:
-            # As above, let the decoder reduce to no less than twice the size.
-            image.draft("RGB", (2 * longest_side, 2 * longest_side))
-            flat = _to_opaque(ImageOps.exif_transpose(image), "RGB")
+            if side is not None:
+                # Decode a JPEG at the smallest scale that is at least twice as large as needed, so
+                # that the resize still averages over real pixels.
+                image.draft(mode, (2 * side, 2 * side))
+            return _to_opaque(ImageOps.exif_transpose(image), mode)
     except _DECODE_ERRORS as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    flat.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)  # never enlarges
-    return torch.from_numpy(np.array(flat)).permute(2, 0, 1).contiguous()
 
 
 def _to_opaque(image: Image.Image, mode: ColorMode) -> Image.Image:

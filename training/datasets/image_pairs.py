@@ -1,41 +1,30 @@
 """Noisy photographs with clean references, for evaluation only."""
 
-from pathlib import Path
-
-from pydantic import SerializationInfo, field_serializer
 from torch import Tensor
 
 from models_store.base import FrozenModel
 from training.datasets.data_dir import resolve_data_path
 from training.datasets.image_io import read_downscaled_image
-from training.datasets.path_redaction import redact_cached_path
+from training.datasets.path_redaction import CachedPath
 from training.errors import DataError
 
 __all__ = ["ImagePairs"]
-
-_ANY_SIDE = 1 << 16
 
 
 class ImagePairs(FrozenModel):
     """A folder with two files for each scene, whose names differ only in their endings."""
 
-    path: Path
-    """Looked for here, then in the cache."""
+    path: CachedPath
     noisy: str = "_real.JPG"
     clean: str = "_mean.JPG"
     """As PolyU's crops are called (Xu et al. 2018, arXiv 1804.02603)."""
     title: str
 
-    @field_serializer("path")
-    def _serialize_path(self, path: Path, info: SerializationInfo) -> str:
-        return redact_cached_path(path, info)
-
     def load(self) -> list[tuple[Tensor, Tensor]]:
-        """Return each scene's noisy and clean picture, uint8 (3, H, W), sorted by name.
+        """Return each scene's noisy and clean image, uint8 (3, H, W), sorted by name.
 
         Raises:
-            DataError: if there are none, or a clean picture is missing or of another size.
-
+            DataError: there are none, or a clean image is missing or of another size.
         """
         folder = resolve_data_path(self.path)
         loaded = []
@@ -43,7 +32,7 @@ class ImagePairs(FrozenModel):
             clean = file.with_name(file.name.removesuffix(self.noisy) + self.clean)
             if not clean.is_file():
                 raise DataError(f"{file} has no {clean.name} beside it")
-            pair = read_downscaled_image(file, _ANY_SIDE), read_downscaled_image(clean, _ANY_SIDE)
+            pair = read_downscaled_image(file), read_downscaled_image(clean)
             if pair[0].shape != pair[1].shape:
                 raise DataError(f"{file} and {clean.name} differ in size")
             loaded.append(pair)

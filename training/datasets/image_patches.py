@@ -6,28 +6,31 @@ Shapes: C channels (3), H height, W width, B patches, P side of a patch.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from models_store.manifest import DataSource
+from training.datasets.base import DataSet, DataSplit
 
 __all__ = ["PatchBatches", "PatchData", "PatchSplit"]
 
+_ROTATIONS_FIRST = (0, 6, 3, 5, 4, 1, 7, 2)
+"""Orientations as the published denoisers draw them: four rotations, then four of the transpose."""
+
 
 @dataclass(frozen=True)
-class PatchSplit:
+class PatchSplit(DataSplit):
     """Photographs, each uint8 (3, H, W) of its own size; grey ones have three equal channels."""
 
     images: tuple[Tensor, ...]
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def subset(self, indices: Tensor) -> "PatchSplit":
+        return PatchSplit(tuple(self.images[index] for index in indices.tolist()))
 
     @property
     def sha256(self) -> str:
-        """Hash of sizes and pixels, which identifies the images of a metric."""
         digest = hashlib.sha256()
         for image_CHW in self.images:
             digest.update(str(tuple(image_CHW.shape)).encode())
@@ -35,84 +38,70 @@ class PatchSplit:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class PatchData:
-    """Photographs in memory. `validation` is held out of training; `test` is for metrics only."""
+@dataclass(frozen=True, kw_only=True)
+class PatchData(DataSet[PatchSplit]):
+    """Photographs from which a network is trained patch by patch."""
 
-    title: str
     test_title: str
-    licence: str
-    source: str
     patch: int
     """Side of the training patches, in pixels."""
-    patches_per_image: int
-    """Patches that one epoch takes from each photograph."""
-    train: PatchSplit
-    test: PatchSplit
-    validation: PatchSplit | None = None
+    patches_per_epoch: int
+    evenly: bool
+    """Take every photograph equally often, instead of a random one for each patch."""
 
     channels = 3
 
-    def to_data_source(self) -> DataSource:
-        """Return the manifest's entry, with the hash of the training pixels."""
-        return DataSource(
-            title=self.title,
-            source=self.source,
-            licence=self.licence,
-            sha256=self.train.sha256,
-            n=len(self.train),
-        )
-
-    def patch_batches(self, batch_size: int, generator: Generator) -> "PatchBatches":
+    def batches(self, batch_size: int, generator: Generator) -> "PatchBatches":
         """Return an epoch's batches, drawn from `generator`."""
-        return PatchBatches(self.train, self.patch, self.patches_per_image, batch_size, generator)
+        return PatchBatches(self, batch_size, generator)
 
 
 class PatchBatches:
-    """Iterate over uint8 (B, 3, P, P): every photograph equally often, at random positions.
+    """Iterate over uint8 (B, 3, P, P): random patches in random orientations.
 
-    Each patch is rotated and mirrored into one of its eight orientations. A photograph that is
-    smaller than a patch is mirrored at its right and lower edge. The last partial batch is dropped.
+    A photograph that is smaller than a patch is mirrored at its right and lower edge. The last
+    partial batch is dropped.
     """
 
-    def __init__(
-        self,
-        split: PatchSplit,
-        size: int,
-        per_image: int,
-        batch_size: int,
-        generator: Generator,
-    ) -> None:
-        self._images = tuple(_pad_to_size(image, size) for image in split.images)
-        self._size = size
-        self._per_image = per_image
-        self._batch_size = min(batch_size, per_image * len(split))
-        self._generator = generator
+    def __init__(self, data: PatchData, batch_size: int, generator: Generator) -> None:
+        self._data, self._generator = data, generator
+        self._images = tuple(_pad_to_size(image, data.patch) for image in data.train.images)
+        self._batch_size = min(batch_size, data.patches_per_epoch)
 
     def __len__(self) -> int:
-        return self._per_image * len(self._images) // self._batch_size
+        return self._data.patches_per_epoch // self._batch_size
 
     def __iter__(self) -> Iterator[Tensor]:
-        count = self._per_image * len(self._images)
-        order = torch.randperm(count, generator=self._generator) % len(self._images)
-        for start in range(0, len(self) * self._batch_size, self._batch_size):
-            indices = order[start : start + self._batch_size].tolist()
-            yield torch.stack([self._random_patch(self._images[index]) for index in indices])
+        indices = self._draw_indices()
+        for _ in range(len(self)):
+            batch = [self._random_patch(i) for i in islice(indices, self._batch_size)]
+            yield torch.stack(batch)
 
-    def _random_patch(self, image_CHW: Tensor) -> Tensor:
-        _, height, width = image_CHW.shape
-        top, left = (
-            self._random_below(height - self._size + 1),
-            self._random_below(width - self._size + 1),
-        )
-        patch_CPP = image_CHW[:, top : top + self._size, left : left + self._size]
-        position = self._random_below(8)
-        if position >= 4:
-            patch_CPP = patch_CPP.transpose(1, 2)
-        return patch_CPP.rot90(position % 4, (1, 2))
+    def _draw_indices(self) -> Iterator[int]:
+        count = len(self._images)
+        if not self._data.evenly:
+            while True:
+                yield self._random_below(count)
+        order = torch.randperm(self._data.patches_per_epoch, generator=self._generator)
+        yield from (order % count).tolist()
+
+    def _random_patch(self, index: int) -> Tensor:
+        image_CHW, side = self._images[index], self._data.patch
+        top, left = (self._random_below(size - side + 1) for size in image_CHW.shape[1:])
+        orientation = self._random_below(8)
+        if self._data.evenly:
+            orientation = _ROTATIONS_FIRST[orientation]
+        return _orient(image_CHW[:, top : top + side, left : left + side], orientation)
 
     def _random_below(self, bound: int) -> int:
         return int(torch.randint(bound, (), generator=self._generator))
+
+
+def _orient(image_CHW: Tensor, orientation: int) -> Tensor:
+    """Return one of the eight orientations of an image: flip each axis or not, then transpose."""
+    axes = [axis for axis in (1, 2) if orientation & axis]
+    flipped = image_CHW.flip(axes)
+    return flipped.transpose(1, 2) if orientation & 4 else flipped
 
 
 def _pad_to_size(image_CHW: Tensor, size: int) -> Tensor:

@@ -1,10 +1,11 @@
 """Serialization of a user's paths: in full for a run, by name for a published model."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SerializationInfo
+from pydantic import PlainSerializer, SerializationInfo
 
-__all__ = ["folder_name", "redact_cached_path", "redact_path"]
+__all__ = ["CachedPath", "UserPath", "folder_name"]
 
 
 def folder_name(path: Path) -> str:
@@ -12,20 +13,25 @@ def folder_name(path: Path) -> str:
     return path.expanduser().resolve().name or "folder"
 
 
-def redact_path(path: Path, info: SerializationInfo) -> str:
-    """Return `path` in full; with context={"published": True}, only the folder's name.
-
-    A run must find its data again; a published model must not reveal its maker's folders.
-    """
+def _redact_path(path: Path, info: SerializationInfo) -> str:
     published = isinstance(info.context, dict) and info.context.get("published", False)
     return folder_name(path) if published else str(path)
 
 
-def redact_cached_path(path: Path, info: SerializationInfo) -> str:
-    """Redact like `redact_path`, but leave relative paths in full.
-
-    They are looked up in the cache too and name no machine, so that a published recipe finds the
-    same data on another machine.
-    """
+def _redact_absolute_path(path: Path, info: SerializationInfo) -> str:
     relative = not path.is_absolute() and not {"..", "~"} & set(path.parts)
-    return str(path) if relative else redact_path(path, info)
+    return str(path) if relative else _redact_path(path, info)
+
+
+UserPath = Annotated[Path, PlainSerializer(_redact_path, return_type=str)]
+"""A path that is serialized in full; with context={"published": True}, only its last part.
+
+A run must find its data again; a published model must not reveal its maker's folders.
+"""
+
+CachedPath = Annotated[Path, PlainSerializer(_redact_absolute_path, return_type=str)]
+"""A path that is looked up in the working directory, then in the cache.
+
+It is redacted like `UserPath`, but stays in full if relative: it names no machine then, and a
+published recipe finds the same data on another machine.
+"""

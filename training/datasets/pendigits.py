@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 from models_store.base import FrozenModel
+from training.datasets.base import split_validation
 from training.datasets.data_dir import data_dir
 from training.datasets.strokes import (
     StrokeData,
     StrokeSplit,
     pad_drawings,
-    split_validation,
     strokes_to_moves,
 )
 from training.errors import DataError

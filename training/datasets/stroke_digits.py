@@ -12,11 +12,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models_store.base import FrozenModel
 from models_store.sampling.handwriting import bezier_curves
+from training.datasets.base import split_validation
 from training.datasets.strokes import (
     StrokeData,
     StrokeSplit,
     pad_drawings,
-    split_validation,
     strokes_to_moves,
 )
 

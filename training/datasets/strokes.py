@@ -9,7 +9,7 @@ Shapes: N drawings, T moves of the longest, B batch.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,22 +17,20 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models_store.manifest import DataSource
 from models_store.sampling.handwriting import END, LIFT, Pen
-from training.errors import DataError
+from training.datasets.base import DataSet, DataSplit
 
 __all__ = [
     "StrokeData",
     "StrokeSplit",
     "encode_moves",
     "pad_drawings",
-    "split_validation",
     "strokes_to_moves",
 ]
 
 
 @dataclass(frozen=True)
-class StrokeSplit:
+class StrokeSplit(DataSplit):
     """`moves_NT3` float32 holds dx, dy and the pen state after the move; zeros behind the end."""
 
     moves_NT3: Tensor
@@ -40,11 +38,11 @@ class StrokeSplit:
     """Number of moves of each drawing, int64."""
     labels_N: Tensor
 
-    def __len__(self) -> int:
-        return len(self.moves_NT3)
-
-    def subset(self, indices: Tensor) -> "StrokeSplit":
-        return StrokeSplit(self.moves_NT3[indices], self.lengths_N[indices], self.labels_N[indices])
+    @property
+    def sha256(self) -> str:
+        digest = hashlib.sha256(self.moves_NT3.numpy().tobytes())
+        digest.update(self.labels_N.numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def mask_NT(self) -> Tensor:
@@ -63,33 +61,15 @@ class StrokeSplit:
             yield self.subset(order[start : start + size])
 
 
-@dataclass(frozen=True)
-class StrokeData:
-    """A data set in memory. `validation` is held out of training; `test` is for metrics only."""
+@dataclass(frozen=True, kw_only=True)
+class StrokeData(DataSet[StrokeSplit]):
+    """Drawings and their classes."""
 
-    title: str
-    licence: str
-    source: str
     labels: tuple[str, ...]
-    train: StrokeSplit
-    test: StrokeSplit
-    validation: StrokeSplit | None = None
     aspect: float = 1.0
     """Width of the box over its height, for plots."""
     pen_lifts_leak_labels: bool = False
     """The pen lifts were estimated from the labels, so no model may learn labels from them."""
-
-    def to_data_source(self) -> DataSource:
-        """Return the manifest's entry, with the hash of the training moves and labels."""
-        digest = hashlib.sha256(self.train.moves_NT3.numpy().tobytes())
-        digest.update(self.train.labels_N.numpy().tobytes())
-        return DataSource(
-            title=self.title,
-            source=self.source,
-            licence=self.licence,
-            sha256=digest.hexdigest(),
-            n=len(self.train),
-        )
 
 
 def strokes_to_moves(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
@@ -119,21 +99,3 @@ def encode_moves(moves_BT3: Tensor) -> Tensor:
     """Return a network's input (B, T, 5): dx, dy, and the pen state as one of three."""
     pens_BT3 = functional.one_hot(moves_BT3[..., 2].long(), len(Pen)).to(moves_BT3.dtype)
     return torch.cat([moves_BT3[..., :2], pens_BT3], -1)
-
-
-def split_validation(data: StrokeData, size: int, seed: int = 0) -> StrokeData:
-    """Move `size` training drawings, chosen by `seed`, to `validation`.
-
-    Raises:
-        DataError: no drawing would be left to train on.
-    """
-    if not size:
-        return data
-    if size >= len(data.train):
-        raise DataError(
-            f"validation_size is {size}, but {data.title} has {len(data.train)} training drawings"
-        )
-    order = torch.randperm(len(data.train), generator=Generator().manual_seed(seed))
-    return replace(
-        data, validation=data.train.subset(order[:size]), train=data.train.subset(order[size:])
-    )

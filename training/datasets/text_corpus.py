@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SerializationInfo, field_serializer, model_validator
+from pydantic import Field, model_validator
 
 from models_store.base import FrozenModel
 from models_store.layout import file_sha256
 from training.datasets.data_dir import data_dir
 from training.datasets.download import download
 from training.datasets.number_words import build_text
+from training.datasets.path_redaction import UserPath
 from training.datasets.text import TextData, split_text
 from training.errors import DataError
 
@@ -76,7 +77,7 @@ class TextCorpus(FrozenModel):
     kind: Literal["corpus"] = "corpus"
     name: Literal["numbers", "shakespeare", "quijote"] | None = None
     """`numbers` needs no file; the others are looked up in `text/` of the data folder."""
-    path: Path | None = None
+    path: UserPath | None = None
     """The user's text file; `~` is the home folder."""
     validation_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.1
 
@@ -85,12 +86,6 @@ class TextCorpus(FrozenModel):
         if (self.name is None) == (self.path is None):
             raise ValueError("set exactly one of name and path")
         return self
-
-    @field_serializer("path")
-    def _serialize_path(self, path: Path | None, info: SerializationInfo) -> str | None:
-        # A published model must not reveal its maker's folders.
-        published = isinstance(info.context, dict) and info.context.get("published", False)
-        return None if path is None else path.name if published else str(path)
 
     def load(self) -> TextData:
         """Raise DataError if the text is not found, cannot be downloaded, or is not text."""

@@ -6,16 +6,15 @@ the pretrained weights; this module defines the computation they need.
 Shapes: B batch, C channels, H height, W width, K classes.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SerializationInfo, field_serializer
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2
 
-from training.datasets.path_redaction import redact_cached_path
+from training.datasets.path_redaction import CachedPath
 from training.networks.base import BaseNetworkConfig
 
 __all__ = [
@@ -96,17 +95,13 @@ class Pretrained(BaseNetworkConfig):
     """The pretrained weights of MobileNetV2, and the conventions that they were trained with."""
 
     weights: Literal["imagenet", "random"] = "imagenet"
-    weights_path: Path | None = None
+    weights_path: CachedPath | None = None
     """A state dict of torchvision's `mobilenet_v2`. The path is tried as given, then in the cache.
     Without a path, torchvision's own weights are downloaded."""
     padding: Literal["torchvision", "tf-same"] = "torchvision"
     """Padding of the stride-2 convolutions. TensorFlow's weights need `tf-same`."""
     scaling: InputScaling = "torchvision"
     """ImageNet's mean and deviation per channel, or RGB / 127.5 - 1."""
-
-    @field_serializer("weights_path")
-    def _serialize_path(self, path: Path | None, info: SerializationInfo) -> str | None:
-        return None if path is None else redact_cached_path(path, info)
 
     @property
     def statistics(self) -> tuple[list[float], list[float]]:

@@ -7,14 +7,14 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
+from training.datasets.base import DataSet, DataSplit
 from training.errors import DataError
 
 __all__ = ["DatasetTask", "Monitor", "Scores", "Split", "Task", "held_out_split"]
 
 Scores = dict[str, float]
 Split = Literal["train", "validation", "test"]
-SplitT = TypeVar("SplitT")
-SplitT_co = TypeVar("SplitT_co", covariant=True)
+SplitT = TypeVar("SplitT", bound=DataSplit)
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,10 @@ def held_out_split(task: Task) -> Split:
     return "test" if task.has_split("test") else "validation"
 
 
-class _Dataset(Protocol[SplitT_co]):
-    """A data set with up to three splits. `validation` is None unless the recipe holds it out."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def train(self) -> SplitT_co: ...
-    @property
-    def validation(self) -> SplitT_co | None: ...
-    @property
-    def test(self) -> SplitT_co: ...
-
-
 class DatasetTask(Generic[SplitT]):
     """A task on a data set with splits."""
 
-    data: _Dataset[SplitT]
+    data: DataSet[SplitT]
 
     def split(self, name: Split) -> SplitT:
         """Return a split. Raises DataError when the data set has no such split."""

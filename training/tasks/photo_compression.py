@@ -7,10 +7,10 @@ from torch import Generator, Tensor, nn
 from training.config.tasks import PhotoCompressionConfig
 from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
-from training.datasets.scenes import CropBatches, SceneData
+from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec
-from training.tasks.base import Monitor, Scores, Split
+from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
 __all__ = ["PhotoCompression"]
@@ -19,24 +19,23 @@ _INIT_CROPS = 64
 """Number of crops that the network is initialised from."""
 
 
-class PhotoCompression(SingleNetwork):
+class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
     """Minimize bits per pixel + λ · MSE (RGB, in gray levels²), with a random λ for each crop.
 
     One network serves all qualities, with gains for each (Cui et al. 2021, arXiv 2003.02188).
     """
 
+    data: PatchData
     monitor = Monitor("loss", higher_is_better=False)
 
     def __init__(
         self,
         config: PhotoCompressionConfig,
         train_config: TrainConfig,
-        data: SceneData,
+        data: PatchData,
         fabric: Fabric,
     ) -> None:
-        self.config = config
-        self.data = data
-        self.train_config = train_config
+        self.config, self.train_config, self.data = config, train_config, data
         if not isinstance(train_config.network, PhotoCodec.Config):
             raise RecipeError(
                 "the task photo-compression needs the network photo-codec, "
@@ -56,14 +55,11 @@ class PhotoCompression(SingleNetwork):
 
     def init_images(self) -> Tensor:
         generator = Generator().manual_seed(self.train_config.seed)
-        return next(iter(CropBatches(self.data, _INIT_CROPS, generator))).float() / 255
+        return next(iter(self.data.batches(_INIT_CROPS, generator))).float() / 255
 
-    def batches(self, epoch: int) -> CropBatches:
+    def batches(self, epoch: int) -> PatchBatches:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        return CropBatches(self.data, self.train_config.batch_size, generator)
-
-    def has_split(self, split: Split) -> bool:
-        return split != "validation"
+        return self.data.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         images = batch.float() / 255
@@ -93,7 +89,7 @@ class PhotoCompression(SingleNetwork):
         The noise that replaces rounding in the rate is seeded.
         """
         network = self.network_to_publish().eval()
-        images = self.data.test if split == "test" else self.data.train
+        images = self.split(split).images
         scores: Scores = {}
         losses = []
         with torch.inference_mode(), torch.random.fork_rng():

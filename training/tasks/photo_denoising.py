@@ -62,7 +62,7 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
 
     def batches(self, epoch: int) -> PatchBatches:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        return self.data.patch_batches(self.train_config.batch_size, generator)
+        return self.data.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         noisy_BCHW, clean_BCHW = self.add_noise(self.to_floats(batch))

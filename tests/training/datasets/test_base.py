@@ -21,7 +21,14 @@ def _split(count: int, channels: int = 3, seed: int = 0) -> ImageSplit:
 
 
 def _data(train: ImageSplit) -> ImageData:
-    return ImageData("Things", "none", "nowhere", ("a", "b", "c"), train=train, test=_split(3))
+    return ImageData(
+        title="Things",
+        licence="none",
+        source="nowhere",
+        labels=("a", "b", "c"),
+        train=train,
+        test=_split(3),
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -64,7 +71,7 @@ def test_nothing_is_held_out_by_default() -> None:
 
 
 def test_holding_out_everything_is_rejected() -> None:
-    with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training images"):
+    with pytest.raises(DataError, match="validation_size is 4, but Things has 4 training items"):
         split_validation(_data(_split(4)), 4)
 
 

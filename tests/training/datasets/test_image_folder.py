@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from training.datasets.base import ImageData, class_counts
-from training.datasets.image_folder import ImageFolder
+from training.datasets.image_folder import ImageFolder, UnlabelledImageFolder
 from training.errors import DataError
 
 
@@ -131,7 +131,7 @@ def test_a_folder_of_splits_is_not_taken_for_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (4, 0.9)])
 def test_a_class_too_small_to_split_is_named(root: Path, count: int, fraction: float) -> None:
     _write(root / "wasps", count)
-    with pytest.raises(DataError, match=f"class 'wasps' has {count} images: too few"):
+    with pytest.raises(DataError, match=f"wasps holds {count} images: too few"):
         _load(root, test_fraction=fraction)
 
 
@@ -205,3 +205,49 @@ def test_images_of_any_size_become_one_size(root: Path) -> None:
     noise = np.random.default_rng(0).integers(256, size=(70, 33, 3), dtype=np.uint8)
     Image.fromarray(noise).save(root / "ants" / "tall.png")
     assert _load(root).size_HW == (8, 8)
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    root = tmp_path / "album"
+    for index, place in enumerate(("a.png", "b.jpg", "deeper/c.png", "deeper/still/d.png")):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 20), (10 * (index + 1),) * 3).save(root / place)
+    (root / ".hidden").mkdir()
+    Image.new("RGB", (8, 8)).save(root / ".hidden" / "e.png")
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def _load_album(folder: Path, **settings: Any) -> ImageData:
+    return UnlabelledImageFolder.model_validate(
+        {"path": folder, "size": [16, 16], **settings}
+    ).load()
+
+
+def test_unlabelled_images_of_all_subfolders_are_read(album: Path) -> None:
+    data = _load_album(album, test_fraction=0.25)
+    assert (len(data.train), len(data.test), data.size_HW) == (3, 1, (16, 16))
+    greys = [int(image[0, 8, 8]) for part in (data.train, data.test) for image in part.images_NCHW]
+    assert sorted(greys) == [10, 20, 30, 40]
+    assert (data.title, data.labels) == ("album", ())
+
+
+def test_unlabelled_split_depends_on_the_seed_alone(album: Path) -> None:
+    assert _load_album(album).train.sha256 == _load_album(album).train.sha256
+    hashes = {_load_album(album, seed=seed).train.sha256 for seed in range(6)}
+    assert len(hashes) > 1
+
+
+def test_unusable_unlabelled_folder_is_named_in_the_error(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no images"):
+        _load_album(tmp_path / "empty")
+    with pytest.raises(DataError, match="nowhere is not a folder"):
+        _load_album(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"still holds 1 images: too few"):
+        _load_album(album / "deeper" / "still")
+    (album / "broken.png").write_bytes(b"no png")
+    with pytest.raises(DataError, match=r"broken\.png cannot be read"):
+        _load_album(album)
+    assert len(_load_album(album, unreadable="skip").train) == 3

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from training.datasets.image_io import list_image_files, read_resized_image
+from training.datasets.image_files import list_image_files
+from training.datasets.image_io import read_resized_image
 
 _RED, _BLUE = (255, 0, 0), (0, 0, 255)
 

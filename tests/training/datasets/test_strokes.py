@@ -92,5 +92,5 @@ def test_some_can_be_held_out() -> None:
     data = StrokeDigits(train_size=60, test_size=20, validation_size=15).load()
     assert data.validation is not None
     assert (len(data.train), len(data.validation)) == (45, 15)
-    with pytest.raises(DataError, match="has 60 training drawings"):
+    with pytest.raises(DataError, match="has 60 training items"):
         StrokeDigits(train_size=60, validation_size=60).load()

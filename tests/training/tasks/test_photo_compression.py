@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from training.config.recipe import Recipe, load_recipe
+from training.datasets import PatchSplit
 from training.engine.trainer import prepare
 from training.errors import RecipeError
 from training.tasks.photo_compression import PhotoCompression
@@ -50,7 +51,7 @@ def test_it_learns_and_counts_bits_and_errors(recipe: Recipe) -> None:
 def test_a_better_quality_costs_more_and_comes_nearer_even_before_training(recipe: Recipe) -> None:
     _, task = prepare(recipe, accelerator="cpu")
     assert isinstance(task, PhotoCompression)
-    small = tuple(picture[:, :64, :64] for picture in task.data.test[:1])
+    small = PatchSplit((task.data.test.images[0][:, :64, :64],))
     object.__setattr__(task.data, "test", small)
     scores = task.evaluate("test")
     rates = [scores[f"bpp/{quality}"] for quality in (1, 2, 3)]

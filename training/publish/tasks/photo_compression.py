@@ -53,7 +53,7 @@ def photo_compression_spec(task: PhotoCompression, recipe: Recipe) -> ExportSpec
     """
     codec = freeze(task.codec_to_publish())
     _check_exact_arithmetic(codec)
-    images = task.data.train[:: max(1, len(task.data.train) // TABLE_IMAGES)][:TABLE_IMAGES]
+    images = task.data.train.images[:: max(1, len(task.data.train) // TABLE_IMAGES)][:TABLE_IMAGES]
     tables = build_scale_tables(codec, images, DEADZONE, CERTAIN_LEVEL)
     compression_task = build_compression_task(codec)
 
@@ -61,7 +61,7 @@ def photo_compression_spec(task: PhotoCompression, recipe: Recipe) -> ExportSpec
         return report(
             recipe.name,
             HyperpriorImageCodec(compression_task, tables, runs),
-            task.data.test,
+            task.data.test.images,
             preview,
         )
 

@@ -1,4 +1,4 @@
-"""Class folders and the image files in them."""
+"""Image files in folders, with or without a folder for each class."""
 
 import logging
 import unicodedata
@@ -8,21 +8,55 @@ from typing import Literal
 
 from torch import Tensor
 
-from training.datasets.image_io import EXTENSIONS, list_image_files
 from training.errors import DataError
 
 __all__ = [
     "OnUnreadable",
+    "find_image_files",
     "list_class_files",
     "list_class_folders",
+    "list_image_files",
     "read_image_files",
     "reject_similar_names",
 ]
 
 logger = logging.getLogger(__name__)
 
+EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""Extensions of image files; other files in a folder are ignored."""
+
 OnUnreadable = Literal["stop", "skip"]
 """Action for a file that cannot be decoded: fail, or skip it and name it in a warning."""
+
+
+def list_image_files(folder: Path) -> list[Path]:
+    """Return the images directly in `folder`, sorted by name; hidden files are skipped."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def find_image_files(root: Path) -> list[Path]:
+    """Return every image in `root` and its subfolders, except hidden ones.
+
+    Raises:
+        DataError: `root` is not a folder, or holds no image.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder of images")
+    folders = sorted(p for p in root.rglob("*") if p.is_dir() and not _is_hidden(p, root))
+    files = [file for folder in (root, *folders) for file in list_image_files(folder)]
+    if not files:
+        raise DataError(f"{root} holds no images ({', '.join(sorted(EXTENSIONS))})")
+    return files
+
+
+def _is_hidden(folder: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in folder.relative_to(root).parts)
 
 
 def list_class_folders(root: Path) -> list[Path]:
@@ -103,5 +137,5 @@ def read_image_files(
         names = ", ".join(map(str, skipped))
         logger.warning("%d unreadable images skipped: %s", len(skipped), names)
     if not images:
-        raise DataError(f"class folder {files[0].parent} holds no readable image")
+        raise DataError(f"{files[0].parent} holds no readable image")
     return images

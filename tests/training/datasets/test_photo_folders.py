@@ -1,14 +1,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Generator
 
-from training.datasets.album import ImagePatches
-from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
+from training.datasets.image_patches import PatchData, PatchSplit
+from training.datasets.photo_folders import ImagePatches, Scenes
 from training.errors import DataError
 
 
@@ -78,40 +75,9 @@ def test_unusable_folders_are_named_in_the_error(folder: Path, tmp_path: Path) -
     assert len(_load(folder, unreadable="skip").train) == 4
 
 
-def _numbered(height: int, width: int) -> torch.Tensor:
-    """Every pixel another colour: row in red, column in green."""
-    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
-    return torch.from_numpy(np.stack([rows, columns, np.zeros_like(rows)]))
-
-
-def test_a_patch_is_a_part_of_an_image_in_one_of_eight_positions() -> None:
-    split = PatchSplit((_numbered(30, 50),))
-    positions = set()
-    for (patch,) in PatchBatches(split, 8, 200, 1, Generator().manual_seed(0)):
-        corners = [patch[:2, 0, 0], patch[:2, 0, 7], patch[:2, 7, 0]]
-        origin = torch.stack([patch[:2, i, j] for i in (0, 7) for j in (0, 7)]).amin(0)
-        positions.add(tuple(tuple((corner - origin).tolist()) for corner in corners))
-        assert sorted(map(tuple, (patch[:2].flatten(1).T - origin).tolist())) == [
-            (row, column) for row in range(8) for column in range(8)
-        ]
-    assert len(positions) == 8
-
-
-def test_an_epoch_takes_each_image_equally_often_and_depends_on_the_seed_alone() -> None:
-    images = tuple(torch.full((3, 8 + i, 9), i, dtype=torch.uint8) for i in range(5))
-    split = PatchSplit(images)
-    patches = PatchBatches(split, 8, 4, 3, Generator().manual_seed(1))
-    batches = list(patches)
-    assert len(batches) == len(patches) == 6  # of 20 patches, 2 are too few for a batch
-    taken = torch.cat(batches)[:, 0, 0, 0].bincount(minlength=5)
-    assert int(taken.sum()) == 18
-    assert int(taken.max()) <= 4
-    again = list(PatchBatches(split, 8, 4, 3, Generator().manual_seed(1)))
-    assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
-
-
-def test_an_image_smaller_than_a_patch_is_mirrored() -> None:
-    split = PatchSplit((_numbered(3, 5),))
-    (patch,) = next(iter(PatchBatches(split, 16, 1, 1, Generator().manual_seed(0))))
-    assert patch.shape == (3, 16, 16)
-    assert set(patch[0].unique().tolist()) <= {0, 1, 2, 3, 4}
+def test_scenes_test_on_sample_photographs_and_leave_small_images_out(folder: Path) -> None:
+    data = Scenes(paths=(folder,), crop=20).load()
+    assert _sizes(data.train) == [(3, 20, 21), (3, 30, 40), (3, 57, 33)]
+    assert (len(data.test), data.validation, data.to_data_source().n) == (6, None, 3)
+    with pytest.raises(DataError, match=r"holiday has sides of crop \(100\)"):
+        Scenes(paths=(folder,), crop=100).load()
