@@ -2,11 +2,9 @@
 
 import logging
 import threading
-import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 
 from models_store.batching import Batching
@@ -111,15 +109,12 @@ class Registry:
     def _versions(self, name: str) -> list[ModelVersion]:
         return list(self._catalog.by_name.get(name, {}).values())
 
-    def refresh(self, *, timeout_s: float = inf, threads: int | None = None) -> None:
+    def refresh(self) -> None:
         """Scan the store: load new and changed versions, drop removed ones.
 
         Idempotent. A version is served until its replacement has been verified. A store that
-        cannot be read changes nothing: a lost mount must not empty the catalog. After `timeout_s`
-        seconds no further version is loaded; the rest stay in state "loading" until the next scan.
-        `threads` overrides the number of threads that load.
+        cannot be read changes nothing: a lost mount must not empty the catalog.
         """
-        deadline = time.monotonic() + timeout_s
         with self._refresh_lock:
             self._current_overrides = self._overrides.read()
             previous = set(self._catalog.versions)
@@ -137,14 +132,11 @@ class Registry:
             for key, file_stats in pending:
                 if self._needs_state_change(key):
                     self._set_entry(self._initial_entry(key, file_stats))
-            with ThreadPoolExecutor(threads or self._threads, thread_name_prefix="load") as pool:
-                for future in [
-                    pool.submit(self._load_version, *item, deadline) for item in pending
-                ]:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="load") as pool:
+                for future in [pool.submit(self._load_version, *item) for item in pending]:
                     future.result()
             with self._swap_lock:
-                complete = self._catalog.first_scan_done or time.monotonic() < deadline
-                self._catalog = replace(self._catalog, first_scan_done=complete, scan_error=None)
+                self._catalog = replace(self._catalog, first_scan_done=True, scan_error=None)
             if pending or previous - set(found):
                 trim_malloc()
 
@@ -157,7 +149,7 @@ class Registry:
 
     def _needs_loading(self, key: VersionKey, file_stats: FileStats) -> bool:
         current = self._catalog.versions.get(key)
-        if current is None or current.state == "loading":  # an earlier scan timed out
+        if current is None or current.state == "loading":  # its backend could not be reached
             return True
         return current.file_stats != file_stats or self._needs_state_change(key)
 
@@ -191,10 +183,8 @@ class Registry:
             )
         return ModelVersion(*key, state="loading", file_stats=file_stats)
 
-    def _load_version(self, key: VersionKey, file_stats: FileStats, deadline: float) -> None:
+    def _load_version(self, key: VersionKey, file_stats: FileStats) -> None:
         """Load one version and put the result, which may be a failure, into the catalog."""
-        if time.monotonic() >= deadline:
-            return
         current = self._catalog.versions.get(key)
         if current is not None and current.state == "unloaded":
             self._set_entry(

@@ -64,16 +64,6 @@ def test_all_versions_are_ready_and_the_highest_is_served(store: Path) -> None:
     assert registry.catalog.resolve(Classification, "paint", 1).version == 1
 
 
-def test_a_look_that_is_cut_short_leaves_the_rest_to_the_next(store: Path) -> None:
-    registry = Registry(store)
-    registry.refresh(timeout_s=0)
-    assert set(_states(registry).values()) == {"loading"}
-    assert not registry.catalog.first_scan_done
-    registry.refresh()
-    assert set(_states(registry).values()) == {"ready"}
-    assert registry.catalog.first_scan_done
-
-
 def test_before_the_first_look_nothing_is_known_and_that_is_said(store: Path) -> None:
     registry = Registry(store)
     assert not registry.catalog.first_scan_done
