@@ -10,17 +10,13 @@ Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.networks.base import BaseNetworkConfig
+from training.networks.recurrent import CellKind, RecurrentState, build_rnn, run_rnn
 
-__all__ = ["CharRNN", "RecurrentState"]
-
-RecurrentState = tuple[Tensor, ...]
-"""Recurrent state, each (L, B, H): hidden and cell state of an LSTM, hidden state of a GRU."""
+__all__ = ["CharRNN"]
 
 _Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -32,7 +28,7 @@ class CharRNN(nn.Module):
         """Cell, sizes and dropout of the network."""
 
         kind: Literal["char_rnn"] = "char_rnn"
-        cell: Literal["lstm", "gru"] = "lstm"
+        cell: CellKind = "lstm"
         layers: Annotated[int, Field(ge=1, le=8)] = 2
         hidden: PositiveInt = 512
         embedding: PositiveInt = 128
@@ -57,14 +53,8 @@ class CharRNN(nn.Module):
             raise ValueError("a network without a text needs network.vocabulary")
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        cell = nn.LSTM if config.cell == "lstm" else nn.GRU
-        # batch_first: cuDNN and the CPU kernels take this layout without a copy
-        self.rnn: nn.LSTM | nn.GRU = cell(
-            config.embedding,
-            config.hidden,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
+        self.rnn = build_rnn(
+            config.cell, config.embedding, config.hidden, config.layers, config.dropout
         )
         self.head = nn.Linear(config.hidden, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -80,47 +70,11 @@ class CharRNN(nn.Module):
                 value = 1.0 if name.startswith("bias_ih") else 0.0
                 nn.init.constant_(bias[hidden : 2 * hidden], value)
 
-    def initial_state(self, batch: int) -> RecurrentState:
-        """Return the state before the first character, all zeros."""
-        config, weight = self.config, self.head.weight
-        count = 2 if config.cell == "lstm" else 1
-        shape = (config.layers, batch, config.hidden)
-        return tuple(weight.new_zeros(shape) for _ in range(count))
-
     def forward(
         self, tokens_BT: Tensor, state: RecurrentState | None = None
     ) -> tuple[Tensor, RecurrentState]:
-        state = self.initial_state(len(tokens_BT)) if state is None else state
+        weight_drop = self.config.weight_drop if self.training else 0.0
         embedded_BTE = self.dropout(self.embedding(tokens_BT))
-        if self.training and self.config.weight_drop:
-            hidden_BTH, next_state = self._run_rnn_with_weight_drop(embedded_BTE, state)
-        else:
-            hidden_BTH, next_state = self._run_rnn(embedded_BTE, state)
+        hidden_BTH, next_state = run_rnn(self.rnn, embedded_BTE, state, weight_drop)
         logits_BTV: Tensor = self.head(self.dropout(hidden_BTH))
         return logits_BTV, next_state
-
-    def _run_rnn(
-        self, embedded_BTE: Tensor, state: RecurrentState
-    ) -> tuple[Tensor, RecurrentState]:
-        if isinstance(self.rnn, nn.LSTM):
-            hidden_BTH, next_state = self.rnn(embedded_BTE, (state[0], state[1]))
-            return hidden_BTH, tuple(next_state)
-        hidden_BTH, hidden = self.rnn(embedded_BTE, state[0])
-        return hidden_BTH, (hidden,)
-
-    def _run_rnn_with_weight_drop(
-        self, embedded_BTE: Tensor, state: RecurrentState
-    ) -> tuple[Tensor, RecurrentState]:
-        # Call the operator below nn.LSTM, because masked weights are not parameters of a module.
-        weights = [
-            functional.dropout(parameter, self.config.weight_drop)
-            if name.startswith("weight_hh")
-            else parameter
-            for name, parameter in self.rnn.named_parameters()
-        ]
-        rnn_args = (True, self.config.layers, self.rnn.dropout, True, False, True)
-        if isinstance(self.rnn, nn.LSTM):
-            hidden_BTH, *next_state = torch.lstm(embedded_BTE, state, weights, *rnn_args)
-            return hidden_BTH, tuple(next_state)
-        hidden_BTH, hidden = torch.gru(embedded_BTE, state[0], weights, *rnn_args)
-        return hidden_BTH, (hidden,)

@@ -14,6 +14,7 @@ from training.engine.trainer import restore
 from training.envs.catch import ACTIONS, BALLS, Catch, optimal_action
 from training.errors import DataError
 from training.networks.controller import Controller
+from training.networks.recurrent import RecurrentState
 from training.tasks.imitation import Imitation
 
 __all__ = ["PolicyFactory", "available_policies", "load_controller", "mean_score", "save_animation"]
@@ -52,7 +53,7 @@ def _random_policy() -> Callable[[Catch], int]:
 
 
 def _network_policy(network: Controller, *, keep_state: bool) -> Callable[[Catch], int]:
-    state = network.recurrence.initial_state(1)
+    state: RecurrentState | None = None
 
     def choose(game: Catch) -> int:
         nonlocal state

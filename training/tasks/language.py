@@ -22,7 +22,8 @@ from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
-from training.networks.char_rnn import CharRNN, RecurrentState
+from training.networks.char_rnn import CharRNN
+from training.networks.recurrent import RecurrentState
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
