@@ -16,7 +16,7 @@ from models_store.manifest import Metric
 from models_store.tasks import ColorMode
 from models_store.verify import GraphFn
 from training.datasets.noise import quantize_8bit
-from training.metrics.psnr import psnr_db
+from training.metrics.psnr import image_psnr_db, psnr_db
 from training.networks.autoencoder import Autoencoder
 from training.plots.rate_distortion import RateDistortionCurve, draw_rate_distortion
 from training.publish import sample_inputs
@@ -67,7 +67,7 @@ def report(
     test_round_trip = _RoundTrip(runs, tables, images.numpy())
     operating_point = SizePsnrPoint(
         test_round_trip.code_bytes,
-        _mean_psnr_db(torch.from_numpy(test_round_trip.decoded_NHWC), images),
+        float(np.mean(list(map(image_psnr_db, test_round_trip.decoded_NHWC, images.numpy())))),
     )
     with torch.inference_mode():
         scores = task.measure(network, data.test)
@@ -83,7 +83,7 @@ def report(
     )
     preview_round_trip = _RoundTrip(runs, tables, digits)
     rows = [
-        ("as they came", digits),
+        ("original", digits),
         (f"out of {preview_round_trip.code_bytes:.0f} bytes", preview_round_trip.decoded_NHWC),
     ]
     title = f"{data.title}, test: whole files"
@@ -101,9 +101,9 @@ def report(
     return (
         metric("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
         metric("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
-        metric("psnr", operating_point.psnr_db, "dB", "mean over pictures of 8-bit answers"),
+        metric("psnr", operating_point.psnr_db, "dB", "mean over images of 8-bit answers"),
         metric(
-            "code_bytes", operating_point.size_bytes, "bytes", "whole container, mean over pictures"
+            "code_bytes", operating_point.size_bytes, "bytes", "whole container, mean over images"
         ),
         metric(
             "payload_bytes", test_round_trip.payload_bytes, "bytes", "entropy-coded latents alone"
@@ -169,10 +169,6 @@ def _run_batched(
     return np.concatenate(
         [run({input_name: tensors[at : at + BATCH]})[output_name] for at in starts]
     )
-
-
-def _mean_psnr_db(decoded_NHWC: Tensor, images_NHWC: Tensor) -> float:
-    return float(psnr_db(decoded_NHWC.float() / 255, images_NHWC.float() / 255).mean())
 
 
 def _interpolate_size(curve: list[SizePsnrPoint], target_psnr_db: float) -> float:

@@ -18,7 +18,9 @@ from models_store.compression.container import CompressedImage, pack
 from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.manifest import Metric
 from training.metrics.bd_rate import bd_rate
+from training.metrics.psnr import image_psnr_db
 from training.plots.codec_comparison import draw_crops
+from training.publish.compression.baseline_codecs import decode_file, encode_file
 
 __all__ = [
     "BASELINE_CODECS",
@@ -133,26 +135,19 @@ def baseline_curve(codec: str, image: ImageArray) -> list[RateDistortionPoint]:
     points = []
     for quality in BASELINE_QUALITIES[codec]:
         file = encode_with_pillow(codec, image, quality)
-        with Image.open(BytesIO(file)) as opened:
-            decoded = np.asarray(opened.convert("RGB"))
-        points.append(measure_file(file, decoded, image))
+        points.append(measure_file(file, decode_file(file), image))
     return points
 
 
 def encode_with_pillow(codec: str, image: ImageArray, quality: int) -> bytes:
     """Return a whole file."""
-    file = BytesIO()
-    Image.fromarray(image).save(file, codec, quality=quality, **BASELINE_CODECS[codec])
-    return file.getvalue()
+    return encode_file(image, codec, quality=quality, **BASELINE_CODECS[codec])
 
 
 def measure_file(file: bytes, decoded: ImageArray, image: ImageArray) -> RateDistortionPoint:
     """Return bits per pixel of a file, and PSNR of its decoded image."""
-    error = np.square(decoded.astype(np.float64) - image).mean()
-    pixels = image.shape[0] * image.shape[1]
-    return RateDistortionPoint(
-        8 * len(file) / pixels, float(10 * np.log10(255**2 / max(error, 1e-6)))
-    )
+    bits_per_pixel = 8 * len(file) / (image.shape[0] * image.shape[1])
+    return RateDistortionPoint(bits_per_pixel, image_psnr_db(decoded, image))
 
 
 def _rate_psnr_pairs(points: Iterable[RateDistortionPoint]) -> list[tuple[float, float]]:
@@ -173,7 +168,7 @@ def _draw_preview(
         theirs = np.asarray(opened.convert("RGB"))
     draw_crops(
         [
-            (f"as it came ({image.size:,} bytes)", image),
+            (f"original ({image.size:,} bytes)", image),
             _with_caption("JPEG", jpeg, theirs, image),
             _with_caption(f"{name}, quality {_PREVIEW_QUALITY}", code, ours, image),
         ],

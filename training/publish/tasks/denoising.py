@@ -130,7 +130,7 @@ def _noise_metrics(
             dataset=title,
             split="test",
             n=len(clean),
-            note=f"mean over pictures of 8-bit outputs; {noise.describe()}",
+            note=f"mean over images of 8-bit outputs; {noise.describe()}",
         )
         for name, value, unit in figures
     ]

@@ -152,7 +152,7 @@ def _unclipped_metrics(scores: Scores, sigma: float, title: str, n: int) -> list
             dataset=title,
             split="test",
             n=n,
-            note="mean over pictures; noise in floats, unclipped, as in the literature: torch's"
+            note="mean over images; noise in floats, unclipped, as in the literature: torch's"
             " own figure, because the graph takes bytes",
         )
         for name, score in (("psnr_in", "psnr_db_in"), ("psnr", "psnr_db"))
@@ -191,7 +191,7 @@ class _MetricGroup:
                 dataset=self.dataset,
                 split="test",
                 n=len(pairs),
-                note=f"mean over pictures of 8-bit outputs; {self.note}",
+                note=f"mean over images of 8-bit outputs; {self.note}",
             )
             for figure, unit, values in columns
         ]
