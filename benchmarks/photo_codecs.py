@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from models_store.compression.hyperprior import read_scale_tables
+from models_store.compression.factorized import read_tables
+from models_store.compression.hyperprior import ScaleTables
 from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.layout import list_versions, version_dir
 from models_store.onnx.runtime import load_graph_fn
@@ -68,7 +69,7 @@ def _load_codec(options: argparse.Namespace) -> HyperpriorImageCodec:
         raise SystemExit(f"{options.model} is no codec of photographs")
     roles = ("encoder", "decoder", *task.exact_roles)
     runs = {role: load_graph_fn(folder / f"{role}.onnx") for role in roles}
-    return HyperpriorImageCodec(task, read_scale_tables(folder / "tables.json"), runs)
+    return HyperpriorImageCodec(task, read_tables(folder / "tables.json", ScaleTables), runs)
 
 
 def _compare_curves(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ Shapes: D latent dimensions, N places of each (h × w of one image).
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,11 @@ __all__ = [
     "Latents",
     "decode_latents",
     "encode_latents",
-    "read_frequency_tables",
+    "read_tables",
 ]
 
 Latents = NDArray[np.int16]
+TablesT = TypeVar("TablesT", bound=FrozenModel)
 
 _MIN_LATENT, _MAX_LATENT = -(2**15), 2**15 - 1
 _LENGTH_BITS = 5
@@ -71,20 +72,20 @@ class FrequencyTables(FrozenModel):
     tables: Annotated[tuple[FrequencyTable, ...], Field(min_length=1)]
 
 
-def read_frequency_tables(path: Path) -> FrequencyTables:
-    """The tables of a published model.
+def read_tables(path: Path, kind: type[TablesT]) -> TablesT:
+    """Return the tables of a published model, of `FrequencyTables` or `ScaleTables`.
 
     Raises:
-        ManifestError: when they do not validate.
+        ManifestError: the file is not valid.
     """
     try:
-        return FrequencyTables.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
 
 
 def encode_latents(latents_DN: Latents, tables: FrequencyTables) -> bytes:
-    """The shortest bytes for one image's latents; N is not written."""
+    """Return the code of one image's latents; it does not hold N."""
     if len(latents_DN) != len(tables.tables):
         raise ValueError(f"{len(latents_DN)} latent dimensions, {len(tables.tables)} tables")
     coder = RangeEncoder()

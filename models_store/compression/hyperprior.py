@@ -1,32 +1,30 @@
-"""Latents of a photograph ↔ bytes, with graphs that tell what to expect of each.
+"""Latents of a photograph ↔ bytes, with graphs that predict the distribution of each latent.
 
-A payload is 1 byte, the quality from 1; a varint, the length of what does not fit the tables;
-that; and one `rans` code of everything else, in the order in which it is decoded: side
-information, then the groups of channels, each phase by phase. A latent is its expected mean plus
-a whole number of steps, and that number is coded by the table of its expected level. Where the
-level says that it is 0 anyhow (`LevelTables.certain`), nothing is written.
+Layout of a payload: 1 byte, the quality from 1 · varint, the length of the escapes · the escapes,
+values outside the frequency tables as varints · one `rans` stream in decoding order: side
+information, then the groups of channels, each phase by phase.
 
-No float decides anything here, nor in the graphs (`tasks.Hyperprior`): a payload made anywhere
-reads as the same latents everywhere.
+A latent is its predicted mean plus a whole number of steps, coded with the table of its predicted
+level; below `ScaleTables.certain`, it is 0 and not coded. Neither this module nor the graphs decide
+anything by floats, so that a payload decodes to the same latents on every machine.
 
-Shapes: D latent channels of h × w places, S channels of side information of a × b, a = ⌈h / 4⌉;
-of a group G channels, of a phase n places that are coded.
+Shapes: D latent channels of h × w positions; S channels of side information of a × b, a = ⌈h / 4⌉;
+G channels of a group, n coded positions of a phase.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from itertools import product
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from models_store.base import FrozenModel
 from models_store.compression.factorized import FrequencyTable
-from models_store.compression.rans import MAX_SYMBOLS, RansDecoder, RansTables, rans_encode
-from models_store.errors import ManifestError
+from models_store.compression.rans import RansDecoder, RansTables, rans_encode
 from models_store.tasks import ChannelGroup, Hyperprior
 from models_store.varint import decode_varint, encode_varint
 from models_store.verify import GraphFn
@@ -37,7 +35,7 @@ __all__ = [
     "EncodedLatents",
     "HyperpriorCoder",
     "ScaleTables",
-    "read_scale_tables",
+    "Tile",
 ]
 
 MEAN_RESOLUTION = 16
@@ -46,40 +44,35 @@ LATENT_RESOLUTION = 32
 """Encoder outputs are in 1/32 of a step, so that rounding never depends on a float tie."""
 _MAX_SIDE_VALUE = 127
 _MAX_LATENT = 2**15 - 1
-_TILE_SIZE = 128
-"""Places that one run of a group's graph decodes, one way."""
+_TILE_SIZE = 128  # height and width, in positions, that one run of a group's graph decodes
 _MAX_VARINT_BYTES = 4
 
 _Ints = NDArray[np.int16]
 _Bytes = NDArray[np.uint8]
+_Means = NDArray[np.int32]
 _Row = Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 class ScaleTables(FrozenModel):
-    """A table for each level, from the narrowest to the widest, and what side information needs."""
+    """A table for each level, from the narrowest to the widest, and levels of side information."""
 
     precision_bits: Literal[16] = 16
     tables: Annotated[tuple[FrequencyTable, ...], Field(min_length=1, max_length=256)]
     certain: NonNegativeInt = 0
     """Levels below it are not coded: the number of steps is 0."""
     deadzone: Annotated[int, Field(ge=0, lt=LATENT_RESOLUTION // 2)] = 0
-    """By how many 1/32 of a step an encoder rounds towards the mean, to save bytes."""
+    """How much nearer to the mean an encoder rounds, in 1/32 of a step, to save bytes."""
     side_levels: tuple[_Row, ...]
-    """Per quality, the scale level of each channel of the side information …"""
+    """Level of each channel of the side information, for each quality."""
     side_means: tuple[_Row, ...]
-    """… and its mean."""
+    """Mean of each channel of the side information, for each quality."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        max_symbols = max(len(table.frequencies) for table in self.tables)
-        if max_symbols > MAX_SYMBOLS:
-            raise ValueError(
-                f"a table has {max_symbols} frequencies; at most {MAX_SYMBOLS} are possible"
-            )
-        if len({len(row) for row in (*self.side_levels, *self.side_means)}) != 1:
-            raise ValueError("side_levels and side_means must have one length for all qualities")
-        if len(self.side_levels) != len(self.side_means):
-            raise ValueError("side_levels and side_means must have a row for each quality")
+        _ = self.rans_tables  # raises ValueError if a table has too many symbols
+        widths = [len(row) for row in self.side_levels]
+        if len(set(widths)) != 1 or widths != [len(row) for row in self.side_means]:
+            raise ValueError("side_levels and side_means must have the same rows and columns")
         if not all(0 <= level < len(self.tables) for row in self.side_levels for level in row):
             raise ValueError(f"side_levels must name one of {len(self.tables)} tables")
         return self
@@ -88,17 +81,13 @@ class ScaleTables(FrozenModel):
     def rans_tables(self) -> RansTables:
         return RansTables([table.frequencies for table in self.tables])
 
+    @cached_property
+    def lowest(self) -> NDArray[np.int32]:
+        return np.array([table.lowest for table in self.tables], np.int32)
 
-def read_scale_tables(path: Path) -> ScaleTables:
-    """The tables of a published model.
-
-    Raises:
-        ManifestError: when they do not validate.
-    """
-    try:
-        return ScaleTables.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
+    @cached_property
+    def escape_symbols(self) -> NDArray[np.int32]:
+        return np.array([table.escape_index for table in self.tables], np.int32)
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,7 @@ class HyperpriorCoder:
     """By role: `spec.exact_roles`."""
 
     def encode(self, latents: _Ints, side: _Ints, quality: int) -> EncodedLatents:
-        """Bytes for `latents` (D, h, w) in 1/32 of a step and `side` (S, a, b); quality from 0."""
+        """Encode `latents` (D, h, w) in 1/32 of a step and `side` (S, a, b); quality from 0."""
         side = side.clip(-_MAX_SIDE_VALUE, _MAX_SIDE_VALUE)
         means, levels = self._side_parameters(quality, side.shape)
         writer = _PayloadWriter(self.tables)
@@ -127,26 +116,22 @@ class HyperpriorCoder:
         decoded = np.zeros_like(latents)
         for stage in self._stages(side, quality, decoded):
             target = latents[stage.channels].reshape(-1)[stage.positions].astype(np.int32)
-            steps = _round_with_deadzone(
-                target - stage.means.astype(np.int32) * 2, self.tables.deadzone
-            )
+            offset = target - 2 * stage.means
+            rounding = LATENT_RESOLUTION // 2 - self.tables.deadzone
+            steps = np.sign(offset) * ((np.abs(offset) + rounding) // LATENT_RESOLUTION)
             steps[stage.levels < self.tables.certain] = 0
-            # Decoded latents fit 16 bits. No image's come near that.
-            values = (
-                (MEAN_RESOLUTION * steps + stage.means)
-                .clip(-_MAX_LATENT, _MAX_LATENT)
-                .astype(np.int32)
-            )
-            steps = (values - stage.means.astype(np.int32)) // MEAN_RESOLUTION
+            # Decoded latents must fit 16 bits, which those of images do by far.
+            values = (MEAN_RESOLUTION * steps + stage.means).clip(-_MAX_LATENT, _MAX_LATENT)
+            steps = (values - stage.means) // MEAN_RESOLUTION
             writer.add_uncertain(steps, stage.levels)
-            stage.store(MEAN_RESOLUTION * steps + stage.means)
+            stage.group[stage.positions] = MEAN_RESOLUTION * steps + stage.means
         return EncodedLatents(bytes([quality + 1]) + writer.finish(), decoded)
 
     def decode(self, payload: bytes, height: int, width: int) -> tuple[_Ints, int]:
-        """The latents (D, h, w) in sixteenths of a payload with h × w places; quality from 0.
+        """Return latents (D, h, w) in 1/16 of a step, and the quality from 0.
 
         Raises:
-            ValueError: these bytes are no such code.
+            ValueError: the payload is not a valid code of h × w positions.
         """
         quality = payload[0] - 1 if payload else -1
         if not 0 <= quality < self.spec.qualities:
@@ -160,125 +145,110 @@ class HyperpriorCoder:
         channels = sum(group.channels for group in self.spec.groups)
         decoded = np.zeros((channels, height, width), np.int16)
         for stage in self._stages(side.astype(np.int16), quality, decoded):
-            steps = reader.read_uncertain(stage.levels)
-            values = MEAN_RESOLUTION * steps + stage.means
+            values = MEAN_RESOLUTION * reader.read_uncertain(stage.levels) + stage.means
             if values.size and np.abs(values).max() > _MAX_LATENT:
                 raise ValueError("a latent does not fit 16 bits")
-            stage.store(values)
+            stage.group[stage.positions] = values
         reader.check_exhausted()
         return decoded, quality
 
-    def _side_parameters(
-        self, quality: int, shape: tuple[int, ...]
-    ) -> tuple[NDArray[np.int32], _Bytes]:
+    def _side_parameters(self, quality: int, shape: tuple[int, ...]) -> tuple[_Means, _Bytes]:
+        """Return means (S, 1, 1) and levels (S, a, b)."""
         means = np.array(self.tables.side_means[quality], np.int32)
         levels = np.array(self.tables.side_levels[quality], np.uint8)
-        return (
-            np.broadcast_to(means[:, None, None], shape),
-            np.broadcast_to(levels[:, None, None], shape),
-        )
+        return means[:, None, None], np.broadcast_to(levels[:, None, None], shape)
 
     def _stages(self, side: _Ints, quality: int, decoded: _Ints) -> Iterator["_Stage"]:
         """Yield predictions stage by stage; each stage reads what earlier ones decoded."""
-        qualities = np.array([quality], np.int64)
-        height, width = decoded.shape[1:]
-        run = self.graphs["features"]
-        features = run({"side": side[np.newaxis], "quality": qualities})["features"]
+        inputs = {"side": side[np.newaxis], "quality": np.array([quality], np.int64)}
+        features = self.graphs["features"](inputs)["features"]
         start = 0
         for role, group in zip(self.spec.group_roles, self.spec.groups, strict=True):
             channels = slice(start, start + group.channels)
             start += group.channels
-            for phase, positions in enumerate(_phase_positions(group, height, width)):
-                parameters = self._entropy_parameters(
-                    role, features, decoded, channels, quality * len(group.phases) + phase
-                )
-                means, levels = parameters
+            for phase, positions in enumerate(_phase_positions(group, *decoded.shape[1:])):
+                row = quality * len(group.phases) + phase
+                means, levels = self._predict(role, features, decoded, channels, row)
                 yield _Stage(
-                    decoded[channels],
+                    decoded[channels].reshape(-1),
                     channels,
                     positions,
-                    means.reshape(-1)[positions],
+                    means.reshape(-1)[positions].astype(np.int32),
                     levels.reshape(-1)[positions],
                 )
 
-    def _entropy_parameters(
+    def _predict(
         self, role: str, features: NDArray[np.generic], decoded: _Ints, channels: slice, row: int
     ) -> tuple[_Ints, _Bytes]:
-        """Means and levels (G, h, w), tile by tile: a run's memory does not grow with an image."""
-        count = channels.stop - channels.start
+        """Return means and levels (G, h, w), computed in tiles to bound the memory of a run."""
+        means = np.empty(decoded[channels].shape, np.int16)
+        levels = np.empty(means.shape, np.uint8)
         height, width = decoded.shape[1:]
-        means = np.empty((count, height, width), np.int16)
-        levels = np.empty((count, height, width), np.uint8)
-        for top in range(0, height, _TILE_SIZE):
-            for left in range(0, width, _TILE_SIZE):
-                # One place around, as far as the graphs reach; at the edge there are zeros.
-                y, x = max(top - 1, 0), max(left - 1, 0)
-                rows = slice(y, min(top + _TILE_SIZE + 1, height))
-                columns = slice(x, min(left + _TILE_SIZE + 1, width))
-                inputs = {
-                    "features": np.ascontiguousarray(features[:, :, rows, columns]),
-                    "group": np.ascontiguousarray(decoded[np.newaxis, channels, rows, columns]),
-                    "row": np.array([row], np.int64),
-                }
-                if channels.start:
-                    previous = decoded[np.newaxis, : channels.start, rows, columns]
-                    inputs["before"] = np.ascontiguousarray(previous)
-                outputs = self.graphs[role](inputs)
-                core = (slice(top, top + _TILE_SIZE), slice(left, left + _TILE_SIZE))
-                inner = (0, slice(None), slice(top - y, top - y + _TILE_SIZE))
-                for array, name in ((means, "means"), (levels, "levels")):
-                    tile = outputs[name][inner][:, :, left - x : left - x + _TILE_SIZE]
-                    array[:, core[0], core[1]] = tile
+        for y, x in product(_tiles(height), _tiles(width)):
+            window = (slice(None), slice(None), y.window, x.window)
+            inputs = {
+                "features": np.ascontiguousarray(features[window]),
+                "group": np.ascontiguousarray(decoded[np.newaxis, channels][window]),
+                "row": np.array([row], np.int64),
+            }
+            if channels.start:
+                previous = decoded[np.newaxis, : channels.start]
+                inputs["before"] = np.ascontiguousarray(previous[window])
+            outputs = self.graphs[role](inputs)
+            core = (0, slice(None), y.core_in_window(), x.core_in_window())
+            means[:, y.core, x.core] = outputs["means"][core]
+            levels[:, y.core, x.core] = outputs["levels"][core]
         return means, levels
 
 
 @dataclass(frozen=True)
+class Tile:
+    """One tile along an axis: the window that a graph reads, and the core that is kept of it."""
+
+    window: slice
+    core: slice
+
+    def core_in_window(self, step: int = 1) -> slice:
+        """Return the slice of a graph's output, with one position per `step` inputs."""
+        start = (self.core.start - self.window.start) // step
+        return slice(start, start + -(-(self.core.stop - self.core.start) // step))
+
+
+def _tiles(length: int) -> Iterator[Tile]:
+    """Yield tiles with one position around the core, as far as the graphs reach."""
+    for start in range(0, length, _TILE_SIZE):
+        stop = min(start + _TILE_SIZE, length)
+        yield Tile(slice(max(start - 1, 0), min(stop + 1, length)), slice(start, stop))
+
+
+@dataclass(frozen=True)
 class _Stage:
-    """One phase of one group: places (n,) in (G, h, w), flat, and what is expected there."""
+    """One phase of one group: flat positions (n,) in (G, h, w), and predictions for them."""
 
     group: _Ints
-    """A view into the latents: what is stored there, later stages see."""
+    """A flat view into the decoded latents, which later stages read."""
     channels: slice
     positions: NDArray[np.intp]
-    means: _Ints
+    means: _Means
     levels: _Bytes
-
-    def store(self, values: NDArray[np.int32]) -> None:
-        self.group.reshape(-1)[self.positions] = values
 
 
 def _phase_positions(group: ChannelGroup, height: int, width: int) -> Iterator[NDArray[np.intp]]:
-    """Flat indices into (G, h, w) of what each phase decodes."""
+    """Yield the flat indices into (G, h, w) that each phase decodes."""
     corner = 2 * (np.arange(height)[:, None] % 2) + np.arange(width)[None, :] % 2
     for phase in group.phases:
         (plane,) = np.nonzero(np.isin(corner, phase).ravel())
         yield (np.arange(group.channels)[:, None] * (height * width) + plane).ravel()
 
 
-def _round_with_deadzone(offset: NDArray[np.int32], deadzone: int) -> NDArray[np.int32]:
-    """Whole steps nearest to `offset` in 1/32, or `deadzone` nearer to 0."""
-    steps = (np.abs(offset) + (LATENT_RESOLUTION // 2 - deadzone)) // LATENT_RESOLUTION
-    signed: NDArray[np.int32] = np.where(offset < 0, -steps, steps)
-    return signed
-
-
-class _SymbolMapping:
-    """Mapping from a number of steps to a symbol of its level's table."""
-
+class _PayloadWriter:
     def __init__(self, tables: ScaleTables) -> None:
         self.tables = tables
-        self.lowest = np.array([table.lowest for table in tables.tables], np.int32)
-        self.escape = np.array([table.escape_index for table in tables.tables], np.int32)
-
-
-class _PayloadWriter(_SymbolMapping):
-    def __init__(self, tables: ScaleTables) -> None:
-        super().__init__(tables)
         self._stages: list[tuple[_Bytes, _Bytes]] = []
         self._escapes = bytearray()
 
     def add(self, steps: NDArray[np.int32], levels: _Bytes) -> None:
-        index, escape = steps - self.lowest[levels], self.escape[levels]
+        index, escape = steps - self.tables.lowest[levels], self.tables.escape_symbols[levels]
         escaped = (index < 0) | (index >= escape)
         for value in steps[escaped].tolist():
             self._escapes += encode_varint(2 * value if value >= 0 else -2 * value - 1)
@@ -294,20 +264,20 @@ class _PayloadWriter(_SymbolMapping):
         return encode_varint(len(self._escapes)) + bytes(self._escapes) + code
 
 
-class _PayloadReader(_SymbolMapping):
+class _PayloadReader:
     def __init__(self, data: bytes, tables: ScaleTables) -> None:
-        super().__init__(tables)
+        self.tables = tables
         self._data, self._position = data, 0
         length = self._read_varint(len(data))
         self._escapes_end = self._position + length
         if self._escapes_end > len(data):
-            raise ValueError("what does not fit its tables is cut off")
+            raise ValueError("its escapes are cut off")
         self._decoder = RansDecoder(data[self._escapes_end :], tables.rans_tables)
 
     def read(self, levels: _Bytes) -> NDArray[np.int32]:
         symbols = self._decoder.decode(np.ascontiguousarray(levels)).astype(np.int32)
-        steps = symbols + self.lowest[levels]
-        for index in np.nonzero(symbols == self.escape[levels])[0].tolist():
+        steps = symbols + self.tables.lowest[levels]
+        for index in np.nonzero(symbols == self.tables.escape_symbols[levels])[0].tolist():
             number = self._read_varint(self._escapes_end)
             steps[index] = -(number + 1) // 2 if number % 2 else number // 2
         return steps
@@ -320,7 +290,7 @@ class _PayloadReader(_SymbolMapping):
 
     def check_exhausted(self) -> None:
         if self._position != self._escapes_end:
-            raise ValueError("something is left of what does not fit its tables")
+            raise ValueError("bytes are left over after its escapes")
         self._decoder.check_exhausted()
 
     def _read_varint(self, end: int) -> int:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder, ScaleTables
+from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder, ScaleTables, Tile
 from models_store.tasks import AnySizeImage, Compression, Hyperprior
 from models_store.verify import GraphFn
 
@@ -126,17 +126,8 @@ def block_count(pixels: int) -> int:
     return -(-pixels // BLOCK) + 1
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """Along one axis, in blocks: what a run sees, and what is kept of it."""
-
-    window: slice
-    core: slice
-
-    def core_in_window(self, step: int = 1) -> slice:
-        """Slice of a run's output that belongs to the core; one position per `step` blocks."""
-        start = (self.core.start - self.window.start) // step
-        return slice(start, start + -(-(self.core.stop - self.core.start) // step))
+class _Tile(Tile):
+    """A tile in blocks."""
 
     def core_at_stride(self, step: int) -> slice:
         return slice(self.core.start // step, -(-self.core.stop // step))

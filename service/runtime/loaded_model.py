@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from models_store.batching import Batching
 from models_store.compression.container import fingerprint
-from models_store.compression.factorized import FrequencyTables, read_frequency_tables
-from models_store.compression.hyperprior import ScaleTables, read_scale_tables
+from models_store.compression.factorized import FrequencyTables, read_tables
+from models_store.compression.hyperprior import ScaleTables
 from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.errors import ManifestError
 from models_store.manifest import Manifest, ModelFile, Precision
@@ -260,7 +260,7 @@ def _load_codec(
             HyperpriorImageCodec(task, _load_scale_tables(path, task.entropy), runs),
             model_fingerprint,
         )
-    tables = read_frequency_tables(path)
+    tables = read_tables(path, FrequencyTables)
     shape = next(o.shape for o in manifest.get_file("encoder").outputs if o.name == "latents")
     sizes = [size for size in shape[1:] if isinstance(size, int)]
     if len(sizes) != 3 or sizes[0] != len(tables.tables):
@@ -272,7 +272,7 @@ def _load_codec(
 
 
 def _load_scale_tables(path: Path, entropy: Hyperprior) -> ScaleTables:
-    tables = read_scale_tables(path)
+    tables = read_tables(path, ScaleTables)
     if len(tables.side_levels) != entropy.qualities:
         raise ManifestError(
             f"{path.name} is of {len(tables.side_levels)} qualities, the task has "

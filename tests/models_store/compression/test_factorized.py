@@ -12,7 +12,7 @@ from models_store.compression.factorized import (
     FrequencyTables,
     decode_latents,
     encode_latents,
-    read_frequency_tables,
+    read_tables,
 )
 from models_store.errors import ManifestError
 
@@ -77,7 +77,7 @@ def test_a_table_that_cannot_be_coded_with_is_refused(
 def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     path.write_text(TABLES.model_dump_json())
-    assert read_frequency_tables(path) == TABLES
+    assert read_tables(path, FrequencyTables) == TABLES
     path.write_text(TABLES.model_dump_json().replace("20000", "20001"))
     with pytest.raises(ManifestError, match=r"tables\.json: .*sum to 65537"):
-        read_frequency_tables(path)
+        read_tables(path, FrequencyTables)

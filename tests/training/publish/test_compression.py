@@ -5,9 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models_store.compression.factorized import (
+    FrequencyTables,
     decode_latents,
     encode_latents,
-    read_frequency_tables,
+    read_tables,
 )
 from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
@@ -77,7 +78,7 @@ def test_golden_latents_are_equal_to_the_last_bit(published: Path) -> None:
 
 
 def test_its_tables_code_what_its_encoder_gives(published: Path) -> None:
-    tables = read_frequency_tables(published / "tables.json")
+    tables = read_tables(published / "tables.json", FrequencyTables)
     pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
     latents = load_graph_fn(published / "encoder.onnx")({"images": pictures})["latents"]
     for one in latents.astype(np.int16):
