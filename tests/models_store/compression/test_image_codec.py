@@ -134,7 +134,7 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
         (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "cut off"),
     ],
 )
-def test_damage_is_told(
+def test_damaged_payload_is_rejected(
     mosaic: HyperpriorImageCodec, damage: Callable[[bytes], bytes], says: str
 ) -> None:
     payload = mosaic.encode(_picture(40, 40), 2).payload
@@ -142,9 +142,9 @@ def test_damage_is_told(
         mosaic.decode(damage(payload), 40, 40)
 
 
-def test_tables_that_no_coder_could_use_are_refused() -> None:
+def test_inconsistent_tables_are_rejected() -> None:
     known = scale_tables().model_dump()
-    with pytest.raises(ValueError, match="one length for all qualities"):
+    with pytest.raises(ValueError, match="same rows and columns"):
         ScaleTables.model_validate({**known, "side_levels": ((9, 9), (9, 9), (9, 9))})
     with pytest.raises(ValueError, match="one of 64 tables"):
         ScaleTables.model_validate({**known, "side_levels": ((64, 9, 9),) * 3})
