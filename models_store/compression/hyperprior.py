@@ -27,7 +27,7 @@ from models_store.compression.factorized import FrequencyTable
 from models_store.compression.rans import RansDecoder, RansTables, rans_encode
 from models_store.tasks import ChannelGroup, Hyperprior
 from models_store.varint import decode_varint, encode_varint
-from models_store.verify import GraphFn
+from models_store.verify import GraphFn, TensorMap
 
 __all__ = [
     "LATENT_RESOLUTION",
@@ -160,7 +160,7 @@ class HyperpriorCoder:
 
     def _stages(self, side: _Ints, quality: int, decoded: _Ints) -> Iterator["_Stage"]:
         """Yield predictions stage by stage; each stage reads what earlier ones decoded."""
-        inputs = {"side": side[np.newaxis], "quality": np.array([quality], np.int64)}
+        inputs: TensorMap = {"side": side[np.newaxis], "quality": np.array([quality], np.int64)}
         features = self.graphs["features"](inputs)["features"]
         start = 0
         for role, group in zip(self.spec.group_roles, self.spec.groups, strict=True):
