@@ -7,13 +7,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format schema lock audit course release reliability clean
-.PHONY: fuzz schemathesis shelf-faults training-kills hostile
+.PHONY: floors fuzz schemathesis shelf-faults training-kills hostile
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.service  ## install the service alone (no torch) and start it on 127.0.0.1:8000
-	$(BIN)/python -m service
+	$(BIN)/deepshelf serve
 
 test: $(VENV)/.dev  ## install everything and run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
@@ -29,7 +29,7 @@ format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .
 
 schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
-	$(BIN)/python -m models_store schema > models_store/manifest.schema.json
+	$(BIN)/deepshelf models schema > models_store/manifest.schema.json
 
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --upgrade --quiet \
 	--custom-compile-command 'make lock'
@@ -46,17 +46,22 @@ LOCKS := requirements.lock requirements-build.lock requirements-training.lock
 audit: $(VENV)/.audit  ## check the pinned versions against the advisory database
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=-r %)
 
+floors: $(VENV)/.audit  ## run the service's tests with the lowest versions that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/floors
+	$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct '.[client,import,otel,sign]' scikit-learn --group dev
+	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default tests/service tests/models_store tests/e2e/test_server.py
+
 COURSE := optimizers initializers schedules batchnorm dropout residual
 
 course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
-	for topic in $(COURSE); do $(BIN)/python -m training plot $$topic --to docs/course/$$topic.png || exit 1; done
-	$(BIN)/python -m training plot range-test resnet-digits --to docs/course/range-test.png
-	$(BIN)/python -m training plot filters mobilenet-hymenoptera features.0.0 --to docs/course/filters.png
+	for topic in $(COURSE); do $(BIN)/deepshelf train plot $$topic --to docs/course/$$topic.png || exit 1; done
+	$(BIN)/deepshelf train plot range-test resnet-digits --to docs/course/range-test.png
+	$(BIN)/deepshelf train plot filters mobilenet-hymenoptera features.0.0 --to docs/course/filters.png
 	rm -rf build/course
-	$(BIN)/python -m training fit pen-digits-synthetic --run-dir build/course/strokes
-	$(BIN)/python -m training plot strokes build/course/strokes --to docs/course/strokes.png
-	$(BIN)/python -m training fit catch --run-dir build/course/catch
-	$(BIN)/python -m training plot play build/course/catch --to docs/course/catch.gif
+	$(BIN)/deepshelf train fit pen-digits-synthetic --run-dir build/course/strokes
+	$(BIN)/deepshelf train plot strokes build/course/strokes --to docs/course/strokes.png
+	$(BIN)/deepshelf train fit catch --run-dir build/course/catch
+	$(BIN)/deepshelf train plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.optimize_png docs/course/*.png
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -64,7 +69,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it would go out
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
-	$(BIN)/python -m models_store export dist/shelf-$(VERSION).tar.gz
+	$(BIN)/deepshelf models export dist/shelf-$(VERSION).tar.gz
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml requirements.lock --output-file dist/deepshelf-$(VERSION).cdx.json
 	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || echo 'CHANGELOG.md has no section [$(VERSION)] yet'
@@ -108,14 +113,18 @@ $(VENV)/.service: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
+# The extras that tests import. pip knows --group since 25.1.
+EXTRAS := client,import,otel,sign,training
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet
+
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]' --group dev
 	@touch $@ $(VENV)/.service
 
 $(VENV)/.fuzz: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]' --group fuzz
 	@touch $@ $(VENV)/.service $(VENV)/.dev
 
 $(VENV)/.audit: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[audit]'
+	$(PIP_INSTALL) --editable . --group audit
 	@touch $@ $(VENV)/.service

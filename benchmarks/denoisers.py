@@ -1,6 +1,6 @@
 """A denoiser of photographs beside non-local means and BM3D, on the same noisy images.
 
-    pip install -e '.[dev]' bm3d PyWavelets
+    pip install -e '.[training]' scikit-image bm3d PyWavelets
     python -m benchmarks.denoisers set12                  # a folder of photographs of your own
     python -m benchmarks.denoisers --samples --sigma 25   # five in colour that packages ship
 

@@ -62,7 +62,12 @@ def run(settings: Settings) -> None:
 def _check_can_start(settings: Settings) -> None:
     """Raise StartupError for errors that would otherwise surface later, or in every worker."""
     if not settings.store.is_dir():
-        raise StartupError(f"{ENV_PREFIX}STORE={settings.store}: there is no such folder")
+        raise StartupError(
+            f"{ENV_PREFIX}STORE={settings.store}: there is no such folder. Models are not part of "
+            "the Python package: start in a checkout, which has ./models_store, name a store with "
+            "--store, or import a release's shelf-*.tar.gz with `deepshelf models --store FOLDER "
+            "import FILE`"
+        )
     available = list_model_names(settings.store)
     for name in settings.models or ():
         if name not in available:
