@@ -1,4 +1,4 @@
-"""The course's pages: what they link is there, and what they tell one to type exists."""
+"""The course's pages: links, commands and figures are right."""
 
 import re
 import shlex
@@ -8,8 +8,32 @@ from typing import Any
 import pytest
 import typer.main
 
+from models_store.layout import list_versions, version_dir
+from models_store.verify import read_manifest
 from training.cli.main import app
 from training.config.recipe import built_in_recipes
+
+CLAIMS = (
+    ("transfer", "97.0 ± 1.1 %", "mobilenet-hymenoptera", "accuracy/frozen", "{:.1%}"),
+    ("transfer", "96.2 ± 1.8 %", "mobilenet-hymenoptera", "accuracy", "{:.1%}"),
+    ("ensembles", "**86.6 %**", "ensemble-cifar10", "accuracy", "{:.1%}"),
+    ("ensembles", "84.9 %", "ensemble-cifar10", "accuracy/mean-member", "{:.1%}"),
+    ("ensembles", "0.208", "ensemble-cifar10", "ece", "{:.3f}"),
+    ("autoencoders", "65.9 bytes", "autoencoder-mnist-conv", "code_bytes", "{:.1f}"),
+    ("autoencoders", "28.4 dB", "autoencoder-mnist-conv", "psnr", "{:.1f}"),
+    ("autoencoders", "0.0021", "autoencoder-mnist-dense", "mse_float", "{:.4f}"),
+    ("denoising", "9.4\nto 20.2 dB", "denoiser-mnist", "psnr/sigma-0.5", "{:.1f}"),
+    ("denoising", "from 6.4 to 27.0 dB", "denoiser-mnist", "psnr/course", "{:.1f}"),
+    ("faces", "| 1,802 | 104 |", "faces-gan", "fd_mobilenet", "{:.0f}"),
+    ("faces", "| 0.00 | 0.248 |", "faces-gan", "recall", "{:.3f}"),
+    ("faces", "| 96.2 %", "faces-gan", "eyes", "{:.1%}"),
+    ("handwriting", "99.8 %", "handwriting-digits", "legibility", "{:.1%}"),
+    ("handwriting", "97.7 %", "handwriting-digits", "legibility_real", "{:.1%}"),
+    ("text", "0.258 nats", "charnn-tiny", "nll", "{:.3f}"),
+    ("text", "1.433 nats", "charnn-shakespeare", "nll", "{:.3f}"),
+    ("text", "1.457 in windows", "charnn-shakespeare", "nll_windows", "{:.3f}"),
+)
+"""Page, its text, and the model, metric and format of the figure in it."""
 
 ROOT = Path(__file__).parent.parent
 COURSE = ROOT / "docs" / "course"
@@ -41,6 +65,17 @@ def test_every_command_of_a_page_exists_with_its_options_and_recipes(page: Path)
         assert {word for word in words if word.startswith("--")} <= options
         if command.name in ("fit", "range-test"):
             assert words[0] in built_in_recipes()
+
+
+@pytest.mark.parametrize(("page", "text", "model", "metric", "form"), CLAIMS)
+def test_figures_of_a_page_are_those_of_the_published_model(
+    page: str, text: str, model: str, metric: str, form: str
+) -> None:
+    store = ROOT / "models_store"
+    manifest = read_manifest(version_dir(store, model, max(list_versions(store, model))))
+    value = next(m.value for m in manifest.metrics if m.name == metric and m.precision == "fp32")
+    assert text in (COURSE / f"{page}.md").read_text(encoding="utf-8")
+    assert form.format(value).rstrip("%") in text
 
 
 def test_pictures_are_small_and_each_is_shown() -> None:

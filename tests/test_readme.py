@@ -105,3 +105,14 @@ def test_every_path_that_is_linked_exists(text: str) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_files_that_commands_write_are_ignored_by_git() -> None:
+    text = "".join(text for language, text in blocks() if language == "sh")
+    written = set(re.findall(r"-o (\S+)|--store (\S+)|export (\S+\.tar\.gz)|--run-dir (\S+)", text))
+    paths = sorted({f"{name}/x" if "." not in name else name for w in written for name in w if name})
+    assert len(paths) > 10
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", *paths], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    assert ignored == paths

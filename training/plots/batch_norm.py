@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.course.batch_norm import NormPosition
+from training.plots.style import DOCUMENT_STYLE
 
 __all__ = ["draw_batch_norm"]
 
@@ -14,14 +16,19 @@ Losses = Mapping[NormPosition, Sequence[Sequence[float]]]
 """For each position of the norm and each seed, the loss of each epoch."""
 
 
+@rc_context(DOCUMENT_STYLE)
 def draw_batch_norm(
     statistics: Mapping[str, Sequence[float]], by_rate: Mapping[float, Losses], path: Path
 ) -> None:
     """Draw the result of `track_statistics`, then a panel of losses for each rate."""
-    figure = Figure(figsize=(4 * (1 + len(by_rate)), 3.6), dpi=80, layout="constrained")
-    _draw_statistics(figure.add_subplot(1, 1 + len(by_rate), 1), statistics)
-    for index, (rate, losses) in enumerate(by_rate.items(), start=2):
-        _draw_losses(figure.add_subplot(1, 1 + len(by_rate), index), losses, rate)
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    grid = figure.add_gridspec(2, len(by_rate))
+    _draw_statistics(figure.add_subplot(grid[0, :]), statistics)
+    for index, (rate, losses) in enumerate(by_rate.items()):
+        axes = figure.add_subplot(grid[1, index])
+        _draw_losses(axes, losses, rate)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path)
 
 
@@ -34,18 +41,22 @@ def _draw_statistics(axes: Axes, statistics: Mapping[str, Sequence[float]]) -> N
             axes.plot(steps, values, style, color=shade, markersize=3, label=f"{kind} {quantity}")
     axes.set(title="one unit, batch after batch", xlabel="step")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False)
 
 
 def _draw_losses(axes: Axes, losses: Losses, rate: float) -> None:
     for position, runs in losses.items():
         colour = {"none": "C3", "before ReLU": "C2", "after ReLU": "C4"}[position]
+        style = {"none": "-", "before ReLU": "--", "after ReLU": "-."}[position]
         label = f"norm {position}" if position != "none" else "no norm"
         for index, run in enumerate(runs):
             axes.plot(
-                range(1, len(run) + 1), run, color=colour, label=label if index == 0 else None
+                range(1, len(run) + 1),
+                run,
+                color=colour,
+                linestyle=style,
+                label=label if index == 0 else None,
             )
-    axes.set(title=f"six convolutions, rate {rate:g}", xlabel="epoch", ylabel="loss (nats)")
+    axes.set(title=f"6 convolutions, rate {rate:g}", xlabel="epoch", ylabel="loss (nats)")
     axes.set_ylim(0, 2.6)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from training.course.descent import LossCurve
 from training.course.surfaces import Surface
+from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
 
 __all__ = ["draw_optimizers"]
 
@@ -20,6 +22,7 @@ Paths = Mapping[str, Tensor]
 _FLOOR = 1e-3
 
 
+@rc_context(DOCUMENT_STYLE)
 def draw_optimizers(
     paths: Sequence[tuple[Surface, Paths]],
     batch_sizes: Sequence[LossCurve],
@@ -27,19 +30,16 @@ def draw_optimizers(
     path: Path,
 ) -> None:
     """Draw four surfaces above; below, the net's loss by batch size and by rule."""
-    figure = Figure(figsize=(13, 7.6), dpi=80, layout="constrained")
-    grid = figure.add_gridspec(2, 4, height_ratios=[1, 1])
+    figure = Figure(figsize=(10, 8.2), layout="constrained")
+    grid = figure.add_gridspec(3, 4, height_ratios=[1, 0.12, 1.5])
     for index, (surface, walked) in enumerate(paths):
         axes = figure.add_subplot(grid[0, index])
         _draw_surface(axes, surface, walked)
-        if index == 2:
-            axes.legend(fontsize=7.5, loc="lower left")
-    _draw_curves(
-        figure.add_subplot(grid[1, :2]), batch_sizes, "plain descent: images in a gradient"
-    )
-    _draw_curves(
-        figure.add_subplot(grid[1, 2:]), rules, "mini-batches of 32: each rule at its best rate"
-    )
+    below = figure.add_subplot(grid[1, :])
+    below.axis("off")
+    below.legend(*axes.get_legend_handles_labels(), loc="center", ncols=6, frameon=False)
+    _draw_curves(figure.add_subplot(grid[2, :2]), batch_sizes, "plain descent, by batch size")
+    _draw_curves(figure.add_subplot(grid[2, 2:]), rules, "batches of 32, each at its best rate")
     figure.savefig(path)
 
 
@@ -55,18 +55,26 @@ def _draw_surface(axes: Axes, surface: Surface, paths: Paths) -> None:
     axes.plot(*zip(*surface.minima, strict=True), "k*", markersize=11, zorder=5)
     for trap in surface.traps:
         axes.plot(*trap, "kx", markersize=8, markeredgewidth=2, zorder=5)
-    for name, walked in paths.items():
+    for (name, walked), style in zip(paths.items(), LINE_STYLES, strict=False):
         xs, ys = walked.numpy().T
-        (line,) = axes.plot(xs, ys, linewidth=1.3, marker=".", markersize=3.5, label=name)
+        (line,) = axes.plot(
+            xs, ys, linestyle=style, linewidth=1.5, marker=".", markersize=3, label=name
+        )
         axes.plot(xs[-1], ys[-1], "o", color=line.get_color(), markersize=7, markeredgecolor="w")
-    axes.set(title=surface.name, xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+    axes.set(
+        title=surface.name.replace(": ", ":\n"),
+        xlim=(left, right),
+        ylim=(low, high),
+        xticks=[],
+        yticks=[],
+    )
 
 
 def _draw_curves(axes: Axes, curves: Sequence[LossCurve], title: str) -> None:
-    for curve in curves:
+    for curve, style in zip(curves, LINE_STYLES, strict=False):
         label = f"{curve.name} ({curve.steps:,} steps, {curve.losses[-1]:.3f})"
-        axes.plot(curve.epochs, curve.losses, label=label)
+        axes.plot(curve.epochs, curve.losses, linestyle=style, label=label)
     axes.set_yscale("log")
-    axes.set(title=title, xlabel="how often each image has been seen", ylabel="loss (nats)")
+    axes.set(title=title, xlabel="passes over the data", ylabel="loss (nats)")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)

@@ -22,7 +22,7 @@ __all__ = ["PolicyFactory", "available_policies", "load_controller", "mean_score
 PolicyFactory = Callable[[], Callable[[Catch], int]]
 """Called before each game; returns a function that chooses an action."""
 
-_SCALE, _FRAME_MS = 12, 90
+_SCALE, _FRAME_MS = 28, 90
 _FIRST_SEED = 1_000_000
 _FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _INK, _CURTAIN, _PAPER = (240, 240, 240), (70, 90, 140), (25, 30, 40)

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from training.engine.lr_range_test import LrRangeTestResult
+from training.plots.style import DOCUMENT_STYLE
 
 __all__ = ["draw_range_test"]
 
 
+@rc_context(DOCUMENT_STYLE)
 def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
     """Draw losses by rate; losses above one and a half times the first ones are cut off."""
-    figure = Figure(figsize=(7.5, 4.2), dpi=80, layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(result.rates, result.losses, color="0.75", linewidth=1, label="of each step")
     axes.plot(result.rates, result.smoothed_losses, label="running average")
@@ -26,5 +29,5 @@ def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
     low = min(*result.losses, 0.0)
     axes.set(title=title, xlabel="learning rate", ylabel="loss", ylim=(low, 1.6 * top))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend()
     figure.savefig(path)

@@ -3,27 +3,31 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.course.degradation import DegradationResult
+from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
 
 __all__ = ["draw_residual"]
 
 _NAMES = {False: "plain", True: "residual"}
 
 
+@rc_context(DOCUMENT_STYLE)
 def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
     """Draw losses of plain and residual nets, and the test error of both; one line per seed."""
-    figure = Figure(figsize=(12.5, 3.8), dpi=80, layout="constrained")
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
     depths = sorted({outcome.depth for outcome in outcomes})
     for column, residual in enumerate((False, True), start=1):
         axes = figure.add_subplot(1, 3, column)
         for outcome in outcomes:
             if outcome.residual is residual:
-                colour = f"C{depths.index(outcome.depth)}"
+                index = depths.index(outcome.depth)
+                style = {"color": f"C{index}", "linestyle": LINE_STYLES[index]}
                 epochs = range(1, len(outcome.losses) + 1)
-                axes.plot(epochs, outcome.losses, color=colour, label=f"{outcome.depth} layers")
+                axes.plot(epochs, outcome.losses, label=f"{outcome.depth} layers", **style)
         _draw_unique_legend(axes)
         axes.set(title=f"{_NAMES[residual]} nets", xlabel="epoch", ylabel="training loss (nats)")
         axes.set_ylim(0, 2.7)
@@ -35,7 +39,7 @@ def _draw_unique_legend(axes: Axes) -> None:
     """Draw a legend with one entry for each depth."""
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    axes.legend(unique.values(), unique.keys(), fontsize=8)
+    axes.legend(unique.values(), unique.keys())
     axes.grid(alpha=0.3)
 
 
@@ -52,8 +56,11 @@ def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequ
         for depth in depths:
             axes.plot([depth] * len(errors[depth]), errors[depth], "_", color=line.get_color())
         for depth, mean in zip(depths, means, strict=True):
-            axes.annotate(f"{mean:.1f}", (depth, mean), (4, 5), textcoords="offset points", size=8)
+            offset = (0, -17) if residual else (0, 9)
+            axes.annotate(
+                f"{mean:.1f}", (depth, mean), offset, textcoords="offset points", ha="center"
+            )
     axes.set(title="test error (%)", xlabel="layers", xticks=depths)
-    axes.set_ylim(bottom=0)
+    axes.margins(x=0.15, y=0.2)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(loc="upper left")

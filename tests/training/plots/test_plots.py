@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -9,8 +11,12 @@ from training.engine.csv_logger import CsvLogger
 from training.errors import DataError
 from training.plots.confusion import draw_confusion
 from training.plots.curves import draw_training_curves
+from training.plots.optimize_png import optimize_png
 from training.plots.restoration import draw_image_rows
+from training.plots.style import DOCUMENT_STYLE
 from training.publish import sample_inputs
+
+_CYCLE = list(DOCUMENT_STYLE["axes.prop_cycle"])
 
 
 def _image(path: Path) -> NDArray[np.uint8]:
@@ -44,6 +50,23 @@ def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
     pixels = _image(tmp_path / "curves.png")
     # Loss, accuracy, likelihood and learning rate, side by side.
     assert pixels.shape[1] > 3 * pixels.shape[0]
+
+
+def _line_colours(path: Path, names: list[str]) -> dict[str, set[str]]:
+    """The colours of the lines of each label, over all panels of the log's figure."""
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda self, to: (drawn.append(self), save(self, to)))
+        draw_training_curves(path, path.with_suffix(".png"))
+    lines = [line for axes in drawn[0].axes for line in axes.lines]
+    return {n: {str(line.get_color()) for line in lines if line.get_label() == n} for n in names}
+
+
+def test_a_split_has_one_colour_in_all_panels(log: Path) -> None:
+    colours = _line_colours(log, ["train", "test"])
+    assert [len(found) for found in colours.values()] == [1, 1]
+    assert colours["train"] != colours["test"]
 
 
 def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
@@ -101,3 +124,17 @@ def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) ->
         channels = np.asarray(image.convert("RGB")).astype(int)
     is_colourful = bool(np.ptp(channels, axis=2).max() > 30)
     assert is_colourful is (mode == "RGB")
+
+
+def test_optimize_png_keeps_the_colours_of_lines_apart(tmp_path: Path) -> None:
+    # A photograph's worth of greys and blends competes for the palette with eight thin lines.
+    colours = [tuple(round(255 * c) for c in to_rgb(entry["color"])) for entry in _CYCLE]
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    noise[:, :200] = noise[:, :200, :1]
+    for index, colour in enumerate(colours):
+        noise[10 * index : 10 * index + 2] = colour
+    Image.fromarray(noise).save(tmp_path / "plot.png")
+    optimize_png(tmp_path / "plot.png")
+    with Image.open(tmp_path / "plot.png") as image:
+        kept = np.asarray(image.convert("RGB"))
+    assert [tuple(kept[10 * index, 0]) for index in range(len(colours))] == colours
