@@ -8,6 +8,7 @@ python -m training.plots.optimize_png PNG …
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 __all__ = ["optimize_png"]
@@ -25,7 +26,13 @@ def optimize_png(path: Path) -> None:
     rest = image.quantize(_PALETTE_SIZE - _EXACT_COLOURS, dither=Image.Dither.NONE).getpalette()
     palette = Image.new("P", (1, 1))
     palette.putpalette([channel for colour in frequent for channel in colour] + (rest or []))
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+    quantized = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    # Pillow's search for the nearest entry is approximate: white may become almost white.
+    pixels_HWC, indices_HW = np.asarray(image), np.array(quantized)
+    for index, colour in enumerate(frequent):
+        indices_HW[(pixels_HWC == colour).all(axis=2)] = index
+    quantized.putdata(indices_HW.ravel())
+    quantized.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ def draw_schedules(
         axes = figure.add_subplot(grid[index // columns, index % columns])
         positions = [epochs * step / len(taken) for step in range(len(taken))]
         axes.plot(positions, taken, color=f"C{index}")
-        axes.set(title=name.replace(", ", ",\n"), ylim=(-0.03, 1.08), xlim=(0, epochs), yticks=[0, 0.5, 1])
+        axes.set(
+            title=name.replace(", ", ",\n"),
+            ylim=(-0.03, 1.08),
+            xlim=(0, epochs),
+            yticks=[0, 0.5, 1],
+        )
         axes.set_xticks([0, epochs // 2, epochs])
         axes.grid(alpha=0.3)
         if index >= columns:

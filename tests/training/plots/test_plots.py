@@ -131,6 +131,7 @@ def test_optimize_png_keeps_the_colours_of_lines_apart(tmp_path: Path) -> None:
     colours = [tuple(round(255 * c) for c in to_rgb(entry["color"])) for entry in _CYCLE]
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     noise[:, :200] = noise[:, :200, :1]
+    noise[200:] = 255
     for index, colour in enumerate(colours):
         noise[10 * index : 10 * index + 2] = colour
     Image.fromarray(noise).save(tmp_path / "plot.png")
@@ -138,3 +139,4 @@ def test_optimize_png_keeps_the_colours_of_lines_apart(tmp_path: Path) -> None:
     with Image.open(tmp_path / "plot.png") as image:
         kept = np.asarray(image.convert("RGB"))
     assert [tuple(kept[10 * index, 0]) for index in range(len(colours))] == colours
+    assert (kept[200:] == 255).all()
