@@ -7,6 +7,7 @@ python -m training.plots.optimize_png PNG …
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ def optimize_png(path: Path) -> None:
     """Rewrite the PNG at `path` with a palette of its own."""
     with Image.open(path) as file:
         image = file.convert("RGB")
-    colours = image.getcolors(image.width * image.height) or []
+    colours: Any = image.getcolors(image.width * image.height)
     frequent = [colour for _, colour in sorted(colours, reverse=True)[:_EXACT_COLOURS]]
     rest = image.quantize(_PALETTE_SIZE - _EXACT_COLOURS, dither=Image.Dither.NONE).getpalette()
     palette = Image.new("P", (1, 1))

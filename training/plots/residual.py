@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
         for outcome in outcomes:
             if outcome.residual is residual:
                 index = depths.index(outcome.depth)
-                style = {"color": f"C{index}", "linestyle": LINE_STYLES[index]}
+                style: dict[str, Any] = {"color": f"C{index}", "linestyle": LINE_STYLES[index]}
                 epochs = range(1, len(outcome.losses) + 1)
                 axes.plot(epochs, outcome.losses, label=f"{outcome.depth} layers", **style)
         _draw_unique_legend(axes)

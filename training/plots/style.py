@@ -4,14 +4,22 @@ A figure 10 inches wide at 110 dpi is shown there some 830 pixels wide, so its l
 points appear as 9 points.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from cycler import cycler
 
 __all__ = ["DOCUMENT_STYLE", "LINE_STYLES"]
 
-LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
+LINE_STYLES: Any = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (1, 1)),
+    (0, (8, 3)),
+)
 """Tell lines apart without colour."""
 
 _COLOURS = (
@@ -26,7 +34,7 @@ _COLOURS = (
 )
 """Eight hues; matplotlib's own cycle has a brown that resembles its red."""
 
-DOCUMENT_STYLE: Mapping[str, Any] = {
+DOCUMENT_STYLE: Any = {
     "figure.dpi": 110,
     "font.size": 10.5,
     "axes.titlesize": 11,

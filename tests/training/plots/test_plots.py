@@ -56,8 +56,13 @@ def _line_colours(path: Path, names: list[str]) -> dict[str, set[str]]:
     """The colours of the lines of each label, over all panels of the log's figure."""
     drawn: list[Figure] = []
     save = Figure.savefig
+
+    def keep(figure: Figure, to: Path) -> None:
+        drawn.append(figure)
+        save(figure, to)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda self, to: (drawn.append(self), save(self, to)))
+        patch.setattr(Figure, "savefig", keep)
         draw_training_curves(path, path.with_suffix(".png"))
     lines = [line for axes in drawn[0].axes for line in axes.lines]
     return {n: {str(line.get_color()) for line in lines if line.get_label() == n} for n in names}
