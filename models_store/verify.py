@@ -24,6 +24,7 @@ from models_store.onnx.errors import clean_message
 from models_store.onnx.wire import has_external_data
 from models_store.signing.signatures import TrustedKeys, check_signature
 from models_store.tasks import Compression
+from models_store.validation_messages import format_errors
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
@@ -81,9 +82,7 @@ def parse_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Man
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        location = ".".join(map(str, problem["loc"])) or "it"
-        raise ManifestError(f"{MANIFEST}: {location}: {problem['msg']}") from error
+        raise ManifestError(f"{MANIFEST}: {format_errors(error, Manifest)}") from error
 
 
 def _read_signature(folder: Path, trusted_keys: TrustedKeys) -> bytes:

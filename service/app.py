@@ -64,14 +64,6 @@ _SWITCH_INTERVAL_S = 0.0005
 """Interpreter switch interval; Python's default is 5 ms. It bounds how long a compute thread waits
 for the GIL while the event loop is busy, and the reverse. See docs/decisions.md."""
 
-_DESCRIPTION = """Small deep networks, trained offline, over REST.
-
-Images are sent as a form or as the whole body. Task endpoints need no `model`: each task has a
-default, and the response names the model. Every error is `application/problem+json` (RFC 9457),
-says what was wrong, what was received and what is accepted, and has the request's id.
-"""
-
-
 _CORS_OPTIONS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST"),
     # Clients send headers of their own, such as the x-stainless-* of OpenAI's or traceparent.
@@ -131,23 +123,12 @@ def create_app(
     app = _App(
         title="deepshelf",
         version=_version(),
-        description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
         middleware=_build_middleware(settings, state, observers),
         # Requests are traced by our own middleware; FastAPI would read the environment each time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        openapi_tags=[
-            {"name": "images", "description": "Classify, denoise and compress images"},
-            {"name": "faces", "description": "Generate faces from seeds"},
-            {"name": "text", "description": "Continue texts, and draw handwriting"},
-            {"name": "tensors", "description": "Run any model on tensors in plain JSON"},
-            {"name": "open inference protocol", "description": "For KServe and Triton clients"},
-            {"name": "openai", "description": "Completions for OpenAI's client"},
-            {"name": "models", "description": "The models in the store"},
-            {"name": "health", "description": "Probes and metrics"},
-        ],
     )
     # Not a constructor argument: FastAPI would overrule it by the root path that the server sends.
     app.root_path = settings.root_path

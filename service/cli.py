@@ -8,7 +8,8 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from service.settings import ENV_PREFIX, Settings, describe_validation_error
+from service.settings import ENV_PREFIX, Settings
+from service.startup_errors import StartupError, describe_settings_errors
 
 __all__ = ["app"]
 
@@ -28,14 +29,15 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
 def _serve(**options: str | None) -> None:
-    from service.serve import StartupError, run
+    from service.serve import run
 
+    given = {name: text for name, text in options.items() if text}
     try:
-        run(Settings(**{name: text for name, text in options.items() if text}))  # type: ignore[arg-type]  # pydantic parses them
+        run(Settings(**given))  # type: ignore[arg-type]  # pydantic parses them
     except ValidationError as error:
-        message = describe_validation_error(error)
+        message = describe_settings_errors(error, given)
     except StartupError as error:
-        message = str(error)
+        message = error.describe(given)
     else:
         return
     typer.echo(f"error: {message}", err=True)

@@ -15,10 +15,20 @@ import secrets
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from limits import RateLimitItem, parse
 
-__all__ = ["ApiKey", "ApiKeySet", "hash_key", "new_key", "parse_keys", "parse_rate"]
+__all__ = [
+    "ApiKey",
+    "ApiKeySet",
+    "hash_key",
+    "new_key",
+    "parse_admin_key",
+    "parse_keys",
+    "parse_rate",
+    "read_keys_file",
+]
 
 _PREFIX = "dsk_"
 """Lets secret scanners recognise a key in published code."""
@@ -102,6 +112,24 @@ def parse_keys(text: str, source: object = "keys") -> tuple[ApiKey, ...]:
                 location = f"{source}, line {number}"
                 raise ValueError(f"{location}: {error}; expected {_LINE_FORMAT}") from None
     return tuple(keys)
+
+
+def parse_admin_key(text: str) -> ApiKey:
+    """Return the administrator's key, from the key itself or from `sha256:HEX` of it."""
+    if text.startswith("sha256:"):
+        (key,) = parse_keys(f"admin {text} admin")
+        return key
+    return ApiKey("admin", hash_key(text), admin=True)
+
+
+def read_keys_file(path: Path) -> list[ApiKey]:
+    """Return the keys of a file. Raises ValueError, which names the file and quotes no key."""
+    try:
+        return list(parse_keys(path.read_text(encoding="utf-8"), path))
+    except OSError as error:
+        raise ValueError(f"keys_file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"keys_file {path} is not UTF-8 text") from None
 
 
 def parse_rate(text: str) -> RateLimitItem:

@@ -33,18 +33,15 @@ from service.server.workers.supervisor import (
     metrics_dir,
 )
 from service.settings import ENV_PREFIX, Settings
+from service.startup_errors import StartupError
 
-__all__ = ["StartupError", "run"]
+__all__ = ["run"]
 
 _log = logging.getLogger("service")
 
 _WORKER_HEALTHCHECK_TIMEOUT_S = 30
 """A worker that does not respond to its supervisor for this long is replaced. Uvicorn's default of
 5 s can pass on an overloaded machine, where replacing workers makes the overload worse."""
-
-
-class StartupError(Exception):
-    """The service cannot start; the message says why."""
 
 
 def run(settings: Settings) -> None:
@@ -63,24 +60,25 @@ def _check_can_start(settings: Settings) -> None:
     """Raise StartupError for errors that would otherwise surface later, or in every worker."""
     if not settings.store.is_dir():
         raise StartupError(
-            f"{ENV_PREFIX}STORE={settings.store}: there is no such folder. Models are not part of "
-            "the Python package: start in a checkout, which has ./models_store, name a store with "
-            "--store, or import a release's shelf-*.tar.gz with `deepshelf models --store FOLDER "
-            "import FILE`"
+            f"there is no folder {settings.store}. Models are not part of the Python package: "
+            "start in a checkout, which has ./models_store, name a store with --store, or import a "
+            "release's shelf-*.tar.gz with `deepshelf models --store FOLDER import FILE`",
+            "store",
         )
     available = list_model_names(settings.store)
     for name in settings.models or ():
         if name not in available:
             near = difflib.get_close_matches(name, available) or available
             raise StartupError(
-                f"{ENV_PREFIX}MODELS={name}: there is no such model in {settings.store}; "
-                + (f"similar names: {', '.join(near[:5])}" if near else "the store is empty")
+                f"there is no model {name!r} in {settings.store}; "
+                + (f"similar names: {', '.join(near[:5])}" if near else "the store is empty"),
+                "models",
             )
     if settings.otlp_endpoint:
         try:
             check_installed()
         except TracingUnavailable as error:
-            raise StartupError(f"{ENV_PREFIX}OTLP_ENDPOINT: {error}") from None
+            raise StartupError(str(error), "otlp_endpoint") from None
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,7 +86,7 @@ def _check_can_start(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             address = f"{_url_host(settings.host)}:{settings.port}"
-            raise StartupError(f"cannot listen on {address}: {error.strerror}") from None
+            raise StartupError(f"cannot listen on {address}: {error.strerror}", "port") from None
 
 
 def serve(settings: Settings, plan: WorkerPlan) -> None:

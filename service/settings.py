@@ -1,6 +1,7 @@
 """Every setting of the service. Each is an environment variable `DEEPSHELF_<NAME>`."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,7 +15,6 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,26 +22,34 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models_store.batching import DEFAULT_WAIT_MS, Batching
 from models_store.errors import SignatureError
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys, require_cryptography
-from service.keys import ApiKey, ApiKeySet, hash_key, parse_keys, parse_rate
+from service.keys import (
+    ApiKey,
+    ApiKeySet,
+    parse_admin_key,
+    parse_keys,
+    parse_rate,
+    read_keys_file,
+)
 
-__all__ = ["ENV_PREFIX", "Settings", "describe_validation_error"]
+__all__ = ["ENV_PREFIX", "SECRET_SETTINGS", "Settings"]
 
 ENV_PREFIX = "DEEPSHELF_"
-_SECRET_SETTINGS = frozenset({"keys", "admin_key"})
+SECRET_SETTINGS = frozenset({"keys", "admin_key"})
 """Settings whose values no message may quote."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
 
-def _comma_separated(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(item.strip() for item in value.split(",") if item.strip()) or None
+def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
+    """Parse text with `parse`, which raises ValueError; leave other values unchanged."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
-def _parse_pairs(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    pairs = [item.strip() for item in value.split(",") if item.strip()]
+def _parse_names(text: str) -> tuple[str, ...] | None:
+    return tuple(item.strip() for item in text.split(",") if item.strip()) or None
+
+
+def _parse_pairs(text: str) -> dict[str, str]:
+    pairs = _parse_names(text) or ()
     if any(pair.count("=") != 1 for pair in pairs):
         raise ValueError("the format is task=model,task=model")
     return dict(pair.split("=") for pair in pairs)
@@ -72,39 +80,22 @@ def _strip_trailing_slash(value: str) -> str:
     return value.rstrip("/")
 
 
-def _parse_key_lines(value: object) -> object:
-    return parse_keys(value) if isinstance(value, str) else value
-
-
-def _parse_rate_limit(value: object) -> object:
-    return parse_rate(value) if isinstance(value, str) else value
-
-
-def _parse_admin_key(value: str) -> ApiKey:
-    """Return the admin key, from the key itself or from its hash."""
-    if value.startswith("sha256:"):
-        (key,) = parse_keys(f"admin {value} admin")
-        return key
-    return ApiKey("admin", hash_key(value), admin=True)
-
-
-def _parse_origins(value: object) -> object:
-    origins = _comma_separated(value) or ()
-    for origin in origins if isinstance(origins, tuple) else ():
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError("an origin is a scheme and a host, such as https://example.org")
+def _parse_origins(text: str) -> tuple[str, ...]:
+    origins = _parse_names(text) or ()
+    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("an origin is a scheme and a host, such as https://example.org")
     return origins
 
 
-def _reject_kubernetes_service_link(value: object) -> object:
+def _reject_kubernetes_service_link(text: str) -> str:
     # Kubernetes sets `<SERVICE>_PORT=tcp://address:port` in every pod for each service of the
     # namespace: a service named deepshelf overwrites this setting.
-    if isinstance(value, str) and value.startswith("tcp://"):
+    if text.startswith("tcp://"):
         raise ValueError(
             "this value is a link that Kubernetes sets for a service named deepshelf; "
             "set enableServiceLinks: false in the pod"
         )
-    return value
+    return text
 
 
 class Settings(BaseSettings):
@@ -123,9 +114,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
 
-    port: Annotated[
-        int, Field(ge=1, le=65535), BeforeValidator(_reject_kubernetes_service_link)
-    ] = 8000
+    port: Annotated[int, Field(ge=1, le=65535), _from_text(_reject_kubernetes_service_link)] = 8000
     """TCP port to listen on."""
 
     root_path: Annotated[
@@ -150,10 +139,10 @@ class Settings(BaseSettings):
     has signed (`ssh-keygen -Y sign`) are served. Read when the service starts. Needs
     deepshelf[sign]. Unset: no signature is required."""
 
-    models: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_comma_separated)] = None
+    models: Annotated[tuple[str, ...] | None, NoDecode, _from_text(_parse_names)] = None
     """Serve only these models, comma-separated. Unset: all models of the store."""
 
-    defaults: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_pairs)] = Field(
+    defaults: Annotated[dict[str, str], NoDecode, _from_text(_parse_pairs)] = Field(
         default_factory=dict
     )
     """Model for requests that name none: task=model,task=model. For a task that is not listed, the
@@ -184,7 +173,7 @@ class Settings(BaseSettings):
     through the API; each worker follows at its next scan of the store. Unset: a temporary one with
     several workers, else in memory."""
 
-    keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_parse_key_lines)] = ()
+    keys: Annotated[tuple[ApiKey, ...], NoDecode, _from_text(parse_keys)] = ()
     """Keys, of which every request must carry one, as `Authorization: Bearer KEY` or
     `X-API-Key: KEY`. Lines that `python -m service.keys NAME` prints, separated by `;`; they hold
     hashes. Without keys and keys_file, requests need no key."""
@@ -196,13 +185,13 @@ class Settings(BaseSettings):
     """Key that allows loading and unloading models, or `sha256:HEX` of it; keys whose line says
     `admin` allow it too. Unset: not allowed. Others can see a command line: set the variable."""
 
-    key_rate: Annotated[RateLimitItem, BeforeValidator(_parse_rate_limit)] | None = None
+    key_rate: Annotated[RateLimitItem, _from_text(parse_rate)] | None = None
     """Rate limit of each key whose line sets none, such as 100/minute, counted over all workers."""
 
     key_max_concurrent: PositiveInt | None = None
     """Concurrent requests, in each worker, of each key whose line sets no limit."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, _from_text(_parse_origins)] = ()
     """Origins whose pages may call this service, comma-separated, such as https://example.org; `*`
     for all. Unset: only its own."""
 
@@ -326,29 +315,7 @@ class Settings(BaseSettings):
         """
         keys = list(self.keys)
         if self.keys_file is not None:
-            try:
-                keys += parse_keys(self.keys_file.read_text(encoding="utf-8"), self.keys_file)
-            except OSError as error:
-                raise ValueError(
-                    f"keys_file {self.keys_file} cannot be read: {error.strerror}"
-                ) from None
-            except UnicodeDecodeError:
-                raise ValueError(f"keys_file {self.keys_file} is not UTF-8 text") from None
-        admin = self.admin_key.get_secret_value() if self.admin_key else ""
-        if admin:
-            keys.append(_parse_admin_key(admin))
+            keys += read_keys_file(self.keys_file)
+        if self.admin_key is not None and self.admin_key.get_secret_value():
+            keys.append(parse_admin_key(self.admin_key.get_secret_value()))
         return ApiKeySet(keys)
-
-
-def describe_validation_error(error: ValidationError) -> str:
-    """Return all problems of the settings in one line that names the variables."""
-    problems = []
-    for problem in error.errors(include_url=False):
-        name = ENV_PREFIX + "_".join(str(part) for part in problem["loc"][:1]).upper()
-        text = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:  # a check of several settings together
-            problems.append(text)
-            continue
-        received = "…" if problem["loc"][0] in _SECRET_SETTINGS else f"{problem['input']!s:.80}"
-        problems.append(f"{name}={received}: {text}")
-    return "; ".join(problems)

@@ -19,6 +19,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from models_store.base import FrozenModel
 from models_store.compression.range_coder import PRECISION_BITS, RangeDecoder, RangeEncoder
 from models_store.errors import ManifestError
+from models_store.validation_messages import format_errors
 
 __all__ = [
     "FrequencyTable",
@@ -81,7 +82,7 @@ def read_tables(path: Path, kind: type[TablesT]) -> TablesT:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ManifestError(f"{path.name}: {error.errors()[0]['msg']}") from error
+        raise ManifestError(f"{path.name}: {format_errors(error, kind)}") from error
 
 
 def encode_latents(latents_DN: Latents, tables: FrequencyTables) -> bytes:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from models_store.manifest import ModelFile
 from models_store.tasks import Task, Tensors
+from models_store.validation_messages import suggest
 from service.codecs.nested_lists import flatten, from_flat
 from service.codecs.tensors import DATATYPES, Array
 from service.errors import InvalidValue
@@ -25,7 +25,7 @@ class TensorRequirement:
     datatype: str
     shape: tuple[int | str, ...]
     finite: bool = True
-    """True if NaN and infinity are refused."""
+    """True if NaN and infinity are rejected."""
 
 
 def tensor_requirements(task: Task, graph: ModelFile) -> dict[str, TensorRequirement]:
@@ -90,11 +90,8 @@ def _check_names(inputs: Mapping[str, object], requirements: Mapping[str, object
     accepted = list(requirements)
     for name in inputs:
         if name not in requirements:
-            nearest = get_close_matches(name[:64], accepted, n=1)
-            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
             raise InvalidValue(
-                f"there is no input {name[:64]!r}{hint}; the inputs are: {', '.join(accepted)}",
-                accepted=accepted,
+                f"there is no input {name[:64]!r}; {suggest(name, accepted)}", accepted=accepted
             )
     missing = [name for name in requirements if name not in inputs]
     if missing:

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 from pydantic import ValidationError
 
-from service.settings import Settings, describe_validation_error
+from service.settings import Settings
+from service.startup_errors import describe_settings_errors, setting_name
 
 __all__ = ["main"]
 
@@ -20,9 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        return _exit_with_error(describe_validation_error(error))
+        return _exit_with_error(describe_settings_errors(error))
     if not settings.store.is_dir():
-        return _exit_with_error(f"DEEPSHELF_STORE={settings.store}: there is no such folder")
+        return _exit_with_error(f"{setting_name('store')}: there is no folder {settings.store}")
     from service.ray_serve.application import build_application, deploy_application
 
     settings = settings.model_copy(update={"store": settings.store.resolve()})

@@ -15,6 +15,23 @@ __all__ = ["build_openapi"]
 
 JsonObject = dict[str, Any]
 
+_DESCRIPTION = """Small deep networks, trained offline, over REST.
+
+Images are sent as a form or as the whole body. Task endpoints need no `model`: each task has a
+default, and the response names the model. An error is `application/problem+json` (RFC 9457): it
+says what was wrong, what was received and what is accepted, and has the request's id. Under `/v2`
+and `/openai`, errors have the format of those protocols.
+"""
+_TAGS = [
+    {"name": "images", "description": "Classify, denoise and compress images"},
+    {"name": "faces", "description": "Generate faces from seeds"},
+    {"name": "text", "description": "Continue texts, and draw handwriting"},
+    {"name": "tensors", "description": "Run any model on tensors in plain JSON"},
+    {"name": "open inference protocol", "description": "For KServe and Triton clients"},
+    {"name": "openai", "description": "Completions for OpenAI's client"},
+    {"name": "models", "description": "The models in the store"},
+    {"name": "health", "description": "Probes and metrics"},
+]
 _ERROR_SCHEMAS = {
     error_formatter_for("/v2"): "ProtocolError",
     error_formatter_for("/openai"): "OpenAIError",
@@ -27,9 +44,9 @@ def build_openapi(app: FastAPI) -> JsonObject:
     document = get_openapi(
         title=app.title,
         version=app.version,
-        description=app.description,
+        description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        tags=app.openapi_tags,
+        tags=_TAGS,
         servers=[{"url": app.root_path or "/"}],
         routes=app.routes,
     )

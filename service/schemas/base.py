@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models_store.manifest import Precision
 from service.observability.timing import timed
-from service.schemas.validation_errors import suggest_name
 
 __all__ = [
     "ModelSelector",
@@ -33,22 +31,6 @@ class RequestParams(BaseModel):
     """Query parameters, or fields of a form or of JSON. Unknown names are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_names(cls, data: object) -> object:
-        """Name the nearest parameter and all accepted ones, which `forbid` alone does not."""
-        names = [field.alias or name for name, field in cls.model_fields.items()]
-        unknown = sorted(set(data) - set(names)) if isinstance(data, dict) else []
-        if unknown:
-            accepted = ", ".join(names) or "none"
-            message = f"unknown parameter {unknown[0][:64]!r}{suggest_name(unknown[0], names)}"
-            raise PydanticCustomError(
-                "unknown_parameter",
-                "{message}; accepted: {accepted}",
-                {"message": message, "accepted": accepted},
-            )
-        return data
 
 
 OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None

@@ -210,7 +210,7 @@ def test_the_asynchronous_client_streams_too(server: Server) -> None:
         ({"logprobs": 6}, "logprobs", "must be at most 5"),
         ({"max_tokens": 101}, None, "max_tokens is 101, accepted is 1 to 100"),
         ({"max_tokens": 0}, "max_tokens", "must be at least 1"),
-        ({"prompt": [1, 2]}, "prompt", "no token ids"),
+        ({"prompt": [1, 2]}, "prompt", "token ids are not supported"),
         ({"prompt": []}, "prompt", "at least 1"),
         ({"prompt": "A"}, None, "'A' (U+0041)"),
         ({"prompt": "a" * 51}, None, "51 characters"),

@@ -56,12 +56,12 @@ def test_what_was_published_verifies(store: Path, name: str, version: int) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it: Invalid JSON: EOF while parsing"),
-        (b"\x89PNG\r\n", "it: Invalid JSON"),
-        (b"\xff\xfe{}", "it: Invalid JSON"),
-        (b"[" * 100_000, "it: Invalid JSON: recursion limit exceeded"),
-        (b"[]", "it: Input should be an object"),
-        (b"{}", "name: Field required"),
+        (b"", "is not JSON: EOF while parsing"),
+        (b"\x89PNG\r\n", "is not JSON"),
+        (b"\xff\xfe{}", "is not JSON"),
+        (b"[" * 100_000, "is not JSON: recursion limit exceeded"),
+        (b"[]", "must be an object"),
+        (b"{}", "name: is missing"),
         (b" " * (4 << 20) + b"{}", "is over 4 MiB"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_version_that_was_moved_is_refused(own_store: Path, to: str) -> None:
 
 def test_a_problem_says_where_it_is(folder: Path) -> None:
     edit_manifest(folder, lambda content: content["task"]["image"].update(width=-1))
-    with pytest.raises(ManifestError, match=r"task\.classification\.image\.width: .* greater"):
+    with pytest.raises(ManifestError, match=r"task\.image\.width: must be greater than 0, got -1"):
         read_manifest(folder)
 
 

@@ -9,9 +9,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models_store.base import FrozenModel
+from models_store.validation_messages import format_errors, suggest
 from training.config.tasks import TaskConfig
 from training.config.train import TrainConfig
-from training.config.validation import format_validation_error, suggest
 from training.datasets import DataConfig
 from training.errors import RecipeError
 
@@ -163,7 +163,7 @@ def validate_recipe(content: Mapping[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{source}: {format_validation_error(error, Recipe)}") from error
+        raise RecipeError(f"{source}: {format_errors(error, Recipe)}") from error
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.errors import BadRequest, UnsupportedMediaType
-from service.routes.http.problems import located_error
+from service.routes.http.problems import invalid_parameters
 from service.routes.http.request_body import URLENCODED, media_type_of, read_bytes
 from service.schemas.base import RequestParams
 
@@ -28,7 +28,7 @@ async def read_json_body(
     Raises:
         UnsupportedMediaType: the content type is not JSON's.
         BadRequest: the body is not JSON.
-        RequestValidationError: fields are wrong; names each.
+        InvalidValue: fields are wrong; names each.
         ContentTooLarge, DeadlineExceeded, RequestCancelled: see `read_bytes`.
     """
     return parse_json(await read_json_bytes(request, timeout_s, limit), params_type)
@@ -55,15 +55,15 @@ def parse_json(body: bytes, schema: type[ModelT]) -> ModelT:
 
     Raises:
         BadRequest: the body is not JSON.
-        RequestValidationError: fields are wrong; names each.
+        InvalidValue: fields are wrong; names each.
     """
     try:
         return schema.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        if errors[0]["type"] == "json_invalid":
-            raise BadRequest(f"the body is not JSON: {errors[0]['msg']}") from error
-        raise located_error(errors, "body") from error
+        (first, *_) = error.errors(include_url=False)
+        if first["type"] == "json_invalid":
+            raise BadRequest(f"the body is not JSON: {first['ctx']['error']}") from error
+        raise invalid_parameters(error, schema, "body") from error
 
 
 def json_request_body(params_type: type[RequestParams]) -> dict[str, object]:

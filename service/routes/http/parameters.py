@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from service.routes.http.problems import located_error
+from service.routes.http.problems import invalid_parameters
 from service.schemas.base import RequestParams
 
 __all__ = ["form_field_schemas", "merge_form_fields", "parse_query", "query_parameters"]
@@ -27,7 +27,7 @@ def parse_query(request: Request, params_type: type[ParamsT]) -> ParamsT:
     """Return the parameters of the query.
 
     Raises:
-        RequestValidationError: one is unknown, or its value is wrong.
+        InvalidValue: one is unknown, or its value is wrong.
     """
     query: bytes = request.scope["query_string"]
     if len(query) <= _MAX_CACHED_QUERY_BYTES:
@@ -48,7 +48,7 @@ def merge_form_fields(query: ParamsT, fields: Mapping[str, str]) -> ParamsT:
     """Return the parameters of the query and, for those it does not set, of the form.
 
     Raises:
-        RequestValidationError: a field's value is wrong.
+        InvalidValue: a field's value is wrong.
     """
     if not fields:
         return query
@@ -60,7 +60,7 @@ def _validate(params_type: type[ParamsT], values: Mapping[str, object], location
     try:
         return params_type.model_validate(values)
     except ValidationError as error:
-        raise located_error(error.errors(include_url=False), location) from error
+        raise invalid_parameters(error, params_type, location) from error
 
 
 def form_field_schemas(params_type: type[RequestParams]) -> dict[str, dict[str, Any]]:

@@ -5,27 +5,27 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import ServiceError
+from models_store.validation_messages import ValidationMessage, describe_errors
+from service.errors import InvalidValue, ServiceError
 from service.routes.http.error_formats import error_formatter_for
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
-from service.schemas.validation_errors import describe_error
 
 __all__ = [
     "CLIENT_CLOSED_REQUEST",
     "EXPECTED_ERRORS",
     "handle_error",
-    "located_error",
+    "invalid_parameters",
     "render_error",
 ]
 
@@ -49,9 +49,23 @@ class _RequestContext:
     request_id: object
 
 
-def located_error(errors: Iterable[ErrorDetails], location: str) -> RequestValidationError:
-    """Return pydantic's `errors` as an error of a request's query, form or body."""
-    return RequestValidationError([{**error, "loc": (location, *error["loc"])} for error in errors])
+def invalid_parameters(
+    error: ValidationError, model: type[BaseModel], location: str
+) -> InvalidValue:
+    """Return the error of a request whose query, form or body (`location`) is no `model`."""
+    errors = error.errors(include_url=False)
+    return _invalid_value(describe_errors(errors, model, noun="parameter"), location)
+
+
+def _invalid_value(messages: Sequence[ValidationMessage], location: str) -> InvalidValue:
+    return InvalidValue(
+        "; ".join(map(str, messages)),
+        errors=[
+            {"where": ".".join((location, *message.path)), "message": message.text}
+            | ({} if message.received is None else {"got": message.received})
+            for message in messages
+        ],
+    )
 
 
 def render_error(
@@ -69,18 +83,15 @@ async def handle_error(request: Request, error: Exception) -> Response:
     """Return the response for an exception; for an unexpected one, without any details."""
     if isinstance(error, RequestCancelled):
         return Response(status_code=CLIENT_CLOSED_REQUEST)
+    if isinstance(error, RequestValidationError):  # raised by FastAPI for parameters in the path
+        in_path = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
+        error = _invalid_value(describe_errors(in_path, BaseModel), "path")
     if isinstance(error, ServiceError):
         # For the log and metrics: an error within a stream comes after the status has been sent.
         request.scope.get("state", {})["problem"] = error.slug
         title, extra, headers = error.title, error.extra, error.headers
         return _problem_response(
             request, error.status, error.slug, title, error.detail, extra, headers
-        )
-    if isinstance(error, RequestValidationError):
-        errors = [describe_error(item) for item in error.errors()]
-        detail = "; ".join(f"{item['where']}: {item['message']}" for item in errors)
-        return _problem_response(
-            request, 422, "invalid", "Invalid value", detail, {"errors": errors}
         )
     if isinstance(error, HTTPException):
         return _http_exception_response(request, error)

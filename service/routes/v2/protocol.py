@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models_store.validation_messages import describe_errors
 from service.codecs.tensors import (
     Array,
     datatype_of,
@@ -25,7 +26,6 @@ from service.schemas.v2 import (
     OutputTensor,
     RequestedOutput,
 )
-from service.schemas.validation_errors import describe_error
 
 __all__ = [
     "ParsedRequest",
@@ -118,9 +118,9 @@ def _json_bytes(body: bytes, json_bytes: str | None) -> int:
 def _validation_failure(error: ValidationError) -> BadRequest | InvalidValue:
     errors = error.errors(include_url=False)
     if errors[0]["type"] == "json_invalid":
-        return BadRequest(f"the body is not JSON: {errors[0]['msg']}")
-    fields = map(describe_error, errors[:_MAX_LISTED_ERRORS])
-    return InvalidValue("; ".join(f"{field['where']}: {field['message']}" for field in fields))
+        return BadRequest(f"the body is not JSON: {errors[0]['ctx']['error']}")
+    messages = describe_errors(errors[:_MAX_LISTED_ERRORS], InferRequest)
+    return InvalidValue("; ".join(map(str, messages)))
 
 
 def _reject_extensions(request: InferRequest) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from models_store.tasks import Task, TextGeneration
+from models_store.validation_messages import describe_errors
 from service.codecs.tensors import BYTES, Array
 from service.errors import InvalidValue
 from service.handlers.generation import (
@@ -23,7 +24,6 @@ from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.schemas.text import TextParams
-from service.schemas.validation_errors import describe_error
 from service.settings import Settings
 
 __all__ = ["build_text_outputs", "start_text_generation"]
@@ -107,8 +107,9 @@ def _build_text_request(prompt: str, parameters: Mapping[str, object], row: int)
     try:
         params = TextParams.model_validate({**parameters, "prompt": prompt})
     except ValidationError as error:
-        first = describe_error(error.errors(include_url=False)[0])
-        raise InvalidValue(f"parameters.{first['where']}: {first['message']}") from None
+        errors = error.errors(include_url=False)
+        (first, *_) = describe_errors(errors, TextParams, noun="parameter")
+        raise InvalidValue(f"parameters.{first}") from None
     request = params.to_request()
     if request.seed is None:
         return request

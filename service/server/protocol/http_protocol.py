@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 OnConnectionDropped = Callable[[str], None]
 """Called with the reason, from a fixed set, when the service closes a connection."""
 
+_ParseError = tuple[HTTPStatus, str, str]
+"""Status of the response, reason in the metrics, detail of the response."""
 _MAX_PIPELINED_REQUESTS = 16
 """Requests that may wait behind the current one. No common client pipelines."""
 _DRAIN_GRACE_S = 1.0
@@ -57,14 +59,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._on_connection_dropped: OnConnectionDropped | None = app_state.get(
-            "on_connection_dropped"
-        )
+        self._on_dropped: OnConnectionDropped | None = app_state.get("on_connection_dropped")
         self._load_shedder: LoadShedder | None = app_state.get("load_shedder")
         self._in_header = self._in_body = self._draining = self._rejected = self._closing = False
         self._header_bytes = 0
         self._resumed_at = -math.inf
-        self._parse_error = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
+        self._parse_error: _ParseError = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -145,15 +145,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # Headers that arrived in one piece are not counted yet.
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self._limits.max_header_bytes:
-            self._parse_error = self._header_too_large
-            raise ValueError("headers too large")
+            self._stop_parsing(self._header_too_large)
         if len(self.pipeline) >= _MAX_PIPELINED_REQUESTS:
-            self._parse_error = (
-                HTTPStatus.BAD_REQUEST,
-                "pipelined",
-                "too many pipelined requests",
-            )
-            raise ValueError("too many pipelined requests")
+            detail = "too many pipelined requests"
+            self._stop_parsing((HTTPStatus.BAD_REQUEST, "pipelined", detail))
         self._in_body = True
         super().on_headers_complete()
         if self._draining:
@@ -177,16 +172,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._closing:
             return
         self._unset_keepalive_if_required()  # a response within the same packet may have set it
-        scope = cast("Scope", cycle.scope)
-        rejection = (
-            self._load_shedder.check_request(scope, waited=self._was_paused)
-            if self._load_shedder
-            else None
-        )
-        if self._load_shedder is None or rejection is None:
-            super()._start_asgi_task(cycle, app)
+        shedder, scope = self._load_shedder, cast("Scope", cycle.scope)
+        rejection = shedder and shedder.check_request(scope, waited=self._was_paused)
+        if shedder and rejection:
+            self._reject(shedder, cycle, rejection)
         else:
-            self._reject(self._load_shedder, cycle, rejection)
+            super()._start_asgi_task(cycle, app)
 
     # Added to uvicorn's protocol.
 
@@ -198,21 +189,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # so the next bytes could be a body or a request.
         keep_alive = cycle.keep_alive and not cycle.waiting_for_100_continue
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(
-            service_unavailable(
-                self.server_state.default_headers, *rejection, keep_alive=keep_alive
-            )
-        )
+        headers = self.server_state.default_headers
+        self.transport.write(service_unavailable(headers, *rejection, keep_alive=keep_alive))
         cycle.on_response()
         if not keep_alive:
             self._closing = True
             self.loop.call_soon(self._close_after_reject)  # after the rest of this packet is parsed
         elif not self._responding:
-            self._pause_reading(load_shedder)
-
-    def _pause_reading(self, load_shedder: LoadShedder) -> None:
-        self.flow.pause_reading()
-        load_shedder.schedule_resume(self._resume_reading)
+            self.flow.pause_reading()
+            load_shedder.schedule_resume(self._resume_reading)
 
     def _close_after_reject(self) -> None:
         if self._in_body:
@@ -225,8 +210,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._resumed_at = self.loop.time()
             self.flow.resume_reading()
 
+    def _stop_parsing(self, error: _ParseError) -> NoReturn:
+        self._parse_error = error
+        raise ValueError(error)
+
     @property
-    def _header_too_large(self) -> tuple[HTTPStatus, str, str]:
+    def _header_too_large(self) -> _ParseError:
         limit = f"the headers of a request are limited to {self._limits.max_header_bytes} bytes"
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-size", limit
 
@@ -283,9 +272,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._report_dropped(reason)
-        if (
-            self._responding and self._in_body
-        ):  # the application must not wait for the rest of the body
+        if self._responding and self._in_body:  # the application waits for the rest of the body
             self.transport.close()
             return
         self._rejected, self._in_header = True, False
@@ -302,8 +289,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _report_dropped(self, reason: str) -> None:
         _log.info("connection dropped", extra={"fields": {"reason": reason}})
-        if self._on_connection_dropped:
-            self._on_connection_dropped(reason)
+        if self._on_dropped:
+            self._on_dropped(reason)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -114,7 +114,7 @@ async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> 
     ("inputs", "why"),
     [
         ({"words": ["a"]}, "input 'numbers' is missing; the inputs are: numbers, words, flags"),
-        ({**INPUTS, "number": 1}, "no input 'number' (did you mean 'numbers'?)"),
+        ({**INPUTS, "number": 1}, "no input 'number'; did you mean 'numbers'?"),
         ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has"),
         ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is no list"),
         ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; accepted is [batch, 3] where"),

@@ -67,7 +67,7 @@ def test_a_later_override_wins(path: Path) -> None:
         ("task.transforms=[{kind: crop, pading: 1}]", r"task\.transforms\.0: .*'padding'"),
         ("optimizer.kind=lion", "optimizer: unknown kind 'lion'; accepted: sgd, adagrad"),
         ("optimizer.kind=adm", r"optimizer: unknown kind 'adm'; did you mean 'adam'\?"),
-        ("epochs=0", "epochs: Input should be greater than 0, got 0"),
+        ("epochs=0", "epochs: must be greater than 0, got 0"),
         ("network.depth=50", "network: .*20, 32, 44, 56, 110, not 50"),
         ("seed", "--set takes a.b=c, not 'seed'"),
         ("=3", "--set takes a.b=c, not '=3'"),
@@ -85,7 +85,7 @@ def test_a_missing_field_is_named(path: Path, field: str) -> None:
     fields = content()
     del fields[field]
     path.write_text(yaml.safe_dump(fields))
-    with pytest.raises(RecipeError, match=f"{field}: Field required"):
+    with pytest.raises(RecipeError, match=f"{field}: is missing"):
         load_recipe(str(path))
 
 

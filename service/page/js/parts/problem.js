@@ -29,4 +29,6 @@ function keyForm() {
   return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Use this key')));
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+/** A message as a sentence; the name of a parameter at its beginning, as in `top_k: …`, stays as it is. */
+const sentence = (text) =>
+  (/^[\w.]+: /.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?]$/.test(text) ? '' : '.');
