@@ -18,7 +18,7 @@ from typing import IO
 from models_store.errors import ArchiveError, LayoutError, ManifestError, StoreError
 from models_store.layout import MANIFEST, SIGNATURE, validate_name, version_dir
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import replay_golden
+from models_store.onnx.runtime import verify_graphs
 from models_store.publish import fsync, fsync_dir
 from models_store.signing.signatures import TrustedKeys
 from models_store.staging import staging_dir
@@ -176,7 +176,7 @@ def _import_version(
                 )
             _extract(tar, entry, partial)
         check_files(partial, manifest)
-        replay_golden(partial, manifest)
+        verify_graphs(partial, manifest)
         fsync_dir(partial)
         return _move_into_place(partial, model_dir / str(number))
 

@@ -19,7 +19,7 @@ from models_store.layout import (
     version_dir,
 )
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import replay_golden
+from models_store.onnx.runtime import verify_graphs
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys
 from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
@@ -176,7 +176,7 @@ def _all_names(store: Path) -> list[str]:
 def _verify_version(folder: Path, trusted_keys: TrustedKeys | None) -> None:
     manifest = read_manifest(folder, trusted_keys)
     check_files(folder, manifest)
-    replay_golden(folder, manifest)
+    verify_graphs(folder, manifest)
 
 
 @app.command("export")

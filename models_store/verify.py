@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -18,8 +19,9 @@ from models_store.errors import (
     SignatureError,
     StoreError,
 )
+from models_store.graph_signature import check_graph_signatures
 from models_store.layout import MANIFEST, SIGNATURE, file_sha256
-from models_store.manifest import Manifest, ModelFile
+from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.onnx.errors import clean_message
 from models_store.onnx.wire import has_external_data
 from models_store.signing.signatures import TrustedKeys, check_signature
@@ -33,6 +35,7 @@ __all__ = [
     "GraphFn",
     "TensorMap",
     "check_files",
+    "load_graphs",
     "parse_manifest",
     "read_golden_cases",
     "read_manifest",
@@ -43,6 +46,8 @@ __all__ = [
 TensorMap = Mapping[str, NDArray[np.generic]]
 GraphFn = Callable[[TensorMap], TensorMap]
 """A graph as a function from named inputs to named outputs."""
+
+GraphT = TypeVar("GraphT")
 
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_SIGNATURE_BYTES = 16 << 10
@@ -208,6 +213,32 @@ def replay_graph(folder: Path, manifest: Manifest, graph: ModelFile, run: GraphF
             _check_tolerance(
                 f"case {index}, output {name} of {graph.path}", outputs[name], expected, tolerances
             )
+
+
+def load_graphs(
+    folder: Path,
+    manifest: Manifest,
+    precision: Precision,
+    load: Callable[[bytes, ModelFile], GraphT],
+    run_golden: Callable[[GraphT], GraphFn],
+) -> dict[str, GraphT]:
+    """Load the graphs of a version by role, and check all that serving them needs.
+
+    `load` makes a graph from its bytes, `run_golden` the function that runs it on golden cases.
+
+    Raises:
+        ManifestError: the graphs do not have the tensors of the manifest and its task.
+        ReplayError: a graph does not reproduce its golden outputs.
+        IntegrityError: the golden file cannot be read.
+    """
+    specs = manifest.graphs(precision)
+    check_graph_signatures(manifest.task, specs)
+    graphs: dict[str, GraphT] = {
+        role: load((folder / spec.path).read_bytes(), spec) for role, spec in specs.items()
+    }
+    for role, spec in specs.items():
+        replay_graph(folder, manifest, spec, run_golden(graphs[role]))
+    return graphs
 
 
 def _run_case(run: GraphFn, case: GoldenCase, label: str) -> TensorMap:

@@ -1,23 +1,43 @@
 """Run graphs with onnxruntime to verify models without a service."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from models_store.errors import ReplayError
-from models_store.manifest import Manifest
+from models_store.compression.tables import load_tables
+from models_store.errors import ManifestError, ReplayError
+from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
+from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
-from models_store.verify import GraphFn, TensorMap, replay_graph
+from models_store.tasks import Compression
+from models_store.verify import GraphFn, TensorMap, load_graphs
 
-__all__ = ["load_graph_fn", "replay_golden"]
+__all__ = ["check_session_tensors", "load_graph_fn", "verify_graphs"]
+
+
+class _NodeArg(Protocol):
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class _Session(Protocol):
+    def get_inputs(self) -> Sequence[_NodeArg]: ...
+
+    def get_outputs(self) -> Sequence[_NodeArg]: ...
 
 
 def load_graph_fn(path: Path) -> GraphFn:
     """Return the graph at `path` as a function that runs on one CPU thread.
 
-    The file is read here, because onnxruntime's messages would contain the store's path.
-
     Raises:
         ReplayError: when onnxruntime is not installed or does not accept the graph.
     """
+    return _load_graph_fn(path.read_bytes(), path.name)
+
+
+def _load_graph_fn(graph: bytes, name: str, spec: ModelFile | None = None) -> GraphFn:
+    # From bytes, because onnxruntime's messages would contain the store's path.
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -29,13 +49,13 @@ def load_graph_fn(path: Path) -> GraphFn:
     # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = ort.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no public exception base
         raise ReplayError(
-            f"{path.name} is not a graph that onnxruntime accepts: {clean_message(error)}"
+            f"{name} is not a graph that onnxruntime accepts: {clean_message(error)}"
         ) from error
+    if spec is not None:
+        check_session_tensors(session, spec)
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: TensorMap) -> TensorMap:
@@ -44,12 +64,52 @@ def load_graph_fn(path: Path) -> GraphFn:
     return run
 
 
-def replay_golden(folder: Path, manifest: Manifest) -> None:
-    """Check that every graph of a version reproduces its golden outputs within its tolerances.
+def verify_graphs(folder: Path, manifest: Manifest) -> None:
+    """Check the graphs and tables of a version as a service does when it loads them.
 
     Raises:
-        ReplayError: naming the graph and the deviation.
+        ManifestError: graphs or tables do not have what the manifest and its task declare.
+        ReplayError: a graph does not reproduce its golden outputs within its tolerances.
         IntegrityError: the golden file cannot be read.
     """
-    for graph in (file for file in manifest.files if file.is_graph):
-        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
+    precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
+    for precision in precisions:
+        load_graphs(
+            folder,
+            manifest,
+            precision,
+            lambda graph, spec: _load_graph_fn(graph, spec.path, spec),
+            lambda run: run,
+        )
+    if isinstance(manifest.task, Compression):
+        load_tables(folder, manifest, manifest.task)
+
+
+def check_session_tensors(session: _Session, spec: ModelFile) -> None:
+    """Raise ManifestError if inputs or outputs are not those of the manifest."""
+    _check_tensors(spec.path, "input", session.get_inputs(), spec.inputs)
+    _check_tensors(spec.path, "output", session.get_outputs(), spec.outputs)
+
+
+def _check_tensors(
+    path: str, kind: str, actual: Sequence[_NodeArg], declared: Sequence[TensorSpec]
+) -> None:
+    graph = {arg.name: (ORT_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in actual}
+    manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in declared}
+    if graph != manifest:
+        raise ManifestError(
+            f"{path} has {kind}s {_format_tensors(graph)}, the manifest says "
+            f"{_format_tensors(manifest)}"
+        )
+
+
+def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    """Return the shape with None for free dimensions, whose names a graph may lose."""
+    return tuple(size if isinstance(size, int) else None for size in shape)
+
+
+def _format_tensors(tensors: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
+    return ", ".join(
+        f"{name} {dtype}[{', '.join('?' if size is None else str(size) for size in shape)}]"
+        for name, (dtype, shape) in sorted(tensors.items())
+    )

@@ -11,21 +11,14 @@ from numpy.typing import NDArray
 
 from models_store.batching import Batching
 from models_store.compression.container import fingerprint
-from models_store.compression.factorized import FrequencyTables, read_tables
-from models_store.compression.hyperprior import ScaleTables
+from models_store.compression.factorized import FrequencyTables
 from models_store.compression.image_codec import HyperpriorImageCodec
-from models_store.errors import ManifestError
+from models_store.compression.tables import latent_shape, load_tables
 from models_store.manifest import Manifest, ModelFile, Precision
-from models_store.tasks import (
-    Compression,
-    Hyperprior,
-    Task,
-    TextGeneration,
-)
-from models_store.verify import check_files, read_golden_cases, replay_graph
+from models_store.tasks import Compression, Task, TextGeneration
+from models_store.verify import check_files, load_graphs, read_golden_cases
 from service.errors import InvalidValue
 from service.runtime.batched_graph import BatchedGraph, find_batch_sizes
-from service.runtime.graph_signature import check_signature
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
 
@@ -176,17 +169,18 @@ def _load_precision(
     max_batch_size: int,
     batching: Mapping[str, Batching],
 ) -> LoadedModel[Task]:
+    loaded = load_graphs(
+        folder,
+        manifest,
+        precision,
+        lambda graph, spec: load_graph(graph, manifest, spec),
+        lambda graph: graph.run_and_shrink_arena if isinstance(graph, Session) else graph.run,
+    )
     specs = manifest.graphs(precision)
-    check_signature(manifest.task, specs)
     graphs = {
-        role: load_graph((folder / spec.path).read_bytes(), manifest, spec)
-        for role, spec in specs.items()
+        role: _enable_batching(folder, manifest, specs[role], graph, batching)
+        for role, graph in loaded.items()
     }
-    for role, spec in specs.items():
-        graph = graphs[role]
-        run_graph = graph.run_and_shrink_arena if isinstance(graph, Session) else graph.run
-        replay_graph(folder, manifest, spec, run_graph)
-        graphs[role] = _enable_batching(folder, manifest, spec, graph, batching)
     return LoadedModel(
         name=manifest.name,
         version=manifest.version,
@@ -253,29 +247,8 @@ def _prepare_recurrent(
 def _load_codec(
     folder: Path, manifest: Manifest, task: Compression, graphs: Mapping[str, Graph]
 ) -> ImageCodec:
-    path, model_fingerprint = folder / manifest.get_file("tables").path, fingerprint(manifest)
-    if isinstance(task.entropy, Hyperprior):
-        runs = {role: graph.run for role, graph in graphs.items()}
-        return HyperpriorCodec(
-            HyperpriorImageCodec(task, _load_scale_tables(path, task.entropy), runs),
-            model_fingerprint,
-        )
-    tables = read_tables(path, FrequencyTables)
-    shape = next(o.shape for o in manifest.get_file("encoder").outputs if o.name == "latents")
-    sizes = [size for size in shape[1:] if isinstance(size, int)]
-    if len(sizes) != 3 or sizes[0] != len(tables.tables):
-        raise ManifestError(
-            f"latents are {list(shape)}, needed are [batch, D, h, w] with a table for each of D; "
-            f"there are {len(tables.tables)} tables"
-        )
-    return FactorizedCodec(tables, model_fingerprint, (sizes[0], sizes[1], sizes[2]))
-
-
-def _load_scale_tables(path: Path, entropy: Hyperprior) -> ScaleTables:
-    tables = read_tables(path, ScaleTables)
-    if len(tables.side_levels) != entropy.qualities:
-        raise ManifestError(
-            f"{path.name} is of {len(tables.side_levels)} qualities, the task has "
-            f"{entropy.qualities}"
-        )
-    return tables
+    tables = load_tables(folder, manifest, task)
+    if isinstance(tables, FrequencyTables):
+        return FactorizedCodec(tables, fingerprint(manifest), latent_shape(manifest))
+    runs = {role: graph.run for role, graph in graphs.items()}
+    return HyperpriorCodec(HyperpriorImageCodec(task, tables, runs), fingerprint(manifest))

@@ -1,7 +1,6 @@
 """One onnxruntime graph, ready to be run by many threads at once."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import numpy as np
 import onnxruntime as ort
@@ -9,10 +8,10 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, NotImplemented, RuntimeException  # noqa: A004  # onnxruntime's
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadInputs
 
-from models_store.errors import ManifestError, ReplayError
-from models_store.manifest import ModelFile, TensorSpec
-from models_store.onnx.dtypes import ORT_DTYPES
+from models_store.errors import ReplayError
+from models_store.manifest import ModelFile
 from models_store.onnx.errors import clean_message
+from models_store.onnx.runtime import check_session_tensors
 from service.observability.timing import timed
 
 __all__ = ["BadInputs", "RunError", "Session", "session_options"]
@@ -21,12 +20,6 @@ RunError = (BadInputs, Fail, NotImplemented, RuntimeException)
 """Every exception of a graph's run; onnxruntime has no common base for them."""
 
 TensorMap = Mapping[str, NDArray[np.generic]]
-
-
-class _NodeArg(Protocol):
-    name: str
-    type: str
-    shape: Sequence[int | str | None]
 
 
 class Session:
@@ -52,8 +45,7 @@ class Session:
             ) from error
         # Release the graph's bytes, kept to fall back to another provider, of which there is none.
         self._session._model_bytes = None  # noqa: SLF001
-        _check_tensors(spec.path, "input", self._session.get_inputs(), spec.inputs)
-        _check_tensors(spec.path, "output", self._session.get_outputs(), spec.outputs)
+        check_session_tensors(self._session, spec)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @timed("run")
@@ -93,27 +85,3 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
-
-
-def _check_tensors(
-    path: str, kind: str, actual: Sequence[_NodeArg], declared: Sequence[TensorSpec]
-) -> None:
-    graph = {arg.name: (ORT_DTYPES.get(arg.type, arg.type), _shape(arg.shape)) for arg in actual}
-    manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in declared}
-    if graph != manifest:
-        raise ManifestError(
-            f"{path} has {kind}s {_format_tensors(graph)}, the manifest says "
-            f"{_format_tensors(manifest)}"
-        )
-
-
-def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
-    """Return the shape with None for free dimensions, whose names a graph may lose."""
-    return tuple(size if isinstance(size, int) else None for size in shape)
-
-
-def _format_tensors(tensors: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
-    return ", ".join(
-        f"{name} {dtype}[{', '.join('?' if size is None else str(size) for size in shape)}]"
-        for name, (dtype, shape) in sorted(tensors.items())
-    )

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from models_store.graph_signature import check_graph_signatures
 from models_store.layout import list_model_names, list_versions, version_dir
-from models_store.onnx.runtime import load_graph_fn
-from models_store.verify import check_files, read_manifest, replay_graph
-from service.runtime.graph_signature import check_signature
+from models_store.onnx.runtime import verify_graphs
+from models_store.verify import check_files, read_manifest
 from tests.contract.surface import ROOT
 
 STORE = ROOT / "models_store"
@@ -19,7 +19,7 @@ PUBLISHED = [
 @pytest.mark.parametrize("name", ["paint", "all-paint", "blur", "colour-same"])
 def test_graphs_of_test_models_have_the_tensors_of_their_task(store: Path, name: str) -> None:
     manifest = read_manifest(store / name / "1")
-    check_signature(manifest.task, manifest.graphs())
+    check_graph_signatures(manifest.task, manifest.graphs())
 
 
 @pytest.mark.parametrize(("name", "version"), PUBLISHED)
@@ -27,10 +27,6 @@ def test_published_model_verifies(name: str, version: int) -> None:
     folder = version_dir(STORE, name, version)
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    for graph in manifest.graphs().values():
-        replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
-    check_signature(manifest.task, manifest.graphs())
-    for variant in manifest.variants:
-        check_signature(manifest.task, manifest.graphs(variant.precision))
+    verify_graphs(folder, manifest)
     assert {metric.n > 0 for metric in manifest.metrics} == {True}
     assert manifest.data

@@ -9,7 +9,7 @@ import onnx
 from onnx import helper
 
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance, TensorSpec, Variant
-from models_store.onnx.runtime import load_graph_fn, replay_golden
+from models_store.onnx.runtime import load_graph_fn, verify_graphs
 from models_store.publish import add_variant, file_entry
 from models_store.tasks import Task
 from models_store.verify import GoldenCase, replay_graph, write_golden
@@ -113,4 +113,4 @@ def publish_int8_variant(folder: Path, graph: Path, role: str) -> None:
             update={"files": (*before.files, file), "variants": (INT8_VARIANT,), "served": "int8"}
         )
 
-    add_variant(folder, build, replay_golden)
+    add_variant(folder, build, verify_graphs)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models_store.errors import IntegrityError, ManifestError, ReplayError
 from models_store.manifest import Manifest
-from models_store.onnx.runtime import replay_golden
+from models_store.onnx.runtime import verify_graphs
 from models_store.publish import add_variant, file_entry
 from models_store.verify import check_files, read_manifest
 from tests.fakes.manifest import INT8_VARIANT
@@ -29,7 +29,7 @@ def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
 
 def test_a_variant_is_added_and_what_was_there_stays(folder: Path) -> None:
     before = read_manifest(folder)
-    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
     assert read_manifest(folder) == after
     check_files(folder, after)
     assert after.files[:-1] == before.files
@@ -56,17 +56,17 @@ def test_a_variant_changes_nothing_else(folder: Path) -> None:
         return _with_copy(partial, before, folder).model_copy(update={"summary": "better"})
 
     with pytest.raises(ManifestError, match="changes nothing"):
-        add_variant(folder, build, replay_golden)
+        add_variant(folder, build, verify_graphs)
 
 
 def test_a_damaged_version_gets_no_variant(folder: Path) -> None:
     (folder / "preview.png").write_bytes(b"x")
     with pytest.raises(IntegrityError):
-        add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+        add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
 
 
 def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> None:
-    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), replay_golden)
+    after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
     for change, problem in (
         ({"variants": ()}, "described are none"),
         ({"variants": (INT8_VARIANT, INT8_VARIANT)}, "described twice"),

@@ -139,15 +139,14 @@ async def test_top_k_out_of_range_is_rejected_with_its_value(
 
 async def test_top_k_in_a_form_is_held_to_the_same_range(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/classify", files={"image": RED}, data={"top_k": "0"})
-    assert "form.top_k" in str(assert_problem(response, 422)["detail"])
+    assert "top_k: must be at least 1" in str(assert_problem(response, 422)["detail"])
 
 
 async def test_misspelt_parameter_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient,
 ) -> None:
     detail = assert_problem(await client.post("/v1/classify?topk=1", content=RED), 422)["detail"]
-    assert "'topk'" in str(detail)
-    assert "model, version, precision, top_k" in str(detail)
+    assert detail == "unknown parameter 'topk'; did you mean 'top_k'?"
 
 
 async def test_unknown_model_is_rejected_with_those_that_exist(client: httpx.AsyncClient) -> None:

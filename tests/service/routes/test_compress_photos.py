@@ -87,7 +87,7 @@ async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncCl
         ("model=mosaic&quality=4", "accepted is 1 to 3"),
         ("model=autosqueeze&quality=2", "it has only one: leave quality out"),
         ("quality=0", "must be at least 1"),
-        ("quality=best", "must be a whole number"),
+        ("quality=best", "is not a whole number"),
     ],
 )
 async def test_unknown_quality_is_rejected(coder: httpx.AsyncClient, query: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""The check at load that a model's graphs have the tensors that its task declares."""
+"""The check that a model's graphs have the tensors that its task declares."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,11 @@ from models_store.manifest import ModelFile, TensorSpec
 from models_store.signature import AnySize, TensorSignature
 from models_store.tasks import Task
 
-__all__ = ["check_signature"]
+__all__ = ["check_graph_signatures"]
 
 
-def check_signature(task: Task, specs: Mapping[str, ModelFile]) -> None:
-    """Return if `specs`, graphs by role, match `task.signature`; else a request would fail later.
+def check_graph_signatures(task: Task, specs: Mapping[str, ModelFile]) -> None:
+    """Check that `specs`, graphs by role, match `task.signature`; else requests would fail.
 
     Raises:
         ManifestError: naming the graph and the tensor, what it is and what is required.
