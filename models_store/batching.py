@@ -6,7 +6,7 @@ from pydantic import Field, FiniteFloat, PositiveInt
 
 from models_store.base import FrozenModel
 
-__all__ = ["DEFAULT_WAIT_MS", "BatchMeasurement", "Batching"]
+__all__ = ["DEFAULT_WAIT_MS", "BatchMeasurement", "Batching", "parse_batching"]
 
 DEFAULT_WAIT_MS = 2.0
 
@@ -35,3 +35,26 @@ class Batching(FrozenModel):
         """Return the rows per second at `max_batch_size`, relative to single rows."""
         rates = {one.size: one.rows_per_s for one in self.measured}
         return rates[self.max_batch_size] / rates[1]
+
+
+def parse_batching(text: str) -> dict[str, Batching]:
+    """Parse `name=off,name=16:5`, model name → limits; a part without a name is for all, as `*`.
+
+    Raises:
+        ValueError: the text has another format.
+    """
+    parts = [item.strip().rpartition("=") for item in text.split(",") if item.strip()]
+    return {name.strip() or "*": _parse_limits(limits.strip()) for name, _, limits in parts}
+
+
+def _parse_limits(text: str) -> Batching:
+    if text == "off":
+        return Batching(max_batch_size=1, max_wait_ms=0.0)
+    size, _, wait_ms = text.partition(":")
+    try:
+        return Batching(max_batch_size=int(size), max_wait_ms=float(wait_ms or DEFAULT_WAIT_MS))
+    except ValueError:
+        raise ValueError(
+            "the format is model=off, model=ROWS or model=ROWS:WAIT_MS, comma-separated, "
+            "such as iris=32:5"
+        ) from None

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models_store.batching import DEFAULT_WAIT_MS, Batching
+from models_store.batching import Batching, parse_batching
 from models_store.errors import SignatureError
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys, require_cryptography
 from service.keys import (
@@ -53,31 +53,6 @@ def _parse_pairs(text: str) -> dict[str, str]:
     if any(pair.count("=") != 1 for pair in pairs):
         raise ValueError("the format is task=model,task=model")
     return dict(pair.split("=") for pair in pairs)
-
-
-def _parse_batching(value: object) -> object:
-    """Parse `name=off,name=16:5`; a part without a name is for all models, as `*`."""
-    if not isinstance(value, str):
-        return value
-    parts = [item.strip().rpartition("=") for item in value.split(",") if item.strip()]
-    return {name.strip() or "*": _parse_batch_limits(limits.strip()) for name, _, limits in parts}
-
-
-def _parse_batch_limits(text: str) -> Batching:
-    if text == "off":
-        return Batching(max_batch_size=1, max_wait_ms=0.0)
-    size, _, wait_ms = text.partition(":")
-    try:
-        return Batching(max_batch_size=int(size), max_wait_ms=float(wait_ms or DEFAULT_WAIT_MS))
-    except ValueError:
-        raise ValueError(
-            "the format is model=off, model=ROWS or model=ROWS:WAIT_MS, comma-separated, "
-            "such as iris=32:5"
-        ) from None
-
-
-def _strip_trailing_slash(value: str) -> str:
-    return value.rstrip("/")
 
 
 def _parse_origins(text: str) -> tuple[str, ...]:
@@ -118,7 +93,9 @@ class Settings(BaseSettings):
     """TCP port to listen on."""
 
     root_path: Annotated[
-        str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*/?$"), AfterValidator(_strip_trailing_slash)
+        str,
+        Field(pattern=r"^(/[A-Za-z0-9._~-]+)*/?$"),
+        AfterValidator(lambda path: path.rstrip("/")),
     ] = ""
     """Path prefix that a proxy in front strips, such as /deepshelf."""
 
@@ -153,7 +130,7 @@ class Settings(BaseSettings):
     """Precision for requests that name none, if a model has several. auto: the better one by the
     measurements made when it was quantised, as its card shows."""
 
-    batching: Annotated[dict[str, Batching], NoDecode, BeforeValidator(_parse_batching)] = Field(
+    batching: Annotated[dict[str, Batching], NoDecode, _from_text(parse_batching)] = Field(
         default_factory=dict
     )
     """Dynamic batching by model, comma-separated: model=off, model=ROWS or model=ROWS:WAIT_MS, such

@@ -156,9 +156,8 @@ def test_a_hostile_manifest_cannot_write_lines_or_escapes_of_its_own(
         (line,) = (line for line in out.splitlines() if line.startswith("blur"))
         assert "all-paint 9 ok" in line
     _, _, err = run(own_store, "show", "blur")
-    assert err.splitlines() == [
-        "error: manifest.json: x all-paint 9 ok [2J : Extra inputs are not permitted"
-    ]
+    (line,) = err.splitlines()
+    assert line.startswith("error: manifest.json: unknown field ")
 
 
 @pytest.mark.parametrize(

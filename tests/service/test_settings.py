@@ -170,7 +170,7 @@ def test_help_lists_every_setting_in_a_group_with_choices_and_defaults(
     assert "TCP port to listen on. Default: 8000." in address
     assert "--store " in rest
     assert "<auto|fp32|int8>" in rest
-    assert "Needs deepshelf[sign]." in rest
+    assert "deepshelf[sign]" in rest
 
 
 def test_port_in_use_is_one_line_and_exit_2(
