@@ -19,7 +19,7 @@ CLAIMS = (
     ("ensembles", "**86.6 %**", "ensemble-cifar10", "accuracy", "{:.1%}"),
     ("ensembles", "84.9 %", "ensemble-cifar10", "accuracy/mean-member", "{:.1%}"),
     ("ensembles", "0.208", "ensemble-cifar10", "ece", "{:.3f}"),
-    ("autoencoders", "65.9 bytes", "autoencoder-mnist-conv", "code_bytes", "{:.1f}"),
+    ("autoencoders", "48.9 bytes", "autoencoder-mnist-conv", "code_bytes", "{:.1f}"),
     ("autoencoders", "28.4 dB", "autoencoder-mnist-conv", "psnr", "{:.1f}"),
     ("autoencoders", "0.0021", "autoencoder-mnist-dense", "mse_float", "{:.4f}"),
     ("denoising", "9.4\nto 20.2 dB", "denoiser-mnist", "psnr/sigma-0.5", "{:.1f}"),
@@ -47,7 +47,11 @@ def _commands(page: Path) -> list[list[str]]:
     return [shlex.split(line)[2:] for line in told if line.startswith("deepshelf train ")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *(ROOT / "docs/curso").glob("*.md")],
+    ids=lambda page: page.parent.name + page.stem,
+)
 def test_what_a_page_links_exists(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
@@ -76,6 +80,26 @@ def test_figures_of_a_page_are_those_of_the_published_model(
     value = next(m.value for m in manifest.metrics if m.name == metric and m.precision == "fp32")
     assert text in (COURSE / f"{page}.md").read_text(encoding="utf-8")
     assert form.format(value).rstrip("%") in text
+
+
+_NUMBERS = {"course": r"\d+(?:,\d{3})*(?:\.\d+)?", "curso": r"\d+(?:\.\d{3})*(?:,\d+)?"}
+_TO_PLAIN = {"course": str.maketrans("", "", ","), "curso": str.maketrans(",", ".", ".")}
+
+
+def _blocks_and_numbers(folder: str, page: str) -> tuple[list[str], list[str]]:
+    """The code blocks of a page, and the numbers of its prose, sorted, in English notation."""
+    text = (ROOT / "docs" / folder / page).read_text(encoding="utf-8")
+    fence = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    prose = re.sub(
+        r"\]\([^)]*\)|`[^`]*`|(?:arXiv|CC BY|section|sección)\s+[\d.]+", "", fence.sub("", text)
+    )
+    numbers = re.findall(_NUMBERS[folder], prose)
+    return fence.findall(text), sorted(n.translate(_TO_PLAIN[folder]) for n in numbers)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_spanish_page_has_the_commands_and_figures_of_the_english_one(page: Path) -> None:
+    assert _blocks_and_numbers("curso", page.name) == _blocks_and_numbers("course", page.name)
 
 
 def test_pictures_are_small_and_each_is_shown() -> None:
