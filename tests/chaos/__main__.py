@@ -31,6 +31,12 @@ def main() -> int:
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--seconds", type=float, help="how long, where that can be chosen")
     parser.add_argument("--rounds", type=int, help="how often, where that can be chosen")
+    parser.add_argument(
+        "--connections",
+        type=lambda text: [int(number) for number in text.split(",")],
+        default=[4, 40, 100],
+        help="shutdown: numbers of clients that open a new connection for each request",
+    )
     parser.add_argument("--queue-size", type=int, default=32, help="overload: places that wait")
     parser.add_argument("--times", type=float, default=20, help="overload: of the capacity")
     options = parser.parse_args()

@@ -1,9 +1,10 @@
-"""SIGTERM and SIGHUP in the middle of work, with one worker and with two.
+"""SIGTERM and SIGHUP under load, with one worker and with two.
 
-    python -m tests.chaos shutdown --rounds 10
+    python -m tests.chaos shutdown --rounds 10 --connections 4,40,100
 
-A request counts as lost when it was sent over a connection that the service had taken and no whole
-response arrived. A connection that the kernel had taken and the service had not is counted apart.
+`--connections` is the number of clients that open a new connection for each request. A request
+counts as lost if it was sent over a connection that had served one before and got no complete
+response; a connection that ended before its first response is counted as reset.
 """
 
 import argparse
@@ -23,36 +24,42 @@ from tests.chaos.stores import copy_store
 __all__ = ["run"]
 
 _MODELS = ("resnet-cifar10", "charnn-tiny", "charnn-shakespeare")
-_KEEP_ALIVE_CLIENTS, _NEW_CONNECTION_CLIENTS, _STREAMING_CLIENTS = 6, 4, 4
-"""Clients that keep their connection, that take a new one for each question, that read streams."""
+_KEEP_ALIVE_CLIENTS, _STREAMING_CLIENTS = 6, 4
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Some rounds of each."""
+    """Stop the service repeatedly with each number of clients, then replace workers."""
     store = copy_store(options.store, folder, _MODELS)
-    rounds = options.rounds or 10
-    for workers in (1, 2):
-        outcomes, shutdown_times, clean_exits = Counter[str](), list[float](), 0
-        for round_ in range(rounds):
-            async with running_service(store, folder, workers=workers, threads=1) as service:
-                traffic = await _Traffic.start(service, outcomes)
-                await asyncio.sleep(random.Random(round_).uniform(0.5, 1.5))
-                start = time.perf_counter()
-                service.terminate()
-                await traffic.wait()
-                clean_exits += await service.process.wait() == 0
-                shutdown_times.append(time.perf_counter() - start)
-        _report_results(report, f"SIGTERM, {workers} worker(s), {rounds} rounds", outcomes)
-        report.record("from SIGTERM to the end", format_latencies(shutdown_times))
-        report.expect(f"it ended with status 0 every time ({clean_exits})", clean_exits == rounds)
+    for clients in options.connections:
+        for workers in (1, 2):
+            await _check_shutdown(report, store, folder, workers, clients, options.rounds or 10)
     await _check_worker_replacement(report, store, folder)
+
+
+async def _check_shutdown(
+    report: Report, store: Path, folder: Path, workers: int, clients: int, rounds: int
+) -> None:
+    outcomes, shutdown_times, clean_exits = Counter[str](), list[float](), 0
+    for round_ in range(rounds):
+        async with running_service(store, folder, workers=workers, threads=1) as service:
+            traffic = await _Traffic.start(service, outcomes, clients)
+            await asyncio.sleep(random.Random(round_).uniform(0.5, 1.5))
+            start = time.perf_counter()
+            service.terminate()
+            await traffic.wait()
+            clean_exits += await service.process.wait() == 0
+            shutdown_times.append(time.perf_counter() - start)
+    name = f"SIGTERM, {workers} worker(s), {clients} clients with new connections, {rounds} rounds"
+    _report_results(report, name, outcomes)
+    report.record("from SIGTERM to the end", format_latencies(shutdown_times))
+    report.expect(f"it ended with status 0 every time ({clean_exits})", clean_exits == rounds)
 
 
 async def _check_worker_replacement(report: Report, store: Path, folder: Path) -> None:
     """SIGHUP: each worker is replaced in turn, while requests come."""
     outcomes = Counter[str]()
     async with running_service(store, folder, workers=2, threads=1) as service:
-        traffic = await _Traffic.start(service, outcomes)
+        traffic = await _Traffic.start(service, outcomes, new_connection_clients=4)
         initial_workers = set(await service.worker_memory_mib())
         for _ in range(2):
             service.process.send_signal(signal.SIGHUP)
@@ -67,7 +74,7 @@ async def _check_worker_replacement(report: Report, store: Path, folder: Path) -
         await traffic.wait()
     _report_results(report, "SIGHUP twice, 2 workers", outcomes)
     report.expect("all workers are new", replaced)
-    report.expect("no request was shed", not outcomes["requests shed"])
+    report.expect("no connection was refused", not outcomes["refused"])
 
 
 def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
@@ -75,6 +82,7 @@ def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
     for outcome, count in sorted(outcomes.items()):
         report.record(f"  {outcome}", f"{count:,}")
     report.expect("no request that was accepted was lost", not outcomes["lost"])
+    report.expect("no connection was reset", not outcomes["reset"])
     report.expect("no response was wrong", not outcomes["wrong"])
 
 
@@ -87,7 +95,9 @@ class _Traffic:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def start(cls, service: Service, outcomes: Counter[str]) -> "_Traffic":
+    async def start(
+        cls, service: Service, outcomes: Counter[str], new_connection_clients: int
+    ) -> "_Traffic":
         plain_requests = [classify_request(), text_request(1, 100)]
         streams = [
             text_request(seed, 400, model="charnn-shakespeare", stream=True) for seed in range(3)
@@ -97,7 +107,7 @@ class _Traffic:
         traffic = cls(service, golden, outcomes)
         for count, requests, new_connections in (
             (_KEEP_ALIVE_CLIENTS, plain_requests, False),
-            (_NEW_CONNECTION_CLIENTS, plain_requests, True),
+            (new_connection_clients, plain_requests, True),
             (_STREAMING_CLIENTS, streams, False),
         ):
             for index in range(count):
@@ -123,10 +133,10 @@ class _Traffic:
                         connection, requests, rng, new_connections=new_connections
                     )
             except ConnectionRefusedError:
-                self._outcomes["requests shed"] += 1
+                self._outcomes["refused"] += 1
                 return
             except OSError:
-                self._outcomes["cut off before it was taken"] += 1
+                self._outcomes["reset"] += 1
 
     async def _use_connection(
         self,

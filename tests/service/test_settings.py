@@ -94,11 +94,17 @@ def test_bad_setting_is_one_line_that_names_the_variable_or_the_option(
     monkeypatch.setattr("service.serve.serve", lambda *_: pytest.fail("it was accepted"))
     if name != "metrics":  # the command checks choices itself
         assert exit_code(app, f"--{name.replace('_', '-')}", value) == 2
-        expected = f"error: --{name.replace('_', '-')}: {message}\n"
-        assert capsys.readouterr() == ("", expected)
+        _assert_one_line(capsys, f"error: --{name.replace('_', '-')}: {message}")
     monkeypatch.setenv(f"DEEPSHELF_{name.upper()}", value)
     assert exit_code(app) == 2
-    assert capsys.readouterr() == ("", f"error: DEEPSHELF_{name.upper()}: {message}\n")
+    _assert_one_line(capsys, f"error: DEEPSHELF_{name.upper()}: {message}")
+
+
+def _assert_one_line(capsys: pytest.CaptureFixture[str], start: str) -> None:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith(start)
 
 
 @pytest.mark.parametrize(
