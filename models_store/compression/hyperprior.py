@@ -203,7 +203,7 @@ class HyperpriorCoder:
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile along an axis: the window that a graph reads, and the core that is kept of it."""
+    """One tile along an axis: the window that a graph reads, and the core of its output."""
 
     window: slice
     core: slice

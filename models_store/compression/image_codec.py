@@ -30,7 +30,7 @@ _Check = Callable[[], None]
 
 
 def _no_check() -> None:
-    """The check of who has nothing to check."""
+    """Check nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class HyperpriorImageCodec:
                     "side"
                 ][0][:, y.core_in_window(_SIDE_STRIDE), x.core_in_window(_SIDE_STRIDE)]
         if latents is None or side is None:
-            raise ValueError(f"a picture without pixels: {image_HWC.shape}")
+            raise ValueError(f"an image without pixels: {image_HWC.shape}")
         return self.coder.encode(latents, side, quality - 1)
 
     def decode(
@@ -117,7 +117,7 @@ class HyperpriorImageCodec:
     @property
     def _image_spec(self) -> AnySizeImage:
         if not isinstance(self.task.image, AnySizeImage):
-            raise TypeError("this model takes pictures of one size")
+            raise TypeError("this model takes images of one size")
         return self.task.image
 
 

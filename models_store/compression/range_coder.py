@@ -6,8 +6,8 @@ frequencies out of 2^16, so no float ever decides where a boundary lies.
 
 Own code, for want of a library that fits (looked at in 2026): `constriction` takes probabilities
 only as floats, ends a message on a multiple of four bytes, and has no wheel for Linux on arm64.
-The others need torch, or are no longer kept. Latents of 200 digits by autoencoder-mnist-conv hold
-34.6 bytes of information each; this coder writes 34.9 (mean), that of constriction 0.5 36.6.
+The others need torch, or are no longer maintained. Latents of 200 digits by autoencoder-mnist-conv
+hold 34.6 bytes of information each; this coder writes 34.9 (mean), that of constriction 0.5 36.6.
 """
 
 from bisect import bisect_right

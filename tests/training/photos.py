@@ -53,11 +53,11 @@ def write_photos(root: Path, count: int, classes: int = 2) -> Path:
         for index in range(count):
             # A network of random weights sees little more than colour.
             ground = np.array(colour) // 2 + random.integers(0, 60, size=(70, 90, 3))
-            picture = Image.fromarray(ground.astype(np.uint8))
+            image = Image.fromarray(ground.astype(np.uint8))
             left, top = random.integers(5, 30, size=2).tolist()
             box = (left, top, left + 40, top + (12 if name == "bars" else 36))
-            getattr(ImageDraw.Draw(picture), shape)(box, fill=colour)
-            picture.save(root / name / f"{index}.png")
+            getattr(ImageDraw.Draw(image), shape)(box, fill=colour)
+            image.save(root / name / f"{index}.png")
     return root
 
 

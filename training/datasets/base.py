@@ -1,6 +1,6 @@
 """Data sets in memory, split and identified by a hash.
 
-Images are decoded once and kept as uint8, so that training never waits for a decoder. CIFAR-10
+Images are decoded once and stored as uint8, so that training never waits for a decoder. CIFAR-10
 takes 184 MB this way.
 
 Shapes: N images, C channels, H height, W width.

@@ -1,4 +1,4 @@
-"""Folders of downloaded data sets and of derived data that is kept between runs."""
+"""Folders of downloaded data sets and of derived data that is stored between runs."""
 
 import os
 import stat

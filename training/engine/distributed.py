@@ -63,7 +63,7 @@ def shard_batch(batch: BatchT, fabric: Fabric) -> BatchT:
     """Return this process's part of a batch: every world_size-th row of its tensors.
 
     A batch is a tensor, or a tuple or dataclass. Its tensors have the batch axis first; other
-    fields are kept. All processes get the same number of rows; the remainder is dropped.
+    fields stay. All processes get the same number of rows; the remainder is dropped.
     """
     if fabric.world_size == 1:
         return batch

@@ -65,7 +65,7 @@ class ClassifierFeatures:
         )
 
     def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
-        """Features of pictures in grey, or with the classifier's channels; `cache` stores them."""
+        """Features of images in grey, or with the classifier's channels; `cache` stores them."""
         channels = 1 if self._image.mode == "L" else 3
         if images_NCHW.shape[1] not in (1, channels):
             raise DataError(f"{CLASSIFIER} takes images of {channels} channels")

@@ -180,18 +180,18 @@ def _model_card(pretrained: _PretrainedNetwork, weights_path: Path | None) -> Mo
     return ModelCard(
         summary=f"Names what a photograph shows, of ImageNet's 1,000 things. {pretrained.paper}.",
         intended_use=(
-            "Photographs of one animal or object that is large in the picture. Trained by others: "
+            "Photographs of one animal or object that is large in the image. Trained by others: "
             "published here as it is, to be asked or to learn other classes from."
         ),
         limits=(
             "It always answers with one of its 1,000 classes: 118 kinds of dog, but of people only "
-            "ballplayer, groom and scuba diver. Several things in one picture, drawings and text "
-            "mislead it. Its pictures came from the internet of about 2010, mostly from Europe and "
+            "ballplayer, groom and scuba diver. Several things in one image, drawings and text "
+            "mislead it. Its images came from the internet of about 2010, mostly from Europe and "
             "North America, and its answers carry their biases. Not for decisions about people."
             + ("" if weights_path is None else " The accuracy of these weights was not measured.")
         ),
         licence=(
-            f"{weights_licence(weights_path)} (weights); ImageNet's terms apply to its pictures"
+            f"{weights_licence(weights_path)} (weights); ImageNet's terms apply to its images"
         ),
     )
 

@@ -25,13 +25,13 @@ def mosaic(tmp_path_factory: pytest.TempPathFactory) -> HyperpriorImageCodec:
     return create_codec(tmp_path_factory.mktemp("mosaic"))
 
 
-def _picture(height: int, width: int) -> NDArray[np.uint8]:
+def _image(height: int, width: int) -> NDArray[np.uint8]:
     """Smooth, with some noise, so that means of blocks say something."""
     y, x = np.mgrid[:height, :width]
     wave = 128 + 100 * np.sin(y[..., None] / 19 + x[..., None] / 23 + np.arange(3))
     noise = np.random.default_rng(0).normal(0, 9, (height, width, 3))
-    picture: NDArray[np.uint8] = (wave + noise).clip(0, 255).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = (wave + noise).clip(0, 255).astype(np.uint8)
+    return image
 
 
 @settings(max_examples=25, deadline=None)
@@ -39,19 +39,19 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
 def test_pictures_of_any_size_come_back_as_the_encoder_said(
     mosaic: HyperpriorImageCodec, height: int, width: int, quality: int
 ) -> None:
-    picture = _picture(height, width)
-    coded = mosaic.encode(picture, quality)
+    image = _image(height, width)
+    coded = mosaic.encode(image, quality)
     answer, read = mosaic.decode(coded.payload, height, width)
     assert read == quality
-    assert answer.shape == picture.shape
+    assert answer.shape == image.shape
     assert np.array_equal(answer, mosaic.reconstruct(coded.latents, quality, height, width))
 
 
 def test_tiles_leave_no_seam(mosaic: HyperpriorImageCodec) -> None:
-    picture = _picture(301, 410)
+    image = _image(301, 410)
     whole = AnySizeImage(mode="RGB", multiple_of=32, tile=1024, overlap=128)
     at_once = replace(mosaic, task=TASK.model_copy(update={"image": whole}))
-    one, other = mosaic.encode(picture, 3), at_once.encode(picture, 3)
+    one, other = mosaic.encode(image, 3), at_once.encode(image, 3)
     assert one.payload == other.payload
     assert np.array_equal(
         mosaic.reconstruct(one.latents, 3, 301, 410), at_once.reconstruct(one.latents, 3, 301, 410)
@@ -59,13 +59,13 @@ def test_tiles_leave_no_seam(mosaic: HyperpriorImageCodec) -> None:
 
 
 def test_better_qualities_come_nearer_and_take_more(mosaic: HyperpriorImageCodec) -> None:
-    picture = _picture(64, 96)
+    image = _image(64, 96)
     sizes, errors = [], []
     for quality in (1, 2, 3):
-        payload = mosaic.encode(picture, quality).payload
+        payload = mosaic.encode(image, quality).payload
         answer, _ = mosaic.decode(payload, 64, 96)
         sizes.append(len(payload))
-        errors.append(np.square(answer.astype(float) - picture).mean())
+        errors.append(np.square(answer.astype(float) - image).mean())
     assert sizes == sorted(sizes)
     assert errors == sorted(errors, reverse=True)
 
@@ -115,8 +115,8 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
         out = dict(mosaic.graphs["low"](inputs))
         return {**out, "levels": np.asarray(out["levels"] + 1).astype(np.uint8)}
 
-    picture = _picture(64, 64)
-    payload = mosaic.encode(picture, 2).payload
+    image = _image(64, 64)
+    payload = mosaic.encode(image, 2).payload
     other = replace(mosaic, graphs={**mosaic.graphs, "low": off})
     with pytest.raises(ValueError, match=r"."):
         other.decode(payload, 64, 64)
@@ -137,7 +137,7 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
 def test_damaged_payload_is_rejected(
     mosaic: HyperpriorImageCodec, damage: Callable[[bytes], bytes], says: str
 ) -> None:
-    payload = mosaic.encode(_picture(40, 40), 2).payload
+    payload = mosaic.encode(_image(40, 40), 2).payload
     with pytest.raises(ValueError, match=says):
         mosaic.decode(damage(payload), 40, 40)
 

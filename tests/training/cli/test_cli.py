@@ -78,10 +78,10 @@ def test_a_run_is_fitted_evaluated_drawn_and_published(
     with Image.open(folder / "curves.png") as image:
         assert image.format == "PNG"
 
-    code, out, err = run("publish", "runs/tiny", "--store", "shelf")
+    code, out, err = run("publish", "runs/tiny", "--store", "store")
     assert (code, err) == (0, "")
-    assert out.endswith("published shelf/tiny/1\n")
-    assert read_manifest(tmp_path / "shelf" / "tiny" / "1").provenance.seed == 5
+    assert out.endswith("published store/tiny/1\n")
+    assert read_manifest(tmp_path / "store" / "tiny" / "1").provenance.seed == 5
 
 
 def test_a_finished_run_resumes_into_itself(run: Run, recipe: Path) -> None:

@@ -75,10 +75,10 @@ def test_a_missing_test_set_is_named(root: Path) -> None:
         _load()
 
 
-@pytest.mark.parametrize("kept", [0, 10, 300, -30])
-def test_a_truncated_archive_is_named(root: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 10, 300, -30])
+def test_a_truncated_archive_is_named(root: Path, length: int) -> None:
     path = root / "train-1.npz"
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DataError, match=r"train-1\.npz is not a readable archive"):
         _load()
 

@@ -114,12 +114,12 @@ def test_wrong_content_is_named(data_home: Path, name: str, content: bytes, mess
         Mnist().load()
 
 
-@pytest.mark.parametrize("kept", [0, 5, 40, -4])
-def test_a_truncated_file_is_named(data_home: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 5, 40, -4])
+def test_a_truncated_file_is_named(data_home: Path, length: int) -> None:
     folder = data_home / "mnist"
     _write(folder)
     path = folder / f"{_NAMES[2]}.gz"
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is (damaged|not an idx file)"):
         Mnist().load()
 

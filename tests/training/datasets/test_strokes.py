@@ -1,4 +1,4 @@
-"""Pen strokes: how they are kept, where they come from, and where the pen was lifted."""
+"""Pen strokes: representation, sources, and the pen lifts."""
 
 from pathlib import Path
 

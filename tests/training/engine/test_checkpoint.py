@@ -29,8 +29,8 @@ def _edit(path: Path, **fields: Any) -> None:
     """Rewrite what a checkpoint says of its recipe."""
     content = torch.load(path)
     saved = {**json.loads(content["recipe"]), **fields}
-    kept = {name: value for name, value in saved.items() if value is not None}
-    torch.save({**content, "recipe": json.dumps(kept)}, path)
+    fields = {name: value for name, value in saved.items() if value is not None}
+    torch.save({**content, "recipe": json.dumps(fields)}, path)
 
 
 def test_what_was_saved_is_restored_in_place(fabric: Fabric, tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_a_missing_checkpoint_is_named(fabric: Fabric, tmp_path: Path) -> None:
         checkpoint.load_checkpoint(fabric, tmp_path / "last.ckpt", recipe(), {})
 
 
-@pytest.mark.parametrize("kept", [0, 1, 100, -1])
-def test_a_truncated_checkpoint_is_named(fabric: Fabric, tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_a_truncated_checkpoint_is_named(fabric: Fabric, tmp_path: Path, length: int) -> None:
     path = tmp_path / "last.ckpt"
     _save(fabric, path)
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be restored"):
         checkpoint.load_checkpoint(fabric, path, recipe(), {"network": nn.Linear(2, 3)})
 

@@ -192,9 +192,9 @@ def test_a_run_without_progress_stops_and_keeps_its_best_weights(tmp_path: Path)
     best = scores.index(max(scores))
     assert len(scores) == best + 1 + 2 < 30
     assert fitted.task.evaluate("validation")["accuracy"] == scores[best]
-    kept, last = (torch.load(tmp_path / name)["network"] for name in ("best.ckpt", "last.ckpt"))
+    best, last = (torch.load(tmp_path / name)["network"] for name in ("best.ckpt", "last.ckpt"))
     weights = _weights(fitted)
-    assert all(torch.equal(kept[name], weights[name]) for name in weights)
+    assert all(torch.equal(best[name], weights[name]) for name in weights)
     assert not all(torch.equal(last[name], weights[name]) for name in weights)
     _assert_equal(fitted, restore(stuck, tmp_path))
 

@@ -6,10 +6,10 @@ from training.metrics.generative import nearest_training_images, pca_gaussian
 
 def test_the_nearest_training_image_is_found_mirrored_too() -> None:
     random = Generator().manual_seed(0)
-    known = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
-    asked = torch.stack((known[7], known[2050].flip(2), known[0]))
-    asked[2, 0, 0, 0] = known[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
-    found = nearest_training_images(asked, known)
+    expected = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
+    asked = torch.stack((expected[7], expected[2050].flip(2), expected[0]))
+    asked[2, 0, 0, 0] = expected[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
+    found = nearest_training_images(asked, expected)
     assert found.indices.tolist() == [7, 2050, 0]
     torch.testing.assert_close(found.rms, torch.tensor([0, 0, 48**-0.5]), atol=1e-2, rtol=0)
 
@@ -22,6 +22,6 @@ def test_the_baseline_has_the_mean_and_the_spread_of_the_images() -> None:
     drawn = pca_gaussian(images, 2000)
     assert drawn.shape == (2000, 1, 8, 8)
     for measure in (torch.mean, torch.std):
-        known, came = (measure(part.float(), 0) for part in (images, drawn))
-        torch.testing.assert_close(came, known, rtol=0.05, atol=1.5)
+        expected, estimate = (measure(part.float(), 0) for part in (images, drawn))
+        torch.testing.assert_close(estimate, expected, rtol=0.05, atol=1.5)
     assert torch.equal(drawn, pca_gaussian(images, 2000))

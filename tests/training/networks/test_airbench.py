@@ -48,10 +48,10 @@ def test_a_residual_block_adds_its_second_convolution_to_what_that_takes() -> No
     for block in residual.blocks:
         torch.nn.init.zeros_(block.conv2.weight)
     x = torch.randn(2, 3, 12, 12)
-    kept = functional.relu(plain.conv1(x))
+    hidden = functional.relu(plain.conv1(x))
     for block in plain.blocks:
-        kept = functional.relu(block.bn1(block.pool(block.conv1(kept))))
-    torch.testing.assert_close(residual(x), plain.fc(kept.amax((2, 3))) / 9)
+        hidden = functional.relu(block.bn1(block.pool(block.conv1(hidden))))
+    torch.testing.assert_close(residual(x), plain.fc(hidden.amax((2, 3))) / 9)
 
 
 def test_scales_and_the_first_layer_do_not_learn_where_they_are_frozen() -> None:

@@ -60,9 +60,9 @@ def test_a_wider_or_deeper_denoiser_answers_as_the_small_one(
     small, large = _denoiser((8, 12), (1, 2)), _denoiser(widths, blocks)
     He().apply(large)
     large.init_from_data(torch.empty(0))  # before that, new blocks would change what they are given
-    pictures = torch.rand(2, 3, 16, 12)
+    images = torch.rand(2, 3, 16, 12)
     load_widened(large, copy_tensors(small), "weights")
-    torch.testing.assert_close(_as_doubles(large, pictures), _as_doubles(small, pictures))
+    torch.testing.assert_close(_as_doubles(large, images), _as_doubles(small, images))
 
 
 def test_new_channels_learn_from_the_first_step() -> None:

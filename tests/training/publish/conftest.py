@@ -29,7 +29,7 @@ OVERRIDES = (
 
 
 @dataclass(frozen=True)
-class Shelved:
+class PublishedRun:
     recipe: Recipe
     fitted: FitResult
     run: Path
@@ -44,20 +44,22 @@ class Shelved:
         return read_manifest(self.folder)
 
 
-def _shelve(recipe: Recipe, home: Path) -> Shelved:
+def _publish(recipe: Recipe, home: Path) -> PublishedRun:
     fitted = fit(recipe, home / "run", show_progress=False)
-    return Shelved(recipe, fitted, home / "run", publish_run(recipe, home / "run", home / "store"))
+    return PublishedRun(
+        recipe, fitted, home / "run", publish_run(recipe, home / "run", home / "store")
+    )
 
 
 @pytest.fixture(scope="session")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Shelved:
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> PublishedRun:
     """A built-in recipe, made small."""
     recipe = load_recipe("resnet-cifar10", OVERRIDES)
-    return _shelve(recipe, tmp_path_factory.mktemp("classifier"))
+    return _publish(recipe, tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture(scope="session")
-def denoiser(tmp_path_factory: pytest.TempPathFactory) -> Shelved:
+def denoiser(tmp_path_factory: pytest.TempPathFactory) -> PublishedRun:
     """A recipe of one's own."""
     recipe = tiny(**DENOISING, name="tiny-denoiser", epochs=2, data={"kind": "digits"})
-    return _shelve(recipe, tmp_path_factory.mktemp("denoiser"))
+    return _publish(recipe, tmp_path_factory.mktemp("denoiser"))

@@ -27,7 +27,7 @@ _ALWAYS = {"nearest_rms", "nearest_rms/held-out", "sharpness", "spread"}
 
 @pytest.fixture(autouse=True)
 def _empty_shelf(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEEPSHELF_STORE", str(tmp_path_factory.mktemp("shelf")))
+    monkeypatch.setenv("DEEPSHELF_STORE", str(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def _at_home(knowing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(run: Path, knowing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPSHELF_DATA", str(knowing))
-        patch.setenv("DEEPSHELF_STORE", str(knowing / "shelf"))
+        patch.setenv("DEEPSHELF_STORE", str(knowing / "store"))
         return publish_run(recipe(**ADVERSARIAL), run, tmp_path_factory.mktemp("store"))
 
 
@@ -128,8 +128,8 @@ def test_a_run_can_be_looked_at(
         app([*command, str(run)])
     assert caught.value.code == 0
     assert shows in capsys.readouterr().out
-    with Image.open(run / shows) as picture:
-        assert min(picture.size) > 20
+    with Image.open(run / shows) as image:
+        assert min(image.size) > 20
 
 
 def test_a_run_of_another_task_draws_nothing(

@@ -1,4 +1,4 @@
-"""Temperatures in published graphs: fitted on held-out images, and told on the card."""
+"""Temperatures in published graphs: fitted on held-out images, and described in the manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -55,15 +55,15 @@ def test_no_other_temperature_suits_the_held_out_pictures_better(
         logits, labels = task.predict(task.network_to_publish().eval(), task.split("validation"))
     temperature = fit_temperature(logits, labels)
     assert abs(temperature - 1) > 0.05
-    told = f"temperature {temperature:.3f}, fitted on 1,097 held-out training pictures"
-    assert told in _notes(read_manifest(folder))["ece"]
+    note = f"temperature {temperature:.3f}, fitted on 1,097 held-out training images"
+    assert note in _notes(read_manifest(folder))["ece"]
 
 
 def test_an_ensemble_has_a_temperature_of_its_own(runs: list[Path], tmp_path: Path) -> None:
     folder = publish_ensemble(runs, "tiny-ensemble", tmp_path)
     assert fit_temperature(*_on_held_out(folder)) == pytest.approx(1, abs=1e-3)
     notes = _notes(read_manifest(folder))
-    assert "fitted on 1,097 held-out training pictures" in notes["nll"]
+    assert "fitted on 1,097 held-out training images" in notes["nll"]
     assert "ece/best-member-scaled" not in notes  # the members are calibrated themselves
 
 

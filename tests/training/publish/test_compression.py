@@ -79,8 +79,8 @@ def test_golden_latents_are_equal_to_the_last_bit(published: Path) -> None:
 
 def test_its_tables_code_what_its_encoder_gives(published: Path) -> None:
     tables = read_tables(published / "tables.json", FrequencyTables)
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-    latents = load_graph_fn(published / "encoder.onnx")({"images": pictures})["latents"]
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    latents = load_graph_fn(published / "encoder.onnx")({"images": images})["latents"]
     for one in latents.astype(np.int16):
         code = encode_latents(one.reshape(len(one), -1), tables)
         assert np.array_equal(decode_latents(code, tables, 1), one.reshape(len(one), -1))
@@ -99,10 +99,10 @@ def test_its_figures_count_whole_containers(published: Path) -> None:
 
 
 def test_a_better_quality_is_a_larger_file() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
     for codec in LOSSY:
-        curve = lossy_curve(codec, pictures)
+        curve = lossy_curve(codec, images)
         assert curve[-1].size_bytes > curve[0].size_bytes
         assert curve[-1].psnr_db > curve[0].psnr_db
     for codec in LOSSLESS:
-        assert lossless_bytes(codec, pictures) > 12 * 12 * 3  # noise cannot be compressed
+        assert lossless_bytes(codec, images) > 12 * 12 * 3  # noise cannot be compressed

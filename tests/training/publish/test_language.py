@@ -57,7 +57,7 @@ def test_the_graph_is_one_fused_operator_a_layer(cell: str, operator: str) -> No
 
 
 @pytest.fixture(scope="module")
-def shelved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, Path]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, Path]:
     home = tmp_path_factory.mktemp("text")
     task = {**TEXT["task"], "sample": "7 = "}
     small = recipe(**{**TEXT, "name": "small", "task": task, "ema_decay": 0.9, "epochs": 2})
@@ -68,12 +68,12 @@ def shelved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, Path]:
     return restored, folder
 
 
-def test_it_verifies_without_the_training_side(shelved: tuple[Language, Path]) -> None:
-    assert exit_code(models_app, "--store", str(shelved[1].parents[1]), "verify") == 0
+def test_it_verifies_without_the_training_side(published: tuple[Language, Path]) -> None:
+    assert exit_code(models_app, "--store", str(published[1].parents[1]), "verify") == 0
 
 
-def test_the_manifest_says_how_to_ask_it(shelved: tuple[Language, Path]) -> None:
-    task = read_manifest(shelved[1]).task
+def test_the_manifest_says_how_to_ask_it(published: tuple[Language, Path]) -> None:
+    task = read_manifest(published[1]).task
     assert isinstance(task, TextGeneration)
     assert task.vocabulary == "\n -0123456789=defghilnorstuvwxy"
     assert task.start == "\n"
@@ -83,9 +83,9 @@ def test_the_manifest_says_how_to_ask_it(shelved: tuple[Language, Path]) -> None
 
 
 def test_figures_are_those_of_the_averaged_network_read_in_one_lane(
-    shelved: tuple[Language, Path],
+    published: tuple[Language, Path],
 ) -> None:
-    task, folder = shelved
+    task, folder = published
     manifest = read_manifest(folder)
     figures = {metric.name: metric for metric in manifest.metrics}
     text_N = task.splits["validation"]
@@ -99,8 +99,8 @@ def test_figures_are_those_of_the_averaged_network_read_in_one_lane(
     assert manifest.data[0].n == len(task.data.train_N)
 
 
-def test_the_preview_is_a_page_of_text(shelved: tuple[Language, Path]) -> None:
-    with Image.open(shelved[1] / "preview.png") as page:
+def test_the_preview_is_a_page_of_text(published: tuple[Language, Path]) -> None:
+    with Image.open(published[1] / "preview.png") as page:
         ink = (np.asarray(page.convert("L")) < 128).mean()
     assert page.width > 600
     assert 0.005 < ink < 0.3

@@ -21,7 +21,7 @@ from models_store.manifest import Manifest
 from models_store.tasks import Classification, Denoising
 from models_store.verify import read_golden_cases, read_manifest
 from tests.command_line import exit_code
-from tests.training.publish.conftest import OVERRIDES, Shelved
+from tests.training.publish.conftest import OVERRIDES, PublishedRun
 from training.config.recipe import Recipe, load_recipe
 from training.datasets.digits import Digits
 from training.datasets.noise import Noise
@@ -30,8 +30,8 @@ from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.publisher import publish_run
 
 
-def _session(shelved: Shelved) -> ort.InferenceSession:
-    path = shelved.folder / shelved.manifest.get_file("model").path
+def _session(published: PublishedRun) -> ort.InferenceSession:
+    path = published.folder / published.manifest.get_file("model").path
     return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
@@ -46,20 +46,20 @@ def _test_split() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def test_a_published_model_verifies_without_the_training_side(
-    classifier: Shelved, denoiser: Shelved, capsys: pytest.CaptureFixture[str]
+    classifier: PublishedRun, denoiser: PublishedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for shelved in (classifier, denoiser):
-        assert exit_code(models_app, "--store", str(shelved.store), "verify") == 0
+    for published in (classifier, denoiser):
+        assert exit_code(models_app, "--store", str(published.store), "verify") == 0
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["ok", "ok"]
 
 
-def test_nothing_else_is_needed_and_nothing_is_left_over(classifier: Shelved) -> None:
+def test_nothing_else_is_needed_and_nothing_is_left_over(classifier: PublishedRun) -> None:
     expected = ["golden.npz", "manifest.json", "model.onnx", "preview.png"]
     assert sorted(path.name for path in classifier.folder.iterdir()) == expected
     assert [path.name for path in classifier.folder.parent.iterdir()] == ["1"]
 
 
-def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: Shelved) -> None:
+def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: PublishedRun) -> None:
     manifest = classifier.manifest
     assert (manifest.name, manifest.version) == ("resnet-cifar10", 1)
     assert isinstance(manifest.task, Classification)
@@ -72,7 +72,7 @@ def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: Shelve
     assert output.shape == ("batch", 10)
 
 
-def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: Shelved) -> None:
+def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: PublishedRun) -> None:
     manifest = denoiser.manifest
     assert isinstance(manifest.task, Denoising)
     image = manifest.task.image
@@ -87,7 +87,7 @@ def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: Shelved) -
     )
 
 
-def test_the_manifest_tells_a_person_what_it_is_for(classifier: Shelved) -> None:
+def test_the_manifest_tells_a_person_what_it_is_for(classifier: PublishedRun) -> None:
     manifest, said = classifier.manifest, classifier.recipe.publish
     assert manifest.summary == said.summary
     assert manifest.licence == said.licence
@@ -95,7 +95,7 @@ def test_the_manifest_tells_a_person_what_it_is_for(classifier: Shelved) -> None
     assert manifest.limits == said.limits
 
 
-def test_the_manifest_names_the_data_that_it_learnt_from(classifier: Shelved) -> None:
+def test_the_manifest_names_the_data_that_it_learnt_from(classifier: PublishedRun) -> None:
     (source,) = classifier.manifest.data
     train = Digits().load().train
     assert (source.title, source.licence, source.n) == ("scikit-learn digits", "CC BY 4.0", 1297)
@@ -103,7 +103,7 @@ def test_the_manifest_names_the_data_that_it_learnt_from(classifier: Shelved) ->
     assert source.source.startswith("https://")
 
 
-def test_parameters_are_counted_before_any_are_folded_away(classifier: Shelved) -> None:
+def test_parameters_are_counted_before_any_are_folded_away(classifier: PublishedRun) -> None:
     # ResNet-20 of width w on grey images, shortcut A (He et al. 2015, table 6's layout): all
     # 3×3 convolutions, two numbers per channel of each batch norm, and the last layer.
     w = 4
@@ -114,7 +114,7 @@ def test_parameters_are_counted_before_any_are_folded_away(classifier: Shelved) 
     assert classifier.manifest.parameters == convolutions + norms + (4 * w * 10 + 10)
 
 
-def test_figures_are_those_of_the_published_graph(classifier: Shelved) -> None:
+def test_figures_are_those_of_the_published_graph(classifier: PublishedRun) -> None:
     images, labels = _test_split()
     (probabilities,) = _session(classifier).run(None, {"images": images})
     right = probabilities.argmax(axis=1) == labels
@@ -136,7 +136,7 @@ def test_figures_are_those_of_the_published_graph(classifier: Shelved) -> None:
         )  # fmt: skip
 
 
-def test_the_published_network_is_the_one_that_was_evaluated(classifier: Shelved) -> None:
+def test_the_published_network_is_the_one_that_was_evaluated(classifier: PublishedRun) -> None:
     # The averaged one, as the recipe has an average.
     last = classifier.fitted.log[-1]
     figures = _figures(classifier.manifest)
@@ -144,7 +144,7 @@ def test_the_published_network_is_the_one_that_was_evaluated(classifier: Shelved
     assert figures["nll"] == pytest.approx(last["test_nll"], rel=1e-4)
 
 
-def test_figures_of_a_denoiser_are_those_of_the_published_graph(denoiser: Shelved) -> None:
+def test_figures_of_a_denoiser_are_those_of_the_published_graph(denoiser: PublishedRun) -> None:
     clean = Digits().load().test.images_NCHW
     session = _session(denoiser)
     task: Any = denoiser.recipe.task
@@ -174,7 +174,7 @@ def _psnr_db(images: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
     return float((10 * np.log10(255**2 / mse)).mean())
 
 
-def test_provenance_is_enough_to_get_the_model_again(classifier: Shelved) -> None:
+def test_provenance_is_enough_to_get_the_model_again(classifier: PublishedRun) -> None:
     provenance = classifier.manifest.provenance
     assert provenance.seed == classifier.recipe.seed
     assert provenance.epochs == 1
@@ -189,7 +189,7 @@ def test_provenance_is_enough_to_get_the_model_again(classifier: Shelved) -> Non
     assert Recipe.model_validate({**provenance.recipe, "publish": said}) == classifier.recipe
 
 
-def test_the_command_fits_the_same_recipe(classifier: Shelved) -> None:
+def test_the_command_fits_the_same_recipe(classifier: PublishedRun) -> None:
     words = shlex.split(classifier.manifest.provenance.command)
     assert words[:5] == ["python", "-m", "training", "fit", "resnet-cifar10"]
     assert set(words[5::2]) == {"--set"}
@@ -197,40 +197,44 @@ def test_the_command_fits_the_same_recipe(classifier: Shelved) -> None:
     assert len(words[6::2]) <= len(OVERRIDES)
 
 
-def test_no_path_of_this_machine_is_published(classifier: Shelved, denoiser: Shelved) -> None:
-    for shelved in (classifier, denoiser):
-        text = (shelved.folder / "manifest.json").read_text()
-        graph = (shelved.folder / "model.onnx").read_bytes()
-        for place in (shelved.run.parent, Path(__file__).parents[3], Path.home()):
+def test_no_path_of_this_machine_is_published(
+    classifier: PublishedRun, denoiser: PublishedRun
+) -> None:
+    for published in (classifier, denoiser):
+        text = (published.folder / "manifest.json").read_text()
+        graph = (published.folder / "model.onnx").read_bytes()
+        for place in (published.run.parent, Path(__file__).parents[3], Path.home()):
             if len(str(place)) > 2:  # a home at `/` is in everything
                 assert str(place) not in text
                 assert str(place).encode() not in graph
 
 
-def test_the_preview_is_a_picture(classifier: Shelved, denoiser: Shelved) -> None:
-    for shelved in (classifier, denoiser):
-        with Image.open(shelved.folder / "preview.png") as image:
+def test_the_preview_is_a_picture(classifier: PublishedRun, denoiser: PublishedRun) -> None:
+    for published in (classifier, denoiser):
+        with Image.open(published.folder / "preview.png") as image:
             assert image.format == "PNG"
             assert min(image.size) > 100
             assert max(image.size) < 2000
             assert np.asarray(image.convert("L")).std() > 10
 
 
-def test_golden_pictures_carry_nobodys_data(classifier: Shelved, denoiser: Shelved) -> None:
+def test_golden_pictures_carry_nobodys_data(
+    classifier: PublishedRun, denoiser: PublishedRun
+) -> None:
     # Data sets' licences would travel with their images.
-    digits = {picture.astype(np.uint8).tobytes() for picture in load_digits().images * (255 / 16)}
-    for shelved in (classifier, denoiser):
-        manifest = shelved.manifest
-        path = shelved.folder / "golden.npz"
+    digits = {image.astype(np.uint8).tobytes() for image in load_digits().images * (255 / 16)}
+    for published in (classifier, denoiser):
+        manifest = published.manifest
+        path = published.folder / "golden.npz"
         cases = list(read_golden_cases(path, manifest.get_file("model"), manifest.golden.cases))
         assert len(cases) == 2
-        pictures = np.concatenate([case.inputs["images"].reshape(-1) for case in cases])
-        assert len(pictures) > 0
+        images = np.concatenate([case.inputs["images"].reshape(-1) for case in cases])
+        assert len(images) > 0
         for case in cases:
-            assert not {picture.tobytes() for picture in case.inputs["images"]} & digits
+            assert not {image.tobytes() for image in case.inputs["images"]} & digits
 
 
-def test_publishing_again_gives_the_next_version(classifier: Shelved, tmp_path: Path) -> None:
+def test_publishing_again_gives_the_next_version(classifier: PublishedRun, tmp_path: Path) -> None:
     folder = publish_run(classifier.recipe, classifier.run, tmp_path)
     again = publish_run(classifier.recipe, classifier.run, tmp_path)
     assert (folder.name, again.name) == ("1", "2")
@@ -249,7 +253,7 @@ class _Different(ClassifierGraph):
 
 
 def test_a_graph_that_differs_from_its_network_is_refused(
-    classifier: Shelved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classifier: PublishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.publish.tasks.classification.ClassifierGraph", _Different)
     with pytest.raises(ReplayError, match=r"case 0, output .* of model\.onnx: deviates"):
@@ -258,7 +262,7 @@ def test_a_graph_that_differs_from_its_network_is_refused(
 
 
 def test_a_graph_that_cannot_be_exported_leaves_nothing(
-    classifier: Shelved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classifier: PublishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forward(self: nn.Module, images: Tensor) -> Tensor:
         raise NotImplementedError
@@ -269,7 +273,7 @@ def test_a_graph_that_cannot_be_exported_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_manifest_is_readable_json(classifier: Shelved) -> None:
+def test_a_manifest_is_readable_json(classifier: PublishedRun) -> None:
     text = (classifier.folder / "manifest.json").read_text(encoding="utf-8")
     assert json.loads(text)["name"] == "resnet-cifar10"
     assert text.endswith("}\n")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_manifest
-from tests.training.publish.conftest import Shelved
+from tests.training.publish.conftest import PublishedRun
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
 from training.publish.onnx.rnn_graph import build_rnn_model
@@ -21,7 +21,7 @@ from training.publish.quantization.static_qdq import normalize_by_rows
 
 
 def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
-    classifier: Shelved, tmp_path: Path
+    classifier: PublishedRun, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(classifier.store, store)
@@ -39,7 +39,9 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
         quantize_version(classifier.manifest.name, store)
 
 
-def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_path: Path) -> None:
+def test_a_picture_is_scaled_by_rows_to_the_same_bits(
+    classifier: PublishedRun, tmp_path: Path
+) -> None:
     graph = classifier.folder / "model.onnx"
     model = onnx.load(graph)
     normalize_by_rows(model)
@@ -49,15 +51,15 @@ def test_a_picture_is_scaled_by_rows_to_the_same_bits(classifier: Shelved, tmp_p
     assert first == ["Cast", "Reshape", "Mul", "Add", "Reshape", "Transpose", "Conv"]
     (spec,) = classifier.manifest.graphs().values()
     shape = [size for size in spec.inputs[0].shape if isinstance(size, int)]
-    pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     before, after = (
-        load_graph_fn(path)({"images": pictures})["probabilities"]
+        load_graph_fn(path)({"images": images})["probabilities"]
         for path in (graph, tmp_path / "rows.onnx")
     )
     np.testing.assert_array_equal(before, after)
 
 
-def test_other_tasks_are_left_alone(denoiser: Shelved) -> None:
+def test_other_tasks_are_left_alone(denoiser: PublishedRun) -> None:
     with pytest.raises(ExportError, match="quantised are classification and text"):
         quantize_version(denoiser.manifest.name, denoiser.store)
 

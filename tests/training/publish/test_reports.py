@@ -47,11 +47,9 @@ def _oracle(inputs: Arrays) -> Arrays:
 
 
 def test_a_classifiers_figures_by_hand(tmp_path: Path) -> None:
-    pictures = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 8, 8, 1)
+    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 8, 8, 1)
     network = {"kind": "resnet", "depth": 20, "stem": "cifar", "width": 4, "in_channels": 1}
-    publication = _publication(
-        pictures.contiguous(), [0, 1, 1, 1], network={**network, "classes": 2}
-    )
+    publication = _publication(images.contiguous(), [0, 1, 1, 1], network={**network, "classes": 2})
     metrics = publication.report({"model": _oracle}, tmp_path / "preview.png")
     figures = {metric.name: metric.value for metric in metrics}
     # Right: the first, the third and the fourth.
@@ -64,9 +62,9 @@ def test_a_classifiers_figures_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_sure_mistake_costs_much_but_not_everything(tmp_path: Path) -> None:
-    pictures = torch.arange(2, dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 8, 8, 1)
+    images = torch.arange(2, dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 8, 8, 1)
     network = {"kind": "resnet", "depth": 20, "stem": "cifar", "width": 4, "in_channels": 1}
-    publication = _publication(pictures.contiguous(), [0, 1], network={**network, "classes": 2})
+    publication = _publication(images.contiguous(), [0, 1], network={**network, "classes": 2})
     certain = np.array([[1, 0], [1, 0]], np.float32)
     metrics = publication.report(
         {"model": lambda _: {"probabilities": certain}}, tmp_path / "p.png"

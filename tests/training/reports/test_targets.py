@@ -10,10 +10,10 @@ from models_store.verify import read_manifest
 from training.config.recipe import built_in_recipes
 from training.reports.targets import Target, load_targets, store_table
 
-SHELF = Path(__file__).parents[3] / "models_store"
+STORE = Path(__file__).parents[3] / "models_store"
 
 
-def _told(store: Path, meant: dict[str, tuple[Target, ...]]) -> str:
+def _report(store: Path, meant: dict[str, tuple[Target, ...]]) -> str:
     console = Console(width=300, highlight=False)
     with console.capture() as capture:
         console.print(store_table(store, meant))
@@ -25,16 +25,16 @@ def test_every_goal_is_of_a_model_that_can_be_made() -> None:
     assert set(load_targets()) <= set(built_in_recipes()) | made_by_commands
 
 
-@pytest.mark.parametrize("name", sorted(name for name in load_targets() if (SHELF / name).is_dir()))
+@pytest.mark.parametrize("name", sorted(name for name in load_targets() if (STORE / name).is_dir()))
 def test_a_goal_names_figures_that_the_published_model_has(name: str) -> None:
-    latest = max((SHELF / name).glob("[0-9]*"), key=lambda path: int(path.name))
+    latest = max((STORE / name).glob("[0-9]*"), key=lambda path: int(path.name))
     figures = {metric.name: metric.value for metric in read_manifest(latest).metrics}
     assert all(goal.value(figures) is not None for goal in load_targets()[name])
 
 
 def test_a_figure_stands_beside_its_target_and_anchor() -> None:
-    told = _told(SHELF, {"charnn-tiny": (Target(metric="nll", at_most=0.1, anchor="a bound"),)})
-    assert re.search(r"charnn-tiny +2 +nll +0.2579 +≤ 0.1 +missed +2,782 +a bound", told)
+    report = _report(STORE, {"charnn-tiny": (Target(metric="nll", at_most=0.1, anchor="a bound"),)})
+    assert re.search(r"charnn-tiny +2 +nll +0.2579 +≤ 0.1 +missed +2,782 +a bound", report)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_both_bounds_at_once_are_refused() -> None:
 
 
 def test_a_model_without_a_goal_is_told_by_its_first_figure() -> None:
-    rows = [line for line in _told(SHELF, {}).splitlines() if line.startswith("denoiser-mnist")]
+    rows = [line for line in _report(STORE, {}).splitlines() if line.startswith("denoiser-mnist")]
     assert len(rows) == 1
     assert "psnr_in/course" in rows[0]
 
 
 def test_a_figure_that_was_never_measured_is_told_as_such() -> None:
-    told = _told(SHELF, {"charnn-tiny": (Target(metric="bleu", at_least=0.5),)})
-    assert re.search(r"charnn-tiny .*bleu .*not measured .*≥ 0.5", told)
+    report = _report(STORE, {"charnn-tiny": (Target(metric="bleu", at_least=0.5),)})
+    assert re.search(r"charnn-tiny .*bleu .*not measured .*≥ 0.5", report)
 
 
 def test_a_damaged_manifest_is_told_as_such(tmp_path: Path) -> None:
     folder = tmp_path / "broken" / "1"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{")
-    assert "unreadable" in _told(tmp_path, {})
+    assert "unreadable" in _report(tmp_path, {})

@@ -12,7 +12,7 @@ from training.tasks import Classification
 
 
 class _Answers(nn.Module):
-    """Says of the images, in their order, what it was told to say."""
+    """Returns given logits for the images, in their order."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()

@@ -36,10 +36,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_state_is_carried_from_picture_to_picture() -> None:
     torch.manual_seed(0)
     network = Controller.Config(hidden=8).build()
-    pictures = torch.rand(2, 6, 12, 12)
-    whole, _ = network(pictures)
-    first, state = network(pictures[:, :4])
-    rest, _ = network(pictures[:, 4:], state)
+    images = torch.rand(2, 6, 12, 12)
+    whole, _ = network(images)
+    first, state = network(images[:, :4])
+    rest, _ = network(images[:, 4:], state)
     torch.testing.assert_close(torch.cat([first, rest], 1), whole)
 
 

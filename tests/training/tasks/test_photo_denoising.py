@@ -29,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index, (top, left, height, width) in enumerate(
         ((100, 100, 48, 64), (200, 300, 64, 40), (250, 60, 50, 50), (60, 400, 45, 33))
     ):
-        picture = load_sample_image("china.jpg")[top : top + height, left : left + width]
-        image = Image.fromarray(picture)
+        pixels = load_sample_image("china.jpg")[top : top + height, left : left + width]
+        image = Image.fromarray(pixels)
         (image.convert("L") if index == 3 else image).save(root / f"{index}.png")
     return root
 
@@ -185,23 +185,23 @@ def _with_camera(folder: Path, **noise: Any) -> PhotoDenoising:
 def test_a_share_of_the_patches_goes_through_a_camera(folder: Path) -> None:
     torch.manual_seed(0)
     flat = torch.full((64, 3, 32, 32), 0.5)
-    came, truth = _with_camera(folder, share=0.5, jpeg_share=0).add_noise(flat)
+    noisy, truth = _with_camera(folder, share=0.5, jpeg_share=0).add_noise(flat)
     developed = (truth != flat).flatten(1).any(1)  # the way to the sensor and back rounds
     assert 20 <= developed.sum() <= 44
     assert torch.equal(truth[~developed], flat[~developed])
     torch.testing.assert_close(truth, flat, atol=2e-3, rtol=0)
-    stored = came[developed] * 255
+    stored = noisy[developed] * 255
     torch.testing.assert_close(stored, stored.round(), atol=1e-4, rtol=0)
-    assert torch.isfinite(came).all()
+    assert torch.isfinite(noisy).all()
 
 
 def test_a_share_of_the_patches_is_jpeg_alone(folder: Path) -> None:
     torch.manual_seed(0)
-    picture = torch.from_numpy(load_sample_image("china.jpg")[100:132, 200:232].copy())
-    batch = picture.permute(2, 0, 1).float().expand(8, 3, 32, 32) / 255
-    came, truth = _with_camera(folder, share=0, jpeg_share=1).add_noise(batch)
+    image = torch.from_numpy(load_sample_image("china.jpg")[100:132, 200:232].copy())
+    batch = image.permute(2, 0, 1).float().expand(8, 3, 32, 32) / 255
+    noisy, truth = _with_camera(folder, share=0, jpeg_share=1).add_noise(batch)
     assert torch.equal(truth, batch)
-    levels = {float(psnr_db(a[None], b[None])) for a, b in zip(came, truth, strict=True)}
+    levels = {float(psnr_db(a[None], b[None])) for a, b in zip(noisy, truth, strict=True)}
     assert len(levels) > 1  # the qualities differ
     assert 25 < min(levels) < max(levels) < 50
 

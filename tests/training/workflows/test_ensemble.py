@@ -37,13 +37,13 @@ def folder(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers_with_the_mean_of_what_its_members_answer_alone(
     runs: list[Path], folder: Path, tmp_path: Path
 ) -> None:
-    pictures = {"images": sample_inputs.random_bytes((4, 8, 8, 1)).numpy()}
+    images = {"images": sample_inputs.random_bytes((4, 8, 8, 1)).numpy()}
     alone = []
     for seed, run in zip((3, 4), runs, strict=True):
         version = publish_run(tiny(seed=seed, epochs=2), run, tmp_path)
-        answer = load_graph_fn(version / "model.onnx")(pictures)["probabilities"]
+        answer = load_graph_fn(version / "model.onnx")(images)["probabilities"]
         alone.append(answer.astype(np.float64))
-    together = load_graph_fn(folder / "model.onnx")(pictures)
+    together = load_graph_fn(folder / "model.onnx")(images)
     members, mean = (together[key].astype(np.float64) for key in ("members", "probabilities"))
     np.testing.assert_allclose(members, np.stack(alone, 1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mean, np.stack(alone).mean(0), rtol=1e-4, atol=1e-5)

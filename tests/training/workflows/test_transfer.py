@@ -142,8 +142,8 @@ def test_no_path_is_published(home: Path, tuned: _Done) -> None:
 def test_no_photograph_is_published(tuned: _Done) -> None:
     own = set()
     for file in tuned.photos.rglob("*.png"):
-        with Image.open(file) as picture:
-            own.add(np.asarray(picture.convert("L").resize((8, 8))).tobytes())
+        with Image.open(file) as image:
+            own.add(np.asarray(image.convert("L").resize((8, 8))).tobytes())
     (graph,) = tuned.manifest.graphs().values()
     count = 0
     for case in read_golden_cases(tuned.folder / "golden.npz", graph, tuned.manifest.golden.cases):

@@ -1,6 +1,6 @@
 """Bayer mosaic and demosaicing.
 
-Shapes: B pictures, H height, W width. A phase (row, column) names the place of the first red pixel
+Shapes: B images, H height, W width. A phase (row, column) names the place of the first red pixel
 within the 2 × 2 pattern red green / green blue.
 """
 

@@ -1,7 +1,7 @@
 """A camera's image signal processor (ISP) and its inverse (Brooks et al. 2019).
 
 "Unprocessing Images for Learned Raw Denoising", arXiv 1811.11127, section 3; ranges and matrices
-are those of its published code. Shapes: B pictures, H height, W width; values lie in 0–1.
+are those of its published code. Shapes: B images, H height, W width; values lie in 0–1.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def inverse_smoothstep(y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class CameraIsp:
-    """Convert between a picture and the linear values of one camera's sensor."""
+    """Convert between an image and the linear values of one camera's sensor."""
 
     gains: Tensor
     """White balance times exposure for red, green and blue: (3, 1, 1)."""
@@ -87,7 +87,7 @@ class CameraIsp:
         return (camera * torch.maximum(fading + (1 - fading) * inverse, inverse)).clamp(0, 1)
 
     def process(self, balanced_B3HW: Tensor) -> Tensor:
-        """Return the picture for linear camera colours after white balance."""
+        """Return the image for linear camera colours after white balance."""
         camera_to_rgb = torch.linalg.inv(self.rgb_to_camera)
         linear = _mix_channels(balanced_B3HW, camera_to_rgb).clamp(_DARKEST, 1)
         toned = linear ** (1 / self.gamma)

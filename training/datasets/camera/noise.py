@@ -1,6 +1,6 @@
 """Noise of a simulated camera, as training data for a denoiser.
 
-Photograph → linear camera colours → Bayer mosaic → shot and read noise → demosaicing → picture →
+Photograph → linear camera colours → Bayer mosaic → shot and read noise → demosaicing → image →
 often made smaller → mostly JPEG. The order is that of CBDNet (Guo et al. 2019, arXiv 1807.04686);
 scaling and JPEG behind it are those of SCUNet (Zhang et al. 2022, arXiv 2203.13278).
 """
@@ -35,7 +35,7 @@ _BLOCK = 8
 class CameraNoise(FrozenModel):
     """Give a share of the patches the noise of a random camera instead of Gaussian noise.
 
-    The target is the same camera's picture of the scene without noise, before JPEG, which is the
+    The target is the same camera's image of the scene without noise, before JPEG, which is the
     mean of many shots. The network therefore learns to keep the camera's colours and sharpness.
     """
 
@@ -53,7 +53,7 @@ class CameraNoise(FrozenModel):
     """Factors by which a scene is enlarged before the camera takes it: a full-size photograph is
     softer than the reduced ones of a data set."""
     reduced: tuple[PositiveFloat, PositiveFloat] = (0.5, 1)
-    """Factors by which a finished picture is reduced, in a fraction `reduced_share` of cases."""
+    """Factors by which a finished image is reduced, in a fraction `reduced_share` of cases."""
     reduced_share: _Fraction = 0.5
     jpeg_quality: tuple[int, int] = (50, 98)
     stored_as_jpeg: _Fraction = 0.8
@@ -93,7 +93,7 @@ class CameraNoise(FrozenModel):
         return _resize(photo_3HW[draws.crop_window(photo_3HW, part)], side)
 
     def compress(self, image_3HW: Tensor, draws: "_RandomDraws | None" = None) -> Tensor:
-        """Return the picture after JPEG compression at a random quality."""
+        """Return the image after JPEG compression at a random quality."""
         low, high = self.jpeg_quality
         return jpeg_round_trip(image_3HW, low + (draws or _RandomDraws()).integer(high - low + 1))
 
@@ -145,18 +145,18 @@ def add_sensor_noise(
 
 
 def jpeg_round_trip(image_3HW: Tensor, quality: int) -> Tensor:
-    """Compress a picture in 0–1 with halved chroma and decode it; grey stays grey."""
+    """Compress an image in 0–1 with halved chroma and decode it; grey stays grey."""
     levels = (quantize_8bit(image_3HW) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     grey = is_grey(image_3HW[None])
     file = io.BytesIO()
-    picture = Image.fromarray(levels[..., 0] if grey else np.ascontiguousarray(levels))
-    picture.save(file, "JPEG", quality=quality, subsampling=_HALVED_CHROMA)
+    image = Image.fromarray(levels[..., 0] if grey else np.ascontiguousarray(levels))
+    image.save(file, "JPEG", quality=quality, subsampling=_HALVED_CHROMA)
     back = np.array(Image.open(file).convert("RGB"))
     return torch.from_numpy(back).permute(2, 0, 1).float() / 255
 
 
 def _resize(image_3HW: Tensor, side: int) -> Tensor:
-    """Enlarge or reduce a square picture to `side`."""
+    """Enlarge or reduce a square image to `side`."""
     if image_3HW.shape[-1] == side:
         return image_3HW
     reduces = image_3HW.shape[-1] > side

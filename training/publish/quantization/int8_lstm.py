@@ -5,8 +5,8 @@ u8 and an s8 in sixteen bits, which eight would overflow (onnxruntime's `reduce_
 
 No scale is taken from what passes through, as dynamic quantisation does: it would take one for a
 whole batch, and a text would depend on who shares its run. None is needed: an LSTM's output lies
-in (-1, 1), whatever came. The first layer's input is one of V characters, so its product with the
-weights is a table, in full precision. Sums of whole numbers have no order, so rows agree exactly.
+in (-1, 1). The first layer's input is one of V characters, so its product with the weights is a
+table, in full precision. Sums of whole numbers have no order, so rows agree exactly.
 
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
@@ -170,8 +170,8 @@ def _add_gates(body: _GraphBuilder, layer: int) -> None:
     body.add_node("Sigmoid", [f"opening{at}"], [f"open{at}"])
     body.add_node("Tanh", [f"candidate{at}"], [f"new{at}"])
     body.add_node("Split", [f"open{at}"], [f"i{at}", f"o{at}", f"f{at}"], axis=1)
-    body.add_node("Mul", [f"f{at}", f"c{at}_in"], [f"kept{at}"])
+    body.add_node("Mul", [f"f{at}", f"c{at}_in"], [f"remembered{at}"])
     body.add_node("Mul", [f"i{at}", f"new{at}"], [f"added{at}"])
-    body.add_node("Add", [f"kept{at}", f"added{at}"], [f"c{at}_out"])
+    body.add_node("Add", [f"remembered{at}", f"added{at}"], [f"c{at}_out"])
     body.add_node("Tanh", [f"c{at}_out"], [f"shown{at}"])
     body.add_node("Mul", [f"o{at}", f"shown{at}"], [f"h{at}_out"])

@@ -127,7 +127,7 @@ def _build_variant(
     if isinstance(data, ImageData):
         images_NHWC = _evenly_spaced_images(data.train, CALIBRATION_IMAGES)
         quantize_static_int8(folder / fp32.path, path, CalibrationImages(images_NHWC))
-        method = f"static, QDQ, weights per channel; {len(images_NHWC)} training pictures"
+        method = f"static, QDQ, weights per channel; {len(images_NHWC)} training images"
     else:
         onnx.save_model(quantize_lstm(onnx.load(folder / fp32.path)), path)
         method = "static, weights of 7 bits per column; ranges are those of the cells"
@@ -188,7 +188,7 @@ def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measuremen
         "agreement",
         agreement_rate,
         "",
-        "share of pictures that fp32 gives the same label",
+        "share of images that fp32 gives the same label",
     )
     if name == "train":
         return _Measurement((agreement,), len(split), name, 1 - agreement_rate)

@@ -140,13 +140,13 @@ def _memorization(task: Adversarial, generated: Tensor) -> list[MetricValue]:
     """Return median distances to the nearest training image, of generated and held-out images."""
     train = task.data.train.images_NCHW
     sets = {"": generated, "/held-out": task.data.test.images_NCHW[:_MEMORIZATION_SAMPLES]}
-    notes = {"": "drawn pictures", "/held-out": "pictures that were not trained on"}
+    notes = {"": "generated images", "/held-out": "images that were not trained on"}
     return [
         MetricValue(
             f"nearest_rms{suffix}",
             float(nearest_training_images(images, train).rms.median()),
             len(images),
-            f"{notes[suffix]}: median distance in pixels to the most similar training picture",
+            f"{notes[suffix]}: median distance in pixels to the most similar training image",
         )
         for suffix, images in sets.items()
     ]

@@ -76,7 +76,7 @@ def temperature_note(temperature: float, data: ImageData) -> str:
     """Return the model card's note on the graph's temperature; empty without one."""
     if temperature == 1 or data.validation is None:
         return ""
-    held_out = f"{len(data.validation):,} held-out training pictures"
+    held_out = f"{len(data.validation):,} held-out training images"
     return f"; temperature {temperature:.3f}, fitted on {held_out}"
 
 

@@ -85,7 +85,7 @@ def _noise_description(task: PhotoDenoising) -> str:
     min_sigma, max_sigma = task.config.sigma
     gaussian = (
         f"Gaussian noise of mean 0 and deviation {min_sigma:g} to {max_sigma:g} of 255, equal in "
-        "the channels of grey pictures, clipped or not"
+        "the channels of grey images, clipped or not"
     )
     if task.config.noise is None:
         return gaussian
@@ -98,9 +98,9 @@ def _cases(side: int) -> tuple[Tensor, ...]:
     grey = sample_inputs.photo_crops(2, side, side, "L").expand(-1, -1, -1, 3)
     return tuple(
         torch.stack(
-            [torch.from_numpy(_with_stored_noise(picture.numpy(), sigma)) for picture in pictures]
+            [torch.from_numpy(_with_stored_noise(image.numpy(), sigma)) for image in images]
         )
-        for pictures, sigma in ((colour, 25.0), (grey, 50.0))
+        for images, sigma in ((colour, 25.0), (grey, 50.0))
     )
 
 
@@ -215,8 +215,8 @@ def _draw_preview(run: GraphFn, task: PhotoDenoising, path: Path) -> None:
         noisy, clean = _camera_shot(name, top, left, shot)
         columns.append(("a camera's noise", (noisy, _denoise(run, noisy, task.multiple), clean)))
     for name, top, left, sigma, grey in _PREVIEW[len(shots) :]:
-        picture = load_sample_image(name)[top : top + _SIDE, left : left + _SIDE]
-        clean = mean_channel(picture).repeat(3, 2) if grey else np.ascontiguousarray(picture)
+        image = load_sample_image(name)[top : top + _SIDE, left : left + _SIDE]
+        clean = mean_channel(image).repeat(3, 2) if grey else np.ascontiguousarray(image)
         noisy = _with_stored_noise(clean, sigma)
         columns.append((f"noise of {sigma}", (noisy, _denoise(run, noisy, task.multiple), clean)))
     draw_image_grid(columns, ("noisy", "restored", "clean"), path)
@@ -228,7 +228,7 @@ def _camera_shot(name: str, top: int, left: int, shot: float) -> _ImagePair:
         shot=(shot, shot), enlarged=(1, 1), reduced_share=0, stored_as_jpeg=1, grey_share=0
     )
     side = _SIDE + 16
-    picture = load_sample_image(name)[top : top + side, left : left + side]
-    scene = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    image = load_sample_image(name)[top : top + side, left : left + side]
+    scene = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
     noisy, target = camera(scene, _SIDE, Generator().manual_seed(0))
     return _to_uint8(noisy[None]), _to_uint8(target[None])

@@ -22,9 +22,9 @@ def test_the_tone_curve_is_undone() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_picture_without_highlights_is_developed_back(seed: int, tone_curve_share: float) -> None:
     camera = _camera(seed, tone_curve_share)
-    picture = 0.2 + 0.4 * torch.rand(2, 3, 8, 8, generator=Generator().manual_seed(seed))
-    raw = camera.unprocess(picture)
-    torch.testing.assert_close(camera.process(raw * camera.gains), picture, atol=2e-5, rtol=0)
+    image = 0.2 + 0.4 * torch.rand(2, 3, 8, 8, generator=Generator().manual_seed(seed))
+    raw = camera.unprocess(image)
+    torch.testing.assert_close(camera.process(raw * camera.gains), image, atol=2e-5, rtol=0)
 
 
 def test_white_stays_saturated_and_grey_keeps_its_colour() -> None:

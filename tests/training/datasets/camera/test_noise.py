@@ -16,8 +16,8 @@ from training.metrics.psnr import psnr_db
 
 @pytest.fixture(scope="module")
 def photo() -> Tensor:
-    picture = load_sample_image("china.jpg")[100:196, 200:296]
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    image = load_sample_image("china.jpg")[100:196, 200:296]
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, 0.6])
