@@ -78,12 +78,12 @@ def test_every_missing_end_is_called_truncated() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"hello", b"\0" * 40])
-def test_what_was_never_a_code_is_foreign(data: bytes) -> None:
+def test_other_bytes_are_reported_as_foreign(data: bytes) -> None:
     with pytest.raises(UnknownFormatError):
         unpack(data)
 
 
-def test_a_newer_format_is_told_before_anything_else_in_it() -> None:
+def test_newer_format_is_reported_before_other_errors() -> None:
     with pytest.raises(UnsupportedVersionError, match="format 3; formats up to 2"):
         unpack(b"\xd5S\x03 whatever follows there")
 

@@ -52,7 +52,7 @@ def test_any_bytes_are_latents_or_a_value_error(data: bytes, places: int) -> Non
         assert decode_latents(data, TABLES, places).shape == (3, places)
 
 
-def test_latents_of_another_model_are_refused() -> None:
+def test_latents_of_another_model_are_rejected() -> None:
     with pytest.raises(ValueError, match="2 latent dimensions, 3 tables"):
         encode_latents(np.zeros((2, 1), np.int16), TABLES)
 
@@ -67,14 +67,14 @@ def test_latents_of_another_model_are_refused() -> None:
         (32_767, (32_768, 32_767, 1), "reaches to 32768"),
     ],
 )
-def test_a_table_that_cannot_be_coded_with_is_refused(
+def test_a_table_that_cannot_be_coded_with_is_rejected(
     lowest: int, frequencies: tuple[int, ...], why: str
 ) -> None:
     with pytest.raises(ValidationError, match=why):
         FrequencyTable(lowest=lowest, frequencies=frequencies)
 
 
-def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_tables_survive_writing_and_reading(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     path.write_text(TABLES.model_dump_json())
     assert read_tables(path, FrequencyTables) == TABLES

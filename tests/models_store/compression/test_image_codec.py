@@ -36,7 +36,7 @@ def _image(height: int, width: int) -> NDArray[np.uint8]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 3))
-def test_pictures_of_any_size_come_back_as_the_encoder_said(
+def test_decoded_image_of_any_size_is_the_encoders_reconstruction(
     mosaic: HyperpriorImageCodec, height: int, width: int, quality: int
 ) -> None:
     image = _image(height, width)
@@ -70,7 +70,7 @@ def test_better_qualities_come_nearer_and_take_more(mosaic: HyperpriorImageCodec
     assert errors == sorted(errors, reverse=True)
 
 
-def test_a_payload_is_what_it_was_on_another_machine(mosaic: HyperpriorImageCodec) -> None:
+def test_payload_is_the_same_on_every_machine(mosaic: HyperpriorImageCodec) -> None:
     """Made once on x86 with AVX2: no float may change a bit of it."""
     latents = np.random.default_rng(5).integers(-150, 151, (6, 9, 14)).astype(np.int16)
     side = np.random.default_rng(6).integers(-5, 6, (3, 3, 4)).astype(np.int16)

@@ -87,7 +87,7 @@ def test_a_long_code_takes_what_information_theory_says() -> None:
 
 
 @pytest.mark.parametrize("end", [0, 1, 5, 40, -1, -2])
-def test_a_code_that_is_cut_off_is_refused(end: int) -> None:
+def test_a_code_that_is_cut_off_is_rejected(end: int) -> None:
     table = np.ones(300, np.uint8)
     code = rans_encode([(np.arange(300).astype(np.uint8), table)], MIXED)
     with pytest.raises(

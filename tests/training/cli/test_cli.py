@@ -49,7 +49,7 @@ def test_list_names_every_recipe_with_its_task(run: Run) -> None:
     assert models == "no model store at models_store: pass its folder with --store\n"
 
 
-def test_list_tells_the_shelf_with_figures_targets_and_anchors(run: Run) -> None:
+def test_list_shows_published_models_with_figures_targets_and_anchors(run: Run) -> None:
     code, out, err = run("list", "--store", str(ROOT / "models_store"))
     assert (code, err) == (0, "")
     assert re.search(r"^model +version +metric +measured +target +n +anchor", out, re.MULTILINE)
@@ -131,7 +131,7 @@ def test_a_finished_run_resumes_into_itself(run: Run, recipe: Path) -> None:
         (("plot", "curves", "nowhere"), "nowhere/metrics.csv does not exist"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_code_1(
+def test_error_is_one_line_with_exit_code_1(
     run: Run, recipe: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     recipe.with_name("broken.yaml").write_text("a: [1,\nb: 2\n")

@@ -17,7 +17,7 @@ def test_auto_is_bfloat16_only_where_the_machine_multiplies_it(native: bool, for
 
 
 @pytest.mark.parametrize("chosen", ["32-true", "bf16-mixed", "16-mixed"])
-def test_what_a_recipe_chooses_stays(chosen: ResolvedPrecision) -> None:
+def test_explicit_precision_is_not_replaced(chosen: ResolvedPrecision) -> None:
     assert resolve_precision(chosen, native_bfloat16=True) == chosen
 
 
@@ -29,5 +29,5 @@ def test_a_run_records_what_auto_meant_and_resumes(tmp_path: Path) -> None:
     assert len(fit(recipe, tmp_path, resume=True, show_progress=False).log) == 1
 
 
-def test_no_recipe_that_comes_along_asks_for_what_a_laptop_may_not_have() -> None:
+def test_built_in_recipes_need_no_special_hardware() -> None:
     assert {load_recipe(name).precision for name in built_in_recipes()} <= {"auto", "32-true"}

@@ -31,7 +31,7 @@ def test_a_file_of_ones_own_is_loaded(path: Path) -> None:
     assert load_recipe(str(path)) == Recipe.model_validate(content())
 
 
-def test_what_a_run_writes_down_is_the_same_recipe() -> None:
+def test_resolved_recipe_loads_as_the_same_recipe() -> None:
     recipe = load_recipe("resnet-cifar10", ["data.copy=packed"])
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", by_alias=True))
     assert Recipe.model_validate(yaml.safe_load(resolved)) == recipe
@@ -49,7 +49,7 @@ def test_fields_are_overridden_as_yaml(path: Path) -> None:
     assert [transform.kind for transform in getattr(recipe.task, "transforms", ())] == ["flip"]
 
 
-def test_a_temperature_needs_pictures_that_nothing_else_learnt_from(path: Path) -> None:
+def test_a_temperature_needs_images_that_nothing_else_learnt_from(path: Path) -> None:
     with pytest.raises(RecipeError, match=r"calibrate needs held-out .*data\.validation_size"):
         load_recipe(str(path), ["publish.calibrate=true", "data.validation_size=0"])
 
@@ -114,7 +114,7 @@ def test_an_unknown_recipe_is_rejected_with_the_nearest_name() -> None:
         load_recipe("resnet")
 
 
-def test_stopping_early_needs_validation_pictures(path: Path) -> None:
+def test_stopping_early_needs_validation_images(path: Path) -> None:
     with pytest.raises(RecipeError, match=r"early_stop needs .*set data\.validation_size"):
         load_recipe(str(path), ["early_stop.patience=2", "data.validation_size=0"])
 

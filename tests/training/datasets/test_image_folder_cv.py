@@ -83,7 +83,7 @@ def test_a_class_written_differently_in_two_folders_is_rejected(root: Path, tmp_
         _load(root, tmp_path / "more")
 
 
-def test_a_copy_is_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_duplicate_is_skipped_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "ants" / "copy.png").write_bytes((root / "ants" / "3.png").read_bytes())
     with caplog.at_level(logging.WARNING):
         assert len(_load(root).train) == 31

@@ -34,7 +34,7 @@ def test_an_image_that_fits_comes_through_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(10, 30), (30, 10)])
-def test_the_shorter_side_is_scaled_and_the_centre_kept(
+def test_shorter_side_is_scaled_and_the_centre_cropped(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
     noise = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)

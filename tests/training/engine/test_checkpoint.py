@@ -63,7 +63,7 @@ def test_a_truncated_checkpoint_is_named(fabric: Fabric, tmp_path: Path, length:
 
 
 @pytest.mark.parametrize("content", [{}, {"recipe": "{}"}, [1]])
-def test_somebody_elses_file_is_named(fabric: Fabric, tmp_path: Path, content: Any) -> None:
+def test_foreign_checkpoint_is_named(fabric: Fabric, tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "last.ckpt")
     with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be restored"):
         checkpoint.load_checkpoint(
@@ -71,7 +71,7 @@ def test_somebody_elses_file_is_named(fabric: Fabric, tmp_path: Path, content: A
         )
 
 
-def test_another_recipes_checkpoint_is_refused_and_nothing_restored(
+def test_another_recipes_checkpoint_is_rejected_and_nothing_restored(
     fabric: Fabric, tmp_path: Path
 ) -> None:
     _save(fabric, tmp_path / "last.ckpt", epochs=5)
@@ -92,7 +92,7 @@ def test_another_recipe_is_the_reason_also_where_its_tensors_do_not_fit(
         )
 
 
-def test_what_is_said_of_a_model_may_be_reworded(fabric: Fabric, tmp_path: Path) -> None:
+def test_model_card_may_change_between_runs(fabric: Fabric, tmp_path: Path) -> None:
     _save(fabric, tmp_path / "last.ckpt")
     reworded = recipe(publish={"summary": "better", "intended_use": "more", "limits": "fewer"})
     network = {"network": nn.Linear(2, 3)}
@@ -114,7 +114,7 @@ def test_a_field_that_is_younger_than_the_checkpoint_has_its_default(
 
 
 @pytest.mark.parametrize("fields", [{"epochs": -1}, {"forgotten": 3}, {"optimizer": None}])
-def test_a_recipe_that_is_valid_no_more_is_another_one(
+def test_recipe_that_is_no_longer_valid_counts_as_another(
     fabric: Fabric, tmp_path: Path, fields: dict[str, Any]
 ) -> None:
     path = tmp_path / "last.ckpt"

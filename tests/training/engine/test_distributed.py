@@ -87,7 +87,7 @@ def test_the_shares_of_a_batch_are_the_batch() -> None:
         assert len(drawn.moves_NT3) == 3
 
 
-def test_what_is_left_over_goes_to_nobody() -> None:
+def test_remainder_of_a_batch_is_dropped() -> None:
     shares = [shard_batch(torch.arange(5), _Rank(rank)) for rank in (0, 1)]  # type: ignore[arg-type]
     assert [part.tolist() for part in shares] == [[0, 2], [1, 3]]
 
@@ -98,7 +98,7 @@ def test_one_process_gets_the_batch_itself() -> None:
     assert all_reduce_mean(fabric, {"loss": torch.tensor(1.5)}) == {"loss": 1.5}
 
 
-def test_a_batch_that_cannot_be_split_is_refused(tmp_path: Path) -> None:
+def test_a_batch_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"batch_size 50 cannot be split between 4 .*2 nodes × 2"):
         fit(
             recipe(), tmp_path, distributed=DistributedConfig(devices=2, nodes=2), accelerator="cpu"

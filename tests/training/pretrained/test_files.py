@@ -95,7 +95,7 @@ def test_onnx_answers_in_onnxruntime(network: nn.Module, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_does_not_fit_is_said_and_nothing_is_changed(folder: Path, ending: str) -> None:
+def test_weights_that_do_not_fit_are_rejected_and_change_nothing(folder: Path, ending: str) -> None:
     wider = _config(width=4).build()
     before = wider.state_dict()["conv1.weight"].clone()
     path = folder / f"whole{ending}"
@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_said_and_nothing_is_changed(folder: Path, ending: 
     assert torch.equal(wider.state_dict()["conv1.weight"], before)
 
 
-def test_missing_and_unknown_names_are_told_apart() -> None:
+def test_missing_and_unknown_names_give_different_errors() -> None:
     with pytest.raises(
         WeightsError, match="x does not fit this network: bias is missing; scale is unknown"
     ):

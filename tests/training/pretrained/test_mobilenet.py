@@ -108,7 +108,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
         _load(_config(path))
 
 
-def test_without_a_network_one_is_told_what_to_fetch(
+def test_missing_weights_name_the_file_to_download(
     data_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(*_: object, **__: object) -> None:

@@ -86,7 +86,7 @@ def test_new_channels_learn_from_the_first_step() -> None:
         ({f"a{n}": torch.ones(1) for n in range(5)}, "a2 is unknown, and 2 more"),
     ],
 )
-def test_what_does_not_fit_is_said_and_nothing_is_changed(
+def test_weights_that_do_not_fit_are_rejected_and_change_nothing(
     tensors: dict[str, Tensor], message: str
 ) -> None:
     network = _denoiser((8,), (1,))
@@ -118,7 +118,7 @@ def test_a_recipe_starts_from_a_file_and_goes_on_without_it(tmp_path: Path) -> N
             torch.testing.assert_close(part, weights, msg=name)
 
 
-def test_a_published_recipe_does_not_tell_where_the_file_lay(tmp_path: Path) -> None:
+def test_published_recipe_hides_the_folder_of_the_weights(tmp_path: Path) -> None:
     begun = _still(start_from=tmp_path / "small.safetensors")
     written = begun.model_dump(mode="json", context={"published": True})
     assert written["start_from"] == "small.safetensors"

@@ -141,7 +141,7 @@ def test_a_run_of_another_task_draws_nothing(
     assert "a run of the task classification, which generates no images" in capsys.readouterr().err
 
 
-def test_distances_without_imagenet_weights_are_refused_saying_what_is_missing(
+def test_distances_without_imagenet_weights_are_rejected_saying_what_is_missing(
     run: Path, data_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data_home / LOCAL_WEIGHTS).parent.mkdir()

@@ -45,7 +45,7 @@ def _notes(manifest: Manifest) -> dict[str, str]:
     return {metric.name: metric.note for metric in manifest.metrics}
 
 
-def test_no_other_temperature_suits_the_held_out_pictures_better(
+def test_no_other_temperature_suits_the_held_out_images_better(
     runs: list[Path], tmp_path: Path
 ) -> None:
     folder = publish_run(_recipe(3), runs[0], tmp_path / "calibrated")
@@ -67,7 +67,7 @@ def test_an_ensemble_has_a_temperature_of_its_own(runs: list[Path], tmp_path: Pa
     assert "ece/best-member-scaled" not in notes  # the members are calibrated themselves
 
 
-def test_members_that_hold_out_other_pictures_cannot_be_calibrated(
+def test_members_that_hold_out_other_images_cannot_be_calibrated(
     runs: list[Path], tmp_path: Path
 ) -> None:
     other = _recipe(5, epochs=1, data={"kind": "digits", "validation_size": 1000})

@@ -245,7 +245,7 @@ def test_probabilities_sum_to_one(name: str, made: dict[str, _Made]) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_picture_gets_the_same_answer_whatever_it_is_batched_with(
+def test_a_image_gets_the_same_answer_whatever_it_is_batched_with(
     name: str, made: dict[str, _Made]
 ) -> None:
     images = _pictures(ROWS[name].others[1])

@@ -72,7 +72,7 @@ def test_it_verifies_without_the_training_side(published: tuple[Language, Path])
     assert exit_code(models_app, "--store", str(published[1].parents[1]), "verify") == 0
 
 
-def test_the_manifest_says_how_to_ask_it(published: tuple[Language, Path]) -> None:
+def test_manifest_describes_states_and_vocabulary(published: tuple[Language, Path]) -> None:
     task = read_manifest(published[1]).task
     assert isinstance(task, TextGeneration)
     assert task.vocabulary == "\n -0123456789=defghilnorstuvwxy"

@@ -59,7 +59,7 @@ def test_nothing_else_is_needed_and_nothing_is_left_over(classifier: PublishedRu
     assert [path.name for path in classifier.folder.parent.iterdir()] == ["1"]
 
 
-def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: PublishedRun) -> None:
+def test_manifest_describes_the_input_of_a_classifier(classifier: PublishedRun) -> None:
     manifest = classifier.manifest
     assert (manifest.name, manifest.version) == ("resnet-cifar10", 1)
     assert isinstance(manifest.task, Classification)
@@ -72,7 +72,7 @@ def test_the_manifest_tells_a_service_how_to_ask_a_classifier(classifier: Publis
     assert output.shape == ("batch", 10)
 
 
-def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: PublishedRun) -> None:
+def test_manifest_describes_the_input_of_a_denoiser(denoiser: PublishedRun) -> None:
     manifest = denoiser.manifest
     assert isinstance(manifest.task, Denoising)
     image = manifest.task.image
@@ -87,7 +87,7 @@ def test_the_manifest_tells_a_service_how_to_ask_a_denoiser(denoiser: PublishedR
     )
 
 
-def test_the_manifest_tells_a_person_what_it_is_for(classifier: PublishedRun) -> None:
+def test_manifest_states_intended_use_and_limits(classifier: PublishedRun) -> None:
     manifest, said = classifier.manifest, classifier.recipe.publish
     assert manifest.summary == said.summary
     assert manifest.licence == said.licence
@@ -209,7 +209,7 @@ def test_no_path_of_this_machine_is_published(
                 assert str(place).encode() not in graph
 
 
-def test_the_preview_is_a_picture(classifier: PublishedRun, denoiser: PublishedRun) -> None:
+def test_the_preview_is_a_image(classifier: PublishedRun, denoiser: PublishedRun) -> None:
     for published in (classifier, denoiser):
         with Image.open(published.folder / "preview.png") as image:
             assert image.format == "PNG"
@@ -218,7 +218,7 @@ def test_the_preview_is_a_picture(classifier: PublishedRun, denoiser: PublishedR
             assert np.asarray(image.convert("L")).std() > 10
 
 
-def test_golden_pictures_carry_nobodys_data(
+def test_golden_images_are_not_training_data(
     classifier: PublishedRun, denoiser: PublishedRun
 ) -> None:
     # Data sets' licences would travel with their images.
@@ -252,7 +252,7 @@ class _Different(ClassifierGraph):
         return probabilities.flip(1) if torch.compiler.is_exporting() else probabilities
 
 
-def test_a_graph_that_differs_from_its_network_is_refused(
+def test_a_graph_that_differs_from_its_network_is_rejected(
     classifier: PublishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.publish.tasks.classification.ClassifierGraph", _Different)

@@ -39,7 +39,7 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
         quantize_version(classifier.manifest.name, store)
 
 
-def test_a_picture_is_scaled_by_rows_to_the_same_bits(
+def test_a_image_is_scaled_by_rows_to_the_same_bits(
     classifier: PublishedRun, tmp_path: Path
 ) -> None:
     graph = classifier.folder / "model.onnx"

@@ -103,7 +103,7 @@ def test_a_denoisers_figures_agree_with_scikit_image(tmp_path: Path) -> None:
         assert figures[f"ssim/{noise}"] == pytest.approx(np.mean(similarity), abs=2e-3)
 
 
-def test_perfect_pictures_get_figures_that_a_manifest_can_hold(tmp_path: Path) -> None:
+def test_perfect_images_get_figures_that_a_manifest_can_hold(tmp_path: Path) -> None:
     clean = sample_inputs.rendered_digits(16)
     none = [{"name": "none", "label": "none", "std": 0.0}]
     task = {"kind": "denoising", "noises": none}
@@ -117,9 +117,7 @@ def test_perfect_pictures_get_figures_that_a_manifest_can_hold(tmp_path: Path) -
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
 @pytest.mark.parametrize("levels", [2, 4])
-def test_golden_pictures_are_such_as_the_network_takes(
-    channels: int, mode: str, levels: int
-) -> None:
+def test_golden_images_are_such_as_the_network_takes(channels: int, mode: str, levels: int) -> None:
     network = {"kind": "denoiser", "channels": channels, "widths": [4] * levels}
     clean = sample_inputs.photo_crops(2, 16, 16, mode)
     publication = _publication(clean, [0, 1], **{**DENOISING, "network": network})

@@ -59,23 +59,23 @@ def test_a_gain_is_what_one_figure_has_over_another() -> None:
     assert gain.value({"all": 0.75}) is None
 
 
-def test_both_bounds_at_once_are_refused() -> None:
+def test_both_bounds_at_once_are_rejected() -> None:
     with pytest.raises(ValueError, match="not both"):
         Target(metric="m", at_least=1, at_most=2)
 
 
-def test_a_model_without_a_goal_is_told_by_its_first_figure() -> None:
+def test_model_without_a_target_shows_its_first_figure() -> None:
     rows = [line for line in _report(STORE, {}).splitlines() if line.startswith("denoiser-mnist")]
     assert len(rows) == 1
     assert "psnr_in/course" in rows[0]
 
 
-def test_a_figure_that_was_never_measured_is_told_as_such() -> None:
+def test_target_without_a_figure_is_shown_as_not_measured() -> None:
     report = _report(STORE, {"charnn-tiny": (Target(metric="bleu", at_least=0.5),)})
     assert re.search(r"charnn-tiny .*bleu .*not measured .*≥ 0.5", report)
 
 
-def test_a_damaged_manifest_is_told_as_such(tmp_path: Path) -> None:
+def test_damaged_manifest_is_shown_as_unreadable(tmp_path: Path) -> None:
     folder = tmp_path / "broken" / "1"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{")

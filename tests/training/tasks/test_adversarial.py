@@ -74,7 +74,7 @@ def test_the_losses_are_those_of_the_papers(loss: str, apart: float, passing: fl
     assert float(task._generator_loss(drawn)) == pytest.approx(passing, abs=1e-6)
 
 
-def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_pictures() -> None:
+def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_images() -> None:
     task = _task()
     first, again, second = (list(task.batches(epoch)) for epoch in (0, 0, 1))
     assert task.steps_per_epoch == len(first) == 2
@@ -83,7 +83,7 @@ def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_pictures() ->
     assert _task(pictures_per_epoch=None).steps_per_epoch == 4
 
 
-def test_a_run_leaves_a_grid_of_pictures_after_every_epoch(tmp_path: Path) -> None:
+def test_a_run_leaves_a_grid_of_images_after_every_epoch(tmp_path: Path) -> None:
     fitted = fit(recipe(**ADVERSARIAL), tmp_path, show_progress=False)
     grids = sorted((tmp_path / "samples").iterdir())
     assert [path.name for path in grids] == ["0001.png", "0002.png"]
@@ -143,7 +143,7 @@ def test_drawing_is_a_function_of_the_seed_and_leaves_training_alone() -> None:
     assert task.generate_images(3, seed=1).dtype == torch.uint8
 
 
-def test_a_discriminator_that_knows_its_pictures_by_heart_is_found_out(
+def test_overfitted_discriminator_shows_in_the_scores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = _task()
@@ -165,12 +165,12 @@ def test_a_discriminator_that_knows_its_pictures_by_heart_is_found_out(
         ({"channels": 3}, r"\(3, 8, 8\).*network\.channels"),
     ],
 )
-def test_pictures_of_another_shape_are_refused(network: dict[str, Any], message: str) -> None:
+def test_images_of_another_shape_are_rejected(network: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         prepare(recipe(**{**ADVERSARIAL, "network": {**ADVERSARIAL["network"], **network}}))
 
 
-def test_a_network_of_one_side_is_refused() -> None:
+def test_a_network_of_one_side_is_rejected() -> None:
     network = {"kind": "denoiser", "channels": 1, "widths": [4, 8]}
     with pytest.raises(RecipeError, match="needs the network gan"):
         prepare(recipe(**{**ADVERSARIAL, "network": network}))

@@ -45,7 +45,7 @@ def test_accuracy_and_likelihood_are_those_worked_out_by_hand(task: Classificati
     assert scores["nll"] == pytest.approx(math.log(2 * 4 * 8) / 3, abs=1e-3)
 
 
-def test_pictures_count_alike_whichever_batch_they_are_in(task: Classification) -> None:
+def test_scores_do_not_depend_on_the_batches(task: Classification) -> None:
     # 501 images: the last one is alone in its batch, and the only one that is right.
     logits = torch.zeros(501, 10)
     logits[:500, 1] = logits[500, 0] = 9
@@ -53,7 +53,7 @@ def test_pictures_count_alike_whichever_batch_they_are_in(task: Classification) 
     assert task.measure(_Answers(logits), split)["accuracy"] == pytest.approx(1 / 501)
 
 
-def test_normalised_training_pictures_have_mean_zero_and_deviation_one(
+def test_normalised_training_images_have_mean_zero_and_deviation_one(
     task: Classification,
 ) -> None:
     pixels = task.normalize(task.to_floats(task.split("train").images_NCHW))
@@ -88,13 +88,13 @@ def test_smoothing_keeps_the_loss_of_a_sure_network_above_zero() -> None:
     assert smoothed.loss((images[zero], labels[zero]))["loss"].item() == pytest.approx(expected)
 
 
-def test_other_classes_than_the_data_sets_are_refused() -> None:
+def test_other_classes_than_the_data_sets_are_rejected() -> None:
     network = {"kind": "resnet", "depth": 20, "stem": "cifar", "in_channels": 1, "classes": 7}
     with pytest.raises(RecipeError, match=r"network\.classes is 7, but .* has 10 classes: 0, 1"):
         prepare(recipe(network=network), accelerator="cpu")
 
 
-def test_other_channels_than_the_pictures_are_refused() -> None:
+def test_other_channels_than_the_images_are_rejected() -> None:
     network = {"kind": "resnet", "depth": 20, "stem": "cifar", "classes": 10}
     with pytest.raises(RecipeError, match=r"takes images of 3 channels, but .* has 1"):
         prepare(recipe(network=network), accelerator="cpu")

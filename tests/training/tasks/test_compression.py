@@ -71,7 +71,7 @@ def test_latents_that_never_move_are_free() -> None:
     assert float(estimate_bits(torch.zeros(10, 3, 1, 1), noisy=False).max()) < 1e-3
 
 
-def test_training_brings_the_picture_nearer() -> None:
+def test_training_brings_the_image_nearer() -> None:
     task = _task()
     before = task.evaluate("test")
     after = _trained(task)
@@ -89,13 +89,13 @@ def test_a_plain_autoencoder_is_measured_without_rounding() -> None:
     assert scores["mse"] == scores["mse_float"] != scores["mse_coded"]
 
 
-def test_pictures_of_another_side_are_refused() -> None:
+def test_images_of_another_side_are_rejected() -> None:
     network = {**COMPRESSION["network"], "side": 28}
     with pytest.raises(RecipeError, match=r"side is 28, .* are \(8, 8\)"):
         prepare(recipe(**{**COMPRESSION, "network": network}), accelerator="cpu")
 
 
-def test_a_network_without_latents_is_refused() -> None:
+def test_a_network_without_latents_is_rejected() -> None:
     with pytest.raises(RecipeError, match="resnet is no autoencoder"):
         prepare(recipe(task=COMPRESSION["task"]), accelerator="cpu")
 

@@ -33,7 +33,7 @@ def test_the_score_is_the_mean_over_the_noises(task: Denoising) -> None:
     assert scores["psnr_db"] == pytest.approx(expected)
 
 
-def test_an_estimate_is_held_against_the_clean_picture(task: Denoising) -> None:
+def test_loss_compares_the_estimate_with_the_clean_image(task: Denoising) -> None:
     clean = task.split("test").images_NCHW.double() / 255
     errors = (clean - 128 / 255).square().mean((1, 2, 3))  # grey as a byte
     expected = (-10 * errors.log10()).mean().item()
@@ -42,13 +42,13 @@ def test_an_estimate_is_held_against_the_clean_picture(task: Denoising) -> None:
     assert scores["psnr_db/strong"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_every_call_measures_the_same_noisy_pictures(task: Denoising) -> None:
+def test_every_call_measures_the_same_noisy_images(task: Denoising) -> None:
     first = task.measure(nn.Identity(), task.split("test"))
     torch.manual_seed(99)
     assert task.measure(nn.Identity(), task.split("test")) == first
 
 
-def test_training_makes_noisy_pictures_cleaner() -> None:
+def test_training_makes_noisy_images_cleaner() -> None:
     network = {"kind": "denoiser", "widths": [8, 16]}
     optimizer = {"kind": "adam", "lr": 0.01}
     task = prepare(
@@ -69,13 +69,13 @@ def test_training_makes_noisy_pictures_cleaner() -> None:
     assert scores["psnr_db/strong"] > scores["psnr_db_in/strong"] + 1
 
 
-def test_pictures_that_the_network_cannot_halve_are_refused() -> None:
+def test_images_that_the_network_cannot_halve_are_rejected() -> None:
     network = {"kind": "denoiser", "widths": [4, 4, 4, 4, 4]}
     with pytest.raises(RecipeError, match=r"are \(8, 8\), but .* multiples of 16"):
         prepare(recipe(network=network, task=DENOISING["task"]), accelerator="cpu")
 
 
-def test_other_channels_than_the_pictures_are_refused() -> None:
+def test_other_channels_than_the_images_are_rejected() -> None:
     network = {"kind": "denoiser", "widths": [4, 4], "channels": 3}
     with pytest.raises(RecipeError, match=r"takes images of 3 channels, but .* has 1"):
         prepare(recipe(network=network, task=DENOISING["task"]), accelerator="cpu")

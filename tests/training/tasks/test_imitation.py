@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_state_is_carried_from_picture_to_picture() -> None:
+def test_the_state_is_carried_from_image_to_image() -> None:
     torch.manual_seed(0)
     network = Controller.Config(hidden=8).build()
     images = torch.rand(2, 6, 12, 12)
@@ -67,7 +67,7 @@ def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
         assert getattr(image, "n_frames", 1) == 23
 
 
-def test_what_cannot_be_animated_or_served_says_so(run: Path, tmp_path: Path) -> None:
+def test_unsuitable_runs_cannot_be_animated_or_published(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must end in \.gif or \.webp"):
         save_animation(available_policies(load_controller(run))["scripted"], tmp_path / "game.mp4")
     game = recipe(**GAME)

@@ -163,12 +163,14 @@ def test_training_brings_the_loss_down(tmp_path: Path) -> None:
         ({"network": {"kind": "char_rnn", "vocabulary": 5}}, "vocabulary is 5, but .* has 31"),
     ],
 )
-def test_what_does_not_fit_the_text_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_settings_that_do_not_fit_the_text_are_rejected(
+    changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RecipeError, match=message):
         language(**changes)
 
 
-def test_a_beginning_that_the_text_could_not_have_is_refused_before_training() -> None:
+def test_prompt_with_unknown_characters_is_rejected_before_training() -> None:
     with pytest.raises(DataError, match="has no 'Z'"):
         language(task={**TEXT["task"], "sample": "Zero"})
 

@@ -61,7 +61,7 @@ def test_a_better_quality_costs_more_and_comes_nearer_even_before_training(recip
     assert scores == task.evaluate("test")
 
 
-def test_other_data_or_networks_are_refused_before_anything_is_read() -> None:
+def test_other_data_or_networks_are_rejected_before_anything_is_read() -> None:
     with pytest.raises(RecipeError, match="belong together"):
         load_recipe("codec-photo", ["data={kind: mnist}"])
     with pytest.raises(RecipeError, match="belong together"):

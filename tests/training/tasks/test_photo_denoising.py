@@ -88,7 +88,7 @@ def test_an_untrained_network_does_nothing(task: PhotoDenoising) -> None:
     assert task.evaluate("test") == task.measure(nn.Identity(), task.split("test"))
 
 
-def test_every_call_measures_the_same_noisy_pictures(task: PhotoDenoising) -> None:
+def test_every_call_measures_the_same_noisy_images(task: PhotoDenoising) -> None:
     first = task.measure(nn.Identity(), task.split("test"))
     torch.manual_seed(99)
     assert task.measure(nn.Identity(), task.split("test")) == first
@@ -125,7 +125,7 @@ def test_grey_is_made_as_pillow_makes_it() -> None:
         ({"network.channels": 1}, "network.channels to 3"),
     ],
 )
-def test_what_does_not_fit_together_is_said(
+def test_incompatible_settings_are_rejected(
     folder: Path, changes: dict[str, Any], message: str
 ) -> None:
     recipe = _recipe(folder).model_dump()

@@ -93,7 +93,7 @@ def test_a_reader_learns_and_is_drawn(tmp_path: Path) -> None:
         export_spec(fitted.task, recipe(**READER))
 
 
-def test_lifts_that_were_guessed_from_the_answer_are_refused(
+def test_lifts_that_were_guessed_from_the_answer_are_rejected(
     data_home: Path,
 ) -> None:
     (data_home / "strokes").mkdir()

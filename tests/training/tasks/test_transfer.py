@@ -44,7 +44,7 @@ def test_the_head_is_trained_before_anything_else(root: Path, tmp_path: Path) ->
     assert scores[100]["nll"] < 0.3 < scores[0]["nll"]
 
 
-def test_the_frozen_answers_are_those_of_the_head_on_features_as_they_came(root: Path) -> None:
+def test_frozen_logits_are_those_of_the_head_on_untrained_features(root: Path) -> None:
     task = _task(root, data={"held_out": 1})
     with torch.inference_mode():
         logits, _ = task.predict(task.network_to_publish().eval(), task.data.test)
@@ -101,23 +101,23 @@ def test_the_head_learns_at_a_rate_of_its_own(root: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["one_cycle", "cyclic"])
-def test_a_schedule_that_knows_one_rate_is_refused(root: Path, kind: str) -> None:
+def test_a_schedule_that_knows_one_rate_is_rejected(root: Path, kind: str) -> None:
     with pytest.raises(RecipeError, match=f"schedule {kind} sets one rate"):
         _task(root, schedule={"kind": kind})
 
 
-def test_another_network_is_refused(root: Path) -> None:
+def test_another_network_is_rejected(root: Path) -> None:
     other = {"kind": "resnet", "depth": 20, "stem": "cifar", "classes": 2}
     with pytest.raises(RecipeError, match="needs the network mobilenet, got resnet"):
         _task(root, network=other)
 
 
-def test_another_number_of_classes_is_refused(root: Path) -> None:
+def test_another_number_of_classes_is_rejected(root: Path) -> None:
     with pytest.raises(RecipeError, match=r"network\.classes is 3, but shapes has 2"):
         _task(root, network={"classes": 3})
 
 
-def test_pictures_are_scaled_as_the_weights_want_them(root: Path) -> None:
+def test_images_are_scaled_as_the_weights_want_them(root: Path) -> None:
     task = _task(root, network={"scaling": "symmetric"})
     images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1)
     scaled = task.normalize(task.to_floats(images)).flatten()

@@ -50,7 +50,7 @@ def test_it_answers_with_the_mean_of_what_its_members_answer_alone(
     assert not np.allclose(alone[0], alone[1])
 
 
-def test_the_card_tells_every_member_and_what_all_together_gain(folder: Path) -> None:
+def test_manifest_lists_members_and_the_gain_of_the_ensemble(folder: Path) -> None:
     manifest = read_manifest(folder)
     figures = {metric.name: metric.value for metric in manifest.metrics}
     assert {"accuracy", "accuracy/mean-member", "nll/best-member-scaled"} <= set(figures)
@@ -74,14 +74,14 @@ def test_a_run_of_another_task_is_named(runs: list[Path], tmp_path: Path) -> Non
         publish_ensemble([runs[0], tmp_path / "denoiser"], "mixed", tmp_path / "store")
 
 
-def test_members_of_other_test_pictures_are_refused() -> None:
+def test_members_of_other_test_images_are_rejected() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
     other.data = replace(other.data, test=other.data.test.subset(torch.arange(5)))
     with pytest.raises(RecipeError, match="same test images"):
         ensemble_export_spec([(one, tiny()), (other, tiny())])
 
 
-def test_members_of_other_classes_are_refused() -> None:
+def test_members_of_other_classes_are_rejected() -> None:
     one, other = (_prepared(seed) for seed in (3, 4))
     other.data = replace(other.data, labels=tuple("abcdefghij"))
     with pytest.raises(RecipeError, match=r"same classes: one of .* has 0, 1, .*; one .* a, b, c"):
@@ -94,6 +94,6 @@ def _prepared(seed: int) -> Classification:
     return task
 
 
-def test_a_name_that_cannot_be_served_is_refused(runs: list[Path], tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_served_is_rejected(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="ensemble: name: "):
         publish_ensemble(runs, "Bad Name", tmp_path)

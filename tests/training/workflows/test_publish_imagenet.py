@@ -94,7 +94,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert not (tmp_path / "store").exists()
 
 
-def test_without_a_network_one_is_told_what_to_fetch(
+def test_missing_weights_name_the_file_to_download(
     data_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def offline(*_: object, **__: object) -> None:

@@ -79,7 +79,7 @@ def frozen(home: Path) -> _Done:
     return _done(home, "few-shapes", write_photos(home / "secret" / "few", 3), "--frozen-only")
 
 
-def test_the_model_on_the_shelf_verifies(
+def test_the_model_on_the_store_verifies(
     home: Path, tuned: _Done, frozen: _Done, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(models_app, "--store", str(home / "store"), "verify") == 0
@@ -122,7 +122,7 @@ def test_what_is_published_answers_what_it_was_taught(frozen: _Done) -> None:
     assert answers == [0, 0, 0, 1, 1, 1]
 
 
-def test_progress_and_figures_are_told(tuned: _Done) -> None:
+def test_progress_and_figures_are_printed(tuned: _Done) -> None:
     assert "21 photographs of 3 classes: bars 7, boxes 7, dots 7" in tuned.output
     assert "fold 2/2: frozen " in tuned.output
     assert "fine-tuned " in tuned.output
@@ -169,7 +169,7 @@ def test_the_head_alone_is_marked_as_such(frozen: _Done) -> None:
     assert "fine-tuned" not in frozen.output
 
 
-def test_checkpoints_of_folds_are_not_kept(tuned: _Done) -> None:
+def test_checkpoints_of_folds_are_deleted(tuned: _Done) -> None:
     assert {path.parent.name for path in tuned.run.rglob("last.ckpt")} == {"all"}
     assert (tuned.run / "confusion.png").is_file()
 
@@ -181,7 +181,7 @@ def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
         folder.mkdir()
 
 
-def test_a_class_of_one_photograph_is_refused(home: Path, tmp_path: Path) -> None:
+def test_a_class_of_one_photograph_is_rejected(home: Path, tmp_path: Path) -> None:
     root = write_photos(tmp_path / "photos", 3)
     for index in (0, 1):
         (root / "dots" / f"{index}.png").unlink()
@@ -194,7 +194,7 @@ def test_a_class_of_one_photograph_is_refused(home: Path, tmp_path: Path) -> Non
     ("name", "message"),
     [(None, "--name is required"), ("My Shapes", "name: String should match pattern")],
 )
-def test_a_name_that_is_none_is_told_before_any_photograph_is_read(
+def test_invalid_name_is_rejected_before_photographs_are_read(
     home: Path, name: str | None, message: str
 ) -> None:
     arguments = [home / "nowhere", *(["--name", name] if name else [])]
@@ -206,7 +206,7 @@ def test_a_folder_that_is_not_there_is_named(home: Path) -> None:
     assert "nowhere is not a folder" in message
 
 
-def test_a_recipe_that_does_not_transfer_is_refused(tmp_path: Path) -> None:
+def test_a_recipe_that_does_not_transfer_is_rejected(tmp_path: Path) -> None:
     words = ["transfer", str(tmp_path), "--name", "mine", "--recipe", "resnet-digits"]
     message = _refused(CliRunner().invoke(app, words))
     assert "recipe resnet-digits does not fine-tune" in message
