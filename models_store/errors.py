@@ -1,6 +1,7 @@
 """Exceptions of the model store.
 
 StoreError
+├── AddError        an ONNX model that cannot be published
 ├── ArchiveError    an archive without models, or a damaged one
 ├── LayoutError     an invalid or missing name, version or path
 ├── ManifestError   a manifest that is missing or does not validate
@@ -10,6 +11,7 @@ StoreError
 """
 
 __all__ = [
+    "AddError",
     "ArchiveError",
     "IntegrityError",
     "LayoutError",
@@ -22,6 +24,10 @@ __all__ = [
 
 class StoreError(Exception):
     """Base class: a published model cannot be used. The message is written for the operator."""
+
+
+class AddError(StoreError):
+    """The ONNX model cannot be published as it is."""
 
 
 class ArchiveError(StoreError):

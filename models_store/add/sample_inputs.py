@@ -1,0 +1,114 @@
+"""Inputs to try a graph with: from the user's file, or made from the shapes of the graph."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.errors import AddError
+from models_store.manifest import TensorSpec
+from models_store.verify import TensorMap
+
+__all__ = ["fit_sample", "made_inputs", "read_sample", "several_rows"]
+
+ROWS = 3
+_SIZES = (64, 32, 16, 8, 224, 4, 1)
+"""Sizes to try for free dimensions: image networks need a multiple of 32, others something small."""
+
+
+def read_sample(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of an `.npz` file by name.
+
+    Raises:
+        AddError: it is no such file, or holds Python objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError, TypeError, BadZipFile) as error:
+        raise AddError(
+            f"{path} is not an .npz file of arrays, as numpy.savez(path, x=…) writes it"
+        ) from error
+
+
+def fit_sample(
+    sample: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorSpec]
+) -> dict[str, NDArray[np.generic]]:
+    """Return the sample with the graph's data types.
+
+    Raises:
+        AddError: it has other names, types or shapes than the inputs of the graph.
+    """
+    names = [spec.name for spec in specs]
+    if sorted(sample) != sorted(names):
+        raise AddError(
+            f"the sample has the arrays {', '.join(sorted(sample))}; needed are {', '.join(names)}"
+        )
+    return {spec.name: _fit_array(sample[spec.name], spec) for spec in specs}
+
+
+def _fit_array(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic]:
+    dtype = np.dtype(np.str_ if spec.dtype == "string" else spec.dtype)
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise AddError(f"{spec.name} of the sample is {array.dtype}; the graph takes {spec.dtype}")
+    fits = len(array.shape) == len(spec.shape) and all(
+        isinstance(wanted, str) or size == wanted
+        for size, wanted in zip(array.shape, spec.shape, strict=True)
+    )
+    if not fits or not array.size:
+        raise AddError(
+            f"{spec.name} of the sample has the shape {list(array.shape)}; the graph takes "
+            f"[{', '.join(map(str, spec.shape))}]"
+        )
+    return array if dtype.kind == "U" else array.astype(dtype)
+
+
+def made_inputs(specs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Yield inputs of the graph's shapes, the likelier ones first.
+
+    Free first dimensions get 3 rows or 1, other free dimensions one size after the other. Whole
+    numbers are below 10, as tokens and categories may be, or else all 0.
+    """
+    free = any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
+    for rows, size, limit in product((ROWS, 1), _SIZES if free else _SIZES[:1], (10, 1)):
+        generator = np.random.default_rng(0)
+        yield {spec.name: _make_array(generator, spec, rows, size, limit) for spec in specs}
+
+
+def _make_array(
+    generator: np.random.Generator, spec: TensorSpec, rows: int, size: int, limit: int
+) -> NDArray[np.generic]:
+    shape = tuple(
+        dimension if isinstance(dimension, int) else (size if axis else rows)
+        for axis, dimension in enumerate(spec.shape)
+    )
+    if spec.dtype == "string":
+        return np.array(["a", "b", "c"])[generator.integers(0, 3, shape)]
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        return generator.standard_normal(shape).astype(dtype)
+    if dtype.kind == "b":
+        return generator.integers(0, 2, shape).astype(dtype)
+    if "mask" in spec.name:  # a row of which every token is masked has no answer
+        return np.ones(shape, dtype)
+    return generator.integers(0, 256 if spec.dtype == "uint8" else limit, shape).astype(dtype)
+
+
+def several_rows(inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
+    """Return at least 3 rows of each input, which differ where they are fractions."""
+    rows = len(next(iter(inputs.values())))
+    if rows > 1:
+        return dict(inputs)
+    scales = np.array([1.0, 0.5, -0.25])
+    return {
+        name: np.concatenate(
+            [
+                array * array.dtype.type(scale) if array.dtype.kind == "f" else array
+                for scale in scales
+            ]
+        )
+        for name, array in inputs.items()
+    }
