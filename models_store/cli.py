@@ -1,4 +1,4 @@
-"""`deepshelf models …`: list, show, verify, export, import, schema. Needs no torch."""
+"""`deepshelf models …`: list, show, verify, add, export, import, schema. Needs no torch."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from models_store.add.command import add
 from models_store.archive import VersionId, export_versions, import_versions
 from models_store.command_line import CommandGroup, single_line
 from models_store.errors import LayoutError, StoreError
@@ -177,6 +178,9 @@ def _verify_version(folder: Path, trusted_keys: TrustedKeys | None) -> None:
     manifest = read_manifest(folder, trusted_keys)
     check_files(folder, manifest)
     verify_graphs(folder, manifest)
+
+
+app.command("add")(add)
 
 
 @app.command("export")

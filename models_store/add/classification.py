@@ -48,7 +48,9 @@ def read_labels(path: Path) -> list[str]:
         AddError: it cannot be read, has fewer than two lines, or an empty one.
     """
     try:
-        labels = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+        labels = [
+            line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        ]
     except (OSError, UnicodeDecodeError) as error:
         raise AddError(f"the labels in {path} cannot be read: {error}") from error
     if len(labels) < 2:
@@ -66,7 +68,11 @@ def add_preprocessing(
     Raises:
         AddError: the graph takes no images, or something else than the options say.
     """
-    if len(specs) != 1 or len(specs[0].shape) != 4 or specs[0].dtype not in ("float32", "float16", "uint8"):
+    if (
+        len(specs) != 1
+        or len(specs[0].shape) != 4
+        or specs[0].dtype not in ("float32", "float16", "uint8")
+    ):
         raise AddError(
             "a classifier takes one input of four dimensions, float32, float16 or uint8; the graph "
             f"takes {', '.join(f'{spec.name} {spec.dtype}{list(spec.shape)}' for spec in specs)}"
@@ -75,7 +81,9 @@ def add_preprocessing(
     image = _image(specs[0], layout, options)
     model = _without_reserved_names(model)
     network_input = model.graph.input[0].name
-    nodes, weights = _preprocessing_nodes(network_input, specs[0].dtype, layout, image.mode, options)
+    nodes, weights = _preprocessing_nodes(
+        network_input, specs[0].dtype, layout, image.mode, options
+    )
     output = _find_output(model)
     tail = _probability_nodes(model, output, options)
     _check_opset(model)
@@ -83,7 +91,11 @@ def add_preprocessing(
         [*nodes, *model.graph.node, *tail],
         model.graph.name or "classifier",
         [helper.make_tensor_value_info(_IMAGES, TensorProto.UINT8, image.tensor(_IMAGES).shape)],
-        [helper.make_tensor_value_info(_PROBABILITIES, TensorProto.FLOAT, [BATCH, len(options.labels)])],
+        [
+            helper.make_tensor_value_info(
+                _PROBABILITIES, TensorProto.FLOAT, [BATCH, len(options.labels)]
+            )
+        ],
         initializer=[*model.graph.initializer, *weights],
         sparse_initializer=list(model.graph.sparse_initializer),
     )

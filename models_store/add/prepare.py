@@ -1,7 +1,7 @@
 """Bring a graph into the form of the contract, and run it to learn what it really does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from models_store.add.classification import ClassifierOptions, add_preprocessing
-from models_store.add.photos import draw_captions, find_photos, read_photo
+from models_store.add.photos import find_photos, read_photo
 from models_store.add.rewrite import (
     BATCH,
     Shape,
@@ -36,6 +36,8 @@ class Trials:
     """Where and for how long graphs are tried."""
 
     folder: Path
+    file_name: str
+    """Name of the user's file, for messages."""
     time_limit_s: float
     sample: Path | None = None
 
@@ -47,7 +49,7 @@ class Trials:
         self, model: onnx.ModelProto, specs: Sequence[TensorSpec], *, has_batch_axis: bool
     ) -> TrialResult:
         """Run `model` with the inputs `specs`. Raises AddError: see `run_trial`."""
-        path = self.folder / "model.onnx"
+        path = self.folder / self.file_name
         path.write_bytes(set_tensors(model, specs, ()).SerializeToString())
         request = TrialRequest(
             model=path,
@@ -83,9 +85,7 @@ def prepare_tensors(original: onnx.ModelProto, trials: Trials) -> Prepared:
     model, columns, specs = _read_tensors(original, trials.sample)
     specs, trial = _try_with_batch_axis(model, specs, trials)
     outputs = _output_specs(trial, specs, output_shapes(model))
-    return Prepared(
-        set_tensors(model, specs, outputs), Tensors(), specs, outputs, trial, columns
-    )
+    return Prepared(set_tensors(model, specs, outputs), Tensors(), specs, outputs, trial, columns)
 
 
 def _read_tensors(
@@ -103,7 +103,7 @@ def _read_tensors(
 def _try_with_batch_axis(
     model: onnx.ModelProto, specs: Sequence[TensorSpec], trials: Trials
 ) -> tuple[Sequence[TensorSpec], TrialResult]:
-    """Run the graph, if possible with a free batch axis, also where the file fixes it at 1."""
+    """Run the graph, if possible with a free batch axis, also where the file fixes its size."""
     if has_batch_axis(specs):
         is_fixed = any(isinstance(spec.shape[0], int) for spec in specs)
         freed = free_batch_axis(specs)
@@ -166,7 +166,7 @@ def prepare_classifier(
     if found:
         sample = trials.folder / "photos.npz"
         np.savez(sample, images=np.stack([read_photo(photo, task.image) for photo in found]))
-        trials = Trials(trials.folder, trials.time_limit_s, sample)
+        trials = replace(trials, sample=sample)
     trial = trials.run(model, inputs, has_batch_axis=True)
     probabilities = _read_probabilities(trial, trials.golden, len(options.labels))
     outputs = [
@@ -174,9 +174,13 @@ def prepare_classifier(
     ]
     captions = [_format_best(row, options.labels) for row in probabilities]
     return Prepared(
-        set_tensors(model, inputs, outputs), task, inputs, outputs, trial,
-        photos=dict(zip(found, captions, strict=bool(found))) if found else {},
-    )  # fmt: skip
+        model=set_tensors(model, inputs, outputs),
+        task=task,
+        inputs=inputs,
+        outputs=outputs,
+        trial=trial,
+        photos=dict(zip(found, captions, strict=False)),  # without photos it ran on noise
+    )
 
 
 def _read_probabilities(trial: TrialResult, golden: Path, labels: int) -> NDArray[np.float64]:

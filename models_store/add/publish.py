@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 from onnx import helper
+from PIL import Image
 
 from models_store.add.classification import ClassifierOptions
 from models_store.add.onnx_file import count_parameters, read_model
@@ -22,9 +22,11 @@ from models_store.errors import AddError
 from models_store.hardware import describe_cpu
 from models_store.layout import file_sha256, list_versions, validate_name
 from models_store.manifest import Golden, Manifest, Provenance, TensorSpec
+from models_store.onnx.batching import measure_version
 from models_store.onnx.runtime import replay_golden
 from models_store.publish import file_entry, publish_version
 from models_store.tasks import Classification
+from models_store.verify import read_manifest
 
 __all__ = ["AddOptions", "add_model", "format_spec"]
 
@@ -61,7 +63,7 @@ def add_model(store: Path, path: Path, options: AddOptions) -> tuple[Manifest, P
         )
     original = read_model(path)
     with tempfile.TemporaryDirectory(prefix="deepshelf-add-") as work:
-        trials = Trials(Path(work), options.time_limit_s, options.sample)
+        trials = Trials(Path(work), path.name, options.time_limit_s, options.sample)
         if options.classifier is None:
             prepared = prepare_tensors(original, trials)
         else:

@@ -12,6 +12,7 @@ from models_store.manifest import DType, TensorSpec
 
 __all__ = [
     "BATCH",
+    "Shape",
     "check_operators",
     "free_batch_axis",
     "has_batch_axis",
@@ -69,6 +70,8 @@ def replace_zip_maps(model: onnx.ModelProto) -> dict[str, list[str]]:
         labels = [item.decode() if isinstance(item, bytes) else str(item) for item in classes]
         identity = helper.make_node("Identity", list(node.input), list(node.output))
         model.graph.node[index].CopyFrom(identity)
+        if not any(item.domain in ("", "ai.onnx") for item in model.opset_import):
+            model.opset_import.append(helper.make_opsetid("", 9))
         columns[node.output[0]] = labels
         for value in model.graph.output:
             if value.name == node.output[0]:
@@ -148,10 +151,9 @@ def output_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
 
 
 def has_batch_axis(specs: Sequence[TensorSpec]) -> bool:
-    """Return True if the first dimension of every input is free or 1, as a batch axis is."""
-    return all(
-        spec.shape and (isinstance(spec.shape[0], str) or spec.shape[0] == 1) for spec in specs
-    )
+    """Return True if the inputs agree in their first dimension as far as it is a number."""
+    fixed = {spec.shape[0] for spec in specs if spec.shape and isinstance(spec.shape[0], int)}
+    return all(spec.shape for spec in specs) and len(fixed) <= 1
 
 
 def free_batch_axis(specs: Sequence[TensorSpec]) -> list[TensorSpec]:

@@ -16,7 +16,7 @@ __all__ = ["fit_sample", "made_inputs", "read_sample", "several_rows"]
 
 ROWS = 3
 _SIZES = (64, 32, 16, 8, 224, 4, 1)
-"""Sizes to try for free dimensions: image networks need a multiple of 32, others something small."""
+"""Sizes to try for free dimensions: image networks need a multiple of 32, others fewer."""
 
 
 def read_sample(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -54,7 +54,7 @@ def run_trial(request: TrialRequest, time_limit_s: float) -> TrialResult:
         AddError: it fails, crashes onnxruntime or takes longer than `time_limit_s`.
     """
     try:
-        process = subprocess.run(  # noqa: S603  # this interpreter, and a module of this package
+        process = subprocess.run(  # this interpreter, and a module of this package
             [sys.executable, "-m", "models_store.add.trial_child"],
             input=request.model_dump_json().encode(),
             stdout=subprocess.DEVNULL,

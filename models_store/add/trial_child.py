@@ -7,7 +7,6 @@ comes on the standard input; the result goes to a file beside the golden cases.
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
