@@ -7,7 +7,7 @@ returns float32 (B, K) as `probabilities`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -157,7 +157,7 @@ def _preprocessing_nodes(
     target: str, dtype: str, layout: str, mode: ColorMode, options: ClassifierOptions
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Return the operators from `images` to the input `target`, and their weights."""
-    steps: list[tuple[str, Sequence[str], dict[str, object]]] = []
+    steps: list[tuple[str, Sequence[str], dict[str, Any]]] = []
     weights = []
     if options.channels == "bgr" and mode == "RGB":
         weights.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), "preprocess/bgr"))
@@ -191,7 +191,8 @@ def _find_output(model: onnx.ModelProto) -> str:
             "a classifier has one output; the graph has "
             + ", ".join(value.name for value in model.graph.output)
         )
-    return model.graph.output[0].name
+    name: str = model.graph.output[0].name
+    return name
 
 
 def _probability_nodes(

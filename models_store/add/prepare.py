@@ -82,8 +82,8 @@ def prepare_tensors(original: onnx.ModelProto, trials: Trials) -> Prepared:
     Raises:
         AddError: the graph cannot be served; says why.
     """
-    model, columns, specs = _read_tensors(original, trials.sample)
-    specs, trial = _try_with_batch_axis(model, specs, trials)
+    model, columns, declared = _read_tensors(original, trials.sample)
+    specs, trial = _try_with_batch_axis(model, declared, trials)
     outputs = _output_specs(trial, specs, output_shapes(model))
     return Prepared(set_tensors(model, specs, outputs), Tensors(), specs, outputs, trial, columns)
 

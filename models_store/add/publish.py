@@ -157,7 +157,7 @@ def _tolerances(golden: Path, prepared: Prepared) -> tuple[float, float]:
 
 def _draw_preview(name: str, prepared: Prepared) -> Image.Image:
     if isinstance(prepared.task, Classification) and prepared.photos:
-        images = [read_photo(photo, prepared.task.image) for photo in prepared.photos]
+        images = np.stack([read_photo(photo, prepared.task.image) for photo in prepared.photos])
         return draw_captions(images, list(prepared.photos.values()))
     return draw_text(
         [

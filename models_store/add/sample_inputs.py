@@ -102,13 +102,10 @@ def several_rows(inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
     rows = len(next(iter(inputs.values())))
     if rows > 1:
         return dict(inputs)
-    scales = np.array([1.0, 0.5, -0.25])
-    return {
-        name: np.concatenate(
-            [
-                array * array.dtype.type(scale) if array.dtype.kind == "f" else array
-                for scale in scales
-            ]
-        )
-        for name, array in inputs.items()
-    }
+    return {name: np.concatenate(_scaled(array)) for name, array in inputs.items()}
+
+
+def _scaled(array: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+    if array.dtype.kind != "f":
+        return [array] * ROWS
+    return [(array.astype(np.float64) * scale).astype(array.dtype) for scale in (1.0, 0.5, -0.25)]
