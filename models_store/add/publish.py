@@ -23,7 +23,7 @@ from models_store.hardware import describe_cpu
 from models_store.layout import file_sha256, list_versions, validate_name
 from models_store.manifest import Golden, Manifest, Provenance, TensorSpec
 from models_store.onnx.batching import measure_version
-from models_store.onnx.runtime import replay_golden
+from models_store.onnx.runtime import verify_graphs
 from models_store.publish import file_entry, publish_version
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
@@ -73,7 +73,7 @@ def add_model(store: Path, path: Path, options: AddOptions) -> tuple[Manifest, P
             shutil.copy(trials.golden, folder / "golden.npz")
             return _build(folder, number, path, options, prepared)
 
-        folder = publish_version(store, options.name, build, replay_golden)
+        folder = publish_version(store, options.name, build, verify_graphs)
     return read_manifest(folder), prepared
 
 
