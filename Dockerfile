@@ -40,6 +40,20 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
 STOPSIGNAL SIGTERM
 CMD ["python", "-m", "service"]
 
+FROM build AS gpu-build
+COPY requirements-gpu.lock ./
+# onnxruntime-gpu holds the same module as onnxruntime, and replaces it.
+RUN pip --python /opt/deepshelf/bin/python uninstall --yes onnxruntime \
+ && pip --python /opt/deepshelf/bin/python install --require-hashes --only-binary :all: -r requirements-gpu.lock
+
+# docker build --target gpu; docker run --gpus all. docs/providers.md has the details.
+FROM service AS gpu
+ENV DEEPSHELF_PROVIDERS=cuda,cpu
+USER 0:0
+RUN rm -r /opt/deepshelf
+COPY --from=gpu-build /opt/deepshelf /opt/deepshelf
+USER 10001:10001
+
 FROM build AS training-build
 COPY requirements-training.lock ./
 RUN python -m venv --without-pip /opt/training \

@@ -40,8 +40,9 @@ lock: $(VENV)/.audit  ## pin what the images install, with hashes (requirements*
 	$(LOCK) pyproject.toml --extra sign --output-file requirements.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
 	$(COMPILE) --python-platform linux --no-annotate pyproject.toml --extra training --output-file requirements-training.lock
+	echo 'onnxruntime-gpu[cuda,cudnn]' | $(COMPILE) --python-platform linux --no-annotate --constraint requirements.lock - --output-file requirements-gpu.lock
 
-LOCKS := requirements.lock requirements-build.lock requirements-training.lock
+LOCKS := requirements.lock requirements-build.lock requirements-training.lock requirements-gpu.lock
 
 audit: $(VENV)/.audit  ## check the pinned versions against the advisory database
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=-r %)

@@ -41,9 +41,10 @@ from service.routes.v1 import (
     text,
 )
 from service.runtime.cpu_limits import available_cores, plan_workers
+from service.runtime.graph_loader import GraphLoader, LoadOptions
 from service.runtime.inspection import Inspector
-from service.runtime.loaded_model import GraphLoader, load_session
 from service.runtime.model_control import ModelOverrides
+from service.runtime.providers import create_providers
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler
@@ -81,7 +82,7 @@ _CORS_OPTIONS: dict[str, Any] = {
 class ExecutionBackend:
     """Where graphs run and texts are generated. Default: in this process."""
 
-    load_graph: GraphLoader = load_session
+    load_graph: GraphLoader | None = None
     create_scheduler: Callable[[AdmissionController, int, int], GenerationScheduler] = (
         ParallelGenerationScheduler
     )
@@ -214,18 +215,21 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
     )
 
 
-def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader) -> Registry:
+def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader | None) -> Registry:
     return Registry(
         settings.store,
         enabled_models=settings.models,
         defaults=settings.defaults,
         threads=threads,
         overrides=ModelOverrides(settings.model_control_dir),
-        load_graph=load_graph,
         trusted_keys=settings.load_trusted_keys(),
-        precision=None if settings.precision == "auto" else settings.precision,
-        max_batch_size=settings.max_concurrent_generations,
-        batching=settings.batching,
+        options=LoadOptions(
+            load_graph,
+            create_providers(settings.providers),
+            precision=None if settings.precision == "auto" else settings.precision,
+            max_text_batch_size=settings.max_concurrent_generations,
+            batching=settings.batching,
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from service.auth.key_reloader import ReloadingApiKeys
 from service.observability.logging_config import log_config
 from service.observability.tracing import TracingUnavailable, check_installed
 from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
+from service.runtime.providers import ProviderUnavailable, create_providers
 from service.server.protocol import ConnectionLimits, protocol_factory
 from service.server.workers.draining_server import DrainingServer
 from service.server.workers.supervisor import (
@@ -79,6 +80,10 @@ def _check_can_start(settings: Settings) -> None:
             check_installed()
         except TracingUnavailable as error:
             raise StartupError(str(error), "otlp_endpoint") from None
+    try:
+        create_providers(settings.providers)
+    except ProviderUnavailable as error:
+        raise StartupError(str(error), "providers") from None
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -152,6 +157,7 @@ def _log_startup(settings: Settings, plan: WorkerPlan, keys: ReloadingApiKeys) -
     fields = {
         "workers": plan.workers,
         "threads": plan.threads,
+        "providers": ",".join(settings.providers),
         "store": str(settings.store),
         "keys": _on_off(keys.auth_required),
         "admin": _on_off(keys.current.has_admin),

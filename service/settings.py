@@ -55,6 +55,15 @@ def _parse_pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=") for pair in pairs)
 
 
+def _parse_providers(text: str) -> dict[str, dict[str, str]]:
+    """Parse `cuda:device_id=1;use_tf32=1,cpu` into options by name, in order."""
+    parts = [item.partition(":") for item in _parse_names(text) or ("cpu",)]
+    options = {name: [option for option in rest.split(";") if option] for name, _, rest in parts}
+    if any("=" not in option for of_one in options.values() for option in of_one):
+        raise ValueError("the format is name,name or name:option=value;option=value,name")
+    return {name: dict(o.split("=", 1) for o in of_one) for name, of_one in options.items()}
+
+
 def _parse_origins(text: str) -> tuple[str, ...]:
     origins = _parse_names(text) or ()
     if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
@@ -129,6 +138,14 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "int8"] = "auto"
     """Precision for requests that name none, if a model has several. auto: the better one by the
     measurements made when it was quantised, as its card shows."""
+
+    providers: Annotated[dict[str, dict[str, str]], NoDecode, _from_text(_parse_providers)] = Field(
+        default_factory=lambda: _parse_providers("cpu")
+    )
+    """Execution providers of onnxruntime, comma-separated, in order of preference: cpu, cuda,
+    tensorrt, openvino, xnnpack, coreml, directml, migraphx. Options of one follow its name, as in
+    cuda:device_id=1;gpu_mem_limit=2147483648,cpu. Each graph runs on the first provider on which
+    its golden cases replay."""
 
     batching: Annotated[dict[str, Batching], NoDecode, _from_text(parse_batching)] = Field(
         default_factory=dict

@@ -10,7 +10,7 @@ from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
 from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
 from models_store.tasks import Compression
-from models_store.verify import GraphFn, TensorMap, load_graphs
+from models_store.verify import GraphFn, TensorMap, load_graphs, replay_graph
 
 __all__ = ["check_session_tensors", "load_graph_fn", "verify_graphs"]
 
@@ -72,15 +72,15 @@ def verify_graphs(folder: Path, manifest: Manifest) -> None:
         ReplayError: a graph does not reproduce its golden outputs within its tolerances.
         IntegrityError: the golden file cannot be read.
     """
+
+    def load(spec: ModelFile) -> GraphFn:
+        run = _load_graph_fn((folder / spec.path).read_bytes(), spec.path, spec)
+        replay_graph(folder, manifest, spec, run)
+        return run
+
     precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
     for precision in precisions:
-        load_graphs(
-            folder,
-            manifest,
-            precision,
-            lambda graph, spec: _load_graph_fn(graph, spec.path, spec),
-            lambda run: run,
-        )
+        load_graphs(manifest, precision, load)
     if isinstance(manifest.task, Compression):
         load_tables(folder, manifest, manifest.task)
 

@@ -182,6 +182,13 @@ class _ProcessMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._graphs = Gauge(
+            "deepshelf_graphs",
+            "Graphs of ready versions, by execution provider; the highest number of all workers",
+            ("provider",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._workers = Gauge(
             "deepshelf_workers",
             "Worker processes that serve",
@@ -203,6 +210,8 @@ class _ProcessMetrics:
     def update(self) -> None:
         for state in _VERSION_STATES:
             self._models.labels(state).set(self._model_registry.catalog.count(state))
+        for provider, count in self._model_registry.catalog.graphs_by_provider.items():
+            self._graphs.labels(provider).set(count)
         self._workers.set(1)
         cpu_seconds = time.process_time()
         self._cpu_seconds.inc(cpu_seconds - self._cpu_seconds_before)

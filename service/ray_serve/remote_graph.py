@@ -14,7 +14,8 @@ from models_store.manifest import Manifest, ModelFile
 from service.errors import BackendUnreachable, Unavailable
 from service.observability.timing import timed
 from service.ray_serve.replica import GenerationChunk, VersionKey
-from service.runtime.loaded_model import Graph, load_session
+from service.runtime.graph_loader import load_session
+from service.runtime.loaded_model import Graph
 from service.runtime.session import BadInputs
 from service.scheduling.generation_stream import GenerationRequest
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from models_store.manifest import Precision
 from models_store.tasks import TextGeneration
 from service.errors import NotFound, Unavailable
+from service.runtime.graph_loader import LoadOptions
 from service.runtime.loaded_model import LoadedModel
+from service.runtime.providers import create_providers
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler
@@ -47,7 +49,11 @@ class ModelReplica:
             settings.store,
             enabled_models=(name,),
             trusted_keys=settings.load_trusted_keys(),
-            max_batch_size=streams,
+            options=LoadOptions(
+                providers=create_providers(settings.providers),
+                max_text_batch_size=streams,
+                batching=settings.batching,
+            ),
         )
         self._registry.refresh()
         # The ingress limits requests; what it admits is not rejected here.

@@ -4,6 +4,7 @@ The registry replaces the snapshot as a whole. Requests read it without a lock a
 they resolved, even if it is unloaded meanwhile.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -217,6 +218,13 @@ class ModelCatalog:
                 available=list(versions),
             )
         return entry
+
+    @cached_property
+    def graphs_by_provider(self) -> Mapping[str, int]:
+        """Count the graphs of ready versions in this process by their execution provider."""
+        models = [entry.model for entry in self.versions.values() if entry.model]
+        models += [variant for model in models for variant in model.variants.values()]
+        return Counter(provider for model in models for provider in model.providers.values())
 
     def count(self, state: VersionState) -> int:
         return sum(entry.state == state for entry in self.versions.values())

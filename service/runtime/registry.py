@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from models_store.batching import Batching
 from models_store.errors import StoreError
 from models_store.layout import list_model_names, list_versions, version_dir
-from models_store.manifest import Manifest, Precision
+from models_store.manifest import Manifest
 from models_store.signing.signatures import TrustedKeys
 from models_store.verify import read_manifest
 from service.errors import BackendUnreachable, NotFound, Unavailable
 from service.runtime.catalog import FileStats, ModelCatalog, ModelVersion
-from service.runtime.loaded_model import GraphLoader, load, load_session
+from service.runtime.graph_loader import LoadOptions
 from service.runtime.memory import trim_malloc
 from service.runtime.model_control import ModelOverrides, Override
+from service.runtime.model_loader import load
 
 __all__ = ["Registry"]
 
@@ -41,28 +41,20 @@ class Registry:
         defaults: Mapping[str, str] | None = None,
         threads: int = 1,
         overrides: ModelOverrides | None = None,
-        load_graph: GraphLoader = load_session,
         trusted_keys: TrustedKeys | None = None,
-        precision: Precision | None = None,
-        max_batch_size: int = 32,
-        batching: Mapping[str, Batching] | None = None,
+        options: LoadOptions | None = None,
     ) -> None:
         """Serve `enabled_models` of `store` (default: all), unless `overrides` say otherwise.
 
         `threads` load at the same time. With `trusted_keys`, versions that none of them has signed
-        are not loaded. `precision` is the default of versions that have graphs of it; other
-        versions use the default of their manifest. Batches of texts have up to `max_batch_size`
-        rows.
+        are not loaded.
         """
         self._store = store
         self._enabled_models = enabled_models
         self._threads = threads
         self._overrides = overrides or ModelOverrides()
-        self._load_graph = load_graph
         self._trusted_keys = trusted_keys
-        self._precision = precision
-        self._max_batch_size = max_batch_size
-        self._batching = batching
+        self._options = options or LoadOptions()
         self._current_overrides: Mapping[str, Override] = {}
         self._refresh_lock = threading.Lock()
         self._swap_lock = threading.Lock()
@@ -195,14 +187,7 @@ class Registry:
         try:
             folder = version_dir(self._store, *key)
             manifest = read_manifest(folder, self._trusted_keys)
-            model = load(
-                folder,
-                manifest,
-                self._load_graph,
-                self._precision,
-                self._max_batch_size,
-                self._batching,
-            )
+            model = load(folder, manifest, self._options)
         except StoreError as error:
             if isinstance(error.__cause__, BackendUnreachable):
                 self._mark_pending(key, manifest, str(error.__cause__))

@@ -13,6 +13,7 @@ from models_store.manifest import ModelFile
 from models_store.onnx.errors import clean_message
 from models_store.onnx.runtime import check_session_tensors
 from service.observability.timing import timed
+from service.runtime.providers import CPU, Provider
 
 __all__ = ["BadInputs", "RunError", "Session", "session_options"]
 
@@ -25,25 +26,38 @@ TensorMap = Mapping[str, NDArray[np.generic]]
 class Session:
     """A graph that agrees with its manifest. `run` may be called by any number of threads."""
 
-    def __init__(self, graph: bytes, spec: ModelFile, *, intra_op_threads: int = 1) -> None:
+    def __init__(
+        self,
+        graph: bytes,
+        spec: ModelFile,
+        provider: Provider = CPU,
+        *,
+        intra_op_threads: int = 1,
+    ) -> None:
         """Build the session from the graph's bytes.
 
         From bytes, not from a path, because clients see onnxruntime's messages. `check_files` has
         checked that the graph refers to no other file.
 
         Raises:
-            ReplayError: when onnxruntime does not accept the graph.
+            ReplayError: when onnxruntime or the provider does not accept the graph.
             ManifestError: when an input or output is not as the manifest says.
         """
+        self.provider = provider
         try:
             self._session = ort.InferenceSession(
-                graph, session_options(intra_op_threads), providers=["CPUExecutionProvider"]
+                graph,
+                session_options(intra_op_threads),
+                providers=provider.ort_providers,
+                enable_fallback=0,
             )
         except Exception as error:  # onnxruntime has no public exception base
             raise ReplayError(
                 f"{spec.path} is not a graph that onnxruntime accepts: {clean_message(error)}"
             ) from error
-        # Release the graph's bytes, kept to fall back to another provider, of which there is none.
+        if provider.ort_name not in self._session.get_providers():
+            raise ReplayError(f"{spec.path}: the provider {provider.name} did not start")
+        # Release the graph's bytes, kept to fall back to another provider, which is disabled.
         self._session._model_bytes = None  # noqa: SLF001
         check_session_tensors(self._session, spec)
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -51,13 +65,17 @@ class Session:
     @timed("run")
     def run(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """Return all outputs by name. onnxruntime reads C-contiguous arrays in place."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        with self.provider.run_lock:
+            values = self._session.run(self._outputs, inputs)
+        return dict(zip(self._outputs, values, strict=True))
 
     def run_and_shrink_arena(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """Run as `run` does, and release the memory of the run.
 
         For golden cases, whose batches are larger than those of later requests.
         """
+        if self.provider.name != "cpu":
+            return self.run(inputs)
         options = ort.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         values = self._session.run(self._outputs, inputs, options)

@@ -54,7 +54,7 @@ class ModelsResponse(ResponseModel):
                             "task": "classification",
                             "default": True,
                             "versions": [
-                                {"version": 1, "state": "ready"},
+                                {"version": 1, "state": "ready", "providers": ["cpu"]},
                                 {
                                     "version": 2,
                                     "state": "failed",
@@ -80,3 +80,5 @@ class ModelCard(Manifest):
     state: ModelState
     reason: str | None = None
     """Why it is not ready."""
+    providers: dict[str, str] | None = None
+    """Execution provider of each graph of a ready version in this process, by role."""

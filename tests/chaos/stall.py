@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from models_store.verify import read_manifest
-from service.runtime.loaded_model import load
+from service.runtime.model_loader import load
 from tests.chaos.http import Connection, HttpRequest
 from tests.chaos.report import Report, format_latencies, quantile
 from tests.chaos.service_process import Service, running_service

@@ -9,7 +9,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-training.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-build.lock",
+    "requirements-training.lock",
+    "requirements-gpu.lock",
+)
 
 
 def _lines(lock: str) -> list[str]:
@@ -45,6 +50,7 @@ def _required(lock: str) -> list[str]:
         "requirements.lock": [*dependencies, *extras["sign"]],
         "requirements-build.lock": pyproject["build-system"]["requires"],
         "requirements-training.lock": [*dependencies, *extras["training"]],
+        "requirements-gpu.lock": extras["gpu"],
     }
     return required[lock]
 

@@ -52,6 +52,20 @@ def test_other_limits_of_batching_are_rejected(text: str) -> None:
         Settings.model_validate({"batching": text})
 
 
+def test_providers_are_parsed_in_order_with_their_options() -> None:
+    settings = Settings.model_validate({"providers": "cuda:device_id=1;use_tf32=1, cpu"})
+    assert list(settings.providers.items()) == [
+        ("cuda", {"device_id": "1", "use_tf32": "1"}),
+        ("cpu", {}),
+    ]
+    assert Settings().providers == {"cpu": {}}
+
+
+def test_an_option_of_a_provider_needs_a_value() -> None:
+    with pytest.raises(ValidationError, match="option=value"):
+        Settings.model_validate({"providers": "cuda:fast,cpu"})
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1  # type: ignore[misc]  # that is the point

@@ -1,7 +1,7 @@
 """`GET /v1/models…`: the models in the store, their cards and preview images."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
@@ -66,6 +66,8 @@ async def get_model(
     card = {**entry.manifest.model_dump(mode="json"), "state": entry.state}
     if entry.reason:
         card["reason"] = entry.reason
+    if entry.model and entry.model.providers:
+        card["providers"] = dict(entry.model.providers)
     return Response(json.dumps(card, ensure_ascii=False), media_type="application/json")
 
 
@@ -106,9 +108,12 @@ def _model_summary(catalog: ModelCatalog, name: str) -> ModelSummary:
 
 
 def _version_summary(entry: ModelVersion) -> VersionSummary:
-    if entry.reason is None:
-        return VersionSummary(version=entry.version, state=entry.state)
-    return VersionSummary(version=entry.version, state=entry.state, reason=entry.reason)
+    fields: dict[str, Any] = {"version": entry.version, "state": entry.state}
+    if entry.reason is not None:
+        fields["reason"] = entry.reason
+    if entry.model and entry.model.providers:
+        fields["providers"] = sorted(set(entry.model.providers.values()))
+    return VersionSummary(**fields)
 
 
 def _unavailable_message(entry: ModelVersion) -> str:

@@ -294,7 +294,7 @@ from models_store.verify import read_manifest
 from models_store.compression.container import unpack
 from service.codecs.images import ImageLimits
 from service.handlers.compress import decompress
-from service.runtime.loaded_model import load
+from service.runtime.model_loader import load
 folder = Path(sys.argv[1])
 model = load(folder, read_manifest(folder))
 code = unpack(sys.stdin.buffer.read())

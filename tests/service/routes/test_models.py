@@ -31,6 +31,7 @@ async def test_the_card_is_the_manifest_with_the_state(
 ) -> None:
     card = (await client.get("/v1/models/paint?version=1")).json()
     assert card.pop("state") == "ready"
+    assert card.pop("providers") == {"model": "cpu"}
     published = Manifest.model_validate_json((store / "paint/1/manifest.json").read_bytes())
     assert Manifest.model_validate(card) == published
 

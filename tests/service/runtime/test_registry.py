@@ -21,7 +21,8 @@ from models_store.tasks import (
 )
 from service.errors import BackendUnreachable, NotFound, Unavailable
 from service.runtime.catalog import ModelCatalog, ModelVersion, VersionState
-from service.runtime.loaded_model import Graph, LoadedModel, load_session
+from service.runtime.graph_loader import LoadOptions, load_session
+from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.registry import Registry
 from tests.fakes.image_models import (
     COLOURS,
@@ -213,7 +214,7 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
     def open_graph(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
         return _Elsewhere(manifest.name, load_session(graph, manifest, spec))
 
-    registry = Registry(tmp_path, load_graph=open_graph)
+    registry = Registry(tmp_path, options=LoadOptions(open_graph))
     registry.refresh()
     assert registry.catalog.first_scan_done  # the other one serves meanwhile
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "loading"}

@@ -1,0 +1,110 @@
+"""Load a published version from its folder: verify it, and replay its golden cases."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from models_store.compression.container import fingerprint
+from models_store.compression.factorized import FrequencyTables
+from models_store.compression.image_codec import HyperpriorImageCodec
+from models_store.compression.tables import latent_shape, load_tables
+from models_store.manifest import Manifest, Precision
+from models_store.tasks import Compression, Task, TextGeneration
+from models_store.verify import check_files, load_graphs
+from service.runtime.graph_loader import LoadOptions, open_graph
+from service.runtime.loaded_model import (
+    FactorizedCodec,
+    Graph,
+    HyperpriorCodec,
+    ImageCodec,
+    LoadedModel,
+)
+from service.runtime.recurrent import RecurrentModel, is_batch_invariant
+from service.runtime.session import Session
+
+__all__ = ["load"]
+
+_log = logging.getLogger(__name__)
+
+_DEFAULTS = LoadOptions()
+
+
+def load(
+    folder: Path,
+    manifest: Manifest,
+    options: LoadOptions = _DEFAULTS,
+) -> LoadedModel[Task]:
+    """Verify and load the version in `folder`, in all its precisions.
+
+    The default precision is that of `options` if the version has it, else the manifest's choice.
+
+    Raises:
+        StoreError: the version does not verify; says why.
+    """
+    check_files(folder, manifest)
+    precisions: list[Precision] = ["fp32", *(variant.precision for variant in manifest.variants)]
+    loaded = {
+        precision: _load_precision(folder, manifest, precision, options) for precision in precisions
+    }
+    default_precision = options.precision if options.precision in loaded else manifest.served
+    variants = {
+        precision: replace(model, variants={p: m for p, m in loaded.items() if p != precision})
+        for precision, model in loaded.items()
+        if precision != default_precision
+    }
+    return replace(loaded[default_precision], variants=variants)
+
+
+def _load_precision(
+    folder: Path,
+    manifest: Manifest,
+    precision: Precision,
+    options: LoadOptions,
+) -> LoadedModel[Task]:
+    opened = load_graphs(
+        manifest, precision, lambda spec: open_graph(folder, manifest, spec, options)
+    )
+    graphs = {role: one.graph for role, one in opened.items()}
+    return LoadedModel(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        graphs=graphs,
+        preview=(folder / manifest.get_file("preview").path).read_bytes(),
+        codec=(
+            _load_codec(folder, manifest, manifest.task, graphs)
+            if isinstance(manifest.task, Compression)
+            else None
+        ),
+        recurrent=(
+            _prepare_recurrent(manifest, graphs["step"], manifest.task, options.max_text_batch_size)
+            if isinstance(manifest.task, TextGeneration)
+            else None
+        ),
+        precision=precision,
+        providers={role: one.provider for role, one in opened.items() if one.provider},
+    )
+
+
+def _prepare_recurrent(
+    manifest: Manifest, graph: Graph, task: TextGeneration, max_batch_size: int
+) -> RecurrentModel:
+    # A remote graph is batched where it runs.
+    invariant = not isinstance(graph, Session) or is_batch_invariant(
+        graph, task.states, max_batch_size
+    )
+    if not invariant:
+        fields = {"model": manifest.name, "version": manifest.version}
+        _log.warning("graph is not batch-invariant, padding every run", extra={"fields": fields})
+    return RecurrentModel(graph, task.states, batch_invariant=invariant)
+
+
+def _load_codec(
+    folder: Path, manifest: Manifest, task: Compression, graphs: Mapping[str, Graph]
+) -> ImageCodec:
+    tables = load_tables(folder, manifest, task)
+    if isinstance(tables, FrequencyTables):
+        return FactorizedCodec(tables, fingerprint(manifest), latent_shape(manifest))
+    runs = {role: graph.run for role, graph in graphs.items()}
+    return HyperpriorCodec(HyperpriorImageCodec(task, tables, runs), fingerprint(manifest))
