@@ -1,6 +1,5 @@
 """Every setting of the service. Each is an environment variable `DEEPSHELF_<NAME>`."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -30,56 +29,24 @@ from service.keys import (
     parse_rate,
     read_keys_file,
 )
+from service.setting_formats import (
+    parse_names,
+    parse_origins,
+    parse_pairs,
+    parse_providers,
+    reject_kubernetes_service_link,
+)
 
 __all__ = ["ENV_PREFIX", "SECRET_SETTINGS", "Settings"]
 
 ENV_PREFIX = "DEEPSHELF_"
 SECRET_SETTINGS = frozenset({"keys", "admin_key"})
 """Settings whose values no message may quote."""
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
     """Parse text with `parse`, which raises ValueError; leave other values unchanged."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
-
-
-def _parse_names(text: str) -> tuple[str, ...] | None:
-    return tuple(item.strip() for item in text.split(",") if item.strip()) or None
-
-
-def _parse_pairs(text: str) -> dict[str, str]:
-    pairs = _parse_names(text) or ()
-    if any(pair.count("=") != 1 for pair in pairs):
-        raise ValueError("the format is task=model,task=model")
-    return dict(pair.split("=") for pair in pairs)
-
-
-def _parse_providers(text: str) -> dict[str, dict[str, str]]:
-    """Parse `cuda:device_id=1;use_tf32=1,cpu` into options by name, in order."""
-    parts = [item.partition(":") for item in _parse_names(text) or ("cpu",)]
-    options = {name: [option for option in rest.split(";") if option] for name, _, rest in parts}
-    if any("=" not in option for of_one in options.values() for option in of_one):
-        raise ValueError("the format is name,name or name:option=value;option=value,name")
-    return {name: dict(o.split("=", 1) for o in of_one) for name, of_one in options.items()}
-
-
-def _parse_origins(text: str) -> tuple[str, ...]:
-    origins = _parse_names(text) or ()
-    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("an origin is a scheme and a host, such as https://example.org")
-    return origins
-
-
-def _reject_kubernetes_service_link(text: str) -> str:
-    # Kubernetes sets `<SERVICE>_PORT=tcp://address:port` in every pod for each service of the
-    # namespace: a service named deepshelf overwrites this setting.
-    if text.startswith("tcp://"):
-        raise ValueError(
-            "this value is a link that Kubernetes sets for a service named deepshelf; "
-            "set enableServiceLinks: false in the pod"
-        )
-    return text
 
 
 class Settings(BaseSettings):
@@ -98,7 +65,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
 
-    port: Annotated[int, Field(ge=1, le=65535), _from_text(_reject_kubernetes_service_link)] = 8000
+    port: Annotated[int, Field(ge=1, le=65535), _from_text(reject_kubernetes_service_link)] = 8000
     """TCP port to listen on."""
 
     root_path: Annotated[
@@ -125,10 +92,10 @@ class Settings(BaseSettings):
     has signed (`ssh-keygen -Y sign`) are served. Read when the service starts. Needs
     deepshelf[sign]. Unset: no signature is required."""
 
-    models: Annotated[tuple[str, ...] | None, NoDecode, _from_text(_parse_names)] = None
+    models: Annotated[tuple[str, ...] | None, NoDecode, _from_text(parse_names)] = None
     """Serve only these models, comma-separated. Unset: all models of the store."""
 
-    defaults: Annotated[dict[str, str], NoDecode, _from_text(_parse_pairs)] = Field(
+    defaults: Annotated[dict[str, str], NoDecode, _from_text(parse_pairs)] = Field(
         default_factory=dict
     )
     """Model for requests that name none: task=model,task=model. For a task that is not listed, the
@@ -139,8 +106,8 @@ class Settings(BaseSettings):
     """Precision for requests that name none, if a model has several. auto: the better one by the
     measurements made when it was quantised, as its card shows."""
 
-    providers: Annotated[dict[str, dict[str, str]], NoDecode, _from_text(_parse_providers)] = Field(
-        default_factory=lambda: _parse_providers("cpu")
+    providers: Annotated[dict[str, dict[str, str]], NoDecode, _from_text(parse_providers)] = Field(
+        default_factory=lambda: parse_providers("cpu")
     )
     """Execution providers of onnxruntime, comma-separated, in order of preference: cpu, cuda,
     tensorrt, openvino, xnnpack, coreml, directml, migraphx. Options of one follow its name, as in
@@ -185,7 +152,7 @@ class Settings(BaseSettings):
     key_max_concurrent: PositiveInt | None = None
     """Concurrent requests, in each worker, of each key whose line sets no limit."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode, _from_text(_parse_origins)] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, _from_text(parse_origins)] = ()
     """Origins whose pages may call this service, comma-separated, such as https://example.org; `*`
     for all. Unset: only its own."""
 
