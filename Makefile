@@ -49,7 +49,7 @@ audit: $(VENV)/.audit  ## check the pinned versions against the advisory databas
 
 floors: $(VENV)/.audit  ## run the service's tests with the lowest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/floors
-	$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct '.[client,import,otel,sign]' scikit-learn --group dev
+	$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct '.[client,import,otel,sign]' 'scikit-learn>=1.9' --group dev
 	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default tests/service tests/models_store tests/e2e/test_server.py
 
 COURSE := optimizers initializers schedules batchnorm dropout residual

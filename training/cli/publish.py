@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
+from training.cli.options import DEFAULT_STORE, SetOption, StoreOption
 from training.cli.torch_commands import TorchCommands
 
 __all__ = ["publishing"]
@@ -18,12 +18,32 @@ _NameOption = Annotated[
 
 
 @publishing.command()
-def publish(run: RunArgument, store: StoreOption = DEFAULT_STORE) -> None:
+def publish(
+    run: Annotated[
+        str, typer.Argument(help="Folder of the run; with --checkpoint, a recipe's name or path.")
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of weights that were trained elsewhere, for the recipe's network: "
+            ".safetensors, .pt, .pth, .h5 or .onnx."
+        ),
+    ] = None,
+    override: SetOption = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
     """Export a run's network, verify it, measure it, and add it to the model store."""
-    from training.config.recipe import load_run_recipe
+    from training.config.recipe import load_recipe, load_run_recipe
     from training.publish.publisher import publish_run
+    from training.workflows.saved_weights import publish_weights
 
-    typer.echo(f"published {publish_run(load_run_recipe(run), run, store)}")
+    if checkpoint is not None:
+        folder = publish_weights(load_recipe(run, override or ()), checkpoint, store)
+    elif override:
+        raise typer.BadParameter("--set changes a recipe, and needs --checkpoint")
+    else:
+        folder = publish_run(load_run_recipe(Path(run)), Path(run), store)
+    typer.echo(f"published {folder}")
 
 
 @publishing.command("publish-pretrained")

@@ -15,6 +15,7 @@ from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photo_folders import ImagePatches, Scenes
+from training.datasets.python_data import PythonData
 from training.datasets.stroke_digits import StrokeDigits
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.datasets.text import TextData
@@ -44,6 +45,7 @@ DataConfig = Annotated[
     | PenDigits
     | ImageFolderCV
     | UnlabelledImageFolder
+    | PythonData
     | Scenes
     | StrokeDigits,
     Field(discriminator="kind"),

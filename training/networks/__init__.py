@@ -14,6 +14,7 @@ from training.networks.handwriting import Handwriting
 from training.networks.mobilenet import MobileNet
 from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_denoiser import PhotoDenoiser
+from training.networks.python_network import PythonNetwork
 from training.networks.resnet import ResNet
 from training.networks.stroke_reader import StrokeReader
 
@@ -30,6 +31,7 @@ __all__ = [
     "NetworkConfig",
     "PhotoCodec",
     "PhotoDenoiser",
+    "PythonNetwork",
     "ResNet",
     "StrokeReader",
 ]
@@ -47,6 +49,7 @@ NetworkConfig = Annotated[
     | GAN.Config
     | PhotoCodec.Config
     | StrokeReader.Config
-    | Controller.Config,
+    | Controller.Config
+    | PythonNetwork,
     Field(discriminator="kind"),
 ]

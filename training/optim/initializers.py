@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from models_store.base import FrozenModel
 
-__all__ = ["Constant", "Glorot", "He", "Initializer", "Normal", "Uniform", "Zeros"]
+__all__ = ["Constant", "Glorot", "He", "Initializer", "Normal", "Own", "Uniform", "Zeros"]
 
 
 class _Base(FrozenModel, ABC):
@@ -100,6 +100,15 @@ class He(_Base):
         fill(weight, mode="fan_in" if self.fan == "in" else "fan_out", nonlinearity="relu")
 
 
+class Own(FrozenModel):
+    """The weights that the network was built with."""
+
+    kind: Literal["own"] = "own"
+
+    def apply(self, network: nn.Module) -> None:
+        """Leave the weights as they are."""
+
+
 Initializer = Annotated[
-    Zeros | Constant | Normal | Uniform | Glorot | He, Field(discriminator="kind")
+    Zeros | Constant | Normal | Uniform | Glorot | He | Own, Field(discriminator="kind")
 ]

@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import WeightsError
+from training.pretrained.mobilenet import read_state
 from training.pretrained.state import WeightsFile, copy_tensors, parse_definition
 
 __all__ = ["EXTENSIONS", "load_weights_file", "save_network"]
 
 EXTENSIONS = (".safetensors", ".h5", ".hdf5", ".onnx")
+_TORCH_EXTENSIONS = (".pt", ".pth")
+"""Files that `torch.save` wrote; read, but not written."""
 
 _DEFINITION = "definition"
 
@@ -50,14 +53,16 @@ def save_network(
 
 
 def load_weights_file(path: Path) -> WeightsFile:
-    """Read a file of weights.
+    """Read a file of weights; of torch's own files (.pt, .pth), the state dict.
 
     Raises:
         WeightsError: when it does not exist, is damaged or has another format.
     """
-    extension = _extension(path)
+    extension = _extension(path, (*EXTENSIONS, *_TORCH_EXTENSIONS))
     if not path.is_file():
         raise WeightsError(f"there is no file {path}")
+    if extension in _TORCH_EXTENSIONS:
+        return WeightsFile(_load_torch(path), None)
     try:
         match extension:
             case ".safetensors":
@@ -75,11 +80,20 @@ def load_weights_file(path: Path) -> WeightsFile:
     return WeightsFile(tensors, parse_definition(text, path))
 
 
-def _extension(path: Path) -> str:
+def _extension(path: Path, accepted: tuple[str, ...] = EXTENSIONS) -> str:
     extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
-        raise WeightsError(f"{path} must end in one of {', '.join(EXTENSIONS)}, got {extension!r}")
+    if extension not in accepted:
+        raise WeightsError(f"{path} must end in one of {', '.join(accepted)}, got {extension!r}")
     return extension
+
+
+def _load_torch(path: Path) -> dict[str, Tensor]:
+    """Return the state dict, also of a checkpoint that holds one as `state_dict`."""
+    state = read_state(path)
+    state = state.get("state_dict", state)
+    if not isinstance(state, dict) or not all(isinstance(item, Tensor) for item in state.values()):
+        raise WeightsError(f"{path} holds no state dict: a mapping of names to tensors")
+    return state
 
 
 def _save_hdf5(

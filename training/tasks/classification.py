@@ -31,13 +31,32 @@ class Classification(ImageTask):
     ) -> None:
         self.config = config
         classes = train_config.network.class_count
-        if classes != len(data.labels):
+        if classes not in (None, len(data.labels)):
             raise RecipeError(
                 f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes: "
                 f"{', '.join(data.labels[:10])}"
             )
         self.mean, self.std = self.statistics(train_config, data)
         super().__init__(train_config, data, fabric)
+        if classes is None:
+            self._check_logits()
+
+    def _check_logits(self) -> None:
+        """Run a network whose configuration does not state its channels and classes."""
+        images = self.init_images()[:2].to(self.fabric.device)
+        try:
+            with torch.inference_mode():
+                logits = self.network.module.eval()(images)
+        except RuntimeError as error:
+            raise RecipeError(
+                f"the network fails on images {tuple(images.shape)}: {error}"
+            ) from error
+        expected = (2, len(self.data.labels))
+        if tuple(logits.shape) != expected:
+            raise RecipeError(
+                f"the network returns {tuple(logits.shape)} for two images, but a classifier of "
+                f"{self.data.title} returns logits {expected}"
+            )
 
     def statistics(
         self, train_config: TrainConfig, data: ImageData

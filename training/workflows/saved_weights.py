@@ -1,17 +1,26 @@
 """Save and load the networks of runs, recipes and definitions."""
 
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from models_store.layout import file_sha256
+from models_store.manifest import Provenance
 from training.config.recipe import Recipe, load_recipe
 from training.datasets.base import ImageData
+from training.engine.environment import Environment
 from training.engine.trainer import prepare, restore
 from training.errors import WeightsError
 from training.networks import NetworkConfig
+from training.pretrained.files import load_weights_file
 from training.pretrained.state import WeightsFile, load_into
+from training.publish.provenance import public_recipe
+from training.publish.publisher import publish_model
+from training.publish.tasks import export_spec
 from training.tasks.base import Scores, Task, held_out_split
 from training.tasks.single_network import SingleNetwork
 
@@ -21,6 +30,7 @@ __all__ = [
     "evaluate_weights",
     "example_input",
     "network_from_run",
+    "publish_weights",
 ]
 
 _NETWORK_ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
@@ -81,6 +91,33 @@ def evaluate_weights(recipe: str, weights_file: WeightsFile, file: Path) -> Scor
     _, task = prepare(load_recipe(recipe))
     load_into(_require_single_network(task).network_to_publish(), weights_file.tensors, file)
     return task.evaluate(held_out_split(task))
+
+
+def publish_weights(recipe: Recipe, file: Path, store: Path) -> Path:
+    """Publish weights that were trained elsewhere, with the network, data and card of a recipe.
+
+    Raises:
+        WeightsError: when they do not fit the recipe's network.
+    """
+    started = time.perf_counter()
+    _, task = prepare(recipe)
+    load_into(
+        _require_single_network(task).network_to_publish(), load_weights_file(file).tensors, file
+    )
+    card = public_recipe(recipe)
+    provenance = Provenance(
+        recipe={
+            **{name: card[name] for name in ("name", "network", "data", "task")},
+            "weights": {"file": file.name, "sha256": file_sha256(file)},
+        },
+        command=shlex.join(
+            ["deepshelf", "train", "publish", f"{recipe.name}.yaml", "--checkpoint", file.name]
+        ),
+        seed=recipe.seed,
+        **Environment.current().model_dump(),
+        duration_s=round(time.perf_counter() - started, 1),
+    )
+    return publish_model(recipe.name, recipe.publish, export_spec(task, recipe), provenance, store)
 
 
 def _require_single_network(task: Task) -> SingleNetwork:
