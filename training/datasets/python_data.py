@@ -18,7 +18,6 @@ from training.python_target import Target, call_target
 __all__ = ["PythonData"]
 
 _REQUIRED = ("train", "test", "labels")
-_DESCRIPTIONS = ("title", "licence", "source")
 
 
 class PythonData(FrozenModel):
@@ -45,12 +44,15 @@ class PythonData(FrozenModel):
             validate_split(
                 split, f"{self.target} ({name})", len(labels), (shape[1], shape[2], shape[3])
             )
-        described = {name: str(content.get(name, "")) or "not stated" for name in _DESCRIPTIONS}
-        if "title" not in content:
-            described["title"] = self.target
-        return split_validation(
-            ImageData(labels=labels, **splits, **described), self.validation_size
+        data = ImageData(
+            title=str(content.get("title", self.target)),
+            licence=str(content.get("licence", "not stated")),
+            source=str(content.get("source", self.target)),
+            labels=labels,
+            train=splits["train"],
+            test=splits["test"],
         )
+        return split_validation(data, self.validation_size)
 
     def _split(self, pair: Any, name: str) -> ImageSplit:
         images, classes = (np.asarray(array) for array in pair)
