@@ -1,4 +1,4 @@
-"""Compressed images as they come from clients: a code, or an error that says what is wrong.
+"""Read the container of a compressed image, or say what is wrong with it.
 
 The container format belongs to the contract (`models_store.compression.container`): training
 measures it, and codes can be read without this service.
@@ -24,21 +24,20 @@ CODE_MEDIA_TYPE = "application/vnd.deepshelf.code"
 
 @timed("decode")
 def unpack_code(data: bytes) -> CompressedImage:
-    """The container's fields; nothing is decoded yet.
+    """Return the container's fields; nothing is decoded yet.
 
     `reason` in an error's document is one of foreign, newer, truncated and damaged.
 
     Raises:
-        Unsupported: something else, or of a format that is not known here yet.
-        Invalid: a part of it is missing, or is not as it was written.
+        UnsupportedMediaType: the data is something else, or of a newer format.
+        InvalidValue: the code is truncated or damaged.
     """
     try:
         return unpack(data)
     except UnknownFormatError as error:
         raise UnsupportedMediaType(
-            f"this is no code of ours: {error}; came: {_describe_content(data)}, {len(data)} "
-            "bytes; accepted "
-            "is what /v1/compress answers",
+            f"not a code of this service: {error}; received: {_describe_content(data)}, "
+            f"{len(data)} bytes; accepted is what /v1/compress returns",
             reason="foreign",
         ) from error
     except UnsupportedVersionError as error:
@@ -58,4 +57,4 @@ def corrupted_code_error(reason: str) -> InvalidValue:
 
 def _describe_content(data: bytes) -> str:
     format_name = next((format_.name for format_ in FORMATS if format_.signature.match(data)), None)
-    return f"a {format_name} picture" if format_name else sniff_kind(data)
+    return f"a {format_name} image" if format_name else sniff_kind(data)

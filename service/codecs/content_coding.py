@@ -1,4 +1,4 @@
-"""gzip and deflate of whole bodies (RFC 9110, section 8.4.1), both ways, never without a bound."""
+"""Compress and decompress whole bodies by gzip and deflate (RFC 9110, section 8.4.1)."""
 
 import zlib
 from typing import Literal
@@ -12,6 +12,9 @@ ContentCoding = Literal["gzip", "deflate"]
 _GZIP, _ZLIB, _RAW_DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _LEVEL = 1
 """The fastest: tensors hardly become smaller with more effort."""
+_PIECE_BYTES = 16 << 10
+_MAX_MEMBERS = 1_000
+"""Compressors that work in parallel write a member for each 64 KiB or more."""
 _CODING_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
@@ -19,8 +22,9 @@ def decode_body(body: bytes, coding: str | None, limit: int) -> bytes:
     """Decode a body with this Content-Encoding to at most `limit` bytes.
 
     Raises:
-        Unsupported: another coding, or several. BadRequest: it is damaged or cut off.
-        TooLarge: it unpacks to more.
+        UnsupportedMediaType: another coding, or several.
+        BadRequest: the body is damaged, cut off, or has too many members.
+        ContentTooLarge: it unpacks to more.
     """
     name = (coding or "identity").strip().lower()
     if name == "identity":
@@ -40,19 +44,29 @@ def decode_body(body: bytes, coding: str | None, limit: int) -> bytes:
 
 
 def _decompress(body: bytes, wbits: int, limit: int) -> bytes:
-    parts, remaining, data = [], limit, body
-    while data:  # gzip may have several members
+    parts: list[bytes] = []
+    remaining, offset, members = limit, 0, 0
+    while offset < len(body):  # gzip may have several members (RFC 1952, section 2.2)
+        members += 1
+        if members > _MAX_MEMBERS:
+            raise BadRequest(f"the body has over {_MAX_MEMBERS} gzip members")
+        if members > 1 and wbits != _GZIP:
+            raise BadRequest("there are bytes after the compressed body")
         decompressor = zlib.decompressobj(wbits)
-        part = decompressor.decompress(data, remaining + 1)
-        if len(part) > remaining:
-            raise ContentTooLarge(f"the body unpacks to over {limit} bytes; accepted are {limit}")
+        # In pieces: zlib copies everything behind the end of a member.
+        while not decompressor.eof and offset < len(body):
+            piece = body[offset : offset + _PIECE_BYTES]
+            part = decompressor.decompress(piece, remaining + 1)
+            consumed = len(piece) - len(decompressor.unused_data or decompressor.unconsumed_tail)
+            offset += consumed
+            remaining -= len(part)
+            if remaining < 0:
+                raise ContentTooLarge(
+                    f"the body unpacks to over {limit} bytes; accepted are {limit}"
+                )
+            parts.append(part)
         if not decompressor.eof:
             raise BadRequest("the compressed body is cut off")
-        parts.append(part)
-        remaining -= len(part)
-        data = decompressor.unused_data
-        if data and wbits != _GZIP:
-            raise BadRequest("there are bytes after the compressed body")
     return b"".join(parts)
 
 
@@ -62,6 +76,6 @@ def _has_zlib_header(body: bytes) -> bool:
 
 
 def encode_body(body: bytes, coding: ContentCoding) -> bytes:
-    """`body` compressed as fast as it can be."""
+    """Return `body` compressed at the fastest level."""
     compressor = zlib.compressobj(_LEVEL, wbits=_GZIP if coding == "gzip" else _ZLIB)
     return compressor.compress(body) + compressor.flush()

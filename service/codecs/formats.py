@@ -5,7 +5,8 @@ because `Image.open(formats=…)` compares the size with Pillow's global `MAX_IM
 or raises before the caller can read it.
 
 Pillow reads more formats. Netpbm is excluded because its readers partly loop in Python (seconds for
-a few megabytes), BigTIFF and others because each reader is attack surface.
+a few megabytes), BigTIFF and others because each reader is attack surface. HEIC and HEIF need
+pillow-heif.
 """
 
 import re
@@ -24,6 +25,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from models_store.images.camera_raw import find_camera_raw
+from models_store.images.heif import (
+    AVIF_SIGNATURE,
+    HEIF_SIGNATURE,
+    MISSING_HEIF_READER,
+    find_heif_reader,
+)
 from service.codecs import decompression_bombs, image_headers
 from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
@@ -81,7 +89,6 @@ FORMATS = (
         re.compile(rb"\x89PNG\r\n\x1a\n"),
         PngImageFile,
         image_headers.peek_png_size,
-        decompression_bombs.find_png_bomb,
     ),
     ImageFormat(
         "WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, image_headers.peek_webp_size
@@ -100,41 +107,50 @@ FORMATS = (
         TiffImageFile,
         find_bomb=decompression_bombs.find_tiff_bomb,
     ),
-    *(
-        [ImageFormat("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL), AvifImageFile)]
-        if features.check("avif")
-        else []
-    ),
+    *([ImageFormat("AVIF", AVIF_SIGNATURE, AvifImageFile)] if features.check("avif") else []),
+    *([ImageFormat("HEIC", HEIF_SIGNATURE, reader)] if (reader := find_heif_reader()) else []),
 )
+"""Tried in this order; a file of both AVIF and HEIF brands is AVIF."""
 
 
 def open_header(data: bytes, limits: ImageLimits) -> tuple[ImageFile, ImageFormat]:
-    """The image with size and mode known, and no pixel decoded.
+    """Return the image with size and mode known, and no pixel decoded.
 
     Raises:
-        Invalid: the body is empty, or the header is damaged.
-        Unsupported: this is no image, or of a format that is not accepted.
-        TooLarge: the image has more pixels than `limits` allow.
-
+        InvalidValue: the body is empty, or the header is damaged.
+        UnsupportedMediaType: this is no image, or of a format that is not accepted.
+        ContentTooLarge: the image has more pixels than `limits` allow.
     """
-    accepted = ", ".join(format_.name for format_ in FORMATS)
-    if not data:
-        raise InvalidValue(f"empty body: no picture came; accepted: {accepted}")
-    format_ = next((format_ for format_ in FORMATS if format_.signature.match(data)), None)
-    if format_ is None:
-        raise UnsupportedMediaType(
-            f"not a picture that can be read; came: {image_headers.sniff_kind(data)}, "
-            f"{len(data)} bytes; accepted: {accepted}"
-        )
+    format_ = _detect_format(data)
     with decode_errors_as_invalid(format_):
         if excess := format_.find_bomb(data):
-            raise InvalidValue(f"damaged {format_.name} picture: {excess}")
+            raise InvalidValue(f"damaged {format_.name} image: {excess}")
         if size := format_.peek_size(data):
-            check_pixel_limits(f"{format_.name} picture", size, limits)
-        image = format_.reader(BytesIO(data))
-        check_pixel_limits(f"{format_.name} picture", image.size, limits)
+            check_pixel_limits(f"{format_.name} image", size, limits)
+        image = format_.reader(decompression_bombs.open_bounded(data))
+        check_pixel_limits(f"{format_.name} image", image.size, limits)
         _reject_costly_decoding(image, limits)
     return image, format_
+
+
+def _detect_format(data: bytes) -> ImageFormat:
+    accepted = ", ".join(format_.name for format_ in FORMATS)
+    if not data:
+        raise InvalidValue(f"empty body: no image was sent; accepted: {accepted}")
+    if raw := find_camera_raw(data):
+        raise UnsupportedMediaType(
+            f"a camera's raw file ({raw}) is not accepted, because its pixels have to be developed "
+            f"first; export it as JPEG, PNG or TIFF; accepted: {accepted}"
+        )
+    format_ = next((format_ for format_ in FORMATS if format_.signature.match(data)), None)
+    if format_ is None:
+        kind = image_headers.sniff_kind(data)
+        hint = f"{MISSING_HEIF_READER}; " if kind == "HEIC" else ""
+        raise UnsupportedMediaType(
+            f"not an image that can be read; {hint}received: {kind}, {len(data)} bytes; "
+            f"accepted: {accepted}"
+        )
+    return format_
 
 
 @contextmanager
@@ -147,12 +163,15 @@ def decode_errors_as_invalid(format_: ImageFormat) -> Iterator[None]:
     # Readers raise whatever a parser can run into: OSError, SyntaxError, ValueError, struct.error,
     # EOFError, KeyError, OverflowError, ZeroDivisionError, MemoryError, …; no list stays complete.
     except Exception as error:
-        raise InvalidValue(f"damaged {format_.name} picture: {_clean_message(error)}") from error
+        raise InvalidValue(f"damaged {format_.name} image: {_clean_message(error)}") from error
+
+
+_CUT_OFF = re.compile("truncated|requires a buffer|end of file|file size|read full", re.IGNORECASE)
 
 
 def _clean_message(error: Exception) -> str:
     text = str(error)
-    if isinstance(error, EOFError) or re.search("truncated|requires a buffer", text.lower()):
+    if isinstance(error, EOFError) or _CUT_OFF.search(text):
         return "the file ends too early"
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
@@ -185,7 +204,7 @@ def _reject_costly_decoding(image: ImageFile, limits: ImageLimits) -> None:
         tile_width, tile_height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
         if tile_width * tile_height > limits.max_pixels:
             raise ContentTooLarge(
-                f"TIFF picture with tiles of {tile_width} × {tile_height} pixels is over the limit "
+                f"TIFF image with tiles of {tile_width} × {tile_height} pixels is over the limit "
                 f"of {limits.max_pixels} pixels"
             )
     elif any(tile.codec_name == "bmp_rle" for tile in image.tile):

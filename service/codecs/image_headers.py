@@ -1,12 +1,14 @@
-"""The few facts that are read from bytes here, since a library would spend memory to tell them.
+"""Facts about a file that are read from its bytes, because a library would allocate memory first.
 
-Every function takes any bytes at all, and reads no more than it needs.
+Every function takes any bytes, and reads no more than it needs.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from struct import error as StructError  # noqa: N812
 from struct import unpack_from
+
+from models_store.images.heif import AVIF_SIGNATURE, HEIF_SIGNATURE
+from models_store.images.tiff import LONG, SHORT, read_ifd
 
 __all__ = [
     "find_orientation",
@@ -15,7 +17,6 @@ __all__ = [
     "peek_no_size",
     "peek_png_size",
     "peek_webp_size",
-    "read_first_ifd",
     "sniff_kind",
 ]
 
@@ -29,8 +30,8 @@ _KNOWN_SIGNATURES = (
     (rb"data:[\w/+.-]*[;,]", "data URL"),
     (rb"PK\x03\x04", "ZIP"),
     (rb"\x1f\x8b", "gzip"),
-    (rb"....ftyp(?:hei[cxms]|mif1|msf1|hev[cx])", "HEIC"),
-    (rb"....ftyp(?:avi[fs])", "AVIF"),
+    (AVIF_SIGNATURE.pattern, "AVIF"),
+    (HEIF_SIGNATURE.pattern, "HEIC"),
     (rb"....ftyp", "video"),
     (rb"\x1aE\xdf\xa3", "video"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL"),
@@ -43,8 +44,6 @@ _KNOWN_SIGNATURES = (
 
 
 _EXIF_HEADER = b"Exif\0\0"
-_SHORT, _LONG = 3, 4
-"""Field types of TIFF 6.0, section 2."""
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
@@ -112,28 +111,6 @@ def gif_block_offsets(data: bytes) -> Iterator[int]:
         yield offset
 
 
-def read_first_ifd(tiff: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (tag, kind, count, value) for each field of the first directory of a TIFF block.
-
-    `value` is the number of a single SHORT (16 bits) or LONG (32 bits). The iteration ends where
-    the block points outside of itself.
-    """
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return
-    try:
-        (offset,) = unpack_from(f"{order}I", tiff, 4)
-        (entries,) = unpack_from(f"{order}H", tiff, offset)
-        for entry in range(entries):
-            position = offset + 2 + 12 * entry
-            tag, kind, count = unpack_from(f"{order}HHI", tiff, position)
-            number_format = "I" if kind == _LONG else "H"
-            (value,) = unpack_from(f"{order}{number_format}", tiff, position + 8)
-            yield tag, kind, count, value
-    except StructError:
-        return
-
-
 def find_orientation(info: Mapping[str | tuple[int, int], object]) -> int:
     """Return the orientation, 1 to 8 (EXIF 2.32, 4.6.4A), from an image's `info`; 1 by default.
 
@@ -153,9 +130,9 @@ def find_orientation(info: Mapping[str | tuple[int, int], object]) -> int:
 def _exif_orientation(exif: bytes) -> int | None:
     while exif.startswith(_EXIF_HEADER):  # some editors write the header twice
         exif = exif[len(_EXIF_HEADER) :]
-    for tag, kind, _, value in read_first_ifd(exif):
-        if tag == 0x0112 and kind in (_SHORT, _LONG):
-            return value
+    for field in read_ifd(exif):
+        if field.tag == 0x0112 and field.kind in (SHORT, LONG):
+            return field.value
     return None
 
 

@@ -1,7 +1,8 @@
-"""Image files ↔ uint8 arrays (H height, W width, C channels: 1 for mode L, 3 for RGB).
+"""Decode image files to uint8 arrays, and encode arrays as PNG.
 
-Of a file with several frames or pages (GIF, APNG, WebP, AVIF, TIFF) the first is taken. EXIF
-orientation is respected, alpha is laid over white. No global state of Pillow is read or changed.
+Shapes: H height, W width, C channels (1 for mode L, 3 for RGB). Of a file with several frames or
+pages (GIF, APNG, WebP, AVIF, HEIC, TIFF), the first is decoded; of HEIC, the primary image. EXIF
+orientation is applied, and alpha is laid over white. No global state of Pillow is read or changed.
 """
 
 from io import BytesIO
@@ -11,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from models_store.images.color_modes import convert_mode, to_array
+from models_store.images.color_profiles import find_srgb_conversion
+from models_store.images.heif import HEIF_FORMAT
+from models_store.images.png_transparency import apply_transparent_color
 from models_store.tasks import ColorMode, FixedImage
-from service.codecs.color_modes import convert_mode, to_array
-from service.codecs.color_profiles import find_srgb_conversion
 from service.codecs.formats import ImageLimits, decode_errors_as_invalid, open_header
 from service.codecs.image_headers import find_orientation
 from service.observability.timing import timed
@@ -59,16 +61,16 @@ _PNG_COMPRESS_LEVEL = 1
 
 @timed("decode")
 def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[np.uint8]:
-    """The image at its own size, (H, W, C).
+    """Return the image at its own size, (H, W, C).
 
     Raises:
-        Invalid: the body is empty or damaged.
-        Unsupported: it is no image, or of a format that is not accepted.
-        TooLarge: it has more pixels than `limits` allow; decided by its header.
-
+        InvalidValue: the body is empty or damaged.
+        UnsupportedMediaType: it is no image, or of a format that is not accepted.
+        ContentTooLarge: it has more pixels than `limits` allow; decided by its header.
     """
-    image, format_ = open_header(data, limits)
+    file, format_ = open_header(data, limits)
     with decode_errors_as_invalid(format_):
+        image = apply_transparent_color(file, data)
         image.load()
         transpose = _exif_transpose(image)
         conversion = find_srgb_conversion(image)
@@ -83,18 +85,18 @@ def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[
 
 @timed("decode")
 def decode_resized(data: bytes, spec: FixedImage, limits: ImageLimits) -> NDArray[np.uint8]:
-    """The image brought to (spec.height, spec.width, C) by the rule `spec.resize`.
+    """Return the image resized to (spec.height, spec.width, C) by the rule `spec.resize`.
 
-    A image that has this size already arrives pixel by pixel. Raises as `decode_native`.
+    An image that has this size already keeps its pixels. Raises as `decode_native`.
     """
-    image, format_ = open_header(data, limits)
+    file, format_ = open_header(data, limits)
     with decode_errors_as_invalid(format_):
-        return to_array(_resize_to_spec(image, spec))
+        return to_array(_resize_to_spec(apply_transparent_color(file, data), spec))
 
 
 @timed("encode")
 def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
-    """PNG of an image (H, W, 1) or (H, W, 3); the same bytes for the same image."""
+    """Return an image (H, W, 1) or (H, W, 3) as PNG; equal images give equal bytes."""
     if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] not in {1, 3}:
         raise ValueError(f"not (H, W, 1 or 3) uint8: {image_HWC.shape} {image_HWC.dtype}")
     is_grayscale = image_HWC.shape[2] == 1
@@ -104,9 +106,9 @@ def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def _resize_to_spec(image: ImageFile, spec: FixedImage) -> Image.Image:
-    # A JPEG tells its orientation before it is decoded, and only it is decoded reduced; a PNG may
-    # tell it behind its pixels.
+def _resize_to_spec(image: Image.Image, spec: FixedImage) -> Image.Image:
+    # A JPEG has its orientation before its pixels, and only it is decoded at a reduced size. In a
+    # PNG, the orientation may follow the pixels.
     if not isinstance(image, JpegImageFile):
         image.load()
     transpose = _exif_transpose(image)
@@ -138,7 +140,7 @@ def _resize_to_spec(image: ImageFile, spec: FixedImage) -> Image.Image:
 def _plan_resize(
     source_size: tuple[int, int], target: tuple[int, int], rule: Literal["stretch", "crop", "pad"]
 ) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
-    """The part of the image that is used (left, top, right, bottom), and the size it gets."""
+    """Return the box of the image that is used (left, top, right, bottom), and its new size."""
     width, height = source_size
     scale_x, scale_y = width / target[0], height / target[1]
     if rule == "pad":
@@ -158,9 +160,12 @@ def _plan_resize(
 
 
 def _draft_jpeg(
-    image: ImageFile, box: tuple[float, float, float, float], size: tuple[int, int]
+    image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> int:
-    """Let the JPEG decoder give 1/1, 1/2, 1/4 or 1/8 of the size; returns the divisor."""
+    """Let the JPEG decoder give 1/1, 1/2, 1/4 or 1/8 of the size; return the divisor."""
+    # Other formats' drafts are embedded thumbnails, which may show something else.
+    if not isinstance(image, JpegImageFile):
+        return 1
     scale_x, scale_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
     large = min(size) >= _LARGE_TARGET
     min_scale = _MIN_DECODE_SCALE_LARGE if large else _MIN_DECODE_SCALE
@@ -170,10 +175,13 @@ def _draft_jpeg(
     )
     original_width = image.width
     draft = image.draft(None, requested_size)
-    # The reduced image is rounded up to whole pixels; the box that comes back is not.
+    # The reduced image is rounded up to whole pixels; the box that is returned is not.
     return round(original_width / draft[1][2]) if draft else 1
 
 
-def _exif_transpose(image: ImageFile) -> Image.Transpose | None:
-    # Pillow rotates a TIFF while loading it, and keeps its orientation elsewhere.
+def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
+    # Pillow rotates a TIFF while it loads it, and keeps the orientation in another place. A HEIC
+    # arrives upright, and its EXIF and XMP orientations do not count (ISO 23008-12).
+    if image.format == HEIF_FORMAT:
+        return None
     return _EXIF_TRANSPOSES.get(find_orientation(image.info))

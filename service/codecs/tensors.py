@@ -45,6 +45,9 @@ DATATYPES = {
 }
 """A manifest's dtype → what the protocol calls it."""
 
+_MAX_STRINGS = 65_536
+"""Elements of a BYTES tensor. Each is an object, and some steps in Python."""
+
 _NUMPY_DTYPES = {kind: np.dtype(dtype) for dtype, kind in DATATYPES.items() if kind != BYTES}
 _JSON_TYPES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
 """Kind of a dtype → JSON's values that it takes."""
@@ -78,7 +81,7 @@ def from_bytes(
 
 
 def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
-    count, offset = math.prod(shape), 0
+    count, offset = _count_strings(name, shape), 0
     elements: list[bytes] = []
     while offset + 4 <= len(raw) and len(elements) < count:
         (length,) = struct.unpack_from("<I", raw, offset)
@@ -93,11 +96,19 @@ def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
     return _object_array(elements, shape)
 
 
+def _count_strings(name: str, shape: Sequence[int]) -> int:
+    count = math.prod(shape)
+    if count > _MAX_STRINGS:
+        raise InvalidValue(f"{name} has {count} strings; accepted are {_MAX_STRINGS}")
+    return count
+
+
 def from_json(
     name: str, datatype: str, shape: Sequence[int], data: Sequence[object], *, finite: bool = True
 ) -> Array:
     """The same from JSON's `data`, flat or nested. Raises InvalidValue: values that do not fit."""
     if datatype == BYTES:
+        _count_strings(name, shape)
         return _object_array(
             [_encode_utf8(name, text) for text in _flatten(name, data, shape)], shape
         )

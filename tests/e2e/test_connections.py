@@ -81,6 +81,7 @@ def _until(condition: Callable[[], bool]) -> None:
         (b"GET /livez HTTP/1.1\r\n", b"a: b\r\n", b"408", "head-time"),
         (b"GET /livez?", b"a", b"408", "head-time"),
         (b"GET /livez HTTP/1.1\r\n", b"a: " + b"b" * 900 + b"\r\n", b"431", "head-size"),
+        (b"GET /livez HTTP/1.1\r\n" + b"a:b\r\n" * 129 + b"\r\n", b"", b"431", "head-size"),
         (b"GET /livez?" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n", b"", b"431", "head-size"),
         (b"GET /livez?", b"a" * 900, b"431", "head-size"),
         (b"\x16\x03\x01", b"\0", b"400", "invalid"),

@@ -19,14 +19,17 @@ from service.codecs.bitstream import unpack_code
 from service.codecs.images import ImageLimits, decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
+from tests.fakes.costly_bodies import COSTLY_BODIES
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fuzz.app_runner import AppUnderTest
+from tests.models_store.images.files import build_tiff
 
 __all__ = ["TARGETS", "FuzzTarget"]
 
 FuzzRunner = Callable[[bytes], None]
 
 _JSON = {"content-type": "application/json"}
+_IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "AVIF", "HEIC")
 _LIMITS = ImageLimits(max_pixels=1_000_000)
 
 
@@ -38,7 +41,7 @@ class FuzzTarget:
     seeds: Callable[[], Iterator[bytes]]
     dictionary: tuple[str, ...] = ()
     """Tokens for the fuzzer's dictionary."""
-    max_input_bytes: int = 4096
+    max_input_bytes: int = 1 << 20
     """Bytes of an input."""
 
 
@@ -72,6 +75,7 @@ def _image_seeds() -> Iterator[bytes]:
     for kind, modes in {
         "PNG": "1 L LA P RGB RGBA I;16", "JPEG": "L RGB CMYK", "GIF": "P", "BMP": "1 L P RGB",
         "WEBP": "RGB RGBA", "TIFF": "1 L P RGB RGBA CMYK I;16", "AVIF": "RGB", "PPM": "L RGB",
+        "HEIF": "L RGB RGBA",
     }.items():  # fmt: skip
         for number, mode in enumerate(modes.split()):
             file = io.BytesIO()
@@ -85,6 +89,10 @@ def _image_seeds() -> Iterator[bytes]:
     frames = [source.convert("RGB"), source.convert("RGB").rotate(90)]
     frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
     yield b"\0" + file.getvalue()
+    for name, body in COSTLY_BODIES.items():
+        if name.startswith(_IMAGE_FORMATS):
+            yield b"\0" + body.make(20)
+    yield b"\1" + build_tiff({271: b"NIKON\0"}, {262: 32803}, sub_ifds=1)
 
 
 # Codes of compressed images
@@ -239,9 +247,10 @@ _JSON_TOKENS = (
 TARGETS = {
     "picture": FuzzTarget(
         _image_runner, _image_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",  # noqa: E501
-        "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif"), 2048,
+        "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif", "ftypheic", "ftypmif1",
+        "ispe", "Exif"),
     ),
-    "code": FuzzTarget(_bitstream_runner, _bitstream_seeds, max_input_bytes=512),
+    "code": FuzzTarget(_bitstream_runner, _bitstream_seeds),
     "v2-json": FuzzTarget(
         lambda: _post_runner(lambda choice: _INFER_PATHS[choice % 2], _JSON), _v2_json_seeds,
         ("inputs", "outputs", "datatype", "shape", "BYTES", "FP32", "INT64", "BOOL", "parameters",
@@ -262,6 +271,6 @@ TARGETS = {
     "text": FuzzTarget(
         lambda: _post_runner(lambda choice: _TEXT_PATHS[choice % 2], _JSON), _text_seeds,
         ("prompt", "max_chars", "temperature", "top_k", "top_p", "stop", "stream", "logprobs",
-         "echo", "suffix", "best_of", "n", *_JSON_TOKENS), 1024,
+         "echo", "suffix", "best_of", "n", *_JSON_TOKENS),
     ),
 }  # fmt: skip

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from service.codecs.content_coding import ContentCoding
-from service.errors import NotAcceptable
+from service.errors import BadRequest, NotAcceptable
 
 __all__ = ["negotiate", "negotiate_coding"]
+
+
+_MAX_ELEMENTS = 100
+"""Elements of one header; browsers send up to ten."""
 
 
 def negotiate(accept_header: str | None, available: Sequence[str]) -> str:
@@ -13,6 +17,7 @@ def negotiate(accept_header: str | None, available: Sequence[str]) -> str:
 
     Raises:
         NotAcceptable: the header excludes all of them.
+        BadRequest: it has too many elements.
     """
     if not accept_header or accept_header == "*/*":
         return available[0]
@@ -28,7 +33,11 @@ def negotiate(accept_header: str | None, available: Sequence[str]) -> str:
 
 
 def negotiate_coding(accept_encoding: str | None) -> ContentCoding | None:
-    """Return gzip or deflate, whichever has the higher quality; None if neither is named."""
+    """Return gzip or deflate, whichever has the higher quality; None if neither is named.
+
+    Raises:
+        BadRequest: the header has too many elements.
+    """
     qualities = _parse_qualities(accept_encoding or "")
     gzip, deflate = qualities.get("gzip", 0.0), qualities.get("deflate", 0.0)
     if max(gzip, deflate) <= 0:
@@ -38,6 +47,11 @@ def negotiate_coding(accept_encoding: str | None) -> ContentCoding | None:
 
 def _parse_qualities(header: str) -> Mapping[str, float]:
     """Return the quality of each value in lower case; of a repeated value, that of the first."""
+    elements = header.count(",") + header.count(";") + 1
+    if elements > _MAX_ELEMENTS:
+        raise BadRequest(
+            f"an Accept header has {elements} elements and parameters; accepted are {_MAX_ELEMENTS}"
+        )
     qualities: dict[str, float] = {}
     for item in header.lower().split(","):
         value, *parameters = (token.strip() for token in item.split(";"))

@@ -12,6 +12,7 @@ from service.errors import BadRequest, ContentTooLarge, InvalidValue
 __all__ = ["Form", "FormSpec", "parse_form"]
 
 _MAX_FIELD_CHARS = 4096
+_MAX_CONTENT_TYPE_CHARS = 1024
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ async def parse_form(headers: Headers, chunks: AsyncGenerator[bytes, None], spec
         InvalidValue: a name is unknown, a field is too long or repeated, or a file is empty.
         ContentTooLarge: there are too many files.
     """
+    if len(headers["content-type"]) > _MAX_CONTENT_TYPE_CHARS:
+        raise BadRequest(
+            f"the content type has over {_MAX_CONTENT_TYPE_CHARS} characters; a form needs only a "
+            "boundary"
+        )
     try:
         data = await _FormParser(headers, chunks).parse()
     except MultiPartException as error:

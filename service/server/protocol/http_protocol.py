@@ -31,6 +31,8 @@ _ParseError = tuple[HTTPStatus, str, str]
 """Status of the response, reason in the metrics, detail of the response."""
 _MAX_PIPELINED_REQUESTS = 16
 """Requests that may wait behind the current one. No common client pipelines."""
+_MAX_HEADERS = 128
+"""Fields of a request. Every lookup of one passes over all."""
 _DRAIN_GRACE_S = 1.0
 """Time for a request that was already on its way when the service began to stop."""
 _RESUME_WINDOW_S = 0.05
@@ -144,7 +146,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._in_header = False
         # Headers that arrived in one piece are not counted yet.
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self._limits.max_header_bytes:
+        if size > self._limits.max_header_bytes or len(self.headers) > _MAX_HEADERS:
             self._stop_parsing(self._header_too_large)
         if len(self.pipeline) >= _MAX_PIPELINED_REQUESTS:
             detail = "too many pipelined requests"
@@ -216,7 +218,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     @property
     def _header_too_large(self) -> _ParseError:
-        limit = f"the headers of a request are limited to {self._limits.max_header_bytes} bytes"
+        limit = (
+            f"a request is limited to {_MAX_HEADERS} header fields of "
+            f"{self._limits.max_header_bytes} bytes together"
+        )
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-size", limit
 
     def _update_read_timer(self) -> None:

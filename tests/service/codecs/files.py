@@ -5,13 +5,24 @@ import zlib
 from io import BytesIO
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
 from service.codecs.images import ImageLimits
 
+pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
+
 LIMITS = ImageLimits(max_pixels=4_000_000)
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+
+# Display P3 (SMPTE EG 432-1 primaries) adapted to D50, as in Apple's and Google's profiles.
+DISPLAY_P3 = {
+    b"rXYZ": (0.515102, 0.241182, -0.001050),
+    b"gXYZ": (0.291965, 0.692236, 0.041882),
+    b"bXYZ": (0.157153, 0.066582, 0.784378),
+}
+_D50 = (0.9642, 1.0, 0.8249)
 
 
 def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
@@ -46,3 +57,28 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
 def png(width: int, height: int, *chunks: bytes, depth: int = 8, colour: int = 0) -> bytes:
     header = struct.pack(">2I5B", width, height, depth, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + b"".join(chunks)
+
+
+def _fixed16(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def matrix_profile(colorants: dict[bytes, tuple[float, float, float]]) -> bytes:
+    """Return an ICC version 4 profile with sRGB's tone curve (ICC.1:2010, sections 7 to 10)."""
+    curve = b"para\0\0\0\0\0\x03\0\0" + _fixed16(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    tags = {
+        **{name: b"XYZ \0\0\0\0" + _fixed16(*xyz) for name, xyz in colorants.items()},
+        b"wtpt": b"XYZ \0\0\0\0" + _fixed16(*_D50),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
+    }
+    offset = 128 + 4 + 12 * len(tags)
+    table, data = struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += struct.pack(">4sII", name, offset + len(data), len(content))
+        data += content.ljust(-(-len(content) // 4) * 4, b"\0")
+    header = struct.pack(
+        ">I4sI4s4s4s12x4s28x12s",
+        offset + len(data), b"lcms", 0x04300000, b"mntr", b"RGB ", b"XYZ ", b"acsp",
+        _fixed16(*_D50),
+    )  # fmt: skip
+    return header.ljust(128, b"\0") + table + data

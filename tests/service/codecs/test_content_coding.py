@@ -3,6 +3,7 @@
 import gzip
 import zlib
 
+import numpy as np
 import pytest
 
 from service.codecs.content_coding import ContentCoding, decode_body, encode_body
@@ -31,10 +32,21 @@ def _raw(data: bytes) -> bytes:
         ("x-gzip", _gzip(TEXT)),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", _raw(TEXT)),
+        ("gzip", _gzip(b"") * 999 + _gzip(TEXT)),
     ],
 )
 def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
     assert decode_body(body, coding, len(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_body_longer_than_a_piece_is_unpacked(coding: ContentCoding) -> None:
+    noise = np.random.default_rng(0).bytes(100_000)
+    body = encode_body(noise, coding)
+    assert decode_body(body, coding, len(noise)) == noise
+    assert decode_body(encode_body(bytes(10**6), coding), coding, 10**6) == bytes(10**6)
+    if coding == "gzip":
+        assert decode_body(body + body, coding, 2 * len(noise)) == 2 * noise
 
 
 @pytest.mark.parametrize(
@@ -60,6 +72,8 @@ def test_decompression_bomb_is_rejected_at_the_limit(coding: str, bomb: bytes) -
         ("deflate", b"\xff\xff\xff", "not deflate"),
         ("deflate", zlib.compress(TEXT)[:-9], "cut off"),
         ("deflate", zlib.compress(TEXT) + b"more", "after"),
+        ("gzip", _gzip(b"") * 1001, "over 1000 gzip members"),
+        ("gzip", _gzip(bytes(4_000)) * 2 + b"\0" * 40_000, "not gzip"),
     ],
 )
 def test_damaged_body_is_rejected(coding: str, body: bytes, why: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import NotAcceptable
+from service.errors import BadRequest, NotAcceptable
 from service.routes.http.content_negotiation import negotiate, negotiate_coding
 
 
@@ -46,3 +46,11 @@ def test_no_acceptable_media_type_is_an_error(accept: str) -> None:
 )
 def test_content_coding_has_the_highest_quality(accept: str | None, coding: str | None) -> None:
     assert negotiate_coding(accept) == coding
+
+
+@pytest.mark.parametrize("header", ["a/b," * 100, "*/*" + ";a=b" * 100, "," * 60_000])
+def test_a_header_of_many_elements_is_rejected(header: str) -> None:
+    with pytest.raises(BadRequest, match="accepted are 100"):
+        negotiate(header, ("image/png",))
+    with pytest.raises(BadRequest, match="accepted are 100"):
+        negotiate_coding(header)

@@ -25,6 +25,12 @@ _IDENTITY_TOLERANCE = 1
 """Levels of 255. Variants of the sRGB profile differ by no more, and need no conversion."""
 
 
+_MAX_PROFILE_BYTES = 4 << 20
+"""Larger profiles are ignored. Those of printing presses, the largest in use, have 2 to 3 MB."""
+_TAG_COUNT_OFFSET, _TAG_TABLE_OFFSET, _MAX_TAGS = 128, 132, 100
+"""ICC.1:2010, section 7.3; littlecms rejects more tags."""
+
+
 @dataclass(frozen=True)
 class SrgbConversion:
     """A transform from a profile's colours to sRGB."""
@@ -44,10 +50,10 @@ class SrgbConversion:
 def find_srgb_conversion(image: Image.Image) -> SrgbConversion | None:
     """Return the conversion that `image` needs; None without a usable profile or with sRGB's own.
 
-    A damaged profile, or one for another colour space than the image's, is ignored.
+    A damaged or huge profile, or one for another colour space than the image's, is ignored.
     """
     profile = image.info.get("icc_profile")
-    if not isinstance(profile, bytes) or not profile:
+    if not isinstance(profile, bytes) or not 0 < len(profile) <= _MAX_PROFILE_BYTES:
         return None
     conversion = _load_conversion(profile)
     if conversion is None or image.mode not in _COMPATIBLE_MODES[conversion.input_mode]:
@@ -58,7 +64,7 @@ def find_srgb_conversion(image: Image.Image) -> SrgbConversion | None:
 @lru_cache(maxsize=16)
 def _load_conversion(profile: bytes) -> SrgbConversion | None:
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        source = ImageCms.ImageCmsProfile(BytesIO(_drop_multi_process_elements(profile)))
         input_mode = _INPUT_MODES.get(source.profile.xcolor_space)
         if input_mode is None:
             return None
@@ -75,6 +81,20 @@ def _load_conversion(profile: bytes) -> SrgbConversion | None:
         return None
     conversion = SrgbConversion(input_mode, transform)
     return None if _is_identity(conversion) else conversion
+
+
+def _drop_multi_process_elements(profile: bytes) -> bytes:
+    """Rename the tags D2B0 to D2B3 (ICC.1:2010, section 9.2), so that no decoder uses them.
+
+    Each may hold a million processing steps in 8 bytes a step, and every profile has other tags for
+    decoders without them.
+    """
+    count = min(int.from_bytes(profile[_TAG_COUNT_OFFSET:_TAG_TABLE_OFFSET], "big"), _MAX_TAGS)
+    renamed = bytearray(profile)
+    for offset in range(_TAG_TABLE_OFFSET, _TAG_TABLE_OFFSET + 12 * count, 12):
+        if renamed[offset : offset + 3] == b"D2B":
+            renamed[offset : offset + 3] = b"xxx"
+    return bytes(renamed)
 
 
 def _is_identity(conversion: SrgbConversion) -> bool:
