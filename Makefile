@@ -37,9 +37,9 @@ LOCK := $(COMPILE) --universal
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 lock: $(VENV)/.audit  ## pin what the images install, with hashes (requirements*.lock)
-	$(LOCK) pyproject.toml --extra sign --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra sign --extra heif --output-file requirements.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
-	$(COMPILE) --python-platform linux --no-annotate pyproject.toml --extra training --output-file requirements-training.lock
+	$(COMPILE) --python-platform linux --no-annotate pyproject.toml --extra training --extra heif --output-file requirements-training.lock
 	echo 'onnxruntime-gpu[cuda,cudnn]' | $(COMPILE) --python-platform linux --no-annotate --constraint requirements.lock - --output-file requirements-gpu.lock
 
 LOCKS := requirements.lock requirements-build.lock requirements-training.lock requirements-gpu.lock
@@ -49,7 +49,7 @@ audit: $(VENV)/.audit  ## check the pinned versions against the advisory databas
 
 floors: $(VENV)/.audit  ## run the service's tests with the lowest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/floors
-	$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct '.[client,import,otel,sign]' 'scikit-learn>=1.9' --group dev
+	$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct '.[client,heif,import,otel,sign]' 'scikit-learn>=1.9' --group dev
 	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default tests/service tests/models_store tests/e2e/test_server.py
 
 COURSE := optimizers initializers schedules batchnorm dropout residual
@@ -115,7 +115,7 @@ $(VENV)/.service: pyproject.toml | $(BIN)/python
 	@touch $@
 
 # The extras that tests import. pip knows --group since 25.1.
-EXTRAS := client,import,otel,sign,training
+EXTRAS := client,heif,import,otel,sign,training
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
