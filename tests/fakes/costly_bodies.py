@@ -26,7 +26,7 @@ from service.errors import ServiceError
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.multipart import FormSpec, parse_form
 from service.routes.v2.protocol import parse_infer_request
-from tests.models_store.images.files import build_tiff
+from tests.models_store.images.files import Ifd, build_tiff
 from tests.service.codecs.files import (
     DISPLAY_P3,
     encoded,
@@ -165,7 +165,7 @@ def _tiff_strips(compression: int, overlapping: bool) -> Callable[[int], bytes]:
         pixels = strip * n
         counts = [len(pixels) if overlapping else len(strip)] * n
         offsets = [8 if overlapping else 8 + len(strip) * index for index in range(n)]
-        fields = {**_TIFF_FIELDS, 257: n, 278: 1, 259: compression, 273: offsets, 279: counts}
+        fields: Ifd = {**_TIFF_FIELDS, 257: n, 278: 1, 259: compression, 273: offsets, 279: counts}
         # The strips lie where `build_tiff` puts the values of a field.
         return build_tiff({**fields, 65_000: pixels})
 

@@ -28,7 +28,7 @@ _MAKES = {
 def test_a_tiff_with_a_mosaic_beside_its_thumbnail_is_named_by_the_maker(
     make: bytes, name: str, order: str, sub_ifds: int
 ) -> None:
-    ifds: list[Ifd] = [_THUMBNAIL | {271: make}, {**_THUMBNAIL}, _MOSAIC]
+    ifds: list[Ifd] = [{**_THUMBNAIL, 271: make}, {**_THUMBNAIL}, _MOSAIC]
     data = build_tiff(*ifds, pixels=_PIXELS, order=order, sub_ifds=sub_ifds)
     assert find_camera_raw(data) == name
     with pytest.raises(UnsupportedMediaType, match=rf"raw file \({name}\).*export it as JPEG"):
@@ -36,7 +36,7 @@ def test_a_tiff_with_a_mosaic_beside_its_thumbnail_is_named_by_the_maker(
 
 
 def test_a_dng_is_named_also_without_a_mosaic() -> None:
-    linear = build_tiff(_THUMBNAIL | {50706: 0x401}, pixels=_PIXELS)
+    linear = build_tiff({**_THUMBNAIL, 50706: 0x401}, pixels=_PIXELS)
     assert find_camera_raw(linear) == "DNG"
 
 
