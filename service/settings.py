@@ -8,6 +8,7 @@ from limits import RateLimitItem
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    DirectoryPath,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -40,7 +41,7 @@ from service.setting_formats import (
 __all__ = ["ENV_PREFIX", "SECRET_SETTINGS", "Settings"]
 
 ENV_PREFIX = "DEEPSHELF_"
-SECRET_SETTINGS = frozenset({"keys", "admin_key"})
+SECRET_SETTINGS = frozenset({"keys", "admin_key", "game_secret"})
 """Settings whose values no message may quote."""
 
 
@@ -161,6 +162,14 @@ class Settings(BaseSettings):
 
     playground: bool = True
     """Serve the playground at /."""
+
+    real_faces: DirectoryPath | None = None
+    """Folder of photographs of faces (JPEG, PNG, WebP) for the game "which is the photograph?".
+    They are shown to every visitor. Unset: that game is not offered."""
+
+    game_secret: SecretStr | None = None
+    """Secret that hides the answers of the game's rounds. Set the same one in every replica behind
+    a load balancer. Unset: a random one, which the workers of one service share."""
 
     metrics: Literal["open", "key", "closed"] = "open"
     """Serve /metrics to everybody (open), to requests with a key (key), or not at all (closed)."""

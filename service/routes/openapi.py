@@ -26,6 +26,7 @@ _TAGS = [
     {"name": "images", "description": "Classify, denoise and compress images"},
     {"name": "faces", "description": "Generate faces from seeds"},
     {"name": "text", "description": "Continue texts, and draw handwriting"},
+    {"name": "game", "description": "Tell people's work from a network's"},
     {"name": "tensors", "description": "Run any model on tensors in plain JSON"},
     {"name": "open inference protocol", "description": "For KServe and Triton clients"},
     {"name": "openai", "description": "Completions for OpenAI's client"},

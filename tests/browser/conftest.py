@@ -1,6 +1,5 @@
 """A real Chromium before the real service with the real store."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,9 +11,16 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.watched import Watched
 from tests.e2e.server import Server, running_server
 from tests.fakes.generator import publish_generator
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import (
+    BoxBlurDenoiser,
+    MeanColourClassifier,
+    encode_png,
+    publish_image_model,
+    solid_image,
+)
 
 ROOT = Path(__file__).parents[2]
+PHOTOGRAPH_COLOUR = (0, 255, 0)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",  # it would need a kernel feature that containers do not have
@@ -48,26 +54,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every committed model, an ensemble, two generators, a version damaged after publication."""
+    """Every committed model, fakes of which one is damaged after publication, and photographs."""
     store = tmp_path_factory.mktemp("shelf")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
     publish_image_model(store, "all-paint", MeanColourClassifier(members=3))
-    _put_generator(store, epochs=2, gain=60)
-    _put_generator(store, epochs=30, gain=40)
+    publish_image_model(store, "blur", BoxBlurDenoiser())
+    for gain in (60, 40):
+        publish_generator(store, "noise", gain)
     damaged = (
         publish_image_model(store, "all-paint", MeanColourClassifier(members=2)) / "model.onnx"
     )
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
-    with running_server(store, tmp_path_factory.mktemp("log") / "service.log") as server:
+    photographs = tmp_path_factory.mktemp("photographs")
+    (photographs / "green.png").write_bytes(encode_png(solid_image(90, 60, PHOTOGRAPH_COLOUR)))
+    log = tmp_path_factory.mktemp("log") / "service.log"
+    with running_server(store, log, real_faces=photographs) as server:
         yield server
-
-
-def _put_generator(store: Path, *, epochs: int, gain: float) -> None:
-    path = publish_generator(store, "noise", gain) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["provenance"]["epochs"] = epochs
-    path.write_text(json.dumps(manifest))
 
 
 @pytest.fixture

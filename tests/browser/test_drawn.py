@@ -36,7 +36,7 @@ def test_what_is_written_can_be_changed_and_shared(watched: Watched) -> None:
     page.get_by_role("button", name="Copy a link to this").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")
-    assert link.startswith(f"{watched.base}/#/handwriting?text=42&seed=7&model=")
+    assert link.startswith(f"{watched.base}/#/handwriting?text=42&seed=7&bias=1&model=")
 
 
 def test_what_cannot_be_written_is_named(watched: Watched) -> None:
@@ -79,16 +79,3 @@ def test_two_faces_that_are_clicked_are_morphed(watched: Watched, tmp_path: Path
     ):
         assert getattr(morph, "n_frames", 1) == 5
         assert morph.size == face.size
-
-
-def test_who_clicks_on_the_longer_trained_face_is_right(watched: Watched) -> None:
-    page = show(watched, "faces?model=noise")
-    game = page.locator(".game")
-    expect(game).to_contain_text("after 2 epochs and after 30")
-    for asked in (1, 2):
-        game.get_by_role("button", name="pair").click()
-        game.get_by_role("button", name="Face A").click()
-        expect(game.locator(".late")).to_have_text("30 epochs")
-        right = "late" in (game.locator(".round button").first.get_attribute("class") or "")
-        expect(game.get_by_role("status")).to_contain_text("Yes" if right else "No")
-        expect(game.get_by_role("status")).to_contain_text(f"of {asked} right")

@@ -15,6 +15,9 @@ VIEWS = (
     "faces",
     "text",
     "handwriting",
+    "game",
+    "predict",
+    "credits",
     "shelf",
     "shelf?model=denoiser-mnist",
 )
@@ -22,7 +25,7 @@ VIEWS = (
 
 def settle(page: Page) -> None:
     """Until the view has all that it shows by itself."""
-    page.locator("main .same, main .nothing").first.wait_for()
+    page.locator("main .same:visible, main .nothing, main .credits").first.wait_for()
     page.wait_for_load_state("networkidle")
     expect(page.locator("[aria-busy]")).to_have_count(0)
 

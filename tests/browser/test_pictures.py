@@ -39,7 +39,7 @@ def test_the_strength_of_the_noise_is_what_the_slider_says(
 ) -> None:
     page = show(watched, "denoise")
     slide(page, "Brightened by", 0.5)
-    slide(page, "Strength of the noise", 0.1)
+    slide(page, "Noise to add", 0.1)
     page.get_by_role("button", name="ten printed digits").click()
     # Whatever was asked before is of an image that is 28 pixels wide.
     until(page, "document.querySelector('.compare img').naturalWidth === 280")
@@ -56,8 +56,8 @@ def test_the_strength_of_the_noise_is_what_the_slider_says(
 def test_without_noise_the_picture_goes_as_it_is_and_nothing_is_claimed(watched: Watched) -> None:
     page = show(watched, "denoise")
     expect(page.locator(".verdict")).to_contain_text("dB")
-    slide(page, "Strength of the noise", 0)
-    expect(page.locator(".answer")).to_contain_text("nobody can measure")
+    slide(page, "Noise to add", 0)
+    expect(page.locator(".answer")).to_contain_text("cannot be measured")
     expect(page.locator(".command")).to_contain_text("image=@cat.jpg")
     expect(page.locator(".command")).not_to_contain_text("reference")
 

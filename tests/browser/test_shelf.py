@@ -17,7 +17,7 @@ def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) 
     tiles = page.locator(".tile")
     expect(tiles).to_have_count(len(listed))
     resnet = tiles.filter(has_text="resnet-cifar10")
-    expect(resnet).to_contain_text("88.9 % accuracy, n = 10\u202f000")
+    expect(resnet).to_contain_text("88.9 % share of right answers, n = 10\u202f000")
     until(
         page,
         "[...document.querySelectorAll('.tile img')].filter(one => one.naturalWidth).length > 3",
@@ -49,7 +49,7 @@ def test_a_view_that_nothing_on_the_shelf_serves_says_so(browser: Browser, tmp_p
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
             expect(page.locator(".nothing")).to_contain_text("there is none on this shelf")
-        page.get_by_role("link", name="What the shelf holds").click()
+        page.get_by_role("link", name="See all models").click()
         expect(page.locator(".tile")).to_have_count(1)
         page.close()
         watched.check()
@@ -92,7 +92,7 @@ def test_a_service_that_wants_a_key_gets_it_from_the_person(
     with running_server(tmp_path / "shelf", tmp_path / "log", keys=line) as server:
         watched = Watched(browser.new_page(), server.url, expected=("401",))
         page = show(watched, "shelf")
-        expect(page.get_by_role("alert")).to_contain_text("This needs a key")
+        expect(page.get_by_role("alert")).to_contain_text("this needs a key")
         page.get_by_label("Key").fill("open sesame")
         page.get_by_role("button", name="Use this key").click()
         expect(page.locator(".tile")).to_have_count(1)

@@ -7,6 +7,7 @@
 // `save` names the file that curl keeps the answer in; `stream` says that it comes piece by piece.
 
 import { keyHeaders } from './key.js';
+import { t } from './strings.js';
 
 export const BASE = new URL('../../', import.meta.url);
 
@@ -33,7 +34,7 @@ export async function open(call, signal) {
     response = await fetch(address(call), { method: methodOf(call), signal, ...content(call) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new Problem({ title: 'No answer', detail: 'The service could not be reached. Does it still run?' });
+    throw new Problem({ title: t.problem.noAnswer, detail: t.problem.unreachable });
   }
   if (!response.ok) throw await problem(response);
   return response;
@@ -89,6 +90,6 @@ async function problem(response) {
   } catch {
     // A proxy between may answer in a shape of its own.
   }
-  const detail = text.slice(0, 300) || 'The answer was empty.';
-  return new Problem({ title: response.statusText || 'Error', status: response.status, detail });
+  const detail = text.slice(0, 300) || t.problem.empty;
+  return new Problem({ title: response.statusText || t.problem.error, status: response.status, detail });
 }

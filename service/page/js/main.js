@@ -1,76 +1,92 @@
 // Which view is shown: the address says it (#/faces?seed=7), so that each can be linked to.
 
+import { addressOf, current } from './address.js';
 import { fill, h } from './dom.js';
-import { problemBox } from './parts/problem.js';
-import { modelChooser } from './parts/model_select.js';
 import { button } from './parts/fields.js';
+import { modelChooser } from './parts/model_select.js';
+import { problemBox } from './parts/problem.js';
 import { listModels, readyFor, waitingFor } from './shelf.js';
+import { language, switchLanguage, t } from './strings.js';
 import * as classify from './views/classify.js';
 import * as compress from './views/compress.js';
+import * as credits from './views/credits.js';
 import * as denoise from './views/denoise.js';
 import * as faces from './views/faces.js';
+import * as game from './views/game.js';
 import * as handwriting from './views/handwriting.js';
+import * as predict from './views/predict.js';
 import * as shelf from './views/shelf.js';
 import * as text from './views/text.js';
 
-const VIEWS = [classify, denoise, compress, faces, text, handwriting, shelf];
+const VIEWS = [classify, denoise, compress, faces, text, handwriting, game, predict, shelf, credits];
 const main = document.getElementById('main');
 let close = () => {};
 let turn = 0;
 
-function place() {
-  const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
-  return { view: VIEWS.find((view) => view.id === path) ?? VIEWS[0], parameters: new URLSearchParams(query) };
-}
-
 async function show() {
-  const { view, parameters } = place();
+  const { path, parameters } = current();
+  const view = path.length ? VIEWS.find((one) => one.id === path[0]) : VIEWS[0];
   const mine = ++turn;
   close();
   close = () => {};
-  document.title = `${view.title} · deepshelf`;
+  document.title = `${view?.title ?? t.page.notFound} · deepshelf`;
   markCurrent(view);
+  if (!view) return void fill(main, notFound(path[0]));
   const body = h('div', { class: `view view-${view.id}` });
   const head = h('header', { class: 'head' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
   fill(main, head, body);
   try {
     const models = await listModels();
-    if (mine === turn) close = opened(view, { head, body, models, parameters }) ?? close;
+    if (mine === turn) close = opened(view, { head, body, models, parameters, path, address: addressOf(view.id) }) ?? close;
   } catch (error) {
     if (mine === turn) fill(body, problemBox(error));
   }
 }
 
 /** Fill the view, or say why there is nothing to fill it with. Returns how to leave it. */
-function opened(view, { head, body, models, parameters }) {
-  if (!view.task) return view.open({ body, models, parameters });
+function opened(view, { head, body, models, parameters, path, address }) {
+  if (!view.task) return view.open({ body, models, address, path });
   const ready = readyFor(models, view.task);
   if (!ready.length) {
-    fill(body, nothingReady(view, waitingFor(models, view.task)));
+    fill(body, view.missing?.() ?? nothingReady(view, waitingFor(models, view.task)));
     return undefined;
   }
   const listeners = [];
-  const chooser = modelChooser(ready, parameters, () => listeners.forEach((listener) => listener()));
+  const chooser = modelChooser(ready, parameters, () => {
+    head.querySelector('.notice')?.remove();
+    address.remember({ model: chooser.name, version: chooser.version });
+    listeners.forEach((listener) => listener());
+  });
   head.append(chooser.element);
+  if (!chooser.found) {
+    const asked = [address.get('model'), address.get('version')].filter(Boolean).join(' ');
+    head.append(h('p', { class: 'notice', role: 'status' }, t.page.unknownModel(asked, `${chooser.name} ${chooser.version}`)));
+  }
   const onmodel = (listener) => listeners.push(listener);
-  return view.open({ body, models: ready, chooser, onmodel, parameters });
+  return view.open({ body, models: ready, chooser, onmodel, address });
 }
 
 function nothingReady(view, waiting) {
-  const why = waiting.map((one) => h('li', {}, h('strong', {}, `${one.name} ${one.version}`), ` is ${one.state}`, one.reason && `: ${one.reason}`));
+  const task = t.shelf.tasks[view.task] ?? view.task;
+  const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.shelf.states[one.state] ?? one.state, one.reason)));
   return h(
     'section',
     { class: 'nothing', role: 'status' },
-    h('h2', {}, 'Nothing on the shelf can do this now'),
-    h('p', {}, `This needs a model for ${view.task}, and `, waiting.length ? 'none of these is ready:' : 'there is none on this shelf.'),
+    h('h2', {}, t.page.nothingReady),
+    h('p', {}, waiting.length ? t.page.notReady(task) : t.page.none(task)),
     why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, button('Look again', show, 'main'), h('a', { href: '#/shelf' }, 'What the shelf holds')),
+    h('p', { class: 'actions' }, button(t.page.again, show, 'main'), h('a', { href: '#/shelf' }, t.page.toShelf)),
   );
 }
 
-function markCurrent(current) {
+const notFound = (name) => [
+  h('header', { class: 'head' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
+  h('p', {}, h('a', { href: '#/shelf' }, t.page.toShelf)),
+];
+
+function markCurrent(view) {
   for (const link of document.querySelectorAll('#views a')) {
-    if (link.dataset.view === current.id) {
+    if (link.dataset.view === view?.id) {
       link.setAttribute('aria-current', 'page');
       // On a phone the row of views scrolls, and the current one must be in sight.
       link.parentElement.scrollLeft = link.offsetLeft - (link.parentElement.clientWidth - link.clientWidth) / 2;
@@ -78,12 +94,27 @@ function markCurrent(current) {
   }
 }
 
-document.getElementById('views').append(
-  ...VIEWS.map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
-);
-document.querySelector('.skip').addEventListener('click', (event) => {
-  event.preventDefault(); // the hash names the view
-  main.focus();
-});
+/** The texts around the view, and the row of views. */
+function dress() {
+  document.documentElement.lang = language;
+  const skip = document.querySelector('.skip');
+  skip.textContent = t.page.skip;
+  skip.addEventListener('click', (event) => {
+    event.preventDefault(); // the hash names the view
+    main.focus();
+  });
+  document.getElementById('api').textContent = t.page.api;
+  document.getElementById('theme').setAttribute('aria-label', t.page.theme);
+  const other = document.getElementById('language');
+  Object.assign(other, { textContent: t.page.otherLanguage, lang: language === 'en' ? 'es' : 'en', onclick: switchLanguage });
+  fill(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
+  const views = document.getElementById('views');
+  views.setAttribute('aria-label', t.page.views);
+  views.append(
+    ...VIEWS.filter((view) => !view.hidden).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
+  );
+}
+
+dress();
 addEventListener('hashchange', show);
 show();

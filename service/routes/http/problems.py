@@ -18,6 +18,7 @@ from starlette.responses import Response
 from models_store.validation_messages import ValidationMessage, describe_errors
 from service.errors import InvalidValue, ServiceError
 from service.routes.http.error_formats import error_formatter_for
+from service.routes.http.not_found_page import not_found_page, wants_page
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
 
@@ -103,7 +104,10 @@ async def handle_error(request: Request, error: Exception) -> Response:
 def _http_exception_response(request: Request, error: HTTPException) -> Response:
     status, headers = error.status_code, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {_truncate(request.url.path)}; /docs lists the routes"
+        path = _truncate(request.url.path)
+        if wants_page(request):
+            return not_found_page(request, path)
+        detail = f"there is nothing at {path}; /docs lists the routes"
         return _problem_response(request, status, "not-found", "Not found", detail)
     phrase = HTTPStatus(status).phrase
     slug = phrase.lower().replace(" ", "-")

@@ -8,6 +8,7 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import fastapi_offline
@@ -16,6 +17,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from service.errors import NotFound, ServiceError
 from service.routes.http.direct_route import DirectRoute
@@ -32,6 +34,30 @@ _DOCS_CSP = (
     "frame-ancestors 'self'"
 )
 """Both pages have inline styles. Inline scripts are allowed by their hashes only."""
+_STATIC_DIR = Path(fastapi_offline.__file__).parent / "static"
+_REDOC_SCRIPT = "redoc.standalone.js"
+_REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
+_HEADER = """<style>
+.to-playground { font: 16px/1.5 system-ui, sans-serif; padding: 0.7rem 1.25rem; margin: 0 }
+.to-playground a { color: #176249 }
+.dark-mode .to-playground a { color: #74d0ab }
+</style>
+<script>
+(() => {
+  const system = matchMedia('(prefers-color-scheme: dark)');
+  const apply = () => {
+    let kept = null;
+    try { kept = localStorage.getItem('theme'); } catch { /* storage is blocked */ }
+    const dark = kept ? kept === 'dark' : system.matches;
+    document.documentElement.classList.toggle('dark-mode', dark);
+  };
+  system.addEventListener('change', apply);
+  apply();
+})();
+</script>
+<p class="to-playground"><a href="{root}/">← deepshelf</a></p>"""
+"""Link back to the playground, and the playground's choice of dark or light. Swagger UI's style
+sheet has rules for `dark-mode`."""
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -55,7 +81,7 @@ async def swagger(request: Request) -> Response:
         swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
     )
-    return HTMLResponse(bytes(page.body), headers=_csp_headers(bytes(page.body)))
+    return _with_header(page, root)
 
 
 @router.get("/redoc")
@@ -68,13 +94,33 @@ async def redoc(request: Request) -> Response:
         redoc_favicon_url=f"{root}{_ASSETS}/favicon.png",
         with_google_fonts=False,
     )
-    return HTMLResponse(bytes(page.body), headers=_csp_headers(bytes(page.body)))
+    return _with_header(page, root)
+
+
+class _DocsAssets(StaticFiles):
+    """The package's files, with Redoc's logo taken from here instead of another host."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path != _REDOC_SCRIPT:
+            return await super().get_response(path, scope)
+        logo_url = f"{scope.get('root_path', '')}/favicon.png"
+        return Response(_local_redoc(logo_url), media_type="text/javascript")
+
+
+@lru_cache(maxsize=1)
+def _local_redoc(logo_url: str) -> bytes:
+    return (_STATIC_DIR / _REDOC_SCRIPT).read_bytes().replace(_REDOC_LOGO, logo_url.encode())
 
 
 def mount_docs_assets(app: FastAPI) -> None:
     """Serve the scripts and styles of the documentation pages."""
-    folder = Path(fastapi_offline.__file__).parent / "static"
-    app.mount(_ASSETS, CompressedFiles(StaticFiles(directory=folder)), name="docs-assets")
+    app.mount(_ASSETS, CompressedFiles(_DocsAssets(directory=_STATIC_DIR)), name="docs-assets")
+
+
+def _with_header(page: HTMLResponse, root: str) -> Response:
+    header = f"<body>{_HEADER.replace('{root}', root)}"
+    body = bytes(page.body).replace(b"<body>", header.encode(), 1)
+    return HTMLResponse(body, headers=_csp_headers(body))
 
 
 def _csp_headers(page: bytes) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """The playground at `/`: the files of `service/page`, unchanged."""
 
+import hashlib
+from html import escape
 from os import PathLike, stat_result
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
 from service.routes.http.direct_route import DirectRoute
@@ -26,7 +28,6 @@ _MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".jpg": "image/jpeg",
-    ".md": "text/markdown; charset=utf-8",
 }
 
 PLAYGROUND_CSP = (
@@ -65,9 +66,19 @@ class _PlaygroundFiles(StaticFiles):
 _STATIC_FILES = _PlaygroundFiles(directory=_PAGE_DIR)
 
 
+_INDEX = (_PAGE_DIR / "index.html").read_text("utf-8")
+_BASE_URL_PLACEHOLDER = "{base_url}"
+
+
 @router.get("/")
 async def playground(request: Request) -> Response:
-    return await _STATIC_FILES.get_response("index.html", request.scope)
+    """Respond with the page; its text for browsers without scripts names the address in use."""
+    page = _INDEX.replace(_BASE_URL_PLACEHOLDER, escape(str(request.base_url)))
+    etag = f'"{hashlib.sha256(page.encode()).hexdigest()[:32]}"'
+    response = HTMLResponse(page, headers={**_HEADERS, "ETag": etag})
+    if _STATIC_FILES.is_not_modified(response.headers, request.headers):
+        return NotModifiedResponse(response.headers)
+    return response
 
 
 def mount_playground(app: FastAPI) -> None:

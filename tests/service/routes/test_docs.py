@@ -40,7 +40,7 @@ async def test_page_links_to_the_documentation_and_has_a_curl_command_without_sc
     client: httpx.AsyncClient,
 ) -> None:
     text = await _text(client, "/")
-    assert "curl -F image=@cat.jpg http://127.0.0.1:8000/v1/classify" in text
+    assert "curl -F image=@cat.jpg http://deepshelf/v1/classify" in text
     assert 'href="docs"' in text
 
 
@@ -49,6 +49,33 @@ async def test_every_kind_of_problem_has_a_page_where_its_type_leads(
     client: httpx.AsyncClient, kind: type[ServiceError]
 ) -> None:
     assert kind.title in await _text(client, f"/problems/{kind.slug}")
+
+
+async def test_redoc_takes_its_logo_from_here(client: httpx.AsyncClient) -> None:
+    script = await _text(client, "/docs/assets/redoc.standalone.js")
+    assert "cdn.redoc.ly" not in script
+    assert '"/docs/assets/favicon.png"' in script
+
+
+_BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_gets_a_page_where_nothing_is(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/<nope>", headers=_BROWSER)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<code>/&lt;nope&gt;</code>" in answer.text
+    assert 'href="/docs"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/nope", "/v2/nope", "/openai/v1/nope"])
+async def test_clients_get_json_where_nothing_is(client: httpx.AsyncClient, path: str) -> None:
+    for headers in ({}, {"Accept": "application/json"}):
+        answer = await client.get(path, headers=headers)
+        assert answer.status_code == 404
+        assert "json" in answer.headers["content-type"]
+    if path != "/nope":
+        assert "json" in (await client.get(path, headers=_BROWSER)).headers["content-type"]
 
 
 async def test_an_unknown_kind_of_problem_is_not_found(client: httpx.AsyncClient) -> None:

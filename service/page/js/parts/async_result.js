@@ -1,29 +1,74 @@
 // One thing at a time: a newer request replaces the one under way, and an error is shown in place.
 
 import { fill, h } from '../dom.js';
+import { t } from '../strings.js';
+import { button } from './fields.js';
 import { problemBox } from './problem.js';
 
+const SHOWN_AFTER_MS = 300;
+
 /**
- * {element, run}. `run(work)` calls work(signal); what it returns is shown. While it is under way
- * the last result stays, dimmed.
+ * {element, run}. `run(work)` calls work(signal); what it returns is shown. While it is under way,
+ * the last result stays, dimmed, below the seconds that have passed and a button to cancel.
  */
-export function workplace(first = 'The answer appears here.') {
-  const element = h('div', { class: 'answer', 'aria-live': 'polite' }, h('p', { class: 'hint' }, first));
+export function workplace(first = t.common.answerHere) {
+  const result = h('div', { class: 'result', 'aria-live': 'polite' }, h('p', { class: 'hint' }, first));
+  const busy = busyBar(() => {
+    current?.abort();
+    ended(current);
+    if (result.childElementCount === 1) fill(result, h('p', { class: 'hint' }, t.common.cancelled));
+  });
+  const element = h('div', { class: 'answer' }, busy.element, result);
   let current;
+  const ended = (mine) => {
+    if (current !== mine) return;
+    current = null;
+    busy.stop();
+    element.removeAttribute('aria-busy');
+  };
   return {
     element,
     async run(work) {
       current?.abort();
       const mine = (current = new AbortController());
       element.setAttribute('aria-busy', 'true');
+      busy.start();
       try {
-        const result = await work(mine.signal);
-        if (current === mine && result) fill(element, result);
+        const shown = await work(mine.signal);
+        if (current === mine && shown) fill(result, shown);
       } catch (error) {
-        if (current === mine) fill(element, problemBox(error));
+        if (current === mine) fill(result, problemBox(error));
       } finally {
-        if (current === mine) element.removeAttribute('aria-busy');
+        ended(mine);
       }
     },
   };
+}
+
+/** {element, start, stop}: a moving bar, the seconds since `start`, and Cancel. */
+function busyBar(cancel) {
+  const seconds = h('span', { class: 'seconds', 'aria-hidden': 'true' });
+  const element = h(
+    'div',
+    { class: 'busy', hidden: true },
+    h('span', { class: 'moving', 'aria-hidden': 'true' }),
+    h('span', { role: 'status' }, t.common.working),
+    seconds,
+    button(t.common.cancel, cancel),
+  );
+  let [shown, ticking] = [0, 0];
+  const stop = () => {
+    clearTimeout(shown);
+    clearInterval(ticking);
+    element.hidden = true;
+  };
+  const start = () => {
+    stop();
+    const began = Date.now();
+    const tick = () => (seconds.textContent = t.common.seconds(Math.floor((Date.now() - began) / 1000)));
+    tick();
+    ticking = setInterval(tick, 500);
+    shown = setTimeout(() => (element.hidden = false), SHOWN_AFTER_MS);
+  };
+  return { element, start, stop };
 }

@@ -2,6 +2,10 @@
 
 import { h } from '../dom.js';
 import { percent } from '../numbers.js';
+import { t } from '../strings.js';
+
+/** A label in the language of the page, where there is a word for it. */
+export const labelName = (label) => t.classify.labelNames[label] ?? label;
 
 export function bars(predictions) {
   return h('ol', { class: 'bars' }, predictions.map(bar));
@@ -13,7 +17,7 @@ function bar({ label, probability }) {
   return h(
     'li',
     {},
-    h('span', { class: 'label' }, label),
+    h('span', { class: 'label' }, labelName(label)),
     h('span', { class: 'track', 'aria-hidden': 'true' }, filled),
     h('span', { class: 'share' }, percent(probability)),
   );
@@ -27,11 +31,11 @@ export function votes(members, winner) {
     h(
       'li',
       { class: member.label === winner ? 'agrees' : 'differs' },
-      h('span', {}, `Member ${place + 1}`),
-      h('strong', {}, member.label),
+      h('span', {}, t.classify.member(place + 1)),
+      h('strong', {}, labelName(member.label)),
       h('span', {}, percent(member.probability)),
     ),
   );
-  const said = `${agree} of ${members.length} members say ${winner}`;
+  const said = t.classify.agree(agree, members.length, labelName(winner));
   return h('section', { class: 'votes' }, h('h3', {}, said), h('ul', {}, each));
 }

@@ -2,6 +2,7 @@
 
 import { h } from '../dom.js';
 import { blank, encoded } from '../pixels/canvas.js';
+import { t } from '../strings.js';
 import { button } from './fields.js';
 
 /** A File, or null when the person thinks better of it. */
@@ -22,7 +23,7 @@ export async function photograph() {
 }
 
 function fromStream(stream) {
-  const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': 'What the camera sees' });
+  const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': t.picker.seen });
   video.srcObject = stream;
   return new Promise((done) => {
     const leave = new AbortController();
@@ -34,9 +35,9 @@ function fromStream(stream) {
     const shoot = async () => finish(await still(video));
     const dialog = h(
       'dialog',
-      { class: 'camera', 'aria-label': 'Camera', oncancel: () => finish(null) },
+      { class: 'camera', 'aria-label': t.picker.camera, oncancel: () => finish(null) },
       video,
-      h('div', { class: 'actions' }, button('Take it', shoot, 'main'), button('Cancel', () => finish(null))),
+      h('div', { class: 'actions' }, button(t.picker.take, shoot, 'main'), button(t.common.cancel, () => finish(null))),
     );
     // Who goes back to another view does not want to be filmed any longer.
     addEventListener('hashchange', () => finish(null), { signal: leave.signal });

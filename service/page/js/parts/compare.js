@@ -1,20 +1,20 @@
 // Two pictures of one size on top of each other, and a slider between them.
 
 import { addressIn, h } from '../dom.js';
+import { t } from '../strings.js';
+import { divider } from './divider.js';
+import { enlarge } from './enlarge.js';
+import { button } from './fields.js';
 
 /** {element, show(before, after)} of two blobs. The slider is an input: arrow keys move it too. */
-export function beforeAfter(names = ['before', 'after']) {
+export function beforeAfter(names) {
   const [before, after] = names.map((name) => h('img', { alt: name, class: 'compared', draggable: 'false' }));
-  const line = h('input', {
-    type: 'range', min: 0, max: 100, value: 50, step: 1, class: 'divider',
-    'aria-label': `How much of the picture shows ${names[0]} rather than ${names[1]}`,
-  });
+  const line = divider(names, (share) => box.style.setProperty('--shown', share));
   const box = h('div', { class: 'compare' }, after, before, line);
+  line.dispatchEvent(new Event('input'));
   const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
-  const element = h('div', { class: 'compare-pair', hidden: true }, tags, box);
-  const move = () => box.style.setProperty('--shown', `${line.value}%`);
-  line.addEventListener('input', move);
-  move();
+  const larger = button(t.compare.enlarge, () => enlarge(names, [before.src, after.src]));
+  const element = h('div', { class: 'compare-pair' }, tags, box, larger);
   after.addEventListener('load', () => {
     element.style.setProperty('--ratio', after.naturalWidth / after.naturalHeight);
     box.classList.toggle('tiny', after.naturalWidth <= 320);
@@ -23,7 +23,6 @@ export function beforeAfter(names = ['before', 'after']) {
   return {
     element,
     show(...blobs) {
-      element.hidden = false;
       [before, after].forEach((image, place) => (image.src = addressIn(slots[place], blobs[place])));
     },
   };

@@ -2,16 +2,17 @@
 
 import { h, fill } from '../dom.js';
 import { curl, filesOf } from '../curl.js';
+import { t } from '../strings.js';
 
 /** {element, show(...calls)}. */
 export function sameWithCurl() {
-  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': 'The same with curl' });
+  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.sameWithCurl });
   const files = h('p', { class: 'files' });
-  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copied(copy, code.textContent) }, 'Copy');
+  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copied(copy, code.textContent) }, t.common.copy);
   const element = h(
     'section',
     { class: 'same', hidden: true },
-    h('header', {}, h('h2', {}, 'The same with curl'), copy),
+    h('header', {}, h('h2', {}, t.common.sameWithCurl), copy),
     code,
     files,
   );
@@ -34,13 +35,13 @@ function saved(files, made) {
     made.push(href);
     return [' ', h('a', { href, download: file.name }, file.name)];
   });
-  return ['Save what it reads:', links];
+  return [t.common.saveInputs, links];
 }
 
 /** Put `text` on the clipboard, and say on `button` that it is there. */
 export async function copied(button, text) {
   const before = button.dataset.text ?? (button.dataset.text = button.textContent);
-  button.textContent = (await toClipboard(text)) ? 'Copied' : 'Select it and press Ctrl+C';
+  button.textContent = (await toClipboard(text)) ? t.common.copied : t.common.copyByHand;
   setTimeout(() => (button.textContent = before), 1600);
 }
 

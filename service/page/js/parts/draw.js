@@ -2,6 +2,7 @@
 
 import { h } from '../dom.js';
 import { blank, fitted, pngFile } from '../pixels/canvas.js';
+import { t } from '../strings.js';
 import { button } from './fields.js';
 
 const SIDE = 28;
@@ -13,7 +14,7 @@ export function drawingPad(onchange) {
   const name = 'drawing.png';
   const canvas = blank(SIDE * ENLARGED, SIDE * ENLARGED);
   canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', 'A pad to draw a digit on, with a mouse, a pen or a finger');
+  canvas.setAttribute('aria-label', t.picker.pad);
   const context = canvas.getContext('2d');
   const clear = () => {
     context.fillStyle = '#000';
@@ -24,8 +25,8 @@ export function drawingPad(onchange) {
     const small = fitted(canvas, { width: SIDE, height: SIDE, resize: 'stretch' });
     onchange(await pngFile(small, name));
   });
-  const hint = h('p', {}, 'Draw a digit, large and in the middle');
-  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, button('Clear', clear));
+  const hint = h('p', {}, t.picker.drawHint);
+  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, button(t.picker.clear, clear));
   return { element, name, clear };
 }
 

@@ -2,7 +2,7 @@
 
 import { h, unique } from '../dom.js';
 
-/** A slider with its value beside the label: {element, input, value}. */
+/** A slider with its value beside the label: {element, input, value, set}. */
 export function slider({ label, min, max, step, value, show = String, hint, oninput, onchange }) {
   const id = unique('slider');
   const output = h('output', { for: id }, show(value));
@@ -17,10 +17,16 @@ export function slider({ label, min, max, step, value, show = String, hint, onin
   });
   if (onchange) input.addEventListener('change', () => onchange(input.valueAsNumber));
   told();
-  return labelled(id, [label, output], input, hint, 'field field-slider');
+  const made = labelled(id, [label, output], input, hint, 'field field-slider');
+  const set = made.set;
+  made.set = (value) => {
+    set(value);
+    told();
+  };
+  return made;
 }
 
-/** A field of one line: {element, input, value}. `value` is undefined when it is empty. */
+/** A field of one line: {element, input, value, set}. `value` is undefined when it is empty. */
 export function field({ label, type = 'text', hint, ...attributes }) {
   const id = unique('field');
   const input = h('input', { id, type, autocomplete: 'off', spellcheck: 'false', ...attributes });
@@ -54,6 +60,12 @@ export function tick({ label, checked, onchange }) {
 export const button = (text, onclick, kind = 'quiet') =>
   h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
 
+/** A text of several lines, as a field. */
+export function textArea({ label, ...attributes }) {
+  const id = unique('text');
+  return labelled(id, [label], h('textarea', { id, spellcheck: 'false', ...attributes }), undefined, 'field');
+}
+
 function labelled(id, label, input, hint, kind) {
   const note = hint && h('small', { id: `${id}-hint` }, hint);
   if (note) input.setAttribute('aria-describedby', note.id);
@@ -61,6 +73,9 @@ function labelled(id, label, input, hint, kind) {
   return {
     element: h('div', { class: kind }, h('label', { for: id }, label), input, note),
     input,
+    set(value) {
+      input.value = value;
+    },
     get value() {
       if (input.value === '') return undefined;
       return numeric ? input.valueAsNumber : input.value;

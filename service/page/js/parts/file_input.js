@@ -1,50 +1,57 @@
 // Where a picture comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
 
 import { addressIn, h } from '../dom.js';
+import { t } from '../strings.js';
 import { photograph } from './camera.js';
 import { drawingPad } from './draw.js';
 import { button } from './fields.js';
 import { fileOf } from './samples.js';
 
 /**
- * {element, close}. `onpick(file)` is called for each picture; the first sample at once, so that
- * there is something to see. `draw` offers a pad for digits.
+ * {element, close}. `onpick(file, {own})` is called for each picture, with `own` for the visitor's
+ * own photos; the first sample is picked at once, so that there is something to see. `draw` offers a
+ * pad for digits.
  */
 export function picturePicker({ samples, draw = false, onpick }) {
-  const shown = h('img', { alt: 'The picture that was chosen' });
-  const words = h('p', {}, 'Drop a picture here, or paste one');
-  const place = h('div', { class: 'drop' }, shown, words);
+  const shown = h('img', { alt: t.picker.chosen });
+  const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tap : t.picker.drop;
+  const words = h('p', {}, hint);
+  const place = h('div', { class: 'drop', onclick: () => input.click() }, shown, words);
   const show = (broken) => {
-    words.textContent = broken ?? 'Drop a picture here, or paste one';
-    place.classList.toggle('broken', Boolean(broken));
+    words.textContent = broken ? t.picker.unreadable : hint;
+    place.classList.toggle('broken', broken);
   };
   const pad = draw ? drawingPad((file) => use(file)) : null;
   const slot = {};
 
   let picks = 0;
 
-  const use = (file, sample = null) => {
+  const use = (file, { sample = null, own = false } = {}) => {
     picks += 1;
-    show();
+    show(false);
     shown.src = addressIn(slot, file);
     place.classList.add('filled');
     for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
     if (pad && file.name !== pad.name) pad.element.hidden = true;
     place.hidden = pad ? !pad.element.hidden : false;
-    onpick(file);
+    onpick(file, { own });
   };
-  /** A sample, unless something else was picked while it came. */
+  const useOwn = (file) => file && use(file, { own: true });
+  /** A sample, unless something else was picked while it loaded. */
   const take = async (sample) => {
     const mine = (picks += 1);
     const file = await fileOf(sample);
-    if (mine === picks) use(file, sample.name);
+    if (mine === picks) use(file, { sample: sample.name });
   };
-  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, samples.map(thumbnail(take)));
-  shown.addEventListener('error', () => show('This browser cannot show it'));
+  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': t.picker.samples }, samples.map(thumbnail(take)));
+  shown.addEventListener('error', () => show(true));
   shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
 
-  const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': 'A picture' });
-  input.addEventListener('change', () => input.files[0] && use(input.files[0]));
+  const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': t.picker.file });
+  input.addEventListener('change', () => {
+    useOwn(input.files[0]);
+    input.value = ''; // the same file can be chosen again
+  });
   const showPad = () => {
     picks += 1;
     pad.element.hidden = false;
@@ -54,16 +61,13 @@ export function picturePicker({ samples, draw = false, onpick }) {
   const actions = h(
     'div',
     { class: 'actions' },
-    button('Choose a picture', () => input.click(), 'main'),
-    button('Camera', async () => {
-      const file = await photograph();
-      if (file) use(file);
-    }),
-    pad && button('Draw', showPad),
+    button(t.picker.choose, () => input.click(), 'main'),
+    button(t.picker.camera, async () => useOwn(await photograph())),
+    pad && button(t.picker.draw, showPad),
     input,
   );
   const element = h('div', { class: 'picker' }, place, pad?.element, actions, strip);
-  const close = listen(element, place, use);
+  const close = listen(element, place, useOwn);
   take(samples[0]);
   return { element, close };
 }
@@ -88,13 +92,11 @@ function listen(element, place, use) {
   on(element, 'drop', (event) => {
     event.preventDefault();
     place.classList.remove('over');
-    if (first(event.dataTransfer)) use(first(event.dataTransfer));
+    use(first(event.dataTransfer));
   });
   on(document, 'paste', (event) => {
-    if (!element.isConnected) return stop.abort(); // its view was left
-    if (first(event.clipboardData)) use(first(event.clipboardData));
-    return undefined;
+    if (!element.isConnected) stop.abort(); // its view was left
+    else use(first(event.clipboardData));
   });
   return () => stop.abort();
 }
-

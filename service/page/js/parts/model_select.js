@@ -1,24 +1,27 @@
 // Which model answers.
 
+import { t } from '../strings.js';
 import { choice } from './fields.js';
 
 /**
- * A choice among the ready models, at first the one that the address asks for: {element, value: {model?, version?}, name, version}. The task's
- * default needs no parameters, and the highest version of a model none either.
+ * A choice among the ready models, at first the one that the address asks for:
+ * {element, found, value: {model?, version?}, name, version}. `found` is false when the address asks
+ * for another. The task's default needs no parameters, and a model's highest version none either.
  */
 export function modelChooser(models, asked, onchange) {
   const options = models.flatMap((model) =>
     model.versions.map((version, place) => ({
       value: JSON.stringify({ name: model.name, version, query: query(model, version, place) }),
-      label: `${model.name} ${version}${model.isDefault && !place ? ' (default)' : ''}`,
+      label: `${model.name} ${version}${model.isDefault && !place ? ` (${t.common.isDefault})` : ''}`,
     })),
   );
   const wanted = options.find(({ value }) => is(JSON.parse(value), asked));
-  const { element, input } = choice({ label: 'Model', options, value: wanted?.value, onchange: () => onchange?.() });
+  const { element, input } = choice({ label: t.common.model, options, value: wanted?.value, onchange: () => onchange?.() });
   element.classList.add('chooser');
   const chosen = () => JSON.parse(input.value);
   return {
     element,
+    found: Boolean(wanted) || !asked.get('model'),
     get value() {
       return chosen().query;
     },

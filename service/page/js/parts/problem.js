@@ -3,10 +3,11 @@
 import { BASE, Problem } from '../api.js';
 import { h } from '../dom.js';
 import { setKey } from '../key.js';
+import { t } from '../strings.js';
 import { field } from './fields.js';
 
 export function problemBox(error) {
-  const document = error instanceof Problem ? error.document : { title: 'The page failed', detail: String(error) };
+  const document = error instanceof Problem ? error.document : { title: t.problem.pageFailed, detail: String(error) };
   const kind = document.type?.startsWith('/') && new URL(document.type.slice(1), BASE).href;
   return h(
     'div',
@@ -15,20 +16,19 @@ export function problemBox(error) {
     h('p', {}, sentence(document.detail)),
     document.status === 401 && keyForm(),
     document.request_id &&
-      h('small', {}, 'Request ', h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, 'what this means')]),
+      h('small', {}, `${t.problem.request} `, h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, t.problem.meaning)]),
   );
 }
 
 function keyForm() {
-  const input = field({ label: 'Key', type: 'password', required: true, hint: 'Kept in this tab alone, until it is closed.' });
+  const input = field({ label: t.problem.key, type: 'password', required: true, hint: t.problem.keyHint });
   const onsubmit = (event) => {
     event.preventDefault();
     setKey(input.value);
     location.reload();
   };
-  return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Use this key')));
+  return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.problem.useKey)));
 }
 
-/** A message as a sentence; the name of a parameter at its beginning, as in `top_k: …`, stays as it is. */
-const sentence = (text) =>
-  (/^[\w.]+: /.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?]$/.test(text) ? '' : '.');
+/** With a full stop. The first word stays as it is: it is often the name of a parameter. */
+const sentence = (text) => text + (/[.!?]$/.test(text) ? '' : '.');

@@ -1,29 +1,36 @@
-// Pictures that come with the page; samples/README.md tells whose they are.
+// Pictures that come with the page; the credits view tells whose they are.
 
-const at = (name, label) => ({ name, label, url: new URL(`../../samples/${name}`, import.meta.url).href });
+import { t } from '../strings.js';
 
-export const CAT = at('cat.jpg', 'a cat');
-export const COFFEE = at('coffee.jpg', 'a cup of coffee');
+const CC0 = 'CC0';
+const OURS = 'Apache-2.0';
 
-export const THINGS = [
-  CAT,
-  at('ship.png', 'a ship, drawn'),
-  at('airplane.png', 'an airplane, drawn'),
-  at('horse.png', 'a horse’s outline'),
-  COFFEE,
-];
+const RIGHTS = {
+  'cat.jpg': CC0,
+  'ship.png': OURS,
+  'airplane.png': OURS,
+  'horse.png': CC0,
+  'coffee.jpg': CC0,
+  'three.png': OURS,
+  'five.png': OURS,
+  'eight.png': OURS,
+  'digits.png': OURS,
+};
 
-export const PHOTOS = [at('coffee.jpg', 'a cup of coffee'), at('cat.jpg', 'a cat')];
+const sample = (name) => ({
+  name,
+  label: t.samples[name],
+  url: new URL(`../../samples/${name}`, import.meta.url).href,
+  rights: RIGHTS[name],
+});
 
-export const DIGITS = [
-  at('three.png', 'a three'),
-  at('five.png', 'a five'),
-  at('eight.png', 'an eight'),
-  at('digits.png', 'ten printed digits'),
-];
+export const SAMPLES = Object.keys(RIGHTS).map(sample);
+export const [CAT, SHIP, AIRPLANE, HORSE, COFFEE, ...DIGITS] = SAMPLES;
+export const THINGS = [CAT, SHIP, AIRPLANE, HORSE, COFFEE];
+export const PHOTOS = [COFFEE, CAT];
 
-export async function fileOf(sample) {
-  const response = await fetch(sample.url);
+export async function fileOf({ name, url }) {
+  const response = await fetch(url);
   const blob = await response.blob();
-  return new File([blob], sample.name, { type: blob.type });
+  return new File([blob], name, { type: blob.type });
 }

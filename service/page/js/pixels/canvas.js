@@ -1,13 +1,17 @@
 // Pictures as pixels: from a file, in grey, brought to a size, as PNG.
 
-/** A canvas with the picture of `file`, no side over `longest`. Throws when it is no picture. */
-export async function canvasOf(file, longest = Infinity) {
+/**
+ * A picture that this browser can read, no side over `longest`: {canvas, width, height, shrunk} with
+ * the size that it had. Throws when the browser cannot read it.
+ */
+export async function readPicture(file, longest = Infinity) {
   const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
-  const canvas = blank(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+  const { width, height } = bitmap;
+  const scale = Math.min(1, longest / Math.max(width, height));
+  const canvas = blank(Math.round(width * scale), Math.round(height * scale));
   paint(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return canvas;
+  return { canvas, width, height, shrunk: scale < 1 };
 }
 
 export function blank(width, height) {

@@ -2,12 +2,14 @@
 
 import { send, sendForJson } from '../api.js';
 import { addressIn, fill, h } from '../dom.js';
+import { figure } from '../numbers.js';
 import { choice } from '../parts/fields.js';
 import { picturePicker } from '../parts/file_input.js';
 import { problemBox } from '../parts/problem.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { DIGITS, THINGS } from '../parts/samples.js';
 import { workplace } from '../parts/async_result.js';
+import { t } from '../strings.js';
 
 const SEEING = ['classification', 'denoising', 'compression'];
 
@@ -15,7 +17,7 @@ const SEEING = ['classification', 'denoising', 'compression'];
 export function activations({ name, version, task }) {
   if (!SEEING.includes(task.kind)) return null;
   const place = h('div', {});
-  const element = h('details', { class: 'filters maps' }, h('summary', {}, 'What its layers make of a picture'), place);
+  const element = h('details', { class: 'filters maps' }, h('summary', {}, t.shelf.maps), place);
   const open = () => bench(name, version, task).then((shown) => fill(place, shown), (error) => fill(place, problemBox(error)));
   element.addEventListener('toggle', open, { once: true });
   return element;
@@ -23,9 +25,9 @@ export function activations({ name, version, task }) {
 
 async function bench(name, version, task) {
   const { body } = await sendForJson({ path: `/v1/models/${name}/filters`, query: { version } });
-  if (!body.layers.length) return h('p', { class: 'hint' }, 'It has no layers with weights.');
+  if (!body.layers.length) return h('p', { class: 'hint' }, t.shelf.noLayers);
   const same = sameWithCurl();
-  const answer = workplace('The maps appear here.');
+  const answer = workplace(t.shelf.mapsHere);
   const slot = {};
   let file;
   const ask = () => file && answer.run(async (signal) => {
@@ -33,14 +35,14 @@ async function bench(name, version, task) {
     const call = { path: `/v1/models/${name}/activations`, query, form: [['image', file]], save: 'maps.png' };
     same.show(call);
     const { response, blob } = await send(call, signal);
-    const image = h('img', { alt: `What ${layer.value} makes of the picture`, src: addressIn(slot, blob) });
+    const image = h('img', { alt: t.shelf.mapsOf(layer.value), src: addressIn(slot, blob) });
     return [
       h('p', { class: 'hint' }, about(response.headers)),
-      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Feature maps' }, image),
+      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.shelf.mapsRegion }, image),
     ];
   });
   const options = body.layers.map((one) => ({ value: one.name, label: `${one.name} (${one.operator})` }));
-  const layer = choice({ label: 'Layer', options, onchange: ask });
+  const layer = choice({ label: t.shelf.layer, options, onchange: ask });
   const picker = picturePicker({
     samples: task.image.mode === 'L' ? DIGITS : THINGS,
     onpick(picked) {
@@ -50,10 +52,10 @@ async function bench(name, version, task) {
   });
   return [
     h('div', { class: 'bench' }, h('section', {}, picker.element), h('section', {}, layer.element, answer.element)),
-    h('p', { class: 'hint' }, 'White is zero, red positive, blue negative, before what follows the layer. Maps that are zero everywhere have a magenta frame.'),
+    h('p', { class: 'hint' }, t.shelf.mapsLegend),
     same.element,
   ];
 }
 
 const about = (headers) =>
-  `${headers.get('X-DeepShelf-Filters')} maps, ${headers.get('X-DeepShelf-Dead')} of them zero everywhere; the colours end at ${Number(headers.get('X-DeepShelf-Scale')).toPrecision(3)}`;
+  t.shelf.aboutMaps(headers.get('X-DeepShelf-Filters'), headers.get('X-DeepShelf-Dead'), figure(Number(headers.get('X-DeepShelf-Scale'))));

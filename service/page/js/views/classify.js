@@ -2,26 +2,29 @@
 
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
-import { bars, votes } from '../parts/bars.js';
+import { workplace } from '../parts/async_result.js';
+import { bars, labelName, votes } from '../parts/bars.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
 import { THINGS } from '../parts/samples.js';
-import { workplace } from '../parts/async_result.js';
 import { cardOf } from '../shelf.js';
+import { t } from '../strings.js';
 
 export const id = 'classify';
-export const title = 'Classify';
-export const lead = 'What does a picture show? The bars are the model’s own probabilities.';
+export const { title, lead } = t.classify;
 export const task = 'classification';
 
-export function open({ body, chooser, onmodel }) {
+const LISTED = 12;
+
+export function open({ body, chooser, onmodel, address }) {
   let file;
   const same = sameWithCurl();
   const answer = workplace();
   const knows = h('p', { class: 'aside' });
-  const topK = slider({ label: 'Labels', min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
+  const topK = slider({ label: t.classify.labels, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
+  address.keep({ top_k: topK });
 
   const ask = () => {
     if (!file) return;
@@ -37,7 +40,7 @@ export function open({ body, chooser, onmodel }) {
       const { body: told, ms } = await sendForJson(call, signal);
       const [{ predictions, members }] = told.results;
       return [
-        h('p', { class: 'verdict' }, predictions[0].label),
+        h('p', { class: 'verdict' }, labelName(predictions[0].label)),
         bars(predictions),
         votes(members, predictions[0].label),
         receipt({ ...told, call, ms }),
@@ -48,8 +51,8 @@ export function open({ body, chooser, onmodel }) {
   const fit = async () => {
     const { task: does } = await cardOf(chooser.name, chooser.version);
     topK.input.max = does.labels.length;
-    topK.input.dispatchEvent(new Event('input'));
-    fill(knows, `It knows ${does.labels.length} labels and nothing else: ${listed(does.labels)}.`);
+    topK.set(topK.value);
+    fill(knows, t.classify.knows(does.labels.length, listed(does.labels.map(labelName))));
   };
   const picker = picturePicker({
     samples: THINGS,
@@ -67,6 +70,6 @@ export function open({ body, chooser, onmodel }) {
 }
 
 function listed(labels) {
-  const some = labels.slice(0, 12);
-  return labels.length > some.length ? `${some.join(', ')} and ${labels.length - some.length} more` : some.join(', ');
+  const names = labels.slice(0, LISTED).join(', ');
+  return labels.length > LISTED ? t.classify.more(names, labels.length - LISTED) : names;
 }

@@ -1,10 +1,24 @@
-// One way to code a picture: what it looks like then, and what it costs.
+// One way to code a picture: what it looks like then, and what it costs. A click enlarges it.
 
 import { h } from '../dom.js';
 import { bytes } from '../numbers.js';
+import { enlarge } from '../parts/enlarge.js';
+import { t } from '../strings.js';
 
-export function codedRow({ name, blob, bytes: count, note }) {
-  const image = h('img', { alt: `The picture: ${name}`, src: URL.createObjectURL(blob) });
-  image.addEventListener('load', () => URL.revokeObjectURL(image.src), { once: true });
-  return h('figure', {}, image, h('figcaption', {}, h('strong', {}, name), h('span', {}, bytes(count)), h('small', {}, note)));
+/** Figures side by side, the original first; each opens beside the model's own result. */
+export function codedRow(codings, ours) {
+  const addresses = new Map(codings.map((coding) => [coding, URL.createObjectURL(coding.blob)]));
+  const figure = (coding) => {
+    const [one, other] = coding === ours ? [codings[0], ours] : [coding, ours];
+    const label = t.compress.enlarge(one.name, other.name);
+    const open = () => enlarge([one.name, other.name], [addresses.get(one), addresses.get(other)]);
+    const image = h('img', { alt: t.compress.pictureOf(coding.name), src: addresses.get(coding) });
+    return h(
+      'figure',
+      {},
+      h('button', { type: 'button', 'aria-label': label, title: label, onclick: open }, image),
+      h('figcaption', {}, h('strong', {}, coding.name), h('span', {}, bytes(coding.bytes)), h('small', {}, coding.note)),
+    );
+  };
+  return h('div', { class: 'coded' }, codings.map(figure));
 }

@@ -2,28 +2,30 @@
 
 import { answered, send } from '../api.js';
 import { fill, h, settled } from '../dom.js';
-import { bytes, decibels } from '../numbers.js';
+import { bytes, decibels, fixed, milliseconds } from '../numbers.js';
+import { workplace } from '../parts/async_result.js';
+import { beforeAfter } from '../parts/compare.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
 import { DIGITS, PHOTOS } from '../parts/samples.js';
-import { workplace } from '../parts/async_result.js';
+import { sizeNote } from '../parts/size_note.js';
+import { fitted, greyed, pngFile, readPicture } from '../pixels/canvas.js';
 import { withinBytes } from '../pixels/encode_to_size.js';
-import { canvasOf, fitted, greyed, pngFile } from '../pixels/canvas.js';
 import { overhead } from '../pixels/strip_icc_profile.js';
 import { cardOf } from '../shelf.js';
+import { t } from '../strings.js';
 import { codedRow } from './codec_row.js';
 
 export const id = 'compress';
-export const title = 'Compress';
-export const lead = 'A picture as a code of a few bytes, and back: beside JPEG and WebP.';
+export const { title, lead } = t.compress;
 export const task = 'compression';
 
 const LONGEST = 2048;
 const CODE_TYPE = 'application/vnd.deepshelf.code';
 
-export function open({ body, chooser, onmodel }) {
+export function open({ body, chooser, onmodel, address }) {
   let picked;
   let picker;
   let free;
@@ -32,17 +34,17 @@ export function open({ body, chooser, onmodel }) {
   const place = h('section', {});
   const again = settled(() => ask());
   const quality = slider({
-    label: 'Quality', min: 1, max: 9, step: 1, value: 5, oninput: again,
-    hint: 'The lowest takes the fewest bytes.',
+    label: t.compress.quality, min: 1, max: 9, step: 1, value: 5, oninput: again, hint: t.compress.qualityHint,
   });
+  address.keep({ quality });
 
   const ask = () => {
     if (!picked) return;
     answer.run(async (signal) => {
       const card = await cardOf(chooser.name, chooser.version);
-      const { image, canvas } = await prepared(picked, card.task.image);
+      const sent = await prepared(picked, card.task.image);
       const query = { ...chooser.value, ...(qualities(card) && { quality: quality.value }) };
-      const call = { path: '/v1/compress', query, form: [['image', image]], save: 'picture.code' };
+      const call = { path: '/v1/compress', query, form: [['image', sent.image]], save: 'picture.code' };
       const { response, blob, ms } = await send(call, signal);
       const code = new File([blob], call.save, { type: CODE_TYPE });
       const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'picture.png' };
@@ -50,12 +52,16 @@ export function open({ body, chooser, onmodel }) {
       const picture = await send(back, signal);
       return [
         h('p', { class: 'verdict' }, bytes(code.size)),
-        h('p', { class: 'hint' }, `${((8 * code.size) / (canvas.width * canvas.height)).toFixed(2)} bits a pixel, everything in the code counted`),
-        await compared({ canvas, image, code, picture: picture.blob, loss: loss(response.headers) }),
+        await compared({ ...sent, code, picture: picture.blob, loss: loss(response.headers) }),
+        sizeNote(sent.read, askForWhole),
         download(code),
-        receipt({ ...answered(response), call, ms, more: `${picture.ms.toFixed(0)} ms back again` }),
+        receipt({ ...answered(response), call, ms, more: t.compress.backIn(milliseconds(picture.ms)) }),
       ];
     });
+  };
+  const askForWhole = () => {
+    picked.whole = true;
+    ask();
   };
   /** Pictures and a slider that suit the chosen model: photographs, or digits. */
   const offer = async () => {
@@ -64,14 +70,14 @@ export function open({ body, chooser, onmodel }) {
     if (name !== chooser.name) return;
     quality.element.hidden = !most;
     if (most) quality.input.max = most;
-    if (picker && free === Boolean(most)) return ask();
+    if (picker && free === Boolean(most)) return void ask();
     picker?.close();
     free = Boolean(most);
     picker = picturePicker({
       samples: free ? PHOTOS : DIGITS,
       draw: !free,
       onpick(file) {
-        picked = file;
+        picked = { file, whole: false };
         ask();
       },
     });
@@ -86,25 +92,34 @@ export function open({ body, chooser, onmodel }) {
 /** How many there are to choose from; 0 where there is no choice. */
 const qualities = (card) => card.task.entropy?.qualities ?? 0;
 
-/** The picture as the model takes it, so that all coders get the same pixels. */
-async function prepared(file, spec) {
-  const came = await canvasOf(file, LONGEST);
+/**
+ * The picture as the model takes it, so that all coders get the same pixels:
+ * {image, canvas, channels, read}.
+ * A file that this browser cannot read is sent as it is, without a canvas.
+ */
+async function prepared({ file, whole }, spec) {
+  const read = await readPicture(file, whole ? Infinity : LONGEST).catch(() => null);
+  if (!read) return { image: file };
   if (!spec.width) {
     // As a PNG of these very pixels: a JPEG may be turned, or be decoded otherwise here.
-    return { canvas: came, image: await pngFile(came, `${file.name.replace(/\.[^.]*$/, '')}.png`) };
+    const name = `${file.name.replace(/\.[^.]*$/, '')}.png`;
+    return { canvas: read.canvas, image: await pngFile(read.canvas, name), channels: 3, read };
   }
   const grey = spec.mode === 'L';
-  const canvas = grey ? greyed(fitted(came, spec)) : fitted(came, spec);
-  const fits = came.width === spec.width && came.height === spec.height;
-  return { canvas, image: fits ? file : await pngFile(canvas, `picture-${spec.width}x${spec.height}.png`) };
+  const canvas = grey ? greyed(fitted(read.canvas, spec)) : fitted(read.canvas, spec);
+  const fits = read.width === spec.width && read.height === spec.height;
+  const image = fits ? file : await pngFile(canvas, `picture-${spec.width}x${spec.height}.png`);
+  return { canvas, image, channels: grey ? 1 : 3 };
 }
 
-async function compared({ canvas, image, code, picture, loss }) {
+async function compared({ canvas, image, channels, code, picture, loss }) {
+  if (!canvas) return h('img', { class: 'preview', alt: t.compress.picture, src: URL.createObjectURL(picture) });
   const limit = code.size;
   const jpeg = await withinBytes(canvas, 'image/jpeg', limit);
   const webp = await withinBytes(canvas, 'image/webp', limit);
-  const original = { name: 'Original', blob: image, bytes: canvas.width * canvas.height, note: `${canvas.width} × ${canvas.height} pixels, uncoded` };
-  const ours = { name: 'This model', blob: picture, bytes: limit, note: decibels(loss) };
+  const pixels = canvas.width * canvas.height;
+  const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.pixels(canvas.width, canvas.height) };
+  const ours = { name: t.compress.ours, blob: picture, bytes: limit, note: decibels(loss) };
   const others = [['JPEG', jpeg], ['WebP', webp]].filter(([, made]) => made).map(([name, made]) => ({
     name,
     blob: made.blob,
@@ -114,24 +129,25 @@ async function compared({ canvas, image, code, picture, loss }) {
   }));
   const tooLong = others.filter((other) => !other.fits);
   const tables = await overhead(jpeg.blob);
+  const compare = beforeAfter([original.name, ours.name]);
+  compare.show(image, picture);
   return [
-    h('div', { class: 'coded' }, [original, ours, ...others].map(codedRow)),
-    tooLong.length > 0 && h('p', { class: 'aside' }, honest(tooLong, limit, tables)),
+    h('p', { class: 'hint' }, t.compress.perPixel(fixed((8 * limit) / pixels, 2))),
+    compare.element,
+    codedRow([original, ours, ...others], ours),
+    tooLong.length > 0 && h('p', { class: 'aside' }, comparison(tooLong, limit, tables)),
   ];
 }
 
 /** Why the others are not of the same size, and that this is not all their fault. */
-function honest(others, limit, tables) {
-  const each = others.map(({ name, bytes: count }) => `${name} takes ${(count / limit).toFixed(1)} times as many bytes`);
-  return (
-    `Even at the lowest quality that this browser has, and with the colour profile cut out, ${each.join(' and ')}. ` +
-    `Of the JPEG, ${tables} bytes are header and tables, before the first pixel; here, what both sides must know lies in the model.`
-  );
+function comparison(others, limit, tables) {
+  const each = others.map(({ name, bytes: count }) => t.compress.times(name, fixed(count / limit, 1)));
+  return t.compress.honest(each.join(t.compress.and), tables);
 }
 
 function download(code) {
   const href = URL.createObjectURL(code);
-  return h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: code.name }, `Save ${code.name}`));
+  return h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: code.name }, t.compress.save(code.name)));
 }
 
 /** In dB; null when nothing was lost. */

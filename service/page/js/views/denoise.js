@@ -1,51 +1,43 @@
-// Noise out of a picture: the browser puts it in, so that the clean picture is known.
+// Noise out of a picture. The browser adds noise to the samples, so that the clean picture is known.
 
 import { answered, send } from '../api.js';
 import { fill, h, settled } from '../dom.js';
-import { decibels } from '../numbers.js';
+import { decibels, fixed } from '../numbers.js';
+import { workplace } from '../parts/async_result.js';
 import { beforeAfter } from '../parts/compare.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { button, slider } from '../parts/fields.js';
 import { picturePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
 import { CAT, COFFEE, DIGITS } from '../parts/samples.js';
-import { workplace } from '../parts/async_result.js';
-import { canvasOf, greyed, pixelsOf, pngFile, withPixels } from '../pixels/canvas.js';
+import { sizeNote } from '../parts/size_note.js';
+import { greyed, pixelsOf, pngFile, readPicture, withPixels } from '../pixels/canvas.js';
 import { isGrey, noisy, psnr } from '../pixels/noise.js';
 import { cardOf } from '../shelf.js';
+import { t } from '../strings.js';
 
 export const id = 'denoise';
-export const title = 'Denoise';
-export const lead = 'Noise goes in here, in your browser; the network takes it out again.';
+export const { title, lead } = t.denoise;
 export const task = 'denoising';
 
 const LONGEST = 1024;
+const SAMPLE_NOISE = 0.1;
 
-export function open({ body, chooser, onmodel }) {
+export function open({ body, chooser, onmodel, address }) {
   let picked;
   const same = sameWithCurl();
-  const compare = beforeAfter(['noisy', 'denoised']);
+  const compare = beforeAfter([t.denoise.before, t.denoise.after]);
   const answer = workplace();
   const trained = h('p', { class: 'aside' });
-  const again = settled(() => ask());
-  const show = (value) => value.toFixed(2);
-  const deviation = slider({
-    label: 'Strength of the noise', min: 0, max: 0.8, step: 0.05, value: 0.1, show, oninput: again,
-    hint: 'Standard deviation, where white is 1. With 0 and 0 your picture goes as it is.',
-  });
-  const mean = slider({ label: 'Brightened by', min: 0, max: 0.5, step: 0.05, value: 0, show, oninput: again });
-  const strength = slider({
-    label: 'Denoising strength', min: 0, max: 1, step: 0.05, value: 1, show, oninput: again,
-    hint: 'Lower values leave some noise, and with it fine texture.',
-  });
+  const sliders = noiseSliders(settled(() => ask()));
+  const { noise, brighter, strength } = sliders;
+  address.keep(sliders);
 
   const ask = () => {
     if (!picked) return;
     answer.run(async (signal) => {
-      const sent = await prepared(picked, await cardOf(chooser.name, chooser.version), {
-        mean: mean.value,
-        deviation: deviation.value,
-      });
+      const card = await cardOf(chooser.name, chooser.version);
+      const sent = await prepared(picked, card, { mean: brighter.value, deviation: noise.value });
       signal.throwIfAborted(); // a newer picture was prepared sooner, and its command is shown
       const call = {
         path: '/v1/denoise',
@@ -56,53 +48,74 @@ export function open({ body, chooser, onmodel }) {
       same.show(call);
       const { response, blob, ms } = await send(call, signal);
       compare.show(sent.image, blob);
-      return [quality(sent, response.headers), receipt({ ...answered(response), call, ms, blob })];
+      return [compare.element, quality(sent, response.headers), sizeNote(sent.read, askForWhole), receipt({ ...answered(response), call, ms, blob })];
     });
   };
-  const tell = async () => {
+  const askForWhole = () => {
+    picked.whole = true;
+    ask();
+  };
+  const describe = async () => {
     const card = await cardOf(chooser.name, chooser.version);
-    fill(trained, `Trained to remove: ${card.task.noise}. ${card.intended_use}`);
+    fill(trained, t.denoise.trained(card.task.noise, card.intended_use));
   };
   const picker = picturePicker({
     samples: [CAT, COFFEE, ...DIGITS],
     draw: true,
-    onpick(file) {
-      picked = file;
+    onpick(file, { own }) {
+      // A visitor's own photo gets no noise, unless she asks for some.
+      if (own !== Boolean(picked?.own)) noise.set(own ? 0 : SAMPLE_NOISE);
+      if (own && !picked?.own) brighter.set(0);
+      picked = { file, own, whole: false };
       ask();
     },
   });
-  onmodel(tell);
+  onmodel(describe);
   onmodel(ask);
-  tell();
+  describe();
   body.append(
     h(
       'div',
       { class: 'bench' },
-      h('section', {}, picker.element, deviation.element, mean.element, strength.element, h('div', { class: 'actions' }, button('Other noise', ask))),
-      h('section', {}, compare.element, answer.element, trained),
+      h('section', {}, picker.element, noise.element, brighter.element, strength.element, h('div', { class: 'actions' }, button(t.denoise.otherNoise, ask))),
+      h('section', {}, answer.element, trained),
     ),
     same.element,
   );
   return picker.close;
 }
 
-/** What is sent: the picture as it came, or with noise and its clean self as the reference. */
-async function prepared(file, card, { mean, deviation }) {
-  if (!mean && !deviation) return { image: file };
-  const canvas = await canvasOf(file, LONGEST);
-  const clean = card.task.image.mode === 'L' ? greyed(canvas) : canvas;
+function noiseSliders(oninput) {
+  const show = (value) => fixed(value, 2);
+  const noise = slider({
+    label: t.denoise.noise, min: 0, max: 0.8, step: 0.05, value: SAMPLE_NOISE, show, oninput, hint: t.denoise.noiseHint,
+  });
+  const brighter = slider({ label: t.denoise.brighter, min: 0, max: 0.5, step: 0.05, value: 0, show, oninput });
+  const strength = slider({
+    label: t.denoise.strength, min: 0, max: 1, step: 0.05, value: 1, show, oninput, hint: t.denoise.strengthHint,
+  });
+  return { noise, brighter, strength };
+}
+
+/** What is sent: the picture as it is, or with noise and its clean self as the reference. */
+async function prepared({ file, whole }, card, { mean, deviation }) {
+  // The service reads formats that browsers do not, such as HEIC, and rejects what is no picture.
+  const read = await readPicture(file, whole ? Infinity : LONGEST).catch(() => null);
+  if (!read) return { image: file };
+  if (!mean && !deviation) return { image: read.shrunk ? await pngFile(read.canvas, 'smaller.png') : file, read };
+  const clean = card.task.image.mode === 'L' ? greyed(read.canvas) : read.canvas;
   const pixels = pixelsOf(clean);
-  const grey = isGrey(pixels);
-  const made = noisy(pixels, { mean, deviation, grey });
+  const made = noisy(pixels, { mean, deviation, grey: isGrey(pixels) });
   return {
     image: await pngFile(withPixels(made), 'noisy.png'),
     reference: await pngFile(clean, 'clean.png'),
     before: psnr(pixels, made),
+    read,
   };
 }
 
 function quality({ reference, before }, headers) {
-  if (!reference) return h('p', { class: 'hint' }, 'Without the clean picture nobody can measure how well it went.');
+  if (!reference) return h('p', { class: 'hint' }, t.denoise.unmeasured);
   const after = headers.get('X-DeepShelf-PSNR-dB');
   const ssim = headers.get('X-DeepShelf-SSIM');
   return [
@@ -113,6 +126,6 @@ function quality({ reference, before }, headers) {
       ' → ',
       decibels(after === null ? null : Number(after)),
     ),
-    h('p', { class: 'hint' }, 'Peak signal-to-noise ratio against the clean picture, before and after', ssim && `; SSIM ${Number(ssim).toFixed(3)}`),
+    h('p', { class: 'hint' }, t.denoise.measured, ssim && t.denoise.ssim(fixed(Number(ssim), 3))),
   ];
 }

@@ -1,73 +1,90 @@
-// Faces of nobody: a gallery by seed, a morph between two, and a question.
+// Faces of nobody: a gallery by seed, and a morph between two.
 
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
+import { fixed } from '../numbers.js';
+import { workplace } from '../parts/async_result.js';
+import { copied, sameWithCurl } from '../parts/curl_snippet.js';
 import { button, field, slider } from '../parts/fields.js';
 import { receipt } from '../parts/response_meta.js';
-import { copied, sameWithCurl } from '../parts/curl_snippet.js';
-import { workplace } from '../parts/async_result.js';
-import { game } from './game.js';
+import { t } from '../strings.js';
 import { morph } from './morph.js';
 
 export const id = 'faces';
-export const title = 'Faces';
-export const lead = 'Nobody looks like this: a generator made these out of random numbers. One seed, one face.';
+export const { title, lead } = t.faces;
 export const task = 'faces';
 
-export function open({ body, chooser, onmodel, models, parameters }) {
+export function open({ body, chooser, onmodel, address }) {
   const same = sameWithCurl();
   const answer = workplace();
-  const number = (name, otherwise) => Number(parameters.get(name) ?? otherwise);
-  const seed = field({ label: 'Seed', type: 'number', min: 0, value: number('seed', 7) });
-  const count = slider({ label: 'Faces', min: 1, max: 48, step: 1, value: number('count', 18), onchange: () => ask() });
+  const seed = field({ label: t.common.seed, type: 'number', min: 0, value: 7, placeholder: t.common.random });
+  const count = slider({ label: t.faces.count, min: 1, max: 48, step: 1, value: 18, onchange: () => ask() });
   const truncation = slider({
-    label: 'Truncation', min: 0.1, max: 1, step: 0.05, value: number('truncation', 0.8), show: (value) => value.toFixed(2),
-    onchange: () => ask(), hint: 'Small: alike and safe. Large: different and daring.',
+    label: t.faces.truncation, min: 0.1, max: 1, step: 0.05, value: 0.8, show: (value) => fixed(value, 2),
+    onchange: () => ask(), hint: t.faces.truncationHint,
   });
-  const between = morph(chooser, truncation);
+  const settings = { seed, count, truncation };
+  address.keep(settings);
+  const between = morph(chooser, truncation, () => markChosen(answer.element, between.chosen()));
 
   const ask = () => {
     const query = { count: count.value, seed: seed.value, truncation: truncation.value };
-    remember({ ...query, model: chooser.name, version: chooser.version });
+    // A link shows the same faces to somebody else; a seed belongs to a version.
+    address.remember({ ...query, model: chooser.name, version: chooser.version });
     const call = { path: '/v1/faces', query: { ...query, ...chooser.value }, headers: { Accept: 'application/json' } };
     same.show(call);
     answer.run(async (signal) => {
       const { body: told, ms, blob } = await sendForJson(call, signal);
-      return [gallery(told.faces, between.choose), receipt({ ...told, call, ms, blob })];
+      return [gallery(told.faces, between), receipt({ ...told, call, ms, blob })];
     });
   };
   const others = () => {
-    seed.input.value = Math.floor(Math.random() * 1e6);
+    seed.set(Math.floor(Math.random() * 1e6));
     ask();
   };
-  const share = button('Copy a link to these', () => copied(share, location.href));
+  const share = button(t.common.copyLink, () => copied(share, location.href));
+  const onsubmit = (event) => {
+    event.preventDefault();
+    ask();
+  };
   const form = h(
     'form',
-    {
-      class: 'inline',
-      onsubmit: (event) => {
-        event.preventDefault();
-        ask();
-      },
-    },
-    seed.element,
-    count.element,
-    truncation.element,
-    h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Make faces'), button('Others', others), share),
+    { class: 'inline', onsubmit },
+    Object.values(settings).map((one) => one.element),
+    h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.faces.make), button(t.faces.others, others), share),
   );
   onmodel(ask);
   ask();
-  body.append(form, answer.element, same.element, between.element, game(models, chooser.name));
+  body.append(form, answer.element, same.element, between.element);
 }
 
-/** The address names what is seen, so that it can be sent to somebody; a seed belongs to a version. */
-const remember = (query) => history.replaceState(null, '', `#/faces?${new URLSearchParams(query)}`);
-
-function gallery(faces, choose) {
-  const each = (face) => {
-    const image = h('img', { alt: `Face ${face.seed}`, src: `data:image/png;base64,${face.image}` });
-    const onclick = () => choose(face);
-    return h('li', {}, h('button', { type: 'button', title: 'Morph from or to this face', onclick }, image, h('span', { 'aria-hidden': 'true' }, face.seed)));
+function gallery(faces, between) {
+  const each = ({ seed, image }) => {
+    const shown = h('img', { alt: t.faces.face(seed), src: `data:image/png;base64,${image}` });
+    const onclick = () => between.choose(seed);
+    return h(
+      'li',
+      {},
+      h(
+        'button',
+        { type: 'button', title: t.faces.choose, 'data-seed': seed, onclick },
+        shown,
+        h('span', { class: 'seed', 'aria-hidden': 'true' }, seed),
+        h('span', { class: 'end' }),
+      ),
+    );
   };
-  return fill(h('ul', { class: 'gallery', 'aria-label': 'Faces' }), faces.map(each));
+  const list = h('ul', { class: 'gallery', 'aria-label': t.faces.gallery }, faces.map(each));
+  markChosen(list, between.chosen());
+  return list;
+}
+
+/** Show on the faces which of them the morph begins and ends with. */
+function markChosen(place, { from, to }) {
+  for (const face of place.querySelectorAll('[data-seed]')) {
+    const seed = Number(face.dataset.seed);
+    const ends = [seed === from && t.faces.from, seed === to && t.faces.to].filter(Boolean);
+    face.setAttribute('aria-pressed', String(ends.length > 0));
+    fill(face.querySelector('.end'), ends.join(' · '));
+  }
 }

@@ -1,85 +1,116 @@
-// Which of two generators trained longer? One seed through an early version and a late one.
+// Person or network? Ten rounds with a score.
 
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { button } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
-import { cardOf } from '../shelf.js';
+import { t } from '../strings.js';
 
-/** The question, where a model has two versions of which one trained longer; else why there is none. */
-export function game(models, preferred) {
+export const id = 'game';
+export const { title, tab, lead } = t.game;
+
+const ROUNDS = 10;
+
+export function open({ body, address }) {
+  const same = sameWithCurl();
+  const place = h('div', { class: 'game' });
+  body.append(place, same.element);
+  sendForJson({ path: '/v1/game' }).then(
+    ({ body: { games } }) => fill(place, games.length ? table(games, address, same) : h('p', { class: 'nothing' }, t.game.none)),
+    (error) => fill(place, problemBox(error)),
+  );
+}
+
+/** The choice of a game, where there are several, and the game. */
+function table(games, address, same) {
   const place = h('div', {});
-  contestants([...models].sort((a, b) => (b.name === preferred) - (a.name === preferred)))
-    .then((pair) => fill(place, pair ? rounds(pair) : h('p', {}, 'This needs two versions of one generator of which one trained longer; there are none on this shelf.')))
-    .catch((error) => fill(place, problemBox(error)));
-  return h('section', { class: 'part game' }, h('h2', {}, 'Which one trained longer?'), place);
+  const choices = games.map((name) => button(t.game[name], () => start(name)));
+  const start = (name) => {
+    address.remember({ play: name });
+    choices.forEach((one, at) => one.setAttribute('aria-pressed', String(games[at] === name)));
+    play(name, place, same);
+  };
+  start(games.includes(address.get('play')) ? address.get('play') : games[0]);
+  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'aside' }, t.game.about)];
 }
 
-/** {name, early, late} of {version, epochs} as the cards tell them; null where none differ. */
-async function contestants(models) {
-  for (const { name, versions } of models.filter((one) => one.versions.length > 1)) {
-    const cards = await Promise.all(versions.map((version) => cardOf(name, version)));
-    const trained = cards
-      .map(({ version, provenance }) => ({ version, epochs: provenance.epochs }))
-      .filter((one) => one.epochs)
-      .sort((a, b) => a.epochs - b.epochs);
-    const [early, late] = [trained[0], trained.at(-1)];
-    if (trained.length > 1 && early.epochs < late.epochs) return { name, early, late };
-  }
-  return null;
-}
-
-function rounds({ name, early, late }) {
-  const score = { right: 0, asked: 0 };
+/** Ten rounds in `place`, until somebody starts another game there. */
+function play(name, place, same) {
+  const results = [];
+  const dots = h('ol', { class: 'dots', 'aria-hidden': 'true' });
+  const progress = h('p', { class: 'hint' });
   const round = h('div', { class: 'round' });
   const told = h('p', { role: 'status', class: 'score' });
-  const answer = (right) => {
-    score.asked += 1;
-    score.right += right;
-    fill(told, `${right ? 'Yes' : 'No'}. ${score.right} of ${score.asked} right.`);
-    again.hidden = false;
-    again.focus();
+  const next = button(t.game.next, () => (results.length < ROUNDS ? ask() : play(name, place, same)), 'main');
+  const right = () => results.filter(Boolean).length;
+  let number = 0;
+  const showScore = () => {
+    fill(progress, t.game.round(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
+    fill(dots, Array.from({ length: ROUNDS }, (_, at) => h('li', { class: at < results.length ? (results[at] ? 'right' : 'wrong') : '' })));
   };
-  const next = async () => {
-    again.hidden = true;
-    again.textContent = 'Another pair';
+  const answered = (correct) => {
+    results.push(correct);
+    showScore();
+    const over = results.length === ROUNDS;
+    fill(told, correct ? t.game.right : t.game.wrong, ' ', streak(results), over && [` ${t.game.over(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
+    next.textContent = over ? t.game.again : t.game.next;
+    next.hidden = false;
+    next.focus();
+  };
+  const ask = async () => {
+    next.hidden = true;
+    number = results.length + 1;
+    fill(told);
+    showScore();
     try {
-      fill(round, await pair(name, [early, late], late, answer));
+      await oneRound(name, round, same, answered);
     } catch (error) {
       fill(round, problemBox(error));
-      again.hidden = false;
+      next.hidden = false;
     }
   };
-  const again = button('Show a pair', next, 'main');
-  const asked =
-    `The same random numbers, drawn by ${name} after ${early.epochs} epochs and after ${late.epochs}. ` +
-    'Click on the face whose generator trained longer. Nobody here is real.';
-  return [h('p', {}, asked), round, told, h('p', { class: 'actions' }, again)];
+  fill(place, h('h2', {}, t.game.ask[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
+  ask();
 }
 
-async function pair(name, both, late, answer) {
-  const seed = Math.floor(Math.random() * 1e6);
-  const faces = await Promise.all(both.map((one) => face(name, one, seed)));
-  const order = Math.random() < 0.5 ? faces : faces.reverse();
-  const buttons = order.map(({ image, of }, place) => {
-    const letter = 'AB'[place];
-    const onclick = () => {
-      buttons.forEach((one, at) => reveal(one, order[at].of, late));
-      answer(of === late);
-    };
-    return h('button', { type: 'button', onclick }, h('img', { alt: `Face ${letter}`, src: `data:image/png;base64,${image}` }), h('span', {}, letter));
+function streak(results) {
+  const length = results.length - 1 - results.lastIndexOf(false);
+  return length > 1 ? t.game.streak(length) : '';
+}
+
+/** Two pictures to choose from; `answered(correct)` is called once one was clicked. */
+async function oneRound(name, place, same, answered) {
+  const asked = { path: `/v1/game/${name}` };
+  same.show(asked);
+  const { body: round } = await sendForJson(asked);
+  const buttons = round.images.map((image, at) => {
+    const letter = 'AB'[at];
+    return h(
+      'button',
+      { type: 'button', onclick: () => choose(at) },
+      h('img', { alt: t.game.option(letter), src: `data:image/png;base64,${image}` }),
+      h('span', {}, letter),
+    );
   });
-  return buttons;
+  const choose = async (choice) => {
+    buttons.forEach((one) => (one.disabled = true));
+    const call = { path: '/v1/game', json: { round: round.round, choice } };
+    same.show(asked, call);
+    try {
+      const { body: told } = await sendForJson(call);
+      buttons.forEach((one, at) => reveal(one, name, at === told.answer, at === choice));
+      answered(told.correct);
+    } catch (error) {
+      place.append(problemBox(error));
+      buttons.forEach((one) => (one.disabled = false));
+    }
+  };
+  fill(place, buttons);
 }
 
-function reveal(shown, of, late) {
-  shown.disabled = true;
-  shown.classList.add(of === late ? 'late' : 'early');
-  shown.lastChild.textContent = `${of.epochs} epochs`;
-}
-
-async function face(name, of, seed) {
-  const query = { count: 1, seed, model: name, version: of.version };
-  const { body } = await sendForJson({ path: '/v1/faces', query, headers: { Accept: 'application/json' } });
-  return { of, image: body.faces[0].image };
+function reveal(shown, name, real, chosen) {
+  shown.classList.add(real ? 'real' : 'made');
+  shown.classList.toggle('chosen', chosen);
+  shown.lastChild.textContent = real ? t.game.real[name] : t.game.made[name];
 }

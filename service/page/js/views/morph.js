@@ -2,18 +2,22 @@
 
 import { answered, send } from '../api.js';
 import { addressIn, h } from '../dom.js';
+import { workplace } from '../parts/async_result.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
 import { field, slider } from '../parts/fields.js';
 import { receipt } from '../parts/response_meta.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { workplace } from '../parts/async_result.js';
+import { t } from '../strings.js';
 
-/** {element, choose(face)}: faces chosen in turn are the two ends. */
-export function morph(chooser, truncation) {
+/**
+ * {element, choose(seed), chosen()}: faces chosen in turn are the two ends. `onchosen` is called
+ * when an end changes.
+ */
+export function morph(chooser, truncation, onchosen) {
   const same = sameWithCurl();
-  const answer = workplace('Click two faces above, or type two seeds.');
-  const from = field({ label: 'From', type: 'number', min: 0, placeholder: 'seed', required: true });
-  const to = field({ label: 'To', type: 'number', min: 0, placeholder: 'seed', required: true });
-  const steps = slider({ label: 'Steps', min: 2, max: 48, step: 1, value: 24 });
+  const answer = workplace(t.faces.morphHint);
+  const end = (label) => field({ label, type: 'number', min: 0, placeholder: t.common.seed, required: true, oninput: onchosen });
+  const [from, to] = [end(t.faces.from), end(t.faces.to)];
+  const steps = slider({ label: t.faces.steps, min: 2, max: 48, step: 1, value: 24 });
   const slot = {};
   let next = from;
 
@@ -29,22 +33,23 @@ export function morph(chooser, truncation) {
       const { response, blob, ms } = await send(call, signal);
       const href = addressIn(slot, blob);
       return [
-        h('img', { class: 'morph', src: href, alt: `A face that changes from ${from.value} to ${to.value}` }),
-        h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: call.save }, 'Save it')),
+        h('img', { class: 'morph', src: href, alt: t.faces.morphed(from.value, to.value) }),
+        h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: call.save }, t.faces.save)),
         receipt({ ...answered(response), call, ms, blob }),
       ];
     });
   };
-  const choose = (face) => {
-    next.input.value = face.seed;
+  const choose = (seed) => {
+    next.set(seed);
     next = next === from ? to : from;
+    onchosen();
     if (from.value !== undefined && to.value !== undefined) ask();
   };
   const onsubmit = (event) => {
     event.preventDefault();
     ask();
   };
-  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, 'Morph')));
-  const element = h('section', { class: 'part' }, h('h2', {}, 'From one face to another'), form, answer.element, same.element);
-  return { element, choose };
+  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.faces.morph)));
+  const element = h('section', { class: 'part' }, h('h2', {}, t.faces.morphTitle), form, answer.element, same.element);
+  return { element, choose, chosen: () => ({ from: from.value, to: to.value }) };
 }

@@ -5,27 +5,26 @@ import { problemBox } from '../parts/problem.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf, LIST } from '../shelf.js';
+import { t } from '../strings.js';
 import { modelCard } from './card.js';
 import { headline } from './metrics.js';
 
 export const id = 'shelf';
-export const title = 'The shelf';
-export const tab = 'Shelf';
-export const lead = 'Every model that is published here, what it was measured to do, and where it comes from.';
+export const { title, tab, lead } = t.shelf;
 
-export function open({ body, models, parameters }) {
-  const name = parameters.get('model');
-  if (name) return void oneModel(body, models, name, parameters.get('version'));
+/** All models, or the one that the address names: #/shelf/NAME/VERSION. */
+export function open({ body, models, address, path: [, name, version] }) {
+  if (name ?? address.get('model')) return void oneModel(body, models, name ?? address.get('model'), version ?? address.get('version'));
   const same = sameWithCurl();
   same.show(LIST);
   const shelf = h('ul', { class: 'shelf' }, models.map(tile));
-  body.append(models.length ? shelf : h('p', { class: 'nothing' }, 'The shelf is empty.'), same.element);
+  body.append(models.length ? shelf : h('p', { class: 'nothing' }, t.shelf.empty), same.element);
 }
 
 function oneModel(body, models, name, asked) {
   const listed = models.find((model) => model.name === name);
   const versions = listed?.versions ?? [];
-  const back = h('p', {}, h('a', { href: '#/shelf' }, '← The whole shelf'));
+  const back = h('p', {}, h('a', { href: '#/shelf' }, t.shelf.back));
   const place = h('div', {});
   body.append(back, place);
   const version = Number(asked) || answering(versions)?.version;
@@ -54,16 +53,16 @@ function tile(model) {
   const failed = model.versions.filter((one) => one.reason);
   return h(
     'li',
-    { class: 'tile' },
+    { class: 'tile', 'data-task': model.task },
     h(
       'a',
-      { href: `#/shelf?${new URLSearchParams({ model: model.name, version: version ?? '' })}` },
-      h('span', { class: 'frame' }, state === 'ready' ? served(preview, { alt: '' }) : h('span', {}, state)),
+      { href: `#/shelf/${model.name}${version ? `/${version}` : ''}` },
+      h('span', { class: 'frame' }, state === 'ready' ? served(preview, { alt: '' }) : h('span', {}, t.shelf.states[state] ?? state)),
       h('strong', {}, model.name),
-      h('span', { class: 'tags' }, h('span', {}, model.task ?? 'unknown task'), model.default && h('span', { class: 'is-default' }, 'default')),
+      h('span', { class: 'tags' }, h('span', {}, t.shelf.tasks[model.task] ?? model.task ?? t.shelf.unknownTask), model.default && h('span', { class: 'is-default' }, t.common.isDefault)),
       summary,
       figure,
     ),
-    failed.map((one) => h('p', { class: 'failed' }, `Version ${one.version} is ${one.state}: ${one.reason}`)),
+    failed.map((one) => h('p', { class: 'failed' }, t.shelf.versionState(one.version, t.shelf.states[one.state] ?? one.state, one.reason))),
   );
 }

@@ -1,72 +1,76 @@
 // A beginning, continued character by character.
 
 import { open as ask, Problem } from '../api.js';
-import { fill, h } from '../dom.js';
-import { milliseconds } from '../numbers.js';
-import { button, field, slider } from '../parts/fields.js';
+import { fill, h, settled } from '../dom.js';
+import { fixed, milliseconds } from '../numbers.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
+import { button, field, slider, textArea } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
 import { receipt } from '../parts/response_meta.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf } from '../shelf.js';
 import { events } from '../sse.js';
+import { t } from '../strings.js';
 import { beginning } from './sample_prompts.js';
 
 export const id = 'text';
-export const title = 'Text';
-export const lead = 'A beginning goes in, and the network writes on, one character after the other.';
+export const { title, lead } = t.text;
 export const task = 'text';
 
-export function open({ body, chooser, onmodel }) {
+export function open({ body, chooser, onmodel, address }) {
   const same = sameWithCurl();
   const knows = h('p', { class: 'aside' });
-  const prompt = h('textarea', { id: 'prompt', rows: 3, spellcheck: 'false' });
+  const prompt = textArea({ label: t.text.prompt, rows: 3 });
   const sampling = samplingFields();
-  const page = h('div', { class: 'written', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': 'The text' });
+  const page = h('div', { class: 'written', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': t.text.written, 'data-empty': t.text.press });
   const status = h('div', { class: 'status', role: 'status' });
   let writing = null;
+  let suggested = '';
 
   const call = () => ({
     path: '/v1/text',
-    json: { prompt: prompt.value, ...chooser.value, ...sampling.value(), stream: true },
+    json: { prompt: prompt.value ?? '', ...chooser.value, ...sampling.value(), stream: true },
     stream: true,
   });
-  const told = () => same.show(call());
-  const stop = button('Stop', () => writing?.abort());
-  const write = button('Write', async () => {
+  const showCommand = () => same.show(call());
+  const stop = button(t.text.stop, () => writing?.abort());
+  const write = button(t.text.write, async () => {
     writing?.abort();
     const mine = (writing = new AbortController());
     stop.disabled = false;
-    told();
+    showCommand();
     fill(status);
     await written(call(), mine.signal, page, status);
     if (writing === mine) stop.disabled = true;
   }, 'main');
   stop.disabled = true;
 
-  const changed = async () => {
+  /** Suggest a beginning that suits the model, unless the visitor has written one. */
+  const describe = async () => {
     const card = await cardOf(chooser.name, chooser.version);
-    prompt.value = beginning(card);
-    fill(knows, `${card.summary} It knows ${[...card.task.vocabulary].length} characters: `, h('code', {}, visible(card.task.vocabulary)));
-    told();
+    if ((prompt.value ?? '') === suggested) prompt.set(beginning(card));
+    suggested = beginning(card);
+    fill(knows, t.text.knows(card.summary, [...card.task.vocabulary].length), h('code', {}, visible(card.task.vocabulary)));
+    showCommand();
   };
   const form = h(
     'section',
-    { oninput: told },
-    h('div', { class: 'field' }, h('label', { for: 'prompt' }, 'Beginning'), prompt),
+    { oninput: settled(showCommand) },
+    prompt.element,
     h('div', { class: 'actions' }, write, stop),
     sampling.element,
     knows,
   );
-  prompt.addEventListener('keydown', (event) => {
+  prompt.input.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) write.click();
   });
-  onmodel(changed);
-  changed();
+  address.keep({ prompt, ...sampling.fields });
+  onmodel(describe);
+  describe();
   body.append(h('div', { class: 'bench' }, form, h('section', {}, page, status)), same.element);
   return () => writing?.abort();
 }
 
-/** Write what comes into `page`, and at the end what it took into `status`. */
+/** Write what arrives into `page`, and at the end what it took into `status`. */
 async function written(call, signal, page, status) {
   const text = h('span', { class: 'new' });
   fill(page, h('span', { class: 'given' }, call.json.prompt), text, h('span', { class: 'caret', 'aria-hidden': 'true' }));
@@ -92,32 +96,37 @@ async function written(call, signal, page, status) {
 }
 
 function summary({ call, last, stopped, first, ms, chars }) {
-  const speed = `${chars} characters, ${Math.round(chars / (ms / 1000))} a second; the first after ${milliseconds(first ?? ms)}`;
-  if (stopped) return h('p', { class: 'receipt' }, h('span', {}, 'Stopped'), h('span', {}, speed));
-  const ended = last?.finish_reason === 'stop' ? 'ended at a stop string' : 'ended at the length';
+  const speed = t.text.speed(chars, Math.round(chars / (ms / 1000)), milliseconds(first ?? ms));
+  if (stopped) return h('p', { class: 'receipt' }, h('span', {}, t.text.stopped), h('span', {}, speed));
+  const ended = last?.finish_reason === 'stop' ? t.text.endedAtStop : t.text.endedAtLength;
   return [
-    receipt({ ...last, call, ms, more: `seed ${last?.seed}` }),
+    receipt({ ...last, call, ms, more: t.common.seedOf(last?.seed) }),
     h('p', { class: 'receipt' }, h('span', {}, speed), h('span', {}, ended)),
   ];
 }
 
+/** {element, fields, value()}: by the names of the request's parameters. */
 function samplingFields() {
-  const length = slider({ label: 'Characters', min: 20, max: 2000, step: 20, value: 400 });
-  const temperature = slider({ label: 'Temperature', min: 0, max: 2, step: 0.05, value: 0.8, show: (value) => value.toFixed(2), hint: '0 always takes the likeliest character.' });
-  const topP = slider({ label: 'Top p', min: 0.05, max: 1, step: 0.05, value: 1, show: (value) => value.toFixed(2) });
-  const topK = field({ label: 'Top k', type: 'number', min: 1, placeholder: 'all' });
-  const seed = field({ label: 'Seed', type: 'number', min: 0, placeholder: 'random' });
-  const stop = field({ label: 'Stop at', placeholder: 'nothing', hint: 'Write \\n for a new line.' });
-  const value = () => ({
-    max_chars: length.value,
-    temperature: temperature.value,
-    top_p: topP.value < 1 ? topP.value : undefined,
-    top_k: topK.value,
-    seed: seed.value,
-    stop: stop.value?.replaceAll('\\n', '\n'),
-  });
-  const rest = h('div', { class: 'fields' }, [topK, seed, stop].map((one) => one.element));
-  return { element: h('div', {}, [length, temperature, topP].map((one) => one.element), rest), value };
+  const show = (value) => fixed(value, 2);
+  const fields = {
+    max_chars: slider({ label: t.text.characters, min: 20, max: 2000, step: 20, value: 400 }),
+    temperature: slider({ label: t.text.temperature, min: 0, max: 2, step: 0.05, value: 0.8, show, hint: t.text.temperatureHint }),
+    top_p: slider({ label: t.text.topP, min: 0.05, max: 1, step: 0.05, value: 1, show }),
+    top_k: field({ label: t.text.topK, type: 'number', min: 1, placeholder: t.text.all }),
+    seed: field({ label: t.common.seed, type: 'number', min: 0, placeholder: t.common.random }),
+    stop: field({ label: t.text.stopAt, placeholder: t.text.nothing, hint: t.text.stopHint }),
+  };
+  const value = () => {
+    const values = Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.value]));
+    return {
+      ...values,
+      top_p: values.top_p < 1 ? values.top_p : undefined,
+      stop: values.stop?.replaceAll('\\n', '\n'),
+    };
+  };
+  const [sliders, rest] = [Object.values(fields).slice(0, 3), Object.values(fields).slice(3)];
+  const element = h('div', {}, sliders.map((one) => one.element), h('div', { class: 'fields' }, rest.map((one) => one.element)));
+  return { element, fields, value };
 }
 
 const visible = (vocabulary) => [...vocabulary].map((one) => ({ '\n': '⏎', ' ': '␣' })[one] ?? one).join('');

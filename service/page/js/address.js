@@ -1,0 +1,39 @@
+// What the address says: #/faces?seed=7 or #/shelf/NAME. Views keep their settings there, so that a
+// link, a reload and the Back button show the same again.
+
+import { settled } from './dom.js';
+
+/** {path: ['shelf', 'NAME'], parameters}. */
+export function current() {
+  const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
+  return {
+    path: path.split('/').filter(Boolean).map(decodeURIComponent),
+    parameters: new URLSearchParams(query),
+  };
+}
+
+/** The part of the address that belongs to `view`. */
+export function addressOf(view) {
+  const { parameters } = current();
+  /** Set parameters; an empty value removes one. Does nothing once another view is shown. */
+  const remember = (values) => {
+    const now = current();
+    if (now.path.length && now.path[0] !== view) return;
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined || value === null || value === '') now.parameters.delete(name);
+      else now.parameters.set(name, value);
+    }
+    history.replaceState(null, '', `#/${view}?${now.parameters}`);
+  };
+  return {
+    get: (name) => parameters.get(name),
+    remember,
+    /** Start each field with the address's value, and write changes to the address. */
+    keep(fields) {
+      for (const [name, field] of Object.entries(fields)) {
+        if (parameters.has(name)) field.set(parameters.get(name));
+        field.input.addEventListener('input', settled(() => remember({ [name]: field.value })));
+      }
+    },
+  };
+}

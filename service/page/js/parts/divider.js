@@ -1,0 +1,13 @@
+// The line between two pictures that lie on top of each other.
+
+import { h } from '../dom.js';
+import { t } from '../strings.js';
+
+/** A slider between the pictures; calls `moved('50%')` with the share that shows the first one. */
+export function divider(names, moved) {
+  const oninput = () => moved(`${line.value}%`);
+  const line = h('input', {
+    type: 'range', min: 0, max: 100, value: 50, step: 1, class: 'divider', 'aria-label': t.compare.divider(...names), oninput,
+  });
+  return line;
+}

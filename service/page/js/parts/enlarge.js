@@ -1,0 +1,111 @@
+// The same comparison over the whole window, at any scale up to 16:1.
+
+import { h } from '../dom.js';
+import { fixed } from '../numbers.js';
+import { t } from '../strings.js';
+import { divider } from './divider.js';
+import { button } from './fields.js';
+
+const LARGEST = 16;
+const STEP = 1.25;
+const MOVE = 60;
+
+/** Open a dialog with two pictures of one size, given by their addresses. */
+export function enlarge(names, addresses) {
+  const images = addresses.map((src, place) => h('img', { src, alt: names[place], draggable: 'false' }));
+  const [before, after] = images.map((image) => h('div', { class: 'layer' }, image));
+  const line = divider(names, (share) => stage.style.setProperty('--shown', share));
+  const stage = h('div', { class: 'stage', tabindex: '0', role: 'region', 'aria-label': t.compare.stage }, after, before, h('span', { class: 'edge' }));
+  const scale = h('output', { class: 'scale' });
+  const view = viewOf(stage, images, (value) => (scale.textContent = `${fixed(value * 100, 0)} %`));
+  const close = () => dialog.close();
+  const tools = h(
+    'div',
+    { class: 'actions' },
+    button(t.compare.fit, view.fit),
+    button(t.compare.actual, view.actual),
+    labelled(button('−', () => view.zoom(1 / STEP)), t.compare.zoomOut),
+    labelled(button('+', () => view.zoom(STEP)), t.compare.zoomIn),
+    scale,
+    button(t.compare.close, close, 'main'),
+  );
+  const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
+  const dialog = h(
+    'dialog',
+    { class: 'enlarged', 'aria-label': t.compare.enlarged(...names), onclose: () => dialog.remove() },
+    tools, tags, stage, line, h('p', { class: 'hint' }, t.compare.keys),
+  );
+  line.dispatchEvent(new Event('input'));
+  listen(dialog, stage, view);
+  document.body.append(dialog);
+  dialog.showModal();
+  stage.focus();
+  Promise.all(images.map((image) => image.decode().catch(() => {}))).then(view.fit);
+}
+
+function labelled(element, name) {
+  element.setAttribute('aria-label', name);
+  return element;
+}
+
+/** Where the pictures are in the stage: {fit, actual, zoom, move}. */
+function viewOf(stage, images, told) {
+  let [x, y, scale] = [0, 0, 1];
+  const image = images[1];
+  const draw = () => {
+    for (const each of images) {
+      each.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+      each.classList.toggle('coarse', scale >= 2);
+    }
+    told(scale);
+  };
+  const centred = (wanted) => {
+    scale = wanted;
+    x = (stage.clientWidth - image.naturalWidth * scale) / 2;
+    y = (stage.clientHeight - image.naturalHeight * scale) / 2;
+    draw();
+  };
+  return {
+    fit: () => centred(Math.min(stage.clientWidth / image.naturalWidth, stage.clientHeight / image.naturalHeight, LARGEST)),
+    actual: () => centred(1),
+    /** Zoom about a point of the stage, which stays where it is. */
+    zoom(factor, [atX, atY] = [stage.clientWidth / 2, stage.clientHeight / 2]) {
+      const wanted = Math.min(LARGEST, Math.max(0.05, scale * factor));
+      x = atX - ((atX - x) * wanted) / scale;
+      y = atY - ((atY - y) * wanted) / scale;
+      scale = wanted;
+      draw();
+    },
+    move(right, down) {
+      x += right;
+      y += down;
+      draw();
+    },
+  };
+}
+
+function listen(dialog, stage, view) {
+  stage.addEventListener('wheel', (event) => {
+    event.preventDefault();
+    const box = stage.getBoundingClientRect();
+    view.zoom(event.deltaY < 0 ? STEP : 1 / STEP, [event.clientX - box.left, event.clientY - box.top]);
+  });
+  stage.addEventListener('pointerdown', (event) => stage.setPointerCapture(event.pointerId));
+  stage.addEventListener('pointermove', (event) => {
+    if (stage.hasPointerCapture(event.pointerId)) view.move(event.movementX, event.movementY);
+  });
+  const keys = {
+    '+': () => view.zoom(STEP), '-': () => view.zoom(1 / STEP), 1: view.actual, 0: view.fit,
+  };
+  const arrows = {
+    ArrowLeft: [MOVE, 0], ArrowRight: [-MOVE, 0], ArrowUp: [0, MOVE], ArrowDown: [0, -MOVE],
+  };
+  dialog.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey) return; // the browser's own zoom
+    keys[event.key]?.();
+    if (event.target === stage && arrows[event.key]) {
+      event.preventDefault();
+      view.move(...arrows[event.key]);
+    }
+  });
+}

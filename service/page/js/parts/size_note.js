@@ -1,0 +1,12 @@
+// Said when a photo was made smaller before it was sent, with a button to send all of it.
+
+import { h } from '../dom.js';
+import { t } from '../strings.js';
+import { button } from './fields.js';
+
+/** Nothing where the whole picture was sent. `read` is what readPicture returns, or null. */
+export function sizeNote(read, sendWhole) {
+  if (!read?.shrunk) return null;
+  const { canvas, width, height } = read;
+  return h('p', { class: 'aside size-note' }, t.picker.shrunk(canvas.width, canvas.height, width, height), ' ', button(t.picker.whole, sendWhole));
+}

@@ -1,0 +1,83 @@
+// Any model that somebody added: tensors in and out, as JSON.
+
+import { sendForJson } from '../api.js';
+import { fill, h, settled } from '../dom.js';
+import { workplace } from '../parts/async_result.js';
+import { sameWithCurl } from '../parts/curl_snippet.js';
+import { button, textArea } from '../parts/fields.js';
+import { receipt } from '../parts/response_meta.js';
+import { cardOf } from '../shelf.js';
+import { t } from '../strings.js';
+import { jsonLines, sampleInputs } from './sample_tensors.js';
+
+export const id = 'predict';
+export const { title, lead } = t.predict;
+export const task = 'tensors';
+
+const ADD = 'deepshelf models add model.onnx --name my-model';
+
+/** What to show while no such model is on the shelf. */
+export const missing = () =>
+  h(
+    'section',
+    { class: 'nothing' },
+    h('h2', {}, t.predict.none),
+    h('p', {}, t.predict.how),
+    h('pre', { class: 'command', tabindex: '0' }, ADD),
+    h('p', {}, t.predict.addHint),
+  );
+
+export function open({ body, chooser, onmodel }) {
+  const same = sameWithCurl();
+  const answer = workplace();
+  const about = h('div', {});
+  const inputs = textArea({ label: t.predict.inputs, rows: 12 });
+  const problem = h('p', { class: 'failed', role: 'status' });
+
+  const call = () => ({
+    path: '/v1/predict',
+    query: { model: chooser.name, ...chooser.value },
+    json: { inputs: JSON.parse(inputs.value ?? '') },
+  });
+  /** The call, or null with the reason shown where the text is not JSON. */
+  const checked = () => {
+    try {
+      const made = call();
+      fill(problem);
+      same.show(made);
+      return made;
+    } catch (error) {
+      fill(problem, `${t.predict.notJson}: ${error.message}`);
+      return null;
+    }
+  };
+  const ask = () => {
+    const made = checked();
+    if (!made) return;
+    answer.run(async (signal) => {
+      const { body: told, ms, blob } = await sendForJson(made, signal);
+      return [h('pre', { class: 'written', tabindex: '0', 'aria-label': t.predict.outputs }, jsonLines(told.outputs)), receipt({ ...told, call: made, ms, blob })];
+    });
+  };
+  const fillIn = async () => {
+    const card = await cardOf(chooser.name, chooser.version);
+    fill(about, tensors(t.predict.takes, card.files[0].inputs), tensors(t.predict.gives, card.files[0].outputs));
+    inputs.set(jsonLines(await sampleInputs(card)));
+    ask();
+  };
+  inputs.input.addEventListener('input', settled(checked, 400));
+  onmodel(fillIn);
+  fillIn();
+  const actions = h('div', { class: 'actions' }, button(t.predict.predict, ask, 'main'), button(t.predict.sample, fillIn));
+  body.append(
+    h('div', { class: 'bench' }, h('section', {}, inputs.element, problem, actions), h('section', {}, answer.element, about)),
+    same.element,
+  );
+}
+
+function tensors(heading, specs) {
+  const head = [t.predict.tensor, t.predict.type, t.predict.shape].map((text) => h('th', { scope: 'col' }, text));
+  const shape = (axes) => axes.map((axis) => (typeof axis === 'number' ? axis : `${t.predict.any} (${axis})`)).join(' × ') || '—';
+  const row = ({ name, dtype, shape: axes }) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), h('td', {}, dtype), h('td', {}, shape(axes)));
+  return [h('h3', {}, heading), h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, specs.map(row)))];
+}

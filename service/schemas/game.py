@@ -1,0 +1,82 @@
+"""`/v1/game`: rounds of "person or network?"."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.base import RequestParams, ResponseModel
+
+__all__ = ["GameAnswer", "GameChoice", "GameName", "GameRound", "GamesResponse"]
+
+GameName = Literal["digits", "faces"]
+"""`digits`: which digit did a person write? `faces`: which is the photograph?"""
+
+
+class GamesResponse(ResponseModel):
+    """The games that can be played."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"games": ["digits"]}]})
+
+    games: list[GameName]
+    """`digits` if a handwriting model is ready; `faces` if a face model is ready and the operator
+    provides photographs."""
+
+
+class GameRound(ResponseModel):
+    """Two images, one of them real."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58",
+                    "model": "handwriting-digits",
+                    "version": 1,
+                    "images": ["iVBORw0KGgo=", "iVBORw0KGgo="],
+                }
+            ]
+        }
+    )
+
+    round: str
+    """Token of this round, which the choice is sent with. It does not contain the answer."""
+    model: str
+    """The model that drew one of the images."""
+    version: int
+    images: Annotated[
+        list[str],
+        Field(
+            min_length=2,
+            max_length=2,
+            json_schema_extra={
+                "items": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "contentMediaType": "image/png",
+                }
+            },
+        ),
+    ]
+    """Two PNGs, in base64."""
+
+
+class GameChoice(RequestParams):
+    """Which image the player takes for the real one."""
+
+    round: Annotated[
+        str, Field(max_length=80, examples=["digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58"])
+    ]
+    """The round's token."""
+
+    choice: Annotated[int, Field(ge=0, le=1, examples=[0])]
+    """Position of the image: 0 for the first, 1 for the second."""
+
+
+class GameAnswer(ResponseModel):
+    """The answer to a round."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"correct": True, "answer": 0}]})
+
+    correct: bool
+    answer: int
+    """Position of the image that a person drew or photographed."""

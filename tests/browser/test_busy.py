@@ -1,0 +1,60 @@
+"""While the service computes, something moves, the old result is dimmed, and it can be cancelled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.watched import Watched, show
+
+
+@contextmanager
+def held_back(page: Page, pattern: str) -> Iterator[list[Route]]:
+    """Hold the requests to `pattern` back until the block ends."""
+    held: list[Route] = []
+    page.route(pattern, held.append)
+    yield held
+    page.unroute(pattern)
+    for route in held:
+        try:
+            route.continue_()
+        except Exception:  # noqa: BLE001, S110  # it was cancelled
+            pass
+
+
+def test_a_slow_answer_shows_progress_and_dims_the_old_result(watched: Watched) -> None:
+    page = show(watched, "denoise?model=blur")
+    verdict = page.locator(".verdict")
+    expect(verdict).to_contain_text("dB")
+    busy = page.locator(".busy")
+    expect(busy).to_be_hidden()
+    with held_back(page, "**/v1/denoise*"):
+        page.get_by_role("button", name="Other noise").click()
+        expect(busy).to_be_visible()
+        expect(busy.locator(".seconds")).to_have_text("1 s")
+        expect(page.locator(".result")).to_have_css("opacity", "0.4")
+        moving = busy.locator(".moving").evaluate("bar => getComputedStyle(bar).animationName")
+        assert moving == "moving"
+    expect(busy).to_be_hidden()
+    expect(page.locator(".result")).to_have_css("opacity", "1")
+
+
+def test_a_slow_answer_can_be_cancelled(watched: Watched) -> None:
+    watched.expected = ("ERR_",)
+    page = show(watched, "denoise?model=blur")
+    expect(page.locator(".verdict")).to_contain_text("dB")
+    before = page.locator(".verdict").inner_text()
+    with held_back(page, "**/v1/denoise*"):
+        page.get_by_role("button", name="Other noise").click()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".busy")).to_be_hidden()
+        expect(page.locator(".verdict")).to_have_text(before)
+        expect(page.locator(".result")).to_have_css("opacity", "1")
+
+
+def test_a_first_answer_that_is_cancelled_says_so(watched: Watched) -> None:
+    page = watched.page
+    with held_back(page, "**/v1/classify*"):
+        show(watched, "classify")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".result")).to_have_text("Cancelled.")

@@ -1,0 +1,66 @@
+"""The page in Spanish: chosen by the browser, switched by the visitor, complete."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.test_everywhere import settle, violations
+from tests.browser.watched import Watched, show
+from tests.e2e.server import Server
+
+_KEYS = """async () => {
+  const [{ en }, { es }] = await Promise.all([
+    import(`${location.origin}/page/js/strings/en.js`), import(`${location.origin}/page/js/strings/es.js`)]);
+  const optional = ['samples', 'labelNames', 'states', 'tasks', 'tab'];
+  const keys = (texts, path = '') => Object.entries(texts).flatMap(([name, value]) =>
+    optional.includes(name) ? [] :
+    typeof value === 'object' ? keys(value, `${path}${name}.`) : [`${path}${name}: ${typeof value} ${value.length * (typeof value === 'function')}`]);
+  return [keys(en), keys(es)];
+}"""
+
+
+@pytest.fixture
+def spanish(browser: Browser, server: Server) -> Iterator[Watched]:
+    context = browser.new_context(locale="es-AR", viewport={"width": 360, "height": 780})
+    watched = Watched(context.new_page(), server.url)
+    yield watched
+    context.close()
+    watched.check()
+
+
+def test_a_spanish_browser_gets_the_spanish_page(spanish: Watched) -> None:
+    page = show(spanish, "classify")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Clasificar")
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    expect(page.locator(".verdict")).to_have_text("gato")
+    expect(page.locator(".bars .share").first).to_contain_text(",")
+    expect(page.locator(".command")).to_contain_text("/v1/classify?top_k=5")
+
+
+def test_no_english_is_left_and_every_view_fits_a_phone(spanish: Watched) -> None:
+    for view in ("compress?model=autoencoder-mnist-conv", "faces?model=noise", "game", "credits"):
+        page = show(spanish, view)
+        settle(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, view
+        words = set(page.locator("body").inner_text().lower().split())
+        assert not words & {"the", "of", "with", "picture", "choose", "copy"}, view
+        assert violations(page) == [], view
+
+
+def test_the_language_can_be_switched_and_is_kept(watched: Watched) -> None:
+    page = show(watched, "handwriting")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Handwriting")
+    page.get_by_role("button", name="Español").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Escritura a mano")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Escritura a mano")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Handwriting")
+
+
+def test_both_languages_have_the_same_texts(watched: Watched) -> None:
+    page = show(watched, "credits")
+    english, spanish = page.evaluate(_KEYS)
+    assert len(english) > 200
+    assert spanish == english
