@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema lock audit course release reliability clean
+.PHONY: help serve test check format schema lock audit course screenshots release reliability clean
 .PHONY: floors fuzz schemathesis shelf-faults training-kills hostile
 
 help:  ## show this list
@@ -64,6 +64,9 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/deepshelf train fit catch --run-dir build/course/catch
 	$(BIN)/deepshelf train plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.optimize_png docs/course/*.png
+
+screenshots: $(VENV)/.dev  ## draw the screenshots of docs/ anew (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -35,19 +36,32 @@ _ARGUMENTS = (
 )
 
 
+class ChromiumOptions(TypedDict):
+    """Arguments of `playwright.chromium.launch`."""
+
+    executable_path: str | None
+    args: tuple[str, ...]
+
+
 _PATIENCE_MS = 90_000  # for machines that are busy with other things
 expect.set_options(timeout=_PATIENCE_MS)
 
 
+def chromium_options() -> ChromiumOptions:
+    """Return how to launch the Chromium of this machine; `executable_path` is None without one."""
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    return {"executable_path": found, "args": _ARGUMENTS}
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None:
+    options = chromium_options()
+    if options["executable_path"] is None:
         message = "no Chromium is installed (Debian: apt-get install chromium)"
         # A browser that is silently missing would leave the page untested for good.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 

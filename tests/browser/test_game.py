@@ -46,7 +46,7 @@ def test_the_photograph_is_told_from_the_generated_face(watched: Watched) -> Non
     # The photograph of this test is all green.
     green = images.evaluate_all(
         """images => images.findIndex(image => {
-          const context = Object.assign(document.createElement('canvas'), {width: 9, height: 9}).getContext('2d');
+          const context = document.createElement('canvas').getContext('2d');
           context.drawImage(image, 0, 0);
           return String(context.getImageData(4, 4, 1, 1).data) === '0,255,0,255';
         })"""

@@ -1,9 +1,9 @@
-"""What goes wrong is said in words, in place of the last result, and the address holds everything."""
+"""Mistakes are explained in place of the last result, and the address holds the settings."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.watched import Watched, curl, show
+from tests.browser.watched import Watched, show
 from tests.fakes.image_models import encode_png, solid_image
 
 TEXT_FILE = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
@@ -62,7 +62,7 @@ def test_back_brings_a_prompt_and_its_settings_again(watched: Watched) -> None:
     prompt.fill("123 = ")
     page.get_by_label("Temperature").fill("0.3")
     page.wait_for_url("**prompt=123**temperature=0.3**")
-    page.get_by_role("link", name="Shelf").click()
+    page.get_by_role("link", name="Shelf", exact=True).click()
     expect(page.locator(".tile").first).to_be_visible()
     page.go_back()
     expect(prompt).to_have_value("123 = ")
@@ -82,9 +82,9 @@ def test_names_in_errors_keep_their_case(watched: Watched) -> None:
 
 def test_the_address_of_a_model_shows_its_card(watched: Watched) -> None:
     page = show(watched, "shelf/mobilenet-hymenoptera")
-    expect(page.locator(".card h2")).to_contain_text("mobilenet-hymenoptera")
+    expect(page.locator(".card > h2")).to_contain_text("mobilenet-hymenoptera")
     page = show(watched, "shelf/all-paint/1")
-    expect(page.locator(".card h2")).to_contain_text("all-paint 1")
+    expect(page.locator(".card > h2")).to_contain_text("all-paint 1")
 
 
 def test_an_unknown_view_is_not_another_one(watched: Watched) -> None:
@@ -93,9 +93,7 @@ def test_an_unknown_view_is_not_another_one(watched: Watched) -> None:
     expect(page.locator("main")).to_contain_text("no view “nothing”")
 
 
-def test_a_large_photo_is_sent_smaller_which_is_said_or_whole(
-    watched: Watched, tmp_path: object
-) -> None:
+def test_a_large_photo_is_sent_smaller_which_is_said_or_whole(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
     expect(page.locator(".verdict")).to_contain_text("dB")
     pick(page, encode_png(solid_image(1500, 900, (9, 90, 200))))

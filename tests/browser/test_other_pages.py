@@ -1,4 +1,4 @@
-"""Pages beside the playground: the API's documentation, a missing page, the page without scripts."""
+"""The API's documentation, a missing page, the credits, and the page without scripts."""
 
 from playwright.sync_api import Browser, expect
 

@@ -56,6 +56,7 @@ async def test_an_unchanged_file_is_not_sent_again(client: httpx.AsyncClient) ->
         assert again.status_code == 304
         assert again.content == b""
         assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["content-security-policy"] == PLAYGROUND_CSP
 
 
 async def test_every_module_and_file_that_is_named_exists() -> None:
