@@ -8,7 +8,6 @@ from limits import RateLimitItem
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    DirectoryPath,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -127,8 +126,7 @@ class Settings(BaseSettings):
     """Seconds between scans of the store for new and removed versions. 0: scan only at start."""
 
     load_before_listen: bool = False
-    """Load all models before a worker listens, instead of meanwhile. A worker that replaces another
-    always does."""
+    """Load all models before listening, as a worker that replaces another always does."""
 
     model_control_dir: Path | None = None
     """Directory in which the workers of one service share which models were loaded and unloaded
@@ -163,13 +161,11 @@ class Settings(BaseSettings):
     playground: bool = True
     """Serve the playground at /."""
 
-    real_faces: DirectoryPath | None = None
-    """Folder of photographs of faces (JPEG, PNG, WebP) for the game "which is the photograph?".
-    They are shown to every visitor. Unset: that game is not offered."""
+    real_faces: Path | None = None
+    """Folder of photographs that the game "which is the photograph?" shows to every visitor."""
 
     game_secret: SecretStr | None = None
-    """Secret that hides the answers of the game's rounds. Set the same one in every replica behind
-    a load balancer. Unset: a random one, which the workers of one service share."""
+    """Secret of the game's rounds, the same in all replicas. Unset: random, shared by workers."""
 
     metrics: Literal["open", "key", "closed"] = "open"
     """Serve /metrics to everybody (open), to requests with a key (key), or not at all (closed)."""
@@ -214,8 +210,7 @@ class Settings(BaseSettings):
     """Seconds after which an idle connection is closed."""
 
     header_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 10.0
-    """Seconds within which the headers of a request must arrive, and the rest of a body after its
-    response."""
+    """Seconds in which a request's headers must arrive, and later the rest of its body."""
 
     body_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
     """Seconds from a request's arrival within which its body must arrive, else 504."""
@@ -249,9 +244,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if (self.tls_certfile is None) != (self.tls_keyfile is None):
-            raise ValueError(
-                "tls_certfile and tls_keyfile must be set together; one of them is missing"
-            )
+            raise ValueError("tls_certfile and tls_keyfile must be set together; one is missing")
         if self.max_buffered_body_bytes < self.max_body_bytes:
             raise ValueError(
                 f"max_buffered_body_bytes ({self.max_buffered_body_bytes}) is less than "

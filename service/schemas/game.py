@@ -63,12 +63,16 @@ class GameRound(ResponseModel):
 class GameChoice(RequestParams):
     """Which image the player takes for the real one."""
 
-    round: Annotated[
-        str, Field(max_length=80, examples=["digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58"])
-    ]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58", "choice": 0}]
+        }
+    )
+
+    round: Annotated[str, Field(max_length=80)]
     """The round's token."""
 
-    choice: Annotated[int, Field(ge=0, le=1, examples=[0])]
+    choice: Annotated[int, Field(ge=0, le=1)]
     """Position of the image: 0 for the first, 1 for the second."""
 
 
