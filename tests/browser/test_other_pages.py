@@ -31,7 +31,7 @@ def test_the_documentation_follows_the_playgrounds_choice(watched: Watched) -> N
 def test_redoc_asks_no_other_host(watched: Watched) -> None:
     page = watched.page
     page.goto(f"{watched.base}/redoc")
-    expect(page.get_by_text("Classify images").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Classify images")).to_be_visible()
     logo = page.locator("img[src*=favicon]")
     expect(logo.first).to_be_attached()
     page.wait_for_load_state("networkidle")  # `watched` checks the hosts
