@@ -33,7 +33,7 @@ _BIAS = 0.5
 """Neatness of the model's digits. At 1 they are more legible than people's (99.8 and 97.7 %)."""
 _TRUNCATION = 0.9
 _HEIGHT = 256
-"""Of a digit, in pixels."""
+"""Height of a digit, in pixels."""
 
 Points = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Round:
 
     token: str
     real: int
-    """Position of the real image."""
+    """Position of the real image: 0 or 1."""
     seed: int
 
     def order(self, real: bytes, generated: bytes) -> tuple[bytes, bytes]:
