@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models_store.sampling.handwriting import Drawing, sample_drawings
-from models_store.tasks import FaceGeneration, FixedImage, HandwritingGeneration
+from models_store.tasks import ColorMode, FaceGeneration, FixedImage, HandwritingGeneration
 from service.codecs.handwriting_render import layout_page, render_png
 from service.codecs.images import ImageLimits, decode_resized, encode_png
 from service.errors import InvalidValue, ServiceError, Unavailable
@@ -136,7 +135,7 @@ def show_faces(
     """
     (face,) = generate_faces(model, [round_.seed], _TRUNCATION, check)
     height, width, channels = face.shape
-    mode = cast("Literal['L', 'RGB']", "L" if channels == 1 else "RGB")
+    mode: ColorMode = "L" if channels == 1 else "RGB"
     spec = FixedImage(width=width, height=height, mode=mode, resize="crop")
     order = np.random.default_rng(round_.seed).permutation(len(photographs))
     readable = _decode_first((photographs[index] for index in order), spec, limits)

@@ -1,12 +1,12 @@
 """Mistakes are explained in place of the last result, and the address holds the settings."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.watched import Watched, show
 from tests.fakes.image_models import encode_png, solid_image
 
-TEXT_FILE = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
+TEXT_FILE: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
 
 
 def pick(page: Page, buffer: bytes, name: str = "own.png") -> None:

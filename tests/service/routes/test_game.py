@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 URL = "/v1/game"
 GREEN = (0, 255, 0)
+SECRETS = ("one", "two")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +46,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def client(shelf: Path, photographs: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with running_app(shelf, real_faces=photographs) as client:
         yield client
-
-
-def secret(text: str) -> dict[str, str]:
-    return {"game_secret": text}
 
 
 async def start(client: httpx.AsyncClient, name: str) -> tuple[str, list[np.ndarray[Any, Any]]]:
@@ -89,12 +86,12 @@ async def test_the_digit_of_a_person_is_one_of_the_recorded_ones(
 
 
 async def test_a_round_of_another_service_is_rejected(shelf: Path) -> None:
-    async with running_app(shelf, **secret("one")) as first:
+    async with running_app(shelf, game_secret=SECRETS[0]) as first:
         token, _ = await start(first, "digits")
         assert await answer(first, token, 0)
-    async with running_app(shelf, **secret("one")) as replica:
+    async with running_app(shelf, game_secret=SECRETS[0]) as replica:
         assert await answer(replica, token, 0)
-    async with running_app(shelf, **secret("two")) as other:
+    async with running_app(shelf, game_secret=SECRETS[1]) as other:
         problem = assert_problem(await other.post(URL, json={"round": token, "choice": 0}), 422)
         assert "round is not a token of this service" in str(problem["detail"])
 
