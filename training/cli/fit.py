@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from training.cli.options import RecipeArgument, RunArgument, RunDirOption, SetOption
-from training.cli.torch_commands import TorchCommands
+from training.cli.torch_commands import TorchCommands, resumable
 
 __all__ = ["fitting"]
 
@@ -38,14 +38,15 @@ def fit(
 
     loaded = load_recipe(recipe, override or ())
     folder = run_dir or Path("runs") / loaded.name
-    result = run(
-        loaded,
-        folder,
-        resume=resume,
-        distributed=DistributedConfig(devices, nodes, strategy),
-        accelerator=accelerator,
-        tune_threads=True,
-    )
+    with resumable(folder):
+        result = run(
+            loaded,
+            folder,
+            resume=resume,
+            distributed=DistributedConfig(devices, nodes, strategy),
+            accelerator=accelerator,
+            tune_threads=True,
+        )
     if not result.is_rank_zero:
         return
     typer.echo(f"{len(result.log)} epochs in {result.seconds:,.0f} s, written to {folder}")

@@ -2,13 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["TorchCommands"]
+__all__ = ["TorchCommands", "resumable"]
 
 
 class _TorchCommand(TyperCommand):
@@ -28,3 +30,15 @@ class TorchCommands(typer.Typer):
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Register a command, as typer does."""
         return super().command(name, cls=_TorchCommand, **options)
+
+
+@contextmanager
+def resumable(run_dir: Path) -> Iterator[None]:
+    """At Ctrl-C, say how to continue the run in `run_dir`, and exit with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            f"interrupted: the same command with --resume --run-dir {run_dir} continues", err=True
+        )
+        raise typer.Exit(130) from None

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from training.cli.options import DEFAULT_STORE, RunDirOption, SetOption, StoreOption
-from training.cli.torch_commands import TorchCommands
+from training.cli.torch_commands import TorchCommands, resumable
+from training.errors import DataError
 
 __all__ = ["transferring"]
 
@@ -38,8 +39,14 @@ def transfer(
     override: SetOption = None,
     run_dir: RunDirOption = None,
     store: StoreOption = DEFAULT_STORE,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted transfer of the same name.")
+    ] = False,
 ) -> None:
-    """Fine-tune a pretrained network on your own classes, cross-validate it and publish it."""
+    """Fine-tune a pretrained network on your own classes, cross-validate it and publish it.
+
+    Interrupt it at any time; `--resume` continues.
+    """
     import logging
 
     from rich.console import Console
@@ -59,13 +66,18 @@ def transfer(
         frozen_only=frozen_only,
         console=console,
     )
-    result = run(
-        adapted,
-        _first_unused_dir(run_dir or Path("runs") / adapted.name),
-        store,
-        command=transfer_command(photos or (), name, folds, frozen_only, recipe, override or ()),
-        console=console,
-    )
+    folder = _choose_run_dir(run_dir or Path("runs") / adapted.name, resume=resume)
+    with resumable(folder):
+        result = run(
+            adapted,
+            folder,
+            store,
+            command=transfer_command(
+                photos or (), name, folds, frozen_only, recipe, override or ()
+            ),
+            console=console,
+            resume=resume,
+        )
     for stage in result.cross_validation.stages:
         mean, deviation = result.cross_validation.accuracy(stage)
         typer.echo(
@@ -75,7 +87,15 @@ def transfer(
     typer.echo(f"published {result.version} after {result.seconds:,.0f} s")
 
 
-def _first_unused_dir(folder: Path) -> Path:
-    """Return `folder`, or the first of `folder-2`, `folder-3` … that does not exist."""
-    candidates = (folder, *(folder.with_name(f"{folder.name}-{i}") for i in range(2, 10_000)))
-    return next(path for path in candidates if not path.exists())
+def _choose_run_dir(folder: Path, *, resume: bool) -> Path:
+    """Return the first new one of `folder`, `folder-2` … or, to resume, the last that exists."""
+    newest = None
+    for path in (folder, *(folder.with_name(f"{folder.name}-{i}") for i in range(2, 10_000))):
+        if not path.exists():
+            break
+        newest = path
+    if not resume:
+        return path
+    if newest is None:
+        raise DataError(f"{folder} does not exist: there is no transfer to continue")
+    return newest

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from models_store.manifest import Metric
 from training.config.precision import resolve_recipe
-from training.config.recipe import Recipe, validate_recipe
+from training.config.recipe import RECIPE_FILE, Recipe, validate_recipe
 from training.datasets.base import class_counts
 from training.datasets.data_dir import resolve_data_path
 from training.datasets.image_folder_cv import ImageFolderCV
@@ -96,11 +96,21 @@ def adapt_recipe(
 
 
 def transfer(
-    recipe: Recipe, run_dir: Path, store: Path, *, command: str, console: Console
+    recipe: Recipe,
+    run_dir: Path,
+    store: Path,
+    *,
+    command: str,
+    console: Console,
+    resume: bool = False,
 ) -> TransferResult:
     """Train and measure both stages on every fold, then train on all photographs and publish.
 
-    With `network.frozen` there is no second stage: only the head is trained.
+    With `network.frozen` there is no second stage: only the head is trained. With `resume`, folds
+    of `run_dir` that are finished are only measured, and an unfinished one is continued.
+
+    Raises:
+        CheckpointError: when another recipe wrote the folds to resume.
     """
     started = time.perf_counter()
     if not isinstance(recipe.data, ImageFolderCV) or not isinstance(
@@ -112,7 +122,7 @@ def transfer(
         prepare(recipe)  # fills the cache for the folds
     folds = []
     for held_out in range(recipe.data.folds):
-        result = _train(_with_fold(recipe, held_out), run_dir, frozen, console)
+        result = _train(_with_fold(recipe, held_out), run_dir, frozen, console, resume=resume)
         folds.append(_evaluate_fold(result.task, frozen))
         scores = [f"{stage} {folds[-1].accuracy(stage):.1%}" for stage in folds[-1].logits_NK]
         console.print(
@@ -120,7 +130,7 @@ def transfer(
             f"of {len(folds[-1].labels_N)} held-out photographs"
         )
     console.print("the model to publish, trained on all photographs")
-    result = _train(recipe, run_dir, frozen, console)
+    result = _train(recipe, run_dir, frozen, console, resume=resume)
     task = _require_transfer(result.task)
     cross_validation = CrossValidation(task.data.title, task.data.labels, folds)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -137,6 +147,8 @@ def transfer(
     with console.status("exporting and verifying"):
         model_provenance = build_provenance(recipe, timed_result, command)
         version = publish_model(recipe.name, recipe.publish, spec, model_provenance, store)
+    for checkpoint in run_dir.glob("fold-*/last.ckpt"):
+        checkpoint.unlink()  # 27 MB each, and no longer needed to resume
     return TransferResult(version, cross_validation, time.perf_counter() - started)
 
 
@@ -209,17 +221,22 @@ def _with_fold(recipe: Recipe, fold: int) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": fold})})
 
 
-def _train(recipe: Recipe, run_dir: Path, frozen: bool, console: Console) -> FitResult:
+def _train(
+    recipe: Recipe, run_dir: Path, frozen: bool, console: Console, *, resume: bool
+) -> FitResult:
     """Train the head and, unless `frozen`, every weight on all but the held-out fold."""
     if frozen:
         return FitResult(prepare(recipe)[1], [], 0.0)
     held_out = getattr(recipe.data, "held_out", None)
     folder = run_dir / ("all" if held_out is None else f"fold-{held_out + 1}")
     # Later folds use the number of threads that the first one measured.
-    result = fit(recipe, folder, show_progress=not console.quiet, tune_threads=held_out == 0)
-    if held_out is not None:
-        (folder / "last.ckpt").unlink()  # 27 MB; folds are not resumed
-    return result
+    return fit(
+        recipe,
+        folder,
+        resume=resume and (folder / RECIPE_FILE).exists(),
+        show_progress=not console.quiet,
+        tune_threads=held_out == 0,
+    )
 
 
 def _evaluate_fold(task: object, frozen: bool) -> Fold:

@@ -18,8 +18,9 @@ from models_store.verify import read_golden_cases, read_manifest
 from tests.command_line import exit_code
 from tests.training.photos import content, write_photos, write_weights
 from training.cli.main import app
-from training.cli.transfer import _first_unused_dir
+from training.cli.transfer import _choose_run_dir
 from training.datasets.image_io import read_resized_image
+from training.engine.csv_logger import CsvLogger
 from training.errors import TrainingError
 
 
@@ -174,9 +175,42 @@ def test_checkpoints_of_folds_are_deleted(tuned: _Done) -> None:
     assert (tuned.run / "confusion.png").is_file()
 
 
+def test_an_interrupted_transfer_resumes_to_the_figures_of_an_uninterrupted_one(
+    home: Path, tuned: _Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = home / "runs" / "again"
+    arguments = (tuned.photos, "--name", "again", "--run-dir", run, "--folds", 2)
+    append, rows = CsvLogger.append, []
+
+    def interrupt_third_epoch(log: CsvLogger, row: dict[str, float]) -> None:
+        rows.append(row)
+        if len(rows) == 3:  # the first of the second fold, after its checkpoint
+            raise KeyboardInterrupt
+        append(log, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CsvLogger, "append", interrupt_third_epoch)
+        interrupted = _transfer(home, *arguments)
+    assert interrupted.exit_code == 130
+    assert f"--resume --run-dir {run} continues" in interrupted.output
+    assert not (home / "store" / "again").exists()
+
+    resumed = _transfer(home, *arguments, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    figures = "cross-validation.json"
+    assert (run / figures).read_text() == (tuned.run / figures).read_text()
+    assert {path.parent.name for path in run.rglob("last.ckpt")} == {"all"}
+
+
+def test_a_transfer_that_was_never_begun_cannot_be_resumed(home: Path, tuned: _Done) -> None:
+    run = home / "runs" / "nowhere"
+    result = _transfer(home, tuned.photos, "--name", "never-begun", "--run-dir", run, "--resume")
+    assert "does not exist: there is no transfer to continue" in _refused(result)
+
+
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     for name in ("run", "run-2", "run-3"):
-        folder = _first_unused_dir(tmp_path / "run")
+        folder = _choose_run_dir(tmp_path / "run", resume=False)
         assert folder.name == name
         folder.mkdir()
 
