@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema lock audit course screenshots release reliability clean
+.PHONY: help serve test check walk format schema lock audit course screenshots release reliability clean
 .PHONY: floors fuzz schemathesis shelf-faults training-kills hostile
 
 help:  ## show this list
@@ -23,6 +23,9 @@ check: $(VENV)/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+walk: $(VENV)/.dev  ## walk the README in a fresh clone (minutes; needs port 8000)
+	$(BIN)/python -m tests.readme_walk $(ARGS)
 
 format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
 	$(BIN)/ruff format .
