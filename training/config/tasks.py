@@ -69,6 +69,9 @@ class TransferConfig(ClassifierConfig):
 class DenoisingConfig(FrozenModel):
     kind: Literal["denoising"] = "denoising"
     noises: Annotated[tuple[Noise, ...], Field(min_length=1)]
+    objective: Literal["mse", "psnr"] = "mse"
+    """`psnr` maximizes the mean PSNR of images, so that an easy image counts as much as a hard one.
+    With `mse`, hard images dominate."""
 
 
 class PhotoDenoisingConfig(FrozenModel):

@@ -19,7 +19,10 @@ __all__ = ["Denoising"]
 
 
 class Denoising(ImageTask):
-    """Minimize the squared error to the clean image; each training image gets one kind of noise."""
+    """Minimize the squared error to the clean image, or maximize the PSNR.
+
+    Each training image gets one kind of noise.
+    """
 
     monitor = Monitor("psnr_db", higher_is_better=True)
 
@@ -43,8 +46,10 @@ class Denoising(ImageTask):
             selected = (noise_index_B == index).to(clean_BCHW.device)
             noisy_BCHW[selected] = noise(clean_BCHW[selected])
         estimate = self.network(noisy_BCHW).float()
-        loss = functional.mse_loss(estimate, clean_BCHW)
-        return {"loss": loss, "psnr_db": psnr_db(estimate.detach(), clean_BCHW).mean()}
+        mean_psnr_db = psnr_db(estimate, clean_BCHW).mean()
+        maximize_psnr = self.config.objective == "psnr"
+        loss = -mean_psnr_db if maximize_psnr else functional.mse_loss(estimate, clean_BCHW)
+        return {"loss": loss, "psnr_db": mean_psnr_db.detach()}
 
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
         """Return the mean PSNR of noisy and denoised images, for each noise and over all.

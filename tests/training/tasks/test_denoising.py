@@ -48,6 +48,21 @@ def test_every_call_measures_the_same_noisy_images(task: Denoising) -> None:
     assert task.measure(nn.Identity(), task.split("test")) == first
 
 
+def test_the_psnr_objective_weighs_all_images_alike() -> None:
+    losses, reported = {}, {}
+    for objective in ("mse", "psnr"):
+        overrides = {**DENOISING["task"], "objective": objective}
+        task = prepare(recipe(network=DENOISING["network"], task=overrides), accelerator="cpu")[1]
+        torch.manual_seed(0)
+        task.network = nn.Identity()
+        scores = task.loss(next(iter(task.batches(0))))
+        losses[objective], reported[objective] = scores["loss"], scores["psnr_db"]
+    assert losses["psnr"] == -reported["psnr"]
+    assert reported["mse"] == reported["psnr"]
+    # Images of unequal errors: the logarithm of their mean is above the mean of their logarithms.
+    assert -10 * losses["mse"].log10() < reported["mse"]
+
+
 def test_training_makes_noisy_images_cleaner() -> None:
     network = {"kind": "denoiser", "widths": [8, 16]}
     optimizer = {"kind": "adam", "lr": 0.01}
