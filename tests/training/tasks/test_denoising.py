@@ -54,6 +54,7 @@ def test_the_psnr_objective_weighs_all_images_alike() -> None:
         overrides = {**DENOISING["task"], "objective": objective}
         task = prepare(recipe(network=DENOISING["network"], task=overrides), accelerator="cpu")[1]
         torch.manual_seed(0)
+        assert isinstance(task, Denoising)
         task.network = nn.Identity()
         scores = task.loss(next(iter(task.batches(0))))
         losses[objective], reported[objective] = scores["loss"], scores["psnr_db"]
