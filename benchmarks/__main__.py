@@ -34,6 +34,16 @@ def _measure(options: argparse.Namespace) -> None:
             peers=options.peer,
             interpreters=options.peer_python,
         )
+    elif options.what == "batching":
+        from benchmarks.batching import batching
+
+        batching(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            clients=options.clients,
+            peers=options.peer,
+            interpreters=options.peer_python,
+        )
     elif options.what == "text":
         from benchmarks.text import text
 
@@ -66,21 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--only", choices=("small", "photo", "single"))
     serve.add_argument(
         "--clients",
-        type=lambda text: [int(count) for count in text.split(",")],
+        type=_parse_counts,
         metavar="N,N,…",
         help="measure the workloads of several clients with each of these numbers of them",
     )
-    serve.add_argument(
-        "--peer",
-        action="append",
-        help="also measure it, in an environment of its own: litserve, bentoml, mlserver or ray",
-    )
-    serve.add_argument(
-        "--peer-python",
-        action="append",
-        metavar="NAME=PATH",
-        help="interpreter of a peer's environment; without, one is made in build/",
-    )
+    _add_peer_options(serve, "litserve, bentoml, mlserver or ray")
+    batching = commands.add_parser("batching", help="rows a second with dynamic batching")
+    batching.add_argument("--rounds", type=int, default=5)
+    batching.add_argument("--seconds", type=float, default=2.0)
+    batching.add_argument("--clients", type=_parse_counts, metavar="N,N,…", default=[1, 8, 64])
+    _add_peer_options(batching, "litserve or bentoml")
     text = commands.add_parser("text", help="texts at the same time, and their first characters")
     text.add_argument("--rounds", type=int, default=5)
     text.add_argument("--streams", type=int, default=32)
@@ -94,6 +99,22 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--steps", type=int, default=30)
     train.add_argument("recipes", nargs="*", default=["resnet-digits", "charnn-tiny"])
     return parser
+
+
+def _parse_counts(text: str) -> list[int]:
+    return [int(count) for count in text.split(",")]
+
+
+def _add_peer_options(parser: argparse.ArgumentParser, names: str) -> None:
+    parser.add_argument(
+        "--peer", action="append", help=f"also measure it, in an environment of its own: {names}"
+    )
+    parser.add_argument(
+        "--peer-python",
+        action="append",
+        metavar="NAME=PATH",
+        help="interpreter of a peer's environment; without, one is made in build/",
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from models_store.verify import read_manifest
 from service.codecs.images import ImageLimits, decode_resized
 from service.runtime.session import Session
 
-__all__ = ["BareInference"]
+__all__ = ["BareInference", "run_in_threads"]
 
 _LIMITS = ImageLimits(max_pixels=25_000_000)
 
@@ -37,7 +37,7 @@ class BareInference:
 
     def run(self, seconds: float, threads: int) -> LoadResult:
         """Runs of the graph alone."""
-        return _run_in_threads(
+        return run_in_threads(
             lambda: self._session.run({"images": self._decoded_BHWC}), seconds, threads
         )
 
@@ -48,10 +48,11 @@ class BareInference:
             image_HWC = decode_resized(self._data, self._image, _LIMITS)
             self._session.run({"images": image_HWC[np.newaxis]})
 
-        return _run_in_threads(once, seconds, threads)
+        return run_in_threads(once, seconds, threads)
 
 
-def _run_in_threads(run_once: Callable[[], object], seconds: float, threads: int) -> LoadResult:
+def run_in_threads(run_once: Callable[[], object], seconds: float, threads: int) -> LoadResult:
+    """Call `run_once` on each of `threads` threads for `seconds`; return the calls per second."""
     counts = [0] * threads
     end = time.monotonic() + seconds
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.load import LoadResult
 
-__all__ = ["InterleavedRuns", "run_interleaved"]
+__all__ = ["Contender", "InterleavedRuns", "run_interleaved"]
 
 Contender = Callable[[float], LoadResult]
 """Runs for the given number of seconds."""

@@ -31,10 +31,14 @@ class Batching(FrozenModel):
     measured: tuple[BatchMeasurement, ...] = ()
     hardware: str = ""
 
-    def speedup(self) -> float:
-        """Return the rows per second at `max_batch_size`, relative to single rows."""
+    def describe(self) -> str:
+        """Return the limits and the measured gain in a phrase."""
+        if self.max_batch_size == 1:
+            return "off: single rows are about as fast"
         rates = {one.size: one.rows_per_s for one in self.measured}
-        return rates[self.max_batch_size] / rates[1]
+        gain = rates.get(self.max_batch_size, 0.0) / rates.get(1, 1.0)
+        measured = f" ({gain:.1f} × the rows per second of single rows)" if gain else ""
+        return f"up to {self.max_batch_size} rows, {self.max_wait_ms:g} ms{measured}"
 
 
 def parse_batching(text: str) -> dict[str, Batching]:

@@ -1,4 +1,4 @@
-"""`deepshelf models …`: list, show, verify, add, export, import, schema. Needs no torch."""
+"""`deepshelf models …`: list, show, verify, add, measure, export, import, schema; without torch."""
 
 import json
 import os
@@ -20,7 +20,9 @@ from models_store.layout import (
     version_dir,
 )
 from models_store.manifest import Manifest
+from models_store.onnx.batching import measure_version
 from models_store.onnx.runtime import verify_graphs
+from models_store.publish import record_batching
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys
 from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
@@ -119,6 +121,8 @@ def _format_card(manifest: Manifest) -> Iterator[str]:
     yield f"parameters    {manifest.parameters:,}"
     for file in manifest.files:
         yield f"{file.role:13} {file.path}, {file.bytes:,} bytes"
+    for path, batching in manifest.batching.items():
+        yield f"batching      {path}: {batching.describe()}"
     for metric in manifest.metrics:
         note = f"; {metric.note}" if metric.note else ""
         yield (
@@ -181,6 +185,21 @@ def _verify_version(folder: Path, trusted_keys: TrustedKeys | None) -> None:
 
 
 app.command("add")(add)
+
+
+@app.command()
+def measure(context: _Context, name: _NameArgument) -> None:
+    """Measure batches of a model on this machine, and record which the service uses."""
+    store = context.obj.store
+    folder = version_dir(store, name, max(list_versions(store, name), default=1))
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    updated = record_batching(folder, measure_version(folder, manifest))
+    for path, batching in updated.batching.items():
+        typer.echo(f"{path}: {batching.describe()}")
+        for one in batching.measured:
+            rates = f"{one.runs_per_s:>10,.0f} runs/s {one.rows_per_s:>10,.0f} rows/s"
+            typer.echo(f"{one.size:>6} rows {rates}")
 
 
 @app.command("export")

@@ -18,7 +18,13 @@ from pathlib import Path
 
 from benchmarks.servers import Server, free_port, running_server
 
-__all__ = ["COMPETITORS", "Competitor", "CompetitorRequest", "competitor_interpreters"]
+__all__ = [
+    "BATCHING_COMPETITORS",
+    "COMPETITORS",
+    "Competitor",
+    "CompetitorRequest",
+    "competitor_interpreters",
+]
 
 _BUILD = Path("build/benchmarks")
 _COMMON_PACKAGES = ("onnxruntime", "pillow", "numpy")
@@ -73,11 +79,18 @@ class Competitor:
     """Builds the request from an image path and its media type."""
 
     @contextmanager
-    def launch(self, python: Path, folder: Path, workers: int) -> Iterator[Server]:
+    def launch(
+        self,
+        python: Path,
+        folder: Path,
+        workers: int,
+        extra_environment: Mapping[str, str] | None = None,
+    ) -> Iterator[Server]:
         """The model in `folder`, until the block ends. Raises RuntimeError: it does not start."""
         port = free_port()
         command = [str(python), *self.arguments(port, workers)]
         environment = {"PEER_MODEL": str(folder), "PEER_WORKERS": str(workers), "PYTHONPATH": "."}
+        environment |= extra_environment or {}
         with running_server(command, environment, port, self.probe) as server:
             yield server
 
@@ -89,10 +102,13 @@ def _module_arguments(name: str, *extra_args: str) -> Callable[[int, int], list[
     return arguments
 
 
-def _bentoml_arguments(port: int, workers: int) -> list[str]:
-    del workers  # it reads them from its code
-    service = "benchmarks.competitors.with_bentoml:Service"
-    return ["-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port", str(port)]
+def _bentoml_arguments(module: str) -> Callable[[int, int], list[str]]:
+    def arguments(port: int, workers: int) -> list[str]:
+        del workers  # it reads them from its code
+        service = f"benchmarks.competitors.{module}:Service"
+        return ["-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port", str(port)]
+
+    return arguments
 
 
 COMPETITORS: Mapping[str, Competitor] = {
@@ -102,7 +118,9 @@ COMPETITORS: Mapping[str, Competitor] = {
         _module_arguments("with_litserve"),
         _json_request,
     ),
-    "bentoml": Competitor(("bentoml", *_COMMON_PACKAGES), "/readyz", _bentoml_arguments),
+    "bentoml": Competitor(
+        ("bentoml", *_COMMON_PACKAGES), "/readyz", _bentoml_arguments("with_bentoml")
+    ),
     "mlserver": Competitor(
         # 1.7 asks for an event loop where later uvloops make none.
         ("mlserver", "uvloop<0.22", *_COMMON_PACKAGES),
@@ -112,6 +130,15 @@ COMPETITORS: Mapping[str, Competitor] = {
     ),
     "ray": Competitor(
         ("ray[serve]", *_COMMON_PACKAGES), "/-/healthz", _module_arguments("with_ray")
+    ),
+}
+
+BATCHING_COMPETITORS: Mapping[str, Competitor] = {
+    "litserve": Competitor(
+        COMPETITORS["litserve"].packages, "/health", _module_arguments("with_litserve_batching")
+    ),
+    "bentoml": Competitor(
+        COMPETITORS["bentoml"].packages, "/readyz", _bentoml_arguments("with_bentoml_batching")
     ),
 }
 

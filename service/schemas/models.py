@@ -27,6 +27,8 @@ class VersionSummary(ResponseModel):
     state: ModelState
     reason: str | None = None
     """Why it is not ready; for a ready version, why changed files were not loaded."""
+    providers: list[str] | None = None
+    """Execution providers that compute the graphs of a ready version in this process."""
 
 
 class ModelSummary(ResponseModel):

@@ -11,6 +11,7 @@ import pytest
 from models_store.cli import app
 from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
+from models_store.verify import read_manifest
 from tests.command_line import exit_code
 from tests.models_store.tampering import edit_manifest
 
@@ -108,6 +109,15 @@ def test_verify_does_not_call_an_empty_store_good(tmp_path: Path, run: Run) -> N
     code, out, err = run(tmp_path, "verify")
     assert (code, out) == (1, "")
     assert err == f"error: there is no model in {tmp_path}\n"
+
+
+def test_measure_records_and_prints_batch_sizes(own_store: Path, run: Run) -> None:
+    code, out, _ = run(own_store, "measure", "paint")
+    assert code == 0
+    recorded = read_manifest(own_store / "paint" / "2").batching["model.onnx"]
+    assert out.splitlines()[0] == f"model.onnx: {recorded.describe()}"
+    assert len(out.splitlines()) == 1 + len(recorded.measured)
+    assert f"batching      model.onnx: {recorded.describe()}" in run(own_store, "show", "paint")[1]
 
 
 def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:

@@ -37,7 +37,12 @@ def test_batches_are_on_where_they_compute_a_third_more_rows(
 ) -> None:
     chosen = choose_batching(_measured(rows_per_s))
     assert (chosen.max_batch_size, chosen.max_wait_ms) == (max_batch_size, max_wait_ms)
-    assert chosen.speedup() == rows_per_s[max_batch_size] / rows_per_s[1]
+
+
+def test_limits_are_described_with_the_measured_gain() -> None:
+    chosen = choose_batching(_measured({1: 200, 2: 300, 4: 500}))
+    assert chosen.describe() == "up to 4 rows, 8 ms (2.5 × the rows per second of single rows)"
+    assert Batching(max_batch_size=1, max_wait_ms=0).describe().startswith("off")
 
 
 def test_every_graph_with_a_free_batch_axis_is_measured(folder: Path) -> None:

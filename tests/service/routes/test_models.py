@@ -26,6 +26,14 @@ async def test_the_list_has_every_model_version_and_default(client: httpx.AsyncC
     }
 
 
+async def test_versions_are_listed_with_their_execution_providers(
+    client: httpx.AsyncClient,
+) -> None:
+    models = (await client.get("/v1/models")).json()["models"]
+    versions = [version for model in models for version in model["versions"]]
+    assert {tuple(version["providers"]) for version in versions} == {("cpu",)}
+
+
 async def test_the_card_is_the_manifest_with_the_state(
     client: httpx.AsyncClient, store: Path
 ) -> None:

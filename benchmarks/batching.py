@@ -1,0 +1,245 @@
+"""Dynamic batching: rows per second and latency, beside one run per request and beside others.
+
+Each request brings one row as JSON. Two graphs: a small dense encoder (autoencoder-mnist-dense, a
+run takes 0.08 ms) and a wide dense net (256 → 2048 → 2048 → 2048 → 10 with random weights, 9
+million parameters), whose runs read all weights whatever the number of rows. Services have as many
+processes or threads as there are cores, and run all the time; they are measured in turns. The
+limits are runs of the graph alone, on a thread per core.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import report, servers
+from benchmarks.bare_inference import run_in_threads
+from benchmarks.competitors.launch import BATCHING_COMPETITORS, competitor_interpreters
+from benchmarks.interleaved_runs import Contender, InterleavedRuns, run_interleaved
+from benchmarks.load import LoadResult, run_load
+from models_store.batching import Batching
+from models_store.onnx.batching import repeat_rows
+from models_store.verify import read_golden_cases, read_manifest
+from service.runtime.cpu_limits import available_cores
+from service.runtime.session import Session
+
+__all__ = ["batching"]
+
+_FOLDER = Path("build/benchmarks/batching")
+_STORE = _FOLDER / "store"
+_OFF = "deepshelf, a run per request"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A published graph, and one row for it."""
+
+    name: str
+    title: str
+    folder: Path
+    input_name: str
+    row: list[object]
+    limits: Batching
+
+
+def batching(
+    *,
+    rounds: int,
+    seconds: float,
+    clients: list[int],
+    peers: list[str] | None = None,
+    interpreters: list[str] | None = None,
+) -> None:
+    """Measure and write a report. Arguments are as of `serve`."""
+    pythons = competitor_interpreters(peers or [], interpreters or [])
+    results: dict[tuple[str, int], InterleavedRuns] = {}
+    with ExitStack() as stack:
+        on, off = (
+            stack.enter_context(
+                servers.deepshelf_server(_create_store(), log_level="warning", **settings)
+            )
+            for settings in ({}, {"batching": "off"})
+        )
+        workloads = [_load_workload(*one) for one in _WORKLOADS]
+        for workload in workloads:
+            with _competitors(workload, pythons) as urls:
+                for count in clients:
+                    load = partial(_http_contender, workload, clients=count)
+                    contenders: dict[str, Contender] = {
+                        **_bare_contenders(workload),
+                        _OFF: load(_predict_url(off, workload), _predict_body(workload)),
+                        "deepshelf": load(_predict_url(on, workload), _predict_body(workload)),
+                        **{name: load(*target) for name, target in urls.items()},
+                    }
+                    results[workload.title, count] = run_interleaved(
+                        contenders, rounds=rounds, seconds=seconds
+                    )
+    _write_results(workloads, results, rounds, seconds)
+
+
+_WORKLOADS = (
+    ("mnist-encoder", "dense encoder, 784 → 64"),
+    ("wide-mlp", "wide dense net, 256 → 3 × 2048 → 10"),
+)
+
+
+def _create_store() -> Path:
+    """Publish both graphs with `deepshelf models add`, once: it measures their batches."""
+    if not (_STORE / "wide-mlp" / "1").is_dir():
+        shutil.rmtree(_FOLDER, ignore_errors=True)
+        _STORE.mkdir(parents=True)
+        wide = _FOLDER / "wide-mlp.onnx"
+        wide.write_bytes(_wide_network())
+        encoder = Path("models_store/autoencoder-mnist-dense/1/encoder.onnx")
+        for path, name in ((encoder, "mnist-encoder"), (wide, "wide-mlp")):
+            command = ["-m", "deepshelf", "models", "--store", str(_STORE), "add", str(path)]
+            subprocess.run([sys.executable, *command, "--name", name], check=True)  # noqa: S603
+    return _STORE
+
+
+def _wide_network() -> bytes:
+    from onnx import TensorProto, helper, numpy_helper
+
+    random, sizes = np.random.default_rng(0), (256, 2048, 2048, 2048, 10)
+    nodes, weights, tensor = [], [], "x"
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        matrix = random.standard_normal((inputs, outputs), np.float32) / np.float32(inputs**0.5)
+        weights.append(numpy_helper.from_array(matrix, f"w{index}"))
+        last = outputs == sizes[-1]
+        product = "y" if last else f"product{index}"
+        nodes.append(helper.make_node("MatMul", [tensor, f"w{index}"], [product]))
+        if not last:
+            tensor = f"relu{index}"
+            nodes.append(helper.make_node("Relu", [product], [tensor]))
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("x", sizes[0]), ("y", sizes[-1]))
+    ]
+    graph = helper.make_graph(nodes, "wide", values[:1], values[1:], weights)
+    opsets = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(
+        graph, opset_imports=opsets, ir_version=8
+    ).SerializeToString()
+    return content
+
+
+def _load_workload(name: str, title: str) -> Workload:
+    folder = _STORE / name / "1"
+    manifest = read_manifest(folder)
+    spec = manifest.get_file("model")
+    golden = folder / manifest.get_file("golden").path
+    case = next(iter(read_golden_cases(golden, spec, 1)))
+    (input_name,) = case.inputs
+    row = case.inputs[input_name][0].tolist()
+    return Workload(name, title, folder, input_name, row, manifest.batching[spec.path])
+
+
+@contextmanager
+def _competitors(
+    workload: Workload, pythons: Mapping[str, Path]
+) -> Iterator[dict[str, tuple[str, Path]]]:
+    """Yield the URL and the body for each competitor, which batches as ours does."""
+    limits, cores = workload.limits, available_cores()
+    environment = {
+        "PEER_MAX_BATCH_SIZE": str(max(limits.max_batch_size, 2)),
+        "PEER_MAX_WAIT_MS": str(limits.max_wait_ms or 2),
+    }
+    with ExitStack() as stack:
+        targets = {}
+        for name, python in pythons.items():
+            peer = BATCHING_COMPETITORS[name]
+            server = stack.enter_context(peer.launch(python, workload.folder, cores, environment))
+            row: object = workload.row if name == "litserve" else [workload.row]
+            body = _write_body(f"{workload.name}-{name}", {"x": row})
+            targets[f"{name}, batching"] = (f"{server.url}/predict", body)
+        yield targets
+
+
+def _predict_url(server: servers.Server, workload: Workload) -> str:
+    return f"{server.url}/v1/predict?model={workload.name}"
+
+
+def _predict_body(workload: Workload) -> Path:
+    return _write_body(workload.name, {"inputs": {workload.input_name: [workload.row]}})
+
+
+def _write_body(name: str, content: object) -> Path:
+    path = _FOLDER / f"{name}.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def _http_contender(
+    workload: Workload, url: str, body: Path, *, clients: int
+) -> Callable[[float], LoadResult]:
+    del workload
+    return lambda seconds: run_load(url, body, "application/json", clients=clients, seconds=seconds)
+
+
+def _bare_contenders(workload: Workload) -> dict[str, Callable[[float], LoadResult]]:
+    """Return runs of the graph alone, of single rows and of full batches; rows per second."""
+    manifest = read_manifest(workload.folder)
+    spec = manifest.get_file("model")
+    session = Session((workload.folder / spec.path).read_bytes(), spec)
+    golden = workload.folder / manifest.get_file("golden").path
+    case = next(iter(read_golden_cases(golden, spec, 1)))
+
+    def contender(size: int) -> Callable[[float], LoadResult]:
+        inputs = repeat_rows(case.inputs, size)
+
+        def run(seconds: float) -> LoadResult:
+            result = run_in_threads(lambda: session.run(inputs), seconds, available_cores())
+            return LoadResult(result.per_s * size)
+
+        return run
+
+    sizes = sorted({1, workload.limits.max_batch_size})
+    return {f"limit: runs of {size} rows": contender(size) for size in sizes}
+
+
+def _write_results(
+    workloads: list[Workload],
+    results: Mapping[tuple[str, int], InterleavedRuns],
+    rounds: int,
+    seconds: float,
+) -> None:
+    rows = []
+    for (title, clients), result in results.items():
+        for name in result.loads:
+            low, high = result.rate_range(name)
+            latency = [result.p50_ms(name), result.p99_ms(name)]
+            rows.append(
+                [
+                    title,
+                    str(clients),
+                    name,
+                    f"{result.per_s(name):,.0f}",
+                    f"{low:,.0f}–{high:,.0f}",
+                    *("" if value is None else f"{value:.1f}" for value in latency),
+                    f"{result.ratio(name, _OFF):.2f}",
+                ]
+            )
+    head = ["graph", "clients", "service", "rows per second", "range of rounds", "p50 ms", "p99 ms",
+            "to a run per request"]  # fmt: skip
+    sizes = [
+        [one.title, str(m.size), f"{m.runs_per_s:,.0f}", f"{m.rows_per_s:,.0f}"]
+        for one in workloads
+        for m in one.limits.measured
+    ]
+    text = report.format_table(head, rows)
+    text += "\n\n" + report.format_table(["graph", "rows", "runs/s", "rows/s"], sizes)
+    raw = {
+        "rounds": rounds,
+        "seconds": seconds,
+        "limits": {one.title: one.limits.model_dump() for one in workloads},
+        "loads": {f"{title}, {count}": one.to_dict() for (title, count), one in results.items()},
+    }
+    report.write_report("batching", text, raw)
