@@ -21,7 +21,7 @@ class Service:
     @bentoml.api(  # type: ignore[untyped-decorator]
         route="/predict", batchable=True, max_batch_size=MAX_BATCH_SIZE, max_latency_ms=10_000
     )
-    def predict(self, x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs of the rows."""
-        outputs: np.ndarray = self._graph(x)  # type: ignore[type-arg]
+        outputs: np.ndarray = self._graph(x)
         return outputs

@@ -105,6 +105,6 @@ async def _wait_until_ready(service: Service, name: str, version: int) -> None:
     while True:
         _, body = await service.get("/v1/models")
         models = {model["name"]: model["versions"] for model in json.loads(body)["models"]}
-        if {"version": version, "state": "ready"} in models[name]:
+        if (version, "ready") in [(one["version"], one["state"]) for one in models[name]]:
             return
         await asyncio.sleep(0.02)
