@@ -4,14 +4,12 @@ Every function takes any bytes, and reads no more than it needs.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from struct import unpack_from
 
 from models_store.images.heif import AVIF_SIGNATURE, HEIF_SIGNATURE
-from models_store.images.tiff import LONG, SHORT, read_ifd
 
 __all__ = [
-    "find_orientation",
     "gif_block_offsets",
     "peek_gif_size",
     "peek_no_size",
@@ -41,10 +39,6 @@ _KNOWN_SIGNATURES = (
     (rb"P[1-7fF]\s", "Netpbm"),
     (rb"\x93NUMPY", "NumPy array"),
 )
-
-
-_EXIF_HEADER = b"Exif\0\0"
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def sniff_kind(data: bytes) -> str:
@@ -109,44 +103,3 @@ def gif_block_offsets(data: bytes) -> Iterator[int]:
                 yield offset
         offset += 1  # the empty one; or a byte that means nothing, which the reader skips too
         yield offset
-
-
-def find_orientation(info: Mapping[str | tuple[int, int], object]) -> int:
-    """Return the orientation, 1 to 8 (EXIF 2.32, 4.6.4A), from an image's `info`; 1 by default.
-
-    Looks where `PIL.ImageOps.exif_transpose` looks: the EXIF block, ImageMagick's text chunk of
-    PNG, and XMP. Pillow's own EXIF reader copies every value of the block, which older versions let
-    overlap.
-    """
-    exif = info.get("exif")
-    if exif is None:
-        exif = _decode_exif_text(info.get("Raw profile type exif"))
-    orientation = _exif_orientation(exif) if isinstance(exif, bytes) else None
-    if orientation is None:
-        orientation = _xmp_orientation(info.get("xmp") or info.get("XML:com.adobe.xmp"))
-    return orientation if orientation is not None and 1 <= orientation <= 8 else 1
-
-
-def _exif_orientation(exif: bytes) -> int | None:
-    while exif.startswith(_EXIF_HEADER):  # some editors write the header twice
-        exif = exif[len(_EXIF_HEADER) :]
-    for field in read_ifd(exif):
-        if field.tag == 0x0112 and field.kind in (SHORT, LONG):
-            return field.value
-    return None
-
-
-def _decode_exif_text(text: object) -> bytes | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:
-        return None
-
-
-def _xmp_orientation(xmp: object) -> int | None:
-    if isinstance(xmp, str):
-        xmp = xmp.encode("utf-8", "replace")
-    match = _XMP_ORIENTATION.search(xmp) if isinstance(xmp, bytes) else None
-    return int(match[1]) if match else None

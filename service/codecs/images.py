@@ -16,25 +16,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from models_store.images.color_modes import convert_mode, to_array
 from models_store.images.color_profiles import find_srgb_conversion
-from models_store.images.heif import HEIF_FORMAT
+from models_store.images.decoding import decode_upright
+from models_store.images.orientation import AXIS_SWAPPING_TRANSPOSES, find_transpose
 from models_store.images.png_transparency import apply_transparent_color
 from models_store.tasks import ColorMode, FixedImage
 from service.codecs.formats import ImageLimits, decode_errors_as_invalid, open_header
-from service.codecs.image_headers import find_orientation
 from service.observability.timing import timed
 
 __all__ = ["ImageLimits", "decode_native", "decode_resized", "encode_png"]
-
-_EXIF_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_AXIS_SWAPPING_TRANSPOSES = {_EXIF_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 # Measured with Pillow 13 on 2 shared cores (medians; dB against a full decode and one antialiased
 # bicubic resize), photographs to 32 × 32 and 224 × 224:
@@ -70,17 +59,7 @@ def decode_native(data: bytes, mode: ColorMode, limits: ImageLimits) -> NDArray[
     """
     file, format_ = open_header(data, limits)
     with decode_errors_as_invalid(format_):
-        image = apply_transparent_color(file, data)
-        image.load()
-        transpose = _exif_transpose(image)
-        conversion = find_srgb_conversion(image)
-        if conversion is None:
-            upright = convert_mode(image, mode)
-        else:
-            upright = convert_mode(
-                conversion.apply(convert_mode(image, conversion.input_mode)), mode
-            )
-        return to_array(upright.transpose(transpose) if transpose is not None else upright)
+        return to_array(decode_upright(file, data, mode))
 
 
 @timed("decode")
@@ -111,10 +90,10 @@ def _resize_to_spec(image: Image.Image, spec: FixedImage) -> Image.Image:
     # PNG, the orientation may follow the pixels.
     if not isinstance(image, JpegImageFile):
         image.load()
-    transpose = _exif_transpose(image)
+    transpose = find_transpose(image)
     target = (
         (spec.height, spec.width)
-        if transpose in _AXIS_SWAPPING_TRANSPOSES
+        if transpose in AXIS_SWAPPING_TRANSPOSES
         else (spec.width, spec.height)
     )
     box, size = _plan_resize(image.size, target, spec.resize)
@@ -177,11 +156,3 @@ def _draft_jpeg(
     draft = image.draft(None, requested_size)
     # The reduced image is rounded up to whole pixels; the box that is returned is not.
     return round(original_width / draft[1][2]) if draft else 1
-
-
-def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
-    # Pillow rotates a TIFF while it loads it, and keeps the orientation in another place. A HEIC
-    # arrives upright, and its EXIF and XMP orientations do not count (ISO 23008-12).
-    if image.format == HEIF_FORMAT:
-        return None
-    return _EXIF_TRANSPOSES.get(find_orientation(image.info))

@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +23,14 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 EXTENSIONS = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Extensions of image files; other files in a folder are ignored."""
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm",
+     ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)  # fmt: skip
+"""Extensions of image files; other files in a folder are skipped and counted."""
+_RAW_EXTENSIONS = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos",
+     ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)  # fmt: skip
 
 OnUnreadable = Literal["stop", "skip"]
 """Action for a file that cannot be decoded: fail, or skip it and name it in a warning."""
@@ -40,6 +45,23 @@ def list_image_files(folder: Path) -> list[Path]:
     )
 
 
+def _describe_other_files(folders: Iterable[Path]) -> str:
+    """Return how many files of each kind in `folders` are not images, each kind with an example.
+
+    Hidden files are not counted; empty if there are no others.
+    """
+    names: dict[str, list[str]] = {}
+    for path in sorted(path for folder in set(folders) for path in folder.iterdir()):
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or not path.is_file() or suffix in EXTENSIONS:
+            continue
+        kind = f"{suffix} (camera raw)" if suffix in _RAW_EXTENSIONS else suffix
+        names.setdefault(kind or "without extension", []).append(path.name)
+    return ", ".join(
+        f"{len(examples)} {kind}, such as {examples[0]}" for kind, examples in names.items()
+    )
+
+
 def find_image_files(root: Path) -> list[Path]:
     """Return every image in `root` and its subfolders, except hidden ones.
 
@@ -51,7 +73,7 @@ def find_image_files(root: Path) -> list[Path]:
     folders = sorted(p for p in root.rglob("*") if p.is_dir() and not _is_hidden(p, root))
     files = [file for folder in (root, *folders) for file in list_image_files(folder)]
     if not files:
-        raise DataError(f"{root} holds no images ({', '.join(sorted(EXTENSIONS))})")
+        raise _no_images(f"{root}", (root, *folders))
     return files
 
 
@@ -108,11 +130,17 @@ def list_class_files(folder: Path) -> list[Path]:
     """
     files = list_image_files(folder)
     if not files:
-        raise DataError(
-            f"class folder {folder} holds no images ({', '.join(sorted(EXTENSIONS))}); "
-            "path must be the folder whose folders are the classes"
-        )
+        hint = "; path must be the folder whose folders are the classes"
+        raise _no_images(f"class folder {folder}", [folder], hint)
     return files
+
+
+def _no_images(subject: str, folders: Iterable[Path], hint: str = "") -> DataError:
+    others = _describe_other_files(folders)
+    return DataError(
+        f"{subject} holds no images ({', '.join(sorted(EXTENSIONS))})"
+        f"{f', but {others}' if others else hint}"
+    )
 
 
 def read_image_files(
@@ -120,9 +148,13 @@ def read_image_files(
 ) -> dict[Path, Tensor]:
     """Return the result of `read` for each file; `read` raises ValueError for an undecodable file.
 
+    A warning counts the other files beside them, by kind.
+
     Raises:
         DataError: a file cannot be read, or none can.
     """
+    if others := _describe_other_files(file.parent for file in files):
+        logger.warning("files that are not images are skipped: %s", others)
     images, skipped = {}, []
     for file in files:
         try:

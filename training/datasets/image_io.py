@@ -1,13 +1,25 @@
-"""Read an image file of any kind as an array of fixed size and mode."""
+"""Read image files of any kind as arrays of one size and mode, as the service decodes them."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
+
+from models_store.images.camera_raw import find_camera_raw
+from models_store.images.decoding import decode_upright
+from models_store.images.heif import (
+    AVIF_SIGNATURE,
+    HEIF_SIGNATURE,
+    MISSING_HEIF_READER,
+    find_heif_reader,
+)
 
 __all__ = ["ColorMode", "ResizeMode", "read_downscaled_image", "read_resized_image"]
 
@@ -58,27 +70,26 @@ def read_downscaled_image(path: Path, longest_side: int | None = None) -> Tensor
 
 
 def _decode(path: Path, side: int | None, mode: ColorMode) -> Image.Image:
-    """Return an image to be resized to `side`, turned upright and composed on white."""
+    """Return an image to be resized to `side`, decoded as the service decodes it."""
     try:
-        with Image.open(path) as image:
-            if side is not None:
-                # Decode a JPEG at the smallest scale that is at least twice as large as needed, so
-                # that the resize still averages over real pixels.
-                image.draft(mode, (2 * side, 2 * side))
-            return _to_opaque(ImageOps.exif_transpose(image), mode)
+        data = path.read_bytes()
+        image = _open(data)
+        # Other formats' drafts are embedded thumbnails.
+        if side is not None and isinstance(image, JpegImageFile):
+            # Decode a JPEG at the smallest scale that is at least twice as large as needed, so that
+            # the resize still averages over real pixels.
+            image.draft(None, (2 * side, 2 * side))
+        return decode_upright(image, data, mode)
     except _DECODE_ERRORS as error:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _to_opaque(image: Image.Image, mode: ColorMode) -> Image.Image:
-    """Return `image` in `mode`, 8 bits a channel, with white where it is transparent."""
-    if image.mode == "F":
-        raise ValueError("floating-point pixels are not supported")
-    if image.mode.startswith("I"):
-        # 16 bits of grey: Pillow's own conversion clips them at 255 instead of scaling.
-        grey = np.asarray(image).astype(np.float64) / 257
-        return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)).convert(mode)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert(mode)
+def _open(data: bytes) -> ImageFile:
+    if raw := find_camera_raw(data):
+        raise ValueError(f"a camera's raw file ({raw}) has to be developed; export it as JPEG")
+    if HEIF_SIGNATURE.match(data) and not AVIF_SIGNATURE.match(data):
+        reader = find_heif_reader()
+        if reader is None:
+            raise ValueError(MISSING_HEIF_READER)
+        return reader(BytesIO(data))
+    return Image.open(BytesIO(data))

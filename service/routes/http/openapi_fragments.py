@@ -119,7 +119,7 @@ def image_upload(
             "required": True,
             "description": "Images in a form (`curl -F image=@cat.jpg`), or one image as the "
             "whole body (`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, "
-            "WebP, GIF, BMP, TIFF …: the format is detected from the bytes, not from the content "
+            "WebP, AVIF, HEIC, GIF, BMP or TIFF: the format is detected from the bytes, not from the content "
             "type. EXIF orientation is respected.",
             "content": {
                 "multipart/form-data": {"schema": form, "encoding": parts},

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.image_headers import find_orientation
 from service.codecs.images import ImageLimits, decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
 from tests.service.codecs.files import (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.image_headers import find_orientation
 from service.codecs.images import ImageLimits, _plan_resize, decode_native, decode_resized
 from tests.service.codecs.files import DISPLAY_P3, matrix_profile
 

@@ -79,6 +79,29 @@ def test_folders_whose_names_look_alike_are_named_and_rejected(
     assert all(name in str(caught.value) for name in names)
 
 
+def test_files_that_are_not_images_are_counted_and_named_by_kind(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = ("IMG_2.MOV", "IMG_1.mov", "_DSC3.NEF", "README", "notes.txt", ".DS_Store")
+    for name in others:
+        (root / "ants" / name).write_bytes(b"")
+    assert class_counts(_load(root).train.labels_N, ("ants", "bees")) == {"ants": 8, "bees": 16}
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message == (
+        "files that are not images are skipped: 2 .mov, such as IMG_1.mov, "
+        "1 without extension, such as README, 1 .nef (camera raw), such as _DSC3.NEF, "
+        "1 .txt, such as notes.txt"
+    )
+
+
+def test_a_class_of_other_files_alone_is_rejected_with_their_kinds(root: Path) -> None:
+    (root / "wasps").mkdir()
+    for name in ("a.dng", "b.dng"):
+        (root / "wasps" / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds no images .*but 2 \.dng \(camera raw\)"):
+        _load(root)
+
+
 def test_classes_are_mixed_within_a_split(root: Path) -> None:
     labels = _load(root).train.labels_N.tolist()
     assert labels != sorted(labels)

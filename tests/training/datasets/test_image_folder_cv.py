@@ -2,6 +2,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 import pytest
 import torch
 from PIL import Image
@@ -9,6 +10,8 @@ from PIL import Image
 from training.datasets.base import ImageData, class_counts
 from training.datasets.image_folder_cv import ImageFolderCV
 from training.errors import DataError
+
+pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
 
 
 def _write(folder: Path, count: int, first: int = 0) -> None:
@@ -100,6 +103,19 @@ def test_one_photograph_in_two_classes_is_rejected(root: Path) -> None:
 def test_a_class_smaller_than_the_folds_is_named(root: Path) -> None:
     with pytest.raises(DataError, match="class 'ants' has 10 photographs: too few for 11 folds"):
         _load(root, folds=11, held_out=0)
+
+
+@pytest.mark.parametrize("kind", ["heic", "heif", "avif", "webp", "jfif", "jpe"])
+def test_photographs_of_phones_are_read(root: Path, kind: str) -> None:
+    formats = {"heic": "HEIF", "heif": "HEIF", "jfif": "JPEG", "jpe": "JPEG"}
+    photo = Image.new("RGB", (64, 48), (20, 200, 20))
+    photo.save(root / "ants" / f"phone.{kind}", formats.get(kind, kind))
+    data = _load(root)
+    assert class_counts(data.train.labels_N, data.labels) == {"ants": 11, "bees": 21}
+    assert any(
+        abs(int(image[1, 4, 4]) - 200) < 8 and image[0, 4, 4] < 40
+        for image in data.train.images_NCHW
+    )
 
 
 def test_a_held_out_index_beyond_the_folds_is_rejected(root: Path) -> None:

@@ -8,8 +8,19 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
+from service.codecs.images import decode_native
+from tests.models_store.images.files import build_tiff, gray_tiff
+from tests.service.codecs.files import (
+    DISPLAY_P3,
+    FORMATS,
+    LIMITS,
+    encoded,
+    matrix_profile,
+    smooth,
+    with_orientation,
+)
 from training.datasets.image_files import list_image_files
-from training.datasets.image_io import read_resized_image
+from training.datasets.image_io import read_downscaled_image, read_resized_image
 
 _RED, _BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -140,14 +151,45 @@ def test_damaged_files_are_a_value_error(tmp_path: Path, content: bytes) -> None
         read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
 
 
-def test_floating_point_images_are_rejected(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(ValueError, match="floating-point pixels are not supported"):
-        read_resized_image(tmp_path / "a.tiff", (4, 4), "L")
+def _files() -> dict[str, bytes]:
+    """Return one file for each rule of decoding."""
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    floats = Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8))
+    profile = matrix_profile(DISPLAY_P3)
+    return {
+        **{f"{kind}.{kind}": encoded(smooth(40, 30), kind) for kind in FORMATS},
+        "profile.jpg": encoded(smooth(40, 30), "JPEG", icc_profile=profile),
+        "turned.jfif": with_orientation(smooth(40, 30), "JPEG", 6),
+        "turned.tif": with_orientation(smooth(40, 30), "TIFF", 6),
+        "turned.heic": with_orientation(smooth(40, 30), "HEIF", 6),
+        "cmyk.jpe": encoded(smooth(40, 30).convert("CMYK"), "JPEG"),
+        "16 bits.png": encoded(Image.fromarray(ramp), "PNG"),
+        "white is zero.tif": gray_tiff(ramp.tobytes(), 256, 16, photometric=0),
+        "12 bits.tif": gray_tiff(bytes(range(96)), 64, 12),
+        "floats.tif": encoded(floats, "TIFF"),
+        "colour key.png": encoded(smooth(20, 20).quantize(8), "PNG", transparency=0),
+        "alpha.webp": encoded(smooth(20, 20).convert("RGBA"), "WEBP", lossless=True),
+    }
+
+
+@pytest.mark.parametrize("name", _files())
+def test_training_sees_the_pixels_that_the_service_sees(tmp_path: Path, name: str) -> None:
+    data = _files()[name]
+    (tmp_path / name).write_bytes(data)
+    pixels_CHW = read_downscaled_image(tmp_path / name)
+    assert np.array_equal(pixels_CHW.permute(1, 2, 0).numpy(), decode_native(data, "RGB", LIMITS))
+
+
+def test_a_raw_file_is_a_value_error_that_names_it(tmp_path: Path) -> None:
+    raw = build_tiff({271: b"NIKON\0", 256: 8, 257: 8}, {262: 32803}, sub_ifds=1)
+    (tmp_path / "a.tif").write_bytes(raw)
+    with pytest.raises(ValueError, match=r"raw file \(NEF\)"):
+        read_resized_image(tmp_path / "a.tif", (4, 4), "RGB")
 
 
 def test_images_are_known_by_their_extension_in_any_case(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", ".c.png", "d.txt", "e"):
+    for name in ("b.JPG", "a.png", ".c.png", "d.txt", "e", "f.HEIC", "g.jfif", "h.jpe", "i.hif"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_image_files(tmp_path)] == ["a.png", "b.JPG"]
+    names = [path.name for path in list_image_files(tmp_path)]
+    assert names == ["a.png", "b.JPG", "f.HEIC", "g.jfif", "h.jpe", "i.hif"]
