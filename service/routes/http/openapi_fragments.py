@@ -119,8 +119,8 @@ def image_upload(
             "required": True,
             "description": "Images in a form (`curl -F image=@cat.jpg`), or one image as the "
             "whole body (`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, "
-            "WebP, AVIF, HEIC, GIF, BMP or TIFF: the format is detected from the bytes, not from the content "
-            "type. EXIF orientation is respected.",
+            "WebP, AVIF, HEIC, GIF, BMP or TIFF: the format is detected from the bytes, not from "
+            "the content type. EXIF orientation is respected.",
             "content": {
                 "multipart/form-data": {"schema": form, "encoding": parts},
                 "image/*": {"schema": _BINARY},
