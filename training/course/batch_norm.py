@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.course.digits import LabelledImages, load_digit_splits, train
+from training.course.digits import load_digit_splits, train
+from training.datasets.base import ImageSplit
 from training.optim.initializers import He
 
 __all__ = [
@@ -138,7 +139,7 @@ def track_statistics(
     data = load_digit_splits().train
     with torch.no_grad():
         # A mean and a deviation far from 0 and 1, where the running averages start.
-        outputs_N1 = layer(data.pixels_NP) * 3 + 2
+        outputs_N1 = layer(data.images_NCHW.flatten(1)) * 3 + 2
     statistics: dict[str, list[float]] = {}
 
     def record(name: str, value: Tensor) -> None:
@@ -156,9 +157,7 @@ def track_statistics(
     return statistics
 
 
-def losses_by_mode(
-    network: nn.Module, data: LabelledImages, batch_size: int
-) -> tuple[float, float]:
+def losses_by_mode(network: nn.Module, data: ImageSplit, batch_size: int) -> tuple[float, float]:
     """Return the loss over `data`, in batches, with batch statistics and with running ones."""
     losses = []
     initial_state = {name: value.clone() for name, value in network.state_dict().items()}

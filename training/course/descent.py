@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.course.digits import LabelledImages, load_digit_splits
+from training.course.digits import load_digit_splits
 from training.course.updates import UPDATE_RULES, GradientDescent, UpdateRule
+from training.datasets.base import ImageSplit
 
 __all__ = [
     "RATES",
@@ -54,10 +55,10 @@ def initial_parameters(seed: int) -> Tensor:
     return torch.cat(layers)
 
 
-def compute_loss(theta: Tensor, data: LabelledImages) -> Tensor:
+def compute_loss(theta: Tensor, data: ImageSplit) -> Tensor:
     """Return the cross entropy in nats, mean over `data`."""
     w1, b1, w2, b2 = torch.split(theta, _SIZES)
-    hidden_NH = torch.tanh(data.pixels_NP @ w1.view(PIXELS, HIDDEN) + b1)
+    hidden_NH = torch.tanh(data.images_NCHW.flatten(1) @ w1.view(PIXELS, HIDDEN) + b1)
     logits_NK = hidden_NH @ w2.view(HIDDEN, CLASSES) + b2
     return functional.cross_entropy(logits_NK, data.labels_N)
 
@@ -73,7 +74,7 @@ def train_with_rule(
     next_measure = measured_every
     for batch in _batches(data, batch_size, epochs, seed):
 
-        def gradient(at: Tensor, batch: LabelledImages = batch) -> Tensor:
+        def gradient(at: Tensor, batch: ImageSplit = batch) -> Tensor:
             at = at.detach().requires_grad_()
             (slope,) = torch.autograd.grad(compute_loss(at, batch), at)
             return slope
@@ -87,7 +88,7 @@ def train_with_rule(
     return LossCurve(name, curve.epochs, curve.losses, steps)
 
 
-def _batches(data: LabelledImages, size: int, epochs: int, seed: int) -> Iterator[LabelledImages]:
+def _batches(data: ImageSplit, size: int, epochs: int, seed: int) -> Iterator[ImageSplit]:
     """Yield whole batches only: a gradient over few images diverges at these rates."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):

@@ -5,39 +5,21 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from training.datasets.base import ImageSplit
 from training.datasets.digits import Digits
 
-__all__ = ["DigitSplits", "LabelledImages", "accuracy", "load_digit_splits", "train"]
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """`images_NCHW`: zero mean, unit deviation over the training images; `labels_N`: 0 to 9."""
-
-    images_NCHW: Tensor
-    labels_N: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels_N)
-
-    @property
-    def pixels_NP(self) -> Tensor:
-        return self.images_NCHW.flatten(1)
-
-    def subset(self, indices: Tensor) -> "LabelledImages":
-        return LabelledImages(self.images_NCHW[indices], self.labels_N[indices])
+__all__ = ["DigitSplits", "accuracy", "load_digit_splits", "train"]
 
 
 @dataclass(frozen=True)
 class DigitSplits:
-    """1,297 training images and 500 test images."""
+    """1,297 training images and 500 test images; the former have zero mean and unit deviation."""
 
-    train: LabelledImages
-    test: LabelledImages
+    train: ImageSplit
+    test: ImageSplit
 
 
 @cache
@@ -46,15 +28,15 @@ def load_digit_splits() -> DigitSplits:
     data = Digits().load()
     (mean,), (std,) = data.statistics()
 
-    def normalised(split: ImageSplit) -> LabelledImages:
-        return LabelledImages((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
+    def normalised(split: ImageSplit) -> ImageSplit:
+        return ImageSplit((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
 
     return DigitSplits(normalised(data.train), normalised(data.test))
 
 
 def train(
     network: nn.Module,
-    data: LabelledImages,
+    data: ImageSplit,
     optimizer: torch.optim.Optimizer,
     *,
     epochs: int,
@@ -67,11 +49,8 @@ def train(
     losses = []
     for _ in range(epochs):
         total = 0.0
-        order = torch.randperm(len(data), generator=generator)
-        batches = torch.split(order, batch_size)
-        full_batches = [indices for indices in batches if len(indices) == batch_size]
-        for indices in full_batches:
-            batch = data.subset(indices)
+        batches = list(data.batches(batch_size, generator))
+        for batch in batches:
             network.train()
             loss = functional.cross_entropy(network(batch.images_NCHW), batch.labels_N)
             optimizer.zero_grad()
@@ -79,12 +58,12 @@ def train(
             optimizer.step()
             after_step()
             total += loss.item()
-        losses.append(total / len(full_batches))
+        losses.append(total / len(batches))
     return losses
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, data: LabelledImages) -> float:
+def accuracy(network: nn.Module, data: ImageSplit) -> float:
     """Return the share of `data` that `network` classifies correctly in evaluation mode."""
     network.eval()
     return float((network(data.images_NCHW).argmax(1) == data.labels_N).float().mean())

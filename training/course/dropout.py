@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from training.course.digits import LabelledImages, accuracy, load_digit_splits, train
+from training.course.digits import accuracy, load_digit_splits, train
+from training.datasets.base import ImageSplit
 
 __all__ = [
     "DROPOUT_RATES",
@@ -50,7 +51,7 @@ def sample_unit_sums(
     The input is one digit; in both formulations the mean of the former equals the latter.
     """
     generator = torch.Generator().manual_seed(seed)
-    x_P = load_digit_splits().train.pixels_NP[0]
+    x_P = load_digit_splits().train.images_NCHW.flatten(1)[0]
     weights_P = torch.randn(len(x_P), generator=generator) / len(x_P) ** 0.5
     inputs_DP = x_P.expand(draws, -1)
     return {
@@ -74,7 +75,7 @@ class DropoutResult:
     test_accuracy: float
 
 
-def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> LabelledImages:
+def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> ImageSplit:
     """Return `count` training images, `wrong_fraction` of them with a random label.
 
     A large net can memorise even these, which is the overfitting that dropout counteracts.
@@ -83,7 +84,7 @@ def noisy_label_subset(count: int = 300, wrong_fraction: float = 0.3) -> Labelle
     images = load_digit_splits().train.subset(torch.arange(count))
     random_labels = torch.randint(10, (count,), generator=generator)
     is_wrong = torch.rand(count, generator=generator) < wrong_fraction
-    return LabelledImages(images.images_NCHW, torch.where(is_wrong, random_labels, images.labels_N))
+    return ImageSplit(images.images_NCHW, torch.where(is_wrong, random_labels, images.labels_N))
 
 
 def run_ablation(drop: float, *, epochs: int = 40, seed: int = 0) -> DropoutResult:

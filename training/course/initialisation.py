@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.course.digits import LabelledImages, load_digit_splits, train
+from training.course.digits import load_digit_splits, train
+from training.datasets.base import ImageSplit
 from training.optim.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
 
 __all__ = [
@@ -59,7 +60,7 @@ def build_deep_network(
     return network
 
 
-def measure_signals(network: nn.Sequential, data: LabelledImages) -> SignalMagnitudes:
+def measure_signals(network: nn.Sequential, data: ImageSplit) -> SignalMagnitudes:
     """Measure one forward and backward pass over `data`; weights are not changed."""
     x, activations = data.images_NCHW, []
     for layer in network:

@@ -106,13 +106,18 @@ class Adagrad(UpdateRule):
 
     def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
         g = gradient(theta)
-        self.squares = self.squares + g**2
-        return theta - self.rate * g / _stabilized_sqrt(
-            self.squares, self.epsilon, epsilon_outside_sqrt=self.epsilon_outside_sqrt
-        )
+        squares = self.accumulate(g**2)
+        if self.epsilon_outside_sqrt:
+            return theta - self.rate * g / (torch.sqrt(squares) + self.epsilon)
+        return theta - self.rate * g / torch.sqrt(squares + self.epsilon)
+
+    def accumulate(self, squares: Tensor) -> Tensor:
+        """Update and return s."""
+        self.squares = self.squares + squares
+        return self.squares
 
 
-class RMSprop(UpdateRule):
+class RMSprop(Adagrad):
     """s ← γ s + (1 − γ) g²;  θ ← θ − η g / √(s + ε): Adagrad with a decaying average.
 
     Hinton 2012, lecture 6e, with his γ = 0.9. torch: `RMSprop(lr=η, alpha=γ)` has ε outside of the
@@ -128,18 +133,12 @@ class RMSprop(UpdateRule):
         *,
         epsilon_outside_sqrt: bool = False,
     ) -> None:
-        super().__init__(rate)
+        super().__init__(rate, epsilon, epsilon_outside_sqrt=epsilon_outside_sqrt)
         self.gamma = gamma
-        self.epsilon = epsilon
-        self.epsilon_outside_sqrt = epsilon_outside_sqrt
-        self.squares: Tensor | float = 0.0
 
-    def step(self, theta: Tensor, gradient: GradientFn) -> Tensor:
-        g = gradient(theta)
-        self.squares = self.gamma * self.squares + (1 - self.gamma) * g**2
-        return theta - self.rate * g / _stabilized_sqrt(
-            self.squares, self.epsilon, epsilon_outside_sqrt=self.epsilon_outside_sqrt
-        )
+    def accumulate(self, squares: Tensor) -> Tensor:
+        self.squares = self.gamma * self.squares + (1 - self.gamma) * squares
+        return self.squares
 
 
 class Adam(UpdateRule):
@@ -169,10 +168,6 @@ class Adam(UpdateRule):
         mean = self.mean / (1 - self.beta1**self.steps)
         squares = self.squares / (1 - self.beta2**self.steps)
         return theta - self.rate * mean / (torch.sqrt(squares) + self.epsilon)
-
-
-def _stabilized_sqrt(squares: Tensor, epsilon: float, *, epsilon_outside_sqrt: bool) -> Tensor:
-    return torch.sqrt(squares) + epsilon if epsilon_outside_sqrt else torch.sqrt(squares + epsilon)
 
 
 UPDATE_RULES: dict[str, Callable[[float], UpdateRule]] = {

@@ -8,12 +8,12 @@ Shapes: N images, C channels, H height, W width.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, Self, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models_store.manifest import DataSource
 from training.errors import DataError
@@ -38,6 +38,17 @@ class DataSplit(ABC):
 
     def subset(self, indices: Tensor) -> Self:
         return type(self)(*(getattr(self, field.name)[indices] for field in fields(self)))
+
+    def batches(self, size: int, generator: Generator | None = None) -> Iterator[Self]:
+        """Iterate once over the split; a generator shuffles it and drops the last partial batch."""
+        size = min(size, len(self))
+        if generator is None:
+            order, stop = torch.arange(len(self)), len(self)
+        else:
+            order = torch.randperm(len(self), generator=generator)
+            stop = len(self) - len(self) % size
+        for start in range(0, stop, size):
+            yield self.subset(order[start : start + size])
 
     @property
     @abstractmethod
@@ -153,7 +164,7 @@ def split_validation(data: DataSetT, size: int, seed: int = 0) -> DataSetT:
         raise DataError(
             f"validation_size is {size}, but {data.title} has {len(data.train)} training items"
         )
-    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(data.train), generator=Generator().manual_seed(seed))
     return replace(
         data, validation=data.train.subset(order[:size]), train=data.train.subset(order[size:])
     )

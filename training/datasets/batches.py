@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
 from torch import Generator, Tensor
 
 from training.datasets.base import ImageSplit
@@ -42,16 +41,9 @@ class Batches:
         return full if self._generator is not None or not rest else full + 1
 
     def __iter__(self) -> Iterator[Batch]:
-        total, size = len(self._split), self._batch_size
-        if self._generator is None:
-            for start in range(0, total, size):
-                stop = start + size
-                yield self._split.images_NCHW[start:stop], self._split.labels_N[start:stop]
-            return
-        order = torch.randperm(total, generator=self._generator)
-        for start in range(0, len(self) * size, size):
-            indices = order[start : start + size]
-            images_BCHW = self._split.images_NCHW[indices]
-            for transform in self._transforms:
-                images_BCHW = transform(images_BCHW, self._generator)
-            yield images_BCHW, self._split.labels_N[indices]
+        for batch in self._split.batches(self._batch_size, self._generator):
+            images_BCHW = batch.images_NCHW
+            if self._generator is not None:
+                for transform in self._transforms:
+                    images_BCHW = transform(images_BCHW, self._generator)
+            yield images_BCHW, batch.labels_N

@@ -8,13 +8,13 @@ Shapes: N drawings, T moves of the longest, B batch.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 from models_store.sampling.handwriting import END, LIFT, Pen
@@ -48,17 +48,6 @@ class StrokeSplit(DataSplit):
     def mask_NT(self) -> Tensor:
         """True where there is a move."""
         return torch.arange(self.moves_NT3.shape[1]) < self.lengths_N[:, None]
-
-    def batches(self, size: int, generator: Generator | None = None) -> Iterator["StrokeSplit"]:
-        """Iterate once over the split; a generator shuffles it and drops the last partial batch."""
-        size = min(size, len(self))
-        if generator is None:
-            order, stop = torch.arange(len(self)), len(self)
-        else:
-            order = torch.randperm(len(self), generator=generator)
-            stop = len(self) - len(self) % size
-        for start in range(0, stop, size):
-            yield self.subset(order[start : start + size])
 
 
 @dataclass(frozen=True, kw_only=True)

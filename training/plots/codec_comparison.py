@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
+
+from training.plots.style import set_log_ticks
 
 __all__ = ["draw_crops", "draw_rate_curves"]
 
@@ -34,10 +35,7 @@ def draw_rate_curves(
     axes = figure.add_subplot()
     for name, points in curves.items():
         axes.plot(*zip(*points, strict=True), marker=".", label=name)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4])
-    axes.minorticks_off()
+    set_log_ticks(axes, [0.1, 0.2, 0.5, 1, 2, 4])
     axes.set(xlabel="bits per pixel, whole files", ylabel="PSNR of RGB (dB)", title=title)
     axes.grid(alpha=0.3)
     axes.legend()

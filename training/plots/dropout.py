@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from training.course.dropout import DropoutResult
-from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
+from training.plots.style import DOCUMENT_STYLE, LINE_STYLES, plot_runs
 
 __all__ = ["draw_dropout"]
 
@@ -50,15 +50,8 @@ def _draw_spread(axes: Axes, spread: Mapping[str, tuple[Tensor, float]]) -> None
 def _draw_accuracies(axes: Axes, outcomes: Mapping[float, Sequence[DropoutResult]]) -> None:
     drops = list(outcomes)
     for name, field in (("training labels", "train_accuracy"), ("test images", "test_accuracy")):
-        means = [sum(getattr(run, field) for run in outcomes[d]) / len(outcomes[d]) for d in drops]
-        (line,) = axes.plot(drops, means, marker="o", label=name)
-        for drop, runs in outcomes.items():
-            values = [getattr(run, field) for run in runs]
-            axes.plot([drop] * len(values), values, "_", color=line.get_color(), alpha=0.6)
-        for drop, mean in zip(drops, means, strict=True):
-            axes.annotate(
-                f"{mean:.0%}", (drop, mean), (0, 7), textcoords="offset points", ha="center"
-            )
+        runs = {drop: [getattr(run, field) for run in outcomes[drop]] for drop in drops}
+        plot_runs(axes, runs, name, ".0%", (0, 7))
     axes.set(title="accuracy", xlabel="share of units dropped", xticks=drops)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.margins(x=0.12, y=0.15)

@@ -3,31 +3,33 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
-__all__ = ["RateDistortionCurve", "draw_rate_distortion"]
+from training.plots.restoration import draw_image_row
+from training.plots.style import set_log_ticks
+
+__all__ = ["RateDistortionCurve", "SizePsnrPoint", "draw_rate_distortion"]
 
 
-class _Point(Protocol):
-    @property
-    def size_bytes(self) -> float: ...
-    @property
-    def psnr_db(self) -> float: ...
+@dataclass(frozen=True)
+class SizePsnrPoint:
+    """Mean size of a file in bytes and mean PSNR in dB, over images."""
+
+    size_bytes: float
+    psnr_db: float
 
 
 @dataclass(frozen=True)
 class RateDistortionCurve:
-    """A codec at several qualities; `served` is the point that a service uses."""
+    """A codec at several qualities; `published_point` is the one that is served."""
 
     name: str
-    points: Sequence[_Point]
-    published_point: _Point | None
+    points: Sequence[SizePsnrPoint]
+    published_point: SizePsnrPoint | None
 
 
 def draw_rate_distortion(
@@ -44,18 +46,9 @@ def draw_rate_distortion(
     figure = Figure(figsize=(8.4, 1.5 * len(rows) / 2 + 4.4), dpi=110, layout="constrained")
     grid = figure.add_gridspec(len(rows) + 1, 1, height_ratios=[*([0.75] * len(rows)), 4.4])
     for index, (caption, images) in enumerate(rows):
-        _draw_row(figure.add_subplot(grid[index]), caption, images)
+        draw_image_row(figure.add_subplot(grid[index]), caption, images)
     _draw_curves(figure.add_subplot(grid[len(rows)]), curves, lossless, title)
     figure.savefig(path)
-
-
-def _draw_row(axes: Axes, caption: str, images: NDArray[np.uint8]) -> None:
-    strip = np.concatenate(list(images), axis=1)
-    axes.imshow(strip[..., 0] if strip.shape[2] == 1 else strip, cmap="gray", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
-    axes.set_ylabel(caption, rotation=0, ha="right", va="center")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _draw_curves(
@@ -86,10 +79,7 @@ def _draw_curves(
         axes.axvline(
             size, color="gray", linestyle=style, label=f"{name}, lossless: {size:.0f} bytes"
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xticks([25, 50, 100, 200, 400, 800])
-    axes.minorticks_off()
+    set_log_ticks(axes, [25, 50, 100, 200, 400, 800])
     axes.set(xlabel="bytes an image (mean, whole file)", ylabel="PSNR (dB)", title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.course.degradation import DegradationResult
-from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
+from training.plots.style import DOCUMENT_STYLE, LINE_STYLES, plot_runs
 
 __all__ = ["draw_residual"]
 
@@ -52,15 +52,7 @@ def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequ
             ]
             for depth in depths
         }
-        means = [sum(errors[depth]) / len(errors[depth]) for depth in depths]
-        (line,) = axes.plot(depths, means, marker="o", label=name)
-        for depth in depths:
-            axes.plot([depth] * len(errors[depth]), errors[depth], "_", color=line.get_color())
-        for depth, mean in zip(depths, means, strict=True):
-            offset = (0, -17) if residual else (0, 9)
-            axes.annotate(
-                f"{mean:.1f}", (depth, mean), offset, textcoords="offset points", ha="center"
-            )
+        plot_runs(axes, errors, name, ".1f", (0, -17) if residual else (0, 9))
     axes.set(title="test error (%)", xlabel="layers", xticks=depths)
     axes.margins(x=0.15, y=0.2)
     axes.grid(alpha=0.3)

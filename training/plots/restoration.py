@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_image_grid", "draw_image_rows"]
+__all__ = ["draw_image_grid", "draw_image_row", "draw_image_rows"]
 
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
 """In pixels: between images, above them, and to the left."""
@@ -16,21 +17,24 @@ _GAP, _CAPTION, _MARGIN = 6, 22, 66
 
 def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
     """Draw a captioned row for each entry: images uint8 (N, H, W, C) side by side."""
-    count, height, width, channels = rows[0][1].shape
+    count, height, width = rows[0][1].shape[:3]
     figure = Figure(
         figsize=(1.1 + 0.72 * count, 0.74 * height / width * len(rows)),
         dpi=110,
         layout="constrained",
     )
     for index, (caption, images) in enumerate(rows, start=1):
-        axes = figure.add_subplot(len(rows), 1, index)
-        strip = np.concatenate(list(images), axis=1)
-        axes.imshow(strip[..., 0] if channels == 1 else strip, cmap="gray", vmin=0, vmax=255)
-        axes.set(xticks=[], yticks=[])
-        axes.set_ylabel(caption, rotation=0, ha="right", va="center")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        draw_image_row(figure.add_subplot(len(rows), 1, index), caption, images)
     figure.savefig(path)
+
+
+def draw_image_row(axes: Axes, caption: str, images: NDArray[np.uint8]) -> None:
+    """Draw images uint8 (N, H, W, C) side by side, with the caption to the left."""
+    strip = np.concatenate(list(images), axis=1)
+    axes.imshow(strip[..., 0] if strip.shape[2] == 1 else strip, cmap="gray", vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+    axes.set_ylabel(caption, rotation=0, ha="right", va="center")
+    axes.spines[:].set_visible(False)
 
 
 def draw_image_grid(

@@ -4,11 +4,14 @@ A figure 10 inches wide at 110 dpi is shown there some 830 pixels wide, so its l
 points appear as 9 points.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.ticker import ScalarFormatter
 
-__all__ = ["DOCUMENT_STYLE", "LINE_STYLES"]
+__all__ = ["DOCUMENT_STYLE", "LINE_STYLES", "plot_runs", "set_log_ticks"]
 
 LINE_STYLES: Any = (
     "-",
@@ -43,3 +46,27 @@ DOCUMENT_STYLE: Any = {
     "axes.prop_cycle": cycler(color=_COLOURS),
 }
 """For `matplotlib.rc_context`."""
+
+
+def set_log_ticks(axes: Axes, ticks: Sequence[float]) -> None:
+    """Scale the x axis logarithmically, with plain numbers at `ticks` only."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set_xticks(ticks)
+    axes.minorticks_off()
+
+
+def plot_runs(
+    axes: Axes,
+    runs: Mapping[float, Sequence[float]] | Mapping[int, Sequence[float]],
+    label: str,
+    number_format: str,
+    offset: tuple[float, float],
+) -> None:
+    """Draw a line through the labelled means of `runs` by x, and a mark for each run."""
+    means = {x: sum(values) / len(values) for x, values in runs.items()}
+    (line,) = axes.plot(list(means), list(means.values()), marker="o", label=label)
+    for x, values in runs.items():
+        axes.plot([x] * len(values), values, "_", color=line.get_color(), alpha=0.6)
+        text = format(means[x], number_format)
+        axes.annotate(text, (x, means[x]), offset, textcoords="offset points", ha="center")

@@ -15,7 +15,7 @@ from training.datasets.data_dir import data_dir, resolve_data_path
 from training.datasets.download import download
 from training.errors import DataError
 from training.networks.mobilenet import MobileNet, Pretrained
-from training.pretrained.state import find_mismatches
+from training.pretrained.state import describe_mismatches
 
 __all__ = [
     "LOCAL_WEIGHTS",
@@ -34,8 +34,6 @@ and `scaling: symmetric`."""
 # The first of torchvision's two sets. The second was trained with label smoothing, which makes the
 # features of the last layer less useful elsewhere (Kornblith et al. 2019, arXiv 1805.08974, 4.2).
 _TORCHVISION_WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
-
-_MAX_REPORTED = 3
 
 
 def load_weights(network: MobileNet, config: Pretrained) -> None:
@@ -128,12 +126,8 @@ def _check_matches(state: dict[str, object], features: nn.Module, path: Path) ->
     expected = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
     # The state dict also holds ImageNet's classifier, which is not used.
     received = {name: value for name, value in state.items() if name.startswith("features.")}
-    problems = find_mismatches(expected, received)
+    problems = describe_mismatches(expected, received)
     if problems:
-        more = (
-            f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
-        )
         raise DataError(
-            f"{path} holds weights of another network than torchvision's mobilenet_v2: "
-            f"{'; '.join(problems[:_MAX_REPORTED])}{more}"
+            f"{path} holds weights of another network than torchvision's mobilenet_v2: {problems}"
         )

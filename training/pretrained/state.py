@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = ["WeightsFile", "copy_tensors", "find_mismatches", "load_into", "parse_definition"]
+__all__ = ["WeightsFile", "copy_tensors", "describe_mismatches", "load_into", "parse_definition"]
 
 _MAX_REPORTED = 3
 
@@ -54,7 +54,7 @@ def parse_definition(text: str | None, source: object) -> Mapping[str, Any] | No
     return definition
 
 
-def find_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, object]) -> list[str]:
+def describe_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, object]) -> str:
     """Return a line for each tensor that is missing, unknown or of another shape."""
     problems = [f"{name} is missing" for name in expected if name not in received]
     problems += [f"{name} is unknown" for name in received if name not in expected]
@@ -63,7 +63,8 @@ def find_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, objec
         shape = tuple(value.shape) if isinstance(value, Tensor) else None
         if name in received and shape != tuple(tensor.shape):
             problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
-    return problems
+    more = f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
+    return "; ".join(problems[:_MAX_REPORTED]) + more
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
@@ -74,14 +75,9 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: object)
     """
     state = network.state_dict()
     expected = {n: t for n, t in state.items() if not n.endswith(_BATCH_COUNTER) or n in tensors}
-    problems = find_mismatches(expected, tensors)
+    problems = describe_mismatches(expected, tensors)
     if problems:
-        more = (
-            f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
-        )
-        raise WeightsError(
-            f"{source} does not fit this network: {'; '.join(problems[:_MAX_REPORTED])}{more}"
-        )
+        raise WeightsError(f"{source} does not fit this network: {problems}")
     with torch.no_grad():
         for name, tensor in state.items():
             if name in tensors:

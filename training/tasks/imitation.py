@@ -38,11 +38,7 @@ class Imitation(SingleNetwork):
 
     def batches(self, epoch: int) -> Iterator[GameSplit]:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        order = torch.randperm(len(self.data.train), generator=generator)
-        for start in range(0, self.steps_per_epoch * self._batch_size, self._batch_size):
-            indices = order[start : start + self._batch_size]
-            train = self.data.train
-            yield GameSplit(train.images_NTHW[indices], train.actions_NT[indices])
+        return self.data.train.batches(self._batch_size, generator)
 
     def loss(self, batch: GameSplit) -> dict[str, Tensor]:
         logits_BTA, actions_BT = self._logits(self.network, batch)

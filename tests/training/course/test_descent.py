@@ -75,7 +75,7 @@ def test_the_small_nets_loss_is_torchs() -> None:
         for layer, weight, bias in ((first, w1.view(64, 32), b1), (second, w2.view(32, 10), b2)):
             layer.weight.copy_(weight.T)
             layer.bias.copy_(bias)
-        logits = second(first(images.pixels_NP).tanh())
+        logits = second(first(images.images_NCHW.flatten(1)).tanh())
     expected = torch.nn.functional.cross_entropy(logits, images.labels_N)
     torch.testing.assert_close(compute_loss(theta, images), expected)
     assert float(expected) > math.log(10) / 2

@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -10,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.metrics.psnr import image_psnr_db
+from training.plots.rate_distortion import SizePsnrPoint
 
 __all__ = [
     "LOSSLESS",
     "LOSSY",
-    "SizePsnrPoint",
     "decode_file",
     "encode_file",
     "lossless_bytes",
@@ -24,14 +23,6 @@ __all__ = [
 ImageArray = NDArray[np.uint8]
 
 _QUALITIES = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95)
-
-
-@dataclass(frozen=True)
-class SizePsnrPoint:
-    """Mean size of a file in bytes and mean PSNR in dB, over images."""
-
-    size_bytes: float
-    psnr_db: float
 
 
 def encode_file(image_HWC: ImageArray, kind: str, **options: object) -> bytes:

@@ -18,12 +18,11 @@ from models_store.verify import GraphFn
 from training.datasets.noise import quantize_8bit
 from training.metrics.psnr import image_psnr_db, psnr_db
 from training.networks.autoencoder import Autoencoder
-from training.plots.rate_distortion import RateDistortionCurve, draw_rate_distortion
+from training.plots.rate_distortion import RateDistortionCurve, SizePsnrPoint, draw_rate_distortion
 from training.publish import sample_inputs
 from training.publish.compression.baseline_codecs import (
     LOSSLESS,
     LOSSY,
-    SizePsnrPoint,
     lossless_bytes,
     lossy_curve,
 )

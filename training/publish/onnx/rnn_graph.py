@@ -19,7 +19,14 @@ from torch import Tensor, nn
 
 from training.networks.char_rnn import CharRNN
 
-__all__ = ["STATE_NAMES", "StepGraph", "StepGraphBuilder", "as_array", "build_rnn_model"]
+__all__ = [
+    "STATE_NAMES",
+    "GraphBuilder",
+    "StepGraph",
+    "StepGraphBuilder",
+    "as_array",
+    "build_rnn_model",
+]
 
 _OPSET, _IR_VERSION = 17, 8
 STATE_NAMES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
@@ -69,20 +76,24 @@ def as_array(tensor: Tensor) -> Array:
     return tensor.detach().float().cpu().numpy()
 
 
-class StepGraphBuilder:
-    """Nodes and constants of a step graph, in the order in which they are added."""
+class GraphBuilder:
+    """Nodes and constants of a graph, in the order in which they are added."""
 
     def __init__(self) -> None:
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
 
     def add_constant(self, name: str, value: NDArray[np.generic]) -> None:
-        self._constants.append(numpy_helper.from_array(value, name))
+        self.constants.append(numpy_helper.from_array(value, name))
 
     def add_node(
         self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any
     ) -> None:
-        self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+
+
+class StepGraphBuilder(GraphBuilder):
+    """Builds a step graph of fused LSTM or GRU operators."""
 
     def add_rnn(self, rnn: RNN, x: str, y: str) -> None:
         """`x` (B, T, E) and the graph's states → `y` (B, T, H) and its next states."""
@@ -132,7 +143,7 @@ class StepGraphBuilder:
         shape: list[str | int | None] = [rnn.num_layers, "batch", rnn.hidden_size]
         floats = TensorProto.FLOAT
         graph = helper.make_graph(
-            self._nodes,
+            self.nodes,
             "step",
             [
                 *(value(name, *spec) for name, spec in inputs.items()),
@@ -142,7 +153,7 @@ class StepGraphBuilder:
                 *(value(name, *spec) for name, spec in outputs.items()),
                 *(value(f"next_{name}", floats, shape) for name in states),
             ],
-            self._constants,
+            self.constants,
         )
         opset = helper.make_opsetid("", _OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)

@@ -11,7 +11,6 @@ table, in full precision. Sums of whole numbers have no order, so rows agree exa
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
 
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from training.errors import ExportError
+from training.publish.onnx.rnn_graph import GraphBuilder
 
 __all__ = ["quantize_lstm"]
 
@@ -41,7 +41,7 @@ def quantize_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
     layers = sum(node.op_type == "LSTM" for node in model.graph.node)
     if not layers or "embedding" not in constants:
         raise ExportError("only step graphs of LSTMs can be quantized")
-    builder = _GraphBuilder()
+    builder = _StatesGraphBuilder()
     hidden = int(constants["R0"].shape[2])
     builder.split_states(layers)
     body = _build_scan_body(constants, layers, hidden)
@@ -62,26 +62,7 @@ def quantize_lstm(model: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
 
-class _GraphBuilder:
-    """Collects nodes and constants."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add_constant(self, name: str, value: NDArray[np.generic]) -> None:
-        self.constants.append(numpy_helper.from_array(value, name))
-
-    def add_node(
-        self,
-        operator: str,
-        inputs: list[str],
-        outputs: list[str],
-        domain: str = "",
-        **attributes: Any,
-    ) -> None:
-        self.nodes.append(helper.make_node(operator, inputs, outputs, domain=domain, **attributes))
-
+class _StatesGraphBuilder(GraphBuilder):
     def split_states(self, layers: int) -> None:
         """Split states (L, B, H) into (B, H) of each layer."""
         self.add_constant("layer_axis", np.array([0]))
@@ -104,7 +85,7 @@ class _GraphBuilder:
 
 def _build_scan_body(constants: dict[str, Array], layers: int, hidden: int) -> onnx.GraphProto:
     """Build the graph that processes one character of every text."""
-    body = _GraphBuilder()
+    body = GraphBuilder()
     body.add_constant("step", np.array(1 / _QUANT_LEVELS, np.float32))
     body.add_constant("zero", np.array(_ZERO_POINT, np.uint8))
     body.add_constant("parts_of_gates", np.array([3 * hidden, hidden]))
@@ -128,7 +109,7 @@ def _build_scan_body(constants: dict[str, Array], layers: int, hidden: int) -> o
     )
 
 
-def _add_layer(body: _GraphBuilder, constants: dict[str, Array], layer: int) -> None:
+def _add_layer(body: GraphBuilder, constants: dict[str, Array], layer: int) -> None:
     weight, recurrent = constants[f"W{layer}"][0], constants[f"R{layer}"][0]  # (4H, E), (4H, H)
     bias = constants[f"B{layer}"][0].reshape(2, -1).sum(0)
     state = f"h{layer}_in"
@@ -149,7 +130,7 @@ def _add_layer(body: _GraphBuilder, constants: dict[str, Array], layer: int) -> 
 
 
 def _add_product(
-    body: _GraphBuilder, layer: int, x_u8: str, weight_KG: Array, bias_G: Array | None
+    body: GraphBuilder, layer: int, x_u8: str, weight_KG: Array, bias_G: Array | None
 ) -> None:
     scale_G = np.maximum(np.abs(weight_KG).max(0), 1e-9) / _MAX_WEIGHT
     body.add_constant(f"weight{layer}_KG", np.rint(weight_KG / scale_G).astype(np.int8))
@@ -161,7 +142,7 @@ def _add_product(
     body.add_node("MatMulIntegerToFloat", inputs, [f"product{layer}_BG"], domain=_MICROSOFT)
 
 
-def _add_gates(body: _GraphBuilder, layer: int) -> None:
+def _add_gates(body: GraphBuilder, layer: int) -> None:
     """Compute the next state from input, output, forget and candidate gates, in ONNX's order."""
     at = str(layer)
     body.add_node(

@@ -1,10 +1,11 @@
 """Publish a trained denoiser of small images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from models_store.manifest import Metric
@@ -21,10 +22,22 @@ from training.publish.spec import ExportSpec, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.denoising import Denoising
 
-__all__ = ["denoising_spec"]
+__all__ = ["denoiser_graph", "denoising_spec"]
 
 BATCH = 250
 TILE = 512
+
+
+def denoiser_graph(network: nn.Module, cases: Iterable[Tensor]) -> GraphSpec:
+    """Describe the graph of a denoiser, with golden cases of images (N, H, W, C)."""
+    return GraphSpec(
+        role="model",
+        module=DenoiserGraph(network),
+        inputs=("images",),
+        outputs=("denoised",),
+        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
+        cases=tuple({"images": images} for images in cases),
+    )
 
 
 @export_spec.register
@@ -34,14 +47,7 @@ def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
     multiple = recipe.network.multiple_of
     clean = _sample_images(data.channels, multiple)
     noisy = _add_noise(clean, noises)
-    graph = GraphSpec(
-        role="model",
-        module=DenoiserGraph(task.network_to_publish()),
-        inputs=("images",),
-        outputs=("denoised",),
-        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
-        cases=tuple({"images": images} for images in noisy.values()),
-    )
+    graph = denoiser_graph(task.network_to_publish(), noisy.values())
     return ExportSpec(
         task=ServedDenoising(
             image=AnySizeImage(

@@ -24,8 +24,8 @@ from training.datasets.noise import add_gaussian_noise, quantize_8bit
 from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_grid
 from training.publish import sample_inputs
-from training.publish.onnx.graphs import DenoiserGraph
-from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.spec import ExportSpec
+from training.publish.tasks.denoising import denoiser_graph
 from training.publish.tasks.registry import export_spec
 from training.tasks.base import Scores
 from training.tasks.photo_denoising import PhotoDenoising
@@ -53,14 +53,7 @@ _CAMERA_PREVIEW = (("china.jpg", 20, 10, 0.002), ("flower.jpg", 60, 250, 0.006))
 def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
     """Describe the graph, PSNR and SSIM before and after, and four images as the preview."""
     multiple, reach = task.multiple, recipe.network.reach
-    graph = GraphSpec(
-        role="model",
-        module=DenoiserGraph(task.network_to_publish()),
-        inputs=("images",),
-        outputs=("denoised",),
-        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
-        cases=tuple({"images": images} for images in _cases(8 * multiple)),
-    )
+    graph = denoiser_graph(task.network_to_publish(), _cases(8 * multiple))
     return ExportSpec(
         task=Denoising(
             image=AnySizeImage(
