@@ -11,7 +11,6 @@ table, in full precision. Sums of whole numbers have no order, so rows agree exa
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
 
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
