@@ -11,6 +11,7 @@ import typer
 
 from models_store.add.command import add
 from models_store.archive import VersionId, export_versions, import_versions
+from models_store.card import render_card
 from models_store.command_line import CommandGroup, single_line
 from models_store.errors import LayoutError, StoreError
 from models_store.layout import (
@@ -86,6 +87,10 @@ _NameArgument = Annotated[
     str, typer.Argument(help="Name of a published model.", autocompletion=_complete_name)
 ]
 
+_VersionOption = Annotated[
+    int | None, typer.Option(help="Version of the model.", show_default="the highest")
+]
+
 
 @app.command("list")
 def list_models(context: _Context) -> None:
@@ -102,18 +107,22 @@ def list_models(context: _Context) -> None:
 
 
 @app.command()
-def show(
-    context: _Context,
-    name: _NameArgument,
-    version: Annotated[
-        int | None, typer.Option(help="Version of the model.", show_default="the highest")
-    ] = None,
-) -> None:
+def show(context: _Context, name: _NameArgument, version: _VersionOption = None) -> None:
     """Show one model's card."""
+    typer.echo("\n".join(_format_card(_read(context, name, version))))
+
+
+@app.command()
+def card(context: _Context, name: _NameArgument, version: _VersionOption = None) -> None:
+    """Print one model's card as the README.md of a Hugging Face repository."""
+    typer.echo(render_card(_read(context, name, version)), nl=False)
+
+
+def _read(context: _Context, name: str, version: int | None) -> Manifest:
     store = context.obj.store
     if version is None:
         version = max(list_versions(store, name), default=1)
-    typer.echo("\n".join(_format_card(read_manifest(version_dir(store, name, version)))))
+    return read_manifest(version_dir(store, name, version))
 
 
 def _format_card(manifest: Manifest) -> Iterator[str]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "models": {"--store", "--trusted-keys"},
     "models list": set(),
     "models show": {"name", "--version"},
+    "models card": {"name", "--version"},
     "models verify": {"names"},
     "models add": {
         "file",
@@ -38,7 +39,7 @@ COMMANDS = {
     "train list": set(),
     "train fit": {"recipe", "--set", "--run-dir", "--resume"},
     "train evaluate": {"run"},
-    "train publish": {"run", "--store"},
+    "train publish": {"run", "--checkpoint", "--store"},
     "train plot curves": {"run", "--to"},
 }
 

@@ -53,7 +53,11 @@ def publish_model(
 
     def build(folder: Path, version: int) -> Manifest:
         half = card.storage == "float16"
-        exported = {graph.role: export_graph(graph, folder, half=half) for graph in spec.graphs}
+        metadata = provenance.graph_metadata(name, version, card.licence, model_provenance.recipe)
+        exported = {
+            graph.role: export_graph(graph, folder, half=half, metadata=metadata)
+            for graph in spec.graphs
+        }
         write_golden(folder / "golden.npz", {role: graph.cases for role, graph in exported.items()})
         runs: dict[str, GraphFn] = {role: graph.graph_fn for role, graph in exported.items()}
         for attachment in spec.attachments:

@@ -80,10 +80,17 @@ class ExportedGraph:
     graph_fn: GraphFn
 
 
-def export_graph(graph: GraphSpec, folder: Path, *, half: bool = False) -> ExportedGraph:
+def export_graph(
+    graph: GraphSpec,
+    folder: Path,
+    *,
+    half: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> ExportedGraph:
     """Write `<role>.onnx`, check it, and compute the golden outputs with torch.
 
     With `half`, weights are stored as float16; the golden outputs are those of the exact ones.
+    `metadata` become the graph's `metadata_props`, which viewers such as Netron show.
 
     Raises:
         ExportError: when the module cannot be exported, or the graph is not valid ONNX, or
@@ -94,6 +101,7 @@ def export_graph(graph: GraphSpec, folder: Path, *, half: bool = False) -> Expor
     model = _export_onnx(module, graph) if graph.build_onnx is None else graph.build_onnx()
     if half:
         store_as_float16(model)
+    onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.save_model(model, path)
     try:
         onnx.checker.check_model(str(path), full_check=True)

@@ -53,6 +53,14 @@ def test_a_published_model_verifies_without_the_training_side(
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["ok", "ok"]
 
 
+def test_a_graph_states_its_name_version_licence_and_recipe(classifier: PublishedRun) -> None:
+    metadata = _session(classifier).get_modelmeta().custom_metadata_map
+    manifest = classifier.manifest
+    assert (metadata["name"], metadata["version"]) == (manifest.name, "1")
+    assert metadata["licence"] == manifest.licence
+    assert json.loads(metadata["recipe"]) == manifest.provenance.recipe
+
+
 def test_nothing_else_is_needed_and_nothing_is_left_over(classifier: PublishedRun) -> None:
     expected = ["golden.npz", "manifest.json", "model.onnx", "preview.png"]
     assert sorted(path.name for path in classifier.folder.iterdir()) == expected

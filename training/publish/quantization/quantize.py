@@ -33,6 +33,7 @@ from training.datasets.base import ImageData, ImageSplit
 from training.datasets.text import TextData
 from training.engine.environment import Environment
 from training.errors import ExportError
+from training.publish.provenance import graph_metadata
 from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 
@@ -131,6 +132,7 @@ def _build_variant(
     else:
         onnx.save_model(quantize_lstm(onnx.load(folder / fp32.path)), path)
         method = "static, weights of 7 bits per column; ranges are those of the cells"
+    _write_metadata(path, original)
     runs = {"fp32": load_graph_fn(folder / fp32.path), "int8": load_graph_fn(path)}
     measurement = _measure(runs, original, data)
     speedup = _measure_speedup(runs, _example_inputs(original, folder, fp32))
@@ -158,6 +160,17 @@ def _build_variant(
             "served": "int8" if serve_int8 else "fp32",
         }
     )
+
+
+def _write_metadata(path: Path, original: Manifest) -> None:
+    model = onnx.load(path)
+    onnx.helper.set_model_props(
+        model,
+        graph_metadata(
+            original.name, original.version, original.licence, original.provenance.recipe
+        ),
+    )
+    onnx.save_model(model, path)
 
 
 def _metrics(measurement: _Measurement, data: ImageData | TextData) -> Iterator[Metric]:
