@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
@@ -24,6 +24,8 @@ class Noise(FrozenModel):
     std: NonNegativeFloat
     std_from: NonNegativeFloat | None = None
     """If set, the deviation of each image is drawn uniformly from `std_from` to `std`."""
+    weight: PositiveFloat = 1.0
+    """How many training images get this noise, relative to the others' weights."""
 
     def __call__(self, clean_BCHW: Tensor, generator: Generator | None = None) -> Tensor:
         std: Tensor | float = self.std

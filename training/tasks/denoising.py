@@ -40,7 +40,8 @@ class Denoising(ImageTask):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         clean_BCHW = self.to_floats(batch[0])
-        noise_index_B = torch.randint(len(self.config.noises), (len(clean_BCHW),))
+        weights = torch.tensor([noise.weight for noise in self.config.noises])
+        noise_index_B = torch.multinomial(weights, len(clean_BCHW), replacement=True)
         noisy_BCHW = torch.empty_like(clean_BCHW)
         for index, noise in enumerate(self.config.noises):
             selected = (noise_index_B == index).to(clean_BCHW.device)

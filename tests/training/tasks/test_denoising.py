@@ -64,6 +64,18 @@ def test_the_psnr_objective_weighs_all_images_alike() -> None:
     assert -10 * losses["mse"].log10() < reported["mse"]
 
 
+def test_noises_are_drawn_by_their_weights() -> None:
+    clean, common = {"name": "clean", "label": "clean", "std": 0}, {"name": "n", "label": "n"}
+    noises = [clean, {**common, "std": 0.5, "weight": 1e-9}]
+    task = prepare(
+        recipe(network=DENOISING["network"], task={"kind": "denoising", "noises": noises}),
+        accelerator="cpu",
+    )[1]
+    assert isinstance(task, Denoising)
+    task.network = nn.Identity()
+    assert task.loss(next(iter(task.batches(0))))["loss"] == 0
+
+
 def test_training_makes_noisy_images_cleaner() -> None:
     network = {"kind": "denoiser", "widths": [8, 16]}
     optimizer = {"kind": "adam", "lr": 0.01}
