@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from models_store.tasks import Compression, Task
 from service.codecs.bitstream import CODE_MEDIA_TYPE, unpack_code
-from service.errors import InvalidValue
+from service.errors import InvalidValue, ServiceError
 from service.handlers.compress import (
     CompressionResult,
     DecompressedImage,
@@ -40,6 +40,7 @@ from service.routes.http.responses import (
     json_response,
     model_headers,
 )
+from service.runtime.catalog import ModelCatalog
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.compress import (
@@ -53,6 +54,9 @@ from service.state import get_state
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
+
+_MAX_SMALL_CODE_BYTES = 1024
+"""Codes up to this size are unpacked on the event loop, in microseconds."""
 
 _PSNR_HEADER = {
     "X-DeepShelf-PSNR-dB": header_object(
@@ -149,9 +153,20 @@ async def decompress_code(request: Request) -> Response:
         result = decompress(model, compressed, limits=limits, check=ticket.check)
         return build_response(model, result)
 
-    response = await run_in_pool(request, arrival_time_s, work)
+    batch_model = _model_of_small_code(catalog, data)
+    response = await run_in_pool(request, arrival_time_s, work, model=batch_model)
     add_log_fields(request, model=response.headers["X-DeepShelf-Model"])
     return response
+
+
+def _model_of_small_code(catalog: ModelCatalog, data: bytes) -> LoadedModel[Compression] | None:
+    """Return the model of a code that is quickly unpacked, with which it may share runs."""
+    if len(data) > _MAX_SMALL_CODE_BYTES:
+        return None
+    try:
+        return catalog.resolve_fingerprint(unpack_code(data).fingerprint)
+    except ServiceError:
+        return None  # raised again on the compute thread, for the response
 
 
 def _require_single(files: Sequence[bytes], plural: str) -> bytes:

@@ -1,6 +1,8 @@
 """Requests over HTTP share runs of a graph that batches, and their answers do not change."""
 
 import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.image_models import encode_png
 from tests.fakes.tensor_models import Shape, make_model, publish_tensors_model
 from tests.service.serving import get_app_state, occupied_thread, running_app
 
@@ -38,21 +42,27 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"y": (TensorProto.FLOAT, ["batch", 3])},
     )
     publish_tensors_model(folder, "centred", centred, {"x": ROWS})
+    publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec(step=8, reach=10))
     return folder
+
+
+async def _post_together(
+    client: httpx.AsyncClient, url: str, contents: Sequence[bytes]
+) -> list[httpx.Response]:
+    """Post each of `contents` while the thread is occupied, so that all wait together."""
+    pool = get_app_state(client).pool
+    with occupied_thread(pool):
+        pending = [asyncio.create_task(client.post(url, content=each)) for each in contents]
+        while pool.admission.in_flight < 1 + len(contents):
+            await asyncio.sleep(0.001)
+    return await asyncio.gather(*pending)
 
 
 async def _ask_together(client: httpx.AsyncClient, model: str) -> list[list[float]]:
     """Ask for one row by each of 12 requests, which wait together; return their rows."""
-    pool = get_app_state(client).pool
-    with occupied_thread(pool):
-        url = f"/v1/predict?model={model}"
-        pending = [
-            asyncio.create_task(client.post(url, json={"inputs": {"x": [row.tolist()]}}))
-            for row in ROWS
-        ]
-        while pool.admission.in_flight < 1 + len(ROWS):
-            await asyncio.sleep(0.001)
-    return [response.json()["outputs"]["y"][0] for response in await asyncio.gather(*pending)]
+    bodies = [json.dumps({"inputs": {"x": [row.tolist()]}}).encode() for row in ROWS]
+    responses = await _post_together(client, f"/v1/predict?model={model}", bodies)
+    return [response.json()["outputs"]["y"][0] for response in responses]
 
 
 async def _batch_metrics(client: httpx.AsyncClient) -> dict[str, float]:
@@ -84,3 +94,20 @@ async def test_a_graph_whose_rows_depend_on_each_other_is_never_batched(shelf: P
     async with running_app(shelf, batching="8:10000") as client:
         together = await _ask_together(client, "centred")
     assert together == [[0.0, 0.0, 0.0]] * 12
+
+
+async def test_codes_and_their_images_are_those_of_single_runs(shelf: Path) -> None:
+    random = np.random.default_rng(2)
+    images = [encode_png(random.integers(0, 256, (SIDE, SIDE, 1), np.uint8)) for _ in range(4)]
+    async with running_app(shelf, batching="off") as client:
+        codes = [(await client.post("/v1/compress", content=image)).content for image in images]
+        decoded = [(await client.post("/v1/decompress", content=code)).content for code in codes]
+    async with running_app(shelf, batching="8:10000") as client:
+        compressed = await _post_together(client, "/v1/compress", images)
+        assert [response.content for response in compressed] == codes
+        decompressed = await _post_together(client, "/v1/decompress", codes)
+        assert [response.content for response in decompressed] == decoded
+        metrics = await _batch_metrics(client)
+    # One run of the encoder and one of the decoder for all codes, and one for all images.
+    assert metrics['deepshelf_dynamic_batch_rows_count{model="squeeze"}'] == 3
+    assert metrics['deepshelf_dynamic_batch_rows_sum{model="squeeze"}'] == 12
