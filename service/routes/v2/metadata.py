@@ -6,6 +6,7 @@ from typing import Any
 from models_store.manifest import TensorSpec
 from service.codecs.tensors import BYTES, DATATYPES
 from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
+from service.runtime.batched_graph import BatchedGraph
 from service.schemas.v2 import ModelMetadata, TensorMetadata
 
 __all__ = ["build_config", "build_metadata"]
@@ -50,8 +51,27 @@ def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> d
         "max_batch_size": max_batch_size if is_batched else 0,
         "input": _config_tensors(_input_specs(target), is_batched),
         "output": _config_tensors(_output_specs(target), is_batched),
-        "instance_group": [{"name": target.name, "kind": "KIND_CPU", "count": threads}],
+        "instance_group": [_instance_group(target, threads)],
+        **_dynamic_batching(target),
     }
+
+
+def _instance_group(target: InferTarget, threads: int) -> dict[str, Any]:
+    provider = target.model.providers.get(target.graph.role) if target.graph else None
+    if provider in ("cuda", "tensorrt"):
+        return {"name": target.name, "kind": "KIND_GPU", "count": 1}
+    return {"name": target.name, "kind": "KIND_CPU", "count": threads}
+
+
+def _dynamic_batching(target: InferTarget) -> dict[str, Any]:
+    graph = target.model.graphs[target.graph.role] if target.graph else None
+    if not isinstance(graph, BatchedGraph):
+        return {}
+    limits = {
+        "preferred_batch_size": [graph.max_batch_size],
+        "max_queue_delay_microseconds": round(graph.max_wait_s * 1e6),
+    }
+    return {"dynamic_batching": limits}
 
 
 def _config_tensors(tensors: Sequence[dict[str, Any]], is_batched: bool) -> list[dict[str, Any]]:

@@ -76,7 +76,10 @@ async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(shel
         together = await _ask_together(client, "dense")
         metrics = await _batch_metrics(client)
         single = await client.post("/v1/predict?model=dense", json={"inputs": {"x": ROWS.tolist()}})
+        config = (await client.get("/v2/models/dense/config")).json()
     assert together == single.json()["outputs"]["y"]
+    limits = {"preferred_batch_size": [8], "max_queue_delay_microseconds": 10_000_000}
+    assert config["dynamic_batching"] == limits
     assert metrics['deepshelf_dynamic_batch_rows_count{model="dense"}'] == 2
     assert metrics['deepshelf_dynamic_batch_rows_sum{model="dense"}'] == 12
     assert metrics['deepshelf_dynamic_batch_wait_seconds_count{model="dense"}'] == 12
