@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models_store.manifest import Manifest, ModelFile
 from models_store.onnx.weights import Layer, add_output, read_layers
+from models_store.verify import TensorMap, read_golden_cases
 from service.errors import NotFound, Unavailable
 from service.runtime.session import session_options
 
@@ -102,6 +103,15 @@ class Inspector:
             self._sessions.move_to_end(key)
         output: NDArray[np.generic] = session.run([tensor], inputs)[0]
         return output
+
+    def sample(self, manifest: Manifest) -> TensorMap:
+        """Return inputs that the first graph was published with; raise Unavailable as `layers`."""
+        golden = manifest.get_file("golden")
+        self._read(manifest, golden)
+        graph = next(iter(manifest.graphs().values()))
+        path = self._store / manifest.name / str(manifest.version) / golden.path
+        (case,) = read_golden_cases(path, graph, 1)
+        return case.inputs
 
     def _read(self, manifest: Manifest, file: ModelFile) -> bytes:
         path = self._store / manifest.name / str(manifest.version) / file.path

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from models_store.manifest import Precision
 from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel
 
-__all__ = ["PredictInputs", "PredictParams", "PredictResponse"]
+__all__ = ["PredictInputs", "PredictParams", "PredictResponse", "SampleResponse"]
 
 _TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -51,3 +51,14 @@ class PredictResponse(ResponseModel):
     "Infinity" and "-Infinity"."""
     precision: Precision | None = None
     """Precision of the graph that ran; present only if the model has several."""
+
+
+class SampleResponse(ResponseModel):
+    """Inputs that a model accepts, as the body of a request to `/v1/predict`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}}]}
+    )
+
+    inputs: dict[str, Any]
+    """Each input's name and its values, as nested lists."""

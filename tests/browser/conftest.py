@@ -19,6 +19,11 @@ from tests.fakes.image_models import (
     publish_image_model,
     solid_image,
 )
+from tests.fakes.tensor_models import (
+    THREE_INPUTS,
+    publish_tensors_model,
+    three_inputs_model,
+)
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPH_COLOUR = (0, 255, 0)
@@ -74,6 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
     publish_image_model(store, "all-paint", MeanColourClassifier(members=3))
     publish_image_model(store, "blur", BoxBlurDenoiser())
+    publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
     for gain in (60, 40):
         publish_generator(store, "noise", gain)
     damaged = (

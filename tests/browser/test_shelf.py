@@ -49,6 +49,8 @@ def test_a_view_that_nothing_on_the_shelf_serves_says_so(browser: Browser, tmp_p
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
             expect(page.locator(".nothing")).to_contain_text("there is none on this shelf")
+        expect(show(watched, "predict").locator(".nothing pre")).to_contain_text("models add")
+        page = show(watched, "text")
         page.get_by_role("link", name="See all models").click()
         expect(page.locator(".tile")).to_have_count(1)
         page.close()

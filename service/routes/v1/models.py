@@ -7,10 +7,14 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.codecs.nested_lists import to_nested
 from service.errors import Unavailable
 from service.routes.http.direct_route import DirectRoute
-from service.routes.http.openapi_fragments import problem_responses
+from service.routes.http.execution import run_in_pool
+from service.routes.http.openapi_fragments import MODEL_HEADERS, problem_responses
+from service.routes.http.responses import json_response, model_headers
 from service.runtime.catalog import ModelCatalog, ModelVersion
+from service.scheduling.admission import Ticket
 from service.schemas.models import (
     ModelCard,
     ModelsResponse,
@@ -18,6 +22,7 @@ from service.schemas.models import (
     VersionParams,
     VersionSummary,
 )
+from service.schemas.predict import SampleResponse
 from service.state import get_state
 
 __all__ = ["ModelNamePath", "router"]
@@ -92,6 +97,42 @@ async def get_model_preview(
     if entry.model is None:
         raise Unavailable(_unavailable_message(entry))
     return Response(entry.model.preview, media_type="image/png")
+
+
+@router.get(
+    "/{name}/sample",
+    operation_id="get_model_sample",
+    summary="Get inputs that a model accepts",
+    responses={
+        200: {
+            "model": SampleResponse,
+            "description": "A body for `/v1/predict`",
+            "headers": MODEL_HEADERS,
+        },
+        **problem_responses(404, 422, 500, 503, 504),
+    },
+    response_class=Response,
+)
+async def get_model_sample(
+    request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
+) -> Response:
+    """Return inputs that the model was checked with when it was published.
+
+    curl http://127.0.0.1:8000/v1/models/iris/sample |
+        curl -d @- 'http://127.0.0.1:8000/v1/predict?model=iris'
+    """
+    state = get_state(request)
+    entry = state.registry.catalog.get_version(name, query.version)
+    manifest = entry.manifest
+    if manifest is None or entry.model is None:
+        raise Unavailable(_unavailable_message(entry))
+
+    def work(_: Ticket) -> Response:
+        inputs = state.inspector.sample(manifest)
+        nested = {name: to_nested(name, tensor) for name, tensor in inputs.items()}
+        return json_response(SampleResponse(inputs=nested), model_headers(manifest))
+
+    return await run_in_pool(request, state.pool.admission.now(), work)
 
 
 def _model_summary(catalog: ModelCatalog, name: str) -> ModelSummary:

@@ -104,6 +104,7 @@ def test_the_surface_is_this() -> None:
         ("/v1/models", "get", "list_models"),
         ("/v1/models/{name}", "get", "get_model"),
         ("/v1/models/{name}/preview", "get", "get_model_preview"),
+        ("/v1/models/{name}/sample", "get", "get_model_sample"),
         ("/v1/models/{name}/filters", "get", "list_filters"),
         ("/v1/models/{name}/filters/{layer}.png", "get", "get_filters"),
         ("/v1/models/{name}/activations", "post", "get_activations"),

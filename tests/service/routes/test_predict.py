@@ -202,3 +202,23 @@ async def test_a_full_queue_sends_requests_away(client: httpx.AsyncClient) -> No
     finally:
         for ticket in tickets:
             ticket.release()
+
+
+@pytest.mark.parametrize("name", ["three", "root", "pick", "paint"])
+async def test_a_sample_is_a_body_that_the_model_answers(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    sample = await client.get(f"/v1/models/{name}/sample")
+    assert sample.headers["x-deepshelf-model"] == name
+    answer = await client.post(f"/v1/predict?model={name}", content=sample.content)
+    assert answer.status_code == 200, answer.text
+    if name == "three":
+        assert sample.json() == {"inputs": INPUTS}
+
+
+async def test_a_sample_whose_file_was_changed_is_not_given(tmp_path: Path) -> None:
+    folder = publish_tensors_model(tmp_path, "three", three_inputs_model(), THREE_INPUTS)
+    async with running_app(tmp_path) as client:
+        (folder / "golden.npz").write_bytes(b"changed")
+        problem = assert_problem(await client.get("/v1/models/three/sample"), 503)
+        assert "golden.npz of three 1 is no longer the published file" in str(problem["detail"])

@@ -8,7 +8,7 @@ import { button, textArea } from '../parts/fields.js';
 import { receipt } from '../parts/response_meta.js';
 import { cardOf } from '../shelf.js';
 import { t } from '../strings.js';
-import { jsonLines, sampleInputs } from './sample_tensors.js';
+import { jsonLines } from './json_lines.js';
 
 export const id = 'predict';
 export const { title, lead } = t.predict;
@@ -62,7 +62,8 @@ export function open({ body, chooser, onmodel }) {
   const fillIn = async () => {
     const card = await cardOf(chooser.name, chooser.version);
     fill(about, tensors(t.predict.takes, card.files[0].inputs), tensors(t.predict.gives, card.files[0].outputs));
-    inputs.set(jsonLines(await sampleInputs(card)));
+    const { body: sample } = await sendForJson({ path: `/v1/models/${chooser.name}/sample`, query: { version: chooser.version } });
+    inputs.set(jsonLines(sample.inputs));
     ask();
   };
   inputs.input.addEventListener('input', settled(checked, 400));

@@ -1,28 +1,6 @@
-// Inputs that a model accepts, made from its signature.
+// JSON that a person can read and edit.
 
 const LONGEST_LINE = 100;
-const FREE = 1;
-
-/** {input: nested lists} for the first graph of a card; free axes have one element. */
-export function sampleInputs(card) {
-  return Object.fromEntries(card.files[0].inputs.map(({ name, dtype, shape }) => [name, tensor(dtype, shape)]));
-}
-
-function tensor(dtype, shape) {
-  let count = 0;
-  const build = ([axis, ...rest]) => {
-    if (axis === undefined) return element(dtype, count++);
-    return Array.from({ length: typeof axis === 'number' && axis > 0 ? axis : FREE }, () => build(rest));
-  };
-  return build(shape);
-}
-
-/** Whole numbers are 0, which every vocabulary and every enumeration has. */
-function element(dtype, place) {
-  if (dtype === 'string') return '';
-  if (dtype === 'bool') return false;
-  return dtype.startsWith('float') ? ((place * 7) % 10) / 10 : 0;
-}
 
 /** JSON in lines that a person can edit: lists that fit into a line stay in one. */
 export function jsonLines(value, indent = '') {
