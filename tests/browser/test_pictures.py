@@ -42,7 +42,7 @@ def test_the_strength_of_the_noise_is_what_the_slider_says(
     slide(page, "Noise to add", 0.1)
     page.get_by_role("button", name="ten printed digits").click()
     # Whatever was asked before is of an image that is 28 pixels wide.
-    until(page, "document.querySelector('.compare img').naturalWidth === 280")
+    until(page, "document.querySelector('.compare img')?.naturalWidth === 280")
     curl(page, page.locator(".same"), tmp_path)
     noisy, clean = (
         np.asarray(Image.open(tmp_path / name).convert("L"), float) / 255
