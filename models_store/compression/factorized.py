@@ -1,10 +1,10 @@
-"""Integer latents ↔ bytes, by the frequencies that they had in the training data.
+"""Integer latents ↔ bytes, by their frequencies in the training data.
 
 The tables are published with the model (role `tables`), as whole numbers. Dimension d of the
 latents is coded with table d. A value outside its table is coded as the table's escape symbol and
 then by its distance, so every latent can be written.
 
-Shapes: D latent dimensions, N places of each (h × w of one image).
+Shapes: D latent dimensions, N positions of each (h × w of one image).
 """
 
 from functools import cached_property
@@ -42,7 +42,7 @@ class FrequencyTable(FrozenModel):
     """Frequencies of the values of one latent dimension, out of 2^16; the escape symbol is last."""
 
     lowest: Annotated[int, Field(ge=_MIN_LATENT, le=_MAX_LATENT)]
-    """The value that the first frequency belongs to; each next one is greater by 1."""
+    """Value of the first frequency; each next one is greater by 1."""
     frequencies: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=2**15)]
 
     @model_validator(mode="after")
@@ -131,7 +131,7 @@ def _decode_value(coder: RangeDecoder, table: FrequencyTable) -> int:
 
 
 def _encode_distance(coder: RangeEncoder, distance: int) -> None:
-    """Elias's gamma code (1975) with a plain length: the length, then what follows the first 1."""
+    """Encode as Elias's gamma code (1975) with a plain length, then the bits after the first 1."""
     number = distance + 1
     length = number.bit_length() - 1
     coder.encode_bits(length, _LENGTH_BITS)

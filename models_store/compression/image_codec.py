@@ -1,7 +1,7 @@
 """Photographs of any size ↔ payloads: the graphs of a codec, tile by tile, and the coder between.
 
-What is whole in memory beside the image: its latents, about four bytes a pixel twice. All that
-the graphs compute is of one tile.
+Beside the image, only its latents are whole in memory, about four bytes a pixel twice. The graphs
+compute one tile at a time.
 
 Shapes: H, W pixels; h = ⌈H / 8⌉ + 1 and w blocks, of which each covers 16 × 16 pixels; D latent
 channels, S of side information.
@@ -21,9 +21,9 @@ from models_store.verify import GraphFn
 __all__ = ["BLOCK", "HyperpriorImageCodec"]
 
 BLOCK = 8
-"""Pixels from one block to the next."""
+"""Distance between blocks, in pixels."""
 _SIDE_STRIDE = 4
-"""Blocks from one place of the side information to the next."""
+"""Distance between positions of the side information, in blocks."""
 
 Image = NDArray[np.uint8]
 _Check = Callable[[], None]
@@ -44,13 +44,13 @@ class HyperpriorImageCodec:
     @cached_property
     def coder(self) -> HyperpriorCoder:
         if not isinstance(self.task.entropy, Hyperprior):
-            raise TypeError(f"{self.task.entropy.kind} latents are coded otherwise")
+            raise TypeError(f"{self.task.entropy.kind} latents have another coder")
         return HyperpriorCoder(self.task.entropy, self.tables, self.graphs)
 
     def encode(self, image_HWC: Image, quality: int, check: _Check = _no_check) -> EncodedLatents:
-        """The payload of an RGB image, at a quality from 1, and what a decoder will find in it.
+        """Encode an RGB image at a quality from 1; return the payload and the decoded latents.
 
-        `check` is called before every run of a graph that sees pixels.
+        `check` is called before every run of a graph on pixels; it may raise, to cancel.
         """
         height, width = image_HWC.shape[:2]
         rows, columns = block_count(height), block_count(width)
@@ -81,10 +81,10 @@ class HyperpriorImageCodec:
     def decode(
         self, payload: bytes, height: int, width: int, check: _Check = _no_check
     ) -> tuple[Image, int]:
-        """The RGB image (H, W, 3) of a payload, and its quality from 1.
+        """Return the RGB image (H, W, 3) of a payload, and its quality from 1.
 
         Raises:
-            ValueError: these bytes are no such code.
+            ValueError: the payload is not a valid code.
         """
         latents, quality = self.coder.decode(payload, block_count(height), block_count(width))
         return self.reconstruct(latents, quality + 1, height, width, check), quality + 1
@@ -97,7 +97,7 @@ class HyperpriorImageCodec:
         width: int,
         check: _Check = _no_check,
     ) -> Image:
-        """The image (H, W, 3) of decoded latents (D, h, w)."""
+        """Return the image (H, W, 3) of decoded latents (D, h, w)."""
         image_HWC = np.empty((height, width, 3), np.uint8)
         qualities = np.array([quality - 1], np.int64)
         for y in _tiles(latents.shape[1], self._image_spec):
@@ -122,7 +122,7 @@ class HyperpriorImageCodec:
 
 
 def block_count(pixels: int) -> int:
-    """Blocks along a side: every pixel is covered by two."""
+    """Return the number of blocks along a side; every pixel is covered by two."""
     return -(-pixels // BLOCK) + 1
 
 
@@ -138,10 +138,10 @@ class _Tile(Tile):
 
 
 def _tiles(count: int, spec: AnySizeImage) -> Iterator[_Tile]:
-    """Tiles that start at multiples of `_SIDE_STRIDE` blocks, so that strides fall alike in all."""
+    """Yield tiles that start at multiples of `_SIDE_STRIDE` blocks, so that strides are aligned."""
     margin = spec.overlap // 2 // BLOCK
     core = spec.tile // BLOCK - 2 * margin
-    last = count - 1  # has no pixels of its own: never a tile by itself
+    last = count - 1  # the last block has no pixels of its own: it is never a tile by itself
     for start in range(0, last, core):
         stop = start + core if start + core < last else count
         yield _Tile(slice(max(0, start - margin), min(stop + margin, count)), slice(start, stop))
@@ -150,7 +150,7 @@ def _tiles(count: int, spec: AnySizeImage) -> Iterator[_Tile]:
 
 
 def _padded_window(image_HWC: Image, y: _Tile, x: _Tile) -> Image:
-    """The pixels that blocks are computed from, mirrored where they lie beyond the image."""
+    """Return the pixels that blocks are computed from, mirrored beyond the image's edges."""
     rows, columns = (
         _reflect_indices((tile.window.start - 1) * BLOCK, tile.window.stop * BLOCK, length)
         for tile, length in ((y, image_HWC.shape[0]), (x, image_HWC.shape[1]))
@@ -159,6 +159,6 @@ def _padded_window(image_HWC: Image, y: _Tile, x: _Tile) -> Image:
 
 
 def _reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
-    """Indices start … stop - 1 folded into 0 … length - 1; the edge pixel comes twice."""
+    """Return start … stop - 1 reflected into 0 … length - 1; the edge pixel appears twice."""
     index = np.arange(start, stop) % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)

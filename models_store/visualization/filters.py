@@ -1,9 +1,9 @@
-"""A layer's filters, or what they make of a image, as a image.
+"""Render a layer's filters, or its feature maps of an image, as an image.
 
-Every weight of a layer is on one scale: white is zero, red positive, blue the same negative.
-Filters over three channels, which look at colours, are shown in colours, with grey as zero. The
-scale ends where one weight in a hundred lies beyond, and these have the colour of its end: else a
-single large weight would leave all others pale. Dead filters have a magenta frame.
+All weights of a layer share one scale: white is zero, red positive, blue negative. Filters over
+three channels are shown in colours, with grey as zero. The scale ends at the 99th percentile of
+absolute weights and clips the rest, because a single large weight would leave all others pale.
+Dead filters have a magenta frame.
 
 Shapes: N filters, C inputs of each, h × w their window; H × W the image.
 """
@@ -23,13 +23,13 @@ _RED, _BLUE = np.array([178.0, 24.0, 43.0]), np.array([33.0, 102.0, 172.0])
 _DEAD_COLOR = np.array([255, 0, 200], np.uint8)
 _BACKGROUND = np.array([225, 225, 225], np.uint8)
 _MIN_SIDE = 720
-"""Pixels that the longer side has at least, or nearly; small images are enlarged by a whole."""
+"""Approximate minimum of the longer side, in pixels; small images are enlarged."""
 _SCALE_PERCENTILE = 99.0
 """Percentile of absolute weights at which the scale ends."""
 
 
 def render_filters(layer: Layer) -> ImageArray:
-    """uint8 (H, W, 3): a tile a filter where it has one input or three, else a row a filter."""
+    """Return uint8 (H, W, 3): a tile for each filter of 1 or 3 inputs, else a row for each."""
     weights = np.clip(layer.weights_NChw / color_scale(layer.weights_NChw), -1, 1)
     channels, height, width = weights.shape[1:]
     if channels == 3 and height * width > 1:
@@ -42,7 +42,7 @@ def render_filters(layer: Layer) -> ImageArray:
 
 
 def color_scale(values: NDArray[np.floating]) -> float:
-    """The absolute value at the scale's end; 1 where all are zero."""
+    """Return the absolute value at the end of the scale; 1 if all values are zero."""
     if not values.size:
         return 1.0
     end = float(np.percentile(np.abs(values), _SCALE_PERCENTILE))
@@ -50,14 +50,14 @@ def color_scale(values: NDArray[np.floating]) -> float:
 
 
 def render_feature_maps(maps_Nhw: NDArray[np.floating]) -> ImageArray:
-    """uint8 (H, W, 3): a tile for each filter's answer, all on one scale; silent ones framed."""
+    """Return uint8 (H, W, 3): a tile for each feature map, on one scale; all-zero ones framed."""
     normalized = np.clip(maps_Nhw / color_scale(maps_Nhw), -1, 1)
     inactive_N = np.abs(maps_Nhw).reshape(len(maps_Nhw), -1).max(1) == 0
     return _draw_grid(_diverging_colors(normalized), inactive_N)
 
 
 def _diverging_colors(normalized: NDArray[np.floating]) -> ImageArray:
-    """-1 … 1 → blue, white, red; adds an axis for colours."""
+    """Map -1 … 1 to blue, white and red; adds an axis for colours."""
     ends = np.where(normalized[..., None] > 0, _RED, _BLUE)
     colors: ImageArray = np.rint(255 + np.abs(normalized)[..., None] * (ends - 255)).astype(
         np.uint8
@@ -66,7 +66,7 @@ def _diverging_colors(normalized: NDArray[np.floating]) -> ImageArray:
 
 
 def _draw_grid(tiles_NhwK: ImageArray, marked_N: NDArray[np.bool_]) -> ImageArray:
-    """Tiles side by side, about as wide as high together, each in a thin frame."""
+    """Arrange framed tiles in a grid that is about square."""
     count, height, width, _ = tiles_NhwK.shape
     columns = max(1, round(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)
@@ -83,7 +83,7 @@ def _draw_grid(tiles_NhwK: ImageArray, marked_N: NDArray[np.bool_]) -> ImageArra
 
 
 def _draw_rows(normalized_NChw: NDArray[np.floating], dead_N: NDArray[np.bool_]) -> ImageArray:
-    """Down the filters, across their inputs; windows are apart by one pixel, if they are any."""
+    """Arrange filters as rows and their inputs as columns, windows one pixel apart."""
     count, channels, height, width = normalized_NChw.shape
     gap = 1 if height * width > 1 else 0
     tiles = np.empty((count, channels, height + gap, width + gap, 3), np.uint8)

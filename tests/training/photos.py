@@ -14,7 +14,7 @@ from torchvision.models import mobilenet_v2
 
 from training.config.recipe import Recipe
 
-__all__ = ["content", "recipe", "write_photos", "write_weights"]
+__all__ = ["content", "recipe", "write_grey_images", "write_photos", "write_weights"]
 
 _SHAPES = {
     "dots": ("ellipse", (230, 60, 40)),
@@ -43,6 +43,13 @@ _CONTENT: dict[str, Any] = {
     "seed": 3,
     "publish": {"summary": "s", "intended_use": "u", "limits": "l"},
 }  # fmt: skip
+
+
+def write_grey_images(folder: Path, count: int, first: int = 0) -> None:
+    """Write `count` images, each of another grey."""
+    folder.mkdir(parents=True)
+    for index in range(count):
+        Image.new("RGB", (12, 10), (first + index,) * 3).save(folder / f"{index}.png")
 
 
 def write_photos(root: Path, count: int, classes: int = 2) -> Path:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.training.photos import write_grey_images
 from training.datasets.base import ImageData, class_counts
 from training.datasets.image_folder_cv import ImageFolderCV
 from training.errors import DataError
@@ -14,17 +15,10 @@ from training.errors import DataError
 pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
 
 
-def _write(folder: Path, count: int, first: int = 0) -> None:
-    """Images of one grey each, which tells them apart."""
-    folder.mkdir(parents=True)
-    for index in range(count):
-        Image.new("RGB", (12, 10), (first + index,) * 3).save(folder / f"{index}.png")
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    _write(tmp_path / "insects" / "bees", 21, first=100)
-    _write(tmp_path / "insects" / "ants", 10)
+    write_grey_images(tmp_path / "insects" / "bees", 21, first=100)
+    write_grey_images(tmp_path / "insects" / "ants", 10)
     return tmp_path / "insects"
 
 
@@ -72,16 +66,16 @@ def test_the_deal_depends_on_the_seed_alone(root: Path) -> None:
 
 
 def test_several_folders_are_one_set(root: Path, tmp_path: Path) -> None:
-    _write(tmp_path / "more" / "ants", 3, first=200)
-    _write(tmp_path / "more" / "wasps", 2, first=230)
+    write_grey_images(tmp_path / "more" / "ants", 3, first=200)
+    write_grey_images(tmp_path / "more" / "wasps", 2, first=230)
     data = _load(root, tmp_path / "more")
     assert class_counts(data.train.labels_N, data.labels) == {"ants": 13, "bees": 21, "wasps": 2}
     assert data.title == "insects"
 
 
 def test_a_class_written_differently_in_two_folders_is_rejected(root: Path, tmp_path: Path) -> None:
-    _write(tmp_path / "more" / "Ants", 3, first=200)
-    _write(tmp_path / "more" / "wasps", 3, first=230)
+    write_grey_images(tmp_path / "more" / "Ants", 3, first=200)
+    write_grey_images(tmp_path / "more" / "wasps", 3, first=230)
     with pytest.raises(DataError, match=r"insects/ants and .*more/Ants differ only in case"):
         _load(root, tmp_path / "more")
 
@@ -174,8 +168,8 @@ def test_a_published_recipe_holds_no_absolute_path(root: Path) -> None:
 
 
 def test_relative_folders_are_looked_up_in_the_cache(data_home: Path) -> None:
-    _write(data_home / "insects" / "ants", 3)
-    _write(data_home / "insects" / "bees", 3, first=100)
+    write_grey_images(data_home / "insects" / "ants", 3)
+    write_grey_images(data_home / "insects" / "bees", 3, first=100)
     assert len(_load(Path("insects")).train) == 6
 
 
