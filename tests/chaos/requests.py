@@ -142,5 +142,5 @@ def _streamed_text(events: bytes) -> bytes:
     if last != "data: [DONE]":
         return b"a stream that broke off: " + base64.b64encode(events[-60:])
     return "".join(
-        json.loads(one.removeprefix("data: "))["text_request"] for one in events_before_end
+        json.loads(one.removeprefix("data: "))["text"] for one in events_before_end
     ).encode()

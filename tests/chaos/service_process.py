@@ -131,7 +131,7 @@ def _free_port() -> int:
 async def _wait_until_ready(service: Service, workers: int) -> None:
     """Wait for enough successes in a row that almost certainly no worker is still loading."""
     successes = 0
-    for _ in range(1200):
+    for _ in range(3600):
         if service.process.returncode is not None:
             raise RuntimeError(f"it ended by itself:\n{service.log.read_text()}")
         try:
@@ -145,4 +145,5 @@ async def _wait_until_ready(service: Service, workers: int) -> None:
         except OSError:
             successes = 0
         await asyncio.sleep(0.05)
-    raise RuntimeError(f"it was not ready within a minute:\n{service.log.read_text()}")
+    log = "\n".join(service.log.read_text().splitlines()[-20:])
+    raise RuntimeError(f"it was not ready after 3,600 attempts:\n{log}")

@@ -1,6 +1,7 @@
 """Uvicorn's server, which on shutdown also drains connections that it is just accepting."""
 
 import asyncio
+import os
 import select
 from socket import socket
 
@@ -9,7 +10,7 @@ from uvicorn.server import ServerState
 
 __all__ = ["DrainingServer", "DrainingState"]
 
-_MAX_ACCEPT_S = 3.0
+_MAX_ACCEPT_S = 10.0
 
 
 class DrainingState(ServerState):
@@ -36,12 +37,23 @@ class DrainingServer(uvicorn.Server):
 
     async def _accept_pending(self) -> None:
         """Accept what waits in the kernel: closing the socket would reset it."""
-        # The event loop accepts one connection in each turn (libuv 1.46 and later).
         listeners = select.poll()
         for server in self.servers:
             for listener in server.sockets:
+                _stop_queueing(listener.fileno())
                 listeners.register(listener.fileno(), select.POLLIN)
+        # The event loop accepts one connection in each turn (libuv 1.46 and later).
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _MAX_ACCEPT_S
         while listeners.poll(0) and loop.time() < deadline:
             await asyncio.sleep(0)
+
+
+def _stop_queueing(listener: int) -> None:
+    """Let Linux drop new connection attempts while others wait to be accepted.
+
+    A client repeats a dropped attempt after a second. The socket is closed by then, and the client
+    is refused before it has sent a request, or another worker accepts it.
+    """
+    with socket(fileno=os.dup(listener)) as duplicate:
+        duplicate.listen(0)

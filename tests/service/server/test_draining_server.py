@@ -1,6 +1,9 @@
 """Connections that are accepted while the server shuts down."""
 
 import asyncio
+import select
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +12,11 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 
 from service.server.protocol import ConnectionLimits, protocol_factory
-from service.server.workers.draining_server import DrainingServer, DrainingState
+from service.server.workers.draining_server import (
+    DrainingServer,
+    DrainingState,
+    _stop_queueing,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -73,3 +80,34 @@ async def test_shutdown_marks_the_state_that_connections_share() -> None:
         server.should_exit = True
         await serving
     assert server.server_state.draining
+
+
+async def test_connections_in_the_kernels_queue_at_shutdown_are_served() -> None:
+    server = DrainingServer(_config())
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        address = server.servers[0].sockets[0].getsockname()
+        # The event loop does not run meanwhile, so nothing accepts them.
+        clients = [socket.create_connection(address, timeout=20) for _ in range(40)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.should_exit = True
+        await serving
+    for client in clients:
+        with client:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems ignore a backlog of 0")
+def test_connection_attempts_are_dropped_while_others_wait_to_be_accepted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as late:
+        late.setblocking(False)
+        with socket.create_connection(listener.getsockname()):
+            _stop_queueing(listener.fileno())
+            late.connect_ex(listener.getsockname())
+            _, connected, _ = select.select([], [late], [], 0)
+            assert not connected

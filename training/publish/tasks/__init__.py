@@ -1,27 +1,11 @@
 """How each task is published. Adding one: a module here that registers a builder."""
 
-from training.publish.tasks import (
-    adversarial,
-    classification,
-    compression,
-    denoising,
-    handwriting,
-    language,
-    photo_compression,
-    photo_denoising,
-    transfer,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from training.publish.tasks.registry import export_spec
 
-__all__ = [
-    "adversarial",
-    "classification",
-    "compression",
-    "denoising",
-    "export_spec",
-    "handwriting",
-    "language",
-    "photo_compression",
-    "photo_denoising",
-    "transfer",
-]
+__all__ = ["export_spec"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
