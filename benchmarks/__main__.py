@@ -61,6 +61,10 @@ def _measure(options: argparse.Namespace) -> None:
         from benchmarks.startup_and_memory import measure_memory
 
         measure_memory()
+    elif options.what == "cost":
+        from benchmarks.body_cost import measure_body_cost
+
+        measure_body_cost(rounds=options.rounds)
     else:
         from benchmarks.train import train
 
@@ -94,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     cold = commands.add_parser("cold", help="seconds from the start until it is ready")
     cold.add_argument("--rounds", type=int, default=5)
     commands.add_parser("memory", help="MiB of the service, for each model")
+    cost = commands.add_parser("cost", help="ms of bodies that are made to cost much, by reader")
+    cost.add_argument("--rounds", type=int, default=3)
     train = commands.add_parser("train", help="our training loop beside a plain one")
     train.add_argument("--rounds", type=int, default=5)
     train.add_argument("--steps", type=int, default=30)

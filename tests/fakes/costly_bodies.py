@@ -79,8 +79,13 @@ def _scans(n: int) -> bytes:
 
 
 def _exif_fields(n: int) -> bytes:
-    fields = b"".join(struct.pack("<2H2I", 300 + index, 4, 1, 0) for index in range(n))
-    return b"II*\0\x08\0\0\0" + struct.pack("<H", n) + fields + bytes(4)
+    return _ifd([((300 + index) % 65_536, 4, 1, 0) for index in range(n)])
+
+
+def _ifd(fields: list[tuple[int, int, int, int]]) -> bytes:
+    """Return a TIFF of one directory, whose count of fields stops at what two bytes hold."""
+    body = b"".join(struct.pack("<2H2I", *field) for field in sorted(fields))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", min(len(fields), 65_535)) + body + bytes(4)
 
 
 # PNG
@@ -151,9 +156,8 @@ def _tiff_fields(kind: int, count: int) -> Callable[[int], bytes]:
     def make(n: int) -> bytes:
         fields = [(tag, 4, 1, value) for tag, value in {**_TIFF_FIELDS, 273: 8, 279: 256}.items()]
         # All values overlap.
-        fields += [(1000 + index, kind, count, 8) for index in range(n)]
-        body = b"".join(struct.pack("<2H2I", *field) for field in sorted(fields))
-        return b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + body + bytes(4 + 300)
+        fields += [((1000 + index) % 65_536, kind, count, 8) for index in range(n)]
+        return _ifd(fields) + bytes(300)
 
     return make
 
