@@ -60,7 +60,10 @@ def main() -> None:
 def _photograph(browser: Browser, url: str, language: str, view: View) -> Image.Image:
     width, height = _SIZE
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=view.theme, locale=language
+        viewport={"width": width, "height": height},
+        color_scheme=view.theme,
+        locale=language,
+        reduced_motion="reduce",
     )
     page = context.new_page()
     page.goto(f"{url}/#/{view.address}")

@@ -91,7 +91,7 @@ def test_the_drop_hint_is_always_visible(watched: Watched) -> None:
     page = show(watched, "classify")
     expect(page.locator(".verdict")).to_have_text("cat")
     hint = page.locator(".drop p")
-    expect(hint).to_have_text("Drop a picture here, paste one, or click to choose")
+    expect(hint).to_have_text("Drop, paste or click to choose a picture")
     expect(hint).to_have_css("opacity", "1")
     with page.expect_file_chooser():
         page.locator(".drop").click()

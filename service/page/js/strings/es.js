@@ -61,7 +61,7 @@ export const es = {
   },
 
   picker: {
-    drop: 'Suelta aquí una imagen, pégala o haz clic para elegirla',
+    drop: 'Suelta, pega o haz clic para elegir una imagen',
     tap: 'Toca para elegir una imagen',
     unreadable: 'Este navegador no puede mostrar este archivo',
     chosen: 'La imagen elegida',
@@ -381,6 +381,6 @@ export const es = {
       'digits.png': 'los diez dígitos con la tipografía de Pillow',
     },
     penDigits: 'Los dígitos del juego que escribieron personas',
-    penDigitsSource: 'Pen-Based Recognition of Handwritten Digits, E. Alpaydin y F. Alimoglu, UCI Machine Learning Repository; 300 de los 3498 dígitos de prueba',
+    penDigitsSource: 'Pen-Based Recognition of Handwritten Digits, E. Alpaydin y F. Alimoglu, UCI Machine Learning Repository; 292 de los 3498 dígitos de prueba',
   },
 };
