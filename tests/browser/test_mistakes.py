@@ -1,6 +1,9 @@
 """Mistakes are explained in place of the last result, and the address holds the settings."""
 
+from io import BytesIO
+
 import pytest
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.watched import Watched, show
@@ -115,3 +118,19 @@ def test_a_visitors_own_photo_gets_no_noise_unless_asked_for(watched: Watched) -
     page.get_by_role("button", name="a three").click()
     expect(page.locator(".command")).to_contain_text("noisy.png")
     expect(noise).to_have_value("0.1")
+
+
+def test_a_format_that_only_the_service_reads_is_denoised_and_shown_alone(
+    watched: Watched,
+) -> None:
+    page = show(watched, "denoise?model=blur")
+    expect(page.locator(".verdict")).to_contain_text("dB")
+    tiff = BytesIO()
+    Image.new("RGB", (40, 30), (9, 90, 200)).save(tiff, "TIFF")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "own.tif", "mimeType": "image/tiff", "buffer": tiff.getvalue()}
+    )
+    expect(page.locator(".drop")).to_contain_text("This browser cannot show this file")
+    expect(page.locator(".compare-pair")).to_have_class("compare-pair after-only")
+    expect(page.get_by_alt_text("denoised")).to_be_visible()
+    expect(page.get_by_alt_text("noisy")).to_be_hidden()

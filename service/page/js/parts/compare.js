@@ -19,6 +19,9 @@ export function beforeAfter(names) {
     element.style.setProperty('--ratio', after.naturalWidth / after.naturalHeight);
     box.classList.toggle('tiny', after.naturalWidth <= 320);
   });
+  // A format that only the service can read, such as HEIC: the result is shown alone.
+  before.addEventListener('error', () => element.classList.add('after-only'));
+  before.addEventListener('load', () => element.classList.remove('after-only'));
   const slots = [{}, {}];
   return {
     element,
