@@ -89,7 +89,7 @@ reliability: $(VENV)/.dev  ## make faults on purpose: SCENARIO=overload|slow|can
 TARGET := all
 SECONDS := 60
 
-fuzz: $(VENV)/.fuzz  ## guess at what reads bytes: TARGET=picture|code|v2-json|v2-binary|form|text|all SECONDS=60
+fuzz: $(VENV)/.fuzz  ## guess at what reads bytes: TARGET=image|code|v2-json|v2-binary|form|text|all SECONDS=60
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 schemathesis: $(VENV)/.fuzz  ## ask a running service (URL=…) whatever its OpenAPI document allows, and more
@@ -105,8 +105,9 @@ training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, com
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/engine/test_killed.py tests/training/engine/test_trainer.py tests/training/datasets
 
 hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
-	$(BIN)/python -m pytest tests/service/codecs tests/service/routes/test_hostile.py \
-		tests/service/routes/test_bad_input.py tests/service/routes/test_multipart.py
+	$(BIN)/python -m pytest tests/service/codecs tests/models_store/images tests/service/test_body_cost.py \
+		tests/service/routes/test_hostile.py tests/service/routes/test_bad_input.py \
+		tests/service/routes/test_multipart.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,1 +1,1 @@
-"""Bytes ↔ arrays: images in and out, and images of any size in tiles."""
+"""Conversion between bytes and arrays: images, tensors, compressed bodies."""

@@ -71,7 +71,7 @@ def _decompress(body: bytes, wbits: int, limit: int) -> bytes:
 
 
 def _has_zlib_header(body: bytes) -> bool:
-    """RFC 1950, section 2.2: method 8, and a check sum over two bytes."""
+    """Check the method and the checksum of zlib's header (RFC 1950, section 2.2)."""
     return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
 
 

@@ -1,4 +1,4 @@
-"""Accepted image formats, and how untrusted files are opened.
+"""Accepted image formats, and safe opening of untrusted files.
 
 The signature selects the reader from `FORMATS`. Pillow's class for the format is called directly,
 because `Image.open(formats=…)` compares the size with Pillow's global `MAX_IMAGE_PIXELS`, and warns
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _PILLOW_PIXEL_LIMIT = 89_478_485
-"""Above this, readers of single formats warn of a bomb while they load, whoever called them."""
+"""Above this, some of Pillow's readers warn of a decompression bomb while they load."""
 _MAX_SIDE = 65_535
 """JPEG's largest side. Also bounds tables that grow with one side: rows and filter taps."""
 
@@ -66,13 +66,13 @@ class ImageLimits:
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """A kind of image file: its name, its signature, and Pillow's reader of it."""
+    """An image format: its name, its signature, and Pillow's reader."""
 
     name: str
     signature: re.Pattern[bytes]
     reader: Callable[[BytesIO], ImageFile]
     peek_size: Callable[[bytes], tuple[int, int] | None] = image_headers.peek_no_size
-    """Size, for a format whose reader may allocate or unpack before it tells the size."""
+    """Size, for a format whose reader may allocate or unpack before it knows the size."""
     find_bomb: Callable[[bytes], str] = decompression_bombs.find_no_bomb
     """Returns a problem if the file would cost far more than its bytes, else an empty string."""
 
@@ -184,7 +184,7 @@ def _clean_message(error: Exception) -> str:
 
 
 def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits) -> None:
-    """Raises TooLarge: the image that `subject` holds is larger than may be decoded."""
+    """Raise ContentTooLarge if `subject` has more pixels, or a longer side, than is decoded."""
     width, height = size
     description = f"{subject} of {width} × {height} pixels"
     if width * height > limits.max_pixels:
@@ -199,7 +199,7 @@ def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits)
 
 
 def _reject_costly_decoding(image: ImageFile, limits: ImageLimits) -> None:
-    """Reject what the reader would decode, but at a price beyond that of the pixels."""
+    """Reject files that the reader would decode at a cost far beyond that of their pixels."""
     if isinstance(image, TiffImageFile):
         tile_width, tile_height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
         if tile_width * tile_height > limits.max_pixels:

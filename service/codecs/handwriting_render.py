@@ -1,4 +1,4 @@
-"""Pen strokes → a page: SVG with smooth curves, or PNG.
+"""Render pen strokes as a page: SVG with smooth curves, or PNG.
 
 A page's points are in pixels, x to the right and y down.
 """
@@ -29,7 +29,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PlacedSymbol:
-    """One symbol where it stands on the page: its strokes, each its points (P, 2)."""
+    """One symbol at its place on the page: strokes of points (P, 2)."""
 
     symbol: str
     strokes: tuple[Points, ...]
@@ -48,7 +48,7 @@ class Page:
 
 
 def layout_page(text: str, drawings: Sequence[Drawing], aspect: float, height: int) -> Page:
-    """Put a drawing for every character of `text` but blanks side by side.
+    """Place a drawing of each character of `text`, except blanks, side by side.
 
     `aspect` is a box's width over its height; `height` is that of a box, in pixels.
     """
@@ -82,7 +82,7 @@ def layout_page(text: str, drawings: Sequence[Drawing], aspect: float, height: i
 
 
 def render_svg(page: Page, *, animated: bool) -> str:
-    """A drawing in the colour of the text around it; animated, the pen is seen at work."""
+    """Return SVG in the colour of the surrounding text; animated, it shows the pen moving."""
     paths, begin = [], 0.0
     unit = page.stroke_width / _STROKE_WIDTH
     for symbol in page.symbols:
@@ -122,7 +122,7 @@ def _stroke_animation(begin: float, duration: float) -> str:
 
 
 def render_png(page: Page) -> bytes:
-    """Black ink on white, grey, drawn larger and scaled down so that its edges are smooth."""
+    """Return a grey PNG, black on white, drawn larger and reduced to smooth the edges."""
     factor = 4 if page.stroke_width / _STROKE_WIDTH <= _SUPERSAMPLING_THRESHOLD else 2
     canvas = Image.new("L", (page.width * factor, page.height * factor), 255)
     ink = ImageDraw.Draw(canvas)
@@ -140,7 +140,7 @@ def render_png(page: Page) -> bytes:
 
 
 def _flatten_curve(stroke: Points) -> Points:
-    """Points along the curve (Bernstein's polynomials)."""
+    """Return points along the curve, by Bernstein polynomials."""
     t = np.linspace(0, 1, _SEGMENTS_PER_CURVE, endpoint=False)[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
     points = np.einsum("tb,pbc->ptc", weights, bezier_curves(stroke)).reshape(-1, 2)

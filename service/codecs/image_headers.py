@@ -58,12 +58,12 @@ def peek_no_size(_: bytes) -> None:
 
 
 def peek_png_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) by IHDR, before any compressed text is unpacked."""
+    """Return (width, height) by IHDR, before any compressed text is unpacked."""
     return unpack_from(">2I", data, 16) if data[12:16] == b"IHDR" and len(data) >= 24 else None
 
 
 def peek_webp_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of the canvas, which the reader allocates when it opens the file."""
+    """Return (width, height) of the canvas, which the reader allocates when it opens the file."""
     kind = data[12:16]
     if len(data) < 30:
         return None
@@ -78,7 +78,7 @@ def peek_webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def peek_gif_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of the screen, widened to the first frame as the reader widens it."""
+    """Return (width, height) of the screen, extended by the first frame as the reader does."""
     if len(data) < 13:
         return None
     width, height = unpack_from("<2H", data, 6)
@@ -92,7 +92,7 @@ def peek_gif_size(data: bytes) -> tuple[int, int] | None:
 
 
 def gif_block_offsets(data: bytes) -> Iterator[int]:
-    """Offsets behind the palette and behind each block after it; the last is that of the frame."""
+    """Yield the offset behind the palette and behind each block; the last is the frame's."""
     offset = 13 + (3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 128 else 0)
     yield offset
     while offset < len(data) and data[offset] not in b",;":

@@ -19,7 +19,7 @@ Plane = NDArray[np.float64]
 
 
 def psnr_db(image_HWC: ImageArray, reference_HWC: ImageArray) -> float:
-    """Peak signal-to-noise ratio in dB over all channels; infinite for equal images."""
+    """Return the peak signal-to-noise ratio in dB over all channels; infinite for equal images."""
     squares = sum(
         float(np.square(image.astype(np.float64) - reference).sum())
         for image, reference in zip(image_HWC, reference_HWC, strict=True)

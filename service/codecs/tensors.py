@@ -106,7 +106,11 @@ def _count_strings(name: str, shape: Sequence[int]) -> int:
 def from_json(
     name: str, datatype: str, shape: Sequence[int], data: Sequence[object], *, finite: bool = True
 ) -> Array:
-    """The same from JSON's `data`, flat or nested. Raises InvalidValue: values that do not fit."""
+    """Return the tensor `name` from JSON's `data`, flat or nested.
+
+    Raises:
+        InvalidValue: a value does not fit the type or the shape.
+    """
     if datatype == BYTES:
         _count_strings(name, shape)
         return _object_array(
@@ -192,7 +196,7 @@ def datatype_of(tensor: Array) -> str:
 
 
 def to_bytes(tensor: Array) -> bytes:
-    """Little-endian and row-major."""
+    """Return the values, little-endian and row-major."""
     if tensor.dtype.kind == "O":
         return b"".join(
             struct.pack("<I", len(element)) + element for element in tensor.ravel().tolist()
@@ -202,7 +206,11 @@ def to_bytes(tensor: Array) -> bytes:
 
 
 def to_json(name: str, tensor: Array) -> list[object]:
-    """Row-major and flat. Raises Invalid: JSON has no way to write it."""
+    """Return the values, flat and row-major.
+
+    Raises:
+        InvalidValue: JSON cannot express one of them.
+    """
     if tensor.dtype.kind == "O":
         try:
             return [element.decode() for element in tensor.ravel().tolist()]

@@ -64,7 +64,7 @@ def _reflect(length: int, margin: int, multiple_of: int) -> NDArray[np.intp]:
 def _tile_spans(
     padded: int, margin: int, length: int, spec: AnySizeImage
 ) -> Iterator[tuple[int, int, slice]]:
-    """Along one padded axis: (start, stop) of each tile, and which positions are kept of it."""
+    """Yield (start, stop) of each tile along one padded axis, and the positions kept of it."""
     core_start = start = 0
     while core_start < margin + length:
         # The last tile is moved back to end where the image ends: all tiles have one shape.

@@ -1,4 +1,4 @@
-"""Images → labels with probabilities."""
+"""Classify images: labels with probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Seeds → faces, or the way from one face to another."""
+"""Generate faces from seeds, and interpolate between two of them."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -20,7 +20,7 @@ def generate_faces(
     truncation: float,
     check: Callable[[], None],
 ) -> ImageBatch:
-    """A face for each seed: uint8 (N, H, W, C). `check` is called before every run."""
+    """Return a face for each seed, uint8 (N, H, W, C); `check` is called before every run."""
     return _generate(model, (_truncated_latent(model, seed, truncation) for seed in seeds), check)
 
 
@@ -31,7 +31,7 @@ def interpolate_faces(
     truncation: float,
     check: Callable[[], None],
 ) -> ImageBatch:
-    """`steps` frames, uint8 (N, H, W, C), from the face of one seed to that of another."""
+    """Return `steps` frames, uint8 (N, H, W, C), from one seed's face to another's."""
     start, end = (_truncated_latent(model, seed, truncation) for seed in end_seeds)
     weights = np.linspace(0, 1, steps).tolist()
     return _generate(model, (slerp(start, end, weight) for weight in weights), check)
@@ -47,7 +47,7 @@ def _truncated_latent(model: LoadedModel[FaceGeneration], seed: int, truncation:
 def _generate(
     model: LoadedModel[FaceGeneration], latents: Iterable[Latent], check: Callable[[], None]
 ) -> ImageBatch:
-    """One run for each face.
+    """Run the generator once for each latent.
 
     A batch would hardly be faster on a processor, and sums in another order: a face could then
     differ, by a grey level here and there, with how many others were asked for.

@@ -194,6 +194,7 @@ def _v2_binary_seeds() -> Iterator[bytes]:
         for choice in range(2):
             yield bytes([choice]) + len(head).to_bytes(2, "big") + body
         yield b"\2" + len(head).to_bytes(2, "big") + gzip.compress(body)
+        yield b"\2" + len(head).to_bytes(2, "big") + gzip.compress(body) + gzip.compress(b"") * 20
         yield b"\3" + len(head).to_bytes(2, "big") + zlib.compress(body)
 
 
@@ -213,6 +214,9 @@ def _form_seeds() -> Iterator[bytes]:
         yield head + _form_part("top_k", b"2") + b"\r\n" + file + b"\r\n" + file + b"\r\n--x--\r\n"
         yield head + file[:-20]
         yield head + b"preamble\r\n" + _form_part("image", b"cat.jpg") + b"\r\n--x--\r\nepilogue"
+        for name, costly in COSTLY_BODIES.items():
+            if name.startswith("form"):
+                yield head + costly.make(20)
 
 
 _FORM_PATHS = ("/v1/classify", "/v1/compress", "/v1/decompress")
@@ -245,7 +249,7 @@ _JSON_TOKENS = (
 )
 
 TARGETS = {
-    "picture": FuzzTarget(
+    "image": FuzzTarget(
         _image_runner, _image_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",  # noqa: E501
         "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif", "ftypheic", "ftypmif1",
         "ispe", "Exif"),

@@ -2,10 +2,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from models_store.errors import ManifestError, ReplayError
 from models_store.manifest import ModelFile, TensorSpec
+from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import read_manifest
 from service.runtime.session import Session
 
@@ -59,6 +61,24 @@ def test_the_names_of_free_dimensions_do_not_matter(graph: tuple[bytes, ModelFil
     data, spec = graph
     renamed = spec.inputs[0].model_copy(update={"shape": ("n", 8, 8, 3)})
     Session(data, spec.model_copy(update={"inputs": (renamed,)}))
+
+
+def test_a_graph_in_the_format_of_onnxruntime_is_rejected(
+    graph: tuple[bytes, ModelFile], tmp_path: Path
+) -> None:
+    # Of the two formats that onnxruntime detects, only ONNX is what a manifest was checked for.
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(graph[0], options, providers=["CPUExecutionProvider"])
+    saved = (tmp_path / "model.ort").read_bytes()
+    assert saved[4:8] == b"ORTM"
+    onnxruntime.InferenceSession(saved, providers=["CPUExecutionProvider"])  # detected by default
+    with pytest.raises(ReplayError, match=r"model\.onnx is not a graph"):
+        Session(saved, graph[1])
+    (tmp_path / "model.onnx").write_bytes(saved)
+    with pytest.raises(ReplayError, match=r"model\.onnx is not a graph"):
+        load_graph_fn(tmp_path / "model.onnx")
 
 
 def test_bytes_that_are_no_graph_are_rejected(graph: tuple[bytes, ModelFile]) -> None:
