@@ -49,11 +49,11 @@ def read_photo(path: Path, spec: FixedImage) -> NDArray[np.uint8]:
         raise AddError(f"{path} cannot be read as a photo: {error}") from error
     size = (spec.width, spec.height)
     if spec.resize == "crop":
-        image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+        image = ImageOps.fit(image, size, Image.Resampling.BICUBIC)
     elif spec.resize == "pad":
-        image = ImageOps.pad(image, size, Image.Resampling.BILINEAR)
+        image = ImageOps.pad(image, size, Image.Resampling.BICUBIC)
     else:
-        image = image.resize(size, Image.Resampling.BILINEAR)
+        image = image.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(image, np.uint8).reshape(spec.height, spec.width, -1)
 
 

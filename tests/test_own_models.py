@@ -1,0 +1,84 @@
+"""Every block of `docs/own-models.md` runs, and the service answers as the libraries do."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.server import running_server
+from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.test_readme import ADDRESS, BLOCK, ROOT, run
+
+PAGE = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
+HOST = ADDRESS.removeprefix("http://")
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str, str, str]]]:
+    """Kind, text and output of each block, run in order in one folder."""
+    folder = tmp_path_factory.mktemp("own-models")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    store = folder / "my-models"
+    publish_image_model(store, "paint", MeanColourClassifier())  # an empty store is not ready
+    with running_server(store, folder / "log", store_poll_interval_s=0.2) as server:
+        yield [_run(kind, text, folder, server.url) for kind, text in BLOCK.findall(PAGE)]
+
+
+def _run(kind: str, text: str, folder: Path, url: str) -> tuple[str, str, str]:
+    block = text.replace(ADDRESS, url).replace(HOST, url.removeprefix("http://"))
+    if kind == "python":
+        (folder / "program.py").write_text(block)
+        return kind, text, run("python program.py", folder)
+    if kind != "sh" or "deepshelf serve" in text:
+        return kind, text, ""
+    output = run(block, folder)
+    for name in re.findall(r" add .*--name (\S+)", text):
+        _wait_until_ready(url, name)
+    return kind, text, output
+
+
+def _wait_until_ready(url: str, name: str) -> None:
+    for _ in range(600):
+        if httpx.get(f"{url}/v2/models/{name}/ready").status_code == 200:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{name} is not served")
+
+
+def _of(outputs: list[tuple[str, str, str]], words: str) -> str:
+    return next(output for _, text, output in outputs if words in text)
+
+
+def test_pipeline_answers_as_scikit_learn(outputs: list[tuple[str, str, str]]) -> None:
+    printed = [float(value) for value in re.findall(r"[\d.]+", _of(outputs, "predict_proba"))]
+    received = json.loads(_of(outputs, "predict?model=iris"))
+    shown = json.loads(next(text for kind, text, _ in outputs if kind == "json"))
+    assert received["outputs"]["output_label"] == shown["outputs"]["output_label"]
+    for answer in (received, shown):
+        (row,) = answer["outputs"]["output_probability"]
+        assert row == pytest.approx(printed, abs=1e-3)
+    found = next(text for kind, text, _ in outputs if kind == "text")
+    assert found in _of(outputs, "add iris.onnx")
+
+
+def test_network_answers_as_torchvision(outputs: list[tuple[str, str, str]]) -> None:
+    label, probability = _of(outputs, "torch.onnx.export").split("\n")[-2].rsplit(" ", 1)
+    assert f"sample      cat.jpg: {label} " in _of(outputs, "add resnet18.onnx")
+    (best,) = json.loads(_of(outputs, "classify?model=resnet18"))["results"][0]["predictions"]
+    assert best["label"] == label
+    assert best["probability"] == pytest.approx(float(probability), rel=0.01)
+
+
+def test_file_of_a_wheel_answers_as_onnxruntime(outputs: list[tuple[str, str, str]]) -> None:
+    expected = json.loads(_of(outputs, "onnxruntime.InferenceSession"))
+    received = json.loads(_of(outputs, "predict?model=logreg-iris"))["outputs"]
+    assert received["label"] == expected["label"]
+    assert received["probabilities"][0] == pytest.approx(expected["probabilities"][0], abs=1e-5)
+
+
+def test_other_clients_answer_alike(outputs: list[tuple[str, str, str]]) -> None:
+    assert _of(outputs, "tritonclient").split() == ["[0]", "[0]"]
