@@ -15,6 +15,7 @@ SAYS = {
     "compress.py": "65 bytes of code",
     "many_at_once.py": "127 one hundred twenty-seven",
     "open_inference.py": "cat",
+    "predict.py": "cat",
     "write.py": "seven",
 }
 

@@ -11,12 +11,13 @@ from ray.serve.handle import DeploymentHandle
 
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest, ModelFile
+from models_store.tasks import Tensors
 from service.errors import BackendUnreachable, Unavailable
 from service.observability.timing import timed
 from service.ray_serve.replica import GenerationChunk, VersionKey
 from service.runtime.graph_loader import load_session
 from service.runtime.loaded_model import Graph
-from service.runtime.session import BadInputs
+from service.runtime.session import BadInputs, RunError
 from service.scheduling.generation_stream import GenerationRequest
 
 __all__ = ["MAX_ATTEMPTS", "REPLICA_LOST", "RemoteGraph", "RemoteGraphLoader", "is_replica_lost"]
@@ -33,9 +34,11 @@ _RUN_TIMEOUT_S = 60.0
 class RemoteGraph:
     """One graph of one version. May be called by any number of threads, not on an event loop."""
 
-    def __init__(self, handle: DeploymentHandle, version: int, spec: ModelFile) -> None:
+    def __init__(self, handle: DeploymentHandle, manifest: Manifest, spec: ModelFile) -> None:
         self._handle = handle
-        self._version_key: VersionKey = (version, spec.precision or "fp32")
+        self._version_key: VersionKey = (manifest.version, spec.precision or "fp32")
+        is_foreign = isinstance(manifest.task, Tensors)
+        self._input_errors = RunError if is_foreign else (BadInputs,)
         self._role = str(spec.role)
 
     @timed("run")
@@ -51,7 +54,7 @@ class RemoteGraph:
                 response = self._handle.run.remote(self._version_key, self._role, dict(inputs))
                 outputs: dict[str, NDArray[np.generic]] = response.result(timeout_s=_RUN_TIMEOUT_S)
             except RayTaskError as error:
-                if isinstance(error.cause, BadInputs):
+                if isinstance(error.cause, self._input_errors):
                     raise error.cause from None
                 _log.exception("a run failed")
                 raise Unavailable("the model failed") from error
@@ -105,4 +108,4 @@ class RemoteGraphLoader:
         handle = self._handles.get(manifest.name)
         if handle is None:
             raise ReplayError("it has no deployment: run python -m service.ray_serve again")
-        return RemoteGraph(handle, manifest.version, spec)
+        return RemoteGraph(handle, manifest, spec)
