@@ -13,6 +13,8 @@ from tests.e2e.server import running_server
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.test_readme import ADDRESS, BLOCK, ROOT, run
 
+pytestmark = pytest.mark.timeout(900)  # three libraries are imported, and three models added
+
 PAGE = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
 HOST = ADDRESS.removeprefix("http://")
 

@@ -143,6 +143,9 @@ def _output_size(
     """Return the number that the graph declares, if the run agrees, or else a name."""
     if axis == 0 and trial.rows_are_independent:
         return BATCH
+    inferred = output.inferred[axis] if len(output.inferred) == len(output.shape) else None
+    if inferred and inferred == output.shape[axis]:
+        return inferred
     size = declared[axis] if len(declared) == len(output.shape) else ""
     if size == output.shape[axis]:
         return size

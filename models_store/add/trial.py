@@ -34,6 +34,8 @@ class OutputTensor(FrozenModel):
     name: str
     dtype: DType
     shape: tuple[NonNegativeInt, ...]
+    inferred: tuple[int | None, ...]
+    """Sizes that onnxruntime infers from the graph; None for free ones."""
 
 
 class TrialResult(FrozenModel):

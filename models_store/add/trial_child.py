@@ -7,13 +7,16 @@ comes on the standard input; the result goes to a file beside the golden cases.
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models_store.add.sample_inputs import fit_sample, made_inputs, read_sample, several_rows
 from models_store.add.trial import RESULT, OutputTensor, TrialRequest, TrialResult
 from models_store.errors import AddError, StoreError
+from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import GoldenCase, GraphFn, TensorMap, write_golden
@@ -47,7 +50,7 @@ def _try_graph(request: TrialRequest) -> TrialResult:
     write_golden(request.golden, {"model": cases})
     one = {name: array[:1] for name, array in inputs.items()} if independent else inputs
     return TrialResult(
-        outputs=tuple(_describe(name, array) for name, array in outputs.items()),
+        outputs=_describe_outputs(request.model, outputs),
         cases=len(cases),
         rows_are_independent=independent,
         milliseconds=_measure_ms(run, one),
@@ -132,9 +135,17 @@ def _golden_case(inputs: TensorMap, outputs: TensorMap) -> GoldenCase:
     )
 
 
-def _describe(name: str, array: NDArray[np.generic]) -> OutputTensor:
-    dtype = "string" if array.dtype.kind == "O" else array.dtype.name
-    return OutputTensor.model_validate({"name": name, "dtype": dtype, "shape": array.shape})
+def _describe_outputs(model: Path, outputs: TensorMap) -> tuple[OutputTensor, ...]:
+    session = ort.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
+    return tuple(
+        OutputTensor(
+            name=node.name,
+            dtype=ORT_DTYPES[node.type],
+            shape=outputs[node.name].shape,
+            inferred=tuple(size if isinstance(size, int) else None for size in node.shape),
+        )
+        for node in session.get_outputs()
+    )
 
 
 def _measure_ms(run: Callable[[TensorMap], object], inputs: TensorMap) -> float:
