@@ -24,11 +24,12 @@ Array = NDArray[np.generic]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = tmp_path_factory.mktemp("store")
     publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
-    for name, dtype, shape in (
+    models: list[tuple[str, int, list[int | str]]] = [
         ("half", TensorProto.FLOAT16, ["n", 2]),
         ("unsigned", TensorProto.UINT64, ["n", 2]),
         ("scalar", TensorProto.INT32, []),
-    ):
+    ]
+    for name, dtype, shape in models:
         double = helper.make_node("Add", ["x", "x"], ["y"])
         model = make_model([double], {"x": (dtype, shape)}, {"y": (dtype, shape)})
         sample = np.ones([1, 2][: len(shape)], helper.tensor_dtype_to_np_dtype(dtype))
@@ -67,7 +68,7 @@ def test_strings_and_booleans_go_both_ways(server: Server) -> None:
 def test_every_data_type_keeps_its_bits(server: Server, model: str, array: Array) -> None:
     (output,) = _infer(server, model, {"x": array}).values()
     assert output.dtype == array.dtype
-    assert np.array_equal(output, array + array, equal_nan=array.dtype.kind == "f")
+    assert np.array_equal(output, np.add(array, array), equal_nan=array.dtype.kind == "f")
 
 
 def test_inputs_that_do_not_fit_say_what_does(server: Server) -> None:
