@@ -39,13 +39,13 @@ class OutputTensor(FrozenModel):
 
 
 class TrialResult(FrozenModel):
-    """What the runs showed, or the error that ended them."""
+    """Result of the runs, or the error that ended them."""
 
     outputs: tuple[OutputTensor, ...] = ()
     cases: int = 0
     rows_are_independent: bool = False
     milliseconds: float = 0.0
-    """Of a run of one row, or of the sample as it is where rows are not independent."""
+    """Duration of a run of one row, or of the whole sample if its rows are not independent."""
     error: str | None = None
 
 

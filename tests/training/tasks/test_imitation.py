@@ -63,7 +63,7 @@ def test_the_network_plays_better_than_chance_and_needs_its_memory(run: Path) ->
 def test_a_game_is_animated(run: Path, tmp_path: Path, name: str) -> None:
     save_animation(available_policies(load_controller(run))["network"], tmp_path / name, balls=2)
     with Image.open(tmp_path / name) as image:
-        assert image.size == (144, 144)
+        assert image.size == (336, 336)
         assert getattr(image, "n_frames", 1) == 23
 
 
