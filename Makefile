@@ -107,7 +107,7 @@ training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, com
 hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
 	$(BIN)/python -m pytest tests/service/codecs tests/models_store/images tests/service/test_body_cost.py \
 		tests/service/routes/test_hostile.py tests/service/routes/test_bad_input.py \
-		tests/service/routes/test_multipart.py
+		tests/service/routes/test_multipart.py tests/service/routes/test_client_compatibility.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

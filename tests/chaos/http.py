@@ -19,10 +19,13 @@ class HttpRequest:
     content_type: str = "application/octet-stream"
     accept: str = "*/*"
     method: str = "POST"
+    key: str = ""
 
     def encode(self, *, close: bool = False) -> bytes:
         """Return the request as bytes."""
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: x\r\nAccept: {self.accept}\r\n"
+        if self.key:
+            head += f"X-API-Key: {self.key}\r\n"
         if self.method == "POST":
             head += f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n"
         head += "Connection: close\r\n\r\n" if close else "\r\n"

@@ -3,7 +3,8 @@
     python -m tests.chaos reload --rounds 100
 
 One worker. The version that a response names must be one that was published and good, and never go
-back. Between two reloads the old version's folder is taken away.
+back. Between two reloads the old version's folder is taken away. After every tenth, the store is
+moved away for a moment, while models are loaded and unloaded through the API.
 """
 
 import argparse
@@ -23,6 +24,7 @@ __all__ = ["run"]
 
 _MODELS = ("resnet-cifar10", "charnn-tiny")
 _DAMAGES = ("flipped", "cut", "empty", "lying")
+_ADMIN_KEY = "admin"
 
 
 class _Clients:
@@ -55,7 +57,8 @@ class _Clients:
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
     """Reload under load; memory is looked at after every tenth."""
     store, rounds = copy_store(options.store, folder, _MODELS), options.rounds or 100
-    async with running_service(store, folder, threads=1, store_poll_interval_s=0.1) as service:
+    settings = {"threads": 1, "store_poll_interval_s": 0.1, "admin_key": _ADMIN_KEY}
+    async with running_service(store, folder, **settings) as service:
         expected, requests = (
             ExpectedResponses(),
             {"resnet-cifar10": classify_request(), "charnn-tiny": text_request(1, 60)},
@@ -64,6 +67,7 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         clients = _Clients(service, expected)
         tasks = [asyncio.create_task(clients.send_repeatedly(one)) for one in requests.values()]
         memory, reload_times, rejected_bad_versions = [service.resident_mib], [], 0
+        without_store = Counter[int]()
         for round_ in range(1, rounds + 1):
             reload_times += [await _publish_and_wait(service, store, name) for name in _MODELS]
             if round_ % 10 == 0:
@@ -71,12 +75,22 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
                 rejected_bad_versions += await _check_corrupted_version(
                     service, store, clients, round_
                 )
+                without_store += await _control_without_store(service, store)
         clients.stopped = True
         await asyncio.gather(*tasks)
         _report_results(report, clients, memory, reload_times)
         report.expect("a bad version never replaced a good one, and its reason was given",
                        rejected_bad_versions == rounds // 10)  # fmt: skip
-        errors = [line for line in service.error_lines() if "model failed" not in line]
+        report.expect(
+            f"load and unload while the store is away were 503 {dict(without_store)}",
+            set(without_store) <= {503},
+        )
+        expected_errors = ("model failed", "store cannot be read")
+        errors = [
+            line
+            for line in service.error_lines()
+            if not any(event in line for event in expected_errors)
+        ]
         report.expect(f"the log has no other errors {errors[:2]}", not errors)
 
 
@@ -136,6 +150,22 @@ async def _check_corrupted_version(
         await asyncio.sleep(0.02)
     clients.bad_versions.discard(good_version + 1)  # the next good one has this number
     return states == {good_version: "ready", good_version + 1: "failed"}
+
+
+async def _control_without_store(service: Service, store: Path) -> Counter[int]:
+    """Move the store away for a moment, and return the statuses of load and unload requests."""
+    away, statuses = store.with_name("away"), Counter[int]()
+    store.rename(away)
+    try:
+        for action in ("load", "unload") * 5:
+            path = f"/v2/repository/models/resnet-cifar10/{action}"
+            async with Connection(service.port) as connection:
+                response = await connection.send(HttpRequest(action, path, key=_ADMIN_KEY))
+            statuses[response.status] += 1
+            await asyncio.sleep(0.05)  # the service scans the store meanwhile
+    finally:
+        away.rename(store)
+    return statuses
 
 
 async def _version_states(service: Service, name: str) -> dict[int, str]:
