@@ -39,7 +39,7 @@ _LINE_FORMAT = "NAME sha256:HEX [admin] [rate=100/minute] [concurrent=4]"
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key, whose it is, and its limits."""
+    """A key with the name of its owner and its limits."""
 
     name: str
     digest: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""Faults made on purpose against a real service, and what came of them (docs/reliability.md).
+"""Fault injection against a real service (docs/reliability.md).
 
     python -m tests.chaos overload|slow|cancel|shutdown|reload|stall|soak
 

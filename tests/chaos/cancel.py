@@ -28,7 +28,7 @@ _LENGTH = 600
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """One worker with one thread, so that who waits and who runs is known."""
+    """Use one worker with one thread, so that the order of requests is known."""
     store = copy_store(options.store, folder, _MODELS)
     async with running_service(store, folder, threads=1, queue_size=64, deadline_s=120) as service:
         large = HttpRequest("large", "/v1/denoise", _large_image())
@@ -55,7 +55,7 @@ def _large_image() -> bytes:
 async def _cancel_queued(
     report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
 ) -> None:
-    """40 wait behind a large image and leave; one that came after them stays."""
+    """Cancel 40 requests that wait behind a large image; a later one must complete."""
     decoded = await _decoded_count(service)
     async with Connection(service.port) as busy, Connection(service.port) as staying:
         large_task = asyncio.create_task(busy.send(large))

@@ -204,7 +204,7 @@ async def _generate_load(
     *,
     new_connections: bool = False,
 ) -> _LoadResult:
-    """Send at `rate` requests a second, whatever comes back; `anew`, each on a new connection."""
+    """Send `rate` requests a second, independent of responses; `anew`: each on a new connection."""
     result, busy = _LoadResult(), set[asyncio.Task[None]]()
     idle = deque[Connection | _ReconnectingClient]()
 

@@ -91,7 +91,7 @@ class ExpectedResponses:
         self._bodies: dict[str, bytes] = {}
 
     async def record(self, service: Service, requests: Iterable[HttpRequest]) -> None:
-        """Ask each alone, twice; what the training stored is compared with that.
+        """Send each request twice, one at a time, and keep the response.
 
         Raises:
             RuntimeError: a response is no 200, or is not the same twice.

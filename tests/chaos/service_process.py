@@ -66,7 +66,7 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
 
     def error_lines(self) -> list[str]:
-        """Lines of the log that somebody must look into."""
+        """Return the lines of the log with errors."""
         lines = self.log.read_text().splitlines()
         return [one for one in lines if '"level": "error"' in one or "Traceback" in one]
 

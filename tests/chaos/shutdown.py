@@ -87,7 +87,7 @@ def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
 
 
 class _Traffic:
-    """Clients that go on until the service is gone."""
+    """Clients that send requests until the service has ended."""
 
     def __init__(self, service: Service, golden: ExpectedResponses, outcomes: Counter[str]) -> None:
         self._service, self._golden, self._outcomes = service, golden, outcomes

@@ -1,4 +1,4 @@
-"""Clients that send slowly, or nothing, or without end, or take no response, beside one that asks.
+"""Slow, silent and endless clients, and ones that read no response, beside a normal client.
 
     python -m tests.chaos slow
 

@@ -30,7 +30,7 @@ from models_store.verify import check_files, read_manifest
 
 
 def main() -> None:
-    """Print what was done, how often, and what came of it."""
+    """Print each kind of fault, how often it was injected, and the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--name", default="charnn-tiny")

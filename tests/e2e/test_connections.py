@@ -31,7 +31,7 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 def _trickle(connection: socket.socket, piece: bytes) -> bytes:
-    """Send `piece` again and again; what came back until the end."""
+    """Send `piece` repeatedly; return what was received until the connection ended."""
     response = b""
     connection.settimeout(0.05)
     for _ in range(600):

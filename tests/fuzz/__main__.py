@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz TARGET [--seconds 60]`; what is found lies in build/fuzz/TARGET/."""
+"""`python -m tests.fuzz TARGET [--seconds 60]`; findings are written to build/fuzz/TARGET/."""
 
 import argparse
 import re

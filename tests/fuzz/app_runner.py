@@ -1,4 +1,4 @@
-"""The real application in this process, asked over ASGI with no client in between."""
+"""The real application in this process, called over ASGI without a client."""
 
 import asyncio
 import json

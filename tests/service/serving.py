@@ -61,7 +61,7 @@ def occupied_thread(pool: InferencePool) -> Iterator[None]:
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict[str, object]:
-    """The problem document of a response that must be one, with everything RFC 9457 asks for."""
+    """Return the problem document of the response, which must have all members of RFC 9457."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, object] = response.json()
@@ -74,7 +74,7 @@ def assert_problem(response: httpx.Response, status: int) -> dict[str, object]:
 
 
 class AsgiRequest:
-    """One request, by ASGI alone, so that the client can leave at any moment."""
+    """One request over ASGI, whose client can disconnect at any moment."""
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class ReusePortLoop(uvloop.Loop):
 
 
 class _WorkerProcess(multiprocess.Process):
-    """A worker whose end is noticed at once."""
+    """A worker whose exit the supervisor notices at once."""
 
     @property
     def server(self) -> uvicorn.Server:

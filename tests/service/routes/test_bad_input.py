@@ -1,4 +1,4 @@
-"""Everything that a client can send wrong: a 4xx that says what came and what is accepted."""
+"""Everything that a client can send wrong: a 4xx says what was received and what is accepted."""
 
 import struct
 import tracemalloc

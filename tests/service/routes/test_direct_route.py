@@ -1,4 +1,4 @@
-"""Routes whose endpoint takes the request alone, and HEAD on every route that has GET."""
+"""Routes whose endpoint takes only the request, and HEAD on every route that has GET."""
 
 from pathlib import Path
 

@@ -74,7 +74,7 @@ async def test_null_parameters_and_a_byte_order_mark_are_accepted(
 
 
 def error_of(response: httpx.Response, status: int = 400) -> str:
-    """The message of an error in the protocol's shape, and nothing beside it."""
+    """Return the message of an error in the protocol's format."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     message = response.json()
