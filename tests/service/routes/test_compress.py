@@ -161,7 +161,7 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
     ("change", "status", "reason", "says"),
     [
         (lambda _: b"hello", 415, "foreign", "text"),
-        (lambda _: encode_png(_image()), 415, "foreign", "a PNG picture"),
+        (lambda _: encode_png(_image()), 415, "foreign", "a PNG image"),
         (lambda code: code[:2] + b"\x03" + code[3:], 415, "newer", "formats up to 2"),
         (lambda code: code[:-1], 422, "truncated", "1 bytes too early"),
         (lambda code: code[:1], 422, "truncated", "1 bytes"),
