@@ -50,7 +50,9 @@ class ReusePortLoop(uvloop.Loop):
 
 
 class _WorkerProcess(multiprocess.Process):
-    """A worker whose exit the supervisor notices at once."""
+    """A worker whose exit the supervisor notices at once, and which may start slowly."""
+
+    _has_responded = False
 
     @property
     def server(self) -> uvicorn.Server:
@@ -67,18 +69,22 @@ class _WorkerProcess(multiprocess.Process):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _healthcheck(self, timeout: float) -> bool | None:
-        """Ping the worker. Return None if it ends, or does not respond within `timeout` seconds."""
+        """Ping the worker. Return None if it ends, or does not respond within `timeout` seconds.
+
+        A worker that has never responded is still importing the application. Where CPU is scarce
+        that takes longer than `timeout`, and a replacement would take as long.
+        """
         # Uvicorn waits only for the pong: a worker that is killed after the ping was sent would be
         # replaced only after the whole timeout.
         try:
             self.parent_conn.send(b"ping")
-            if self.parent_conn in connection.wait(
-                [self.parent_conn, self.process.sentinel], timeout
-            ):
+            ready = connection.wait([self.parent_conn, self.process.sentinel], timeout)
+            if self.parent_conn in ready:
+                self._has_responded = True
                 return cast("bool", self.parent_conn.recv())
         except (OSError, EOFError, pickle.UnpicklingError):
-            pass
-        return None
+            return None
+        return None if ready or self._has_responded else False
 
 
 @contextlib.contextmanager
