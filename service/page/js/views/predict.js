@@ -80,5 +80,5 @@ function tensors(heading, specs) {
   const head = [t.predict.tensor, t.predict.type, t.predict.shape].map((text) => h('th', { scope: 'col' }, text));
   const shape = (axes) => axes.map((axis) => (typeof axis === 'number' ? axis : `${t.predict.any} (${axis})`)).join(' × ') || '—';
   const row = ({ name, dtype, shape: axes }) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), h('td', {}, dtype), h('td', {}, shape(axes)));
-  return [h('h3', {}, heading), h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, specs.map(row)))];
+  return [h('h2', {}, heading), h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, specs.map(row)))];
 }
