@@ -103,7 +103,9 @@ def test_a_version_that_is_not_there_is_answered_with_those_that_are(
 
 def test_a_model_that_is_not_there_has_no_versions(shelf: Path) -> None:
     assert list_versions(shelf, "scissors") == []
-    with pytest.raises(LayoutError, match=r"there is no model scissors in .*; models there: paint"):
+    with pytest.raises(
+        LayoutError, match=r"there is no model scissors in .*; models there: blur, paint"
+    ):
         version_dir(shelf, "scissors", 1)
 
 

@@ -30,6 +30,12 @@ def fit(
     accelerator: Annotated[
         Literal["auto", "cpu", "gpu"], typer.Option(help="Kind of device to train on.")
     ] = "auto",
+    logger: Annotated[
+        Literal["tensorboard", "mlflow", "wandb"] | None,
+        typer.Option(
+            help="Experiment tracker to log to, besides metrics.csv.", show_default="none"
+        ),
+    ] = None,
 ) -> None:
     """Train a network by a recipe. Interrupt it at any time; `--resume` continues."""
     from training.config.recipe import load_recipe
@@ -46,6 +52,7 @@ def fit(
             distributed=DistributedConfig(devices, nodes, strategy),
             accelerator=accelerator,
             tune_threads=True,
+            logger=logger,
         )
     if not result.is_rank_zero:
         return

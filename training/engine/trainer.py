@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from training.config.precision import resolve_precision, resolve_recipe
 from training.config.recipe import RECIPE_FILE, Recipe
 from training.datasets.batches import epoch_seed
 from training.engine import checkpoint
-from training.engine.csv_logger import CsvLogger
 from training.engine.distributed import DistributedConfig, all_reduce_mean, shard_batch
 from training.engine.environment import Environment
+from training.engine.loggers import LoggerKind, open_log
 from training.engine.progress_bar import TrainingProgress
 from training.engine.threads import tune_thread_count
 from training.errors import DivergenceError, RecipeError
@@ -80,6 +81,7 @@ def fit(
     distributed: DistributedConfig = SINGLE_DEVICE,
     accelerator: str = "auto",
     tune_threads: bool = False,
+    logger: LoggerKind | None = None,
 ) -> FitResult:
     """Train by `recipe`, writing its recipe, log, environment and checkpoints to `run_dir`.
 
@@ -89,7 +91,8 @@ def fit(
     uninterrupted run would have had, because every epoch draws from a seed of its own. A run that
     was killed during its first epoch starts again.
 
-    With `tune_threads`, the number of CPU threads is measured before training.
+    With `tune_threads`, the number of CPU threads is measured before training. `logger` names an
+    experiment tracker that gets the rows of the log, too.
 
     Raises:
         DivergenceError: when the loss is no longer finite; the last good checkpoint stays.
@@ -98,12 +101,14 @@ def fit(
     fabric, task = prepare(recipe, distributed, accelerator)
     best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
     state = _start_or_resume(recipe, run_dir, fabric, task, resume=resume)
-    csv = CsvLogger(run_dir / "metrics.csv", state.log) if fabric.is_global_zero else None
-
     show_progress = show_progress and fabric.is_global_zero
-    with TrainingProgress(
-        recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show_progress
-    ) as progress:
+    run_log = open_log(recipe, run_dir, state.log, logger)
+    with (
+        run_log if fabric.is_global_zero else nullcontext() as log,
+        TrainingProgress(
+            recipe.name, recipe.epochs, task.steps_per_epoch, state.epoch, show_progress
+        ) as progress,
+    ):
         if tune_threads:
             _set_thread_count(fabric, task, state, progress)
         while state.epoch < recipe.epochs and not _should_stop(recipe, state):
@@ -119,8 +124,8 @@ def fit(
                     fabric, best, recipe, task.checkpoint_state(), vars(state)
                 )
             checkpoint.save_checkpoint(fabric, last, recipe, task.checkpoint_state(), vars(state))
-            if csv is not None:
-                csv.append(row)
+            if log is not None:
+                log(row)
                 task.save_samples(run_dir, state.epoch)
     if recipe.early_stop and best.exists():
         checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
