@@ -1,13 +1,13 @@
 // JSON that a person can read and edit.
 
-const LONGEST_LINE = 100;
+const LONGEST_LINE = 60;
 
-/** JSON in lines that a person can edit: lists that fit into a line stay in one. */
+/** JSON in lines: a name to a line, and lists that fit into a line stay in one. */
 export function jsonLines(value, indent = '') {
   const flat = JSON.stringify(value);
-  if (flat === undefined || flat.length <= LONGEST_LINE || typeof value !== 'object') return flat;
-  const deeper = `${indent}  `;
   const isList = Array.isArray(value);
+  if (value === null || typeof value !== 'object' || (isList && flat.length <= LONGEST_LINE)) return flat;
+  const deeper = `${indent}  `;
   const parts = Object.entries(value).map(([name, one]) => `${deeper}${isList ? '' : `${JSON.stringify(name)}: `}${jsonLines(one, deeper)}`);
   if (isList && parts.every((part) => !part.includes('\n')) && typeof value[0] !== 'object') return wrapped(value, indent);
   return `${isList ? '[' : '{'}\n${parts.join(',\n')}\n${indent}${isList ? ']' : '}'}`;
