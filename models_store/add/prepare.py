@@ -14,6 +14,7 @@ from models_store.add.rewrite import (
     BATCH,
     Shape,
     check_operators,
+    fix_sizes,
     free_batch_axis,
     has_batch_axis,
     input_specs,
@@ -84,6 +85,9 @@ def prepare_tensors(original: onnx.ModelProto, trials: Trials) -> Prepared:
     """
     model, columns, declared = _read_tensors(original, trials.sample)
     specs, trial = _try_with_batch_axis(model, declared, trials)
+    if trial.only_size is not None:
+        specs = fix_sizes(specs, trial.only_size)
+        trial = trials.run(model, specs, has_batch_axis=trial.rows_are_independent)
     outputs = _output_specs(trial, specs, output_shapes(model))
     return Prepared(set_tensors(model, specs, outputs), Tensors(), specs, outputs, trial, columns)
 

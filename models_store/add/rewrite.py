@@ -14,6 +14,7 @@ __all__ = [
     "BATCH",
     "Shape",
     "check_operators",
+    "fix_sizes",
     "free_batch_axis",
     "has_batch_axis",
     "input_specs",
@@ -159,6 +160,21 @@ def has_batch_axis(specs: Sequence[TensorSpec]) -> bool:
 def free_batch_axis(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
     """Return the inputs with a common free first dimension."""
     return [spec.model_copy(update={"shape": (BATCH, *spec.shape[1:])}) for spec in specs]
+
+
+def fix_sizes(specs: Sequence[TensorSpec], size: int) -> list[TensorSpec]:
+    """Return the inputs with `size` in place of free dimensions, but for the first."""
+    return [
+        spec.model_copy(
+            update={
+                "shape": (
+                    *spec.shape[:1],
+                    *(size if isinstance(old, str) else old for old in spec.shape[1:]),
+                )
+            }
+        )
+        for spec in specs
+    ]
 
 
 def set_tensors(

@@ -12,7 +12,7 @@ from models_store.errors import AddError
 from models_store.manifest import TensorSpec
 from models_store.verify import TensorMap
 
-__all__ = ["fit_sample", "made_inputs", "read_sample", "several_rows"]
+__all__ = ["fit_sample", "inputs_of_other_sizes", "made_inputs", "read_sample", "several_rows"]
 
 ROWS = 3
 _SIZES = (64, 32, 16, 8, 224, 4, 1)
@@ -72,10 +72,24 @@ def made_inputs(specs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[np.ge
     Free first dimensions get 3 rows or 1, other free dimensions one size after the other. Whole
     numbers are below 10, as tokens and categories may be, or else all 0.
     """
-    free = any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
-    for rows, size, limit in product((ROWS, 1), _SIZES if free else _SIZES[:1], (10, 1)):
+    sizes = _SIZES if _has_free_sizes(specs) else _SIZES[:1]
+    for rows, size, limit in product((ROWS, 1), sizes, (10, 1)):
         generator = np.random.default_rng(0)
         yield {spec.name: _make_array(generator, spec, rows, size, limit) for spec in specs}
+
+
+def inputs_of_other_sizes(
+    specs: Sequence[TensorSpec], rows: int, size: int
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Yield inputs whose free dimensions, but for the first, differ from `size` and are over 1."""
+    for other in _SIZES:
+        if other not in (size, 1):
+            generator = np.random.default_rng(0)
+            yield {spec.name: _make_array(generator, spec, rows, other, 1) for spec in specs}
+
+
+def _has_free_sizes(specs: Sequence[TensorSpec]) -> bool:
+    return any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
 
 
 def _make_array(

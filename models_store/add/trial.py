@@ -44,6 +44,8 @@ class TrialResult(FrozenModel):
     outputs: tuple[OutputTensor, ...] = ()
     cases: int = 0
     rows_are_independent: bool = False
+    only_size: int | None = None
+    """The only size that free dimensions, but for the first, were found to work with."""
     milliseconds: float = 0.0
     """Duration of a run of one row, or of the whole sample if its rows are not independent."""
     error: str | None = None

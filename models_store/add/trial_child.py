@@ -6,16 +6,23 @@ comes on the standard input; the result goes to a file beside the golden cases.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models_store.add.sample_inputs import fit_sample, made_inputs, read_sample, several_rows
+from models_store.add.sample_inputs import (
+    fit_sample,
+    inputs_of_other_sizes,
+    made_inputs,
+    read_sample,
+    several_rows,
+)
 from models_store.add.trial import RESULT, OutputTensor, TrialRequest, TrialResult
 from models_store.errors import AddError, StoreError
+from models_store.manifest import TensorSpec
 from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
 from models_store.onnx.runtime import load_graph_fn
@@ -53,6 +60,7 @@ def _try_graph(request: TrialRequest) -> TrialResult:
         outputs=_describe_outputs(request.model, outputs),
         cases=len(cases),
         rows_are_independent=independent,
+        only_size=None if request.sample else _find_only_size(run, request.inputs, inputs),
         milliseconds=_measure_ms(run, one),
     )
 
@@ -80,6 +88,30 @@ def _find_inputs(run: GraphFn, request: TrialRequest) -> tuple[TensorMap, Tensor
         "the graph fails on inputs that were made from its shapes; give --sample inputs.npz with "
         f"an array for each input ({problem})"
     )
+
+
+def _find_only_size(run: GraphFn, specs: Sequence[TensorSpec], inputs: TensorMap) -> int | None:
+    """Return the size of the free dimensions of `inputs` if the graph fails with every other.
+
+    Exporters that trace a network may declare a dimension free that its operators fix.
+    """
+    sizes = {
+        size
+        for spec in specs
+        for size, declared in zip(inputs[spec.name].shape[1:], spec.shape[1:], strict=True)
+        if isinstance(declared, str)
+    }
+    if not sizes:
+        return None
+    (size,) = sizes
+    rows = max(array.shape[0] for array in inputs.values() if array.ndim)
+    for others in inputs_of_other_sizes(specs, rows, size):
+        try:
+            run(others)
+        except Exception:  # noqa: BLE001, S112  # onnxruntime has no public exception base
+            continue
+        return None
+    return size
 
 
 def _check_outputs(outputs: TensorMap) -> None:

@@ -45,7 +45,7 @@ def _load_graph_fn(graph: bytes, name: str, spec: ModelFile | None = None) -> Gr
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are exceptions
     # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:

@@ -99,7 +99,8 @@ def session_options(intra_op_threads: int) -> ort.SessionOptions:
     options.enable_cpu_mem_arena = True
     # Plans one memory block per input shape; there are few shapes for the same reason.
     options.enable_mem_pattern = True
-    options.log_severity_level = 3  # errors; they reach us as exceptions anyway
+    # Errors reach us as exceptions; onnxruntime would also write them to stderr, values included.
+    options.log_severity_level = 4
     # Else onnxruntime guesses from the bytes, and reads some as its own format, ORT.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return options

@@ -23,6 +23,7 @@ from tests.fakes.tensor_models import THREE_INPUTS, make_model, three_inputs_mod
 
 Add = Callable[..., tuple[int, str, str]]
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+EYE = np.eye(8, dtype=np.float32)
 
 
 @pytest.fixture
@@ -115,13 +116,19 @@ def reshape(*target: int) -> list[onnx.TensorProto]:
         (one_op("Relu", shape=[1, 4]), ["batch", 4], ["batch", 4]),
         (one_op("Relu", shape=["?", 4]), ["batch", 4], ["batch", 4]),
         (one_op("Relu", TensorProto.FLOAT16), ["batch", 4], ["batch", 4]),
+        # Declared free, but fixed by the weights.
+        (
+            one_op("MatMul", shape=["n", "s"], weights=[numpy_helper.from_array(EYE, "w")]),
+            ["batch", 8],
+            ["batch", 8],
+        ),
         # A shape inside the graph keeps the batch at 1.
         (one_op("Reshape", shape=[1, 4], weights=reshape(1, 4)), [1, 4], [1, 4]),
         # Rows that influence each other are no batch.
         (one_op("Softmax", axis=0), ["n", 4], ["y_0", 4]),
         (one_op("Abs", INT64, []), [], []),
     ],
-    ids=["fixed", "unnamed", "float16", "fixed-inside", "dependent", "scalar"],
+    ids=["fixed", "unnamed", "float16", "falsely-free", "fixed-inside", "dependent", "scalar"],
 )
 def test_batch_axis_is_free_where_a_run_proves_it(
     add: Add, tmp_path: Path, model: onnx.ModelProto, inputs: list[Any], outputs: list[Any]
