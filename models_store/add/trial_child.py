@@ -96,7 +96,7 @@ def _find_only_size(run: GraphFn, specs: Sequence[TensorSpec], inputs: TensorMap
     Exporters that trace a network may declare a dimension free that its operators fix.
     """
     sizes = {
-        size
+        int(size)
         for spec in specs
         for size, declared in zip(inputs[spec.name].shape[1:], spec.shape[1:], strict=True)
         if isinstance(declared, str)
