@@ -324,7 +324,7 @@ def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceSe
     assert "51 characters; accepted are 50" in ask(b"a" * 51)
     assert "9 texts are requested; accepted are 1 to 8" in ask(*[b"a"] * 9)
     assert "parameters.temperature" in ask(b"a", temperature=3)
-    assert "there is no parameter 'temprature'" in ask(b"a", temprature=1)
+    assert "unknown parameter 'temprature'; did you mean 'temperature'?" in ask(b"a", temprature=1)
 
 
 def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from models_store.validation_messages import suggest
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 
 __all__ = ["Form", "FormSpec", "parse_form"]
@@ -89,8 +90,7 @@ async def _collect(data: FormData, spec: FormSpec) -> Form:
         elif name not in spec.fields:
             accepted = [*spec.files, *spec.fields]
             raise InvalidValue(
-                f"the form has an unknown field {name[:64]!r}; accepted: {', '.join(accepted)}",
-                accepted=accepted,
+                f"unknown field {name[:64]!r}; {suggest(name, accepted)}", accepted=accepted
             )
         else:
             _add_field(form, name, await _read_text(value))

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from models_store.tasks import Task, TextGeneration
-from models_store.validation_messages import describe_errors
+from models_store.validation_messages import describe_errors, suggest
 from service.codecs.tensors import BYTES, Array
 from service.errors import InvalidValue
 from service.handlers.generation import (
@@ -98,7 +98,7 @@ def _text_parameters(parsed: ParsedRequest) -> dict[str, object]:
     unknown = sorted(set(received) - {*_TEXT_PARAMETERS, *_IGNORED_PARAMETERS})
     if unknown:
         raise InvalidValue(
-            f"there is no parameter {unknown[0][:64]!r}; accepted: {', '.join(_TEXT_PARAMETERS)}"
+            f"unknown parameter {unknown[0][:64]!r}; {suggest(unknown[0], _TEXT_PARAMETERS)}"
         )
     return {name: received[name] for name in _TEXT_PARAMETERS if name in received}
 
