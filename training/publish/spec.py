@@ -21,10 +21,29 @@ from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
 from training.publish.onnx.half_precision import store_as_float16
 
-__all__ = ["Attachment", "ExportSpec", "ExportedGraph", "GraphFns", "GraphSpec", "export_graph"]
+__all__ = [
+    "Attachment",
+    "ExportSpec",
+    "ExportedGraph",
+    "GraphFns",
+    "GraphSpec",
+    "export_graph",
+    "run_in_batches",
+]
 
 GraphFns = Mapping[str, GraphFn]
 """Functions that run the exported graphs, by role."""
+
+
+def run_in_batches(
+    run: GraphFn, input_name: str, rows: Tensor, size: int = 250
+) -> dict[str, Tensor]:
+    """Run a graph of one input on `rows`, `size` at a time, and join its outputs."""
+    outputs = [run({input_name: part.contiguous().numpy()}) for part in torch.split(rows, size)]
+    return {
+        name: torch.from_numpy(np.concatenate([output[name] for output in outputs]))
+        for name in outputs[0]
+    }
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from models_store.compression.container import CompressedImage, pack
 from models_store.compression.factorized import FrequencyTables, Latents, encode_latents
 from models_store.manifest import Metric
 from models_store.tasks import ColorMode
-from models_store.verify import GraphFn
 from training.datasets.noise import quantize_8bit
 from training.metrics.psnr import image_psnr_db, psnr_db
 from training.networks.autoencoder import Autoencoder
@@ -27,7 +26,7 @@ from training.publish.compression.baseline_codecs import (
     lossy_curve,
 )
 from training.publish.compression.frequency_tables import build_frequency_tables
-from training.publish.spec import GraphFns
+from training.publish.spec import GraphFns, run_in_batches
 from training.tasks.compression import Compression
 
 __all__ = ["BATCH", "report"]
@@ -43,11 +42,13 @@ class _RoundTrip:
     """Images encoded and decoded by the published graphs and tables."""
 
     def __init__(self, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]):
-        latents = _run_batched(runs["encoder"], "images", "latents", images_NHWC).astype(np.int16)
-        self.decoded_NHWC = _run_batched(runs["decoder"], "latents", "images", latents).astype(
-            np.uint8
-        )
-        payloads = _payloads(latents, tables)
+        latents_NDhw = run_in_batches(runs["encoder"], "images", torch.from_numpy(images_NHWC))[
+            "latents"
+        ]
+        self.decoded_NHWC = run_in_batches(runs["decoder"], "latents", latents_NDhw)[
+            "images"
+        ].numpy()
+        payloads = _payloads(latents_NDhw.numpy(), tables)
         self.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
         self.code_bytes = _code_bytes(images_NHWC.shape, payloads)
 
@@ -159,15 +160,6 @@ def _code_bytes(shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
     mode: ColorMode = "L" if channels == 1 else "RGB"
     codes = [pack(CompressedImage(bytes(4), width, height, mode, payload)) for payload in payloads]
     return float(np.mean([len(code) for code in codes]))
-
-
-def _run_batched(
-    run: GraphFn, input_name: str, output_name: str, tensors: NDArray[np.generic]
-) -> NDArray[np.generic]:
-    starts = range(0, len(tensors), BATCH)
-    return np.concatenate(
-        [run({input_name: tensors[at : at + BATCH]})[output_name] for at in starts]
-    )
 
 
 def _interpolate_size(curve: list[SizePsnrPoint], target_psnr_db: float) -> float:

@@ -36,6 +36,7 @@ from training.errors import ExportError
 from training.publish.provenance import graph_metadata
 from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
+from training.publish.spec import run_in_batches
 
 __all__ = ["QuantizationResult", "quantize_version"]
 
@@ -194,7 +195,11 @@ def _measure(
 def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measurement:
     """Measure on the test set; without one, only the agreement on the training set."""
     split, name = (data.test, "test") if len(data.test) else (data.train, "train")
-    fp32_NK, int8_NK = (_probabilities(runs[kind], split) for kind in ("fp32", "int8"))
+    images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
+    fp32_NK, int8_NK = (
+        run_in_batches(runs[kind], "images", images_NHWC, _BATCH_SIZE)["probabilities"].numpy()
+        for kind in ("fp32", "int8")
+    )
     labels_N = split.labels_N.numpy()
     agreement_rate = float((fp32_NK.argmax(1) == int8_NK.argmax(1)).mean())
     agreement = (
@@ -211,12 +216,6 @@ def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measuremen
     note = f"top-1, one view; fp32 in the same run {accuracies[0]:.4f}"
     accuracy = ("accuracy", accuracies[1], "", note)
     return _Measurement((accuracy, agreement), len(split), name, accuracies[0] - accuracies[1])
-
-
-def _probabilities(run: GraphFn, split: ImageSplit) -> NDArray[np.float32]:
-    batches = torch.split(split.images_NCHW.permute(0, 2, 3, 1), _BATCH_SIZE)
-    outputs = [run({"images": batch.contiguous().numpy()})["probabilities"] for batch in batches]
-    return np.concatenate(outputs).astype(np.float32)
 
 
 def _measure_text(

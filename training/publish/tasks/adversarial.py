@@ -24,7 +24,7 @@ from training.metrics.independent_metrics import independent_metrics
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
 from training.pretrained.mobilenet import weights_data_source
-from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
 from training.publish.tasks.registry import export_spec
 from training.tasks.adversarial import Adversarial
 from training.tasks.image_grid import draw_grid
@@ -106,11 +106,8 @@ def _latents(seeds: range, config: GAN.Config) -> Tensor:
 
 def _generate(run: GraphFn, latents_NZ: Tensor) -> Tensor:
     """Return the published graph's images (N, C, H, W)."""
-    batches = [
-        np.asarray(run({"latents": part.numpy()})["images"])
-        for part in torch.split(latents_NZ, _BATCH)
-    ]
-    return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).contiguous()
+    images_NHWC = run_in_batches(run, "latents", latents_NZ, _BATCH)["images"]
+    return images_NHWC.permute(0, 3, 1, 2).contiguous()
 
 
 def _report(run: GraphFn, task: Adversarial, preview: Path) -> tuple[Metric, ...]:

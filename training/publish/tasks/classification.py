@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 from torchmetrics.functional.classification import (
     multiclass_calibration_error,
     multiclass_confusion_matrix,
@@ -15,12 +13,12 @@ from models_store.tasks import Classification as ServedClassification
 from models_store.tasks import ColorMode, FixedImage
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
-from training.datasets.base import ImageData, ImageSplit
+from training.datasets.base import ImageData
 from training.metrics.calibration import fit_temperature
 from training.plots.confusion import draw_confusion
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
 from training.publish.tasks.registry import export_spec
 from training.tasks.classification import Classification
 
@@ -80,18 +78,9 @@ def temperature_note(temperature: float, data: ImageData) -> str:
     return f"; temperature {temperature:.3f}, fitted on {held_out}"
 
 
-def _probabilities(run: GraphFn, split: ImageSplit) -> Tensor:
-    """Return probabilities (N, K) of a split, by the published graph."""
-    images_NHWC = split.images_NCHW.permute(0, 2, 3, 1)
-    batches = [
-        np.asarray(run({"images": images.numpy()})["probabilities"])
-        for images in torch.split(images_NHWC, BATCH)
-    ]
-    return torch.from_numpy(np.concatenate(batches))
-
-
 def _report(run: GraphFn, data: ImageData, preview: Path, temperature: float) -> tuple[Metric, ...]:
-    probabilities_NK = _probabilities(run, data.test)
+    images_NHWC = data.test.images_NCHW.permute(0, 2, 3, 1)
+    probabilities_NK = run_in_batches(run, "images", images_NHWC)["probabilities"]
     labels_N, classes = data.test.labels_N, len(data.labels)
     matrix = multiclass_confusion_matrix(probabilities_NK, labels_N, classes)
     accuracy = int(matrix.diagonal().sum()) / int(matrix.sum())

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
@@ -18,13 +17,12 @@ from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
-from training.publish.spec import ExportSpec, GraphSpec
+from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
 from training.publish.tasks.registry import export_spec
 from training.tasks.denoising import Denoising
 
 __all__ = ["denoiser_graph", "denoising_spec"]
 
-BATCH = 250
 TILE = 512
 
 
@@ -92,11 +90,7 @@ def _to_uint8(images_NCHW: Tensor) -> Tensor:
 
 def _denoise(run: GraphFn, noisy_NHWC: Tensor) -> Tensor:
     """Return the published graph's output, as floats (N, C, H, W) in 0–1."""
-    batches = [
-        np.asarray(run({"images": images.numpy()})["denoised"])
-        for images in torch.split(noisy_NHWC, BATCH)
-    ]
-    return torch.from_numpy(np.concatenate(batches)).permute(0, 3, 1, 2).float() / 255
+    return run_in_batches(run, "images", noisy_NHWC)["denoised"].permute(0, 3, 1, 2).float() / 255
 
 
 def _report(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +26,7 @@ from training.metrics.calibration import (
 )
 from training.plots.reliability import draw_ensemble
 from training.publish.onnx.graphs import EnsembleGraph
-from training.publish.spec import ExportSpec
+from training.publish.spec import ExportSpec, run_in_batches
 from training.publish.tasks.classification import BATCH, classification_spec, temperature_note
 from training.tasks.classification import Classification
 
@@ -102,15 +101,6 @@ def _channels_last(split: ImageSplit) -> Tensor:
     return split.images_NCHW.permute(0, 2, 3, 1)
 
 
-def _predict(run: GraphFn, split: ImageSplit) -> tuple[Tensor, Tensor]:
-    """Return mean (N, K) and members' (N, M, K) probabilities, by the published graph."""
-    batches = torch.split(_channels_last(split), BATCH)
-    outputs = [run({"images": images.numpy()}) for images in batches]
-    mean_NK = torch.from_numpy(np.concatenate([o["probabilities"] for o in outputs]))
-    members_NMK = torch.from_numpy(np.concatenate([o["members"] for o in outputs]))
-    return mean_NK, members_NMK
-
-
 def _compute_metrics(probabilities_NK: Tensor, labels_N: Tensor) -> _ClassifierMetrics:
     likelihoods_N = probabilities_NK[torch.arange(len(labels_N)), labels_N].double()
     return _ClassifierMetrics(
@@ -124,7 +114,8 @@ def _measure_and_draw(
     run: GraphFn, data: ImageData, preview: Path, temperature: float
 ) -> tuple[Metric, ...]:
     labels_N = data.test.labels_N
-    mean_NK, members_NMK = _predict(run, data.test)
+    outputs = run_in_batches(run, "images", _channels_last(data.test))
+    mean_NK, members_NMK = outputs["probabilities"], outputs["members"]
     ensemble = _compute_metrics(mean_NK, labels_N)
     individual = [_compute_metrics(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
     best = max(range(len(individual)), key=lambda index: individual[index].accuracy)
