@@ -21,7 +21,8 @@ def transfer(
     photos: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders with one subfolder of photographs per class.",
+            help="Folders with one subfolder of photographs per class: JPEG, PNG, WebP, AVIF, and "
+            "HEIC with deepshelf[heif].",
             show_default="the recipe's folders",
         ),
     ] = None,
