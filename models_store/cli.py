@@ -1,4 +1,4 @@
-"""`deepshelf models …`: list, show, verify, add, measure, export, import, schema; without torch."""
+"""`deepshelf models …`: list, show, verify, add, measure, repack, export …; without torch."""
 
 import json
 import os
@@ -209,6 +209,21 @@ def measure(context: _Context, name: _NameArgument) -> None:
         for one in batching.measured:
             rates = f"{one.runs_per_s:>10,.0f} runs/s {one.rows_per_s:>10,.0f} rows/s"
             typer.echo(f"{one.size:>6} rows {rates}")
+
+
+@app.command()
+def repack(context: _Context, name: _NameArgument) -> None:
+    """Store a model's weights as float16, as a new version of half the bytes.
+
+    Runs cost the same. Needs deepshelf[import].
+    """
+    from models_store.repack import repack as run
+
+    result = run(context.obj.store, name)
+    typer.echo(
+        f"{result.bytes_before:,} bytes before, {result.bytes_after:,} after; golden outputs "
+        f"change by {result.change:.2%} of their range at most; published {result.folder}"
+    )
 
 
 @app.command("export")

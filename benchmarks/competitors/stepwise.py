@@ -1,6 +1,6 @@
 """Text generation written by hand: one run of the step graph per character and request.
 
-PEER_MODEL=models_store/charnn-shakespeare/1 uvicorn benchmarks.competitors.stepwise:app --workers 2
+PEER_MODEL=models_store/charnn-shakespeare/2 uvicorn benchmarks.competitors.stepwise:app --workers 2
 """
 
 import json

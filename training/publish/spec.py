@@ -19,7 +19,7 @@ from models_store.tasks import Task as ServedTask
 from models_store.verify import GoldenCase, GraphFn
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
-from training.publish.onnx.half_precision import store_as_float16
+from models_store.onnx.half_precision import store_as_float16
 
 __all__ = [
     "Attachment",

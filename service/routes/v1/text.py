@@ -41,7 +41,7 @@ _BODY_OVERHEAD_BYTES = 16 << 10
             "first event is an event `error` with a problem document, which ends the stream.",
             "content": event_stream_content(
                 TextChunk.model_json_schema(),
-                '{"text":" you?","finish_reason":"stop","model":"charnn-shakespeare","version":1,'
+                '{"text":" you?","finish_reason":"stop","model":"charnn-shakespeare","version":2,'
                 '"seed":7}',
             ),
         },

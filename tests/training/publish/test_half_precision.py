@@ -10,7 +10,7 @@ from torch import nn
 
 from models_store.onnx.runtime import load_graph_fn
 from models_store.onnx.weights import read_layers
-from training.publish.onnx.half_precision import store_as_float16
+from models_store.onnx.half_precision import store_as_float16
 from training.publish.spec import GraphSpec, export_graph
 
 

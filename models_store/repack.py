@@ -1,0 +1,116 @@
+"""Store a model's weights as float16, as a new version with half the bytes.
+
+The graphs compute in float32, so that speed and memory stay the same, and are rounded once. Golden
+cases are computed anew; metrics are copied, because the outputs hardly change.
+"""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from models_store.errors import AddError, ReplayError
+from models_store.layout import list_versions, version_dir
+from models_store.manifest import Manifest, ModelFile
+from models_store.onnx.half_precision import store_as_float16
+from models_store.onnx.runtime import load_graph_fn, verify_graphs
+from models_store.publish import file_entry, publish_version
+from models_store.tasks import Compression
+from models_store.verify import (
+    GoldenCase,
+    check_files,
+    read_golden_cases,
+    read_manifest,
+    write_golden,
+)
+
+__all__ = ["Repacked", "repack"]
+
+_MAX_CHANGE = 0.01
+"""Largest change of a golden output, as a share of the largest value of that output."""
+
+
+@dataclass(frozen=True)
+class Repacked:
+    """A repacked version."""
+
+    folder: Path
+    bytes_before: int
+    bytes_after: int
+    change: float
+    """Largest change of a golden output, as a share of the largest value of that output."""
+
+
+def repack(store: Path, name: str) -> Repacked:
+    """Publish the newest version of `name` again with its float32 weights stored as float16.
+
+    Quantised variants are copied.
+
+    Raises:
+        AddError: the model has no large float32 weights, or codes depend on its exact outputs.
+        ReplayError: an output would change by more than 1 % of its largest value.
+        StoreError: there is no such model, it is damaged, or the store is not writable.
+    """
+    source = version_dir(store, name, max(list_versions(store, name), default=1))
+    manifest = read_manifest(source)
+    check_files(source, manifest)
+    if isinstance(manifest.task, Compression):
+        raise AddError(f"{name} compresses: codes made so far need its exact weights")
+    changes: list[float] = []
+
+    def build(folder: Path, number: int) -> Manifest:
+        graphs = manifest.graphs("fp32")
+        cases = {
+            role: _repack_graph(source, folder, manifest, spec, changes)
+            for role, spec in graphs.items()
+        }
+        repacked = {spec.path for spec in graphs.values()}
+        files = []
+        for file in manifest.files:
+            if file.role == "golden":
+                write_golden(folder / file.path, cases)
+            elif file.path not in repacked:
+                shutil.copy(source / file.path, folder / file.path)
+            fields = file.model_dump(exclude={"path", "bytes", "sha256"})
+            files.append(file_entry(folder / file.path, **fields))
+        return manifest.model_copy(
+            update={
+                "version": number,
+                "files": tuple(files),
+                "created": datetime.now(UTC).replace(microsecond=0),
+            }
+        )
+
+    folder = publish_version(store, name, build, verify_graphs)
+    before, after = (
+        sum(file.bytes for file in each.files) for each in (manifest, read_manifest(folder))
+    )
+    return Repacked(folder, before, after, max(changes))
+
+
+def _repack_graph(
+    source: Path, folder: Path, manifest: Manifest, spec: ModelFile, changes: list[float]
+) -> list[GoldenCase]:
+    """Write the graph with float16 weights; return its golden cases and append their changes."""
+    model = onnx.load(source / spec.path)
+    if not store_as_float16(model):
+        raise AddError(f"{spec.path} has no large float32 weights to store as float16")
+    (folder / spec.path).write_bytes(model.SerializeToString())
+    run = load_graph_fn(folder / spec.path)
+    cases = []
+    golden = source / manifest.get_file("golden").path
+    for case in read_golden_cases(golden, spec, manifest.golden.cases):
+        outputs = run(case.inputs)
+        for name, expected in case.outputs.items():
+            wide = expected.astype(np.float64)
+            change = float(np.abs(outputs[name] - wide).max() / max(np.abs(wide).max(), 1e-9))
+            if change > _MAX_CHANGE:
+                raise ReplayError(
+                    f"{name} of {spec.path} would change by {change:.1%} of its range"
+                )
+            changes.append(change)
+        cases.append(GoldenCase(case.inputs, {name: outputs[name] for name in case.outputs}))
+    return cases
