@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from models_store.errors import ReplayError
 from models_store.manifest import DataSource, Metric, Role, TensorSpec
+from models_store.onnx.half_precision import store_as_float16
 from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Task as ServedTask
 from models_store.verify import GoldenCase, GraphFn
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
-from models_store.onnx.half_precision import store_as_float16
 
 __all__ = [
     "Attachment",

@@ -8,9 +8,9 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
+from models_store.onnx.half_precision import store_as_float16
 from models_store.onnx.runtime import load_graph_fn
 from models_store.onnx.weights import read_layers
-from models_store.onnx.half_precision import store_as_float16
 from training.publish.spec import GraphSpec, export_graph
 
 
