@@ -106,7 +106,10 @@ def _repack_graph(
         outputs = run(case.inputs)
         for name, expected in case.outputs.items():
             wide = expected.astype(np.float64)
-            change = float(np.abs(outputs[name] - wide).max() / max(np.abs(wide).max(), 1e-9))
+            change = float(
+                np.abs(outputs[name].astype(np.float64) - wide).max()
+                / max(np.abs(wide).max(), 1e-9)
+            )
             if change > _MAX_CHANGE:
                 raise ReplayError(
                     f"{name} of {spec.path} would change by {change:.1%} of its range"
