@@ -18,16 +18,12 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from training.networks.base import BaseNetworkConfig
+from training.networks.photo_codec.integer_ops import round_ste
 
-__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "round_ste"]
+__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder"]
 
 _INITIAL_SCALE = 8.0
 """Latents of an untrained encoder have a deviation near 1: training starts at 5 bits each."""
-
-
-def round_ste(latents: Tensor) -> Tensor:
-    """Round, and pass the gradient through unchanged (straight-through estimator)."""
-    return latents + (latents.round() - latents).detach()
 
 
 class Autoencoder(nn.Module):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from training.networks import ConvAutoencoder, DenseAutoencoder
-from training.networks.autoencoder import Autoencoder, round_ste
+from training.networks.autoencoder import Autoencoder
+from training.networks.photo_codec.integer_ops import round_ste
 
 
 @pytest.fixture(params=["dense", "conv"])
