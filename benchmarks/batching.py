@@ -4,7 +4,8 @@ Each request brings one row as JSON. Two graphs: a small dense encoder (autoenco
 run takes 0.08 ms) and a wide dense net (256 → 2048 → 2048 → 2048 → 10 with random weights, 9
 million parameters), whose runs read all weights whatever the number of rows. Services have as many
 processes or threads as there are cores, and run all the time; they are measured in turns. The
-limits are runs of the graph alone, on a thread per core.
+limits are runs of the graph alone, on a thread per core. A second table has the processor time of a
+request without HTTP.
 """
 
 import json
@@ -22,12 +23,13 @@ import numpy as np
 
 from benchmarks import report, servers
 from benchmarks.bare_inference import run_in_threads
+from benchmarks.batching_in_process import cpu_us_per_request
 from benchmarks.competitors.launch import BATCHING_COMPETITORS, competitor_interpreters
 from benchmarks.interleaved_runs import Contender, InterleavedRuns, run_interleaved
 from benchmarks.load import LoadResult, run_load
 from models_store.batching import Batching
 from models_store.onnx.batching import repeat_rows
-from models_store.verify import read_golden_cases, read_manifest
+from models_store.verify import TensorMap, read_golden_cases, read_manifest
 from service.runtime.cpu_limits import available_cores
 from service.runtime.session import Session
 
@@ -36,6 +38,7 @@ __all__ = ["batching"]
 _FOLDER = Path("build/benchmarks/batching")
 _STORE = _FOLDER / "store"
 _OFF = "deepshelf, a run per request"
+_IN_PROCESS_SIZES = (1, 8, 32)
 
 
 @dataclass(frozen=True)
@@ -184,16 +187,21 @@ def _http_contender(
     return lambda seconds: run_load(url, body, "application/json", clients=clients, seconds=seconds)
 
 
-def _bare_contenders(workload: Workload) -> dict[str, Callable[[float], LoadResult]]:
-    """Return runs of the graph alone, of single rows and of full batches; rows per second."""
+def _open_graph(workload: Workload) -> tuple[Session, TensorMap]:
+    """Return the graph and its first golden inputs."""
     manifest = read_manifest(workload.folder)
     spec = manifest.get_file("model")
-    session = Session((workload.folder / spec.path).read_bytes(), spec)
     golden = workload.folder / manifest.get_file("golden").path
     case = next(iter(read_golden_cases(golden, spec, 1)))
+    return Session((workload.folder / spec.path).read_bytes(), spec), case.inputs
+
+
+def _bare_contenders(workload: Workload) -> dict[str, Callable[[float], LoadResult]]:
+    """Return runs of the graph alone, of single rows and of full batches; rows per second."""
+    session, case_inputs = _open_graph(workload)
 
     def contender(size: int) -> Callable[[float], LoadResult]:
-        inputs = repeat_rows(case.inputs, size)
+        inputs = repeat_rows(case_inputs, size)
 
         def run(seconds: float) -> LoadResult:
             result = run_in_threads(lambda: session.run(inputs), seconds, available_cores())
@@ -229,6 +237,11 @@ def _write_results(
             )
     head = ["graph", "clients", "service", "rows per second", "range of rounds", "p50 ms", "p99 ms",
             "to a run per request"]  # fmt: skip
+    in_process = []
+    for workload in workloads:
+        session, inputs = _open_graph(workload)
+        times = [cpu_us_per_request(session, inputs, size) for size in _IN_PROCESS_SIZES]
+        in_process.append([workload.title, *(f"{each:,.0f}" for each in times)])
     sizes = [
         [one.title, str(m.size), f"{m.runs_per_s:,.0f}", f"{m.rows_per_s:,.0f}"]
         for one in workloads
@@ -236,10 +249,14 @@ def _write_results(
     ]
     text = report.format_table(head, rows)
     text += "\n\n" + report.format_table(["graph", "rows", "runs/s", "rows/s"], sizes)
+    cpu_head = ["processor time of a request, µs", "a run each"]
+    cpu_head += [f"batches of {size}" for size in _IN_PROCESS_SIZES[1:]]
+    text += "\n\n" + report.format_table(cpu_head, in_process)
     raw = {
         "rounds": rounds,
         "seconds": seconds,
         "limits": {one.title: one.limits.model_dump() for one in workloads},
+        "cpu_us": in_process,
         "loads": {f"{title}, {count}": one.to_dict() for (title, count), one in results.items()},
     }
     report.write_report("batching", text, raw)
