@@ -49,8 +49,10 @@ def publish(
 @publishing.command("publish-pretrained")
 def publish_pretrained(
     network: Annotated[
-        Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"],
-        typer.Argument(help="Name of the network in torchvision."),
+        str,
+        typer.Argument(
+            help="Name of a classifier in torchvision, or timm/NAME with --weights-path."
+        ),
     ],
     weights_path: Annotated[
         Path | None,

@@ -6,13 +6,10 @@ large and made by others, so no such model comes with the project.
 
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from torch import nn
-from torchvision import models
-from torchvision.models import WeightsEnum
+from torchvision.models import MobileNet_V2_Weights
 
 from models_store.layout import file_sha256
 from models_store.manifest import DataSource, Metric, Provenance
@@ -21,86 +18,51 @@ from training.datasets.data_dir import data_dir, resolve_data_path
 from training.engine.environment import Environment
 from training.errors import DataError, RecipeError
 from training.networks.mobilenet import normalization_statistics, use_same_padding
-from training.pretrained.mobilenet import download_weights, read_state, weights_licence
+from training.pretrained.files import load_weights_file
+from training.pretrained.mobilenet import download_weights, weights_licence
 from training.pretrained.state import load_into
 from training.publish.publisher import publish_model
 from training.publish.tasks.imagenet import ImagenetClassifier, export_spec
+from training.workflows.imagenet_classifiers import Classifier, build_classifier, remove_auxiliary
 
-__all__ = ["Network", "Preprocessing", "publish_pretrained"]
+__all__ = ["Preprocessing", "publish_pretrained"]
 
-Network = Literal["mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50"]
 Preprocessing = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
 """Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
-_CROP_SIDE = 224
-
-
-@dataclass(frozen=True)
-class _PretrainedNetwork:
-    """A network of torchvision with its best weights, and the name that it is published by."""
-
-    network: Network
-    name: str
-    paper: str
-
-    @property
-    def weights(self) -> WeightsEnum:
-        return models.get_model_weights(self.network).DEFAULT
-
-
-_NETWORKS = {
-    item.network: item
-    for item in (
-        _PretrainedNetwork(
-            "mobilenet_v2",
-            "mobilenet-imagenet",
-            "MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381)",
-        ),
-        _PretrainedNetwork(
-            "mobilenet_v3_large",
-            "mobilenet-v3-imagenet",
-            "MobileNetV3-Large (Howard et al. 2019, arXiv 1905.02244)",
-        ),
-        _PretrainedNetwork(
-            "resnet18", "resnet18-imagenet", "ResNet-18 (He et al. 2015, arXiv 1512.03385)"
-        ),
-        _PretrainedNetwork(
-            "resnet50", "resnet50-imagenet", "ResNet-50 (He et al. 2015, arXiv 1512.03385)"
-        ),
-    )
-}
+_CATEGORIES = tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def publish_pretrained(
-    network: Network,
+    network: str,
     store: Path,
     weights_path: Path | None = None,
     preprocessing: Preprocessing = "torchvision",
     name: str | None = None,
 ) -> Path:
-    """Publish torchvision's `network` with its own weights or those of a file.
+    """Publish a network of torchvision with its own weights or those of a file, or one of timm.
 
     Raises:
-        RecipeError: when no weights of the network were trained with the preprocessing.
+        RecipeError: when there is no such network, or no weights of it were trained with the
+            preprocessing.
         DataError: when the weights do not exist, or cannot be downloaded or read.
         WeightsError: when they are of another network.
     """
     started = time.perf_counter()
-    pretrained = _NETWORKS[network]
     if preprocessing == "tensorflow" and not network.startswith("mobilenet"):
         raise RecipeError(
             f"preprocessing tensorflow is for the mobilenets, got {network}, whose pooling "
             "would need other padding, too"
         )
+    pretrained = build_classifier(network)
     path = _weights_file(pretrained, weights_path)
-    module = models.get_model(network)
     if preprocessing == "tensorflow":
-        use_same_padding(module)
-    load_into(module, read_state(path), path.name)
-    model = _describe_model(pretrained, module, path, weights_path, preprocessing)
-    model_name = name or pretrained.name
+        use_same_padding(pretrained.module)
+    load_into(pretrained.module, load_weights_file(path).tensors, path.name)
+    remove_auxiliary(network, pretrained.module)
+    model = _describe_model(pretrained, path, weights_path, preprocessing)
     model_provenance = Provenance(
         recipe={
             "pretrained": network,
@@ -113,7 +75,7 @@ def publish_pretrained(
         duration_s=round(time.perf_counter() - started, 1),
     )
     return publish_model(
-        model_name,
+        name or pretrained.published_name,
         _model_card(pretrained, weights_path),
         export_spec(model),
         model_provenance,
@@ -121,8 +83,10 @@ def publish_pretrained(
     )
 
 
-def _weights_file(pretrained: _PretrainedNetwork, path: Path | None) -> Path:
+def _weights_file(pretrained: Classifier, path: Path | None) -> Path:
     if path is None:
+        if pretrained.weights is None:
+            raise RecipeError("weights of timm are read from a file: set --weights-path")
         return download_weights(pretrained.weights.url, data_dir() / "imagenet", "--weights-path")
     weights_file = resolve_data_path(path)
     if not weights_file.is_file():
@@ -131,33 +95,29 @@ def _weights_file(pretrained: _PretrainedNetwork, path: Path | None) -> Path:
 
 
 def _describe_model(
-    pretrained: _PretrainedNetwork,
-    module: nn.Module,
-    path: Path,
-    weights_path: Path | None,
-    preprocessing: Preprocessing,
+    pretrained: Classifier, path: Path, weights_path: Path | None, preprocessing: Preprocessing
 ) -> ImagenetClassifier:
-    meta, is_custom = pretrained.weights.meta, weights_path is not None
-    mean, std = normalization_statistics(
-        "torchvision" if preprocessing == "torchvision" else "symmetric"
-    )
+    mean, std = pretrained.mean, pretrained.std
+    if preprocessing == "tensorflow":
+        mean, std = normalization_statistics("symmetric")
+    own = pretrained.weights if weights_path is None else None
+    # Weights of others for a crop of 224 get the 256 of torchvision's first recipes.
+    first_recipe = pretrained.weights is not None and own is None and pretrained.crop_side == 224
     return ImagenetClassifier(
-        network=module,
-        labels=tuple(meta["categories"]),
+        network=pretrained.module,
+        labels=_CATEGORIES,
         mean=mean,
         std=std,
-        # torchvision resizes the shorter side to this before the center crop. Other weights get
-        # the 256 of its first recipes.
-        shorter_side=256 if is_custom else int(pretrained.weights.transforms().resize_size[0]),
-        crop_side=_CROP_SIDE,
+        shorter_side=256 if first_recipe else pretrained.shorter_side,
+        crop_side=pretrained.crop_side,
         source=DataSource(
             title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-            source=f"file {path.name}" if is_custom else pretrained.weights.url,
+            source=f"file {path.name}" if own is None else own.url,
             licence=weights_licence(weights_path),
             sha256=file_sha256(path),
             n=IMAGENET_TRAIN_IMAGES,
         ),
-        metrics=() if is_custom else _published_metrics(meta),
+        metrics=() if own is None else _published_metrics(own.meta),
     )
 
 
@@ -176,7 +136,7 @@ def _published_metrics(meta: dict[str, Any]) -> tuple[Metric, ...]:
     )
 
 
-def _model_card(pretrained: _PretrainedNetwork, weights_path: Path | None) -> ModelCard:
+def _model_card(pretrained: Classifier, weights_path: Path | None) -> ModelCard:
     return ModelCard(
         summary=f"Names what a photograph shows, of ImageNet's 1,000 things. {pretrained.paper}.",
         intended_use=(
@@ -197,7 +157,7 @@ def _model_card(pretrained: _PretrainedNetwork, weights_path: Path | None) -> Mo
 
 
 def _command(
-    network: Network, weights_path: Path | None, preprocessing: Preprocessing, name: str | None
+    network: str, weights_path: Path | None, preprocessing: Preprocessing, name: str | None
 ) -> str:
     words = ["python", "-m", "training", "publish-pretrained", network]
     if weights_path is not None:

@@ -19,7 +19,7 @@ from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphSpec
 
-__all__ = ["ImagenetClassifier", "export_spec"]
+__all__ = ["CenterCrop", "ImagenetClassifier", "export_spec"]
 
 _TOP_CLASSES = 5
 
@@ -41,16 +41,18 @@ class ImagenetClassifier:
     metrics: tuple[Metric, ...]
 
 
-class _CenterCrop(nn.Module):
+class CenterCrop(nn.Module):
     """Map the center of images uint8 (B, H, W, C) to probabilities (B, K)."""
 
-    def __init__(self, classifier: nn.Module, margin: int) -> None:
+    def __init__(self, classifier: nn.Module, side: int, crop_side: int) -> None:
         super().__init__()
         self.classifier = classifier
-        self.margin = margin
+        # As torchvision's center_crop, which rounds half an odd margin to an even number.
+        self.low = round((side - crop_side) / 2)
+        self.high = self.low + crop_side
 
     def forward(self, images_BHWC: Tensor) -> Tensor:
-        low, high = self.margin, -self.margin
+        low, high = self.low, self.high
         probabilities_BK: Tensor = self.classifier(images_BHWC[:, low:high, low:high])
         return probabilities_BK
 
@@ -64,8 +66,8 @@ def export_spec(model: ImagenetClassifier) -> ExportSpec:
     side = model.shorter_side
     graph = GraphSpec(
         role="model",
-        module=_CenterCrop(
-            ClassifierGraph(model.network, model.mean, model.std), (side - model.crop_side) // 2
+        module=CenterCrop(
+            ClassifierGraph(model.network, model.mean, model.std), side, model.crop_side
         ),
         inputs=("images",),
         outputs=("probabilities",),
