@@ -9,7 +9,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from training.config.validation import suggest
+from models_store.validation_messages import suggest
 from training.errors import RecipeError
 
 __all__ = ["Classifier", "build_classifier", "remove_auxiliary"]
