@@ -137,12 +137,12 @@ def _detect_format(data: bytes) -> ImageFormat:
     accepted = ", ".join(format_.name for format_ in FORMATS)
     if not data:
         raise InvalidValue(f"empty body: no image was sent; accepted: {accepted}")
-    if raw := find_camera_raw(data):
+    format_ = next((format_ for format_ in FORMATS if format_.signature.match(data)), None)
+    if (format_ is None or format_.name == "TIFF") and (raw := find_camera_raw(data)):
         raise UnsupportedMediaType(
             f"a camera's raw file ({raw}) is not accepted, because its pixels have to be developed "
             f"first; export it as JPEG, PNG or TIFF; accepted: {accepted}"
         )
-    format_ = next((format_ for format_ in FORMATS if format_.signature.match(data)), None)
     if format_ is None:
         kind = image_headers.sniff_kind(data)
         hint = f"{MISSING_HEIF_READER}; " if kind == "HEIC" else ""
