@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check walk format schema lock audit course screenshots release reliability clean
-.PHONY: floors fuzz schemathesis shelf-faults training-kills hostile
+.PHONY: floors fuzz schemathesis store-faults training-kills hostile
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,20 +18,20 @@ serve: $(VENV)/.service  ## install the service alone (no torch) and start it on
 test: $(VENV)/.dev  ## install everything and run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-check: $(VENV)/.dev  ## format, lint, types, and who may import whom
+check: $(VENV)/.dev  ## check formatting, lint, types and import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-walk: $(VENV)/.dev  ## walk the README in a fresh clone (minutes; needs port 8000)
+walk: $(VENV)/.dev  ## run the README in a fresh clone (minutes; needs port 8000)
 	$(BIN)/python -m tests.readme_walk $(ARGS)
 
-format: $(VENV)/.dev  ## rewrite the code as `make check` wants it
+format: $(VENV)/.dev  ## apply the formatter and lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: $(VENV)/.service  ## write the manifest's JSON Schema anew
+schema: $(VENV)/.service  ## regenerate the manifest's JSON Schema
 	$(BIN)/deepshelf models schema > models_store/manifest.schema.json
 
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --upgrade --quiet \
@@ -39,7 +39,7 @@ COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --upgra
 LOCK := $(COMPILE) --universal
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
-lock: $(VENV)/.audit  ## pin what the images install, with hashes (requirements*.lock)
+lock: $(VENV)/.audit  ## pin the packages of the container images, with hashes (requirements*.lock)
 	$(LOCK) pyproject.toml --extra sign --extra heif --output-file requirements.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) - --no-annotate --output-file requirements-build.lock
 	$(COMPILE) --python-platform linux --no-annotate pyproject.toml --extra training --extra heif --output-file requirements-training.lock
@@ -57,7 +57,7 @@ floors: $(VENV)/.audit  ## run the service's tests with the lowest versions that
 
 COURSE := optimizers initializers schedules batchnorm dropout residual
 
-course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
+course: $(VENV)/.dev  ## redraw the course's images (docs/course/, minutes)
 	for topic in $(COURSE); do $(BIN)/deepshelf train plot $$topic --to docs/course/$$topic.png || exit 1; done
 	$(BIN)/deepshelf train plot range-test resnet-digits --to docs/course/range-test.png
 	$(BIN)/deepshelf train plot filters mobilenet-hymenoptera features.0.0 --to docs/course/filters.png
@@ -68,12 +68,12 @@ course: $(VENV)/.dev  ## draw the course's pictures anew (docs/course/, minutes)
 	$(BIN)/deepshelf train plot play build/course/catch --to docs/course/catch.gif
 	$(BIN)/python -m training.plots.optimize_png docs/course/*.png
 
-screenshots: $(VENV)/.dev  ## draw the screenshots of docs/ anew (needs Chromium)
+screenshots: $(VENV)/.dev  ## redraw the screenshots of docs/ (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it would go out
+release: $(VENV)/.dev  ## build the files of a release in dist/ and print how to publish it
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/deepshelf models export dist/shelf-$(VERSION).tar.gz
@@ -83,33 +83,33 @@ release: $(VENV)/.dev  ## make all that a release holds in dist/, and say how it
 	@echo 'This was a dry run. To release: git tag -a v$(VERSION) -m "deepshelf $(VERSION)" && git push origin v$(VERSION), then upload dist/'
 SCENARIO := overload
 
-reliability: $(VENV)/.dev  ## make faults on purpose: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
+reliability: $(VENV)/.dev  ## inject faults into a running service: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(SCENARIO) $(ARGS)
 
 TARGET := all
 SECONDS := 60
 
-fuzz: $(VENV)/.fuzz  ## guess at what reads bytes: TARGET=image|code|v2-json|v2-binary|form|text|all SECONDS=60
+fuzz: $(VENV)/.fuzz  ## fuzz the parsers: TARGET=image|code|v2-json|v2-binary|form|text|all SECONDS=60
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
-schemathesis: $(VENV)/.fuzz  ## ask a running service (URL=…) whatever its OpenAPI document allows, and more
+schemathesis: $(VENV)/.fuzz  ## test a running service (URL=…) against its OpenAPI document
 	$(BIN)/schemathesis --config-file benchmarks/schemathesis.toml run $(or $(URL),http://127.0.0.1:8000)/openapi.json \
 		--phases examples,fuzzing --max-examples 10 --seed 1 --generation-deterministic $(ARGS)
 
-shelf-faults: $(VENV)/.dev  ## flip bits on a shelf, kill publishers, fill disks (as root, all of it)
+store-faults: $(VENV)/.dev  ## flip bits in a store, kill publishers, fill disks (the last needs root)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.store_faults $(ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models_store tests/service/runtime/test_absurd_graphs.py
 
-training-kills: $(VENV)/.dev  ## kill a training again and again, resume it, compare; fill its disk
+training-kills: $(VENV)/.dev  ## kill and resume a training repeatedly and compare the weights; fill its disk
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.training_kills $(ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/engine/test_killed.py tests/training/engine/test_trainer.py tests/training/datasets
 
-hostile: $(VENV)/.dev  ## send bombs, damage and nonsense to every route that reads a body
+hostile: $(VENV)/.dev  ## send decompression bombs and damaged bodies to every route that reads a body
 	$(BIN)/python -m pytest tests/service/codecs tests/models_store/images tests/service/test_body_cost.py \
 		tests/service/routes/test_hostile.py tests/service/routes/test_bad_input.py \
 		tests/service/routes/test_multipart.py tests/service/routes/test_client_compatibility.py
 
-clean:  ## remove what the targets above made
+clean:  ## remove the files that the targets above create
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:

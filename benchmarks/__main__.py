@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what was asked for; 1 with a reason where that cannot be done here."""
+    """Run one benchmark; return 1 after printing the reason if it cannot run here."""
     options = _parser().parse_args(arguments)
     try:
         _measure(options)
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    # Imported here: what a service is measured beside must not weigh on it.
+    # Imported here, so that each benchmark imports only the packages that it needs.
     if options.what == "serve":
         from benchmarks.serve import serve
 
@@ -74,33 +74,41 @@ def _measure(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
-    serve = commands.add_parser("serve", help="pictures a second over HTTP, and their latency")
+    serve = commands.add_parser(
+        "serve", help="image requests per second over HTTP, and their latency"
+    )
     serve.add_argument("--rounds", type=int, default=5)
-    serve.add_argument("--seconds", type=float, default=2.0, help="of each contender in a round")
+    serve.add_argument(
+        "--seconds", type=float, default=2.0, help="seconds of each contender in a round"
+    )
     serve.add_argument("--only", choices=("small", "photo", "single"))
     serve.add_argument(
         "--clients",
         type=_parse_counts,
         metavar="N,N,…",
-        help="measure the workloads of several clients with each of these numbers of them",
+        help="numbers of clients to measure the concurrent workloads with",
     )
     _add_peer_options(serve, "litserve, bentoml, mlserver or ray")
-    batching = commands.add_parser("batching", help="rows a second with dynamic batching")
+    batching = commands.add_parser("batching", help="rows per second with dynamic batching")
     batching.add_argument("--rounds", type=int, default=5)
     batching.add_argument("--seconds", type=float, default=2.0)
     batching.add_argument("--clients", type=_parse_counts, metavar="N,N,…", default=[1, 8, 64])
     _add_peer_options(batching, "litserve or bentoml")
-    text = commands.add_parser("text", help="texts at the same time, and their first characters")
+    text = commands.add_parser(
+        "text", help="concurrent text generation, and the time to the first character"
+    )
     text.add_argument("--rounds", type=int, default=5)
     text.add_argument("--streams", type=int, default=32)
     text.add_argument("--model", default="charnn-shakespeare")
-    text.add_argument("--alike", action="store_true", help="let all ask with the same prompt")
-    cold = commands.add_parser("cold", help="seconds from the start until it is ready")
+    text.add_argument("--alike", action="store_true", help="send the same prompt in all requests")
+    cold = commands.add_parser("cold", help="seconds from start to ready")
     cold.add_argument("--rounds", type=int, default=5)
-    commands.add_parser("memory", help="MiB of the service, for each model")
-    cost = commands.add_parser("cost", help="ms of bodies that are made to cost much, by reader")
+    commands.add_parser("memory", help="memory of the service in MiB, for each model")
+    cost = commands.add_parser(
+        "cost", help="processor time of the most expensive bodies of each reader"
+    )
     cost.add_argument("--rounds", type=int, default=3)
-    train = commands.add_parser("train", help="our training loop beside a plain one")
+    train = commands.add_parser("train", help="the training loop against a plain one")
     train.add_argument("--rounds", type=int, default=5)
     train.add_argument("--steps", type=int, default=30)
     train.add_argument("recipes", nargs="*", default=["resnet-digits", "charnn-tiny"])
@@ -113,13 +121,13 @@ def _parse_counts(text: str) -> list[int]:
 
 def _add_peer_options(parser: argparse.ArgumentParser, names: str) -> None:
     parser.add_argument(
-        "--peer", action="append", help=f"also measure it, in an environment of its own: {names}"
+        "--peer", action="append", help=f"also measure this server, in its own environment: {names}"
     )
     parser.add_argument(
         "--peer-python",
         action="append",
         metavar="NAME=PATH",
-        help="interpreter of a peer's environment; without, one is made in build/",
+        help="interpreter of a peer's environment; default: one is created in build/",
     )
 
 
