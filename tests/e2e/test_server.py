@@ -138,5 +138,5 @@ def test_a_bad_setting_is_one_line_on_stderr_and_exit_2(store: Path, tmp_path: P
         running_server(store, tmp_path / "log", port="http"),
     ):
         pass
-    assert "error: DEEPSHELF_PORT=http" in str(raised.value)
+    assert "error: DEEPSHELF_PORT: 'http' is not a whole number" in str(raised.value)
     assert "Traceback" not in str(raised.value)

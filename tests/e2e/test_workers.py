@@ -83,6 +83,8 @@ def test_replaced_worker_keeps_previous_keys_when_the_file_is_damaged(
 
 def test_replacement_loads_models_before_it_listens(store: Path, tmp_path: Path) -> None:
     with running_server(store, tmp_path / "log", workers=2) as server:
+        # The first workers listen while they load models: wait until both have loaded them.
+        _until(lambda: {_status(server, "/readyz") for _ in range(30)} == {200})
         before = _workers(server)
         os.kill(min(before), signal.SIGKILL)
         statuses = set[int]()
