@@ -1,8 +1,8 @@
-"""Dynamic batching: rows per second and latency, beside one run per request and beside others.
+"""Dynamic batching against one run per request and other servers: rows per second and latency.
 
-Each request brings one row as JSON. Two graphs: a small dense encoder (autoencoder-mnist-dense, a
+Each request has one row as JSON. Two graphs: a small dense encoder (autoencoder-mnist-dense, a
 run takes 0.08 ms) and a wide dense net (256 → 2048 → 2048 → 2048 → 10 with random weights, 9
-million parameters), whose runs read all weights whatever the number of rows. Services have as many
+million parameters), whose runs read all weights for any number of rows. Services have as many
 processes or threads as there are cores, and run all the time; they are measured in turns. The
 limits are runs of the graph alone, on a thread per core. A second table has the processor time of a
 request without HTTP.
@@ -28,6 +28,7 @@ from benchmarks.competitors.launch import BATCHING_COMPETITORS, competitor_inter
 from benchmarks.interleaved_runs import Contender, InterleavedRuns, run_interleaved
 from benchmarks.load import LoadResult, run_load
 from models_store.batching import Batching
+from models_store.manifest import Manifest, ModelFile
 from models_store.onnx.batching import repeat_rows
 from models_store.verify import TensorMap, read_golden_cases, read_manifest
 from service.runtime.cpu_limits import available_cores
@@ -61,7 +62,7 @@ def batching(
     peers: list[str] | None = None,
     interpreters: list[str] | None = None,
 ) -> None:
-    """Measure and write a report. Arguments are as of `serve`."""
+    """Measure and write a report. Takes the arguments of `serve`."""
     pythons = competitor_interpreters(peers or [], interpreters or [])
     results: dict[tuple[str, int], InterleavedRuns] = {}
     with ExitStack() as stack:
@@ -71,11 +72,11 @@ def batching(
             )
             for settings in ({}, {"batching": "off"})
         )
-        workloads = [_load_workload(*one) for one in _WORKLOADS]
+        workloads = [_load_workload(name, title) for name, title in _WORKLOADS]
         for workload in workloads:
             with _competitors(workload, pythons) as urls:
                 for count in clients:
-                    load = partial(_http_contender, workload, clients=count)
+                    load = partial(_http_contender, clients=count)
                     contenders: dict[str, Contender] = {
                         **_bare_contenders(workload),
                         _OFF: load(_predict_url(off, workload), _predict_body(workload)),
@@ -136,20 +137,26 @@ def _wide_network() -> bytes:
 
 def _load_workload(name: str, title: str) -> Workload:
     folder = _STORE / name / "1"
+    manifest, spec, inputs = _read_graph(folder)
+    (input_name,) = inputs
+    row = inputs[input_name][0].tolist()
+    return Workload(name, title, folder, input_name, row, manifest.batching[spec.path])
+
+
+def _read_graph(folder: Path) -> tuple[Manifest, ModelFile, TensorMap]:
+    """Return the manifest, its graph and the inputs of the first golden case."""
     manifest = read_manifest(folder)
     spec = manifest.get_file("model")
     golden = folder / manifest.get_file("golden").path
     case = next(iter(read_golden_cases(golden, spec, 1)))
-    (input_name,) = case.inputs
-    row = case.inputs[input_name][0].tolist()
-    return Workload(name, title, folder, input_name, row, manifest.batching[spec.path])
+    return manifest, spec, case.inputs
 
 
 @contextmanager
 def _competitors(
     workload: Workload, pythons: Mapping[str, Path]
 ) -> Iterator[dict[str, tuple[str, Path]]]:
-    """Yield the URL and the body for each competitor, which batches as ours does."""
+    """Yield the URL and the body for each competitor, with the workload's batch limits."""
     limits, cores = workload.limits, available_cores()
     environment = {
         "PEER_MAX_BATCH_SIZE": str(max(limits.max_batch_size, 2)),
@@ -180,24 +187,18 @@ def _write_body(name: str, content: object) -> Path:
     return path
 
 
-def _http_contender(
-    workload: Workload, url: str, body: Path, *, clients: int
-) -> Callable[[float], LoadResult]:
-    del workload
+def _http_contender(url: str, body: Path, *, clients: int) -> Callable[[float], LoadResult]:
     return lambda seconds: run_load(url, body, "application/json", clients=clients, seconds=seconds)
 
 
 def _open_graph(workload: Workload) -> tuple[Session, TensorMap]:
     """Return the graph and its first golden inputs."""
-    manifest = read_manifest(workload.folder)
-    spec = manifest.get_file("model")
-    golden = workload.folder / manifest.get_file("golden").path
-    case = next(iter(read_golden_cases(golden, spec, 1)))
-    return Session((workload.folder / spec.path).read_bytes(), spec), case.inputs
+    _, spec, inputs = _read_graph(workload.folder)
+    return Session((workload.folder / spec.path).read_bytes(), spec), inputs
 
 
 def _bare_contenders(workload: Workload) -> dict[str, Callable[[float], LoadResult]]:
-    """Return runs of the graph alone, of single rows and of full batches; rows per second."""
+    """Return runs of the graph alone, with single rows and full batches, in rows per second."""
     session, case_inputs = _open_graph(workload)
 
     def contender(size: int) -> Callable[[float], LoadResult]:
@@ -219,44 +220,53 @@ def _write_results(
     rounds: int,
     seconds: float,
 ) -> None:
-    rows = []
-    for (title, clients), result in results.items():
-        for name in result.loads:
-            low, high = result.rate_range(name)
-            latency = [result.p50_ms(name), result.p99_ms(name)]
-            rows.append(
-                [
-                    title,
-                    str(clients),
-                    name,
-                    f"{result.per_s(name):,.0f}",
-                    f"{low:,.0f}–{high:,.0f}",
-                    *("" if value is None else f"{value:.1f}" for value in latency),
-                    f"{result.ratio(name, _OFF):.2f}",
-                ]
-            )
-    head = ["graph", "clients", "service", "rows per second", "range of rounds", "p50 ms", "p99 ms",
-            "to a run per request"]  # fmt: skip
-    in_process = []
-    for workload in workloads:
-        session, inputs = _open_graph(workload)
-        times = [cpu_us_per_request(session, inputs, size) for size in _IN_PROCESS_SIZES]
-        in_process.append([workload.title, *(f"{each:,.0f}" for each in times)])
-    sizes = [
-        [one.title, str(m.size), f"{m.runs_per_s:,.0f}", f"{m.rows_per_s:,.0f}"]
-        for one in workloads
-        for m in one.limits.measured
-    ]
-    text = report.format_table(head, rows)
-    text += "\n\n" + report.format_table(["graph", "rows", "runs/s", "rows/s"], sizes)
-    cpu_head = ["processor time of a request, µs", "a run each"]
-    cpu_head += [f"batches of {size}" for size in _IN_PROCESS_SIZES[1:]]
-    text += "\n\n" + report.format_table(cpu_head, in_process)
+    cpu_rows = [_cpu_row(workload) for workload in workloads]
+    tables = [
+        report.format_table(
+            ["graph", "clients", "service", "rows per second", "range of rounds", "p50 ms",
+             "p99 ms", "to a run per request"],
+            [row for key, runs in results.items() for row in _load_rows(*key, runs)],
+        ),
+        report.format_table(
+            ["graph", "rows", "runs/s", "rows/s"],
+            [
+                [workload.title, str(m.size), f"{m.runs_per_s:,.0f}", f"{m.rows_per_s:,.0f}"]
+                for workload in workloads
+                for m in workload.limits.measured
+            ],
+        ),
+        report.format_table(
+            ["processor time of a request, µs", "a run each",
+             *(f"batches of {size}" for size in _IN_PROCESS_SIZES[1:])],
+            cpu_rows,
+        ),
+    ]  # fmt: skip
     raw = {
         "rounds": rounds,
         "seconds": seconds,
-        "limits": {one.title: one.limits.model_dump() for one in workloads},
-        "cpu_us": in_process,
-        "loads": {f"{title}, {count}": one.to_dict() for (title, count), one in results.items()},
+        "limits": {workload.title: workload.limits.model_dump() for workload in workloads},
+        "cpu_us": cpu_rows,
+        "loads": {f"{title}, {count}": runs.to_dict() for (title, count), runs in results.items()},
     }
-    report.write_report("batching", text, raw)
+    report.write_report("batching", "\n\n".join(tables), raw)
+
+
+def _load_rows(title: str, clients: int, runs: InterleavedRuns) -> Iterator[list[str]]:
+    for name in runs.loads:
+        low, high = runs.rate_range(name)
+        latency = [runs.p50_ms(name), runs.p99_ms(name)]
+        yield [
+            title,
+            str(clients),
+            name,
+            f"{runs.per_s(name):,.0f}",
+            f"{low:,.0f}–{high:,.0f}",
+            *("" if value is None else f"{value:.1f}" for value in latency),
+            f"{runs.ratio(name, _OFF):.2f}",
+        ]
+
+
+def _cpu_row(workload: Workload) -> list[str]:
+    session, inputs = _open_graph(workload)
+    times = [cpu_us_per_request(session, inputs, size) for size in _IN_PROCESS_SIZES]
+    return [workload.title, *(f"{time_us:,.0f}" for time_us in times)]

@@ -44,7 +44,8 @@ _MAX_FILES_PER_VERSION = 64
 def export_versions(store: Path, selected: Sequence[VersionId], path: Path) -> None:
     """Write `selected` versions to `path`, compressed when it ends in `.gz`.
 
-    The same versions give the same bytes: no user, no clock (compressed: of one zlib).
+    The same versions give the same bytes, because the archive holds no user name and no clock time.
+    Compressed bytes also depend on the version of zlib.
 
     Raises:
         StoreError: when a version is missing or damaged; then nothing is written.
@@ -122,7 +123,7 @@ def import_versions(
 def _group_by_version(
     entries: Iterable[tarfile.TarInfo],
 ) -> list[tuple[VersionId, dict[str, tarfile.TarInfo]]]:
-    """The files of each version by name, versions in order."""
+    """Return the files of each version by name, with the versions in order."""
     by_version: dict[VersionId, dict[str, tarfile.TarInfo]] = {}
     for entry in entries:
         parts = _MEMBER.fullmatch(entry.name)
@@ -158,7 +159,7 @@ def _import_version(
     with staging_dir(model_dir) as partial:
         if entries[MANIFEST].size > MAX_MANIFEST_BYTES:
             raise ManifestError(f"{MANIFEST} of {name} {number} is over 4 MiB")
-        # The manifest says how long each file may be: nothing longer is unpacked.
+        # The manifest states the size of each file; longer files are not unpacked.
         _extract(tar, entries[MANIFEST], partial)
         if SIGNATURE in entries and entries[SIGNATURE].size <= MAX_SIGNATURE_BYTES:
             _extract(tar, entries[SIGNATURE], partial)
@@ -172,7 +173,8 @@ def _import_version(
             if entry is None or entry.size != file.bytes:
                 size = "no such file" if entry is None else f"{entry.size} bytes"
                 raise ArchiveError(
-                    f"{name} {number}: {file.path} should have {file.bytes} bytes; there: {size}"
+                    f"{name} {number}: {file.path} should have {file.bytes} bytes; "
+                    f"the archive has {size}"
                 )
             _extract(tar, entry, partial)
         check_files(partial, manifest)
@@ -190,7 +192,7 @@ def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None
 
 
 def _move_into_place(partial: Path, target: Path) -> bool:
-    """Make it visible. False when the very same version is there already."""
+    """Make the version visible; return False if the same version exists already."""
     try:
         partial.rename(target)
     except OSError as error:
@@ -198,7 +200,7 @@ def _move_into_place(partial: Path, target: Path) -> bool:
             raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
         if not _same_manifest(partial, target):
             raise LayoutError(
-                f"{target.parent.name} {target.name} is on the shelf already, and is another one"
+                f"{target.parent.name} {target.name} is in the store already, with other content"
             ) from error
         shutil.rmtree(partial)
         return False
@@ -206,9 +208,9 @@ def _move_into_place(partial: Path, target: Path) -> bool:
     return True
 
 
-def _same_manifest(one: Path, other: Path) -> bool:
-    """By their manifests, which name the hash of everything else."""
+def _same_manifest(first: Path, second: Path) -> bool:
+    """Compare the manifests, which hold the hashes of all other files."""
     try:
-        return parse_manifest(one) == parse_manifest(other)
+        return parse_manifest(first) == parse_manifest(second)
     except StoreError:
         return False

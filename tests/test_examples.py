@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.server import running_server
 
 ROOT = Path(__file__).parent.parent
-SAYS = {
+EXPECTED_OUTPUT = {
     "classify.py": "99.8%  cat",
     "compress.py": "65 bytes of code",
     "many_at_once.py": "127 one hundred twenty-seven",
@@ -28,16 +28,16 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
-def test_every_program_is_known() -> None:
-    assert sorted(SAYS) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+def test_every_program_is_tested() -> None:
+    assert sorted(EXPECTED_OUTPUT) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", SAYS)
-def test_a_program_runs_and_says_what_it_should(name: str, url: str) -> None:
-    done = subprocess.run(
+@pytest.mark.parametrize("name", EXPECTED_OUTPUT)
+def test_a_program_prints_the_expected_output(name: str, url: str) -> None:
+    process = subprocess.run(
         [sys.executable, "-W", "error", ROOT / "examples" / name, url],
         cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert SAYS[name] in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert EXPECTED_OUTPUT[name] in process.stdout

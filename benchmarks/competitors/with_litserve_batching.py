@@ -1,4 +1,4 @@
-"""LitServe with batching, as its documentation shows.
+"""A LitServe server with batching, written as its documentation shows.
 
 python -m benchmarks.competitors.with_litserve_batching PORT WORKERS
 """
@@ -6,14 +6,14 @@ python -m benchmarks.competitors.with_litserve_batching PORT WORKERS
 import sys
 from typing import Any
 
-import litserve  # type: ignore[import-not-found]  # of another environment
+import litserve  # type: ignore[import-not-found]  # installed in another environment
 import numpy as np
 
 from benchmarks.competitors.graph import MAX_BATCH_SIZE, MAX_WAIT_MS, RowGraph
 
 
-class Api(litserve.LitAPI):  # type: ignore[misc]  # of another environment
-    """One row a request; LitServe stacks the rows that wait."""
+class Api(litserve.LitAPI):  # type: ignore[misc]  # installed in another environment
+    """Takes one row per request; LitServe stacks waiting rows."""
 
     def setup(self, device: str) -> None:
         del device

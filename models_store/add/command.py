@@ -1,4 +1,4 @@
-"""`deepshelf models add`: the options, and what is printed."""
+"""The command `deepshelf models add`: its options and its printed report."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,27 +28,27 @@ def add(
         Path | None,
         typer.Option(
             help="An .npz file with an array for each input, for the golden case. "
-            "Left out: inputs are made from the shapes of the graph."
+            "Default: inputs generated from the shapes of the graph."
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="A text file with a label a line. Makes the model an image classifier, which "
-            "/v1/classify serves.",
+            help="A text file with one label per line. Makes the model an image classifier, "
+            "which /v1/classify serves.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            help="Side of the images, such as 224, or WIDTHxHEIGHT. Default: as the graph says.",
+            help="Side of the images, such as 224, or WIDTHxHEIGHT. Default: taken from the graph.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = None,
     resize: Annotated[
         Literal["crop", "stretch", "pad"],
-        typer.Option(help="How images get that size.", rich_help_panel=_CLASSIFIER),
+        typer.Option(help="How images are resized.", rich_help_panel=_CLASSIFIER),
     ] = "crop",
     mean: Annotated[
         str,
@@ -61,21 +61,21 @@ def add(
     std: Annotated[
         str,
         typer.Option(
-            help="Divides what is left: one number, or one for each channel.",
+            help="Divisor, after the mean is subtracted: one number, or one for each channel.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = "1",
     scale: Annotated[
         str,
         typer.Option(
-            help="Multiplies pixels of 0 to 255 first: a number or a fraction.",
+            help="Factor of the pixels (0 to 255), applied first: a number or a fraction.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = "1/255",
     layout: Annotated[
         Literal["nchw", "nhwc"] | None,
         typer.Option(
-            help="Order of the dimensions. Default: as the graph says.",
+            help="Order of the dimensions. Default: taken from the graph.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = None,
@@ -90,20 +90,21 @@ def add(
     samples: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A photo or a folder of photos, whose labels are shown. May be repeated.",
+            help="A photo or a folder of photos, whose predicted labels are printed. "
+            "May be repeated.",
             rich_help_panel=_CLASSIFIER,
         ),
     ] = None,
     summary: Annotated[str | None, typer.Option(help="One sentence for the model's card.")] = None,
     licence: Annotated[str, typer.Option(help="Licence of the model.")] = "not stated",
     new_version: Annotated[
-        bool, typer.Option("--new-version", help="Add a version of a name that exists.")
+        bool, typer.Option("--new-version", help="Add a version to an existing name.")
     ] = False,
     time_limit: Annotated[
         float, typer.Option(min=1, help="Seconds that the first runs of the graph may take.")
     ] = 120.0,
 ) -> None:
-    """Publish an ONNX model that was made elsewhere; a running service serves it by itself."""
+    """Publish an ONNX model made elsewhere; a running service loads it automatically."""
     if find_spec("onnx") is None:
         raise AddError("adding a model needs the package onnx: pip install 'deepshelf[import]'")
     from models_store.add.classification import ClassifierOptions, read_labels

@@ -1,4 +1,4 @@
-"""Add a model: read, rewrite, try, publish. Nothing becomes visible unless all of it succeeds."""
+"""Add a model: read, rewrite, run and publish it. If a step fails, nothing is published."""
 
 import shlex
 import shutil
@@ -55,10 +55,10 @@ def add_model(store: Path, path: Path, options: AddOptions) -> tuple[Manifest, P
     Raises:
         StoreError: the model cannot be served, the name is taken, or the store is not writable.
     """
-    taken = list_versions(store, validate_name(options.name))
-    if taken and not options.new_version:
+    existing = list_versions(store, validate_name(options.name))
+    if existing and not options.new_version:
         raise AddError(
-            f"the name {options.name} is taken (versions: {', '.join(map(str, taken))}); "
+            f"the name {options.name} is taken (versions: {', '.join(map(str, existing))}); "
             "--new-version adds another version of it"
         )
     original = read_model(path)
@@ -142,9 +142,9 @@ def _provenance(source: Path, digest: str, prepared: Prepared) -> Provenance:
 
 def _tolerances(golden: Path, prepared: Prepared) -> tuple[float, float]:
     """Return the deviation allowed on other processors, relative and absolute."""
-    low = any(spec.dtype == "float16" for spec in (*prepared.inputs, *prepared.outputs)) or any(
-        node.op_type.startswith(_QUANTISED) for node in prepared.model.graph.node
-    )
+    is_low_precision = any(
+        spec.dtype == "float16" for spec in (*prepared.inputs, *prepared.outputs)
+    ) or any(node.op_type.startswith(_QUANTISED) for node in prepared.model.graph.node)
     with np.load(golden, allow_pickle=False) as archive:
         arrays = [archive[name] for name in archive.files if "/outputs/" in name]
     largest = max(
@@ -152,7 +152,7 @@ def _tolerances(golden: Path, prepared: Prepared) -> tuple[float, float]:
          if array.dtype.kind == "f"),
         default=0.0,
     )  # fmt: skip
-    return (1e-2, 1e-2 * largest) if low else (1e-3, 1e-4 * largest)
+    return (1e-2, 1e-2 * largest) if is_low_precision else (1e-3, 1e-4 * largest)
 
 
 def _draw_preview(name: str, prepared: Prepared) -> Image.Image:
@@ -169,5 +169,5 @@ def _draw_preview(name: str, prepared: Prepared) -> Image.Image:
 
 
 def format_spec(spec: TensorSpec) -> str:
-    """Return a tensor as `x float32 [batch, 4]`."""
+    """Format a tensor as `x float32 [batch, 4]`."""
     return f"{spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]"

@@ -29,7 +29,7 @@ class TrialRequest(FrozenModel):
 
 
 class OutputTensor(FrozenModel):
-    """An output as the first run gave it."""
+    """An output of the first run."""
 
     name: str
     dtype: DType
@@ -45,7 +45,7 @@ class TrialResult(FrozenModel):
     cases: int = 0
     rows_are_independent: bool = False
     only_size: int | None = None
-    """The only size that free dimensions, but for the first, were found to work with."""
+    """The only size that works for the free dimensions after the first; None if any size works."""
     milliseconds: float = 0.0
     """Duration of a run of one row, or of the whole sample if its rows are not independent."""
     error: str | None = None
@@ -55,7 +55,7 @@ def run_trial(request: TrialRequest, time_limit_s: float) -> TrialResult:
     """Run the graph of `request`.
 
     Raises:
-        AddError: it fails, crashes onnxruntime or takes longer than `time_limit_s`.
+        AddError: the graph fails, crashes onnxruntime or takes longer than `time_limit_s`.
     """
     try:
         process = subprocess.run(  # this interpreter, and a module of this package

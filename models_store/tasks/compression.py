@@ -29,7 +29,7 @@ class ChannelGroup(FrozenModel):
 
     channels: PositiveInt
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=4)]
-    """The places that each phase decodes, as corners of every 2 × 2 square: 0 1 above 2 3."""
+    """Positions that each phase decodes, as corners of every 2 × 2 square: 0 1 above 2 3."""
 
     @model_validator(mode="after")
     def _every_corner_once(self) -> Self:
@@ -43,9 +43,9 @@ class Hyperprior(FrozenModel):
 
     Graph `features` turns the side information `side` into features. A graph for each group of
     channels, `low`, `middle` and `high` in this order, decodes the group in phases: from the
-    features, from `before` (the groups decoded before it) and from `group` (what is decoded of its
-    own, 0 elsewhere) it computes `means`, in sixteenths of a step, and `levels`, indices of
-    frequency tables. `row` is quality × phases + phase. Decoded latents are in sixteenths of a
+    features, from `before` (the groups decoded before it) and from `group` (its own positions
+    decoded so far, 0 elsewhere) it computes `means`, in sixteenths of a step, and `levels`, indices
+    of frequency tables. `row` is quality × phases + phase. Decoded latents are in sixteenths of a
     step.
 
     These graphs compute with integers alone (held as float32, below 2^24), so that they give the
@@ -99,9 +99,9 @@ class Compression(FrozenModel):
     """Images ↔ latents, and the tables by which latents become bytes.
 
     Graph `encoder` turns images into rounded `latents`, graph `decoder` turns them back; file
-    `tables` holds `compression.factorized.FrequencyTables`. No float decides what a code means:
-    frequencies and latents are integers, so a code made on any machine reads as the same latents on
-    every machine.
+    `tables` holds `compression.factorized.FrequencyTables`. Decoding a code uses
+    no floating point: frequencies and latents are integers, so every machine decodes a code to the
+    same latents.
 
     A codec for images of any size has an `AnySizeImage`, a `Hyperprior` with its graphs, and
     `compression.hyperprior.ScaleTables`. Images are reflected by 8 pixels on each side first, and
@@ -119,7 +119,7 @@ class Compression(FrozenModel):
 
     @property
     def exact_roles(self) -> tuple[str, ...]:
-        """Graphs whose outputs must be exact, because they decide what a code means."""
+        """Graphs whose outputs must be exact, because decoding depends on them."""
         return tuple(self.entropy.signature) if isinstance(self.entropy, Hyperprior) else ()
 
     @property

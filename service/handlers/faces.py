@@ -20,7 +20,7 @@ def generate_faces(
     truncation: float,
     check: Callable[[], None],
 ) -> ImageBatch:
-    """Return a face for each seed, uint8 (N, H, W, C); `check` is called before every run."""
+    """Return a face for each seed, uint8 (N, H, W, C); `check` is called before each run."""
     return _generate(model, (_truncated_latent(model, seed, truncation) for seed in seeds), check)
 
 
@@ -49,8 +49,8 @@ def _generate(
 ) -> ImageBatch:
     """Run the generator once for each latent.
 
-    A batch would hardly be faster on a processor, and sums in another order: a face could then
-    differ, by a grey level here and there, with how many others were asked for.
+    Batches would hardly be faster on a CPU, and they sum in another order: pixels of a face could
+    then differ by one level, depending on how many faces are requested.
     """
     graph, images = model.graphs["generator"], []
     for latent_vector in latents:

@@ -1,9 +1,9 @@
-"""Tensors in, tensors out: any graph of a published model, run on a client's inputs.
+"""Run any graph of a published model on a client's tensors.
 
-No input can make a graph of ours fail or need more memory than a request of images or texts does:
-sizes and values are checked, and rows run one by one. Of a graph that was made elsewhere, nothing
-is known beyond its shapes: the limit of a request's body bounds its inputs, and what it cannot
-compute is the client's error.
+Graphs of tasks with known inputs cannot fail or need more memory than a request of images or texts:
+sizes and values are checked first, and rows run one by one. For a graph that was made elsewhere,
+only the shapes are known: the body size limit bounds its inputs, and an error of the graph is
+reported as the client's error.
 """
 
 import math
@@ -36,9 +36,9 @@ class InferLimits:
     """Limits of one request."""
 
     max_rows: int
-    """Examples, for a graph whose batch axis is its inputs' and outputs' first."""
+    """Largest number of examples, for a graph whose tensors have the batch axis first."""
     max_steps: int
-    """Product of the free dimensions, such as texts × characters, for every other graph."""
+    """Largest product of the free dimensions, such as texts × characters, for other graphs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def infer(
     """
     session = model.graphs[graph.role]
     if isinstance(model.task, Tensors):
-        return _infer_foreign(session, graph, inputs, limits.max_rows, check)
+        return _infer_external(session, graph, inputs, limits.max_rows, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
     if graph.is_batchable:
@@ -79,7 +79,7 @@ def infer(
     return InferResult(outputs, [next(iter(_free_dimensions(graph, inputs).values()), 1)])
 
 
-def _infer_foreign(
+def _infer_external(
     session: Graph,
     graph: ModelFile,
     inputs: Mapping[str, Array],
@@ -97,7 +97,7 @@ def _infer_foreign(
         else:
             check()
             result = InferResult(session.run(graph_inputs), [1])
-    except RunError as error:  # sizes that do not go together, or an index out of range
+    except RunError as error:  # incompatible sizes, or an index out of range
         raise InvalidValue(
             f"the graph does not accept these inputs: {clean_message(error)}"
         ) from error
@@ -106,7 +106,7 @@ def _infer_foreign(
 
 
 def _decode_text(name: str, array: Array) -> Array:
-    """Return an array of `bytes`, as the protocol has them, as one of `str`."""
+    """Convert an array of `bytes`, as in the protocol, to one of `str`."""
     try:
         texts = [element.decode() for element in array.ravel().tolist()]
     except UnicodeDecodeError:
@@ -123,7 +123,7 @@ def _encode_text(array: Array) -> Array:
 def _run_rows(
     session: Graph, inputs: Mapping[str, Array], check: Callable[[], None], run_size: int
 ) -> InferResult:
-    # One row a run where a batch brings nothing: this way neither memory nor the time between two
+    # One row per run where batches gain nothing, so that neither memory nor the time between two
     # checks grows with the number of rows.
     run_outputs, batch_sizes = [], []
     rows = len(next(iter(inputs.values())))
@@ -180,7 +180,7 @@ def _check_codec_area(image: AnySizeImage, inputs: Mapping[str, Array]) -> None:
         )
         if height * width > image.tile**2:
             raise InvalidValue(
-                f"{name} are of {width} × {height} pixels; accepted are {image.tile**2}, such as "
+                f"{name} have {width} × {height} pixels; accepted are {image.tile**2}, such as "
                 f"{image.tile} × {image.tile} (/v1/compress takes larger images)"
             )
 

@@ -1,4 +1,4 @@
-"""ASGI middleware that limits the total size of buffered request bodies, and the time of each.
+"""ASGI middleware that limits the total size of buffered request bodies, and the time to send one.
 
 A request takes a slot in a queue only when its body is complete. Until then, the number of
 connections alone would limit how many bodies are buffered, which is too many if they are large.

@@ -37,8 +37,8 @@ class RemoteGraph:
     def __init__(self, handle: DeploymentHandle, manifest: Manifest, spec: ModelFile) -> None:
         self._handle = handle
         self._version_key: VersionKey = (manifest.version, spec.precision or "fp32")
-        is_foreign = isinstance(manifest.task, Tensors)
-        self._input_errors = RunError if is_foreign else (BadInputs,)
+        is_external = isinstance(manifest.task, Tensors)
+        self._input_errors = RunError if is_external else (BadInputs,)
         self._role = str(spec.role)
 
     @timed("run")

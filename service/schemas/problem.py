@@ -1,4 +1,4 @@
-"""The shape of every error, RFC 9457: `application/problem+json`."""
+"""The JSON document of every error (RFC 9457, `application/problem+json`)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class FieldError(BaseModel):
-    """One wrong value among several."""
+    """One of several invalid values."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -23,7 +23,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem document (RFC 9457): what was wrong, what was received, what is accepted."""
+    """A problem document (RFC 9457): the error, the received value and the accepted values."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -45,10 +45,10 @@ class Problem(BaseModel):
     )
 
     type: str
-    """Identifies the kind of problem; a page that explains it."""
+    """Address of a page that explains this type of problem."""
     title: str
     status: int
-    """The HTTP status, again."""
+    """The HTTP status code."""
     detail: str
     """Explanation of this occurrence, for people."""
     instance: str

@@ -2,7 +2,7 @@
 
     python -m tests.chaos overload|slow|cancel|shutdown|reload|stall|soak
 
-Each starts `python -m service` on 127.0.0.1 with models of the real store, checks every response
-against the one that was given when nothing else went on, prints a table, and ends with 1 when a
-promise was broken.
+Each starts `python -m service` on 127.0.0.1 with models of the real store, compares every
+response with the one recorded without other load, prints a table, and exits with 1 if a promise was
+broken.
 """

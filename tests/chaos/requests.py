@@ -1,4 +1,4 @@
-"""Requests to a service, and the responses it gives without other load."""
+"""Requests to a service, and its responses without other load."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ _PROMPTS = {"charnn-tiny": "1", "charnn-shakespeare": "My lord, "}
 
 
 def classify_request(model: str = "resnet-cifar10", image: str = "cat.jpg") -> HttpRequest:
-    """One image of the examples."""
+    """Return a request to classify one of the example images."""
     body = (EXAMPLES / image).read_bytes()
     return HttpRequest(f"classify {model} {image}", f"/v1/classify?model={model}", body)
 
@@ -27,7 +27,7 @@ def classify_request(model: str = "resnet-cifar10", image: str = "cat.jpg") -> H
 def text_request(
     seed: int, length: int, *, model: str = "charnn-tiny", stream: bool = False
 ) -> HttpRequest:
-    """A text of `length` characters, the same for the same seed."""
+    """Return a request for `length` characters; the same seed gives the same text."""
     params = {
         "model": model,
         "prompt": _PROMPTS[model],
@@ -40,7 +40,7 @@ def text_request(
 
 
 def mixed_requests(store: Path) -> list[HttpRequest]:
-    """Every kind of request there is."""
+    """Return requests of every kind."""
     digit = (EXAMPLES / "digit.png").read_bytes()
     params = {"model": "charnn-tiny", "prompt": "12 = ", "max_tokens": 60, "seed": 5}
     completion = json.dumps(params).encode()
@@ -76,7 +76,7 @@ def _infer_request(store: Path, model: str) -> HttpRequest:
 
 
 def _golden_case(store: Path, model: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """A golden case of the training: inputs and outputs."""
+    """Return the inputs and outputs of the first golden case, computed by torch."""
     folder = max((store / model).iterdir(), key=lambda path: int(path.name))
     manifest = read_manifest(folder)
     graph = manifest.graphs()["model"]
@@ -85,16 +85,16 @@ def _golden_case(store: Path, model: str) -> tuple[dict[str, np.ndarray], dict[s
 
 
 class ExpectedResponses:
-    """Expected responses by request."""
+    """The expected response to each request."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, bytes] = {}
 
     async def record(self, service: Service, requests: Iterable[HttpRequest]) -> None:
-        """Send each request twice, one at a time, and keep the response.
+        """Send each request twice, one at a time, and record the response.
 
         Raises:
-            RuntimeError: a response is no 200, or is not the same twice.
+            RuntimeError: a response is not 200, or the two differ.
         """
         async with Connection(service.port) as connection:
             for request in requests:
@@ -110,7 +110,7 @@ class ExpectedResponses:
         return normalized_body(request, response) == self._bodies[request.name]
 
     def max_training_deviation(self, store: Path, models: Sequence[str]) -> float:
-        """The largest deviation of what `/v2` said from what torch had computed."""
+        """Return the largest deviation of the outputs of `/v2` from torch's."""
         max_deviation = 0.0
         for model in models:
             _, outputs = _golden_case(store, model)
@@ -132,7 +132,7 @@ def normalized_body(request: HttpRequest, response: HttpResponse) -> bytes:
         for name in ("version", "model_version", "id", "created"):
             content.pop(name, None)
         return json.dumps(content, sort_keys=True).encode()
-    if request.name == "compress":  # names the version that made it
+    if request.name == "compress":  # the code names the model's version
         return b"code of %d bytes" % len(response.body)
     return response.body
 
@@ -140,7 +140,7 @@ def normalized_body(request: HttpRequest, response: HttpResponse) -> bytes:
 def _streamed_text(events: bytes) -> bytes:
     *events_before_end, last = events.decode().strip().split("\n\n")
     if last != "data: [DONE]":
-        return b"a stream that broke off: " + base64.b64encode(events[-60:])
+        return b"incomplete stream: " + base64.b64encode(events[-60:])
     return "".join(
-        json.loads(one.removeprefix("data: "))["text"] for one in events_before_end
+        json.loads(event.removeprefix("data: "))["text"] for event in events_before_end
     ).encode()

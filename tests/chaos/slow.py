@@ -1,8 +1,8 @@
-"""Slow, silent and endless clients, and ones that read no response, beside a normal client.
+"""Attack with slow, silent and endless clients while a normal client sends requests.
 
     python -m tests.chaos slow
 
-The service has its defaults. Of each kind there are 60 clients at the same time.
+The service runs with its defaults. There are 60 concurrent clients of each kind.
 """
 
 import argparse
@@ -26,10 +26,10 @@ _HEADER = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n
 _LARGE_HEADER = _HEADER.replace(b"1000000", b"32000000")
 _LONG_HEADER_LINE = b"a: " + b"b" * 4000 + b"\r\n"
 _ATTACKS: dict[str, tuple[bytes, bytes, float, float]] = {
-    # what is sent first, then again and again, with which pause; at most how long it may last
+    # first bytes, repeated bytes, pause between repetitions (s), longest allowed connection (s)
     "silent from the start": (b"", b"", 1.0, 20.0),
     "half a request line, then silent": (b"GET /liv", b"", 1.0, 15.0),
-    "a head, a byte a second": (b"GET /livez?", b"a", 1.0, 15.0),
+    "a header, a byte a second": (b"GET /livez?", b"a", 1.0, 15.0),
     "headers without end, fast": (b"GET /livez HTTP/1.1\r\n", _LONG_HEADER_LINE, 0.01, 5.0),
     "half a body, then silent": (_HEADER + b"x" * 1000, b"", 1.0, 45.0),
     "16 MB of a body, then silent": (_LARGE_HEADER + b"x" * 16_000_000, b"", 1.0, 45.0),
@@ -49,7 +49,7 @@ _UNREAD_REQUESTS = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """All kinds at once."""
+    """Run all attacks at once."""
     store = copy_store(options.store, folder, ["resnet-cifar10"])
     request, expected = classify_request(), ExpectedResponses()
     async with running_service(store, folder, threads=1) as service:
@@ -73,9 +73,9 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         report.record("… and meanwhile", format_latencies(during))
         growth_mib = max(memory) - idle_mib
         report.record("memory before, at most", f"{idle_mib:.0f} MiB, {max(memory):.0f} MiB")
-        report.expect("every response to the other client is right", wrong == 0)
+        report.expect("every response to the other client is correct", wrong == 0)
         report.expect("its p50 is under 3 × that before", _median(during) < 3 * _median(before))
-        # DEEPSHELF_MAX_BUFFERED_BODY_BYTES, twice: a body is joined out of its pieces.
+        # Twice DEEPSHELF_MAX_BUFFERED_BODY_BYTES, because a body is joined from its chunks.
         report.expect(f"memory grew by {growth_mib:.0f} MiB, at most 512", growth_mib <= 512)
         for reason in ("head-time", "head-size", "body-time", "stalled"):
             count = await service.metric("deepshelf_connections_dropped_total", reason=reason)
@@ -113,7 +113,7 @@ async def _run_attack(
 async def _send_slowly(
     service: Service, first_bytes: bytes, repeated_bytes: bytes, pause_s: float
 ) -> float:
-    """Seconds until the service ends the connection."""
+    """Return the seconds until the service closes the connection."""
     start = time.perf_counter()
     with contextlib.suppress(OSError):
         async with Connection(service.port) as connection:
@@ -140,7 +140,7 @@ async def _never_read(service: Service) -> float:
         client.setblocking(False)
         await loop.sock_connect(client, ("127.0.0.1", service.port))
         await loop.sock_sendall(client, _UNREAD_REQUESTS)
-        # What came is left where it is; that the connection is gone shows without reading.
+        # TCP_INFO tells whether the connection is open without reading the response.
         while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO) & 0xFF == _ESTABLISHED:
             await asyncio.sleep(0.25)
     return time.perf_counter() - start

@@ -1,11 +1,10 @@
-"""Does to a store what a disk, a kill and a careless hand do, and counts what is noticed.
+"""Damage a store with bit flips, truncations, kills and full disks, and count what is detected.
 
     python -m tests.chaos.store_faults --store models_store --name charnn-tiny
 
-Every bit of the manifest's share is not tried, but many: `--flips` bits of each file, drawn evenly,
-and as many truncations. Then publishers are killed at moments of chance while they publish over and
-over, two at a time. With root's rights, a disk is truly full (a file system in memory). Ends with
-an error when anything that is damaged passes.
+Flips `--flips` random bits of each file, and truncates it as often. Then kills one of two
+concurrent publishers at random moments, repeatedly. As root, also imports into full disks (file
+systems in memory). Exits with an error if damage is not detected.
 """
 
 import argparse
@@ -30,11 +29,11 @@ from models_store.verify import check_files, read_manifest
 
 
 def main() -> None:
-    """Print each kind of fault, how often it was injected, and the result."""
+    """Inject each kind of fault and print how often it was detected."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--name", default="charnn-tiny")
-    parser.add_argument("--flips", type=int, default=500, help="of each file")
+    parser.add_argument("--flips", type=int, default=500, help="bit flips in each file")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--publish", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -69,10 +68,10 @@ def _check_corruption(source: Path, store: Path, flips: int, rng: random.Random)
             except StoreError:
                 detected += 1
         path.write_bytes(content)
-        print(f"{path.name}: {detected} of {2 * flips} flipped bits and truncations noticed")
-        # A manifest's prose may change and still be a manifest; all else has a hash.
+        print(f"{path.name}: {detected} of {2 * flips} flipped bits and truncations detected")
+        # A manifest stays valid if only its prose changes; all other files have hashes.
         if detected < 2 * flips and path.name != "manifest.json":
-            sys.exit("a damaged file passed")
+            sys.exit("a damaged file was accepted")
     _verify(folder)
 
 
@@ -99,20 +98,20 @@ def _publish_forever(source: Path, store: Path) -> None:
 def _check_killed_publishers(
     options: argparse.Namespace, name: str, store: Path, rng: random.Random
 ) -> None:
-    """Two publishers at a time, of which one is killed after up to 50 ms, again and again."""
+    """Kill one of two concurrent publishers after up to 50 ms, repeatedly."""
     command = [sys.executable, "-m", "tests.chaos.store_faults", "--store", str(options.store),
                "--name", options.name, "--publish", str(store)]  # fmt: skip
     half_written = checked = 0
 
-    def begin() -> subprocess.Popen[str]:
+    def start_publisher() -> subprocess.Popen[str]:
         publisher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert publisher.stdout
         publisher.stdout.readline()
         return publisher
 
-    other = begin()
+    other = start_publisher()
     for _ in range(options.kills):
-        publisher = begin()
+        publisher = start_publisher()
         time.sleep(rng.uniform(0, 0.05))
         publisher.send_signal(signal.SIGKILL)
         publisher.wait()
@@ -123,12 +122,12 @@ def _check_killed_publishers(
         _verify(store / name / str(version))
         checked += 1
     print(f"{options.kills} publishers killed, {half_written} of them in the middle of a version")
-    print(f"{checked} versions are there, numbers without a gap: "
-          f"{list_versions(store, name) == list(range(1, checked + 1))}, all whole")  # fmt: skip
+    print(f"{checked} complete versions, numbers without a gap: "
+          f"{list_versions(store, name) == list(range(1, checked + 1))}")  # fmt: skip
 
 
 def _check_full_disk(store: Path, source: Path, work_dir: Path) -> None:
-    """Import into file systems that are 5 %, 10 % … of what is needed."""
+    """Import into file systems of 5 %, 10 % … of the size of the version."""
     name, number = source.parent.name, int(source.name)
     export_versions(store, [(name, number)], work_dir / "one.tar")
     size = sum(path.stat().st_size for path in source.iterdir())
@@ -143,7 +142,7 @@ def _check_full_disk(store: Path, source: Path, work_dir: Path) -> None:
             rejected, message = rejected + 1, str(error)
         leftover_files = [path for path in disk.rglob("*") if path.is_file()]
         subprocess.run(["umount", disk], check=True)
-        if leftover_files and not percent > 90:
+        if leftover_files and percent <= 90:
             sys.exit(f"left behind: {leftover_files}")
     print(f"full disks: {rejected} of 19 rejected, nothing left behind; {message}")
 

@@ -25,12 +25,12 @@ def test_module_declares_its_public_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_module_imports_only_public_names(name: str) -> None:
-    uninvited = []
+    private_names = []
     for source, imported, called in MODULES[name].imports():
         submodule = MODULES.get(f"{source}.{imported}")
         if submodule is not None:
             used = MODULES[name].attributes_of(called) - set(submodule.exported_names or ())
-            uninvited += [f"{submodule.name}.{attribute}" for attribute in used]
+            private_names += [f"{submodule.name}.{attribute}" for attribute in used]
         elif source in MODULES and imported not in (MODULES[source].exported_names or ()):
-            uninvited.append(f"{source}.{imported}")
-    assert uninvited == []
+            private_names.append(f"{source}.{imported}")
+    assert private_names == []

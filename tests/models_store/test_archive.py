@@ -71,7 +71,7 @@ def test_a_version_that_is_there_stays(archive: Path, tmp_path: Path) -> None:
 def test_another_version_of_that_number_is_not_overwritten(archive: Path, own_store: Path) -> None:
     edit_manifest(own_store / "paint" / "1", lambda manifest: manifest.update(summary="Mine."))
     before = _contents(own_store / "paint" / "1")
-    with pytest.raises(LayoutError, match="paint 1 is on the shelf already, and is another one"):
+    with pytest.raises(LayoutError, match="paint 1 is in the store already, with other content"):
         import_versions(archive, own_store)
     assert _contents(own_store / "paint" / "1") == before
     assert sorted(path.name for path in (own_store / "paint").iterdir()) == ["1", "2"]
@@ -134,8 +134,11 @@ def test_what_is_no_plain_file_is_refused(archive: Path, tmp_path: Path, kind: b
     ("change", "message"),
     [
         (lambda content: content[:-1] + b"\0", "its SHA-256 differs"),
-        (lambda content: content + b"\0", r"model\.onnx should have \d+ bytes; there: \d+ bytes"),
-        (None, r"model\.onnx should have \d+ bytes; there: no such file"),
+        (
+            lambda content: content + b"\0",
+            r"model\.onnx should have \d+ bytes; the archive has \d+ bytes",
+        ),
+        (None, r"model\.onnx should have \d+ bytes; the archive has no such file"),
     ],
 )
 def test_a_file_that_is_not_the_published_one_keeps_its_version_out(

@@ -1,4 +1,4 @@
-"""The user's images of one size: a folder with a folder for each class, or without classes."""
+"""The user's images, resized to one size: a folder per class, or one folder without classes."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +32,7 @@ class _ResizedImages(FrozenModel):
     """Height and width: an image is scaled until it covers them, then cropped to the centre."""
     mode: ColorMode = "RGB"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of each class for testing, at least one image."""
+    """Fraction of each class for testing; at least one image."""
     validation_size: NonNegativeInt = 0
     seed: NonNegativeInt = 0
     """Selects the test and validation images; it affects nothing else."""

@@ -47,7 +47,7 @@ class DistributedConfig:
         )
 
     def validate(self, task: str, batch_size: int) -> None:
-        """Raise RecipeError when the processes cannot train by the recipe."""
+        """Raise RecipeError if this number of processes cannot train the recipe."""
         if self.world_size == 1:
             return
         if task in _SINGLE_DEVICE_TASKS:

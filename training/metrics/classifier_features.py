@@ -1,4 +1,4 @@
-"""Features of a published classifier that no generator is trained against.
+"""Features of a published classifier, which no generator is trained against.
 
 Shapes: N images, C channels, H height, W width, D features.
 """
@@ -53,7 +53,7 @@ class ClassifierFeatures:
             raise DataError(f"{CLASSIFIER} {self.version} in {store} is not a classifier")
         self._image = manifest.task.image
         graph = (folder / manifest.graphs()["model"].path).read_bytes()
-        convolutions = [each for each in read_layers(graph) if each.operator == _CONVOLUTION]
+        convolutions = [layer for layer in read_layers(graph) if layer.operator == _CONVOLUTION]
         if not convolutions:
             raise DataError(f"{CLASSIFIER} {self.version} in {store} has no convolution")
         self._output = convolutions[-1].output
@@ -65,7 +65,10 @@ class ClassifierFeatures:
         )
 
     def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor:
-        """Features of images in grey, or with the classifier's channels; `cache` stores them."""
+        """Return features of images that are grey or have the classifier's channels.
+
+        `cache` stores them for later runs.
+        """
         channels = 1 if self._image.mode == "L" else 3
         if images_NCHW.shape[1] not in (1, channels):
             raise DataError(f"{CLASSIFIER} takes images of {channels} channels")

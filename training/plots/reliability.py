@@ -26,7 +26,7 @@ def draw_ensemble(
     _bars(panels[0], members, ensemble)
     for axes, (name, diagram) in zip(panels[1:], diagrams.items(), strict=True):
         _diagram(axes, name, diagram)
-    panels[1].set_ylabel("right (%)")
+    panels[1].set_ylabel("accuracy (%)")
     figure.suptitle(title)
     figure.savefig(path)
 
@@ -39,8 +39,8 @@ def _bars(axes: Axes, members: Sequence[float], ensemble: float) -> None:
     # An axis from zero would hide the differences; labels give the values.
     low, high = min(heights), max(heights)
     margin = max(0.5, high - low)
-    axes.set(ylim=(low - margin, min(100, high + 0.4 * margin)), ylabel="right (%)")
-    axes.set_title("members, and all together", fontsize=10)
+    axes.set(ylim=(low - margin, min(100, high + 0.4 * margin)), ylabel="accuracy (%)")
+    axes.set_title("members and ensemble", fontsize=10)
 
 
 def _diagram(axes: Axes, name: str, diagram: Reliability) -> None:
@@ -54,5 +54,5 @@ def _diagram(axes: Axes, name: str, diagram: Reliability) -> None:
         (100 * diagram.accuracy_S).tolist(),
         "o", color="tab:red", markersize=3,
     )  # fmt: skip
-    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="sure (%)")
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="confidence (%)")
     axes.set_title(f"{name}\nECE {diagram.expected_calibration_error:.3f}", fontsize=10)

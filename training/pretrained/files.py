@@ -20,7 +20,7 @@ __all__ = ["EXTENSIONS", "load_weights_file", "save_network"]
 
 EXTENSIONS = (".safetensors", ".h5", ".hdf5", ".onnx")
 _TORCH_EXTENSIONS = (".pt", ".pth")
-"""Files that `torch.save` wrote; read, but not written."""
+"""Files of `torch.save`, which are read but not written."""
 
 _DEFINITION = "definition"
 
@@ -53,7 +53,7 @@ def save_network(
 
 
 def load_weights_file(path: Path) -> WeightsFile:
-    """Read a file of weights; of torch's own files (.pt, .pth), the state dict.
+    """Read a file of weights; from torch's own files (.pt, .pth), read the state dict.
 
     Raises:
         WeightsError: when it does not exist, is damaged or has another format.
@@ -68,7 +68,7 @@ def load_weights_file(path: Path) -> WeightsFile:
             case ".safetensors":
                 with safetensors.safe_open(path, framework="pt") as file:
                     text = (file.metadata() or {}).get(_DEFINITION)
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
             case ".onnx":
                 from training.pretrained.onnx_file import load_onnx
 
@@ -88,7 +88,7 @@ def _extension(path: Path, accepted: tuple[str, ...] = EXTENSIONS) -> str:
 
 
 def _load_torch(path: Path) -> dict[str, Tensor]:
-    """Return the state dict, also of a checkpoint that holds one as `state_dict`."""
+    """Return the state dict of the file, or of its entry `state_dict`."""
     state = read_state(path)
     state = state.get("state_dict", state)
     if not isinstance(state, dict) or not all(isinstance(item, Tensor) for item in state.values()):

@@ -44,7 +44,7 @@ def _model_card(recipes: Sequence[Recipe]) -> ModelCard:
     kinds = " and ".join(dict.fromkeys(recipe.name for recipe in recipes))
     return first.model_copy(
         update={
-            "summary": f"Asks {len(recipes)} networks ({kinds}) and averages what they answer.",
+            "summary": f"Averages the probabilities of {len(recipes)} networks ({kinds}).",
             "intended_use": (
                 f"Where a better answer is worth {len(recipes)} times the work of one network."
             ),

@@ -1,4 +1,4 @@
-"""The page that a browser shows for an address where nothing is."""
+"""The HTML page that browsers get for an unknown path."""
 
 from html import escape
 

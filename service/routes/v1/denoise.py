@@ -76,10 +76,8 @@ async def denoise_images(request: Request) -> Response:
     `strength` below 1 leaves some of the noise, and with it fine texture. The image is converted
     to the model's colour mode, which its card names; a grey image stays grey.
     """
-    limits, media_type = (
-        get_state(request).limits,
-        negotiate(request.headers.get("accept"), (PNG, JSON)),
-    )
+    limits = get_state(request).limits
+    media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
     image_request = await read_image_request(
         request, Denoising, DenoiseParams, files=("image", "reference")
     )

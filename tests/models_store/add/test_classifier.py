@@ -1,4 +1,4 @@
-"""Preprocessing in the graph: pixels in, probabilities out, as the options say."""
+"""`add --labels` builds the preprocessing that the options describe into the graph."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def mean_colour(
     side: int | str = 8,
     name: str = "x",
 ) -> onnx.ModelProto:
-    """A network whose logits are the means of the channels, times 4."""
+    """Return a network whose logits are 4 times the means of the channels."""
     shape = [batch, channels, side, side] if layout == "nchw" else [batch, side, side, channels]
     axes = [2, 3] if layout == "nchw" else [1, 2]
     four = numpy_helper.from_array(np.array(4, helper.tensor_dtype_to_np_dtype(dtype)), "four")
@@ -66,7 +66,7 @@ def expected(images_BHWC: NDArray[np.uint8], bgr: bool) -> NDArray[np.float64]:
 @pytest.mark.parametrize("channels", ["rgb", "bgr"])
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.FLOAT16])
 def test_preprocessing_computes_what_numpy_does(layout: Any, channels: Any, dtype: int) -> None:
-    # The name of its input is the one that the contract needs for the pixels.
+    # Its input already has the name that the contract requires for the pixels.
     model = mean_colour(layout, dtype=dtype, name="images")
     options = ClassifierOptions(
         COLOURS, mean=MEAN, std=STD, layout=layout, channels=channels, softmax=True
@@ -86,7 +86,7 @@ Add = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Add:
-    """Adds a model as a classifier of colours; the exit code, stdout and stderr."""
+    """Return a function that adds a classifier of colours: exit code, stdout and stderr."""
     (tmp_path / "labels.txt").write_text("red\ngreen\nblue\n")
 
     def add(model: onnx.ModelProto, *options: str) -> tuple[int, str, str]:
@@ -107,8 +107,8 @@ async def test_added_classifier_labels_photos_and_is_served(add: Add, tmp_path: 
     for index, name in enumerate(COLOURS):
         colour = [0, 0, 0]
         colour[index] = 200
-        picture = encode_png(solid_image(30, 20, (colour[0], colour[1], colour[2])))
-        (photos / f"{name}.png").write_bytes(picture)
+        image = encode_png(solid_image(30, 20, (colour[0], colour[1], colour[2])))
+        (photos / f"{name}.png").write_bytes(image)
     options = ("--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225", "--softmax")
     code, out, err = add(mean_colour(batch=1), *options, "--samples", str(photos))
     assert (code, err) == (0, "")
@@ -136,7 +136,7 @@ def test_photos_are_resized_as_the_service_does(tmp_path: Path, rule: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "why"),
+    ("model", "options", "message"),
     [
         (mean_colour(), (), "the outputs are no probabilities (a row sums to"),
         (mean_colour(softmax=True), ("--softmax",), "probabilities already: leave out --softmax"),
@@ -153,20 +153,20 @@ def test_photos_are_resized_as_the_service_does(tmp_path: Path, rule: Any) -> No
         (mean_colour(dtype=TensorProto.DOUBLE), (), "a classifier takes one input of four"),
     ],
 )  # fmt: skip
-def test_options_that_do_not_fit_the_graph_say_why(
-    add: Add, tmp_path: Path, model: onnx.ModelProto, options: tuple[str, ...], why: str
+def test_options_that_do_not_fit_the_graph_are_rejected(
+    add: Add, tmp_path: Path, model: onnx.ModelProto, options: tuple[str, ...], message: str
 ) -> None:
     code, _, err = add(model, *options)
     assert code == 1
-    assert why in err
+    assert message in err
     assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("one", "has 1 labels; needed are two"), ("a\n\nb", "line 2 of")]
+    ("text", "message"), [("one", "has 1 labels; needed are two"), ("a\n\nb", "line 2 of")]
 )
-def test_labels_that_are_too_few_or_empty_say_why(
-    add: Add, tmp_path: Path, text: str, why: str
+def test_too_few_or_empty_labels_are_rejected(
+    add: Add, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "labels.txt").write_text(text)
-    assert why in add(mean_colour())[2]
+    assert message in add(mean_colour())[2]

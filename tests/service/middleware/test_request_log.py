@@ -14,7 +14,7 @@ from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def _request_event(events: pytest.LogCaptureFixture) -> dict[str, object]:
 async def test_request_is_one_log_event(
     client: httpx.AsyncClient, events: pytest.LogCaptureFixture
 ) -> None:
-    response = await client.post("/v1/classify", content=PICTURE)
+    response = await client.post("/v1/classify", content=IMAGE)
     event = _request_event(events)
     assert event.pop("time")
     milliseconds = event.pop("ms")
@@ -46,7 +46,7 @@ async def test_request_is_one_log_event(
         "method": "POST",
         "route": "/v1/classify",
         "status": 200,
-        "bytes_in": len(PICTURE),
+        "bytes_in": len(IMAGE),
         "bytes_out": len(response.content),
         "model": "paint",
         "version": 2,
@@ -61,13 +61,13 @@ async def test_the_event_groups_by_route_not_by_path(
     assert _request_event(events)["route"] == "/v1/models/{name}"
 
 
-async def test_nothing_of_a_payload_is_logged(
+async def test_payloads_are_not_logged(
     client: httpx.AsyncClient, events: pytest.LogCaptureFixture
 ) -> None:
     secret = "correct-horse-battery-staple"  # noqa: S105
     await client.post("/v1/classify", content=secret.encode())
     await client.post("/v1/classify", files={"image": secret.encode()}, data={"top_k": secret})
-    await client.post(f"/v1/classify?model={secret}", content=PICTURE)
+    await client.post(f"/v1/classify?model={secret}", content=IMAGE)
     await client.get(f"/{secret}")
     formatters = (JsonFormatter(), TextFormatter())
     lines = [formatter.format(record) for record in events.records for formatter in formatters]
@@ -75,7 +75,7 @@ async def test_nothing_of_a_payload_is_logged(
     assert not [line for line in lines if secret in line]
 
 
-async def test_a_sane_request_id_is_echoed_and_logged(
+async def test_valid_request_id_is_echoed_and_logged(
     client: httpx.AsyncClient, events: pytest.LogCaptureFixture
 ) -> None:
     response = await client.get("/livez", headers={"x-request-id": "trace-42/a"})
@@ -84,7 +84,7 @@ async def test_a_sane_request_id_is_echoed_and_logged(
 
 
 @pytest.mark.parametrize("hostile", ["", "two words", "x" * 129, "a\tb", 'quote"', "ümlaut"])
-async def test_any_other_request_id_is_replaced(client: httpx.AsyncClient, hostile: str) -> None:
+async def test_invalid_request_id_is_replaced(client: httpx.AsyncClient, hostile: str) -> None:
     response = await client.get("/livez", headers=[(b"x-request-id", hostile.encode())])
     assert len(response.headers["x-request-id"]) == 32
 
@@ -123,7 +123,7 @@ async def test_an_unexpected_error_leaks_nothing_and_is_logged_with_its_tracebac
     assert _request_event(events)["status"] == 500
 
 
-async def test_a_path_that_is_not_there_and_a_method_that_is_not_accepted(
+async def test_unknown_path_is_404_and_wrong_method_is_405(
     client: httpx.AsyncClient,
 ) -> None:
     assert "/v1/clasify" in str(assert_problem(await client.get("/v1/clasify"), 404)["detail"])

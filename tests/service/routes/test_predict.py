@@ -26,7 +26,7 @@ PREDICT = "/v1/predict?model=three"
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     publish_tensors_model(folder, "three", three_inputs_model(), THREE_INPUTS)
     root = make_model(
@@ -49,14 +49,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def client(shelf: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf, max_images=2, max_body_bytes=40_000) as client:
+async def client(store_dir: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(store_dir, max_images=2, max_body_bytes=40_000) as client:
         yield client
 
 
-async def test_several_inputs_of_several_types_are_answered(client: httpx.AsyncClient) -> None:
-    answer = await client.post(PREDICT, json={"inputs": INPUTS})
-    assert answer.json() == {
+async def test_several_inputs_of_several_types(client: httpx.AsyncClient) -> None:
+    response = await client.post(PREDICT, json={"inputs": INPUTS})
+    assert response.json() == {
         "model": "three",
         "version": 1,
         "outputs": {
@@ -71,15 +71,15 @@ async def test_rows_beyond_the_batch_limit_run_in_several_batches(
     client: httpx.AsyncClient,
 ) -> None:
     inputs = {"numbers": [[i, 0, 0] for i in range(5)], "words": ["a"] * 5, "flags": [[True]] * 5}
-    answer = await client.post(PREDICT, json={"inputs": inputs})
-    assert answer.json()["outputs"]["sums"] == [0, 1, 2, 3, 4]
+    response = await client.post(PREDICT, json={"inputs": inputs})
+    assert response.json()["outputs"]["sums"] == [0, 1, 2, 3, 4]
 
 
-async def test_ranks_types_and_kinds_of_models_of_all_sorts(client: httpx.AsyncClient) -> None:
+async def test_models_of_every_rank_type_and_task(client: httpx.AsyncClient) -> None:
     async def outputs(model: str, **inputs: object) -> Any:
-        answer = await client.post(f"/v1/predict?model={model}", json={"inputs": inputs})
-        assert answer.status_code == 200, answer.text
-        return answer.json()["outputs"]
+        response = await client.post(f"/v1/predict?model={model}", json={"inputs": inputs})
+        assert response.status_code == 200, response.text
+        return response.json()["outputs"]
 
     assert await outputs("root", x=9) == {"y": 3.0}
     assert await outputs("pick", table=[5, 65535], index=[1, 0, 1]) == {"y": [65535, 5, 65535]}
@@ -94,15 +94,15 @@ async def test_ranks_types_and_kinds_of_models_of_all_sorts(client: httpx.AsyncC
     assert len((await outputs("alphabet", tokens=[[0]], **states))["logits"][0]) == 1
 
 
-async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> None:
+async def test_nan_and_infinity_are_strings(client: httpx.AsyncClient) -> None:
     root = "/v1/predict?model=root"
     for sent, received in (("Infinity", "Infinity"), ("NaN", "NaN"), (-1, "NaN")):
-        answer = await client.post(root, json={"inputs": {"x": sent}})
-        assert answer.json()["outputs"] == {"y": received}
-    answer = await client.post(
+        response = await client.post(root, json={"inputs": {"x": sent}})
+        assert response.json()["outputs"] == {"y": received}
+    response = await client.post(
         PREDICT, json={"inputs": {**INPUTS, "numbers": [["-Infinity", 0, 1]] * 2}}
     )
-    assert answer.json()["outputs"]["sums"] == ["-Infinity"] * 2
+    assert response.json()["outputs"]["sums"] == ["-Infinity"] * 2
     image = np.full((1, 8, 8, 3), 0.5).tolist()
     problem = assert_problem(
         await client.post("/v1/predict?model=paint", json={"inputs": {"images": image}}), 422
@@ -111,7 +111,7 @@ async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> 
 
 
 @pytest.mark.parametrize(
-    ("inputs", "why"),
+    ("inputs", "message"),
     [
         ({"words": ["a"]}, "input 'numbers' is missing; the inputs are: numbers, words, flags"),
         ({**INPUTS, "number": 1}, "no input 'number'; did you mean 'numbers'?"),
@@ -127,14 +127,14 @@ async def test_values_that_json_lacks_are_strings(client: httpx.AsyncClient) -> 
         ({**INPUTS, "numbers": np.zeros([1] * 40).tolist()}, "over 32 levels"),
     ],
 )  # fmt: skip
-async def test_what_does_not_fit_is_told_why(
-    client: httpx.AsyncClient, inputs: dict[str, Any], why: str
+async def test_wrong_inputs_are_rejected_with_the_reason(
+    client: httpx.AsyncClient, inputs: dict[str, Any], message: str
 ) -> None:
     problem = assert_problem(await client.post(PREDICT, json={"inputs": inputs}), 422)
-    assert why in str(problem["detail"])
+    assert message in str(problem["detail"])
 
 
-async def test_what_the_graph_itself_refuses_is_the_clients_error(
+async def test_inputs_that_the_graph_rejects_are_the_clients_error(
     client: httpx.AsyncClient,
 ) -> None:
     body = {"inputs": {"table": [1], "index": [7]}}
@@ -143,7 +143,7 @@ async def test_what_the_graph_itself_refuses_is_the_clients_error(
 
 
 @pytest.mark.parametrize(
-    ("query", "body", "status", "why"),
+    ("query", "body", "status", "message"),
     [
         ("", b"{}", 422, "the parameter model is missing; there are: alphabet, paint, pick"),
         ("?model=thre", b"{}", 404, "there is no model 'thre'"),
@@ -156,11 +156,11 @@ async def test_what_the_graph_itself_refuses_is_the_clients_error(
         ("?model=three", b" " * 10_001, 413, "accepted are 10000"),
     ],
 )
-async def test_wrong_requests_are_told_why(
-    client: httpx.AsyncClient, query: str, body: bytes, status: int, why: str
+async def test_wrong_requests_are_rejected_with_the_reason(
+    client: httpx.AsyncClient, query: str, body: bytes, status: int, message: str
 ) -> None:
     problem = assert_problem(await client.post(f"/v1/predict{query}", content=body), status)
-    assert why in str(problem["detail"])
+    assert message in str(problem["detail"])
 
 
 async def test_v2_takes_the_same_tensors_strings_and_nan_included(
@@ -177,8 +177,8 @@ async def test_v2_takes_the_same_tensors_strings_and_nan_included(
          "data": array.ravel().tolist()}
         for tensor, array in zip(metadata["inputs"], THREE_INPUTS.values(), strict=True)
     ]  # fmt: skip
-    answer = (await client.post("/v2/models/three/infer", json={"inputs": inputs})).json()
-    assert [output["data"] for output in answer["outputs"]] == [
+    response = (await client.post("/v2/models/three/infer", json={"inputs": inputs})).json()
+    assert [output["data"] for output in response["outputs"]] == [
         [6.0, 15.0], ["one", "zwölf"], [False, True, True, True],
     ]  # fmt: skip
     listed = (await client.get("/v1/models")).json()["models"]
@@ -186,13 +186,13 @@ async def test_v2_takes_the_same_tensors_strings_and_nan_included(
     assert not {model["name"]: model["default"] for model in listed}["three"]
 
 
-async def test_a_default_of_the_operator_needs_no_name(shelf: Path) -> None:
-    async with running_app(shelf, defaults={"tensors": "root"}) as client:
-        answer = await client.post("/v1/predict", json={"inputs": {"x": 4}})
-        assert answer.json()["outputs"] == {"y": 2.0}
+async def test_a_configured_default_model_needs_no_name(store_dir: Path) -> None:
+    async with running_app(store_dir, defaults={"tensors": "root"}) as client:
+        response = await client.post("/v1/predict", json={"inputs": {"x": 4}})
+        assert response.json()["outputs"] == {"y": 2.0}
 
 
-async def test_a_full_queue_sends_requests_away(client: httpx.AsyncClient) -> None:
+async def test_a_full_queue_rejects_requests(client: httpx.AsyncClient) -> None:
     admission = get_app_state(client).pool.admission
     tickets = []
     try:
@@ -205,18 +205,18 @@ async def test_a_full_queue_sends_requests_away(client: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("name", ["three", "root", "pick", "paint"])
-async def test_a_sample_is_a_body_that_the_model_answers(
+async def test_a_sample_is_a_body_that_the_model_accepts(
     client: httpx.AsyncClient, name: str
 ) -> None:
     sample = await client.get(f"/v1/models/{name}/sample")
     assert sample.headers["x-deepshelf-model"] == name
-    answer = await client.post(f"/v1/predict?model={name}", content=sample.content)
-    assert answer.status_code == 200, answer.text
+    response = await client.post(f"/v1/predict?model={name}", content=sample.content)
+    assert response.status_code == 200, response.text
     if name == "three":
         assert sample.json() == {"inputs": INPUTS}
 
 
-async def test_a_sample_whose_file_was_changed_is_not_given(tmp_path: Path) -> None:
+async def test_a_sample_whose_file_was_changed_is_503(tmp_path: Path) -> None:
     folder = publish_tensors_model(tmp_path, "three", three_inputs_model(), THREE_INPUTS)
     async with running_app(tmp_path) as client:
         (folder / "golden.npz").write_bytes(b"changed")

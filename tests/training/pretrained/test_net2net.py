@@ -1,4 +1,4 @@
-"""A larger network begins as the smaller one that was trained."""
+"""A larger network starts from the weights of a smaller one."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +40,7 @@ def _as_doubles(network: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("width", [2, 3, 4])
-def test_a_wider_residual_network_answers_as_the_narrow_one(width: int) -> None:
+def test_a_widened_residual_network_computes_the_same(width: int) -> None:
     torch.manual_seed(0)
     small, large = _resnet(2), _resnet(width)
     images = torch.randn(3, 1, 8, 8)
@@ -53,13 +53,13 @@ def test_a_wider_residual_network_answers_as_the_narrow_one(width: int) -> None:
     ("widths", "blocks"),
     [((8, 12), (1, 2)), ((10, 16), (1, 2)), ((8, 12), (3, 3)), ((9, 13), (2, 4))],
 )
-def test_a_wider_or_deeper_denoiser_answers_as_the_small_one(
+def test_a_wider_or_deeper_denoiser_computes_the_same(
     widths: tuple[int, ...], blocks: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
     small, large = _denoiser((8, 12), (1, 2)), _denoiser(widths, blocks)
     He().apply(large)
-    large.init_from_data(torch.empty(0))  # before that, new blocks would change what they are given
+    large.init_from_data(torch.empty(0))  # without it, new blocks are not the identity
     images = torch.rand(2, 3, 16, 12)
     load_widened(large, copy_tensors(small), "weights")
     torch.testing.assert_close(_as_doubles(large, images), _as_doubles(small, images))
@@ -93,42 +93,44 @@ def test_weights_that_do_not_fit_are_rejected_and_change_nothing(
     before = copy_tensors(network)
     with pytest.raises(WeightsError, match=message):
         load_widened(network, {"residual.bias": torch.ones(12), **tensors}, "weights")
-    assert all(torch.equal(before[name], now) for name, now in copy_tensors(network).items())
+    assert all(torch.equal(before[name], actual) for name, actual in copy_tensors(network).items())
 
 
-def _still(**changes: Any) -> Any:
-    """A recipe whose steps move nothing."""
+def _frozen_recipe(**changes: Any) -> Any:
+    """Return a recipe whose learning rate is too small to change the weights."""
     changes = {"optimizer": {"kind": "sgd", "lr": 1e-30}, "epochs": 1, **changes}
     return recipe(ema_decay=0.9, **changes)
 
 
-def test_a_recipe_starts_from_a_file_and_goes_on_without_it(tmp_path: Path) -> None:
+def test_training_starts_from_a_file_and_continues_without_it(tmp_path: Path) -> None:
     torch.manual_seed(1)
     small, file = _resnet(3, "A"), tmp_path / "small.safetensors"
     save_network(small, file)
-    begun = _still(start_from=file)
-    fit(begun, tmp_path / "run", show_progress=False, accelerator="cpu")
+    started = _frozen_recipe(start_from=file)
+    fit(started, tmp_path / "run", show_progress=False, accelerator="cpu")
     file.unlink()
-    task = restore(begun, tmp_path / "run").task
+    task = restore(started, tmp_path / "run").task
     assert isinstance(task, SingleNetwork)
     for network in (task.network.module, task.network_to_publish()):
         for name, weights in small.named_parameters():
-            now = network.state_dict()[name]
-            part = now[tuple(slice(0, length) for length in weights.shape)]
+            actual = network.state_dict()[name]
+            part = actual[tuple(slice(0, length) for length in weights.shape)]
             torch.testing.assert_close(part, weights, msg=name)
 
 
 def test_published_recipe_hides_the_folder_of_the_weights(tmp_path: Path) -> None:
-    begun = _still(start_from=tmp_path / "small.safetensors")
-    written = begun.model_dump(mode="json", context={"published": True})
+    started = _frozen_recipe(start_from=tmp_path / "small.safetensors")
+    written = started.model_dump(mode="json", context={"published": True})
     assert written["start_from"] == "small.safetensors"
-    assert begun.model_dump(mode="json")["start_from"] == str(tmp_path / "small.safetensors")
+    assert started.model_dump(mode="json")["start_from"] == str(tmp_path / "small.safetensors")
 
 
-def test_a_file_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
+def test_a_missing_file_leaves_no_run(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"there is no file .*small\.safetensors"):
         fit(
-            _still(start_from=tmp_path / "small.safetensors"), tmp_path / "run", show_progress=False
+            _frozen_recipe(start_from=tmp_path / "small.safetensors"),
+            tmp_path / "run",
+            show_progress=False,
         )
     assert not (tmp_path / "run").exists()
 

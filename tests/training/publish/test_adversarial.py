@@ -26,7 +26,7 @@ _ALWAYS = {"nearest_rms", "nearest_rms/held-out", "sharpness", "spread"}
 
 
 @pytest.fixture(autouse=True)
-def _empty_shelf(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSHELF_STORE", str(tmp_path_factory.mktemp("store")))
 
 
@@ -38,8 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with weights in the place of ImageNet's."""
+def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder with random weights in place of ImageNet's."""
     home = tmp_path_factory.mktemp("data")
     (home / LOCAL_WEIGHTS).parent.mkdir()
     torch.manual_seed(0)
@@ -48,15 +48,15 @@ def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def _at_home(knowing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEEPSHELF_DATA", str(knowing))
+def _with_weights(weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSHELF_DATA", str(weights_dir))
 
 
 @pytest.fixture(scope="module")
-def folder(run: Path, knowing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(run: Path, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPSHELF_DATA", str(knowing))
-        patch.setenv("DEEPSHELF_STORE", str(knowing / "store"))
+        patch.setenv("DEEPSHELF_DATA", str(weights_dir))
+        patch.setenv("DEEPSHELF_STORE", str(weights_dir / "store"))
         return publish_run(recipe(**ADVERSARIAL), run, tmp_path_factory.mktemp("store"))
 
 
@@ -65,7 +65,7 @@ def manifest(folder: Path) -> Manifest:
     return read_manifest(folder)
 
 
-def test_the_generator_alone_is_published(manifest: Manifest) -> None:
+def test_only_the_generator_is_published(manifest: Manifest) -> None:
     task = manifest.task
     assert isinstance(task, FaceGeneration)
     assert task == FaceGeneration(latent=4, width=8, height=8, mode="L", typical=task.typical)
@@ -77,7 +77,7 @@ def test_the_generator_alone_is_published(manifest: Manifest) -> None:
     assert manifest.parameters == 4 * 8 * 16 + 16 * 8 + 1 + 2 * 8
 
 
-def test_the_graph_draws_what_the_averaged_generator_draws(folder: Path, run: Path) -> None:
+def test_the_graph_matches_the_ema_generator(folder: Path, run: Path) -> None:
     latents = np.stack([latent_from_seed(seed, 4) for seed in range(5)])
     images = load_graph_fn(folder / "generator.onnx")({"latents": latents})["images"]
     network = load_adversarial_task(run).network_to_publish().eval()
@@ -86,7 +86,7 @@ def test_the_graph_draws_what_the_averaged_generator_draws(folder: Path, run: Pa
     assert np.abs(images[..., 0] - expected[:, 0].numpy()).max() <= 0.51
 
 
-def test_distances_stand_beside_their_floor_and_the_baseline(manifest: Manifest) -> None:
+def test_distances_are_published_with_floor_and_baseline(manifest: Manifest) -> None:
     figures = {metric.name: metric for metric in manifest.metrics}
     expected = {name + of for name in _DISTANCES for of in ("", "/floor", "/pca-gaussian")}
     assert figures.keys() == expected | _ALWAYS
@@ -101,7 +101,7 @@ def test_the_preview_is_a_grid_of_faces(folder: Path) -> None:
         assert preview.size == (8 * 9 + 1, 4 * 9 + 1)
 
 
-def test_without_imagenet_weights_it_is_published_with_what_can_be_measured(
+def test_without_imagenet_weights_only_the_other_metrics_are_published(
     run: Path, folder: Path, tmp_path: Path, data_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (data_home / LOCAL_WEIGHTS).parent.mkdir()
@@ -113,26 +113,26 @@ def test_without_imagenet_weights_it_is_published_with_what_can_be_measured(
     assert "holds no weights that torch can read" in caplog.text
 
 
-@pytest.mark.usefixtures("_at_home")
+@pytest.mark.usefixtures("_with_weights")
 @pytest.mark.parametrize(
-    ("command", "shows"),
+    ("command", "plot"),
     [
         (["plot", "samples", "--count", "9"], "samples.png"),
         (["plot", "neighbours", "--count", "3"], "neighbours.png"),
     ],
 )
-def test_a_run_can_be_looked_at(
-    run: Path, command: list[str], shows: str, capsys: pytest.CaptureFixture[str]
+def test_samples_and_neighbours_are_plotted(
+    run: Path, command: list[str], plot: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         app([*command, str(run)])
     assert caught.value.code == 0
-    assert shows in capsys.readouterr().out
-    with Image.open(run / shows) as image:
+    assert plot in capsys.readouterr().out
+    with Image.open(run / plot) as image:
         assert min(image.size) > 20
 
 
-def test_a_run_of_another_task_draws_nothing(
+def test_plotting_samples_of_another_task_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(recipe(epochs=1), tmp_path, show_progress=False)
@@ -141,7 +141,7 @@ def test_a_run_of_another_task_draws_nothing(
     assert "a run of the task classification, which generates no images" in capsys.readouterr().err
 
 
-def test_distances_without_imagenet_weights_are_rejected_saying_what_is_missing(
+def test_distances_without_imagenet_weights_are_rejected(
     run: Path, data_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data_home / LOCAL_WEIGHTS).parent.mkdir()
@@ -152,8 +152,8 @@ def test_distances_without_imagenet_weights_are_rejected_saying_what_is_missing(
     assert "holds no weights that torch can read" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("_at_home")
-def test_fastgans_graph_draws_what_its_averaged_generator_draws_and_says_who_judged(
+@pytest.mark.usefixtures("_with_weights")
+def test_fastgan_graph_matches_its_ema_generator_and_notes_name_the_shared_network(
     tmp_path: Path,
 ) -> None:
     fit(recipe(**PROJECTED), tmp_path / "run", show_progress=False)

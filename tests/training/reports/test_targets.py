@@ -13,32 +13,32 @@ from training.reports.targets import Target, load_targets, store_table
 STORE = Path(__file__).parents[3] / "models_store"
 
 
-def _report(store: Path, meant: dict[str, tuple[Target, ...]]) -> str:
+def _report(store: Path, targets: dict[str, tuple[Target, ...]]) -> str:
     console = Console(width=300, highlight=False)
     with console.capture() as capture:
-        console.print(store_table(store, meant))
+        console.print(store_table(store, targets))
     return capture.get()
 
 
-def test_every_goal_is_of_a_model_that_can_be_made() -> None:
+def test_every_target_has_a_recipe_or_command() -> None:
     made_by_commands = {"ensemble-cifar10"}
     assert set(load_targets()) <= set(built_in_recipes()) | made_by_commands
 
 
 @pytest.mark.parametrize("name", sorted(name for name in load_targets() if (STORE / name).is_dir()))
-def test_a_goal_names_figures_that_the_published_model_has(name: str) -> None:
+def test_targets_name_metrics_of_the_published_model(name: str) -> None:
     latest = max((STORE / name).glob("[0-9]*"), key=lambda path: int(path.name))
     figures = {metric.name: metric.value for metric in read_manifest(latest).metrics}
-    assert all(goal.value(figures) is not None for goal in load_targets()[name])
+    assert all(target.value(figures) is not None for target in load_targets()[name])
 
 
-def test_a_figure_stands_beside_its_target_and_anchor() -> None:
+def test_report_shows_metric_target_and_anchor() -> None:
     report = _report(STORE, {"charnn-tiny": (Target(metric="nll", at_most=0.1, anchor="a bound"),)})
     assert re.search(r"charnn-tiny +2 +nll +0.2579 +≤ 0.1 +missed +2,782 +a bound", report)
 
 
 @pytest.mark.parametrize(
-    ("goal", "value", "reached", "bound"),
+    ("target", "value", "is_met", "bound"),
     [
         (Target(metric="m", at_least=0.5), 0.5, True, "≥ 0.5"),
         (Target(metric="m", at_least=0.5), 0.4, False, "≥ 0.5"),
@@ -47,13 +47,13 @@ def test_a_figure_stands_beside_its_target_and_anchor() -> None:
         (Target(metric="m"), 0.6, None, ""),
     ],
 )
-def test_a_bound_is_reached_or_missed(
-    goal: Target, value: float, reached: bool | None, bound: str
+def test_a_target_is_met_or_missed(
+    target: Target, value: float, is_met: bool | None, bound: str
 ) -> None:
-    assert (goal.is_met(value), goal.bound) == (reached, bound)
+    assert (target.is_met(value), target.bound) == (is_met, bound)
 
 
-def test_a_gain_is_what_one_figure_has_over_another() -> None:
+def test_a_gain_is_the_difference_of_two_metrics() -> None:
     gain = Target(metric="all", over="mean", at_least=0.01)
     assert gain.value({"all": 0.75, "mean": 0.5}) == 0.25
     assert gain.value({"all": 0.75}) is None

@@ -1,4 +1,4 @@
-"""Publish several trained classifiers as one graph, and measure what that gains.
+"""Publish several trained classifiers as one graph, and measure the gain.
 
 Deep ensembles average the probabilities of networks that differ only in their seed
 (Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4).
@@ -46,7 +46,7 @@ def ensemble_export_spec(members: Sequence[tuple[Classification, Recipe]]) -> Ex
     """Describe one graph of all `members`, measured against each of them on their test set.
 
     Raises:
-        RecipeError: when there are fewer than two, or they have other classes or test sets.
+        RecipeError: when there are fewer than two members, or their classes or test sets differ.
     """
     if len(members) < 2:
         raise RecipeError(f"an ensemble needs two members or more, got {len(members)}")
@@ -78,7 +78,7 @@ def _check_compatible(first: ImageData, other: ImageData) -> None:
     if first.test.sha256 != other.test.sha256:
         raise RecipeError(
             f"members must have the same test images: {first.title} and {other.title} have "
-            "other test sets"
+            "different test sets"
         )
 
 
@@ -124,12 +124,12 @@ def _measure_and_draw(
     if temperature == 1:
         scaled_NK, scaled = _cross_fitted(data, members_NMK[:, best])
         diagrams["best member, scaled"] = compute_reliability(scaled_NK, labels_N)
-    diagrams["all together"] = compute_reliability(mean_NK, labels_N)
+    diagrams["ensemble"] = compute_reliability(mean_NK, labels_N)
     draw_ensemble(
         [single.accuracy for single in individual],
         ensemble.accuracy,
         diagrams,
-        f"{data.title}, test: {ensemble.accuracy:.2%} right",
+        f"{data.title}, test: {ensemble.accuracy:.2%} correct",
         preview,
     )
     deviation = stdev(single.accuracy for single in individual)
