@@ -76,7 +76,8 @@ def _load_torchvision(root: Path) -> tuple[ImageSplit, ImageSplit]:
         sets = [datasets.CIFAR10(root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"CIFAR-10 is not complete under {root} and could not be downloaded: {error}"
+            f"CIFAR-10 is not complete under {root} and could not be downloaded: {error}. "
+            f"Put {datasets.CIFAR10.url} into that folder"
         ) from error
     return _split(sets[0]), _split(sets[1])
 

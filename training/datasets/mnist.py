@@ -113,7 +113,8 @@ def download(source: type[datasets.MNIST], root: Path) -> list[Path]:
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{source.__name__} is not under {root} (DEEPSHELF_DATA names the data folder) and "
-            f"could not be downloaded: {error}"
+            f"could not be downloaded: {error}. Put its four files *-ubyte.gz of "
+            f"{source.mirrors[0]} into {root / source.__name__ / 'raw'}"
         ) from error
     return [raw / f"{name}-ubyte.gz" for name in _FILES]
 
