@@ -12,6 +12,7 @@ from service.errors import Unavailable
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.execution import run_in_pool
 from service.routes.http.openapi_fragments import MODEL_HEADERS, problem_responses
+from service.routes.http.queued import queued
 from service.routes.http.responses import json_response, model_headers
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.scheduling.admission import Ticket
@@ -113,6 +114,7 @@ async def get_model_preview(
     },
     response_class=Response,
 )
+@queued("images")
 async def get_model_sample(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:

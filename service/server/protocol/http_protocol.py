@@ -38,8 +38,7 @@ _DRAIN_GRACE_S = 1.0
 _RESUME_WINDOW_S = 0.05
 """After a connection is resumed, a request that arrives within this time waited in the kernel."""
 _LINGER_S = 1.0
-"""Time between a rejection and the close, for a client that is still sending: closing with unread
-bytes resets the connection, and the client may lose the response."""
+"""Time between a rejection and the close: closing with unread bytes would reset the connection."""
 
 
 def protocol_factory(limits: ConnectionLimits) -> Callable[..., asyncio.Protocol]:
@@ -149,8 +148,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if size > self._limits.max_header_bytes or len(self.headers) > _MAX_HEADERS:
             self._stop_parsing(self._header_too_large)
         if len(self.pipeline) >= _MAX_PIPELINED_REQUESTS:
-            detail = "too many pipelined requests"
-            self._stop_parsing((HTTPStatus.BAD_REQUEST, "pipelined", detail))
+            self._stop_parsing((HTTPStatus.BAD_REQUEST, "pipelined", "too many requests"))
         self._in_body = True
         super().on_headers_complete()
         if self._draining:
@@ -231,9 +229,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             _cancel(self._read_timer)
             self._read_timer = None
         elif self._read_timer is None and not self.transport.is_closing():
-            self._read_timer = self.loop.call_later(
-                self._limits.header_timeout_s, self._on_read_timeout
-            )
+            timeout_s = self._limits.header_timeout_s
+            self._read_timer = self.loop.call_later(timeout_s, self._on_read_timeout)
 
     def _on_read_timeout(self) -> None:
         if self._in_header:
