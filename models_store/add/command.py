@@ -125,13 +125,24 @@ def add(
             channels=channels,
             softmax=softmax,
         )
-    elif samples or softmax:
-        raise AddError("--samples and --softmax are for image classifiers: give --labels FILE")
+    elif given := _given_options(context, _CLASSIFIER):
+        raise AddError(f"{', '.join(given)}: only for image classifiers, which --labels FILE makes")
     options = AddOptions(
         name, sample, classifier, samples or (), summary, licence, new_version, time_limit
     )
     manifest, prepared = add_model(context.obj.store, file, options)
     typer.echo("\n".join(_findings(manifest, prepared)))
+
+
+def _given_options(context: typer.Context, panel: str) -> list[str]:
+    """Return the options of `panel` that the command line has."""
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if getattr(option, "rich_help_panel", None) == panel
+        and (source := context.get_parameter_source(str(option.name))) is not None
+        and source.name == "COMMANDLINE"
+    ]
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from models_store.add.photos import find_photos, read_photo
 from models_store.add.rewrite import (
     BATCH,
     Shape,
+    check_names,
     check_operators,
     fix_sizes,
     free_batch_axis,
@@ -99,6 +100,7 @@ def _read_tensors(
     model = onnx.ModelProto()
     model.CopyFrom(original)
     remove_initializer_inputs(model)
+    check_names(model)
     columns = replace_zip_maps(model)
     ranks = {name: array.ndim for name, array in read_sample(sample).items()} if sample else {}
     return model, columns, input_specs(model, ranks)

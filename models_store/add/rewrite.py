@@ -13,6 +13,7 @@ from models_store.manifest import DType, TensorSpec
 __all__ = [
     "BATCH",
     "Shape",
+    "check_names",
     "check_operators",
     "fix_sizes",
     "free_batch_axis",
@@ -32,6 +33,10 @@ Shape = tuple[int | str, ...]
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """Domains of the operators that onnxruntime brings."""
 
+_MAX_INPUTS = 64
+_MAX_NAME_CHARS = 256
+"""Limits of a request to the service."""
+
 
 def check_operators(model: onnx.ModelProto) -> None:
     """Raise AddError if an operator needs a library that onnxruntime does not bring."""
@@ -47,6 +52,20 @@ def check_operators(model: onnx.ModelProto) -> None:
         raise AddError(
             f"the graph needs custom operators, which are not served: {', '.join(custom)}"
         )
+
+
+def check_names(model: onnx.ModelProto) -> None:
+    """Raise AddError if a request cannot carry the inputs, for their number or their names."""
+    if len(model.graph.input) > _MAX_INPUTS:
+        raise AddError(
+            f"the graph has {len(model.graph.input)} inputs; served are up to {_MAX_INPUTS}"
+        )
+    for value in (*model.graph.input, *model.graph.output):
+        if len(value.name) > _MAX_NAME_CHARS:
+            raise AddError(
+                f"the name {value.name[:16]}… has {len(value.name)} characters; served are up to "
+                f"{_MAX_NAME_CHARS}"
+            )
 
 
 def remove_initializer_inputs(model: onnx.ModelProto) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.codecs.tensors import Array, from_json, to_json
+from service.codecs.tensors import Array, check_json_size, from_json, to_json
 from service.errors import InvalidValue
 
 __all__ = ["flatten", "from_flat", "to_nested"]
@@ -72,8 +72,9 @@ def to_nested(name: str, tensor: Array) -> object:
     """Return nested lists, or a bare value for a tensor of rank 0.
 
     Raises:
-        InvalidValue: a string is not UTF-8.
+        InvalidValue: a string is not UTF-8, or there are too many values.
     """
+    check_json_size(name, tensor)
     if tensor.dtype.kind == "O":
         tensor = np.array(to_json(name, tensor), object).reshape(tensor.shape)
     elif tensor.dtype.kind == "f" and not np.isfinite(tensor).all():

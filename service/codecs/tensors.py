@@ -18,6 +18,7 @@ __all__ = [
     "BYTES",
     "DATATYPES",
     "Array",
+    "check_json_size",
     "datatype_of",
     "from_bytes",
     "from_json",
@@ -44,6 +45,9 @@ DATATYPES = {
     "string": BYTES,
 }
 """A manifest's dtype → what the protocol calls it."""
+
+_MAX_JSON_VALUES = 4_194_304
+"""Values of an output in JSON. Each is an object, and other requests wait until all are written."""
 
 _MAX_STRINGS = 65_536
 """Elements of a BYTES tensor. Each is an object, and some steps in Python."""
@@ -131,14 +135,18 @@ def from_json(
             raise InvalidValue(
                 f"{name}: data has values outside {min_value} … {max_value}, which {datatype} has"
             )
-    with np.errstate(over="ignore"):
-        try:
-            tensor = np.array(values, dtype).reshape(shape)
-        except OverflowError:
-            raise InvalidValue(
-                f"{name}: data has values that are too large for {datatype}"
-            ) from None
+    tensor = _convert_numbers(name, datatype, values).reshape(shape)
     return _require_finite(name, tensor) if finite else tensor
+
+
+def _convert_numbers(name: str, datatype: str, values: Sequence[Any]) -> Array:
+    """Return the numbers as `datatype`. Raises InvalidValue: one becomes infinite by that."""
+    try:
+        with np.errstate(over="raise"):
+            tensor: Array = np.array(values, _NUMPY_DTYPES[datatype])
+    except (OverflowError, FloatingPointError):
+        raise InvalidValue(f"{name}: data has values that are too large for {datatype}") from None
+    return tensor
 
 
 def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:
@@ -205,12 +213,22 @@ def to_bytes(tensor: Array) -> bytes:
     return np.ascontiguousarray(tensor.astype(little, copy=False)).tobytes()
 
 
+def check_json_size(name: str, tensor: Array) -> None:
+    """Raise InvalidValue if the tensor has too many values for a response in JSON."""
+    if tensor.size > _MAX_JSON_VALUES:
+        raise InvalidValue(
+            f"{name} has {tensor.size} values; JSON holds up to {_MAX_JSON_VALUES}: ask "
+            "/v2/models/NAME/infer for it with binary_data"
+        )
+
+
 def to_json(name: str, tensor: Array) -> list[object]:
     """Return the values, flat and row-major.
 
     Raises:
         InvalidValue: JSON cannot express one of them.
     """
+    check_json_size(name, tensor)
     if tensor.dtype.kind == "O":
         try:
             return [element.decode() for element in tensor.ravel().tolist()]

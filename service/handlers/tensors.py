@@ -24,7 +24,12 @@ from models_store.tasks import (
 )
 from service.codecs.tensors import Array
 from service.errors import InvalidValue
-from service.runtime.batched_graph import rows_per_run
+from service.runtime.batched_graph import (
+    RowsError,
+    concatenate_rows,
+    rows_per_run,
+    run_checking_rows,
+)
 from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.session import BadInputs, RunError
 
@@ -97,7 +102,7 @@ def _infer_external(
         else:
             check()
             result = InferResult(session.run(graph_inputs), [1])
-    except RunError as error:  # incompatible sizes, or an index out of range
+    except (*RunError, RowsError) as error:  # incompatible sizes, or an index out of range
         raise InvalidValue(
             f"the graph does not accept these inputs: {clean_message(error)}"
         ) from error
@@ -133,12 +138,9 @@ def _run_rows(
         run_inputs = {
             name: np.ascontiguousarray(array[start:stop]) for name, array in inputs.items()
         }
-        run_outputs.append(session.run(run_inputs))
+        run_outputs.append(run_checking_rows(session, run_inputs))
         batch_sizes.append(stop - start)
-    merged: dict[str, Array] = {
-        name: np.concatenate([outputs[name] for outputs in run_outputs]) for name in run_outputs[0]
-    }
-    return InferResult(merged, batch_sizes)
+    return InferResult(concatenate_rows(run_outputs), batch_sizes)
 
 
 def _check_sizes(

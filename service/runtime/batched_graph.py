@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from models_store.onnx.batching import repeat_rows
 from service.observability.timing import stage
 
-__all__ = ["BatchRequest", "BatchedGraph", "RequestGreenlet", "find_batch_sizes", "rows_per_run"]
+__all__ = [
+    "BatchRequest",
+    "BatchedGraph",
+    "RequestGreenlet",
+    "RowsError",
+    "concatenate_rows",
+    "find_batch_sizes",
+    "rows_per_run",
+    "run_checking_rows",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +38,10 @@ _MAX_ROWS = 8
 
 Tensors = Mapping[str, NDArray[np.generic]]
 Outputs = dict[str, NDArray[np.generic]]
+
+
+class RowsError(RuntimeError):
+    """The rows of an output are not one for each row of the inputs, or differ in shape."""
 
 
 class _Graph(Protocol):
@@ -75,7 +88,7 @@ class BatchedGraph:
         rows, size = _count_rows(inputs), self.max_batch_size
         if rows > size:
             parts = [_slice_rows(inputs, start, start + size) for start in range(0, rows, size)]
-            return _concatenate([self.run(part) for part in parts])
+            return concatenate_rows([self.run(part) for part in parts])
         current = getcurrent()
         if rows == size or not isinstance(current, RequestGreenlet):
             return self._run_padded(inputs)
@@ -97,7 +110,7 @@ class BatchedGraph:
         return [self._run_alone(inputs) for inputs in requests]
 
     def _run_together(self, requests: Sequence[Tensors]) -> list[Outputs]:
-        outputs = self._run_padded(_concatenate(requests))
+        outputs = self._run_padded(concatenate_rows(requests))
         ends = np.cumsum([_count_rows(inputs) for inputs in requests]).tolist()
         return [
             _slice_rows(outputs, start, end)
@@ -114,8 +127,8 @@ class BatchedGraph:
         rows = _count_rows(inputs)
         size = next(size for size in self._batch_sizes if size >= rows)
         if size == rows:
-            return _run_rows(self._graph, inputs)
-        return _slice_rows(_run_rows(self._graph, repeat_rows(inputs, size)), 0, rows)
+            return run_checking_rows(self._graph, inputs)
+        return _slice_rows(run_checking_rows(self._graph, repeat_rows(inputs, size)), 0, rows)
 
 
 def rows_per_run(graph: object) -> int:
@@ -135,7 +148,7 @@ def find_batch_sizes(
     A matrix product may choose the order of its additions by the number of rows, which depends on
     the processor and the version of onnxruntime, so it is measured where the graph runs.
     """
-    inputs = _concatenate([case for case in cases if _shapes(case) == _shapes(cases[0])])
+    inputs = concatenate_rows([case for case in cases if _shapes(case) == _shapes(cases[0])])
     rows = [_slice_rows(inputs, row, row + 1) for row in range(min(_count_rows(inputs), _MAX_ROWS))]
     if len(rows) < 2:  # a single row, repeated, cannot show a dependence
         return ()
@@ -148,30 +161,31 @@ def find_batch_sizes(
 def _find_equal_sizes(
     graph: _Graph, rows: Sequence[Tensors], max_batch_size: int
 ) -> tuple[int, ...]:
-    inputs = _concatenate(rows)
+    inputs = concatenate_rows(rows)
     sizes = sorted({*(size for size in _TESTED_SIZES if size < max_batch_size), max_batch_size})
-    outputs = {size: _run_rows(graph, repeat_rows(inputs, size)) for size in sizes}
-    alone = [_run_rows(graph, row) for row in rows]
+    outputs = {size: run_checking_rows(graph, repeat_rows(inputs, size)) for size in sizes}
+    alone = [run_checking_rows(graph, row) for row in rows]
     if all(_rows_equal(outputs[size], alone, size) for size in sizes):
         return tuple(range(1, max_batch_size + 1))
     # Beside copies of itself, and beside others, a row must give the same.
-    in_largest = [_run_rows(graph, repeat_rows(row, max_batch_size)) for row in rows]
+    in_largest = [run_checking_rows(graph, repeat_rows(row, max_batch_size)) for row in rows]
     if not all(_rows_equal(same, [same], max_batch_size) for same in in_largest):
         return ()
     equal = tuple(size for size in sizes if _rows_equal(outputs[size], in_largest, size))
     return equal if max_batch_size in equal else ()
 
 
-def _run_rows(graph: _Graph, inputs: Tensors) -> Outputs:
+def run_checking_rows(graph: _Graph, inputs: Tensors) -> Outputs:
+    """Run `graph`. Raises RowsError: an output has another number of rows than the inputs."""
     outputs, rows = graph.run(inputs), _count_rows(inputs)
     if any(len(output) != rows for output in outputs.values()):
-        raise RuntimeError(f"a run of {rows} rows gave another number of outputs")
+        raise RowsError(f"a run of {rows} rows gave another number of outputs")
     return outputs
 
 
 def _rows_equal(batch: Tensors, references: Sequence[Tensors], size: int) -> bool:
     """Return whether row i of `batch` equals the first row of reference i, modulo their number."""
-    expected = repeat_rows(_concatenate([_slice_rows(each, 0, 1) for each in references]), size)
+    expected = repeat_rows(concatenate_rows([_slice_rows(each, 0, 1) for each in references]), size)
     return all(np.array_equal(output, expected[name]) for name, output in batch.items())
 
 
@@ -187,5 +201,12 @@ def _slice_rows(tensors: Tensors, start: int, stop: int) -> Outputs:
     return {name: tensor[start:stop] for name, tensor in tensors.items()}
 
 
-def _concatenate(parts: Sequence[Tensors]) -> Outputs:
+def concatenate_rows(parts: Sequence[Tensors]) -> Outputs:
+    """Return the rows of all `parts`. Raises RowsError: rows of different parts differ in shape."""
+    if any(
+        part[name].shape[1:] != first.shape[1:]
+        for name, first in parts[0].items()
+        for part in parts
+    ):
+        raise RowsError("the shape of an output depends on the values of the inputs")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

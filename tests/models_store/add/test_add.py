@@ -185,6 +185,14 @@ def custom() -> onnx.ModelProto:
     return model
 
 
+def sum_of(count: int, name: str = "x") -> onnx.ModelProto:
+    value = (TensorProto.FLOAT, ["batch", 2])
+    names = [f"{name}{index}" for index in range(count)]
+    return make_model(
+        [helper.make_node("Sum", names, ["y"])], dict.fromkeys(names, value), {"y": value}
+    )
+
+
 def sequence() -> onnx.ModelProto:
     model = one_op("SequenceConstruct")
     model.graph.output[0].CopyFrom(
@@ -207,7 +215,10 @@ def sequence() -> onnx.ModelProto:
         (one_op("Log"), (), "give --sample inputs.npz with an array for each input (the output y"),
         (endless(), ("--time-limit", "4"), "did not finish its first runs within 4 s"),
         (one_op("Relu"), ("--sample", "x.npz"), "x.npz is not an .npz file of arrays"),
-        (one_op("Relu"), ("--softmax",), "are for image classifiers: give --labels FILE"),
+        (one_op("Relu"), ("--softmax",), "--softmax: only for image classifiers, which --labels"),
+        (one_op("Relu"), ("--mean", "0", "--size", "8"), "--size, --mean: only for image"),
+        (sum_of(64 + 1), (), "the graph has 65 inputs; served are up to 64"),
+        (sum_of(2, name="x" * 256), (), "characters; served are up to 256"),
         (one_op("Relu"), ("--name", "My Model"), "is no model name"),
     ],
 )  # fmt: skip

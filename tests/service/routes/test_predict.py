@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -23,6 +24,33 @@ pytestmark = pytest.mark.anyio
 
 INPUTS = {name: array.tolist() for name, array in THREE_INPUTS.items()}
 PREDICT = "/v1/predict?model=three"
+
+
+def wide_model() -> onnx.ModelProto:
+    """Each row is repeated along a new axis, as often as the largest value of all rows says."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+        helper.make_node("Reshape", ["largest", "one"], ["width"]),
+        helper.make_node("Concat", ["one", "width"], ["shape"], axis=0),
+        helper.make_node("Expand", ["x", "shape"], ["y"]),
+    ]
+    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    return make_model(
+        nodes,
+        {"x": (TensorProto.INT64, ["batch", 1])},
+        {"y": (TensorProto.INT64, ["batch", "width"])},
+        [one],
+    )
+
+
+def few_model() -> onnx.ModelProto:
+    """Only the rows that are not 0."""
+    value = (TensorProto.INT64, ["batch"])
+    nodes = [
+        helper.make_node("Cast", ["x"], ["is_kept"], to=TensorProto.BOOL),
+        helper.make_node("Compress", ["x", "is_kept"], ["y"], axis=0),
+    ]
+    return make_model(nodes, {"x": value}, {"y": value})
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +71,8 @@ def store_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish_tensors_model(
         folder, "pick", pick, {"table": np.array([7, 65535], np.uint16), "index": np.array([1])}
     )
+    publish_tensors_model(folder, "wide", wide_model(), {"x": np.array([[1], [1]])})
+    publish_tensors_model(folder, "few", few_model(), {"x": np.array([1, 1])})
     publish_image_model(folder, "paint", MeanColourClassifier())
     publish_text_model(folder, "alphabet", AlphabetModel())
     return folder
@@ -124,6 +154,7 @@ async def test_nan_and_infinity_are_strings(client: httpx.AsyncClient) -> None:
         ({**INPUTS, "words": ["a", 1]}, "words: data has values that are no strings"),
         ({**INPUTS, "numbers": [[1, 2, "3"]] * 2}, "strings) that are not FP32"),
         ({**INPUTS, "numbers": [[1, 2, None]] * 2}, "null) that are not FP32"),
+        ({**INPUTS, "numbers": [[1, 2, 1e39]] * 2}, "values that are too large for FP32"),
         ({**INPUTS, "numbers": np.zeros([1] * 40).tolist()}, "over 32 levels"),
     ],
 )  # fmt: skip
@@ -143,9 +174,24 @@ async def test_inputs_that_the_graph_rejects_are_the_clients_error(
 
 
 @pytest.mark.parametrize(
+    ("model", "x", "message"),
+    [
+        ("wide", [[1], [1], [3]], "shape of an output depends on the values of the inputs"),
+        ("few", [1, 0], "a run of 2 rows gave another number of outputs"),
+        ("wide", [[5_000_000]], "y has 5000000 values; JSON holds up to 4194304"),
+    ],
+)
+async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
+    client: httpx.AsyncClient, model: str, x: object, message: str
+) -> None:
+    answer = await client.post(f"/v1/predict?model={model}", json={"inputs": {"x": x}})
+    assert message in str(assert_problem(answer, 422)["detail"])
+
+
+@pytest.mark.parametrize(
     ("query", "body", "status", "message"),
     [
-        ("", b"{}", 422, "the parameter model is missing; there are: alphabet, paint, pick"),
+        ("", b"{}", 422, "the parameter model is missing; there are: alphabet, few, paint, pick"),
         ("?model=thre", b"{}", 404, "there is no model 'thre'"),
         ("?model=three&version=2", b"{}", 404, "three has no version 2"),
         ("?model=three&precision=int8", b"{}", 422, "precision is int8"),

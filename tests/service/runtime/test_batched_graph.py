@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.runtime.batched_graph import BatchedGraph, find_batch_sizes, rows_per_run
+from service.runtime.batched_graph import BatchedGraph, RowsError, find_batch_sizes, rows_per_run
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -107,5 +107,5 @@ def test_a_failing_batch_runs_again_one_by_one_and_one_request_fails() -> None:
 
 def test_a_run_with_fewer_outputs_than_rows_is_an_error() -> None:
     batched = BatchedGraph(OneRowTooFew(), model="m", batch_sizes=(1, 2), max_wait_s=1.0)
-    with pytest.raises(RuntimeError, match="another number of outputs"):
+    with pytest.raises(RowsError, match="another number of outputs"):
         batched.run(CASES[0])
