@@ -186,7 +186,7 @@ def custom() -> onnx.ModelProto:
 
 
 def sum_of(count: int, name: str = "x") -> onnx.ModelProto:
-    value = (TensorProto.FLOAT, ["batch", 2])
+    value: tuple[int, list[int | str]] = (TensorProto.FLOAT, ["batch", 2])
     names = [f"{name}{index}" for index in range(count)]
     return make_model(
         [helper.make_node("Sum", names, ["y"])], dict.fromkeys(names, value), {"y": value}
