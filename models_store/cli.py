@@ -213,9 +213,9 @@ def measure(context: _Context, name: _NameArgument) -> None:
 
 @app.command()
 def repack(context: _Context, name: _NameArgument) -> None:
-    """Store a model's weights as float16, as a new version of half the bytes.
+    r"""Store a model's weights as float16, as a new version of half the bytes.
 
-    Runs cost the same. Needs deepshelf[import].
+    Runs cost the same. Needs deepshelf\[import].
     """
     from models_store.repack import repack as run
 

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from models_store.cli import app
 from models_store.errors import AddError
 from models_store.layout import version_dir
 from models_store.onnx.runtime import load_graph_fn
@@ -48,3 +50,7 @@ def test_a_model_whose_codes_need_its_exact_weights_is_not_repacked(store: Path)
     with pytest.raises(AddError, match=r"codes made so far need its exact weights"):
         repack(store, "autoencoder-mnist-conv")
     assert [path.name for path in (store / "autoencoder-mnist-conv").iterdir()] == ["1"]
+
+
+def test_help_names_the_extra_in_its_brackets() -> None:
+    assert "deepshelf[import]" in CliRunner().invoke(app, ["repack", "--help"]).output
