@@ -1,8 +1,8 @@
 """Base classes of requests and responses."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from models_store.manifest import Precision
 from service.observability.timing import timed
@@ -31,6 +31,16 @@ class RequestParams(BaseModel):
     """Query parameters, or fields of a form or of JSON. Unknown names are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reject_booleans(cls, value: object, info: ValidationInfo) -> object:
+        """Reject JSON's true and false for numbers; pydantic reads them as 1 and 0."""
+        if isinstance(value, bool):
+            annotation = cls.model_fields[str(info.field_name)].annotation
+            if annotation is not bool and bool not in get_args(annotation):
+                raise ValueError("must not be true or false")
+        return value
 
 
 OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from service.schemas.base import ModelSelector, ResponseModel
 
@@ -17,13 +17,6 @@ class _FaceParams(ModelSelector):
     truncation: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
     """Truncation towards the model's typical face: 1 keeps each seed's face, lower values make
     faces more alike, 0 gives the typical face."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _reject_booleans(cls, value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("must be a number, not true or false")  # noqa: TRY004  # pydantic's
-        return value
 
 
 class FacesParams(_FaceParams):

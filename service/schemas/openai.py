@@ -151,13 +151,6 @@ class CompletionParams(RequestParams):
             raise ValueError("is not supported; leave it out")
         return value
 
-    @field_validator("max_tokens", "n", "seed", "logprobs", "top_k", mode="before")
-    @classmethod
-    def _reject_booleans(cls, value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("must be a whole number, not true or false")  # noqa: TRY004  # pydantic's
-        return value
-
 
 class LogProbs(ResponseModel):
     """Log probabilities of each generated character, before temperature and top_p."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from models_store.manifest import Precision
 from service.handlers.generation import TextRequest
@@ -82,13 +82,6 @@ class TextParams(PrecisionSelector):
             seed=self.seed,
             stop=self.stop,
         )
-
-    @field_validator("top_k", "seed", "max_chars", mode="before")
-    @classmethod
-    def _reject_booleans(cls, value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("must be a whole number, not true or false")  # noqa: TRY004  # pydantic's
-        return value
 
 
 class TextResponse(ResponseModel):

@@ -73,6 +73,8 @@ async def test_the_photograph_is_the_right_answer(client: httpx.AsyncClient) -> 
         assert await answer(client, token, real) == {"correct": True, "answer": real}
         assert await answer(client, token, 1 - real) == {"correct": False, "answer": real}
     assert places == {0, 1}
+    body = {"round": token, "choice": True}
+    assert "true or false" in str(assert_problem(await client.post(URL, json=body), 422))
 
 
 async def test_the_digit_of_a_person_is_one_of_the_recorded_ones(

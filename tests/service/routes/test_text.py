@@ -181,6 +181,7 @@ async def test_of_many_unknown_characters_some_are_named(client: httpx.AsyncClie
         ({"seed": -1}, "body.seed"),
         ({"seed": 2**63}, "body.seed"),
         ({"seed": True}, "body.seed"),
+        ({"temperature": True}, "body.temperature"),
         ({"max_chars": 0}, "body.max_chars"),
         ({"stop": ""}, "body.stop.0"),
         ({"stop": ["a" * 65]}, "body.stop.0"),
