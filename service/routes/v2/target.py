@@ -87,7 +87,7 @@ def resolve_target(catalog: ModelCatalog, name: str, version: str | None = None)
         Unavailable: it exists, but is not ready; says why.
     """
     model_name, _, role = name.partition(".")
-    entry = catalog.get_version(model_name, _parse_version(name, version))
+    entry = catalog.get_version(model_name or name, _parse_version(name, version))
     if entry.model is None or entry.manifest is None:
         raise Unavailable(f"{model_name} {entry.version} is {entry.state}{entry.reason_suffix}")
     ready_versions = tuple(e.version for e in catalog.by_name[model_name].values() if e.model)

@@ -193,6 +193,7 @@ async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
     [
         ("", b"{}", 422, "the parameter model is missing; there are: alphabet, few, paint, pick"),
         ("?model=thre", b"{}", 404, "there is no model 'thre'"),
+        ("?model=../x", b"{}", 404, "there is no model '../x'"),
         ("?model=three&version=2", b"{}", 404, "three has no version 2"),
         ("?model=three&precision=int8", b"{}", 422, "precision is int8"),
         ("?model=three", b"[", 400, "the body is not JSON"),
