@@ -12,7 +12,7 @@ from tests.e2e.server import running_server
 ROOT = Path(__file__).parent.parent
 EXPECTED_OUTPUT = {
     "classify.py": "99.8%  cat",
-    "compress.py": "65 bytes of code",
+    "compress.py": "48 bytes of code",
     "many_at_once.py": "127 one hundred twenty-seven",
     "open_inference.py": "cat",
     "predict.py": "cat",

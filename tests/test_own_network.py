@@ -82,9 +82,9 @@ def test_weights_that_were_trained_elsewhere_are_published(workplace: Path) -> N
     [
         ("network", {"target": "netz:ShapeNet"}, "No module named 'netz'"),
         ("network", {"target": "nets:Shape"}, "module 'nets' has no attribute 'Shape'"),
-        ("network", {"target": "nets"}, "network.target: String should match"),
+        ("network", {"target": "nets"}, "network.target: must match"),
         ("network", {"args": {"width": 8}}, "missing a required argument: 'classes'"),
-        ("network", {"target": "nets:nn.Module"}, "network.target: String should match"),
+        ("network", {"target": "nets:nn.Module"}, "network.target: must match"),
         ("network", {"target": "builtins:dict", "args": {}}, "returned dict, not an nn.Module"),
         (
             "network",

@@ -44,8 +44,13 @@ def test_a_spanish_browser_gets_the_spanish_page(spanish: Watched) -> None:
 
 
 def test_no_english_is_left_and_every_view_fits_a_phone(spanish: Watched) -> None:
-    for view in ("compress?model=autoencoder-mnist-conv", "faces?model=noise", "game"):
+    for view, result in (
+        ("compress?model=autoencoder-mnist-conv", ".result img"),
+        ("faces?model=noise", ".gallery img"),
+        ("game", "main img"),
+    ):
         page = show(spanish, view)
+        page.locator(result).first.wait_for()
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") == 360, view
         words = set(page.locator("body").inner_text().lower().split())

@@ -16,7 +16,7 @@ def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) 
     listed = page.request.get(f"{watched.base}/v1/models").json()["models"]
     tiles = page.locator(".tile")
     expect(tiles).to_have_count(len(listed))
-    resnet = tiles.filter(has_text="resnet-cifar10")
+    resnet = tiles.filter(has=page.get_by_text("resnet-cifar10", exact=True))
     expect(resnet).to_contain_text("88.9 % share of right answers, n = 10\u202f000")
     until(
         page,
