@@ -27,7 +27,9 @@ _KEYS = """async () => {
 
 @pytest.fixture
 def spanish(browser: Browser, server: Server) -> Iterator[Watched]:
-    context = browser.new_context(locale="es-AR", viewport={"width": 360, "height": 780})
+    context = browser.new_context(
+        locale="es-AR", viewport={"width": 360, "height": 780}, reduced_motion="reduce"
+    )
     watched = Watched(context.new_page(), server.url)
     yield watched
     context.close()
