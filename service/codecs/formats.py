@@ -32,7 +32,7 @@ from models_store.images.heif import (
     MISSING_HEIF_READER,
     find_heif_reader,
 )
-from service.codecs import decompression_bombs, image_headers
+from service.codecs import avif_headers, decompression_bombs, image_headers
 from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
 __all__ = [
@@ -77,6 +77,13 @@ class ImageFormat:
     """Returns a problem if the file would cost far more than its bytes, else an empty string."""
 
 
+_AVIF = ImageFormat(
+    "AVIF",
+    AVIF_SIGNATURE,
+    AvifImageFile,
+    avif_headers.peek_avif_size,
+    avif_headers.find_avif_bomb,
+)
 FORMATS = (
     ImageFormat(
         "JPEG",
@@ -107,7 +114,7 @@ FORMATS = (
         TiffImageFile,
         find_bomb=decompression_bombs.find_tiff_bomb,
     ),
-    *([ImageFormat("AVIF", AVIF_SIGNATURE, AvifImageFile)] if features.check("avif") else []),
+    *([_AVIF] if features.check("avif") else []),
     *([ImageFormat("HEIC", HEIF_SIGNATURE, reader)] if (reader := find_heif_reader()) else []),
 )
 """Tried in this order; a file of both AVIF and HEIF brands is AVIF."""

@@ -185,6 +185,22 @@ def _boxes(kind: str) -> Callable[[int], bytes]:
     return lambda n: data + b"\0\0\0\x08free" * n
 
 
+def _avif_obus(n: int) -> bytes:
+    data = encoded(smooth(64, 64), "AVIF")
+    # The item's length is the last field of iloc; its data ends the file.
+    length_at = data.index(b"iloc") + 22
+    length = int.from_bytes(data[length_at : length_at + 4], "big")
+    more = b"\x12\0" * n
+    changed = data[:length_at] + struct.pack(">I", length + len(more)) + data[length_at + 4 :]
+    mdat = changed.index(b"mdat") - 4
+    return (
+        changed[:mdat]
+        + struct.pack(">I", len(changed) - mdat + len(more))
+        + changed[mdat + 4 :]
+        + more
+    )
+
+
 # Other bodies
 
 _GZIP_MEMBER = gzip.compress(b"", mtime=0)
@@ -291,6 +307,7 @@ COSTLY_BODIES = {
         lambda n: encoded(Image.new("RGB", (n, 8)), "BMP"), _decode, 2000
     ),
     "AVIF, boxes": CostlyBody(_boxes("AVIF"), _decode, 3000),
+    "AVIF, OBUs": CostlyBody(_avif_obus, _decode, 3000),
     "HEIC, boxes": CostlyBody(_boxes("HEIF"), _decode, 3000),
     "gzip, members": CostlyBody(
         _repeat(_GZIP_MEMBER), lambda data: decode_body(data, "gzip", _BODY_LIMIT), 3000

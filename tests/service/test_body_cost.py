@@ -51,6 +51,8 @@ _REJECTED = {
     "JPEG, comments": "too many small parts",
     "PNG, unknown chunks": "too many small parts",
     "GIF, comments": "extension blocks",
+    "AVIF, boxes": "too many small parts",
+    "AVIF, OBUs": "too many small parts",
     "TIFF, fields": "fields",
     "TIFF, overlapping strips": "strips",
     "gzip, members": "gzip members",
