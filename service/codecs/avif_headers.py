@@ -88,6 +88,8 @@ class _AvifFile:
                 content += 8
             stop = start + size if size else end
             if not content <= stop <= end:
+                if end == len(self._data):  # bytes behind the last box, which libavif ignores
+                    return
                 raise ValueError("a box has a size that means nothing")
             yield kind, (content, stop)
             start = stop

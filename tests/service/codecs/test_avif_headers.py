@@ -75,6 +75,11 @@ def test_coded_pixels_are_limited_in_total() -> None:
         decode_native(changed, "RGB", LIMITS)
 
 
+def test_bytes_behind_the_last_box_are_ignored() -> None:
+    data = encoded(smooth(64, 64), "AVIF")
+    assert decode_native(data + b"\xff" * 50, "RGB", LIMITS).shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize("box", [b"iloc", b"iinf", b"meta", b"av01"])
 def test_a_file_whose_pictures_are_not_found_is_invalid(box: bytes) -> None:
     data = encoded(LARGE, "AVIF").replace(box, b"free")
