@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models_store.layout import list_versions
 from models_store.onnx.weights import Layer, add_output, read_layers
 from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
 from tests.contract.surface import ROOT
@@ -58,7 +59,8 @@ def test_values_are_read_from_the_field_of_floats_too() -> None:
 
 @pytest.mark.parametrize("name", ["resnet-cifar10", "mobilenet-hymenoptera", "denoiser-mnist"])
 def test_published_convolutions_are_those_that_onnx_reads(name: str) -> None:
-    content = (ROOT / "models_store" / name / "1" / "model.onnx").read_bytes()
+    store = ROOT / "models_store"
+    content = (store / name / str(max(list_versions(store, name))) / "model.onnx").read_bytes()
     model = onnx.load_from_string(content)
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     expected = [tensors[n.input[1]] for n in model.graph.node if n.op_type == "Conv"]
