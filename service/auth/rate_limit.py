@@ -18,6 +18,8 @@ __all__ = ["RateLimiter"]
 
 _log = logging.getLogger(__name__)
 
+_OPEN_TIMEOUT_S = 1.0
+
 _INCREMENT_SQL = """
 INSERT INTO hits VALUES (:key, :amount, :now + :expiry)
 ON CONFLICT (key) DO UPDATE SET
@@ -38,12 +40,29 @@ class _SqliteStorage(Storage):
         self._database = sqlite3.connect(
             path or ":memory:", timeout=0.25, isolation_level=None, check_same_thread=False
         )
-        self._database.execute("PRAGMA journal_mode = WAL")
+        self._enable_wal()
         # Counts need not survive a power cut; they do survive the crash of a process.
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS hits (key TEXT PRIMARY KEY, count INTEGER, expires REAL)"
         )
+
+    def _enable_wal(self) -> None:
+        """Switch to write-ahead logging, with retries.
+
+        SQLite's own timeout does not cover the switch: it fails at once while another worker does
+        the same.
+        """
+        deadline_s = time.monotonic() + _OPEN_TIMEOUT_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
 
     @property
     def base_exceptions(self) -> type[Exception]:

@@ -37,7 +37,7 @@ def test_the_processes_of_one_service_count_together(tmp_path: Path) -> None:
         "print(sum(rates.hit(parse('50/hour'), 'alice') is None for _ in range(40)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
     assert sum(int(worker.communicate(timeout=60)[0]) for worker in workers) == 50
 
 
