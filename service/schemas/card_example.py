@@ -46,7 +46,7 @@ CARD: dict[str, Any] = {
     ],
     "provenance": {
         "recipe": {"epochs": 6},
-        "command": "python -m training transfer photos --name ants-or-bees",
+        "command": "deepshelf train transfer photos --name ants-or-bees",
         "seed": 0,
         "git_commit": "0f8c1b2d3e4f40519c2a7b6d5e4f3a210f8c1b2d",
         "libraries": {"torch": "2.14"},

@@ -82,7 +82,7 @@ class CrossValidation:
         note = f"{stage}; mean over folds, deviation {deviation:.4f}"
         if stage == self.stages[-1]:
             note += "; the published model was trained the same way, on all photographs"
-        pooled_note = f"{stage}; every photograph by the network whose fold held it out"
+        pooled_note = f"{stage}; each photograph classified by the network that did not train on it"
         values = (
             ("accuracy", accuracy, "", note),
             ("nll", nll, "nats", f"negative log likelihood, {pooled_note}"),

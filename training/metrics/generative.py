@@ -70,8 +70,8 @@ def compare_to_training(
         "/pca-gaussian": extract_features(pca_gaussian(data.train.images_NCHW, count), cache=True),
     }
     notes = {
-        "": "drawn images",
-        "/floor": "other training images in place of drawn ones",
+        "": "generated images",
+        "/floor": "other training images in place of generated ones",
         "/pca-gaussian": f"images of a normal distribution in {_COMPONENTS} principal components",
     }
     for suffix, features in sets.items():

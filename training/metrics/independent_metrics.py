@@ -62,7 +62,7 @@ def _pixel_metrics(real_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[Metric
     for measure, note in notes.items():
         ratio = measure(generated_NCHW) / max(measure(real_NCHW), 1e-9)
         yield MetricValue(
-            measure.__name__, ratio, len(generated_NCHW), f"{note}, as a share of real ones'"
+            measure.__name__, ratio, len(generated_NCHW), f"{note}, relative to real images"
         )
 
 
@@ -85,7 +85,7 @@ def _eye_metrics(
 ) -> Iterator[MetricValue]:
     """Yield shares of images with two eyes, unless under half of the real images have them."""
     detector = EyeDetector()
-    note = "share in which OpenCV's Haar cascade finds two eyes: "
+    note = "share with two eyes found by OpenCV's Haar cascade: "
     found_N = detector(real_NCHW[:_MAX_IMAGES])
     if found_N.float().mean() < 0.5:
         return
@@ -105,7 +105,10 @@ def _eye_metrics(
     )
     whole = found_N.view(_MORPHS, _FRAMES).all(1)
     yield MetricValue(
-        "eyes/whole-morph", float(whole.float().mean()), _MORPHS, f"{note}all between two seeds"
+        "eyes/whole-morph",
+        float(whole.float().mean()),
+        _MORPHS,
+        f"{note}all images between two seeds",
     )
 
 

@@ -34,10 +34,10 @@ def fit_command(recipe: Recipe) -> str:
     """Return a command that trains by the same recipe, with `--set` for changed fields."""
     path = built_in_recipes().get(recipe.name)
     if path is None:
-        return f"python -m training fit {recipe.name}.yaml"
+        return f"deepshelf train fit {recipe.name}.yaml"
     differences = _differences(public_recipe(recipe), public_recipe(load_recipe(recipe.name)))
     overrides = " ".join(f"--set {name}={shlex.quote(value)}" for name, value in differences)
-    return f"python -m training fit {recipe.name} {overrides}".rstrip()
+    return f"deepshelf train fit {recipe.name} {overrides}".rstrip()
 
 
 def _differences(

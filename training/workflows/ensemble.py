@@ -46,7 +46,7 @@ def _model_card(recipes: Sequence[Recipe]) -> ModelCard:
         update={
             "summary": f"Averages the probabilities of {len(recipes)} networks ({kinds}).",
             "intended_use": (
-                f"Where a better answer is worth {len(recipes)} times the work of one network."
+                f"Where higher accuracy is worth {len(recipes)} times the work of one network."
             ),
         }
     )
@@ -60,7 +60,7 @@ def _provenance(recipes: Sequence[Recipe], members: Sequence[FitResult], name: s
         command="; ".join(
             [
                 *(f"{command} --run-dir runs/{i}" for i, command in enumerate(commands)),
-                f"python -m training ensemble {folders} --name {name}",
+                f"deepshelf train ensemble {folders} --name {name}",
             ]
         ),
         seed=recipes[0].seed,

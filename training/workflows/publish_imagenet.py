@@ -138,16 +138,17 @@ def _published_metrics(meta: dict[str, Any]) -> tuple[Metric, ...]:
 
 def _model_card(pretrained: Classifier, weights_path: Path | None) -> ModelCard:
     return ModelCard(
-        summary=f"Names what a photograph shows, of ImageNet's 1,000 things. {pretrained.paper}.",
+        summary=f"Classifies photographs into the 1,000 classes of ImageNet. {pretrained.paper}.",
         intended_use=(
-            "Photographs of one animal or object that is large in the image. Trained by others: "
-            "published here as it is, to be asked or to learn other classes from."
+            "Photographs of one animal or object that is large in the image. Trained by others and "
+            "published unchanged, for use as it is or as a base for transfer learning."
         ),
         limits=(
-            "It always answers with one of its 1,000 classes: 118 kinds of dog, but of people only "
-            "ballplayer, groom and scuba diver. Several things in one image, drawings and text "
-            "mislead it. Its images came from the internet of about 2010, mostly from Europe and "
-            "North America, and its answers carry their biases. Not for decisions about people."
+            "It always chooses one of its 1,000 classes, which include 118 breeds of dog but no "
+            "people except ballplayer, groom and scuba diver. Images of several objects, drawings "
+            "and text mislead it. Its training images were collected on the internet around 2010, "
+            "mostly from Europe and North America, and its predictions carry their biases. Not for "
+            "decisions about people."
             + ("" if weights_path is None else " The accuracy of these weights was not measured.")
         ),
         licence=(
@@ -159,7 +160,7 @@ def _model_card(pretrained: Classifier, weights_path: Path | None) -> ModelCard:
 def _command(
     network: str, weights_path: Path | None, preprocessing: Preprocessing, name: str | None
 ) -> str:
-    words = ["python", "-m", "training", "publish-pretrained", network]
+    words = ["deepshelf", "train", "publish-pretrained", network]
     if weights_path is not None:
         words += ["--weights-path", weights_path.name]
     if preprocessing != get_args(Preprocessing)[0]:

@@ -161,7 +161,7 @@ def transfer_command(
     overrides: Sequence[str],
 ) -> str:
     """Return the command line without the paths of this machine."""
-    words = ["python", "-m", "training", "transfer", *(folder_name(path) for path in photos)]
+    words = ["deepshelf", "train", "transfer", *(folder_name(path) for path in photos)]
     words += ["--name", name] if name else []
     words += ["--folds", str(folds), *(["--frozen-only"] if frozen_only else [])]
     words += ["--recipe", Path(recipe).name]
@@ -202,14 +202,13 @@ def _local_weights_settings(network: MobileNet.Config) -> dict[str, Any]:
 def _model_card(counts: dict[str, int]) -> dict[str, str]:
     classes = ", ".join(counts)
     return {
-        "summary": f"Says which of {len(counts)} classes a photograph shows: {classes}.",
-        "intended_use": "Photographs like those that it was trained on.",
+        "summary": f"Classifies photographs into {len(counts)} classes: {classes}.",
+        "intended_use": "Photographs like those it was trained on.",
         "limits": (
-            f"It has seen {sum(counts.values())} photographs ({_format_counts(counts)}) and knows "
-            "no other answer: whatever else a picture shows is called one of these, often with "
-            "confidence."
+            f"Trained on {sum(counts.values())} photographs ({_format_counts(counts)}). It knows "
+            "no other class: anything else is classified as one of these, often with confidence."
         ),
-        "licence": "the maker's to choose; the ImageNet weights it started from have their own",
+        "licence": "for the publisher to choose; the ImageNet weights have one of their own",
     }
 
 

@@ -54,17 +54,17 @@ def test_what_is_left_out_is_left_out() -> None:
 
 
 def test_a_recipe_of_ones_own_is_named_as_a_file() -> None:
-    assert provenance.fit_command(tiny()) == "python -m training fit tiny.yaml"
+    assert provenance.fit_command(tiny()) == "deepshelf train fit tiny.yaml"
 
 
 def test_an_unchanged_recipe_needs_no_settings() -> None:
-    assert provenance.fit_command(load_recipe(BUILT_IN)) == f"python -m training fit {BUILT_IN}"
+    assert provenance.fit_command(load_recipe(BUILT_IN)) == f"deepshelf train fit {BUILT_IN}"
 
 
 def test_an_equal_setting_is_no_difference() -> None:
     assert (
         provenance.fit_command(load_recipe(BUILT_IN, ["seed=0"]))
-        == f"python -m training fit {BUILT_IN}"
+        == f"deepshelf train fit {BUILT_IN}"
     )
 
 
@@ -72,7 +72,7 @@ def test_simple_settings_stay_simple() -> None:
     overrides = ["data.copy=packed", "epochs=3", "precision=32-true", "early_stop=null"]
     command = provenance.fit_command(load_recipe(BUILT_IN, overrides))
     assert command == (
-        f"python -m training fit {BUILT_IN} "
+        f"deepshelf train fit {BUILT_IN} "
         "--set epochs=3 --set precision=32-true --set data.copy=packed"
     )
 
@@ -101,12 +101,12 @@ def test_the_command_reads_back_as_the_same_recipe(overrides: list[str]) -> None
     recipe = load_recipe(BUILT_IN, overrides)
     assert recipe != load_recipe(BUILT_IN)
     words = shlex.split(provenance.fit_command(recipe))
-    assert words[:5] == ["python", "-m", "training", "fit", BUILT_IN]
-    assert set(words[5::2]) == {"--set"}
-    assert load_recipe(BUILT_IN, words[6::2]) == recipe
+    assert words[:4] == ["deepshelf", "train", "fit", BUILT_IN]
+    assert set(words[4::2]) == {"--set"}
+    assert load_recipe(BUILT_IN, words[5::2]) == recipe
 
 
 def test_another_task_under_a_built_in_name_reads_back_too() -> None:
     recipe = tiny(**DENOISING, name=BUILT_IN)
     words = shlex.split(provenance.fit_command(recipe))
-    assert load_recipe(BUILT_IN, words[6::2]) == recipe
+    assert load_recipe(BUILT_IN, words[5::2]) == recipe

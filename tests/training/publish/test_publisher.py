@@ -199,10 +199,10 @@ def test_provenance_is_enough_to_get_the_model_again(classifier: PublishedRun) -
 
 def test_the_command_fits_the_same_recipe(classifier: PublishedRun) -> None:
     words = shlex.split(classifier.manifest.provenance.command)
-    assert words[:5] == ["python", "-m", "training", "fit", "resnet-cifar10"]
-    assert set(words[5::2]) == {"--set"}
-    assert load_recipe("resnet-cifar10", words[6::2]) == classifier.recipe
-    assert len(words[6::2]) <= len(OVERRIDES)
+    assert words[:4] == ["deepshelf", "train", "fit", "resnet-cifar10"]
+    assert set(words[4::2]) == {"--set"}
+    assert load_recipe("resnet-cifar10", words[5::2]) == classifier.recipe
+    assert len(words[5::2]) <= len(OVERRIDES)
 
 
 def test_no_path_of_this_machine_is_published(

@@ -1,4 +1,4 @@
-"""`python -m training transfer`, from folders of photographs to a model that answers."""
+"""`deepshelf train transfer`, from folders of photographs to a model that answers."""
 
 import json
 from collections.abc import Iterator
@@ -135,7 +135,7 @@ def test_no_path_is_published(home: Path, tuned: _Done) -> None:
     assert "secret" not in text
     assert str(home) not in text
     assert tuned.manifest.provenance.command == (
-        "python -m training transfer photos --name my-shapes --folds 2 --recipe shapes.yaml"
+        "deepshelf train transfer photos --name my-shapes --folds 2 --recipe shapes.yaml"
     )
 
 

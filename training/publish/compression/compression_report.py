@@ -101,12 +101,12 @@ def report(
     return (
         metric("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
         metric("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
-        metric("psnr", operating_point.psnr_db, "dB", "mean over images of 8-bit answers"),
+        metric("psnr", operating_point.psnr_db, "dB", "mean over images of 8-bit outputs"),
         metric(
             "code_bytes", operating_point.size_bytes, "bytes", "whole container, mean over images"
         ),
         metric(
-            "payload_bytes", test_round_trip.payload_bytes, "bytes", "entropy-coded latents alone"
+            "payload_bytes", test_round_trip.payload_bytes, "bytes", "entropy-coded latents only"
         ),
         *(metric(f"{k}_bytes", v, "bytes", "lossless, whole file", n) for k, v in lossless.items()),
         *(

@@ -132,7 +132,7 @@ def _build_variant(
         method = f"static, QDQ, weights per channel; {len(images_NHWC)} training images"
     else:
         onnx.save_model(quantize_lstm(onnx.load(folder / fp32.path)), path)
-        method = "static, weights of 7 bits per column; ranges are those of the cells"
+        method = "static, 7-bit weights with a scale per column; an LSTM's outputs lie in (-1, 1)"
     _write_metadata(path, original)
     runs = {"fp32": load_graph_fn(folder / fp32.path), "int8": load_graph_fn(path)}
     measurement = _measure(runs, original, data)
@@ -147,7 +147,7 @@ def _build_variant(
         speedup=round(speedup, 2),
         hardware=environment.hardware,
         created=datetime.now(UTC).replace(microsecond=0),
-        command=shlex.join(["python", "-m", "training", "quantize", original.name]),
+        command=shlex.join(["deepshelf", "train", "quantize", original.name]),
         libraries=environment.libraries,
     )
     file = store_writer.file_entry(
@@ -206,7 +206,7 @@ def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measuremen
         "agreement",
         agreement_rate,
         "",
-        "share of images that fp32 gives the same label",
+        "share of images with the same label as by fp32",
     )
     if name == "train":
         return _Measurement((agreement,), len(split), name, 1 - agreement_rate)

@@ -154,7 +154,7 @@ def _metric(task: Adversarial, figure: MetricValue) -> Metric:
     by_mobilenet = figure.name.partition("/")[0] in _BY_MOBILENET
     features = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"
     if isinstance(task.network_config.discriminator, ProjectedDiscriminator.Config):
-        features += "; the discriminator looked through the same network, which favours it"
+        features += "; the discriminator used the same network, which favours it"
     return Metric(
         name=figure.name,
         value=figure.value,

@@ -173,10 +173,10 @@ def _report(
 
     moves, method_note = (
         int(data.test.lengths_N.sum()),
-        f"read rightly by {_NEIGHBOURS} nearest neighbours",
+        f"classified correctly by {_NEIGHBOURS} nearest neighbours",
     )
     return (
-        metric("nll", nats, moves, "of a density over the box, place and pen", "nats/move"),
+        metric("nll", nats, moves, "density over the box, the position and the pen", "nats/move"),
         metric(
             "legibility",
             legible_share,
@@ -187,7 +187,7 @@ def _report(
             "legibility_real",
             test_legible_share,
             len(data.test),
-            f"the same of the test digits, {method_note}",
+            f"the same for the test digits, {method_note}",
         ),
     )
 

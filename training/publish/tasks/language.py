@@ -120,13 +120,14 @@ def _report(
             "nll",
             stateful,
             len(text_N) - 1,
-            f"{fraction}; read once from end to end, the state carried all the way",
+            f"{fraction}; read once from end to end, with the state carried along",
         ),
         metric(
             "nll_windows",
             windows,
             len(windows_WN) * length,
-            f"{len(windows_WN)} windows of {length} of it, by a fixed seed, without context",
+            f"{len(windows_WN)} windows of {length} characters of it, drawn with a fixed seed, "
+            "without context",
         ),
         *_answers(run, task, zeros(1)),
     )
@@ -150,7 +151,7 @@ def _answers(run: GraphFn, task: Language, zeros: StateMap) -> Iterator[Metric]:
         dataset=task.data.title,
         split="validation",
         n=len(correct),
-        note="held-out lines completed exactly by the likeliest characters, from no state",
+        note="held-out lines completed exactly by greedy decoding, without context",
     )
 
 
