@@ -23,16 +23,12 @@ from models_store.layout import list_model_names
 from service.auth.key_reloader import ReloadingApiKeys
 from service.observability.logging_config import log_config
 from service.observability.tracing import TracingUnavailable, check_installed
+from service.observability.worker_metrics import metrics_dir
 from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
 from service.runtime.providers import ProviderUnavailable, create_providers
 from service.server.protocol import ConnectionLimits, protocol_factory
 from service.server.workers.draining_server import DrainingServer
-from service.server.workers.supervisor import (
-    ReusePortLoop,
-    Supervisor,
-    create_worker_app,
-    metrics_dir,
-)
+from service.server.workers.supervisor import ReusePortLoop, Supervisor, create_worker_app
 from service.settings import ENV_PREFIX, Settings
 from service.startup_errors import StartupError
 

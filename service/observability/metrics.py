@@ -1,8 +1,7 @@
 """Prometheus metrics of the service.
 
-With several workers, their parent process sets `PROMETHEUS_MULTIPROC_DIR`. Each worker then writes
-its values to memory-mapped files in that directory, and whichever worker responds to `/metrics`
-merges the files of all workers.
+Several workers write their values to memory-mapped files in one directory, and whichever of them
+responds to `/metrics` merges all files.
 """
 
 import asyncio
@@ -13,19 +12,16 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
 from service.observability.request_log import CompletedRequest
+from service.observability.worker_metrics import WorkerMetrics, has_several_workers
 from service.runtime.catalog import VersionState
 from service.runtime.registry import Registry
 from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler, StepResult
 from service.scheduling.dynamic_batching import BatchRun
 
-__all__ = ["MULTIPROCESS_DIR_VARIABLE", "ServiceMetrics"]
-
-MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+__all__ = ["ServiceMetrics"]
 
 _UPDATE_INTERVAL_S = 1.0
 _VERSION_STATES: tuple[VersionState, ...] = ("ready", "loading", "failed", "unloaded")
@@ -240,11 +236,6 @@ class ServiceMetrics:
         self._batches = _BatchMetrics(self.registry)
         self._process = _ProcessMetrics(self.registry, models)
 
-    @property
-    def multiprocess(self) -> bool:
-        """True if this process is one of several workers."""
-        return MULTIPROCESS_DIR_VARIABLE in os.environ
-
     def request_completed(self, completed: CompletedRequest) -> None:
         """Count a completed request."""
         metrics, route = self._requests, completed.route
@@ -282,13 +273,8 @@ class ServiceMetrics:
         """Return the metrics of all workers, and their media type, chosen by `accept`."""
         self.update()
         encode, media_type = choose_encoder(accept)
-        return await asyncio.to_thread(lambda: encode(self._collector())), media_type
-
-    def _collector(self) -> Collector:
-        if not self.multiprocess:
-            return self.registry
-        collector: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
-        return collector
+        collector = WorkerMetrics() if has_several_workers() else self.registry
+        return await asyncio.to_thread(encode, collector), media_type
 
     async def update_periodically(self) -> None:
         """Call `update` once per second until cancelled: other workers read what it writes."""

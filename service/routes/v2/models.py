@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import NotFound
+from service.observability.worker_metrics import has_several_workers
 from service.routes.http.direct_route import DirectRoute
 from service.routes.v2.metadata import build_config, build_metadata
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
@@ -179,7 +180,7 @@ def _config_response(state: AppState, target: InferTarget) -> Response:
 
 
 def _statistics_response(state: AppState, keys: list[tuple[str, int]]) -> Response:
-    if state.recorder.multiprocess:
+    if has_several_workers():
         raise NotFound(
             "this server has no statistics extension, because it runs several workers; /metrics "
             "counts the requests of all workers"

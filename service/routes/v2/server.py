@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
+from service.observability.worker_metrics import has_several_workers
 from service.routes.http.direct_route import DirectRoute
 from service.routes.v2.openapi_fragments import TAG, error_responses
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
@@ -32,10 +33,10 @@ _EXTENSIONS = [
     responses={200: {"model": ServerMetadata, "description": "Name, version and extensions"}},
     response_class=Response,
 )
-async def server_metadata(request: Request) -> Response:
+async def server_metadata() -> Response:
     """Return name, version and the supported extensions of the protocol."""
     extensions = _EXTENSIONS
-    if get_state(request).recorder.multiprocess:  # each worker would count its own requests only
+    if has_several_workers():  # each worker would count its own requests only
         extensions = [name for name in extensions if name != "statistics"]
     response = ServerMetadata(name="deepshelf", version=_version(), extensions=extensions)
     return Response(response.to_json(), media_type="application/json")

@@ -1,35 +1,29 @@
 """The process above several workers: uvicorn's, which replaces a worker that dies."""
 
-import contextlib
 import logging
 import os
 import pickle
 import signal
-import tempfile
-from collections.abc import Iterator
 from functools import partial
 from multiprocessing import connection
-from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 import uvloop
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
 
 from service.auth.key_reloader import ReloadingApiKeys
+from service.observability.worker_metrics import remove_gauges_of_dead_workers
 from service.server.workers.draining_server import DrainingServer
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["ReusePortLoop", "Supervisor", "create_worker_app", "metrics_dir"]
+__all__ = ["ReusePortLoop", "Supervisor", "create_worker_app"]
 
 _log = logging.getLogger(__name__)
-
-_METRICS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def create_worker_app(settings: Settings, keys: ReloadingApiKeys) -> "FastAPI":
@@ -87,23 +81,6 @@ class _WorkerProcess(multiprocess.Process):
         return None if ready or self._has_responded else False
 
 
-@contextlib.contextmanager
-def metrics_dir() -> Iterator[None]:
-    """Give the workers an empty directory for their metrics, unless the operator has set one."""
-    if _METRICS_DIR_VARIABLE in os.environ:
-        yield
-        return
-    # Memory rather than disk: on a full disk, a write to a memory-mapped file kills its process.
-    memory = Path("/dev/shm")  # noqa: S108
-    parent = memory if os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="deepshelf-metrics-", dir=parent) as folder:
-        os.environ[_METRICS_DIR_VARIABLE] = folder
-        try:
-            yield
-        finally:
-            del os.environ[_METRICS_DIR_VARIABLE]
-
-
 class Supervisor(Multiprocess):
     """Uvicorn's supervisor of workers that each listen on a socket of their own.
 
@@ -132,14 +109,7 @@ class Supervisor(Multiprocess):
             super().keep_subprocess_alive()
         except OSError:
             _log.exception("could not start worker")
-        self._remove_gauges_of_dead_workers()
-
-    def _remove_gauges_of_dead_workers(self) -> None:
-        """Counts of dead workers stay; their queues and memory no longer exist."""
-        files = Path(os.environ[_METRICS_DIR_VARIABLE]).glob("gauge_live*_*.db")
-        pids = {int(path.stem.rpartition("_")[2]) for path in files}
-        for pid in pids - {process.pid for process in self.processes}:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        remove_gauges_of_dead_workers({process.pid for process in self.processes})
 
     def restart_all(self) -> None:
         """Replace all workers one after the other. If that fails, the present ones go on."""

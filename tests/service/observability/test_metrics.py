@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from service.observability.worker_metrics import WorkerMetrics
 
 _WORKER = """
 import os, sys
@@ -39,25 +42,54 @@ def _run_worker(folder: Path, rejected: int) -> int:
     return int(result.stdout)
 
 
-def _samples(folder: Path) -> dict[str, float]:
-    families = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    return tmp_path
+
+
+def _samples() -> dict[str, float]:
+    families = WorkerMetrics().collect()
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def test_counters_and_gauges_are_sums_of_all_workers(tmp_path: Path) -> None:
+def test_counters_and_gauges_are_sums_of_all_workers(folder: Path) -> None:
     for rejected in (3, 4):
-        _run_worker(tmp_path, rejected)
-    samples = _samples(tmp_path)
+        _run_worker(folder, rejected)
+    samples = _samples()
     assert samples["deepshelf_requests_total"] == 7
     assert samples["deepshelf_request_seconds_sum"] == 3.5
     assert samples["deepshelf_queue_depth"] == 2
     assert samples["deepshelf_workers"] == 2
 
 
-def test_counters_of_a_dead_worker_stay_and_its_gauges_go(tmp_path: Path) -> None:
-    pids = [_run_worker(tmp_path, rejected) for rejected in (3, 4)]
-    mark_process_dead(pids[0], str(tmp_path))  # type: ignore[no-untyped-call]
-    samples = _samples(tmp_path)
+def test_counters_of_a_dead_worker_stay_and_its_gauges_go(folder: Path) -> None:
+    pids = [_run_worker(folder, rejected) for rejected in (3, 4)]
+    mark_process_dead(pids[0], str(folder))  # type: ignore[no-untyped-call]
+    samples = _samples()
     assert samples["deepshelf_requests_total"] == 7
     assert samples["deepshelf_queue_depth"] == 1
     assert samples["deepshelf_workers"] == 1
+
+
+@pytest.mark.parametrize("kind", ["counter", "histogram", "gauge_livesum", "gauge_liveall"])
+def test_the_empty_file_of_a_worker_that_is_starting_is_skipped(folder: Path, kind: str) -> None:
+    _run_worker(folder, 3)
+    (folder / f"{kind}_1.db").touch()
+    assert _samples()["deepshelf_requests_total"] == 3
+
+
+def test_gauges_that_are_removed_meanwhile_are_skipped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = _run_worker(folder, 3)
+    merge = MultiProcessCollector.merge
+
+    def remove_then_merge(files: list[str]) -> object:
+        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+        return merge(files)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(MultiProcessCollector, "merge", remove_then_merge)
+    samples = _samples()
+    assert samples["deepshelf_requests_total"] == 3
+    assert "deepshelf_workers" not in samples
