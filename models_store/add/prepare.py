@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from models_store.add.classification import ClassifierOptions, add_preprocessing
+from models_store.add.division import guard_divisions
 from models_store.add.photos import find_photos, read_photo
 from models_store.add.rewrite import (
     BATCH,
@@ -102,6 +103,7 @@ def _read_tensors(
     remove_initializer_inputs(model)
     check_names(model)
     columns = replace_zip_maps(model)
+    model = guard_divisions(model)
     ranks = {name: array.ndim for name, array in read_sample(sample).items()} if sample else {}
     return model, columns, input_specs(model, ranks)
 
