@@ -23,7 +23,7 @@ from models_store.tasks import ColorMode, FixedImage
 from service.codecs.formats import ImageLimits, decode_errors_as_invalid, open_header
 from service.observability.timing import timed
 
-__all__ = ["ImageLimits", "decode_native", "decode_resized", "encode_png"]
+__all__ = ["ImageLimits", "decode_native", "decode_resized", "encode_png", "read_size"]
 
 # Measured with Pillow 13 on 2 shared cores (medians; dB against a full decode and one antialiased
 # bicubic resize), photographs to 32 × 32 and 224 × 224:
@@ -46,6 +46,15 @@ _REDUCING_GAP = 4.0
 # 6 takes 43 ms for 491 kB, 9 takes 188 ms for 486 kB. Noise and 28 × 28 digits: 1 to 2 % between
 # levels 1 and 9. Half the time of the usual 6 is worth 5 % of the bytes.
 _PNG_COMPRESS_LEVEL = 1
+
+
+def read_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
+    """Return width and height by the file's header, as stored: orientation may swap them.
+
+    Raises as `decode_native`, but for damage behind the header.
+    """
+    file, _ = open_header(data, limits)
+    return file.size
 
 
 @timed("decode")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models_store.tasks import AnySizeImage
 
-__all__ = ["run_tiled"]
+__all__ = ["count_tile_pixels", "run_tiled"]
 
 
 def run_tiled(
@@ -48,6 +48,16 @@ def run_tiled(
                 _shift(kept_rows, top), _shift(kept_columns, left)
             ]
     return out_HWC
+
+
+def count_tile_pixels(size: tuple[int, int], spec: AnySizeImage, margin: int = 0) -> int:
+    """Return the pixels of all tiles that `run_tiled` makes of an image, overlaps included."""
+    pixels = 1
+    for side in size:
+        padded = len(_reflect(side, margin, spec.multiple_of))
+        spans = _tile_spans(padded, margin, side, spec)
+        pixels *= sum(stop - start for start, stop, _ in spans)
+    return pixels
 
 
 def _reflect(length: int, margin: int, multiple_of: int) -> NDArray[np.intp]:

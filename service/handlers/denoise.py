@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import Denoising
 from service.codecs.image_metrics import psnr_db, ssim
-from service.codecs.images import ImageLimits, decode_native, encode_png
-from service.codecs.tiles import run_tiled
+from service.codecs.images import ImageLimits, decode_native, encode_png, read_size
+from service.codecs.tiles import count_tile_pixels, run_tiled
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
 from service.runtime.loaded_model import LoadedModel
+from service.scheduling.admission import Ticket
+from service.scheduling.progress import Progress
 
 __all__ = ["DenoisedImage", "denoise"]
 
@@ -41,33 +43,35 @@ def denoise(
     *,
     strength: float = 1.0,
     limits: ImageLimits,
-    check: Callable[[], None],
+    ticket: Ticket,
 ) -> list[DenoisedImage]:
     """Denoise each of `images` (encoded files), in order.
 
     A colour model returns grey for a grey image: the mean of its output's channels. `strength` in
     0–1 blends the output with the image; 1 is the output alone. `references` is empty, or has one
-    clean image of equal size for each; `check` is called before every run of the graph.
+    clean image of equal size for each; `ticket` is checked before every run of the graph.
 
     Raises:
         UnsupportedMediaType, InvalidValue, ContentTooLarge: a file is not an image that can be
             decoded, or the image does not fit its reference.
+        ContentTooLarge, DeadlineExceeded: the images would take too long, see `Progress`.
     """
     if references and len(references) != len(images):
         raise InvalidValue(
             f"{len(references)} references for {len(images)} images; send no reference, or one per "
             "image in the same order"
         )
+    progress = _plan_progress(model, images, limits, ticket)
     results = []
     for index, data in enumerate(images):
-        check()
+        ticket.check()
         with annotate_image_index(index, len(images)):
             noisy_HWC = decode_native(data, model.task.image.mode, limits)
         reference_HWC: ImageArray | None = None
         if references:
             with annotate_image_index(index, len(images), "reference"):
                 reference_HWC = _decode_reference(references[index], model, noisy_HWC, limits)
-        runner = _create_tile_runner(model, strength, check)
+        runner = _create_tile_runner(model, strength, ticket, progress)
         clean_HWC = run_tiled(noisy_HWC, model.task.image, runner, model.task.edge_margin)
         if model.task.image.mode == "RGB" and is_grayscale(noisy_HWC):
             clean_HWC = mean_channel(clean_HWC)
@@ -75,16 +79,33 @@ def denoise(
     return results
 
 
+def _plan_progress(
+    model: LoadedModel[Denoising], images: Sequence[bytes], limits: ImageLimits, ticket: Ticket
+) -> Progress:
+    sizes = []
+    for index, data in enumerate(images):
+        with annotate_image_index(index, len(images)):
+            sizes.append(read_size(data, limits))
+    spec, margin = model.task.image, model.task.edge_margin
+    return Progress(
+        ticket,
+        total=sum(count_tile_pixels(size, spec, margin) for size in sizes),
+        pixels=sum(width * height for width, height in sizes),
+    )
+
+
 def _create_tile_runner(
-    model: LoadedModel[Denoising], strength: float, check: Callable[[], None]
+    model: LoadedModel[Denoising], strength: float, ticket: Ticket, progress: Progress
 ) -> Callable[[ImageArray], ImageArray]:
     graph = model.graphs["model"]
 
     def run(tile_HWC: ImageArray) -> ImageArray:
-        check()
+        ticket.check()
         if strength == 0:
             return tile_HWC
-        denoised_BHWC = graph.run({"images": tile_HWC[np.newaxis]})["denoised"]
+        height, width = tile_HWC.shape[:2]
+        with progress.step(height * width):
+            denoised_BHWC = graph.run({"images": tile_HWC[np.newaxis]})["denoised"]
         clean_HWC: ImageArray = denoised_BHWC.astype(np.uint8, copy=False)[0]
         return clean_HWC if strength == 1 else _blend(tile_HWC, clean_HWC, strength)
 

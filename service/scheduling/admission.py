@@ -68,6 +68,11 @@ class Ticket:
         return self.deadline - self._clock()
 
     @property
+    def deadline_s(self) -> float:
+        """Seconds that a request may take from its arrival."""
+        return self._admission.deadline_s
+
+    @property
     def deadline_message(self) -> str:
         return self._admission.deadline_message
 
@@ -123,7 +128,7 @@ class AdmissionController:
         """`running` requests run at the same time. `clock` must be monotonic, in seconds."""
         self._running = running
         self._capacity = running + waiting
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._clock = clock
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -162,7 +167,7 @@ class AdmissionController:
 
     @property
     def deadline_message(self) -> str:
-        return f"the response was not ready within {self._deadline_s:g} s of the request's arrival"
+        return f"the response was not ready within {self.deadline_s:g} s of the request's arrival"
 
     def now(self) -> float:
         """Return the time of the controller's clock, which arrival times use."""
@@ -170,7 +175,7 @@ class AdmissionController:
 
     def remaining_s(self, arrived: float) -> float:
         """Return the seconds until a request's deadline."""
-        return arrived + self._deadline_s - self._clock()
+        return arrived + self.deadline_s - self._clock()
 
     def raise_if_full(self) -> None:
         """Check for capacity early, before a body is read; a later `admit` may still reject.
@@ -197,7 +202,7 @@ class AdmissionController:
             self._raise_if_full()
             self._in_flight += 1
             self._admitted += 1
-        ticket = Ticket(self, self._clock, arrived + self._deadline_s)
+        ticket = Ticket(self, self._clock, arrived + self.deadline_s)
         try:
             ticket.check()
         except BaseException:

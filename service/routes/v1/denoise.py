@@ -74,7 +74,9 @@ async def denoise_images(request: Request) -> Response:
     The response is a PNG unless `Accept` prefers JSON; several images need JSON. If a clean
     `reference` of the same size is sent, the response includes PSNR and SSIM against it.
     `strength` below 1 leaves some of the noise, and with it fine texture. The image is converted
-    to the model's colour mode, which its card names; a grey image stays grey.
+    to the model's colour mode, which its card names; a grey image stays grey. Images that would
+    take longer than the deadline are rejected after the first tile with 413 and the number of
+    pixels that fit.
     """
     limits = get_state(request).limits
     media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
@@ -97,7 +99,7 @@ async def denoise_images(request: Request) -> Response:
             references,
             strength=image_request.params.strength,
             limits=limits,
-            check=ticket.check,
+            ticket=ticket,
         )
         if media_type == PNG:
             return _png_response(model, denoised[0])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models_store.tasks import AnySizeImage, ColorMode
-from service.codecs.tiles import run_tiled
+from service.codecs.tiles import count_tile_pixels, run_tiled
 from tests.service.codecs.files import noise
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -98,6 +98,28 @@ def test_any_size_with_any_tiling_equals_one_whole_run(
     image = noise(height, width, 1, seed=height)
     run = random_convolution(min(overlap // 2, 4))
     assert np.array_equal(run_tiled(image, spec, run, margin), whole(image, spec, run, margin))
+
+
+@settings(derandomize=True, max_examples=60, deadline=None, database=None)
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    multiple_of=st.integers(1, 9),
+    overlaps=st.integers(1, 3),
+    margin=st.integers(0, 12),
+)
+def test_pixels_of_tiles_are_those_that_run(
+    size: tuple[int, int], multiple_of: int, overlaps: int, margin: int
+) -> None:
+    spec = free(multiple_of, multiple_of * (overlaps + 2), multiple_of * overlaps)
+    ran = 0
+
+    def run(tile_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        nonlocal ran
+        ran += tile_HWC.shape[0] * tile_HWC.shape[1]
+        return tile_HWC
+
+    run_tiled(noise(*size, 1), spec, run, margin)
+    assert count_tile_pixels(size, spec, margin) == ran
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 15, 16, 17, 31, 47, 64])
