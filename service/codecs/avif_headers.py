@@ -1,11 +1,13 @@
-"""Sizes of the coded pictures of an AVIF file, which libavif decodes before it compares sizes.
+"""Sizes of the coded frames of an AVIF file, which libavif decodes before it compares sizes.
 
-The container gives a size (`ispe`), and each coded picture has one of its own in AV1's sequence
-header; libavif scales the second to the first. Boxes are those of ISO 14496-12 and ISO 23008-12.
+The container gives a size (`ispe`), and each coded frame has one of its own in AV1's headers;
+libavif scales the second to the first. Boxes are those of ISO 14496-12 and ISO 23008-12.
 """
 
 from collections.abc import Iterator
 from struct import unpack_from
+
+from service.codecs.av1_headers import Size, read_frame_sizes
 
 __all__ = ["find_avif_bomb", "peek_avif_size"]
 
@@ -13,18 +15,15 @@ _MAX_PARTS = 8_000
 """Boxes, extents and OBUs, each a few steps in Python. A grid of 256 tiles has about 2,000."""
 _MAX_OVERLAP = 2
 """Bytes of all items per byte of file."""
-_MAX_PICTURES = 4
-"""Coded pixels per pixel of the image: colour and alpha, as items and as tracks."""
-_OBU_SEQUENCE_HEADER = 1
-_MAX_HEADER_BYTES = 400
-"""A sequence header of 32 operating points has 370."""
+_MAX_FRAMES = 8
+"""Coded pixels per pixel of the image: colour and alpha, either in up to four layers, or as items
+and as tracks."""
 
-_Size = tuple[int, int]
 _Span = tuple[int, int]
 
 
-def peek_avif_size(data: bytes) -> _Size:
-    """Return the largest (width, height) of the coded pictures and of the container.
+def peek_avif_size(data: bytes) -> Size:
+    """Return the largest (width, height) of the coded frames and of the container.
 
     Raises:
         ValueError: the file is damaged, or has no coded picture.
@@ -34,15 +33,15 @@ def peek_avif_size(data: bytes) -> _Size:
 
 
 def find_avif_bomb(data: bytes) -> str:
-    """Check the pixels of all coded pictures together, such as the tiles of a grid."""
+    """Check the pixels of all coded frames together, such as the tiles of a grid."""
     file = _AvifFile(data)
     coded = [_area(size) for size in file.read_coded_sizes()]
     largest = max(coded + [_area(size) for size in file.read_declared_sizes()])
-    excessive = sum(coded) > _MAX_PICTURES * largest
+    excessive = sum(coded) > _MAX_FRAMES * largest
     return f"{sum(coded)} coded pixels for an image of {largest}" if excessive else ""
 
 
-def _area(size: _Size) -> int:
+def _area(size: Size) -> int:
     return size[0] * size[1]
 
 
@@ -54,22 +53,22 @@ class _AvifFile:
         self._parts_left, self._bytes_left = _MAX_PARTS, _MAX_OVERLAP * len(data)
         self._metas = [(start + 4, end) for start, end in self._find((0, len(data)), b"meta")]
 
-    def read_declared_sizes(self) -> list[_Size]:
+    def read_declared_sizes(self) -> list[Size]:
         """Return the sizes that the container gives (`ispe`)."""
         spans = [span for meta in self._metas for span in self._find(meta, b"iprp", b"ipco")]
         sizes = [ispe for span in spans for ispe in self._find(span, b"ispe")]
         return [unpack_from(">2I", self._data, start + 4) for start, _ in sizes]
 
-    def read_coded_sizes(self) -> list[_Size]:
-        """Return the sizes in the sequence headers of all items and tracks coded in AV1."""
+    def read_coded_sizes(self) -> list[Size]:
+        """Return the sizes of all frames of the items and tracks coded in AV1."""
         streams = [stream for meta in self._metas for stream in self._read_items(meta)]
         path = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
         for table in self._find((0, len(self._data)), *path):
             streams += self._read_first_sample(table)
-        sizes = [size for stream in streams for size in self._read_stream(stream)]
-        if not sizes:
-            raise ValueError("it has no picture coded in AV1")
-        return sizes
+        sizes = [list(read_frame_sizes(self._obus(stream))) for stream in streams]
+        if not sizes or not all(sizes):
+            raise ValueError("a picture is missing that is coded in AV1")
+        return [size for frames in sizes for size in frames]
 
     def _count_part(self) -> None:
         self._parts_left -= 1
@@ -173,9 +172,9 @@ class _AvifFile:
         (offset,) = unpack_from(kind, self._data, self._find_one(table, name)[0] + 8)
         return [self._slice(offset, size)]
 
-    def _read_stream(self, stream: bytes) -> list[_Size]:
-        """Return the size in each sequence header of a stream of OBUs (AV1, section 5.3)."""
-        sizes, start = [], 0
+    def _obus(self, stream: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the type and the content of each OBU (AV1, section 5.3)."""
+        start = 0
         while start < len(stream):
             self._count_part()
             header = stream[start]
@@ -185,12 +184,8 @@ class _AvifFile:
                 length, start = _read_leb128(stream, start)
             if start + length > len(stream):
                 raise EOFError
-            if header >> 3 & 15 == _OBU_SEQUENCE_HEADER:
-                sizes.append(_read_sequence_size(stream[start : start + length]))
+            yield header >> 3 & 15, stream[start : start + length]
             start += length
-        if not sizes:
-            raise ValueError("a picture has no sequence header")
-        return sizes
 
 
 def _read_leb128(stream: bytes, start: int) -> tuple[int, int]:
@@ -201,56 +196,3 @@ def _read_leb128(stream: bytes, start: int) -> tuple[int, int]:
         if stream[start + index] < 128:
             return value, start + index + 1
     raise ValueError("an OBU has a size that means nothing")
-
-
-class _Bits:
-    """Reads bits, the first of each byte being the most significant."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        self._left -= count
-        if self._left < 0:
-            raise EOFError
-        return self._value >> self._left & (1 << count) - 1
-
-
-def _read_sequence_size(header: bytes) -> _Size:
-    """Return (width, height) of a sequence header (AV1, section 5.5.1)."""
-    bits = _Bits(header[:_MAX_HEADER_BYTES])
-    bits.take(4)  # seq_profile, still_picture
-    if bits.take(1):  # reduced_still_picture_header
-        bits.take(5)
-    else:
-        _skip_operating_points(bits)
-    width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
-    return bits.take(width_bits) + 1, bits.take(height_bits) + 1
-
-
-def _skip_operating_points(bits: _Bits) -> None:
-    delay_bits = 0
-    if bits.take(1):  # timing_info_present_flag
-        bits.take(64)
-        if bits.take(1):  # equal_picture_interval
-            _skip_uvlc(bits)
-        if bits.take(1):  # decoder_model_info_present_flag
-            delay_bits = bits.take(5) + 1
-            bits.take(32 + 5 + 5)
-    has_initial_delay = bits.take(1)
-    for _ in range(bits.take(5) + 1):
-        bits.take(12)
-        if bits.take(5) > 7:  # seq_level_idx
-            bits.take(1)
-        if delay_bits and bits.take(1):
-            bits.take(2 * delay_bits + 1)
-        if has_initial_delay and bits.take(1):
-            bits.take(4)
-
-
-def _skip_uvlc(bits: _Bits) -> None:
-    zeros = 0
-    while not bits.take(1):
-        zeros += 1
-    if zeros < 32:
-        bits.take(zeros)

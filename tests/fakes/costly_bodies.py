@@ -186,11 +186,18 @@ def _boxes(kind: str) -> Callable[[int], bytes]:
 
 
 def _avif_obus(n: int) -> bytes:
+    return _with_more_obus(b"\x12\0" * n)
+
+
+def _avif_frames(n: int) -> bytes:
+    return _with_more_obus(b"\x32\x01\0" * n)
+
+
+def _with_more_obus(more: bytes) -> bytes:
     data = encoded(smooth(64, 64), "AVIF")
     # The item's length is the last field of iloc; its data ends the file.
     length_at = data.index(b"iloc") + 22
     length = int.from_bytes(data[length_at : length_at + 4], "big")
-    more = b"\x12\0" * n
     changed = data[:length_at] + struct.pack(">I", length + len(more)) + data[length_at + 4 :]
     mdat = changed.index(b"mdat") - 4
     return (
@@ -308,6 +315,7 @@ COSTLY_BODIES = {
     ),
     "AVIF, boxes": CostlyBody(_boxes("AVIF"), _decode, 3000),
     "AVIF, OBUs": CostlyBody(_avif_obus, _decode, 3000),
+    "AVIF, frames": CostlyBody(_avif_frames, _decode, 1000),
     "HEIC, boxes": CostlyBody(_boxes("HEIF"), _decode, 3000),
     "gzip, members": CostlyBody(
         _repeat(_GZIP_MEMBER), lambda data: decode_body(data, "gzip", _BODY_LIMIT), 3000

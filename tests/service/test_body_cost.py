@@ -53,6 +53,7 @@ _REJECTED = {
     "GIF, comments": "extension blocks",
     "AVIF, boxes": "too many small parts",
     "AVIF, OBUs": "too many small parts",
+    "AVIF, frames": "too many small parts",
     "TIFF, fields": "fields",
     "TIFF, overlapping strips": "strips",
     "gzip, members": "gzip members",

@@ -1,11 +1,13 @@
-"""AVIF files whose coded pictures are larger than the container says, made by Pillow's encoder."""
+"""AVIF files whose coded frames are larger than the container says, made by Pillow's encoder."""
 
 import struct
+from io import BytesIO
 
 import pytest
 from PIL import Image
 
-from service.codecs.avif_headers import _read_sequence_size, peek_avif_size
+from service.codecs.av1_headers import read_frame_sizes
+from service.codecs.avif_headers import _AvifFile, peek_avif_size
 from service.codecs.images import ImageLimits, decode_native
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import encoded, smooth
@@ -66,12 +68,12 @@ def test_coded_pixels_are_limited_in_total() -> None:
     data = encoded(smooth(64, 64), "AVIF")
     start, length = _last_extent(data)
     coded = data[start : start + length]
-    # Five pictures in one item.
+    # Nine frames in one item, as hidden ones would be.
     changed = data.replace(
-        struct.pack(">2I", start, length), struct.pack(">2I", len(data) + 8, 5 * length)
+        struct.pack(">2I", start, length), struct.pack(">2I", len(data) + 8, 9 * length)
     )
-    changed += struct.pack(">I4s", 8 + 5 * length, b"mdat") + 5 * coded
-    with pytest.raises(InvalidValue, match="20480 coded pixels for an image of 4096"):
+    changed += struct.pack(">I4s", 8 + 9 * length, b"mdat") + 9 * coded
+    with pytest.raises(InvalidValue, match="36864 coded pixels for an image of 4096"):
         decode_native(changed, "RGB", LIMITS)
 
 
@@ -87,19 +89,117 @@ def test_a_file_whose_pictures_are_not_found_is_invalid(box: bytes) -> None:
         decode_native(data, "RGB", LIMITS)
 
 
-@pytest.mark.parametrize(
-    ("header", "size"),
-    [
-        # By section 5.5.1: profile 0, still and reduced, level 0, sides of 8 bits.
-        ("000 1 1 00000 0111 0111 11111111 00001111", (256, 16)),
-        # Timing, a uvlc of 0, a decoder model with delays of 1 bit, one operating point of level 8.
-        (
-            f"000001 {0:064} 11100000 {0:042} 100000 {0:012} 0100011000 10000 0011 0011 1001 0111",
-            (10, 8),
-        ),
-    ],
+def _bits(data: bytes) -> str:
+    return "".join(f"{byte:08b}" for byte in data)
+
+
+def _obu(kind: int, bits: str) -> bytes:
+    content = int(f"0{bits}", 2).to_bytes(len(bits) // 8, "big")
+    return bytes([kind << 3 | 2, len(content) & 127 | 128, len(content) >> 7]) + content
+
+
+def _with_larger_frame(sample: bytes) -> bytes:
+    """Say 10 × 10 in the sequence header of a frame of 160 × 160, and 160 × 160 in its own header.
+
+    The frame's header has two more fields of 8 bits then, so that the bytes behind it stay.
+    """
+    delimiter, sequence, frame = sample.split(b"\x0a")[0], *_contents(sample)
+    old, new, side = f"01110111{159:08b}{159:08b}", f"01110111{9:08b}{9:08b}", f"{159:08b}"
+    assert sequence.count(old) == 1
+    assert frame.startswith("0001000")  # a key frame that is shown, without an override
+    overridden = frame[:6] + "1" + frame[7:14] + side + side + frame[14:]
+    return delimiter + _obu(1, sequence.replace(old, new)) + _obu(6, overridden)
+
+
+def _contents(sample: bytes) -> list[str]:
+    """Return the bits of the sequence header and of the frame in a sample of Pillow's."""
+    obus = dict(_AvifFile(sample)._obus(sample))
+    return [_bits(obus[1]), _bits(obus[6])]
+
+
+def _overridden_file() -> tuple[bytes, bytes]:
+    """Return an animation of 160 × 160, and the same file with a larger first frame."""
+    image = smooth(160, 160)
+    data = encoded(image, "AVIF", save_all=True, append_images=[image.rotate(90)])
+    start, length = _last_extent(data)
+    sizes, chunks = data.index(b"stsz") + 16, data.index(b"stco") + 12
+    samples = data[start : start + sum(struct.unpack_from(">2I", data, sizes))]
+    first = _with_larger_frame(samples[:length])
+    end = len(data) + 8
+    changed = bytearray(
+        data.replace(struct.pack(">2I", start, length), struct.pack(">2I", end, len(first)))
+    )
+    struct.pack_into(">I", changed, sizes, len(first))
+    struct.pack_into(">I", changed, chunks, end)
+    moved = first + samples[length:]
+    return data, bytes(changed) + struct.pack(">I4s", 8 + len(moved), b"mdat") + moved
+
+
+def test_the_limit_holds_for_a_frame_that_is_larger_than_its_sequence_says() -> None:
+    original, changed = _overridden_file()
+    same = [Image.open(BytesIO(data)).convert("RGB").tobytes() for data in (original, changed)]
+    assert same[0] == same[1]  # the decoder takes the file for what it is
+    small = changed
+    for shift in (0, 16):
+        before, after = (struct.pack(">2I", side << shift, side << shift) for side in (160, 10))
+        small = small.replace(before, after)
+    assert peek_avif_size(small) == (160, 160)
+    with pytest.raises(ContentTooLarge, match="AVIF image of 160 × 160 pixels is over the limit"):
+        decode_native(small, "RGB", LIMITS)
+
+
+def _read_sizes(*obus: tuple[int, str]) -> list[tuple[int, int]]:
+    padded = [(kind, digits.replace(" ", "")) for kind, digits in obus]
+    contents = [
+        (kind, int(digits + "0" * (-len(digits) % 8), 2).to_bytes(-(-len(digits) // 8), "big"))
+        for kind, digits in padded
+    ]
+    return list(read_frame_sizes(iter(contents)))
+
+
+_REDUCED = "000 1 1 00000 0111 0111 11111111 00001111"
+"""By section 5.5.1: profile 0, still and reduced, level 0, sides of 8 bits."""
+_MODEL = (
+    f"000001 {0:064} 11100000 {0:042} 100000 {0:012} 0100011000 10000 0011 0011 1001 0111 {0:032}"
 )
-def test_sequence_headers_are_read_bit_by_bit(header: str, size: tuple[int, int]) -> None:
-    digits = header.replace(" ", "")
-    digits += "0" * (-len(digits) % 8)
-    assert _read_sequence_size(int(digits, 2).to_bytes(len(digits) // 8, "big")) == size
+"""Timing, a uvlc of 0, a decoder model with delays of 1 bit, one operating point of level 8."""
+_FULL = (
+    "000000 0 00000 000000000000 00000 0111 0111 00001001 00001001 1 0000 000 000 0000 1 00 1 1 000"
+)
+"""Of 10 × 10: frame identifiers of 3 bits, an order hint of 1 bit, the rest as frames say."""
+
+
+@pytest.mark.parametrize(
+    ("sequence", "frame", "sizes"),
+    [
+        (_REDUCED, "0", [(256, 16)]),
+        # Its frames have more fields: the largest that sides of 4 bits can be.
+        (_MODEL, "0", [(16, 16)]),
+        # Shows an older frame.
+        (_FULL, "1 000", []),
+        # A key frame, without an override, and with one.
+        (_FULL, "0 00 1 0 0 000 0 0", [(10, 10)]),
+        (_FULL, "0 00 1 0 1 1 000 1 0 11000111 01100011", [(200, 100)]),
+        # A hidden key frame, resilient; it refreshes 1 of 8, so that order hints follow.
+        (_FULL, "0 00 0 0 1 0 0 000 1 0 00000001 00000000 11000111 01100011", [(200, 100)]),
+        # Of two references, each 3 bits and an identifier of 2, with a size of its own.
+        (
+            _FULL,
+            f"0 01 1 0 0 0 000 1 0 000 00000001 0 {0:035} 0000000 11000111 01100011",
+            [(200, 100)],
+        ),
+        # A switch frame, which always has one.
+        (_FULL, f"0 11 1 0 0 000 0 00000000 1 000000 {0:014} 11000111 01100011", [(200, 100)]),
+    ],
+    ids=["reduced", "model", "existing", "key", "override", "hidden", "inter", "switch"],
+)
+def test_headers_are_read_bit_by_bit(
+    sequence: str, frame: str, sizes: list[tuple[int, int]]
+) -> None:
+    assert _read_sizes((1, sequence), (6, frame)) == sizes
+
+
+def test_frame_as_large_as_a_reference_counts_as_the_largest_before() -> None:
+    key = "0 00 1 0 1 1 000 1 0 11000111 01100011"
+    inter = f"0 01 1 0 0 0 000 1 0 000 00000001 0 {0:035} 0000001"
+    assert _read_sizes((1, _FULL), (6, key), (3, inter)) == [(200, 100), (200, 100)]
