@@ -2,9 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
 
 import torch
 
@@ -26,10 +24,13 @@ def tune_thread_count(task: Task) -> str:
         return f"threads: {torch.get_num_threads()} (OMP_NUM_THREADS)"
     counts = candidate_thread_counts(torch.get_num_threads())
     saved = {name: deepcopy(part.state_dict()) for name, part in task.checkpoint_state().items()}
-    with torch.random.fork_rng():
-        rates = {count: _steps_per_second(task, count) for count in counts}
-    for name, part in task.checkpoint_state().items():
-        part.load_state_dict(saved[name])
+    rates = {}
+    for count in counts:
+        with torch.random.fork_rng():
+            rates[count] = _steps_per_second(task, count)
+        # Before the next count, too: a schedule allows no more steps than the run has.
+        for name, part in task.checkpoint_state().items():
+            part.load_state_dict(deepcopy(saved[name]))
     threads = fastest_thread_count(rates)
     torch.set_num_threads(threads)
     measured = ", ".join(f"{count}: {rate:.3g}" for count, rate in rates.items())
@@ -51,16 +52,15 @@ def fastest_thread_count(rates: dict[int, float]) -> int:
 
 
 def _steps_per_second(task: Task, threads: int) -> float:
+    """Measure steps of the first epoch, for at most `_SECONDS_PER_COUNT`."""
     torch.set_num_threads(threads)
-    batches = _cycle(task)
-    task.step(next(batches))  # the first step allocates memory and starts the threads
+    batches = iter(task.batches(0))
+    if task.steps_per_epoch > 1:
+        task.step(next(batches))  # the first step allocates memory and starts the threads
     started, steps = time.perf_counter(), 0
-    while time.perf_counter() - started < _SECONDS_PER_COUNT:
-        task.step(next(batches))
+    for batch in batches:
+        task.step(batch)
         steps += 1
+        if time.perf_counter() - started >= _SECONDS_PER_COUNT:
+            break
     return steps / (time.perf_counter() - started)
-
-
-def _cycle(task: Task) -> Iterator[Any]:
-    while True:
-        yield from task.batches(0)

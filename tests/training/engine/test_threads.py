@@ -57,6 +57,21 @@ def test_tuning_leaves_task_and_random_state_unchanged(monkeypatch: pytest.Monke
     assert tuned.learning_rate() == untouched.learning_rate()
 
 
+@pytest.mark.usefixtures("_restored_threads")
+@pytest.mark.parametrize("batch_size", [32, 10_000])
+def test_tuning_takes_no_more_steps_than_a_run_of_one_epoch(
+    monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    # A one-cycle schedule raises an error after the last step of the run.
+    short = recipe(epochs=1, batch_size=batch_size, schedule={"kind": "one_cycle", "peak": 0.25})
+    task = prepare(short, accelerator="cpu")[1]
+    monkeypatch.setattr(threads, "_SECONDS_PER_COUNT", 60.0)
+    assert tune_thread_count(task).startswith("threads: ")
+    for batch in task.batches(0):
+        task.step(batch)
+
+
 def test_a_thread_count_of_the_environment_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     task = prepare(recipe(), accelerator="cpu")[1]
