@@ -6,6 +6,7 @@ are published in `docs/benchmarks.md`.
 
 import argparse
 import sys
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -65,6 +66,10 @@ def _measure(options: argparse.Namespace) -> None:
         from benchmarks.body_cost import measure_body_cost
 
         measure_body_cost(rounds=options.rounds)
+    elif options.what == "training-commands":
+        from benchmarks.training_commands import measure_training_commands
+
+        measure_training_commands(rounds=options.rounds, busy=options.busy, photos=options.photos)
     else:
         from benchmarks.train import train
 
@@ -112,6 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--rounds", type=int, default=5)
     train.add_argument("--steps", type=int, default=30)
     train.add_argument("recipes", nargs="*", default=["resnet-digits", "charnn-tiny"])
+    timed = commands.add_parser(
+        "training-commands", help="seconds of training commands, beside busy processes"
+    )
+    timed.add_argument("--rounds", type=int, default=3)
+    timed.add_argument("--busy", type=int, default=2, help="processes that keep a core busy")
+    timed.add_argument(
+        "--photos", type=Path, metavar="FOLDER", help="also measure transfer with this folder"
+    )
     return parser
 
 
