@@ -40,9 +40,19 @@ class DirectRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in self._accepted_methods:
-            allowed = ", ".join(sorted(self._accepted_methods))
+            allowed = ", ".join(sorted(_methods_of_path(scope)))
             raise HTTPException(405, headers={"Allow": allowed})
         await self.app(scope, receive, send)
+
+
+def _methods_of_path(scope: Scope) -> set[str]:
+    """Return the methods of all routes with the request's path."""
+    return {
+        method
+        for route in scope["router"].routes
+        if isinstance(route, DirectRoute) and route.matches(scope)[0] is not Match.NONE
+        for method in route._accepted_methods  # noqa: SLF001  # of this class
+    }
 
 
 def add_router(app: FastAPI, router: APIRouter) -> None:

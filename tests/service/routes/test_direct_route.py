@@ -82,3 +82,16 @@ async def test_head_of_a_route_without_get_names_the_accepted_methods(
 ) -> None:
     response = await client.head("/v1/classify")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+async def test_405_names_every_method_of_its_path(store: Path) -> None:
+    async with running_app(store) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        for path, operations in paths.items():
+            response = await client.request("TRACE", path.replace("{", "").replace("}", ""))
+            methods = {method.upper() for method in operations} & {"GET", "POST", "PUT", "DELETE"}
+            expected = methods | ({"HEAD"} if "GET" in methods else set())
+            assert response.status_code == 405, path
+            assert set(response.headers["allow"].split(", ")) >= expected, path
+        allowed = (await client.put("/v1/game")).headers["allow"]
+    assert allowed == "GET, HEAD, POST"
