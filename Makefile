@@ -89,7 +89,7 @@ reliability: $(VENV)/.dev  ## inject faults into a running service: SCENARIO=ove
 TARGET := all
 SECONDS := 60
 
-fuzz: $(VENV)/.fuzz  ## fuzz the parsers: TARGET=image|code|v2-json|v2-binary|form|text|all SECONDS=60
+fuzz: $(VENV)/.fuzz  ## fuzz the parsers: TARGET=image|code|v2-json|v2-binary|form|text|predict|game|all SECONDS=60
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 schemathesis: $(VENV)/.fuzz  ## test a running service (URL=…) against its OpenAPI document

@@ -231,6 +231,7 @@ def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader | 
             precision=None if settings.precision == "auto" else settings.precision,
             max_text_batch_size=settings.max_concurrent_generations,
             batching=settings.batching,
+            max_tensor_memory_bytes=settings.max_tensor_memory_bytes,
         ),
     )
 

@@ -53,6 +53,7 @@ class ModelReplica:
                 providers=create_providers(settings.providers),
                 max_text_batch_size=streams,
                 batching=settings.batching,
+                max_tensor_memory_bytes=settings.max_tensor_memory_bytes,
             ),
         )
         self._registry.refresh()

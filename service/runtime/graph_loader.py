@@ -10,8 +10,10 @@ from models_store.batching import Batching
 from models_store.errors import ReplayError
 from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.onnx.batching import measure_batching
+from models_store.tasks import Tensors
 from models_store.verify import read_golden_cases, replay_graph
 from service.runtime.batched_graph import BatchedGraph, find_batch_sizes
+from service.runtime.bounded_arena import bounded_arena
 from service.runtime.loaded_model import Graph
 from service.runtime.providers import CPU, Provider
 from service.runtime.session import Session
@@ -24,12 +26,20 @@ GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]
 """The bytes of a graph, its manifest and its entry in the manifest → the graph, ready to run."""
 
 
+_MAX_TENSOR_MEMORY_BYTES = 2 << 30
+
+
 def load_session(
-    graph: bytes, manifest: Manifest, spec: ModelFile, provider: Provider = CPU
+    graph: bytes,
+    manifest: Manifest,
+    spec: ModelFile,
+    provider: Provider = CPU,
+    max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES,
 ) -> Graph:
     """Load the graph in this process. Raises what `Session` raises."""
-    del manifest
-    return Session(graph, spec, provider)
+    is_bounded = isinstance(manifest.task, Tensors) and provider.name == CPU.name
+    arena = bounded_arena(max_tensor_memory_bytes) if is_bounded else None
+    return Session(graph, spec, provider, arena=arena)
 
 
 @dataclass(frozen=True)
@@ -44,12 +54,18 @@ class LoadOptions:
     max_text_batch_size: int = 32
     batching: Mapping[str, Batching] = field(default_factory=dict)
     """Limits of dynamic batching by model, `*` for all, which replace those of the manifests."""
+    max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES
+    """Memory of the runs of models with the task *tensors*."""
 
     @property
     def loaders(self) -> list[GraphLoader]:
         if self.load_graph is not None:
             return [self.load_graph]
-        return [partial(load_session, provider=provider) for provider in self.providers]
+        limit = self.max_tensor_memory_bytes
+        return [
+            partial(load_session, provider=provider, max_tensor_memory_bytes=limit)
+            for provider in self.providers
+        ]
 
 
 @dataclass(frozen=True)

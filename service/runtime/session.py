@@ -1,6 +1,6 @@
 """One onnxruntime graph, ready to be run by many threads at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnxruntime as ort
@@ -13,6 +13,7 @@ from models_store.manifest import ModelFile
 from models_store.onnx.errors import clean_message
 from models_store.onnx.runtime import check_session_tensors
 from service.observability.timing import timed
+from service.runtime.bounded_arena import BoundedArena
 from service.runtime.providers import CPU, Provider
 
 __all__ = ["BadInputs", "RunError", "Session", "session_options"]
@@ -33,8 +34,9 @@ class Session:
         provider: Provider = CPU,
         *,
         intra_op_threads: int = 1,
+        arena: BoundedArena | None = None,
     ) -> None:
-        """Build the session from the graph's bytes.
+        """Build the session from the graph's bytes; without an `arena`, it has one of its own.
 
         From bytes, not from a path, because clients see onnxruntime's messages. `check_files` has
         checked that the graph refers to no other file.
@@ -44,10 +46,14 @@ class Session:
             ManifestError: when an input or output is not as the manifest says.
         """
         self.provider = provider
+        self._arena = arena
+        options = session_options(intra_op_threads)
+        if arena is not None:
+            arena.add_to(options)
         try:
             self._session = ort.InferenceSession(
                 graph,
-                session_options(intra_op_threads),
+                options,
                 providers=provider.ort_providers,
                 enable_fallback=0,
             )
@@ -66,8 +72,18 @@ class Session:
     def run(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """Return all outputs by name. onnxruntime reads C-contiguous arrays in place."""
         with self.provider.run_lock:
-            values = self._session.run(self._outputs, inputs)
+            values = self._run_session(inputs)
         return dict(zip(self._outputs, values, strict=True))
+
+    def _run_session(self, inputs: TensorMap) -> Sequence[NDArray[np.generic]]:
+        try:
+            values: Sequence[NDArray[np.generic]] = self._session.run(self._outputs, inputs)
+        except RunError as error:
+            if self._arena is None or not self._arena.is_full(error):
+                raise
+            self._arena.release_unused()
+            values = self._session.run(self._outputs, inputs)
+        return values
 
     def run_and_shrink_arena(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
         """Run as `run` does, and release the memory of the run.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("image", "code", "v2-json", "v2-binary", "form", "text")
+NAMES = ("image", "code", "v2-json", "v2-binary", "form", "text", "predict", "game")
 WORK_DIR = Path("build/fuzz")
 _LINE = re.compile(r"^#\d+\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
 

@@ -7,10 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from onnx import TensorProto, helper
+
+from models_store.add.division import guard_divisions
 from service.app import create_app
 from service.settings import Settings
 from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
+from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.tensor_models import (
+    THREE_INPUTS,
+    make_model,
+    publish_tensors_model,
+    three_inputs_model,
+)
 from tests.fakes.text_model import AlphabetModel, publish_text_model
 
 __all__ = ["AppUnderTest"]
@@ -24,11 +35,14 @@ class AppUnderTest:
     """Started once; each `post` is one request from beginning to end."""
 
     def __init__(self) -> None:
-        """Publish three small models and load them."""
+        """Publish a small model of each task that takes a body, and load them."""
         store = Path(tempfile.mkdtemp(prefix="deepshelf-fuzz-"))
         publish_image_model(store, "paint", MeanColourClassifier())
         publish_text_model(store, "alphabet", AlphabetModel())
         publish_factorized_codec(store, "squeeze", FakeFactorizedCodec())
+        publish_handwriting_model(store, "ruler", StraightLineModel())
+        publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
+        _publish_ratio(store)
         settings = {
             "store": store,
             "threads": 1,
@@ -68,10 +82,11 @@ class AppUnderTest:
     ) -> tuple[int, bytes]:
         size = sum(map(len, chunks))
         request_headers = {"host": "deepshelf", "content-length": str(size), **headers}
+        path, _, query = path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
-            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-            "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+            "scheme": "http", "path": path, "raw_path": path.encode(), "root_path": "",
+            "query_string": query.encode(), "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
             "headers": [(name.encode(), value.encode()) for name, value in request_headers.items()],
         }  # fmt: skip
         messages = [
@@ -96,3 +111,12 @@ class AppUnderTest:
 
         await self._app(scope, receive, send)
         return status, b"".join(parts)
+
+
+def _publish_ratio(store: Path) -> None:
+    """Publish a graph that divides one number by another, and can end the process unguarded."""
+    number = (TensorProto.INT64, ["batch"])
+    node = helper.make_node("Div", ["a", "b"], ["c"])
+    model = make_model([node], {"a": number, "b": number}, {"c": number})
+    inputs = {"a": np.array([7, 6]), "b": np.array([2, 3])}
+    publish_tensors_model(store, "ratio", guard_divisions(model), inputs)

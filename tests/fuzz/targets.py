@@ -167,6 +167,10 @@ def _v2_json_seeds() -> Iterator[bytes]:
          "outputs": [{"name": "probabilities", "parameters": {"classification": 2}}]},
         {"inputs": [_tensor(data=[1.5, "x", None, True])], "parameters": {"priority": 1}},
     )  # fmt: skip
+    pair = [{"name": n, "shape": [2], "datatype": "INT64", "data": [-(2**63), 7]} for n in "ab"]
+    yield b"\3\0" + json.dumps({"inputs": pair}).encode()
+    words = {"name": "words", "shape": [1], "datatype": "BYTES", "data": ["é"]}
+    yield b"\2\0" + json.dumps({"inputs": [words]}).encode()
 
 
 def _v2_binary_runner() -> FuzzRunner:
@@ -221,7 +225,7 @@ def _form_seeds() -> Iterator[bytes]:
 
 _FORM_PATHS = ("/v1/classify", "/v1/compress", "/v1/decompress")
 _TEXT_PATHS = ("/v1/text", "/openai/v1/completions")
-_INFER_PATHS = ("/v2/models/paint/infer", "/v2/models/alphabet/infer")
+_INFER_PATHS = tuple(f"/v2/models/{name}/infer" for name in ("paint", "alphabet", "three", "ratio"))
 
 
 def _text_seeds() -> Iterator[bytes]:
@@ -232,6 +236,30 @@ def _text_seeds() -> Iterator[bytes]:
         {"model": "alphabet", "prompt": "a", "stream": True, "echo": True, "stop": "c",
          "stream_options": {"include_usage": True}},
     )  # fmt: skip
+
+
+_PREDICT_PATHS = tuple(
+    f"/v1/predict?model={name}" for name in ("three", "ratio", "paint", "alphabet")
+)
+
+
+def _predict_seeds() -> Iterator[bytes]:
+    numbers = [[1, 2.5, "NaN"], [4, -0.0, "Infinity"]]
+    bodies: tuple[dict[str, object], ...] = (
+        {"numbers": numbers, "words": ["a", "é"], "flags": [[True], [False]]},
+        {"a": [-(2**63), 7], "b": [-1, 0]},
+        {"images": np.zeros((1, 8, 8, 3), int).tolist()},
+        {"tokens": [[1, 2]]},
+    )
+    for choice, inputs in enumerate(bodies):
+        yield bytes([choice, 9]) + json.dumps({"inputs": inputs}).encode()
+
+
+def _game_seeds() -> Iterator[bytes]:
+    yield from _json_seeds(
+        {"round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58", "choice": 0},
+        {"round": "é.😀.", "choice": True},
+    )
 
 
 _JSON_TOKENS = (
@@ -256,7 +284,7 @@ TARGETS = {
     ),
     "code": FuzzTarget(_bitstream_runner, _bitstream_seeds),
     "v2-json": FuzzTarget(
-        lambda: _post_runner(lambda choice: _INFER_PATHS[choice % 2], _JSON), _v2_json_seeds,
+        lambda: _post_runner(lambda choice: _INFER_PATHS[choice % 4], _JSON), _v2_json_seeds,
         ("inputs", "outputs", "datatype", "shape", "BYTES", "FP32", "INT64", "BOOL", "parameters",
          "classification", "tokens", *_JSON_TOKENS),
     ),
@@ -276,5 +304,13 @@ TARGETS = {
         lambda: _post_runner(lambda choice: _TEXT_PATHS[choice % 2], _JSON), _text_seeds,
         ("prompt", "max_chars", "temperature", "top_k", "top_p", "stop", "stream", "logprobs",
          "echo", "suffix", "best_of", "n", *_JSON_TOKENS),
+    ),
+    "predict": FuzzTarget(
+        lambda: _post_runner(lambda choice: _PREDICT_PATHS[choice % 4], _JSON), _predict_seeds,
+        ("inputs", "numbers", "words", "flags", "images", "tokens", *_JSON_TOKENS),
+    ),
+    "game": FuzzTarget(
+        lambda: _post_runner(lambda _: "/v1/game", _JSON), _game_seeds,
+        ("round", "choice", "digits.", "faces.", *_JSON_TOKENS),
     ),
 }  # fmt: skip
