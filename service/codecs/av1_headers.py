@@ -24,7 +24,7 @@ _MAX_HEADER_BYTES = 400
 
 @dataclass(frozen=True)
 class _Sequence:
-    """What a sequence header says about the headers of its frames."""
+    """The fields of a sequence header that the headers of its frames depend on."""
 
     size: Size
     largest_size: Size

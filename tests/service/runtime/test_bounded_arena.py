@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from models_store.verify import read_manifest
 from service.runtime.bounded_arena import BoundedArena
 from service.runtime.session import RunError, Session
-from tests.fakes.tensor_models import make_model, publish_tensors_model
+from tests.fakes.tensor_models import Shape, make_model, publish_tensors_model
 from tests.service.serving import assert_problem, running_app
 
 _MIB = 1 << 20
@@ -19,7 +19,10 @@ _LIMIT = 32 * _MIB
 
 def _expand_model() -> onnx.ModelProto:
     node = helper.make_node("Expand", ["x", "shape"], ["y"])
-    inputs = {"x": (TensorProto.UINT8, [1]), "shape": (TensorProto.INT64, ["rank"])}
+    inputs: dict[str, tuple[int, Shape]] = {
+        "x": (TensorProto.UINT8, [1]),
+        "shape": (TensorProto.INT64, ["rank"]),
+    }
     return make_model([node], inputs, {"y": (TensorProto.UINT8, ["size"])})
 
 
