@@ -59,7 +59,7 @@ def test_each_command_runs_without_torch(command: str, line: str) -> None:
     assert line in done.stdout
 
 
-def test_training_without_its_packages_says_what_to_install() -> None:
+def test_error_without_training_packages_names_the_extra() -> None:
     done = _deepshelf("train", "fit", "resnet-digits", missing=("torch", "torchvision"))
     assert done.returncode == 1
     announced, error = done.stderr.splitlines()
@@ -68,7 +68,7 @@ def test_training_without_its_packages_says_what_to_install() -> None:
     assert error.endswith("Install it with: pip install 'deepshelf[training]'")
 
 
-def test_an_installation_without_training_says_so() -> None:
+def test_installation_without_training_is_reported() -> None:
     done = _deepshelf("train", "list", missing=("training",))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: this installation has no package 'training'\n"

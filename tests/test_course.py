@@ -52,7 +52,7 @@ def _commands(page: Path) -> list[list[str]]:
     [*PAGES, *(ROOT / "docs/curso").glob("*.md")],
     ids=lambda page: page.parent.name + page.stem,
 )
-def test_what_a_page_links_exists(page: Path) -> None:
+def test_links_of_a_page_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
@@ -102,7 +102,7 @@ def test_spanish_page_has_the_commands_and_figures_of_the_english_one(page: Path
     assert _blocks_and_numbers("curso", page.name) == _blocks_and_numbers("course", page.name)
 
 
-def test_pictures_are_small_and_each_is_shown() -> None:
+def test_images_are_small_and_each_is_shown() -> None:
     pictures = sorted(COURSE.glob("*.png"))
     assert pictures
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)

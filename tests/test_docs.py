@@ -25,7 +25,7 @@ per_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rela
 
 
 @per_page
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_existing_targets(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 

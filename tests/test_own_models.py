@@ -55,7 +55,7 @@ def _of(outputs: list[tuple[str, str, str]], words: str) -> str:
     return next(output for _, text, output in outputs if words in text)
 
 
-def test_pipeline_answers_as_scikit_learn(outputs: list[tuple[str, str, str]]) -> None:
+def test_pipeline_matches_scikit_learn(outputs: list[tuple[str, str, str]]) -> None:
     printed = [float(value) for value in re.findall(r"[\d.]+", _of(outputs, "predict_proba"))]
     received = json.loads(_of(outputs, "predict?model=iris"))
     shown = json.loads(next(text for kind, text, _ in outputs if kind == "json"))
@@ -67,7 +67,7 @@ def test_pipeline_answers_as_scikit_learn(outputs: list[tuple[str, str, str]]) -
     assert found in _of(outputs, "add iris.onnx")
 
 
-def test_network_answers_as_torchvision(outputs: list[tuple[str, str, str]]) -> None:
+def test_network_matches_torchvision(outputs: list[tuple[str, str, str]]) -> None:
     label, probability = _of(outputs, "torch.onnx.export").split("\n")[-2].rsplit(" ", 1)
     assert f"sample      cat.jpg: {label} " in _of(outputs, "add resnet18.onnx")
     (best,) = json.loads(_of(outputs, "classify?model=resnet18"))["results"][0]["predictions"]
@@ -75,12 +75,12 @@ def test_network_answers_as_torchvision(outputs: list[tuple[str, str, str]]) -> 
     assert best["probability"] == pytest.approx(float(probability), rel=0.01)
 
 
-def test_file_of_a_wheel_answers_as_onnxruntime(outputs: list[tuple[str, str, str]]) -> None:
+def test_onnx_file_of_a_wheel_matches_onnxruntime(outputs: list[tuple[str, str, str]]) -> None:
     expected = json.loads(_of(outputs, "onnxruntime.InferenceSession"))
     received = json.loads(_of(outputs, "predict?model=logreg-iris"))["outputs"]
     assert received["label"] == expected["label"]
     assert received["probabilities"][0] == pytest.approx(expected["probabilities"][0], abs=1e-5)
 
 
-def test_other_clients_answer_alike(outputs: list[tuple[str, str, str]]) -> None:
+def test_other_clients_get_the_same_response(outputs: list[tuple[str, str, str]]) -> None:
     assert _of(outputs, "tritonclient").split() == ["[0]", "[0]"]

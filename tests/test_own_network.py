@@ -99,7 +99,7 @@ def test_weights_that_were_trained_elsewhere_are_published(workplace: Path) -> N
         ("data", {"args": {"train": 0, "test": 9}}, "mydata:load (train) holds no images"),
     ],
 )
-def test_what_does_not_fit_is_one_line(
+def test_incompatible_settings_are_one_line(
     workplace: Path,
     capsys: pytest.CaptureFixture[str],
     field: str,

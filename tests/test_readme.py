@@ -62,7 +62,7 @@ def workplace(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block", commands("curl"))
-def test_every_curl_is_answered(block: str, base_url: str, workplace: Path) -> None:
+def test_every_curl_gets_a_response(block: str, base_url: str, workplace: Path) -> None:
     run(block.replace(ADDRESS, base_url), workplace)
 
 
@@ -74,7 +74,7 @@ def test_every_program_runs(block: str, base_url: str, workplace: Path) -> None:
     assert run("python -W error program.py", workplace).strip()
 
 
-def test_the_answer_that_is_shown_is_the_answer_that_comes(base_url: str, workplace: Path) -> None:
+def test_displayed_response_is_the_actual_response(base_url: str, workplace: Path) -> None:
     shown = json.loads(next(text for language, text in blocks() if language == "json"))
     answer = json.loads(run(commands("curl")[0].replace(ADDRESS, base_url), workplace))
     for said, came in zip(
@@ -95,7 +95,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
 
 
-def test_the_spanish_readme_tells_one_to_type_what_the_english_one_does() -> None:
+def test_spanish_readme_has_the_commands_of_the_english_one() -> None:
     # The English blocks are executed above.
     assert [(match[1], match[2]) for match in BLOCK.finditer(SPANISH)] == blocks()
 

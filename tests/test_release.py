@@ -56,9 +56,7 @@ def test_the_wheel_holds_code_and_schema_and_no_models(dist: Path) -> None:
         assert [name for name in tar.getnames() if name.endswith((".onnx", ".npz"))] == []
 
 
-def test_it_is_installed_and_works_where_nothing_else_of_ours_is(
-    dist: Path, tmp_path: Path
-) -> None:
+def test_wheel_works_outside_the_checkout(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     site = tmp_path / "site"
     _run(

@@ -24,7 +24,7 @@ def held_back(page: Page, pattern: str) -> Iterator[list[Route]]:
             route.continue_()
 
 
-def test_a_slow_answer_shows_progress_and_dims_the_old_result(watched: Watched) -> None:
+def test_slow_request_shows_progress_and_dims_the_old_result(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
     verdict = page.locator(".verdict")
     expect(verdict).to_contain_text("dB")
@@ -41,7 +41,7 @@ def test_a_slow_answer_shows_progress_and_dims_the_old_result(watched: Watched) 
     expect(page.locator(".result")).to_have_css("opacity", "1")
 
 
-def test_a_slow_answer_can_be_cancelled(watched: Watched) -> None:
+def test_slow_request_can_be_cancelled(watched: Watched) -> None:
     watched.expected = ("ERR_",)
     page = show(watched, "denoise?model=blur")
     expect(page.locator(".verdict")).to_contain_text("dB")
@@ -54,7 +54,7 @@ def test_a_slow_answer_can_be_cancelled(watched: Watched) -> None:
         expect(page.locator(".result")).to_have_css("opacity", "1")
 
 
-def test_a_first_answer_that_is_cancelled_says_so(watched: Watched) -> None:
+def test_cancelled_first_request_is_reported(watched: Watched) -> None:
     page = watched.page
     with held_back(page, "**/v1/classify*"):
         show(watched, "classify")

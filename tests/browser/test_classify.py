@@ -25,7 +25,7 @@ def choose(page: Page, model: str) -> None:
     page.get_by_label("Model").select_option(label=model)
 
 
-def test_a_sample_is_named_and_the_command_shown_gives_the_same_answer(
+def test_sample_is_named_and_the_command_shown_gives_the_same_response(
     watched: Watched, tmp_path: Path
 ) -> None:
     page = show(watched, "classify")
@@ -54,7 +54,7 @@ def test_an_ensemble_shows_each_members_vote(watched: Watched) -> None:
     expect(page.locator(".command")).to_contain_text("model=all-paint")
 
 
-def test_a_picture_can_be_dropped_and_pasted(watched: Watched) -> None:
+def test_image_can_be_dropped_and_pasted(watched: Watched) -> None:
     page = show(watched, "classify")
     choose(page, "all-paint 1")
     transfer = page.evaluate_handle(_TRANSFER, list(GREEN))
@@ -85,7 +85,7 @@ def test_a_photograph_comes_from_the_camera(watched: Watched) -> None:
     expect(dialog).to_have_count(0)
 
 
-def test_what_is_no_picture_gets_the_services_own_words(watched: Watched) -> None:
+def test_file_that_is_no_image_shows_the_error_of_the_service(watched: Watched) -> None:
     watched.expected = ("415",)
     page = show(watched, "classify")
     page.locator("input[type=file]").set_input_files(
@@ -101,7 +101,7 @@ def test_what_is_no_picture_gets_the_services_own_words(watched: Watched) -> Non
     expect(problem).to_have_count(0)
 
 
-def test_a_sample_that_comes_late_does_not_replace_what_was_picked(watched: Watched) -> None:
+def test_sample_that_loads_late_does_not_replace_the_picked_image(watched: Watched) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:

@@ -13,9 +13,7 @@ from tests.browser.watched import Watched, curl, show, until
 SHOWN = "document.querySelector('.paper')?.naturalWidth > 0"
 
 
-def test_digits_are_written_as_the_address_says_and_as_curl_writes_them(
-    watched: Watched, tmp_path: Path
-) -> None:
+def test_digits_match_the_address_and_the_curl_command(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "handwriting?text=2026&seed=11")
     until(page, SHOWN)
     expect(page.get_by_alt_text("2026, written by hand")).to_be_visible()
@@ -26,7 +24,7 @@ def test_digits_are_written_as_the_address_says_and_as_curl_writes_them(
     assert (tmp_path / "written.svg").read_bytes() == saved.value.path().read_bytes()
 
 
-def test_what_is_written_can_be_changed_and_shared(watched: Watched) -> None:
+def test_settings_of_a_drawing_can_be_changed_and_shared(watched: Watched) -> None:
     page = show(watched, "handwriting")
     page.get_by_label("Digits").fill("42")
     page.get_by_label("Show the pen at work").uncheck()
@@ -39,7 +37,7 @@ def test_what_is_written_can_be_changed_and_shared(watched: Watched) -> None:
     assert link.startswith(f"{watched.base}/#/handwriting?text=42&seed=7&bias=1&model=")
 
 
-def test_what_cannot_be_written_is_named(watched: Watched) -> None:
+def test_unsupported_characters_are_named(watched: Watched) -> None:
     watched.expected = ("422",)
     page = show(watched, "handwriting")
     until(page, SHOWN)
@@ -48,9 +46,7 @@ def test_what_cannot_be_written_is_named(watched: Watched) -> None:
     expect(page.get_by_role("alert")).to_contain_text("'s'")
 
 
-def test_faces_come_by_seed_and_the_address_brings_them_again(
-    watched: Watched, tmp_path: Path
-) -> None:
+def test_address_reproduces_the_faces_by_seed(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "faces?model=noise&version=2&seed=40&count=3")
     faces = page.locator(".gallery button")
     expect(faces).to_have_text(["40", "41", "42"])

@@ -37,7 +37,7 @@ def test_ten_rounds_keep_a_score_and_can_be_played_again(watched: Watched) -> No
     expect(page.locator(".dots .right, .dots .wrong")).to_have_count(0)
 
 
-def test_the_photograph_is_told_from_the_generated_face(watched: Watched) -> None:
+def test_clicking_the_photograph_scores(watched: Watched) -> None:
     page = show(watched, "game")
     page.get_by_role("button", name="Faces", exact=True).click()
     expect(page.get_by_role("heading", level=2).first).to_have_text("Which one is the photograph?")

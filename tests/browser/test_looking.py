@@ -109,7 +109,7 @@ def test_the_chosen_faces_show_that_they_are_chosen(watched: Watched) -> None:
     expect(last).to_have_attribute("aria-pressed", "false")
 
 
-def test_the_figures_of_a_card_have_words_and_a_column_for_precision(watched: Watched) -> None:
+def test_metrics_of_a_card_are_described_with_their_precision(watched: Watched) -> None:
     page = show(watched, "shelf/faces-gan")
     row = page.locator(".card tbody tr").first
     expect(row.get_by_role("rowheader")).to_contain_text("distance to real faces, lower is better")

@@ -22,7 +22,7 @@ def pick(page: Page, buffer: bytes, name: str = "own.png") -> None:
     ("view", "shown"),
     [("denoise?model=blur", ".compare"), ("compress?model=autoencoder-mnist-conv", ".coded")],
 )
-def test_a_text_file_gets_the_services_words_and_the_old_comparison_goes(
+def test_text_file_shows_the_error_of_the_service_and_hides_the_old_comparison(
     watched: Watched, view: str, shown: str
 ) -> None:
     watched.expected = ("415",)
@@ -90,13 +90,13 @@ def test_the_address_of_a_model_shows_its_card(watched: Watched) -> None:
     expect(page.locator(".card > h2")).to_contain_text("all-paint 1")
 
 
-def test_an_unknown_view_is_not_another_one(watched: Watched) -> None:
+def test_unknown_view_is_an_error(watched: Watched) -> None:
     page = show(watched, "nothing")
     expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
     expect(page.locator("main")).to_contain_text("no view “nothing”")
 
 
-def test_a_large_photo_is_sent_smaller_which_is_said_or_whole(watched: Watched) -> None:
+def test_large_photo_is_sent_scaled_with_a_notice_or_in_full(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
     expect(page.locator(".verdict")).to_contain_text("dB")
     pick(page, encode_png(solid_image(1500, 900, (9, 90, 200))))
@@ -108,7 +108,7 @@ def test_a_large_photo_is_sent_smaller_which_is_said_or_whole(watched: Watched) 
     expect(page.locator(".command")).to_contain_text("image=@own.png")
 
 
-def test_a_visitors_own_photo_gets_no_noise_unless_asked_for(watched: Watched) -> None:
+def test_uploaded_photo_gets_no_noise_by_default(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
     noise = page.get_by_label("Noise to add")
     expect(page.locator(".command")).to_contain_text("noisy.png")

@@ -28,7 +28,7 @@ def test_the_documentation_follows_the_playgrounds_choice(watched: Watched) -> N
     expect(page.locator("html")).to_have_class("dark-mode")
 
 
-def test_redoc_asks_no_other_host(watched: Watched) -> None:
+def test_redoc_requests_no_other_host(watched: Watched) -> None:
     page = watched.page
     page.goto(f"{watched.base}/redoc")
     expect(page.get_by_role("heading", name="Classify images")).to_be_visible()

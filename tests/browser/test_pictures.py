@@ -20,7 +20,9 @@ def psnr(a: bytes, b: bytes) -> float:
     return float(10 * np.log10(255**2 / np.mean((one - other) ** 2)))
 
 
-def test_noise_goes_in_and_out_and_both_figures_are_right(watched: Watched, tmp_path: Path) -> None:
+def test_noise_is_added_and_removed_and_both_figures_are_correct(
+    watched: Watched, tmp_path: Path
+) -> None:
     page = show(watched, "denoise")
     expect(page.locator(".verdict")).to_contain_text("→")
     before, after = map(float, re.findall(r"([\d.]+) dB", page.locator(".verdict").inner_text()))
@@ -34,9 +36,7 @@ def test_noise_goes_in_and_out_and_both_figures_are_right(watched: Watched, tmp_
     assert round(psnr(denoised, clean), 1) == after
 
 
-def test_the_strength_of_the_noise_is_what_the_slider_says(
-    watched: Watched, tmp_path: Path
-) -> None:
+def test_noise_has_the_deviation_of_the_slider(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "denoise")
     slide(page, "Brightened by", 0.5)
     slide(page, "Noise to add", 0.1)
@@ -53,7 +53,7 @@ def test_the_strength_of_the_noise_is_what_the_slider_says(
     assert abs(added.std() - 0.1) < 0.01
 
 
-def test_without_noise_the_picture_goes_as_it_is_and_nothing_is_claimed(watched: Watched) -> None:
+def test_without_noise_the_image_is_sent_unchanged_and_no_gain_is_shown(watched: Watched) -> None:
     page = show(watched, "denoise")
     expect(page.locator(".verdict")).to_contain_text("dB")
     slide(page, "Noise to add", 0)
@@ -87,7 +87,7 @@ def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> 
     assert clip == "inset(0px 55% 0px 0px)"
 
 
-def test_a_code_is_as_short_as_it_says_and_comes_back(watched: Watched, tmp_path: Path) -> None:
+def test_code_has_the_displayed_size_and_is_decompressed(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "compress?model=autoencoder-mnist-conv")
     expect(page.locator(".verdict")).to_contain_text("bytes")
     said = int(page.locator(".verdict").inner_text().split()[0])

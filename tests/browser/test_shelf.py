@@ -11,7 +11,7 @@ from tests.e2e.server import running_server
 from tests.fakes.image_models import BoxBlurDenoiser, publish_image_model
 
 
-def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) -> None:
+def test_every_model_has_a_tile_with_its_preview_and_a_metric(watched: Watched) -> None:
     page = show(watched, "shelf")
     listed = page.request.get(f"{watched.base}/v1/models").json()["models"]
     tiles = page.locator(".tile")
@@ -24,7 +24,7 @@ def test_every_model_has_a_tile_with_its_picture_and_a_figure(watched: Watched) 
     )
 
 
-def test_a_card_tells_where_a_model_comes_from_and_leads_to_it(watched: Watched) -> None:
+def test_card_shows_provenance_and_links_to_the_model(watched: Watched) -> None:
     page = show(watched, "shelf")
     page.get_by_role("link", name="mobilenet-hymenoptera").click()
     card = page.locator(".card")
@@ -36,13 +36,13 @@ def test_a_card_tells_where_a_model_comes_from_and_leads_to_it(watched: Watched)
     expect(page.locator(".receipt")).to_contain_text("mobilenet-hymenoptera 1")
 
 
-def test_a_version_that_failed_says_why(watched: Watched) -> None:
+def test_failed_version_shows_its_reason(watched: Watched) -> None:
     page = show(watched, "shelf")
     tile = page.locator(".tile").filter(has_text="all-paint")
     expect(tile.locator(".failed")).to_contain_text("Version 2 is failed: model.onnx is not")
 
 
-def test_a_view_that_nothing_on_the_shelf_serves_says_so(browser: Browser, tmp_path: Path) -> None:
+def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> None:
     publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
     with running_server(tmp_path / "shelf", tmp_path / "log") as server:
         watched = Watched(browser.new_page(), server.url)
@@ -71,7 +71,7 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
         assert picture.width == image.evaluate("image => image.naturalWidth")
 
 
-def test_what_a_layer_makes_of_a_picture_is_shown(watched: Watched, tmp_path: Path) -> None:
+def test_feature_maps_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "shelf?model=resnet-cifar10")
     page.get_by_text("What its layers make of a picture").click()
     maps = page.locator(".maps")
@@ -86,9 +86,7 @@ def test_what_a_layer_makes_of_a_picture_is_shown(watched: Watched, tmp_path: Pa
         assert picture.width == image.evaluate("image => image.naturalWidth")
 
 
-def test_a_service_that_wants_a_key_gets_it_from_the_person(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_page_prompts_for_a_key_that_the_service_requires(browser: Browser, tmp_path: Path) -> None:
     publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
     line = f"alice sha256:{hash_key('open sesame').hex()}"
     with running_server(tmp_path / "shelf", tmp_path / "log", keys=line) as server:

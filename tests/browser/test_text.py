@@ -16,7 +16,7 @@ def new_text(page: Page) -> str:
     return page.locator(".written .new").inner_text()
 
 
-def test_the_options_reach_the_service_and_curl_writes_the_same(
+def test_options_reach_the_service_and_curl_gives_the_same_text(
     watched: Watched, tmp_path: Path
 ) -> None:
     page = show(watched, "text?model=charnn-tiny")
@@ -43,7 +43,7 @@ def throttle(session: CDPSession, bytes_per_s: int) -> None:
     )
 
 
-def test_writing_can_be_stopped_and_begun_again_from_the_keyboard(watched: Watched) -> None:
+def test_generation_can_be_stopped_and_restarted_from_the_keyboard(watched: Watched) -> None:
     page = show(watched, "text")
     page.get_by_label("Characters").fill("2000")
     stop = page.get_by_role("button", name="Stop")

@@ -79,7 +79,7 @@ async def test_every_metric_and_label_in_the_dashboard_exists(
         assert labels - _GIVEN_BY_PROMETHEUS <= known, metrics
 
 
-def test_every_alert_has_a_severity_and_says_what_to_do() -> None:
+def test_every_alert_has_a_severity_and_an_instruction() -> None:
     assert {rule["labels"]["severity"] for rule in RULES} == {"page", "ticket"}
     assert all(set(rule["annotations"]) == {"summary", "runbook"} for rule in RULES)
 

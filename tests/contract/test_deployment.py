@@ -112,7 +112,7 @@ def test_kustomize_lists_all_files_and_uses_the_package_version() -> None:
     assert container["image"] == f"deepshelf:{VERSION}"
 
 
-def test_whatever_is_stopped_is_given_time_to_drain() -> None:
+def test_stop_timeouts_leave_time_to_drain() -> None:
     pod = OBJECTS["deployment"]["spec"]["template"]["spec"]
     wait = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     drain = Settings.model_fields["graceful_shutdown_s"].default

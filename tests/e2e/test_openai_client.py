@@ -242,7 +242,7 @@ def test_a_wrong_value_is_named(
 
 
 @pytest.mark.parametrize("name", ["nobody", "paint"])
-def test_a_model_that_writes_no_texts_is_not_found(client: openai.OpenAI, name: str) -> None:
+def test_model_of_another_task_is_not_found(client: openai.OpenAI, name: str) -> None:
     with pytest.raises(openai.NotFoundError, match="alphabet, babble") as raised:
         client.completions.create(model=name, prompt="a")
     assert raised.value.code == "model_not_found"
@@ -258,7 +258,7 @@ def test_unsupported_endpoints_have_openai_errors(client: openai.OpenAI) -> None
     assert "/openai/v1/chat/completions is not supported" in raised.value.message
 
 
-def test_a_stream_that_is_closed_stops_the_writing(server: Server, client: openai.OpenAI) -> None:
+def test_closing_a_stream_stops_the_generation(server: Server, client: openai.OpenAI) -> None:
     stream = client.completions.create(model="babble", prompt="a", max_tokens=100, n=6, stream=True)
     next(iter(stream))
     stream.close()

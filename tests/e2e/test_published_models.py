@@ -80,7 +80,7 @@ def test_photographs_of_any_size_and_format_are_classified(
     assert sum(probabilities) == pytest.approx(1, abs=1e-4)
 
 
-def test_noise_is_removed_as_much_as_the_card_says(client: httpx.Client) -> None:
+def test_psnr_of_denoising_matches_the_card(client: httpx.Client) -> None:
     files = {
         "image": (ROOT / "examples" / "noisy-digits.png").read_bytes(),
         "reference": (ROOT / "examples" / "clean-digits.png").read_bytes(),
@@ -104,9 +104,7 @@ def test_a_photograph_is_denoised_at_its_own_size(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_noise_goes_from_a_photograph_and_a_clean_one_stays(
-    client: httpx.Client, mode: str
-) -> None:
+def test_noise_is_removed_and_a_clean_photograph_is_kept(client: httpx.Client, mode: str) -> None:
     clean = np.asarray(Image.fromarray(load_sample_image("china.jpg")[40:190, :200]).convert(mode))
     noise = np.random.default_rng(0).normal(0, 25, clean.shape)
     noisy = (clean + noise).round().clip(0, 255).astype(np.uint8)
@@ -164,7 +162,7 @@ def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(response.content)))
 
 
-def test_generated_faces_have_eyes_in_the_right_place(client: httpx.Client) -> None:
+def test_generated_faces_have_eyes_at_the_expected_position(client: httpx.Client) -> None:
     """The mean of many faces is symmetric, with eyes darker than forehead and cheeks."""
     grid = _faces(client, count=64, seed=0, columns=64)
     mean = grid.reshape(64, 64, 64, 3).mean(axis=(1, 3))  # (row, column) of the image
@@ -175,7 +173,7 @@ def test_generated_faces_have_eyes_in_the_right_place(client: httpx.Client) -> N
         assert brightness[18:26].min() < brightness[28:36].max() - 10
 
 
-def test_a_face_is_the_same_in_whatever_company_and_another_in_another_version(
+def test_face_of_a_seed_depends_on_the_version_and_not_on_the_count(
     client: httpx.Client,
 ) -> None:
     grid = _faces(client, count=9, seed=100, columns=3)

@@ -71,6 +71,6 @@ def test_every_data_type_keeps_its_bits(server: Server, model: str, array: Array
     assert np.array_equal(output, np.add(array, array), equal_nan=array.dtype.kind == "f")
 
 
-def test_inputs_that_do_not_fit_say_what_does(server: Server) -> None:
+def test_error_for_wrong_inputs_states_the_expected_ones(server: Server) -> None:
     with pytest.raises(InferenceServerException, match=r"accepted is \[batch, 3\]"):
         _infer(server, "three", {**THREE_INPUTS, "numbers": np.zeros((2, 4), np.float32)})

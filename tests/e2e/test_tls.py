@@ -12,7 +12,7 @@ from tests.e2e.server import running_tls_server
 from tests.fakes.image_models import encode_png, solid_image
 
 
-def test_the_service_speaks_https_and_nothing_else(
+def test_service_accepts_https_only(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()

@@ -327,7 +327,7 @@ def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceSe
     assert "unknown parameter 'temprature'; did you mean 'temperature'?" in ask(b"a", temprature=1)
 
 
-def test_unsupported_extensions_say_so(client: InferenceServerClient) -> None:
+def test_unsupported_extensions_are_reported(client: InferenceServerClient) -> None:
     images = sent("images", random_images(1, 8, 8, 3), "UINT8")
     assert "sequences are not supported" in rejected(
         client, "paint", images, sequence_id=3, sequence_start=True

@@ -61,7 +61,7 @@ def test_the_same_versions_give_the_same_bytes(store: Path, tmp_path: Path, suff
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_version_that_is_there_stays(archive: Path, tmp_path: Path) -> None:
+def test_existing_version_is_kept(archive: Path, tmp_path: Path) -> None:
     import_versions(archive, tmp_path / "other")
     again = import_versions(archive, tmp_path / "other")
     assert again == [(("blur", 1), False), (("paint", 1), False)]
@@ -106,7 +106,7 @@ def test_a_damaged_model_is_not_exported(own_store: Path, tmp_path: Path) -> Non
         ("paint/1/.hidden", "accepted are plain files"),
     ],
 )
-def test_names_that_lead_elsewhere_are_refused(
+def test_names_that_leave_the_folder_are_rejected(
     archive: Path, tmp_path: Path, bad: str, message: str
 ) -> None:
     def rename(entry: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
@@ -120,7 +120,9 @@ def test_names_that_lead_elsewhere_are_refused(
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_what_is_no_plain_file_is_refused(archive: Path, tmp_path: Path, kind: bytes) -> None:
+def test_members_that_are_no_plain_files_are_rejected(
+    archive: Path, tmp_path: Path, kind: bytes
+) -> None:
     def link(entry: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
         if entry.name == "paint/1/model.onnx":
             entry.type, entry.linkname, content = kind, "/etc/passwd", b""
@@ -156,7 +158,9 @@ def test_a_file_that_is_not_the_published_one_keeps_its_version_out(
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["blur"]
 
 
-def test_a_model_that_answers_otherwise_here_is_kept_out(own_store: Path, tmp_path: Path) -> None:
+def test_model_with_other_golden_outputs_here_is_not_imported(
+    own_store: Path, tmp_path: Path
+) -> None:
     folder = own_store / "paint" / "1"
     with np.load(folder / "golden.npz") as arrays:
         golden = {
@@ -173,14 +177,14 @@ def test_a_model_that_answers_otherwise_here_is_kept_out(own_store: Path, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar", b"\x1f\x8b\x08damaged"])
-def test_what_is_no_archive_is_told_as_such(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_no_archive_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=r"no archive of models|holds no models"):
         import_versions(path, tmp_path / "other")
 
 
-def test_a_truncated_archive_is_told_as_such(archive: Path, tmp_path: Path) -> None:
+def test_truncated_archive_is_reported(archive: Path, tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:3000])
     with pytest.raises(StoreError):
         import_versions(archive, tmp_path / "other")

@@ -70,7 +70,7 @@ def _die_within(home: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_publisher_left_is_told_and_goes_with_the_next(
+def test_remains_of_a_killed_publisher_are_reported_and_removed_by_the_next(
     abandoned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (left,) = orphaned_staging_dirs(abandoned)
@@ -84,7 +84,7 @@ def test_what_a_killed_publisher_left_is_told_and_goes_with_the_next(
     assert list_versions(abandoned, "paint") == [1, 2, 3]
 
 
-def test_what_somebody_is_writing_now_stays(tmp_path: Path) -> None:
+def test_folder_of_a_running_publisher_is_kept(tmp_path: Path) -> None:
     with staging_dir(tmp_path / "paint") as theirs:
         publish_image_model(tmp_path, "paint", MeanColourClassifier())
         assert theirs.is_dir()
@@ -104,7 +104,7 @@ def _copy(store: Path) -> Callable[[Path, int], Manifest]:
 
 
 @pytest.mark.parametrize("room", [0, 100, 600, 1000, 1500])
-def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, room: int) -> None:
+def test_full_disk_is_reported_and_leaves_nothing(store: Path, tmp_path: Path, room: int) -> None:
     with (
         no_file_over(room),
         pytest.raises(LayoutError, match=r"no space left to publish paint: .*was removed"),
@@ -113,7 +113,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: Path, tmp_path: Path, roo
     assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_a_full_disk_while_an_archive_is_read_is_told_too(store: Path, tmp_path: Path) -> None:
+def test_full_disk_during_import_is_reported(store: Path, tmp_path: Path) -> None:
     export_versions(store, [("paint", 1)], tmp_path / "all.tar")
     with no_file_over(100), pytest.raises(LayoutError, match="no space left to publish paint"):
         import_versions(tmp_path / "all.tar", tmp_path / "store")

@@ -33,7 +33,7 @@ def test_names_are_sorted_and_versions_ascend_as_numbers(shelf: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["__pycache__/1", ".git/1", "Paint/1", "-x/1", "empty", "x y/1"])
-def test_other_folders_are_passed_over(shelf: Path, path: str) -> None:
+def test_other_folders_are_ignored(shelf: Path, path: str) -> None:
     (shelf / path).mkdir(parents=True)
     assert list_model_names(shelf) == ["blur", "paint"]
 
@@ -41,7 +41,7 @@ def test_other_folders_are_passed_over(shelf: Path, path: str) -> None:
 @pytest.mark.parametrize(
     "entry", ["0", "01", "-1", "+1", "1.0", "1 ", "٣", "v3", ".partial-x", "1234567890"]
 )
-def test_what_is_no_version_number_is_passed_over(shelf: Path, entry: str) -> None:
+def test_folders_without_a_version_number_are_ignored(shelf: Path, entry: str) -> None:
     (shelf / "paint" / entry).mkdir()
     assert list_versions(shelf, "paint") == [1, 2, 10]
 
@@ -53,7 +53,7 @@ def test_files_are_neither_models_nor_versions(shelf: Path) -> None:
     assert list_versions(shelf, "paint") == [1, 2, 10]
 
 
-def test_links_are_passed_over_wherever_they_lead(shelf: Path, tmp_path: Path) -> None:
+def test_links_are_ignored(shelf: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "1").mkdir(parents=True)
     (shelf / "borrowed").symlink_to(outside)
@@ -93,15 +93,13 @@ def test_a_plain_name_is_a_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, 3, 10**9])
-def test_a_version_that_is_not_there_is_answered_with_those_that_are(
-    shelf: Path, version: int
-) -> None:
+def test_missing_version_error_lists_the_existing_ones(shelf: Path, version: int) -> None:
     (shelf / "paint" / "0").mkdir()  # there, but no version
     with pytest.raises(LayoutError, match=f"paint has no version {version} in .*: 1, 2, 10$"):
         version_dir(shelf, "paint", version)
 
 
-def test_a_model_that_is_not_there_has_no_versions(shelf: Path) -> None:
+def test_missing_model_has_no_versions(shelf: Path) -> None:
     assert list_versions(shelf, "scissors") == []
     with pytest.raises(
         LayoutError, match=r"there is no model scissors in .*; models there: blur, paint"
@@ -110,9 +108,7 @@ def test_a_model_that_is_not_there_has_no_versions(shelf: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
-def test_a_store_that_is_none_is_an_error_that_says_how_to_name_one(
-    tmp_path: Path, kind: str
-) -> None:
+def test_path_that_is_no_store_is_an_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "store"
     if kind == "file":
         path.write_text("")

@@ -78,7 +78,7 @@ def test_show_prints_figures_with_where_they_come_from(own_store: Path, run: Run
     assert "trained on    CIFAR-10, n = 50,000; none; web\n" in out
 
 
-def test_verify_answers_for_every_version(store: Path, run: Run) -> None:
+def test_verify_reports_every_version(store: Path, run: Run) -> None:
     code, out, err = run(store, "verify")
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()][-2:] == [
@@ -89,7 +89,7 @@ def test_verify_answers_for_every_version(store: Path, run: Run) -> None:
     assert len(run(store, "verify", "blur", "all-paint")[1].splitlines()) == 2
 
 
-def test_verify_goes_on_after_a_failure_and_says_so_by_its_code(own_store: Path, run: Run) -> None:
+def test_verify_continues_after_a_failure_and_exits_with_1(own_store: Path, run: Run) -> None:
     (own_store / "paint" / "1" / "model.onnx").write_bytes(b"x")
     code, out, _ = run(own_store, "verify", "paint")
     first, second = out.splitlines()
@@ -105,7 +105,7 @@ def test_verify_replays_the_golden_cases(own_store: Path, run: Run) -> None:
     assert "FAILED: golden.npz holds no case for model.onnx" in out
 
 
-def test_verify_does_not_call_an_empty_store_good(tmp_path: Path, run: Run) -> None:
+def test_verify_of_an_empty_store_is_an_error(tmp_path: Path, run: Run) -> None:
     code, out, err = run(tmp_path, "verify")
     assert (code, out) == (1, "")
     assert err == f"error: there is no model in {tmp_path}\n"
@@ -138,7 +138,7 @@ def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
         (("verify", "blur", ".."), "'..' is no model name"),
     ],
 )
-def test_what_is_not_there_is_one_line_and_code_1(
+def test_missing_model_is_one_line_and_exit_1(
     store: Path, run: Run, arguments: tuple[str, ...], message: str
 ) -> None:
     code, _, err = run(store, *arguments)
@@ -148,7 +148,7 @@ def test_what_is_not_there_is_one_line_and_code_1(
 
 
 @pytest.mark.parametrize("command", ["list", "verify"])
-def test_a_store_that_is_not_there_is_one_line(tmp_path: Path, run: Run, command: str) -> None:
+def test_missing_store_is_one_line(tmp_path: Path, run: Run, command: str) -> None:
     code, out, err = run(tmp_path / "nowhere", command)
     assert (code, out) == (1, "")
     assert err.startswith("error: there is no store at ")
@@ -173,7 +173,7 @@ def test_a_hostile_manifest_cannot_write_lines_or_escapes_of_its_own(
 @pytest.mark.parametrize(
     "arguments", [(), ("publish",), ("show",), ("show", "a", "--version", "x")]
 )
-def test_wrong_arguments_are_code_2(store: Path, run: Run, arguments: tuple[str, ...]) -> None:
+def test_wrong_arguments_exit_with_2(store: Path, run: Run, arguments: tuple[str, ...]) -> None:
     assert run(store, *arguments)[0] == 2
 
 
@@ -233,7 +233,7 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
         ("gone", "there is no model gone in .*; models there: "),
     ],
 )
-def test_export_says_what_there_is(
+def test_export_of_an_unknown_model_lists_the_models(
     store: Path, run: Run, tmp_path: Path, wanted: str, message: str
 ) -> None:
     code, _, err = run(store, "export", str(tmp_path / "x.tar"), wanted)

@@ -41,7 +41,7 @@ def test_a_manifest_reads_back_as_it_was_written(store: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(("name", "task"), [("paint", Classification), ("blur", Denoising)])
-def test_the_task_is_told_by_its_kind(store: Path, name: str, task: type) -> None:
+def test_task_is_selected_by_its_kind(store: Path, name: str, task: type) -> None:
     manifest = Manifest.model_validate(manifest_json(store / name / "1"))
     assert type(manifest.task) is task
 
@@ -71,7 +71,7 @@ def _first(*keys: str | int) -> Callable[[Content], Content]:
         _first("provenance"),
     ],
 )
-def test_an_unknown_key_is_refused_wherever_it_stands(
+def test_unknown_key_is_rejected_at_every_level(
     content: Content, where: Callable[[Content], Content]
 ) -> None:
     where(content)["sumary"] = "s"
@@ -136,7 +136,7 @@ def _another(role: str, **changes: object) -> Callable[[Content], None]:
         (_another("preview", path="b.png", precision="fp32"), "b.png is no graph"),
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_refused(
+def test_inconsistent_manifest_is_rejected(
     content: Content, change: Callable[[Content], None], message: str
 ) -> None:
     Manifest.model_validate(content)
@@ -154,9 +154,7 @@ def test_every_missing_role_is_named(content: Content) -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "null"])
 @pytest.mark.parametrize("field", ["atol", "rtol"])
-def test_a_tolerance_that_everything_would_pass_is_refused(
-    content: Content, field: str, value: str
-) -> None:
+def test_infinite_tolerance_is_rejected(content: Content, field: str, value: str) -> None:
     content["golden"][field] = "?"
     text = json.dumps(content).replace('"?"', value)
     with pytest.raises(ValidationError, match=f"golden.{field}"):
@@ -164,7 +162,7 @@ def test_a_tolerance_that_everything_would_pass_is_refused(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_figure_that_is_no_number_is_refused(content: Content, value: float) -> None:
+def test_metric_that_is_not_finite_is_rejected(content: Content, value: float) -> None:
     # It would be written as null, which no reader of the manifest accepts.
     metric = {"name": "psnr", "value": 1.0, "dataset": "d", "split": "test", "n": 1}
     content["metrics"] = [metric]
@@ -193,7 +191,7 @@ def test_a_quantised_variant_stands_beside_its_graph(content: Content) -> None:
 @pytest.mark.parametrize(
     ("role", "is_graph"), [("model", True), ("step", True), ("golden", False), ("preview", False)]
 )
-def test_graphs_are_told_from_other_files(role: str, is_graph: bool) -> None:
+def test_graphs_are_distinguished_from_other_files(role: str, is_graph: bool) -> None:
     spec = ({"name": "x", "dtype": "float32", "shape": ("batch", 3)},)
     graph = {"precision": "fp32", "inputs": spec, "outputs": spec} if is_graph else {}
     content = {"path": "x", "role": role, "bytes": 1, "sha256": "0" * 64, **graph}
@@ -215,7 +213,7 @@ def test_a_manifest_cannot_be_changed(content: Content) -> None:
         ({"mode": "CMYK"}, "mode"),
     ],
 )
-def test_tiles_that_do_not_fit_are_refused(
+def test_inconsistent_tiles_are_rejected(
     store: Path, changes: dict[str, object], message: str
 ) -> None:
     content = manifest_json(store / "blur" / "1")

@@ -56,7 +56,7 @@ def test_versions_are_numbered_from_one_and_never_reused(target: Path, build: Bu
     assert publish_version(target, "paint", build, _accept).name == "4"
 
 
-def test_what_is_published_is_whole_and_readable_by_all(target: Path, build: Build) -> None:
+def test_published_version_is_complete_and_readable_by_all(target: Path, build: Build) -> None:
     folder = publish_version(target, "paint", build, _accept)
     assert _names(folder) == ["golden.npz", "manifest.json", "model.onnx", "preview.png"]
     assert folder.stat().st_mode & 0o777 == 0o755
@@ -91,7 +91,7 @@ def test_nothing_is_visible_before_it_is_verified(target: Path, build: Build) ->
 @pytest.mark.parametrize("error", [_Broken, KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize("stage", ["build", "verify"])
 @pytest.mark.parametrize("earlier", [0, 1])
-def test_whatever_raises_nothing_is_left_behind(
+def test_failed_publication_leaves_nothing(
     target: Path, build: Build, stage: str, error: type[BaseException], earlier: int
 ) -> None:
     for _ in range(earlier):
@@ -151,7 +151,7 @@ def test_a_manifest_that_would_not_be_read_again_is_not_published(
 
 
 @pytest.mark.parametrize("name", ["../paint", "Paint", "", "p/1", ".partial-x"])
-def test_a_name_that_is_none_is_refused_before_anything_is_written(
+def test_invalid_name_is_rejected_before_anything_is_written(
     target: Path, build: Build, name: str
 ) -> None:
     with pytest.raises(LayoutError, match="is no model name"):
@@ -198,7 +198,7 @@ def test_a_publisher_that_fails_does_not_disturb_one_that_begins(
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
-def test_what_is_in_the_way_is_stepped_over(target: Path, build: Build, kind: str) -> None:
+def test_existing_entries_are_skipped(target: Path, build: Build, kind: str) -> None:
     def obstructed(folder: Path, version: int) -> Manifest:
         obstacle = target / "paint" / str(version)
         if kind == "file":
@@ -230,7 +230,7 @@ def test_a_store_that_cannot_be_written_is_an_error(tmp_path: Path, build: Build
         publish_version(tmp_path / "store", "paint", build, _accept)
 
 
-def test_a_model_folder_that_is_a_link_is_refused(target: Path, build: Build) -> None:
+def test_model_folder_that_is_a_link_is_rejected(target: Path, build: Build) -> None:
     (target / "elsewhere").mkdir(parents=True)
     (target / "paint").symlink_to("elsewhere")
     with pytest.raises(LayoutError, match="paint is a link; links in a store are not followed"):

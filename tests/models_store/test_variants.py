@@ -27,7 +27,7 @@ def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
     )
 
 
-def test_a_variant_is_added_and_what_was_there_stays(folder: Path) -> None:
+def test_variant_is_added_and_existing_files_are_kept(folder: Path) -> None:
     before = read_manifest(folder)
     after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
     assert read_manifest(folder) == after
@@ -39,7 +39,7 @@ def test_a_variant_is_added_and_what_was_there_stays(folder: Path) -> None:
     assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
 
 
-def test_what_is_not_good_leaves_no_trace(folder: Path) -> None:
+def test_rejected_variant_leaves_no_trace(folder: Path) -> None:
     before = sorted(path.name for path in folder.iterdir())
 
     def refuse(_: Path, __: Manifest) -> None:
@@ -65,7 +65,7 @@ def test_a_damaged_version_gets_no_variant(folder: Path) -> None:
         add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
 
 
-def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> None:
+def test_variants_need_both_graphs_and_descriptions(folder: Path) -> None:
     after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
     for change, problem in (
         ({"variants": ()}, "described are none"),
@@ -77,7 +77,7 @@ def test_graphs_and_descriptions_of_variants_belong_together(folder: Path) -> No
             Manifest.model_validate(content)
 
 
-def test_what_is_served_must_be_there(folder: Path) -> None:
+def test_served_precision_must_exist(folder: Path) -> None:
     content = read_manifest(folder).model_dump() | {"served": "int8"}
     with pytest.raises(ValidationError, match="no such variant"):
         Manifest.model_validate(content)

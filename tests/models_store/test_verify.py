@@ -44,7 +44,7 @@ def _replay(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "version"), [("paint", 2), ("all-paint", 1), ("blur", 1), ("colour-same", 1)]
 )
-def test_what_was_published_verifies(store: Path, name: str, version: int) -> None:
+def test_published_version_verifies(store: Path, name: str, version: int) -> None:
     folder = store / name / str(version)
     check_files(folder, read_manifest(folder))
     _replay(folder)
@@ -65,13 +65,13 @@ def test_what_was_published_verifies(store: Path, name: str, version: int) -> No
         (b" " * (4 << 20) + b"{}", "is over 4 MiB"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(folder: Path, content: bytes, message: str) -> None:
+def test_invalid_manifest_is_rejected(folder: Path, content: bytes, message: str) -> None:
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(ManifestError, match=rf"manifest\.json:? {message}"):
         read_manifest(folder)
 
 
-def test_a_missing_manifest_is_refused(folder: Path) -> None:
+def test_missing_manifest_is_rejected(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     with pytest.raises(ManifestError, match=r"manifest\.json cannot be read: No such file"):
         read_manifest(folder)
@@ -108,14 +108,14 @@ def test_a_manifest_that_is_no_plain_file_is_never_opened(
 
 
 @pytest.mark.parametrize("to", ["paint/3", "print/1"])
-def test_a_version_that_was_moved_is_refused(own_store: Path, to: str) -> None:
+def test_moved_version_is_rejected(own_store: Path, to: str) -> None:
     (own_store / to).parent.mkdir(exist_ok=True)
     moved = (own_store / "paint" / "1").rename(own_store / to)
     with pytest.raises(ManifestError, match=f"says paint/1, but it lies in {to}"):
         read_manifest(moved)
 
 
-def test_a_problem_says_where_it_is(folder: Path) -> None:
+def test_problem_names_its_location(folder: Path) -> None:
     edit_manifest(folder, lambda content: content["task"]["image"].update(width=-1))
     with pytest.raises(ManifestError, match=r"task\.image\.width: must be greater than 0, got -1"):
         read_manifest(folder)
@@ -169,13 +169,13 @@ def test_a_wrong_hash_is_damage(folder: Path) -> None:
         check_files(folder, read_manifest(folder))
 
 
-def test_what_no_manifest_lists_is_left_alone(folder: Path) -> None:
+def test_unlisted_files_are_ignored(folder: Path) -> None:
     (folder / ".DS_Store").write_bytes(b"left by a file browser")
     check_files(folder, read_manifest(folder))
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/passwd"])
-def test_a_graph_whose_weights_nothing_vouches_for_is_refused(
+def test_graph_with_external_weights_is_rejected(
     folder: Path, location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = save_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [external_tensor(location)])
@@ -188,13 +188,13 @@ def test_a_graph_whose_weights_nothing_vouches_for_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"\x0f not a graph", b"\x1c\0\0\0ORTM\0\0\0\0"])
-def test_a_graph_that_is_no_onnx_is_refused(folder: Path, content: bytes) -> None:
+def test_graph_that_is_no_onnx_is_rejected(folder: Path, content: bytes) -> None:
     replace_file(folder, "model.onnx", content)
     with pytest.raises(IntegrityError, match=r"model\.onnx is not ONNX: "):
         check_files(folder, read_manifest(folder))
 
 
-def test_a_graph_that_onnxruntime_does_not_accept_is_refused_without_its_path(
+def test_graph_that_onnxruntime_rejects_is_rejected_without_its_path(
     folder: Path,
 ) -> None:
     unknown = save_graph([helper.make_node("Divine", ["x"], ["y"])], [])
@@ -282,7 +282,7 @@ def test_golden_cases_that_cannot_be_read_are_damage(folder: Path, content: byte
         _replay(folder)
 
 
-def test_golden_cases_that_would_fill_the_memory_are_refused(folder: Path) -> None:
+def test_golden_cases_that_would_fill_the_memory_are_rejected(folder: Path) -> None:
     replace_file(folder, "golden.npz", _bomb())
     with pytest.raises(IntegrityError, match="it unpacks to over 256 MiB"):
         _replay(folder)
@@ -366,9 +366,7 @@ def test_bytes_are_compared_as_numbers(compare: Callable[..., None]) -> None:
     ("got", "expected"),
     [(math.nan, 1.0), (1.0, math.nan), (math.nan, math.nan), (math.inf, math.inf)],
 )
-def test_what_is_no_number_never_passes(
-    compare: Callable[..., None], got: float, expected: float
-) -> None:
+def test_nan_never_passes(compare: Callable[..., None], got: float, expected: float) -> None:
     with pytest.raises(ReplayError, match="deviates by nan"):
         compare(np.array([1, got]), np.array([1, expected]), rtol=1e300, atol=1e300)
 
@@ -382,7 +380,7 @@ def test_what_is_no_number_never_passes(
         (np.zeros((2, 3), np.uint8), r"got uint8 \(2, 3\), published float32 \(2, 3\)"),
     ],
 )
-def test_another_shape_or_type_fails_whatever_the_tolerance(
+def test_other_shape_or_type_fails_at_any_tolerance(
     compare: Callable[..., None], got: Array, message: str
 ) -> None:
     with pytest.raises(ReplayError, match=message):

@@ -8,7 +8,7 @@ from service.ray_serve.__main__ import main
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is there")
-def test_error_without_ray_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_without_ray_names_the_extra(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "pip install 'deepshelf[ray]'" in capsys.readouterr().err
 

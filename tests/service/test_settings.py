@@ -133,9 +133,7 @@ def _assert_one_line(capsys: pytest.CaptureFixture[str], start: str) -> None:
         ({"keys": f"a sha256:{'0' * 64};a sha256:{'1' * 64}"}, "same name"),
     ],
 )
-def test_settings_that_do_not_go_together_say_so(
-    settings: dict[str, object], reported: str
-) -> None:
+def test_incompatible_settings_are_rejected(settings: dict[str, object], reported: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate(settings)
     assert reported in describe_settings_errors(raised.value)
@@ -277,7 +275,7 @@ def test_error_in_a_keys_file_names_the_file_and_the_line(tmp_path: Path) -> Non
     assert "secret" not in str(raised.value)
 
 
-def test_several_workers_share_temporary_directories_of_their_owner(tmp_path: Path) -> None:
+def test_several_workers_share_temporary_directories_of_one_user(tmp_path: Path) -> None:
     with _shared_dirs(Settings(model_control_dir=tmp_path), workers=2) as settings:
         assert settings.model_control_dir == tmp_path
         folder = settings.shared_dir

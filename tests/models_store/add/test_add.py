@@ -222,7 +222,7 @@ def sequence() -> onnx.ModelProto:
         (one_op("Relu"), ("--name", "My Model"), "is no model name"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_served_says_why_in_one_line(
+def test_unservable_graph_is_rejected_with_a_reason_in_one_line(
     add: Add, tmp_path: Path, model: Any, options: tuple[str, ...], why: str
 ) -> None:
     code, out, err = add(model, *options)
@@ -232,7 +232,7 @@ def test_what_cannot_be_served_says_why_in_one_line(
     assert not (tmp_path / "store").exists()
 
 
-def test_graph_that_crashes_the_runtime_says_so(
+def test_graph_that_crashes_the_runtime_is_reported(
     add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = tmp_path / "python"
@@ -256,7 +256,7 @@ def test_store_that_cannot_be_written_is_one_line(add: Add, tmp_path: Path) -> N
     assert "cannot be written: Not a directory" in err
 
 
-def test_sample_that_does_not_fit_says_what_does(add: Add, tmp_path: Path) -> None:
+def test_error_for_a_wrong_sample_states_the_expected_inputs(add: Add, tmp_path: Path) -> None:
     path = tmp_path / "inputs.npz"
     for arrays, why in (
         ({"z": np.zeros((1, 4))}, "the sample has the arrays z; needed are x"),

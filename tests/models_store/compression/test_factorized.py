@@ -32,7 +32,7 @@ def test_every_latent_can_be_written(columns: list[tuple[int, int, int]]) -> Non
     assert np.array_equal(decoded, latents)
 
 
-def test_what_is_certain_costs_nothing() -> None:
+def test_certain_symbol_costs_nothing() -> None:
     # By hand: 16 − log2(65535) is 2.2e-5 bits, so a thousand of them fit into one byte.
     certain = FrequencyTables(tables=(TABLES.tables[1],))
     assert len(encode_latents(np.full((1, 1000), 7, np.int16), certain)) <= 1
@@ -74,7 +74,7 @@ def test_a_table_that_cannot_be_coded_with_is_rejected(
         FrequencyTable(lowest=lowest, frequencies=frequencies)
 
 
-def test_tables_survive_writing_and_reading(tmp_path: Path) -> None:
+def test_tables_round_trip_through_bytes(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     path.write_text(TABLES.model_dump_json())
     assert read_tables(path, FrequencyTables) == TABLES

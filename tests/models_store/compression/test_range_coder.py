@@ -93,7 +93,7 @@ def test_plain_bits_come_back(pairs: list[tuple[int, int]]) -> None:
     ]
 
 
-def test_bytes_left_over_are_no_message() -> None:
+def test_trailing_bytes_are_damage() -> None:
     quarters = [0, 2**14, 2**15, 3 * 2**14, 2**16]
     with pytest.raises(ValueError, match="3 bytes are left over"):
         _decoded(quarters, b"\x6c" + b"\0" * 8, 1)

@@ -58,7 +58,7 @@ def test_layout_is_the_documented_one() -> None:
     assert _decode_symbol_by_symbol(code, tables) == [symbols.tolist() for symbols, _ in made]
 
 
-def test_misplaced_halving_of_lanes_is_damage() -> None:
+def test_misplaced_halving_of_lanes_is_reported_as_damage() -> None:
     made = _five_stages()
     code = bytearray(rans_encode(made, MIXED))
     code[1] -= 1  # rows before the first halving
@@ -77,7 +77,7 @@ def test_three_bits_by_hand() -> None:
     assert state == 2**27 + 2**16
 
 
-def test_a_long_code_takes_what_information_theory_says() -> None:
+def test_long_code_has_the_length_of_its_information() -> None:
     random = np.random.default_rng(0)
     table = np.zeros(200_000, np.uint8)
     symbols = random.choice(3, len(table), p=np.array(FREQUENCIES[0]) / 2**16).astype(np.uint8)

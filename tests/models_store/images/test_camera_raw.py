@@ -25,7 +25,7 @@ _MAKES = {
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("make", "name"), _MAKES.items())
 @pytest.mark.parametrize("sub_ifds", [0, 1, 2])
-def test_a_tiff_with_a_mosaic_beside_its_thumbnail_is_named_by_the_maker(
+def test_tiff_with_a_raw_mosaic_is_named_by_its_maker(
     make: bytes, name: str, order: str, sub_ifds: int
 ) -> None:
     ifds: list[Ifd] = [{**_THUMBNAIL, 271: make}, {**_THUMBNAIL}, _MOSAIC]
@@ -35,7 +35,7 @@ def test_a_tiff_with_a_mosaic_beside_its_thumbnail_is_named_by_the_maker(
         decode_native(data, "L", LIMITS)
 
 
-def test_a_dng_is_named_also_without_a_mosaic() -> None:
+def test_dng_without_a_mosaic_is_named() -> None:
     linear = build_tiff({**_THUMBNAIL, 50706: 0x401}, pixels=_PIXELS)
     assert find_camera_raw(linear) == "DNG"
 

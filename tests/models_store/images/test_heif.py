@@ -124,7 +124,7 @@ def test_pixels_are_limited_before_they_are_decoded() -> None:
         (b"mp42\0\0\0\0isomavc1", False, False),
     ],
 )
-def test_brands_tell_heif_and_avif_apart(brands: bytes, is_avif: bool, is_heif: bool) -> None:
+def test_brands_distinguish_heif_from_avif(brands: bytes, is_avif: bool, is_heif: bool) -> None:
     head = b"\0\0\0\x1cftyp" + brands
     assert bool(AVIF_SIGNATURE.match(head)) == is_avif
     assert bool(HEIF_SIGNATURE.match(head)) == is_heif
@@ -143,7 +143,7 @@ except ServiceError as error:
 """
 
 
-def test_without_pillow_heif_the_error_says_what_to_install() -> None:
+def test_error_without_pillow_heif_names_the_package_to_install() -> None:
     command = [sys.executable, "-c", _WITHOUT_PILLOW_HEIF]
     done = subprocess.run(command, input=encoded(PHOTO, "HEIF"), capture_output=True, check=True)
     output = done.stdout.decode()

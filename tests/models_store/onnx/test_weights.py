@@ -30,7 +30,7 @@ def _one(operator: str, weights: Array, **attributes: Any) -> Layer:
     return layer
 
 
-def test_filters_come_first_whatever_the_operator() -> None:
+def test_filters_are_the_first_axis_for_every_operator() -> None:
     kernel, matrix = _random(5, 3, 2, 4), _random(6, 7)
     np.testing.assert_array_equal(_one("Conv", kernel).weights_NChw, kernel)
     swapped = kernel.swapaxes(0, 1)
@@ -121,6 +121,6 @@ def test_maps_that_are_zero_everywhere_are_marked() -> None:
 
 
 @pytest.mark.parametrize("content", [b"no graph", b"\xff" * 40])
-def test_what_is_no_graph_is_refused(content: bytes) -> None:
+def test_bytes_that_are_no_graph_are_rejected(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"a (number|field)"):
         read_layers(content)

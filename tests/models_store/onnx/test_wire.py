@@ -64,13 +64,13 @@ def test_either_sign_of_another_file_is_enough() -> None:
     assert has_external_data(_in_initializer(named))
 
 
-def test_a_tensor_that_is_said_to_be_inside_is() -> None:
+def test_tensor_marked_as_internal_is_not_external() -> None:
     tensor = _inline()
     tensor.data_location = TensorProto.DEFAULT
     assert not has_external_data(_in_initializer(tensor))
 
 
-def test_sparse_and_listed_tensors_are_looked_into() -> None:
+def test_sparse_and_listed_tensors_are_searched() -> None:
     sparse = onnx.SparseTensorProto(values=external_tensor("weights.bin"), dims=[4, 4])
     graph = onnx.GraphProto(sparse_initializer=[sparse])
     assert has_external_data(onnx.ModelProto(graph=graph).SerializeToString())
@@ -79,7 +79,7 @@ def test_sparse_and_listed_tensors_are_looked_into() -> None:
     assert has_external_data(onnx.ModelProto(graph=graph).SerializeToString())
 
 
-def test_weights_that_look_like_a_reference_are_none() -> None:
+def test_weights_that_resemble_a_reference_are_accepted() -> None:
     # The bytes of a message are no message where they are a tensor's values, or a text.
     disguised = _in_initializer(external_tensor("weights.bin"))
     tensor = onnx.TensorProto(name="w", data_type=TensorProto.UINT8, raw_data=disguised)
@@ -116,12 +116,12 @@ def test_the_numbers_of_the_fields_are_those_of_onnx() -> None:
         (b"\x0d\x00\x00", "longer than its message"),
     ],
 )
-def test_what_is_no_message_is_refused(content: bytes, message: str) -> None:
+def test_bytes_that_are_no_protobuf_message_are_rejected(content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         has_external_data(content)
 
 
-def test_every_truncation_of_a_graph_is_refused_or_judged() -> None:
+def test_every_truncation_of_a_graph_is_rejected_or_classified() -> None:
     whole = _in_initializer(_inline())
     judged = 0
     for size in range(len(whole)):

@@ -50,7 +50,7 @@ def test_a_drawing_is_the_sum_of_its_moves_from_the_middle_of_the_box(tmp_path: 
         np.testing.assert_allclose(stroke[:, 1 - axis], 0.5, atol=1e-6)
 
 
-def test_what_does_not_end_is_ended(tmp_path: Path) -> None:
+def test_endless_drawing_is_truncated(tmp_path: Path) -> None:
     run, task = _ruler(tmp_path, end_after=0)
     (drawing,) = sample_drawings(run, task, "0", seed=0, bias=0.0)
     assert [len(stroke) for stroke in drawing.strokes] == [task.max_moves]
@@ -62,7 +62,7 @@ def test_the_pen_is_lifted_between_strokes() -> None:
     assert [len(stroke) for stroke in drawing.strokes] == [1, 1, 1]
 
 
-def test_the_same_seed_draws_the_same_and_every_place_anew(tmp_path: Path) -> None:
+def test_digit_depends_on_the_seed_and_its_position(tmp_path: Path) -> None:
     run, task = _ruler(tmp_path, log_deviation=-1.0)
     one, again, other = (
         sample_drawings(run, task, "000", seed=seed, bias=0.0) for seed in (5, 5, 6)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models_store.sampling.latents import latent_from_seed, slerp, truncate
 
 
-def test_philox_gives_the_words_that_its_authors_publish() -> None:
+def test_philox_matches_the_published_test_vectors() -> None:
     # Random123 1.14, tests/kat_vectors: philox4x64 10, counter and key zero. Numpy counts first.
     words = Philox(key=0, counter=2**256 - 1).random_raw(4)
     assert [f"{word:016x}" for word in words.tolist()] == [
@@ -18,7 +18,7 @@ def test_philox_gives_the_words_that_its_authors_publish() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**63 + 63])
-def test_numbers_are_box_and_mullers_of_the_seeds_words(seed: int) -> None:
+def test_numbers_are_the_box_muller_transform_of_the_seed(seed: int) -> None:
     a, b, c, d = Philox(key=seed).random_raw(4).tolist()
     expected = []
     for first, second in ((a, b), (c, d)):

@@ -59,7 +59,7 @@ def _keygen(*arguments: str | Path, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
-def test_what_a_trusted_key_signed_is_read(signed: Path, trusted: TrustedKeys) -> None:
+def test_version_signed_by_a_trusted_key_is_read(signed: Path, trusted: TrustedKeys) -> None:
     content, armoured = (signed / "manifest.json").read_bytes(), _armoured(signed)
     assert check_signature(content, armoured, trusted) == "alice"
     assert read_manifest(signed, trusted) == read_manifest(signed)
@@ -69,16 +69,14 @@ def _armoured(folder: Path) -> bytes:
     return (folder / "manifest.json.sig").read_bytes()
 
 
-def test_what_is_not_signed_is_refused_saying_who_could(
+def test_unsigned_version_is_rejected_with_the_trusted_keys(
     own_store: Path, trusted: TrustedKeys
 ) -> None:
     with pytest.raises(SignatureError, match=r"not signed: there is no manifest\.json\.sig.*alice"):
         read_manifest(own_store / "paint" / "1", trusted)
 
 
-def test_what_was_changed_after_it_was_signed_is_refused(
-    signed: Path, trusted: TrustedKeys
-) -> None:
+def test_version_changed_after_signing_is_rejected(signed: Path, trusted: TrustedKeys) -> None:
     edit_manifest(signed, lambda content: content.update(summary="Better."))
     with pytest.raises(SignatureError, match="not the one that alice signed"):
         read_manifest(signed, trusted)
@@ -92,15 +90,13 @@ def test_a_signature_does_not_vouch_for_another_version(
         read_manifest(own_store / "paint" / "2", trusted)
 
 
-def test_a_key_that_is_not_trusted_is_told_by_its_fingerprint(
-    signed: Path, trusted: TrustedKeys
-) -> None:
+def test_untrusted_key_is_reported_by_its_fingerprint(signed: Path, trusted: TrustedKeys) -> None:
     sign_version(Ed25519PrivateKey.generate(), signed)
     with pytest.raises(SignatureError, match=r"signed with SHA256:\S{43}, which is not trusted"):
         read_manifest(signed, trusted)
 
 
-def test_the_public_key_of_another_on_ones_own_signature_does_not_help(
+def test_signature_with_the_public_key_of_another_is_rejected(
     signed: Path, trusted: TrustedKeys
 ) -> None:
     content = (signed / "manifest.json").read_bytes()
@@ -176,9 +172,7 @@ def test_both_of_opensshs_forms_of_public_keys_are_read(tmp_path: Path) -> None:
         (None, "keys cannot be read: No such file"),
     ],
 )
-def test_a_file_that_holds_no_keys_is_told(
-    tmp_path: Path, content: bytes | None, message: str
-) -> None:
+def test_file_without_keys_is_an_error(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "keys").write_bytes(content)
     with pytest.raises(SignatureError, match=message):
@@ -188,7 +182,7 @@ def test_a_file_that_holds_no_keys_is_told(
 # The commands
 
 
-def test_verify_asks_for_signatures_where_keys_are_trusted(
+def test_verify_requires_signatures_where_keys_are_trusted(
     signed: Path, trusted_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, keys = str(signed.parents[1]), str(trusted_file)
@@ -208,7 +202,7 @@ def test_signatures_travel_with_their_versions(
     assert _armoured(tmp_path / "new" / "paint" / "1") == _armoured(signed)
 
 
-def test_an_archive_of_what_nobody_signed_is_kept_out(
+def test_unsigned_archive_is_not_imported(
     own_store: Path, trusted: TrustedKeys, tmp_path: Path
 ) -> None:
     export_versions(own_store, [("paint", 1)], tmp_path / "one.tar")

@@ -63,13 +63,13 @@ def test_duplicate_names_and_duplicate_keys_are_rejected() -> None:
         ApiKeySet([ApiKey("a", one), ApiKey("b", one)])
 
 
-def test_the_administrators_key_alone_closes_nothing() -> None:
+def test_an_administrators_key_alone_requires_no_keys() -> None:
     assert not ApiKeySet([]).auth_required
     assert not ApiKeySet([ApiKey("root", hash_key("x"), admin=True)]).auth_required
     assert ApiKeySet([ApiKey("alice", hash_key("x"))]).auth_required
 
 
-def test_new_keys_are_long_and_never_alike() -> None:
+def test_new_keys_are_long_and_unique() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert {key[:4] for key in keys} == {"dsk_"}

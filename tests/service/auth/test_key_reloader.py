@@ -25,9 +25,7 @@ async def _status(client: httpx.AsyncClient, key: str) -> int:
     return (await client.get("/v1/models", headers={"x-api-key": key})).status_code
 
 
-async def test_a_key_that_is_taken_out_of_the_file_holds_no_longer(
-    store: Path, tmp_path: Path
-) -> None:
+async def test_removed_key_is_rejected(store: Path, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     _write(file, _line("alice", "one") + _line("bob", "two"), 1)
     async with running_app(store, keys_file=file) as client:
@@ -42,7 +40,7 @@ async def test_a_key_that_is_taken_out_of_the_file_holds_no_longer(
 
 
 @pytest.mark.parametrize("damage", ["alice hunter2", _line("bob", "1") + _line("bob", "2"), None])
-def test_a_file_that_is_damaged_or_gone_changes_nothing(
+def test_damaged_or_missing_file_changes_nothing(
     tmp_path: Path, damage: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "keys"

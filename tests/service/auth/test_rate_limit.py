@@ -10,7 +10,7 @@ from service.auth.rate_limit import RateLimiter
 HOUR = parse("3/hour")
 
 
-def test_so_many_are_let_through_and_then_none_until_the_time_is_over() -> None:
+def test_requests_beyond_the_rate_wait_for_the_window_to_end() -> None:
     rates = RateLimiter(None)
     assert [rates.hit(HOUR, "alice") for _ in range(3)] == [None] * 3
     wait_s = rates.hit(HOUR, "alice")
@@ -20,7 +20,7 @@ def test_so_many_are_let_through_and_then_none_until_the_time_is_over() -> None:
     rates.close()
 
 
-def test_a_window_that_is_over_begins_anew(tmp_path: Path) -> None:
+def test_new_window_resets_the_count(tmp_path: Path) -> None:
     rates = RateLimiter(tmp_path)
     for _ in range(4):
         rates.hit(HOUR, "alice")

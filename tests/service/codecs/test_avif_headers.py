@@ -26,7 +26,7 @@ def _with_declared_size(data: bytes, width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("frames", [1, 2])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_the_limit_holds_for_the_coded_size(mode: str, frames: int) -> None:
+def test_limit_applies_to_the_coded_size(mode: str, frames: int) -> None:
     image = LARGE.convert(mode)
     data = encoded(image, "AVIF", save_all=True, append_images=[image] * (frames - 1))
     assert peek_avif_size(data) == (160, 96)
@@ -34,7 +34,7 @@ def test_the_limit_holds_for_the_coded_size(mode: str, frames: int) -> None:
         decode_native(_with_declared_size(data, 10, 10), "RGB", LIMITS)
 
 
-def test_the_limit_holds_for_a_coded_alpha_that_is_larger_than_the_colour() -> None:
+def test_limit_applies_to_a_coded_alpha_larger_than_the_color() -> None:
     data = encoded(smooth(32, 32).convert("RGBA"), "AVIF")
     alpha = encoded(Image.new("L", (160, 96)), "AVIF")
     start, length = _last_extent(data)
@@ -83,7 +83,7 @@ def test_bytes_behind_the_last_box_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("box", [b"iloc", b"iinf", b"meta", b"av01"])
-def test_a_file_whose_pictures_are_not_found_is_invalid(box: bytes) -> None:
+def test_file_without_coded_images_is_invalid(box: bytes) -> None:
     data = encoded(LARGE, "AVIF").replace(box, b"free")
     with pytest.raises(InvalidValue, match="damaged AVIF image"):
         decode_native(data, "RGB", LIMITS)

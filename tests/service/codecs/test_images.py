@@ -69,7 +69,7 @@ def test_every_format_decodes_as_pillow_decodes_it(file_format: str, mode: Color
         ("LAB", "TIFF"),
     ],
 )
-def test_every_mode_becomes_the_wanted_one(
+def test_every_mode_is_converted_to_the_requested_one(
     received: str, file_format: str, mode: ColorMode
 ) -> None:
     data = encoded(smooth(40, 24).convert(received), file_format)

@@ -11,7 +11,7 @@ from service.errors import InvalidValue
 
 
 @pytest.mark.parametrize("dtype", [dtype for dtype in DATATYPES if dtype != "string"])
-def test_every_datatype_goes_out_and_comes_back_both_ways(dtype: str) -> None:
+def test_every_datatype_round_trips_as_json_and_binary(dtype: str) -> None:
     array = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
     kind = DATATYPES[dtype]
     for back in (

@@ -137,7 +137,7 @@ def test_with_a_margin_a_flat_image_has_no_edge(
     assert not np.array_equal(run_tiled(image, free(4, 16, 4), box_blur(2)), inside)
 
 
-def test_too_little_overlap_shows() -> None:
+def test_too_little_overlap_is_visible() -> None:
     image = noise(64, 64, 1)
     spec = free(1, 16, 4)
     assert not np.array_equal(run_tiled(image, spec, box_blur(3)), whole(image, spec, box_blur(3)))

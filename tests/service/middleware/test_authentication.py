@@ -53,13 +53,13 @@ async def closed(store: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_without_keys_everybody_may_ask(client: httpx.AsyncClient) -> None:
+async def test_without_keys_every_request_is_accepted(client: httpx.AsyncClient) -> None:
     for headers in ({}, bearer("whatever the openai client sends")):
         response = await client.post("/v1/classify", content=PICTURE, headers=headers)
         assert response.status_code == 200
 
 
-async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -> None:
+async def test_with_keys_a_valid_one_is_required(closed: httpx.AsyncClient) -> None:
     ask = closed.post
     assert (await ask("/v1/classify", content=PICTURE, headers=bearer(ALICE))).status_code == 200
     response = await ask("/v1/classify", content=PICTURE, headers={"x-api-key": ALICE})
@@ -72,7 +72,7 @@ async def test_with_keys_one_must_come_and_be_known(closed: httpx.AsyncClient) -
         assert "dsk_" not in response.text
 
 
-async def test_request_without_key_cannot_tell_which_routes_exist(
+async def test_request_without_key_does_not_reveal_which_routes_exist(
     closed: httpx.AsyncClient,
 ) -> None:
     for path in ("/v1/models", "/v1/models/paint", "/v1/nothing", "/x"):
@@ -92,7 +92,9 @@ async def test_probes_and_pages_need_no_key(closed: httpx.AsyncClient, path: str
 @pytest.mark.parametrize(
     "path", ["//v1/models", "/livez/../v1/models", "/docs/../v1/models", "/livez%2f..%2fv1/models"]
 )
-async def test_no_way_of_writing_a_path_leads_around(closed: httpx.AsyncClient, path: str) -> None:
+async def test_no_spelling_of_a_path_bypasses_authentication(
+    closed: httpx.AsyncClient, path: str
+) -> None:
     request = closed.build_request("GET", "/")
     request.url = httpx.URL("http://deepshelf").copy_with(raw_path=path.encode())
     response = await closed.send(request)
@@ -143,7 +145,7 @@ async def test_log_lines_of_rejected_requests_carry_the_route(
     ]
 
 
-async def test_a_burst_does_not_pass_the_limit_of_concurrent_requests(store: Path) -> None:
+async def test_burst_does_not_exceed_the_limit_of_concurrent_requests(store: Path) -> None:
     keys = line("alice", ALICE, "concurrent=1 rate=100/minute")
     async with running_app(store, keys=keys) as client:
         requests = (
@@ -153,7 +155,7 @@ async def test_a_burst_does_not_pass_the_limit_of_concurrent_requests(store: Pat
     assert 429 in statuses
 
 
-async def test_a_key_may_have_so_many_requests_under_way_and_others_are_not_held_up(
+async def test_concurrency_limit_of_a_key_does_not_delay_other_keys(
     store: Path,
 ) -> None:
     keys = ";".join((line("alice", ALICE), line("bob", BOB)))
@@ -214,7 +216,7 @@ async def test_admin_routes_are_forbidden_without_an_administrators_key(
         assert_problem(await own.get("/manage"), 403)
 
 
-async def test_pages_and_metrics_can_be_closed(store: Path) -> None:
+async def test_pages_and_metrics_can_be_disabled(store: Path) -> None:
     async with running_app(store, docs=False, playground=False, metrics="closed") as client:
         for path in ("/docs", "/redoc", "/openapi.json", "/docs/assets/redoc.standalone.js", "/",
                      "/page/index.html", "/metrics"):  # fmt: skip

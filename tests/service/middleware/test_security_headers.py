@@ -68,7 +68,7 @@ async def test_pages_of_other_origins_get_nothing_by_default(client: httpx.Async
     assert (await client.options("/v1/classify", headers=ASKING)).status_code == 405
 
 
-async def test_pages_of_an_origin_that_is_named_may_ask(store: Path) -> None:
+async def test_pages_of_an_allowed_origin_may_send_requests(store: Path) -> None:
     key = f"alice sha256:{'0' * 64}"
     async with running_app(store, cors_origins="https://example.org", keys=key) as client:
         preflight = await client.options("/v1/classify", headers=ASKING)

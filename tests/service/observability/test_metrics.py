@@ -63,7 +63,7 @@ def test_counters_and_gauges_are_sums_of_all_workers(folder: Path) -> None:
     assert samples["deepshelf_workers"] == 2
 
 
-def test_counters_of_a_dead_worker_stay_and_its_gauges_go(folder: Path) -> None:
+def test_counters_of_a_dead_worker_are_kept_and_its_gauges_removed(folder: Path) -> None:
     pids = [_run_worker(folder, rejected) for rejected in (3, 4)]
     mark_process_dead(pids[0], str(folder))  # type: ignore[no-untyped-call]
     samples = _samples()

@@ -22,7 +22,7 @@ async def test_outside_of_a_request_nothing_is_recorded() -> None:
     assert current_timings() is None
 
 
-async def test_a_stage_that_ends_badly_is_counted_too() -> None:
+async def test_failed_stage_is_recorded() -> None:
     @timed("run")
     def fail() -> None:
         raise ValueError

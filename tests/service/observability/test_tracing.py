@@ -72,7 +72,7 @@ async def test_a_request_is_a_span_with_its_stages_within(traced: Traced) -> Non
     assert moments[-1] <= (request.end_time or 0)
 
 
-async def test_a_callers_trace_goes_on(traced: Traced) -> None:
+async def test_trace_of_the_caller_is_continued(traced: Traced) -> None:
     await traced.client.get("/livez", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
     request, _ = traced.spans()
     assert request.context.trace_id == int(TRACE, 16)
@@ -94,7 +94,7 @@ async def test_client_errors_are_no_span_errors_and_server_errors_are(traced: Tr
     assert request.status.status_code is StatusCode.UNSET
 
 
-async def test_a_client_that_leaves_is_seen(traced: Traced) -> None:
+async def test_client_disconnect_is_recorded(traced: Traced) -> None:
     caller = AsgiRequest(traced.client, PICTURE[:10], more_body=True)
     caller.disconnected.set()
     await caller.run()
@@ -146,7 +146,7 @@ app(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."])
 """
 
 
-def test_tracing_without_its_packages_says_what_to_install() -> None:
+def test_error_without_tracing_packages_names_the_extra() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, timeout=60, check=False
     )

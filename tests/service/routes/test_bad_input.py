@@ -48,7 +48,7 @@ async def test_bad_image_of_several_is_named(client: httpx.AsyncClient, route: s
     assert str(problem["detail"]).startswith("image 2 of 2: ")
 
 
-async def test_error_for_an_empty_body_says_what_to_send(
+async def test_error_for_an_empty_body_states_what_to_send(
     client: httpx.AsyncClient, route: str
 ) -> None:
     assert "curl" in str(assert_problem(await client.post(route), 422)["detail"])
@@ -76,7 +76,7 @@ async def test_unknown_field_is_rejected_with_those_that_exist(
     assert "image" in str(problem["accepted"])
 
 
-async def test_a_file_name_in_place_of_a_file_gets_the_hint(
+async def test_file_name_instead_of_a_file_gets_a_hint(
     client: httpx.AsyncClient, route: str
 ) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ncat.jpg\r\n--b--\r\n'
@@ -162,7 +162,7 @@ async def test_too_many_images_are_rejected(client: httpx.AsyncClient, route: st
     ],
     ids=["no boundary", "no form", "long boundary", "no name", "long header", "cut off"],
 )
-async def test_a_form_that_is_none_is_a_bad_request(
+async def test_malformed_form_is_a_bad_request(
     client: httpx.AsyncClient, route: str, content_type: str, body: bytes
 ) -> None:
     response = await client.post(route, content=body, headers={"content-type": content_type})

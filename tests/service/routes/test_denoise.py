@@ -69,7 +69,7 @@ async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.6, 1])
-async def test_strength_goes_a_share_of_the_way(client: httpx.AsyncClient, strength: float) -> None:
+async def test_strength_blends_input_and_output(client: httpx.AsyncClient, strength: float) -> None:
     noisy = _noise(40, 70)
     blurred = _pixels((await client.post("/v1/denoise", content=encode_png(noisy))).content)
     files, data = {"image": encode_png(noisy)}, {"strength": str(strength)}
@@ -95,7 +95,7 @@ async def test_strength_out_of_range_is_rejected(client: httpx.AsyncClient, stre
     assert "strength" in str(assert_problem(response, 422))
 
 
-async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> None:
+async def test_transparency_is_composited_on_white(client: httpx.AsyncClient) -> None:
     colour = np.zeros((6, 9, 4), np.uint8)
     colour[:3, :, 1], colour[:3, :, 3] = 200, 255
     response = await client.post(
@@ -107,7 +107,7 @@ async def test_transparency_is_laid_over_white(client: httpx.AsyncClient) -> Non
     assert (got[3:] == 255).all()
 
 
-async def test_grey_is_held_against_a_reference_in_colour(client: httpx.AsyncClient) -> None:
+async def test_grey_image_is_compared_with_a_colour_reference(client: httpx.AsyncClient) -> None:
     grey, colour = _noise(20, 30), _noise(20, 30, 3) // 2
     files = [("image", encode_png(grey)), ("reference", encode_png(colour))]
     response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)

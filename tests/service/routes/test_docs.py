@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc", "/"])
-async def test_a_page_asks_nothing_of_another_host(client: httpx.AsyncClient, page: str) -> None:
+async def test_page_requests_nothing_from_other_hosts(client: httpx.AsyncClient, page: str) -> None:
     response = await client.get(page)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.headers["content-security-policy"].startswith("default-src 'self'")
@@ -21,7 +21,7 @@ async def test_a_page_asks_nothing_of_another_host(client: httpx.AsyncClient, pa
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-async def test_everything_that_a_page_asks_for_is_served_here(
+async def test_everything_that_a_page_requests_is_served_here(
     client: httpx.AsyncClient, page: str
 ) -> None:
     requested = re.findall(
@@ -45,13 +45,13 @@ async def test_page_links_to_the_documentation_and_has_a_curl_command_without_sc
 
 
 @pytest.mark.parametrize("kind", list(_error_types(ServiceError)))
-async def test_every_kind_of_problem_has_a_page_where_its_type_leads(
+async def test_every_problem_type_links_to_its_page(
     client: httpx.AsyncClient, kind: type[ServiceError]
 ) -> None:
     assert kind.title in await _text(client, f"/problems/{kind.slug}")
 
 
-async def test_redoc_takes_its_logo_from_here(client: httpx.AsyncClient) -> None:
+async def test_redoc_loads_its_logo_from_the_service(client: httpx.AsyncClient) -> None:
     script = await _text(client, "/docs/assets/redoc.standalone.js")
     assert "cdn.redoc.ly" not in script
     assert '"/docs/assets/favicon.png"' in script
@@ -60,7 +60,7 @@ async def test_redoc_takes_its_logo_from_here(client: httpx.AsyncClient) -> None
 _BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
-async def test_a_browser_gets_a_page_where_nothing_is(client: httpx.AsyncClient) -> None:
+async def test_browser_gets_an_html_page_for_404(client: httpx.AsyncClient) -> None:
     answer = await client.get("/<nope>", headers=_BROWSER)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -69,7 +69,7 @@ async def test_a_browser_gets_a_page_where_nothing_is(client: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("path", ["/nope", "/v2/nope", "/openai/v1/nope"])
-async def test_clients_get_json_where_nothing_is(client: httpx.AsyncClient, path: str) -> None:
+async def test_client_gets_json_for_404(client: httpx.AsyncClient, path: str) -> None:
     for headers in ({}, {"Accept": "application/json"}):
         answer = await client.get(path, headers=headers)
         assert answer.status_code == 404

@@ -62,7 +62,7 @@ async def test_one_face_is_the_face_of_its_seed(client: httpx.AsyncClient) -> No
     ("query", "columns", "rows"),
     [("count=5", 3, 2), ("count=5&columns=5", 5, 1), ("count=3&columns=9", 3, 1), ("", 4, 4)],
 )
-async def test_a_grid_has_face_i_at_row_and_column_of_i_and_white_where_none_is_left(
+async def test_grid_is_in_row_major_order_and_padded_with_white(
     client: httpx.AsyncClient, query: str, columns: int, rows: int
 ) -> None:
     grid = _pixels((await _faces(client, f"?seed=7&{query}")).content)
@@ -94,7 +94,7 @@ async def test_default_seed_is_random_and_returned(
     assert np.array_equal(_pixels(first.content), _face(seeds[0]))
 
 
-async def test_truncation_brings_faces_nearer_to_the_typical_one(client: httpx.AsyncClient) -> None:
+async def test_truncation_moves_faces_towards_the_typical_one(client: httpx.AsyncClient) -> None:
     response = await _faces(client, "?count=1&seed=7&truncation=0.5")
     assert np.array_equal(_pixels(response.content), _face(7, 0.5))
     both = _pixels((await _faces(client, "?count=2&truncation=0")).content)
@@ -112,7 +112,7 @@ async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient, path
     assert problem["available"] == ["levels"]
 
 
-async def test_post_takes_json_a_query_and_nothing(client: httpx.AsyncClient) -> None:
+async def test_post_accepts_json_a_query_or_no_parameters(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/faces?count=1", json={"seed": 7, "count": 9})
     assert np.array_equal(_pixels(response.content), _face(7))
     assert (await client.post("/v1/faces")).status_code == 200
@@ -150,7 +150,7 @@ async def test_a_wrong_value_in_json_is_named(
 @pytest.mark.parametrize(
     ("accept", "form"), [("*/*", "PNG"), ("image/webp", "WEBP"), ("image/gif", "GIF")]
 )
-async def test_a_morph_goes_from_one_face_to_the_other(
+async def test_morph_starts_at_one_face_and_ends_at_the_other(
     client: httpx.AsyncClient, accept: str, form: str
 ) -> None:
     response = await client.get("/v1/faces/morph?from=7&to=8&steps=5", headers={"accept": accept})

@@ -36,7 +36,7 @@ async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_strokes_stand_where_they_must(client: httpx.AsyncClient) -> None:
+async def test_strokes_have_the_expected_coordinates(client: httpx.AsyncClient) -> None:
     response = await client.get(URL, params={"text": "01", "height": 100, "seed": 3}, headers=JSON)
     page = response.json()
     assert {key: page[key] for key in ("model", "version", "seed", "text")} == {
@@ -102,7 +102,7 @@ async def test_more_bias_is_steadier(client: httpx.AsyncClient) -> None:
     assert spread[3] < 0.2 * spread[0]
 
 
-async def test_a_blank_is_room(client: httpx.AsyncClient) -> None:
+async def test_space_widens_the_gap(client: httpx.AsyncClient) -> None:
     together, apart = [
         (await client.get(URL, params={"text": text, "height": 100}, headers=JSON)).json()
         for text in ("11", "1 1")

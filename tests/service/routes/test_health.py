@@ -11,7 +11,7 @@ from tests.service.serving import assert_problem, get_app_state, running_app
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_probes_of_a_loaded_service(client: httpx.AsyncClient) -> None:
+async def test_probes_of_a_loaded_service_are_ok(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).json() == {"status": "live"}
     assert (await client.get("/readyz")).json() == {"status": "ready", "ready": 5, "failed": 0}
 
@@ -42,7 +42,7 @@ async def test_missing_store_is_reported_without_its_path(tmp_path: Path) -> Non
         assert "nowhere" not in str(problem)
 
 
-async def test_a_stopped_service_leaves_no_task_and_no_thread_behind(store: Path) -> None:
+async def test_stopped_service_leaves_no_task_and_no_thread(store: Path) -> None:
     tasks = asyncio.all_tasks()
     async with running_app(store, store_poll_interval_s=0.01) as client:
         executor = get_app_state(client).pool._executor

@@ -170,7 +170,7 @@ async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(
     assert response.headers["x-deepshelf-filters"] == "2"
 
 
-async def test_without_a_layer_it_is_the_first(seers: httpx.AsyncClient) -> None:
+async def test_default_layer_is_the_first(seers: httpx.AsyncClient) -> None:
     first = await seers.post("/v1/models/seer/activations", content=RED)
     named = await seers.post("/v1/models/seer/activations?layer=conv1", content=RED)
     assert first.content == named.content
@@ -195,7 +195,7 @@ async def test_inspection_keeps_few_sessions_and_does_not_change_results(
     assert (await seers.post("/v1/classify?model=seer", content=RED)).json() == before
 
 
-async def test_a_file_that_changed_under_the_service_is_not_shown(tmp_path: Path) -> None:
+async def test_file_changed_after_load_is_not_shown(tmp_path: Path) -> None:
     publish_version(tmp_path, "seer", partial(_build, name="seer"), replay_all_golden)
     async with running_app(tmp_path) as client:
         (tmp_path / "seer" / "1" / "model.onnx").write_bytes(b"something else")

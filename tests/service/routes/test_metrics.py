@@ -151,7 +151,7 @@ async def test_metrics_parse_in_both_formats_of_prometheus(
     assert {"deepshelf_requests", "deepshelf_queue_depth", "deepshelf_request_seconds"} <= names
 
 
-async def test_nothing_of_a_clients_own_becomes_a_label(own: httpx.AsyncClient) -> None:
+async def test_text_of_a_client_never_becomes_a_label(own: httpx.AsyncClient) -> None:
     await own.get("/v1/models/secret-name")
     await own.post("/v1/classify?model=secret-name", content=PICTURE)
     await own.get("/secret-name", headers={"x-request-id": "secret-name"})

@@ -84,7 +84,7 @@ def test_everything_that_is_referred_to_is_there() -> None:
     assert "#/$defs" not in text
 
 
-def test_the_surface_is_this() -> None:
+def test_operations_are_the_documented_ones() -> None:
     assert {(path, method, op["operationId"]) for path, method, op in _operations()} == {
         ("/v1/classify", "post", "classify"),
         ("/v1/predict", "post", "predict"),

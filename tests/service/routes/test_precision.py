@@ -48,7 +48,7 @@ async def test_default_precision_of_the_manifest_is_used(twofold: Path) -> None:
     assert sure > vague
 
 
-async def test_the_operator_may_choose_and_a_request_may_choose_again(twofold: Path) -> None:
+async def test_request_overrides_the_precision_of_the_operator(twofold: Path) -> None:
     assert (await _requested(twofold, precision="fp32"))[0] == "fp32"
     assert (await _requested(twofold, "?precision=int8", precision="fp32"))[0] == "int8"
 

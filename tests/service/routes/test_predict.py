@@ -263,7 +263,7 @@ async def test_a_sample_is_a_body_that_the_model_accepts(
         assert sample.json() == {"inputs": INPUTS}
 
 
-async def test_a_sample_whose_file_was_changed_is_503(tmp_path: Path) -> None:
+async def test_changed_sample_file_is_503(tmp_path: Path) -> None:
     folder = publish_tensors_model(tmp_path, "three", three_inputs_model(), THREE_INPUTS)
     async with running_app(tmp_path) as client:
         (folder / "golden.npz").write_bytes(b"changed")

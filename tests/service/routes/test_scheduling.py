@@ -147,7 +147,7 @@ async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
         assert "body did not arrive" in str(problem["detail"])
 
 
-async def test_a_client_that_leaves_while_waiting_is_never_computed_for(store: Path) -> None:
+async def test_client_that_disconnects_while_waiting_is_never_computed(store: Path) -> None:
     async with running_app(store) as client:
         pool = get_app_state(client).pool
         with occupied_thread(pool):

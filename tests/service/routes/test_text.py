@@ -87,7 +87,7 @@ async def test_without_a_prompt_the_model_begins_by_itself(client: httpx.AsyncCl
     assert reported["text"] == "abc"  # after the new line that it starts from
 
 
-async def test_characters_beyond_ascii_come_in_and_go_out_as_they_are(
+async def test_characters_beyond_ascii_are_preserved(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.post("/v1/text", json={"prompt": "é", "max_chars": 3})
@@ -231,7 +231,7 @@ async def test_json_with_the_content_type_of_curl_is_accepted(client: httpx.Asyn
     assert response.json()["text"] == "b"
 
 
-async def test_a_form_is_not_a_question(client: httpx.AsyncClient) -> None:
+async def test_form_body_is_rejected(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/text", files={"prompt": b"a"})
     assert (response.status_code, response.json()["accepted"]) == (415, ["application/json"])
 
@@ -314,9 +314,7 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_when_the_client_leaves_the_writing_stops(
-    published_store: Path, stream: bool
-) -> None:
+async def test_client_disconnect_stops_the_generation(published_store: Path, stream: bool) -> None:
     async with serving(published_store, max_text_chars=ENDLESS) as app:
         decoder = app.state.app_state.scheduler
         client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
@@ -333,7 +331,7 @@ async def test_when_the_client_leaves_the_writing_stops(
         assert decoder.counters == counters
 
 
-async def test_a_request_whose_task_is_cancelled_stops_the_writing(published_store: Path) -> None:
+async def test_cancelled_request_task_stops_the_generation(published_store: Path) -> None:
     async with serving(published_store, max_text_chars=ENDLESS) as app:
         decoder = app.state.app_state.scheduler
         talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())

@@ -42,7 +42,7 @@ def test_unloaded_model_stays_unloaded_until_it_is_loaded(store: Path) -> None:
     assert set(states(registry).values()) == {"ready"}
 
 
-def test_an_order_goes_before_the_settings(store: Path) -> None:
+def test_override_takes_precedence_over_the_settings(store: Path) -> None:
     registry = Registry(store, enabled_models=["other"])
     registry.refresh()
     assert states(registry) == {"other 1": "ready", "paint 1": "unloaded"}

@@ -38,7 +38,7 @@ def test_a_provider_that_is_not_installed_names_its_package() -> None:
         create_providers({"migraphx": {}, "cpu": {}})
 
 
-def test_an_unknown_provider_is_told_which_there_are() -> None:
+def test_unknown_provider_error_lists_the_available_ones() -> None:
     with pytest.raises(ProviderUnavailable, match="no provider 'gpu'; accepted are cpu, cuda, "):
         create_providers({"gpu": {}})
 

@@ -65,7 +65,7 @@ def test_all_versions_are_ready_and_the_highest_is_served(store: Path) -> None:
     assert registry.catalog.resolve(Classification, "paint", 1).version == 1
 
 
-def test_before_the_first_look_nothing_is_known_and_that_is_said(store: Path) -> None:
+def test_before_the_first_scan_the_error_states_that_models_are_loading(store: Path) -> None:
     registry = Registry(store)
     assert not registry.catalog.first_scan_done
     with pytest.raises(Unavailable, match="still being loaded"):
@@ -173,7 +173,7 @@ def test_a_new_version_that_is_bad_does_not_replace_the_good_one(tmp_path: Path)
     assert _states(registry)["paint", 2] == "failed"
 
 
-def test_a_served_version_whose_files_go_bad_serves_on_and_says_so(tmp_path: Path) -> None:
+def test_served_version_with_damaged_files_keeps_serving_and_reports_it(tmp_path: Path) -> None:
     publish_image_model(tmp_path, "paint", MeanColourClassifier())
     registry = _loaded(tmp_path)
     loaded = registry.catalog.resolve(Classification)
@@ -254,7 +254,7 @@ def test_a_store_that_vanishes_as_a_whole_empties_nothing(tmp_path: Path) -> Non
     assert registry.catalog.scan_error is None
 
 
-def test_a_second_look_at_an_unchanged_store_loads_nothing_again(store: Path) -> None:
+def test_second_scan_of_an_unchanged_store_loads_nothing(store: Path) -> None:
     registry = _loaded(store)
     before = registry.catalog
     registry.refresh()

@@ -41,7 +41,7 @@ def test_no_queue_at_all_is_a_choice() -> None:
         gate.admit(1000)
 
 
-def test_a_place_is_given_back_once() -> None:
+def test_slot_is_released_once() -> None:
     gate = _gate(Clock())
     ticket = gate.admit(1000)
     ticket.release()
@@ -70,7 +70,7 @@ def test_request_past_its_deadline_is_not_admitted() -> None:
     assert gate.in_flight == 0
 
 
-def test_abandoned_work_never_starts_and_stops_at_its_next_check() -> None:
+def test_cancelled_work_never_starts_or_stops_at_its_next_check() -> None:
     gate = _gate(Clock())
     waiting, running = gate.admit(1000), gate.admit(1000)
     running.start()
@@ -110,7 +110,7 @@ def test_retry_after_is_when_those_inside_will_be_done(
     # Two computing, and each takes another one when it is done; of 12 places at the most.
     [(0.25, 10), (0.5, 6), (1.0, 4), (100.0, 3), (0.03125, 12)],
 )
-def test_how_many_are_begun_before_a_moment(took_s: float, begun: int) -> None:
+def test_expected_starts_within_a_duration(took_s: float, begun: int) -> None:
     clock = Clock()
     gate = _gate(clock, running=2, waiting=10, deadline_s=1e6)
     assert gate.expected_starts_within(1.0) == gate.capacity == 12  # nothing was measured

@@ -169,7 +169,7 @@ async def test_texts_of_many_prompts_share_one_run_for_each_character(
     assert (8, 1) in graph.shapes
 
 
-async def test_a_seeded_text_is_the_same_alone_and_in_any_company(
+async def test_seeded_text_is_the_same_alone_and_in_any_batch(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     model, decoder = babbling(), make(streams=8)
@@ -195,16 +195,16 @@ async def test_a_seeded_text_is_the_same_alone_and_in_any_company(
     assert len(set(alone)) == len(alone)
 
 
-def test_the_models_of_these_tests_agree_with_themselves() -> None:
+def test_models_of_these_tests_are_batch_invariant() -> None:
     for model in (babbling(), recurrent(Letters())):
         assert is_batch_invariant(model.graph, model.states, 8)
 
 
-def test_a_row_whose_bits_depend_on_its_company_is_found_out() -> None:
+def test_graph_that_is_not_batch_invariant_is_detected() -> None:
     assert not is_batch_invariant(Uneven(), Uneven.states, 8)
 
 
-async def test_where_bits_depend_on_company_every_run_has_one_shape(
+async def test_graph_that_is_not_batch_invariant_runs_with_one_shape(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(streams=4), Uneven()
@@ -216,7 +216,9 @@ async def test_where_bits_depend_on_company_every_run_has_one_shape(
     assert set(graph.shapes) == {(4, 1)}
 
 
-async def test_leaving_does_not_touch_the_others(make: Callable[..., GenerationScheduler]) -> None:
+async def test_cancelling_one_text_leaves_the_others_unchanged(
+    make: Callable[..., GenerationScheduler],
+) -> None:
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     streams = [decoder.submit(model, letters(letter, 30), 0.0) for letter in "abcd"]
@@ -248,7 +250,7 @@ async def test_cancelled_text_is_not_computed(
     assert decoder.counters.aborted == 2
 
 
-async def test_a_text_that_is_late_is_given_up_and_the_others_go_on(
+async def test_text_past_its_deadline_fails_and_the_others_continue(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     clock = Clock()
@@ -350,7 +352,7 @@ async def test_a_burst_of_short_prompts_is_read_in_one_run_beside_a_text(
     assert [shape for shape in graph.shapes if shape[1] > 1] == [(6, 5)]
 
 
-async def test_prompts_that_are_alike_are_read_once(
+async def test_equal_prompts_are_prefilled_once(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, graph = make(), Letters()
@@ -387,7 +389,7 @@ async def test_a_long_prompt_alone_is_read_in_few_runs(
     assert len(graph.shapes) == 2 + 3
 
 
-async def test_prompts_of_every_length_are_read_right_together(
+async def test_prompts_of_every_length_are_prefilled_together_correctly(
     make: Callable[..., GenerationScheduler],
 ) -> None:
     decoder, prompt = make(streams=8), "thequickbrownfoxjumpsoverthelazydog" * 9
@@ -431,7 +433,7 @@ async def test_closing_fails_unfinished_texts(make: Callable[..., GenerationSche
     assert decoder.admission.in_flight == 0
 
 
-async def test_every_place_is_given_back(make: Callable[..., GenerationScheduler]) -> None:
+async def test_every_slot_is_released(make: Callable[..., GenerationScheduler]) -> None:
     decoder, model = make(streams=3), recurrent(Letters())
     streams = [decoder.submit(model, letters(letter, 15), 0.0) for letter in LETTERS]
     for stream in streams[::5]:

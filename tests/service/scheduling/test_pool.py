@@ -145,9 +145,7 @@ async def test_job_cancelled_while_waiting_never_starts_and_others_complete() ->
     )
 
 
-async def test_abandoned_while_running_its_result_is_dropped_and_its_place_kept_until_the_end() -> (
-    None
-):
+async def test_job_cancelled_while_running_keeps_its_slot_and_its_result_is_dropped() -> None:
     async with _pool() as pool:
         blocker = Blocker()
         job = pool.submit(blocker, pool.admission.now())
@@ -178,7 +176,7 @@ async def test_cancelled_work_stops_at_its_next_check() -> None:
         await _until(lambda: pool.admission.in_flight == 0)
 
 
-async def test_past_the_deadline_a_waiting_request_is_given_up_and_never_starts() -> None:
+async def test_waiting_request_past_its_deadline_never_starts() -> None:
     started = False
 
     def work(_: Ticket) -> None:

@@ -21,7 +21,7 @@ def counts(choice: SamplingParams, draws: int = 20_000) -> NDArray[np.float64]:
     return np.bincount(chosen, minlength=len(SHARES)) / draws
 
 
-def test_characters_come_up_as_often_as_the_model_says() -> None:
+def test_characters_are_sampled_with_the_models_probabilities() -> None:
     # 4 standard deviations of a share of 0.5 in 20,000 draws are 0.014.
     assert counts(SamplingParams()) == pytest.approx(SHARES, abs=0.015)
 

@@ -153,13 +153,13 @@ def test_a_store_that_cannot_be_written_is_one_line(run: Run, recipe: Path) -> N
 
 
 @pytest.mark.parametrize("arguments", [("fit",), ("fit", "a", "--epochs", "3"), ("train", "a")])
-def test_wrong_arguments_are_code_2(run: Run, arguments: tuple[str, ...]) -> None:
+def test_wrong_arguments_exit_with_2(run: Run, arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert "Usage" in err
 
 
-def test_help_answers_without_loading_torch() -> None:
+def test_help_does_not_load_torch() -> None:
     # An entry of None makes `import` fail, as if the package were not installed.
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'matplotlib']))\n"

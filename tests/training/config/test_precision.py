@@ -21,7 +21,7 @@ def test_explicit_precision_is_not_replaced(chosen: ResolvedPrecision) -> None:
     assert resolve_precision(chosen, native_bfloat16=True) == chosen
 
 
-def test_a_run_records_what_auto_meant_and_resumes(tmp_path: Path) -> None:
+def test_run_records_the_resolved_precision_and_resumes(tmp_path: Path) -> None:
     recipe = tiny(precision="auto", epochs=1)
     fit(recipe, tmp_path, show_progress=False)
     recorded = load_recipe(str(tmp_path / "recipe.yaml")).precision

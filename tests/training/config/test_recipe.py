@@ -27,7 +27,7 @@ def test_there_are_built_in_recipes() -> None:
     assert "resnet-cifar10" in built_in_recipes()
 
 
-def test_a_file_of_ones_own_is_loaded(path: Path) -> None:
+def test_own_file_is_loaded(path: Path) -> None:
     assert load_recipe(str(path)) == Recipe.model_validate(content())
 
 

@@ -20,7 +20,7 @@ _BY_NAME = {surface.name.rpartition(": ")[2]: surface for surface in SURFACES}
 
 
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
-def test_gradients_vanish_where_minima_and_traps_are_said_to_be(surface: Surface) -> None:
+def test_gradients_vanish_at_the_stated_minima_and_traps(surface: Surface) -> None:
     for point in (*surface.minima, *surface.traps):
         at = torch.tensor(point, dtype=torch.float64)
         assert gradient(surface, at).norm() < 1e-4

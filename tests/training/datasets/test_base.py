@@ -75,7 +75,7 @@ def test_holding_out_everything_is_rejected() -> None:
         split_validation(_data(_split(4)), 4)
 
 
-def test_sha256_tells_pixels_labels_and_shapes_apart() -> None:
+def test_sha256_depends_on_pixels_labels_and_shapes() -> None:
     split = _split(4)
     pixels = split.images_NCHW.clone()
     pixels[0, 0, 0, 0] ^= 1
@@ -107,6 +107,6 @@ def test_a_file_that_is_not_its_data_set_is_named(split: ImageSplit, message: st
         validate_split(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4))
 
 
-def test_a_sound_file_passes() -> None:
+def test_intact_file_passes() -> None:
     split = _split(3)
     assert validate_split(split, Path("here.npz"), classes=3, shape_CHW=(3, 5, 4)) is split

@@ -53,7 +53,7 @@ def test_a_packed_copy_is_read_in_order() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_a_jpeg_copy_says_that_it_is_one() -> None:
+def test_jpeg_copy_is_named_in_the_title() -> None:
     assert "JPEG copy" in _load().title
 
 
@@ -63,7 +63,7 @@ def test_validation_is_held_out() -> None:
     assert (len(data.train), len(data.validation)) == (5, 3)
 
 
-def test_no_copy_at_all_says_where_it_was_looked_for(data_home: Path) -> None:
+def test_error_without_any_copy_lists_the_searched_folders(data_home: Path) -> None:
     with pytest.raises(DataError, match=r"cifar10 holds no train-\*\.npz \(DEEPSHELF_DATA names"):
         _load()
     assert not list(data_home.iterdir())
@@ -114,7 +114,7 @@ def test_another_archive_is_named(root: Path) -> None:
         _load()
 
 
-def test_an_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
+def test_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
     (data_home / "cifar10").write_text("in the way")
     with pytest.raises(DataError, match="could not be downloaded"):
         Cifar10().load()

@@ -61,7 +61,7 @@ _ALIKE = {
 
 
 @pytest.mark.parametrize("names", _ALIKE.values(), ids=_ALIKE)
-def test_folders_whose_names_look_alike_are_named_and_rejected(
+def test_folders_with_similar_names_are_rejected_by_name(
     tmp_path: Path, names: tuple[str, str]
 ) -> None:
     for name in names:
@@ -105,7 +105,7 @@ def test_grey_images_have_one_channel(root: Path) -> None:
     assert _load(root, mode="L").channels == 1
 
 
-def test_hidden_files_and_other_kinds_of_file_are_left_alone(root: Path) -> None:
+def test_hidden_files_and_other_file_types_are_ignored(root: Path) -> None:
     (root / ".cache").mkdir()
     (root / "notes.txt").write_text("not a class")
     for name in (".hidden.png", "Thumbs.db", "notes.txt"):

@@ -128,7 +128,7 @@ def test_an_unreadable_file_is_left_out_or_stops(
         _load(root, unreadable="stop")
 
 
-def test_photographs_added_since_are_seen(root: Path) -> None:
+def test_photographs_added_later_are_read(root: Path) -> None:
     assert len(_load(root).train) == 31
     Image.new("RGB", (12, 10), "red").save(root / "ants" / "red.png")
     assert len(_load(root).train) == 32
@@ -142,7 +142,7 @@ def test_photographs_added_since_are_seen(root: Path) -> None:
     ("resize", "left_right", "top"),
     [("crop", {99}, 99), ("stretch", {0, 255}, 99), ("pad", {0, 255}, 0)],
 )
-def test_the_resize_rule_decides_what_is_seen(
+def test_resize_rule_selects_the_region(
     tmp_path: Path, resize: str, left_right: set[int], top: int
 ) -> None:
     for red, name in enumerate(("a", "b")):
@@ -167,7 +167,7 @@ def test_a_published_recipe_holds_no_absolute_path(root: Path) -> None:
     assert ImageFolderCV.model_validate_json(config.model_dump_json()) == config
 
 
-def test_relative_folders_are_looked_up_in_the_cache(data_home: Path) -> None:
+def test_relative_folders_are_resolved_in_the_cache(data_home: Path) -> None:
     write_grey_images(data_home / "insects" / "ants", 3)
     write_grey_images(data_home / "insects" / "bees", 3, first=100)
     assert len(_load(Path("insects")).train) == 6

@@ -69,7 +69,7 @@ def test_a_wide_size_cuts_top_and_bottom(tmp_path: Path) -> None:
     ("orientation", "red", "blue"),
     [(1, (4, 1), (4, 6)), (3, (4, 6), (4, 1)), (6, (1, 4), (6, 4)), (8, (6, 4), (1, 4))],
 )
-def test_cameras_that_were_turned_give_upright_images(
+def test_rotated_photographs_become_upright(
     tmp_path: Path, orientation: int, red: tuple[int, int], blue: tuple[int, int]
 ) -> None:
     exif = Image.Exif()
@@ -122,7 +122,7 @@ def test_a_cmyk_jpeg_is_read(tmp_path: Path) -> None:
     assert max(green, blue) < 15
 
 
-def test_a_large_jpeg_scaled_at_the_decoder_looks_the_same(tmp_path: Path) -> None:
+def test_large_jpeg_scaled_at_the_decoder_is_nearly_the_same(tmp_path: Path) -> None:
     y, x = np.mgrid[0:800, 0:1200]
     smooth = np.stack([x / 5, y / 4, (x + y) / 9], axis=2).astype(np.uint8)
     Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)

@@ -124,7 +124,7 @@ def test_a_truncated_file_is_named(data_home: Path, length: int) -> None:
         Mnist().load()
 
 
-def test_an_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
+def test_unwritable_folder_is_an_error_of_one_line(data_home: Path) -> None:
     (data_home / "mnist").write_text("in the way")
     with pytest.raises(DataError, match=r"MNIST is not under .* and could not be downloaded"):
         Mnist().load()

@@ -57,7 +57,7 @@ def test_the_split_is_chosen_by_the_seed_alone(folder: Path) -> None:
     assert len({_load(folder, seed=seed).train.sha256 for seed in range(6)}) > 1
 
 
-def test_relative_folders_are_looked_up_in_the_cache(folder: Path, data_home: Path) -> None:
+def test_relative_folders_are_resolved_in_the_cache(folder: Path, data_home: Path) -> None:
     folder.rename(data_home / "holiday")
     assert len(_load(Path("holiday")).train) == 4
 

@@ -61,7 +61,7 @@ def test_an_archive_gives_the_same(home: Path) -> None:
     assert torch.equal(PenDigits().load().train.moves_NT3, first.train.moves_NT3)
 
 
-def test_files_that_are_not_there_or_not_these_are_errors(home: Path) -> None:
+def test_missing_and_foreign_files_are_errors(home: Path) -> None:
     for content, message in (("1,2,3\n", "8 points and a digit"), ("a,b\n", "cannot be read")):
         (home / "pendigits.tes").write_text(content)
         with pytest.raises(DataError, match=message):

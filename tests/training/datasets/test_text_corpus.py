@@ -98,7 +98,7 @@ def test_empty_short_and_constant_texts_are_rejected(
         TextCorpus(path=saved(tmp_path, content)).load()
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.txt cannot be read: No such file"):
         TextCorpus(path=tmp_path / "none.txt").load()
 
@@ -115,7 +115,7 @@ def test_unknown_characters_are_named() -> None:
 
 
 @pytest.mark.parametrize(("name", "file"), [("shakespeare",) * 2, ("quijote",) * 2])
-def test_a_classic_is_read_where_it_lies(data_home: Path, name: str, file: str) -> None:
+def test_gutenberg_text_is_read_from_its_folder(data_home: Path, name: str, file: str) -> None:
     (data_home / "text").mkdir()
     saved(data_home / "text", b"to be or not to be\n" * 9, f"{file}.txt")
     data = TextCorpus.model_validate({"name": name}).load()
@@ -155,7 +155,7 @@ def test_a_fetched_file_that_was_damaged_since_is_rejected(data_home: Path) -> N
         TextCorpus(name="shakespeare").load()
 
 
-def test_a_full_disk_leaves_no_half_of_what_was_fetched(tmp_path: Path) -> None:
+def test_full_disk_leaves_no_partial_download(tmp_path: Path) -> None:
     content = b"abc" * 1000
     url = saved(tmp_path, content, "source").as_uri()
     target = tmp_path / "cache" / "text.txt"
@@ -177,7 +177,7 @@ def test_a_failed_download_is_named_in_the_error(tmp_path: Path) -> None:
         (100, "one hundred"), (319, "three hundred nineteen"), (999, "nine hundred ninety-nine"),
     ],
 )  # fmt: skip
-def test_numbers_are_written_in_words(number: int, words: str) -> None:
+def test_numbers_are_spelt_in_words(number: int, words: str) -> None:
     assert number_to_words(number) == words
 
 

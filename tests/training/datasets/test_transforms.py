@@ -28,7 +28,7 @@ def test_crop_equals_a_loop_over_images() -> None:
     assert {0, 2 * padding} <= set(top) & set(left)
 
 
-def test_what_crop_moves_in_is_zero() -> None:
+def test_crop_pads_with_zeros() -> None:
     images = torch.full((64, 1, 6, 5), 255, dtype=torch.uint8)
     cropped = Crop(padding=2)(images, Generator().manual_seed(7))
     assert set(cropped.flatten().tolist()) == {0, 255}
@@ -36,7 +36,7 @@ def test_what_crop_moves_in_is_zero() -> None:
     assert set(whole_rows.tolist()) == {0, 1, 2}
 
 
-def test_reflection_moves_in_what_is_at_the_edge() -> None:
+def test_reflection_pads_with_the_edge() -> None:
     ramp = torch.arange(5, dtype=torch.uint8).expand(64, 1, 6, 5)
     cropped = Crop(padding=2, fill="reflection")(ramp, Generator().manual_seed(7))
     rows = {tuple(image[0, 0].tolist()) for image in cropped}

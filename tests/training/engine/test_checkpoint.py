@@ -33,7 +33,7 @@ def _edit(path: Path, **fields: Any) -> None:
     torch.save({**content, "recipe": json.dumps(fields)}, path)
 
 
-def test_what_was_saved_is_restored_in_place(fabric: Fabric, tmp_path: Path) -> None:
+def test_checkpoint_is_restored_in_place(fabric: Fabric, tmp_path: Path) -> None:
     saved, restored = _save(fabric, tmp_path / "last.ckpt"), nn.Linear(2, 3)
     progress = checkpoint.load_checkpoint(
         fabric, tmp_path / "last.ckpt", recipe(), {"network": restored}

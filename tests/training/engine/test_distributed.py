@@ -105,7 +105,7 @@ def test_a_batch_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
         )
 
 
-def test_networks_that_take_turns_train_on_one_device(tmp_path: Path) -> None:
+def test_alternating_networks_train_on_one_device(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="adversarial trains on one device, got 2"):
         fit(
             recipe(**ADVERSARIAL),

@@ -42,7 +42,7 @@ def test_a_checkout_is_named_by_its_commit(checkout: Path) -> None:
     assert git_commit(checkout / "code.py") == commit
 
 
-def test_a_changed_checkout_says_so(checkout: Path) -> None:
+def test_modified_checkout_is_marked_dirty(checkout: Path) -> None:
     commit = _git(checkout, "rev-parse", "HEAD")
     (checkout / "code.py").write_text("a = 2\n")
     assert git_commit(checkout / "code.py") == f"{commit}-dirty"
@@ -76,5 +76,5 @@ def test_a_model_names_the_machine_that_trained_it_not_the_one_that_publishes(
     assert Environment.load(tmp_path) == elsewhere
 
 
-def test_a_run_that_says_nothing_of_its_machine_ran_on_this_one(tmp_path: Path) -> None:
+def test_run_without_a_recorded_machine_reports_this_one(tmp_path: Path) -> None:
     assert Environment.load(tmp_path) == Environment.current()

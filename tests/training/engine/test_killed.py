@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     assert torch.equal(restored["network"].weight, good["network"].weight)
 
 
-def test_a_run_that_found_no_room_goes_on_once_there_is_some(tmp_path: Path) -> None:
+def test_run_that_failed_on_a_full_disk_resumes_once_there_is_space(tmp_path: Path) -> None:
     with no_file_over(20_000), pytest.raises(CheckpointError, match=_NO_ROOM):
         fit(recipe(epochs=1), tmp_path / "run", show_progress=False)
     resumed = fit(recipe(epochs=1), tmp_path / "run", resume=True, show_progress=False)

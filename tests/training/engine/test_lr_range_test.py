@@ -8,7 +8,7 @@ from training.errors import DivergenceError
 from training.plots.range_test import draw_range_test
 
 
-def test_the_rate_grows_evenly_until_the_loss_flies_off() -> None:
+def test_rate_grows_exponentially_until_the_loss_diverges() -> None:
     test = run_lr_range_test(recipe(), min_lr=1e-4, max_lr=1e4, steps=40)
     assert test.losses[-1] > 2 * min(test.losses)
     ratios = [after / before for before, after in zip(test.rates, test.rates[1:], strict=False)]
@@ -25,7 +25,7 @@ def test_any_task_can_be_tested_and_its_own_schedule_does_not_matter(tmp_path) -
     assert (tmp_path / "test.png").stat().st_size > 1000
 
 
-def test_a_start_that_is_too_high_is_an_error_that_says_so() -> None:
+def test_range_test_from_too_high_a_rate_is_an_error() -> None:
     with pytest.raises(DivergenceError, match=r"start the range test at a rate below 1e\+04"):
         run_lr_range_test(recipe(), min_lr=1e4, max_lr=1e9, steps=30)
 

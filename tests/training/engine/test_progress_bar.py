@@ -14,7 +14,7 @@ def test_a_log_gets_one_line_an_epoch_and_no_bar(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_nothing_is_shown_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_shown_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     with TrainingProgress("tiny", epochs=1, steps=1, completed_epochs=0, show=False) as progress:
         progress.on_step({"loss": 0.5})
         progress.on_epoch_end({"epoch": 1.0, "seconds": 3.0})

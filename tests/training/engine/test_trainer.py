@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     assert not (tmp_path / "last.ckpt").exists()
 
 
-def test_a_network_learns_one_batch_by_heart() -> None:
+def test_network_overfits_one_batch() -> None:
     _, task = prepare(
         recipe(
             task={"kind": "classification"},
@@ -226,6 +226,6 @@ def test_a_finished_run_is_restored_as_it_was(tmp_path: Path) -> None:
     _assert_equal(fitted, restore(same, tmp_path))
 
 
-def test_progress_is_shown_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit(recipe(epochs=1), tmp_path)
     assert "epoch 1/1  learning_rate" in capsys.readouterr().out

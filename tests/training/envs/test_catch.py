@@ -22,7 +22,7 @@ def test_a_game_is_ten_balls_and_the_same_for_the_same_seed() -> None:
     np.testing.assert_array_equal(images[0], images[1])
 
 
-def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain() -> None:
+def test_ball_lands_at_its_column_and_is_hidden_by_the_curtain() -> None:
     game = Catch()
     for seed in range(30):
         game.reset(seed=seed)
@@ -37,7 +37,7 @@ def test_a_ball_lands_where_it_was_said_to_and_cannot_be_seen_behind_the_curtain
         assert game.step(1)[1] == float(abs(expected - paddle) <= 1)
 
 
-def test_one_image_does_not_tell_where_the_ball_will_land() -> None:
+def test_one_image_does_not_determine_where_the_ball_lands() -> None:
     """Same first image, other landing: a player without memory cannot know."""
     ends: dict[bytes, set[int]] = {}
     for seed in range(300):

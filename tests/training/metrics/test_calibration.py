@@ -19,7 +19,7 @@ def test_the_error_is_the_one_that_torchmetrics_gives() -> None:
     )
 
 
-def test_bins_say_how_sure_and_how_often_right() -> None:
+def test_bins_hold_confidence_and_accuracy() -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]])
     found = compute_reliability(probabilities, torch.tensor([0, 1, 1, 1]), bins=5)
     assert found.share_S.tolist() == [0, 0, 0, 0.5, 0.5]

@@ -30,7 +30,7 @@ def test_an_images_features_are_those_of_its_four_quarters(features: ClassifierF
     assert not torch.allclose(parts[0], parts[1])
 
 
-def test_images_in_grey_are_seen_as_colours(features: ClassifierFeatures) -> None:
+def test_grey_images_are_converted_to_rgb(features: ClassifierFeatures) -> None:
     grey = _images()[:, :1]
     torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
 

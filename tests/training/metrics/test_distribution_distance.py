@@ -45,7 +45,7 @@ def test_kernel_is_the_unbiased_estimate_of_the_paper() -> None:
     assert kernel_distance(four, other) == pytest.approx(32 / 12 + 284 / 12 - 26)
 
 
-def test_precision_and_recall_tell_quality_from_variety() -> None:
+def test_precision_and_recall_separate_quality_from_variety() -> None:
     real = torch.cat((_normal(200, 0), _normal(200, 1) + 50))
     one_mode = precision_recall(real, _normal(200, 2))
     assert one_mode.precision > 0.9

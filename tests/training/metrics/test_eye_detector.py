@@ -32,12 +32,12 @@ def test_two_eyes_are_found_in_a_face_and_not_without_one_of_them(detector: EyeD
     assert found.tolist() == [True, True, False, False]
 
 
-def test_grey_images_are_looked_at_too(detector: EyeDetector) -> None:
+def test_eyes_are_detected_in_grey_images(detector: EyeDetector) -> None:
     grey = _face().float().mean(1, keepdim=True).to(torch.uint8)
     assert detector(grey).tolist() == [True]
 
 
-def test_without_opencv_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_opencv_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(DataError, match="pip install 'opencv-python-headless"):
         EyeDetector()

@@ -40,7 +40,7 @@ def test_a_skip_scales_each_channel_of_the_fine_map_by_one_number() -> None:
     torch.testing.assert_close(skip(coarse, fine), fine * weights[:, :, None, None])
 
 
-def test_the_gate_is_torchs_own_but_keeps_channels_last() -> None:
+def test_gate_equals_torchs_and_keeps_channels_last() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 6, 4, 4).contiguous(memory_format=torch.channels_last)
     gated = GatedLinearUnit()(x)

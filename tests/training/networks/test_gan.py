@@ -39,7 +39,7 @@ def test_the_published_generators_size_is_that_of_its_layers() -> None:
     assert parameters == layers + 2 * (256 + 128 + 64 + 32)
 
 
-def test_an_image_is_judged_alike_whatever_it_is_batched_with() -> None:
+def test_logit_of_an_image_is_independent_of_its_batch() -> None:
     discriminator = _gan().discriminator.train()
     images = torch.rand(5, 3, 16, 16) * 2 - 1
     with torch.inference_mode():

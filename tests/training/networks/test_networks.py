@@ -120,7 +120,7 @@ def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_image_gets_the_same_answer_whatever_it_is_batched_with(name: str) -> None:
+def test_output_of_an_image_is_independent_of_its_batch(name: str) -> None:
     network, inputs = _build(name)
     with torch.inference_mode():
         together, alone = network.eval()(inputs)[:1], network(inputs[:1])

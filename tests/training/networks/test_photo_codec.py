@@ -79,7 +79,7 @@ def test_no_sum_leaves_the_whole_numbers_that_float32_holds(codec: PhotoCodec) -
     assert max_abs_sum(worst) >= MAX_EXACT_INTEGER
 
 
-def test_the_prior_is_the_same_whatever_the_order_of_its_sums(codec: PhotoCodec) -> None:
+def test_prior_does_not_depend_on_the_order_of_its_sums(codec: PhotoCodec) -> None:
     """Against int64, with input channels permuted, and in float32 as it is served."""
     conv = codec.priors[1].before
     assert conv is not None

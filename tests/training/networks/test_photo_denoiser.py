@@ -37,7 +37,7 @@ def test_it_learns_from_the_first_step_on() -> None:
         ((2, 3, 2), (1, 2, 1), 4 + 8 + 8 * 4 + 2 * 8 + 7),
     ],
 )
-def test_a_pixel_looks_as_far_as_its_reach_and_no_further(
+def test_receptive_field_equals_the_reach(
     widths: tuple[int, ...], blocks: tuple[int, ...], reach: int
 ) -> None:
     torch.manual_seed(0)

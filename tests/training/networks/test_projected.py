@@ -21,7 +21,7 @@ def _images(count: int = 2) -> Tensor:
     ("side", "maps", "logits"),
     [(96, [24, 12, 6, 3], 4 * 3 * 3), (64, [16, 8, 4, 2], 4 * 2 * 2), (32, [8, 4, 2, 1], 13)],
 )
-def test_it_looks_at_strides_4_to_32_and_judges_each_scale(
+def test_features_have_strides_4_to_32_with_logits_for_each_scale(
     side: int, maps: list[int], logits: int
 ) -> None:
     network = _discriminator(side=side)
@@ -77,14 +77,14 @@ def test_a_checkpoint_holds_the_mixing_but_not_the_pretrained_weights() -> None:
     assert all("mixing" in name for name in mixing)
 
 
-def test_an_image_is_judged_alike_whatever_it_is_batched_with() -> None:
+def test_logit_of_an_image_is_independent_of_its_batch() -> None:
     network = _discriminator().eval()
     with torch.inference_mode():
         together = network(_images(4))
         torch.testing.assert_close(network(_images(4)[:1]), together[:1])
 
 
-def test_grey_is_judged_as_the_colour_grey() -> None:
+def test_grey_image_gets_the_logits_of_its_rgb_copy() -> None:
     network, grey = _discriminator().eval(), _images()[:, :1]
     with torch.inference_mode():
         torch.testing.assert_close(network(grey), network(grey.expand(-1, 3, -1, -1)))

@@ -38,7 +38,7 @@ def _weight_after(steps: int, gradient: float, **settings: Any) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_builds_what_it_says(kind: str) -> None:
+def test_each_kind_builds_its_optimizer(kind: str) -> None:
     optimizer = _ADAPTER.validate_python({"kind": kind, "lr": 0.01}).build(nn.Linear(2, 3))
     assert type(optimizer) is KINDS[kind]
     assert {group["lr"] for group in optimizer.param_groups} == {0.01}

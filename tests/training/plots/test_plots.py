@@ -105,7 +105,7 @@ def test_a_confusion_matrix_is_drawn_however_many_classes(tmp_path: Path, classe
     _image(tmp_path / "confusion.png")
 
 
-def test_a_class_without_images_is_drawn_as_never_seen(tmp_path: Path) -> None:
+def test_class_without_images_is_drawn_as_absent(tmp_path: Path) -> None:
     draw_confusion(np.array([[5, 1], [0, 0]]), ["a", "b"], "t", tmp_path / "confusion.png")
     _image(tmp_path / "confusion.png")
 

@@ -46,7 +46,7 @@ def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_whole_model_comes_back_and_answers_the_same(
+def test_whole_model_round_trips_with_equal_outputs(
     network: nn.Module, folder: Path, ending: str
 ) -> None:
     path = folder / f"whole{ending}"
@@ -87,7 +87,7 @@ def test_safetensors_is_read_with_safetensors(folder: Path) -> None:
         assert json.loads(file.metadata()["definition"])["kind"] == "resnet"
 
 
-def test_onnx_answers_in_onnxruntime(network: nn.Module, folder: Path) -> None:
+def test_onnx_file_runs_in_onnxruntime(network: nn.Module, folder: Path) -> None:
     session = onnxruntime.InferenceSession(folder / "whole.onnx")
     images = torch.randn(5, 1, 8, 8)
     (logits,) = session.run(None, {"input": images.numpy()})

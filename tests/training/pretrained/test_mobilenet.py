@@ -60,7 +60,7 @@ def test_the_features_of_a_file_are_loaded_and_its_classifier_is_not(
     assert all(torch.equal(features[k.removeprefix("features.")], v) for k, v in expected.items())
 
 
-def test_weights_are_looked_for_in_the_cache(data_home: Path) -> None:
+def test_weights_are_read_from_the_cache(data_home: Path) -> None:
     (data_home / LOCAL_WEIGHTS).parent.mkdir()
     torch.save(_state(), data_home / LOCAL_WEIGHTS)
     _load(_config(LOCAL_WEIGHTS))
@@ -130,7 +130,7 @@ def test_the_card_names_the_weights_and_not_where_they_lie(path: Path) -> None:
     assert str(path.parent) not in source.model_dump_json()
 
 
-def test_a_fingerprint_tells_apart_whatever_changes_the_features(path: Path) -> None:
+def test_fingerprint_depends_on_everything_that_changes_the_features(path: Path) -> None:
     torch.save(_state(), path)
     configs = [
         _config(path),

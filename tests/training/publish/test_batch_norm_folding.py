@@ -61,7 +61,7 @@ def test_a_norm_behind_a_pixel_shuffle_is_folded_too(tmp_path: Path) -> None:
     ],
     ids=["shuffle", "transposed"],
 )  # fmt: skip
-def test_small_ones_too(module: nn.Module, tmp_path: Path) -> None:
+def test_small_networks_are_folded(module: nn.Module, tmp_path: Path) -> None:
     assert "BatchNormalization" not in _exported(_lively(module, IMAGES), IMAGES, tmp_path)
 
 

@@ -44,7 +44,7 @@ def _random(shape: tuple[int, ...], spread: float) -> NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("spread", [0, 0.3, 5, 400])
-def test_tables_are_whole_shares_of_all_that_came(spread: float) -> None:
+def test_tables_are_integer_frequencies_of_all_values(spread: float) -> None:
     latents = _random((500, 3, 2, 1), spread)
     tables = build_frequency_tables(latents).tables
     assert len(tables) == 3
@@ -57,7 +57,7 @@ def test_tables_are_whole_shares_of_all_that_came(spread: float) -> None:
         assert share == pytest.approx((values == 0).mean(), abs=0.02)
 
 
-def test_it_verifies_as_a_service_will(published: Path) -> None:
+def test_published_codec_verifies(published: Path) -> None:
     manifest = read_manifest(published)
     check_files(published, manifest)
     assert isinstance(manifest.task, Compression)
@@ -77,7 +77,7 @@ def test_golden_latents_are_equal_to_the_last_bit(published: Path) -> None:
         assert latents.any()
 
 
-def test_its_tables_code_what_its_encoder_gives(published: Path) -> None:
+def test_tables_code_the_latents_of_the_encoder(published: Path) -> None:
     tables = read_tables(published / "tables.json", FrequencyTables)
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
     latents = load_graph_fn(published / "encoder.onnx")({"images": images})["latents"]
@@ -86,7 +86,7 @@ def test_its_tables_code_what_its_encoder_gives(published: Path) -> None:
         assert np.array_equal(decode_latents(code, tables, 1), one.reshape(len(one), -1))
 
 
-def test_its_figures_count_whole_containers(published: Path) -> None:
+def test_code_bytes_count_whole_containers(published: Path) -> None:
     figures = {metric.name: metric for metric in read_manifest(published).metrics}
     assert figures["code_bytes"].n == 500
     # By hand: 8 bytes around the fields, 4 of the fingerprint, 2 of the size

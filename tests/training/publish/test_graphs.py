@@ -245,9 +245,7 @@ def test_probabilities_sum_to_one(name: str, made: dict[str, _Made]) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_image_gets_the_same_answer_whatever_it_is_batched_with(
-    name: str, made: dict[str, _Made]
-) -> None:
+def test_output_of_an_image_is_independent_of_its_batch(name: str, made: dict[str, _Made]) -> None:
     images = _pictures(ROWS[name].others[1])
     together, alone = _run(made[name], images)[3:4], _run(made[name], images[3:4])
     tolerance = 1e-5 if ROWS[name].task == "classification" else 1

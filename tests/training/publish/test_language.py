@@ -82,7 +82,7 @@ def test_manifest_describes_states_and_vocabulary(published: tuple[Language, Pat
     ]  # fmt: skip
 
 
-def test_figures_are_those_of_the_averaged_network_read_in_one_lane(
+def test_metrics_are_those_of_the_averaged_network_in_one_pass(
     published: tuple[Language, Path],
 ) -> None:
     task, folder = published

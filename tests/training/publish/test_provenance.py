@@ -40,20 +40,20 @@ def test_a_recipe_is_published_without_where_its_data_lies(photos: Path) -> None
     assert json.loads(recipe.model_dump_json())["data"]["path"] == str(photos)
 
 
-def test_a_command_does_not_tell_where_the_data_lies(photos: Path) -> None:
+def test_command_does_not_reveal_the_data_folder(photos: Path) -> None:
     for name in (BUILT_IN, "tiny"):
         command = provenance.fit_command(_own_data(photos, name=name))
         assert "maja" not in command
     assert "insects" in provenance.fit_command(_own_data(photos, name=BUILT_IN))
 
 
-def test_what_is_left_out_is_left_out() -> None:
+def test_excluded_fields_are_left_out() -> None:
     recipe = load_recipe(BUILT_IN)
     assert "publish" in provenance.public_recipe(recipe)
     assert "publish" not in provenance.public_recipe(recipe, exclude={"publish"})
 
 
-def test_a_recipe_of_ones_own_is_named_as_a_file() -> None:
+def test_own_recipe_is_named_as_a_file() -> None:
     assert provenance.fit_command(tiny()) == "deepshelf train fit tiny.yaml"
 
 

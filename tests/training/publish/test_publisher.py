@@ -217,7 +217,7 @@ def test_no_path_of_this_machine_is_published(
                 assert str(place).encode() not in graph
 
 
-def test_the_preview_is_a_image(classifier: PublishedRun, denoiser: PublishedRun) -> None:
+def test_preview_is_an_image(classifier: PublishedRun, denoiser: PublishedRun) -> None:
     for published in (classifier, denoiser):
         with Image.open(published.folder / "preview.png") as image:
             assert image.format == "PNG"

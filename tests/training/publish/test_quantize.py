@@ -20,7 +20,7 @@ from training.publish.quantization.quantize import quantize_version
 from training.publish.quantization.static_qdq import normalize_by_rows
 
 
-def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
+def test_quantized_classifier_is_smaller_and_nearly_as_accurate(
     classifier: PublishedRun, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
@@ -39,9 +39,7 @@ def test_a_classifier_gets_a_smaller_graph_that_answers_nearly_the_same(
         quantize_version(classifier.manifest.name, store)
 
 
-def test_a_image_is_scaled_by_rows_to_the_same_bits(
-    classifier: PublishedRun, tmp_path: Path
-) -> None:
+def test_image_is_scaled_by_rows_to_the_same_bits(classifier: PublishedRun, tmp_path: Path) -> None:
     graph = classifier.folder / "model.onnx"
     model = onnx.load(graph)
     normalize_by_rows(model)
@@ -59,7 +57,7 @@ def test_a_image_is_scaled_by_rows_to_the_same_bits(
     np.testing.assert_array_equal(before, after)
 
 
-def test_other_tasks_are_left_alone(denoiser: PublishedRun) -> None:
+def test_other_tasks_are_not_quantized(denoiser: PublishedRun) -> None:
     with pytest.raises(ExportError, match="quantised are classification and text"):
         quantize_version(denoiser.manifest.name, denoiser.store)
 

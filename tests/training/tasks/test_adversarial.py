@@ -74,7 +74,7 @@ def test_the_losses_are_those_of_the_papers(loss: str, apart: float, passing: fl
     assert float(task._generator_loss(drawn)) == pytest.approx(passing, abs=1e-6)
 
 
-def test_an_epoch_is_as_long_as_was_asked_for_and_each_has_its_own_images() -> None:
+def test_epoch_has_the_configured_length_and_its_own_images() -> None:
     task = _task()
     first, again, second = (list(task.batches(epoch)) for epoch in (0, 0, 1))
     assert task.steps_per_epoch == len(first) == 2
@@ -118,7 +118,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert torch.equal(whole.generate_images(5, seed=1), resumed.generate_images(5, seed=1))
 
 
-def test_pretrained_features_are_what_a_projected_discriminator_looks_through(
+def test_projected_discriminator_uses_pretrained_features(
     data_home: Path,
 ) -> None:
     torch.manual_seed(7)

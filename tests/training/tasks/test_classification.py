@@ -100,7 +100,7 @@ def test_other_channels_than_the_images_are_rejected() -> None:
         prepare(recipe(network=network), accelerator="cpu")
 
 
-def test_a_split_that_there_is_not_is_named() -> None:
+def test_missing_split_is_named() -> None:
     task = prepare(recipe(data={"kind": "digits"}), accelerator="cpu")[1]
     assert not task.has_split("validation")
     assert task.has_split("test")

@@ -57,7 +57,7 @@ def test_noise_costs_as_many_bits_as_rounding() -> None:
     assert noisy == pytest.approx(rounded, rel=0.01)
 
 
-def test_spreading_latents_costs_bits_and_the_gradient_says_so() -> None:
+def test_wider_latents_cost_bits_and_have_a_gradient() -> None:
     torch.manual_seed(0)
     latents = torch.randn(500, 2, 1, 1)
     scale = torch.tensor([1.0, 20.0]).view(2, 1, 1).requires_grad_()
@@ -79,7 +79,7 @@ def test_training_brings_the_image_nearer() -> None:
     assert after["mse"] == after["mse_coded"]
 
 
-def test_a_dearer_bit_makes_a_shorter_code() -> None:
+def test_higher_rate_weight_gives_a_shorter_code() -> None:
     cheap, dear = (_trained(_task(rate_weight=weight)) for weight in (0.0, 0.1))
     assert dear["bytes"] < cheap["bytes"] - 1
 

@@ -81,7 +81,9 @@ def test_evaluation_uses_running_statistics() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, DENOISING])
-def test_pixels_are_bytes_over_255_laid_out_as_the_recipe_says(changes: dict[str, Any]) -> None:
+def test_pixels_are_bytes_over_255_in_the_memory_format_of_the_recipe(
+    changes: dict[str, Any],
+) -> None:
     images = torch.randint(256, (4, 3, 6, 6), dtype=torch.uint8)
     for channels_last in (False, True):
         prepared = _task(**changes, channels_last=channels_last).to_floats(images)
@@ -90,7 +92,7 @@ def test_pixels_are_bytes_over_255_laid_out_as_the_recipe_says(changes: dict[str
         assert prepared.is_contiguous(memory_format=layout)
 
 
-def test_weights_are_channels_last_where_the_recipe_says() -> None:
+def test_weights_are_channels_last_if_the_recipe_sets_it() -> None:
     weight = _task(channels_last=True).network.module.get_parameter("layer1.0.conv1.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last)
 

@@ -43,7 +43,7 @@ def _nats_in_one_lane(network: CharRNN, text_N: Tensor) -> float:
     return float(functional.cross_entropy(logits[0], text_N[1:]))
 
 
-def test_lanes_are_contiguous_and_targets_come_next() -> None:
+def test_batch_rows_are_contiguous_and_targets_are_the_next_characters() -> None:
     steps = list(contiguous_batches(torch.arange(100), batch_size=3, window=4, steps=5))
     assert [step.resets_state for step in steps] == [True, False, False, False, False]
     tokens_BN = torch.cat([step.tokens_BT for step in steps], 1)
@@ -52,7 +52,7 @@ def test_lanes_are_contiguous_and_targets_come_next() -> None:
     assert torch.equal(targets_BN, tokens_BN + 1)
 
 
-def test_every_epoch_cuts_the_text_elsewhere_and_always_in_the_same_place() -> None:
+def test_every_epoch_has_its_own_reproducible_offset() -> None:
     task = language()
     first, again, other = (next(iter(task.batches(epoch))).tokens_BT for epoch in (0, 0, 1))
     assert torch.equal(first, again)
@@ -72,7 +72,7 @@ def test_shuffled_lines_stay_whole_and_come_in_another_order_every_epoch() -> No
     assert orders[0][:20] != orders[1][:20]
 
 
-def test_an_epoch_has_the_steps_that_it_says() -> None:
+def test_epoch_has_the_reported_number_of_steps() -> None:
     task = language()
     assert len(list(task.batches(0))) == task.steps_per_epoch == (25_053 - 1) // (32 * 128)
 
@@ -102,7 +102,7 @@ def test_nothing_is_learnt_through_the_state_of_the_step_before() -> None:
     assert not any(part.requires_grad for part in task._carried_state)
 
 
-def test_forgetting_zeroes_the_state_of_some_lanes() -> None:
+def test_random_resets_zero_the_state_of_some_rows() -> None:
     task = language(task={**TEXT["task"], "forget": 0.5}, batch_size=64)
     torch.manual_seed(0)
     state = task._reset_random_states((torch.ones(1, 64, 24),) * 2)
@@ -113,13 +113,13 @@ def test_forgetting_zeroes_the_state_of_some_lanes() -> None:
     assert bool((state[0][0, ~lost_B] == 1).all())
 
 
-def test_the_untrained_network_knows_nothing() -> None:
+def test_untrained_network_has_the_loss_of_a_uniform_guess() -> None:
     scores = language().evaluate("validation")
     assert scores["loss"] == pytest.approx(math.log(31), abs=0.2)
 
 
 @pytest.mark.parametrize("size", [300, 2783])
-def test_lanes_with_a_lead_in_measure_what_one_lane_measures(size: int, tmp_path: Path) -> None:
+def test_parallel_rows_with_a_lead_in_match_one_sequential_pass(size: int, tmp_path: Path) -> None:
     task = fit(_recipe(epochs=2), tmp_path, show_progress=False).task
     assert isinstance(task, Language)
     task.splits["validation"] = task.splits["validation"][:size]

@@ -34,7 +34,7 @@ def folder(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish_ensemble(runs, "tiny-ensemble", tmp_path_factory.mktemp("store"))
 
 
-def test_it_answers_with_the_mean_of_what_its_members_answer_alone(
+def test_probabilities_are_the_mean_of_the_members(
     runs: list[Path], folder: Path, tmp_path: Path
 ) -> None:
     images = {"images": sample_inputs.random_bytes((4, 8, 8, 1)).numpy()}

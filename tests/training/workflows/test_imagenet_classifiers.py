@@ -49,7 +49,7 @@ def test_the_crop_is_that_of_torchvision(side: int, crop_side: int) -> None:
     assert torch.equal(cropped.permute(0, 3, 1, 2), expected)
 
 
-def test_an_unknown_network_is_answered_with_the_nearest_name() -> None:
+def test_unknown_network_error_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"no network 'resnet19' in torchvision; did you mean"):
         build_classifier("resnet19")
 

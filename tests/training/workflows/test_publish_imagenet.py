@@ -40,7 +40,9 @@ def version(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return publish_pretrained("mobilenet_v2", home / "store", home / "weights.pth")
 
 
-async def test_the_service_says_what_torchvision_says(version: Path, network: nn.Module) -> None:
+async def test_service_predicts_what_torchvision_predicts(
+    version: Path, network: nn.Module
+) -> None:
     photograph = Image.fromarray(load_sample_image("china.jpg")[50:306, 100:356])
     with torch.inference_mode():
         expected = network(WEIGHTS.transforms()(pil_to_tensor(photograph))[None]).softmax(1)[0]
@@ -58,7 +60,7 @@ async def test_the_service_says_what_torchvision_says(version: Path, network: nn
         assert one["probability"] == pytest.approx(float(expected[one["index"]]), abs=2e-3)
 
 
-def test_the_card_says_whose_weights_they_are_and_claims_no_figure(version: Path) -> None:
+def test_card_names_the_weights_and_states_no_metric(version: Path) -> None:
     manifest = read_manifest(version)
     assert isinstance(manifest.task, Classification)
     assert manifest.task.labels == tuple(WEIGHTS.meta["categories"])
@@ -79,9 +81,7 @@ def _fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
-def test_what_is_wrong_is_said_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, path = ["--store", str(tmp_path / "store")], tmp_path / "resnet.pth"
     torch.save(resnet18().state_dict(), path)
     said = _fails(["mobilenet_v2", "--weights-path", "nowhere.pth", *store], capsys)

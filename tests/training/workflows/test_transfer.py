@@ -79,7 +79,7 @@ def frozen(home: Path) -> _Done:
     return _done(home, "few-shapes", write_photos(home / "secret" / "few", 3), "--frozen-only")
 
 
-def test_the_model_on_the_store_verifies(
+def test_published_model_verifies(
     home: Path, tuned: _Done, frozen: _Done, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(models_app, "--store", str(home / "store"), "verify") == 0
@@ -111,7 +111,7 @@ def test_the_published_model_was_trained_on_every_photograph(tuned: _Done) -> No
     assert "weights.pth" in manifest.data[1].title
 
 
-def test_what_is_published_answers_what_it_was_taught(frozen: _Done) -> None:
+def test_published_model_predicts_the_training_labels(frozen: _Done) -> None:
     run = load_graph_fn(frozen.folder / "model.onnx")
     answers = []
     for name in ("boxes", "dots"):
@@ -154,13 +154,13 @@ def test_no_photograph_is_published(tuned: _Done) -> None:
     assert count == 4
 
 
-def test_few_photographs_mean_fewer_folds_and_it_says_so(frozen: _Done) -> None:
+def test_few_photographs_give_fewer_folds_with_a_notice(frozen: _Done) -> None:
     assert "3 folds, not 5: class 'boxes' has 3 photographs" in frozen.output
     assert "take the figures as a rough guess" in frozen.output
     assert "fold 3/3" in frozen.output
 
 
-def test_the_head_alone_is_marked_as_such(frozen: _Done) -> None:
+def test_frozen_result_is_marked(frozen: _Done) -> None:
     manifest = frozen.manifest
     assert manifest.provenance.recipe["network"]["frozen"] is True
     assert manifest.provenance.epochs is None
@@ -234,7 +234,7 @@ def test_invalid_name_is_rejected_before_photographs_are_read(
     assert message in _refused(_transfer(home, *arguments))
 
 
-def test_a_folder_that_is_not_there_is_named(home: Path) -> None:
+def test_missing_folder_is_named(home: Path) -> None:
     message = _refused(_transfer(home, home / "nowhere", "--name", "my-shapes"))
     assert "nowhere is not a folder" in message
 

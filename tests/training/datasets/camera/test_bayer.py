@@ -21,9 +21,7 @@ def _one_colour(*rgb: float) -> Tensor:
         ((1, 1), [[3, 2], [2, 1]]),
     ],
 )
-def test_the_first_red_pixel_lies_where_the_phase_says(
-    phase: tuple[int, int], square: list[list[float]]
-) -> None:
+def test_first_red_pixel_is_at_the_phase(phase: tuple[int, int], square: list[list[float]]) -> None:
     raw = mosaic(_one_colour(1, 2, 3), phase)
     assert raw[0, 0, :2, :2].tolist() == square
     assert torch.equal(raw[0, 0], torch.tensor(square).float().tile(4, 4))
@@ -31,14 +29,14 @@ def test_the_first_red_pixel_lies_where_the_phase_says(
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("method", METHODS)
-def test_one_colour_everywhere_is_found_again(phase: tuple[int, int], method: Demosaicing) -> None:
+def test_constant_colour_is_reconstructed(phase: tuple[int, int], method: Demosaicing) -> None:
     colour = _one_colour(0.2, 0.5, 0.9)
     torch.testing.assert_close(demosaic(mosaic(colour, phase), phase, method), colour)
 
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_plane_is_found_again_inside(phase: tuple[int, int], method: Demosaicing) -> None:
+def test_linear_plane_is_reconstructed_inside(phase: tuple[int, int], method: Demosaicing) -> None:
     rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(10.0), indexing="ij")
     plane = torch.stack([rows + 2 * columns, 3 - rows, columns])[None] / 10
     back = demosaic(mosaic(plane, phase), phase, method)
@@ -46,7 +44,7 @@ def test_a_plane_is_found_again_inside(phase: tuple[int, int], method: Demosaici
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_pixel_saw_stays_as_it_was(method: Demosaicing) -> None:
+def test_measured_values_are_unchanged(method: Demosaicing) -> None:
     raw = torch.rand(2, 1, 10, 14)
     back = demosaic(raw, (1, 0), method)
     torch.testing.assert_close(mosaic(back, (1, 0)), raw)

@@ -20,7 +20,7 @@ def test_the_tone_curve_is_undone() -> None:
 
 @pytest.mark.parametrize("tone_curve_share", [0.0, 1.0])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_image_without_highlights_is_developed_back(seed: int, tone_curve_share: float) -> None:
+def test_image_without_highlights_round_trips(seed: int, tone_curve_share: float) -> None:
     camera = _camera(seed, tone_curve_share)
     image = 0.2 + 0.4 * torch.rand(2, 3, 8, 8, generator=Generator().manual_seed(seed))
     raw = camera.unprocess(image)

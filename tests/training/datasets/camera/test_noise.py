@@ -35,7 +35,7 @@ def test_read_noise_is_log_linear_in_shot_noise() -> None:
     assert read_variance(0.01, 1.0) / read_variance(0.01) == pytest.approx(math.exp(0.26))
 
 
-def test_a_shot_has_the_size_asked_for_in_eight_bits(photo: Tensor) -> None:
+def test_shot_has_the_requested_size_in_eight_bits(photo: Tensor) -> None:
     shot, truth = CameraNoise()(photo, 80, Generator().manual_seed(0))
     assert shot.shape == truth.shape == (3, 80, 80)
     torch.testing.assert_close(shot * 255, (shot * 255).round(), atol=1e-4, rtol=0)
