@@ -70,7 +70,7 @@ def main() -> int:
             for image in images:
                 clean = image[None].float() / 255
                 noisy_BCHW = add_gaussian_noise(clean, sigma, generator)
-                _record(rows, "the noisy picture", sigma, psnr_db(quantize_8bit(noisy_BCHW), clean))
+                _record(rows, "the noisy image", sigma, psnr_db(quantize_8bit(noisy_BCHW), clean))
                 if "network" in options.only:
                     estimate = denoise_image(network, noisy_BCHW, multiple)
                     _record(rows, options.model, sigma, psnr_db(estimate, clean))
@@ -106,9 +106,9 @@ def _read(folder: Path) -> list[Tensor]:
 
 def _samples() -> list[Tensor]:
     """Five photographs in colour: two of scikit-learn's, three of scikit-image's."""
-    pictures = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
-    pictures += [samples.astronaut(), samples.coffee(), samples.chelsea()]  # type: ignore[no-untyped-call]
-    return [torch.from_numpy(np.array(p)).permute(2, 0, 1).contiguous() for p in pictures]
+    images = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    images += [samples.astronaut(), samples.coffee(), samples.chelsea()]  # type: ignore[no-untyped-call]
+    return [torch.from_numpy(np.array(p)).permute(2, 0, 1).contiguous() for p in images]
 
 
 def _load_published(store: Path, name: str) -> tuple[nn.Module, int, ort.InferenceSession]:
@@ -204,12 +204,12 @@ def _record(rows: dict[str, MethodResult], name: str, sigma: float, figure: Tens
     rows.setdefault(name, MethodResult()).psnr_db.setdefault(sigma, []).append(float(figure))
 
 
-def _print_clean_images(network: nn.Module, multiple: int, pictures: Sequence[Tensor]) -> None:
+def _print_clean_images(network: nn.Module, multiple: int, images: Sequence[Tensor]) -> None:
     with torch.inference_mode():
-        cleans = [picture[None].float() / 255 for picture in pictures]
+        cleans = [image[None].float() / 255 for image in images]
         psnrs = [float(psnr_db(denoise_image(network, clean, multiple), clean)) for clean in cleans]
     print(
-        f"\nclean pictures come back at {np.mean(psnrs):.2f} dB, the worst at {min(psnrs):.2f} dB"
+        f"\nclean images come back at {np.mean(psnrs):.2f} dB, the worst at {min(psnrs):.2f} dB"
     )
 
 

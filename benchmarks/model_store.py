@@ -14,7 +14,7 @@ from PIL import Image
 
 __all__ = ["PHOTO", "SMALL_IMAGE", "create_store"]
 
-SMALL_IMAGE = Path("build/benchmarks/picture.png")
+SMALL_IMAGE = Path("build/benchmarks/image.png")
 """32 × 32, a few kilobytes."""
 PHOTO = Path("build/benchmarks/photo.jpg")
 """768 × 512, JPEG quality 90."""

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("what", choices=("curves", "costs", "cost"))
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--model", default="codec-photo")
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--plot", type=Path)
     parser.add_argument("--megapixels", type=float, default=12)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--codec", help="of cost: one of JPEG, WEBP, AVIF, or the model")
@@ -101,8 +101,8 @@ def _compare_curves(options: argparse.Namespace) -> None:
     means = {codec: _mean_curve(curves) for codec, curves in curves_by_codec.items()}
     for codec, points in means.items():
         print(codec, " ".join(f"{rate:.3f}:{psnr:.2f}" for rate, psnr in points))
-    if options.picture:
-        draw_rate_curves(means, f"{len(images)} photographs not trained on, mean", options.picture)
+    if options.plot:
+        draw_rate_curves(means, f"{len(images)} photographs not trained on, mean", options.plot)
 
 
 def _points(rated: list[RateDistortionPoint]) -> list[tuple[float, float]]:

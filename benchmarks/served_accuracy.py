@@ -42,7 +42,7 @@ def main() -> int:
         f"{accuracy:.4f} right over HTTP, {published:.4f} in the manifest, "
         f"{precision}, n = {count:,}"
     )
-    print(f"{count / seconds:,.0f} pictures/s with {options.clients} clients in one process")
+    print(f"{count / seconds:,.0f} images/s with {options.clients} clients in one process")
     return 0 if abs(accuracy - published) <= TOLERANCE else 1
 
 

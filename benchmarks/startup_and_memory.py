@@ -15,7 +15,7 @@ from models_store.layout import list_model_names
 __all__ = ["measure_memory", "measure_startup"]
 
 _STORE = Path("models_store")
-_ALL = "the whole shelf"
+_ALL = "the whole store"
 
 
 def measure_startup(*, rounds: int) -> None:

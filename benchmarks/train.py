@@ -57,10 +57,10 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
         recipe = recipe.model_copy(update={"epochs": max(recipe.epochs, (rounds + 1) * steps)})
         _, task = prepare(recipe)
         if not isinstance(task, Language | ImageTask):
-            raise RuntimeError(f"{name}: measured are recipes of pictures and texts")  # noqa: TRY004
+            raise RuntimeError(f"{name}: only recipes on images and texts are measured")  # noqa: TRY004
         per_step = recipe.batch_size * (task.config.window if isinstance(task, Language) else 1)
         rates, waited = _measure_rates(task, recipe, rounds, steps, per_step)
-        unit = "characters" if isinstance(task, Language) else "pictures"
+        unit = "characters" if isinstance(task, Language) else "images"
         for loop_name, loop_rates in rates.items():
             pairs = zip(loop_rates, rates[_PLAIN], strict=True)
             ratio = statistics.median(one / other for one, other in pairs)
@@ -73,7 +73,7 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
             "deepshelf" if loop_name == _OURS else loop_name: statistics.median(loop_rates)
             for loop_name, loop_rates in rates.items()
         }
-    head = ["recipe", "loop", "pictures or characters a second", "to the plain loop", "input"]
+    head = ["recipe", "loop", "images or characters per second", "to the plain loop", "input"]
     threads = torch.get_num_threads()
     text = report.format_table(head, rows) + f"\n\ntorch {torch.__version__}, {threads} threads"
     report.write_report("train", text, {"threads": threads, "recipes": raw})

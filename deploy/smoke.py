@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("url", nargs="?", default=os.environ.get("CC_URL", _README_URL))
     parser.add_argument("--engine", default="docker", help="docker or podman")
     parser.add_argument("--replicas", nargs="+", default=[], help="containers behind the URL")
-    parser.add_argument("--publish", metavar="COMMAND", help="what puts a model onto the shelf")
+    parser.add_argument("--publish", metavar="COMMAND", help="command that publishes a model to the store")
     parser.add_argument("--during", metavar="COMMAND", help="what must not cost a request")
     options = parser.parse_args()
     base = "{0.scheme}://{0.netloc}".format(urlsplit(options.url))
@@ -172,8 +172,8 @@ class _Load:
             connection.close()
 
     def _classify(self) -> str:
-        picture = (ROOT / "examples/cat.jpg").read_bytes()
-        status, body = self._post("/v1/classify?top_k=1", picture, "image/jpeg")
+        image = (ROOT / "examples/cat.jpg").read_bytes()
+        status, body = self._post("/v1/classify?top_k=1", image, "image/jpeg")
         good = status == 200 and b'"label":"cat"' in body
         return "ok" if good else f"{status} {body[:120]!r}"
 
@@ -215,7 +215,7 @@ def follows(base: str, command: str) -> bool:
         took = time.monotonic() - published
     return say(
         status == 0 and in_a_row == _WORKERS and load.kept(),
-        f"{command}: exit code {status}; new on the shelf {sorted(there - before)}, by every "
+        f"{command}: exit code {status}; new in the store {sorted(there - before)}, by every "
         f"worker {took:.1f} s after it; {len(load.seen)} requests meanwhile",
     )
 

@@ -10,5 +10,5 @@ HERE = Path(__file__).parent
 
 with Client(URL) as client:
     code = client.compress(HERE / "digit.png", model="autoencoder-mnist-conv")
-    picture = client.decompress(code)
-    print(f"{len(code)} bytes of code; as PNG, the picture that comes back has {len(picture)}")
+    image = client.decompress(code)
+    print(f"{len(code)} bytes of code; as PNG, the decompressed image has {len(image)}")

@@ -13,8 +13,8 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 HERE = Path(__file__).parent
 
-with Image.open(HERE / "cat.jpg") as picture:
-    pixels = np.array(picture.convert("RGB").resize((32, 32)))[np.newaxis]  # (1, 32, 32, 3)
+with Image.open(HERE / "cat.jpg") as image:
+    pixels = np.array(image.convert("RGB").resize((32, 32)))[np.newaxis]  # (1, 32, 32, 3)
 images = InferInput("images", list(pixels.shape), "UINT8")
 images.set_data_from_numpy(pixels)
 client = InferenceServerClient(URL.removeprefix("http://"))

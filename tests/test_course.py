@@ -103,9 +103,9 @@ def test_spanish_page_has_the_commands_and_figures_of_the_english_one(page: Path
 
 
 def test_images_are_small_and_each_is_shown() -> None:
-    pictures = sorted(COURSE.glob("*.png"))
-    assert pictures
+    images = sorted(COURSE.glob("*.png"))
+    assert images
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    assert [p.name for p in pictures if f"({p.name})" not in text] == []
-    assert max(picture.stat().st_size for picture in pictures) < 150_000
-    assert sum(picture.stat().st_size for picture in pictures) < 2_000_000
+    assert [p.name for p in images if f"({p.name})" not in text] == []
+    assert max(image.stat().st_size for image in images) < 150_000
+    assert sum(image.stat().st_size for image in images) < 2_000_000

@@ -71,7 +71,7 @@ def test_wheel_works_outside_the_checkout(dist: Path, tmp_path: Path) -> None:
     version, *files = _run("-c", program, cwd=tmp_path, site=site).split()
     assert version == VERSION
     assert all(Path(file).is_relative_to(site) for file in files)
-    (tmp_path / "shelf").mkdir()
+    (tmp_path / "store").mkdir()
     script = str(site / "bin" / "deepshelf")
-    schema = _run(script, "models", "--store", "shelf", "schema", cwd=tmp_path, site=site)
+    schema = _run(script, "models", "--store", "store", "schema", cwd=tmp_path, site=site)
     assert schema == (ROOT / "models_store/manifest.schema.json").read_text()

@@ -20,6 +20,6 @@ class Service:
         self._classify = Classifier()
 
     @bentoml.api(route="/v1/classify")  # type: ignore[untyped-decorator]
-    def classify(self, picture: Path, /) -> dict[str, Any]:
+    def classify(self, image: Path, /) -> dict[str, Any]:
         """The five likeliest labels."""
-        return {"predictions": self._classify(picture.read_bytes())}
+        return {"predictions": self._classify(image.read_bytes())}

@@ -73,7 +73,7 @@ def draw_captions(images: NDArray[np.uint8], captions: Sequence[str]) -> Image.I
 
 
 def draw_text(lines: Sequence[str]) -> Image.Image:
-    """Draw lines of text, for a model that has no picture of its own."""
+    """Draw lines of text, for a model without a preview of its own."""
     font = ImageFont.load_default(14)
     width = max(int(font.getlength(line)) for line in lines) + 4 * _MARGIN
     sheet = Image.new("RGB", (max(320, width), 22 * len(lines) + 4 * _MARGIN), "white")

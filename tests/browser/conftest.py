@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Every committed model, fakes of which one is damaged after publication, and photographs."""
-    store = tmp_path_factory.mktemp("shelf")
+    store = tmp_path_factory.mktemp("store")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
     publish_image_model(store, "all-paint", MeanColourClassifier(members=3))

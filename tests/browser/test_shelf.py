@@ -43,8 +43,8 @@ def test_failed_version_shows_its_reason(watched: Watched) -> None:
 
 
 def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> None:
-    publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
-    with running_server(tmp_path / "shelf", tmp_path / "log") as server:
+    publish_image_model(tmp_path / "store", "blur", BoxBlurDenoiser())
+    with running_server(tmp_path / "store", tmp_path / "log") as server:
         watched = Watched(browser.new_page(), server.url)
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
@@ -67,8 +67,8 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
     expect(image).to_have_attribute("alt", f"Filters of {layers.input_value()}")
     until(page, "document.querySelector('.filters img').naturalWidth > 0")
     curl(page, page.locator(".filters .same"), tmp_path)
-    with Image.open(tmp_path / "filters.png") as picture:
-        assert picture.width == image.evaluate("image => image.naturalWidth")
+    with Image.open(tmp_path / "filters.png") as file:
+        assert file.width == image.evaluate("image => image.naturalWidth")
 
 
 def test_feature_maps_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
@@ -82,14 +82,14 @@ def test_feature_maps_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> 
     expect(image).not_to_have_attribute("alt", "What conv1 makes of the picture")
     until(page, "document.querySelector('.maps .scroll img').naturalWidth > 0")
     curl(page, maps.locator(".same"), tmp_path)
-    with Image.open(tmp_path / "maps.png") as picture:
-        assert picture.width == image.evaluate("image => image.naturalWidth")
+    with Image.open(tmp_path / "maps.png") as file:
+        assert file.width == image.evaluate("image => image.naturalWidth")
 
 
 def test_page_prompts_for_a_key_that_the_service_requires(browser: Browser, tmp_path: Path) -> None:
-    publish_image_model(tmp_path / "shelf", "blur", BoxBlurDenoiser())
+    publish_image_model(tmp_path / "store", "blur", BoxBlurDenoiser())
     line = f"alice sha256:{hash_key('open sesame').hex()}"
-    with running_server(tmp_path / "shelf", tmp_path / "log", keys=line) as server:
+    with running_server(tmp_path / "store", tmp_path / "log", keys=line) as server:
         watched = Watched(browser.new_page(), server.url, expected=("401",))
         page = show(watched, "shelf")
         expect(page.get_by_role("alert")).to_contain_text("this needs a key")

@@ -31,11 +31,11 @@ class _Client(threading.Thread):
         with httpx.Client(base_url=self._server.url, timeout=60) as client:
             while not self._stopping.is_set():
                 response = client.post("/v1/classify", content=RED)
-                message = response.json()
+                body = response.json()
                 label = (
-                    message["results"][0]["predictions"][0]["label"] if "results" in message else ""
+                    body["results"][0]["predictions"][0]["label"] if "results" in body else ""
                 )
-                self.responses.append((response.status_code, message.get("version", 0), label))
+                self.responses.append((response.status_code, body.get("version", 0), label))
 
 
 def _states(server: Server) -> dict[int, str]:

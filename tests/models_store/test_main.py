@@ -199,11 +199,11 @@ def test_the_commands_run_where_torch_cannot_be_imported(store: Path) -> None:
 
 
 def test_versions_travel_as_one_file(store: Path, run: Run, tmp_path: Path) -> None:
-    file = str(tmp_path / "shelf.tar.gz")
+    file = str(tmp_path / "store.tar.gz")
     code, out, err = run(store, "export", file, "paint", "blur/1")
     assert (code, err) == (0, "")
     assert [line.split()[:2] for line in out.splitlines()[:2]] == [["blur", "1"], ["paint", "2"]]
-    assert re.fullmatch(r"sha256 [0-9a-f]{64}  .*/shelf\.tar\.gz", out.splitlines()[2])
+    assert re.fullmatch(r"sha256 [0-9a-f]{64}  .*/store\.tar\.gz", out.splitlines()[2])
     code, out, err = run(tmp_path / "other", "import", file)
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()] == [

@@ -28,13 +28,13 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DEEPSHELF_PORT", "9000")
     monkeypatch.setenv("DEEPSHELF_MODELS", "paint, blur")
     monkeypatch.setenv("DEEPSHELF_DEFAULTS", "classification=paint,denoising=blur")
-    monkeypatch.setenv("DEEPSHELF_STORE", "/srv/shelf")
+    monkeypatch.setenv("DEEPSHELF_STORE", "/srv/store")
     monkeypatch.setenv("DEEPSHELF_WORKERS", "")  # empty is as if it were not set
     settings = Settings()
     assert settings.port == 9000
     assert settings.models == ("paint", "blur")
     assert settings.defaults == {"classification": "paint", "denoising": "blur"}
-    assert settings.store == Path("/srv/shelf")
+    assert settings.store == Path("/srv/store")
     assert settings.workers is None
 
 

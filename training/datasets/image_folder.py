@@ -53,7 +53,7 @@ class _ResizedImages(FrozenModel):
             train.append(split.subset(order[count:]))
         data = ImageData(
             title=folder_name(root),
-            licence="the user's own pictures; terms not stated",
+            licence="the user's own images; terms not stated",
             source=f"folder {folder_name(root)}",
             labels=tuple(folders) if len(folders) > 1 else (),
             train=_concatenate_shuffled(train, generator),

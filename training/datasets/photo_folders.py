@@ -28,7 +28,7 @@ class _PhotoFolders(FrozenModel):
     unreadable: OnUnreadable = "stop"
     title: str | None = None
     """Title of the data set. Default: the names of the folders."""
-    licence: str = "the user's own pictures; terms not stated"
+    licence: str = "the user's own images; terms not stated"
     source: str | None = None
 
     def _read_images(

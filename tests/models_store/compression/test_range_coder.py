@@ -18,40 +18,40 @@ def _table(weights: Sequence[int]) -> list[int]:
     return [0, *accumulate(shares)]
 
 
-def _encoded(table: Sequence[int], message: Sequence[int]) -> bytes:
+def _encoded(table: Sequence[int], symbols: Sequence[int]) -> bytes:
     coder = RangeEncoder()
-    for symbol in message:
+    for symbol in symbols:
         coder.encode(table[symbol], table[symbol + 1] - table[symbol])
     return coder.finish()
 
 
 def _decoded(table: Sequence[int], data: bytes, count: int) -> list[int]:
     coder = RangeDecoder(data)
-    message = [coder.decode(table) for _ in range(count)]
+    symbols = [coder.decode(table) for _ in range(count)]
     coder.check_exhausted()
-    return message
+    return symbols
 
 
 @st.composite
-def _messages(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+def _tables_and_symbols(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     weights = draw(st.lists(st.integers(1, 10**6), min_size=1, max_size=40))
     symbols = st.integers(0, len(weights) - 1)
     return _table(weights), draw(st.lists(symbols, max_size=200))
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(_messages())
-def test_what_is_encoded_is_decoded(message: tuple[list[int], list[int]]) -> None:
-    table, symbols = message
+@given(_tables_and_symbols())
+def test_what_is_encoded_is_decoded(case: tuple[list[int], list[int]]) -> None:
+    table, symbols = case
     assert _decoded(table, _encoded(table, symbols), len(symbols)) == symbols
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(_messages())
+@given(_tables_and_symbols())
 def test_a_message_takes_its_information_and_at_most_a_byte_more(
-    message: tuple[list[int], list[int]],
+    case: tuple[list[int], list[int]],
 ) -> None:
-    table, symbols = message
+    table, symbols = case
     bits = sum(16 - math.log2(table[s + 1] - table[s]) for s in symbols)
     # One bit where the interval straddles the shortest number; the rest fills the last byte.
     assert len(_encoded(table, symbols)) <= math.ceil((bits + 1.01) / 8)
@@ -69,8 +69,8 @@ def test_a_carry_runs_through_all_bytes_before_it() -> None:
     # The middle symbol straddles one half: below it every bit is 1, and above it every bit 0.
     table = [0, 2**15 - 1, 2**15 + 1, 2**16]
     for length in (2, 3, 10, 50):
-        message = [1, *[0, 2] * length, 1]
-        assert _decoded(table, _encoded(table, message), len(message)) == message
+        symbols = [1, *[0, 2] * length, 1]
+        assert _decoded(table, _encoded(table, symbols), len(symbols)) == symbols
 
 
 @settings(derandomize=True, deadline=None, database=None)

@@ -28,7 +28,7 @@ from tests.service.serving import (
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 ALICE, BOB, ROOT = "dsk_alice", "dsk_bob", "dsk_root"
 OPEN = (
     "/livez", "/readyz", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/", "/metrics",
@@ -55,17 +55,17 @@ async def closed(store: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_without_keys_every_request_is_accepted(client: httpx.AsyncClient) -> None:
     for headers in ({}, bearer("whatever the openai client sends")):
-        response = await client.post("/v1/classify", content=PICTURE, headers=headers)
+        response = await client.post("/v1/classify", content=IMAGE, headers=headers)
         assert response.status_code == 200
 
 
 async def test_with_keys_a_valid_one_is_required(closed: httpx.AsyncClient) -> None:
     ask = closed.post
-    assert (await ask("/v1/classify", content=PICTURE, headers=bearer(ALICE))).status_code == 200
-    response = await ask("/v1/classify", content=PICTURE, headers={"x-api-key": ALICE})
+    assert (await ask("/v1/classify", content=IMAGE, headers=bearer(ALICE))).status_code == 200
+    response = await ask("/v1/classify", content=IMAGE, headers={"x-api-key": ALICE})
     assert response.status_code == 200
     for headers in ({}, bearer("dsk_wrong"), bearer(""), {"authorization": f"Basic {ALICE}"}):
-        response = await ask("/v1/classify", content=PICTURE, headers=headers)
+        response = await ask("/v1/classify", content=IMAGE, headers=headers)
         problem = assert_problem(response, 401)
         assert problem["type"] == "/problems/unauthorized"
         assert response.headers["www-authenticate"] == "Bearer"
@@ -129,7 +129,7 @@ async def test_log_lines_of_rejected_requests_carry_the_route(
     closed: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "service.access"):
-        await closed.post("/v1/classify", content=PICTURE)
+        await closed.post("/v1/classify", content=IMAGE)
         await closed.get("/v1/models/paint/preview")
         await closed.get("/nothing")
         for _ in range(3):
@@ -149,7 +149,7 @@ async def test_burst_does_not_exceed_the_limit_of_concurrent_requests(store: Pat
     keys = line("alice", ALICE, "concurrent=1 rate=100/minute")
     async with running_app(store, keys=keys) as client:
         requests = (
-            client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE)) for _ in range(8)
+            client.post("/v1/classify", content=IMAGE, headers=bearer(ALICE)) for _ in range(8)
         )
         statuses = [response.status_code for response in await asyncio.gather(*requests)]
     assert 429 in statuses
@@ -165,7 +165,7 @@ async def test_concurrency_limit_of_a_key_does_not_delay_other_keys(
             occupied_thread(get_app_state(client).pool),
         ):
             waiting = asyncio.create_task(
-                client.post("/v1/classify", content=PICTURE, headers=bearer(ALICE))
+                client.post("/v1/classify", content=IMAGE, headers=bearer(ALICE))
             )
             while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)

@@ -8,7 +8,7 @@ from tests.service.serving import running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 NEEDED = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -28,7 +28,7 @@ PLACES = [
 async def test_every_response_has_the_security_headers(
     client: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    response = await client.request(method, path, content=PICTURE if method == "POST" else None)
+    response = await client.request(method, path, content=IMAGE if method == "POST" else None)
     for name, value in NEEDED.items():
         assert response.headers[name] == value
     assert "content-security-policy" in response.headers

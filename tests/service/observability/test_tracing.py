@@ -20,7 +20,7 @@ from tests.service.serving import AsgiRequest, running_app
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 """The example of W3C Trace Context, section 3.2.3."""
 
@@ -50,7 +50,7 @@ async def traced(store: Path) -> AsyncIterator[Traced]:
 
 
 async def test_a_request_is_a_span_with_its_stages_within(traced: Traced) -> None:
-    response = await traced.client.post("/v1/classify", files=[("image", PICTURE)] * 2)
+    response = await traced.client.post("/v1/classify", files=[("image", IMAGE)] * 2)
     request, stages = traced.spans()
     assert request.name == "POST /v1/classify"
     assert dict(request.attributes or {}) == {
@@ -95,7 +95,7 @@ async def test_client_errors_are_no_span_errors_and_server_errors_are(traced: Tr
 
 
 async def test_client_disconnect_is_recorded(traced: Traced) -> None:
-    caller = AsgiRequest(traced.client, PICTURE[:10], more_body=True)
+    caller = AsgiRequest(traced.client, IMAGE[:10], more_body=True)
     caller.disconnected.set()
     await caller.run()
     request, _ = traced.spans()
@@ -121,7 +121,7 @@ async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> 
         endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
         try:
             async with running_app(store, otlp_endpoint=endpoint) as client:
-                await client.post("/v1/classify", content=PICTURE)
+                await client.post("/v1/classify", content=IMAGE)
         finally:
             await asyncio.to_thread(collector.shutdown)
             thread.join()

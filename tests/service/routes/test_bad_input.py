@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.parametrize("route", ["/v1/classify", "/v1/denoise"]),
 ]
 
-PICTURE = encode_png(solid_image(64, 64, (9, 200, 30)))
+IMAGE = encode_png(solid_image(64, 64, (9, 200, 30)))
 LIMIT = 200_000
 
 
@@ -38,11 +38,11 @@ async def test_file_that_is_no_image_is_unsupported(
 
 
 async def test_truncated_image_is_invalid(client: httpx.AsyncClient, route: str) -> None:
-    assert_problem(await client.post(route, content=PICTURE[: len(PICTURE) // 2]), 422)
+    assert_problem(await client.post(route, content=IMAGE[: len(IMAGE) // 2]), 422)
 
 
 async def test_bad_image_of_several_is_named(client: httpx.AsyncClient, route: str) -> None:
-    files = [("image", PICTURE), ("image", b"hello")]
+    files = [("image", IMAGE), ("image", b"hello")]
     headers = {"accept": "application/json"}
     problem = assert_problem(await client.post(route, files=files, headers=headers), 415)
     assert str(problem["detail"]).startswith("image 2 of 2: ")
@@ -70,7 +70,7 @@ async def test_error_for_a_form_without_image_lists_its_fields(
 async def test_unknown_field_is_rejected_with_those_that_exist(
     client: httpx.AsyncClient, route: str
 ) -> None:
-    response = await client.post(route, files={"picture": PICTURE})
+    response = await client.post(route, files={"picture": IMAGE})
     problem = assert_problem(response, 422)
     assert "'picture'" in str(problem["detail"])
     assert "image" in str(problem["accepted"])
@@ -91,7 +91,7 @@ async def test_file_name_instead_of_a_file_gets_a_hint(
 async def test_content_type_of_no_image_is_unsupported(
     client: httpx.AsyncClient, route: str, content_type: str
 ) -> None:
-    response = await client.post(route, content=PICTURE, headers={"content-type": content_type})
+    response = await client.post(route, content=IMAGE, headers={"content-type": content_type})
     problem = assert_problem(response, 415)
     assert content_type.partition(";")[0] in str(problem["detail"])
     assert problem["accepted"] == ["multipart/form-data", "image/*", "application/octet-stream"]
@@ -146,7 +146,7 @@ async def test_body_of_unknown_length_is_rejected_at_the_limit(
 
 
 async def test_too_many_images_are_rejected(client: httpx.AsyncClient, route: str) -> None:
-    problem = assert_problem(await client.post(route, files=[("image", PICTURE)] * 5), 413)
+    problem = assert_problem(await client.post(route, files=[("image", IMAGE)] * 5), 413)
     assert problem["limit"] == 4
 
 
@@ -158,7 +158,7 @@ async def test_too_many_images_are_rejected(client: httpx.AsyncClient, route: st
         ("multipart/form-data; boundary=" + "b" * 5000, b"--b\r\n"),
         ("multipart/form-data; boundary=b", b"--b\r\n\r\nno headers\r\n--b--\r\n"),
         ("multipart/form-data; boundary=b", b"--b\r\n" + b"A" * 100_000 + b": b\r\n\r\n\r\n--b--"),
-        ("multipart/form-data; boundary=b", _form("image", PICTURE, end=b"")[0]),
+        ("multipart/form-data; boundary=b", _form("image", IMAGE, end=b"")[0]),
     ],
     ids=["no boundary", "no form", "long boundary", "no name", "long header", "cut off"],
 )
@@ -179,6 +179,6 @@ async def test_long_text_field_is_rejected_without_quoting_it(
 
 async def test_repeated_form_field_is_rejected(client: httpx.AsyncClient, route: str) -> None:
     response = await client.post(
-        route, files=[("image", PICTURE), ("model", b"a"), ("model", b"b")]
+        route, files=[("image", IMAGE), ("model", b"a"), ("model", b"b")]
     )
     assert "twice" in str(assert_problem(response, 422)["detail"])

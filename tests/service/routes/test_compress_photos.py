@@ -56,8 +56,8 @@ async def test_default_codec_takes_any_image_size(coder: httpx.AsyncClient) -> N
     restored = _pixels(back.content)
     assert restored.shape == image.shape
     error = np.square(restored.astype(float) - image).mean()
-    message = float(response.headers["x-deepshelf-psnr-db"])
-    assert message == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+    psnr_db = float(response.headers["x-deepshelf-psnr-db"])
+    assert psnr_db == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 
 
 async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncClient) -> None:
@@ -110,8 +110,8 @@ async def test_grey_images_stay_grey(coder: httpx.AsyncClient) -> None:
     back = _pixels((await coder.post("/v1/decompress", content=response.content)).content)
     assert back.shape == (20, 33)
     error = np.square(back.astype(float) - grey[..., 0]).mean()
-    message = float(response.headers["x-deepshelf-psnr-db"])
-    assert message == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+    psnr_db = float(response.headers["x-deepshelf-psnr-db"])
+    assert psnr_db == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 
 
 async def test_code_of_a_huge_image_is_rejected_before_decoding(

@@ -22,7 +22,7 @@ ROWS = np.random.default_rng(1).standard_normal((12, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`dense` multiplies with a matrix, `centred` subtracts the mean of the whole batch."""
     folder = tmp_path_factory.mktemp("store")
     tensors: dict[str, tuple[int, Shape]] = {"x": (TensorProto.FLOAT, ["batch", 3])}
@@ -71,8 +71,8 @@ async def _batch_metrics(client: httpx.AsyncClient) -> dict[str, float]:
     return {name: float(number) for name, _, number in lines if not name.startswith("#")}
 
 
-async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(shelf: Path) -> None:
-    async with running_app(shelf, batching="dense=8:10000") as client:
+async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(store: Path) -> None:
+    async with running_app(store, batching="dense=8:10000") as client:
         together = await _ask_together(client, "dense")
         metrics = await _batch_metrics(client)
         single = await client.post("/v1/predict?model=dense", json={"inputs": {"x": ROWS.tolist()}})
@@ -86,26 +86,26 @@ async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(shel
 
 
 @pytest.mark.parametrize("batching", ["dense=8:10000,dense=off", "off", ""])
-async def test_without_batching_each_request_runs_alone(shelf: Path, batching: str) -> None:
-    async with running_app(shelf, batching=batching) as client:
+async def test_without_batching_each_request_runs_alone(store: Path, batching: str) -> None:
+    async with running_app(store, batching=batching) as client:
         await _ask_together(client, "dense")
         metrics = await _batch_metrics(client)
     assert metrics == {}
 
 
-async def test_a_graph_whose_rows_depend_on_each_other_is_never_batched(shelf: Path) -> None:
-    async with running_app(shelf, batching="8:10000") as client:
+async def test_a_graph_whose_rows_depend_on_each_other_is_never_batched(store: Path) -> None:
+    async with running_app(store, batching="8:10000") as client:
         together = await _ask_together(client, "centred")
     assert together == [[0.0, 0.0, 0.0]] * 12
 
 
-async def test_codes_and_their_images_are_those_of_single_runs(shelf: Path) -> None:
+async def test_codes_and_their_images_are_those_of_single_runs(store: Path) -> None:
     random = np.random.default_rng(2)
     images = [encode_png(random.integers(0, 256, (SIDE, SIDE, 1), np.uint8)) for _ in range(4)]
-    async with running_app(shelf, batching="off") as client:
+    async with running_app(store, batching="off") as client:
         codes = [(await client.post("/v1/compress", content=image)).content for image in images]
         decoded = [(await client.post("/v1/decompress", content=code)).content for code in codes]
-    async with running_app(shelf, batching="8:10000") as client:
+    async with running_app(store, batching="8:10000") as client:
         compressed = await _post_together(client, "/v1/compress", images)
         assert [response.content for response in compressed] == codes
         decompressed = await _post_together(client, "/v1/decompress", codes)

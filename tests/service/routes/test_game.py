@@ -26,7 +26,7 @@ SECRETS = ("one", "two")
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("game")
     publish_handwriting_model(store, "ruler", StraightLineModel())
     publish_generator(store, "noise")
@@ -43,8 +43,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def client(shelf: Path, photographs: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_app(shelf, real_faces=photographs) as client:
+async def client(store: Path, photographs: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_app(store, real_faces=photographs) as client:
         yield client
 
 
@@ -87,13 +87,13 @@ async def test_the_digit_of_a_person_is_one_of_the_recorded_ones(
     assert told["answer"] == int(np.argmax(ink))
 
 
-async def test_a_round_of_another_service_is_rejected(shelf: Path) -> None:
-    async with running_app(shelf, game_secret=SECRETS[0]) as first:
+async def test_a_round_of_another_service_is_rejected(store: Path) -> None:
+    async with running_app(store, game_secret=SECRETS[0]) as first:
         token, _ = await start(first, "digits")
         assert await answer(first, token, 0)
-    async with running_app(shelf, game_secret=SECRETS[0]) as replica:
+    async with running_app(store, game_secret=SECRETS[0]) as replica:
         assert await answer(replica, token, 0)
-    async with running_app(shelf, game_secret=SECRETS[1]) as other:
+    async with running_app(store, game_secret=SECRETS[1]) as other:
         problem = assert_problem(await other.post(URL, json={"round": token, "choice": 0}), 422)
         assert "round is not a token of this service" in str(problem["detail"])
 
@@ -107,18 +107,18 @@ async def test_a_wrong_answer_form_is_rejected(
     assert_problem(await client.post(URL, json=body), 422)
 
 
-async def test_games_are_listed_that_can_be_played(shelf: Path, photographs: Path) -> None:
-    async with running_app(shelf, real_faces=photographs) as client:
+async def test_games_are_listed_that_can_be_played(store: Path, photographs: Path) -> None:
+    async with running_app(store, real_faces=photographs) as client:
         assert (await client.get(URL)).json() == {"games": ["digits", "faces"]}
-    async with running_app(shelf) as client:
+    async with running_app(store) as client:
         assert (await client.get(URL)).json() == {"games": ["digits"]}
         problem = assert_problem(await client.get(f"{URL}/faces"), 404)
         assert "DEEPSHELF_REAL_FACES" in str(problem["detail"])
 
 
-async def test_photographs_that_cannot_be_read_are_an_error(shelf: Path, tmp_path: Path) -> None:
+async def test_photographs_that_cannot_be_read_are_an_error(store: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    async with running_app(shelf, real_faces=tmp_path) as client:
+    async with running_app(store, real_faces=tmp_path) as client:
         assert_problem(await client.get(f"{URL}/faces"), 503)
 
 

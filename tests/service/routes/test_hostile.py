@@ -23,7 +23,7 @@ from tests.fakes.text_model import AlphabetModel, publish_text_model
 
 JSON = {"content-type": "application/json"}
 INFER = "/v2/models/paint/infer"
-PICTURE = encode_png(solid_image(8, 8, (255, 0, 0)))
+IMAGE = encode_png(solid_image(8, 8, (255, 0, 0)))
 
 many = settings(
     max_examples=40,
@@ -144,11 +144,11 @@ def test_any_bytes_of_any_content_type_get_a_response(
 
 
 @many
-@given(cuts=st.lists(st.tuples(st.integers(0, len(PICTURE) - 1), st.integers(0, 255)), max_size=6))
+@given(cuts=st.lists(st.tuples(st.integers(0, len(IMAGE) - 1), st.integers(0, 255)), max_size=6))
 def test_any_damaged_image_gets_a_response(
     requested: TestClient, cuts: list[tuple[int, int]]
 ) -> None:
-    damaged = bytearray(PICTURE)
+    damaged = bytearray(IMAGE)
     for place, value in cuts:
         damaged[place] = value
     _has_response(requested, "/v1/classify", bytes(damaged), {})
@@ -174,7 +174,7 @@ def _form(fields: int) -> bytes:
         ("/v1/text", b'{"prompt": "\\ud800"}', JSON),
         ("/v1/text", b'{"prompt": "\xff\xfe"}', JSON),
         ("/v1/classify", _form(10_000), {"content-type": "multipart/form-data; boundary=x"}),
-        ("/v1/classify?" + "&".join(f"top_k={n}" for n in range(5000)), PICTURE, {}),
+        ("/v1/classify?" + "&".join(f"top_k={n}" for n in range(5000)), IMAGE, {}),
     ],
     ids=lambda value: f"{len(value)}" if isinstance(value, bytes) else None,
 )
@@ -188,5 +188,5 @@ def test_decompression_bomb_is_rejected(
 
 def test_image_with_an_enormous_header_size_is_rejected_undecoded(requested: TestClient) -> None:
     size = struct.pack(">II", 60_000, 60_000)
-    bomb = PICTURE[:16] + size + PICTURE[24:]
+    bomb = IMAGE[:16] + size + IMAGE[24:]
     assert requested.post("/v1/classify", content=bomb).status_code in (413, 422)

@@ -181,7 +181,7 @@ async def test_maps_need_an_image_and_a_model_that_takes_images(
 ) -> None:
     url = "/v1/models/seer/activations"
     assert_problem(await seers.post(f"{url}?layer=conv1", content=b""), 422)
-    assert_problem(await seers.post(f"{url}?layer=conv1", content=b"no picture"), 415)
+    assert_problem(await seers.post(f"{url}?layer=conv1", content=b"no image"), 415)
     problem = assert_problem(await seers.post("/v1/models/babble/activations?layer=W"), 422)
     assert "its input is not an image" in str(problem["detail"])
 

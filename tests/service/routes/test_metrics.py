@@ -15,7 +15,7 @@ from tests.service.serving import AsgiRequest, get_app_state, occupied_thread, r
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -40,8 +40,8 @@ async def own(store: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_requests_are_counted_by_route_template_and_status(own: httpx.AsyncClient) -> None:
-    await own.post("/v1/classify", content=PICTURE)
-    await own.post("/v1/classify", content=PICTURE)
+    await own.post("/v1/classify", content=IMAGE)
+    await own.post("/v1/classify", content=IMAGE)
     await own.post("/v1/classify", content=b"hello")
     await own.get("/v1/models/paint")
     await own.get("/v1/models/nothing")
@@ -61,9 +61,9 @@ async def test_requests_are_counted_by_route_template_and_status(own: httpx.Asyn
 
 
 async def test_a_request_is_split_into_its_stages(own: httpx.AsyncClient) -> None:
-    files = [("image", PICTURE), ("image", PICTURE)]
+    files = [("image", IMAGE), ("image", IMAGE)]
     await own.post("/v1/classify", files=files)
-    await own.post("/v1/denoise", content=PICTURE)
+    await own.post("/v1/denoise", content=IMAGE)
     values = await read(own)
     for route in ("/v1/classify", "/v1/denoise"):
         whole = value(values, "deepshelf_request_seconds_sum", route=route)
@@ -81,7 +81,7 @@ async def test_a_request_is_split_into_its_stages(own: httpx.AsyncClient) -> Non
 
 async def test_full_queue_and_rejections_are_counted(own: httpx.AsyncClient) -> None:
     with occupied_thread(get_app_state(own).pool):
-        await own.post("/v1/classify", content=PICTURE)
+        await own.post("/v1/classify", content=IMAGE)
         during = await read(own)
     assert value(during, "deepshelf_rejected_total", queue="images") == 1
     assert value(during, "deepshelf_rejected_total", queue="texts") == 0
@@ -93,9 +93,9 @@ async def test_full_queue_and_rejections_are_counted(own: httpx.AsyncClient) -> 
 async def test_waiting_expired_and_cancelled_requests_are_counted_apart(store: Path) -> None:
     async with running_app(store, deadline_s=1.0) as client:
         with occupied_thread(get_app_state(client).pool):
-            caller = AsgiRequest(client, PICTURE)
+            caller = AsgiRequest(client, IMAGE)
             leaving = asyncio.create_task(caller.run())
-            late = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
+            late = asyncio.create_task(client.post("/v1/classify", content=IMAGE))
             while get_app_state(client).pool.admission.in_flight < 3:
                 await asyncio.sleep(0.001)
             depth = value(await read(client), "deepshelf_queue_depth", queue="images")
@@ -138,7 +138,7 @@ async def test_metrics_include_models_and_process(own: httpx.AsyncClient) -> Non
 async def test_metrics_parse_in_both_formats_of_prometheus(
     own: httpx.AsyncClient,
 ) -> None:
-    await own.post("/v1/classify", content=PICTURE)
+    await own.post("/v1/classify", content=IMAGE)
     plain = await own.get("/metrics")
     assert plain.headers["content-type"].startswith("text/plain; version=")
     accept = {"accept": "application/openmetrics-text; version=1.0.0"}
@@ -153,6 +153,6 @@ async def test_metrics_parse_in_both_formats_of_prometheus(
 
 async def test_text_of_a_client_never_becomes_a_label(own: httpx.AsyncClient) -> None:
     await own.get("/v1/models/secret-name")
-    await own.post("/v1/classify?model=secret-name", content=PICTURE)
+    await own.post("/v1/classify?model=secret-name", content=IMAGE)
     await own.get("/secret-name", headers={"x-request-id": "secret-name"})
     assert "secret-name" not in (await own.get("/metrics")).text

@@ -36,8 +36,8 @@ async def _requested(
     async with running_app(store, precision=precision) as client:
         response = await client.post(f"/v1/classify{query}", content=RED)
         assert response.status_code == 200, response.text
-        message = response.json()
-        return message["precision"], message["results"][0]["predictions"][0]["probability"]
+        body = response.json()
+        return body["precision"], body["results"][0]["predictions"][0]["probability"]
 
 
 async def test_default_precision_of_the_manifest_is_used(twofold: Path) -> None:

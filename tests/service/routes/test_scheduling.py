@@ -23,7 +23,7 @@ from tests.service.serving import (
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = encode_png(solid_image(20, 30, (255, 0, 0)))
+IMAGE = encode_png(solid_image(20, 30, (255, 0, 0)))
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -40,7 +40,7 @@ async def test_a_full_queue_is_503_with_retry_after_before_the_body_is_read(stor
     async def body() -> AsyncIterator[bytes]:
         nonlocal read
         read = True
-        yield b"not even a picture"
+        yield b"not even an image"
 
     async with running_app(store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
@@ -78,7 +78,7 @@ async def test_bodies_that_arrive_at_the_same_time_are_bounded_together(store: P
         await _until(lambda: not slow.has_unread_body)
         problem = assert_problem(await client.post("/v1/classify", content=b"x" * 900), 503)
         assert problem["type"] == "/problems/overloaded"
-        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        assert (await client.post("/v1/classify", content=IMAGE)).status_code == 200
         slow.disconnected.set()
         assert await arriving == 499
         assert_problem(await client.post("/v1/classify", content=b"x" * 900), 415)
@@ -96,7 +96,7 @@ async def test_large_bodies_that_do_not_end_keep_no_small_one_out(store: Path) -
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2)), 415)
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2 + 1)), 503)
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 4)), 415)
-        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        assert (await client.post("/v1/classify", content=IMAGE)).status_code == 200
         for one in slow:
             one.disconnected.set()
         assert await asyncio.gather(*arriving) == [499, 499]
@@ -114,7 +114,7 @@ async def test_body_has_a_shorter_deadline_than_the_response(store: Path) -> Non
         slow = AsgiRequest(client, b"x", more_body=True)
         assert await slow.run() == 504
         with occupied_thread(get_app_state(client).pool):
-            waiting = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
+            waiting = asyncio.create_task(client.post("/v1/classify", content=IMAGE))
             await asyncio.sleep(0.4)
             assert not waiting.done()
         assert (await waiting).status_code == 200
@@ -123,15 +123,15 @@ async def test_body_has_a_shorter_deadline_than_the_response(store: Path) -> Non
 async def test_requests_are_admitted_once_the_queue_has_capacity(store: Path) -> None:
     async with running_app(store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
-            assert_problem(await client.post("/v1/classify", content=PICTURE), 503)
+            assert_problem(await client.post("/v1/classify", content=IMAGE), 503)
         await _until(lambda: get_app_state(client).pool.admission.in_flight == 0)
-        assert (await client.post("/v1/classify", content=PICTURE)).status_code == 200
+        assert (await client.post("/v1/classify", content=IMAGE)).status_code == 200
 
 
 async def test_past_the_deadline_a_waiting_request_is_504(store: Path) -> None:
     async with running_app(store, deadline_s=0.05) as client:
         with occupied_thread(get_app_state(client).pool):
-            problem = assert_problem(await client.post("/v1/classify", content=PICTURE), 504)
+            problem = assert_problem(await client.post("/v1/classify", content=IMAGE), 504)
             assert "0.05 s" in str(problem["detail"])
         await _until(lambda: get_app_state(client).pool.admission.in_flight == 0)
         assert get_app_state(client).pool.admission.counters.dropped == 1
@@ -139,7 +139,7 @@ async def test_past_the_deadline_a_waiting_request_is_504(store: Path) -> None:
 
 async def test_a_body_that_does_not_arrive_in_time_is_504(store: Path) -> None:
     async def body() -> AsyncIterator[bytes]:
-        yield PICTURE[:10]
+        yield IMAGE[:10]
         await asyncio.sleep(20)
 
     async with running_app(store, deadline_s=0.05) as client:
@@ -151,9 +151,9 @@ async def test_client_that_disconnects_while_waiting_is_never_computed(store: Pa
     async with running_app(store) as client:
         pool = get_app_state(client).pool
         with occupied_thread(pool):
-            caller = AsgiRequest(client, PICTURE)
+            caller = AsgiRequest(client, IMAGE)
             leaving = asyncio.create_task(caller.run())
-            staying = asyncio.create_task(client.post("/v1/classify", content=PICTURE))
+            staying = asyncio.create_task(client.post("/v1/classify", content=IMAGE))
             await _until(lambda: pool.admission.in_flight == 3)
             caller.disconnected.set()
             assert await leaving == 499
@@ -168,7 +168,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_never_admitted(
     store: Path,
 ) -> None:
     async with running_app(store) as client:
-        caller = AsgiRequest(client, PICTURE[:10], more_body=True)
+        caller = AsgiRequest(client, IMAGE[:10], more_body=True)
         caller.disconnected.set()
         assert await caller.run() == 499
         assert get_app_state(client).pool.admission.counters.admitted == 0
@@ -178,7 +178,7 @@ async def test_disconnect_watcher_ends_with_its_request(store: Path) -> None:
     async with running_app(store) as client:
         tasks = asyncio.all_tasks()
         for _ in range(3):
-            await client.post("/v1/classify", content=PICTURE)
+            await client.post("/v1/classify", content=IMAGE)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() <= tasks  # the first look at the store may be over meanwhile
 
@@ -187,13 +187,13 @@ async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_pa
     publish_image_model(tmp_path, "paint", MeanColourClassifier())
     async with running_app(tmp_path, store_poll_interval_s=0.01) as client:
         published_store = get_app_state(client).registry
-        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
+        assert (await client.post("/v1/classify", content=IMAGE)).json()["version"] == 1
         publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
         await _until(lambda: published_store.catalog.count("ready") == 2)
-        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 2
+        assert (await client.post("/v1/classify", content=IMAGE)).json()["version"] == 2
         shutil.rmtree(tmp_path / "paint" / "2")
         await _until(lambda: len(published_store.catalog.versions) == 1)
-        assert (await client.post("/v1/classify", content=PICTURE)).json()["version"] == 1
+        assert (await client.post("/v1/classify", content=IMAGE)).json()["version"] == 1
 
 
 async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serve(
@@ -205,14 +205,14 @@ async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serv
     data[-1] ^= 1
     graph.write_bytes(data)
     async with running_app(tmp_path) as client:
-        assert (await client.post("/v1/classify", content=PICTURE)).json()["model"] == "paint"
+        assert (await client.post("/v1/classify", content=IMAGE)).json()["model"] == "paint"
         other, paint = (await client.get("/v1/models")).json()["models"]
         assert [version["state"] for version in paint["versions"]] == ["ready"]
         (failed,) = other["versions"]
         assert failed["state"] == "failed"
         assert "SHA-256 differs" in failed["reason"]
         assert (await client.get("/readyz")).json()["failed"] == 1
-        response = await client.post("/v1/classify?model=other", content=PICTURE)
+        response = await client.post("/v1/classify?model=other", content=IMAGE)
         assert "SHA-256 differs" in str(assert_problem(response, 503)["detail"])
         assert (await client.get("/v1/models/other")).json()["state"] == "failed"
         assert_problem(await client.get("/v1/models/other/preview"), 503)

@@ -77,19 +77,19 @@ def error_of(response: httpx.Response, status: int = 400) -> str:
     """Return the message of an error in the protocol's format."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    message = response.json()
-    assert set(message) == {"error"}
-    assert isinstance(message["error"], str)
-    return message["error"]
+    body = response.json()
+    assert set(body) == {"error"}
+    assert isinstance(body["error"], str)
+    return body["error"]
 
 
 async def test_json_request_gets_a_json_response(client: httpx.AsyncClient) -> None:
     response = await client.post(INFER, json={"id": "7", "inputs": [red()]})
     assert response.status_code == 200
     assert HEADER not in response.headers
-    message = response.json()
-    (output,) = message.pop("outputs")
-    assert message == {"id": "7", "model_name": "paint", "model_version": "1"}
+    body = response.json()
+    (output,) = body.pop("outputs")
+    assert body == {"id": "7", "model_name": "paint", "model_version": "1"}
     assert (output["name"], output["datatype"], output["shape"]) == (
         "probabilities",
         "FP32",
@@ -115,8 +115,8 @@ async def test_requested_outputs_are_binary(client: httpx.AsyncClient) -> None:
     ):
         response = await client.post(INFER, json={"inputs": [red()], **requested})
         length = int(response.headers[HEADER])
-        message = json.loads(response.content[:length])
-        assert message["outputs"][0]["parameters"] == {"binary_data_size": 12}
+        body = json.loads(response.content[:length])
+        assert body["outputs"][0]["parameters"] == {"binary_data_size": 12}
         assert np.frombuffer(response.content[length:], "<f4").argmax() == 0
     question = {
         "inputs": [red()],
@@ -279,8 +279,8 @@ async def test_unexpected_error_reveals_no_details(
 
 async def test_graph_can_be_named_in_full(client: httpx.AsyncClient) -> None:
     for name in ("squeeze", "squeeze.encoder", "squeeze.decoder", "paint.model"):
-        message = (await client.get(f"/v2/models/{name}")).json()
-        assert message["name"] == name
+        body = (await client.get(f"/v2/models/{name}")).json()
+        assert body["name"] == name
 
 
 async def test_the_index_takes_an_empty_body(client: httpx.AsyncClient) -> None:
@@ -360,8 +360,8 @@ async def test_several_texts_are_written_or_none(store: Path) -> None:
         async with asyncio.timeout(10):
             while decoder.admission.in_flight:
                 await asyncio.sleep(0.001)
-        message = (await client.post("/v2/models/alphabet/infer", json=question)).json()
-        assert message["outputs"][0]["data"] == ["bcd", "cde"]
+        body = (await client.post("/v2/models/alphabet/infer", json=question)).json()
+        assert body["outputs"][0]["data"] == ["bcd", "cde"]
 
 
 async def test_the_same_errors_under_a_root_path(store: Path) -> None:

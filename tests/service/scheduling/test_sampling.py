@@ -98,10 +98,10 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
 
 
 def test_a_score_is_the_log_probability_at_temperature_one() -> None:
-    message = token_logprobs(LOGITS[0] + np.float32(1000), 3, 2)
-    assert message.logprob == pytest.approx(np.log(0.15), abs=1e-4)
-    assert [index for index, _ in message.top] == [2, 0]
-    assert [logprob for _, logprob in message.top] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
+    token = token_logprobs(LOGITS[0] + np.float32(1000), 3, 2)
+    assert token.logprob == pytest.approx(np.log(0.15), abs=1e-4)
+    assert [index for index, _ in token.top] == [2, 0]
+    assert [logprob for _, logprob in token.top] == pytest.approx(np.log([0.5, 0.25]), abs=1e-4)
 
 
 def test_equal_log_probabilities_are_ordered_by_index() -> None:

@@ -106,7 +106,7 @@ def _network(row: _Row) -> nn.Module:
     return network.eval()
 
 
-def _pictures(shape: tuple[int, int, int, int]) -> Tensor:
+def _images(shape: tuple[int, int, int, int]) -> Tensor:
     """Different ones: noise looks all the same once it is pooled."""
     batch, height, width, channels = shape
     return sample_inputs.photo_crops(batch, height, width, "L" if channels == 1 else "RGB")
@@ -188,7 +188,7 @@ def test_onnxruntime_agrees_with_torch_on_batches_it_was_not_exported_with(
     name: str, made: dict[str, _Made]
 ) -> None:
     for shape in (ROWS[name].example, *ROWS[name].others):
-        images = _pictures(shape)
+        images = _images(shape)
         np.testing.assert_allclose(
             _run(made[name], images), _torch(made[name].module, images), rtol=1e-3, atol=1e-5
         )
@@ -213,7 +213,7 @@ def test_onnxruntime_agrees_with_torch_on_sizes_it_was_not_exported_with(
 def test_normalisation_inside_equals_normalisation_outside(
     name: str, made: dict[str, _Made]
 ) -> None:
-    images_BHWC = _pictures(ROWS[name].others[1])
+    images_BHWC = _images(ROWS[name].others[1])
     channels = images_BHWC.shape[3]
     mean = np.array(_MEAN[:channels], np.float32)
     std = np.array(_STD[:channels], np.float32)
@@ -239,14 +239,14 @@ def test_bytes_in_and_out_are_the_networks_floats_times_255(
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_probabilities_sum_to_one(name: str, made: dict[str, _Made]) -> None:
-    probabilities_BK = _run(made[name], _pictures(ROWS[name].others[1]))
+    probabilities_BK = _run(made[name], _images(ROWS[name].others[1]))
     assert probabilities_BK.min() >= 0
     np.testing.assert_allclose(probabilities_BK.sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_output_of_an_image_is_independent_of_its_batch(name: str, made: dict[str, _Made]) -> None:
-    images = _pictures(ROWS[name].others[1])
+    images = _images(ROWS[name].others[1])
     together, alone = _run(made[name], images)[3:4], _run(made[name], images[3:4])
     tolerance = 1e-5 if ROWS[name].task == "classification" else 1
     np.testing.assert_allclose(together.astype(float), alone.astype(float), 1e-3, tolerance)
