@@ -208,9 +208,7 @@ def _print_clean_images(network: nn.Module, multiple: int, images: Sequence[Tens
     with torch.inference_mode():
         cleans = [image[None].float() / 255 for image in images]
         psnrs = [float(psnr_db(denoise_image(network, clean, multiple), clean)) for clean in cleans]
-    print(
-        f"\nclean images come back at {np.mean(psnrs):.2f} dB, the worst at {min(psnrs):.2f} dB"
-    )
+    print(f"\nclean images come back at {np.mean(psnrs):.2f} dB, the worst at {min(psnrs):.2f} dB")
 
 
 def _print(rows: dict[str, MethodResult], sigmas: Sequence[float], count: int) -> None:

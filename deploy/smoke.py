@@ -55,7 +55,9 @@ def main() -> int:
     parser.add_argument("url", nargs="?", default=os.environ.get("CC_URL", _README_URL))
     parser.add_argument("--engine", default="docker", help="docker or podman")
     parser.add_argument("--replicas", nargs="+", default=[], help="containers behind the URL")
-    parser.add_argument("--publish", metavar="COMMAND", help="command that publishes a model to the store")
+    parser.add_argument(
+        "--publish", metavar="COMMAND", help="command that publishes a model to the store"
+    )
     parser.add_argument("--during", metavar="COMMAND", help="what must not cost a request")
     options = parser.parse_args()
     base = "{0.scheme}://{0.netloc}".format(urlsplit(options.url))

@@ -76,13 +76,13 @@ def test_every_program_runs(block: str, base_url: str, workplace: Path) -> None:
 
 def test_displayed_response_is_the_actual_response(base_url: str, workplace: Path) -> None:
     shown = json.loads(next(text for language, text in blocks() if language == "json"))
-    answer = json.loads(run(commands("curl")[0].replace(ADDRESS, base_url), workplace))
-    for said, came in zip(
-        shown["results"][0]["predictions"], answer["results"][0]["predictions"], strict=True
+    response = json.loads(run(commands("curl")[0].replace(ADDRESS, base_url), workplace))
+    for expected, actual in zip(
+        shown["results"][0]["predictions"], response["results"][0]["predictions"], strict=True
     ):
-        assert said["label"] == came["label"]
-        assert said["probability"] == pytest.approx(came["probability"], abs=2e-3)
-    assert (shown["model"], shown["version"]) == (answer["model"], answer["version"])
+        assert expected["label"] == actual["label"]
+        assert expected["probability"] == pytest.approx(actual["probability"], abs=2e-3)
+    assert (shown["model"], shown["version"]) == (response["model"], response["version"])
 
 
 @pytest.mark.parametrize("block", commands("deepshelf train"))

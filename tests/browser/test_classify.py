@@ -36,8 +36,8 @@ def test_sample_is_named_and_the_command_shown_gives_the_same_response(
     expect(page.locator(".receipt")).to_contain_text("resnet-cifar10 1")
     expect(page.locator(".receipt")).to_contain_text("ms round trip")
 
-    answer = json.loads(curl(page, page.locator(".same"), tmp_path))
-    best = answer["results"][0]["predictions"]
+    response = json.loads(curl(page, page.locator(".same"), tmp_path))
+    best = response["results"][0]["predictions"]
     assert [one["label"] for one in best] == page.locator(".bars .label").all_inner_texts()
     assert round(100 * best[0]["probability"], 1) == shares[0]
 

@@ -50,9 +50,9 @@ def test_address_reproduces_the_faces_by_seed(watched: Watched, tmp_path: Path) 
     page = show(watched, "faces?model=noise&version=2&seed=40&count=3")
     faces = page.locator(".gallery button")
     expect(faces).to_have_text(["40", "41", "42"])
-    answer = json.loads(curl(page, page.locator(".same").first, tmp_path))
+    response = json.loads(curl(page, page.locator(".same").first, tmp_path))
     shown = [image.get_attribute("src") or "" for image in page.locator(".gallery img").all()]
-    assert [f"data:image/png;base64,{face['image']}" for face in answer["faces"]] == shown
+    assert [f"data:image/png;base64,{face['image']}" for face in response["faces"]] == shown
 
     page.get_by_role("button", name="Others").click()
     expect(faces.first).not_to_have_text("40")

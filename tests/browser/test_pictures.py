@@ -90,9 +90,9 @@ def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> 
 def test_code_has_the_displayed_size_and_is_decompressed(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "compress?model=autoencoder-mnist-conv")
     expect(page.locator(".verdict")).to_contain_text("bytes")
-    said = int(page.locator(".verdict").inner_text().split()[0])
+    code_bytes = int(page.locator(".verdict").inner_text().split()[0])
     curl(page, page.locator(".same"), tmp_path)
-    assert (tmp_path / "picture.code").stat().st_size == said
+    assert (tmp_path / "picture.code").stat().st_size == code_bytes
     loss = psnr((tmp_path / "picture.png").read_bytes(), (tmp_path / "three.png").read_bytes())
     ours = page.locator(".coded figure").nth(1)
     expect(ours).to_contain_text(f"{loss:.1f} dB")

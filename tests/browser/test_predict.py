@@ -17,8 +17,8 @@ def test_the_sample_works_and_curl_gets_the_same(watched: Watched, tmp_path: Pat
         name: array.tolist() for name, array in THREE_INPUTS.items()
     }
     expect(page.locator("tr").filter(has_text="words").first).to_contain_text("string")
-    answer = json.loads(curl(page, page.locator(".same"), tmp_path))
-    assert answer["outputs"] == json.loads(outputs.inner_text())
+    response = json.loads(curl(page, page.locator(".same"), tmp_path))
+    assert response["outputs"] == json.loads(outputs.inner_text())
 
 
 def test_edited_inputs_are_sent_and_mistakes_explained(watched: Watched) -> None:

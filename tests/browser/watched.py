@@ -23,7 +23,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.page.on("console", self._logged)
         self.page.on("pageerror", self._thrown)
-        self.page.on("request", self._asked)
+        self.page.on("request", self._on_request_sent)
 
     def check(self) -> None:
         unexpected = [one for one in self.wrong if not any(part in one for part in self.expected)]
@@ -37,7 +37,7 @@ class Watched:
     def _thrown(self, error: Error) -> None:
         self.wrong.append(str(error))
 
-    def _asked(self, request: Request) -> None:
+    def _on_request_sent(self, request: Request) -> None:
         if request.url.startswith("http"):  # not blob: and data:
             self.hosts.add("/".join(request.url.split("/")[:3]))
 

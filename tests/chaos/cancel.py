@@ -120,10 +120,10 @@ async def _cancel_generations(
         cancelled = set(rng.sample(range(8), 4))
         results = await asyncio.gather(
             *(
-                _disconnect_after(service, question, rng.randrange(1, 8))
+                _disconnect_after(service, request_body, rng.randrange(1, 8))
                 if seed in cancelled
-                else _read_to_end(service, golden, question)
-                for seed, question in enumerate(requests)
+                else _read_to_end(service, golden, request_body)
+                for seed, request_body in enumerate(requests)
             )
         )
         wrong += results.count(False)

@@ -208,7 +208,7 @@ async def _generate_load(
     result, busy = _LoadResult(), set[asyncio.Task[None]]()
     idle = deque[Connection | _ReconnectingClient]()
 
-    async def ask(connection: Connection | _ReconnectingClient) -> None:
+    async def send_request(connection: Connection | _ReconnectingClient) -> None:
         result.record(request, await connection.send(request), expected)
         idle.append(connection)
 
@@ -228,7 +228,7 @@ async def _generate_load(
                 if not idle:
                     result.unsent = due - sent
                     break
-                task = asyncio.create_task(ask(idle.popleft()))
+                task = asyncio.create_task(send_request(idle.popleft()))
                 busy.add(task)
                 task.add_done_callback(busy.discard)
                 sent += 1
@@ -248,7 +248,7 @@ async def _throughput_beside_rejecting_server(
     """Return responses per second while the same flood goes to a server that only rejects."""
     finished = asyncio.Event()
 
-    async def ask() -> int:
+    async def send_request() -> int:
         count = 0
         async with Connection(service.port) as connection:
             while not finished.is_set():
@@ -256,7 +256,7 @@ async def _throughput_beside_rejecting_server(
         return count
 
     async with running_rejecting_server(folder) as server:
-        clients = [asyncio.create_task(ask()) for _ in range(16)]
+        clients = [asyncio.create_task(send_request()) for _ in range(16)]
         result = await _generate_load(server, request, ExpectedResponses(), rate, _COMPARISON_S)
         finished.set()
         available_per_s = sum(await asyncio.gather(*clients)) / _COMPARISON_S

@@ -40,9 +40,9 @@ _KILL_TOLERANCE_S = 3.0
 
 class _Soak:
     def __init__(
-        self, service: Service, golden: ExpectedResponses, questions: list[HttpRequest]
+        self, service: Service, golden: ExpectedResponses, http_requests: list[HttpRequest]
     ) -> None:
-        self.service, self.expected, self.requests = service, golden, questions
+        self.service, self.expected, self.requests = service, golden, http_requests
         self.random = random.Random(0)
         self.outcomes: Counter[str] = Counter()
         self.unexplained: list[str] = []

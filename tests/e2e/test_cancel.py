@@ -15,7 +15,7 @@ from tests.fakes.text_model import RandomLstmModel, publish_text_model
 LENGTH, ENDLESS = 400, 10_000_000
 
 
-def _question(seed: int, length: int) -> dict[str, object]:
+def _request_body(seed: int, length: int) -> dict[str, object]:
     return {"prompt": "once", "max_chars": length, "seed": seed, "temperature": 1.5, "stream": True}
 
 
@@ -39,16 +39,18 @@ def test_cancelling_four_of_eight_texts_leaves_the_others_unchanged(tmp_path: Pa
         ExitStack() as stack,
     ):
         alone = [
-            _text(client.post("/v1/text", json=_question(seed, LENGTH)).content)
+            _text(client.post("/v1/text", json=_request_body(seed, LENGTH)).content)
             for seed in range(4)
         ]
         # Without leaving, these would be written until their deadline.
         leaving = [
-            stack.enter_context(client.stream("POST", "/v1/text", json=_question(seed, ENDLESS)))
+            stack.enter_context(
+                client.stream("POST", "/v1/text", json=_request_body(seed, ENDLESS))
+            )
             for seed in range(4, 8)
         ]
         staying = [
-            stack.enter_context(client.stream("POST", "/v1/text", json=_question(seed, LENGTH)))
+            stack.enter_context(client.stream("POST", "/v1/text", json=_request_body(seed, LENGTH)))
             for seed in range(4)
         ]
         for stream in leaving:

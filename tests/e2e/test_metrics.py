@@ -50,7 +50,7 @@ def _until(condition: Callable[[], bool]) -> None:
     pytest.fail("it did not happen within a minute")
 
 
-def _ask(client: httpx.Client, times: int) -> None:
+def _send(client: httpx.Client, times: int) -> None:
     for _ in range(times):
         _until(lambda: client.post("/v1/classify", content=RED, headers=CLOSE).is_success)
 
@@ -69,14 +69,14 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
         httpx.Client(base_url=server.url) as client,
     ):
         _until(lambda: len(_pids(client)) == 2)
-        _ask(client, 20)
+        _send(client, 20)
         for _ in range(4):  # each response counts all workers
             _until(lambda: _classified(client) == 20)
         killed = _pids(client).pop()
         os.kill(killed, signal.SIGKILL)
         _until(lambda: _responses_only(client) and len(_pids(client) - {killed}) == 2)
         _until(lambda: _classified(client) == 20)
-        _ask(client, 5)
+        _send(client, 5)
         _until(lambda: _classified(client) == 25)
         (workers,) = _samples(client, "deepshelf_workers")
         assert workers.value == 2

@@ -189,7 +189,7 @@ def test_stream_has_the_same_text_in_chunks(client: openai.OpenAI) -> None:
 
 
 def test_the_asynchronous_client_streams_too(server: Server) -> None:
-    async def ask() -> str:
+    async def stream_text() -> str:
         url = f"{server.url}/openai/v1"
         async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
             stream = await client.completions.create(
@@ -197,7 +197,7 @@ def test_the_asynchronous_client_streams_too(server: Server) -> None:
             )
             return "".join([event.choices[0].text async for event in stream])
 
-    assert asyncio.run(ask()) == "€😀\n"
+    assert asyncio.run(stream_text()) == "€😀\n"
 
 
 @pytest.mark.parametrize(

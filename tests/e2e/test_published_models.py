@@ -151,8 +151,8 @@ def test_a_flat_image_comes_back_within_two_levels_up_to_its_edges(
     client: httpx.Client, colour: tuple[int, int, int], size: tuple[int, int]
 ) -> None:
     flat = np.full((*size, 3), colour, np.uint8)
-    answer = client.post("/v1/denoise?model=denoiser-photo", content=encoded(flat))
-    denoised = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+    reply = client.post("/v1/denoise?model=denoiser-photo", content=encoded(flat))
+    denoised = np.asarray(Image.open(io.BytesIO(reply.content)).convert("RGB"))
     assert np.abs(denoised.astype(int) - flat).max() <= 2
 
 

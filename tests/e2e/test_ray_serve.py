@@ -78,9 +78,9 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
 
 def _write(client: httpx.Client) -> str:
     """The text, streamed."""
-    question = {"prompt": "a", "max_chars": CHARS, "seed": 1, "temperature": 0, "stream": True}
+    request = {"prompt": "a", "max_chars": CHARS, "seed": 1, "temperature": 0, "stream": True}
     text = ""
-    with client.stream("POST", "/v1/text", json=question) as response:
+    with client.stream("POST", "/v1/text", json=request) as response:
         assert response.status_code == 200, response.read()
         for line in response.iter_lines():
             assert line != "event: error", text
@@ -98,8 +98,8 @@ def test_every_task_has_the_same_responses_as_one_process(nodes: _Nodes) -> None
         text = _write(client)
         assert text == TEXT
         # What is written elsewhere is stopped and scored there, too.
-        question = {"prompt": "a", "max_chars": 50, "temperature": 0, "stop": "f"}
-        stopped = client.post("/v1/text", json=question).json()
+        request = {"prompt": "a", "max_chars": 50, "temperature": 0, "stop": "f"}
+        stopped = client.post("/v1/text", json=request).json()
         assert (stopped["text"], stopped["finish_reason"]) == ("bcde", "stop")
         scored = client.post(
             "/openai/v1/completions",
@@ -122,7 +122,7 @@ class _Load:
     over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
 
-    def ask(self, kind: str) -> None:
+    def send_requests(self, kind: str) -> None:
         while not self.over.is_set():
             begun, outcome = time.monotonic(), "ok"
             try:
@@ -141,7 +141,7 @@ class _Load:
 def test_node_killed_under_load_loses_at_most_its_running_requests(nodes: _Nodes) -> None:
     load = _Load(nodes.url)
     kinds = ["classify", "text"] * 3
-    threads = [threading.Thread(target=load.ask, args=(kind,)) for kind in kinds]
+    threads = [threading.Thread(target=load.send_until_stopped, args=(kind,)) for kind in kinds]
     for thread in threads:
         thread.start()
     time.sleep(10)

@@ -32,9 +32,7 @@ class _Client(threading.Thread):
             while not self._stopping.is_set():
                 response = client.post("/v1/classify", content=RED)
                 body = response.json()
-                label = (
-                    body["results"][0]["predictions"][0]["label"] if "results" in body else ""
-                )
+                label = body["results"][0]["predictions"][0]["label"] if "results" in body else ""
                 self.responses.append((response.status_code, body.get("version", 0), label))
 
 

@@ -117,9 +117,13 @@ def test_readiness_is_per_model_and_version(client: InferenceServerClient) -> No
 @pytest.mark.parametrize("binary", [True, False])
 def test_images_are_classified(client: InferenceServerClient, store: Path, binary: bool) -> None:
     images = random_images(3, 8, 8, 3)
-    wanted = [InferRequestedOutput("probabilities", binary_data=binary)]
+    outputs_requested = [InferRequestedOutput("probabilities", binary_data=binary)]
     response = client.infer(
-        "paint", [sent("images", images, "UINT8", binary=binary)], "1", wanted, request_id="seven"
+        "paint",
+        [sent("images", images, "UINT8", binary=binary)],
+        "1",
+        outputs_requested,
+        request_id="seven",
     )
     run = load_graph_fn(version_dir(store, "paint", 1) / "model.onnx")
     expected = run({"images": images})["probabilities"]
@@ -148,8 +152,8 @@ def test_classification_extension_returns_labels(
 ) -> None:
     images = np.zeros((2, 8, 8, 3), np.uint8)
     images[0, ..., 1] = images[1, ..., 2] = 255
-    wanted = [InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
-    response = client.infer("paint", [sent("images", images, "UINT8")], outputs=wanted)
+    outputs_requested = [InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
+    response = client.infer("paint", [sent("images", images, "UINT8")], outputs=outputs_requested)
     best = response.as_numpy("probabilities")
     first = [text.decode() if isinstance(text, bytes) else text for text in best[:, 0]]
     assert [text.split(":")[1:] for text in first] == [["1", "green"], ["2", "blue"]]
@@ -172,9 +176,9 @@ def test_an_encoder_and_its_decoder_are_two_models(
     client: InferenceServerClient, binary: bool
 ) -> None:
     images = random_images(2, SIDE, SIDE, 1)
-    wanted = [InferRequestedOutput("latents", binary_data=binary)]
+    outputs_requested = [InferRequestedOutput("latents", binary_data=binary)]
     encoded = client.infer(
-        "squeeze", [sent("images", images, "UINT8", binary=binary)], outputs=wanted
+        "squeeze", [sent("images", images, "UINT8", binary=binary)], outputs=outputs_requested
     )
     latents = encoded.as_numpy("latents")
     assert latents.dtype == np.int16
@@ -207,11 +211,13 @@ def test_a_step_graph_takes_tokens_and_states(
 @pytest.mark.parametrize("binary", [True, False])
 def test_texts_go_in_and_out_as_bytes(client: InferenceServerClient, binary: bool) -> None:
     prompts = np.array([b"abc", "é".encode()], object)
-    wanted = [InferRequestedOutput(n, binary) for n in ("text_output", "finish_reason", "seed")]
+    outputs_requested = [
+        InferRequestedOutput(n, binary) for n in ("text_output", "finish_reason", "seed")
+    ]
     response = client.infer(
         "alphabet",
         [sent("text_input", prompts, "BYTES", binary=binary)],
-        outputs=wanted,
+        outputs=outputs_requested,
         parameters={"max_chars": 3, "temperature": 0, "seed": 5},
     )
     texts = [t.decode() if isinstance(t, bytes) else t for t in response.as_numpy("text_output")]
@@ -315,16 +321,18 @@ def test_invalid_inputs_of_a_step_graph_are_rejected(client: InferenceServerClie
 
 
 def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
-    def ask(*prompts: bytes, **parameters: object) -> str:
+    def rejection(*prompts: bytes, **parameters: object) -> str:
         tensor = sent("text_input", np.array(prompts, object), "BYTES")
         return rejected(client, "alphabet", tensor, parameters=parameters)
 
-    assert "'A' (U+0041)" in ask(b"A")
-    assert "not UTF-8" in ask(b"\xff")
-    assert "51 characters; accepted are 50" in ask(b"a" * 51)
-    assert "9 texts are requested; accepted are 1 to 8" in ask(*[b"a"] * 9)
-    assert "parameters.temperature" in ask(b"a", temperature=3)
-    assert "unknown parameter 'temprature'; did you mean 'temperature'?" in ask(b"a", temprature=1)
+    assert "'A' (U+0041)" in rejection(b"A")
+    assert "not UTF-8" in rejection(b"\xff")
+    assert "51 characters; accepted are 50" in rejection(b"a" * 51)
+    assert "9 texts are requested; accepted are 1 to 8" in rejection(*[b"a"] * 9)
+    assert "parameters.temperature" in rejection(b"a", temperature=3)
+    assert "unknown parameter 'temprature'; did you mean 'temperature'?" in rejection(
+        b"a", temprature=1
+    )
 
 
 def test_unsupported_extensions_are_reported(client: InferenceServerClient) -> None:
@@ -335,7 +343,7 @@ def test_unsupported_extensions_are_reported(client: InferenceServerClient) -> N
     shared = InferInput("images", [1, 8, 8, 3], "UINT8")
     shared.set_shared_memory("region", 192)
     assert "shared memory is not supported" in rejected(client, "paint", shared)
-    for ask in (
+    for rejection in (
         client.get_system_shared_memory_status,
         client.get_cuda_shared_memory_status,
         client.get_trace_settings,
@@ -345,17 +353,17 @@ def test_unsupported_extensions_are_reported(client: InferenceServerClient) -> N
         lambda: client.update_log_settings({"log_info": True}),
     ):
         with pytest.raises(InferenceServerException, match="this server has no extension for"):
-            ask()
+            rejection()
 
 
 def test_unknown_model_error_lists_the_models(client: InferenceServerClient) -> None:
-    for ask in (
+    for rejection in (
         client.get_model_metadata,
         client.get_model_config,
         client.get_inference_statistics,
     ):
         with pytest.raises(InferenceServerException, match="models: all-paint") as raised:
-            ask("nobody")
+            rejection("nobody")
         assert raised.value.status() == "404"
     with pytest.raises(InferenceServerException, match=r"available: squeeze, squeeze\.decoder"):
         client.get_model_metadata("squeeze.step")

@@ -103,10 +103,12 @@ def _copy(store: Path) -> Callable[[Path, int], Manifest]:
     return build
 
 
-@pytest.mark.parametrize("room", [0, 100, 600, 1000, 1500])
-def test_full_disk_is_reported_and_leaves_nothing(store: Path, tmp_path: Path, room: int) -> None:
+@pytest.mark.parametrize("max_bytes", [0, 100, 600, 1000, 1500])
+def test_full_disk_is_reported_and_leaves_nothing(
+    store: Path, tmp_path: Path, max_bytes: int
+) -> None:
     with (
-        no_file_over(room),
+        no_file_over(max_bytes),
         pytest.raises(LayoutError, match=r"no space left to publish paint: .*was removed"),
     ):
         publish_version(tmp_path / "store", "paint", _copy(store), check_files)

@@ -219,14 +219,16 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
     code, every, _ = run(store, "export", "--all", str(tmp_path / "all.tar"))
     assert code == 0
     assert [line.split() for line in highest.splitlines()[:-1]] == [["paint", "2"]]
-    there = {(name, str(v)) for name in list_model_names(store) for v in list_versions(store, name)}
-    assert {tuple(line.split()) for line in every.splitlines()[:-1]} == there
+    existing = {
+        (name, str(v)) for name in list_model_names(store) for v in list_versions(store, name)
+    }
+    assert {tuple(line.split()) for line in every.splitlines()[:-1]} == existing
     code, _, err = run(store, "export", "--all", str(tmp_path / "all.tar"), "paint")
     assert (code, err) == (1, "error: --all exports every model there is: leave the names out\n")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("selection", "message"),
     [
         ("paint/9", "paint has no version 9 in .*; versions there: 1, 2"),
         ("paint/x", "'paint/x': a version is a number, as in paint/1"),
@@ -234,9 +236,9 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
     ],
 )
 def test_export_of_an_unknown_model_lists_the_models(
-    store: Path, run: Run, tmp_path: Path, wanted: str, message: str
+    store: Path, run: Run, tmp_path: Path, selection: str, message: str
 ) -> None:
-    code, _, err = run(store, "export", str(tmp_path / "x.tar"), wanted)
+    code, _, err = run(store, "export", str(tmp_path / "x.tar"), selection)
     assert code == 1
     assert re.search(message, err)
     assert list(tmp_path.iterdir()) == []

@@ -67,24 +67,24 @@ def test_published_version_is_complete_and_readable_by_all(target: Path, build: 
 def test_nothing_is_visible_before_it_is_verified(target: Path, build: Build) -> None:
     seen = []
 
-    def look() -> None:
+    def check() -> None:
         seen.append((list_model_names(target), list_versions(target, "paint")))
 
     def watched(folder: Path, version: int) -> Manifest:
-        look()
+        check()
         manifest = build(folder, version)
-        look()
+        check()
         return manifest
 
     def verify(folder: Path, manifest: Manifest) -> None:
-        look()
+        check()
         # By now it is what will be renamed, manifest and all.
         assert json.loads((folder / "manifest.json").read_text())["version"] == 1
         check_files(folder, manifest)
 
     publish_version(target, "paint", watched, verify)
     assert seen == [([], [])] * 3
-    look()
+    check()
     assert seen[-1] == (["paint"], [1])
 
 

@@ -42,11 +42,11 @@ def test_variant_is_added_and_existing_files_are_kept(folder: Path) -> None:
 def test_rejected_variant_leaves_no_trace(folder: Path) -> None:
     before = sorted(path.name for path in folder.iterdir())
 
-    def refuse(_: Path, __: Manifest) -> None:
+    def reject(_: Path, __: Manifest) -> None:
         raise ReplayError("no")
 
     with pytest.raises(ReplayError):
-        add_variant(folder, lambda part, was: _with_copy(part, was, folder), refuse)
+        add_variant(folder, lambda part, was: _with_copy(part, was, folder), reject)
     assert sorted(path.name for path in folder.iterdir()) == before
     assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
 

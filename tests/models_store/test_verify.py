@@ -254,7 +254,7 @@ def _bomb() -> bytes:
     return buffer.getvalue()
 
 
-def _boasting() -> bytes:
+def _zip_with_false_size() -> bytes:
     """A header that announces four tebibytes."""
     buffer, header = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -272,7 +272,7 @@ def _boasting() -> bytes:
         b"PK\x03\x04 and no more",
         b"PK\x05\x06" + bytes(18),
         _npz(**{"model/0/inputs/images": np.zeros((1, 8, 8, 3), np.uint8)}),
-        _boasting(),
+        _zip_with_false_size(),
     ],
     ids=["no archive", "broken archive", "empty archive", "no outputs", "a boasting header"],
 )

@@ -41,10 +41,10 @@ def test_decoded_image_of_any_size_is_the_encoders_reconstruction(
 ) -> None:
     image = _image(height, width)
     coded = mosaic.encode(image, quality)
-    answer, read = mosaic.decode(coded.payload, height, width)
+    restored, read = mosaic.decode(coded.payload, height, width)
     assert read == quality
-    assert answer.shape == image.shape
-    assert np.array_equal(answer, mosaic.reconstruct(coded.latents, quality, height, width))
+    assert restored.shape == image.shape
+    assert np.array_equal(restored, mosaic.reconstruct(coded.latents, quality, height, width))
 
 
 def test_tiles_leave_no_seam(mosaic: HyperpriorImageCodec) -> None:
@@ -63,9 +63,9 @@ def test_better_qualities_come_nearer_and_take_more(mosaic: HyperpriorImageCodec
     sizes, errors = [], []
     for quality in (1, 2, 3):
         payload = mosaic.encode(image, quality).payload
-        answer, _ = mosaic.decode(payload, 64, 96)
+        restored, _ = mosaic.decode(payload, 64, 96)
         sizes.append(len(payload))
-        errors.append(np.square(answer.astype(float) - image).mean())
+        errors.append(np.square(restored.astype(float) - image).mean())
     assert sizes == sorted(sizes)
     assert errors == sorted(errors, reverse=True)
 
@@ -123,7 +123,7 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda _: b"", "quality 0 of 3"),
         (lambda payload: b"\x04" + payload[1:], "quality 4 of 3"),
@@ -135,10 +135,10 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
     ],
 )
 def test_damaged_payload_is_rejected(
-    mosaic: HyperpriorImageCodec, damage: Callable[[bytes], bytes], says: str
+    mosaic: HyperpriorImageCodec, damage: Callable[[bytes], bytes], message: str
 ) -> None:
     payload = mosaic.encode(_image(40, 40), 2).payload
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         mosaic.decode(damage(payload), 40, 40)
 
 

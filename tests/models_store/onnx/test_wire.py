@@ -49,11 +49,11 @@ def _in_function(tensor: onnx.TensorProto) -> bytes:
 _PLACES = [_in_initializer, _in_constant, _in_branch, _in_function]
 
 
-@pytest.mark.parametrize("place", _PLACES)
-def test_a_tensor_of_another_file_is_found_wherever_it_stands(place: object) -> None:
-    assert callable(place)
-    assert has_external_data(place(external_tensor("weights.bin")))
-    assert not has_external_data(place(_inline()))
+@pytest.mark.parametrize("embed", _PLACES)
+def test_a_tensor_of_another_file_is_found_wherever_it_stands(embed: object) -> None:
+    assert callable(embed)
+    assert has_external_data(embed(external_tensor("weights.bin")))
+    assert not has_external_data(embed(_inline()))
 
 
 def test_either_sign_of_another_file_is_enough() -> None:

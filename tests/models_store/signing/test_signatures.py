@@ -220,11 +220,11 @@ def test_openssh_accepts_the_signatures_of_these_tests(
 ) -> None:
     kind, text, _ = trusted_file.read_text().split()
     (tmp_path / "signers").write_text(f"alice {kind} {text}\n")
-    told = _keygen(
+    output = _keygen(
         "-Y", "verify", "-f", tmp_path / "signers", "-I", "alice", "-n", "deepshelf",
         "-s", signed / "manifest.json.sig", stdin=(signed / "manifest.json").read_bytes(),
     )  # fmt: skip
-    assert b'Good "deepshelf" signature for alice' in told
+    assert b'Good "deepshelf" signature for alice' in output
 
 
 @openssh

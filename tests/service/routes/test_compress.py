@@ -158,7 +158,7 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "reason", "says"),
+    ("change", "status", "reason", "message"),
     [
         (lambda _: b"hello", 415, "foreign", "text"),
         (lambda _: encode_png(_image()), 415, "foreign", "a PNG image"),
@@ -170,13 +170,13 @@ async def test_codes_come_as_body_and_as_form(coder: httpx.AsyncClient, field: s
     ],
 )
 async def test_unreadable_code_is_rejected_with_a_reason(
-    coder: httpx.AsyncClient, change: object, status: int, reason: str, says: str
+    coder: httpx.AsyncClient, change: object, status: int, reason: str, message: str
 ) -> None:
     assert callable(change)
     response = await coder.post("/v1/decompress", content=change(await _code(coder)))
     problem = assert_problem(response, status)
     assert problem["reason"] == reason
-    assert says in str(problem["detail"])
+    assert message in str(problem["detail"])
 
 
 async def test_every_changed_byte_of_a_code_is_found(coder: httpx.AsyncClient) -> None:
@@ -224,7 +224,7 @@ async def test_code_of_format_1_still_decodes(coder: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"width": 7}, "says 7 × 6 L, but squeeze makes 6 × 6 L"),
         ({"mode": "RGB"}, "6 × 6 RGB"),
@@ -233,13 +233,13 @@ async def test_code_of_format_1_still_decodes(coder: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_forged_code_with_a_right_checksum_is_damage(
-    coder: httpx.AsyncClient, changes: dict[str, object], says: str
+    coder: httpx.AsyncClient, changes: dict[str, object], message: str
 ) -> None:
     mark = unpack(await _code(coder, "?model=squeeze&version=1")).fingerprint
     response = await coder.post("/v1/decompress", content=_forged(fingerprint=mark, **changes))
     problem = assert_problem(response, 422)
     assert problem["reason"] == "damaged"
-    assert says in str(problem["detail"])
+    assert message in str(problem["detail"])
 
 
 @pytest.mark.parametrize(("route", "field"), [("compress", "image"), ("decompress", "code")])

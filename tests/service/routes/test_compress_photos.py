@@ -81,7 +81,7 @@ async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncCl
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("quality=4", "accepted is 1 to 3"),
         ("model=mosaic&quality=4", "accepted is 1 to 3"),
@@ -90,10 +90,12 @@ async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncCl
         ("quality=best", "is not a whole number"),
     ],
 )
-async def test_unknown_quality_is_rejected(coder: httpx.AsyncClient, query: str, says: str) -> None:
+async def test_unknown_quality_is_rejected(
+    coder: httpx.AsyncClient, query: str, message: str
+) -> None:
     response = await coder.post(f"/v1/compress?{query}", content=encode_png(_image()))
     assert response.status_code == 422
-    assert says in response.text
+    assert message in response.text
 
 
 async def test_model_of_one_size_returns_no_quality(coder: httpx.AsyncClient) -> None:

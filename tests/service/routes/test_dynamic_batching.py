@@ -58,7 +58,7 @@ async def _post_together(
     return await asyncio.gather(*pending)
 
 
-async def _ask_together(client: httpx.AsyncClient, model: str) -> list[list[float]]:
+async def _send_together(client: httpx.AsyncClient, model: str) -> list[list[float]]:
     """Ask for one row by each of 12 requests, which wait together; return their rows."""
     bodies = [json.dumps({"inputs": {"x": [row.tolist()]}}).encode() for row in ROWS]
     responses = await _post_together(client, f"/v1/predict?model={model}", bodies)
@@ -73,7 +73,7 @@ async def _batch_metrics(client: httpx.AsyncClient) -> dict[str, float]:
 
 async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(store: Path) -> None:
     async with running_app(store, batching="dense=8:10000") as client:
-        together = await _ask_together(client, "dense")
+        together = await _send_together(client, "dense")
         metrics = await _batch_metrics(client)
         single = await client.post("/v1/predict?model=dense", json={"inputs": {"x": ROWS.tolist()}})
         config = (await client.get("/v2/models/dense/config")).json()
@@ -88,14 +88,14 @@ async def test_waiting_requests_share_runs_and_the_metrics_count_their_rows(stor
 @pytest.mark.parametrize("batching", ["dense=8:10000,dense=off", "off", ""])
 async def test_without_batching_each_request_runs_alone(store: Path, batching: str) -> None:
     async with running_app(store, batching=batching) as client:
-        await _ask_together(client, "dense")
+        await _send_together(client, "dense")
         metrics = await _batch_metrics(client)
     assert metrics == {}
 
 
 async def test_a_graph_whose_rows_depend_on_each_other_is_never_batched(store: Path) -> None:
     async with running_app(store, batching="8:10000") as client:
-        together = await _ask_together(client, "centred")
+        together = await _send_together(client, "centred")
     assert together == [[0.0, 0.0, 0.0]] * 12
 
 

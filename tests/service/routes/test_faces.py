@@ -122,7 +122,7 @@ async def test_post_accepts_json_a_query_or_no_parameters(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("count=0", "count"),
         ("count=65", "count"),
@@ -135,9 +135,9 @@ async def test_post_accepts_json_a_query_or_no_parameters(client: httpx.AsyncCli
         ("number=3", "count"),
     ],
 )
-async def test_a_wrong_value_is_named(client: httpx.AsyncClient, query: str, says: str) -> None:
+async def test_a_wrong_value_is_named(client: httpx.AsyncClient, query: str, message: str) -> None:
     problem = assert_problem(await client.get(f"/v1/faces?{query}"), 422)
-    assert says in str(problem)
+    assert message in str(problem)
 
 
 @pytest.mark.parametrize("body", [{"count": True}, {"seed": 1.5}, {"seed": "x"}])
@@ -180,14 +180,14 @@ async def test_morph_takes_json_and_returns_its_seeds(
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [("steps=1", "steps"), ("steps=65", "steps"), ("from=-1", "from"), ("frm=1", "from"),
      ("from_=1", "from"), ("frame_ms=5", "frame_ms")],
 )  # fmt: skip
 async def test_a_morph_names_a_wrong_value(
-    client: httpx.AsyncClient, query: str, says: str
+    client: httpx.AsyncClient, query: str, message: str
 ) -> None:
-    assert says in str(assert_problem(await client.get(f"/v1/faces/morph?{query}"), 422))
+    assert message in str(assert_problem(await client.get(f"/v1/faces/morph?{query}"), 422))
 
 
 @pytest.mark.parametrize("query", ["from=7&to=7", "from=7&to=8&truncation=0", "from=7&to=8"])
@@ -198,8 +198,8 @@ async def test_a_morph_has_every_frame_and_its_duration_also_where_frames_are_eq
     client: httpx.AsyncClient, query: str, accept: str, shown_ms: int, steps: int
 ) -> None:
     path = f"/v1/faces/morph?{query}&steps={steps}&frame_ms=85"
-    answer = await client.get(path, headers={"accept": accept})
-    animation = Image.open(io.BytesIO(answer.content))
+    morphed = await client.get(path, headers={"accept": accept})
+    animation = Image.open(io.BytesIO(morphed.content))
     durations = []
     for frame in range(steps):
         animation.seek(frame)
@@ -215,8 +215,8 @@ async def test_the_delay_of_a_gif_is_rounded_to_centiseconds(
     client: httpx.AsyncClient, frame_ms: int, shown_ms: int
 ) -> None:
     path = f"/v1/faces/morph?from=7&to=8&steps=2&frame_ms={frame_ms}"
-    answer = await client.get(path, headers={"accept": "image/gif"})
-    assert Image.open(io.BytesIO(answer.content)).info["duration"] == shown_ms
+    morphed = await client.get(path, headers={"accept": "image/gif"})
+    assert Image.open(io.BytesIO(morphed.content)).info["duration"] == shown_ms
 
 
 @pytest.mark.parametrize(("path", "accept"), [("", "image/gif"), ("/morph", "application/json")])

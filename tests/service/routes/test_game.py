@@ -58,21 +58,21 @@ async def start(client: httpx.AsyncClient, name: str) -> tuple[str, list[np.ndar
 async def answer(client: httpx.AsyncClient, token: str, choice: int) -> dict[str, Any]:
     response = await client.post(URL, json={"round": token, "choice": choice})
     assert response.status_code == 200, response.text
-    told: dict[str, Any] = response.json()
-    return told
+    result: dict[str, Any] = response.json()
+    return result
 
 
 async def test_the_photograph_is_the_right_answer(client: httpx.AsyncClient) -> None:
-    places = set()
+    positions = set()
     for _ in range(12):
         token, images = await start(client, "faces")
         green = [bool((image == GREEN).all()) for image in images]
         assert sorted(green) == [False, True]
         real = green.index(True)
-        places.add(real)
+        positions.add(real)
         assert await answer(client, token, real) == {"correct": True, "answer": real}
         assert await answer(client, token, 1 - real) == {"correct": False, "answer": real}
-    assert places == {0, 1}
+    assert positions == {0, 1}
     body = {"round": token, "choice": True}
     assert "true or false" in str(assert_problem(await client.post(URL, json=body), 422))
 
@@ -81,10 +81,10 @@ async def test_the_digit_of_a_person_is_one_of_the_recorded_ones(
     client: httpx.AsyncClient,
 ) -> None:
     token, images = await start(client, "digits")
-    told = await answer(client, token, 0)
+    result = await answer(client, token, 0)
     # The fake draws straight lines of one stroke, which fill little of their box.
     ink = [(image < 128).sum() for image in images]
-    assert told["answer"] == int(np.argmax(ink))
+    assert result["answer"] == int(np.argmax(ink))
 
 
 async def test_a_round_of_another_service_is_rejected(store: Path) -> None:

@@ -83,20 +83,20 @@ async def test_a_png_is_ink_along_the_strokes(client: httpx.AsyncClient) -> None
 async def test_the_same_seed_is_the_same_drawing_and_no_seed_a_new_one(
     client: httpx.AsyncClient,
 ) -> None:
-    ask = {"text": "0110", "model": "shaky"}
-    first, second = [await client.get(URL, params={**ask, "seed": 9}) for _ in range(2)]
+    settings = {"text": "0110", "model": "shaky"}
+    first, second = [await client.get(URL, params={**settings, "seed": 9}) for _ in range(2)]
     assert first.content == second.content
-    other, another = [await client.get(URL, params=ask) for _ in range(2)]
+    other, another = [await client.get(URL, params=settings) for _ in range(2)]
     assert other.content != another.content
-    again = await client.get(URL, params={**ask, "seed": other.headers["x-deepshelf-seed"]})
+    again = await client.get(URL, params={**settings, "seed": other.headers["x-deepshelf-seed"]})
     assert again.content == other.content
 
 
 async def test_more_bias_is_steadier(client: httpx.AsyncClient) -> None:
     spread: dict[int, float] = {}
     for bias in (0, 3):
-        ask = f"?text={'0' * 30}&model=shaky&seed=1&height=100&bias={bias}"
-        page = (await client.get(URL + ask, headers=JSON)).json()
+        settings = f"?text={'0' * 30}&model=shaky&seed=1&height=100&bias={bias}"
+        page = (await client.get(URL + settings, headers=JSON)).json()
         steps = [np.diff(symbol["strokes"][0], axis=0)[:, 0] for symbol in page["symbols"]]
         spread[bias] = np.concatenate(steps).std()
     assert spread[3] < 0.2 * spread[0]

@@ -149,8 +149,8 @@ def test_any_damaged_image_gets_a_response(
     requested: TestClient, cuts: list[tuple[int, int]]
 ) -> None:
     damaged = bytearray(IMAGE)
-    for place, value in cuts:
-        damaged[place] = value
+    for position, value in cuts:
+        damaged[position] = value
     _has_response(requested, "/v1/classify", bytes(damaged), {})
 
 

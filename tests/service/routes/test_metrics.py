@@ -111,8 +111,8 @@ async def test_waiting_expired_and_cancelled_requests_are_counted_apart(store: P
 async def test_generated_characters_and_batch_sizes_are_counted(tmp_path: Path) -> None:
     publish_text_model(tmp_path, "alphabet", AlphabetModel())
     async with running_app(tmp_path) as client:
-        question = {"prompt": "abc", "max_chars": 5, "temperature": 0}
-        texts = await asyncio.gather(*[client.post("/v1/text", json=question) for _ in range(3)])
+        body = {"prompt": "abc", "max_chars": 5, "temperature": 0}
+        texts = await asyncio.gather(*[client.post("/v1/text", json=body) for _ in range(3)])
         assert {text.json()["text"] for text in texts} == {"defgh"}
         values = await read(client)
     assert value(values, "deepshelf_text_written_characters_total") == 15

@@ -26,8 +26,8 @@ def _parsed(pieces: Sequence[bytes], boundary: str = "x-7") -> Form:
     return asyncio.run(parse_form(headers, chunks(), ACCEPTED))
 
 
-def _cut(body: bytes, places: Sequence[int]) -> list[bytes]:
-    at = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
+def _cut(body: bytes, positions: Sequence[int]) -> list[bytes]:
+    at = [0, *sorted(position % (len(body) + 1) for position in positions), len(body)]
     return [body[start:end] for start, end in itertools.pairwise(at)]
 
 
@@ -48,15 +48,15 @@ _FILENAME = st.text(st.sampled_from("abcäé €.-_ 1"), min_size=1, max_size=12
 @given(
     files=st.lists(st.tuples(st.sampled_from(["image", "clean"]), _CONTENT, _FILENAME), max_size=3),
     fields=st.dictionaries(st.sampled_from(["top_k", "model"]), _TEXT),
-    places=st.lists(st.integers(0, 2000), max_size=8),
+    positions=st.lists(st.integers(0, 2000), max_size=8),
 )
 def test_any_form_in_any_pieces_is_read_as_it_was_sent(
-    files: list[tuple[str, bytes, str]], fields: dict[str, str], places: list[int]
+    files: list[tuple[str, bytes, str]], fields: dict[str, str], positions: list[int]
 ) -> None:
     parts = [_part(name, content, filename) for name, content, filename in files]
     parts += [_part(name, text.encode()) for name, text in fields.items()]
     body = b"".join(parts) + b"--x-7--\r\n"
-    form = _parsed(_cut(body, places))
+    form = _parsed(_cut(body, positions))
     assert form.fields == fields
     expected: dict[str, list[bytes]] = {}
     for name, content, _ in files:
@@ -75,13 +75,13 @@ _SCRAPS = st.lists(
 
 
 @often
-@given(scraps=_SCRAPS, places=st.lists(st.integers(0, 200), max_size=4))
+@given(scraps=_SCRAPS, positions=st.lists(st.integers(0, 200), max_size=4))
 def test_parsing_does_not_depend_on_chunk_boundaries(
-    scraps: list[bytes], places: list[int]
+    scraps: list[bytes], positions: list[int]
 ) -> None:
     body = b"".join(scraps)
     outcomes = []
-    for pieces in ([body], _cut(body, places)):
+    for pieces in ([body], _cut(body, positions)):
         try:
             outcomes.append(repr(_parsed(pieces)))
         except ServiceError as error:

@@ -118,8 +118,8 @@ async def test_404_has_a_code_that_fits(client: httpx.AsyncClient, path: str, co
 
 async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None:
     names = ("n", "temperature", "top_p", "stop", "seed", "stream", "logprobs", "echo", "suffix")
-    question = {"prompt": "a", "model": "alphabet", "user": "me", **dict.fromkeys(names)}
-    reported = (await client.post(COMPLETIONS, json=question)).json()
+    request_body = {"prompt": "a", "model": "alphabet", "user": "me", **dict.fromkeys(names)}
+    reported = (await client.post(COMPLETIONS, json=request_body)).json()
     assert reported["choices"][0]["text"] == "bcdefghijklmnopq"
     for default in ({}, {"model": None}):
         without = (await client.post(COMPLETIONS, json={"max_tokens": 2, **default})).json()
@@ -128,23 +128,23 @@ async def test_null_is_as_if_it_were_left_out(client: httpx.AsyncClient) -> None
 
 async def test_full_queue_gets_503_with_retry_after(store: Path) -> None:
     async with running_app(store, max_concurrent_generations=2, queue_size=0) as client:
-        gate = get_app_state(client).scheduler.admission
-        place = gate.admit(gate.now())
+        controller = get_app_state(client).scheduler.admission
+        ticket = controller.admit(controller.now())
         response = await client.post(COMPLETIONS, json={"prompt": "a", "n": 2})
         assert error_of(response, 503)["type"] == "overloaded_error"
         assert int(response.headers["retry-after"]) >= 1
-        place.release()
+        ticket.release()
 
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_stream_that_is_not_in_time_ends_with_the_error(store: Path, count: int) -> None:
     async with running_app(store, max_text_chars=ENDLESS, deadline_s=30) as client:
-        gate, late = get_app_state(client).scheduler.admission, asyncio.Event()
-        gate._clock = lambda: time.monotonic() + 30 * late.is_set()
-        question = {
+        controller, late = get_app_state(client).scheduler.admission, asyncio.Event()
+        controller._clock = lambda: time.monotonic() + 30 * late.is_set()
+        request_body = {
             "model": "babble", "max_tokens": ENDLESS, "stream": True, "n": count
         }  # fmt: skip
-        caller = AsgiRequest(client, json.dumps(question).encode(), path=COMPLETIONS)
+        caller = AsgiRequest(client, json.dumps(request_body).encode(), path=COMPLETIONS)
         running = asyncio.create_task(caller.run())
         await caller.response_started.wait()
         late.set()
@@ -156,5 +156,5 @@ async def test_a_stream_that_is_not_in_time_ends_with_the_error(store: Path, cou
         assert "30 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
         assert "[DONE]" not in text
         async with asyncio.timeout(10):
-            while gate.in_flight:
+            while controller.in_flight:
                 await asyncio.sleep(0.001)

@@ -184,8 +184,8 @@ async def test_inputs_that_the_graph_rejects_are_the_clients_error(
 async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
     client: httpx.AsyncClient, model: str, x: object, message: str
 ) -> None:
-    answer = await client.post(f"/v1/predict?model={model}", json={"inputs": {"x": x}})
-    assert message in str(assert_problem(answer, 422)["detail"])
+    rejected = await client.post(f"/v1/predict?model={model}", json={"inputs": {"x": x}})
+    assert message in str(assert_problem(rejected, 422)["detail"])
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from service.app import create_app
-from service.settings import Settings
-from service.state import AppState
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.fakes.text_model import VOCABULARY, AlphabetModel, RandomLstmModel, publish_text_model
+from tests.service.serving import AsgiRequest, get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
 
@@ -33,28 +30,14 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@asynccontextmanager
-async def serving(store: Path, **settings: Any) -> AsyncIterator[FastAPI]:
-    settings = {"defaults": {"text": "alphabet"}, **settings}
-    app = create_app(
-        Settings(store=store, store_poll_interval_s=0, threads=1, workers=1, **settings)
-    )
-    async with app.router.lifespan_context(app):
-        running: AppState = app.state.app_state
-        async with asyncio.timeout(20):
-            while not running.registry.catalog.first_scan_done:
-                await asyncio.sleep(0.005)
-        yield app
+def serving(store: Path, **settings: object) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return running_app(store, **{"defaults": {"text": "alphabet"}, "workers": 1, **settings})
 
 
 @pytest.fixture
 async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(published_store) as app, talking(app) as client:
+    async with serving(published_store) as client:
         yield client
-
-
-def talking(app: FastAPI) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
 def events(body: str) -> list[Any]:
@@ -77,8 +60,8 @@ async def test_a_prompt_is_continued(client: httpx.AsyncClient) -> None:
 
 
 async def test_text_ends_before_a_stop_string(client: httpx.AsyncClient) -> None:
-    question = {"prompt": "a", "stop": ["qqq", "fg"], "max_chars": 20}
-    reported = (await client.post("/v1/text", json=question)).json()
+    request_body = {"prompt": "a", "stop": ["qqq", "fg"], "max_chars": 20}
+    reported = (await client.post("/v1/text", json=request_body)).json()
     assert (reported["text"], reported["finish_reason"]) == ("bcde", "stop")
 
 
@@ -108,13 +91,13 @@ async def test_characters_beyond_ascii_are_preserved(
 async def test_a_seed_gives_the_same_text_again(
     client: httpx.AsyncClient, options: dict[str, Any]
 ) -> None:
-    question = {"model": "babble", "prompt": "hello", "seed": 11, "max_chars": 60, **options}
-    alone = (await client.post("/v1/text", json=question)).json()
-    others = [{**question, "seed": seed, "temperature": 1.0} for seed in range(7)]
+    request_body = {"model": "babble", "prompt": "hello", "seed": 11, "max_chars": 60, **options}
+    alone = (await client.post("/v1/text", json=request_body)).json()
+    others = [{**request_body, "seed": seed, "temperature": 1.0} for seed in range(7)]
     responses = await asyncio.gather(
         *(
             client.post("/v1/text", json=requested)
-            for requested in [*others[:4], question, *others[4:]]
+            for requested in [*others[:4], request_body, *others[4:]]
         )
     )
     assert responses[4].json() == alone
@@ -124,17 +107,17 @@ async def test_a_seed_gives_the_same_text_again(
 async def test_default_seed_is_random_and_returned(
     client: httpx.AsyncClient,
 ) -> None:
-    question = {"model": "babble", "prompt": "hello", "max_chars": 60, "temperature": 1.5}
-    first, second = [(await client.post("/v1/text", json=question)).json() for _ in range(2)]
+    request_body = {"model": "babble", "prompt": "hello", "max_chars": 60, "temperature": 1.5}
+    first, second = [(await client.post("/v1/text", json=request_body)).json() for _ in range(2)]
     assert first["text"] != second["text"]
-    again = await client.post("/v1/text", json={**question, "seed": first["seed"]})
+    again = await client.post("/v1/text", json={**request_body, "seed": first["seed"]})
     assert again.json() == first
 
 
 async def test_stream_has_the_same_text_in_chunks(client: httpx.AsyncClient) -> None:
-    question = {"model": "babble", "prompt": "hello", "seed": 3, "max_chars": 200, "stop": "aa"}
-    whole = (await client.post("/v1/text", json=question)).json()
-    response = await client.post("/v1/text", json={**question, "stream": True})
+    request_body = {"model": "babble", "prompt": "hello", "seed": 3, "max_chars": 200, "stop": "aa"}
+    whole = (await client.post("/v1/text", json=request_body)).json()
+    response = await client.post("/v1/text", json={**request_body, "stream": True})
     assert response.headers["content-type"].startswith("text/event-stream")
     assert "content-length" not in response.headers
     reported = events(response.text)
@@ -146,9 +129,9 @@ async def test_stream_has_the_same_text_in_chunks(client: httpx.AsyncClient) -> 
 
 
 async def test_a_version_can_be_chosen(client: httpx.AsyncClient) -> None:
-    question = {"model": "babble", "prompt": "hello", "seed": 3}
+    request_body = {"model": "babble", "prompt": "hello", "seed": 3}
     first, second = [
-        (await client.post("/v1/text", json={**question, "version": version})).json()
+        (await client.post("/v1/text", json={**request_body, "version": version})).json()
         for version in (1, 2)
     ]
     assert (first["version"], second["version"]) == (1, 2)
@@ -171,7 +154,7 @@ async def test_of_many_unknown_characters_some_are_named(client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize(
-    ("question", "where"),
+    ("request_body", "where"),
     [
         ({"temperature": -0.1}, "body.temperature"),
         ({"temperature": 2.5}, "body.temperature"),
@@ -191,18 +174,15 @@ async def test_of_many_unknown_characters_some_are_named(client: httpx.AsyncClie
     ],
 )
 async def test_a_wrong_value_is_named(
-    client: httpx.AsyncClient, question: dict[str, Any], where: str
+    client: httpx.AsyncClient, request_body: dict[str, Any], where: str
 ) -> None:
-    response = await client.post("/v1/text", json=question)
+    response = await client.post("/v1/text", json=request_body)
     assert response.status_code == 422
     assert [part["where"] for part in response.json()["errors"]] == [where]
 
 
 async def test_there_are_limits_to_prompt_and_text(published_store: Path) -> None:
-    async with (
-        serving(published_store, max_prompt_chars=4, max_text_chars=9) as app,
-        talking(app) as client,
-    ):
+    async with serving(published_store, max_prompt_chars=4, max_text_chars=9) as client:
         ok = await client.post("/v1/text", json={"prompt": "abcd", "max_chars": 9})
         assert ok.json()["text"] == "efghijklm"
         long = await client.post("/v1/text", json={"prompt": "abcde", "max_chars": 9})
@@ -243,14 +223,11 @@ async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient) -> N
 
 
 async def test_full_queue_rejects_before_the_body_is_read(published_store: Path) -> None:
-    async with (
-        serving(published_store, max_concurrent_generations=1, queue_size=0) as app,
-        talking(app) as client,
-    ):
+    async with serving(published_store, max_concurrent_generations=1, queue_size=0) as client:
         long = asyncio.create_task(
             client.post("/v1/text", json={"model": "babble", "max_chars": 4000})
         )
-        await _until(lambda: app.state.app_state.scheduler.admission.in_flight == 1)
+        await _until(lambda: get_app_state(client).scheduler.admission.in_flight == 1)
         response = await client.post("/v1/text", content=b"not read")
         assert response.status_code == 503
         assert int(response.headers["retry-after"]) >= 1
@@ -259,52 +236,23 @@ async def test_full_queue_rejects_before_the_body_is_read(published_store: Path)
 
 async def test_text_past_its_deadline_gets_504(published_store: Path) -> None:
     settings = {"deadline_s": 0.05, "max_text_chars": ENDLESS}
-    async with serving(published_store, **settings) as app, talking(app) as client:
-        question = {"model": "babble", "max_chars": ENDLESS}
-        response = await client.post("/v1/text", json=question)
+    async with serving(published_store, **settings) as client:
+        request_body = {"model": "babble", "max_chars": ENDLESS}
+        response = await client.post("/v1/text", json=request_body)
         assert response.status_code == 504
 
 
 async def test_a_stream_that_is_not_in_time_ends_with_the_problem(published_store: Path) -> None:
     settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
-    async with serving(published_store, **settings) as app, talking(app) as client:
-        question = {"model": "babble", "max_chars": ENDLESS, "stream": True}
-        response = await client.post("/v1/text", json=question)
+    async with serving(published_store, **settings) as client:
+        request_body = {"model": "babble", "max_chars": ENDLESS, "stream": True}
+        response = await client.post("/v1/text", json=request_body)
         assert response.status_code == 200
         *_, last = response.text.strip().split("\n\n")
         event, data = last.split("\n")
         assert event == "event: error"
         assert json.loads(data.removeprefix("data: "))["status"] == 504
         assert "[DONE]" not in response.text
-
-
-class Leaving:
-    """A client that sends its request and disconnects on command."""
-
-    def __init__(self, app: FastAPI, question: dict[str, Any]) -> None:
-        self._app = app
-        self._body = json.dumps(question).encode()
-        self._asked = False
-        self.left = asyncio.Event()
-        self.heard: list[Any] = []
-
-    async def receive(self) -> dict[str, Any]:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
-        await self.left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Any) -> None:
-        self.heard.append(message)
-
-    async def talk(self) -> None:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "POST",
-            "path": "/v1/text", "raw_path": b"/v1/text", "query_string": b"", "headers": [],
-            "root_path": "", "scheme": "http", "http_version": "1.1", "server": ("test", 80),
-        }  # fmt: skip
-        await self._app(scope, self.receive, self.send)
 
 
 async def _until(true: Callable[[], bool]) -> None:
@@ -315,14 +263,15 @@ async def _until(true: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_client_disconnect_stops_the_generation(published_store: Path, stream: bool) -> None:
-    async with serving(published_store, max_text_chars=ENDLESS) as app:
-        decoder = app.state.app_state.scheduler
-        client = Leaving(app, {"model": "babble", "max_chars": ENDLESS, "stream": stream})
-        talk = asyncio.create_task(client.talk())
+    async with serving(published_store, max_text_chars=ENDLESS) as client:
+        decoder = get_app_state(client).scheduler
+        body = {"model": "babble", "max_chars": ENDLESS, "stream": stream}
+        request = AsgiRequest(client, json.dumps(body).encode(), path="/v1/text")
+        task = asyncio.create_task(request.run())
         await _until(lambda: decoder.counters.generated > 20)
-        client.left.set()
-        await asyncio.wait_for(talk, 5)
-        # Its place is given back by one thread, and the loss of it counted by another.
+        request.disconnected.set()
+        await asyncio.wait_for(task, 5)
+        # One thread releases its slot, another counts that it was aborted.
         await _until(lambda: decoder.admission.in_flight == 0 and decoder.counters.aborted == 1)
         counters = decoder.counters
         assert (counters.aborted, counters.finished) == (1, 0)
@@ -332,12 +281,13 @@ async def test_client_disconnect_stops_the_generation(published_store: Path, str
 
 
 async def test_cancelled_request_task_stops_the_generation(published_store: Path) -> None:
-    async with serving(published_store, max_text_chars=ENDLESS) as app:
-        decoder = app.state.app_state.scheduler
-        talk = asyncio.create_task(Leaving(app, {"model": "babble", "max_chars": ENDLESS}).talk())
+    async with serving(published_store, max_text_chars=ENDLESS) as client:
+        decoder = get_app_state(client).scheduler
+        body = {"model": "babble", "max_chars": ENDLESS}
+        task = asyncio.create_task(client.post("/v1/text", json=body))
         await _until(lambda: decoder.counters.generated > 20)
-        talk.cancel()
-        await asyncio.gather(talk, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         await _until(lambda: decoder.admission.in_flight == 0 and decoder.counters.aborted == 1)
 
 
@@ -365,7 +315,7 @@ async def test_a_model_whose_states_are_not_in_its_graph_is_not_served(tmp_path:
     folder = publish_text_model(tmp_path, "alphabet", AlphabetModel())
     manifest = folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"width": 1', '"width": 2'))
-    async with serving(tmp_path) as app, talking(app) as client:
+    async with serving(tmp_path) as client:
         listed = (await client.get("/v1/models")).json()["models"][0]["versions"][0]
         assert listed["state"] == "failed"
         assert "count is float32 [1, 'batch', 1]" in listed["reason"]

@@ -54,8 +54,8 @@ def red(**changes: Any) -> dict[str, Any]:
     return {**tensor, "data": RED.ravel().tolist(), **changes}
 
 
-def framed(question: dict[str, Any], *raw: bytes) -> tuple[bytes, dict[str, str]]:
-    head = json.dumps(question).encode()
+def framed(request_body: dict[str, Any], *raw: bytes) -> tuple[bytes, dict[str, str]]:
+    head = json.dumps(request_body).encode()
     return b"".join([head, *raw]), {HEADER: str(len(head))}
 
 
@@ -63,13 +63,13 @@ async def test_null_parameters_and_a_byte_order_mark_are_accepted(
     client: httpx.AsyncClient,
 ) -> None:
     outputs = [{"name": "probabilities", "parameters": None}]
-    question = {
+    request_body = {
         "inputs": [red(parameters=None)],
         "outputs": outputs,
         "parameters": None,
         "id": None,
     }
-    response = await client.post(INFER, content=b"\xef\xbb\xbf" + json.dumps(question).encode())
+    response = await client.post(INFER, content=b"\xef\xbb\xbf" + json.dumps(request_body).encode())
     assert response.status_code == 200, response.text
 
 
@@ -101,11 +101,11 @@ async def test_json_request_gets_a_json_response(client: httpx.AsyncClient) -> N
 
 async def test_nested_data_and_mlserver_extensions_are_accepted(client: httpx.AsyncClient) -> None:
     parameters = {"content_type": "np", "headers": {"a": "b"}}
-    question = {
+    request_body = {
         "parameters": parameters,
         "inputs": [red(data=RED.tolist(), parameters={"content_type": "np"})],
     }
-    assert (await client.post(INFER, json=question)).status_code == 200
+    assert (await client.post(INFER, json=request_body)).status_code == 200
 
 
 async def test_requested_outputs_are_binary(client: httpx.AsyncClient) -> None:
@@ -118,12 +118,12 @@ async def test_requested_outputs_are_binary(client: httpx.AsyncClient) -> None:
         body = json.loads(response.content[:length])
         assert body["outputs"][0]["parameters"] == {"binary_data_size": 12}
         assert np.frombuffer(response.content[length:], "<f4").argmax() == 0
-    question = {
+    request_body = {
         "inputs": [red()],
         "parameters": {"binary_data_output": True},
         "outputs": [{"name": "probabilities", "parameters": {"binary_data": False}}],
     }
-    response = await client.post(INFER, json=question)
+    response = await client.post(INFER, json=request_body)
     assert len(response.json()["outputs"][0]["data"]) == 3
 
 
@@ -351,16 +351,16 @@ async def test_request_past_its_deadline_gets_504(store: Path) -> None:
 async def test_several_texts_are_written_or_none(store: Path) -> None:
     async with running_app(store, max_concurrent_generations=2, queue_size=0) as client:
         decoder = get_app_state(client).scheduler
-        place = decoder.admission.admit(decoder.admission.now())
+        ticket = decoder.admission.admit(decoder.admission.now())
         tensor = {"name": "text_input", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}
-        question = {"inputs": [tensor], "parameters": {"max_chars": 3}}
-        response = await client.post("/v2/models/alphabet/infer", json=question)
+        request_body = {"inputs": [tensor], "parameters": {"max_chars": 3}}
+        response = await client.post("/v2/models/alphabet/infer", json=request_body)
         assert "queue is full" in error_of(response, 503)
-        place.release()
+        ticket.release()
         async with asyncio.timeout(10):
             while decoder.admission.in_flight:
                 await asyncio.sleep(0.001)
-        body = (await client.post("/v2/models/alphabet/infer", json=question)).json()
+        body = (await client.post("/v2/models/alphabet/infer", json=request_body)).json()
         assert body["outputs"][0]["data"] == ["bcd", "cde"]
 
 
@@ -376,7 +376,7 @@ async def test_index_out_of_range_is_rejected(tmp_path: Path) -> None:
     publish_handwriting_model(tmp_path, "ruler", StraightLineModel())
     async with running_app(tmp_path) as client:
 
-        async def ask(symbol: int) -> httpx.Response:
+        async def infer(symbol: int) -> httpx.Response:
             inputs = [
                 {"name": "moves", "shape": [1, 1, 5], "datatype": "FP32", "data": [0] * 5},
                 {"name": "symbols", "shape": [1, 1], "datatype": "INT64", "data": [symbol]},
@@ -384,8 +384,8 @@ async def test_index_out_of_range_is_rejected(tmp_path: Path) -> None:
             ]
             return await client.post("/v2/models/ruler/infer", json={"inputs": inputs})
 
-        assert (await ask(1)).status_code == 200
-        assert "does not accept these values" in error_of(await ask(2))
+        assert (await infer(1)).status_code == 200
+        assert "does not accept these values" in error_of(await infer(2))
 
 
 @pytest.mark.parametrize(

@@ -133,13 +133,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return registry
 
 
-@pytest.mark.parametrize("what", GRAPHS)
-def test_an_absurd_graph_is_failed_with_a_reason_in_one_line(registry: Registry, what: str) -> None:
-    number = list(GRAPHS).index(what)
+@pytest.mark.parametrize("graph_name", GRAPHS)
+def test_an_absurd_graph_is_failed_with_a_reason_in_one_line(
+    registry: Registry, graph_name: str
+) -> None:
+    number = list(GRAPHS).index(graph_name)
     entry = registry.catalog.versions[f"odd-{number}", 1]
     assert entry.state == "failed"
     reason = entry.reason or ""
-    assert re.search(GRAPHS[what][1], reason), reason
+    assert re.search(GRAPHS[graph_name][1], reason), reason
     assert len(reason) < 500
     assert "\n" not in reason
     assert "::" not in reason

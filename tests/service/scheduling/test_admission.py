@@ -14,46 +14,46 @@ class Clock:
         return self.now_s
 
 
-def _gate(
+def _admission(
     clock: Clock, running: int = 1, waiting: int = 1, deadline_s: float = 10
 ) -> AdmissionController:
     return AdmissionController(running=running, waiting=waiting, deadline_s=deadline_s, clock=clock)
 
 
 def test_requests_beyond_the_capacity_are_rejected() -> None:
-    gate = _gate(Clock(), running=2, waiting=3)
-    tickets = [gate.admit(1000) for _ in range(5)]
+    controller = _admission(Clock(), running=2, waiting=3)
+    tickets = [controller.admit(1000) for _ in range(5)]
     with pytest.raises(Overloaded):
-        gate.admit(1000)
+        controller.admit(1000)
     with pytest.raises(Overloaded):
-        gate.raise_if_full()
-    assert gate.in_flight == 5
+        controller.raise_if_full()
+    assert controller.in_flight == 5
     tickets[0].release()
-    gate.raise_if_full()
-    gate.admit(1000)
-    assert gate.counters == AdmissionCounters(admitted=6, rejected=2, dropped=1)
+    controller.raise_if_full()
+    controller.admit(1000)
+    assert controller.counters == AdmissionCounters(admitted=6, rejected=2, dropped=1)
 
 
 def test_no_queue_at_all_is_a_choice() -> None:
-    gate = _gate(Clock(), waiting=0)
-    gate.admit(1000)
+    controller = _admission(Clock(), waiting=0)
+    controller.admit(1000)
     with pytest.raises(Overloaded):
-        gate.admit(1000)
+        controller.admit(1000)
 
 
 def test_slot_is_released_once() -> None:
-    gate = _gate(Clock())
-    ticket = gate.admit(1000)
+    controller = _admission(Clock())
+    ticket = controller.admit(1000)
     ticket.release()
     ticket.release()
-    assert gate.in_flight == 0
+    assert controller.in_flight == 0
 
 
 def test_the_deadline_counts_from_arrival_not_from_admission() -> None:
     clock = Clock()
-    gate = _gate(clock, deadline_s=10)
+    controller = _admission(clock, deadline_s=10)
     clock.now_s = 1007
-    ticket = gate.admit(arrived=1000)
+    ticket = controller.admit(arrived=1000)
     assert ticket.remaining_s == 3
     ticket.check()
     clock.now_s = 1010
@@ -63,16 +63,16 @@ def test_the_deadline_counts_from_arrival_not_from_admission() -> None:
 
 def test_request_past_its_deadline_is_not_admitted() -> None:
     clock = Clock()
-    gate = _gate(clock, deadline_s=10)
+    controller = _admission(clock, deadline_s=10)
     clock.now_s = 1011
     with pytest.raises(DeadlineExceeded):
-        gate.admit(arrived=1000)
-    assert gate.in_flight == 0
+        controller.admit(arrived=1000)
+    assert controller.in_flight == 0
 
 
 def test_cancelled_work_never_starts_or_stops_at_its_next_check() -> None:
-    gate = _gate(Clock())
-    waiting, running = gate.admit(1000), gate.admit(1000)
+    controller = _admission(Clock())
+    waiting, running = controller.admit(1000), controller.admit(1000)
     running.start()
     for ticket in (waiting, running):
         ticket.cancel()
@@ -82,7 +82,7 @@ def test_cancelled_work_never_starts_or_stops_at_its_next_check() -> None:
         running.check()
     for ticket in (waiting, running):
         ticket.release()
-    assert gate.counters == AdmissionCounters(admitted=2, started=1, finished=1, dropped=1)
+    assert controller.counters == AdmissionCounters(admitted=2, started=1, finished=1, dropped=1)
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_retry_after_is_when_those_inside_will_be_done(
     took_s: float, places: int, expected_s: int
 ) -> None:
     clock = Clock()
-    gate = _gate(clock, running=1, waiting=places - 1, deadline_s=1e6)
-    first = gate.admit(1000)
+    controller = _admission(clock, running=1, waiting=places - 1, deadline_s=1e6)
+    first = controller.admit(1000)
     first.start()
     clock.now_s += took_s
     first.release()
     for _ in range(places):
-        gate.admit(1000)
+        controller.admit(1000)
     with pytest.raises(Overloaded) as raised:
-        gate.admit(1000)
+        controller.admit(1000)
     assert raised.value.headers == {"Retry-After": str(expected_s)}
 
 
@@ -112,18 +112,20 @@ def test_retry_after_is_when_those_inside_will_be_done(
 )
 def test_expected_starts_within_a_duration(took_s: float, begun: int) -> None:
     clock = Clock()
-    gate = _gate(clock, running=2, waiting=10, deadline_s=1e6)
-    assert gate.expected_starts_within(1.0) == gate.capacity == 12  # nothing was measured
-    ticket = gate.admit(1000)
+    controller = _admission(clock, running=2, waiting=10, deadline_s=1e6)
+    assert (
+        controller.expected_starts_within(1.0) == controller.capacity == 12
+    )  # nothing was measured
+    ticket = controller.admit(1000)
     ticket.start()
     clock.now_s += took_s
     ticket.release()
-    assert gate.expected_starts_within(1.0) == begun
+    assert controller.expected_starts_within(1.0) == begun
 
 
 def test_before_anything_was_measured_retry_after_is_one_second() -> None:
-    gate = _gate(Clock(), waiting=0)
-    gate.admit(1000)
+    controller = _admission(Clock(), waiting=0)
+    controller.admit(1000)
     with pytest.raises(Overloaded) as raised:
-        gate.admit(1000)
+        controller.admit(1000)
     assert raised.value.retry_after_s == 1

@@ -37,10 +37,10 @@ def make() -> Iterator[Callable[..., GenerationScheduler]]:
     def make(
         streams: int = 8, waiting: int = 100, clock: Clock | None = None
     ) -> GenerationScheduler:
-        gate = AdmissionController(
+        controller = AdmissionController(
             running=streams, waiting=waiting, deadline_s=30.0, clock=clock or Clock()
         )
-        made.append(GenerationScheduler(gate, streams))
+        made.append(GenerationScheduler(controller, streams))
         return made[-1]
 
     yield make

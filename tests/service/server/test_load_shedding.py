@@ -59,11 +59,11 @@ def _shedder(client: httpx.AsyncClient, **options: float) -> LoadShedder:
 
 
 @contextmanager
-def _full(*admissions: AdmissionController, room: int = 0) -> Iterator[None]:
+def _full(*admissions: AdmissionController, free: int = 0) -> Iterator[None]:
     tickets = [
         admission.admit(admission.now())
         for admission in admissions
-        for _ in range(admission.available - room)
+        for _ in range(admission.available - free)
     ]
     try:
         yield
@@ -215,7 +215,7 @@ async def test_requests_of_one_loop_turn_are_admitted_up_to_the_capacity(
     shedder = _shedder(client)
     with _full(images):
         assert shedder.check_request(_scope("POST", "/v1/classify"))
-    with _full(images, room=2):
+    with _full(images, free=2):
         responses = [shedder.check_request(_scope("POST", "/v1/classify")) for _ in range(5)]
         assert [response is None for response in responses] == [True, True, False, False, False]
         await asyncio.sleep(0)  # by then those two have taken their places, or did not want them
@@ -232,7 +232,7 @@ async def test_resumed_connections_leave_the_tail_of_the_queue_to_new_requests(
     started = images.expected_starts_within(RESUME_INTERVAL_S)
     assert started == images.capacity  # all three requests of a full queue start in the interval
     monkeypatch.setattr(images, "expected_starts_within", lambda _: 1)  # as if requests took long
-    with _full(images, room=2):
+    with _full(images, free=2):
         assert shedder.check_request(scope, waited=True)
         assert shedder.check_request(scope) is None
     await asyncio.sleep(0)

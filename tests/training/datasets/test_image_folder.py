@@ -236,14 +236,14 @@ def album(tmp_path: Path) -> Path:
     return root
 
 
-def _load_album(folder: Path, **settings: Any) -> ImageData:
+def _load_unlabelled(folder: Path, **settings: Any) -> ImageData:
     return UnlabelledImageFolder.model_validate(
         {"path": folder, "size": [16, 16], **settings}
     ).load()
 
 
 def test_unlabelled_images_of_all_subfolders_are_read(album: Path) -> None:
-    data = _load_album(album, test_fraction=0.25)
+    data = _load_unlabelled(album, test_fraction=0.25)
     assert (len(data.train), len(data.test), data.size_HW) == (3, 1, (16, 16))
     greys = [int(image[0, 8, 8]) for part in (data.train, data.test) for image in part.images_NCHW]
     assert sorted(greys) == [10, 20, 30, 40]
@@ -251,20 +251,20 @@ def test_unlabelled_images_of_all_subfolders_are_read(album: Path) -> None:
 
 
 def test_unlabelled_split_depends_on_the_seed_alone(album: Path) -> None:
-    assert _load_album(album).train.sha256 == _load_album(album).train.sha256
-    hashes = {_load_album(album, seed=seed).train.sha256 for seed in range(6)}
+    assert _load_unlabelled(album).train.sha256 == _load_unlabelled(album).train.sha256
+    hashes = {_load_unlabelled(album, seed=seed).train.sha256 for seed in range(6)}
     assert len(hashes) > 1
 
 
 def test_unusable_unlabelled_folder_is_named_in_the_error(album: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no images"):
-        _load_album(tmp_path / "empty")
+        _load_unlabelled(tmp_path / "empty")
     with pytest.raises(DataError, match="nowhere is not a folder"):
-        _load_album(tmp_path / "nowhere")
+        _load_unlabelled(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"still holds 1 images: too few"):
-        _load_album(album / "deeper" / "still")
+        _load_unlabelled(album / "deeper" / "still")
     (album / "broken.png").write_bytes(b"no png")
     with pytest.raises(DataError, match=r"broken\.png cannot be read"):
-        _load_album(album)
-    assert len(_load_album(album, unreadable="skip").train) == 3
+        _load_unlabelled(album)
+    assert len(_load_unlabelled(album, unreadable="skip").train) == 3

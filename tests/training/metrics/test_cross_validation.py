@@ -10,7 +10,7 @@ from training.metrics.cross_validation import CrossValidation, Fold
 from training.plots.confusion import draw_cross_validation
 
 
-def _answers(*classes: int) -> Tensor:
+def _logits(*classes: int) -> Tensor:
     """Logits that say these classes, with probability 1 / (1 + 2 / e²) = 0.787 each."""
     return 2 * torch.nn.functional.one_hot(torch.tensor(classes), 3).float()
 
@@ -20,9 +20,9 @@ def figures() -> CrossValidation:
     folds = [
         Fold(
             torch.tensor([0, 1, 2, 2]),
-            {"frozen": _answers(0, 0, 0, 2), "fine-tuned": _answers(0, 1, 2, 1)},
+            {"frozen": _logits(0, 0, 0, 2), "fine-tuned": _logits(0, 1, 2, 1)},
         ),
-        Fold(torch.tensor([0, 1]), {"frozen": _answers(0, 1), "fine-tuned": _answers(0, 1)}),
+        Fold(torch.tensor([0, 1]), {"frozen": _logits(0, 1), "fine-tuned": _logits(0, 1)}),
     ]
     return CrossValidation("shapes", ("dots", "boxes", "bars"), folds)
 

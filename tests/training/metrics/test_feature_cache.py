@@ -11,10 +11,10 @@ class _Means:
     """Mean colours as features, and how many images they were asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.batch_sizes: list[int] = []
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
-        self.asked.append(len(images_BCHW))
+        self.batch_sizes.append(len(images_BCHW))
         return images_BCHW.float().mean((2, 3))
 
 
@@ -34,14 +34,14 @@ def test_rows_are_in_the_order_of_the_images(tmp_path: Path, means: _Means) -> N
     assert torch.equal(features, images.float().mean((2, 3)))
     shuffled = torch.randperm(150, generator=torch.Generator().manual_seed(1))
     assert torch.equal(FeatureCache(tmp_path, "a")(images[shuffled], means), features[shuffled])
-    assert means.asked == [64, 64, 22]
+    assert means.batch_sizes == [64, 64, 22]
 
 
 def test_only_what_is_new_is_computed(tmp_path: Path, means: _Means) -> None:
     FeatureCache(tmp_path, "a")(_images(10), means)
     more = torch.cat([_images(10), _images(3, seed=1)])
     features = FeatureCache(tmp_path, "a")(more, means)
-    assert means.asked == [10, 3]
+    assert means.batch_sizes == [10, 3]
     assert torch.equal(features, more.float().mean((2, 3)))
 
 
@@ -50,7 +50,7 @@ def test_a_changed_pixel_is_another_image(tmp_path: Path, means: _Means) -> None
     FeatureCache(tmp_path, "a")(images, means)
     images[2, 0, 0, 0] ^= 255
     features = FeatureCache(tmp_path, "a")(images, means)
-    assert means.asked == [5, 1]
+    assert means.batch_sizes == [5, 1]
     assert torch.equal(features, images.float().mean((2, 3)))
 
 
@@ -58,19 +58,19 @@ def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path, means
     images = _images(2)
     FeatureCache(tmp_path, "a")(images, means)
     FeatureCache(tmp_path, "a")(images.view(2, 3, 8, 2), means)
-    assert means.asked == [2, 2]
+    assert means.batch_sizes == [2, 2]
 
 
 def test_other_weights_have_features_of_their_own(tmp_path: Path, means: _Means) -> None:
     FeatureCache(tmp_path, "a")(_images(5), means)
     FeatureCache(tmp_path, "b")(_images(5), means)
-    assert means.asked == [5, 5]
+    assert means.batch_sizes == [5, 5]
 
 
 def test_an_image_that_is_there_twice_is_computed_once(tmp_path: Path, means: _Means) -> None:
     images = _images(4)
     features = FeatureCache(tmp_path, "a")(torch.cat([images, images]), means)
-    assert means.asked == [4]
+    assert means.batch_sizes == [4]
     assert torch.equal(features[:4], features[4:])
 
 
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_computed_again(tmp_path: Path, means: _Means, content
     (tmp_path / "a.npz").write_bytes(content)
     FeatureCache(tmp_path, "a")(_images(4), means)
     FeatureCache(tmp_path, "a")(_images(4), means)
-    assert means.asked == [4]
+    assert means.batch_sizes == [4]
 
 
 def test_an_unwritable_folder_does_not_fail_the_run(tmp_path: Path, means: _Means) -> None:

@@ -7,9 +7,9 @@ from training.metrics.generative import nearest_training_images, pca_gaussian
 def test_the_nearest_training_image_is_found_mirrored_too() -> None:
     random = Generator().manual_seed(0)
     expected = torch.randint(256, (2100, 3, 4, 4), generator=random, dtype=torch.uint8)
-    asked = torch.stack((expected[7], expected[2050].flip(2), expected[0]))
-    asked[2, 0, 0, 0] = expected[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
-    found = nearest_training_images(asked, expected)
+    queries = torch.stack((expected[7], expected[2050].flip(2), expected[0]))
+    queries[2, 0, 0, 0] = expected[0, 0, 0, 0] ^ 1  # one grey level, in one of 48 numbers
+    found = nearest_training_images(queries, expected)
     assert found.indices.tolist() == [7, 2050, 0]
     torch.testing.assert_close(found.rms, torch.tensor([0, 0, 48**-0.5]), atol=1e-2, rtol=0)
 

@@ -50,12 +50,12 @@ def test_receptive_field_equals_the_reach(
     side = (2 * reach // multiple + 4) * multiple
     seen = 0
     for offset in range(multiple):  # where in its coarse pixel it lies decides how far it sees
-        place = side // 2 // multiple * multiple + offset
+        center = side // 2 // multiple * multiple + offset
         image = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
-        network(image)[0, 0, place, place].backward()
+        network(image)[0, 0, center, center].backward()
         assert image.grad is not None
         rows = image.grad[0].abs().sum((0, 2)).nonzero().flatten()
-        seen = max(seen, int((rows - place).abs().max()))
+        seen = max(seen, int((rows - center).abs().max()))
     assert seen == reach
 
 

@@ -31,8 +31,8 @@ def test_the_graph_computes_with_the_rounded_weights(tmp_path: Path) -> None:
         for layer in (network[0], network[3]):  # type: ignore[index]
             layer.weight.copy_(layer.weight.half().float())
         expected = network(torch.from_numpy(exported.cases[0].inputs["x"]))
-    answer = np.asarray(exported.graph_fn(exported.cases[0].inputs)["y"], np.float32)
-    np.testing.assert_allclose(answer, expected.numpy(), rtol=1e-4, atol=1e-5)
+    output = np.asarray(exported.graph_fn(exported.cases[0].inputs)["y"], np.float32)
+    np.testing.assert_allclose(output, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_it_takes_half_the_bytes_and_layers_keep_names_and_weights(tmp_path: Path) -> None:

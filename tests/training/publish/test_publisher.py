@@ -96,11 +96,11 @@ def test_manifest_describes_the_input_of_a_denoiser(denoiser: PublishedRun) -> N
 
 
 def test_manifest_states_intended_use_and_limits(classifier: PublishedRun) -> None:
-    manifest, said = classifier.manifest, classifier.recipe.publish
-    assert manifest.summary == said.summary
-    assert manifest.licence == said.licence
-    assert manifest.intended_use == said.intended_use
-    assert manifest.limits == said.limits
+    manifest, card = classifier.manifest, classifier.recipe.publish
+    assert manifest.summary == card.summary
+    assert manifest.licence == card.licence
+    assert manifest.intended_use == card.intended_use
+    assert manifest.limits == card.limits
 
 
 def test_the_manifest_names_the_data_that_it_learnt_from(classifier: PublishedRun) -> None:
@@ -193,8 +193,8 @@ def test_provenance_is_enough_to_get_the_model_again(classifier: PublishedRun) -
     assert re.search(r"\S.*(\d+ cores|\d × )", provenance.hardware) or torch.cuda.is_available()
     commit = provenance.git_commit
     assert commit is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
-    said = classifier.recipe.publish
-    assert Recipe.model_validate({**provenance.recipe, "publish": said}) == classifier.recipe
+    card = classifier.recipe.publish
+    assert Recipe.model_validate({**provenance.recipe, "publish": card}) == classifier.recipe
 
 
 def test_the_command_fits_the_same_recipe(classifier: PublishedRun) -> None:

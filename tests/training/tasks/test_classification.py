@@ -11,17 +11,17 @@ from training.errors import DataError, RecipeError
 from training.tasks import Classification
 
 
-class _Answers(nn.Module):
+class _FixedLogits(nn.Module):
     """Returns given logits for the images, in their order."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
         self.logits = logits
-        self.asked = 0
+        self.position = 0
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        start, self.asked = self.asked, self.asked + len(images_BCHW)
-        return self.logits[start : self.asked]
+        start, self.position = self.position, self.position + len(images_BCHW)
+        return self.logits[start : self.position]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_accuracy_and_likelihood_are_those_worked_out_by_hand(task: Classificati
     split = ImageSplit(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 2, 0]))
     # A logit shifted for all classes alike changes no probability.
     logits = probabilities.log() + torch.tensor([[3.0], [0.0], [-7.0]])
-    scores = task.measure(_Answers(logits), split)
+    scores = task.measure(_FixedLogits(logits), split)
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert scores["nll"] == pytest.approx(math.log(2 * 4 * 8) / 3, abs=1e-3)
 
@@ -50,7 +50,7 @@ def test_scores_do_not_depend_on_the_batches(task: Classification) -> None:
     logits = torch.zeros(501, 10)
     logits[:500, 1] = logits[500, 0] = 9
     split = ImageSplit(torch.zeros(501, 1, 8, 8, dtype=torch.uint8), torch.zeros(501).long())
-    assert task.measure(_Answers(logits), split)["accuracy"] == pytest.approx(1 / 501)
+    assert task.measure(_FixedLogits(logits), split)["accuracy"] == pytest.approx(1 / 501)
 
 
 def test_normalised_training_images_have_mean_zero_and_deviation_one(

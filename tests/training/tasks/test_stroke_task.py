@@ -55,17 +55,17 @@ def test_nats_are_those_of_torchs_own_mixture() -> None:
     normal = MultivariateNormal(torch.stack([x, y], -1), covariance)
     mixed: Any = MixtureSameFamily(Categorical(logits=weights), normal)
     expected = -mixed.log_prob(moves[..., :2])
-    place, pen = mixture_nll(mixture, moves)
-    torch.testing.assert_close(place, expected, rtol=1e-4, atol=1e-4)
+    position, pen = mixture_nll(mixture, moves)
+    torch.testing.assert_close(position, expected, rtol=1e-4, atol=1e-4)
     pens: Any = Categorical(logits=mixture[..., -3:])
     torch.testing.assert_close(pen, -pens.log_prob(moves[..., 2:].argmax(-1)))
 
 
 def test_a_correlation_of_one_and_a_narrow_gaussian_stay_finite() -> None:
     mixture = torch.tensor([[[0.0, 0, 0, -99, -99, 40, 0, 0, 0]]], requires_grad=True)
-    place, _ = mixture_nll(mixture, torch.tensor([[[0.0, 0, 1, 0, 0]]]))
-    torch.autograd.backward(place.sum())
-    assert place.isfinite().all()
+    position, _ = mixture_nll(mixture, torch.tensor([[[0.0, 0, 1, 0, 0]]]))
+    torch.autograd.backward(position.sum())
+    assert position.isfinite().all()
     assert mixture.grad is not None
     assert mixture.grad.isfinite().all()
 
@@ -84,8 +84,8 @@ def test_variation_moves_points_and_not_the_pen() -> None:
 def test_a_reader_learns_and_is_drawn(tmp_path: Path) -> None:
     fitted = fit(recipe(**READER), tmp_path / "run", show_progress=False)
     assert fitted.log[-1]["test_accuracy"] > 0.8
-    said = draw_run_examples(tmp_path / "run", tmp_path / "strokes.png")
-    assert said.startswith("Synthetic stroke digits, test: ")
+    summary = draw_run_examples(tmp_path / "run", tmp_path / "strokes.png")
+    assert summary.startswith("Synthetic stroke digits, test: ")
     with Image.open(tmp_path / "strokes.png") as image:
         assert image.width > 900
         assert np.asarray(image.convert("L")).std() > 20

@@ -41,8 +41,8 @@ def test_probabilities_are_the_mean_of_the_members(
     alone = []
     for seed, run in zip((3, 4), runs, strict=True):
         version = publish_run(tiny(seed=seed, epochs=2), run, tmp_path)
-        answer = load_graph_fn(version / "model.onnx")(images)["probabilities"]
-        alone.append(answer.astype(np.float64))
+        probabilities = load_graph_fn(version / "model.onnx")(images)["probabilities"]
+        alone.append(probabilities.astype(np.float64))
     together = load_graph_fn(folder / "model.onnx")(images)
     members, mean = (together[key].astype(np.float64) for key in ("members", "probabilities"))
     np.testing.assert_allclose(members, np.stack(alone, 1), rtol=1e-4, atol=1e-5)

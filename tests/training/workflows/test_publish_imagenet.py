@@ -49,13 +49,13 @@ async def test_service_predicts_what_torchvision_predicts(
     file = io.BytesIO()
     photograph.save(file, "PNG")
     async with running_app(version.parents[1]) as client:
-        answer = await client.post("/v1/classify?top_k=1000", content=file.getvalue())
-    document = answer.json()
+        response = await client.post("/v1/classify?top_k=1000", content=file.getvalue())
+    document = response.json()
     assert document["model"] == "mobilenet-imagenet"
-    said = document["results"][0]["predictions"]
-    assert len(said) == 1000
-    assert said[0]["index"] == int(expected.argmax())
-    for one in said:
+    predictions = document["results"][0]["predictions"]
+    assert len(predictions) == 1000
+    assert predictions[0]["index"] == int(expected.argmax())
+    for one in predictions:
         assert one["label"] == WEIGHTS.meta["categories"][one["index"]]
         assert one["probability"] == pytest.approx(float(expected[one["index"]]), abs=2e-3)
 
@@ -84,13 +84,13 @@ def _fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, path = ["--store", str(tmp_path / "store")], tmp_path / "resnet.pth"
     torch.save(resnet18().state_dict(), path)
-    said = _fails(["mobilenet_v2", "--weights-path", "nowhere.pth", *store], capsys)
-    assert "there are no weights at nowhere.pth (--weights-path)" in said
-    said = _fails(["mobilenet_v2", "--weights-path", str(path), *store], capsys)
-    assert "resnet.pth does not fit this network: features.0.0.weight is missing" in said
+    predictions = _fails(["mobilenet_v2", "--weights-path", "nowhere.pth", *store], capsys)
+    assert "there are no weights at nowhere.pth (--weights-path)" in predictions
+    predictions = _fails(["mobilenet_v2", "--weights-path", str(path), *store], capsys)
+    assert "resnet.pth does not fit this network: features.0.0.weight is missing" in predictions
     tensorflow = ["--preprocessing", "tensorflow", *store]
-    said = _fails(["resnet18", "--weights-path", str(path), *tensorflow], capsys)
-    assert "preprocessing tensorflow is for the mobilenets" in said
+    predictions = _fails(["resnet18", "--weights-path", str(path), *tensorflow], capsys)
+    assert "preprocessing tensorflow is for the mobilenets" in predictions
     assert not (tmp_path / "store").exists()
 
 
@@ -101,7 +101,7 @@ def test_missing_weights_name_the_file_to_download(
         raise URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    said = _fails(["resnet50", "--store", str(data_home / "store")], capsys)
-    assert "no route to host" in said
-    assert "downloading https://download.pytorch.org/models/resnet50-" in said
-    assert said.endswith("or set --weights-path")
+    predictions = _fails(["resnet50", "--store", str(data_home / "store")], capsys)
+    assert "no route to host" in predictions
+    assert "downloading https://download.pytorch.org/models/resnet50-" in predictions
+    assert predictions.endswith("or set --weights-path")

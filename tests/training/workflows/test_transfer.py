@@ -40,7 +40,7 @@ def _transfer(home: Path, *arguments: object) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def _refused(result: Result) -> str:
+def _rejected(result: Result) -> str:
     assert result.exit_code == 1, result.output
     return result.output
 
@@ -204,7 +204,7 @@ def test_an_interrupted_transfer_resumes_to_the_figures_of_an_uninterrupted_one(
 def test_a_transfer_that_was_never_begun_cannot_be_resumed(home: Path, tuned: _Done) -> None:
     run = home / "runs" / "nowhere"
     result = _transfer(home, tuned.photos, "--name", "never-begun", "--run-dir", run, "--resume")
-    assert "does not exist: there is no transfer to continue" in _refused(result)
+    assert "does not exist: there is no transfer to continue" in _rejected(result)
 
 
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_class_of_one_photograph_is_rejected(home: Path, tmp_path: Path) -> No
     root = write_photos(tmp_path / "photos", 3)
     for index in (0, 1):
         (root / "dots" / f"{index}.png").unlink()
-    message = _refused(_transfer(home, root, "--name", "lonely-shapes"))
+    message = _rejected(_transfer(home, root, "--name", "lonely-shapes"))
     assert "class 'dots' has 1 photograph: two are needed" in message
     assert not (home / "store" / "lonely-shapes").exists()
 
@@ -231,15 +231,15 @@ def test_invalid_name_is_rejected_before_photographs_are_read(
     home: Path, name: str | None, message: str
 ) -> None:
     arguments = [home / "nowhere", *(["--name", name] if name else [])]
-    assert message in _refused(_transfer(home, *arguments))
+    assert message in _rejected(_transfer(home, *arguments))
 
 
 def test_missing_folder_is_named(home: Path) -> None:
-    message = _refused(_transfer(home, home / "nowhere", "--name", "my-shapes"))
+    message = _rejected(_transfer(home, home / "nowhere", "--name", "my-shapes"))
     assert "nowhere is not a folder" in message
 
 
 def test_a_recipe_that_does_not_transfer_is_rejected(tmp_path: Path) -> None:
     words = ["transfer", str(tmp_path), "--name", "mine", "--recipe", "resnet-digits"]
-    message = _refused(CliRunner().invoke(app, words))
+    message = _rejected(CliRunner().invoke(app, words))
     assert "recipe resnet-digits does not fine-tune" in message
