@@ -30,8 +30,9 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serving(store: Path, **settings: object) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    return running_app(store, **{"defaults": {"text": "alphabet"}, "workers": 1, **settings})
+def serving(store: Path, **settings: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    settings = {"defaults": {"text": "alphabet"}, "workers": 1, **settings}
+    return running_app(store, **settings)
 
 
 @pytest.fixture
