@@ -122,7 +122,7 @@ class _Load:
     over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
 
-    def send_requests(self, kind: str) -> None:
+    def send_until_stopped(self, kind: str) -> None:
         while not self.over.is_set():
             begun, outcome = time.monotonic(), "ok"
             try:
