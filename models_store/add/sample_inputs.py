@@ -1,5 +1,6 @@
 """Inputs to try a graph with: from the user's file, or made from the shapes of the graph."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = ["fit_sample", "inputs_of_other_sizes", "made_inputs", "read_sample", 
 ROWS = 3
 _SIZES = (64, 32, 16, 8, 224, 4, 1)
 """Sizes to try for free dimensions: image networks need a multiple of 32, others fewer."""
+_MAX_BYTES = 1 << 30
+"""Largest input to try a graph with, far beyond the requests that a service accepts."""
 
 
 def read_sample(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -71,11 +74,21 @@ def made_inputs(specs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[np.ge
 
     Free first dimensions get 3 rows or 1, other free dimensions one size after the other. Whole
     numbers are below 10, as tokens and categories may be, or else all 0.
+
+    Raises:
+        AddError: an input of the graph's shape would be too large.
     """
+    for spec in specs:
+        if (size := _count_bytes(spec, 1, 1)) > _MAX_BYTES:
+            raise AddError(
+                f"the input {spec.name} is {spec.dtype} [{', '.join(map(str, spec.shape))}], "
+                f"{size / 2**30:,.0f} GiB in each request; served are up to 1 GiB"
+            )
     sizes = _SIZES if _has_free_sizes(specs) else _SIZES[:1]
     for rows, size, limit in product((ROWS, 1), sizes, (10, 1)):
-        generator = np.random.default_rng(0)
-        yield {spec.name: _make_array(generator, spec, rows, size, limit) for spec in specs}
+        if all(_count_bytes(spec, rows, size) <= _MAX_BYTES for spec in specs):
+            generator = np.random.default_rng(0)
+            yield {spec.name: _make_array(generator, spec, rows, size, limit) for spec in specs}
 
 
 def inputs_of_other_sizes(
@@ -83,7 +96,8 @@ def inputs_of_other_sizes(
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
     """Yield inputs whose free dimensions, but for the first, differ from `size` and are over 1."""
     for other in _SIZES:
-        if other not in (size, 1):
+        fits = all(_count_bytes(spec, rows, other) <= _MAX_BYTES for spec in specs)
+        if other not in (size, 1) and fits:
             generator = np.random.default_rng(0)
             yield {spec.name: _make_array(generator, spec, rows, other, 1) for spec in specs}
 
@@ -92,13 +106,22 @@ def _has_free_sizes(specs: Sequence[TensorSpec]) -> bool:
     return any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
 
 
-def _make_array(
-    generator: np.random.Generator, spec: TensorSpec, rows: int, size: int, limit: int
-) -> NDArray[np.generic]:
-    shape = tuple(
+def _fill_shape(spec: TensorSpec, rows: int, size: int) -> tuple[int, ...]:
+    return tuple(
         dimension if isinstance(dimension, int) else (size if axis else rows)
         for axis, dimension in enumerate(spec.shape)
     )
+
+
+def _count_bytes(spec: TensorSpec, rows: int, size: int) -> int:
+    item = 8 if spec.dtype == "string" else np.dtype(spec.dtype).itemsize
+    return math.prod(_fill_shape(spec, rows, size)) * item
+
+
+def _make_array(
+    generator: np.random.Generator, spec: TensorSpec, rows: int, size: int, limit: int
+) -> NDArray[np.generic]:
+    shape = _fill_shape(spec, rows, size)
     if spec.dtype == "string":
         return np.array(["a", "b", "c"])[generator.integers(0, 3, shape)]
     dtype = np.dtype(spec.dtype)

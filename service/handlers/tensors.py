@@ -41,7 +41,8 @@ class InferLimits:
     """Limits of one request."""
 
     max_rows: int
-    """Largest number of examples, for a graph whose tensors have the batch axis first."""
+    """Largest number of examples, for a graph whose tensors have the batch axis first. A graph that
+    was made elsewhere takes any number, in runs of as many as were measured to be fastest."""
     max_steps: int
     """Largest product of the free dimensions, such as texts × characters, for other graphs."""
 
@@ -71,7 +72,8 @@ def infer(
     """
     session = model.graphs[graph.role]
     if isinstance(model.task, Tensors):
-        return _infer_external(session, graph, inputs, limits.max_rows, check)
+        run_size = model.batch_sizes.get(graph.role, limits.max_rows)
+        return _infer_external(session, graph, inputs, run_size, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
     if graph.is_batchable:
@@ -88,7 +90,7 @@ def _infer_external(
     session: Graph,
     graph: ModelFile,
     inputs: Mapping[str, Array],
-    max_rows: int,
+    run_size: int,
     check: Callable[[], None],
 ) -> InferResult:
     texts = {spec.name for spec in graph.inputs if spec.dtype == "string"}
@@ -98,7 +100,7 @@ def _infer_external(
     }
     try:
         if graph.is_batchable:
-            result = _run_rows(session, graph_inputs, check, max_rows)
+            result = _run_rows(session, graph_inputs, check, run_size)
         else:
             check()
             result = InferResult(session.run(graph_inputs), [1])

@@ -72,6 +72,8 @@ class LoadedModel(Generic[TaskT_co]):
     """Precision of `graphs`."""
     providers: Mapping[str, str] = field(default_factory=dict)
     """Execution provider of each graph in this process, by role."""
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the best run of each graph, by role; graphs that were not measured are missing."""
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
     """The same version in other precisions."""
 

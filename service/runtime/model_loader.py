@@ -84,6 +84,11 @@ def _load_precision(
         ),
         precision=precision,
         providers={role: one.provider for role, one in opened.items() if one.provider},
+        batch_sizes={
+            role: manifest.batching[spec.path].max_batch_size
+            for role, spec in manifest.graphs(precision).items()
+            if spec.path in manifest.batching
+        },
     )
 
 
