@@ -54,6 +54,10 @@ class RequestLogMiddleware:
             log_request(completed, recorder.bytes_in, recorder.bytes_out)
 
 
+_UVLOOP_CLOSED = "the handler is closed"
+"""Part of uvloop's message when something is written to a closed connection."""
+
+
 class _RequestRecorder:
     """Counts the bytes of one request and its response, and notes the status."""
 
@@ -88,7 +92,13 @@ class _RequestRecorder:
         elif message["type"] == "http.response.body":
             self.bytes_out += len(message.get("body", b""))
             self._response_complete = not message.get("more_body", False)
-        await self._send(message)
+        try:
+            await self._send(message)
+        except RuntimeError as error:
+            # uvloop closes a connection that was reset before uvicorn hears of it.
+            if _UVLOOP_CLOSED not in str(error):
+                raise
+            self._client_disconnected = True
 
     def finish(self) -> CompletedRequest:
         return CompletedRequest(

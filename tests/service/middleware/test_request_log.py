@@ -1,12 +1,17 @@
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
 
 import httpx
 import pytest
+import uvloop
 from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
 
 from service.middleware.request_log import RequestLogMiddleware
+from service.observability.request_log import CompletedRequest
 from service.observability.logging_config import JsonFormatter, TextFormatter
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 from tests.fakes.image_models import encode_png, solid_image
@@ -130,3 +135,30 @@ async def test_unknown_path_is_404_and_wrong_method_is_405(
     response = await client.get("/v1/classify")
     assert assert_problem(response, 405)["accepted"] == ["POST"]
     assert response.headers["allow"] == "POST"
+
+
+async def _respond_on_a_closed_connection(completed: list[CompletedRequest]) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    transport, _ = await loop.create_connection(asyncio.Protocol, *address)
+    transport.abort()
+    await asyncio.sleep(0.01)
+
+    async def send(_: Message) -> None:
+        transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    app = RequestLogMiddleware(PlainTextResponse("late"), observers=[completed.append])
+    await app(scope, receive, send)
+    server.close()
+
+
+def test_a_response_to_a_connection_that_was_reset_is_a_client_that_left() -> None:
+    completed: list[CompletedRequest] = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_respond_on_a_closed_connection(completed))
+    assert [request.cancelled for request in completed] == [True]
