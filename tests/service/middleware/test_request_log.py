@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
 from service.middleware.request_log import RequestLogMiddleware
-from service.observability.request_log import CompletedRequest
 from service.observability.logging_config import JsonFormatter, TextFormatter
+from service.observability.request_log import CompletedRequest
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import assert_problem
