@@ -166,7 +166,7 @@ _MODEL = (
 _FULL = (
     "000000 0 00000 000000000000 00000 0111 0111 00001001 00001001 1 0000 000 000 0000 1 00 1 1 000"
 )
-"""The size is 10 × 10, with frame identifiers of 3 bits, an order hint of 1 bit, and the rest as frames say."""
+"""10 × 10, with frame identifiers of 3 bits, and order hints of 1 bit."""
 
 
 @pytest.mark.parametrize(
