@@ -122,6 +122,8 @@ def serve(settings: Settings, plan: WorkerPlan) -> None:
             Supervisor(config, settings, keys).run()
         return
     server = DrainingServer(config)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, server.handle_exit)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

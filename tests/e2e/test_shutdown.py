@@ -1,6 +1,7 @@
 """SIGTERM under load: every admitted request gets a response."""
 
 import json
+import signal
 import time
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -32,14 +33,17 @@ def _until_stopping(server: Server) -> None:
     pytest.fail("it does not stop")
 
 
-def test_requests_with_bodies_in_transfer_at_sigterm_complete(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_requests_with_bodies_in_transfer_at_a_signal_complete(
+    store: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
     with running_server(store, tmp_path / "log", workers=1) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(8)]
         for connection in connections:
             connection.settimeout(60)
             connection.sendall(HEAD + RED[:20])
         time.sleep(0.5)  # until they have been taken, and not only queued by the kernel
-        server.terminate()
+        server.process.send_signal(stop)
         _until_stopping(server)
         for connection in connections:
             connection.sendall(RED[20:])
