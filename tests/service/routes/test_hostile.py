@@ -19,11 +19,15 @@ from tests.fakes.image_models import (
     publish_image_model,
     solid_image,
 )
+from tests.fakes.tensor_models import THREE_INPUTS, publish_tensors_model, three_inputs_model
 from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.service.codecs.files import FORMATS, encoded, smooth
 
 JSON = {"content-type": "application/json"}
 INFER = "/v2/models/paint/infer"
+PREDICT = "/v1/predict?model=three"
 IMAGE = encode_png(solid_image(8, 8, (255, 0, 0)))
+IMAGES = {name: encoded(smooth(16, 16), name) for name in FORMATS}
 
 many = settings(
     max_examples=40,
@@ -48,6 +52,7 @@ def requested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store: Path = tmp_path_factory.mktemp("store")
     publish_image_model(store, "paint", MeanColourClassifier())
     publish_text_model(store, "alphabet", AlphabetModel())
+    publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
     app = create_app(
         Settings.model_validate(
             {"store": store, "threads": 1, "store_poll_interval_s": 0, "max_text_chars": 50}
@@ -126,6 +131,28 @@ def test_any_binary_tensors_get_a_response(
         _has_response(requested, INFER, head + tail, headers)
 
 
+@pytest.mark.parametrize("model", ["three", "paint", "alphabet"])
+@many
+@given(
+    inputs=st.dictionaries(
+        st.sampled_from(["numbers", "words", "flags", "images", "tokens"]),
+        st.lists(st.lists(_SCALARS, min_size=2, max_size=3), max_size=3) | _VALUES,
+    )
+    | _VALUES
+)
+def test_any_inputs_get_a_response(requested: TestClient, model: str, inputs: object) -> None:
+    body = _dumped({"inputs": inputs})
+    _has_response(requested, f"/v1/predict?model={model}", body, JSON)
+
+
+@many
+@given(round_=st.text(max_size=90) | _VALUES, choice=st.integers(-1, 2) | _VALUES)
+def test_any_choice_in_a_game_gets_a_response(
+    requested: TestClient, round_: object, choice: object
+) -> None:
+    _has_response(requested, "/v1/game", _dumped({"round": round_, "choice": choice}), JSON)
+
+
 _KINDS = (
     "image/png", "application/json", "", "multipart/form-data; boundary=x", "multipart/form-data",
     "text/plain; charset=x",
@@ -135,22 +162,25 @@ _KINDS = (
 @many
 @given(body=st.binary(max_size=300), kind=st.sampled_from(_KINDS))
 @pytest.mark.parametrize(
-    "path", ["/v1/classify", "/v1/decompress", "/v1/text", INFER, "/openai/v1/completions"]
-)
+    "path",
+    ["/v1/classify", "/v1/decompress", "/v1/text", INFER, "/openai/v1/completions", PREDICT,
+     "/v1/game", "/v1/models/paint/activations"],
+)  # fmt: skip
 def test_any_bytes_of_any_content_type_get_a_response(
     requested: TestClient, path: str, body: bytes, kind: str
 ) -> None:
     _has_response(requested, path, body, {"content-type": kind} if kind else {})
 
 
+@pytest.mark.parametrize("name", IMAGES)
 @many
-@given(cuts=st.lists(st.tuples(st.integers(0, len(IMAGE) - 1), st.integers(0, 255)), max_size=6))
+@given(cuts=st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=6))
 def test_any_damaged_image_gets_a_response(
-    requested: TestClient, cuts: list[tuple[int, int]]
+    requested: TestClient, name: str, cuts: list[tuple[int, int]]
 ) -> None:
-    damaged = bytearray(IMAGE)
+    damaged = bytearray(IMAGES[name])
     for position, value in cuts:
-        damaged[position] = value
+        damaged[position % len(damaged)] = value
     _has_response(requested, "/v1/classify", bytes(damaged), {})
 
 
@@ -166,6 +196,9 @@ def _form(fields: int) -> bytes:
         (INFER, b'{"inputs":' + b"[" * 10_000 + b"]" * 10_000 + b"}", JSON),
         (INFER, b'{"inputs":' * 10_000 + b"1" + b"}" * 10_000, JSON),
         ("/openai/v1/completions", b"[" * 100_000, JSON),
+        (PREDICT, b'{"inputs":{"numbers":' + b"[" * 10_000 + b"]" * 10_000 + b"}}", JSON),
+        (PREDICT, b'{"inputs":{"numbers":[[' + b"9" * 5000 + b",1,1]]}}", JSON),
+        ("/v1/game", b'{"round":"' + b"a" * 1_000_000 + b'","choice":0}', JSON),
         ("/v1/text", b'{"prompt": "a", "max_chars": ' + b"9" * 5000 + b"}", JSON),
         ("/v1/text", b'{"prompt": "a", "temperature": NaN}', JSON),
         ("/v1/text", b'{"prompt": "a", "temperature": 1e999}', JSON),
