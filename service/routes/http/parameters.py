@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from service.errors import InvalidValue
 from service.routes.http.problems import invalid_parameters
 from service.schemas.base import RequestParams
 
@@ -27,7 +28,7 @@ def parse_query(request: Request, params_type: type[ParamsT]) -> ParamsT:
     """Return the parameters of the query.
 
     Raises:
-        InvalidValue: one is unknown, or its value is wrong.
+        InvalidValue: one is unknown or repeated, or its value is wrong.
     """
     query: bytes = request.scope["query_string"]
     if len(query) <= _MAX_CACHED_QUERY_BYTES:
@@ -37,7 +38,12 @@ def parse_query(request: Request, params_type: type[ParamsT]) -> ParamsT:
 
 
 def _parse_query_string(params_type: type[ParamsT], query: bytes) -> ParamsT:
-    return _validate(params_type, dict(QueryParams(query)), "query")
+    values: dict[str, str] = {}
+    for name, value in QueryParams(query).multi_items():
+        if name in values:
+            raise InvalidValue(f"the parameter {name[:64]!r} is in the query twice; send it once")
+        values[name] = value
+    return _validate(params_type, values, "query")
 
 
 _parse_query_cached = lru_cache(maxsize=256)(_parse_query_string)

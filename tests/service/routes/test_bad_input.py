@@ -180,3 +180,8 @@ async def test_long_text_field_is_rejected_without_quoting_it(
 async def test_repeated_form_field_is_rejected(client: httpx.AsyncClient, route: str) -> None:
     response = await client.post(route, files=[("image", IMAGE), ("model", b"a"), ("model", b"b")])
     assert "twice" in str(assert_problem(response, 422)["detail"])
+
+
+async def test_repeated_parameter_is_rejected(client: httpx.AsyncClient, route: str) -> None:
+    response = await client.post(f"{route}?model=a&model=b", content=IMAGE)
+    assert "'model' is in the query twice" in str(assert_problem(response, 422)["detail"])
