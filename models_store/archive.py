@@ -117,7 +117,7 @@ def import_versions(
                 for version, members in _group_by_version(tar.getmembers())
             ]
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise ArchiveError(f"{path} is no archive of models: {error}") from error
+        raise ArchiveError(f"{path} is not an archive of models: {error}") from error
 
 
 def _group_by_version(
@@ -129,7 +129,7 @@ def _group_by_version(
         parts = _MEMBER.fullmatch(entry.name)
         if not entry.isreg() or parts is None:
             raise ArchiveError(
-                f"the archive holds {entry.name[:200]!r}: accepted are plain files, "
+                f"the archive holds {entry.name[:200]!r}; it may hold only plain files named "
                 "<name>/<version>/<file>"
             )
         files = by_version.setdefault((parts[1], int(parts[2])), {})
@@ -166,7 +166,7 @@ def _import_version(
         manifest = parse_manifest(partial, trusted_keys)
         if (manifest.name, manifest.version) != version:
             raise ManifestError(
-                f"{MANIFEST} of {name} {number} says {manifest.name} {manifest.version}"
+                f"{MANIFEST} of {name} {number} is for {manifest.name} {manifest.version}"
             )
         for file in manifest.files:
             entry = entries.get(file.path)
@@ -200,7 +200,7 @@ def _move_into_place(partial: Path, target: Path) -> bool:
             raise LayoutError(f"{target} cannot be written: {error.strerror}") from error
         if not _same_manifest(partial, target):
             raise LayoutError(
-                f"{target.parent.name} {target.name} is in the store already, with other content"
+                f"{target.parent.name} {target.name} exists in the store with other content"
             ) from error
         shutil.rmtree(partial)
         return False

@@ -173,8 +173,8 @@ def verify(
             typer.echo(f"{name:24} {version:>3}  {verdict}")
     for folder in orphaned_staging_dirs(store):
         typer.echo(
-            f"{folder.parent.name:24}   -  {folder.name} was left by a publisher that was killed; "
-            "the next one to publish this name removes it"
+            f"{folder.parent.name:24}   -  {folder.name} was left by a killed publisher; "
+            "the next publication of this model removes it"
         )
     if failed:
         raise typer.Exit(1)
@@ -244,7 +244,7 @@ def export_models(
 ) -> None:
     """Write versions to one file, to carry them elsewhere."""
     if every and models:
-        raise LayoutError("--all exports every model there is: leave the names out")
+        raise LayoutError("--all exports every model: leave the names out")
     store = context.obj.store
     names = models or _all_names(store)
     if every:

@@ -35,7 +35,7 @@ def list_model_names(store: Path) -> list[str]:
         LayoutError: when `store` is not a directory.
     """
     if not store.is_dir():
-        raise LayoutError(f"there is no store at {store}; DEEPSHELF_STORE says where it lies")
+        raise LayoutError(f"there is no store at {store}; set DEEPSHELF_STORE to its folder")
     return sorted(entry.name for entry in store.iterdir() if list_versions(store, entry.name))
 
 
@@ -70,7 +70,7 @@ def version_dir(store: Path, name: str, version: int) -> Path:
         raise LayoutError(f"there is no model {name} in {store}; {_similar_names(store, name)}")
     if version not in available:
         known = ", ".join(map(str, available))
-        raise LayoutError(f"{name} has no version {version} in {store}; versions there: {known}")
+        raise LayoutError(f"{name} has no version {version} in {store}; versions: {known}")
     return store / name / str(version)
 
 
@@ -79,7 +79,7 @@ def _similar_names(store: Path, name: str) -> str:
     near = difflib.get_close_matches(name, names)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"models there: {', '.join(names)}" if names else "the store is empty"
+    return f"models: {', '.join(names)}" if names else "the store is empty"
 
 
 def is_valid_name(name: str) -> bool:

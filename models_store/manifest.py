@@ -109,7 +109,7 @@ class ModelFile(FrozenModel):
         if self.is_graph and not described:
             raise ValueError(f"{self.path} is a graph: it needs precision, inputs and outputs")
         if not self.is_graph and self.precision:
-            raise ValueError(f"{self.path} is no graph: it has no precision")
+            raise ValueError(f"{self.path} is not a graph: it must not have a precision")
         return self
 
 

@@ -127,18 +127,18 @@ def _reject_signed(folder: Path, manifest: Manifest) -> None:
 def _check_unchanged(original: Manifest, updated: Manifest, written: set[str]) -> None:
     mutable_fields = {"files", "metrics", "variants", "served", "batching"}
     if original.model_dump(exclude=mutable_fields) != updated.model_dump(exclude=mutable_fields):
-        raise ManifestError("a variant changes nothing of what was said about the version")
+        raise ManifestError("a variant must not change other fields of the manifest")
     if updated.files[: len(original.files)] != original.files:
-        raise ManifestError("a variant leaves the files that were there as they are")
+        raise ManifestError("a variant must not change existing files")
     overwritten = written & {file.path for file in original.files}
     if overwritten:
-        raise ManifestError(f"{', '.join(sorted(overwritten))} is there already")
+        raise ManifestError(f"{', '.join(sorted(overwritten))} exists already")
 
 
 def _check_identity(name: str, version: int, manifest: Manifest) -> None:
     expected, built = f"{name} {version}", f"{manifest.name} {manifest.version}"
     if expected != built:
-        raise ManifestError(f"the manifest is of {built}, but {expected} is being published")
+        raise ManifestError(f"the manifest is for {built}, but {expected} is being published")
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:

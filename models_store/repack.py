@@ -58,7 +58,7 @@ def repack(store: Path, name: str) -> Repacked:
     manifest = read_manifest(source)
     check_files(source, manifest)
     if isinstance(manifest.task, Compression):
-        raise AddError(f"{name} compresses: codes made so far need its exact weights")
+        raise AddError(f"{name} is a codec: existing codes need its exact weights")
     changes: list[float] = []
 
     def build(folder: Path, number: int) -> Manifest:

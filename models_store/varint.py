@@ -26,4 +26,4 @@ def decode_varint(
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return value, position + index + 1
-    raise ValueError("a number does not end")
+    raise ValueError("a number is truncated")

@@ -67,7 +67,7 @@ def read_manifest(folder: Path, trusted_keys: TrustedKeys | None = None) -> Mani
     declared = (manifest.name, str(manifest.version))
     if location != declared:
         raise ManifestError(
-            f"{MANIFEST} says {'/'.join(declared)}, but it lies in {'/'.join(location)}"
+            f"{MANIFEST} is for {'/'.join(declared)}, but its folder is {'/'.join(location)}"
         )
     return manifest
 
@@ -95,7 +95,7 @@ def _read_signature(folder: Path, trusted_keys: TrustedKeys) -> bytes:
         return _read_regular_file(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
     except FileNotFoundError as error:
         raise SignatureError(
-            f"it is not signed: there is no {SIGNATURE}; served is what a trusted key has signed: "
+            f"it has no {SIGNATURE}; only versions signed by a trusted key are served: "
             + ", ".join(trusted_keys.values())
         ) from error
 
@@ -136,7 +136,7 @@ def _check_file(path: Path, file: ModelFile) -> None:
     if file_sha256(path) != file.sha256:
         raise IntegrityError(f"{file.path} is not the published file: its SHA-256 differs")
     if file.is_graph and _has_external_data(path):
-        raise IntegrityError(f"{file.path} keeps data in other files, which are not verified")
+        raise IntegrityError(f"{file.path} stores data in other files, which are not verified")
 
 
 def _has_external_data(path: Path) -> bool:
@@ -249,7 +249,7 @@ def _run_case(run: GraphFn, case: GoldenCase, label: str) -> TensorMap:
         raise ReplayError(f"{label} cannot be computed: {clean_message(error)}") from error
     missing = sorted(set(case.outputs) - set(outputs))
     if missing:
-        raise ReplayError(f"{label}: the graph gives no {', '.join(missing)}")
+        raise ReplayError(f"{label}: the graph returns no {', '.join(missing)}")
     return outputs
 
 

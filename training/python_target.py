@@ -31,7 +31,7 @@ def import_target(target: str) -> Any:
         return getattr(importlib.import_module(module_name), name)
     except ImportError as error:
         raise RecipeError(
-            f"{target} cannot be imported ({error}); modules are looked for in {folder}, on "
+            f"{target} cannot be imported ({error}); modules are searched for in {folder}, on "
             "PYTHONPATH and among the installed packages"
         ) from error
     except AttributeError as error:

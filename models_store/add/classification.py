@@ -54,9 +54,11 @@ def read_labels(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise AddError(f"the labels in {path} cannot be read: {error}") from error
     if len(labels) < 2:
-        raise AddError(f"{path} has {len(labels)} labels; needed are two or more, one a line")
+        raise AddError(f"{path} has {len(labels)} labels; it needs two or more, one per line")
     if "" in labels:
-        raise AddError(f"line {labels.index('') + 1} of {path} is empty; needed is a label a line")
+        raise AddError(
+            f"line {labels.index('') + 1} of {path} is empty; each line must hold a label"
+        )
     return labels
 
 
@@ -109,8 +111,8 @@ def _find_layout(spec: TensorSpec) -> Literal["nchw", "nhwc"]:
     if spec.shape[3] in (1, 3):
         return "nhwc"
     raise AddError(
-        f"the input {spec.name} is {list(spec.shape)}: which dimension is the channels'? Give "
-        "--layout nchw or nhwc"
+        f"cannot tell which dimension of the input {spec.name}, {list(spec.shape)}, holds the "
+        "channels: give --layout nchw or nhwc"
     )
 
 
@@ -123,7 +125,7 @@ def _image(
     modes: dict[int | str, ColorMode] = {count: mode for mode, count in CHANNELS.items()}
     mode = modes.get(channels, "RGB") if isinstance(channels, str) else modes.get(channels)
     if mode is None:
-        raise AddError(f"the graph takes images of {channels} channels; accepted are 1 and 3")
+        raise AddError(f"the graph takes images of {channels} channels; only 1 and 3 are supported")
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if len(values) not in (1, CHANNELS[mode]):
             raise AddError(
@@ -131,7 +133,7 @@ def _image(
                 f"{CHANNELS[mode]} channel{'s' if mode == 'RGB' else ''}"
             )
     if 0 in options.std:
-        raise AddError("--std has a 0, by which no number can be divided")
+        raise AddError("--std must not contain 0")
     given = options.size or (height, width)
     if isinstance(given[0], str) or isinstance(given[1], str):
         raise AddError("the graph takes images of any size: give --size, such as --size 224")

@@ -151,7 +151,7 @@ def _parse_size(text: str) -> tuple[int, int]:
     if not (
         width.isdecimal() and (height or width).isdecimal() and int(width) and int(height or 1)
     ):
-        raise AddError(f"--size is {text!r}; accepted is a number such as 224, or 320x240")
+        raise AddError(f"--size is {text!r}; expected a number such as 224, or 320x240")
     return int(height or width), int(width)
 
 
@@ -160,7 +160,7 @@ def _parse_numbers(option: str, text: str) -> list[float]:
         return [float(Fraction(part.strip())) for part in text.split(",")]
     except (ValueError, ZeroDivisionError):
         raise AddError(
-            f"{option} is {text!r}; accepted are numbers such as 0.485,0.456,0.406 or 1/255"
+            f"{option} is {text!r}; expected numbers such as 0.485,0.456,0.406 or 1/255"
         ) from None
 
 

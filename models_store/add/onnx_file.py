@@ -53,7 +53,7 @@ def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
 
 def _check_size(path: Path, size: int) -> None:
     if size > _MAX_BYTES:
-        raise AddError(f"{path} has {size:,} bytes with its weights; accepted are 2 GiB")
+        raise AddError(f"{path} has {size:,} bytes with its weights; the limit is 2 GiB")
 
 
 def count_parameters(model: onnx.ModelProto) -> int:

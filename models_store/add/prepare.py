@@ -200,7 +200,7 @@ def _read_probabilities(trial: TrialResult, golden: Path, labels: int) -> NDArra
         raise AddError(f"there are {labels} labels, but the graph returns {values} values")
     if not trial.rows_are_independent:
         raise AddError(
-            "the graph cannot classify several images in one run, each by itself: export it with a "
+            "the graph cannot classify several images in one run independently: export it with a "
             "free batch axis, or add it without --labels"
         )
     with np.load(golden, allow_pickle=False) as archive:
@@ -208,7 +208,7 @@ def _read_probabilities(trial: TrialResult, golden: Path, labels: int) -> NDArra
     sums = probabilities.sum(axis=1)
     if probabilities.min() < 0 or not np.allclose(sums, 1, atol=1e-2):
         raise AddError(
-            f"the outputs are no probabilities (a row sums to {sums[0]:.3g}): give --softmax if "
+            f"the outputs are not probabilities (a row sums to {sums[0]:.3g}): give --softmax if "
             "they are logits"
         )
     return probabilities

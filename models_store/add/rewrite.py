@@ -57,13 +57,11 @@ def check_operators(model: onnx.ModelProto) -> None:
 def check_names(model: onnx.ModelProto) -> None:
     """Raise AddError if a request cannot carry the inputs, for their number or their names."""
     if len(model.graph.input) > _MAX_INPUTS:
-        raise AddError(
-            f"the graph has {len(model.graph.input)} inputs; served are up to {_MAX_INPUTS}"
-        )
+        raise AddError(f"the graph has {len(model.graph.input)} inputs; the limit is {_MAX_INPUTS}")
     for value in (*model.graph.input, *model.graph.output):
         if len(value.name) > _MAX_NAME_CHARS:
             raise AddError(
-                f"the name {value.name[:16]}… has {len(value.name)} characters; served are up to "
+                f"the name {value.name[:16]}… has {len(value.name)} characters; the limit is "
                 f"{_MAX_NAME_CHARS}"
             )
 

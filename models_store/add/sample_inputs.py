@@ -48,7 +48,8 @@ def fit_sample(
     names = [spec.name for spec in specs]
     if sorted(sample) != sorted(names):
         raise AddError(
-            f"the sample has the arrays {', '.join(sorted(sample))}; needed are {', '.join(names)}"
+            f"the sample has the arrays {', '.join(sorted(sample))}; the graph needs "
+            f"{', '.join(names)}"
         )
     return {spec.name: _fit_array(sample[spec.name], spec) for spec in specs}
 
@@ -82,7 +83,7 @@ def made_inputs(specs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[np.ge
         if (size := _count_bytes(spec, 1, 1)) > _MAX_BYTES:
             raise AddError(
                 f"the input {spec.name} is {spec.dtype} [{', '.join(map(str, spec.shape))}], "
-                f"{size / 2**30:,.0f} GiB in each request; served are up to 1 GiB"
+                f"{size / 2**30:,.0f} GiB in each request; the limit is 1 GiB"
             )
     sizes = _SIZES if _has_free_sizes(specs) else _SIZES[:1]
     for rows, size, limit in product((ROWS, 1), sizes, (10, 1)):

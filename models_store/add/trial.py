@@ -73,7 +73,7 @@ def run_trial(request: TrialRequest, time_limit_s: float) -> TrialResult:
     if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
         hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
-        raise AddError(f"the graph ended onnxruntime with {name} at its first run{hint}")
+        raise AddError(f"the graph crashed onnxruntime ({name}) in its first run{hint}")
     try:
         result = TrialResult.model_validate_json((request.golden.parent / RESULT).read_bytes())
     except (OSError, ValidationError) as error:

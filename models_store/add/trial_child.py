@@ -48,7 +48,7 @@ def _try_graph(request: TrialRequest) -> TrialResult:
     run = load_graph_fn(request.model)
     inputs, outputs = _find_inputs(run, request)
     if not _are_close(run(inputs), outputs):
-        raise AddError("two runs on the same inputs differ, so that no golden case could verify it")
+        raise AddError("two runs on the same inputs differ, so no golden case can verify the graph")
     independent = request.has_batch_axis and _are_rows_independent(run, inputs)
     cases = [_golden_case(inputs, outputs)]
     if independent and len(next(iter(inputs.values()))) > 1:
@@ -85,7 +85,7 @@ def _find_inputs(run: GraphFn, request: TrialRequest) -> tuple[TensorMap, Tensor
         else:
             return inputs, outputs
     raise AddError(
-        "the graph fails on inputs that were made from its shapes; give --sample inputs.npz with "
+        "the graph fails on inputs generated from its shapes; give --sample inputs.npz with "
         f"an array for each input ({problem})"
     )
 

@@ -113,7 +113,7 @@ def unpack(data: bytes) -> CompressedImage:
         raise TruncatedError(f"it ends after {len(data)} bytes")
     if data[2] > FORMAT:
         raise UnsupportedVersionError(
-            f"it has format {data[2]}; formats up to {FORMAT} are known here"
+            f"it has format {data[2]}; this version reads formats up to {FORMAT}"
         )
     reader = _ByteReader(data, position=3)
     _check_integrity(data, reader)
@@ -125,7 +125,7 @@ def unpack(data: bytes) -> CompressedImage:
     width, is_rgb = divmod(body.read_varint(), 2)
     height = body.read_varint()
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
-        raise CorruptedError(f"it says {width} × {height} pixels")
+        raise CorruptedError(f"its header states {width} × {height} pixels")
     mode: ColorMode = "RGB" if is_rgb else "L"
     return CompressedImage(fingerprint, width, height, mode, body.remaining())
 
@@ -139,13 +139,13 @@ def _check_integrity(data: bytes, reader: "_ByteReader") -> None:
         raise
     received = len(data) - reader.position
     if received < declared:
-        raise TruncatedError(f"it ends {declared - received} bytes too early")
+        raise TruncatedError(f"it is {declared - received} bytes too short")
     if received > declared:
         raise CorruptedError(f"{received - declared} bytes follow its end")
     if zlib.crc32(data[:-_CHECKSUM_BYTES]) != int.from_bytes(data[-_CHECKSUM_BYTES:], "big"):
-        raise CorruptedError("its checksum is not that of its bytes")
+        raise CorruptedError("its checksum does not match its bytes")
     if data[2] not in (_NAMED_FORMAT, FORMAT) or declared < _CHECKSUM_BYTES:
-        raise CorruptedError("its header makes no sense")
+        raise CorruptedError("its header is invalid")
 
 
 class _ByteReader:
@@ -157,7 +157,7 @@ class _ByteReader:
 
     def read(self, count: int) -> bytes:
         if self.position + count > len(self._data):
-            raise CorruptedError("a field reaches over its end")
+            raise CorruptedError("a field extends beyond its end")
         self.position += count
         return self._data[self.position - count : self.position]
 

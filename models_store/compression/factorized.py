@@ -50,7 +50,7 @@ class FrequencyTable(FrozenModel):
         if sum(self.frequencies) != 1 << PRECISION_BITS:
             raise ValueError(f"frequencies sum to {sum(self.frequencies)}, not 2^{PRECISION_BITS}")
         if self.highest > _MAX_LATENT:
-            raise ValueError(f"the table reaches to {self.highest}, over {_MAX_LATENT}")
+            raise ValueError(f"the table extends to {self.highest}, beyond {_MAX_LATENT}")
         return self
 
     @property

@@ -271,7 +271,7 @@ class _PayloadReader:
         length = self._read_varint(len(data))
         self._escapes_end = self._position + length
         if self._escapes_end > len(data):
-            raise ValueError("its escapes are cut off")
+            raise ValueError("its escapes are truncated")
         self._decoder = RansDecoder(data[self._escapes_end :], tables.rans_tables)
 
     def read(self, levels: _Bytes) -> NDArray[np.int32]:

@@ -165,14 +165,14 @@ class RansDecoder:
         """Raise ValueError if these bytes are not such a code."""
         flag, bits = divmod(data[0] if data else 2 * _HALVING_FLAG, _HALVING_FLAG)
         if flag > 1 or bits > _MAX_LANE_BITS:
-            raise ValueError("it does not say how many lanes it has")
+            raise ValueError("its number of lanes is missing")
         self._rows_to_halving, start = [], 1
         for _ in range(bits * flag):
             rows, start = decode_varint(data, start, _MAX_VARINT_BYTES)
             self._rows_to_halving.append(rows)
         end = start + (_STATE_BYTES << bits)
         if len(data) < end or (len(data) - end) % 2:
-            raise ValueError("its states or words are cut off")
+            raise ValueError("its states or words are truncated")
         self._states = _unpack_states(data[start:end])
         if np.any(self._states < _MIN_STATE):
             raise ValueError("a state is too small")
@@ -202,7 +202,7 @@ class RansDecoder:
         """Raise ValueError if something is left, so that this is not what was encoded."""
         left = len(self._words) - self._position or len(self._rows_to_halving)
         if left or np.any(self._states != _MIN_STATE):
-            raise ValueError("something is left of it")
+            raise ValueError("bytes are left over")
 
     def _next_rows(self, symbols: int) -> tuple[int, int]:
         """Return how many rows of how many lanes to decode next, of a stage's last `symbols`."""
@@ -238,7 +238,7 @@ class RansDecoder:
             count = int(np.count_nonzero(underflow))
             np.left_shift(states, _WORD_BITS, out=states, where=underflow)
             if position + count > len(words):
-                raise ValueError("it ends too early")
+                raise ValueError("it is too short")
             low[underflow] = words[position : position + count]
             position += count
         self._position = position
@@ -248,7 +248,7 @@ class RansDecoder:
         del self._rows_to_halving[0]
         self._states, dropped = np.split(self._states, 2)
         if np.any(dropped >> _NEW_LANE_BITS != 1):
-            raise ValueError("a lane does not end as it began")
+            raise ValueError("a lane does not end in its initial state")
         words = dropped.astype("<u4").view("<u2")  # the lowest 32 bits
         self._words = np.concatenate([words, self._words[self._position :]])
         self._position = 0

@@ -38,7 +38,7 @@ def latent_shape(manifest: Manifest) -> tuple[int, int, int]:
     match shape[1:]:
         case int(dimensions), int(height), int(width):
             return dimensions, height, width
-    raise ManifestError(f"latents are {list(shape)}, required are [batch, D, h, w] of fixed sizes")
+    raise ManifestError(f"latents are {list(shape)}, not [batch, D, h, w] of fixed sizes")
 
 
 def _read_scale_tables(path: Path, entropy: Hyperprior) -> ScaleTables:

@@ -98,7 +98,7 @@ def _check_tensors(
     manifest = {spec.name: (spec.dtype, _shape(spec.shape)) for spec in declared}
     if graph != manifest:
         raise ManifestError(
-            f"{path} has {kind}s {_format_tensors(graph)}, the manifest says "
+            f"{path} has {kind}s {_format_tensors(graph)}, the manifest states "
             f"{_format_tensors(manifest)}"
         )
 

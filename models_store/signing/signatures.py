@@ -54,7 +54,9 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
             key, name = _parse_public_key(words, f"line {number} of {path.name}")
             keys[key] = name
     if not keys:
-        raise SignatureError(f"{path.name} holds no key; lines are: {sshsig.KEY_TYPE} AAAA… name")
+        raise SignatureError(
+            f"{path.name} holds no key; expected lines such as: {sshsig.KEY_TYPE} AAAA… name"
+        )
     return keys
 
 
@@ -64,7 +66,7 @@ def _parse_public_key(words: list[str], location: str) -> tuple[bytes, str]:
         key = sshsig.parse_public_key(base64.b64decode(words[index + 1], validate=True))
     except (ValueError, IndexError) as error:
         raise SignatureError(
-            f"{location} is no key; accepted is: {sshsig.KEY_TYPE} AAAA… name"
+            f"{location} is not a key; expected: {sshsig.KEY_TYPE} AAAA… name"
         ) from error
     name = words[0] if index else " ".join(words[2:])
     return key, name or f"the key of {location}"
@@ -93,7 +95,7 @@ def check_signature(content: bytes, armored: bytes, trusted_keys: TrustedKeys) -
     if name is None:
         raise SignatureError(
             f"the manifest is signed with {sshsig.fingerprint(signature.public_key)}, which "
-            f"is not trusted; trusted are: {', '.join(trusted_keys.values())}"
+            f"is not trusted; trusted keys: {', '.join(trusted_keys.values())}"
         )
     try:
         message = sshsig.signed_data(content, NAMESPACE, signature.hash_name)
@@ -101,5 +103,5 @@ def check_signature(content: bytes, armored: bytes, trusted_keys: TrustedKeys) -
             signature.signature, message
         )
     except (InvalidSignature, ValueError) as error:
-        raise SignatureError(f"the manifest is not the one that {name} signed") from error
+        raise SignatureError(f"the manifest differs from the one that {name} signed") from error
     return name

@@ -67,7 +67,7 @@ class TextGeneration(FrozenModel):
     @model_validator(mode="after")
     def _characters_are_distinct_and_known(self) -> Self:
         if len(set(self.vocabulary)) != len(self.vocabulary):
-            raise ValueError("vocabulary holds a character twice")
+            raise ValueError("vocabulary contains a character twice")
         if not set(self.start) <= set(self.vocabulary):
             raise ValueError(f"start {self.start!r} has characters that are not in vocabulary")
         return self
@@ -110,5 +110,5 @@ class HandwritingGeneration(FrozenModel):
     @model_validator(mode="after")
     def _symbols_are_distinct(self) -> Self:
         if len(set(self.symbols)) != len(self.symbols):
-            raise ValueError("symbols holds a character twice")
+            raise ValueError("symbols contains a character twice")
         return self

@@ -37,8 +37,8 @@ def require_admin(request: Request) -> None:
     key: ApiKey | None = request.scope["state"].get("key")
     if not keys.current.has_admin:
         raise Forbidden(
-            "this needs an administrator's key, and the service has none; "
-            "start it with DEEPSHELF_ADMIN_KEY set"
+            "this needs an administrator's key, but none is configured; "
+            "start the service with DEEPSHELF_ADMIN_KEY set"
         )
     if key is None:
         problem = "this needs" if presented_key(request.scope) is None else "this is not"

@@ -37,7 +37,7 @@ def unpack_code(data: bytes) -> CompressedImage:
     except UnknownFormatError as error:
         raise UnsupportedMediaType(
             f"not a code of this service: {error}; received: {_describe_content(data)}, "
-            f"{len(data)} bytes; accepted is what /v1/compress returns",
+            f"{len(data)} bytes; send what /v1/compress returns",
             reason="foreign",
         ) from error
     except UnsupportedVersionError as error:

@@ -31,7 +31,7 @@ def decode_body(body: bytes, coding: str | None, limit: int) -> bytes:
         return body
     if name not in _CODING_NAMES:
         raise UnsupportedMediaType(
-            f"Content-Encoding is {name[:40]}; accepted are gzip, deflate, identity",
+            f"Content-Encoding is {name[:40]}; accepted: gzip, deflate, identity",
             accepted=["gzip", "deflate", "identity"],
         )
     try:
@@ -61,12 +61,10 @@ def _decompress(body: bytes, wbits: int, limit: int) -> bytes:
             offset += consumed
             remaining -= len(part)
             if remaining < 0:
-                raise ContentTooLarge(
-                    f"the body unpacks to over {limit} bytes; accepted are {limit}"
-                )
+                raise ContentTooLarge(f"the body unpacks to over {limit} bytes, the limit")
             parts.append(part)
         if not decompressor.eof:
-            raise BadRequest("the compressed body is cut off")
+            raise BadRequest("the compressed body is truncated")
     return b"".join(parts)
 
 

@@ -79,7 +79,7 @@ def from_bytes(
         )
     tensor = np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape)
     if datatype == "BOOL" and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
-        raise InvalidValue(f"{name} has bytes other than 0 and 1, which BOOL has alone")
+        raise InvalidValue(f"{name} has bytes other than 0 and 1, the only values of BOOL")
     tensor = tensor.astype(dtype, copy=False)
     return _require_finite(name, tensor) if finite else tensor
 
@@ -103,7 +103,7 @@ def _parse_bytes_elements(name: str, shape: Sequence[int], raw: bytes) -> Array:
 def _count_strings(name: str, shape: Sequence[int]) -> int:
     count = math.prod(shape)
     if count > _MAX_STRINGS:
-        raise InvalidValue(f"{name} has {count} strings; accepted are {_MAX_STRINGS}")
+        raise InvalidValue(f"{name} has {count} strings; the limit is {_MAX_STRINGS}")
     return count
 
 
@@ -158,7 +158,7 @@ def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[An
         received, values = _flatten_nested(name, values, len(shape))
     if received not in ([math.prod(shape)], list(shape)):
         raise InvalidValue(
-            f"{name}: data has the shape {received}; accepted is {list(shape)}, or a flat list of "
+            f"{name}: data has the shape {received}; expected {list(shape)}, or a flat list of "
             f"{math.prod(shape)} values"
         )
     return values

@@ -47,7 +47,7 @@ def resolve_top_k(model: LoadedModel[Classification], top_k: int | None) -> int:
         return min(_DEFAULT_TOP_K, label_count)
     if top_k > label_count:
         raise InvalidValue(
-            f"top_k is {top_k}, accepted is 1 to {label_count}: {model.name} has {label_count} "
+            f"top_k is {top_k}; it must be 1 to {label_count}: {model.name} has {label_count} "
             "labels"
         )
     return top_k

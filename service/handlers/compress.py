@@ -64,11 +64,11 @@ def check_quality(model: LoadedModel[Compression], quality: int | None) -> None:
     quality_count = model.task.qualities
     if quality is not None and not 1 <= quality <= quality_count:
         accepted = (
-            f"accepted is 1 to {quality_count}"
+            f"it must be 1 to {quality_count}"
             if quality_count
-            else "it has only one: leave quality out"
+            else "leave it out, because there is only one"
         )
-        raise InvalidValue(f"quality is {quality}, for {model.name} {model.version}; {accepted}")
+        raise InvalidValue(f"quality is {quality}; {accepted} for {model.name} {model.version}")
 
 
 def compress(

@@ -49,14 +49,14 @@ class TextLimits:
         """Raise InvalidValue, naming the limit, if `request` exceeds one."""
         if len(request.prompt) > self.max_prompt_chars:
             raise InvalidValue(
-                f"the prompt has {len(request.prompt)} characters; accepted are "
+                f"the prompt has {len(request.prompt)} characters; the limit is "
                 f"{self.max_prompt_chars}",
                 limit=self.max_prompt_chars,
                 param="prompt",
             )
         if request.max_chars > self.max_text_chars:
             raise InvalidValue(
-                f"max_chars is {request.max_chars}, accepted is 1 to {self.max_text_chars}",
+                f"max_chars is {request.max_chars}; it must be 1 to {self.max_text_chars}",
                 limit=self.max_text_chars,
                 param="max_chars",
             )
@@ -108,7 +108,7 @@ def check_generation_count(count: int, limit: int) -> None:
     """Raise InvalidValue if a request has more texts than are ever generated at the same time."""
     if count > limit:
         raise InvalidValue(
-            f"{count} texts are requested; accepted are 1 to {limit} in one request", param="n"
+            f"{count} texts are requested; one request may ask for 1 to {limit}", param="n"
         )
 
 

@@ -78,7 +78,7 @@ def render_activations(
         if located.file.role != "encoder":
             raise InvalidValue(
                 f"{located.layer.name} is in the graph {located.file.role}, whose input is not an "
-                "image; accepted are layers of the encoder"
+                "image; choose a layer of the encoder"
             )
         inputs["quality"] = np.zeros(1, np.int64)
     elif located.file.role == "decoder" and isinstance(manifest.task, Compression):
@@ -102,7 +102,7 @@ def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArr
         cropped = min(length, spec.tile) // spec.multiple_of * spec.multiple_of
         if not cropped:
             raise InvalidValue(
-                f"the image has a side of {length} pixels; accepted are {spec.multiple_of} and more"
+                f"the image has a side of {length} pixels; the minimum is {spec.multiple_of}"
             )
         start = (length - cropped) // 2
         image_HWC = image_HWC.take(range(start, start + cropped), axis)

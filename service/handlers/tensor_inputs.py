@@ -46,7 +46,7 @@ def check_shape(
     """Raise InvalidValue unless `shape` fits; `sizes` collects the sizes of named dimensions."""
     if len(shape) != len(requirement.shape):
         raise InvalidValue(
-            f"{name} has the shape {list(shape)}; accepted is {_format_shape(requirement)}"
+            f"{name} has the shape {list(shape)}; expected {_format_shape(requirement)}"
         )
     for size, required in zip(shape, requirement.shape, strict=True):
         if isinstance(required, str):
@@ -54,7 +54,7 @@ def check_shape(
         if size != required:
             context = f" where {_format_sizes(sizes)}" if sizes else ""
             raise InvalidValue(
-                f"{name} has the shape {list(shape)}; accepted is "
+                f"{name} has the shape {list(shape)}; expected "
                 f"{_format_shape(requirement)}{context}"
             )
 
@@ -73,11 +73,11 @@ def decode_nested_inputs(
     for name, requirement in requirements.items():
         shape, values = flatten(name, inputs[name])
         if 0 in shape:
-            raise InvalidValue(f"{name} is empty; accepted is {_format_shape(requirement)}")
+            raise InvalidValue(f"{name} is empty; expected {_format_shape(requirement)}")
         if len(shape) + 1 == len(requirement.shape):
             raise InvalidValue(
-                f"{name} has the shape {shape}; accepted is {_format_shape(requirement)}: for one "
-                "example, put it into a list of its own"
+                f"{name} has the shape {shape}; expected {_format_shape(requirement)}: for one "
+                "example, wrap it in a list"
             )
         check_shape(name, shape, requirement, sizes)
         arrays[name] = from_flat(

@@ -152,12 +152,12 @@ def _check_sizes(
         steps = math.prod(_free_dimensions(graph, inputs).values())
         if steps > limits.max_steps:
             raise InvalidValue(
-                f"the inputs have {steps} steps together; accepted are {limits.max_steps}"
+                f"the inputs have {steps} steps in total; the limit is {limits.max_steps}"
             )
         return
     rows = len(next(iter(inputs.values())))
     if rows > limits.max_rows:
-        raise InvalidValue(f"the batch has {rows} rows; accepted are {limits.max_rows}")
+        raise InvalidValue(f"the batch has {rows} rows; the limit is {limits.max_rows}")
     if isinstance(task, Compression) and isinstance(task.image, AnySizeImage):
         _check_codec_area(task.image, inputs)
     if isinstance(task, Denoising):
@@ -169,7 +169,7 @@ def _check_sizes(
             )
         if height * width > image.tile**2:
             raise InvalidValue(
-                f"images are {width} × {height}; accepted are {image.tile**2} pixels, such as "
+                f"images are {width} × {height}; the limit is {image.tile**2} pixels, such as "
                 f"{image.tile} × {image.tile} (/v1/denoise takes larger ones)"
             )
 
@@ -184,7 +184,7 @@ def _check_codec_area(image: AnySizeImage, inputs: Mapping[str, Array]) -> None:
         )
         if height * width > image.tile**2:
             raise InvalidValue(
-                f"{name} have {width} × {height} pixels; accepted are {image.tile**2}, such as "
+                f"{name} have {width} × {height} pixels; the limit is {image.tile**2}, such as "
                 f"{image.tile} × {image.tile} (/v1/compress takes larger images)"
             )
 
@@ -205,5 +205,5 @@ def _check_values(task: Task, inputs: Mapping[str, Array]) -> None:
         tokens = inputs["tokens"]
         if int(tokens.min()) < 0 or int(tokens.max()) > max_token:
             raise InvalidValue(
-                f"tokens are {tokens.min()} … {tokens.max()}; accepted are 0 … {max_token}"
+                f"tokens are {tokens.min()} to {tokens.max()}; they must be 0 to {max_token}"
             )

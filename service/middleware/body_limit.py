@@ -59,7 +59,7 @@ class BodyLimitMiddleware:
                 limit = self._max_large_body_bytes if is_large else self._max_buffered_bytes
                 if self._buffered_bytes + size > limit:
                     raise Overloaded(
-                        f"the request bodies in flight fill the limit of {limit} bytes"
+                        f"the request bodies in flight have reached the limit of {limit} bytes"
                     )
                 own_bytes += size
                 self._buffered_bytes += size

@@ -181,7 +181,7 @@ class ModelCatalog:
         if not self.first_scan_done or self.count("loading"):
             raise Unavailable("the models are still being loaded; try again in a moment")
         raise NotFound(
-            f"no model here wrote this code: none has the fingerprint {code_fingerprint.hex()}; "
+            f"no model in the store made this code, whose fingerprint is {code_fingerprint.hex()}; "
             f"{self._alternatives('compression')}",
             available=self._names("compression"),
             reason="another model",

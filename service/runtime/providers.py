@@ -117,13 +117,11 @@ def create_providers(options_by_name: Mapping[str, Mapping[str, str]]) -> tuple[
 def _create(name: str, options: Mapping[str, str], available: list[str]) -> Provider:
     spec = _SPECS.get(name)
     if spec is None:
-        raise ProviderUnavailable(
-            f"there is no provider {name!r}; accepted are {', '.join(_SPECS)}"
-        )
+        raise ProviderUnavailable(f"there is no provider {name!r}; available: {', '.join(_SPECS)}")
     if spec.ort_name not in available:
         present = ", ".join(key for key, one in _SPECS.items() if one.ort_name in available)
         raise ProviderUnavailable(
-            f"the installed onnxruntime has no {name}: install {spec.package} in place of "
+            f"the installed onnxruntime has no {name}: install {spec.package} instead of "
             f"onnxruntime; it has {present}"
         )
     if spec.package.startswith("onnxruntime-gpu"):

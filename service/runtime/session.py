@@ -43,7 +43,7 @@ class Session:
 
         Raises:
             ReplayError: when onnxruntime or the provider does not accept the graph.
-            ManifestError: when an input or output is not as the manifest says.
+            ManifestError: when an input or output is not as the manifest states.
         """
         self.provider = provider
         self._arena = arena

@@ -82,7 +82,7 @@ def _damage_a_table(store: Path) -> None:
             _tamper(
                 _classifier, lambda m: m["files"][0]["inputs"][0].update(shape=["n", 8, "w", 3])
             ),
-            "model.onnx has inputs images uint8[?, 8, 8, 3], the manifest says",
+            "model.onnx has inputs images uint8[?, 8, 8, 3], the manifest states",
         ),
         (
             _tamper(_text_model, lambda m: m["task"]["states"][0].update(width=2)),

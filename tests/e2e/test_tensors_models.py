@@ -72,5 +72,5 @@ def test_every_data_type_keeps_its_bits(server: Server, model: str, array: Array
 
 
 def test_error_for_wrong_inputs_states_the_expected_ones(server: Server) -> None:
-    with pytest.raises(InferenceServerException, match=r"accepted is \[batch, 3\]"):
+    with pytest.raises(InferenceServerException, match=r"expected \[batch, 3\]"):
         _infer(server, "three", {**THREE_INPUTS, "numbers": np.zeros((2, 4), np.float32)})

@@ -278,18 +278,18 @@ def test_bodies_are_compressed_both_ways(
 def test_wrong_tensors_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
     images = random_images(1, 8, 8, 3)
     good = sent("images", images, "UINT8")
-    assert "accepted is UINT8" in rejected(
+    assert "expected UINT8" in rejected(
         client, "paint", sent("images", images.astype(np.float32), "FP32")
     )
-    assert "accepted is [batch, 8, 8, 3]" in rejected(
+    assert "expected [batch, 8, 8, 3]" in rejected(
         client, "paint", sent("images", images[0], "UINT8")
     )
-    assert "accepted is [batch, 8, 8, 3]" in rejected(
+    assert "expected [batch, 8, 8, 3]" in rejected(
         client, "paint", sent("images", images[:, :7], "UINT8")
     )
-    assert "required are 'images', each once" in rejected(client, "paint", good, good)
-    assert "required are 'images'" in rejected(client, "paint", sent("picture", images, "UINT8"))
-    assert "the batch has 5 rows; accepted are 4" in rejected(
+    assert "required: 'images', each once" in rejected(client, "paint", good, good)
+    assert "required: 'images'" in rejected(client, "paint", sent("picture", images, "UINT8"))
+    assert "the batch has 5 rows; the limit is 4" in rejected(
         client, "paint", sent("images", random_images(5, 8, 8, 3), "UINT8")
     )
     assert "outputs: probabilities" in rejected(
@@ -313,11 +313,11 @@ def test_invalid_inputs_of_a_step_graph_are_rejected(client: InferenceServerClie
             sent("cell", cell, "FP32"),
         )
 
-    assert "tokens are 1 … 30; accepted are 0 … 29" in step(np.array([[1, 30]]))
+    assert "tokens are 1 to 30; they must be 0 to 29" in step(np.array([[1, 30]]))
     assert "tokens are -1 … 2" in step(np.array([[-1, 2]]))
     assert "NaN" in step(hidden=np.full_like(state, np.nan))
     assert "where batch = 1" in step(cell=np.zeros((1, 2, 24), np.float32))
-    assert "60 steps together; accepted are 50" in step(np.ones((1, 60), np.int64))
+    assert "60 steps in total; the limit is 50" in step(np.ones((1, 60), np.int64))
 
 
 def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceServerClient) -> None:
@@ -327,8 +327,8 @@ def test_wrong_text_inputs_are_rejected_with_the_requirement(client: InferenceSe
 
     assert "'A' (U+0041)" in rejection(b"A")
     assert "not UTF-8" in rejection(b"\xff")
-    assert "51 characters; accepted are 50" in rejection(b"a" * 51)
-    assert "9 texts are requested; accepted are 1 to 8" in rejection(*[b"a"] * 9)
+    assert "51 characters; the limit is 50" in rejection(b"a" * 51)
+    assert "9 texts are requested; one request may ask for 1 to 8" in rejection(*[b"a"] * 9)
     assert "parameters.temperature" in rejection(b"a", temperature=3)
     assert "unknown parameter 'temprature'; did you mean 'temperature'?" in rejection(
         b"a", temprature=1

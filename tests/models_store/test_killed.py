@@ -76,7 +76,7 @@ def test_remains_of_a_killed_publisher_are_reported_and_removed_by_the_next(
     (left,) = orphaned_staging_dirs(abandoned)
     assert (left / "model.onnx").read_bytes() == b"half"
     assert exit_code(app, "--store", str(abandoned), "verify") == 0
-    assert f"{left.name} was left by a publisher that was killed" in capsys.readouterr().out
+    assert f"{left.name} was left by a killed publisher" in capsys.readouterr().out
     publish_image_model(abandoned, "blur-other", MeanColourClassifier())
     assert orphaned_staging_dirs(abandoned) == [left]
     publish_image_model(abandoned, "paint", MeanColourClassifier())

@@ -101,9 +101,7 @@ def test_missing_version_error_lists_the_existing_ones(store: Path, version: int
 
 def test_missing_model_has_no_versions(store: Path) -> None:
     assert list_versions(store, "scissors") == []
-    with pytest.raises(
-        LayoutError, match=r"there is no model scissors in .*; models there: blur, paint"
-    ):
+    with pytest.raises(LayoutError, match=r"there is no model scissors in .*; models: blur, paint"):
         version_dir(store, "scissors", 1)
 
 
@@ -112,7 +110,7 @@ def test_path_that_is_no_store_is_an_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "store"
     if kind == "file":
         path.write_text("")
-    with pytest.raises(LayoutError, match=r"there is no store at .*; DEEPSHELF_STORE says"):
+    with pytest.raises(LayoutError, match=r"there is no store at .*; set DEEPSHELF_STORE"):
         list_model_names(path)
 
 

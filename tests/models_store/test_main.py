@@ -129,7 +129,7 @@ def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "scissors"), "there is no model scissors in .*; models there: all-paint, blur, "),
+        (("show", "scissors"), "there is no model scissors in .*; models: all-paint, blur, "),
         (("show", "pant"), "there is no model pant in .*; did you mean paint"),
         (("verify", "scissors"), "there is no model scissors in "),
         (("show", "paint", "--version", "3"), "paint has no version 3 in .*: 1, 2"),
@@ -224,15 +224,15 @@ def test_a_backup_holds_every_version_and_the_plain_export_the_highest(
     }
     assert {tuple(line.split()) for line in every.splitlines()[:-1]} == existing
     code, _, err = run(store, "export", "--all", str(tmp_path / "all.tar"), "paint")
-    assert (code, err) == (1, "error: --all exports every model there is: leave the names out\n")
+    assert (code, err) == (1, "error: --all exports every model: leave out the names\n")
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        ("paint/9", "paint has no version 9 in .*; versions there: 1, 2"),
+        ("paint/9", "paint has no version 9 in .*; versions: 1, 2"),
         ("paint/x", "'paint/x': a version is a number, as in paint/1"),
-        ("gone", "there is no model gone in .*; models there: "),
+        ("gone", "there is no model gone in .*; models: "),
     ],
 )
 def test_export_of_an_unknown_model_lists_the_models(

@@ -47,7 +47,7 @@ def test_a_model_that_is_float16_already_is_not_repacked(store: Path) -> None:
 
 
 def test_a_model_whose_codes_need_its_exact_weights_is_not_repacked(store: Path) -> None:
-    with pytest.raises(AddError, match=r"codes made so far need its exact weights"):
+    with pytest.raises(AddError, match=r"existing codes need its exact weights"):
         repack(store, "autoencoder-mnist-conv")
     assert [path.name for path in (store / "autoencoder-mnist-conv").iterdir()] == ["1"]
 

@@ -111,7 +111,7 @@ def test_a_manifest_that_is_no_plain_file_is_never_opened(
 def test_moved_version_is_rejected(own_store: Path, to: str) -> None:
     (own_store / to).parent.mkdir(exist_ok=True)
     moved = (own_store / "paint" / "1").rename(own_store / to)
-    with pytest.raises(ManifestError, match=f"says paint/1, but it lies in {to}"):
+    with pytest.raises(ManifestError, match=f"is for paint/1, but its folder is {to}"):
         read_manifest(moved)
 
 
@@ -183,7 +183,7 @@ def test_graph_with_external_weights_is_rejected(
     (folder / "weights.bin").write_bytes(np.ones((4, 4), np.float32).tobytes())
     # Given a graph as bytes, onnxruntime looks in the working directory.
     monkeypatch.chdir(folder)
-    with pytest.raises(IntegrityError, match=r"model\.onnx keeps data in other files"):
+    with pytest.raises(IntegrityError, match=r"model\.onnx stores data in other files"):
         check_files(folder, read_manifest(folder))
 
 
@@ -399,7 +399,7 @@ def _raises(error: Exception) -> GraphFn:
     [
         (_raises(RuntimeError("out of ideas")), "case 0 of model.onnx cannot be computed: out of"),
         (_raises(IntegrityError("as it is")), "^as it is$"),
-        (lambda _: {"likelihoods": np.zeros(1)}, "case 0 of model.onnx: the graph gives no prob"),
+        (lambda _: {"likelihoods": np.zeros(1)}, "case 0 of model.onnx: the graph returns no prob"),
     ],
 )
 def test_a_runtime_that_fails_is_a_store_error(store: Path, run: GraphFn, message: str) -> None:

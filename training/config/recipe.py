@@ -130,7 +130,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     path = built_in_recipes().get(recipe, Path(recipe))
     if not path.is_file():
         hint = suggest(recipe, built_in_recipes())
-        raise RecipeError(f"no recipe {recipe!r}, neither a file nor a built-in recipe; {hint}")
+        raise RecipeError(f"there is no recipe {recipe!r}, neither as a file nor built in; {hint}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -175,7 +175,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     for key in parents:
         target = target.setdefault(key, {})
         if not isinstance(target, dict):
-            raise RecipeError(f"--set {override}: {key!r} is a value, not a group of fields")
+            raise RecipeError(f"--set {override}: {key!r} is a value, not a mapping of fields")
     try:
         target[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:

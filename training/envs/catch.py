@@ -62,7 +62,7 @@ class Catch(gym.Env[Frame, np.int64 | int]):
             ValueError: `action` is not 0, 1 or 2.
         """
         if not self.action_space.contains(action):
-            raise ValueError(f"action is {action}; accepted are 0 to {len(ACTIONS) - 1}")
+            raise ValueError(f"action is {action}; it must be 0 to {len(ACTIONS) - 1}")
         self.paddle = min(
             max(self.paddle + int(action) - 1, _PADDLE_REACH), WIDTH - 1 - _PADDLE_REACH
         )

@@ -38,8 +38,7 @@ class EyeDetector:
             cv2: Any = import_module("cv2")
         except ImportError as error:
             raise DataError(
-                "eyes are found by OpenCV, which is not installed: "
-                "pip install 'opencv-python-headless<5'"
+                "finding eyes needs OpenCV: pip install 'opencv-python-headless<5'"
             ) from error
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))

@@ -50,7 +50,7 @@ class CharRNN(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         if config.vocabulary is None:
-            raise ValueError("a network without a text needs network.vocabulary")
+            raise ValueError("without text data, network.vocabulary must be set")
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         self.rnn = build_rnn(

@@ -96,7 +96,7 @@ class GAN(nn.Module):
             if isinstance(self.discriminator, ProjectedDiscriminator.Config):
                 if self.channels not in _VISIBLE:
                     raise ValueError(
-                        f"a projected discriminator looks at images of 1 or 3 channels, "
+                        f"a projected discriminator takes images of 1 or 3 channels, "
                         f"not {self.channels}"
                     )
             elif self.size != _size(self.discriminator):

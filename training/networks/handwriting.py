@@ -57,7 +57,7 @@ class Handwriting(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         if config.symbols is None:
-            raise ValueError("a network without data needs network.symbols")
+            raise ValueError("without data, network.symbols must be set")
         self.config = config
         self.embedding = nn.Embedding(config.symbols, config.embedding)
         self.recurrence = RecurrentLayers(

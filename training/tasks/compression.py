@@ -35,7 +35,9 @@ class Compression(ImageTask):
         self.config = config
         side = train_config.network.image_side
         if side is None:
-            raise RecipeError(f"network {train_config.network.kind} is no autoencoder of images")
+            raise RecipeError(
+                f"network {train_config.network.kind} is not an autoencoder of images"
+            )
         if data.size_HW != (side, side):
             raise RecipeError(
                 f"network.side is {side}, but images of {data.title} are {data.size_HW}"
@@ -50,7 +52,7 @@ class Compression(ImageTask):
         """Return the network to publish."""
         network = self.network_to_publish()
         if not isinstance(network, Autoencoder):
-            raise TypeError(f"{type(network).__name__} is no autoencoder")
+            raise TypeError(f"{type(network).__name__} is not an autoencoder")
         return network
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -68,7 +70,7 @@ class Compression(ImageTask):
         `mse` is the error that the recipe minimizes: with rounding, unless `quantise` is off.
         """
         if not isinstance(network, Autoencoder):
-            raise TypeError(f"{type(network).__name__} is no autoencoder")
+            raise TypeError(f"{type(network).__name__} is not an autoencoder")
         exact, rounded, ratios, rates = [], [], [], []
         for batch, _ in Batches(split, self.eval_batch_size):
             images = self.to_floats(batch)

@@ -30,7 +30,7 @@ class Imitation(SingleNetwork):
         self, config: ImitationConfig, train_config: TrainConfig, data: GameData, fabric: Fabric
     ) -> None:
         if not isinstance(data, GameData):
-            raise RecipeError(f"{data.title} has no games, which the task imitation trains on")
+            raise RecipeError(f"{data.title} has no games, which the task imitation needs")
         self.config = config
         self.data = data
         self._batch_size = min(train_config.batch_size, len(data.train))

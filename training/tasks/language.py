@@ -60,7 +60,7 @@ class Language(SingleNetwork):
         self, config: LanguageConfig, train_config: TrainConfig, data: TextData, fabric: Fabric
     ) -> None:
         if not isinstance(data, TextData):
-            raise RecipeError(f"{data.title} is no text, which the task language trains on")
+            raise RecipeError(f"{data.title} is not a text, which the task language needs")
         self.config, self.data = config, data
         network = _resolve_network_config(train_config.network, data)
         train_config = train_config.model_copy(update={"network": network})

@@ -30,7 +30,7 @@ class StrokeTask(DatasetTask[StrokeSplit], SingleNetwork):
         fabric: Fabric,
     ) -> None:
         if not isinstance(data, StrokeData):
-            raise RecipeError(f"{data.title} has no pen strokes, which this task trains on")
+            raise RecipeError(f"{data.title} has no pen strokes, which this task needs")
         self.augmentation, self.data = augmentation, data
         size = min(train_config.batch_size, len(data.train))
         super().__init__(train_config, len(data.train) // size, fabric)

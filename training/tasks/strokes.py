@@ -35,8 +35,8 @@ class StrokeClassification(StrokeTask):
     ) -> None:
         if data.pen_lifts_leak_labels:
             raise RecipeError(
-                f"{data.title}: where the pen was lifted was guessed from the digit, which would "
-                "give the answer away; set data.pen_lifts to false"
+                f"{data.title}: pen lifts were guessed with the digit known, which would leak the "
+                "label; set data.pen_lifts to false"
             )
         classes = train_config.network.class_count
         if classes != len(data.labels):

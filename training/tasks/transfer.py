@@ -37,7 +37,7 @@ class Transfer(Classification):
         if train_config.schedule.kind in ("cyclic", "one_cycle"):
             raise RecipeError(
                 f"schedule {train_config.schedule.kind} sets one rate for all weights, and "
-                "transfer has two: use constant, step, exponential or cosine"
+                "transfer has two; use constant, step, exponential or cosine"
             )
         super().__init__(config, train_config, data, fabric)
 

@@ -61,9 +61,7 @@ def build_from_definition(weights_file: WeightsFile, file: Path) -> nn.Module:
         WeightsError: when the file holds weights alone, or a definition that is not valid.
     """
     if weights_file.definition is None:
-        raise WeightsError(
-            f"{file} holds weights alone: name a network for them with --into RECIPE"
-        )
+        raise WeightsError(f"{file} holds only weights: name their network with --into RECIPE")
     try:
         network: nn.Module = _NETWORK_ADAPTER.validate_python(dict(weights_file.definition)).build()
     except ValidationError as error:

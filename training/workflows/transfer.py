@@ -71,7 +71,7 @@ def adapt_recipe(
     content["data"] |= {"held_out": None}
     if photos:
         if name is None:
-            raise RecipeError("--name is required with photographs of your own")
+            raise RecipeError("--name is required with your own photographs")
         photo_paths = {"paths": tuple(path.expanduser().absolute() for path in photos)}
         template_only = ("title", "licence", "source")
         content["data"] = {
@@ -176,14 +176,14 @@ def _choose_fold_count(counts: dict[str, int], requested: int, console: Console)
     rarest, count = min(counts.items(), key=lambda item: item[1])
     if count < 2:
         raise DataError(
-            f"class {rarest!r} has {count} photograph: two are needed, to train and to "
-            f"test; {_MIN_RECOMMENDED_PHOTOS} or more are recommended"
+            f"class {rarest!r} has {count} photograph: at least two are needed, to train and "
+            f"to test; {_MIN_RECOMMENDED_PHOTOS} or more are recommended"
         )
     if count < requested:
         console.print(f"{count} folds, not {requested}: class {rarest!r} has {count} photographs")
     if count < _MIN_RECOMMENDED_PHOTOS:
         console.print(
-            f"class {rarest!r} has {count} photographs: take the figures as a rough guess"
+            f"class {rarest!r} has {count} photographs: the figures are only a rough estimate"
         )
     return min(requested, count)
 

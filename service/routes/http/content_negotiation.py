@@ -50,7 +50,7 @@ def _parse_qualities(header: str) -> Mapping[str, float]:
     elements = header.count(",") + header.count(";") + 1
     if elements > _MAX_ELEMENTS:
         raise BadRequest(
-            f"an Accept header has {elements} elements and parameters; accepted are {_MAX_ELEMENTS}"
+            f"an Accept header has {elements} elements and parameters; the limit is {_MAX_ELEMENTS}"
         )
     qualities: dict[str, float] = {}
     for item in header.lower().split(","):

@@ -54,7 +54,7 @@ class _FormParser(MultiPartParser):
         async for chunk in chunks:
             yield chunk
         if not self._is_complete:
-            raise MultiPartException("it ends before its closing boundary")
+            raise MultiPartException("its closing boundary is missing")
 
 
 async def parse_form(headers: Headers, chunks: AsyncGenerator[bytes, None], spec: FormSpec) -> Form:
@@ -97,7 +97,7 @@ async def _collect(data: FormData, spec: FormSpec) -> Form:
     for name, files in form.files.items():
         if len(files) > spec.max_files:
             raise ContentTooLarge(
-                f"the form has {len(files)} files {name}; accepted are {spec.max_files}",
+                f"the form has {len(files)} files {name}; the limit is {spec.max_files}",
                 limit=spec.max_files,
             )
     return form
@@ -115,7 +115,7 @@ async def _read_file(name: str, value: UploadFile | str, spec: FormSpec) -> byte
     if not content and not filename:
         return None
     if not content:
-        raise InvalidValue(f"the field {name} is empty; accepted is {spec.file_kind}")
+        raise InvalidValue(f"the field {name} is empty; expected {spec.file_kind}")
     if isinstance(value, str) and value.isascii() and value.isprintable():
         # `curl -F image=cat.jpg`, without the @, sends the file's name.
         raise InvalidValue(
@@ -135,8 +135,8 @@ def _add_field(form: Form, name: str, value: str) -> None:
         return
     if len(value) > _MAX_FIELD_CHARS:
         raise InvalidValue(
-            f"the field {name} has {len(value)} characters; accepted are {_MAX_FIELD_CHARS}"
+            f"the field {name} has {len(value)} characters; the limit is {_MAX_FIELD_CHARS}"
         )
     if name in form.fields:
-        raise InvalidValue(f"the field {name} is in the form twice; accepted is once")
+        raise InvalidValue(f"the field {name} is in the form twice; send it once")
     form.fields[name] = value

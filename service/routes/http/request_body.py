@@ -142,7 +142,7 @@ async def _iter_decoded(request: Request, limit: int) -> AsyncGenerator[bytes, N
 async def _iter_raw(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise ContentTooLarge(f"the body has {declared} bytes; accepted are {limit}", limit=limit)
+        raise ContentTooLarge(f"the body has {declared} bytes; the limit is {limit}", limit=limit)
     received_bytes, more_body = 0, True
     while more_body:
         message = await request.receive()
@@ -151,9 +151,7 @@ async def _iter_raw(request: Request, limit: int) -> AsyncGenerator[bytes, None]
         chunk: bytes = message.get("body", b"")
         received_bytes += len(chunk)
         if received_bytes > limit:
-            raise ContentTooLarge(
-                f"the body has over {limit} bytes; accepted are {limit}", limit=limit
-            )
+            raise ContentTooLarge(f"the body is over the limit of {limit} bytes", limit=limit)
         if chunk:
             yield chunk
         more_body = message.get("more_body", False)

@@ -36,7 +36,7 @@ def build_generation_requests(
     """
     if params.max_tokens > limits.max_text_chars:
         raise InvalidValue(
-            f"max_tokens is {params.max_tokens}, accepted is 1 to {limits.max_text_chars}; a token "
+            f"max_tokens is {params.max_tokens}; it must be 1 to {limits.max_text_chars}; a token "
             "is a character",
             limit=limits.max_text_chars,
             param="max_tokens",

@@ -193,7 +193,7 @@ def _validate_params(params: CompletionParams, max_generations: int) -> None:
     check_generation_count(len(params.prompt) * count, max_generations)
     if params.best_of not in (None, count):
         raise InvalidValue(
-            f"best_of is {params.best_of}; accepted is n, which is {count}", param="best_of"
+            f"best_of is {params.best_of}; it must equal n, which is {count}", param="best_of"
         )
     if params.echo and params.logprobs is not None:
         raise InvalidValue(

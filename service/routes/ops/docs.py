@@ -67,7 +67,7 @@ async def explain_problem(slug: str) -> Response:
     error_types = {error_type.slug: error_type for error_type in _error_types(ServiceError)}
     error_type = error_types.get(slug)
     if error_type is None:
-        raise NotFound(f"there is no such kind of problem; there are: {', '.join(error_types)}")
+        raise NotFound(f"there is no such problem type; types: {', '.join(error_types)}")
     return PlainTextResponse(f"{error_type.title} ({error_type.status})\n\n{error_type.__doc__}\n")
 
 

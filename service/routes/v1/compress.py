@@ -171,7 +171,7 @@ def _model_of_small_code(catalog: ModelCatalog, data: bytes) -> LoadedModel[Comp
 
 def _require_single(files: Sequence[bytes], plural: str) -> bytes:
     if len(files) > 1:
-        raise InvalidValue(f"the request has {len(files)} {plural}; accepted is one")
+        raise InvalidValue(f"the request has {len(files)} {plural}; expected one")
     return files[0]
 
 

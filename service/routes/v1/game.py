@@ -107,7 +107,9 @@ async def start_faces_round(request: Request) -> Response:
     params = parse_query(request, ModelSelector)
     photographs = _photographs(state)
     if not photographs:
-        raise NotFound("there are no photographs; DEEPSHELF_REAL_FACES names a folder of them")
+        raise NotFound(
+            "there are no photographs; set DEEPSHELF_REAL_FACES to a folder of photographs"
+        )
     model = resolve_model(request, FaceGeneration, params.model, params.version)
     round_ = new_round("faces", _secret(state))
 

@@ -83,7 +83,7 @@ def _resolve_graph(catalog: ModelCatalog, params: PredictParams) -> InferTarget:
     name = params.model or catalog.defaults.get(Tensors.model_fields["kind"].default)
     if name is None:
         raise InvalidValue(
-            f"the parameter model is missing; there are: {', '.join(catalog.served_models)}",
+            f"the parameter model is missing; models: {', '.join(catalog.served_models)}",
             accepted=list(catalog.served_models),
         )
     version = None if params.version is None else str(params.version)

@@ -49,7 +49,7 @@ class ParsedRequest:
         received = [tensor.name for tensor in self.request.inputs]
         if sorted(received) != sorted(requirements):
             raise InvalidValue(
-                f"the inputs are {', '.join(map(_quote_truncated, received))}; required are "
+                f"the inputs are {', '.join(map(_quote_truncated, received))}; required: "
                 f"{', '.join(map(repr, requirements))}, each once"
             )
         sizes: dict[str, int] = {}
@@ -74,7 +74,7 @@ def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict
     name = tensor.name
     if tensor.datatype != requirement.datatype:
         raise InvalidValue(
-            f"{name} is {_quote_truncated(tensor.datatype)}; accepted is {requirement.datatype}"
+            f"{name} is {_quote_truncated(tensor.datatype)}; expected {requirement.datatype}"
         )
     check_shape(name, tensor.shape, requirement, sizes)
 
@@ -92,7 +92,7 @@ def parse_infer_request(
     length = _json_bytes(body, json_bytes)
     if length > max_json_bytes:
         raise ContentTooLarge(
-            f"the JSON has {length} bytes; accepted are {max_json_bytes}: send tensors as bytes",
+            f"the JSON has {length} bytes; the limit is {max_json_bytes}: send tensors as bytes",
             limit=max_json_bytes,
         )
     try:
@@ -109,7 +109,7 @@ def _json_bytes(body: bytes, json_bytes: str | None) -> int:
     text = json_bytes.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= len(body)):
         raise BadRequest(
-            f"Inference-Header-Content-Length is {text[:20]!r}; accepted is a whole number up to "
+            f"Inference-Header-Content-Length is {text[:20]!r}; expected a whole number up to "
             f"the body's {len(body)} bytes"
         )
     return int(text)
@@ -140,7 +140,7 @@ def _split_binary_inputs(inputs: Sequence[InferInput], binary: memoryview) -> di
         if type(size) is not int or size < 0:
             raise InvalidValue(f"{tensor.name}: binary_data_size is not a whole number")
         if tensor.data is not None:
-            raise InvalidValue(f"{tensor.name} has both data and binary_data_size; accepted is one")
+            raise InvalidValue(f"{tensor.name} has both data and binary_data_size; send one")
         binary_inputs[tensor.name] = bytes(binary[offset : offset + size])
         offset += size
     if offset != len(binary):

@@ -217,9 +217,9 @@ def sequence() -> onnx.ModelProto:
         (one_op("Relu"), ("--sample", "x.npz"), "x.npz is not an .npz file of arrays"),
         (one_op("Relu"), ("--softmax",), "--softmax: only for image classifiers, which --labels"),
         (one_op("Relu"), ("--mean", "0", "--size", "8"), "--size, --mean: only for image"),
-        (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; served are"),
-        (sum_of(64 + 1), (), "the graph has 65 inputs; served are up to 64"),
-        (sum_of(2, name="x" * 256), (), "characters; served are up to 256"),
+        (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; the limit is"),
+        (sum_of(64 + 1), (), "the graph has 65 inputs; the limit is 64"),
+        (sum_of(2, name="x" * 256), (), "characters; the limit is 256"),
         (one_op("Relu"), ("--name", "My Model"), "is no model name"),
     ],
 )  # fmt: skip
@@ -240,7 +240,7 @@ def test_graph_that_crashes_the_runtime_is_reported(
     python.write_text("#!/bin/sh\nkill -SEGV $$\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    assert "the graph ended onnxruntime with SIGSEGV at its first run" in add(one_op("Relu"))[2]
+    assert "the graph crashed onnxruntime (SIGSEGV) in its first run" in add(one_op("Relu"))[2]
     assert not (tmp_path / "store").exists()
 
 
@@ -260,7 +260,7 @@ def test_store_that_cannot_be_written_is_one_line(add: Add, tmp_path: Path) -> N
 def test_error_for_a_wrong_sample_states_the_expected_inputs(add: Add, tmp_path: Path) -> None:
     path = tmp_path / "inputs.npz"
     for arrays, why in (
-        ({"z": np.zeros((1, 4))}, "the sample has the arrays z; needed are x"),
+        ({"z": np.zeros((1, 4))}, "the sample has the arrays z; the graph needs x"),
         ({"x": np.zeros((1, 5))}, "sample has the shape [1, 5]; the graph takes [batch, 4]"),
         ({"x": np.array([["a"] * 4])}, "x of the sample is <U1; the graph takes float32"),
     ):  # fmt: skip

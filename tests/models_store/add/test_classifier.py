@@ -138,17 +138,17 @@ def test_photos_are_resized_as_the_service_does(tmp_path: Path, rule: Any) -> No
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (mean_colour(), (), "the outputs are no probabilities (a row sums to"),
+        (mean_colour(), (), "the outputs are not probabilities (a row sums to"),
         (mean_colour(softmax=True), ("--softmax",), "probabilities already: leave out --softmax"),
         (mean_colour(channels=1), ("--mean", "1,2,3"), "--mean has 3 values, but the graph takes"),
         (mean_colour(channels=1), ("--softmax",), "there are 3 labels, but the graph returns 1"),
-        (mean_colour(channels=4), ("--layout", "nchw"), "images of 4 channels; accepted are 1"),
-        (mean_colour(channels=4), (), "which dimension is the channels'? Give --layout"),
+        (mean_colour(channels=4), ("--layout", "nchw"), "images of 4 channels; only 1"),
+        (mean_colour(channels=4), (), "cannot tell which dimension of the input"),
         (mean_colour(side="s"), (), "give --size, such as --size 224"),
         (mean_colour(), ("--size", "16"), "--size is 16 × 16, but the graph takes 8 × 8"),
-        (mean_colour(), ("--size", "big"), "--size is 'big'; accepted is a number such as 224"),
-        (mean_colour(), ("--std", "0"), "--std has a 0"),
-        (mean_colour(), ("--scale", "x"), "--scale is 'x'; accepted are numbers such as"),
+        (mean_colour(), ("--size", "big"), "--size is 'big'; expected a number such as 224"),
+        (mean_colour(), ("--std", "0"), "--std must not contain 0"),
+        (mean_colour(), ("--scale", "x"), "--scale is 'x'; expected numbers such as"),
         (mean_colour(), ("--samples", "none.jpg"), "there is no photo or folder none.jpg"),
         (mean_colour(dtype=TensorProto.DOUBLE), (), "a classifier takes one input of four"),
     ],
@@ -163,7 +163,7 @@ def test_options_that_do_not_fit_the_graph_are_rejected(
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("one", "has 1 labels; needed are two"), ("a\n\nb", "line 2 of")]
+    ("text", "message"), [("one", "has 1 labels; it needs two"), ("a\n\nb", "line 2 of")]
 )
 def test_too_few_or_empty_labels_are_rejected(
     add: Add, tmp_path: Path, text: str, message: str

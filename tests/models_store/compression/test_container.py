@@ -114,9 +114,9 @@ def test_any_contents_under_a_right_checksum_are_a_code_or_a_code_error(
     [
         (b"\x02" + bytes(4) + b"\x00\x1c", "0 × 28"),
         (b"\x02" + bytes(4) + b"\xfe\xff\xff\x7f\x1c", "× 28"),
-        (b"\x02" + bytes(4) + b"\xff\xff\xff\xff\xff\xff", "does not end"),
-        (b"\x02" + bytes(3), "reaches over"),
-        (b"\x01\x30\x05\x5a", "reaches over"),
+        (b"\x02" + bytes(4) + b"\xff\xff\xff\xff\xff\xff", "is truncated"),
+        (b"\x02" + bytes(3), "extends beyond"),
+        (b"\x01\x30\x05\x5a", "extends beyond"),
     ],
 )
 def test_contents_that_make_no_sense_are_damage(body: bytes, why: str) -> None:

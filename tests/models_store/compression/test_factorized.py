@@ -64,7 +64,7 @@ def test_latents_of_another_model_are_rejected() -> None:
         (0, (65_535, 2), "sum to 65537"),
         (0, (65_536, 0), "greater than 0"),
         (-40_000, (65_535, 1), "greater than or equal to -32768"),
-        (32_767, (32_768, 32_767, 1), "reaches to 32768"),
+        (32_767, (32_768, 32_767, 1), "extends to 32768"),
     ],
 )
 def test_a_table_that_cannot_be_coded_with_is_rejected(

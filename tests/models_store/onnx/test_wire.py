@@ -108,9 +108,9 @@ def test_the_numbers_of_the_fields_are_those_of_onnx() -> None:
     ("content", "message"),
     [
         (b"\x3a\x05\x00", "longer than its message"),
-        (b"\x3a", "a number does not end"),
-        (b"\xff" * 12, "a number does not end"),
-        (b"\x08\xff", "a number does not end"),
+        (b"\x3a", "a number is truncated"),
+        (b"\xff" * 12, "a number is truncated"),
+        (b"\x08\xff", "a number is truncated"),
         (b"\x0f", "unknown wire type 7"),
         (b"\x02\x00", "a field is numbered 0"),
         (b"\x0d\x00\x00", "longer than its message"),

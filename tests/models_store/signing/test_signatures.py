@@ -72,7 +72,7 @@ def _armoured(folder: Path) -> bytes:
 def test_unsigned_version_is_rejected_with_the_trusted_keys(
     own_store: Path, trusted: TrustedKeys
 ) -> None:
-    with pytest.raises(SignatureError, match=r"not signed: there is no manifest\.json\.sig.*alice"):
+    with pytest.raises(SignatureError, match=r"it has no manifest\.json\.sig.*alice"):
         read_manifest(own_store / "paint" / "1", trusted)
 
 
@@ -165,9 +165,9 @@ def test_both_of_opensshs_forms_of_public_keys_are_read(tmp_path: Path) -> None:
     [
         (b"", "holds no key"),
         (b"# none yet\n", "holds no key"),
-        (b"\nssh-rsa AAAA x\n", "line 2 of keys is no key"),
-        (b"ssh-ed25519\n", "line 1 of keys is no key"),
-        (b"ssh-ed25519 AAAA\n", "line 1 of keys is no key"),
+        (b"\nssh-rsa AAAA x\n", "line 2 of keys is not a key"),
+        (b"ssh-ed25519\n", "line 1 of keys is not a key"),
+        (b"ssh-ed25519 AAAA\n", "line 1 of keys is not a key"),
         (b"\xff\xff", "keys cannot be read: it is no text"),
         (None, "keys cannot be read: No such file"),
     ],

@@ -67,10 +67,10 @@ def test_decompression_bomb_is_rejected_at_the_limit(coding: str, bomb: bytes) -
     ("coding", "body", "why"),
     [
         ("gzip", TEXT, "not gzip"),
-        ("gzip", _gzip(TEXT)[:-9], "cut off"),
+        ("gzip", _gzip(TEXT)[:-9], "truncated"),
         ("gzip", _gzip(TEXT) + b"more", "not gzip"),
         ("deflate", b"\xff\xff\xff", "not deflate"),
-        ("deflate", zlib.compress(TEXT)[:-9], "cut off"),
+        ("deflate", zlib.compress(TEXT)[:-9], "truncated"),
         ("deflate", zlib.compress(TEXT) + b"more", "after"),
         ("gzip", _gzip(b"") * 1001, "over 1000 gzip members"),
         ("gzip", _gzip(bytes(4_000)) * 2 + b"\0" * 40_000, "not gzip"),
@@ -83,7 +83,7 @@ def test_damaged_body_is_rejected(coding: str, body: bytes, why: str) -> None:
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd"])
 def test_other_codings_are_rejected_with_those_accepted(coding: str) -> None:
-    with pytest.raises(UnsupportedMediaType, match="accepted are gzip, deflate, identity"):
+    with pytest.raises(UnsupportedMediaType, match="accepted: gzip, deflate, identity"):
         decode_body(b"", coding, 10)
 
 

@@ -62,7 +62,7 @@ def test_truncated_or_too_many_strings_are_rejected(raw: bytes) -> None:
         ("FP32", [1], [1e300], "too large"),
         ("FP32", [1], [10**400], "too large"),
         ("FP32", [1], [float("nan")], "NaN"),
-        ("FP32", [2, 2], [1, 2, 3], r"shape \[3\]; accepted is \[2, 2\], or a flat list of 4"),
+        ("FP32", [2, 2], [1, 2, 3], r"shape \[3\]; expected \[2, 2\], or a flat list of 4"),
         ("FP32", [2, 2], [[1, 2], [3]], "ragged"),
         ("FP32", [2, 2], [[1, 2], 3, 4], "ragged"),
         ("FP32", [2, 3], [[1, 2], [3, 4], [5, 6]], r"shape \[3, 2\]"),

@@ -83,8 +83,8 @@ async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("quality=4", "accepted is 1 to 3"),
-        ("model=mosaic&quality=4", "accepted is 1 to 3"),
+        ("quality=4", "it must be 1 to 3"),
+        ("model=mosaic&quality=4", "it must be 1 to 3"),
         ("model=autosqueeze&quality=2", "it has only one: leave quality out"),
         ("quality=0", "must be at least 1"),
         ("quality=best", "is not a whole number"),

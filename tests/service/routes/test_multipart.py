@@ -105,7 +105,7 @@ def test_truncated_form_is_rejected(content: bytes, end: int, boundary: str) -> 
         (b"--x-7\r\n" + b"X: " + b"y" * 9000, "not a valid multipart form"),
         (b"--x-7\r\n" + b"X: y\r\n" * 3000, "not a valid multipart form"),
         (b"no form at all", "not a valid multipart form"),
-        (b"", "ends before its closing boundary"),
+        (b"", "its closing boundary is missing"),
     ],
 )  # fmt: skip
 def test_malformed_form_is_a_bad_request(body: bytes, message: str) -> None:

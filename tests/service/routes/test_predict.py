@@ -147,10 +147,10 @@ async def test_nan_and_infinity_are_strings(client: httpx.AsyncClient) -> None:
         ({**INPUTS, "number": 1}, "no input 'number'; did you mean 'numbers'?"),
         ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has"),
         ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is no list"),
-        ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; accepted is [batch, 3] where"),
-        ({**INPUTS, "numbers": [1, 2, 3]}, "accepted is [batch, 3]: for one example, put it into"),
-        ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; accepted is [batch] where"),
-        ({**INPUTS, "words": []}, "words is empty; accepted is [batch]"),
+        ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; expected [batch, 3] where"),
+        ({**INPUTS, "numbers": [1, 2, 3]}, "expected [batch, 3]: for one example, wrap it in"),
+        ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; expected [batch] where"),
+        ({**INPUTS, "words": []}, "words is empty; expected [batch]"),
         ({**INPUTS, "words": ["a", 1]}, "words: data has values that are no strings"),
         ({**INPUTS, "numbers": [[1, 2, "3"]] * 2}, "strings) that are not FP32"),
         ({**INPUTS, "numbers": [[1, 2, None]] * 2}, "null) that are not FP32"),
@@ -191,7 +191,7 @@ async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
 @pytest.mark.parametrize(
     ("query", "body", "status", "message"),
     [
-        ("", b"{}", 422, "the parameter model is missing; there are: alphabet, few, paint, pick"),
+        ("", b"{}", 422, "the parameter model is missing; models: alphabet, few, paint, pick"),
         ("?model=thre", b"{}", 404, "there is no model 'thre'"),
         ("?model=../x", b"{}", 404, "there is no model '../x'"),
         ("?model=three&version=2", b"{}", 404, "three has no version 2"),
@@ -200,7 +200,7 @@ async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
         ("?model=three", b"{}", 422, "inputs: is missing"),
         ("?model=three", b'{"inputs": {}, "x": 1}', 422, "unknown parameter 'x'"),
         ("?model=three", b'{"inputs": {}}', 422, "inputs: must have at least 1 items"),
-        ("?model=three", b" " * 10_001, 413, "accepted are 10000"),
+        ("?model=three", b" " * 10_001, 413, "the limit is 10000"),
     ],
 )
 async def test_wrong_requests_are_rejected_with_the_reason(

@@ -110,11 +110,11 @@ GRAPHS = {
     ),
     "images without pixels": (
         _graph([*_MEANS, _SOFTMAX], shape=("batch", 0, 0, 3)),
-        r"has inputs images uint8\[\?, 0, 0, 3\], the manifest says",
+        r"has inputs images uint8\[\?, 0, 0, 3\], the manifest states",
     ),
     "images of 2^80 pixels": (
         _graph([*_MEANS, _SOFTMAX], shape=("batch", 2**40, 2**40, 3)),
-        "has inputs images .*, the manifest says",
+        "has inputs images .*, the manifest states",
     ),
     "half a graph": (_graph([*_MEANS, _SOFTMAX])[:-20], "is not ONNX: a field is"),
 }  # fmt: skip

@@ -39,7 +39,7 @@ def test_a_provider_that_is_not_installed_names_its_package() -> None:
 
 
 def test_unknown_provider_error_lists_the_available_ones() -> None:
-    with pytest.raises(ProviderUnavailable, match="no provider 'gpu'; accepted are cpu, cuda, "):
+    with pytest.raises(ProviderUnavailable, match="no provider 'gpu'; available: cpu, cuda, "):
         create_providers({"gpu": {}})
 
 

@@ -135,7 +135,7 @@ def test_unreadable_version_is_failed_with_its_reason(tmp_path: Path) -> None:
     assert set(states.values()) == {"failed"}
     assert "manifest.json cannot be read" in _reason(registry, "no-manifest")
     assert "manifest.json" in _reason(registry, "broken-json")
-    assert "says moved/1, but it lies in moved/7" in _reason(registry, "moved", 7)
+    assert "is for moved/1, but its folder is moved/7" in _reason(registry, "moved", 7)
     assert "not a plain file" in _reason(registry, "linked")
     assert "telepathy" in _reason(registry, "future")
     assert "golden.npz is missing" in _reason(registry, "no-golden")

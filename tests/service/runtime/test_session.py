@@ -53,7 +53,7 @@ def test_graph_that_differs_from_its_manifest_is_rejected(
 ) -> None:
     data, spec = graph
     wrong = TensorSpec.model_validate({**spec.inputs[0].model_dump(), **change})
-    with pytest.raises(ManifestError, match="the manifest says"):
+    with pytest.raises(ManifestError, match="the manifest states"):
         Session(data, spec.model_copy(update={"inputs": (wrong,)}))
 
 

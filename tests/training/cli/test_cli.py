@@ -99,7 +99,7 @@ def test_a_finished_run_resumes_into_itself(run: Run, recipe: Path) -> None:
     [
         (
             ("fit", "resnet"),
-            "no recipe 'resnet', neither a file .*; did you mean",
+            "no recipe 'resnet', neither as a file .*; did you mean",
         ),
         (("fit", "resnet-cifar10", "--set", "epochs"), "--set takes a.b=c, not 'epochs'"),
         (

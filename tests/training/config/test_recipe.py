@@ -71,7 +71,7 @@ def test_a_later_override_wins(path: Path) -> None:
         ("network.depth=50", "network: .*20, 32, 44, 56, 110, not 50"),
         ("seed", "--set takes a.b=c, not 'seed'"),
         ("=3", "--set takes a.b=c, not '=3'"),
-        ("epochs.more=3", "--set epochs.more=3: 'epochs' is a value, not a group of fields"),
+        ("epochs.more=3", "--set epochs.more=3: 'epochs' is a value, not a mapping of fields"),
         ("data={", "--set data={: '{' is not YAML"),
     ],
 )

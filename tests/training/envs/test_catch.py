@@ -61,5 +61,5 @@ def test_the_optimal_player_catches_every_ball() -> None:
 def test_an_unknown_action_is_rejected() -> None:
     game = Catch()
     game.reset(seed=0)
-    with pytest.raises(ValueError, match="accepted are 0 to 2"):
+    with pytest.raises(ValueError, match="it must be 0 to 2"):
         game.step(3)

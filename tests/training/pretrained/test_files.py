@@ -64,7 +64,9 @@ def test_weights_alone_need_a_network_to_go_into(
     path = tmp_path / f"weights{ending}"
     save_network(network, path)
     saved = load_weights_file(path)
-    with pytest.raises(WeightsError, match=r"holds weights alone: name a network .* --into RECIPE"):
+    with pytest.raises(
+        WeightsError, match=r"holds only weights: name their network .* --into RECIPE"
+    ):
         build_from_definition(saved, path)
     other = _config().build()
     load_into(other, saved.tensors, path)
@@ -145,7 +147,7 @@ def test_a_run_is_saved_and_measured_again(
 
     assert "saved the weights in w.h5" in call("save", "run", "w.h5", "--weights-only")
     assert f"{expected:.4f}" in call("load", "w.h5", "--into", "run/recipe.yaml")
-    assert "error: w.h5 holds weights alone" in call("load", "w.h5")
+    assert "error: w.h5 holds only weights" in call("load", "w.h5")
     assert "saved the resnet and its weights in w.onnx" in call("save", "run", "w.onnx")
     listed = call("load", "w.onnx")
     assert "Conv2d: weight 4 × 1 × 3 × 3" in listed

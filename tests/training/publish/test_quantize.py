@@ -58,7 +58,7 @@ def test_image_is_scaled_by_rows_to_the_same_bits(classifier: PublishedRun, tmp_
 
 
 def test_other_tasks_are_not_quantized(denoiser: PublishedRun) -> None:
-    with pytest.raises(ExportError, match="quantised are classification and text"):
+    with pytest.raises(ExportError, match="only classification and text can be quantized"):
         quantize_version(denoiser.manifest.name, denoiser.store)
 
 

@@ -96,7 +96,7 @@ def test_images_of_another_side_are_rejected() -> None:
 
 
 def test_a_network_without_latents_is_rejected() -> None:
-    with pytest.raises(RecipeError, match="resnet is no autoencoder"):
+    with pytest.raises(RecipeError, match="resnet is not an autoencoder"):
         prepare(recipe(task=COMPRESSION["task"]), accelerator="cpu")
 
 

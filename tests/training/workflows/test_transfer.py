@@ -156,7 +156,7 @@ def test_no_photograph_is_published(tuned: _Done) -> None:
 
 def test_few_photographs_give_fewer_folds_with_a_notice(frozen: _Done) -> None:
     assert "3 folds, not 5: class 'boxes' has 3 photographs" in frozen.output
-    assert "take the figures as a rough guess" in frozen.output
+    assert "the figures are only a rough estimate" in frozen.output
     assert "fold 3/3" in frozen.output
 
 
@@ -219,7 +219,7 @@ def test_a_class_of_one_photograph_is_rejected(home: Path, tmp_path: Path) -> No
     for index in (0, 1):
         (root / "dots" / f"{index}.png").unlink()
     message = _rejected(_transfer(home, root, "--name", "lonely-shapes"))
-    assert "class 'dots' has 1 photograph: two are needed" in message
+    assert "class 'dots' has 1 photograph: at least two are needed" in message
     assert not (home / "store" / "lonely-shapes").exists()
 
 

@@ -63,9 +63,9 @@ class CameraNoise(FrozenModel):
     def _validate_ranges(self) -> Self:
         ranges = (self.shot, self.gamma, self.enlarged, self.reduced, self.jpeg_quality)
         if any(low > high for low, high in ranges):
-            raise ValueError("each range must be (least, largest)")
+            raise ValueError("each range must be (smallest, largest)")
         if self.share + self.jpeg_share > 1:
-            raise ValueError("share and jpeg_share are more than all patches together")
+            raise ValueError("share and jpeg_share must add up to at most 1")
         return self
 
     def __call__(

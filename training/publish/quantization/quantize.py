@@ -103,7 +103,8 @@ def quantize_version(name: str, store: Path, *, version: int | None = None) -> Q
 def _load_calibration_data(manifest: Manifest) -> ImageData | TextData:
     if not isinstance(manifest.task, Classification | TextGeneration):
         raise ExportError(
-            f"{manifest.name} does {manifest.task.kind}; quantised are classification and text"
+            f"{manifest.name} does {manifest.task.kind}; "
+            "only classification and text can be quantized"
         )
     recipe = manifest.provenance.recipe
     # The members of an ensemble were trained on the same data.
@@ -112,7 +113,7 @@ def _load_calibration_data(manifest: Manifest) -> ImageData | TextData:
         raise ExportError(f"the recipe of {manifest.name} names no data to calibrate on")
     data = TypeAdapter[DataConfig](DataConfig).validate_python(recipe["data"]).load()
     if not isinstance(data, ImageData | TextData):
-        raise ExportError(f"{type(data).__name__} is no data to calibrate on")
+        raise ExportError(f"{type(data).__name__} cannot be used for calibration")
     return data
 
 

@@ -90,7 +90,9 @@ def _temperature(
         return 1.0
     held_out, *others = (task.split("validation") for task, _ in members)
     if any(other.sha256 != held_out.sha256 for other in others):
-        raise RecipeError("members must hold out the same images, or none could calibrate them")
+        raise RecipeError(
+            "members must hold out the same images: calibration needs images that none trained on"
+        )
     graph = EnsembleGraph(modules).eval()
     with torch.no_grad():
         means = [graph(batch)[0] for batch in torch.split(_channels_last(held_out), BATCH)]

@@ -29,6 +29,6 @@ def transfer_spec(task: Transfer, recipe: Recipe) -> ExportSpec:
 
 def _reject_empty_test_split(_runs: GraphFns, _preview: Path) -> tuple[Metric, ...]:
     raise DataError(
-        "this run was trained on all photographs, so there is none to measure it on: "
+        "this run was trained on all photographs, so there is nothing to measure it on: "
         "`deepshelf train transfer` cross-validates and publishes; or set data.held_out"
     )
