@@ -89,7 +89,7 @@ def test_file_that_is_no_image_shows_the_error_of_the_service(watched: Watched) 
     watched.expected = ("415",)
     page = show(watched, "classify")
     page.locator("input[type=file]").set_input_files(
-        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not an image"}
     )
     problem = page.get_by_role("alert")
     expect(problem).to_contain_text("Unsupported content (415)")

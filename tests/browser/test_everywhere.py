@@ -18,8 +18,8 @@ VIEWS = (
     "game",
     "predict",
     "credits",
-    "shelf",
-    "shelf?model=denoiser-mnist",
+    "models",
+    "models?model=denoiser-mnist",
 )
 
 
@@ -72,7 +72,7 @@ def test_the_keyboard_reaches_everything(watched: Watched) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_label("Model")).to_be_focused()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Choose a picture")).to_be_focused()
+    expect(page.get_by_role("button", name="Choose an image")).to_be_focused()
     page.get_by_role("button", name="a ship, drawn").press("Enter")
     expect(page.locator(".verdict")).to_have_text("ship")
     page.get_by_role("link", name="Denoise").press("Enter")
@@ -81,14 +81,14 @@ def test_the_keyboard_reaches_everything(watched: Watched) -> None:
 
 
 def test_a_command_is_copied(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == f"curl {watched.base}/v1/models"
 
 
 def test_dark_or_light_is_kept(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     page.get_by_role("button", name="Dark or light").click()
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -10,8 +10,8 @@ ROUNDS = 10
 
 
 def choose(page: Page, letter: str) -> bool:
-    """Click on a picture; return whether it was the right one."""
-    page.get_by_role("button", name=f"Picture {letter}").click()
+    """Click on an image; return whether it was the right one."""
+    page.get_by_role("button", name=f"Image {letter}").click()
     status = page.locator(".score")
     expect(status).to_have_text(re.compile(r"Right!|Wrong\."))
     return "Right!" in status.inner_text()

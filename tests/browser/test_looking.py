@@ -91,7 +91,7 @@ def test_the_drop_hint_is_always_visible(watched: Watched) -> None:
     page = show(watched, "classify")
     expect(page.locator(".verdict")).to_have_text("cat")
     hint = page.locator(".drop p")
-    expect(hint).to_have_text("Drop, paste or click to choose a picture")
+    expect(hint).to_have_text("Drop, paste or click to choose an image")
     expect(hint).to_have_css("opacity", "1")
     with page.expect_file_chooser():
         page.locator(".drop").click()
@@ -110,18 +110,18 @@ def test_the_chosen_faces_show_that_they_are_chosen(watched: Watched) -> None:
 
 
 def test_metrics_of_a_card_are_described_with_their_precision(watched: Watched) -> None:
-    page = show(watched, "shelf/faces-gan")
+    page = show(watched, "models/faces-gan")
     row = page.locator(".card tbody tr").first
     expect(row.get_by_role("rowheader")).to_contain_text("distance to real faces, lower is better")
     columns = page.locator(".card thead th").all_inner_texts()
     assert columns == ["Figure", "Value", "Precision", "Measured on", "n"]
-    page = show(watched, "shelf/resnet-cifar10")
-    cells = page.locator(".card tbody tr").filter(has_text="share of right answers")
+    page = show(watched, "models/resnet-cifar10")
+    cells = page.locator(".card tbody tr").filter(has_text="share classified correctly")
     expect(cells.locator("td:nth-child(3)")).to_have_text(["fp32", "int8"])
 
 
 def test_previews_are_shown_large_enough_to_read(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     text = page.locator(".tile[data-task=text] img").first
     until(page, "document.querySelector('.tile[data-task=text] img').naturalWidth > 0")
     expect(text).to_have_css("object-fit", "none")  # the text of the preview at its own size

@@ -9,7 +9,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests.browser.watched import Watched, show
 from tests.fakes.image_models import encode_png, solid_image
 
-TEXT_FILE: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture"}
+TEXT_FILE: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not an image"}
 
 
 def pick(page: Page, buffer: bytes, name: str = "own.png") -> None:
@@ -65,7 +65,7 @@ def test_back_brings_a_prompt_and_its_settings_again(watched: Watched) -> None:
     prompt.fill("123 = ")
     page.get_by_label("Temperature").fill("0.3")
     page.wait_for_url("**prompt=123**temperature=0.3**")
-    page.get_by_role("link", name="Shelf", exact=True).click()
+    page.get_by_role("link", name="Models", exact=True).click()
     expect(page.locator(".tile").first).to_be_visible()
     page.go_back()
     expect(prompt).to_have_value("123 = ")
@@ -84,9 +84,9 @@ def test_names_in_errors_keep_their_case(watched: Watched) -> None:
 
 
 def test_the_address_of_a_model_shows_its_card(watched: Watched) -> None:
-    page = show(watched, "shelf/mobilenet-hymenoptera")
+    page = show(watched, "models/mobilenet-hymenoptera")
     expect(page.locator(".card > h2")).to_contain_text("mobilenet-hymenoptera")
-    page = show(watched, "shelf/all-paint/1")
+    page = show(watched, "shelf/all-paint/1")  # the name of the view in older links
     expect(page.locator(".card > h2")).to_contain_text("all-paint 1")
 
 
@@ -101,9 +101,9 @@ def test_large_photo_is_sent_scaled_with_a_notice_or_in_full(watched: Watched) -
     expect(page.locator(".verdict")).to_contain_text("dB")
     pick(page, encode_png(solid_image(1500, 900, (9, 90, 200))))
     note = page.locator(".size-note")
-    expect(note).to_contain_text("Your picture has 1500 × 900 pixels")
+    expect(note).to_contain_text("Your image has 1500 × 900 pixels")
     expect(note).to_contain_text("1024 × 614 were sent")
-    note.get_by_role("button", name="Send all of it").click()
+    note.get_by_role("button", name="Send it in full").click()
     expect(note).to_have_count(0)
     expect(page.locator(".command")).to_contain_text("image=@own.png")
 

@@ -22,7 +22,7 @@ def test_the_documentation_follows_dark_mode_and_links_back(watched: Watched) ->
 
 
 def test_the_documentation_follows_the_playgrounds_choice(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     page.get_by_role("button", name="Dark or light").click()
     page.goto(f"{watched.base}/docs")
     expect(page.locator("html")).to_have_class("dark-mode")

@@ -1,11 +1,13 @@
-// What the address says: #/faces?seed=7 or #/shelf/NAME. Views keep their settings there, so that a
+// What the address says: #/faces?seed=7 or #/models/NAME. Views keep their settings there, so that a
 // link, a reload and the Back button show the same again.
 
 import { settled } from './dom.js';
 
-/** {path: ['shelf', 'NAME'], parameters}. */
+/** {path: ['models', 'NAME'], parameters}. */
 export function current() {
-  const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
+  // Older links name the view of the models `shelf`.
+  const hash = location.hash.replace(/^#\/?/, '').replace(/^shelf\b/, 'models');
+  const [path, query = ''] = hash.split('?');
   return {
     path: path.split('/').filter(Boolean).map(decodeURIComponent),
     parameters: new URLSearchParams(query),

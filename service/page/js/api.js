@@ -54,7 +54,7 @@ export async function sendForJson(call, signal) {
   return { ...answer, body: JSON.parse(await answer.blob.text()) };
 }
 
-/** Who made a picture, which has no room to tell it itself. */
+/** Who made an image, which has no room to tell it itself. */
 export const answered = ({ headers }) => ({
   model: headers.get('X-DeepShelf-Model'),
   version: headers.get('X-DeepShelf-Version'),

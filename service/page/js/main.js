@@ -5,7 +5,7 @@ import { fill, h } from './dom.js';
 import { button } from './parts/fields.js';
 import { modelChooser } from './parts/model_select.js';
 import { problemBox } from './parts/problem.js';
-import { listModels, readyFor, waitingFor } from './shelf.js';
+import { listModels, readyFor, waitingFor } from './catalog.js';
 import { language, switchLanguage, t } from './strings.js';
 import * as classify from './views/classify.js';
 import * as compress from './views/compress.js';
@@ -15,10 +15,10 @@ import * as faces from './views/faces.js';
 import * as game from './views/game.js';
 import * as handwriting from './views/handwriting.js';
 import * as predict from './views/predict.js';
-import * as shelf from './views/shelf.js';
+import * as modelList from './views/models.js';
 import * as text from './views/text.js';
 
-const VIEWS = [classify, denoise, compress, faces, text, handwriting, game, predict, shelf, credits];
+const VIEWS = [classify, denoise, compress, faces, text, handwriting, game, predict, modelList, credits];
 const main = document.getElementById('main');
 let close = () => {};
 let turn = 0;
@@ -67,21 +67,21 @@ function opened(view, { head, body, models, parameters, path, address }) {
 }
 
 function nothingReady(view, waiting) {
-  const task = t.shelf.tasks[view.task] ?? view.task;
-  const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.shelf.states[one.state] ?? one.state, one.reason)));
+  const task = t.models.tasks[view.task] ?? view.task;
+  const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
   return h(
     'section',
     { class: 'nothing', role: 'status' },
     h('h2', {}, t.page.nothingReady),
     h('p', {}, waiting.length ? t.page.notReady(task) : t.page.none(task)),
     why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, button(t.page.again, show, 'main'), h('a', { href: '#/shelf' }, t.page.toShelf)),
+    h('p', { class: 'actions' }, button(t.page.again, show, 'main'), h('a', { href: '#/models' }, t.page.toModels)),
   );
 }
 
 const notFound = (name) => [
   h('header', { class: 'head' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
-  h('p', {}, h('a', { href: '#/shelf' }, t.page.toShelf)),
+  h('p', {}, h('a', { href: '#/models' }, t.page.toModels)),
 ];
 
 function markCurrent(view) {

@@ -30,7 +30,7 @@ _PAGE = """<!doctype html>
     <h1>Not found</h1>
     <p>There is nothing at <code>{path}</code>.</p>
     <p><a href="{root}/">The playground</a> · <a href="{root}/docs">The API</a> ·
-      <a href="{root}/#/shelf">The models</a></p>
+      <a href="{root}/#/models">The models</a></p>
   </main>
 </body>
 </html>

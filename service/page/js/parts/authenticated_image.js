@@ -1,4 +1,4 @@
-// A picture that the service draws, asked for like everything else: with the key, where there is one.
+// An image that the service draws, asked for like everything else: with the key, where there is one.
 
 import { send } from '../api.js';
 import { addressIn, h } from '../dom.js';

@@ -1,4 +1,4 @@
-// A picture from the camera, where the browser lets a page see one.
+// An image from the camera, where the browser lets a page see one.
 
 import { h } from '../dom.js';
 import { blank, encoded } from '../pixels/canvas.js';

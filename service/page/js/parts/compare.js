@@ -1,4 +1,4 @@
-// Two pictures of one size on top of each other, and a slider between them.
+// Two images of one size on top of each other, and a slider between them.
 
 import { addressIn, h } from '../dom.js';
 import { t } from '../strings.js';

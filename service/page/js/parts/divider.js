@@ -1,9 +1,9 @@
-// The line between two pictures that lie on top of each other.
+// The line between two images that lie on top of each other.
 
 import { h } from '../dom.js';
 import { t } from '../strings.js';
 
-/** A slider between the pictures; calls `moved('50%')` with the share that shows the first one. */
+/** A slider between the images; calls `moved('50%')` with the share that shows the first one. */
 export function divider(names, moved) {
   const oninput = () => moved(`${line.value}%`);
   const line = h('input', {

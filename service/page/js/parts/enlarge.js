@@ -10,7 +10,7 @@ const LARGEST = 16;
 const STEP = 1.25;
 const MOVE = 60;
 
-/** Open a dialog with two pictures of one size, given by their addresses. */
+/** Open a dialog with two images of one size, given by their addresses. */
 export function enlarge(names, addresses) {
   const images = addresses.map((src, place) => h('img', { src, alt: names[place], draggable: 'false' }));
   const [before, after] = images.map((image) => h('div', { class: 'layer' }, image));
@@ -48,7 +48,7 @@ function labelled(element, name) {
   return element;
 }
 
-/** Where the pictures are in the stage: {fit, actual, zoom, move}. */
+/** Where the images are in the stage: {fit, actual, zoom, move}. */
 function viewOf(stage, images, told) {
   let [x, y, scale] = [0, 0, 1];
   const image = images[1];

@@ -1,4 +1,4 @@
-// Where a picture comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
+// Where an image comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
 
 import { addressIn, h } from '../dom.js';
 import { t } from '../strings.js';
@@ -8,11 +8,11 @@ import { button } from './fields.js';
 import { fileOf } from './samples.js';
 
 /**
- * {element, close}. `onpick(file, {own})` is called for each picture, with `own` for the visitor's
+ * {element, close}. `onpick(file, {own})` is called for each image, with `own` for the visitor's
  * own photos; the first sample is picked at once, so that there is something to see. `draw` offers a
  * pad for digits.
  */
-export function picturePicker({ samples, draw = false, onpick }) {
+export function imagePicker({ samples, draw = false, onpick }) {
   const shown = h('img', { alt: t.picker.chosen });
   const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tap : t.picker.drop;
   const words = h('p', {}, hint);

@@ -9,7 +9,7 @@ import { t } from '../strings.js';
 export function receipt({ model, version, call, ms, blob, more }) {
   const sent = bytesSent(call);
   const parts = [
-    h('a', { href: `#/shelf/${encodeURIComponent(model)}/${version}` }, `${model} ${version}`),
+    h('a', { href: `#/models/${encodeURIComponent(model)}/${version}` }, `${model} ${version}`),
     h('span', { title: t.common.roundTripHint }, t.common.roundTrip(milliseconds(ms))),
     sent > 0 && h('span', {}, t.common.sent(bytes(sent))),
     blob && h('span', {}, t.common.back(bytes(blob.size))),

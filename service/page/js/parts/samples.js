@@ -1,4 +1,4 @@
-// Pictures that come with the page; the credits view tells whose they are.
+// Images that come with the page; the credits view tells whose they are.
 
 import { t } from '../strings.js';
 

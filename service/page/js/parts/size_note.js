@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { t } from '../strings.js';
 import { button } from './fields.js';
 
-/** Nothing where the whole picture was sent. `read` is what readPicture returns, or null. */
+/** Nothing where the whole image was sent. `read` is what readImage returns, or null. */
 export function sizeNote(read, sendWhole) {
   if (!read?.shrunk) return null;
   const { canvas, width, height } = read;

@@ -1,10 +1,10 @@
-// Pictures as pixels: from a file, in grey, brought to a size, as PNG.
+// Images as pixels: from a file, in grey, brought to a size, as PNG.
 
 /**
- * A picture that this browser can read, no side over `longest`: {canvas, width, height, shrunk} with
+ * An image that this browser can read, no side over `longest`: {canvas, width, height, shrunk} with
  * the size that it had. Throws when the browser cannot read it.
  */
-export async function readPicture(file, longest = Infinity) {
+export async function readImage(file, longest = Infinity) {
   const bitmap = await createImageBitmap(file);
   const { width, height } = bitmap;
   const scale = Math.min(1, longest / Math.max(width, height));

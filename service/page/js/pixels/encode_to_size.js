@@ -1,6 +1,6 @@
-// What a format of the browser's makes of a picture when it may use only so many bytes.
+// What a format of the browser's makes of an image when it may use only so many bytes.
 
-import { encoded, pixelsOf, readPicture } from './canvas.js';
+import { encoded, pixelsOf, readImage } from './canvas.js';
 import { lean } from './strip_icc_profile.js';
 import { psnr } from './noise.js';
 
@@ -21,6 +21,6 @@ export async function withinBytes(canvas, type, limit) {
     if (blob.size <= limit) [best, quality, low] = [blob, middle, middle];
     else high = middle;
   }
-  const back = pixelsOf((await readPicture(best)).canvas);
+  const back = pixelsOf((await readImage(best)).canvas);
   return { blob: best, quality, fits: best.size <= limit, psnr: psnr(pixelsOf(canvas), back) };
 }

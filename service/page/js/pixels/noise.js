@@ -1,4 +1,4 @@
-// Gaussian noise, and how far it is from the clean picture.
+// Gaussian noise, and how far it is from the clean image.
 
 /**
  * Pixels with N(mean, deviation) added, in units of white = 1, clipped to bytes. `grey` puts the
@@ -31,7 +31,7 @@ function normal() {
   return radius * Math.cos(2 * Math.PI * Math.random());
 }
 
-/** Peak signal-to-noise ratio in dB of two pictures of one size; null when they are equal. */
+/** Peak signal-to-noise ratio in dB of two images of one size; null when they are equal. */
 export function psnr(a, b) {
   let sum = 0;
   for (let i = 0; i < a.data.length; i++) {

@@ -1,10 +1,10 @@
 // A browser's JPEG or WebP without the colour profile that Chromium puts into each: 456 bytes that
-// say "sRGB", which is what a picture without one is anyway. They would make the comparison unfair.
+// say "sRGB", which is what an image without one is anyway. They would make the comparison unfair.
 
 const SCAN = 0xda;
 const PROFILE = 0xe2; // APP2
 
-/** The same picture in fewer bytes; what it does not understand it leaves alone. */
+/** The same image in fewer bytes; what it does not understand it leaves alone. */
 export async function lean(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const shorter = { 'image/jpeg': jpeg, 'image/webp': webp }[blob.type]?.(bytes);

@@ -19,7 +19,7 @@ export const es = {
     notReady: (task) => `Hace falta un modelo de ${task}. Estos no están listos:`,
     isState: (name, version, state, reason) => `${name} ${version}: ${state}${reason ? ` (${reason})` : ''}`,
     again: 'Volver a intentarlo',
-    toShelf: 'Ver todos los modelos',
+    toModels: 'Ver todos los modelos',
   },
 
   common: {
@@ -108,7 +108,7 @@ export const es = {
     title: 'Clasificar',
     lead: '¿Qué se ve en una imagen? Las barras son las probabilidades que da el propio modelo.',
     labels: 'Etiquetas',
-    knows: (count, names) => `Este modelo conoce ${count} etiquetas y nada más: ${names}.`,
+    knows: (count, names) => `Este modelo tiene ${count} etiquetas: ${names}.`,
     more: (names, count) => `${names} y ${count} más`,
     member: (number) => `Miembro ${number}`,
     agree: (agree, all, label) => `${agree} de ${all} miembros dicen ${label}`,
@@ -155,7 +155,7 @@ export const es = {
     original: 'Original',
     ours: 'Este modelo',
     pixels: (w, h) => `${w} × ${h} píxeles, sin comprimir`,
-    pictureOf: (name) => `La imagen: ${name}`,
+    imageOf: (name) => `La imagen: ${name}`,
     enlarge: (name, other) => `Ampliar: ${name} junto a ${other}`,
     times: (name, factor) => `${name} ocupa ${factor} veces más`,
     and: ' y ',
@@ -163,7 +163,7 @@ export const es = {
       `Incluso con la calidad más baja de este navegador y sin perfil de color, ${each}. ` +
       `${tables} bytes del JPEG son cabecera y tablas; aquí, lo que ambos lados deben saber está en el propio modelo.`,
     save: (name) => `Guardar ${name}`,
-    picture: 'La imagen descomprimida',
+    decompressed: 'La imagen descomprimida',
   },
 
   faces: {
@@ -270,7 +270,7 @@ export const es = {
     notJson: 'Las entradas no son JSON',
   },
 
-  shelf: {
+  models: {
     title: 'Los modelos',
     tab: 'Modelos',
     lead: 'Todos los modelos publicados aquí, lo que se ha medido de cada uno y de dónde vienen.',
@@ -319,9 +319,9 @@ export const es = {
     aboutFilters: (count, shape, dead, largest) =>
       `${count} filtros de ${shape} pesos, ${dead} de ellos muertos; el peso más grande es ${largest}`,
     filtersLegend: 'El blanco es cero, el rojo positivo y el azul negativo; los filtros sobre tres canales se muestran en color. Los muertos llevan un marco magenta.',
-    maps: 'Lo que sus capas ven en una imagen',
+    maps: 'Mapas de características de sus capas',
     mapsHere: 'Los mapas aparecerán aquí.',
-    mapsOf: (layer) => `Lo que ${layer} ve en la imagen`,
+    mapsOf: (layer) => `Mapas de características de ${layer}`,
     mapsRegion: 'Mapas de características',
     aboutMaps: (count, dead, scale) => `${count} mapas, ${dead} de ellos nulos en todas partes; los colores terminan en ${scale}`,
     mapsLegend: 'El blanco es cero, el rojo positivo y el azul negativo, antes de lo que sigue a la capa. Los mapas nulos en todas partes llevan un marco magenta.',
@@ -330,10 +330,10 @@ export const es = {
   metrics: {
     accuracy: 'proporción de aciertos',
     accuracy_top5: 'acierto entre las cinco primeras',
-    agreement: 'misma respuesta que con precisión completa',
-    nll: 'sorpresa; cuanto menor, mejor',
-    nll_windows: 'sorpresa por carácter en pasajes cortos; cuanto menor, mejor',
-    ece: 'diferencia entre probabilidad y acierto; cuanto menor, mejor',
+    agreement: 'misma etiqueta que con precisión completa',
+    nll: 'log-verosimilitud negativa; cuanto menor, mejor',
+    nll_windows: 'log-verosimilitud negativa por carácter en pasajes cortos; cuanto menor, mejor',
+    ece: 'diferencia entre confianza y acierto; cuanto menor, mejor',
     mse: 'error cuadrático; cuanto menor, mejor',
     mse_float: 'error cuadrático antes de redondear; cuanto menor, mejor',
     psnr: 'cercanía a la imagen limpia; cuanto mayor, mejor',
@@ -354,8 +354,8 @@ export const es = {
     fd_mobilenet: 'distancia a caras reales; cuanto menor, mejor',
     kd_mobilenet: 'distancia a caras reales (con núcleo); cuanto menor, mejor',
     fd_cifar10: 'distancia a caras reales según otra red; cuanto menor, mejor',
-    precision: 'proporción de caras dibujadas que parecen reales',
-    recall: 'proporción de caras reales que podría dibujar',
+    precision: 'proporción de caras generadas que parecen reales',
+    recall: 'proporción de caras reales que podría generar',
     sharpness: 'nitidez en comparación con fotografías',
     spread: 'variedad en comparación con fotografías',
     eyes: 'proporción de caras en las que se detectan dos ojos',

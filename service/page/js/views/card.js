@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { bytes, grouped } from '../numbers.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { t } from '../strings.js';
 import { activations } from './activations.js';
 import { filters } from './filters.js';
@@ -22,22 +22,22 @@ export async function modelCard(name, version, versions) {
   return h(
     'article',
     { class: 'card' },
-    h('h2', {}, `${card.name} ${card.version}`, h('span', { class: `state ${card.state}` }, t.shelf.states[card.state] ?? card.state)),
+    h('h2', {}, `${card.name} ${card.version}`, h('span', { class: `state ${card.state}` }, t.models.states[card.state] ?? card.state)),
     card.reason && h('p', { class: 'failed' }, card.reason),
-    t.shelf.inEnglish && h('p', { class: 'hint' }, t.shelf.inEnglish),
+    t.models.inEnglish && h('p', { class: 'hint' }, t.models.inEnglish),
     h('p', { class: 'lead' }, card.summary),
-    h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.shelf.tryIt), otherVersions(card, versions)),
-    ready && served(preview, { class: 'preview', alt: t.shelf.preview(card.name) }),
-    card.metrics.length > 0 && [h('h3', {}, t.shelf.measured), metricsTable(card.metrics)],
-    h('h3', {}, t.shelf.meantFor),
+    h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.models.tryIt), otherVersions(card, versions)),
+    ready && served(preview, { class: 'preview', alt: t.models.preview(card.name) }),
+    card.metrics.length > 0 && [h('h3', {}, t.models.measured), metricsTable(card.metrics)],
+    h('h3', {}, t.models.meantFor),
     h('p', {}, card.intended_use),
-    h('h3', {}, t.shelf.limits),
+    h('h3', {}, t.models.limits),
     h('p', {}, card.limits),
-    h('h3', {}, t.shelf.madeOf),
+    h('h3', {}, t.models.madeOf),
     facts(card),
     ready && filters(name, version),
     ready && activations(card),
-    h('details', {}, h('summary', {}, t.shelf.recipe), h('pre', { tabindex: '0' }, JSON.stringify(card.provenance.recipe, null, 2))),
+    h('details', {}, h('summary', {}, t.models.recipe), h('pre', { tabindex: '0' }, JSON.stringify(card.provenance.recipe, null, 2))),
     same.element,
   );
 }
@@ -45,7 +45,7 @@ export async function modelCard(name, version, versions) {
 function otherVersions(card, versions) {
   return versions
     .filter((one) => one.version !== card.version)
-    .map((one) => h('a', { class: 'button quiet', href: `#/shelf/${card.name}/${one.version}` }, t.shelf.version(one.version, t.shelf.states[one.state] ?? one.state)));
+    .map((one) => h('a', { class: 'button quiet', href: `#/models/${card.name}/${one.version}` }, t.models.version(one.version, t.models.states[one.state] ?? one.state)));
 }
 
 function facts(card) {
@@ -63,5 +63,5 @@ function facts(card) {
     hardware: provenance.hardware,
     licence: card.licence,
   }).filter(([, value]) => value !== undefined && value !== null && value !== '');
-  return h('dl', {}, pairs.map(([name, value]) => [h('dt', {}, t.shelf.facts[name]), h('dd', {}, String(value))]));
+  return h('dl', {}, pairs.map(([name, value]) => [h('dt', {}, t.models.facts[name]), h('dd', {}, String(value))]));
 }

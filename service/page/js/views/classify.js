@@ -1,4 +1,4 @@
-// What is in this picture?
+// What is in this image?
 
 import { sendForJson } from '../api.js';
 import { fill, h } from '../dom.js';
@@ -6,10 +6,10 @@ import { workplace } from '../parts/async_result.js';
 import { bars, labelName, votes } from '../parts/bars.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { slider } from '../parts/fields.js';
-import { picturePicker } from '../parts/file_input.js';
+import { imagePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
 import { THINGS } from '../parts/samples.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { t } from '../strings.js';
 
 export const id = 'classify';
@@ -54,7 +54,7 @@ export function open({ body, chooser, onmodel, address }) {
     topK.set(topK.value);
     fill(knows, t.classify.knows(does.labels.length, listed(does.labels.map(labelName))));
   };
-  const picker = picturePicker({
+  const picker = imagePicker({
     samples: THINGS,
     onpick(picked) {
       file = picked;

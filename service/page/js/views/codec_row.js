@@ -1,4 +1,4 @@
-// One way to code a picture: what it looks like then, and what it costs. A click enlarges it.
+// One way to code an image: what it looks like then, and what it costs. A click enlarges it.
 
 import { h } from '../dom.js';
 import { bytes } from '../numbers.js';
@@ -12,7 +12,7 @@ export function codedRow(codings, ours) {
     const [one, other] = coding === ours ? [codings[0], ours] : [coding, ours];
     const label = t.compress.enlarge(one.name, other.name);
     const open = () => enlarge([one.name, other.name], [addresses.get(one), addresses.get(other)]);
-    const image = h('img', { alt: t.compress.pictureOf(coding.name), src: addresses.get(coding) });
+    const image = h('img', { alt: t.compress.imageOf(coding.name), src: addresses.get(coding) });
     return h(
       'figure',
       {},

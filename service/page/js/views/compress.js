@@ -1,4 +1,4 @@
-// A picture as a few bytes, beside what JPEG and WebP make of the same pixels.
+// An image as a few bytes, beside what JPEG and WebP make of the same pixels.
 
 import { answered, send } from '../api.js';
 import { fill, h, settled } from '../dom.js';
@@ -7,14 +7,14 @@ import { workplace } from '../parts/async_result.js';
 import { beforeAfter } from '../parts/compare.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { slider } from '../parts/fields.js';
-import { picturePicker } from '../parts/file_input.js';
+import { imagePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
 import { DIGITS, PHOTOS } from '../parts/samples.js';
 import { sizeNote } from '../parts/size_note.js';
-import { fitted, greyed, pngFile, readPicture } from '../pixels/canvas.js';
+import { fitted, greyed, pngFile, readImage } from '../pixels/canvas.js';
 import { withinBytes } from '../pixels/encode_to_size.js';
 import { overhead } from '../pixels/strip_icc_profile.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { t } from '../strings.js';
 import { codedRow } from './codec_row.js';
 
@@ -44,18 +44,18 @@ export function open({ body, chooser, onmodel, address }) {
       const card = await cardOf(chooser.name, chooser.version);
       const sent = await prepared(picked, card.task.image);
       const query = { ...chooser.value, ...(qualities(card) && { quality: quality.value }) };
-      const call = { path: '/v1/compress', query, form: [['image', sent.image]], save: 'picture.code' };
+      const call = { path: '/v1/compress', query, form: [['image', sent.image]], save: 'image.code' };
       const { response, blob, ms } = await send(call, signal);
       const code = new File([blob], call.save, { type: CODE_TYPE });
-      const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'picture.png' };
+      const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'image.png' };
       same.show(call, back);
-      const picture = await send(back, signal);
+      const decompressed = await send(back, signal);
       return [
         h('p', { class: 'verdict' }, bytes(code.size)),
-        await compared({ ...sent, code, picture: picture.blob, loss: loss(response.headers) }),
+        await compared({ ...sent, code, decompressed: decompressed.blob, loss: loss(response.headers) }),
         sizeNote(sent.read, askForWhole),
         download(code),
-        receipt({ ...answered(response), call, ms, more: t.compress.backIn(milliseconds(picture.ms)) }),
+        receipt({ ...answered(response), call, ms, more: t.compress.backIn(milliseconds(decompressed.ms)) }),
       ];
     });
   };
@@ -63,7 +63,7 @@ export function open({ body, chooser, onmodel, address }) {
     picked.whole = true;
     ask();
   };
-  /** Pictures and a slider that suit the chosen model: photographs, or digits. */
+  /** Images and a slider that suit the chosen model: photographs, or digits. */
   const offer = async () => {
     const { name } = chooser;
     const most = qualities(await cardOf(name, chooser.version));
@@ -73,7 +73,7 @@ export function open({ body, chooser, onmodel, address }) {
     if (picker && free === Boolean(most)) return void ask();
     picker?.close();
     free = Boolean(most);
-    picker = picturePicker({
+    picker = imagePicker({
       samples: free ? PHOTOS : DIGITS,
       draw: !free,
       onpick(file) {
@@ -93,12 +93,12 @@ export function open({ body, chooser, onmodel, address }) {
 const qualities = (card) => card.task.entropy?.qualities ?? 0;
 
 /**
- * The picture as the model takes it, so that all coders get the same pixels:
+ * The image as the model takes it, so that all coders get the same pixels:
  * {image, canvas, channels, read}.
  * A file that this browser cannot read is sent as it is, without a canvas.
  */
 async function prepared({ file, whole }, spec) {
-  const read = await readPicture(file, whole ? Infinity : LONGEST).catch(() => null);
+  const read = await readImage(file, whole ? Infinity : LONGEST).catch(() => null);
   if (!read) return { image: file };
   if (!spec.width) {
     // As a PNG of these very pixels: a JPEG may be turned, or be decoded otherwise here.
@@ -108,18 +108,18 @@ async function prepared({ file, whole }, spec) {
   const grey = spec.mode === 'L';
   const canvas = grey ? greyed(fitted(read.canvas, spec)) : fitted(read.canvas, spec);
   const fits = read.width === spec.width && read.height === spec.height;
-  const image = fits ? file : await pngFile(canvas, `picture-${spec.width}x${spec.height}.png`);
+  const image = fits ? file : await pngFile(canvas, `image-${spec.width}x${spec.height}.png`);
   return { canvas, image, channels: grey ? 1 : 3 };
 }
 
-async function compared({ canvas, image, channels, code, picture, loss }) {
-  if (!canvas) return h('img', { class: 'preview', alt: t.compress.picture, src: URL.createObjectURL(picture) });
+async function compared({ canvas, image, channels, code, decompressed, loss }) {
+  if (!canvas) return h('img', { class: 'preview', alt: t.compress.decompressed, src: URL.createObjectURL(decompressed) });
   const limit = code.size;
   const jpeg = await withinBytes(canvas, 'image/jpeg', limit);
   const webp = await withinBytes(canvas, 'image/webp', limit);
   const pixels = canvas.width * canvas.height;
   const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.pixels(canvas.width, canvas.height) };
-  const ours = { name: t.compress.ours, blob: picture, bytes: limit, note: decibels(loss) };
+  const ours = { name: t.compress.ours, blob: decompressed, bytes: limit, note: decibels(loss) };
   const others = [['JPEG', jpeg], ['WebP', webp]].filter(([, made]) => made).map(([name, made]) => ({
     name,
     blob: made.blob,
@@ -130,7 +130,7 @@ async function compared({ canvas, image, channels, code, picture, loss }) {
   const tooLong = others.filter((other) => !other.fits);
   const tables = await overhead(jpeg.blob);
   const compare = beforeAfter([original.name, ours.name]);
-  compare.show(image, picture);
+  compare.show(image, decompressed);
   return [
     h('p', { class: 'hint' }, t.compress.perPixel(fixed((8 * limit) / pixels, 2))),
     compare.element,

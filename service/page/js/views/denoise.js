@@ -1,4 +1,4 @@
-// Noise out of a picture. The browser adds noise to the samples, so that the clean picture is known.
+// Noise out of an image. The browser adds noise to the samples, so that the clean image is known.
 
 import { answered, send } from '../api.js';
 import { fill, h, settled } from '../dom.js';
@@ -7,13 +7,13 @@ import { workplace } from '../parts/async_result.js';
 import { beforeAfter } from '../parts/compare.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { button, slider } from '../parts/fields.js';
-import { picturePicker } from '../parts/file_input.js';
+import { imagePicker } from '../parts/file_input.js';
 import { receipt } from '../parts/response_meta.js';
 import { CAT, COFFEE, DIGITS } from '../parts/samples.js';
 import { sizeNote } from '../parts/size_note.js';
-import { greyed, pixelsOf, pngFile, readPicture, withPixels } from '../pixels/canvas.js';
+import { greyed, pixelsOf, pngFile, readImage, withPixels } from '../pixels/canvas.js';
 import { isGrey, noisy, psnr } from '../pixels/noise.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { t } from '../strings.js';
 
 export const id = 'denoise';
@@ -38,7 +38,7 @@ export function open({ body, chooser, onmodel, address }) {
     answer.run(async (signal) => {
       const card = await cardOf(chooser.name, chooser.version);
       const sent = await prepared(picked, card, { mean: brighter.value, deviation: noise.value });
-      signal.throwIfAborted(); // a newer picture was prepared sooner, and its command is shown
+      signal.throwIfAborted(); // a newer image was prepared sooner, and its command is shown
       const call = {
         path: '/v1/denoise',
         query: { ...chooser.value, ...(strength.value < 1 && { strength: strength.value }) },
@@ -59,7 +59,7 @@ export function open({ body, chooser, onmodel, address }) {
     const card = await cardOf(chooser.name, chooser.version);
     fill(trained, t.denoise.trained(card.task.noise, card.intended_use));
   };
-  const picker = picturePicker({
+  const picker = imagePicker({
     samples: [CAT, COFFEE, ...DIGITS],
     draw: true,
     onpick(file, { own }) {
@@ -97,10 +97,10 @@ function noiseSliders(oninput) {
   return { noise, brighter, strength };
 }
 
-/** What is sent: the picture as it is, or with noise and its clean self as the reference. */
+/** What is sent: the image as it is, or with noise and its clean self as the reference. */
 async function prepared({ file, whole }, card, { mean, deviation }) {
-  // The service reads formats that browsers do not, such as HEIC, and rejects what is no picture.
-  const read = await readPicture(file, whole ? Infinity : LONGEST).catch(() => null);
+  // The service reads formats that browsers do not, such as HEIC, and rejects what is no image.
+  const read = await readImage(file, whole ? Infinity : LONGEST).catch(() => null);
   if (!read) return { image: file };
   if (!mean && !deviation) return { image: read.shrunk ? await pngFile(read.canvas, 'smaller.png') : file, read };
   const clean = card.task.image.mode === 'L' ? greyed(read.canvas) : read.canvas;

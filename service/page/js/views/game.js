@@ -79,7 +79,7 @@ function streak(results) {
   return length > 1 ? t.game.streak(length) : '';
 }
 
-/** Two pictures to choose from; `answered(correct)` is called once one was clicked. */
+/** Two images to choose from; `answered(correct)` is called once one was clicked. */
 async function oneRound(name, place, same, answered) {
   const asked = { path: `/v1/game/${name}` };
   same.show(asked);

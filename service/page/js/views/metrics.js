@@ -24,7 +24,7 @@ function words(name) {
 }
 
 export function metricsTable(metrics) {
-  const head = t.shelf.columns.map((text) => h('th', { scope: 'col' }, text));
+  const head = t.models.columns.map((text) => h('th', { scope: 'col' }, text));
   const row = (metric) =>
     h(
       'tr',
@@ -36,7 +36,7 @@ export function metricsTable(metrics) {
       h('td', {}, grouped(metric.n)),
     );
   const table = h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, metrics.map(row)));
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.shelf.figures }, table);
+  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.figures }, table);
 }
 
 function withUnit({ name, value, unit }) {

@@ -6,7 +6,7 @@ import { workplace } from '../parts/async_result.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { button, textArea } from '../parts/fields.js';
 import { receipt } from '../parts/response_meta.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { t } from '../strings.js';
 import { jsonLines } from './json_lines.js';
 
@@ -16,7 +16,7 @@ export const task = 'tensors';
 
 const ADD = 'deepshelf models add model.onnx --name my-model';
 
-/** What to show while no such model is on the shelf. */
+/** What to show while there is no such model. */
 export const missing = () =>
   h(
     'section',

@@ -7,7 +7,7 @@ import { sameWithCurl } from '../parts/curl_snippet.js';
 import { button, field, slider, textArea } from '../parts/fields.js';
 import { problemBox } from '../parts/problem.js';
 import { receipt } from '../parts/response_meta.js';
-import { cardOf } from '../shelf.js';
+import { cardOf } from '../catalog.js';
 import { events } from '../sse.js';
 import { t } from '../strings.js';
 import { beginning } from './sample_prompts.js';

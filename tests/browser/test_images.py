@@ -78,7 +78,7 @@ def test_the_strength_of_denoising_is_sent(watched: Watched, tmp_path: Path) -> 
 def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> None:
     page = show(watched, "denoise")
     expect(page.locator(".verdict")).to_contain_text("dB")
-    divider = page.get_by_label("How much of the picture shows noisy")
+    divider = page.get_by_label("How much of the image shows noisy")
     divider.focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
@@ -92,8 +92,8 @@ def test_code_has_the_displayed_size_and_is_decompressed(watched: Watched, tmp_p
     expect(page.locator(".verdict")).to_contain_text("bytes")
     code_bytes = int(page.locator(".verdict").inner_text().split()[0])
     curl(page, page.locator(".same"), tmp_path)
-    assert (tmp_path / "picture.code").stat().st_size == code_bytes
-    loss = psnr((tmp_path / "picture.png").read_bytes(), (tmp_path / "three.png").read_bytes())
+    assert (tmp_path / "image.code").stat().st_size == code_bytes
+    loss = psnr((tmp_path / "image.png").read_bytes(), (tmp_path / "three.png").read_bytes())
     ours = page.locator(".coded figure").nth(1)
     expect(ours).to_contain_text(f"{loss:.1f} dB")
 
@@ -108,7 +108,7 @@ def test_a_photograph_takes_the_bytes_of_the_quality_that_was_chosen(
         expect(page.locator(".command")).to_contain_text(f"quality={quality}")
         expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
         curl(page, page.locator(".same"), tmp_path)
-        sizes.append((tmp_path / "picture.code").stat().st_size)
+        sizes.append((tmp_path / "image.code").stat().st_size)
         expect(page.locator(".verdict")).to_contain_text(f"{sizes[-1] / 1000:.1f} kB")
     assert sizes[0] < 0.6 * sizes[1]
 

@@ -1,4 +1,4 @@
-// What is on the shelf, as /v1/models tells it.
+// The models in the store, as /v1/models lists them.
 
 import { sendForJson } from './api.js';
 

@@ -12,12 +12,12 @@ from tests.fakes.image_models import BoxBlurDenoiser, publish_image_model
 
 
 def test_every_model_has_a_tile_with_its_preview_and_a_metric(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     listed = page.request.get(f"{watched.base}/v1/models").json()["models"]
     tiles = page.locator(".tile")
     expect(tiles).to_have_count(len(listed))
     resnet = tiles.filter(has=page.get_by_text("resnet-cifar10", exact=True))
-    expect(resnet).to_contain_text("88.9 % share of right answers, n = 10\u202f000")
+    expect(resnet).to_contain_text("88.9 % share classified correctly, n = 10\u202f000")
     until(
         page,
         "[...document.querySelectorAll('.tile img')].filter(one => one.naturalWidth).length > 3",
@@ -25,7 +25,7 @@ def test_every_model_has_a_tile_with_its_preview_and_a_metric(watched: Watched) 
 
 
 def test_card_shows_provenance_and_links_to_the_model(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     page.get_by_role("link", name="mobilenet-hymenoptera").click()
     card = page.locator(".card")
     expect(card).to_contain_text("Classifies photographs of ants and bees.")
@@ -37,7 +37,7 @@ def test_card_shows_provenance_and_links_to_the_model(watched: Watched) -> None:
 
 
 def test_failed_version_shows_its_reason(watched: Watched) -> None:
-    page = show(watched, "shelf")
+    page = show(watched, "models")
     tile = page.locator(".tile").filter(has_text="all-paint")
     expect(tile.locator(".failed")).to_contain_text("Version 2 is failed: model.onnx is not")
 
@@ -48,7 +48,7 @@ def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> 
         watched = Watched(browser.new_page(), server.url)
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
-            expect(page.locator(".nothing")).to_contain_text("there is none on this shelf")
+            expect(page.locator(".nothing")).to_contain_text("none is published")
         expect(show(watched, "predict").locator(".nothing pre")).to_contain_text("models add")
         page = show(watched, "text")
         page.get_by_role("link", name="See all models").click()
@@ -58,7 +58,7 @@ def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> 
 
 
 def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
-    page = show(watched, "shelf?model=resnet-cifar10")
+    page = show(watched, "models?model=resnet-cifar10")
     page.get_by_text("Filters of its layers").click()
     layers = page.get_by_label("Layer")
     image = page.locator(".filters img")
@@ -72,14 +72,14 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
 
 
 def test_feature_maps_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
-    page = show(watched, "shelf?model=resnet-cifar10")
-    page.get_by_text("What its layers make of a picture").click()
+    page = show(watched, "models?model=resnet-cifar10")
+    page.get_by_text("Feature maps of its layers").click()
     maps = page.locator(".maps")
     image = maps.locator(".scroll img")
-    expect(image).to_have_attribute("alt", "What conv1 makes of the picture")
+    expect(image).to_have_attribute("alt", "Feature maps of conv1")
     expect(maps.locator(".answer")).to_contain_text("32 maps, 0 of them zero everywhere")
     maps.get_by_label("Layer").select_option(index=1)
-    expect(image).not_to_have_attribute("alt", "What conv1 makes of the picture")
+    expect(image).not_to_have_attribute("alt", "Feature maps of conv1")
     until(page, "document.querySelector('.maps .scroll img').naturalWidth > 0")
     curl(page, maps.locator(".same"), tmp_path)
     with Image.open(tmp_path / "maps.png") as file:
@@ -91,7 +91,7 @@ def test_page_prompts_for_a_key_that_the_service_requires(browser: Browser, tmp_
     line = f"alice sha256:{hash_key('open sesame').hex()}"
     with running_server(tmp_path / "store", tmp_path / "log", keys=line) as server:
         watched = Watched(browser.new_page(), server.url, expected=("401",))
-        page = show(watched, "shelf")
+        page = show(watched, "models")
         expect(page.get_by_role("alert")).to_contain_text("this needs a key")
         page.get_by_label("Key").fill("open sesame")
         page.get_by_role("button", name="Use this key").click()
