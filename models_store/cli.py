@@ -244,7 +244,7 @@ def export_models(
 ) -> None:
     """Write versions to one file, to carry them elsewhere."""
     if every and models:
-        raise LayoutError("--all exports every model: leave the names out")
+        raise LayoutError("--all exports every model: leave out the names")
     store = context.obj.store
     names = models or _all_names(store)
     if every:

@@ -95,8 +95,8 @@ def _read_signature(folder: Path, trusted_keys: TrustedKeys) -> bytes:
         return _read_regular_file(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
     except FileNotFoundError as error:
         raise SignatureError(
-            f"it has no {SIGNATURE}; only versions signed by a trusted key are served: "
-            + ", ".join(trusted_keys.values())
+            f"it is not signed: there is no {SIGNATURE}; only versions signed by one of "
+            f"these keys are served: {', '.join(trusted_keys.values())}"
         ) from error
 
 

@@ -63,12 +63,13 @@ def check_quality(model: LoadedModel[Compression], quality: int | None) -> None:
     """Raise InvalidValue if the model has no such quality."""
     quality_count = model.task.qualities
     if quality is not None and not 1 <= quality <= quality_count:
+        name = f"{model.name} {model.version}"
         accepted = (
-            f"it must be 1 to {quality_count}"
+            f"it must be 1 to {quality_count} for {name}"
             if quality_count
-            else "leave it out, because there is only one"
+            else f"leave it out, because {name} has only one"
         )
-        raise InvalidValue(f"quality is {quality}; {accepted} for {model.name} {model.version}")
+        raise InvalidValue(f"quality is {quality}; {accepted}")
 
 
 def compress(

@@ -12,16 +12,9 @@ from typing import Literal, NoReturn, TypeGuard, TypeVar
 
 from models_store.compression.container import fingerprint
 from models_store.manifest import Manifest
-from models_store.tasks import (
-    AnySizeImage,
-    Classification,
-    Compression,
-    Denoising,
-    Task,
-    Tensors,
-    TextGeneration,
-)
+from models_store.tasks import Compression, Task
 from service.errors import NotFound, Unavailable
+from service.runtime.default_models import select_defaults
 from service.runtime.loaded_model import LoadedModel
 
 __all__ = ["FileStats", "ModelCatalog", "ModelVersion", "VersionState"]
@@ -101,31 +94,14 @@ class ModelCatalog:
 
     @cached_property
     def defaults(self) -> Mapping[str, str]:
-        """Task kind → name of the model for requests that name none.
+        """Task kind → name of the model for requests that name none, ready or not.
 
-        The operator's choice, whether it is ready or not. Else the most capable enabled model: the
-        classifier with the most labels, the text model with the largest state, a denoiser for
-        colour before one for grey, a codec for any image size before one for a fixed size. Then the
-        first by name; an ensemble comes last, because it costs several times as much.
-
-        If that model is not ready, the next ready one with the same labels, vocabulary or image
-        format takes its place, but never a model for something else. A graph that was made
-        elsewhere is a default only where the operator says so, because no two do the same.
+        The operator's choice, else the one that `select_defaults` prefers.
         """
-        first: dict[str, Task] = {}
-        ready: dict[str, str] = {}
-        names: dict[str, str] = {}
-        for name, manifest in sorted(
-            self._enabled_manifests.items(), key=lambda item: _default_order(item[1])
-        ):
-            task = manifest.task
-            if isinstance(task, Tensors):
-                continue
-            names.setdefault(task.kind, name)
-            preferred = first.setdefault(task.kind, task)
-            if name in self.served_models and _knowledge(task) == _knowledge(preferred):
-                ready.setdefault(task.kind, name)
-        return {**names, **ready, **self.default_overrides}
+        return {
+            **select_defaults(self._enabled_manifests, self.served_models),
+            **self.default_overrides,
+        }
 
     @cached_property
     def _enabled_manifests(self) -> Mapping[str, Manifest]:
@@ -261,35 +237,6 @@ class ModelCatalog:
 
     def _alternatives(self, kind: str) -> str:
         return f"models for {kind}: {_format_list(self._names(kind))}"
-
-
-def _default_order(manifest: Manifest) -> tuple[bool, int, str]:
-    outputs = (output.name for file in manifest.files for output in file.outputs or ())
-    return "members" in outputs, -_capability(manifest.task), manifest.name
-
-
-def _knowledge(task: Task) -> object:
-    """Return what two models must share to take each other's place as default."""
-    if isinstance(task, Classification):
-        return task.labels
-    if isinstance(task, TextGeneration):
-        return task.vocabulary
-    if isinstance(task, Compression | Denoising):
-        return task.image
-    return task.kind
-
-
-def _capability(task: Task) -> int:
-    if isinstance(task, Classification):
-        return len(task.labels)
-    if isinstance(task, Compression):
-        # Native sizes before a fixed one.
-        return int(isinstance(task.image, AnySizeImage))
-    if isinstance(task, TextGeneration):
-        return sum(state.layers * state.width for state in task.states)
-    if isinstance(task, Denoising):
-        return int(task.image.mode == "RGB")
-    return 0
 
 
 def _has_task(model: LoadedModel[Task], task: type[TaskT]) -> TypeGuard[LoadedModel[TaskT]]:

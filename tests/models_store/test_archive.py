@@ -180,7 +180,7 @@ def test_model_with_other_golden_outputs_here_is_not_imported(
 def test_file_that_is_no_archive_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"no archive of models|holds no models"):
+    with pytest.raises(ArchiveError, match=r"not an archive of models|holds no models"):
         import_versions(path, tmp_path / "other")
 
 

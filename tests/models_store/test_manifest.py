@@ -133,7 +133,7 @@ def _another(role: str, **changes: object) -> Callable[[Content], None]:
         (_change_graph("precision", "int8"), "needs a file with role model"),
         (_another("model", path="b.onnx"), "two files have the role model and precision fp32"),
         (_another("golden", path="b.npz"), "two files have the role golden"),
-        (_another("preview", path="b.png", precision="fp32"), "b.png is no graph"),
+        (_another("preview", path="b.png", precision="fp32"), "b.png is not a graph"),
     ],
 )
 def test_inconsistent_manifest_is_rejected(

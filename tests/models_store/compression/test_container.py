@@ -84,7 +84,9 @@ def test_other_bytes_are_reported_as_foreign(data: bytes) -> None:
 
 
 def test_newer_format_is_reported_before_other_errors() -> None:
-    with pytest.raises(UnsupportedVersionError, match="format 3; formats up to 2"):
+    with pytest.raises(
+        UnsupportedVersionError, match="format 3; this version reads formats up to 2"
+    ):
         unpack(b"\xd5S\x03 whatever follows there")
 
 

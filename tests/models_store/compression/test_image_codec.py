@@ -128,7 +128,7 @@ def test_an_exact_graph_that_is_computed_otherwise_is_another_code(
         (lambda _: b"", "quality 0 of 3"),
         (lambda payload: b"\x04" + payload[1:], "quality 4 of 3"),
         (lambda payload: payload[:2], "number of lanes"),
-        (lambda payload: payload[:-2], "too early"),
+        (lambda payload: payload[:-2], "too short"),
         (lambda payload: payload + b"\0\0", "left"),
         (lambda payload: payload[:1] + b"\xff\xff\xff\xff\x01" + payload[2:], "is truncated"),
         (lambda payload: payload[:1] + b"\x7f" + payload[2:20], "truncated"),

@@ -85,7 +85,7 @@ async def test_quality_is_set_by_query_or_form_and_returned(coder: httpx.AsyncCl
     [
         ("quality=4", "it must be 1 to 3"),
         ("model=mosaic&quality=4", "it must be 1 to 3"),
-        ("model=autosqueeze&quality=2", "it has only one: leave quality out"),
+        ("model=autosqueeze&quality=2", "leave it out, because autosqueeze 1 has only one"),
         ("quality=0", "must be at least 1"),
         ("quality=best", "is not a whole number"),
     ],

@@ -346,6 +346,6 @@ def test_with_trusted_keys_only_signed_versions_are_served(tmp_path: Path) -> No
     assert _states(registry)["unsigned", 1] == "ready"
     _edit_manifest(store / "signed/1", summary="Mine.")
     registry.refresh()
-    assert "the copy in memory is still served: the manifest is not the one" in _reason(
+    assert "the copy in memory is still served: the manifest differs from" in _reason(
         registry, "signed"
     )
