@@ -217,7 +217,7 @@ def sequence() -> onnx.ModelProto:
         (one_op("Relu"), ("--sample", "x.npz"), "x.npz is not an .npz file of arrays"),
         (one_op("Relu"), ("--softmax",), "--softmax: only for image classifiers, which --labels"),
         (one_op("Relu"), ("--mean", "0", "--size", "8"), "--size, --mean: only for image"),
-        (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; the limit is"),
+        (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; the"),
         (sum_of(64 + 1), (), "the graph has 65 inputs; the limit is 64"),
         (sum_of(2, name="x" * 256), (), "characters; the limit is 256"),
         (one_op("Relu"), ("--name", "My Model"), "is no model name"),
