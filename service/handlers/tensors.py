@@ -36,6 +36,10 @@ from service.runtime.session import BadInputs, RunError
 __all__ = ["InferLimits", "InferResult", "infer"]
 
 
+_OUTPUT_BYTES_PER_BODY_BYTE = 4
+"""A network that doubles both sides of an image returns four times its bytes."""
+
+
 @dataclass(frozen=True)
 class InferLimits:
     """Limits of one request."""
@@ -45,6 +49,13 @@ class InferLimits:
     was made elsewhere takes any number, in runs of as many as were measured to be fastest."""
     max_steps: int
     """Largest product of the free dimensions, such as texts × characters, for other graphs."""
+    max_body_bytes: int
+    """Largest request body."""
+
+    @property
+    def max_output_bytes(self) -> int:
+        """Largest total size of the outputs, of one request for a graph that was made elsewhere."""
+        return _OUTPUT_BYTES_PER_BODY_BYTE * self.max_body_bytes
 
 
 @dataclass(frozen=True)
@@ -73,11 +84,12 @@ def infer(
     session = model.graphs[graph.role]
     if isinstance(model.task, Tensors):
         run_size = model.batch_sizes.get(graph.role, limits.max_rows)
-        return _infer_external(session, graph, inputs, run_size, check)
+        return _infer_external(session, graph, inputs, run_size, limits.max_output_bytes, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
     if graph.is_batchable:
-        return _run_rows(session, inputs, check, rows_per_run(session))
+        run_size = rows_per_run(session)
+        return _run_rows(session, inputs, check, run_size, limits.max_output_bytes)
     check()
     try:
         outputs = session.run(inputs)
@@ -91,6 +103,7 @@ def _infer_external(
     graph: ModelFile,
     inputs: Mapping[str, Array],
     run_size: int,
+    max_output_bytes: int,
     check: Callable[[], None],
 ) -> InferResult:
     texts = {spec.name for spec in graph.inputs if spec.dtype == "string"}
@@ -100,10 +113,11 @@ def _infer_external(
     }
     try:
         if graph.is_batchable:
-            result = _run_rows(session, graph_inputs, check, run_size)
+            result = _run_rows(session, graph_inputs, check, run_size, max_output_bytes)
         else:
             check()
             result = InferResult(session.run(graph_inputs), [1])
+            _count_bytes(result.outputs, max_output_bytes)
     except (*RunError, RowsError) as error:  # incompatible sizes, or an index out of range
         raise InvalidValue(
             f"the graph does not accept these inputs: {clean_message(error)}"
@@ -127,12 +141,27 @@ def _encode_text(array: Array) -> Array:
     return np.array([text.encode() for text in array.ravel().tolist()], object).reshape(array.shape)
 
 
+def _count_bytes(outputs: Mapping[str, Array], max_bytes: int, counted: int = 0) -> int:
+    """Return `counted` and the bytes of `outputs`. Raises InvalidValue: more than `max_bytes`."""
+    counted += sum(array.nbytes for array in outputs.values())
+    if counted > max_bytes:
+        raise InvalidValue(
+            f"the outputs have {counted} bytes or more; a response has up to {max_bytes}: send "
+            "fewer or smaller inputs"
+        )
+    return counted
+
+
 def _run_rows(
-    session: Graph, inputs: Mapping[str, Array], check: Callable[[], None], run_size: int
+    session: Graph,
+    inputs: Mapping[str, Array],
+    check: Callable[[], None],
+    run_size: int,
+    max_output_bytes: int,
 ) -> InferResult:
     # One row per run where batches gain nothing, so that neither memory nor the time between two
     # checks grows with the number of rows.
-    run_outputs, batch_sizes = [], []
+    run_outputs, batch_sizes, size = [], [], 0
     rows = len(next(iter(inputs.values())))
     for start in range(0, rows, run_size):
         check()
@@ -141,6 +170,7 @@ def _run_rows(
             name: np.ascontiguousarray(array[start:stop]) for name, array in inputs.items()
         }
         run_outputs.append(run_checking_rows(session, run_inputs))
+        size = _count_bytes(run_outputs[-1], max_output_bytes, size)
         batch_sizes.append(stop - start)
     return InferResult(concatenate_rows(run_outputs), batch_sizes)
 

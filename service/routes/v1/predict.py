@@ -67,7 +67,8 @@ async def predict(request: Request) -> Response:
     timeout_s = state.pool.admission.remaining_s(arrival_time_s)
     limit = state.settings.max_body_bytes // _JSON_BODY_DIVISOR
     body = await read_json_bytes(request, timeout_s, limit)
-    limits = InferLimits(state.settings.max_images, state.settings.max_prompt_chars)
+    settings = state.settings
+    limits = InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
 
     def work(ticket: Ticket) -> Response:
         graph = target.require_graph()

@@ -141,7 +141,8 @@ async def _infer_graph(
     request: Request, base_target: InferTarget, body: bytes, arrival_time_s: float
 ) -> _InferOutcome:
     state, queued_ns = get_state(request), time.perf_counter_ns()
-    limits = InferLimits(state.settings.max_images, state.settings.max_prompt_chars)
+    settings = state.settings
+    limits = InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
 
     def work(ticket: Ticket) -> _InferOutcome:
         start_ns = time.perf_counter_ns()

@@ -100,3 +100,9 @@ def test_values_json_cannot_represent_need_binary_output() -> None:
         to_json("x", np.array([np.inf], np.float32))
     with pytest.raises(InvalidValue, match="binary_data"):
         to_json("x", np.array([b"\xff"], object))
+
+
+def test_json_has_a_limit_of_values() -> None:
+    many = np.broadcast_to(np.uint8(0), (4_194_305,))
+    with pytest.raises(InvalidValue, match="x has 4194305 values; JSON holds up to 4194304"):
+        to_json("x", many)
