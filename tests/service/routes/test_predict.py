@@ -178,7 +178,11 @@ async def test_inputs_that_the_graph_rejects_are_the_clients_error(
     [
         ("wide", [[1], [1], [3]], "shape of an output depends on the values of the inputs"),
         ("few", [1, 0], "a run of 2 rows gave another number of outputs"),
-        ("wide", [[5_000_000]], "the outputs have 40000000 bytes or more; a response has up to 160000"),
+        (
+            "wide",
+            [[5_000_000]],
+            "the outputs have 40000000 bytes or more; a response has up to 160000",
+        ),
     ],
 )
 async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
