@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from training.cli.options import RecipeArgument, RunArgument, RunDirOption, SetOption
-from training.cli.torch_commands import TorchCommands, resumable
+from training.cli.torch_commands import TorchCommands, fast_imports, resumable
 
 __all__ = ["fitting"]
 
@@ -38,9 +38,10 @@ def fit(
     ] = None,
 ) -> None:
     """Train a network by a recipe. Interrupt it at any time; `--resume` continues."""
-    from training.config.recipe import load_recipe
-    from training.engine.distributed import DistributedConfig
-    from training.engine.trainer import fit as run
+    with fast_imports():
+        from training.config.recipe import load_recipe
+        from training.engine.distributed import DistributedConfig
+        from training.engine.trainer import fit as run
 
     loaded = load_recipe(recipe, override or ())
     folder = run_dir or Path("runs") / loaded.name

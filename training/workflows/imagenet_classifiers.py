@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torchvision import models
@@ -41,6 +41,8 @@ class Classifier:
     crop_side: int
     shorter_side: int
     """Length that an image's shorter side is resized to before the center crop."""
+    resize: Literal["crop", "stretch"]
+    """`stretch` resizes both sides to that length."""
     mean: list[float]
     std: list[float]
     weights: WeightsEnum | None
@@ -72,6 +74,7 @@ def _build_torchvision(network: str) -> Classifier:
         paper=_PAPERS.get(network, f"torchvision's {network}"),
         crop_side=preset.crop_size[0],
         shorter_side=preset.resize_size[0],
+        resize="crop",
         mean=list(preset.mean),
         std=list(preset.std),
         weights=weights,
@@ -106,6 +109,7 @@ def _build_timm(network: str) -> Classifier:
         paper=f"timm's {name}",
         crop_side=side,
         shorter_side=math.floor(side / config["crop_pct"]),
+        resize="stretch" if config["crop_mode"] == "squash" else "crop",
         mean=list(config["mean"]),
         std=list(config["std"]),
         weights=None,

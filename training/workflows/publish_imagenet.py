@@ -110,6 +110,7 @@ def _describe_model(
         std=std,
         shorter_side=256 if first_recipe else pretrained.shorter_side,
         crop_side=pretrained.crop_side,
+        resize=pretrained.resize,
         source=DataSource(
             title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
             source=f"file {path.name}" if own is None else own.url,

@@ -1,6 +1,8 @@
 """Networks by name, with the preprocessing that their weights were trained with."""
 
+import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -58,3 +60,22 @@ def test_unknown_network_error_names_the_nearest() -> None:
 def test_a_network_of_timm_names_the_package() -> None:
     with pytest.raises(RecipeError, match="timm/convnext_atto needs a package: pip install timm"):
         build_classifier("timm/convnext_atto")
+
+
+@pytest.mark.parametrize(("mode", "resize"), [("squash", "stretch"), ("center", "crop")])
+def test_a_network_of_timm_brings_its_size_and_how_images_are_resized(
+    monkeypatch: pytest.MonkeyPatch, mode: str, resize: str
+) -> None:
+    module = nn.Linear(1, 1)
+    module.num_classes = 1000  # type: ignore[assignment]  # as timm's networks have
+    config = {
+        "input_size": (3, 96, 96), "crop_pct": 0.96, "crop_mode": mode, "mean": (0.5,), "std": (1,)
+    }  # fmt: skip
+    timm = SimpleNamespace(
+        is_model=lambda _: True,
+        create_model=lambda _: module,
+        data=SimpleNamespace(resolve_model_data_config=lambda _: config),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    built = build_classifier("timm/eva02_tiny")
+    assert (built.crop_side, built.shorter_side, built.resize) == (96, 100, resize)

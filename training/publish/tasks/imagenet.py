@@ -5,6 +5,7 @@ Shapes: B batch, H height, W width, C channels, K classes.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -37,6 +38,8 @@ class ImagenetClassifier:
     """Length that an image's shorter side is resized to."""
     crop_side: int
     """Height and width of the center crop that the network gets."""
+    resize: Literal["crop", "stretch"]
+    """`stretch` resizes both sides to the length of `shorter_side`."""
     source: DataSource
     metrics: tuple[Metric, ...]
 
@@ -79,7 +82,7 @@ def export_spec(model: ImagenetClassifier) -> ExportSpec:
     )
     return ExportSpec(
         task=Classification(
-            image=FixedImage(width=side, height=side, mode="RGB", resize="crop"),
+            image=FixedImage(width=side, height=side, mode="RGB", resize=model.resize),
             labels=model.labels,
         ),
         graphs=(graph,),
@@ -94,8 +97,8 @@ def _report(run: GraphFn, model: ImagenetClassifier, preview: Path) -> tuple[Met
     predictions = []
     for name in ("china.jpg", "flower.jpg"):
         photograph = Image.fromarray(load_sample_image(name))
-        side = model.shorter_side
-        crop = ImageOps.fit(photograph, (side, side), Image.Resampling.BICUBIC)
+        fit = ImageOps.fit if model.resize == "crop" else Image.Image.resize
+        crop = fit(photograph, (model.shorter_side,) * 2, Image.Resampling.BICUBIC)
         probabilities_K = np.asarray(
             run({"images": np.asarray(crop)[np.newaxis]})["probabilities"]
         )[0]
