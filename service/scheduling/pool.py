@@ -7,11 +7,12 @@ model that batches also takes waiting requests to the same model, see `dynamic_b
 
 import asyncio
 import contextvars
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from service.errors import DeadlineExceeded
@@ -20,30 +21,44 @@ from service.scheduling.dynamic_batching import BatchableJob, BatchRun, run_in_b
 
 __all__ = ["InferencePool", "Job"]
 
+_log = logging.getLogger(__name__)
+
 ResultT = TypeVar("ResultT")
 Work = Callable[[Ticket], ResultT]
 
 
 class Job(Generic[ResultT]):
-    """Admitted work. Lives on the event loop's thread, except `run`."""
+    """Admitted work. Lives on the event loop's thread, except `run` and `abandon`."""
 
-    def __init__(self, ticket: Ticket, work: Work[ResultT], batch_key: Hashable | None) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        work: Work[ResultT],
+        batch_key: Hashable | None,
+        withdraw: Callable[["Job[Any]"], bool],
+    ) -> None:
+        """`withdraw` removes the job from its queue; it returns False if a thread has taken it."""
         self.ticket = ticket
         self.batch_key = batch_key
         self._work: Work[ResultT] | None = work
+        self._withdraw = withdraw
         self._cancelled = False
         # The request's context, so that timings on the thread are recorded for the request.
         self._context = contextvars.copy_context()
-        self._running: Future[ResultT] = Future()
-        # A running future cannot be cancelled: its slot is returned when the thread is free, not
-        # when the client disconnects. Otherwise the queue's limit would not limit the work.
-        self._running.add_done_callback(lambda _: ticket.release())
-        self._future = asyncio.wrap_future(self._running)
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[ResultT] = self._loop.create_future()
 
     def run(self) -> None:
-        """Do the work, unless it was cancelled. Called once, on a compute thread."""
-        if self._running.set_running_or_notify_cancel():
-            _complete(self._running, self._do_work)
+        """Do the work. Called once, on a compute thread, when the job has left the queue."""
+        result: ResultT | None = None
+        error: BaseException | None = None
+        try:
+            result = self._do_work()
+        except BaseException as raised:  # noqa: BLE001  # raised where the result is awaited
+            error = raised
+        # Only now: if a disconnect returned the slot, the queue's limit would not limit the work.
+        self.ticket.release()
+        self._loop.call_soon_threadsafe(self._complete, result, error)
 
     def _do_work(self) -> ResultT:
         work = self._work
@@ -52,14 +67,23 @@ class Job(Generic[ResultT]):
         self.ticket.start()
         return self._context.run(work, self.ticket)
 
+    def _complete(self, result: ResultT | None, error: BaseException | None) -> None:
+        if self._future.done():  # cancelled, or past its deadline
+            return
+        if error is None:
+            self._future.set_result(result)
+        else:
+            self._future.set_exception(error)
+
     def cancel(self) -> None:
         """Cancel the job: it does not start, or if it has started, its result is dropped."""
         self._cancelled = True
         self._discard()
 
     def abandon(self) -> None:
-        """Cancel a job that is still queued. May be called on any thread."""
-        self._running.cancel()
+        """Cancel a job that was taken from the queue. May be called on any thread."""
+        self.ticket.release()
+        self._loop.call_soon_threadsafe(self._future.cancel)
 
     async def result(self) -> ResultT:
         """Return the work's result, or raise its exception.
@@ -84,9 +108,10 @@ class Job(Generic[ResultT]):
 
     def _discard(self) -> None:
         self.ticket.cancel()
-        # A cancelled job stays in the queue until a thread takes it; release the images now.
-        self._work = None
+        self._work = None  # release the images, also while a thread is about to start
         self._future.cancel()
+        if self._withdraw(self):
+            self.ticket.release()
 
 
 class InferencePool:
@@ -99,7 +124,14 @@ class InferencePool:
         """Called on a compute thread with every run of a batch."""
         self._jobs: deque[Job[Any]] = deque()
         self._jobs_lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute")
+        self._wake_ups: SimpleQueue[bool] = SimpleQueue()
+        """True for every job that was queued; False ends a thread."""
+        # Not a ThreadPoolExecutor: its futures and work items take 30 µs of a request.
+        self._threads = [
+            threading.Thread(target=self._compute, name=f"compute_{index}", daemon=True)
+            for index in range(threads)
+        ]
+        self._started = False
 
     def submit(
         self,
@@ -117,15 +149,29 @@ class InferencePool:
             Overloaded: every slot is taken.
             DeadlineExceeded: the deadline has passed.
         """
-        job = Job(self.admission.admit(arrival_time_s), work, batch_key)
+        job = Job(self.admission.admit(arrival_time_s), work, batch_key, self._withdraw)
+        if not self._started:
+            self._start()
         with self._jobs_lock:
             self._jobs.append(job)
-        self._executor.submit(self._run_next)
+        self._wake_ups.put(True)
         return job
+
+    def _start(self) -> None:
+        self._started = True
+        for thread in self._threads:
+            thread.start()
+
+    def _compute(self) -> None:
+        while self._wake_ups.get():
+            try:
+                self._run_next()
+            except Exception:  # noqa: BLE001  # a thread that ended would be missing for good
+                _log.exception("a compute thread failed")
 
     def _run_next(self) -> None:
         job = self._take_first()
-        if job is None:  # another thread has taken it into a batch
+        if job is None:  # it was withdrawn, or another thread has taken it into a batch
             return
         if job.batch_key is None:
             job.run()
@@ -145,20 +191,20 @@ class InferencePool:
                     return job
         return None
 
+    def _withdraw(self, job: Job[Any]) -> bool:
+        with self._jobs_lock:
+            try:
+                self._jobs.remove(job)
+            except ValueError:
+                return False
+        return True
+
     def close(self) -> None:
         """Wait for running work; queued work is cancelled."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
         while (job := self._take_first()) is not None:
             job.abandon()
-
-
-def _complete(future: Future[ResultT], do_work: Callable[[], ResultT]) -> None:
-    """Set the result of `do_work`, or its exception, as the result of `future`."""
-    try:
-        result = do_work()
-    except BaseException as error:  # noqa: BLE001  # raised where the result is awaited
-        future.set_exception(error)
-        # The traceback refers to this frame, which would keep the exception alive.
-        del future, do_work
-    else:
-        future.set_result(result)
+        if self._started:
+            for _ in self._threads:
+                self._wake_ups.put(False)
+            for thread in self._threads:
+                thread.join()
