@@ -183,7 +183,7 @@ def _build_middleware(
             BodyLimitMiddleware,
             max_buffered_bytes=settings.max_buffered_body_bytes,
             max_body_bytes=settings.max_body_bytes,
-            body_timeout_s=settings.body_timeout_s,
+            body_timeout_s=min(settings.body_timeout_s, settings.deadline_s),
         ),
     ]
 

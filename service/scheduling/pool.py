@@ -50,15 +50,13 @@ class Job(Generic[ResultT]):
 
     def run(self) -> None:
         """Do the work. Called once, on a compute thread, when the job has left the queue."""
-        result: ResultT | None = None
-        error: BaseException | None = None
         try:
-            result = self._do_work()
-        except BaseException as raised:  # noqa: BLE001  # raised where the result is awaited
-            error = raised
+            complete = partial(self._future.set_result, self._do_work())
+        except BaseException as error:  # noqa: BLE001  # raised where the result is awaited
+            complete = partial(self._future.set_exception, error)
         # Only now: if a disconnect returned the slot, the queue's limit would not limit the work.
         self.ticket.release()
-        self._loop.call_soon_threadsafe(self._complete, result, error)
+        self._loop.call_soon_threadsafe(self._complete, complete)
 
     def _do_work(self) -> ResultT:
         work = self._work
@@ -67,13 +65,9 @@ class Job(Generic[ResultT]):
         self.ticket.start()
         return self._context.run(work, self.ticket)
 
-    def _complete(self, result: ResultT | None, error: BaseException | None) -> None:
-        if self._future.done():  # cancelled, or past its deadline
-            return
-        if error is None:
-            self._future.set_result(result)
-        else:
-            self._future.set_exception(error)
+    def _complete(self, complete: Callable[[], None]) -> None:
+        if not self._future.done():  # neither cancelled nor past its deadline
+            complete()
 
     def cancel(self) -> None:
         """Cancel the job: it does not start, or if it has started, its result is dropped."""
@@ -92,19 +86,22 @@ class Job(Generic[ResultT]):
             DeadlineExceeded: the result was not ready in time.
             RequestCancelled: `cancel` was called.
         """
+        # Half the time of `asyncio.timeout`, which is made for any awaitable.
+        timer = self._loop.call_later(max(0.0, self.ticket.remaining_s), self._expire)
         try:
-            async with asyncio.timeout(self.ticket.remaining_s) as timeout:
-                return await self._future
-        except TimeoutError:
-            if not timeout.expired():
-                raise  # the work's own
-            self._discard()
-            raise DeadlineExceeded(self.ticket.deadline_message) from None
+            return await self._future
         except asyncio.CancelledError:
             self._discard()
             if self._cancelled:
                 raise RequestCancelled from None
             raise
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        if not self._future.done():
+            self._future.set_exception(DeadlineExceeded(self.ticket.deadline_message))
+            self._discard()
 
     def _discard(self) -> None:
         self.ticket.cancel()

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.observability.request_log import Observer
+from service.scheduling.admission import Ticket
 from service.scheduling.pool import InferencePool
 from service.settings import Settings
 from service.state import AppState
@@ -52,8 +53,14 @@ def get_app_state(app_or_client: FastAPI | httpx.AsyncClient) -> AppState:
 @contextmanager
 def occupied_thread(pool: InferencePool) -> Iterator[None]:
     """Keeps one compute thread of `pool` occupied inside the block."""
-    release = threading.Event()
-    pool.submit(lambda _: release.wait(20), pool.admission.now())
+    started, release = threading.Event(), threading.Event()
+
+    def occupy(_: Ticket) -> None:
+        started.set()
+        release.wait(20)
+
+    pool.submit(occupy, pool.admission.now())
+    assert started.wait(20)
     try:
         yield
     finally:

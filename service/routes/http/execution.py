@@ -17,6 +17,9 @@ __all__ = ["Cancellable", "cancel_on_disconnect", "run_in_pool"]
 
 ResultT = TypeVar("ResultT")
 
+_WATCH_DELAY_S = 0.02
+"""Work that takes less is not worth a task that watches for a disconnect."""
+
 _DATA_BINARY_HINT = "; curl sends a file unchanged with --data-binary, while -d drops line breaks"
 
 
@@ -57,11 +60,17 @@ async def cancel_on_disconnect(
     request: Request, work: Cancellable, result: Awaitable[ResultT]
 ) -> ResultT:
     """Return `result` of `work`, which is cancelled if the client disconnects meanwhile."""
-    watcher = asyncio.create_task(_watch_disconnect(request, work))
+    watchers: list[asyncio.Task[None]] = []
+    timer = asyncio.get_running_loop().call_later(
+        _WATCH_DELAY_S,
+        lambda: watchers.append(asyncio.create_task(_watch_disconnect(request, work))),
+    )
     try:
         return await result
     finally:
-        watcher.cancel()
+        timer.cancel()
+        for watcher in watchers:
+            watcher.cancel()
 
 
 async def _watch_disconnect(request: Request, work: Cancellable) -> None:

@@ -20,9 +20,7 @@ _ACCEPTED_TYPES = ("application/json", "text/json", URLENCODED, "text/plain")
 """Includes curl's default for `-d`, which labels JSON as a URL-encoded form."""
 
 
-async def read_json_body(
-    request: Request, timeout_s: float, params_type: type[ParamsT], limit: int
-) -> ParamsT:
+async def read_json_body(request: Request, params_type: type[ParamsT], limit: int) -> ParamsT:
     """Return the body, at most `limit` bytes of JSON, as `params_type`.
 
     Raises:
@@ -31,10 +29,10 @@ async def read_json_body(
         InvalidValue: fields are wrong; names each.
         ContentTooLarge, DeadlineExceeded, RequestCancelled: see `read_bytes`.
     """
-    return parse_json(await read_json_bytes(request, timeout_s, limit), params_type)
+    return parse_json(await read_json_bytes(request, limit), params_type)
 
 
-async def read_json_bytes(request: Request, timeout_s: float, limit: int) -> bytes:
+async def read_json_bytes(request: Request, limit: int) -> bytes:
     """Return a body that says to be JSON, not parsed, so that a compute thread can parse it.
 
     Raises:
@@ -47,7 +45,7 @@ async def read_json_bytes(request: Request, timeout_s: float, limit: int) -> byt
             f"the content type is {media_type[:80]}; accepted: application/json",
             accepted=["application/json"],
         )
-    return await read_bytes(request, timeout_s, limit)
+    return await read_bytes(request, limit)
 
 
 def parse_json(body: bytes, schema: type[ModelT]) -> ModelT:

@@ -80,8 +80,7 @@ async def read_image_request(
     arrival_time_s = start_request(admission)
     query = parse_query(request, params_type)
     model = None if query.model is None else _resolve(request, task, query)
-    timeout_s = admission.remaining_s(arrival_time_s)
-    form = await read_files(request, timeout_s, files=files, fields=tuple(params_type.model_fields))
+    form = await read_files(request, files=files, fields=tuple(params_type.model_fields))
     params = merge_form_fields(query, form.fields)
     if model is None or params is not query:
         model = _resolve(request, task, params)

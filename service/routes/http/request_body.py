@@ -1,14 +1,16 @@
-"""Reading a request's body: within the size limit, before the deadline, and decompressed."""
+"""Reading a request's body: within the size limit, and decompressed.
+
+`BodyLimitMiddleware` limits the time that the body may take.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from service.codecs.content_coding import decode_body
-from service.errors import ContentTooLarge, DeadlineExceeded, InvalidValue, UnsupportedMediaType
+from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
 from service.routes.http.multipart import Form, FormSpec, parse_form
 from service.scheduling.admission import RequestCancelled
 from service.state import get_state
@@ -65,7 +67,6 @@ def media_type_of(request: Request) -> str:
 
 async def read_files(
     request: Request,
-    timeout_s: float,
     *,
     files: Collection[str],
     fields: Collection[str],
@@ -87,9 +88,8 @@ async def read_files(
     settings, media_type = get_state(request).settings, media_type_of(request)
     if media_type == _MULTIPART_TYPE:
         form_spec = FormSpec(files, fields, settings.max_images, spec.file_kind, spec.example)
-        async with _body_deadline(timeout_s):
-            chunks = _iter_decoded(request, settings.max_body_bytes)
-            form = await parse_form(request.headers, chunks, form_spec)
+        chunks = _iter_decoded(request, settings.max_body_bytes)
+        form = await parse_form(request.headers, chunks, form_spec)
         _require_file(form, spec)
         return form
     if not spec.accepts(media_type):
@@ -97,7 +97,7 @@ async def read_files(
             f"the content type is {media_type[:80]}; accepted: {', '.join(spec.accepted_types)}",
             accepted=spec.accepted_types,
         )
-    data = await read_bytes(request, timeout_s, settings.max_body_bytes)
+    data = await read_bytes(request, settings.max_body_bytes)
     if not data:
         raise InvalidValue(
             f"the body is empty; send {spec.file_kind} as the whole body (curl --data-binary "
@@ -107,7 +107,7 @@ async def read_files(
     return Form(files={spec.field: [data]})
 
 
-async def read_bytes(request: Request, timeout_s: float, limit: int) -> bytes:
+async def read_bytes(request: Request, limit: int) -> bytes:
     """Return the whole body, decompressed as its Content-Encoding says.
 
     Raises:
@@ -116,17 +116,7 @@ async def read_bytes(request: Request, timeout_s: float, limit: int) -> bytes:
         DeadlineExceeded: the body did not arrive in time.
         RequestCancelled: the client left.
     """
-    async with _body_deadline(timeout_s):
-        return b"".join([chunk async for chunk in _iter_decoded(request, limit)])
-
-
-@asynccontextmanager
-async def _body_deadline(timeout_s: float) -> AsyncGenerator[None, None]:
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except TimeoutError:
-        raise DeadlineExceeded("the body did not arrive in time") from None
+    return b"".join([chunk async for chunk in _iter_decoded(request, limit)])
 
 
 async def _iter_decoded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:

@@ -101,9 +101,7 @@ async def create_completion(request: Request) -> Response:
         _BODY_OVERHEAD_BYTES
         + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars * settings.max_concurrent_generations
     )
-    params = await read_json_body(
-        request, admission.remaining_s(arrival_time_s), CompletionParams, limit
-    )
+    params = await read_json_body(request, CompletionParams, limit)
     _validate_params(params, settings.max_concurrent_generations)
     model = resolve_model(request, TextGeneration, params.model, precision=params.precision)
     limits = TextLimits(

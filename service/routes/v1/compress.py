@@ -141,8 +141,7 @@ async def decompress_code(request: Request) -> Response:
     arrival_time_s = start_request(admission)
     parse_query(request, DecompressParams)
     media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
-    timeout_s = admission.remaining_s(arrival_time_s)
-    form = await read_files(request, timeout_s, files=("code",), fields=(), spec=CODE_UPLOAD)
+    form = await read_files(request, files=("code",), fields=(), spec=CODE_UPLOAD)
     data = _require_single(form.files["code"], "codes")
     build_response = _png_response if media_type == PNG else _decompress_json_response
 

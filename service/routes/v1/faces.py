@@ -109,7 +109,7 @@ async def draw_faces(request: Request) -> Response:
     """
     arrival_time_s = start_request(get_state(request).pool.admission)
     media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
-    params = await _read_params(request, arrival_time_s, FacesParams)
+    params = await _read_params(request, FacesParams)
     model = resolve_model(request, FaceGeneration, params.model, params.version)
     add_log_fields(request, images=params.count)
     first_seed = _seed_or_random(params.seed)
@@ -153,7 +153,7 @@ async def draw_morph(request: Request) -> Response:
     """
     arrival_time_s = start_request(get_state(request).pool.admission)
     media_type = negotiate(request.headers.get("accept"), ANIMATION_TYPES)
-    params = await _read_params(request, arrival_time_s, MorphParams)
+    params = await _read_params(request, MorphParams)
     model = resolve_model(request, FaceGeneration, params.model, params.version)
     add_log_fields(request, images=params.steps)
     end_seeds = (_seed_or_random(params.from_), _seed_or_random(params.to))
@@ -167,16 +167,13 @@ async def draw_morph(request: Request) -> Response:
     return await run_in_pool(request, arrival_time_s, work, model=model)
 
 
-async def _read_params(
-    request: Request, arrival_time_s: float, params_type: type[ParamsT]
-) -> ParamsT:
+async def _read_params(request: Request, params_type: type[ParamsT]) -> ParamsT:
     """Return the query's parameters and, for those it does not set, the body's."""
     query = parse_query(request, params_type)
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return query
-    timeout_s = get_state(request).pool.admission.remaining_s(arrival_time_s)
-    body = await read_json_body(request, timeout_s, params_type, _MAX_BODY_BYTES)
+    body = await read_json_body(request, params_type, _MAX_BODY_BYTES)
     return params_type.model_validate(
         body.model_dump(by_alias=True, exclude_unset=True)
         | query.model_dump(by_alias=True, exclude_unset=True)

@@ -137,9 +137,7 @@ async def answer_round(request: Request) -> Response:
     curl -d '{"round": "digits.…", "choice": 0}' http://127.0.0.1:8000/v1/game
     """
     state = get_state(request)
-    params = await read_json_body(
-        request, state.settings.body_timeout_s, GameChoice, _MAX_BODY_BYTES
-    )
+    params = await read_json_body(request, GameChoice, _MAX_BODY_BYTES)
     answer = read_round(params.round, _secret(state)).real
     return json_response(GameAnswer(correct=params.choice == answer, answer=answer))
 

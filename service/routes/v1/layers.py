@@ -147,12 +147,7 @@ async def get_activations(request: Request, name: ModelNamePath) -> Response:
     query = parse_query(request, LayerParams)
     manifest, model = _ready_model(request, name, query.version)
     check_accepts_images(manifest)
-    form = await read_files(
-        request,
-        admission.remaining_s(arrival_time_s),
-        files=("image",),
-        fields=tuple(LayerParams.model_fields),
-    )
+    form = await read_files(request, files=("image",), fields=tuple(LayerParams.model_fields))
     layer, image = merge_form_fields(query, form.fields).layer, form.files["image"][0]
 
     def work(_: Ticket) -> Response:

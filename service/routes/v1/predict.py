@@ -64,9 +64,8 @@ async def predict(request: Request) -> Response:
     params = parse_query(request, PredictParams)
     target = _resolve_graph(state.registry.catalog, params)
     add_log_fields(request, model=target.name, version=target.model.version)
-    timeout_s = state.pool.admission.remaining_s(arrival_time_s)
     limit = state.settings.max_body_bytes // _JSON_BODY_DIVISOR
-    body = await read_json_bytes(request, timeout_s, limit)
+    body = await read_json_bytes(request, limit)
     settings = state.settings
     limits = InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
 

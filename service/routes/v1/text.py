@@ -64,7 +64,7 @@ async def generate_text(request: Request) -> Response:
     admission, settings = state.scheduler.admission, state.settings
     arrival_time_s = start_request(admission)
     limit = _BODY_OVERHEAD_BYTES + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars
-    params = await read_json_body(request, admission.remaining_s(arrival_time_s), TextParams, limit)
+    params = await read_json_body(request, TextParams, limit)
     model = resolve_model(request, TextGeneration, params.model, params.version, params.precision)
     text_request = params.to_request()
     TextLimits(

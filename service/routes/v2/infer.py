@@ -119,9 +119,7 @@ async def _infer(request: Request, name: str, version: str | None) -> Response:
     add_log_fields(request, model=target.name, version=target.model.version)
     admission = state.pool.admission if target.graph else state.scheduler.admission
     arrival_time_s = start_request(admission)
-    body = await read_bytes(
-        request, admission.remaining_s(arrival_time_s), _max_body_bytes(state, target)
-    )
+    body = await read_bytes(request, _max_body_bytes(state, target))
     run_inference = _infer_graph if target.graph else _infer_text
     try:
         response, phases, batch_sizes = await run_inference(request, target, body, arrival_time_s)

@@ -136,7 +136,7 @@ def _index_entries(entry: ModelVersion) -> list[RepositoryIndexEntry]:
 
 
 async def _read_body(request: Request) -> bytes:
-    return await read_bytes(request, get_state(request).settings.deadline_s, _MAX_BODY_BYTES)
+    return await read_bytes(request, _MAX_BODY_BYTES)
 
 
 def _reject_overrides(body: bytes) -> None:

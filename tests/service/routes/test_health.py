@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from pathlib import Path
 
 import httpx
@@ -6,9 +7,12 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
+from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import assert_problem, get_app_state, running_app
 
 pytestmark = pytest.mark.anyio
+
+RED = encode_png(solid_image(20, 30, (255, 0, 0)))
 
 
 async def test_probes_of_a_loaded_service_are_ok(client: httpx.AsyncClient) -> None:
@@ -43,9 +47,13 @@ async def test_missing_store_is_reported_without_its_path(tmp_path: Path) -> Non
 
 
 async def test_stopped_service_leaves_no_task_and_no_thread(store: Path) -> None:
-    tasks = asyncio.all_tasks()
+    tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
     async with running_app(store, store_poll_interval_s=0.01) as client:
-        executor = get_app_state(client).pool._executor
-        await client.get("/livez")
+        assert (await client.post("/v1/classify", content=RED)).is_success
+        assert _compute_threads() - threads
     assert asyncio.all_tasks() == tasks
-    assert not any(thread.is_alive() for thread in executor._threads)
+    assert not _compute_threads() - threads
+
+
+def _compute_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("compute")}
