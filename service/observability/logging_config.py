@@ -12,7 +12,8 @@ from service.observability.parser_messages import BODY_PARSERS
 __all__ = ["BatchHandler", "JsonFormatter", "TextFormatter", "log_config"]
 
 _BATCH_S = 0.1
-"""Longest time that an event below WARNING waits for others to be written with it."""
+"""Longest time that the event of a request waits for others to be written with it."""
+_BATCHED_LOGGER = "service.access"
 
 _PLAIN_WORD = re.compile('[^ "=]+')
 
@@ -46,7 +47,7 @@ class TextFormatter(logging.Formatter):
 
 
 class BatchHandler(logging.StreamHandler[TextIO]):
-    """Writes events to stderr in batches, and at once from WARNING up.
+    """Writes the events of successful requests to stderr in batches, all others at once.
 
     A write for every request would have the event loop give up the interpreter lock each time,
     which takes a tenth of the throughput of small models.
@@ -59,11 +60,10 @@ class BatchHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Add the event to the batch. Called with the handler's lock held."""
         self._batch.append(record)
-        if record.levelno >= logging.WARNING:
+        if record.name != _BATCHED_LOGGER or record.levelno >= logging.WARNING:
             self.flush()
         elif len(self._batch) == 1:
             try:
-                # Not a daemon: the process ends only after it, also where nothing runs at exit.
                 threading.Timer(_BATCH_S, self.flush).start()
             except RuntimeError:  # no thread can be started: none is left, or Python is ending
                 self.flush()

@@ -1,11 +1,19 @@
+import io
 import json
 import logging
 import logging.config
 import sys
+import threading
+import time
 
 import pytest
 
-from service.observability.logging_config import JsonFormatter, TextFormatter, log_config
+from service.observability.logging_config import (
+    BatchHandler,
+    JsonFormatter,
+    TextFormatter,
+    log_config,
+)
 
 
 def _record(message: str, **fields: object) -> logging.LogRecord:
@@ -46,3 +54,65 @@ def test_the_configuration_is_one_that_logging_accepts(form: str) -> None:
     configurator = logging.config.DictConfigurator(config)  # applied nowhere: tests share logging
     formatter = configurator.configure_formatter(config["formatters"]["event"])
     assert isinstance(formatter, JsonFormatter if form == "json" else TextFormatter)
+
+
+class _CountingStream(io.StringIO):
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def _batch_handler() -> tuple[BatchHandler, _CountingStream]:
+    handler, stream = BatchHandler(), _CountingStream()
+    handler.stream = stream
+    return handler, stream
+
+
+def _emit(handler: BatchHandler, name: str, level: int, message: str) -> None:
+    handler.handle(logging.LogRecord(name, level, "x.py", 1, message, (), None))
+
+
+def test_events_of_requests_share_a_write() -> None:
+    handler, stream = _batch_handler()
+    for index in range(3):
+        _emit(handler, "service.access", logging.INFO, f"request {index}")
+    assert stream.getvalue() == ""
+    for _ in range(200):
+        if stream.getvalue():
+            break
+        time.sleep(0.01)
+    assert (stream.getvalue(), stream.writes) == ("request 0\nrequest 1\nrequest 2\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("service.access", logging.WARNING), ("service.access", logging.ERROR), ("x", logging.INFO)],
+)
+def test_other_events_are_written_at_once_in_order(name: str, level: int) -> None:
+    handler, stream = _batch_handler()
+    _emit(handler, "service.access", logging.INFO, "request")
+    _emit(handler, name, level, "event")
+    assert stream.getvalue() == "request\nevent\n"
+
+
+def test_events_are_written_where_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    handler, stream = _batch_handler()
+    _emit(handler, "service.access", logging.INFO, "request")
+    assert stream.getvalue() == "request\n"
+
+
+def test_a_stream_that_fails_does_not_fail_the_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler, stream = _batch_handler()
+    monkeypatch.setattr(stream, "write", lambda _: 1 / 0)
+    _emit(handler, "x", logging.INFO, "event")
+    assert "ZeroDivisionError" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from tests.fakes.image_models import encode_png, solid_image
-from tests.service.serving import assert_problem, get_app_state, running_app
+from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
 
