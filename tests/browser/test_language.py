@@ -1,19 +1,24 @@
 """The page in Spanish: chosen by the browser, switched by the visitor, complete."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from models_store.layout import list_model_names, list_versions, version_dir
+from models_store.verify import read_manifest
 from tests.browser.test_everywhere import settle, violations
 from tests.browser.watched import Watched, show
 from tests.e2e.server import Server
+
+STORE = Path(__file__).parents[2] / "models_store"
 
 _KEYS = """async () => {
   const strings = (name) => import(`${location.origin}/page/js/strings/${name}.js`);
   const [{ en }, { es }] = await Promise.all(['en', 'es'].map(strings));
   // Words for names of the API, which English has no need of.
-  const translated = ['samples', 'labelNames', 'states', 'tasks'];
+  const translated = ['samples', 'labelNames', 'states', 'tasks', 'cards'];
   const kind = (value) =>
     typeof value === 'function' ? `function of ${value.length}` : typeof value;
   const keys = (texts, path = '') => Object.entries(texts).flatMap(([name, value]) => {
@@ -58,6 +63,16 @@ def test_no_english_is_left_and_every_view_fits_a_phone(spanish: Watched) -> Non
         words = set(page.locator("body").inner_text().lower().split())
         assert not words & {"the", "of", "with", "image", "choose", "copy"}, view
         assert violations(page) == [], view
+
+
+@pytest.mark.parametrize("name", list_model_names(STORE))
+def test_the_card_of_every_published_model_is_in_spanish(spanish: Watched, name: str) -> None:
+    page = show(spanish, f"models/{name}")
+    expect(page.locator("article h3").first).to_have_text("Medido")
+    expect(page.locator("article > .hint")).to_have_count(0)  # "the texts are in English"
+    manifest = read_manifest(version_dir(STORE, name, max(list_versions(STORE, name))))
+    text = page.locator("article").inner_text()
+    assert not {manifest.summary, manifest.intended_use, manifest.limits} & set(text.split("\n"))
 
 
 def test_the_language_can_be_switched_and_is_kept(watched: Watched) -> None:

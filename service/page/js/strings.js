@@ -21,6 +21,9 @@ export const language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
 /** Every text of the page. */
 export const t = LANGUAGES[language];
 
+/** A text of a model's card in this language, where it is known. */
+export const cardText = (text) => t.models.cards[text] ?? text;
+
 /** Show the page in the other language from now on. */
 export function switchLanguage() {
   try {

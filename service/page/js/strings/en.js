@@ -268,6 +268,7 @@ export const en = {
     version: (version, state) => `Version ${version} (${state})`,
     tryIt: 'Try it',
     preview: (name) => `What ${name} does: its published preview`,
+    cards: {},
     inEnglish: '',
     measured: 'Measured',
     meantFor: 'Intended use',

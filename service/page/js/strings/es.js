@@ -1,5 +1,7 @@
 // Español. Las mismas claves que en.js.
 
+import { cards } from './es_cards.js';
+
 const some = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export const es = {
@@ -281,6 +283,7 @@ export const es = {
     version: (version, state) => `Versión ${version} (${state})`,
     tryIt: 'Probarlo',
     preview: (name) => `Lo que hace ${name}: su muestra publicada`,
+    cards,
     inEnglish: 'Los textos de la ficha están en inglés, como los publicó su autor.',
     measured: 'Medido',
     meantFor: 'Uso previsto',

@@ -5,7 +5,7 @@ import { bytes, grouped } from '../numbers.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf } from '../catalog.js';
-import { t } from '../strings.js';
+import { cardText, t } from '../strings.js';
 import { activations } from './activations.js';
 import { filters } from './filters.js';
 import { metricsTable } from './metrics.js';
@@ -19,20 +19,21 @@ export async function modelCard(name, version, versions) {
   const preview = { path: `/v1/models/${name}/preview`, query: { version } };
   const view = TRY[card.task.kind];
   const ready = card.state === 'ready';
+  const texts = [card.summary, card.intended_use, card.limits];
   return h(
     'article',
     { class: 'card' },
     h('h2', {}, `${card.name} ${card.version}`, h('span', { class: `state ${card.state}` }, t.models.states[card.state] ?? card.state)),
     card.reason && h('p', { class: 'failed' }, card.reason),
-    t.models.inEnglish && h('p', { class: 'hint' }, t.models.inEnglish),
-    h('p', { class: 'lead' }, card.summary),
+    t.models.inEnglish && texts.some((text) => cardText(text) === text) && h('p', { class: 'hint' }, t.models.inEnglish),
+    h('p', { class: 'lead' }, cardText(card.summary)),
     h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.models.tryIt), otherVersions(card, versions)),
     ready && served(preview, { class: 'preview', alt: t.models.preview(card.name) }),
     card.metrics.length > 0 && [h('h3', {}, t.models.measured), metricsTable(card.metrics)],
     h('h3', {}, t.models.meantFor),
-    h('p', {}, card.intended_use),
+    h('p', {}, cardText(card.intended_use)),
     h('h3', {}, t.models.limits),
-    h('p', {}, card.limits),
+    h('p', {}, cardText(card.limits)),
     h('h3', {}, t.models.madeOf),
     facts(card),
     ready && filters(name, version),

@@ -14,7 +14,7 @@ import { sizeNote } from '../parts/size_note.js';
 import { greyed, pixelsOf, pngFile, readImage, withPixels } from '../pixels/canvas.js';
 import { isGrey, noisy, psnr } from '../pixels/noise.js';
 import { cardOf } from '../catalog.js';
-import { t } from '../strings.js';
+import { cardText, t } from '../strings.js';
 
 export const id = 'denoise';
 export const { title, lead } = t.denoise;
@@ -57,7 +57,7 @@ export function open({ body, chooser, onmodel, address }) {
   };
   const describe = async () => {
     const card = await cardOf(chooser.name, chooser.version);
-    fill(trained, t.denoise.trained(card.task.noise, card.intended_use));
+    fill(trained, t.denoise.trained(cardText(card.task.noise), cardText(card.intended_use)));
   };
   const picker = imagePicker({
     samples: [CAT, COFFEE, ...DIGITS],

@@ -5,7 +5,7 @@ import { problemBox } from '../parts/problem.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
 import { cardOf, LIST } from '../catalog.js';
-import { t } from '../strings.js';
+import { cardText, t } from '../strings.js';
 import { modelCard } from './card.js';
 import { headline } from './metrics.js';
 
@@ -44,7 +44,7 @@ function tile(model) {
   if (state === 'ready') {
     cardOf(model.name, version).then(
       (card) => {
-        summary.textContent = card.summary;
+        summary.textContent = cardText(card.summary);
         fill(figure, headline(card));
       },
       () => {},

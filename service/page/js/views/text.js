@@ -9,7 +9,7 @@ import { problemBox } from '../parts/problem.js';
 import { receipt } from '../parts/response_meta.js';
 import { cardOf } from '../catalog.js';
 import { events } from '../sse.js';
-import { t } from '../strings.js';
+import { cardText, t } from '../strings.js';
 import { beginning } from './sample_prompts.js';
 
 export const id = 'text';
@@ -49,7 +49,7 @@ export function open({ body, chooser, onmodel, address }) {
     const card = await cardOf(chooser.name, chooser.version);
     if ((prompt.value ?? '') === suggested) prompt.set(beginning(card));
     suggested = beginning(card);
-    fill(knows, t.text.knows(card.summary, [...card.task.vocabulary].length), h('code', {}, visible(card.task.vocabulary)));
+    fill(knows, t.text.knows(cardText(card.summary), [...card.task.vocabulary].length), h('code', {}, visible(card.task.vocabulary)));
     showCommand();
   };
   const form = h(
