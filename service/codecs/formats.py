@@ -32,7 +32,7 @@ from models_store.images.heif import (
     MISSING_HEIF_READER,
     find_heif_reader,
 )
-from service.codecs import avif_headers, decompression_bombs, image_headers
+from service.codecs import avif_headers, decompression_bombs, heic_headers, image_headers
 from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
 __all__ = [
@@ -77,6 +77,12 @@ class ImageFormat:
     """Returns a problem if the file would cost far more than its bytes, else an empty string."""
 
 
+def _heic(reader: Callable[[BytesIO], ImageFile]) -> ImageFormat:
+    return ImageFormat(
+        "HEIC", HEIF_SIGNATURE, reader, heic_headers.peek_heic_size, heic_headers.find_heic_bomb
+    )
+
+
 _AVIF = ImageFormat(
     "AVIF",
     AVIF_SIGNATURE,
@@ -115,7 +121,7 @@ FORMATS = (
         find_bomb=decompression_bombs.find_tiff_bomb,
     ),
     *([_AVIF] if features.check("avif") else []),
-    *([ImageFormat("HEIC", HEIF_SIGNATURE, reader)] if (reader := find_heif_reader()) else []),
+    *([_heic(reader)] if (reader := find_heif_reader()) else []),
 )
 """Tried in this order; a file of both AVIF and HEIF brands is AVIF."""
 

@@ -208,6 +208,23 @@ def _with_more_obus(more: bytes) -> bytes:
     )
 
 
+def _heic_pictures(n: int) -> bytes:
+    data = encoded(smooth(64, 64), "HEIF")
+    start = data.index(b"mdat") + 4
+    content = data[start:] * n
+    # The item's length is the last field of iloc.
+    length_at = data.index(b"iloc") + 26
+    assert int.from_bytes(data[length_at : length_at + 4], "big") == len(data) - start
+    return (
+        data[:length_at]
+        + struct.pack(">I", len(content))
+        + data[length_at + 4 : start - 8]
+        + struct.pack(">I", 8 + len(content))
+        + b"mdat"
+        + content
+    )
+
+
 # Other bodies
 
 _GZIP_MEMBER = gzip.compress(b"", mtime=0)
@@ -317,6 +334,7 @@ COSTLY_BODIES = {
     "AVIF, OBUs": CostlyBody(_avif_obus, _decode, 3000),
     "AVIF, frames": CostlyBody(_avif_frames, _decode, 1000),
     "HEIC, boxes": CostlyBody(_boxes("HEIF"), _decode, 3000),
+    "HEIC, pictures": CostlyBody(_heic_pictures, _decode, 500),
     "gzip, members": CostlyBody(
         _repeat(_GZIP_MEMBER), lambda data: decode_body(data, "gzip", _BODY_LIMIT), 3000
     ),

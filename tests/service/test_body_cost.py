@@ -54,6 +54,8 @@ _REJECTED = {
     "AVIF, boxes": "too many small parts",
     "AVIF, OBUs": "too many small parts",
     "AVIF, frames": "too many small parts",
+    "HEIC, boxes": "too many small parts",
+    "HEIC, pictures": "coded pixels",
     "TIFF, fields": "fields",
     "TIFF, overlapping strips": "strips",
     "gzip, members": "gzip members",
