@@ -135,7 +135,8 @@ def test_pictures_that_are_not_shown_are_counted() -> None:
     def build(copies: int) -> bytes:
         return _Heic([b"hvc1"], [content * copies], [(SIDE, SIDE)], hvcc=hvcc).build()
 
-    assert np.array_equal(*(decode_native(build(copies), "RGB", LIMITS) for copies in (1, 8)))
+    one, eight = (decode_native(build(copies), "RGB", LIMITS) for copies in (1, 8))
+    assert np.array_equal(one, eight)
     with pytest.raises(InvalidValue, match="36864 coded pixels for an image of 4096"):
         decode_native(build(9), "RGB", LIMITS)
 
