@@ -36,13 +36,13 @@ class BareInference:
         self._decoded_BHWC = decode_resized(self._data, self._image, _LIMITS)[None]
 
     def run(self, seconds: float, threads: int) -> LoadResult:
-        """Runs of the graph alone."""
+        """Run the graph only."""
         return run_in_threads(
             lambda: self._session.run({"images": self._decoded_BHWC}), seconds, threads
         )
 
     def decode_and_run(self, seconds: float, threads: int) -> LoadResult:
-        """The image decoded for every run."""
+        """Decode the image for every run."""
 
         def once() -> None:
             image_HWC = decode_resized(self._data, self._image, _LIMITS)

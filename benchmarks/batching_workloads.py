@@ -1,4 +1,4 @@
-"""The requests of the batching benchmark, and the store that answers them."""
+"""Requests of the batching benchmark, and the store of models that it serves."""
 
 import json
 import shutil

@@ -143,7 +143,7 @@ def _time_session(
 
 
 def _methods(requested: Sequence[str]) -> dict[str, Method]:
-    """By the name of their row, those that are wanted and installed."""
+    """Return the requested denoisers that are installed, by the name of their row."""
     methods = {
         "nlm": ("non-local means", _non_local_means, ()),
         "bm3d": ("BM3D", _bm3d, ("bm3d",)),

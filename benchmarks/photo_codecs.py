@@ -1,4 +1,4 @@
-"""A published codec of photographs beside JPEG, WebP and AVIF: bytes, nearness, time and memory.
+"""A published codec of photographs compared with JPEG, WebP and AVIF: bytes, PSNR, time and memory.
 
     python -m benchmarks.photo_codecs curves --image docs/codec-photo.webp
     python -m benchmarks.photo_codecs costs --megapixels 12
@@ -161,7 +161,7 @@ def _codec_fns(
 
 
 def _time_fastest(runs: int, call: Callable[[], _T]) -> tuple[_T, float]:
-    """Return the result, and the least CPU time of so many runs, which other work disturbs less."""
+    """Return the result and the lowest CPU time of several runs, the one disturbed least."""
     fastest_s = math.inf
     for _ in range(runs):
         started = time.process_time()

@@ -49,7 +49,7 @@ def write_report(name: str, text: str, raw: Mapping[str, object]) -> None:
 
 
 def draw_bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -> None:
-    """Horizontal bars, a panel for each workload; what is called ours stands out."""
+    """Draw horizontal bars, one panel per workload, with our server highlighted."""
     from matplotlib.figure import Figure
 
     heights = [len(panel) for panel in panels.values()]

@@ -1,4 +1,4 @@
-"""Is the model that answers over HTTP as accurate as its card says?
+"""Measure a classifier's accuracy over HTTP, to compare it with its card.
 
     python -m benchmarks.served_accuracy http://127.0.0.1:8000 --model resnet-cifar10
 

@@ -37,7 +37,7 @@ class RoundResult:
 
 @dataclass(frozen=True)
 class GenerationService:
-    """Somebody who writes."""
+    """A service that generates text."""
 
     port: int
     extra_params: Mapping[str, object]
@@ -98,12 +98,12 @@ async def _time_to_first_character(service: GenerationService, seed: int, chars:
     begin = time.monotonic()
     writer.write(head.encode() + body)
     if b" 200 " not in await reader.readline():
-        raise RuntimeError(f"not answered: {(await reader.read()).decode(errors='replace')}")
+        raise RuntimeError(f"request failed: {(await reader.read()).decode(errors='replace')}")
     await reader.readuntil(b"data: ")
     first_s = time.monotonic() - begin
     rest = await reader.read()
     if b"[DONE]" not in rest:
-        raise RuntimeError("a text was cut off")
+        raise RuntimeError("a stream ended early")
     writer.close()
     return first_s
 

@@ -1,4 +1,4 @@
-"""Training steps a second: our loop beside a plain torch loop of the same net, in turns.
+"""Compare the speed of our training loop with a plain torch loop on the same network.
 
 The plain loop takes random rows of tensors in memory through the network, the loss and torch's own
 optimizer: no augmentation, average, clipping, log or checks. What ours takes more is what these

@@ -37,7 +37,7 @@ _SECONDS = 12.0
 _KILL_AFTER_S = 4.0
 _FOLLOW_S = 30.0
 _WORKERS = 20
-"""So many answers in a row stand for those of every worker."""
+"""Number of consecutive responses that is taken to cover every worker."""
 _PROBE = r"""
 import os
 with open("/proc/self/status") as lines:
@@ -50,7 +50,7 @@ print(os.getuid(), status["CapEff"], status["NoNewPrivs"], read_only)
 
 
 def main() -> int:
-    """Run what was asked for, and say what was seen."""
+    """Run the selected checks and print their results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url", nargs="?", default=os.environ.get("CC_URL", _README_URL))
     parser.add_argument("--engine", default="docker", help="docker or podman")
@@ -83,7 +83,7 @@ def say(good: bool, text: str) -> bool:
 
 
 def examples(base: str) -> bool:
-    """Every curl of the README is answered."""
+    """Every curl command of the README succeeds."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = [block for block in _BLOCK.findall(readme) if "curl" in block]
     good = True
@@ -125,18 +125,18 @@ def hardened(engine: list[str], name: str) -> bool:
 
 @dataclass
 class _Load:
-    """Clients that ask on and on, each over connections of its own."""
+    """Clients that send requests continuously, each over its own connections."""
 
     base: str
     pause_s: float = 0.0
-    """Between an answer and the next request."""
+    """Pause between a response and the next request."""
     over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, float, float, str]] = field(default_factory=list)
     """Path, start and end time, and outcome of each request: `ok`, or the error."""
 
     @contextmanager
     def by(self, kinds: list[str]) -> Iterator["_Load"]:
-        """So many clients, each of its kind, until the block is left."""
+        """Run the clients inside the block."""
         threads = [threading.Thread(target=self.ask, args=(kind,)) for kind in kinds]
         for thread in threads:
             thread.start()
@@ -187,7 +187,7 @@ class _Load:
 
 
 def _ready(base: str) -> set[tuple[str, int]]:
-    """The models and versions that whoever answers serves."""
+    """Return the models and versions that the responding replica serves."""
     connection = HTTPConnection(urlsplit(base).netloc, timeout=60)
     try:
         connection.request("GET", "/v1/models")
@@ -223,7 +223,7 @@ def follows(base: str, command: str) -> bool:
 
 
 def undisturbed(base: str, command: str) -> bool:
-    """Nothing that is asked while the command runs fails."""
+    """No request that is sent while the command runs fails."""
     with _Load(base).by(["classify", "text"] * (_CLIENTS // 2)) as load:
         begun = time.monotonic()
         status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
@@ -238,7 +238,7 @@ def undisturbed(base: str, command: str) -> bool:
 
 
 def killed_under_load(base: str, engine: list[str], name: str) -> bool:
-    """SIGKILL to one replica: nothing that was asked afterwards may fail."""
+    """Kill one replica with SIGKILL: no request sent afterwards may fail."""
     with _Load(base).by(["classify", "text"] * (_CLIENTS // 2)) as load:
         time.sleep(_KILL_AFTER_S)
         begun = time.monotonic()

@@ -1,1 +1,1 @@
-"""The store: the contract of a published model, and the folder where published models lie."""
+"""The store: the contract of a published model, and the folder of the published models."""

@@ -7,7 +7,7 @@ __all__ = ["AnySize", "GraphSignature", "Signature", "TensorSignature"]
 
 
 class AnySize(str):
-    """A dimension that may be fixed or free, but has one size wherever its name stands."""
+    """A dimension that may be fixed or free, but has one size wherever its name occurs."""
 
     __slots__ = ()
 

@@ -9,7 +9,7 @@ __all__ = ["no_file_over"]
 
 @contextmanager
 def no_file_over(size: int) -> Iterator[None]:
-    """As a full disk does, the system refuses to write; Python ignores the signal with it."""
+    """The system fails writes as a full disk does; Python ignores the signal that comes with it."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

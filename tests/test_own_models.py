@@ -1,4 +1,4 @@
-"""Every block of `docs/own-models.md` runs, and the service answers as the libraries do."""
+"""Every block of `docs/own-models.md` runs, and responses equal the libraries' outputs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The graph that competitors which batch serve: rows in, rows out.
+"""The graph that competitors with dynamic batching serve: rows in, rows out.
 
 `PEER_MODEL` is the model's folder. The module needs only numpy and onnxruntime.
 """

@@ -1,10 +1,10 @@
-"""Servers that others make, serving the same model, each in a virtual environment of its own.
+"""Competing servers that serve the same model, each in a virtual environment of its own.
 
     python -m venv ENV && ENV/bin/pip install PACKAGES        # see `COMPETITORS`
     python -m benchmarks serve --peer bentoml --peer-python bentoml=ENV/bin/python
 
-Without `--peer-python`, the environment is made in `build/` when it is first asked for. Each is
-started as its documentation shows, with as many workers as ours, by `peers/with_….py`.
+Without `--peer-python`, the environment is created in `build/` on first use. Each server is
+started as its documentation shows, with as many workers as ours, by `with_….py`.
 """
 
 import base64
@@ -86,7 +86,7 @@ class Competitor:
         workers: int,
         extra_environment: Mapping[str, str] | None = None,
     ) -> Iterator[Server]:
-        """The model in `folder`, until the block ends. Raises RuntimeError: it does not start."""
+        """Serve the model in `folder` inside the block. Raises RuntimeError: it does not start."""
         port = free_port()
         command = [str(python), *self.arguments(port, workers)]
         environment = {"PEER_MODEL": str(folder), "PEER_WORKERS": str(workers), "PYTHONPATH": "."}
@@ -122,7 +122,7 @@ COMPETITORS: Mapping[str, Competitor] = {
         ("bentoml", *_COMMON_PACKAGES), "/readyz", _bentoml_arguments("with_bentoml")
     ),
     "mlserver": Competitor(
-        # 1.7 asks for an event loop where later uvloops make none.
+        # 1.7 relies on an implicit event loop, which later versions of uvloop do not create.
         ("mlserver", "uvloop<0.22", *_COMMON_PACKAGES),
         "/v2/health/ready",
         _module_arguments("with_mlserver", str(_BUILD / "mlserver")),
@@ -144,7 +144,7 @@ BATCHING_COMPETITORS: Mapping[str, Competitor] = {
 
 
 def competitor_interpreters(peers: list[str], interpreters: list[str]) -> dict[str, Path]:
-    """The interpreter of each peer; `interpreters` are NAME=PATH, what is not among them is made.
+    """Return the interpreter of each peer, from `interpreters` (NAME=PATH) or newly created.
 
     Raises:
         RuntimeError: there is no such peer or file, or its packages cannot be installed.
@@ -152,10 +152,10 @@ def competitor_interpreters(peers: list[str], interpreters: list[str]) -> dict[s
     paths = dict(one.partition("=")[::2] for one in interpreters)
     unknown = sorted({*peers, *paths} - set(COMPETITORS))
     if unknown:
-        raise RuntimeError(f"there is no peer {unknown[0]}; there are: {', '.join(COMPETITORS)}")
+        raise RuntimeError(f"there is no peer {unknown[0]}; peers: {', '.join(COMPETITORS)}")
     missing = [path for path in paths.values() if not Path(path).is_file()]
     if missing:
-        raise RuntimeError(f"there is no interpreter {missing[0]!r}; wanted is NAME=PATH of one")
+        raise RuntimeError(f"there is no interpreter {missing[0]!r}; expected NAME=PATH")
     return {
         name: Path(paths[name]).absolute() if name in paths else _create_environment(name)
         for name in peers
@@ -173,6 +173,6 @@ def _create_environment(peer: str) -> Path:
         )
         for command in commands:
             if subprocess.run(command, check=False).returncode:  # noqa: S603
-                raise RuntimeError(f"the environment of {peer} could not be made")
+                raise RuntimeError(f"the environment of {peer} could not be created")
         marker.touch()
     return python.absolute()

@@ -15,7 +15,7 @@ from benchmarks.competitors.classifier import Classifier, Prediction
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc]  # of another environment
-    """Decodes, runs and answers."""
+    """Decodes an image, runs the model and returns the probabilities."""
 
     def setup(self, device: str) -> None:
         del device

@@ -15,7 +15,7 @@ from benchmarks.competitors.classifier import Classifier, Prediction
 
 
 class Ingress:
-    """A replica. It computes where it answers, as one that has a core of its own may."""
+    """A replica that computes in its request handler, which suits one core per replica."""
 
     def __init__(self) -> None:
         self._classify = Classifier()

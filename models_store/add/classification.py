@@ -29,13 +29,13 @@ class ClassifierOptions:
 
     labels: Sequence[str]
     size: tuple[int, int] | None = None
-    """Height and width; None where the graph says them."""
+    """Height and width; None: taken from the graph."""
     resize: Literal["crop", "stretch", "pad"] = "crop"
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
     scale: float = 1 / 255
     layout: Literal["nchw", "nhwc"] | None = None
-    """None: as the fixed dimensions of the graph say."""
+    """None: taken from the fixed dimensions of the graph."""
     channels: Literal["rgb", "bgr"] = "rgb"
     softmax: bool = False
     """True if the graph returns logits."""

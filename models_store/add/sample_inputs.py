@@ -130,7 +130,7 @@ def _make_array(
         return generator.standard_normal(shape).astype(dtype)
     if dtype.kind == "b":
         return generator.integers(0, 2, shape).astype(dtype)
-    if "mask" in spec.name:  # a row of which every token is masked has no answer
+    if "mask" in spec.name:  # a row with all tokens masked has no defined output
         return np.ones(shape, dtype)
     return generator.integers(0, 256 if spec.dtype == "uint8" else limit, shape).astype(dtype)
 

@@ -41,7 +41,7 @@ def truncate(latent: Latent, typical: Latent, truncation: float) -> Latent:
 
 
 def slerp(start: Latent, end: Latent, fraction: float) -> Latent:
-    """The latent at `fraction`, 0 … 1, of the way along the great circle from `start` to `end`.
+    """Return the latent at `fraction`, 0 … 1, of the great circle from `start` to `end`.
 
     Spherical interpolation (White 2016, arXiv 1609.04468): normal numbers of many dimensions lie
     near a sphere, and the straight way leads through its middle, where no training latent was.

@@ -93,7 +93,7 @@ class HandwritingGeneration(FrozenModel):
     components: PositiveInt
     """M."""
     max_moves: PositiveInt
-    """A drawing is ended after so many, should it not end by itself."""
+    """Maximum number of moves, after which a drawing is ended."""
     aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """Width of the box over its height, as it should be shown."""
     states: Annotated[tuple[RecurrentState, ...], Field(min_length=1)]

@@ -113,7 +113,7 @@ def _create_tile_runner(
 
 
 def _blend(noisy_HWC: ImageArray, clean_HWC: ImageArray, strength: float) -> ImageArray:
-    """Go the share `strength` of the way from one image to the other."""
+    """Interpolate between two images: `strength` 0 gives the first, 1 the second."""
     noisy = noisy_HWC.astype(np.float32)
     blended = noisy + np.float32(strength) * (clean_HWC - noisy)
     return np.rint(blended).astype(np.uint8)

@@ -59,7 +59,7 @@ def read_round(token: str, secret: bytes) -> Round:
     """Return the round of `token`.
 
     Raises:
-        InvalidValue: the token was made with another secret, or by nobody.
+        InvalidValue: the token was not made with this secret.
     """
     derived = _derive_round(token.rpartition(".")[0], secret)
     if not hmac.compare_digest(derived.token.encode(), token.encode()):

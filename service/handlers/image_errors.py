@@ -10,7 +10,7 @@ __all__ = ["annotate_image_index"]
 
 @contextmanager
 def annotate_image_index(index: int, count: int, field: str = "image") -> Iterator[None]:
-    """Let an error inside say which of several images it is about; `index` counts from 0."""
+    """Name the image, if there are several, in errors raised inside; `index` counts from 0."""
     try:
         yield
     except ServiceError as error:

@@ -95,7 +95,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
-    """A page of its own; at the end, nothing may have gone wrong or elsewhere."""
+    """A new page. At the end, it must have no errors and no requests to other hosts."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)

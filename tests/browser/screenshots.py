@@ -29,7 +29,7 @@ class View:
     address: str
     theme: Literal["light", "dark"]
     ready: str
-    """Selector of what is visible once the view has its result."""
+    """Selector of an element that is visible once the view shows its result."""
 
 
 _SCREENSHOTS = {

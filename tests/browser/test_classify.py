@@ -1,4 +1,4 @@
-"""Classify: where an image may come from, and what is shown of the answer."""
+"""The classify view: sources of images, and the display of results."""
 
 import json
 from pathlib import Path

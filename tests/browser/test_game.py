@@ -1,4 +1,4 @@
-"""The game: a choice is answered, the score is kept, and it can be played again."""
+"""The game: choices, score and replay."""
 
 import re
 

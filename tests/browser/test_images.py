@@ -41,7 +41,7 @@ def test_noise_has_the_deviation_of_the_slider(watched: Watched, tmp_path: Path)
     slide(page, "Brightened by", 0.5)
     slide(page, "Noise to add", 0.1)
     page.get_by_role("button", name="ten printed digits").click()
-    # Whatever was asked before is of an image that is 28 pixels wide.
+    # Earlier requests were for an image that is 28 pixels wide.
     until(page, "document.querySelector('.compare img')?.naturalWidth === 280")
     curl(page, page.locator(".same"), tmp_path)
     noisy, clean = (

@@ -1,4 +1,4 @@
-"""The store: what is there, what failed and why, and a plain word where there is nothing."""
+"""The list of models, their cards, failed versions, and views without a model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Text as it is written: sampling, stopping, and what is rejected."""
+"""The text view: streaming, sampling parameters, stopping, and rejected input."""
 
 import json
 from pathlib import Path

@@ -43,7 +43,7 @@ class Watched:
 
 
 def show(watched: Watched, view: str) -> Page:
-    """Go to a view, as somebody who was sent its address."""
+    """Open a view by its address."""
     watched.page.goto(f"{watched.base}/#/{view}")
     watched.page.get_by_role("heading", level=1).wait_for()
     return watched.page

@@ -75,7 +75,7 @@ class _LoadResult:
 
 
 class _ReconnectingClient:
-    """Stands for a client that connects for each request."""
+    """A client that opens a connection for each request."""
 
     def __init__(self, port: int) -> None:
         self._port = port

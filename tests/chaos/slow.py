@@ -140,7 +140,7 @@ async def _never_read(service: Service) -> float:
         client.setblocking(False)
         await loop.sock_connect(client, ("127.0.0.1", service.port))
         await loop.sock_sendall(client, _UNREAD_REQUESTS)
-        # TCP_INFO tells whether the connection is open without reading the response.
+        # TCP_INFO reports whether the connection is open without reading the response.
         while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO) & 0xFF == _ESTABLISHED:
             await asyncio.sleep(0.25)
     return time.perf_counter() - start

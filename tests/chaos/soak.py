@@ -57,7 +57,7 @@ class _Soak:
         return time.monotonic() >= self.ends_at
 
     async def run_client(self) -> None:
-        """Ask again and again; over one connection, or one for each question."""
+        """Send requests continuously, over one connection or over one for each request."""
         while not self.finished:
             try:
                 async with Connection(self.service.port) as connection:

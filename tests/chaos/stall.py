@@ -1,4 +1,4 @@
-"""Does loading a model keep the others waiting? A heartbeat through the event loop says so.
+"""Measure whether loading a model delays others, by a heartbeat through the event loop.
 
     python -m tests.chaos stall
 

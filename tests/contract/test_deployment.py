@@ -39,7 +39,7 @@ def test_every_container_is_hardened_and_bounded(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] in ("unless-stopped", "no")
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
-    # Nothing is open to other machines unless somebody changes that.
+    # No port is open to other machines by default.
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 

@@ -15,7 +15,7 @@ _ODD_OPENER = re.compile(r"(Of|In which|That|Whoever|What|So long|Whether)\b")
 
 
 def _docstrings(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and text of every string that stands as a statement."""
+    """Yield the line and text of every string that is a statement."""
     for node in ast.walk(ast.parse(source)):
         if (
             isinstance(node, ast.Expr)

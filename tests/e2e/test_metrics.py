@@ -45,7 +45,7 @@ def _until(condition: Callable[[], bool]) -> None:
             if condition():
                 return
         except httpx.TransportError:
-            pass  # it was with the worker that is gone
+            pass  # it was counted by the killed worker
         time.sleep(0.05)
     pytest.fail("it did not happen within a minute")
 

@@ -97,7 +97,7 @@ def test_every_task_has_the_same_responses_as_one_process(nodes: _Nodes) -> None
         assert clean.headers["content-type"] == "image/png"
         text = _write(client)
         assert text == TEXT
-        # What is written elsewhere is stopped and scored there, too.
+        # Stop strings and log probabilities work on remote replicas, too.
         request = {"prompt": "a", "max_chars": 50, "temperature": 0, "stop": "f"}
         stopped = client.post("/v1/text", json=request).json()
         assert (stopped["text"], stopped["finish_reason"]) == ("bcde", "stop")

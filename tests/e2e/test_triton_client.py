@@ -391,7 +391,7 @@ def test_statistics_count_requests(client: InferenceServerClient) -> None:
     assert [b - a for a, b in zip(before, after, strict=True)] == [3, 3, 1, 1]
     every = client.get_inference_statistics()["model_stats"]
     named = {reported["name"] for reported in every}
-    assert {"squeeze", "paint", "babble.step"} <= named  # asked or not, as Triton does
+    assert {"squeeze", "paint", "babble.step"} <= named  # loaded or not, as in Triton
 
 
 def test_the_index_lists_everything(client: InferenceServerClient) -> None:

@@ -1,4 +1,4 @@
-"""A small, real store for tests: graphs whose answers can be worked out by hand, truly published.
+"""A small store for tests: published graphs whose outputs can be computed by hand.
 
 `MeanColourClassifier` classifies an image by its mean colour, `BoxBlurDenoiser` returns the
 image or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
@@ -34,7 +34,7 @@ __all__ = [
 
 COLOURS = ("red", "green", "blue")
 _OPSET = 17
-_IR_VERSION = 8  # of opset 17; onnx writes the newest unless it is told
+_IR_VERSION = 8  # of opset 17; onnx writes the newest by default
 
 Image = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class MeanColourClassifier:
     size: int = 8
     sharpness: float = 10.0
     members: int = 0
-    """Over 0, an ensemble: member m sharpens m + 1 times as much, the answer is their mean."""
+    """Over 0, an ensemble: member m sharpens m + 1 times as much; the output is their mean."""
 
     def task(self) -> Task:
         image = FixedImage(width=self.size, height=self.size, mode="RGB", resize="stretch")

@@ -100,7 +100,7 @@ def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
 
 
 def publish_int8_variant(folder: Path, graph: Path, role: str) -> None:
-    """Publish `graph` as the int8 variant of the version in `folder`, which then answers."""
+    """Publish `graph` as the int8 variant of the version in `folder`, as its default precision."""
 
     def build(partial: Path, before: Manifest) -> Manifest:
         path = partial / f"{role}-int8.onnx"

@@ -1,4 +1,4 @@
-"""Graphs that were made elsewhere: several inputs, several data types, answers known by hand."""
+"""Foreign graphs with several inputs and data types, whose outputs are known."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -53,7 +53,7 @@ def _run_and_report(name: str, seconds: int, timeout_s: int) -> int:
 def _run_fuzzer(name: str, seconds: int, timeout_s: int) -> int:
     import atheris
 
-    # What is imported from here on counts how often each of its branches was taken.
+    # Modules imported from here on are instrumented for coverage.
     with atheris.instrument_imports(include=["service", "models_store", "python_multipart", "PIL"]):
         from tests.fuzz.targets import TARGETS
 

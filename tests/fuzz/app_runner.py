@@ -27,7 +27,7 @@ from tests.fakes.text_model import AlphabetModel, publish_text_model
 __all__ = ["AppUnderTest"]
 
 _EXPECTED_SERVER_ERRORS = {503, 504}
-"""Answers by design: full, or late."""
+"""Expected error statuses: queue full, or deadline exceeded."""
 _MAX_ERROR_BYTES = 20_000
 
 
@@ -67,7 +67,7 @@ class AppUnderTest:
         return self._app.state.app_state.registry
 
     def post(self, path: str, chunks: Sequence[bytes], headers: Mapping[str, str]) -> None:
-        """Raises AssertionError for an answer that there should not be."""
+        """Raises AssertionError for an unexpected response."""
         status, body = self._loop.run_until_complete(self._post(path, chunks, headers))
         if status < 400:
             return
@@ -99,7 +99,7 @@ class AppUnderTest:
         async def receive() -> dict[str, Any]:
             if messages:
                 return messages.pop(0)
-            await never.wait()  # whoever listens for a client that leaves
+            await never.wait()  # a task that watches for a disconnect
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:

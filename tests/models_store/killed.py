@@ -54,7 +54,7 @@ def _killed_at(number: int, source: Path, store: Path) -> None:
 
 
 def _holds(store: Path) -> str:
-    """Versions that are whole, and folders that nobody sees. Raises where one is not whole."""
+    """Return the complete versions and the hidden folders. Raises if a version is incomplete."""
     for version in list_versions(store, "paint"):
         folder = store / "paint" / str(version)
         check_files(folder, read_manifest(folder))

@@ -49,7 +49,7 @@ def save_graph(
 
 
 def external_tensor(location: str, name: str = "w") -> onnx.TensorProto:
-    """Floats (4, 4) that are said to lie in the file `location`."""
+    """Return a tensor (4, 4) of floats whose data are declared to be in the file `location`."""
     tensor = onnx.TensorProto(
         name=name, data_type=TensorProto.FLOAT, dims=[4, 4], data_location=TensorProto.EXTERNAL
     )

@@ -153,7 +153,7 @@ def test_a_file_that_is_not_the_published_one_keeps_its_version_out(
 
     with pytest.raises(StoreError, match=message):
         import_versions(_rewritten(archive, alter), tmp_path / "other")
-    # blur came before it, and is whole; of paint nothing is left.
+    # blur was imported before it and is complete; nothing is left of paint.
     assert list_model_names(tmp_path / "other") == ["blur"]
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["blur"]
 

@@ -166,7 +166,7 @@ def test_publishers_of_one_name_get_versions_of_their_own(target: Path, build: B
     def together(folder: Path, version: int) -> Manifest:
         assert version == 1
         manifest = build(folder, version)
-        started.wait(timeout=30)  # everyone was told 1 before anyone renames
+        started.wait(timeout=30)  # every publisher chose version 1 before any renames
         return manifest
 
     with ThreadPoolExecutor(count) as pool:
@@ -177,7 +177,7 @@ def test_publishers_of_one_name_get_versions_of_their_own(target: Path, build: B
     assert sorted(folder.name for folder in folders) == ["1", "2", "3", "4"]
     assert _names(target / "paint") == ["1", "2", "3", "4"]
     for folder in folders:
-        manifest = read_manifest(folder)  # which insists that it says where it lies
+        manifest = read_manifest(folder)  # which checks that the manifest matches the folder
         assert manifest.version == int(folder.name)
         check_files(folder, manifest)
 

@@ -246,7 +246,7 @@ def test_a_pickle_among_the_golden_cases_is_never_run(
 
 
 def _bomb() -> bytes:
-    """An entry that is said to unpack to 300 MiB; readers go by what is said."""
+    """An entry whose header declares 300 MiB, which readers trust."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model/0/inputs/images.npy", bytes(1000))
@@ -319,7 +319,7 @@ def test_golden_cases_read_back_as_they_were_written(store: Path, tmp_path: Path
 
 @pytest.fixture
 def compare(store: Path, tmp_path: Path) -> Callable[..., None]:
-    """Replays one case, whose output is `expected`, with a runtime that answers `got`."""
+    """Replay one case, whose output is `expected`, with a runtime that returns `got`."""
     manifest = read_manifest(store / "paint" / "1")
 
     def compare(got: Array, expected: Array, *, rtol: float = 0.0, atol: float = 0.0) -> None:

@@ -36,7 +36,7 @@ def _killed_at(number: int, run_dir: Path) -> None:
 
 
 def _ended_at(size: int) -> None:
-    """By a signal that nobody handles, once a file would grow beyond `size` bytes."""
+    """Kill this process by SIGXFSZ once a file would grow beyond `size` bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

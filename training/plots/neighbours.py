@@ -26,7 +26,7 @@ def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -
         extractor(generated_NCHW), extractor(candidates_NCHW, cache=True)
     ).argmin(1)
     rows = {
-        "drawn": generated_NCHW,
+        "generated": generated_NCHW,
         "by pixels": training_NCHW[nearest_training_images(generated_NCHW, training_NCHW).indices],
         "by features": candidates_NCHW[features],
     }

@@ -33,7 +33,7 @@ async def read_json_body(request: Request, params_type: type[ParamsT], limit: in
 
 
 async def read_json_bytes(request: Request, limit: int) -> bytes:
-    """Return a body that says to be JSON, not parsed, so that a compute thread can parse it.
+    """Return an unparsed JSON body, so that a compute thread can parse it.
 
     Raises:
         UnsupportedMediaType: the content type is not JSON's.

@@ -55,7 +55,7 @@ class _WorkerProcess(multiprocess.Process):
         return self._server
 
     def always_pong(self) -> None:
-        """Respond to pings, in the worker. Stop the worker when the supervisor is gone."""
+        """Respond to pings, in the worker. Stop the worker when the supervisor has died."""
         self.parent_conn.close()  # the worker's copy, which would keep the pipe open
         try:
             super().always_pong()
@@ -84,7 +84,7 @@ class _WorkerProcess(multiprocess.Process):
 class Supervisor(Multiprocess):
     """Uvicorn's supervisor of workers that each listen on a socket of their own.
 
-    It goes on when a worker cannot be started, and replacements get the keys that hold now.
+    It continues when a worker cannot be started; replacements get the current keys.
     """
 
     def __init__(self, config: uvicorn.Config, settings: Settings, keys: ReloadingApiKeys) -> None:
@@ -112,7 +112,7 @@ class Supervisor(Multiprocess):
         remove_gauges_of_dead_workers({process.pid for process in self.processes})
 
     def restart_all(self) -> None:
-        """Replace all workers one after the other. If that fails, the present ones go on."""
+        """Replace all workers one after the other. If that fails, the current ones keep running."""
         try:
             super().restart_all()
         except OSError:

@@ -190,7 +190,7 @@ def test_image_without_pixels_is_invalid(data: bytes) -> None:
 
 
 def responses(data: bytes) -> None:
-    """Two decodes that may fail, but only in the ways that a client is told of."""
+    """Decode twice; only errors for clients may be raised."""
     with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
         assert decode_native(data, "L", LIMITS).ndim == 3
     with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):

@@ -1,4 +1,4 @@
-"""Tensors on the wire: what fits comes in as it is, what does not is told why."""
+"""Tensors of requests and responses: valid ones round-trip, others are rejected with a reason."""
 
 import struct
 from typing import Any

@@ -1,4 +1,4 @@
-"""Everything that a client can send wrong: a 4xx says what was received and what is accepted."""
+"""Invalid requests get a 4xx that states what was received and what is accepted."""
 
 import struct
 import tracemalloc

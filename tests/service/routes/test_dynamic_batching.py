@@ -1,4 +1,4 @@
-"""Requests over HTTP share runs of a graph that batches, and their answers do not change."""
+"""Requests over HTTP share runs of a graph, and their responses do not change."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ async def _post_together(
 
 
 async def _send_together(client: httpx.AsyncClient, model: str) -> list[list[float]]:
-    """Ask for one row by each of 12 requests, which wait together; return their rows."""
+    """Send 12 requests of one row each, which wait together; return their rows."""
     bodies = [json.dumps({"inputs": {"x": [row.tolist()]}}).encode() for row in ROWS]
     responses = await _post_together(client, f"/v1/predict?model={model}", bodies)
     return [response.json()["outputs"]["y"][0] for response in responses]

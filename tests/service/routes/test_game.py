@@ -1,4 +1,4 @@
-"""`/v1/game`: rounds that hide their answer, and the answer to a choice."""
+"""`/v1/game`: rounds that hide which image is real, and the response to a choice."""
 
 import io
 import json

@@ -342,7 +342,7 @@ def test_with_trusted_keys_only_signed_versions_are_served(tmp_path: Path) -> No
     assert _states(registry) == {("signed", 1): "ready", ("unsigned", 1): "failed"}
     assert "it is not signed" in _reason(registry, "unsigned")
     sign_version(alice, store / "unsigned" / "1")
-    registry.refresh()  # the signature came, and is seen
+    registry.refresh()  # the new signature is found
     assert _states(registry)["unsigned", 1] == "ready"
     _edit_manifest(store / "signed/1", summary="Mine.")
     registry.refresh()

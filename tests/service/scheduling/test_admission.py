@@ -5,7 +5,7 @@ from service.scheduling.admission import AdmissionController, AdmissionCounters,
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

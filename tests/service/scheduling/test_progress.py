@@ -8,7 +8,7 @@ from service.scheduling.progress import Progress
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that tests advance."""
 
     now_s = 1000.0
 

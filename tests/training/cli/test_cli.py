@@ -25,7 +25,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     """Runs a command in an empty folder; its exit code and what it wrote to stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPSHELF_STORE", raising=False)
-    # What is asserted about messages should not depend on how wide the terminal is.
+    # Messages must not depend on the width of the terminal.
     monkeypatch.setenv("TERMINAL_WIDTH", "200")
 
     def run(*arguments: str) -> tuple[int, str, str]:

@@ -30,7 +30,7 @@ def _idx(array: NDArray[np.uint8]) -> bytes:
 
 
 def _arrays(first: int = 0) -> dict[str, NDArray[np.uint8]]:
-    """Six training and four test images; `first` tells one copy from another."""
+    """Six training and four test images; `first` distinguishes copies."""
     pixels = np.random.default_rng(first).integers(256, size=(10, 28, 28), dtype=np.uint8)
     labels = np.arange(first, first + 10, dtype=np.uint8) % 10
     return dict(zip(_NAMES, (pixels[:6], labels[:6], pixels[6:], labels[6:]), strict=True))

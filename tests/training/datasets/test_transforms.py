@@ -83,7 +83,7 @@ def test_a_resized_crop_of_the_whole_image_is_the_image() -> None:
 
 
 def test_a_resized_crop_shows_the_part_that_was_drawn() -> None:
-    # Red counts columns and green rows, so each pixel tells where it was.
+    # Red counts columns and green rows, so each pixel encodes its position.
     height, width, size = 60, 80, 16
     images = torch.zeros(32, 3, height, width, dtype=torch.uint8)
     images[:, 0] = torch.arange(width, dtype=torch.uint8)

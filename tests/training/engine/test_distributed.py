@@ -39,7 +39,7 @@ class _Step(NamedTuple):
 
 
 class _Rank:
-    """All that `share` asks of Fabric."""
+    """The part of Fabric that `share` uses."""
 
     world_size = 2
 

@@ -54,7 +54,7 @@ def test_the_last_stage_has_the_plain_names(figures: CrossValidation) -> None:
 
 def test_likelihood_and_calibration_are_over_all_photographs(figures: CrossValidation) -> None:
     metrics = {metric.name: metric.value for metric in figures.metrics()}
-    # By hand: right answers have p = e² / (e² + 2), wrong ones leave 1 / (e² + 2) to the truth.
+    # By hand: p of the label is e² / (e² + 2) where correct, 1 / (e² + 2) where wrong.
     assert metrics["nll"] == pytest.approx((5 * 0.239643 + 2.239643) / 6, abs=1e-4)
     # One bin: confidence 0.786986 against 5 of 6 right.
     assert metrics["ece"] == pytest.approx(5 / 6 - 0.786986, abs=1e-4)

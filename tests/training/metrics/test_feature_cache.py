@@ -8,7 +8,7 @@ from training.metrics.feature_cache import FeatureCache
 
 
 class _Means:
-    """Mean colours as features, and how many images they were asked for."""
+    """Mean colours as features; records the size of each batch."""
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""Weights as files: what is written is read, fits where it fits, and says where it does not."""
+"""Files of weights: round trips, and errors for networks that do not match."""
 
 import json
 from pathlib import Path

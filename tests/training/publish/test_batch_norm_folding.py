@@ -1,4 +1,4 @@
-"""Norms folded into convolutions: the same answers, and none left in what is published."""
+"""Norms folded into convolutions: the outputs are unchanged, and no norm is left in the graph."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def _lively(network: nn.Module, example: torch.Tensor) -> nn.Module:
 
 
 def _exported(module: nn.Module, example: torch.Tensor, folder: Path) -> list[str]:
-    """The node types of the graph, after its answers have been compared with torch's."""
+    """Return the node types of the graph, after comparing its outputs with torch's."""
     graph = GraphSpec("model", module, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
     exported = export_graph(graph, folder)
     (case,) = exported.cases

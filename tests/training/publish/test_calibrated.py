@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _on_held_out(folder: Path) -> tuple[Tensor, Tensor]:
-    """Logarithms of what the graph answers to the images it was calibrated on; their labels."""
+    """Return the graph's log probabilities for the calibration images, and their labels."""
     split = prepare(_recipe(3))[1].split("validation")  # type: ignore[attr-defined]
     images = split.images_NCHW.permute(0, 2, 3, 1).contiguous().numpy()
     answers = load_graph_fn(folder / "model.onnx")({"images": images})["probabilities"]

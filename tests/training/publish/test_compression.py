@@ -35,7 +35,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             compression_report, "BASELINE_SAMPLE_SIZE", 10
-        )  # other codecs are not what is tested here
+        )  # other codecs are tested elsewhere
         return publish_run(tiny, home / "run", home / "store")
 
 

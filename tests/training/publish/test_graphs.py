@@ -92,7 +92,7 @@ class _Made:
 
 
 def _network(row: _Row) -> nn.Module:
-    """With statistics in its batch norms, and answers, that are not those of a new one."""
+    """Give the network batch statistics and outputs that differ from a new one's."""
     torch.manual_seed(0)
     network: nn.Module = _ADAPTER.validate_python(row.network).build()
     batch, height, width, channels = row.example
@@ -135,7 +135,7 @@ def _graph(row: _Row, network: nn.Module) -> GraphSpec:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Made]:
-    """Every row of the table, exported once, when it is first asked for."""
+    """Every row of the table, exported on first use."""
 
     class Table(dict[str, _Made]):
         def __missing__(self, name: str) -> _Made:
@@ -221,7 +221,7 @@ def test_normalisation_inside_equals_normalisation_outside(
     logits_BK = _torch(made[name].network, torch.from_numpy(normalised_BHWC).permute(0, 3, 1, 2))
     powers = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
-    assert expected.std(axis=0).max() > 0.01  # the same answer to all would prove nothing
+    assert expected.std(axis=0).max() > 0.01  # equal outputs for all images would prove nothing
     np.testing.assert_allclose(_run(made[name], images_BHWC), expected, rtol=1e-3, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""int8 variants of what is in the store."""
+"""int8 variants of published models."""
 
 import shutil
 from pathlib import Path

@@ -38,7 +38,7 @@ def test_accuracy_and_likelihood_are_those_worked_out_by_hand(task: Classificati
     probabilities[1, :5] = torch.tensor([0.2, 0.2, 0.25, 0.15, 0.2])
     probabilities[2, :2] = torch.tensor([0.125, 0.875])
     split = ImageSplit(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 2, 0]))
-    # A logit shifted for all classes alike changes no probability.
+    # Shifting the logits of all classes equally changes no probability.
     logits = probabilities.log() + torch.tensor([[3.0], [0.0], [-7.0]])
     scores = task.measure(_FixedLogits(logits), split)
     assert scores["accuracy"] == pytest.approx(2 / 3)

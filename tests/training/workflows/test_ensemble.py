@@ -1,4 +1,4 @@
-"""Several runs, one model: what it answers, what it says it gains, what it rejects."""
+"""Several runs published as one model: outputs, reported gain, rejected members."""
 
 from dataclasses import replace
 from pathlib import Path

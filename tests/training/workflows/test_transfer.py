@@ -1,4 +1,4 @@
-"""`deepshelf train transfer`, from folders of photographs to a model that answers."""
+"""`deepshelf train transfer`, from folders of photographs to a published model."""
 
 import json
 from collections.abc import Iterator

@@ -37,7 +37,7 @@ the rate of the other weights."""
 _MAX_CORRECTION = 16 / 255
 """Change of a coefficient for an output of 1 of the network that refines the analysis."""
 _LEVEL_UNIT = 16
-"""Levels that a parameter of 1 stands for, so that it is trained as fast as the others."""
+"""Levels per unit of a parameter, so that it is trained as fast as the others."""
 PHASES = (((0,), (3,), (1, 2)), ((0, 3), (1, 2)), ((0, 1, 2, 3),))
 
 
@@ -74,7 +74,7 @@ class PhotoCodec(nn.Module):
         groups: tuple[PositiveInt, PositiveInt] = (24, 40)
         """Channels of the first two groups; the third group has the rest."""
         hidden: PositiveInt = 80
-        """Width of the networks beside the transform."""
+        """Width of the networks around the transform."""
         prior_hidden: PositiveInt = 64
         features: PositiveInt = 48
         side: PositiveInt = 32
