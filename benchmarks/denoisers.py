@@ -112,7 +112,7 @@ def _samples() -> list[Tensor]:
 
 
 def _load_published(store: Path, name: str) -> tuple[nn.Module, int, ort.InferenceSession]:
-    """The newest version: as torch's network, for noise that is no bytes, and as it is served."""
+    """The newest version: torch's network, for noise in floats, and the published graph."""
     folder = version_dir(store, name, max(list_versions(store, name)))
     manifest = read_manifest(folder)
     config = PhotoDenoiser.Config.model_validate(manifest.provenance.recipe["network"])

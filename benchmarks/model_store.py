@@ -47,7 +47,7 @@ def _write_image(path: Path, size: tuple[int, int]) -> None:
 
 
 def _write_crops(folder: Path) -> None:
-    """Two classes of 100 pieces of a photograph, each 32 × 32."""
+    """Write two classes of 100 crops of a photograph, each 32 × 32."""
     photo = _sample_photo()
     for index in range(200):
         left, top = 32 * (index % 20), 32 * (index // 20)

@@ -70,7 +70,7 @@ def _own_pss_kib(pid: int) -> int:
 
 
 def _process_tree(pid: int) -> list[int]:
-    """The process and all below it."""
+    """Return the process and its descendants."""
     parents: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():

@@ -95,7 +95,8 @@ def validate_name(name: str) -> str:
     """
     if not is_valid_name(name):
         raise LayoutError(
-            f"{name!r} is no model name: 2 to 64 of a-z, 0-9 and '-', a letter first, no '-' last"
+            f"{name!r} is not a model name: 2 to 64 of a-z, 0-9 and '-', starting with a letter "
+            "and not ending with '-'"
         )
     return name
 

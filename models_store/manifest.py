@@ -234,8 +234,8 @@ class Manifest(FrozenModel):
         quantised = {file.precision for file in self.files if file.is_graph} - {"fp32"}
         if quantised != set(described):
             raise ValueError(
-                f"graphs are of {', '.join(sorted(map(str, quantised))) or 'no variant'}, "
-                f"described are {', '.join(described) or 'none'}"
+                f"there are graphs of {', '.join(sorted(map(str, quantised))) or 'no variant'}, "
+                f"but {', '.join(described) or 'none'} is described"
             )
         for variant in self.variants:
             missing = set(self.graphs()) - set(self.graphs(variant.precision))

@@ -38,7 +38,7 @@ class Classifier:
         )
 
     def __call__(self, data: bytes) -> list[Prediction]:
-        """The five likeliest, best first."""
+        """Return the five likeliest labels, best first."""
         image: Image.Image = Image.open(io.BytesIO(data))
         # A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that is not below the model's.
         image.draft("RGB", self._size)

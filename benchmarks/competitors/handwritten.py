@@ -26,5 +26,5 @@ def ready() -> dict[str, bool]:
 
 @app.post("/v1/classify")
 async def classify(request: Request) -> dict[str, list[Prediction]]:
-    """The five likeliest labels of the image that is the body."""
+    """Return the five likeliest labels of the image in the body."""
     return {"predictions": await run_in_threadpool(_classify, await request.body())}

@@ -21,5 +21,5 @@ class Service:
 
     @bentoml.api(route="/v1/classify")  # type: ignore[untyped-decorator]
     def classify(self, image: Path, /) -> dict[str, Any]:
-        """The five likeliest labels."""
+        """Return the five likeliest labels."""
         return {"predictions": self._classify(image.read_bytes())}

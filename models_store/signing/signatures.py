@@ -45,7 +45,7 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise SignatureError(f"{path.name} cannot be read: {reason}") from error
     keys: dict[bytes, str] = {}
     for number, line in enumerate(lines, start=1):

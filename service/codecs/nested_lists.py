@@ -53,7 +53,7 @@ def _format_path(name: str, shape: Sequence[int], index: int) -> str:
 
 def _describe_length(length: int | None) -> str:
     if length is None:
-        return "is no list"
+        return "is not a list"
     return f"has {length} value{'' if length == 1 else 's'}"
 
 

@@ -75,7 +75,7 @@ class Connection:
         return HttpResponse(status, headers, body, time.perf_counter() - start, start)
 
     async def read_head(self) -> tuple[int, dict[str, str]]:
-        """The status and the headers of a response."""
+        """Read the status and the headers of a response."""
         try:
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except asyncio.IncompleteReadError as error:
@@ -85,7 +85,7 @@ class Connection:
         return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
     async def read_body(self, headers: dict[str, str]) -> bytes:
-        """The body of a response."""
+        """Read the body of a response."""
         if headers.get("transfer-encoding") == "chunked":
             chunks = []
             while chunk := await self.read_chunk():

@@ -270,7 +270,7 @@ async def _throughput_beside_rejecting_server(
 async def _load_on_new_connections(
     report: Report, service: Service, request: HttpRequest, golden: ExpectedResponses, rate: float
 ) -> None:
-    """The same storm, but each request on a connection of its own."""
+    """The same overload, with a new connection for each request."""
     result = await _generate_load(
         service, request, golden, rate, _COMPARISON_S, new_connections=True
     )
@@ -296,7 +296,7 @@ async def _check_deadlines(
     golden: ExpectedResponses,
     rate: float,
 ) -> None:
-    """A queue so long that most of it is late: 504 counted from arrival."""
+    """A queue so long that most requests exceed their deadline: 504, counted from arrival."""
     deadline = 0.5
     settings = {"threads": 1, "queue_size": 1000, "deadline_s": deadline}
     async with running_service(published_store, folder, **settings) as service:

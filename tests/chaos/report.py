@@ -36,7 +36,7 @@ class Report:
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The value that `q` of them do not exceed; NaN of none."""
+    """Return the `q` quantile; NaN for no values."""
     if not values:
         return float("nan")
     return sorted(values)[min(len(values) - 1, int(q * len(values)))]

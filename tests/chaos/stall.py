@@ -46,7 +46,7 @@ class _Heartbeat:
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Each model of the store, one after the other."""
+    """Load each model of the store, one after the other."""
     names = sorted(path.parent.name for path in options.store.glob("*/1"))
     _measure_gil_stalls(report, options.store, names)
     store = copy_store(options.store, folder, names)

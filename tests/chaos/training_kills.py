@@ -111,7 +111,7 @@ def _compare(reference: Path, other: Path) -> None:
 
 
 def _check_full_disk(work_dir: Path) -> None:
-    """The disk holds one checkpoint and a half."""
+    """Train on a disk with room for one and a half checkpoints."""
     disk, size = work_dir / "disk", (work_dir / "whole" / "last.ckpt").stat().st_size
     disk.mkdir()
     _run_command("mount", "-t", "tmpfs", "-o", f"size={size * 3 // 2}", "tmpfs", str(disk))

@@ -156,7 +156,7 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
 
 
 def solid_image(width: int, height: int, colour: tuple[int, int, int]) -> Image:
-    """A image (H, W, 3) of one colour."""
+    """Return an image (H, W, 3) of one colour."""
     return np.full((height, width, 3), colour, np.uint8)
 
 

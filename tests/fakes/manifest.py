@@ -36,7 +36,7 @@ INT8_VARIANT = Variant(
 
 
 def graph_file_entry(path: Path, role: str, graph: onnx.GraphProto) -> ModelFile:
-    """The manifest's entry for a graph that lies at `path`."""
+    """Return the manifest's entry for the graph at `path`."""
     return file_entry(
         path,
         role=role,

@@ -136,7 +136,7 @@ def publish_text_model(store: Path, name: str, model: AlphabetModel | RandomLstm
 
 
 def publish_text_model_with_int8(store: Path, name: str, scratch: Path) -> None:
-    """An `AlphabetModel` whose int8 graph, which answers, is less sure: its logits are 49.97, not
+    """An `AlphabetModel` whose default int8 graph is less confident: its logits are 49.97, not
     50."""
     folder = publish_text_model(store, name, AlphabetModel())
     publish_int8_variant(

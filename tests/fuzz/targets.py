@@ -138,7 +138,7 @@ def _bitstream_seeds() -> Iterator[bytes]:
 
 
 def _post_runner(path_of: Callable[[int], str], headers: dict[str, str]) -> FuzzRunner:
-    """The body in two pieces, cut where the second byte says."""
+    """Send the body in two pieces, split at the position in its second byte."""
     app = AppUnderTest()
 
     def run(data: bytes) -> None:

@@ -134,8 +134,8 @@ def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
         (("verify", "scissors"), "there is no model scissors in "),
         (("show", "paint", "--version", "3"), "paint has no version 3 in .*: 1, 2"),
         (("show", "paint", "--version", "0"), "paint has no version 0 in .*: 1, 2"),
-        (("show", "../paint"), "'../paint' is no model name"),
-        (("verify", "blur", ".."), "'..' is no model name"),
+        (("show", "../paint"), "'../paint' is not a model name"),
+        (("verify", "blur", ".."), "'..' is not a model name"),
     ],
 )
 def test_missing_model_is_one_line_and_exit_1(

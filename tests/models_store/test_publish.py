@@ -154,7 +154,7 @@ def test_a_manifest_that_would_not_be_read_again_is_not_published(
 def test_invalid_name_is_rejected_before_anything_is_written(
     target: Path, build: Build, name: str
 ) -> None:
-    with pytest.raises(LayoutError, match="is no model name"):
+    with pytest.raises(LayoutError, match="is not a model name"):
         publish_version(target, name, build, _accept)
     assert not target.parent.exists()
 

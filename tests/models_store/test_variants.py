@@ -68,9 +68,9 @@ def test_a_damaged_version_gets_no_variant(folder: Path) -> None:
 def test_variants_need_both_graphs_and_descriptions(folder: Path) -> None:
     after = add_variant(folder, lambda part, was: _with_copy(part, was, folder), verify_graphs)
     for change, problem in (
-        ({"variants": ()}, "described are none"),
+        ({"variants": ()}, "but none is described"),
         ({"variants": (INT8_VARIANT, INT8_VARIANT)}, "described twice"),
-        ({"files": after.files[:-1]}, "graphs are of no variant"),
+        ({"files": after.files[:-1]}, "there are graphs of no variant"),
     ):
         content = after.model_copy(update=change).model_dump()
         with pytest.raises(ValidationError, match=problem):

@@ -6,8 +6,8 @@ from pathlib import Path
 from models_store import publish as store_writer
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance
 from models_store.onnx.batching import measure_version
-from models_store.onnx.runtime import load_graph_fn
-from models_store.verify import GraphFn, replay_graph, write_golden
+from models_store.onnx.runtime import verify_graphs
+from models_store.verify import GraphFn, write_golden
 from training.config.recipe import ModelCard, Recipe
 from training.engine.trainer import FitResult, restore
 from training.publish import provenance
@@ -90,7 +90,7 @@ def publish_model(
         )
         return manifest.model_copy(update={"batching": measure_version(folder, manifest)})
 
-    return store_writer.publish_version(store, name, build, _verify_parity)
+    return store_writer.publish_version(store, name, build, verify_graphs)
 
 
 def _graph_file(graph: ExportedGraph) -> ModelFile:
@@ -101,13 +101,6 @@ def _graph_file(graph: ExportedGraph) -> ModelFile:
         inputs=graph.inputs,
         outputs=graph.outputs,
     )
-
-
-def _verify_parity(folder: Path, manifest: Manifest) -> None:
-    """Check that onnxruntime reproduces torch's golden outputs from the written files."""
-    for graph in manifest.files:
-        if graph.is_graph:
-            replay_graph(folder, manifest, graph, load_graph_fn(folder / graph.path))
 
 
 def _count_parameters(spec: ExportSpec) -> int:

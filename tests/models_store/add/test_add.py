@@ -220,7 +220,7 @@ def sequence() -> onnx.ModelProto:
         (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; the"),
         (sum_of(64 + 1), (), "the graph has 65 inputs; the limit is 64"),
         (sum_of(2, name="x" * 256), (), "characters; the limit is 256"),
-        (one_op("Relu"), ("--name", "My Model"), "is no model name"),
+        (one_op("Relu"), ("--name", "My Model"), "is not a model name"),
     ],
 )  # fmt: skip
 def test_unservable_graph_is_rejected_with_a_reason_in_one_line(

@@ -168,7 +168,7 @@ def test_both_of_opensshs_forms_of_public_keys_are_read(tmp_path: Path) -> None:
         (b"\nssh-rsa AAAA x\n", "line 2 of keys is not a key"),
         (b"ssh-ed25519\n", "line 1 of keys is not a key"),
         (b"ssh-ed25519 AAAA\n", "line 1 of keys is not a key"),
-        (b"\xff\xff", "keys cannot be read: it is no text"),
+        (b"\xff\xff", "keys cannot be read: it is not text"),
         (None, "keys cannot be read: No such file"),
     ],
 )

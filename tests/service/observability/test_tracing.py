@@ -33,7 +33,7 @@ class Traced:
         self._exporter = exporter
 
     def spans(self) -> tuple[ReadableSpan, list[ReadableSpan]]:
-        """The request's, and those within it in the order of their beginning."""
+        """Return the span of the request and those within it, in the order of their start."""
         spans = list(self._exporter.get_finished_spans())
         (request,) = [span for span in spans if span.kind is SpanKind.SERVER]
         spans.remove(request)

@@ -27,7 +27,7 @@ PREDICT = "/v1/predict?model=three"
 
 
 def wide_model() -> onnx.ModelProto:
-    """Each row is repeated along a new axis, as often as the largest value of all rows says."""
+    """Repeats each row along a new axis, as often as the largest value of all rows."""
     nodes = [
         helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
         helper.make_node("Reshape", ["largest", "one"], ["width"]),
@@ -146,7 +146,7 @@ async def test_nan_and_infinity_are_strings(client: httpx.AsyncClient) -> None:
         ({"words": ["a"]}, "input 'numbers' is missing; the inputs are: numbers, words, flags"),
         ({**INPUTS, "number": 1}, "no input 'number'; did you mean 'numbers'?"),
         ({**INPUTS, "numbers": [[1, 2, 3], [4, 5]]}, "numbers[0] has 3 values, but numbers[1] has"),
-        ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is no list"),
+        ({**INPUTS, "flags": [[True], True]}, "flags[0] has 1 value, but flags[1] is not a list"),
         ({**INPUTS, "numbers": [[1, 2]] * 2}, "shape [2, 2]; expected [batch, 3] where"),
         ({**INPUTS, "numbers": [1, 2, 3]}, "expected [batch, 3]: for one example, wrap it in"),
         ({**INPUTS, "words": ["a"] * 3}, "words has the shape [3]; expected [batch] where"),

@@ -29,7 +29,7 @@ def _graph(
     domain: str | None = None,
     shape: Sequence[int | str] = ("batch", 8, 8, 3),
 ) -> bytes:
-    """From `images` to `probabilities`, as `MeanColourClassifier`'s, with whatever in between."""
+    """A graph from `images` to `probabilities`, like `MeanColourClassifier`'s, with other nodes."""
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
     response = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     opsets = [helper.make_opsetid("", opset)]

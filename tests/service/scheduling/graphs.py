@@ -29,7 +29,7 @@ class Letters:
         self._permits: threading.Semaphore | None = None
 
     def hold(self) -> None:
-        """From now on every run needs to be allowed."""
+        """Make every further run wait until it is allowed."""
         self._permits = threading.Semaphore(0)
         self.shapes.clear()
 

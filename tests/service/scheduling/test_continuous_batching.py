@@ -67,7 +67,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def warmed(decoder: GenerationScheduler, graph: Letters) -> RecurrentModel:
-    """The graph's model, which from now on is held."""
+    """Return the graph's model, whose runs wait until they are allowed."""
     model = recurrent(graph)
     await decoder.submit(model, letters(length=1), 0.0).result()
     graph.hold()
