@@ -50,7 +50,7 @@ class Workload:
     body: Path
     media_type: str
     graph: GraphRow | None
-    """What other servers and bare runs measure; None if the request is more than one graph."""
+    """Row for other servers and bare runs; None if the request runs more than one graph."""
 
 
 def create_store() -> Path:
