@@ -146,9 +146,12 @@ def main() -> int:
         clone = Path(folder) / "deepshelf"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         problems = walk(clone, options.skip)
-    for problem in problems:
-        print(f"FAIL {problem}")
-    print("the README works as shown" if not problems else f"{len(problems)} problems")
+        # Before the clone is removed, which takes minutes on a busy disk.
+        for problem in problems:
+            print(f"FAIL {problem}")
+        print(
+            "the README works as shown" if not problems else f"{len(problems)} problems", flush=True
+        )
     return bool(problems)
 
 
