@@ -314,7 +314,7 @@ def test_invalid_inputs_of_a_step_graph_are_rejected(client: InferenceServerClie
         )
 
     assert "tokens are 1 to 30; they must be 0 to 29" in step(np.array([[1, 30]]))
-    assert "tokens are -1 … 2" in step(np.array([[-1, 2]]))
+    assert "tokens are -1 to 2" in step(np.array([[-1, 2]]))
     assert "NaN" in step(hidden=np.full_like(state, np.nan))
     assert "where batch = 1" in step(cell=np.zeros((1, 2, 24), np.float32))
     assert "60 steps in total; the limit is 50" in step(np.ones((1, 60), np.int64))

@@ -136,7 +136,7 @@ def test_a_run_on_everything_has_no_score_and_no_figures(root: Path, tmp_path: P
     everything = recipe(root, epochs=1)
     fitted = fit(everything, tmp_path / "run", show_progress=False)
     assert not [name for name in fitted.log[-1] if name.startswith("test")]
-    with pytest.raises(DataError, match="trained on all photographs, so there is none"):
+    with pytest.raises(DataError, match="trained on all photographs, so there is nothing"):
         export_spec(fitted.task, everything).report({}, tmp_path / "preview.png")
 
 
