@@ -30,6 +30,7 @@ _MIN_READS, _BYTES_PER_READ = 4_000, 128
 """Reads allowed: 4,000, and one more for each 128 bytes. Pillow reads a segment of a JPEG, a chunk
 of a PNG and a field of a TIFF by 1 to 4 of them, and each is a few steps in Python."""
 
+_EXIF_HEADER, _START_OF_SCAN = re.compile(rb"Exif\0\0"), re.compile(rb"\xff\xda")
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # neither stuffing, restart nor fill
 _TIFF_BYTE_TYPES = {1, 2, 6, 7}  # types whose values stay one string
 _STRIP_BYTE_COUNTS, _TILE_BYTE_COUNTS = 279, 325
@@ -63,11 +64,11 @@ def find_no_bomb(_: bytes) -> str:
 def find_jpeg_bomb(data: bytes) -> str:
     """Check the number of EXIF segments and of scans."""
     # Also counts those of embedded previews, of which there are few.
-    if data.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
+    if _occurs_more_often(_EXIF_HEADER, data, _MAX_EXIF_SEGMENTS):
         return f"more than {_MAX_EXIF_SEGMENTS} EXIF segments"
     # Coded pixels cannot hold FF DA, so this count is never too small; metadata or an appended
     # video may hold it, so a count that is too high is followed by a closer look.
-    if data.count(b"\xff\xda") <= _MAX_SCANS:
+    if not _occurs_more_often(_START_OF_SCAN, data, _MAX_SCANS):
         return ""
     offset, scans = 2, 0
     while match := _JPEG_MARKER.search(data, offset):
@@ -80,6 +81,11 @@ def find_jpeg_bomb(data: bytes) -> str:
         if marker not in {0x01, 0xD8}:  # the two that have no length
             offset += int.from_bytes(data[offset : offset + 2], "big")
     return ""
+
+
+def _occurs_more_often(pattern: re.Pattern[bytes], data: bytes, limit: int) -> bool:
+    # Of JPEG data, `re` searches 3 GB a second, `bytes.count` 1 to 2.
+    return next(islice(pattern.finditer(data), limit, None), None) is not None
 
 
 def find_gif_bomb(data: bytes) -> str:
