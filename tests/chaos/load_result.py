@@ -1,4 +1,4 @@
-"""What became of the requests of an overload."""
+"""Outcomes of the requests of an overload."""
 
 from collections import Counter
 from dataclasses import dataclass, field

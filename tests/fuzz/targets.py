@@ -280,7 +280,7 @@ TARGETS = {
     "image": FuzzTarget(
         _image_runner, _image_seeds, ("IHDR", "IDAT", "acTL", "fcTL", "eXIf", "iCCP", "WEBP", "VP8X",  # noqa: E501
         "ANMF", "GIF89a", "NETSCAPE", "II*", "MM", "ftypavif", "ftypheic", "ftypmif1",
-        "ispe", "Exif"),
+        "ispe", "Exif", "iref", "dimg", "ipma", "pitm", "grid", "iovl", "hvcC", "iloc"),
     ),
     "code": FuzzTarget(_bitstream_runner, _bitstream_seeds),
     "v2-json": FuzzTarget(
