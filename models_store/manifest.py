@@ -214,7 +214,8 @@ class Manifest(FrozenModel):
         roles = [(file.role, file.precision) for file in self.files]
         for role, precision in roles:
             if roles.count((role, precision)) > 1:
-                raise ValueError(f"two files have the role {role}{_precision_suffix(precision)}")
+                suffix = f" and precision {precision}" if precision else ""
+                raise ValueError(f"two files have the role {role}{suffix}")
         # A quantised variant stands beside the graph that it was made from, never in its place.
         present = {
             file.role for file in self.files if not file.is_graph or file.precision == "fp32"
@@ -271,7 +272,3 @@ class Manifest(FrozenModel):
         return next(
             file for file in self.files if file.role == role and file.precision in (None, "fp32")
         )
-
-
-def _precision_suffix(precision: Precision | None) -> str:
-    return f" and precision {precision}" if precision else ""

@@ -133,7 +133,9 @@ def _resolve(
     path: list[str] = []
     owners = models = [model]
     for key in location:
-        members = [m for m in models if "kind" in m.model_fields and _kind(m) == key]
+        members = [
+            m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == key
+        ]
         if members:
             models = members
             continue
@@ -143,10 +145,6 @@ def _resolve(
         if fields:
             models = [found for field in fields for found in _models_in(field.annotation)]
     return path, owners
-
-
-def _kind(model: type[BaseModel]) -> object:
-    return model.model_fields["kind"].default
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

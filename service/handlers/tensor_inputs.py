@@ -52,7 +52,8 @@ def check_shape(
         if isinstance(required, str):
             required = sizes.setdefault(required, size)  # noqa: PLW2901  # resolve a named dimension
         if size != required:
-            context = f" where {_format_sizes(sizes)}" if sizes else ""
+            known = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            context = f" where {known}" if known else ""
             raise InvalidValue(
                 f"{name} has the shape {list(shape)}; expected "
                 f"{_format_shape(requirement)}{context}"
@@ -104,7 +105,3 @@ def _check_names(inputs: Mapping[str, object], requirements: Mapping[str, object
 def _format_shape(requirement: TensorRequirement) -> str:
     """Return the shape as `[batch, 4]`."""
     return f"[{', '.join(map(str, requirement.shape))}]"
-
-
-def _format_sizes(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {size}" for name, size in sizes.items())

@@ -51,7 +51,8 @@ class EyeDetector:
         cv2 = self._cv2
         grey_HW = image_CHW[0]
         if len(image_CHW) > 1:
-            grey_HW = cv2.cvtColor(_colours(image_CHW), cv2.COLOR_RGB2GRAY)
+            image_HWC = np.ascontiguousarray(image_CHW.transpose(1, 2, 0))
+            grey_HW = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY)
         large_HW = cv2.resize(grey_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
         eyes = self._cascade.detectMultiScale(
             large_HW[: int(_UPPER * _SIDE)],
@@ -60,7 +61,3 @@ class EyeDetector:
             maxSize=(_LARGEST, _LARGEST),
         )
         return len({left + width / 2 < _SIDE / 2 for left, _, width, _ in eyes}) > 1
-
-
-def _colours(image_CHW: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.ascontiguousarray(image_CHW.transpose(1, 2, 0))

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from models_store.tasks import Classification
 from service.handlers.classify import (
     ImageLabels,
-    RankedLabel,
     classify,
     resolve_top_k,
 )
@@ -85,14 +84,13 @@ def _build_response(
 
 
 def _build_result(labels: ImageLabels) -> ImageClassification:
-    predictions = [_build_prediction(prediction) for prediction in labels.predictions]
+    predictions = [
+        Prediction(label=ranked.label, index=ranked.index, probability=ranked.probability)
+        for ranked in labels.predictions
+    ]
     if labels.member_votes is None:
         return ImageClassification(predictions=predictions)
     votes = [
         MemberVote(label=vote.label, probability=vote.probability) for vote in labels.member_votes
     ]
     return ImageClassification(predictions=predictions, members=votes)
-
-
-def _build_prediction(ranked: RankedLabel) -> Prediction:
-    return Prediction(label=ranked.label, index=ranked.index, probability=ranked.probability)
