@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     """Largest image, in pixels, checked by its header before decoding. While a thread decodes, it
     may need 23 bytes per pixel (WebP with transparency); a JPEG needs 10."""
 
-    max_tensor_memory_bytes: PositiveInt = 2 << 30
+    max_tensor_memory_bytes: PositiveInt = 1 << 30
     """Memory, in bytes, that runs of models with the task tensors may take together in each worker.
     A request that needs more gets 422: in such models, values can decide how large an output is."""
 

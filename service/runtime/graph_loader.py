@@ -26,7 +26,7 @@ GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]
 """The bytes of a graph, its manifest and its entry in the manifest → the graph, ready to run."""
 
 
-_MAX_TENSOR_MEMORY_BYTES = 2 << 30
+_MAX_TENSOR_MEMORY_BYTES = 1 << 30
 
 
 def load_session(
