@@ -43,8 +43,8 @@ _BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def _commands(page: Path) -> list[list[str]]:
     lines = "\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))).splitlines()
-    told = [line.strip().removeprefix("$ ") for line in lines]
-    return [shlex.split(line)[2:] for line in told if line.startswith("deepshelf train ")]
+    typed = [line.strip().removeprefix("$ ") for line in lines]
+    return [shlex.split(line)[2:] for line in typed if line.startswith("deepshelf train ")]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_links_of_a_page_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_exists_with_its_options_and_recipes(page: Path) -> None:
-    told = _commands(page)
-    assert told or page.stem == "README"
-    for words in told:
+    typed = _commands(page)
+    assert typed or page.stem == "README"
+    for words in typed:
         command: Any = typer.main.get_command(app)
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]

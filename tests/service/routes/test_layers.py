@@ -79,7 +79,7 @@ def _build(folder: Path, version: int, name: str) -> Manifest:
 
 @pytest.fixture(scope="module")
 def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("seers")
+    store = tmp_path_factory.mktemp("store")
     publish_version(store, "seer", partial(_build, name="seer"), replay_all_golden)
     publish_image_model(store, "blur", BoxBlurDenoiser())
     publish_text_model(store, "babble", RandomLstmModel())
@@ -87,7 +87,7 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def inspected(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with running_app(published_store) as client:
         yield client
 
@@ -99,8 +99,8 @@ def _pixels(response: httpx.Response) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-async def test_layers_are_listed_with_their_dead_filters(inspected: httpx.AsyncClient) -> None:
-    response = (await inspected.get("/v1/models/seer/filters")).json()
+async def test_layers_are_listed_with_their_dead_filters(client: httpx.AsyncClient) -> None:
+    response = (await client.get("/v1/models/seer/filters")).json()
     assert (response["model"], response["version"]) == ("seer", 1)
     largest = float(np.abs(_weights()).max())
     assert response["layers"][0] == {
@@ -111,23 +111,23 @@ async def test_layers_are_listed_with_their_dead_filters(inspected: httpx.AsyncC
     assert [(one["name"], one["shape"]) for one in response["layers"][1:]] == [
         ("head", [2, 8, 1, 1])
     ]
-    assert (await inspected.get("/v1/models/blur/filters")).json()["layers"] == []
+    assert (await client.get("/v1/models/blur/filters")).json()["layers"] == []
 
 
 async def test_a_recurrent_layer_is_a_matrix_from_inputs_and_one_from_its_past(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
-    layers = (await inspected.get("/v1/models/babble/filters")).json()["layers"]
+    layers = (await client.get("/v1/models/babble/filters")).json()["layers"]
     assert [(one["name"], one["shape"][:2]) for one in layers] == [
         ("W", [96, 8]), ("R", [96, 24]), ("head", [30, 24]),
     ]  # fmt: skip
-    assert _pixels(await inspected.get("/v1/models/babble/filters/R.png")).std() > 20
+    assert _pixels(await client.get("/v1/models/babble/filters/R.png")).std() > 20
 
 
 async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
-    response = await inspected.get("/v1/models/seer/filters/conv1.png")
+    response = await client.get("/v1/models/seer/filters/conv1.png")
     pixels = _pixels(response)
     assert response.headers["x-deepshelf-filters"] == "8"
     assert response.headers["x-deepshelf-dead"] == "2"
@@ -141,21 +141,21 @@ async def test_filters_over_colours_are_shown_in_them_and_dead_ones_are_framed(
 
 
 async def test_unknown_layer_is_rejected_with_those_that_exist(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
-    problem = assert_problem(await inspected.get("/v1/models/seer/filters/conv7.png"), 404)
+    problem = assert_problem(await client.get("/v1/models/seer/filters/conv7.png"), 404)
     assert problem["available"] == ["conv1", "head"]
     assert "layers: conv1, head" in str(problem["detail"])
-    assert_problem(await inspected.get("/v1/models/nobody/filters/conv1.png"), 404)
+    assert_problem(await client.get("/v1/models/nobody/filters/conv1.png"), 404)
     url = "/v1/models/seer/activations?layer=conv7"
-    assert assert_problem(await inspected.post(url, content=RED), 404)["available"] == [
+    assert assert_problem(await client.post(url, content=RED), 404)["available"] == [
         "conv1",
         "head",
     ]
 
 
-async def test_maps_are_the_output_of_the_layer_for_the_image(inspected: httpx.AsyncClient) -> None:
-    response = await inspected.post("/v1/models/seer/activations?layer=conv1", content=RED)
+async def test_maps_are_the_output_of_the_layer_for_the_image(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/models/seer/activations?layer=conv1", content=RED)
     padded = np.pad(np.full((SIDE, SIDE), 255.0), 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
     maps = np.einsum("yxij,nij->nyx", windows, _weights()[:, 0].astype(np.float64))
@@ -165,37 +165,37 @@ async def test_maps_are_the_output_of_the_layer_for_the_image(inspected: httpx.A
 
 
 async def test_a_form_may_name_the_layer_and_a_head_gives_a_value_a_filter(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
-    response = await inspected.post(
+    response = await client.post(
         "/v1/models/seer/activations", data={"layer": "head"}, files={"image": ("red.png", RED)}
     )
     assert response.headers["x-deepshelf-filters"] == "2"
 
 
-async def test_default_layer_is_the_first(inspected: httpx.AsyncClient) -> None:
-    first = await inspected.post("/v1/models/seer/activations", content=RED)
-    named = await inspected.post("/v1/models/seer/activations?layer=conv1", content=RED)
+async def test_default_layer_is_the_first(client: httpx.AsyncClient) -> None:
+    first = await client.post("/v1/models/seer/activations", content=RED)
+    named = await client.post("/v1/models/seer/activations?layer=conv1", content=RED)
     assert first.content == named.content
 
 
 async def test_maps_need_an_image_and_a_model_that_takes_images(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
     url = "/v1/models/seer/activations"
-    assert_problem(await inspected.post(f"{url}?layer=conv1", content=b""), 422)
-    assert_problem(await inspected.post(f"{url}?layer=conv1", content=b"no image"), 415)
-    problem = assert_problem(await inspected.post("/v1/models/babble/activations?layer=W"), 422)
+    assert_problem(await client.post(f"{url}?layer=conv1", content=b""), 422)
+    assert_problem(await client.post(f"{url}?layer=conv1", content=b"no image"), 415)
+    problem = assert_problem(await client.post("/v1/models/babble/activations?layer=W"), 422)
     assert "its input is not an image" in str(problem["detail"])
 
 
 async def test_inspection_keeps_few_sessions_and_does_not_change_results(
-    inspected: httpx.AsyncClient,
+    client: httpx.AsyncClient,
 ) -> None:
-    before = (await inspected.post("/v1/classify?model=seer", content=RED)).json()
+    before = (await client.post("/v1/classify?model=seer", content=RED)).json()
     for layer in ("conv1", "head", "conv1"):
-        await inspected.post(f"/v1/models/seer/activations?layer={layer}", content=RED)
-    assert (await inspected.post("/v1/classify?model=seer", content=RED)).json() == before
+        await client.post(f"/v1/models/seer/activations?layer={layer}", content=RED)
+    assert (await client.post("/v1/classify?model=seer", content=RED)).json() == before
 
 
 async def test_file_changed_after_load_is_not_shown(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def test_the_graph_computes_what_the_network_computes_for_any_batch_and_length(
         with torch.inference_mode():
             expected = StepGraph(network)(tokens, *state)
         names = ["logits", *(f"next_{name}" for name in STATE_NAMES[cell])]
-        for got, wanted in zip(session.run(names, feeds), expected, strict=True):
-            np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-5)
+        for got, expected_output in zip(session.run(names, feeds), expected, strict=True):
+            np.testing.assert_allclose(got, expected_output.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("cell", "operator"), [("lstm", "LSTM"), ("gru", "GRU")])
