@@ -16,7 +16,7 @@ _MAX_BYTES = (1 << 31) - 1
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Return the model in `path`, with external data taken in.
+    """Return the model in `path`, with its external data included.
 
     Raises:
         AddError: it is no ONNX model, is too large, or lacks some of its data.

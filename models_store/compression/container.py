@@ -49,28 +49,28 @@ _MAX_SIDE = 65_535
 
 
 class ContainerError(ValueError):
-    """These bytes are no code that can be read; the message says why."""
+    """The bytes cannot be read as a code; the message says why."""
 
 
 class UnknownFormatError(ContainerError):
-    """Something else altogether."""
+    """The bytes do not begin with the magic number."""
 
 
 class UnsupportedVersionError(ContainerError):
-    """A code of a format that is not known here yet."""
+    """The format is newer than those that this version reads."""
 
 
 class TruncatedError(ContainerError):
-    """The end is missing."""
+    """The code ends before its declared length."""
 
 
 class CorruptedError(ContainerError):
-    """A code whose bytes are not those that were written."""
+    """The checksum or a field is wrong."""
 
 
 @dataclass(frozen=True)
 class CompressedImage:
-    """A compressed image, and what is needed to bring it back."""
+    """A compressed image with the fields of its header."""
 
     fingerprint: bytes
     width: int

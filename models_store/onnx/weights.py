@@ -61,7 +61,7 @@ class _Node:
 
 
 def read_layers(graph: bytes) -> list[Layer]:
-    """Convolutions, matrix products and recurrent operators with weights of their own, in order.
+    """Return convolutions, matrix products and recurrent operators with weights, in order.
 
     A layer has the name of its weights, without the `network.` and `.weight` that training adds.
 
