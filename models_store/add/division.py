@@ -1,8 +1,8 @@
 """Guard integer divisions: `smallest integer ÷ -1` ends onnxruntime's process (SIGFPE on x86).
 
-onnxruntime 1.32 divides int32 and int64 with the processor's instruction, which traps when the
-quotient does not fit. int8 and int16 are widened, `Mod` has a case for -1, and a division by zero
-is an error of the run. `STFT` divides by its frame length unchecked.
+onnxruntime divides int32 and int64 with the processor's instruction, which traps when the quotient
+does not fit; `Mod` has a case for -1 since 1.32. int8 and int16 are widened. A division by zero is
+an error of the run since 1.25. `STFT` divides by its frame length unchecked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,19 +18,21 @@ from models_store.errors import AddError
 __all__ = ["guard_divisions"]
 
 _TRAPPING = (TensorProto.INT32, TensorProto.INT64)
+_DIVISIONS = ("Div", "Mod")
 
 
 def guard_divisions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with `a / b` as `(a·s) / (b·s)`, where s is -1 if b is -1, and otherwise 1.
 
-    The smallest integer divided by -1 is then itself, as in numpy, and no other quotient changes.
+    The smallest integer divided by -1 is then itself, as in numpy, and no other quotient changes;
+    nor does any remainder (`Mod`).
     Divisors that are constants other than -1 stay as they are. Functions of the model are inlined,
     because the types of their values depend on the call. Without functions, `model` itself changes.
 
     Raises:
         AddError: an STFT takes its frame length from a request.
     """
-    if not any(node.op_type in ("Div", "STFT") for node in _all_nodes(model)):
+    if not any(node.op_type in (*_DIVISIONS, "STFT") for node in _all_nodes(model)):
         return model
     inlined = inline_local_functions(model) if model.functions else model
     _guard_graph(inlined.graph, infer_shapes(inlined).graph, {}, set())
@@ -61,7 +63,7 @@ def _guard_graph(
             _guard_graph(inner, typed_inner, types, safe)
         if node.op_type == "STFT":
             _check_frame_length(node, safe)
-        is_guarded = node.op_type == "Div" and node.input[1] not in safe
+        is_guarded = node.op_type in _DIVISIONS and node.input[1] not in safe
         element = next((types[name] for name in node.input if name in types), 0)
         nodes += _guarded(node, element) if is_guarded and element in _TRAPPING else [node]
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
@@ -103,6 +105,8 @@ def _guarded(node: NodeProto, element: int) -> list[NodeProto]:
     names = ("minus_one", "one", "is_minus_one", "minus_two", "as_int", "change")
     minus_one, one, is_minus_one, minus_two, as_int, change = (f"{prefix}/{x}" for x in names)
     sign, signed_dividend, signed_divisor = (f"{prefix}/{x}" for x in ("sign", "a", "b"))
+    division = NodeProto.FromString(node.SerializeToString())
+    division.input[:] = [signed_dividend, signed_divisor]
     return [
         *(_constant(name, value, element)
           for name, value in ((minus_one, -1), (one, 1), (minus_two, -2))),
@@ -112,7 +116,7 @@ def _guarded(node: NodeProto, element: int) -> list[NodeProto]:
         helper.make_node("Add", [one, change], [sign]),
         helper.make_node("Mul", [dividend, sign], [signed_dividend]),
         helper.make_node("Mul", [divisor, sign], [signed_divisor]),
-        helper.make_node("Div", [signed_dividend, signed_divisor], list(node.output), node.name),
+        division,
     ]  # fmt: skip
 
 

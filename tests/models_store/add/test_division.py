@@ -102,8 +102,13 @@ def _behind_other_operators() -> onnx.ModelProto:
 
 @pytest.mark.parametrize(
     ("model", "divisions"),
-    [(_in_a_branch(), 1), (_in_a_function(), 1), (_behind_other_operators(), 2)],
-    ids=["branch", "function", "inferred"],
+    [
+        (_in_a_branch(), 1),
+        (_in_a_function(), 1),
+        (_behind_other_operators(), 2),
+        (_model(_divide("Mod")), 1),
+    ],
+    ids=["branch", "function", "inferred", "remainder"],
 )
 def test_division_is_guarded_wherever_it_is(model: onnx.ModelProto, divisions: int) -> None:
     assert str(guard_divisions(model)).count('op_type: "Equal"') == divisions
