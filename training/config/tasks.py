@@ -12,6 +12,7 @@ from training.datasets.camera import CameraNoise
 from training.datasets.diff_augment import DiffAugment
 from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import Noise
+from training.datasets.synthetic_patches import SyntheticPatches
 from training.datasets.transforms import Transform
 from training.optim.optimizers import Optimizer
 
@@ -89,6 +90,8 @@ class PhotoDenoisingConfig(FrozenModel):
     it is not."""
     noise: CameraNoise | None = None
     """Replaces the noise of a share of the patches; the others have Gaussian noise as above."""
+    synthetic: SyntheticPatches | None = None
+    """Replaces a share of the patches by colours that photographs hardly hold."""
     pairs: ImagePairs | None = None
     """Photographs with real noise, measured together with the test split."""
     weight_floor: PositiveFloat = 2

@@ -74,11 +74,20 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
 
     def add_noise(self, clean_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return a batch with noise of the kinds that the recipe mixes, and its targets."""
+        if self.config.synthetic is None:
+            return self._add_noise_kinds(clean_BCHW)
+        clean_BCHW, noiseless_B = self.config.synthetic(clean_BCHW)
+        noisy_BCHW, target_BCHW = self._add_noise_kinds(clean_BCHW)
+        for images_BCHW in (noisy_BCHW, target_BCHW):
+            images_BCHW[noiseless_B] = clean_BCHW[noiseless_B]
+        return noisy_BCHW, target_BCHW
+
+    def _add_noise_kinds(self, clean_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         noisy_BCHW, clean_BCHW = self._add_gaussian_noise(clean_BCHW)
+        noisy_BCHW, clean_BCHW = noisy_BCHW.clone(), clean_BCHW.clone()
         camera = self.config.noise
         if camera is None:
             return noisy_BCHW, clean_BCHW
-        noisy_BCHW, clean_BCHW = noisy_BCHW.clone(), clean_BCHW.clone()
         size = clean_BCHW.shape[-1]
         for index, draw in enumerate(torch.rand(len(clean_BCHW)).tolist()):
             if draw < camera.share:

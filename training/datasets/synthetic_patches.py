@@ -1,0 +1,84 @@
+"""Synthetic training patches: flat colours, edges, gradients and oversaturated photographs.
+
+Photographs hardly ever hold the corners of the RGB cube. A denoiser trained on them alone changes
+flat saturated colours and turns overexposed skies grey.
+
+Shapes: B patches, P side of a patch; values lie in 0–1.
+"""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from models_store.base import FrozenModel
+from training.datasets.camera.isp import draw_uniform
+from training.datasets.noise import quantize_8bit, to_grey
+
+__all__ = ["SyntheticPatches"]
+
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_GREY_SHARE = 1 / 3
+_WIDEST_RAMP = 4
+"""Width of the widest gradient between two colours, in sides of a patch."""
+
+
+class SyntheticPatches(FrozenModel):
+    """Replace a share of the patches by flat colours, by two colours or by vivid photographs."""
+
+    share: _Fraction = 0.1
+    """Fraction of all patches that are replaced: a third of them each by one flat colour, by two
+    colours with an edge or a gradient between them, and by the photograph with its saturation
+    increased."""
+    clean_share: _Fraction = 0.4
+    """Fraction of the synthetic patches without noise; the others have the noise of the rest."""
+    saturation: Annotated[float, Field(ge=1)] = 4
+    """Largest factor by which a photograph's distance from grey is multiplied."""
+
+    def __call__(
+        self, photos_B3PP: Tensor, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the patches, and for each patch (B,) True if it must stay without noise."""
+        synthetic_B = torch.rand(len(photos_B3PP), generator=generator) < self.share
+        clean_B = torch.rand(len(photos_B3PP), generator=generator) < self.clean_share
+        patches_B3PP = photos_B3PP.clone()
+        for index in synthetic_B.nonzero().flatten().tolist():
+            patches_B3PP[index] = self._draw(photos_B3PP[index], generator)
+        return patches_B3PP, synthetic_B & clean_B
+
+    def _draw(self, photo_3PP: Tensor, generator: Generator | None) -> Tensor:
+        kind = int(torch.randint(3, (), generator=generator))
+        if kind == 0:
+            return saturate(photo_3PP, draw_uniform(1, self.saturation, generator))
+        colour, other = draw_colour(generator), draw_colour(generator)
+        side = photo_3PP.shape[-1]
+        blend_PP = draw_ramp(side, generator) if kind == 1 else torch.zeros(side, side)
+        return quantize_8bit(colour + (other - colour) * blend_PP)
+
+
+def saturate(photo_3PP: Tensor, factor: float) -> Tensor:
+    """Multiply the distance of every pixel from its grey by `factor`, clipped to 0–1."""
+    grey_3PP = to_grey(photo_3PP[None])[0]
+    return quantize_8bit(grey_3PP + factor * (photo_3PP - grey_3PP))
+
+
+def draw_colour(generator: Generator | None = None) -> Tensor:
+    """Draw a colour (3, 1, 1): each channel is 0, 1 or between with odds of 1:1:2, or all equal."""
+    grey = draw_uniform(0, 1, generator) < _GREY_SHARE
+    levels = torch.rand(1 if grey else 3, 1, 1, generator=generator)
+    return (2 * levels - 0.5).clamp(0, 1).expand(3, 1, 1)
+
+
+def draw_ramp(side: int, generator: Generator | None = None) -> Tensor:
+    """Draw a ramp (P, P) from 0 to 1 in a random direction, from a sharp edge to a slow gradient.
+
+    The narrowest is one pixel wide, which antialiases a straight edge.
+    """
+    angle = draw_uniform(0, 2 * math.pi, generator)
+    width = math.exp(draw_uniform(0, math.log(_WIDEST_RAMP * side), generator))
+    position = torch.arange(side) - (side - 1) / 2
+    distance = math.cos(angle) * position + math.sin(angle) * position[:, None]
+    shift = draw_uniform(-side / 2, side / 2, generator)
+    return ((distance - shift) / width + 0.5).clamp(0, 1)
