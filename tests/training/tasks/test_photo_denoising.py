@@ -206,6 +206,21 @@ def test_a_share_of_the_patches_is_jpeg_alone(folder: Path) -> None:
     assert 25 < min(levels) < max(levels) < 50
 
 
+def test_a_share_of_the_synthetic_patches_has_no_noise_of_any_kind(folder: Path) -> None:
+    config = {
+        "kind": "photo-denoising", "sigma": [20, 55], "clean_share": 0, "grey_share": 1,
+        "noise": {"kind": "camera", "share": 0.5}, "synthetic": {"share": 1, "clean_share": 0.5},
+    }  # fmt: skip
+    task = prepare(_recipe(folder, task=config), accelerator="cpu")[1]
+    assert isinstance(task, PhotoDenoising)
+    torch.manual_seed(0)
+    batch = torch.rand(64, 3, 32, 32)
+    noisy, target = task.add_noise(batch)
+    left = (noisy == target).flatten(1).all(1)
+    assert 20 <= left.sum() <= 44
+    assert any(not is_grey(image[None]) for image in target[left])  # not turned grey either
+
+
 def test_a_camera_s_seeded_shots_are_measured_too(folder: Path) -> None:
     task = _with_camera(folder)
     first = task.measure(nn.Identity(), task.split("test"))
