@@ -1,4 +1,4 @@
-"""Synthetic training patches: flat colours, edges, gradients and oversaturated photographs.
+"""Synthetic training patches: flat colours, edges, gradients, vivid and overexposed photographs.
 
 Photographs hardly ever hold the corners of the RGB cube. A denoiser trained on them alone changes
 flat saturated colours and turns overexposed skies grey.
@@ -26,16 +26,20 @@ _WIDEST_RAMP = 4
 
 
 class SyntheticPatches(FrozenModel):
-    """Replace a share of the patches by flat colours, by two colours or by vivid photographs."""
+    """Replace a share of the patches by colours that photographs hardly hold.
+
+    A quarter of them each are one flat colour, two colours with an edge or a gradient between them,
+    the photograph with its saturation increased, and the photograph overexposed.
+    """
 
     share: _Fraction = 0.1
-    """Fraction of all patches that are replaced: a third of them each by one flat colour, by two
-    colours with an edge or a gradient between them, and by the photograph with its saturation
-    increased."""
+    """Fraction of all patches that are replaced."""
     clean_share: _Fraction = 0.4
     """Fraction of the synthetic patches without noise; the others have the noise of the rest."""
     saturation: Annotated[float, Field(ge=1)] = 4
     """Largest factor by which a photograph's distance from grey is multiplied."""
+    exposure: Annotated[float, Field(ge=1)] = 3
+    """Largest factor by which a photograph's values are multiplied before they are clipped."""
 
     def __call__(
         self, photos_B3PP: Tensor, generator: Generator | None = None
@@ -49,12 +53,14 @@ class SyntheticPatches(FrozenModel):
         return patches_B3PP, synthetic_B & clean_B
 
     def _draw(self, photo_3PP: Tensor, generator: Generator | None) -> Tensor:
-        kind = int(torch.randint(3, (), generator=generator))
+        kind = int(torch.randint(4, (), generator=generator))
         if kind == 0:
             return saturate(photo_3PP, draw_uniform(1, self.saturation, generator))
+        if kind == 1:
+            return quantize_8bit(photo_3PP * draw_uniform(1, self.exposure, generator))
         colour, other = draw_colour(generator), draw_colour(generator)
         side = photo_3PP.shape[-1]
-        blend_PP = draw_ramp(side, generator) if kind == 1 else torch.zeros(side, side)
+        blend_PP = draw_ramp(side, generator) if kind == 2 else torch.zeros(side, side)
         return quantize_8bit(colour + (other - colour) * blend_PP)
 
 

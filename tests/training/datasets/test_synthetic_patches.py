@@ -27,18 +27,31 @@ def test_no_share_leaves_every_photograph(photo_3PP: Tensor) -> None:
     assert not clean.any()
 
 
-def test_a_third_each_is_flat_two_colours_and_a_photograph(photo_3PP: Tensor) -> None:
+def test_a_quarter_of_the_synthetic_patches_is_flat_and_a_share_of_all_is_clean(
+    photo_3PP: Tensor,
+) -> None:
     photos = photo_3PP.expand(900, -1, -1, -1)
     synthetic = SyntheticPatches(share=2 / 3, clean_share=0.5)
     patches, clean = synthetic(photos, Generator().manual_seed(0))
     left = (patches == photos).flatten(1).all(1)
     flat = (patches == patches[:, :, :1, :1]).flatten(1).all(1)
     assert 250 < left.sum() < 350
-    assert 170 < flat.sum() < 240
+    assert 120 < flat.sum() < 200
     assert 250 < clean.sum() < 350
     assert not (clean & left).any()
     levels = patches * 255
     torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
+
+
+def test_a_quarter_of_the_synthetic_patches_is_overexposed() -> None:
+    dim = torch.linspace(0.3, 0.6, 32).expand(400, 3, 32, 32)
+    patches, _ = SyntheticPatches(share=1, exposure=4)(dim, Generator().manual_seed(0))
+    flat = (patches == patches[:, :, :1, :1]).flatten(1).all(1)
+    profile = (patches == patches[:, :1, :1]).flatten(1).all(1)  # of the photograph, brighter
+    white = (patches == 1).flatten(1).float().mean(1)
+    overexposed = profile & ~flat & (white > 0)
+    assert 40 < overexposed.sum() < 100
+    assert white[overexposed].unique().numel() > 10
 
 
 def test_a_seed_draws_the_same_patches(photo_3PP: Tensor) -> None:
