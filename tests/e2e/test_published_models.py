@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -140,7 +141,7 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
 
 
 _FLAT_COLOURS = [
-    (0, 0, 0), (255, 255, 255), (128, 128, 128), (255, 0, 0), (64, 64, 255), (64, 192, 64),
+    *product((0, 255), repeat=3), (128, 128, 128), (64, 0, 255), (64, 64, 255), (64, 192, 64),
     (255, 192, 0), (0, 128, 192),
 ]  # fmt: skip
 
@@ -154,6 +155,15 @@ def test_a_flat_image_comes_back_within_two_levels_up_to_its_edges(
     reply = client.post("/v1/denoise?model=denoiser-photo", content=encoded(flat))
     denoised = np.asarray(Image.open(io.BytesIO(reply.content)).convert("RGB"))
     assert np.abs(denoised.astype(int) - flat).max() <= 2
+
+
+def test_an_overexposed_sky_comes_back_closer_to_white(client: httpx.Client) -> None:
+    noise = np.random.default_rng(0).normal(0, 25, (128, 128, 3))
+    sky = (255 + noise).round().clip(0, 255).astype(np.uint8)
+    answer = client.post("/v1/denoise?model=denoiser-photo", content=encoded(sky))
+    denoised = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+    assert sky.mean() < 245.5
+    assert denoised.mean() > 249  # version 4: 247.9
 
 
 def _faces(client: httpx.Client, **parameters: int) -> NDArray[np.uint8]:
