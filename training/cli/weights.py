@@ -1,4 +1,4 @@
-"""`deepshelf train save` and `load`."""
+"""`deepshelf train save`, `load` and `interpolate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -67,3 +67,25 @@ def load(
         return
     for name, score in evaluate_weights(into, weights_file, file).items():
         typer.echo(f"{name:32} {score:.4f}")
+
+
+@weights.command("interpolate")
+def interpolate(
+    first: Annotated[Path, typer.Argument(help="File that `save` wrote.")],
+    second: Annotated[Path, typer.Argument(help="Weights of the same network, trained on.")],
+    to: Annotated[Path, typer.Argument(help="File to write.")],
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="0 gives the first weights, 1 the second.")
+    ] = 0.5,
+) -> None:
+    """Write the weights between two: fine-tuned ones forget less (WiSE-FT, arXiv 2109.01903)."""
+    from training.pretrained.files import load_weights_file, save_network
+    from training.pretrained.state import interpolate, load_into
+    from training.workflows.saved_weights import build_from_definition
+
+    start, end = load_weights_file(first), load_weights_file(second)
+    network = build_from_definition(start, first)
+    load_into(network, end.tensors, second)
+    load_into(network, interpolate(start.tensors, end.tensors, share), first)
+    save_network(network, to, start.definition)
+    typer.echo(f"saved {share:g} of the way from {first} to {second} in {to}")

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = ["WeightsFile", "copy_tensors", "describe_mismatches", "load_into", "parse_definition"]
+__all__ = [
+    "WeightsFile",
+    "copy_tensors",
+    "describe_mismatches",
+    "interpolate",
+    "load_into",
+    "parse_definition",
+]
 
 _MAX_REPORTED = 3
 
@@ -34,6 +41,20 @@ def copy_tensors(network: nn.Module) -> dict[str, Tensor]:
     return {
         name: value.detach().cpu().contiguous().clone()
         for name, value in network.state_dict().items()
+    }
+
+
+def interpolate(
+    start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """Return the weights that are `share` of the way from `start` to `end`.
+
+    Between fine-tuned weights and those before it, a network keeps most of what either does
+    (Wortsman et al. 2022, arXiv 2109.01903). Tensors of integers are those of `end`.
+    """
+    return {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in end.items()
     }
 
 
