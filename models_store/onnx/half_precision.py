@@ -7,7 +7,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-__all__ = ["store_as_float16"]
+__all__ = ["FLOAT16_SUFFIX", "store_as_float16"]
+
+FLOAT16_SUFFIX = ".float16"
+"""Ends the name of a constant that is stored as float16."""
 
 _LEAST = 1024
 """Elements; smaller constants (biases, scales) stay exact."""
@@ -27,7 +30,9 @@ def store_as_float16(model: ModelProto) -> int:
         if np.abs(values).max() > np.finfo(np.float16).max:
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.float16"))
+        tensor.CopyFrom(
+            numpy_helper.from_array(values.astype(np.float16), f"{name}{FLOAT16_SUFFIX}")
+        )
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
     for node in reversed(casts):
         graph.node.insert(0, node)

@@ -85,7 +85,8 @@ def interpolate(
 
     start, end = load_weights_file(first), load_weights_file(second)
     network = build_from_definition(start, first)
-    load_into(network, end.tensors, second)
-    load_into(network, interpolate(start.tensors, end.tensors, share), first)
+    for weights_file, file in ((start, first), (end, second)):
+        load_into(network, weights_file.tensors, file)
+    load_into(network, interpolate(start.tensors, end.tensors, share), to)
     save_network(network, to, start.definition)
     typer.echo(f"saved {share:g} of the way from {first} to {second} in {to}")

@@ -10,6 +10,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from models_store.onnx.half_precision import FLOAT16_SUFFIX
 from training.errors import WeightsError
 
 __all__ = ["load_onnx", "save_onnx"]
@@ -61,8 +62,14 @@ def load_onnx(path: Path) -> tuple[dict[str, Tensor], str | None]:
         raise ValueError(str(error)) from error
     texts = {entry.key: entry.value for entry in model.metadata_props}
     tensors = {
-        initializer.name: torch.from_numpy(numpy_helper.to_array(initializer).copy())
+        # Weights that a published graph stores as float16 have a suffix.
+        initializer.name.removesuffix(FLOAT16_SUFFIX): _to_tensor(initializer)
         for initializer in model.graph.initializer
         if "." in initializer.name  # a parameter of a layer; the exporter's constants have no dots
     }
     return tensors, texts.get(_DEFINITION)
+
+
+def _to_tensor(initializer: onnx.TensorProto) -> Tensor:
+    tensor = torch.from_numpy(numpy_helper.to_array(initializer).copy())
+    return tensor.float() if initializer.name.endswith(FLOAT16_SUFFIX) else tensor

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import safetensors
 import torch
 from torch import nn
 
+from models_store.onnx.half_precision import store_as_float16
 from tests.training.tiny import recipe
 from training.cli.main import app
 from training.engine.trainer import fit
@@ -155,3 +157,40 @@ def test_a_run_is_saved_and_measured_again(
     assert "error: w.h5 does not fit this network" in call(
         "load", "w.h5", "--into", "resnet-digits"
     )
+
+
+def test_weights_stored_as_float16_are_read_under_their_own_names(tmp_path: Path) -> None:
+    path, network = tmp_path / "half.onnx", _config(width=16).build()
+    save_network(network, path, example=torch.rand(2, 1, 8, 8))
+    model = onnx.load(path)
+    assert store_as_float16(model) > 0
+    onnx.save_model(model, path)
+    again = _config(width=16).build()
+    load_into(again, load_weights_file(path).tensors, path)
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(again.get_parameter(name), value, rtol=2**-11, atol=1e-7)
+
+
+def test_weights_are_interpolated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "between")]
+    networks = [_config().build() for _ in range(2)]
+    first, second = (network.state_dict() for network in networks)
+    second["bn1.num_batches_tracked"] += 5
+    for network, path in zip(networks, paths, strict=False):
+        save_network(network, path, _config().model_dump())
+
+    def between(share: str) -> dict[str, torch.Tensor]:
+        with pytest.raises(SystemExit):
+            app(["interpolate", *map(str, paths), "--share", share])
+        return dict(load_weights_file(paths[2]).tensors)
+
+    mixed = between("0.25")
+    expected = 0.75 * first["conv1.weight"] + 0.25 * second["conv1.weight"]
+    torch.testing.assert_close(mixed["conv1.weight"], expected)
+    assert mixed["bn1.num_batches_tracked"] == 5
+    assert torch.equal(between("0")["conv1.weight"], first["conv1.weight"])
+    assert torch.equal(between("1")["conv1.weight"], second["conv1.weight"])
+    save_network(_config(width=4).build(), paths[1], _config(width=4).model_dump())
+    capsys.readouterr()
+    between("0.5")
+    assert "does not fit this network" in "".join(capsys.readouterr())
