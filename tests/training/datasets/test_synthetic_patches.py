@@ -51,7 +51,7 @@ def test_a_quarter_of_the_synthetic_patches_is_overexposed() -> None:
     white = (patches == 1).flatten(1).float().mean(1)
     overexposed = profile & ~flat & (white > 0)
     assert 40 < overexposed.sum() < 100
-    assert white[overexposed].unique().numel() > 10
+    assert len(set(white[overexposed].tolist())) > 10
 
 
 def test_a_seed_draws_the_same_patches(photo_3PP: Tensor) -> None:
