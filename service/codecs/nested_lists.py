@@ -62,6 +62,8 @@ def from_flat(
 ) -> Array:
     """Return the array of what `flatten` returned. Raises InvalidValue: values that do not fit."""
     if datatype in _FLOATS:
+        if math.inf in values or -math.inf in values:  # 1e400, since JSON has no infinity
+            raise InvalidValue(f"{name}: data has values that are too large for {datatype}")
         values = [
             _NON_FINITE.get(value, value) if type(value) is str else value for value in values
         ]

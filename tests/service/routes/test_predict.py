@@ -1,5 +1,6 @@
 """`/v1/predict`: plain JSON in and out, for graphs of every kind."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,12 @@ async def test_wrong_inputs_are_rejected_with_the_reason(
 ) -> None:
     problem = assert_problem(await client.post(PREDICT, json={"inputs": inputs}), 422)
     assert message in str(problem["detail"])
+
+
+async def test_numbers_beyond_doubles_are_rejected(client: httpx.AsyncClient) -> None:
+    body = json.dumps({"inputs": {**INPUTS, "numbers": [[1, 2, 3]] * 2}}).replace("3]", "-1e400]")
+    problem = assert_problem(await client.post(PREDICT, content=body), 422)
+    assert "numbers: data has values that are too large for FP32" in str(problem["detail"])
 
 
 async def test_inputs_that_the_graph_rejects_are_the_clients_error(
