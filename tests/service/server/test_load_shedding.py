@@ -54,8 +54,9 @@ def _admissions(client: httpx.AsyncClient) -> tuple[AdmissionController, Admissi
     return get_app_state(client).pool.admission, get_app_state(client).scheduler.admission
 
 
-def _shedder(client: httpx.AsyncClient, **options: float) -> LoadShedder:
-    return LoadShedder(get_app_state(client), get_app(client).routes, **options)
+def _shedder(client: httpx.AsyncClient, report_s: float = 3600) -> LoadShedder:
+    # By default after the test: tests share an event loop, and the report would be in another's.
+    return LoadShedder(get_app_state(client), get_app(client).routes, report_s)
 
 
 @contextmanager

@@ -167,5 +167,5 @@ def test_fastgan_graph_matches_its_ema_generator_and_notes_name_the_shared_netwo
     published = read_manifest(folder)
     assert published.parameters == sum(p.numel() for p in network.parameters())
     notes = {metric.name: metric.note for metric in published.metrics}
-    assert "looked through the same network" in notes["fd_mobilenet"]
+    assert "used the same network" in notes["fd_mobilenet"]
     assert "same network" not in notes["sharpness"]

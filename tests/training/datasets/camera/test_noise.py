@@ -107,7 +107,7 @@ def test_jpeg_is_pillows_with_halved_chroma(photo: Tensor, quality: int) -> None
 
 
 def test_ranges_must_ascend_and_shares_fit() -> None:
-    with pytest.raises(ValueError, match="least, largest"):
+    with pytest.raises(ValueError, match="smallest, largest"):
         CameraNoise(shot=(0.01, 0.001))
     with pytest.raises(ValueError, match="more than all"):
         CameraNoise(share=0.8, jpeg_share=0.3)
