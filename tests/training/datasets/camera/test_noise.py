@@ -109,5 +109,5 @@ def test_jpeg_is_pillows_with_halved_chroma(photo: Tensor, quality: int) -> None
 def test_ranges_must_ascend_and_shares_fit() -> None:
     with pytest.raises(ValueError, match="smallest, largest"):
         CameraNoise(shot=(0.01, 0.001))
-    with pytest.raises(ValueError, match="more than all"):
+    with pytest.raises(ValueError, match="add up to at most 1"):
         CameraNoise(share=0.8, jpeg_share=0.3)
