@@ -123,7 +123,7 @@ class InferencePool:
         self._jobs_lock = threading.Lock()
         self._wake_ups: SimpleQueue[bool] = SimpleQueue()
         """True for every job that was queued; False ends a thread."""
-        # Not a ThreadPoolExecutor: its futures and work items take 30 µs of a request.
+        # Not a ThreadPoolExecutor, whose futures and work items take 19 µs of a request.
         self._threads = [
             threading.Thread(target=self._compute, name=f"compute_{index}", daemon=True)
             for index in range(threads)
