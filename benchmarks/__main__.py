@@ -8,8 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-__all__ = ["main"]
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one benchmark; return 1 after printing the reason if it cannot run here."""

@@ -14,10 +14,9 @@ from benchmarks.load import LoadResult
 from models_store.manifest import Precision
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
-from service.codecs.images import ImageLimits, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_resized
 from service.runtime.session import Session
-
-__all__ = ["BareInference", "run_in_threads"]
 
 _LIMITS = ImageLimits(max_pixels=25_000_000)
 

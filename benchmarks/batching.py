@@ -30,8 +30,6 @@ from benchmarks.load import LoadResult, run_load
 from models_store.onnx.batching import repeat_rows
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["batching"]
-
 _OFF = "deepshelf, a run per request"
 _IN_PROCESS_SIZES = (1, 8, 32)
 

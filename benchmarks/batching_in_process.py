@@ -17,8 +17,6 @@ from service.runtime.session import Session
 from service.scheduling.admission import AdmissionController
 from service.scheduling.pool import InferencePool
 
-__all__ = ["cpu_us_per_request"]
-
 _REQUESTS = 64
 _THREADS = 2
 _ROUNDS = 60

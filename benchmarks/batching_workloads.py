@@ -17,8 +17,6 @@ from models_store.verify import TensorMap, read_golden_cases, read_manifest
 from service.codecs.images import encode_png
 from service.runtime.session import Session
 
-__all__ = ["GraphRow", "Workload", "create_store", "load_workloads", "write_body"]
-
 _FOLDER = Path("build/benchmarks/batching")
 _STORE = _FOLDER / "store"
 _PUBLISHED = Path("models_store")

@@ -7,8 +7,6 @@ from benchmarks.report import format_table, write_report
 from service.observability.parser_messages import silence_parsers
 from tests.fakes.costly_bodies import COSTLY_BODIES, CostlyBody
 
-__all__ = ["measure_body_cost"]
-
 _SIZES = (64_000, 1_000_000, 8_000_000)
 
 

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.load import LoadResult
 
-__all__ = ["Contender", "InterleavedRuns", "run_interleaved"]
-
 Contender = Callable[[float], LoadResult]
 """Runs for the given number of seconds."""
 

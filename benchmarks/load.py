@@ -6,8 +6,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LoadResult", "run_load"]
-
 _SCRIPT = Path(__file__).with_name("post.lua")
 
 

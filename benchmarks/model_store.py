@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-__all__ = ["PHOTO", "SMALL_IMAGE", "create_store"]
-
 SMALL_IMAGE = Path("build/benchmarks/image.png")
 """32 × 32, a few kilobytes."""
 PHOTO = Path("build/benchmarks/photo.jpg")

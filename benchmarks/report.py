@@ -9,8 +9,6 @@ from pathlib import Path
 
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["describe_machine", "draw_bars", "format_table", "write_report"]
-
 _FOLDER = Path("build/benchmarks")
 _LIBRARIES = ("onnxruntime", "fastapi", "uvicorn", "pillow", "numpy", "pydantic")
 

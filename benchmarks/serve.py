@@ -22,8 +22,6 @@ from benchmarks.model_store import PHOTO, SMALL_IMAGE, create_store
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["serve"]
-
 _RUN, _LIMIT = "limit: run alone", "limit: decode and run"
 _PEER = "hand-written FastAPI"
 

@@ -12,15 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "Server",
-    "deepshelf_server",
-    "free_port",
-    "handwritten_server",
-    "running_server",
-    "stepwise_server",
-]
-
 _STARTUP_TIMEOUT_S = 120.0
 _REQUIRED_SUCCESSES = 8
 """Consecutive probes that must succeed, each on a new connection, which any worker may accept."""

@@ -12,8 +12,6 @@ from pathlib import Path
 from benchmarks import report, servers
 from models_store.layout import list_model_names
 
-__all__ = ["measure_memory", "measure_startup"]
-
 _STORE = Path("models_store")
 _ALL = "the whole store"
 

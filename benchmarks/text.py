@@ -19,8 +19,6 @@ from models_store.layout import list_versions
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 
-__all__ = ["text"]
-
 _CHARS = 240
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PEER = "a step per stream"

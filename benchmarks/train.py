@@ -23,9 +23,6 @@ from training.engine.trainer import prepare
 from training.tasks.image_task import ImageTask
 from training.tasks.language import Language
 
-__all__ = ["train"]
-
-
 _OURS, _PLAIN = "ours", "plain loop"
 
 

@@ -17,8 +17,6 @@ from pathlib import Path
 
 from benchmarks import report
 
-__all__ = ["measure_training_commands"]
-
 _BUSY = "while True: pass"
 
 

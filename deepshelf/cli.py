@@ -11,8 +11,6 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["app", "main"]
-
 _COMMANDS = {
     "serve": ("service.cli", "Serve the published models over REST."),
     "models": ("models_store.cli", "List, show, verify, add, export and import published models."),

@@ -30,8 +30,6 @@ from models_store.verify import (
     read_manifest,
 )
 
-__all__ = ["VersionId", "export_versions", "import_versions"]
-
 VersionId = tuple[str, int]
 """A model's name and version number."""
 

@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["FrozenModel"]
-
 
 class FrozenModel(BaseModel):
     """Immutable model that rejects unknown keys, so that a misspelt key is an error."""

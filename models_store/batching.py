@@ -6,8 +6,6 @@ from pydantic import Field, FiniteFloat, PositiveInt
 
 from models_store.base import FrozenModel
 
-__all__ = ["DEFAULT_WAIT_MS", "BatchMeasurement", "Batching", "parse_batching"]
-
 DEFAULT_WAIT_MS = 2.0
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]

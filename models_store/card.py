@@ -10,8 +10,6 @@ from typing import Any
 
 from models_store.manifest import Manifest, Metric
 
-__all__ = ["render_card"]
-
 _PIPELINE_TAGS = {
     "classification": "image-classification",
     "denoising": "image-to-image",

@@ -28,8 +28,6 @@ from models_store.signing.signatures import TrustedKeys, read_trusted_keys
 from models_store.staging import orphaned_staging_dirs
 from models_store.verify import check_files, read_manifest
 
-__all__ = ["app"]
-
 _STORE_VARIABLE = "DEEPSHELF_STORE"
 _DEFAULT_STORE = Path("models_store")
 

@@ -8,8 +8,6 @@ from typer.core import TyperGroup
 
 from models_store.errors import StoreError
 
-__all__ = ["CommandGroup", "single_line"]
-
 _OWN_PACKAGES = ("deepshelf", "models_store", "service", "training")
 
 

@@ -10,17 +10,6 @@ StoreError
 └── SignatureError  a manifest that no trusted key signed, or an invalid key
 """
 
-__all__ = [
-    "AddError",
-    "ArchiveError",
-    "IntegrityError",
-    "LayoutError",
-    "ManifestError",
-    "ReplayError",
-    "SignatureError",
-    "StoreError",
-]
-
 
 class StoreError(Exception):
     """Base class: a published model cannot be used. The message is written for the operator."""

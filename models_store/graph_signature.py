@@ -7,8 +7,6 @@ from models_store.manifest import ModelFile, TensorSpec
 from models_store.signature import AnySize, TensorSignature
 from models_store.tasks import Task
 
-__all__ = ["check_graph_signatures"]
-
 
 def check_graph_signatures(task: Task, specs: Mapping[str, ModelFile]) -> None:
     """Check that `specs`, graphs by role, match `task.signature`; else requests would fail.

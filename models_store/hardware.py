@@ -4,8 +4,6 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["describe_cpu"]
-
 
 def describe_cpu() -> str:
     """Return the processor's name and the number of cores that this process may use."""

@@ -7,18 +7,6 @@ from pathlib import Path
 
 from models_store.errors import LayoutError
 
-__all__ = [
-    "MANIFEST",
-    "SIGNATURE",
-    "file_sha256",
-    "is_valid_name",
-    "list_model_names",
-    "list_versions",
-    "next_version",
-    "validate_name",
-    "version_dir",
-]
-
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 

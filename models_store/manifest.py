@@ -14,21 +14,6 @@ from models_store.batching import Batching
 from models_store.layout import MANIFEST
 from models_store.tasks import Task
 
-__all__ = [
-    "DType",
-    "DataSource",
-    "Golden",
-    "Manifest",
-    "Metric",
-    "ModelFile",
-    "ModelName",
-    "Precision",
-    "Provenance",
-    "Role",
-    "TensorSpec",
-    "Variant",
-]
-
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}[a-z0-9]$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
 # JSON has neither NaN nor infinity: pydantic writes both as null, which is then no number.

@@ -17,8 +17,6 @@ from models_store.manifest import Manifest, ModelFile
 from models_store.staging import staging_dir
 from models_store.verify import check_files, parse_manifest, read_manifest
 
-__all__ = ["add_variant", "file_entry", "fsync", "fsync_dir", "publish_version", "record_batching"]
-
 
 def file_entry(path: Path, **fields: object) -> ModelFile:
     """Return the manifest entry for the file at `path`, with its name, size and hash."""

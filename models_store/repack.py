@@ -27,8 +27,6 @@ from models_store.verify import (
     write_golden,
 )
 
-__all__ = ["Repacked", "repack"]
-
 _MAX_CHANGE = 0.01
 """Largest change of a golden output, as a share of the largest value of that output."""
 

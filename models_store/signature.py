@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["AnySize", "GraphSignature", "Signature", "TensorSignature"]
-
 
 class AnySize(str):
     """A dimension that may be fixed or free, but has one size wherever its name occurs."""

@@ -18,8 +18,6 @@ from pathlib import Path
 from models_store.errors import LayoutError
 from models_store.layout import is_valid_name
 
-__all__ = ["orphaned_staging_dirs", "staging_dir"]
-
 _log = logging.getLogger(__name__)
 
 _PREFIX = ".partial-"

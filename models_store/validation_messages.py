@@ -7,8 +7,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["ValidationMessage", "describe_errors", "format_errors", "suggest"]
-
 _TEMPLATES = {
     "missing": "is missing",
     "none_required": "is not supported; leave it out",

@@ -1,7 +1,5 @@
 """Variable-length integers (LEB128): seven bits a byte, lowest first; a set top bit continues."""
 
-__all__ = ["decode_varint", "encode_varint"]
-
 
 def encode_varint(value: int) -> bytes:
     """Encode `value`, which is 0 or more."""

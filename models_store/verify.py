@@ -28,21 +28,6 @@ from models_store.signing.signatures import TrustedKeys, check_signature
 from models_store.tasks import Compression
 from models_store.validation_messages import format_errors
 
-__all__ = [
-    "MAX_MANIFEST_BYTES",
-    "MAX_SIGNATURE_BYTES",
-    "GoldenCase",
-    "GraphFn",
-    "TensorMap",
-    "check_files",
-    "load_graphs",
-    "parse_manifest",
-    "read_golden_cases",
-    "read_manifest",
-    "replay_graph",
-    "write_golden",
-]
-
 TensorMap = Mapping[str, NDArray[np.generic]]
 GraphFn = Callable[[TensorMap], TensorMap]
 """A graph as a function from named inputs to named outputs."""

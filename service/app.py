@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.codecs.images import ImageLimits
+from service.codecs.formats import ImageLimits
 from service.middleware.authentication import AuthMiddleware, add_security_schemes
 from service.middleware.body_limit import BodyLimitMiddleware
 from service.middleware.request_log import RequestLogMiddleware
@@ -57,8 +57,6 @@ from service.scheduling.pool import InferencePool
 from service.server.load_shedding import LoadShedder
 from service.settings import Settings
 from service.state import AppState
-
-__all__ = ["ExecutionBackend", "create_app"]
 
 _log = logging.getLogger(__name__)
 

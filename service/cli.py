@@ -11,8 +11,6 @@ from pydantic.fields import FieldInfo
 from service.settings import ENV_PREFIX, Settings
 from service.startup_errors import StartupError, describe_settings_errors
 
-__all__ = ["app"]
-
 _PANELS = {
     "host": "Address and processes",
     "store": "Models",

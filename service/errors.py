@@ -20,23 +20,6 @@ A message says what was wrong, what was received, and what is accepted. It never
 
 from typing import ClassVar
 
-__all__ = [
-    "BackendUnreachable",
-    "BadRequest",
-    "ContentTooLarge",
-    "DeadlineExceeded",
-    "Forbidden",
-    "InvalidValue",
-    "NotAcceptable",
-    "NotFound",
-    "Overloaded",
-    "ServiceError",
-    "TooManyRequests",
-    "Unauthorized",
-    "Unavailable",
-    "UnsupportedMediaType",
-]
-
 
 class ServiceError(Exception):
     """An expected failure. `detail` is for the client; `slug` and `status` identify the kind."""

@@ -19,17 +19,6 @@ from pathlib import Path
 
 from limits import RateLimitItem, parse
 
-__all__ = [
-    "ApiKey",
-    "ApiKeySet",
-    "hash_key",
-    "new_key",
-    "parse_admin_key",
-    "parse_keys",
-    "parse_rate",
-    "read_keys_file",
-]
-
 _PREFIX = "dsk_"
 """Lets secret scanners recognise a key in published code."""
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

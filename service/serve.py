@@ -32,8 +32,6 @@ from service.server.workers.supervisor import ReusePortLoop, Supervisor, create_
 from service.settings import ENV_PREFIX, Settings
 from service.startup_errors import StartupError
 
-__all__ = ["run"]
-
 _log = logging.getLogger("service")
 
 _WORKER_HEALTHCHECK_TIMEOUT_S = 30

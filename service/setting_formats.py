@@ -2,14 +2,6 @@
 
 import re
 
-__all__ = [
-    "parse_names",
-    "parse_origins",
-    "parse_pairs",
-    "parse_providers",
-    "reject_kubernetes_service_link",
-]
-
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
 
 

@@ -37,8 +37,6 @@ from service.setting_formats import (
     reject_kubernetes_service_link,
 )
 
-__all__ = ["ENV_PREFIX", "SECRET_SETTINGS", "Settings"]
-
 ENV_PREFIX = "DEEPSHELF_"
 SECRET_SETTINGS = frozenset({"keys", "admin_key", "game_secret"})
 """Settings whose values no message may quote."""

@@ -7,8 +7,6 @@ from pydantic import ValidationError
 from models_store.validation_messages import describe_errors
 from service.settings import ENV_PREFIX, SECRET_SETTINGS, Settings
 
-__all__ = ["StartupError", "describe_settings_errors", "setting_name"]
-
 
 class StartupError(Exception):
     """The service cannot start because of `setting`; the message says why."""

@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.codecs.images import ImageLimits
+from service.codecs.formats import ImageLimits
 from service.observability.metrics import ServiceMetrics
 from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
@@ -15,8 +15,6 @@ from service.runtime.statistics import InferenceStatistics
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.pool import InferencePool
 from service.settings import Settings
-
-__all__ = ["AppState", "get_state"]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 import pytest
 import typer
 
-__all__ = ["exit_code"]
-
 
 def exit_code(app: typer.Typer, *arguments: str) -> int:
     """Run a command and return its exit code."""

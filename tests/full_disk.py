@@ -4,8 +4,6 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["no_file_over"]
-
 
 @contextmanager
 def no_file_over(size: int) -> Iterator[None]:

@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from models_store.layout import list_model_names
-
-ROOT = Path(__file__).parent.parent
+from tests.repository import ROOT
 
 _RUN = """
 import sys

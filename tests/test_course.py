@@ -10,6 +10,7 @@ import typer.main
 
 from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
+from tests.repository import ROOT
 from training.cli.main import app
 from training.config.recipe import built_in_recipes
 
@@ -35,7 +36,6 @@ CLAIMS = (
 )
 """Page, its text, and the model, metric and format of the figure in it."""
 
-ROOT = Path(__file__).parent.parent
 COURSE = ROOT / "docs" / "course"
 PAGES = sorted(COURSE.glob("*.md"))
 _BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.settings import ENV_PREFIX, Settings
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [
         *(ROOT / "docs").rglob("*.md"),

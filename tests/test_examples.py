@@ -3,13 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.server import running_server
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 EXPECTED_OUTPUT = {
     "classify.py": "99.8%  cat",
     "compress.py": "48 bytes of code",

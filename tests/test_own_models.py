@@ -11,7 +11,8 @@ import pytest
 
 from tests.e2e.server import running_server
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
-from tests.test_readme import ADDRESS, BLOCK, ROOT, run
+from tests.repository import ROOT
+from tests.test_readme import ADDRESS, BLOCK, run
 
 pytestmark = pytest.mark.timeout(900)  # three libraries are imported, and three models added
 

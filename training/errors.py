@@ -9,16 +9,6 @@ TrainingError
 └── ExportError        a graph that does not compute what the network computes
 """
 
-__all__ = [
-    "CheckpointError",
-    "DataError",
-    "DivergenceError",
-    "ExportError",
-    "RecipeError",
-    "TrainingError",
-    "WeightsError",
-]
-
 
 class TrainingError(Exception):
     """Anything that the command line reports as one line rather than as a traceback."""

@@ -11,8 +11,6 @@ from pydantic import Field
 
 from training.errors import RecipeError
 
-__all__ = ["Target", "call_target", "import_target"]
-
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
 """`module:name`, of a module in the current folder, on PYTHONPATH or installed."""
 

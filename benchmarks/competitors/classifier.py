@@ -14,9 +14,6 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image, ImageOps
 
-__all__ = ["Classifier", "Prediction"]
-
-
 Prediction = dict[str, object]
 """`label` and `probability`."""
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import onnxruntime as ort
 
-__all__ = ["MAX_BATCH_SIZE", "MAX_WAIT_MS", "RowGraph"]
-
 MAX_BATCH_SIZE = int(os.environ.get("PEER_MAX_BATCH_SIZE", "8"))
 MAX_WAIT_MS = float(os.environ.get("PEER_MAX_WAIT_MS", "2"))
 

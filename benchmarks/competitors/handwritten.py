@@ -12,8 +12,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from benchmarks.competitors.classifier import Classifier, Prediction
 
-__all__ = ["app"]
-
 app = FastAPI()
 _classify = Classifier()
 

@@ -18,14 +18,6 @@ from pathlib import Path
 
 from benchmarks.servers import Server, free_port, running_server
 
-__all__ = [
-    "BATCHING_COMPETITORS",
-    "COMPETITORS",
-    "Competitor",
-    "CompetitorRequest",
-    "competitor_interpreters",
-]
-
 _BUILD = Path("build/benchmarks")
 _COMMON_PACKAGES = ("onnxruntime", "pillow", "numpy")
 

@@ -13,8 +13,6 @@ import onnxruntime as ort
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-__all__ = ["app"]
-
 _FOLDER = Path(os.environ["PEER_MODEL"])
 _TASK = json.loads((_FOLDER / "manifest.json").read_text(encoding="utf-8"))["task"]
 _VOCABULARY: str = _TASK["vocabulary"]

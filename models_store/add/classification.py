@@ -18,8 +18,6 @@ from models_store.errors import AddError
 from models_store.manifest import TensorSpec
 from models_store.tasks import CHANNELS, Classification, ColorMode, FixedImage
 
-__all__ = ["ClassifierOptions", "add_preprocessing", "read_labels"]
-
 _IMAGES, _PROBABILITIES = "images", "probabilities"
 
 

@@ -15,8 +15,6 @@ from models_store.manifest import Manifest
 if TYPE_CHECKING:  # both import onnx, which only this command needs
     from models_store.add.prepare import Prepared
 
-__all__ = ["add"]
-
 _CLASSIFIER = "Image classifiers"
 
 

@@ -15,8 +15,6 @@ from onnx.shape_inference import infer_shapes
 
 from models_store.errors import AddError
 
-__all__ = ["guard_divisions"]
-
 _TRAPPING = (TensorProto.INT32, TensorProto.INT64)
 _DIVISIONS = ("Div", "Mod")
 

@@ -9,8 +9,6 @@ from onnx import TensorProto, external_data_helper
 
 from models_store.errors import AddError
 
-__all__ = ["count_parameters", "read_model"]
-
 _MAX_BYTES = (1 << 31) - 1
 """Protocol Buffers messages end at 2 GiB, and the published graph is one message."""
 

@@ -10,8 +10,6 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from models_store.errors import AddError
 from models_store.tasks import FixedImage
 
-__all__ = ["draw_captions", "draw_text", "find_photos", "read_photo"]
-
 MAX_PHOTOS = 16
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _TILE, _CAPTION, _COLUMNS, _MARGIN = 160, 32, 4, 8

@@ -31,8 +31,6 @@ from models_store.errors import AddError
 from models_store.manifest import TensorSpec
 from models_store.tasks import Classification, Tensors
 
-__all__ = ["Prepared", "Trials", "prepare_classifier", "prepare_tensors"]
-
 
 @dataclass(frozen=True)
 class Trials:

@@ -28,8 +28,6 @@ from models_store.publish import file_entry, publish_version
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
 
-__all__ = ["AddOptions", "add_model", "format_spec"]
-
 _QUANTISED = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger", "DynamicQuantize")
 
 

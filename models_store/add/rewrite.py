@@ -10,21 +10,6 @@ from onnx import TensorProto, helper
 from models_store.errors import AddError
 from models_store.manifest import DType, TensorSpec
 
-__all__ = [
-    "BATCH",
-    "Shape",
-    "check_names",
-    "check_operators",
-    "fix_sizes",
-    "free_batch_axis",
-    "has_batch_axis",
-    "input_specs",
-    "output_shapes",
-    "remove_initializer_inputs",
-    "replace_zip_maps",
-    "set_tensors",
-]
-
 BATCH = "batch"
 """Name of the first dimension of tensors whose rows are independent examples."""
 

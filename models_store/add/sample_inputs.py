@@ -13,8 +13,6 @@ from models_store.errors import AddError
 from models_store.manifest import TensorSpec
 from models_store.verify import TensorMap
 
-__all__ = ["fit_sample", "inputs_of_other_sizes", "made_inputs", "read_sample", "several_rows"]
-
 ROWS = 3
 _SIZES = (64, 32, 16, 8, 224, 4, 1)
 """Sizes to try for free dimensions: image networks need a multiple of 32, others fewer."""

@@ -11,8 +11,6 @@ from models_store.base import FrozenModel
 from models_store.errors import AddError
 from models_store.manifest import DType, TensorSpec
 
-__all__ = ["RESULT", "OutputTensor", "TrialRequest", "TrialResult", "run_trial"]
-
 RESULT = "trial.json"
 
 

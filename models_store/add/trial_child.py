@@ -28,8 +28,6 @@ from models_store.onnx.errors import clean_message
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import GoldenCase, GraphFn, TensorMap, write_golden
 
-__all__ = ["main"]
-
 _RUNS = 5
 _TIMED_S = 1.0
 

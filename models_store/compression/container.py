@@ -25,19 +25,6 @@ from models_store.manifest import Manifest
 from models_store.tasks import ColorMode
 from models_store.varint import decode_varint, encode_varint
 
-__all__ = [
-    "MAGIC",
-    "CompressedImage",
-    "ContainerError",
-    "CorruptedError",
-    "TruncatedError",
-    "UnknownFormatError",
-    "UnsupportedVersionError",
-    "fingerprint",
-    "pack",
-    "unpack",
-]
-
 MAGIC = b"\xd5S"
 """No text: in UTF-8, D5 begins a character that 53 cannot end."""
 FORMAT = 2

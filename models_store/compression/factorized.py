@@ -21,15 +21,6 @@ from models_store.compression.range_coder import PRECISION_BITS, RangeDecoder, R
 from models_store.errors import ManifestError
 from models_store.validation_messages import format_errors
 
-__all__ = [
-    "FrequencyTable",
-    "FrequencyTables",
-    "Latents",
-    "decode_latents",
-    "encode_latents",
-    "read_tables",
-]
-
 Latents = NDArray[np.int16]
 TablesT = TypeVar("TablesT", bound=FrozenModel)
 

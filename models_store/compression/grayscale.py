@@ -6,8 +6,6 @@ Shapes: H height, W width, three channels.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_grayscale", "mean_channel"]
-
 
 def is_grayscale(image_HW3: NDArray[np.uint8]) -> bool:
     """Return True if all three channels are equal at every pixel."""

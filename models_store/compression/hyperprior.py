@@ -29,15 +29,6 @@ from models_store.tasks import ChannelGroup, Hyperprior
 from models_store.varint import decode_varint, encode_varint
 from models_store.verify import GraphFn, TensorMap
 
-__all__ = [
-    "LATENT_RESOLUTION",
-    "MEAN_RESOLUTION",
-    "EncodedLatents",
-    "HyperpriorCoder",
-    "ScaleTables",
-    "Tile",
-]
-
 MEAN_RESOLUTION = 16
 """Means and decoded latents are whole numbers of 1/16 of a step."""
 LATENT_RESOLUTION = 32

@@ -18,8 +18,6 @@ from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder,
 from models_store.tasks import AnySizeImage, Compression, Hyperprior
 from models_store.verify import GraphFn
 
-__all__ = ["BLOCK", "HyperpriorImageCodec"]
-
 BLOCK = 8
 """Distance between blocks, in pixels."""
 _SIDE_STRIDE = 4

@@ -13,8 +13,6 @@ hold 34.6 bytes of information each; this coder writes 34.9 (mean), that of cons
 from bisect import bisect_right
 from collections.abc import Sequence
 
-__all__ = ["PRECISION_BITS", "RangeDecoder", "RangeEncoder"]
-
 PRECISION_BITS = 16
 """Frequencies of a table sum to 2 to this power."""
 

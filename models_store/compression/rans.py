@@ -29,8 +29,6 @@ from numpy.typing import NDArray
 
 from models_store.varint import decode_varint, encode_varint
 
-__all__ = ["MAX_SYMBOLS", "RansDecoder", "RansTables", "choose_lane_count", "rans_encode"]
-
 PRECISION_BITS = 16
 MAX_SYMBOLS = 256
 """Largest number of symbols in a table."""

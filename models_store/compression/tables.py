@@ -8,8 +8,6 @@ from models_store.errors import ManifestError
 from models_store.manifest import Manifest
 from models_store.tasks import Compression, Hyperprior
 
-__all__ = ["latent_shape", "load_tables"]
-
 
 def load_tables(
     folder: Path, manifest: Manifest, task: Compression

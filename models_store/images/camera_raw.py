@@ -8,8 +8,6 @@ import re
 
 from models_store.images.tiff import iter_ifd_offsets, read_ifd
 
-__all__ = ["find_camera_raw"]
-
 _SIGNATURES = (
     (rb"(?:II\*\0|MM\0\*).{4}CR[\x02\x03]", "CR2"),
     (rb"....ftypcrx ", "CR3"),

@@ -10,8 +10,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from models_store.tasks import ColorMode
 
-__all__ = ["convert_mode", "to_array"]
-
 _WHITE_POINTS = (255.0, 65_535.0)
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _TIFF_DEFAULTS = {_SAMPLE_FORMAT: 1}

@@ -13,8 +13,6 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms
 
-__all__ = ["SrgbConversion", "find_srgb_conversion"]
-
 _INPUT_MODES: dict[str, Literal["L", "RGB", "CMYK"]] = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L"}
 _COMPATIBLE_MODES = {
     "RGB": {"RGB", "RGBA", "RGBX", "RGBa", "P", "PA"},

@@ -9,8 +9,6 @@ from models_store.images.orientation import find_transpose
 from models_store.images.png_transparency import apply_transparent_color
 from models_store.tasks import ColorMode
 
-__all__ = ["decode_upright"]
-
 
 def decode_upright(file: ImageFile, data: bytes, mode: ColorMode) -> Image.Image:
     """Decode `file`, opened from `data`: upright, in sRGB or grey of 8 bits, alpha over white.

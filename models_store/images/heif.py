@@ -11,14 +11,6 @@ from io import BytesIO
 
 from PIL.ImageFile import ImageFile
 
-__all__ = [
-    "AVIF_SIGNATURE",
-    "HEIF_FORMAT",
-    "HEIF_SIGNATURE",
-    "MISSING_HEIF_READER",
-    "find_heif_reader",
-]
-
 # The brand of some files names the container alone; the codec is among the compatible brands.
 _GENERIC_BRANDS = rb"(?:mif1|msf1)"
 AVIF_SIGNATURE = re.compile(

@@ -8,8 +8,6 @@ from PIL import Image
 from models_store.images.heif import HEIF_FORMAT
 from models_store.images.tiff import LONG, SHORT, read_ifd
 
-__all__ = ["AXIS_SWAPPING_TRANSPOSES", "find_orientation", "find_transpose"]
-
 _EXIF_HEADER = b"Exif\0\0"
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _TRANSPOSES = {

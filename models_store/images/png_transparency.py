@@ -11,8 +11,6 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-__all__ = ["apply_transparent_color"]
-
 _SCALE_TO_8_BITS = {"L;2": 85, "L;4": 17}
 """Pillow's raw modes of grey with 2 and 4 bits."""
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from struct import error as StructError  # noqa: N812
 from struct import unpack_from
 
-__all__ = ["LONG", "MAX_FIELDS", "SHORT", "TiffField", "iter_ifd_offsets", "read_array", "read_ifd"]
-
 SHORT, LONG, _IFD = 3, 4, 13
 _SUB_IFDS = 330
 MAX_FIELDS = 1_000

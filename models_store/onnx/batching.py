@@ -13,8 +13,6 @@ from models_store.manifest import Manifest
 from models_store.onnx.runtime import load_graph_fn
 from models_store.verify import GraphFn, TensorMap, read_golden_cases
 
-__all__ = ["choose_batching", "measure_batching", "measure_version", "repeat_rows"]
-
 MIN_SPEEDUP = 1.3
 """Requests are batched only if a batch computes this many times the rows of single runs. Below it,
 the gain does not pay for waiting for the other requests of a batch."""

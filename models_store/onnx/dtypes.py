@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from models_store.manifest import DType
 
-__all__ = ["ORT_DTYPES"]
-
 ORT_DTYPES: Mapping[str, DType] = {
     "tensor(bool)": "bool",
     "tensor(double)": "float64",

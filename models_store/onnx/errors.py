@@ -2,8 +2,6 @@
 
 import re
 
-__all__ = ["clean_message"]
-
 _PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _FILE = re.compile(r"/?(?:\S*/)?\w+\.(?:cc|h|cpp|hpp):\d+ ")
 _SIGNATURE = re.compile(r"(?:[\w*&]+ )?[\w:<>~]+::[\w~:<>]+\([^()]*\) ?(?:const )?")

@@ -7,8 +7,6 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-__all__ = ["FLOAT16_SUFFIX", "store_as_float16"]
-
 FLOAT16_SUFFIX = ".float16"
 """Ends the name of a constant that is stored as float16."""
 

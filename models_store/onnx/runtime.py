@@ -12,8 +12,6 @@ from models_store.onnx.errors import clean_message
 from models_store.tasks import Compression
 from models_store.verify import GraphFn, TensorMap, load_graphs, replay_graph
 
-__all__ = ["check_session_tensors", "load_graph_fn", "verify_graphs"]
-
 
 class _NodeArg(Protocol):
     name: str

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from models_store.onnx.wire import decode_varints, encode_delimited, iter_fields
 
-__all__ = ["DEAD_FILTER_THRESHOLD", "Layer", "add_output", "read_layers"]
-
 DEAD_FILTER_THRESHOLD = 1e-3
 """A filter is dead when none of its weights reaches this share of the layer's largest one."""
 

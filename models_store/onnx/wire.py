@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from models_store.varint import decode_varint, encode_varint
 
-__all__ = ["Field", "decode_varints", "encode_delimited", "has_external_data", "iter_fields"]
-
 # Messages of onnx.proto3, with the fields in which a tensor may lie deeper.
 _TENSOR = "TensorProto"
 _NESTED_MESSAGES: dict[str, dict[int, str]] = {

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from models_store.tasks import HandwritingGeneration
 from models_store.verify import GraphFn, TensorMap
 
-__all__ = ["END", "LIFT", "Drawing", "Pen", "bezier_curves", "sample_drawings"]
-
 Array = NDArray[np.float64]
 
 

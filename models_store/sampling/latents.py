@@ -13,8 +13,6 @@ import numpy as np
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-__all__ = ["Latent", "latent_from_seed", "slerp", "truncate"]
-
 Latent = NDArray[np.float32]
 
 

@@ -13,14 +13,6 @@ from pathlib import Path
 from models_store.errors import SignatureError
 from models_store.signing import sshsig
 
-__all__ = [
-    "NAMESPACE",
-    "TrustedKeys",
-    "check_signature",
-    "read_trusted_keys",
-    "require_cryptography",
-]
-
 TrustedKeys = Mapping[bytes, str]
 """Public keys (32 bytes) and the names of their owners."""
 

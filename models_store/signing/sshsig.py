@@ -8,17 +8,6 @@ import hashlib
 import struct
 from typing import NamedTuple
 
-__all__ = [
-    "KEY_TYPE",
-    "Signature",
-    "encode_public_key",
-    "encode_string",
-    "fingerprint",
-    "parse_public_key",
-    "parse_signature",
-    "signed_data",
-]
-
 KEY_TYPE = "ssh-ed25519"
 
 _MAGIC = b"SSHSIG"

@@ -12,8 +12,6 @@ from models_store.base import FrozenModel
 from models_store.signature import AnySize, GraphSignature, Signature, TensorSignature
 from models_store.tasks.images import AnySizeImage, FixedImage
 
-__all__ = ["ChannelGroup", "Compression", "FactorizedEntropy", "Hyperprior"]
-
 
 class FactorizedEntropy(FrozenModel):
     """Independent latents: one frequency table for each (`models_store.compression.factorized`)."""

@@ -12,16 +12,6 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from models_store.base import FrozenModel
 from models_store.signature import AnySize, GraphSignature, Signature, TensorSignature
 
-__all__ = [
-    "CHANNELS",
-    "AnySizeImage",
-    "Classification",
-    "ColorMode",
-    "Denoising",
-    "FaceGeneration",
-    "FixedImage",
-]
-
 ColorMode = Literal["L", "RGB"]
 CHANNELS: Mapping[ColorMode, int] = {"L": 1, "RGB": 3}
 

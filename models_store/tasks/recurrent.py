@@ -11,8 +11,6 @@ from pydantic import Field, PositiveInt, model_validator
 from models_store.base import FrozenModel
 from models_store.signature import GraphSignature, Signature, TensorSignature
 
-__all__ = ["HandwritingGeneration", "RecurrentState", "TextGeneration"]
-
 
 class RecurrentState(FrozenModel):
     """A state of a recurrent graph: float32 (layers, B, width), zeros before the first step."""

@@ -5,8 +5,6 @@ from typing import ClassVar, Literal
 from models_store.base import FrozenModel
 from models_store.signature import Signature
 
-__all__ = ["Tensors"]
-
 
 class Tensors(FrozenModel):
     """Any inputs → any outputs, of every rank and data type that the manifest can name.

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from models_store.onnx.weights import Layer
 
-__all__ = ["color_scale", "render_feature_maps", "render_filters"]
-
 ImageArray = NDArray[np.uint8]
 
 _RED, _BLUE = np.array([178.0, 24.0, 43.0]), np.array([33.0, 102.0, 172.0])

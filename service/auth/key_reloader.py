@@ -7,8 +7,6 @@ from pathlib import Path
 from service.keys import ApiKeySet
 from service.settings import Settings
 
-__all__ = ["ReloadingApiKeys"]
-
 _log = logging.getLogger(__name__)
 
 _POLL_INTERVAL_S = 1.0

@@ -14,8 +14,6 @@ from limits import RateLimitItem
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-__all__ = ["RateLimiter"]
-
 _log = logging.getLogger(__name__)
 
 _OPEN_TIMEOUT_S = 1.0

@@ -7,8 +7,6 @@ from service.auth.key_reloader import ReloadingApiKeys
 from service.errors import Forbidden, Unauthorized
 from service.keys import ApiKey
 
-__all__ = ["KEY_USAGE", "presented_key", "require_admin"]
-
 KEY_USAGE = "send it as Authorization: Bearer KEY or as X-API-Key: KEY"
 _KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 

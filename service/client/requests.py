@@ -14,25 +14,6 @@ from service.schemas.models import ModelsResponse
 from service.schemas.predict import PredictResponse
 from service.schemas.text import TextResponse
 
-__all__ = [
-    "LIST_MODELS",
-    "TIMEOUT_S",
-    "ApiCall",
-    "ClassifyParameters",
-    "CompressParameters",
-    "DenoiseParameters",
-    "FacesParameters",
-    "FileInput",
-    "HandwritingParameters",
-    "ModelParameters",
-    "TextParameters",
-    "classify",
-    "generate_text",
-    "get_image",
-    "predict",
-    "upload",
-]
-
 ResultT = TypeVar("ResultT")
 FileInput = str | Path | bytes
 """A path, or the bytes of a file."""

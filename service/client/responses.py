@@ -8,8 +8,6 @@ import httpx
 
 from service.schemas.text import TextChunk
 
-__all__ = ["ApiError", "TextEventParser", "raise_for_problem"]
-
 
 class ApiError(Exception):
     """The service responded with a problem document (RFC 9457)."""

@@ -28,8 +28,6 @@ from service.schemas.models import ModelsResponse
 from service.schemas.predict import PredictResponse
 from service.schemas.text import TextResponse
 
-__all__ = ["Client"]
-
 ResultT = TypeVar("ResultT")
 
 

@@ -10,8 +10,6 @@ from PIL.PngImagePlugin import Blend
 
 from service.observability.timing import timed
 
-__all__ = ["ANIMATION_TYPES", "encode_animation", "image_grid"]
-
 ANIMATION_TYPES = ("image/png", "image/webp", "image/gif")
 """Media types of animations; the first is the default."""
 

@@ -7,8 +7,6 @@ what the sequence header has bits for: dav1d does not compare the two.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["Size", "read_frame_sizes"]
-
 Size = tuple[int, int]
 """(width, height)"""
 

@@ -10,8 +10,6 @@ from struct import unpack_from
 from service.codecs.av1_headers import Size, read_frame_sizes
 from service.codecs.iso_media import IsoMediaFile, Span
 
-__all__ = ["find_avif_bomb", "peek_avif_size"]
-
 _MAX_FRAMES = 8
 """Coded pixels per pixel of the image: colour and alpha, either in up to four layers, or as items
 and as tracks."""

@@ -17,8 +17,6 @@ from service.codecs.image_headers import sniff_kind
 from service.errors import InvalidValue, UnsupportedMediaType
 from service.observability.timing import timed
 
-__all__ = ["CODE_MEDIA_TYPE", "corrupted_code_error", "unpack_code"]
-
 CODE_MEDIA_TYPE = "application/vnd.deepshelf.code"
 
 

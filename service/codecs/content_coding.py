@@ -5,8 +5,6 @@ from typing import Literal
 
 from service.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 
-__all__ = ["ContentCoding", "decode_body", "encode_body"]
-
 ContentCoding = Literal["gzip", "deflate"]
 
 _GZIP, _ZLIB, _RAW_DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS

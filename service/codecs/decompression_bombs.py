@@ -11,8 +11,6 @@ from itertools import islice
 from models_store.images.tiff import MAX_FIELDS, read_array, read_ifd
 from service.codecs.image_headers import gif_block_offsets
 
-__all__ = ["find_gif_bomb", "find_jpeg_bomb", "find_no_bomb", "find_tiff_bomb", "open_bounded"]
-
 _MAX_SCANS = 50
 """A progressive JPEG has about 10. Each scan is a pass over all pixels for some 20 bytes of file:
 49 Mpx take 0.9 s with 10 scans, 5 s with 100."""

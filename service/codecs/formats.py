@@ -35,15 +35,6 @@ from models_store.images.heif import (
 from service.codecs import avif_headers, decompression_bombs, heic_headers, image_headers
 from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
-__all__ = [
-    "FORMATS",
-    "ImageFormat",
-    "ImageLimits",
-    "check_pixel_limits",
-    "decode_errors_as_invalid",
-    "open_header",
-]
-
 _PILLOW_PIXEL_LIMIT = 89_478_485
 """Above this, some of Pillow's readers warn of a decompression bomb while they load."""
 _MAX_SIDE = 65_535

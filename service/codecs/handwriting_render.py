@@ -14,8 +14,6 @@ from PIL import Image, ImageDraw
 
 from models_store.sampling.handwriting import Drawing, bezier_curves
 
-__all__ = ["Page", "PlacedSymbol", "layout_page", "render_png", "render_svg"]
-
 _SYMBOL_GAP, _SPACE_WIDTH, _MARGIN, _STROKE_WIDTH = 0.22, 0.45, 0.14, 0.055
 """Between symbols, of a blank, around the page, the pen's width: in heights of a symbol's box."""
 _SECONDS_PER_BOX_HEIGHT = 0.35

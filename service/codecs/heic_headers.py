@@ -9,8 +9,6 @@ from struct import unpack_from
 
 from service.codecs.iso_media import IsoMediaFile
 
-__all__ = ["find_heic_bomb", "peek_heic_size"]
-
 _MAX_PICTURES = 8
 """Decoded pixels per pixel of the image, with its alpha."""
 _SLICES_PER_PICTURE = 16

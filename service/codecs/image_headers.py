@@ -9,15 +9,6 @@ from struct import unpack_from
 
 from models_store.images.heif import AVIF_SIGNATURE, HEIF_SIGNATURE
 
-__all__ = [
-    "gif_block_offsets",
-    "peek_gif_size",
-    "peek_no_size",
-    "peek_png_size",
-    "peek_webp_size",
-    "sniff_kind",
-]
-
 _KNOWN_SIGNATURES = (
     (rb"%PDF-", "PDF"),
     (rb"\s*(?i:<!doctype html|<html)", "HTML"),

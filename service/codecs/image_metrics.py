@@ -5,8 +5,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["psnr_db", "ssim"]
-
 _PEAK = 255.0
 _WINDOW = 11
 _SIGMA = 1.5

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterator
 from struct import unpack_from
 
-__all__ = ["IsoMediaFile", "Span"]
-
 _MAX_PARTS = 8_000
 """Boxes, extents, OBUs and NAL units, each a few steps in Python. A grid of 256 tiles has 2,000."""
 _MAX_OVERLAP = 2

@@ -12,8 +12,6 @@ import numpy as np
 from service.codecs.tensors import Array, check_json_size, from_json, to_json
 from service.errors import InvalidValue
 
-__all__ = ["flatten", "from_flat", "to_nested"]
-
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _FLOATS = ("FP16", "FP32", "FP64")
 _MAX_RANK = 32

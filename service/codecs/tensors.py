@@ -14,18 +14,6 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidValue
 
-__all__ = [
-    "BYTES",
-    "DATATYPES",
-    "Array",
-    "check_json_size",
-    "datatype_of",
-    "from_bytes",
-    "from_json",
-    "to_bytes",
-    "to_json",
-]
-
 Array = NDArray[np.generic]
 
 BYTES = "BYTES"

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from models_store.tasks import AnySizeImage
 
-__all__ = ["count_tile_pixels", "run_tiled"]
-
 
 def run_tiled(
     image_HWC: NDArray[np.uint8],

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tasks import Classification
-from service.codecs.images import ImageLimits, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_resized
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
 from service.runtime.loaded_model import LoadedModel
-
-__all__ = ["ImageLabels", "RankedLabel", "classify", "resolve_top_k"]
 
 _DEFAULT_TOP_K = 5
 

@@ -15,21 +15,12 @@ from models_store.compression.factorized import Latents, decode_latents, encode_
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import ColorMode, Compression, FixedImage
 from service.codecs.bitstream import corrupted_code_error
-from service.codecs.formats import check_pixel_limits
+from service.codecs.formats import ImageLimits, check_pixel_limits
 from service.codecs.image_metrics import psnr_db
-from service.codecs.images import ImageLimits, decode_native, decode_resized, encode_png
+from service.codecs.images import decode_native, decode_resized, encode_png
 from service.errors import InvalidValue
 from service.observability.timing import stage
 from service.runtime.loaded_model import FactorizedCodec, HyperpriorCodec, LoadedModel
-
-__all__ = [
-    "DEFAULT_QUALITY",
-    "CompressionResult",
-    "DecompressedImage",
-    "check_quality",
-    "compress",
-    "decompress",
-]
 
 ImageArray = NDArray[np.uint8]
 

@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import Denoising
+from service.codecs.formats import ImageLimits
 from service.codecs.image_metrics import psnr_db, ssim
-from service.codecs.images import ImageLimits, decode_native, encode_png, read_size
+from service.codecs.images import decode_native, encode_png, read_size
 from service.codecs.tiles import count_tile_pixels, run_tiled
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.scheduling.progress import Progress
-
-__all__ = ["DenoisedImage", "denoise"]
 
 ImageArray = NDArray[np.uint8]
 

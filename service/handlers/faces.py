@@ -9,8 +9,6 @@ from models_store.sampling.latents import Latent, latent_from_seed, slerp, trunc
 from models_store.tasks import FaceGeneration
 from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["generate_faces", "interpolate_faces"]
-
 ImageBatch = NDArray[np.uint8]
 
 

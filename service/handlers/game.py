@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from models_store.sampling.handwriting import Drawing, sample_drawings
 from models_store.tasks import ColorMode, FaceGeneration, FixedImage, HandwritingGeneration
+from service.codecs.formats import ImageLimits
 from service.codecs.handwriting_render import layout_page, render_png
-from service.codecs.images import ImageLimits, decode_resized, encode_png
+from service.codecs.images import decode_resized, encode_png
 from service.errors import InvalidValue, ServiceError, Unavailable
 from service.handlers.faces import generate_faces
 from service.runtime.loaded_model import LoadedModel
-
-__all__ = ["Round", "draw_digits", "list_photographs", "new_round", "read_round", "show_faces"]
 
 _PEN_DIGITS = Path(__file__).with_name("pen_digits.json")
 _PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})

@@ -12,14 +12,6 @@ from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 from service.scheduling.sampling import SamplingParams
 
-__all__ = [
-    "GenerationGroup",
-    "TextLimits",
-    "TextRequest",
-    "build_generation_request",
-    "check_generation_count",
-]
-
 _MAX_LISTED_CHARACTERS = 10
 """Number of unknown characters that an error message names."""
 

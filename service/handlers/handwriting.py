@@ -8,8 +8,6 @@ from service.codecs.handwriting_render import Page, layout_page
 from service.errors import InvalidValue
 from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["generate_handwriting", "validate_text"]
-
 _MAX_LISTED_SYMBOLS = 10
 
 

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 
 from service.errors import ServiceError
 
-__all__ = ["annotate_image_index"]
-
 
 @contextmanager
 def annotate_image_index(index: int, count: int, field: str = "image") -> Iterator[None]:

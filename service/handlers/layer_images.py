@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from models_store.manifest import Manifest
 from models_store.tasks import AnySizeImage, Compression, FixedImage, Task
 from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
-from service.codecs.images import ImageLimits, decode_native, decode_resized, encode_png
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native, decode_resized, encode_png
 from service.errors import InvalidValue
 from service.runtime.inspection import Inspector, LayerLocation
 from service.runtime.loaded_model import LoadedModel
-
-__all__ = ["LayerImage", "check_accepts_images", "draw_filter_image", "render_activations"]
 
 _MAX_MAPS = 1024
 

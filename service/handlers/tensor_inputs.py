@@ -10,13 +10,6 @@ from service.codecs.nested_lists import flatten, from_flat
 from service.codecs.tensors import DATATYPES, Array
 from service.errors import InvalidValue
 
-__all__ = [
-    "TensorRequirement",
-    "check_shape",
-    "decode_nested_inputs",
-    "tensor_requirements",
-]
-
 
 @dataclass(frozen=True)
 class TensorRequirement:

@@ -33,9 +33,6 @@ from service.runtime.batched_graph import (
 from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.session import BadInputs, RunError
 
-__all__ = ["InferLimits", "InferResult", "infer"]
-
-
 _OUTPUT_BYTES_PER_BODY_BYTE = 4
 """A network that doubles both sides of an image returns four times its bytes."""
 

@@ -22,8 +22,6 @@ from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.problems import handle_error
 from service.settings import Settings
 
-__all__ = ["AuthMiddleware", "add_security_schemes"]
-
 _SECURITY_SCHEMES = {
     "AdminKey": {
         "type": "http",

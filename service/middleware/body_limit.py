@@ -10,8 +10,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DeadlineExceeded, Overloaded
 
-__all__ = ["BodyLimitMiddleware"]
-
 _SMALL_BODY_BYTES = 256 << 10
 _SMALL_BODY_RESERVE = 1 / 8
 """Fraction of the limit that is reserved for small bodies."""

@@ -20,8 +20,6 @@ from service.observability.request_log import (
 from service.observability.timing import RequestTimings, record_timings
 from service.routes.http.problems import CLIENT_CLOSED_REQUEST, handle_error
 
-__all__ = ["RequestLogMiddleware"]
-
 _RAW_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 
 

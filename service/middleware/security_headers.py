@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SecurityHeadersMiddleware", "security_headers"]
-
 _BASE_HEADERS = {
     # Browsers must not guess another type, such as a script's, from the content of an image.
     "X-Content-Type-Options": "nosniff",

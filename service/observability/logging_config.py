@@ -9,8 +9,6 @@ from typing import Any, Literal, TextIO
 
 from service.observability.parser_messages import BODY_PARSERS
 
-__all__ = ["BatchHandler", "JsonFormatter", "TextFormatter", "log_config"]
-
 _BATCH_S = 0.1
 """Longest time that the event of a request waits for others to be written with it."""
 _BATCHED_LOGGER = "service.access"

@@ -21,8 +21,6 @@ from service.scheduling.admission import AdmissionController
 from service.scheduling.continuous_batching import GenerationScheduler, StepResult
 from service.scheduling.dynamic_batching import BatchRun
 
-__all__ = ["ServiceMetrics"]
-
 _UPDATE_INTERVAL_S = 1.0
 _VERSION_STATES: tuple[VersionState, ...] = ("ready", "loading", "failed", "unloaded")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -9,8 +9,6 @@ import warnings
 
 from PIL import _imaging
 
-__all__ = ["BODY_PARSERS", "silence_parsers"]
-
 BODY_PARSERS = ("PIL", "pillow_heif", "python_multipart")
 """Packages whose warnings and log records are dropped."""
 

@@ -16,15 +16,6 @@ from starlette.types import Scope
 from service.errors import DeadlineExceeded
 from service.observability.timing import RequestTimings
 
-__all__ = [
-    "REQUEST_ID_HEADER",
-    "CompletedRequest",
-    "Observer",
-    "add_log_fields",
-    "log_request",
-    "request_id",
-]
-
 _log = logging.getLogger("service.access")
 
 REQUEST_ID_HEADER = "X-Request-ID"

@@ -12,18 +12,7 @@ from functools import wraps
 from types import TracebackType
 from typing import Literal, ParamSpec, TypeVar
 
-__all__ = [
-    "STAGES",
-    "RequestTimings",
-    "Stage",
-    "current_timings",
-    "record_timings",
-    "stage",
-    "timed",
-]
-
 Stage = Literal["queue", "decode", "run", "encode"]
-STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -14,8 +14,6 @@ from service.observability.request_log import CompletedRequest
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-__all__ = ["Tracing", "TracingUnavailable", "check_installed", "create_otlp_tracing"]
-
 _LOGGED_ATTRIBUTES = ("model", "version", "images")
 
 

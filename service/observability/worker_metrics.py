@@ -10,13 +10,6 @@ from prometheus_client import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-__all__ = [
-    "WorkerMetrics",
-    "has_several_workers",
-    "metrics_dir",
-    "remove_gauges_of_dead_workers",
-]
-
 _DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 

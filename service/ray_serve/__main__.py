@@ -10,8 +10,6 @@ from pydantic import ValidationError
 from service.settings import Settings
 from service.startup_errors import describe_settings_errors, setting_name
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Deploy the service, which the cluster then serves. Return 2 if the settings are wrong."""

@@ -15,8 +15,6 @@ from service.ray_serve.replica import ModelReplica
 from service.scheduling.admission import AdmissionController
 from service.settings import Settings
 
-__all__ = ["APP_NAME", "build_application", "deploy_application"]
-
 APP_NAME = "deepshelf"
 _UNBOUNDED_REQUESTS = 10_000
 """Admission control of the service limits requests; Ray must not."""

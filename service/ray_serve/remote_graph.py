@@ -20,8 +20,6 @@ from service.runtime.loaded_model import Graph
 from service.runtime.session import BadInputs, RunError
 from service.scheduling.generation_stream import GenerationRequest
 
-__all__ = ["MAX_ATTEMPTS", "REPLICA_LOST", "RemoteGraph", "RemoteGraphLoader", "is_replica_lost"]
-
 _log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5

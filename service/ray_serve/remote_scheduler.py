@@ -13,8 +13,6 @@ from service.runtime.recurrent import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
-__all__ = ["RemoteGenerationScheduler"]
-
 _log = logging.getLogger(__name__)
 
 

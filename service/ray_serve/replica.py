@@ -20,8 +20,6 @@ from service.scheduling.generation_stream import FinishReason, GenerationRequest
 from service.scheduling.sampling import TokenLogprobs
 from service.settings import Settings
 
-__all__ = ["GenerationChunk", "ModelReplica", "VersionKey"]
-
 VersionKey = tuple[int, Precision]
 """A version and the precision of its graphs."""
 

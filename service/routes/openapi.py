@@ -11,8 +11,6 @@ from service.routes.http.error_formats import error_formatter_for
 from service.routes.http.openapi_fragments import problem_responses
 from service.schemas.problem import Problem
 
-__all__ = ["build_openapi"]
-
 JsonObject = dict[str, Any]
 
 _DESCRIPTION = """Small deep networks, trained offline, over REST.

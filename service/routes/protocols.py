@@ -3,8 +3,6 @@
 from service.routes.openai import completions
 from service.routes.v2 import infer, models, repository, server, unsupported
 
-__all__ = ["PROTOCOL_ROUTERS"]
-
 PROTOCOL_ROUTERS = (
     server.router,
     models.router,

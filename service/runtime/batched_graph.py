@@ -17,17 +17,6 @@ from numpy.typing import NDArray
 from models_store.onnx.batching import repeat_rows
 from service.observability.timing import stage
 
-__all__ = [
-    "BatchRequest",
-    "BatchedGraph",
-    "RequestGreenlet",
-    "RowsError",
-    "concatenate_rows",
-    "find_batch_sizes",
-    "rows_per_run",
-    "run_checking_rows",
-]
-
 _log = logging.getLogger(__name__)
 
 _TESTED_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 24, 31, 32, 48, 63, 64)

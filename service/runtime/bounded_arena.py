@@ -9,8 +9,6 @@ from functools import cache
 import numpy as np
 import onnxruntime as ort
 
-__all__ = ["BoundedArena", "bounded_arena"]
-
 _SAME_AS_REQUESTED = 1
 """Extends the arena by what is asked for, not by powers of two."""
 

@@ -17,8 +17,6 @@ from service.errors import NotFound, Unavailable
 from service.runtime.default_models import select_defaults
 from service.runtime.loaded_model import LoadedModel
 
-__all__ = ["FileStats", "ModelCatalog", "ModelVersion", "VersionState"]
-
 VersionState = Literal["ready", "loading", "failed", "unloaded"]
 FileStats = tuple[tuple[str, int, int], ...]
 TaskT = TypeVar("TaskT", bound=Task)

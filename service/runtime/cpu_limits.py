@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-__all__ = ["WorkerPlan", "available_cores", "plan_workers"]
-
 
 @dataclass(frozen=True)
 class WorkerPlan:

@@ -13,8 +13,6 @@ from models_store.tasks import (
     TextGeneration,
 )
 
-__all__ = ["select_defaults"]
-
 
 def select_defaults(manifests: Mapping[str, Manifest], ready: Container[str]) -> dict[str, str]:
     """Return the name of the most capable model of each task kind, by the manifests of the names.

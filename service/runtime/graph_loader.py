@@ -18,8 +18,6 @@ from service.runtime.loaded_model import Graph
 from service.runtime.providers import CPU, Provider
 from service.runtime.session import Session
 
-__all__ = ["GraphLoader", "LoadOptions", "OpenGraph", "load_session", "open_graph"]
-
 _log = logging.getLogger(__name__)
 
 GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]

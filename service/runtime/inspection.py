@@ -21,8 +21,6 @@ from models_store.verify import TensorMap, read_golden_cases
 from service.errors import NotFound, Unavailable
 from service.runtime.session import session_options
 
-__all__ = ["Inspector", "LayerLocation"]
-
 _MAX_SESSIONS = 2
 _MAX_LISTED_LAYERS = 40
 """Number of layers that an error message names."""

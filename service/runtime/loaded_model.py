@@ -15,14 +15,6 @@ from service.errors import InvalidValue
 from service.runtime.batched_graph import BatchedGraph
 from service.runtime.recurrent import RecurrentModel
 
-__all__ = [
-    "FactorizedCodec",
-    "Graph",
-    "HyperpriorCodec",
-    "ImageCodec",
-    "LoadedModel",
-]
-
 TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 

@@ -3,8 +3,6 @@
 import ctypes
 import sys
 
-__all__ = ["trim_malloc"]
-
 
 def trim_malloc() -> None:
     """Return freed memory to the system. Does nothing if the C library is not glibc.

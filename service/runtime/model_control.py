@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["ModelOverrides", "Override"]
-
 Override = Literal["load", "unload"]
 
 

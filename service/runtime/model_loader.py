@@ -23,8 +23,6 @@ from service.runtime.loaded_model import (
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
 
-__all__ = ["load"]
-
 _log = logging.getLogger(__name__)
 
 _DEFAULTS = LoadOptions()

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 import onnxruntime as ort
 
-__all__ = ["CPU", "Provider", "ProviderUnavailable", "create_providers"]
-
 
 class ProviderUnavailable(Exception):
     """The installed onnxruntime lacks a provider; the message names the package that has it."""

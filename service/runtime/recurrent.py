@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from models_store.tasks import RecurrentState
 
-__all__ = ["RecurrentModel", "StepGraph", "initial_state", "is_batch_invariant"]
-
 _SEQUENCE_LENGTH = 3
 _BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 24, 31)
 """Matrix kernels process powers of two rows at a time, and the remainder by other code."""

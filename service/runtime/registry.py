@@ -19,8 +19,6 @@ from service.runtime.memory import trim_malloc
 from service.runtime.model_control import ModelOverrides, Override
 from service.runtime.model_loader import load
 
-__all__ = ["Registry"]
-
 _log = logging.getLogger(__name__)
 
 VersionKey = tuple[str, int]

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, NotImplemented, RuntimeException  # noqa: A004  # onnxruntime's
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as BadInputs
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from models_store.errors import ReplayError
 from models_store.manifest import ModelFile
@@ -16,9 +15,13 @@ from service.observability.timing import timed
 from service.runtime.bounded_arena import BoundedArena
 from service.runtime.providers import CPU, Provider
 
-__all__ = ["BadInputs", "RunError", "Session", "session_options"]
-
-RunError = (BadInputs, Fail, NotImplemented, RuntimeException)
+BadInputs = ort_errors.InvalidArgument
+RunError = (
+    ort_errors.InvalidArgument,
+    ort_errors.Fail,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
 """Every exception of a graph's run; onnxruntime has no common base for them."""
 
 TensorMap = Mapping[str, NDArray[np.generic]]

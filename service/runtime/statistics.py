@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["InferenceStatistics", "ModelCounters", "PhaseDurations", "StatisticDuration"]
-
 VersionKey = tuple[str, int]
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from service.errors import DeadlineExceeded, Overloaded
 from service.observability.timing import Stage, current_timings
 
-__all__ = ["AdmissionController", "AdmissionCounters", "RequestCancelled", "Ticket"]
-
 Clock = Callable[[], float]
 
 _MAX_RETRY_AFTER_S = 60

@@ -12,8 +12,6 @@ from service.runtime.recurrent import RecurrentModel, initial_state
 from service.scheduling.generation_stream import GenerationStream
 from service.scheduling.sampling import BatchSampler
 
-__all__ = ["BatchState"]
-
 Array = NDArray[np.generic]
 
 

@@ -22,8 +22,6 @@ from service.scheduling.batch_state import BatchState
 from service.scheduling.future_notifier import FutureNotifier
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
-__all__ = ["GenerationCounters", "GenerationScheduler", "StepResult"]
-
 _log = logging.getLogger(__name__)
 
 _PREFILL_CHARS = 16

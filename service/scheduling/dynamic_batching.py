@@ -15,8 +15,6 @@ from typing import Protocol
 from service.runtime.batched_graph import BatchRequest, RequestGreenlet
 from service.scheduling.admission import Ticket
 
-__all__ = ["BatchRun", "BatchableJob", "run_in_batches"]
-
 
 class BatchableJob(Protocol):
     """The work of one request; `run` raises nothing."""

@@ -6,8 +6,6 @@ A call into a loop wakes it through a pipe, which costs more than setting a resu
 import asyncio
 from collections.abc import Sequence
 
-__all__ = ["FutureNotifier"]
-
 _Future = asyncio.Future[None]
 _Outcomes = list[tuple[_Future, Exception | None]]
 

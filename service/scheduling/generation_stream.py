@@ -12,8 +12,6 @@ from service.scheduling.admission import RequestCancelled, Ticket
 from service.scheduling.output_buffer import OutputBuffer
 from service.scheduling.sampling import SamplingParams, TokenLogprobs, token_logprobs
 
-__all__ = ["FinishReason", "GenerationRequest", "GenerationStream"]
-
 FinishReason = Literal["length", "stop"]
 
 _CHUNK_INTERVAL_S = 0.02

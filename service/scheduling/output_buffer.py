@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-__all__ = ["OutputBuffer"]
-
 
 class OutputBuffer:
     """Grows by characters until a stop string is complete, which readers never see.

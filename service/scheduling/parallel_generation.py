@@ -16,8 +16,6 @@ from service.scheduling.continuous_batching import (
 )
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
-__all__ = ["MAX_GENERATION_THREADS", "ParallelGenerationScheduler"]
-
 MAX_GENERATION_THREADS = 2
 """More threads have not been measured; each also takes its share of the interpreter lock."""
 

@@ -19,8 +19,6 @@ from service.errors import DeadlineExceeded
 from service.scheduling.admission import AdmissionController, RequestCancelled, Ticket
 from service.scheduling.dynamic_batching import BatchableJob, BatchRun, run_in_batches
 
-__all__ = ["InferencePool", "Job"]
-
 _log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from service.errors import ContentTooLarge, DeadlineExceeded
 from service.scheduling.admission import Ticket
 
-__all__ = ["Progress"]
-
 _MIN_MEASURED_S = 1.0
 """Computing time before the first estimate, so that a pause of the machine decides nothing."""
 _TOLERANCE = 1.25

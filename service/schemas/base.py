@@ -7,14 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from models_store.manifest import Precision
 from service.observability.timing import timed
 
-__all__ = [
-    "ModelSelector",
-    "OptionalPrecision",
-    "PrecisionSelector",
-    "RequestParams",
-    "ResponseModel",
-]
-
 
 class ResponseModel(BaseModel):
     """Part of a response."""

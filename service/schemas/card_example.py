@@ -2,8 +2,6 @@
 
 from typing import Any
 
-__all__ = ["CARD"]
-
 _SHA = "0f8c1b2d3e4f40519c2a7b6d5e4f3a210f8c1b2d3e4f40519c2a7b6d5e4f3a21"
 
 CARD: dict[str, Any] = {

@@ -7,8 +7,6 @@ from pydantic import ConfigDict, Field
 from models_store.manifest import Precision
 from service.schemas.base import PrecisionSelector, ResponseModel
 
-__all__ = ["ClassifyParams", "ClassifyResponse", "ImageClassification", "MemberVote", "Prediction"]
-
 
 class ClassifyParams(PrecisionSelector):
     """Parameters of classification."""

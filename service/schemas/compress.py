@@ -6,8 +6,6 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.base import ModelSelector, RequestParams, ResponseModel
 
-__all__ = ["CompressParams", "CompressResponse", "DecompressParams", "DecompressResponse"]
-
 
 class CompressParams(ModelSelector):
     """Parameters of compression."""

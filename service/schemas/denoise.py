@@ -6,8 +6,6 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.base import ModelSelector, ResponseModel
 
-__all__ = ["DenoiseParams", "DenoiseResponse", "DenoiseResult"]
-
 
 class DenoiseParams(ModelSelector):
     """Parameters of denoising."""

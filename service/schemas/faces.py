@@ -6,8 +6,6 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.base import ModelSelector, ResponseModel
 
-__all__ = ["Face", "FacesParams", "FacesResponse", "MorphParams"]
-
 _Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
 
 

@@ -6,8 +6,6 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.base import RequestParams, ResponseModel
 
-__all__ = ["GameAnswer", "GameChoice", "GameName", "GameRound", "GamesResponse"]
-
 GameName = Literal["digits", "faces"]
 """`digits`: which digit did a person write? `faces`: which is the photograph?"""
 

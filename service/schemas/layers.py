@@ -7,8 +7,6 @@ from pydantic import ConfigDict, Field
 from service.schemas.base import ResponseModel
 from service.schemas.models import VersionParams
 
-__all__ = ["FiltersResponse", "LayerParams", "LayerSummary"]
-
 
 class LayerParams(VersionParams):
     """Selects a layer of a version."""

@@ -8,8 +8,6 @@ from models_store.manifest import Manifest
 from service.schemas.base import RequestParams, ResponseModel
 from service.schemas.card_example import CARD
 
-__all__ = ["ModelCard", "ModelSummary", "ModelsResponse", "VersionParams", "VersionSummary"]
-
 ModelState = Literal["ready", "loading", "failed", "unloaded"]
 
 

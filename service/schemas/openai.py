@@ -7,18 +7,6 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 from models_store.manifest import Precision
 from service.schemas.base import OptionalPrecision, RequestParams, ResponseModel
 
-__all__ = [
-    "Completion",
-    "CompletionChoice",
-    "CompletionParams",
-    "LogProbs",
-    "ModelList",
-    "OpenAIError",
-    "StreamOptions",
-    "TextModel",
-    "Usage",
-]
-
 _StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 

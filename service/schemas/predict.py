@@ -7,8 +7,6 @@ from pydantic import ConfigDict, Field
 from models_store.manifest import Precision
 from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel
 
-__all__ = ["PredictInputs", "PredictParams", "PredictResponse", "SampleResponse"]
-
 _TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 
 

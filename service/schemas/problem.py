@@ -4,8 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["PROBLEM_JSON", "FieldError", "Problem"]
-
 PROBLEM_JSON = "application/problem+json"
 
 

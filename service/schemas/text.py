@@ -8,8 +8,6 @@ from models_store.manifest import Precision
 from service.handlers.generation import TextRequest
 from service.schemas.base import PrecisionSelector, ResponseModel
 
-__all__ = ["TextChunk", "TextParams", "TextResponse"]
-
 _StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 

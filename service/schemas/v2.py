@@ -9,23 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from service.schemas.base import ResponseModel
 
-__all__ = [
-    "InferInput",
-    "InferRequest",
-    "InferResponse",
-    "ModelMetadata",
-    "ModelReady",
-    "OutputTensor",
-    "ProtocolError",
-    "RepositoryIndexEntry",
-    "RepositoryIndexRequest",
-    "RequestedOutput",
-    "ServerLive",
-    "ServerMetadata",
-    "ServerReady",
-    "TensorMetadata",
-]
-
 Parameters = dict[str, Any]
 _NullableParameters = Annotated[
     Parameters, BeforeValidator(lambda value: {} if value is None else value)

@@ -12,8 +12,6 @@ import os
 import ssl
 import sys
 
-__all__ = ["main"]
-
 _TIMEOUT_S = 2.0
 _WILDCARD_HOSTS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # an address to connect to, not to listen on
 

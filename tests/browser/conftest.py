@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TypedDict
 
 import pytest
@@ -24,8 +23,8 @@ from tests.fakes.tensor_models import (
     publish_tensors_model,
     three_inputs_model,
 )
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 PHOTOGRAPH_COLOUR = (0, 255, 0)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (

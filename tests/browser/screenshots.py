@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.conftest import chromium_options
 from tests.e2e.server import running_server
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 _SIZE = (860, 776)
 _GAP = 20
 _TIMEOUT_MS = 120_000

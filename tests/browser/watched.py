@@ -6,8 +6,6 @@ from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
 
-__all__ = ["Watched", "curl", "show", "until"]
-
 
 @dataclass
 class Watched:

@@ -20,8 +20,6 @@ from tests.chaos.requests import ExpectedResponses, classify_request, text_reque
 from tests.chaos.service_process import Service, running_service
 from tests.chaos.stores import copy_store
 
-__all__ = ["run"]
-
 _MODELS = ("resnet-cifar10", "denoiser-mnist", "charnn-shakespeare")
 _LENGTH = 600
 """Characters of each text."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Connection", "HttpRequest", "HttpResponse"]
-
 
 @dataclass(frozen=True)
 class HttpRequest:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from tests.chaos.http import HttpRequest, HttpResponse
 from tests.chaos.requests import ExpectedResponses
 
-__all__ = ["LoadResult"]
-
 
 @dataclass
 class LoadResult:

@@ -25,8 +25,6 @@ from tests.chaos.requests import ExpectedResponses, classify_request
 from tests.chaos.service_process import Service, running_rejecting_server, running_service
 from tests.chaos.stores import copy_store
 
-__all__ = ["run"]
-
 _MODEL = "ensemble-cifar10"
 _CONNECTIONS = 400
 _SLACK = 2.0

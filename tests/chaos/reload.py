@@ -20,8 +20,6 @@ from tests.chaos.requests import ExpectedResponses, classify_request, text_reque
 from tests.chaos.service_process import Service, running_service
 from tests.chaos.stores import copy_store, publish_corrupted, remove_version, republish
 
-__all__ = ["run"]
-
 _MODELS = ("resnet-cifar10", "charnn-tiny")
 _DAMAGES = ("flipped", "cut", "empty", "lying")
 _ADMIN_KEY = "admin"

@@ -5,8 +5,6 @@ import platform
 import sys
 from collections.abc import Sequence
 
-__all__ = ["Report", "format_latencies", "quantile"]
-
 
 class Report:
     """Prints each line at once, so that an interrupted run has partial results."""

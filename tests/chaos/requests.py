@@ -11,8 +11,6 @@ from models_store.verify import read_golden_cases, read_manifest
 from tests.chaos.http import Connection, HttpRequest, HttpResponse
 from tests.chaos.service_process import Service
 
-__all__ = ["ExpectedResponses", "classify_request", "mixed_requests", "text_request"]
-
 EXAMPLES = Path("examples")
 JSON = "application/json"
 _PROMPTS = {"charnn-tiny": "1", "charnn-shakespeare": "My lord, "}

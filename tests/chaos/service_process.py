@@ -14,8 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.http import Connection, HttpRequest
 
-__all__ = ["Service", "running_rejecting_server", "running_service"]
-
 MIB = 1 << 20
 
 

@@ -21,8 +21,6 @@ from tests.chaos.requests import ExpectedResponses, classify_request, text_reque
 from tests.chaos.service_process import Service, running_service
 from tests.chaos.stores import copy_store
 
-__all__ = ["run"]
-
 _MODELS = ("resnet-cifar10", "charnn-tiny", "charnn-shakespeare")
 _KEEP_ALIVE_CLIENTS, _STREAMING_CLIENTS = 6, 4
 

@@ -19,8 +19,6 @@ from tests.chaos.requests import ExpectedResponses, classify_request
 from tests.chaos.service_process import Service, running_service
 from tests.chaos.stores import copy_store
 
-__all__ = ["run"]
-
 _CLIENTS_PER_ATTACK = 60
 _HEADER = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 _LARGE_HEADER = _HEADER.replace(b"1000000", b"32000000")

@@ -23,8 +23,6 @@ from tests.chaos.requests import ExpectedResponses, mixed_requests
 from tests.chaos.service_process import Service, resident_mib, running_service
 from tests.chaos.stores import copy_store, publish_corrupted, remove_version, republish
 
-__all__ = ["run"]
-
 _MODELS = (
     "resnet-cifar10", "ensemble-cifar10", "denoiser-mnist", "autoencoder-mnist-conv", "faces-gan",
     "charnn-tiny", "charnn-shakespeare", "handwriting-digits",

@@ -22,8 +22,6 @@ from tests.chaos.report import Report, format_latencies, quantile
 from tests.chaos.service_process import Service, running_service
 from tests.chaos.stores import copy_store, republish
 
-__all__ = ["run"]
-
 _MAX_STALL_S = 0.1
 
 

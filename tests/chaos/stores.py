@@ -9,8 +9,6 @@ import numpy as np
 
 from models_store.layout import MANIFEST, file_sha256
 
-__all__ = ["copy_store", "publish_corrupted", "remove_version", "republish"]
-
 
 def copy_store(store: Path, folder: Path, models: Iterable[str]) -> Path:
     """The newest version of each of `models`, as version 1."""

@@ -10,7 +10,6 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from tests.contract.surface import ROOT
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
     MeanColourClassifier,
@@ -19,6 +18,7 @@ from tests.fakes.image_models import (
     solid_image,
 )
 from tests.fakes.text_model import AlphabetModel, publish_text_model
+from tests.repository import ROOT
 from tests.service.serving import get_app_state, running_app
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/deepshelf.json").read_text())

@@ -10,7 +10,7 @@ import yaml
 
 from service.app import create_app
 from service.settings import ENV_PREFIX, Settings
-from tests.contract.surface import ROOT
+from tests.repository import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

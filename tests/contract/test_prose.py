@@ -3,11 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.repository import ROOT
+
 PACKAGES = (
     "deepshelf", "service", "training", "models_store", "tests", "benchmarks", "deploy", "examples"
 )  # fmt: skip

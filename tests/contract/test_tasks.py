@@ -8,7 +8,7 @@ from models_store.graph_signature import check_graph_signatures
 from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.onnx.runtime import verify_graphs
 from models_store.verify import check_files, read_manifest
-from tests.contract.surface import ROOT
+from tests.repository import ROOT
 
 STORE = ROOT / "models_store"
 PUBLISHED = [

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "free_port", "running_server", "running_tls_server"]
-
 
 @dataclass(frozen=True)
 class Server:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -18,8 +17,7 @@ from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from service.codecs.tiles import run_tiled
 from tests.e2e.server import running_server
-
-ROOT = Path(__file__).parents[2]
+from tests.repository import ROOT
 
 
 @pytest.fixture(scope="module")

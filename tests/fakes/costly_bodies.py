@@ -20,7 +20,8 @@ from starlette.datastructures import Headers
 from models_store.compression.container import CompressedImage, pack
 from service.codecs.bitstream import unpack_code
 from service.codecs.content_coding import decode_body
-from service.codecs.images import ImageLimits, decode_native
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native
 from service.codecs.tensors import from_bytes, from_json
 from service.errors import ServiceError
 from service.routes.http.content_negotiation import negotiate
@@ -35,8 +36,6 @@ from tests.service.codecs.files import (
     png_chunk,
     smooth,
 )
-
-__all__ = ["COSTLY_BODIES", "CostlyBody"]
 
 _LIMITS = ImageLimits(max_pixels=1_000_000)
 _BODY_LIMIT = 20 << 20

@@ -22,8 +22,6 @@ from models_store.verify import GoldenCase
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["SIDE", "FakeFactorizedCodec", "publish_factorized_codec"]
-
 SIDE = 6
 _CHANNELS = {"L": 1, "RGB": 3}
 

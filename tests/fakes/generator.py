@@ -15,8 +15,6 @@ from models_store.verify import GoldenCase
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["HEIGHT", "LATENT", "TYPICAL", "WIDTH", "expected_image", "publish_generator"]
-
 HEIGHT, WIDTH, CHANNELS = 4, 5, 3
 TYPICAL = 3
 LATENT = HEIGHT * WIDTH * CHANNELS

@@ -20,8 +20,6 @@ from models_store.verify import GoldenCase
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["STEP", "StraightLineModel", "publish_handwriting_model"]
-
 STEP = 0.25
 _STATES = (RecurrentState(name="count", next="next_count", layers=1, width=1),)
 

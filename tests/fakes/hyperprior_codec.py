@@ -24,8 +24,6 @@ from models_store.verify import GoldenCase
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["TASK", "create_codec", "publish_hyperprior_codec", "scale_tables"]
-
 TASK = Compression(
     image=AnySizeImage(mode="RGB", multiple_of=32, tile=256, overlap=128),
     entropy=Hyperprior(

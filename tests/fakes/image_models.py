@@ -23,15 +23,6 @@ from models_store.tasks import AnySizeImage, Classification, Denoising, FixedIma
 from models_store.verify import GoldenCase
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = [
-    "COLOURS",
-    "BoxBlurDenoiser",
-    "MeanColourClassifier",
-    "encode_png",
-    "publish_image_model",
-    "solid_image",
-]
-
 COLOURS = ("red", "green", "blue")
 _OPSET = 17
 _IR_VERSION = 8  # of opset 17; onnx writes the newest by default

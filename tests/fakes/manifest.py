@@ -14,14 +14,6 @@ from models_store.publish import add_variant, file_entry
 from models_store.tasks import Task
 from models_store.verify import GoldenCase, replay_graph, write_golden
 
-__all__ = [
-    "INT8_VARIANT",
-    "build_manifest",
-    "graph_file_entry",
-    "publish_int8_variant",
-    "replay_all_golden",
-]
-
 INT8_VARIANT = Variant(
     precision="int8",
     method="copied",

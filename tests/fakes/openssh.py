@@ -15,8 +15,6 @@ from models_store.signing.sshsig import (
     signed_data,
 )
 
-__all__ = ["armor", "create_signature", "public_key_line", "sign_version"]
-
 
 def public_key_line(key: Ed25519PrivateKey, name: str) -> str:
     """Return the line of a `.pub` file."""

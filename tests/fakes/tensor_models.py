@@ -17,8 +17,6 @@ from models_store.verify import GoldenCase
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-__all__ = ["THREE_INPUTS", "Shape", "make_model", "publish_tensors_model", "three_inputs_model"]
-
 Shape = Sequence[int | str]
 
 

@@ -25,15 +25,6 @@ from tests.fakes.manifest import (
     replay_all_golden,
 )
 
-__all__ = [
-    "VOCABULARY",
-    "AlphabetModel",
-    "RandomLstmModel",
-    "build_model_proto",
-    "publish_text_model",
-    "publish_text_model_with_int8",
-]
-
 VOCABULARY = "\nabcdefghijklmnopqrstuvwxyzé€😀"
 _OPSET, _IR_VERSION = 17, 8
 

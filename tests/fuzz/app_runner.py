@@ -24,8 +24,6 @@ from tests.fakes.tensor_models import (
 )
 from tests.fakes.text_model import AlphabetModel, publish_text_model
 
-__all__ = ["AppUnderTest"]
-
 _EXPECTED_SERVER_ERRORS = {503, 504}
 """Expected error statuses: queue full, or deadline exceeded."""
 _MAX_ERROR_BYTES = 20_000

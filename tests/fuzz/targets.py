@@ -16,15 +16,14 @@ from PIL import Image
 from models_store.compression.container import MAGIC, CompressedImage, pack, unpack
 from models_store.tasks import Compression, FixedImage
 from service.codecs.bitstream import unpack_code
-from service.codecs.images import ImageLimits, decode_native, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
 from tests.fakes.costly_bodies import COSTLY_BODIES
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fuzz.app_runner import AppUnderTest
 from tests.models_store.images.files import build_tiff
-
-__all__ = ["TARGETS", "FuzzTarget"]
 
 FuzzRunner = Callable[[bytes], None]
 

@@ -9,8 +9,6 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-__all__ = ["edit_manifest", "external_tensor", "manifest_json", "replace_file", "save_graph"]
-
 
 def manifest_json(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())

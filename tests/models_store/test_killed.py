@@ -22,8 +22,7 @@ from models_store.verify import check_files, read_manifest
 from tests.command_line import exit_code
 from tests.fakes.image_models import MeanColourClassifier, publish_image_model
 from tests.full_disk import no_file_over
-
-ROOT = Path(__file__).parents[2]
+from tests.repository import ROOT
 
 
 def _killed_everywhere(store: Path, target: Path) -> list[list[str]]:

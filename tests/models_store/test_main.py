@@ -14,8 +14,7 @@ from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from tests.command_line import exit_code
 from tests.models_store.tampering import edit_manifest
-
-ROOT = Path(__file__).parents[2]
+from tests.repository import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
 

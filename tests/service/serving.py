@@ -17,8 +17,6 @@ from service.scheduling.pool import InferencePool
 from service.settings import Settings
 from service.state import AppState
 
-__all__ = ["AsgiRequest", "assert_problem", "get_app_state", "occupied_thread", "running_app"]
-
 
 @asynccontextmanager
 async def running_app(

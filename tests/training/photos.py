@@ -14,8 +14,6 @@ from torchvision.models import mobilenet_v2
 
 from training.config.recipe import Recipe
 
-__all__ = ["content", "recipe", "write_grey_images", "write_photos", "write_weights"]
-
 _SHAPES = {
     "dots": ("ellipse", (230, 60, 40)),
     "boxes": ("rectangle", (40, 90, 230)),

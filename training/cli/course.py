@@ -10,8 +10,6 @@ from training.cli.course_options import SeedOption, SeedsOption, ToOption, use_o
 from training.cli.options import RecipeArgument, SetOption
 from training.cli.torch_commands import TorchCommands
 
-__all__ = ["course"]
-
 course = TorchCommands()
 course.add_typer(layers)
 

@@ -7,8 +7,6 @@ import typer
 from training.cli.course_options import SeedsOption, ToOption, use_one_thread
 from training.cli.torch_commands import TorchCommands
 
-__all__ = ["layers"]
-
 layers = TorchCommands()
 
 

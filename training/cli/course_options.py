@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["SeedOption", "SeedsOption", "ToOption", "use_one_thread"]
-
 ToOption = Annotated[Path, typer.Option(help="Image to write.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Number of runs to average.")]

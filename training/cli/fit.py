@@ -9,8 +9,6 @@ import typer
 from training.cli.options import RecipeArgument, RunArgument, RunDirOption, SetOption
 from training.cli.torch_commands import TorchCommands, fast_imports, resumable
 
-__all__ = ["fitting"]
-
 fitting = TorchCommands()
 
 

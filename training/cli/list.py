@@ -7,8 +7,6 @@ import typer
 
 from training.cli.options import DEFAULT_STORE, StoreOption
 
-__all__ = ["listing"]
-
 listing = typer.Typer()
 
 

@@ -14,8 +14,6 @@ from training.cli.transfer import transferring
 from training.cli.weights import weights
 from training.errors import TrainingError
 
-__all__ = ["app"]
-
 
 class _TrainingGroup(CommandGroup):
     expected_errors = (*CommandGroup.expected_errors, TrainingError)

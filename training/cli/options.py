@@ -5,15 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "DEFAULT_STORE",
-    "RecipeArgument",
-    "RunArgument",
-    "RunDirOption",
-    "SetOption",
-    "StoreOption",
-]
-
 DEFAULT_STORE = Path("models_store")
 
 RecipeArgument = Annotated[

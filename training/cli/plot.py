@@ -12,8 +12,6 @@ from training.cli.course import course
 from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
 from training.cli.torch_commands import TorchCommands
 
-__all__ = ["plot"]
-
 plot = TorchCommands(
     help="Draw figures of runs, of published models and for the course.", no_args_is_help=True
 )

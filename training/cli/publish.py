@@ -8,8 +8,6 @@ import typer
 from training.cli.options import DEFAULT_STORE, SetOption, StoreOption
 from training.cli.torch_commands import TorchCommands
 
-__all__ = ["publishing"]
-
 publishing = TorchCommands()
 
 _NameOption = Annotated[

@@ -13,8 +13,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["TorchCommands", "fast_imports", "resumable"]
-
 
 class _TorchCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # typer's own context class is private

@@ -9,8 +9,6 @@ from training.cli.options import DEFAULT_STORE, RunDirOption, SetOption, StoreOp
 from training.cli.torch_commands import TorchCommands, resumable
 from training.errors import DataError
 
-__all__ = ["transferring"]
-
 transferring = TorchCommands()
 
 _DEFAULT_RECIPE = "mobilenet-hymenoptera"

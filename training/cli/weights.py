@@ -8,8 +8,6 @@ import typer
 from training.cli.options import RunArgument
 from training.cli.torch_commands import TorchCommands
 
-__all__ = ["weights"]
-
 weights = TorchCommands()
 
 

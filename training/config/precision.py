@@ -5,8 +5,6 @@ import torch
 from training.config.recipe import Recipe
 from training.config.train import PrecisionOption, ResolvedPrecision
 
-__all__ = ["resolve_precision", "resolve_recipe", "supports_bfloat16"]
-
 _BFLOAT16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "bf16")
 """Capabilities of x86 and ARM processors, by torch's names."""
 

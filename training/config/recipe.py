@@ -15,16 +15,6 @@ from training.config.train import TrainConfig
 from training.datasets import DataConfig
 from training.errors import RecipeError
 
-__all__ = [
-    "RECIPE_FILE",
-    "ModelCard",
-    "Recipe",
-    "built_in_recipes",
-    "load_recipe",
-    "load_run_recipe",
-    "validate_recipe",
-]
-
 RECIPE_FILE = "recipe.yaml"
 """Name of the file that holds a run's resolved recipe, in the run's folder."""
 

@@ -16,24 +16,6 @@ from training.datasets.synthetic_patches import SyntheticPatches
 from training.datasets.transforms import Transform
 from training.optim.optimizers import Optimizer
 
-__all__ = [
-    "AdversarialConfig",
-    "ClassificationConfig",
-    "ClassifierConfig",
-    "CompressionConfig",
-    "DenoisingConfig",
-    "HandwritingConfig",
-    "HeadConfig",
-    "ImitationConfig",
-    "LanguageConfig",
-    "PhotoCompressionConfig",
-    "PhotoDenoisingConfig",
-    "StrokeAugmentation",
-    "StrokeClassificationConfig",
-    "TaskConfig",
-    "TransferConfig",
-]
-
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -11,8 +11,6 @@ from training.optim.initializers import Initializer
 from training.optim.optimizers import Optimizer
 from training.optim.schedules import Schedule
 
-__all__ = ["EarlyStopping", "PrecisionOption", "ResolvedPrecision", "TrainConfig"]
-
 ResolvedPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Number formats, by Fabric's names."""
 

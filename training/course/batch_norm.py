@@ -13,18 +13,6 @@ from training.course.digits import load_digit_splits, train
 from training.datasets.base import ImageSplit
 from training.optim.initializers import He
 
-__all__ = [
-    "NORM_POSITIONS",
-    "RATES",
-    "BatchNorm",
-    "NormPosition",
-    "build_convnet",
-    "fold",
-    "losses_by_mode",
-    "track_statistics",
-    "train_network",
-]
-
 NormPosition = Literal["none", "before ReLU", "after ReLU"]
 
 NORM_POSITIONS: tuple[NormPosition, ...] = ("none", "before ReLU", "after ReLU")

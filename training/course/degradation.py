@@ -15,8 +15,6 @@ from training.networks import ResNet
 from training.optim.initializers import He
 from training.optim.schedules import OneCycle
 
-__all__ = ["DEPTHS", "DegradationResult", "Depth", "run_degradation"]
-
 Depth = Literal[20, 32, 44, 56, 110]
 
 DEPTHS: tuple[Depth, ...] = (20, 32, 56)

@@ -15,15 +15,6 @@ from training.course.digits import load_digit_splits
 from training.course.updates import UPDATE_RULES, GradientDescent, UpdateRule
 from training.datasets.base import ImageSplit
 
-__all__ = [
-    "RATES",
-    "LossCurve",
-    "compare_batch_sizes",
-    "compare_rules",
-    "initial_parameters",
-    "train_with_rule",
-]
-
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
 _SIZES = [PIXELS * HIDDEN, HIDDEN, HIDDEN * CLASSES, CLASSES]
 

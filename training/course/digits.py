@@ -11,8 +11,6 @@ from torch.nn import functional
 from training.datasets.base import ImageSplit
 from training.datasets.digits import Digits
 
-__all__ = ["DigitSplits", "accuracy", "load_digit_splits", "train"]
-
 
 @dataclass(frozen=True)
 class DigitSplits:

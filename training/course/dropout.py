@@ -8,16 +8,6 @@ from torch import Generator, Tensor, nn
 from training.course.digits import accuracy, load_digit_splits, train
 from training.datasets.base import ImageSplit
 
-__all__ = [
-    "DROPOUT_RATES",
-    "DropoutResult",
-    "inverted_dropout",
-    "noisy_label_subset",
-    "run_ablation",
-    "sample_unit_sums",
-    "scaled_at_test_dropout",
-]
-
 DROPOUT_RATES = (0.0, 0.2, 0.5, 0.7)
 
 

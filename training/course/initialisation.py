@@ -14,15 +14,6 @@ from training.course.digits import load_digit_splits, train
 from training.datasets.base import ImageSplit
 from training.optim.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, Zeros
 
-__all__ = [
-    "SCHEMES",
-    "ActivationKind",
-    "SignalMagnitudes",
-    "build_deep_network",
-    "measure_signals",
-    "train_network",
-]
-
 ActivationKind = Literal["tanh", "relu"]
 
 DEPTH, WIDTH = 10, 128

@@ -14,8 +14,6 @@ from training.optim.schedules import (
     StepDecay,
 )
 
-__all__ = ["EPOCHS", "SCHEDULES", "scheduled_rates", "train_network"]
-
 EPOCHS, BATCH_SIZE, RATE = 12, 32, 0.8
 
 SCHEDULES: dict[str, Schedule] = {

@@ -9,8 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from training.networks import ResNet
 
-__all__ = ["Row", "build_rows", "count_multiply_adds", "count_parameters", "format_table"]
-
 Stem = Literal["imagenet", "cifar"]
 Depth = Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]
 

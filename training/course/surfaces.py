@@ -8,15 +8,6 @@ from torch import Tensor
 
 from training.course.updates import UPDATE_RULES, UpdateRule
 
-__all__ = [
-    "SURFACES",
-    "Surface",
-    "classify_endpoint",
-    "gradient",
-    "run_all_optimizers",
-    "run_optimizer",
-]
-
 
 @dataclass(frozen=True)
 class Surface:

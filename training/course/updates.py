@@ -14,18 +14,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = [
-    "UPDATE_RULES",
-    "Adagrad",
-    "Adam",
-    "GradientDescent",
-    "GradientFn",
-    "Momentum",
-    "Nesterov",
-    "RMSprop",
-    "UpdateRule",
-]
-
 GradientFn = Callable[[Tensor], Tensor]
 """θ (P,) → ∂loss/∂θ (P,), over the examples that the caller has chosen for this step."""
 

@@ -18,16 +18,6 @@ from torch import Generator, Tensor
 from models_store.manifest import DataSource
 from training.errors import DataError
 
-__all__ = [
-    "DataSet",
-    "DataSplit",
-    "ImageData",
-    "ImageSplit",
-    "class_counts",
-    "split_validation",
-    "validate_split",
-]
-
 
 @dataclass(frozen=True)
 class DataSplit(ABC):

@@ -6,8 +6,6 @@ from torch import Generator, Tensor
 
 from training.datasets.base import ImageSplit
 
-__all__ = ["Batch", "Batches", "epoch_seed"]
-
 Batch = tuple[Tensor, Tensor]
 
 

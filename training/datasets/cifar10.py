@@ -13,8 +13,6 @@ from training.datasets.data_dir import data_dir
 from training.datasets.packed_jpeg import read_packed_jpegs
 from training.errors import DataError
 
-__all__ = ["LABELS", "Cifar10"]
-
 LABELS = (
     "airplane",
     "automobile",

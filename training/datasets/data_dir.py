@@ -4,8 +4,6 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["data_dir", "resolve_data_path", "scratch_dir"]
-
 
 def data_dir() -> Path:
     """Return `$DEEPSHELF_DATA`, or `~/.cache/deepshelf` by default."""

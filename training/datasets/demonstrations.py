@@ -20,8 +20,6 @@ from models_store.base import FrozenModel
 from training.datasets.base import DataSet, DataSplit
 from training.envs.catch import ACTIONS, Catch, optimal_action
 
-__all__ = ["Demonstrations", "GameData", "GameSplit"]
-
 
 @dataclass(frozen=True)
 class GameSplit(DataSplit):

@@ -17,8 +17,6 @@ from torch.nn import functional
 
 from models_store.base import FrozenModel
 
-__all__ = ["DiffAugment"]
-
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 

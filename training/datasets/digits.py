@@ -14,8 +14,6 @@ from sklearn.model_selection import train_test_split
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit, split_validation
 
-__all__ = ["Digits"]
-
 _TEST_SIZE = 500
 
 

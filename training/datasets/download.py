@@ -6,8 +6,6 @@ import torch
 
 from training.errors import DataError
 
-__all__ = ["download"]
-
 
 def download(url: str, sha256: str, target: Path, alternative: str) -> Path:
     """Return `target`, downloaded from `url` unless it exists. It appears whole or not at all.

@@ -13,8 +13,6 @@ from training.datasets.packed_jpeg import read_packed_jpegs
 from training.datasets.path_redaction import CachedPath
 from training.errors import DataError
 
-__all__ = ["Faces"]
-
 _SHAPE_CHW = (3, 64, 64)
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from training.errors import DataError
 
-__all__ = ["read_idx"]
-
 _UINT8 = 0x08
 
 

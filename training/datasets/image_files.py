@@ -10,16 +10,6 @@ from torch import Tensor
 
 from training.errors import DataError
 
-__all__ = [
-    "OnUnreadable",
-    "find_image_files",
-    "list_class_files",
-    "list_class_folders",
-    "list_image_files",
-    "read_image_files",
-    "reject_similar_names",
-]
-
 logger = logging.getLogger(__name__)
 
 EXTENSIONS = frozenset(

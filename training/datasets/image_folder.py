@@ -20,8 +20,6 @@ from training.datasets.image_io import ColorMode, read_resized_image
 from training.datasets.path_redaction import UserPath, folder_name
 from training.errors import DataError
 
-__all__ = ["ImageFolder", "UnlabelledImageFolder"]
-
 
 class _ResizedImages(FrozenModel):
     """Images of a folder, read once, resized to one size, split by class and seed."""

@@ -32,8 +32,6 @@ from training.datasets.image_io import ResizeMode, read_resized_image
 from training.datasets.path_redaction import CachedPath, folder_name
 from training.errors import DataError
 
-__all__ = ["ImageFolderCV"]
-
 logger = logging.getLogger(__name__)
 
 _FileVersion = tuple[Path, int, int]

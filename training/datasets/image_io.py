@@ -21,8 +21,6 @@ from models_store.images.heif import (
     find_heif_reader,
 )
 
-__all__ = ["ColorMode", "ResizeMode", "read_downscaled_image", "read_resized_image"]
-
 ColorMode = Literal["RGB", "L"]
 ResizeMode = Literal["stretch", "crop", "pad"]
 """Resize modes of `models_store.tasks.FixedImage`, which a service applies in the same way."""

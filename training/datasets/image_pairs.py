@@ -8,8 +8,6 @@ from training.datasets.image_io import read_downscaled_image
 from training.datasets.path_redaction import CachedPath
 from training.errors import DataError
 
-__all__ = ["ImagePairs"]
-
 
 class ImagePairs(FrozenModel):
     """A folder with two files for each scene, whose names differ only in their endings."""

@@ -14,8 +14,6 @@ from torch import Generator, Tensor
 
 from training.datasets.base import DataSet, DataSplit
 
-__all__ = ["PatchBatches", "PatchData", "PatchSplit"]
-
 _ROTATIONS_FIRST = (0, 6, 3, 5, 4, 1, 7, 2)
 """Orientations as the published denoisers draw them: four rotations, then four of the transpose."""
 

@@ -16,8 +16,6 @@ from training.datasets.data_dir import data_dir
 from training.datasets.idx import read_idx
 from training.errors import DataError
 
-__all__ = ["FashionMnist", "Mnist", "download", "find_files"]
-
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 

@@ -8,8 +8,6 @@ from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
 
-__all__ = ["Noise", "add_gaussian_noise", "is_grey", "quantize_8bit", "to_grey"]
-
 _LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601, as Pillow converts colour to grey."""
 

@@ -7,8 +7,6 @@ line on lines that it has not seen.
 
 import random
 
-__all__ = ["build_text", "number_to_words"]
-
 _ONES = (
     "", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",

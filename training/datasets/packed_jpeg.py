@@ -13,8 +13,6 @@ from PIL import Image
 from training.datasets.base import ImageSplit
 from training.errors import DataError
 
-__all__ = ["read_packed_jpegs"]
-
 
 def read_packed_jpegs(path: Path, labelled: bool = True) -> ImageSplit:
     """Return the images of one archive, in order, decoded to RGB, with the labels in `label`.

@@ -5,8 +5,6 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, SerializationInfo
 
-__all__ = ["CachedPath", "UserPath", "folder_name"]
-
 
 def folder_name(path: Path) -> str:
     """Return the last part of the resolved path, so that "." and "data/.." also have a name."""

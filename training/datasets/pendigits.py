@@ -28,8 +28,6 @@ from training.datasets.strokes import (
 )
 from training.errors import DataError
 
-__all__ = ["PenDigits", "guess_pen_lift"]
-
 _SOURCE = "https://archive.ics.uci.edu/dataset/81"
 _NPZ_FILE, _TEXT_FILES = "pendigits_8pt.npz", {"train": "pendigits.tra", "test": "pendigits.tes"}
 _POINTS_PER_DIGIT = 8

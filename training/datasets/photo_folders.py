@@ -17,8 +17,6 @@ from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.path_redaction import CachedPath, folder_name
 from training.errors import DataError
 
-__all__ = ["ImagePatches", "Scenes", "sample_images"]
-
 
 class _PhotoFolders(FrozenModel):
     """Every image in the folders `paths` and their subfolders, at its own size."""

@@ -15,8 +15,6 @@ from training.datasets.base import ImageData, ImageSplit, split_validation, vali
 from training.errors import DataError
 from training.python_target import Target, call_target
 
-__all__ = ["PythonData"]
-
 _REQUIRED = ("train", "test", "labels")
 
 

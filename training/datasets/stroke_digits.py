@@ -20,8 +20,6 @@ from training.datasets.strokes import (
     strokes_to_moves,
 )
 
-__all__ = ["StrokeDigits"]
-
 Points = NDArray[np.float64]
 
 # Each template lists its strokes; a point is two digits, tenths of the box: x, y, y up.

@@ -20,14 +20,6 @@ from torch.nn import functional
 from models_store.sampling.handwriting import END, LIFT, Pen
 from training.datasets.base import DataSet, DataSplit
 
-__all__ = [
-    "StrokeData",
-    "StrokeSplit",
-    "encode_moves",
-    "pad_drawings",
-    "strokes_to_moves",
-]
-
 
 @dataclass(frozen=True)
 class StrokeSplit(DataSplit):

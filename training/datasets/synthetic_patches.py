@@ -17,8 +17,6 @@ from models_store.base import FrozenModel
 from training.datasets.camera.isp import draw_uniform
 from training.datasets.noise import quantize_8bit, to_grey
 
-__all__ = ["SyntheticPatches"]
-
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _GREY_SHARE = 1 / 3
 _WIDEST_RAMP = 4

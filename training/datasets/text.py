@@ -12,8 +12,6 @@ from torch import Tensor
 from models_store.manifest import DataSource
 from training.errors import DataError
 
-__all__ = ["TextData", "split_text"]
-
 
 @dataclass(frozen=True)
 class TextData:

@@ -16,8 +16,6 @@ from training.datasets.path_redaction import UserPath
 from training.datasets.text import TextData, split_text
 from training.errors import DataError
 
-__all__ = ["TextCorpus", "decode_text", "strip_gutenberg"]
-
 _WIDE_BYTE_ORDER_MARKS = {  # UTF-32's first: UTF-16's is its beginning
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",

@@ -14,8 +14,6 @@ from torch.nn import functional
 from models_store.base import FrozenModel
 from training.datasets.base import ImageSplit
 
-__all__ = ["Crop", "Flip", "ResizedCrop", "Transform", "alternately_flipped"]
-
 _Fraction = Annotated[float, Field(gt=0, le=1)]
 
 

@@ -11,8 +11,6 @@ from lightning_fabric import Fabric
 from training.config.recipe import Recipe
 from training.errors import CheckpointError
 
-__all__ = ["load_checkpoint", "remove_partial_files", "save_checkpoint"]
-
 _PARTIAL = ".partial"
 
 

@@ -3,8 +3,6 @@
 import csv
 from pathlib import Path
 
-__all__ = ["CsvLogger", "read_log"]
-
 
 class CsvLogger:
     """Appends rows. A resumed run first drops the rows after its checkpoint.

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from training.errors import RecipeError
 
-__all__ = ["DistributedConfig", "all_reduce_mean", "shard_batch"]
-
 BatchT = TypeVar("BatchT")
 _SINGLE_DEVICE_TASKS = {"adversarial"}
 """Tasks that train several networks in turn within a step."""

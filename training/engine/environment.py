@@ -12,8 +12,6 @@ import torch
 from models_store.base import FrozenModel
 from models_store.hardware import describe_cpu
 
-__all__ = ["Environment", "git_commit"]
-
 _FILE = "environment.json"
 _LIBRARIES = ("torch", "torchvision", "lightning-fabric", "numpy", "onnx", "onnxruntime")
 

@@ -16,8 +16,6 @@ from training.config.recipe import Recipe
 from training.engine.csv_logger import CsvLogger
 from training.errors import TrainingError
 
-__all__ = ["LoggerKind", "open_log"]
-
 LoggerKind = Literal["tensorboard", "mlflow", "wandb"]
 
 _PROJECT = "deepshelf"

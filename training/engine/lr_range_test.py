@@ -19,8 +19,6 @@ from training.errors import DivergenceError
 from training.optim.schedules import ConstantSchedule
 from training.tasks.base import Task
 
-__all__ = ["LrRangeTestResult", "run_lr_range_test", "smooth_losses"]
-
 _DIVERGENCE_FACTOR = 4.0
 """Stop when the loss exceeds the lowest one this many times (as fastai's finder does)."""
 

@@ -7,8 +7,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-__all__ = ["TrainingProgress"]
-
 
 class TrainingProgress:
     """Show a bar over all steps on a terminal, and print a line per epoch."""

@@ -7,8 +7,6 @@ from training.engine.trainer import restore
 from training.errors import RecipeError
 from training.tasks.adversarial import Adversarial
 
-__all__ = ["load_adversarial_task"]
-
 
 def load_adversarial_task(run: Path) -> Adversarial:
     """Load the task of a generator's run, with the networks of its last checkpoint.

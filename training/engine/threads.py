@@ -8,8 +8,6 @@ import torch
 
 from training.tasks.base import Task
 
-__all__ = ["candidate_thread_counts", "fastest_thread_count", "tune_thread_count"]
-
 _SECONDS_PER_COUNT = 0.25
 _MIN_SPEEDUP = 1.1
 """More threads must be this many times as fast: they also compete with other processes."""

@@ -25,8 +25,6 @@ from training.tasks import build_task
 from training.tasks.base import Scores, Split, Task
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["FitResult", "fit", "prepare", "restore"]
-
 SINGLE_DEVICE = DistributedConfig()
 _RANK_STRIDE = 500_009
 """Difference between the seeds of two processes; no epoch or recipe seed is a multiple of it."""

@@ -15,8 +15,6 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACTIONS", "BALLS", "HEIGHT", "WIDTH", "Catch", "landing_column", "optimal_action"]
-
 HEIGHT = WIDTH = 12
 BALLS = 10
 ACTIONS = ("left", "stay", "right")

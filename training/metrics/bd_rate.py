@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import Akima1DInterpolator
 
-__all__ = ["bd_rate"]
-
 _INTEGRATION_POINTS = 1000
 
 RateCurve = Sequence[tuple[float, float]]

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["BINS", "Reliability", "compute_reliability", "cross_fit_temperature", "fit_temperature"]
-
 BINS = 15
 
 

@@ -22,8 +22,6 @@ from training.datasets.data_dir import scratch_dir
 from training.errors import DataError
 from training.metrics.feature_cache import FeatureCache
 
-__all__ = ["CLASSIFIER", "ClassifierFeatures"]
-
 CLASSIFIER = "resnet-cifar10"
 """Name of the published model; its newest version is used."""
 

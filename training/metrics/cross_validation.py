@@ -19,8 +19,6 @@ from torchmetrics.functional.classification import (
 
 from models_store.manifest import Metric
 
-__all__ = ["CrossValidation", "Fold"]
-
 
 @dataclass(frozen=True)
 class Fold:

@@ -12,8 +12,6 @@ from torchmetrics.image.kid import poly_mmd
 
 from training.errors import DataError
 
-__all__ = ["PrecisionRecall", "frechet_distance", "kernel_distance", "precision_recall"]
-
 _SUBSETS, _SUBSET_SIZE = 50, 1000
 _NEIGHBOURS = 3
 

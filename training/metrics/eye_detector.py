@@ -13,8 +13,6 @@ from torch import Tensor
 
 from training.errors import DataError
 
-__all__ = ["EyeDetector"]
-
 _CASCADE = "haarcascade_eye.xml"
 _SIDE = 256
 """Side to which images are enlarged, in pixels: the cascade's smallest window has 20."""

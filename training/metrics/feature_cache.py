@@ -17,8 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["FeatureCache"]
-
 _BATCH = 64
 
 

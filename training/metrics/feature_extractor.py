@@ -15,8 +15,6 @@ from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet, fold_batch_norms
 from training.pretrained.mobilenet import LOCAL_WEIGHTS, features_fingerprint, load_weights
 
-__all__ = ["INPUT_SIDE", "MobileNetFeatures"]
-
 INPUT_SIDE = 96
 """Pixels to which images are resized. ImageNet's 224 would cost five times as much, without more
 detail in images of 64."""

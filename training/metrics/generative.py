@@ -20,15 +20,6 @@ from training.metrics.distribution_distance import (
 )
 from training.metrics.feature_extractor import MobileNetFeatures
 
-__all__ = [
-    "MAX_COMPARED_IMAGES",
-    "MetricValue",
-    "NearestImages",
-    "compare_to_training",
-    "nearest_training_images",
-    "pca_gaussian",
-]
-
 MAX_COMPARED_IMAGES = 5000
 """Largest number of images on either side of a comparison."""
 

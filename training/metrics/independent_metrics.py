@@ -23,8 +23,6 @@ from training.metrics.distribution_distance import frechet_distance
 from training.metrics.eye_detector import EyeDetector
 from training.metrics.generative import MetricValue, pca_gaussian
 
-__all__ = ["independent_metrics", "morph_latents", "sharpness", "spread"]
-
 _log = logging.getLogger(__name__)
 
 _MAX_IMAGES = 1000

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["image_psnr_db", "psnr_db"]
-
 _MIN_MSE = 1e-10
 
 

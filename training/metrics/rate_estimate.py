@@ -10,8 +10,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["estimate_bits"]
-
 _SCALE_PER_DEVIATION = math.sqrt(3) / math.pi
 """Scale of a logistic distribution of deviation 1."""
 _MIN_DEVIATION = 0.1

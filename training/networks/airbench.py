@@ -22,8 +22,6 @@ from torch.nn import functional
 
 from training.networks.base import ClassifierNetworkConfig
 
-__all__ = ["Airbench"]
-
 _PATCH = 2
 _Width = Annotated[int, Field(ge=1, le=2048)]
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

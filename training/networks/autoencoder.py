@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from training.networks.base import BaseNetworkConfig
 from training.networks.photo_codec.integer_ops import round_ste
 
-__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder"]
-
 _INITIAL_SCALE = 8.0
 """Latents of an untrained encoder have a deviation near 1: training starts at 5 bits each."""
 

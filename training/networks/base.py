@@ -10,8 +10,6 @@ from torch import Tensor
 
 from models_store.base import FrozenModel
 
-__all__ = ["BaseNetworkConfig", "ClassifierNetworkConfig", "InitFromData"]
-
 
 class BaseNetworkConfig(FrozenModel):
     """Base of every network's `Config`."""

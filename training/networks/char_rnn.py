@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentState, build_rnn, run_rnn
 
-__all__ = ["CharRNN"]
-
 _Probability = Annotated[float, Field(ge=0, lt=1)]
 
 

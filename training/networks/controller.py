@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
-__all__ = ["Controller"]
-
 
 class Controller(nn.Module):
     """`forward` maps frames (B, T, H, W) in 0–1 and a state to logits (B, T, A) and a state."""

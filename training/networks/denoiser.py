@@ -17,8 +17,6 @@ from torch.nn import functional
 
 from training.networks.base import BaseNetworkConfig
 
-__all__ = ["Denoiser"]
-
 _Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=5)]
 
 

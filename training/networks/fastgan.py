@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from models_store.base import FrozenModel
 
-__all__ = ["FastGAN", "GatedLinearUnit", "SkipExcitation"]
-
 _BASE_SIZE = 4
 """Height and width of the first feature map."""
 

@@ -21,8 +21,6 @@ from training.networks.base import BaseNetworkConfig
 from training.networks.fastgan import FastGAN
 from training.networks.projected import ProjectedDiscriminator
 
-__all__ = ["GAN", "Discriminator", "Generator"]
-
 _BASE_SIZE = 4
 """Height and width of the generator's first and the discriminator's last feature map."""
 

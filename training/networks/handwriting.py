@@ -18,8 +18,6 @@ from torch.nn import functional
 from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers, RecurrentState
 
-__all__ = ["Handwriting", "mixture_nll"]
-
 _MOVE_SIZE, _PEN_STATES = 5, 3
 _MIN_LOG_STD = -7.0
 """A thousandth of the box. The bound keeps a mixture from fitting the grid on which the points were

@@ -17,15 +17,6 @@ from torchvision.models import mobilenet_v2
 from training.datasets.path_redaction import CachedPath
 from training.networks.base import BaseNetworkConfig
 
-__all__ = [
-    "InputScaling",
-    "MobileNet",
-    "Pretrained",
-    "fold_batch_norms",
-    "normalization_statistics",
-    "use_same_padding",
-]
-
 InputScaling = Literal["torchvision", "symmetric"]
 
 _INPUT_STATISTICS: dict[InputScaling, tuple[list[float], list[float]]] = {

@@ -17,8 +17,6 @@ from torch.nn import functional
 
 from training.networks.base import BaseNetworkConfig
 
-__all__ = ["PhotoDenoiser"]
-
 
 class _Block(nn.Module):
     """x + conv(relu(conv(x))) as in DRUNet, without norm and without activation after the sum."""

@@ -22,8 +22,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from training.networks.mobilenet import MobileNet, Pretrained, fold_batch_norms
 
-__all__ = ["ProjectedDiscriminator", "Projection"]
-
 _STAGES = ((0, 4, 24), (4, 7, 32), (7, 14, 96), (14, 18, 320))
 """First layer, end and channels of the stages that compute the maps at strides 4, 8, 16, 32."""
 

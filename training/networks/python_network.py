@@ -9,8 +9,6 @@ from training.errors import RecipeError
 from training.networks.base import BaseNetworkConfig
 from training.python_target import Target, call_target, import_target
 
-__all__ = ["PythonNetwork"]
-
 
 class PythonNetwork(BaseNetworkConfig):
     """`target` is called with `args` and returns an `nn.Module`; a class is called, too.

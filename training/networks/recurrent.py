@@ -9,16 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "RNN",
-    "CellKind",
-    "RecurrentLayers",
-    "RecurrentState",
-    "build_rnn",
-    "initial_state",
-    "run_rnn",
-]
-
 CellKind = Literal["lstm", "gru"]
 RNN = nn.LSTM | nn.GRU
 RecurrentState = tuple[Tensor, ...]

@@ -19,8 +19,6 @@ from torch.nn import functional
 
 from training.networks.base import ClassifierNetworkConfig
 
-__all__ = ["DEPTHS", "ResNet"]
-
 Shortcut = Literal["A", "B"]
 
 _IMAGENET: dict[int, tuple[bool, tuple[int, ...]]] = {

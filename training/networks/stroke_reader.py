@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from training.networks.base import BaseNetworkConfig
 from training.networks.recurrent import CellKind, RecurrentLayers
 
-__all__ = ["StrokeReader"]
-
 _MOVE_SIZE = 5
 
 

@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["ema_model"]
-
 _Tensors = list[Tensor] | tuple[Tensor, ...]
 
 

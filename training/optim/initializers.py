@@ -12,8 +12,6 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from models_store.base import FrozenModel
 
-__all__ = ["Constant", "Glorot", "He", "Initializer", "Normal", "Own", "Uniform", "Zeros"]
-
 
 class _Base(FrozenModel, ABC):
     def apply(self, network: nn.Module) -> None:

@@ -16,8 +16,6 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-__all__ = ["Muon", "orthogonalize"]
-
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of Jordan et al.: the steepest at zero that still converge near one for every
 singular value."""

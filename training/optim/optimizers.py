@@ -9,8 +9,6 @@ from torch import nn
 from models_store.base import FrozenModel
 from training.optim import muon
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Muon", "Optimizer", "RMSprop", "parameter_groups"]
-
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -11,17 +11,6 @@ from torch.optim import Optimizer, lr_scheduler
 
 from models_store.base import FrozenModel
 
-__all__ = [
-    "ConstantSchedule",
-    "Cosine",
-    "Cyclic",
-    "Exponential",
-    "Linear",
-    "OneCycle",
-    "Schedule",
-    "StepDecay",
-]
-
 _OpenUnitInterval = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from training.course.batch_norm import NormPosition
 from training.plots.style import DOCUMENT_STYLE
 
-__all__ = ["draw_batch_norm"]
-
 Losses = Mapping[NormPosition, Sequence[Sequence[float]]]
 """For each position of the norm and each seed, the loss of each epoch."""
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from training.plots.style import set_log_ticks
 
-__all__ = ["draw_crops", "draw_rate_curves"]
-
 
 def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
     """Draw the centres of captioned images (H, W, 3) in a row, enlarged so that pixels show."""

@@ -11,8 +11,6 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from training.metrics.cross_validation import CrossValidation
 
-__all__ = ["draw_confusion", "draw_cross_validation"]
-
 _MAX_LABELLED_CLASSES = 30
 """Number of classes up to which every label and share is drawn."""
 

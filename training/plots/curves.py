@@ -11,8 +11,6 @@ from training.engine.csv_logger import read_log
 from training.errors import DataError
 from training.plots.style import DOCUMENT_STYLE
 
-__all__ = ["draw_training_curves"]
-
 _COLOURS = {"train": "C0", "validation": "C1", "test": "C2"}
 
 Columns = dict[str, list[tuple[int, float]]]

@@ -12,8 +12,6 @@ from torch import Tensor
 from training.course.dropout import DropoutResult
 from training.plots.style import DOCUMENT_STYLE, LINE_STYLES, plot_runs
 
-__all__ = ["draw_dropout"]
-
 
 @rc_context(DOCUMENT_STYLE)
 def draw_dropout(

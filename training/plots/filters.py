@@ -12,8 +12,6 @@ from models_store.verify import check_files, read_manifest
 from models_store.visualization.filters import color_scale, render_filters
 from training.errors import DataError
 
-__all__ = ["draw_filters", "load_published_layers"]
-
 
 def load_published_layers(
     store: Path, name: str, version: int | None

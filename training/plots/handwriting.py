@@ -9,8 +9,6 @@ from matplotlib.path import Path as Curve
 
 from models_store.sampling.handwriting import Drawing, bezier_curves
 
-__all__ = ["draw_digits"]
-
 _CELL_SIZE = 1.35
 """Width and height of a drawing's cell, in boxes."""
 

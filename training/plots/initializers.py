@@ -12,8 +12,6 @@ from matplotlib.ticker import NullLocator
 from training.course.initialisation import ActivationKind, SignalMagnitudes
 from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
 
-__all__ = ["InitializerResults", "draw_initializers"]
-
 InitializerResults = Mapping[str, tuple[SignalMagnitudes, list[float]]]
 """For each scheme, the signals before the first step and the loss of every epoch."""
 

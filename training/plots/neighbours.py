@@ -10,8 +10,6 @@ from training.metrics.feature_extractor import MobileNetFeatures
 from training.metrics.generative import MAX_COMPARED_IMAGES, nearest_training_images
 from training.plots.restoration import draw_image_rows
 
-__all__ = ["draw_neighbours"]
-
 
 def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
     """Draw generated uint8 images above the nearest training images by pixels and by features.

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["optimize_png"]
-
 _PALETTE_SIZE = 256
 _EXACT_COLOURS = 64
 

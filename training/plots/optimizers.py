@@ -14,8 +14,6 @@ from training.course.descent import LossCurve
 from training.course.surfaces import Surface
 from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
 
-__all__ = ["draw_optimizers"]
-
 Paths = Mapping[str, Tensor]
 """Points (T, 2) by the rule's name."""
 

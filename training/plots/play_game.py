@@ -17,8 +17,6 @@ from training.networks.controller import Controller
 from training.networks.recurrent import RecurrentState
 from training.tasks.imitation import Imitation
 
-__all__ = ["PolicyFactory", "available_policies", "load_controller", "mean_score", "save_animation"]
-
 PolicyFactory = Callable[[], Callable[[Catch], int]]
 """Called before each game; returns a function that chooses an action."""
 

@@ -7,8 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["draw_predictions"]
-
 
 def draw_predictions(
     predictions: Sequence[tuple[NDArray[np.uint8], Sequence[tuple[str, float]]]], path: Path

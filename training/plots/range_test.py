@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from training.engine.lr_range_test import LrRangeTestResult
 from training.plots.style import DOCUMENT_STYLE
 
-__all__ = ["draw_range_test"]
-
 
 @rc_context(DOCUMENT_STYLE)
 def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:

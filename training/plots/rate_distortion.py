@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from training.plots.restoration import draw_image_row
 from training.plots.style import set_log_ticks
 
-__all__ = ["RateDistortionCurve", "SizePsnrPoint", "draw_rate_distortion"]
-
 
 @dataclass(frozen=True)
 class SizePsnrPoint:

@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 
 from training.metrics.calibration import Reliability
 
-__all__ = ["draw_ensemble"]
-
 
 def draw_ensemble(
     members: Sequence[float],

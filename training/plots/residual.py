@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from training.course.degradation import DegradationResult
 from training.plots.style import DOCUMENT_STYLE, LINE_STYLES, plot_runs
 
-__all__ = ["draw_residual"]
-
 _NAMES = {False: "plain", True: "residual"}
 
 

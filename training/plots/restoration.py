@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_image_grid", "draw_image_row", "draw_image_rows"]
-
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
 """In pixels: between images, above them, and to the left."""
 

@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 
 from training.plots.style import DOCUMENT_STYLE, LINE_STYLES
 
-__all__ = ["draw_schedules"]
-
 
 @rc_context(DOCUMENT_STYLE)
 def draw_schedules(

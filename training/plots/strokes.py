@@ -20,8 +20,6 @@ from training.engine.trainer import restore
 from training.errors import DataError
 from training.tasks.strokes import StrokeClassification
 
-__all__ = ["draw_class_probabilities", "draw_run_examples"]
-
 
 def draw_run_examples(run: Path, path: Path) -> str:
     """Draw a test drawing of each class with a run's predictions and return the test accuracy.

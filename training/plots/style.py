@@ -11,8 +11,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
-__all__ = ["DOCUMENT_STYLE", "LINE_STYLES", "plot_runs", "set_log_ticks"]
-
 LINE_STYLES: Any = (
     "-",
     "--",

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-__all__ = ["draw_text_sample"]
-
 _COLUMNS, _LINES = 72, 26
 
 

@@ -16,8 +16,6 @@ from training.errors import WeightsError
 from training.pretrained.mobilenet import read_state
 from training.pretrained.state import WeightsFile, copy_tensors, parse_definition
 
-__all__ = ["EXTENSIONS", "load_weights_file", "save_network"]
-
 EXTENSIONS = (".safetensors", ".h5", ".hdf5", ".onnx")
 _TORCH_EXTENSIONS = (".pt", ".pth")
 """Files of `torch.save`, which are read but not written."""

@@ -17,16 +17,6 @@ from training.errors import DataError
 from training.networks.mobilenet import MobileNet, Pretrained
 from training.pretrained.state import describe_mismatches
 
-__all__ = [
-    "LOCAL_WEIGHTS",
-    "download_weights",
-    "features_fingerprint",
-    "load_weights",
-    "read_state",
-    "weights_data_source",
-    "weights_licence",
-]
-
 LOCAL_WEIGHTS = Path("mobilenet/mobilenet_v2-tfsame.pth")
 """Name of a file in the cache with weights that TensorFlow trained, which need `padding: tf-same`
 and `scaling: symmetric`."""

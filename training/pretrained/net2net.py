@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = ["load_widened"]
-
 
 def load_widened(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
     """Load `tensors` into the first units of `network`, in place; other units keep their values.

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from models_store.onnx.half_precision import FLOAT16_SUFFIX
 from training.errors import WeightsError
 
-__all__ = ["load_onnx", "save_onnx"]
-
 _DEFINITION = "definition"
 
 

@@ -10,15 +10,6 @@ from torch import Tensor, nn
 
 from training.errors import WeightsError
 
-__all__ = [
-    "WeightsFile",
-    "copy_tensors",
-    "describe_mismatches",
-    "interpolate",
-    "load_into",
-    "parse_definition",
-]
-
 _MAX_REPORTED = 3
 
 _BATCH_COUNTER = "num_batches_tracked"

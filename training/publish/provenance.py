@@ -10,8 +10,6 @@ import yaml
 
 from training.config.recipe import Recipe, built_in_recipes, load_recipe
 
-__all__ = ["fit_command", "graph_metadata", "public_recipe"]
-
 _WORD = re.compile(r"[\w.-]+")
 
 

@@ -14,9 +14,6 @@ from training.publish import provenance
 from training.publish.spec import ExportedGraph, ExportSpec, export_graph
 from training.publish.tasks import export_spec
 
-__all__ = ["build_provenance", "publish_model", "publish_run"]
-
-
 _HALF_PRECISION_ATOL = 3e-3
 """Largest change of an output from rounding weights to 11 significant bits."""
 

@@ -6,8 +6,6 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor
 
-__all__ = ["photo_crops", "random_bytes", "rendered_digits"]
-
 
 def rendered_digits(size: int = 28) -> Tensor:
     """Return the ten digits in Pillow's typeface, white on black: uint8 (10, size, size, 1)."""

@@ -21,16 +21,6 @@ from models_store.verify import GoldenCase, GraphFn
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
 
-__all__ = [
-    "Attachment",
-    "ExportSpec",
-    "ExportedGraph",
-    "GraphFns",
-    "GraphSpec",
-    "export_graph",
-    "run_in_batches",
-]
-
 GraphFns = Mapping[str, GraphFn]
 """Functions that run the exported graphs, by role."""
 

@@ -15,8 +15,6 @@ from models_store.layout import list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 
-__all__ = ["Target", "load_targets", "store_table"]
-
 
 class Target(FrozenModel):
     """Target of one metric of a manifest."""

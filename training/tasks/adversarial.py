@@ -29,8 +29,6 @@ from training.pretrained.mobilenet import load_weights
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.image_grid import draw_grid
 
-__all__ = ["Adversarial", "to_uint8"]
-
 _Projected = tuple[Tensor, ...]
 """Inputs of the discriminator's trained layers: images, or feature maps of them."""
 

@@ -10,8 +10,6 @@ from torch import Tensor
 from training.datasets.base import DataSet, DataSplit
 from training.errors import DataError
 
-__all__ = ["DatasetTask", "Monitor", "Scores", "Split", "Task", "held_out_split"]
-
 Scores = dict[str, float]
 Split = Literal["train", "validation", "test"]
 SplitT = TypeVar("SplitT", bound=DataSplit)

@@ -14,8 +14,6 @@ from training.errors import RecipeError
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
 
-__all__ = ["Classification"]
-
 
 class Classification(ImageTask):
     """Cross entropy with label smoothing (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""

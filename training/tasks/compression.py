@@ -18,8 +18,6 @@ from training.networks.autoencoder import Autoencoder
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
 
-__all__ = ["Compression"]
-
 
 class Compression(ImageTask):
     """Minimize MSE + rate_weight × bits per pixel.

@@ -15,8 +15,6 @@ from training.metrics.psnr import psnr_db
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
 
-__all__ = ["Denoising"]
-
 
 class Denoising(ImageTask):
     """Minimize the squared error to the clean image, or maximize the PSNR.

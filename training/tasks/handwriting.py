@@ -16,8 +16,6 @@ from training.networks.handwriting import mixture_nll
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.stroke_task import StrokeTask
 
-__all__ = ["Handwriting", "shift_right"]
-
 _EVAL_BATCH = 1000
 
 

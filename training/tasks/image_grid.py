@@ -8,8 +8,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-__all__ = ["draw_grid"]
-
 
 def draw_grid(images_NCHW: Tensor, path: Path, columns: int | None = None, scale: int = 2) -> None:
     """Write uint8 images row by row as one PNG; without `columns`, as square as possible."""

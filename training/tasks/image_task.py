@@ -14,8 +14,6 @@ from training.errors import RecipeError
 from training.tasks.base import DatasetTask, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["ImageTask"]
-
 _MAX_INIT_IMAGES = 5_000
 """Number of training images that a network is initialised from."""
 

@@ -18,8 +18,6 @@ from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["Imitation"]
-
 
 class Imitation(SingleNetwork):
     """Minimize the cross entropy with the player's actions over whole games, with carried state."""

@@ -27,15 +27,6 @@ from training.networks.recurrent import RecurrentState
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = [
-    "EVAL_WINDOW",
-    "EVAL_WINDOW_COUNT",
-    "Language",
-    "LanguageBatch",
-    "contiguous_batches",
-    "random_windows",
-]
-
 EVAL_WINDOW, EVAL_WINDOW_COUNT = 256, 400
 """Length and number of the windows without context that `window_loss` is measured on."""
 

@@ -13,8 +13,6 @@ from training.networks.photo_codec import PhotoCodec
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["PhotoCompression"]
-
 _INIT_CROPS = 64
 """Number of crops that the network is initialised from."""
 

@@ -19,8 +19,6 @@ from training.metrics.psnr import psnr_db
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["PhotoDenoising", "denoise_image"]
-
 _MAX_PIXEL = 255
 
 

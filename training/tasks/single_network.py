@@ -17,8 +17,6 @@ from training.optim.ema import ema_model
 from training.pretrained.net2net import load_widened
 from training.tasks.base import Monitor
 
-__all__ = ["SingleNetwork"]
-
 
 class SingleNetwork(ABC):
     """Provides the step, the checkpoint state and an optional average (EMA) of the weights."""

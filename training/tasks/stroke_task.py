@@ -14,8 +14,6 @@ from training.errors import RecipeError
 from training.tasks.base import DatasetTask
 from training.tasks.single_network import SingleNetwork
 
-__all__ = ["StrokeTask", "augment_strokes"]
-
 
 class StrokeTask(DatasetTask[StrokeSplit], SingleNetwork):
     """Provides batches of augmented drawings."""

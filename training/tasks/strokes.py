@@ -16,8 +16,6 @@ from training.networks.stroke_reader import StrokeReader
 from training.tasks.base import Monitor, Scores, Split
 from training.tasks.stroke_task import StrokeTask
 
-__all__ = ["StrokeClassification"]
-
 _EVAL_BATCH = 1000
 
 

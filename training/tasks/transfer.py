@@ -23,8 +23,6 @@ from training.pretrained.mobilenet import features_fingerprint, load_weights
 from training.tasks.base import Scores, Split
 from training.tasks.classification import Classification
 
-__all__ = ["Transfer"]
-
 
 class Transfer(Classification):
     """`frozen_logits_NK` are the test split's logits after training the head alone."""

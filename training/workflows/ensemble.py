@@ -12,8 +12,6 @@ from training.publish.publisher import publish_model
 from training.publish.tasks.ensemble import ensemble_export_spec
 from training.tasks.classification import Classification
 
-__all__ = ["publish_ensemble"]
-
 
 def publish_ensemble(runs: Sequence[Path], name: str, store: Path) -> Path:
     """Publish the classifiers of `runs` as one model, with metrics of what that gains.

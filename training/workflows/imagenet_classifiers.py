@@ -12,8 +12,6 @@ from torchvision.models import WeightsEnum
 from models_store.validation_messages import suggest
 from training.errors import RecipeError
 
-__all__ = ["Classifier", "build_classifier", "remove_auxiliary"]
-
 _TIMM = "timm/"
 _CLASSES = 1000
 _PAPERS = {

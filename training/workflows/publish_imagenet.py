@@ -25,8 +25,6 @@ from training.publish.publisher import publish_model
 from training.publish.tasks.imagenet import ImagenetClassifier, export_spec
 from training.workflows.imagenet_classifiers import Classifier, build_classifier, remove_auxiliary
 
-__all__ = ["Preprocessing", "publish_pretrained"]
-
 Preprocessing = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
 

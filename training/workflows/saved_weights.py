@@ -24,15 +24,6 @@ from training.publish.tasks import export_spec
 from training.tasks.base import Scores, Task, held_out_split
 from training.tasks.single_network import SingleNetwork
 
-__all__ = [
-    "build_from_definition",
-    "describe_layers",
-    "evaluate_weights",
-    "example_input",
-    "network_from_run",
-    "publish_weights",
-]
-
 _NETWORK_ADAPTER: TypeAdapter[Any] = TypeAdapter(NetworkConfig)
 
 

@@ -28,8 +28,6 @@ from training.publish.spec import GraphFns
 from training.publish.tasks.transfer import transfer_spec
 from training.tasks.transfer import Transfer
 
-__all__ = ["FINE_TUNED", "FROZEN", "TransferResult", "adapt_recipe", "transfer", "transfer_command"]
-
 FROZEN, FINE_TUNED = "frozen", "fine-tuned"
 _MIN_RECOMMENDED_PHOTOS = 10
 """Number of photographs of a class below which its metrics are unreliable."""

@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from service.codecs.content_coding import ContentCoding
 from service.errors import BadRequest, NotAcceptable
 
-__all__ = ["negotiate", "negotiate_coding"]
-
-
 _MAX_ELEMENTS = 100
 """Elements of one header; browsers send up to ten."""
 

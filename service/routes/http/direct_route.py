@@ -15,8 +15,6 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["DirectRoute", "add_router"]
-
 
 class DirectRoute(APIRoute):
     """Use it as `APIRouter(route_class=DirectRoute)`.

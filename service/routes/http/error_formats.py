@@ -7,8 +7,6 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-__all__ = ["ErrorFormatter", "error_formatter_for"]
-
 ProblemDocument = Mapping[str, object]
 ErrorFormatter = Callable[[int, ProblemDocument], tuple[int, ProblemDocument]]
 """Status and problem document → status and body."""

@@ -13,8 +13,6 @@ from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.state import get_state
 
-__all__ = ["Cancellable", "cancel_on_disconnect", "run_in_pool"]
-
 ResultT = TypeVar("ResultT")
 
 _WATCH_DELAY_S = 0.02

@@ -11,8 +11,6 @@ from service.routes.http.problems import invalid_parameters
 from service.routes.http.request_body import URLENCODED, media_type_of, read_bytes
 from service.schemas.base import RequestParams
 
-__all__ = ["json_request_body", "parse_json", "read_json_body", "read_json_bytes"]
-
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 

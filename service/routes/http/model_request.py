@@ -16,8 +16,6 @@ from service.scheduling.admission import AdmissionController
 from service.schemas.base import ModelSelector, PrecisionSelector
 from service.state import get_state
 
-__all__ = ["ImageRequest", "read_image_request", "resolve_model", "start_request"]
-
 ParamsT = TypeVar("ParamsT", bound=ModelSelector)
 TaskT = TypeVar("TaskT", bound=Task)
 

@@ -10,8 +10,6 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from models_store.validation_messages import suggest
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 
-__all__ = ["Form", "FormSpec", "parse_form"]
-
 _MAX_FIELD_CHARS = 4096
 _MAX_CONTENT_TYPE_CHARS = 1024
 

@@ -10,8 +10,6 @@ from service.routes.http.content_negotiation import negotiate
 from service.routes.http.error_formats import error_formatter_for
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = ["not_found_page", "wants_page"]
-
 _HTML = "text/html"
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -7,16 +7,6 @@ from service.routes.http.parameters import form_field_schemas, query_parameters
 from service.schemas.base import RequestParams
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = [
-    "MODEL_HEADERS",
-    "PROBLEM_REF",
-    "UPLOAD_STATUSES",
-    "code_upload",
-    "header_object",
-    "image_upload",
-    "problem_responses",
-]
-
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 UPLOAD_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)

@@ -17,8 +17,6 @@ from service.errors import InvalidValue
 from service.routes.http.problems import invalid_parameters
 from service.schemas.base import RequestParams
 
-__all__ = ["form_field_schemas", "merge_form_fields", "parse_query", "query_parameters"]
-
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
 _MAX_CACHED_QUERY_BYTES = 256

@@ -22,14 +22,6 @@ from service.routes.http.not_found_page import not_found_page, wants_page
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
 
-__all__ = [
-    "CLIENT_CLOSED_REQUEST",
-    "EXPECTED_ERRORS",
-    "handle_error",
-    "invalid_parameters",
-    "render_error",
-]
-
 _log = logging.getLogger(__name__)
 
 EXPECTED_ERRORS = (ServiceError, RequestValidationError, HTTPException, RequestCancelled)

@@ -5,8 +5,6 @@ from typing import Any, Literal, TypeVar
 
 from fastapi.routing import APIRoute
 
-__all__ = ["RouteQueue", "get_queue", "queued"]
-
 RouteQueue = Literal["images", "texts", "by model"]
 """"by model": the queue of the model that the path names, `{model}` and perhaps `{version}`."""
 

@@ -15,16 +15,6 @@ from service.routes.http.multipart import Form, FormSpec, parse_form
 from service.scheduling.admission import RequestCancelled
 from service.state import get_state
 
-__all__ = [
-    "CODE_UPLOAD",
-    "IMAGE_UPLOAD",
-    "URLENCODED",
-    "UploadSpec",
-    "media_type_of",
-    "read_bytes",
-    "read_files",
-]
-
 URLENCODED = "application/x-www-form-urlencoded"
 """curl's content type for `-d` and `--data-binary`, whatever the data are."""
 

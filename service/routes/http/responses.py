@@ -7,8 +7,6 @@ from starlette.responses import Response
 
 from service.schemas.base import ResponseModel
 
-__all__ = ["BINARY", "JSON", "PNG", "format_fixed", "json_response", "model_headers"]
-
 JSON, PNG = "application/json", "image/png"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 """OpenAPI's media type object of bytes."""

@@ -13,8 +13,6 @@ from service.routes.http.problems import handle_error
 from service.scheduling.admission import RequestCancelled
 from service.schemas.base import ResponseModel
 
-__all__ = ["EVENT_STREAM", "EventStreamResponse", "event_stream_content"]
-
 EVENT_STREAM = "text/event-stream"
 _DONE_EVENT = b"data: [DONE]\n\n"
 

@@ -3,8 +3,6 @@
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["CompressedFiles"]
-
 
 class CompressedFiles(GZipMiddleware):
     """GZip, except over HTTP/1.0: the length of a compressed file is not known in advance."""

@@ -19,8 +19,6 @@ from service.runtime.loaded_model import LoadedModel
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 from service.schemas.openai import Completion, CompletionChoice, CompletionParams, LogProbs, Usage
 
-__all__ = ["CompletionBuilder", "build_generation_requests"]
-
 _SEED_COUNT = 2**63
 _MIN_TOP_P = 1e-9
 """OpenAI accepts 0, which means only the most likely character; this value means the same."""

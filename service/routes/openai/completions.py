@@ -28,8 +28,6 @@ from service.schemas.openai import (
 )
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/openai/v1", tags=["openai"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10

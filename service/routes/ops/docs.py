@@ -23,8 +23,6 @@ from service.errors import NotFound, ServiceError
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.static_files import CompressedFiles
 
-__all__ = ["mount_docs_assets", "router"]
-
 router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 _ASSETS = "/docs/assets"
@@ -73,6 +71,7 @@ async def explain_problem(slug: str) -> Response:
 
 @router.get("/docs")
 async def swagger(request: Request) -> Response:
+    """Return the page of Swagger UI, which loads its files from the service."""
     root = request.scope.get("root_path", "")
     page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
@@ -86,6 +85,7 @@ async def swagger(request: Request) -> Response:
 
 @router.get("/redoc")
 async def redoc(request: Request) -> Response:
+    """Return the page of Redoc, which loads its files from the service."""
     root = request.scope.get("root_path", "")
     page = get_redoc_html(
         openapi_url=f"{root}/openapi.json",

@@ -13,8 +13,6 @@ from service.routes.http.openapi_fragments import problem_responses
 from service.schemas.base import ResponseModel
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["health"], route_class=DirectRoute)
 
 

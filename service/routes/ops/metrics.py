@@ -8,8 +8,6 @@ from service.routes.http.direct_route import DirectRoute
 from service.routes.http.openapi_fragments import problem_responses
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["health"], route_class=DirectRoute)
 
 

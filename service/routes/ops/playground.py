@@ -14,8 +14,6 @@ from starlette.types import Scope
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.static_files import CompressedFiles
 
-__all__ = ["PLAYGROUND_CSP", "mount_playground", "router"]
-
 router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 _PAGE_DIR = Path(__file__).parents[2] / "page"

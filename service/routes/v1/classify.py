@@ -29,8 +29,6 @@ from service.schemas.classify import (
 )
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
 
 

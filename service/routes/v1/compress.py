@@ -51,8 +51,6 @@ from service.schemas.compress import (
 )
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
 
 _MAX_SMALL_CODE_BYTES = 1024

@@ -33,8 +33,6 @@ from service.scheduling.admission import Ticket
 from service.schemas.denoise import DenoiseParams, DenoiseResponse, DenoiseResult
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
 
 

@@ -31,8 +31,6 @@ from service.schemas.base import RequestParams
 from service.schemas.faces import Face, FacesParams, FacesResponse, MorphParams
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=DirectRoute)
 
 ParamsT = TypeVar("ParamsT", bound=RequestParams)

@@ -30,8 +30,6 @@ from service.schemas.base import ModelSelector
 from service.schemas.game import GameAnswer, GameChoice, GameName, GameRound, GamesResponse
 from service.state import AppState, get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/game", tags=["game"], route_class=DirectRoute)
 
 _MAX_BODY_BYTES = 4096

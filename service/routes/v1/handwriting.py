@@ -22,8 +22,6 @@ from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
 _SVG = "image/svg+xml"

@@ -37,8 +37,6 @@ from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
 from service.schemas.models import VersionParams
 from service.state import AppState, get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
 
 _LayerPath = Annotated[

@@ -26,8 +26,6 @@ from service.schemas.models import (
 from service.schemas.predict import SampleResponse
 from service.state import get_state
 
-__all__ = ["ModelNamePath", "router"]
-
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
 
 ModelNamePath = Annotated[

@@ -25,8 +25,6 @@ from service.scheduling.admission import Ticket
 from service.schemas.predict import PredictInputs, PredictParams, PredictResponse
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["tensors"], route_class=DirectRoute)
 
 _JSON_BODY_DIVISOR = 4

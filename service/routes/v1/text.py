@@ -20,8 +20,6 @@ from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.schemas.text import TextChunk, TextParams, TextResponse
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
 
 _MAX_JSON_BYTES_PER_CHAR = 12

@@ -32,8 +32,6 @@ from service.scheduling.admission import Ticket
 from service.schemas.v2 import InferRequest, InferResponse
 from service.state import AppState, get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"

@@ -9,8 +9,6 @@ from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.batched_graph import BatchedGraph
 from service.schemas.v2 import ModelMetadata, TensorMetadata
 
-__all__ = ["build_config", "build_metadata"]
-
 
 def build_metadata(target: InferTarget) -> ModelMetadata:
     """Return the inputs and outputs of a model."""

@@ -17,8 +17,6 @@ from service.routes.v2.target import InferTarget, protocol_names, resolve_target
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import AppState, get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
 
 _JSON = "application/json"

@@ -6,8 +6,6 @@ from fastapi import Path
 
 from service.schemas.v2 import ProtocolError
 
-__all__ = ["TAG", "ModelName", "ModelVersion", "error_responses"]
-
 TAG = "open inference protocol"
 
 ModelName = Annotated[

@@ -9,8 +9,6 @@ from service.errors import InvalidValue
 from service.routes.v2.protocol import ParsedRequest
 from service.schemas.v2 import RequestedOutput
 
-__all__ = ["apply_classification", "requested_outputs"]
-
 
 def requested_outputs(graph: ModelFile, parsed: ParsedRequest) -> list[RequestedOutput]:
     """Return the outputs that the request names, or all if it names none.

@@ -27,12 +27,6 @@ from service.schemas.v2 import (
     RequestedOutput,
 )
 
-__all__ = [
-    "ParsedRequest",
-    "build_infer_response",
-    "parse_infer_request",
-]
-
 _SHARED_MEMORY_PARAMETER = "shared_memory_region"
 _MAX_LISTED_ERRORS = 3
 

@@ -20,8 +20,6 @@ from service.runtime.catalog import ModelVersion
 from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v2/repository", tags=[TAG], route_class=DirectRoute)
 
 _MAX_BODY_BYTES = 64 << 10

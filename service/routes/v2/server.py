@@ -13,8 +13,6 @@ from service.routes.v2.openapi_fragments import TAG, error_responses
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import get_state
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v2", tags=[TAG], route_class=DirectRoute)
 
 _EXTENSIONS = [

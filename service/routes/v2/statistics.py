@@ -5,8 +5,6 @@ from pydantic import ConfigDict
 from service.runtime.statistics import ModelCounters, StatisticDuration
 from service.schemas.base import ResponseModel
 
-__all__ = ["ModelStatistics", "StatisticsResponse", "build_model_statistics"]
-
 
 class DurationStatistics(ResponseModel):
     count: int

@@ -15,14 +15,6 @@ from service.errors import InvalidValue, NotFound, Unavailable
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.runtime.loaded_model import LoadedModel
 
-__all__ = [
-    "TEXT_INPUT",
-    "TEXT_OUTPUTS",
-    "InferTarget",
-    "protocol_names",
-    "resolve_target",
-]
-
 TEXT_INPUT = "text_input"
 TEXT_OUTPUTS = {"text_output": BYTES, "finish_reason": BYTES, "seed": "INT64"}
 """The first two names are those of Triton's own backends for texts."""

@@ -26,8 +26,6 @@ from service.scheduling.continuous_batching import GenerationScheduler
 from service.schemas.text import TextParams
 from service.settings import Settings
 
-__all__ = ["build_text_outputs", "start_text_generation"]
-
 _TEXT_PARAMETERS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
 _IGNORED_PARAMETERS = ("binary_data_output", "priority", "timeout", "content_type", "headers")
 """Parameters that clients of the protocol send with every request."""

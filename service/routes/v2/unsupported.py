@@ -6,8 +6,6 @@ from starlette.requests import Request
 from service.errors import NotFound
 from service.routes.http.direct_route import DirectRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v2", include_in_schema=False, route_class=DirectRoute)
 
 _METHODS = ["GET", "POST"]

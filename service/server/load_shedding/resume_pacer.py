@@ -9,8 +9,6 @@ import math
 import time
 from collections.abc import Callable
 
-__all__ = ["RESUMES_PER_SECOND", "RESUME_INTERVAL_S", "ResumePacer"]
-
 RESUMES_PER_SECOND = 900
 """Connections. Rejecting this many requests takes a quarter of a core, with the kernel's part."""
 RESUME_INTERVAL_S = 0.04

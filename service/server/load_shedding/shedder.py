@@ -25,8 +25,6 @@ from service.scheduling.admission import AdmissionController
 from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S, ResumePacer
 from service.state import AppState
 
-__all__ = ["LoadShedder", "Rejection"]
-
 _log = logging.getLogger("service.access")
 
 _REQUEST_ID_HEADER = REQUEST_ID_HEADER.lower().encode()

@@ -20,8 +20,6 @@ from service.server.load_shedding import LoadShedder, Rejection
 from service.server.protocol.limits import ConnectionLimits
 from service.server.protocol.raw_responses import problem_response, service_unavailable
 
-__all__ = ["LimitedHttpProtocol", "OnConnectionDropped", "protocol_factory"]
-
 _log = logging.getLogger(__name__)
 
 OnConnectionDropped = Callable[[str], None]

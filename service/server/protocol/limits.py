@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ConnectionLimits"]
-
 
 @dataclass(frozen=True)
 class ConnectionLimits:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterable
 from http import HTTPStatus
 
-__all__ = ["problem_response", "service_unavailable"]
-
 _STATUS_LINE_503 = b"HTTP/1.1 503 Service Unavailable\r\n"
 
 

@@ -8,8 +8,6 @@ from socket import socket
 import uvicorn
 from uvicorn.server import ServerState
 
-__all__ = ["DrainingServer", "DrainingState"]
-
 _MAX_ACCEPT_S = 10.0
 
 

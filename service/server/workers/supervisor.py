@@ -21,8 +21,6 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["ReusePortLoop", "Supervisor", "create_worker_app"]
-
 _log = logging.getLogger(__name__)
 
 

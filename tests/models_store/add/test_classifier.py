@@ -20,7 +20,8 @@ from models_store.cli import app
 from models_store.manifest import TensorSpec
 from models_store.tasks import FixedImage
 from models_store.verify import read_manifest
-from service.codecs.images import ImageLimits, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_resized
 from tests.command_line import exit_code
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.tensor_models import make_model

@@ -3,8 +3,6 @@
 import struct
 from collections.abc import Mapping, Sequence
 
-__all__ = ["Ifd", "build_tiff", "gray_tiff"]
-
 SHORT, LONG = 3, 4
 Ifd = Mapping[int, bytes | int | Sequence[int]]
 """Tag → ASCII text, or one or several LONGs."""

@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 
 from models_store.images.heif import AVIF_SIGNATURE, HEIF_SIGNATURE
 from models_store.tasks import FixedImage
-from service.codecs.images import ImageLimits, decode_native, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import (
     DISPLAY_P3,

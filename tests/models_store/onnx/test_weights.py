@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from models_store.layout import list_versions
 from models_store.onnx.weights import Layer, add_output, read_layers
 from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
-from tests.contract.surface import ROOT
 from tests.models_store.tampering import save_graph
+from tests.repository import ROOT
 
 Array = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.codecs.images import ImageLimits
+from service.codecs.formats import ImageLimits
 
 pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
 

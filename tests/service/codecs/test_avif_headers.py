@@ -8,7 +8,8 @@ from PIL import Image
 
 from service.codecs.av1_headers import read_frame_sizes
 from service.codecs.avif_headers import _AvifFile, peek_avif_size
-from service.codecs.images import ImageLimits, decode_native
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import encoded, smooth
 

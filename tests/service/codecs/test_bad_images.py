@@ -14,7 +14,8 @@ from PIL import Image, ImageFile
 
 from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.images import ImageLimits, decode_native, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
 from tests.service.codecs.files import (
     FORMATS,

@@ -10,7 +10,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.images import ImageLimits, _plan_resize, decode_native, decode_resized
+from service.codecs.formats import ImageLimits
+from service.codecs.images import _plan_resize, decode_native, decode_resized
 from tests.service.codecs.files import DISPLAY_P3, matrix_profile
 
 LIMITS = ImageLimits(max_pixels=4_000_000)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.codecs.formats import ImageLimits
 from service.codecs.heic_headers import find_heic_bomb, peek_heic_size
-from service.codecs.images import ImageLimits, decode_native
+from service.codecs.images import decode_native
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import LIMITS, encoded, smooth
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models_store.tasks import AnySizeImage, Denoising
-from service.codecs.images import ImageLimits
+from service.codecs.formats import ImageLimits
 from service.errors import ContentTooLarge, InvalidValue
 from service.handlers.denoise import denoise
 from service.runtime.loaded_model import LoadedModel

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from models_store.tasks import RecurrentState
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 
-__all__ = ["LETTERS", "Letters", "Uneven", "expected", "recurrent"]
-
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Array = NDArray[np.generic]
 

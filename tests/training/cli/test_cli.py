@@ -11,11 +11,10 @@ from PIL import Image
 
 from models_store.verify import read_manifest
 from tests.command_line import exit_code
+from tests.repository import ROOT
 from tests.training.tiny import content
 from training.cli.main import app
 from training.config.recipe import built_in_recipes
-
-ROOT = Path(__file__).parents[3]
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -10,14 +10,13 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from tests.full_disk import no_file_over
+from tests.repository import ROOT
 from tests.training.killed import RECIPE
 from tests.training.tiny import recipe
 from training.engine import checkpoint
 from training.engine.csv_logger import read_log
 from training.engine.trainer import fit
 from training.errors import CheckpointError
-
-ROOT = Path(__file__).parents[3]
 
 
 def _log(run_dir: Path) -> dict[str, list[tuple[int, float]]]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.contract.surface import ROOT
+from tests.repository import ROOT
 from training.errors import DataError
 from training.plots.filters import draw_filters, load_published_layers
 

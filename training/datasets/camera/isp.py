@@ -10,8 +10,6 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["CameraIsp", "draw_uniform", "inverse_smoothstep", "smoothstep"]
-
 _XYZ_TO_CAMERAS = (
     ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406)),
     ((0.4913, -0.0541, -0.0202), (-0.613, 1.3513, 0.2906), (-0.1564, 0.2151, 0.7183)),

@@ -21,8 +21,6 @@ from training.datasets.camera.bayer import Demosaicing, demosaic, mosaic
 from training.datasets.camera.isp import CameraIsp, draw_uniform
 from training.datasets.noise import is_grey, quantize_8bit, to_grey
 
-__all__ = ["CameraNoise", "add_sensor_noise", "jpeg_round_trip", "read_variance"]
-
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _METHODS: tuple[Demosaicing, ...] = ("bilinear", "malvar")
 _READ_SPREAD = 0.26

@@ -12,18 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "MAX_ACTIVATION",
-    "MAX_EXACT_INTEGER",
-    "UNIT_BITS",
-    "WEIGHT_BITS",
-    "IntegerConv",
-    "floor_ste",
-    "requantize",
-    "right_shift",
-    "round_ste",
-]
-
 MAX_ACTIVATION = 255
 """Largest activation."""
 WEIGHT_BITS = 8

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from torch import Tensor
 
-__all__ = ["BLOCK", "SUPPORT", "colour_transform", "lapped_basis", "lapped_kernels"]
-
 BLOCK = 8
 """Pixels from one block to the next."""
 SUPPORT = 2 * BLOCK

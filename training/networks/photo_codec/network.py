@@ -23,8 +23,6 @@ from training.networks.photo_codec.prior import (
     phase_masks,
 )
 
-__all__ = ["PHASES", "CodecOutput", "EntropyParameters", "PhotoCodec", "logistic_scale"]
-
 RoundFn = Callable[[Tensor], Tensor]
 
 LEVELS_PER_OCTAVE = 6

@@ -23,16 +23,6 @@ from training.networks.photo_codec.integer_ops import (
     round_ste,
 )
 
-__all__ = [
-    "MEAN_RESOLUTION",
-    "SCALE_LEVELS",
-    "SIDE_LIMIT",
-    "GroupPrior",
-    "SidePrior",
-    "max_abs_sum",
-    "phase_masks",
-]
-
 MEAN_RESOLUTION = 16
 """Means and decoded latents are whole numbers of 1/16 of the quantizer's step."""
 SCALE_LEVELS = 64

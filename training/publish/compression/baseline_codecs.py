@@ -11,15 +11,6 @@ from PIL import Image
 from training.metrics.psnr import image_psnr_db
 from training.plots.rate_distortion import SizePsnrPoint
 
-__all__ = [
-    "LOSSLESS",
-    "LOSSY",
-    "decode_file",
-    "encode_file",
-    "lossless_bytes",
-    "lossy_curve",
-]
-
 ImageArray = NDArray[np.uint8]
 
 _QUALITIES = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95)

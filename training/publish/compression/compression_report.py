@@ -29,8 +29,6 @@ from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.spec import GraphFns, run_in_batches
 from training.tasks.compression import Compression
 
-__all__ = ["BATCH", "report"]
-
 BATCH = 250
 BASELINE_SAMPLE_SIZE = 1_000
 """Number of test images, evenly spaced, on which other codecs are measured."""

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from models_store.compression.factorized import FrequencyTable, FrequencyTables
 from models_store.compression.range_coder import PRECISION_BITS
 
-__all__ = ["build_frequency_tables", "scale_counts"]
-
 
 def build_frequency_tables(latents_NDhw: NDArray[np.int16]) -> FrequencyTables:
     """Build a table for each dimension, over all its values in the data, and an escape."""

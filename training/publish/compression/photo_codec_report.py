@@ -22,17 +22,6 @@ from training.metrics.psnr import image_psnr_db
 from training.plots.codec_comparison import draw_crops
 from training.publish.compression.baseline_codecs import decode_file, encode_file
 
-__all__ = [
-    "BASELINE_CODECS",
-    "RateDistortionPoint",
-    "baseline_curve",
-    "encode_to_file",
-    "encode_with_pillow",
-    "measure_file",
-    "model_curve",
-    "report",
-]
-
 ImageArray = NDArray[np.uint8]
 
 BASELINE_CODECS: Mapping[str, Mapping[str, object]] = {

@@ -17,8 +17,6 @@ from training.networks.photo_codec.network import logistic_scale
 from training.networks.photo_codec.prior import SCALE_LEVELS, SIDE_LIMIT
 from training.publish.compression.frequency_tables import scale_counts
 
-__all__ = ["build_scale_tables"]
-
 _MAX_STEPS = 126
 """Larger distances, in steps, are coded as escapes."""
 _TAIL_PROBABILITY = 2.0**-14

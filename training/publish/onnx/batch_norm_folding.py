@@ -12,8 +12,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-__all__ = ["fold_batch_norms"]
-
 _Floats = NDArray[np.float32]
 
 

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 
 from training.networks.autoencoder import Autoencoder
 
-__all__ = ["ClassifierGraph", "DecoderGraph", "DenoiserGraph", "EncoderGraph", "EnsembleGraph"]
-
-
 _LEAST = 1e-30
 """A probability whose logarithm is finite."""
 

@@ -13,15 +13,6 @@ from models_store.compression.hyperprior import LATENT_RESOLUTION, MEAN_RESOLUTI
 from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_codec.prior import SIDE_LIMIT, GroupPrior
 
-__all__ = [
-    "FeaturesGraph",
-    "FirstGroupGraph",
-    "GroupGraph",
-    "PhotoDecoderGraph",
-    "PhotoEncoderGraph",
-    "freeze",
-]
-
 _MAX_INT16 = 2**15 - 1
 
 

@@ -19,15 +19,6 @@ from torch import Tensor, nn
 
 from training.networks.char_rnn import CharRNN
 
-__all__ = [
-    "STATE_NAMES",
-    "GraphBuilder",
-    "StepGraph",
-    "StepGraphBuilder",
-    "as_array",
-    "build_rnn_model",
-]
-
 _OPSET, _IR_VERSION = 17, 8
 STATE_NAMES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
 """Names of the state's inputs; an output is called `next_` and the same."""

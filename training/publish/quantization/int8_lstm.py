@@ -19,8 +19,6 @@ from onnx import TensorProto, helper, numpy_helper
 from training.errors import ExportError
 from training.publish.onnx.rnn_graph import GraphBuilder
 
-__all__ = ["quantize_lstm"]
-
 _MICROSOFT = "com.microsoft"
 _OPSET, _IR_VERSION = 17, 8
 _MAX_WEIGHT = 63

@@ -38,8 +38,6 @@ from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 from training.publish.spec import run_in_batches
 
-__all__ = ["QuantizationResult", "quantize_version"]
-
 CALIBRATION_IMAGES = 512
 """Number of training images, evenly spaced."""
 MAX_ACCURACY_LOSS = 0.005

@@ -31,8 +31,6 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-__all__ = ["CalibrationImages", "normalize_by_rows", "quantize_static_int8"]
-
 _OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool"]
 _BATCH = 16
 

@@ -29,8 +29,6 @@ from training.publish.tasks.registry import export_spec
 from training.tasks.adversarial import Adversarial
 from training.tasks.image_grid import draw_grid
 
-__all__ = ["GeneratorGraph", "adversarial_spec"]
-
 _log = logging.getLogger(__name__)
 
 _BATCH = 100

@@ -22,8 +22,6 @@ from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
 from training.publish.tasks.registry import export_spec
 from training.tasks.classification import Classification
 
-__all__ = ["BATCH", "classification_spec", "temperature_note"]
-
 BATCH = 250
 
 

@@ -24,8 +24,6 @@ from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.compression import Compression
 
-__all__ = ["compression_spec"]
-
 CASES, CASE_SIZE = 2, 4
 
 

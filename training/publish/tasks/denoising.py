@@ -21,8 +21,6 @@ from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
 from training.publish.tasks.registry import export_spec
 from training.tasks.denoising import Denoising
 
-__all__ = ["denoiser_graph", "denoising_spec"]
-
 TILE = 512
 
 

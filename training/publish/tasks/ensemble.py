@@ -30,8 +30,6 @@ from training.publish.spec import ExportSpec, run_in_batches
 from training.publish.tasks.classification import BATCH, classification_spec, temperature_note
 from training.tasks.classification import Classification
 
-__all__ = ["ensemble_export_spec"]
-
 
 @dataclass(frozen=True)
 class _ClassifierMetrics:

@@ -30,8 +30,6 @@ from training.publish.spec import ExportSpec, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.handwriting import Handwriting, shift_right
 
-__all__ = ["HandwritingGraph", "build_handwriting_model", "handwriting_spec", "measure_legibility"]
-
 _DRAWINGS_PER_SYMBOL = 100
 """Number of generated drawings of each symbol that legibility is measured on."""
 _PATH_POINTS, _NEIGHBOURS = 8, 3

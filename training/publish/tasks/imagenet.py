@@ -20,8 +20,6 @@ from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphSpec
 
-__all__ = ["CenterCrop", "ImagenetClassifier", "export_spec"]
-
 _TOP_CLASSES = 5
 
 

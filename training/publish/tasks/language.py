@@ -25,8 +25,6 @@ from training.publish.spec import ExportSpec, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.language import Language, random_windows
 
-__all__ = ["language_spec", "sample_text"]
-
 _CHUNK_LENGTH = 512
 """Number of characters per run when the validation text is read from end to end."""
 _SAMPLE_LENGTH = 1200

@@ -33,8 +33,6 @@ from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.photo_compression import PhotoCompression
 
-__all__ = ["graph_specs", "photo_compression_spec"]
-
 CASE_HW = (96, 112)
 CERTAIN_LEVEL = 4
 """Below this level, a value differs from its mean at most once in 600 times."""

@@ -30,8 +30,6 @@ from training.publish.tasks.registry import export_spec
 from training.tasks.base import Scores
 from training.tasks.photo_denoising import PhotoDenoising
 
-__all__ = ["photo_denoising_spec"]
-
 TILE = 768
 """A run needs 277 MiB (onnxruntime, widths 48 and 96). Tiles of 512 need 102 MiB, but process 1.2
 times as many pixels in total; tiles of 1,024 would save another 4 % and need 372 MiB."""

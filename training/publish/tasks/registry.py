@@ -7,8 +7,6 @@ from training.errors import ExportError
 from training.publish.spec import ExportSpec
 from training.tasks.base import Task
 
-__all__ = ["export_spec"]
-
 
 @singledispatch
 def export_spec(task: Task, recipe: Recipe) -> ExportSpec:

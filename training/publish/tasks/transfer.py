@@ -12,8 +12,6 @@ from training.publish.tasks.classification import classification_spec
 from training.publish.tasks.registry import export_spec
 from training.tasks.transfer import Transfer
 
-__all__ = ["transfer_spec"]
-
 
 @export_spec.register
 def transfer_spec(task: Transfer, recipe: Recipe) -> ExportSpec:
