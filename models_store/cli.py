@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +31,22 @@ from models_store.verify import check_files, read_manifest
 _STORE_VARIABLE = "DEEPSHELF_STORE"
 _DEFAULT_STORE = Path("models_store")
 
+
+class _StoreGroup(CommandGroup):
+    """Accepts `--store` after the command too, as the commands of `deepshelf train` do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        for index, argument in enumerate(args[:end]):
+            if argument == "--store" or argument.startswith("--store="):
+                count = 1 if "=" in argument else 2
+                option = args[index : index + count]
+                args = [*option, *args[:index], *args[index + count :]]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
-    cls=CommandGroup,
+    cls=_StoreGroup,
     help="List, show, verify, add, export and import published models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,6 +1,7 @@
 """Command groups that report expected errors on one line. All command lines share them."""
 
 import errno
+import os
 from typing import Any, ClassVar
 
 import typer
@@ -25,7 +26,7 @@ class CommandGroup(TyperGroup):
         except self.expected_errors as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            message = single_line(error)
+            message = single_line(_describe(error))
         except ModuleNotFoundError as error:
             if self.extra is None or (error.name or "").partition(".")[0] in _OWN_PACKAGES:
                 raise
@@ -34,6 +35,13 @@ class CommandGroup(TyperGroup):
         raise typer.Exit(1)
 
 
-def single_line(error: Exception) -> str:
+def _describe(error: Exception) -> object:
+    """Return an error of the operating system as command-line tools show it, without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return error
+
+
+def single_line(message: object) -> str:
     """Return the message on one line without control characters, which a manifest may hold."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+    return " ".join("".join(c if c.isprintable() else " " for c in str(message)).split())

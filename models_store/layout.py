@@ -10,6 +10,12 @@ from models_store.errors import LayoutError
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 
+NAME_RULE = (
+    "2 to 64 lower-case letters, digits or hyphens, beginning with a letter and not ending in a "
+    "hyphen"
+)
+"""The rule for model names, for messages."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}[a-z0-9]")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -82,10 +88,7 @@ def validate_name(name: str) -> str:
         LayoutError: with the rule for names.
     """
     if not is_valid_name(name):
-        raise LayoutError(
-            f"{name!r} is not a model name: 2 to 64 of a-z, 0-9 and '-', starting with a letter "
-            "and not ending with '-'"
-        )
+        raise LayoutError(f"{name!r} is not a model name: it must be {NAME_RULE}")
     return name
 
 

@@ -7,6 +7,7 @@ they resolved, even if it is unloaded meanwhile.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
 
@@ -178,10 +179,8 @@ class ModelCatalog:
         """
         versions = self.by_name.get(name)
         if versions is None:
-            raise NotFound(
-                f"there is no model {_quote(name)}; models: {_format_list(self.by_name)}",
-                available=list(self.by_name),
-            )
+            names = list(self.by_name)
+            raise _no_model(name, names, f"models: {_format_list(names)}")
         if version is None:
             served = self.served_models.get(name)
             version = served.version if served else max(versions)
@@ -212,10 +211,7 @@ class ModelCatalog:
     def _raise_not_served(self, name: str, kind: str) -> NoReturn:
         versions = self.by_name.get(name)
         if versions is None:
-            raise NotFound(
-                f"there is no model {_quote(name)}; {self._alternatives(kind)}",
-                available=self._names(kind),
-            )
+            raise _no_model(name, self._names(kind), self._alternatives(kind))
         reasons = "; ".join(f"{e.version} is {e.state}{e.reason_suffix}" for e in versions.values())
         raise Unavailable(f"no version of {name} is ready: {reasons}")
 
@@ -239,6 +235,13 @@ class ModelCatalog:
 
 def _has_task(model: LoadedModel[Task], task: type[TaskT]) -> TypeGuard[LoadedModel[TaskT]]:
     return isinstance(model.task, task)
+
+
+def _no_model(name: str, available: list[str], alternatives: str) -> NotFound:
+    """Return the error that names the nearest model, or all that there are."""
+    nearest = get_close_matches(name[:64], available, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else alternatives
+    return NotFound(f"there is no model {_quote(name)}; {hint}", available=available)
 
 
 def _format_list(items: Mapping[str, object] | Mapping[int, object] | list[str]) -> str:

@@ -79,7 +79,7 @@ def test_a_hostile_name_never_becomes_a_path(store: Path, name: str) -> None:
     inner = store / "blur"
     (store / "1").mkdir()  # what `..` would find from `inner`
     assert list_versions(inner, name) == []
-    with pytest.raises(LayoutError, match="is not a model name: 2 to 64 of a-z"):
+    with pytest.raises(LayoutError, match="is not a model name: it must be 2 to 64 lower-case"):
         version_dir(inner, name, 1)
     with pytest.raises(LayoutError, match="is not a model name"):
         next_version(inner, name)

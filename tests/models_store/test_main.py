@@ -41,6 +41,22 @@ def test_list_shows_every_version(store: Path, run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize("option", [("--store", "{store}"), ("--store={store}",)])
+def test_store_may_follow_the_command(
+    store: Path, run: Run, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    expected = run(store, "show", "paint", "--version", "1")
+    given = [argument.format(store=store) for argument in option]
+    code = exit_code(app, "show", "paint", *given, "--version", "1")
+    assert (code, *capsys.readouterr()) == expected
+
+
+def test_missing_archive_is_named_without_an_error_number(tmp_path: Path, run: Run) -> None:
+    missing = tmp_path / "none.tar"
+    code, _, err = run(tmp_path, "import", str(missing))
+    assert (code, err) == (1, f"error: {missing}: No such file or directory\n")
+
+
 def test_list_shows_what_is_unreadable_among_the_rest(own_store: Path, run: Run) -> None:
     (own_store / "blur" / "1" / "manifest.json").write_text("{}")
     code, out, _ = run(own_store, "list")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, ValidationError, model_validator
 
 from models_store.base import FrozenModel
+from models_store.layout import NAME_RULE, is_valid_name
 from models_store.validation_messages import format_errors, suggest
 from training.config.tasks import TaskConfig
 from training.config.train import TrainConfig
@@ -47,10 +48,16 @@ class ModelCard(FrozenModel):
     et al. 2017, arXiv 1706.04599, section 4.2)."""
 
 
+def _check_name(name: str) -> str:
+    if not is_valid_name(name):
+        raise ValueError(f"must be {NAME_RULE}")
+    return name
+
+
 class Recipe(TrainConfig):
     """A training run. All its fields are copied into the manifest of the published model."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}[a-z0-9]$")]
+    name: Annotated[str, AfterValidator(_check_name)]
     data: DataConfig
     task: TaskConfig
     publish: ModelCard

@@ -15,24 +15,41 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
   <meta charset="utf-8">
-  <title>Not found · deepshelf</title>
+  <title>{title} · deepshelf</title>
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <link rel="icon" href="{root}/page/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="{root}/page/css/base.css">
 </head>
 <body>
   <main>
-    <h1>Not found</h1>
-    <p>There is nothing at <code>{path}</code>.</p>
-    <p><a href="{root}/">The playground</a> · <a href="{root}/docs">The API</a> ·
-      <a href="{root}/#/models">The models</a></p>
+    <h1>{title}</h1>
+    <p>{nothing_at} <code>{path}</code>.</p>
+    <p><a href="{root}/">{playground}</a> · <a href="{root}/docs">{api}</a> ·
+      <a href="{root}/#/models">{models}</a></p>
   </main>
 </body>
 </html>
 """
+_TEXTS = {
+    "en": {
+        "title": "Not found",
+        "nothing_at": "There is nothing at",
+        "playground": "The playground",
+        "api": "The API",
+        "models": "The models",
+    },
+    "es": {
+        "title": "No encontrado",
+        "nothing_at": "No hay nada en",
+        "playground": "La página principal",
+        "api": "La API",
+        "models": "Los modelos",
+    },
+}
+"""The languages of the playground."""
 
 
 def wants_page(request: Request) -> bool:
@@ -47,7 +64,14 @@ def wants_page(request: Request) -> bool:
 
 
 def not_found_page(request: Request, path: str) -> HTMLResponse:
-    """Respond with a page that names the missing path and links to what exists."""
+    """Respond with a page that names the missing path and links to what exists.
+
+    Its language is the browser's first among English and Spanish, as in the playground.
+    """
     root = escape(request.scope.get("root_path", ""))
-    page = _PAGE.format(root=root, path=escape(path))
-    return HTMLResponse(page, 404, headers={"Content-Security-Policy": _CSP, "Vary": "Accept"})
+    accepted = request.headers.get("accept-language", "").lower().split(",")
+    tags = [tag.strip()[:2] for tag in accepted]
+    language = next((tag for tag in tags if tag in _TEXTS), "en")
+    page = _PAGE.format(root=root, path=escape(path), lang=language, **_TEXTS[language])
+    headers = {"Content-Security-Policy": _CSP, "Vary": "Accept, Accept-Language"}
+    return HTMLResponse(page, 404, headers=headers)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
@@ -99,7 +100,7 @@ def _http_exception_response(request: Request, error: HTTPException) -> Response
         path = _truncate(request.url.path)
         if wants_page(request):
             return not_found_page(request, path)
-        detail = f"there is nothing at {path}; /docs lists the routes"
+        detail = f"there is nothing at {path}; {_suggest_route(request)}/docs lists the routes"
         return _problem_response(request, status, "not-found", "Not found", detail)
     phrase = HTTPStatus(status).phrase
     slug = phrase.lower().replace(" ", "-")
@@ -110,6 +111,12 @@ def _http_exception_response(request: Request, error: HTTPException) -> Response
             request, status, slug, "Method not allowed", detail, {"accepted": accepted}, headers
         )
     return _problem_response(request, status, slug, phrase, str(error.detail), {}, headers)
+
+
+def _suggest_route(request: Request) -> str:
+    paths = [path for route in request.app.routes if "{" not in (path := route.path)]
+    nearest = get_close_matches(request.url.path[:64], paths, n=1, cutoff=0.8)
+    return f"did you mean {nearest[0]}? " if nearest else ""
 
 
 def _problem_response(

@@ -68,6 +68,36 @@ async def test_browser_gets_an_html_page_for_404(client: httpx.AsyncClient) -> N
     assert 'href="/docs"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("accepted", "heading"),
+    [
+        ("es-ES,es;q=0.9,en;q=0.8", "No encontrado"),
+        ("eu, es", "No encontrado"),
+        ("en-GB, es", "Not found"),
+        ("fr", "Not found"),
+    ],
+)
+async def test_page_for_404_is_in_the_language_of_the_playground(
+    client: httpx.AsyncClient, accepted: str, heading: str
+) -> None:
+    answer = await client.get("/nope", headers={**_BROWSER, "Accept-Language": accepted})
+    assert f"<h1>{heading}</h1>" in answer.text
+    assert "Accept-Language" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/v1/clasify", "there is nothing at /v1/clasify; did you mean /v1/classify? /docs lists"),
+        ("/xyz", "there is nothing at /xyz; /docs lists the routes"),
+    ],
+)
+async def test_unknown_path_gets_the_nearest_route(
+    client: httpx.AsyncClient, path: str, message: str
+) -> None:
+    assert message in str(assert_problem(await client.get(path), 404)["detail"])
+
+
 @pytest.mark.parametrize("path", ["/nope", "/v2/nope", "/openai/v1/nope"])
 async def test_client_gets_json_for_404(client: httpx.AsyncClient, path: str) -> None:
     for headers in ({}, {"Accept": "application/json"}):

@@ -203,7 +203,7 @@ async def test_outputs_whose_shape_depends_on_values_are_the_clients_error(
     ("query", "body", "status", "message"),
     [
         ("", b"{}", 422, "the parameter model is missing; models: alphabet, few, paint, pick"),
-        ("?model=thre", b"{}", 404, "there is no model 'thre'"),
+        ("?model=thre", b"{}", 404, "there is no model 'thre'; did you mean 'three'?"),
         ("?model=../x", b"{}", 404, "there is no model '../x'"),
         ("?model=three&version=2", b"{}", 404, "three has no version 2"),
         ("?model=three&precision=int8", b"{}", 422, "precision is int8"),

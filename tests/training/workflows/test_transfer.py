@@ -225,7 +225,10 @@ def test_a_class_of_one_photograph_is_rejected(home: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(None, "--name is required"), ("My Shapes", "name: must match")],
+    [
+        (None, "--name is required"),
+        ("My Shapes", "name: must be 2 to 64 lower-case letters, digits or hyphens, "),
+    ],
 )
 def test_invalid_name_is_rejected_before_photographs_are_read(
     home: Path, name: str | None, message: str
