@@ -83,7 +83,7 @@ release: $(VENV)/.dev  ## build the files of a release in dist/ and print how to
 	@echo 'This was a dry run. To release: git tag -a v$(VERSION) -m "deepshelf $(VERSION)" && git push origin v$(VERSION), then upload dist/'
 SCENARIO := overload
 
-reliability: $(VENV)/.dev  ## inject faults into a running service: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak
+reliability: $(VENV)/.dev  ## inject faults into a running service: SCENARIO=overload|slow|cancel|shutdown|reload|stall|soak|body-cost
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(SCENARIO) $(ARGS)
 
 TARGET := all
@@ -93,7 +93,7 @@ fuzz: $(VENV)/.fuzz  ## fuzz the parsers: TARGET=image|code|v2-json|v2-binary|fo
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 schemathesis: $(VENV)/.fuzz  ## test a running service (URL=…) against its OpenAPI document
-	$(BIN)/schemathesis --config-file benchmarks/schemathesis.toml run $(or $(URL),http://127.0.0.1:8000)/openapi.json \
+	$(BIN)/schemathesis --config-file tests/fuzz/schemathesis.toml run $(or $(URL),http://127.0.0.1:8000)/openapi.json \
 		--phases examples,fuzzing --max-examples 10 --seed 1 --generation-deterministic $(ARGS)
 
 store-faults: $(VENV)/.dev  ## flip bits in a store, kill publishers, fill disks (the last needs root)

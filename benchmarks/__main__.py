@@ -60,10 +60,6 @@ def _measure(options: argparse.Namespace) -> None:
         from benchmarks.startup_and_memory import measure_memory
 
         measure_memory()
-    elif options.what == "cost":
-        from benchmarks.body_cost import measure_body_cost
-
-        measure_body_cost(rounds=options.rounds)
     elif options.what == "training-commands":
         from benchmarks.training_commands import measure_training_commands
 
@@ -107,10 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     cold = commands.add_parser("cold", help="seconds from start to ready")
     cold.add_argument("--rounds", type=int, default=5)
     commands.add_parser("memory", help="memory of the service in MiB, for each model")
-    cost = commands.add_parser(
-        "cost", help="processor time of the most expensive bodies of each reader"
-    )
-    cost.add_argument("--rounds", type=int, default=3)
     train = commands.add_parser("train", help="the training loop against a plain one")
     train.add_argument("--rounds", type=int, default=5)
     train.add_argument("--steps", type=int, default=30)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.chaos import cancel, overload, reload, shutdown, slow, soak, stall
+from tests.chaos import body_cost, cancel, overload, reload, shutdown, slow, soak, stall
 from tests.chaos.report import Report
 
 Scenario = Callable[[Report, Path, argparse.Namespace], Coroutine[None, None, None]]
@@ -21,6 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
     "reload": reload.run,
     "stall": stall.run,
     "soak": soak.run,
+    "body-cost": body_cost.run,
 }
 
 

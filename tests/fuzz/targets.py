@@ -20,10 +20,10 @@ from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
-from tests.fakes.costly_bodies import COSTLY_BODIES
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fuzz.app_runner import AppUnderTest
 from tests.models_store.images.files import build_tiff
+from tests.service.costly_bodies import COSTLY_BODIES
 
 FuzzRunner = Callable[[bytes], None]
 

@@ -1,7 +1,7 @@
 """No body costs more than a multiple of its bytes: steps in Python, counted and not timed.
 
 A loop in C that copies its input again and again does not show here. Such loops are bounded by
-number, in the tests of the codecs; `python -m benchmarks cost` measures all of them.
+number, in the tests of the codecs; `make reliability SCENARIO=body-cost` measures all of them.
 """
 
 import sys
@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import ServiceError
 from service.observability.parser_messages import silence_parsers
-from tests.fakes.costly_bodies import COSTLY_BODIES, CostlyBody
+from tests.service.costly_bodies import COSTLY_BODIES, CostlyBody
 
 _STEPS, _STEPS_PER_BYTE = 250_000, 4
 """Executed lines of Python, at 10 to 30 million a second, that a body may cost."""
