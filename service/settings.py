@@ -222,7 +222,8 @@ class Settings(BaseSettings):
     """Largest request line and headers together, in bytes."""
 
     write_timeout_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
-    """Seconds after which a client that reads nothing of its response is disconnected."""
+    """Seconds in which a client must read some of its response: it is disconnected after that time
+    if it has read less than 1 KiB for each of these seconds."""
 
     max_connections: PositiveInt = 1000
     """Connections in each worker. A connection beyond it gets 503 and is closed."""

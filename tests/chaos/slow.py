@@ -33,11 +33,11 @@ _ATTACKS: dict[str, tuple[bytes, bytes, float, float]] = {
     "16 MB of a body, then silent": (_LARGE_HEADER + b"x" * 16_000_000, b"", 1.0, 45.0),
     "a body, a byte a second": (_HEADER, b"x", 1.0, 45.0),
     "chunks without end, fast": (
-        b"POST /v1/classify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"4000\r\n" + b"x" * 0x4000 + b"\r\n", 0.05, 45.0,
     ),
     "an endless body on a route that takes none": (
-        b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"4000\r\n" + b"x" * 0x4000 + b"\r\n", 0.05, 15.0,
     ),
 }  # fmt: skip
@@ -97,8 +97,9 @@ async def _run_attacks(service: Service) -> list[tuple[str, float, float]]:
         )
         for name, (first_bytes, repeated_bytes, pause_s, max_s) in _ATTACKS.items()
     ]
-    unread = [_never_read(service) for _ in range(_CLIENTS_PER_ATTACK)]
-    groups.append(_run_attack("responses that are not read", unread, 75.0))
+    for name, read_bytes in (("not read", 0), ("read at 4 bytes a second", 1)):
+        unread = [_hardly_read(service, read_bytes) for _ in range(_CLIENTS_PER_ATTACK)]
+        groups.append(_run_attack(f"responses that are {name}", unread, 75.0))
     return list(await asyncio.gather(*groups))
 
 
@@ -130,7 +131,7 @@ async def _read_until_end(reader: asyncio.StreamReader) -> None:
             pass
 
 
-async def _never_read(service: Service) -> float:
+async def _hardly_read(service: Service, read_bytes: int) -> float:
     start = time.perf_counter()
     loop = asyncio.get_running_loop()
     with socket.socket() as client:
@@ -138,7 +139,9 @@ async def _never_read(service: Service) -> float:
         client.setblocking(False)
         await loop.sock_connect(client, ("127.0.0.1", service.port))
         await loop.sock_sendall(client, _UNREAD_REQUESTS)
+        await loop.sock_recv(client, 1)
         # TCP_INFO reports whether the connection is open without reading the response.
         while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO) & 0xFF == _ESTABLISHED:
+            client.recv(read_bytes)
             await asyncio.sleep(0.25)
     return time.perf_counter() - start

@@ -8,11 +8,8 @@ and its response, the deadline of the route applies.
 A request for a full queue is rejected here, before it reaches the application.
 """
 
-from service.server.protocol.http_protocol import (
-    LimitedHttpProtocol,
-    OnConnectionDropped,
-    protocol_factory,
-)
+from service.server.protocol.http_protocol import LimitedHttpProtocol, OnConnectionDropped
 from service.server.protocol.limits import ConnectionLimits
+from service.server.protocol.upgrade import protocol_factory
 
 __all__ = ["ConnectionLimits", "LimitedHttpProtocol", "OnConnectionDropped", "protocol_factory"]

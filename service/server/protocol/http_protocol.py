@@ -1,11 +1,13 @@
 """Uvicorn's HTTP protocol with connection limits, and load shedding before the application."""
 
 import asyncio
+import fcntl
 import logging
 import math
 import struct
+import sys
+import termios
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, NoReturn, cast
@@ -19,29 +21,29 @@ from uvicorn.server import ServerState
 from service.server.load_shedding import LoadShedder, Rejection
 from service.server.protocol.limits import ConnectionLimits
 from service.server.protocol.raw_responses import problem_response, service_unavailable
+from service.server.protocol.request_checks import (
+    RequestError,
+    check_request_head,
+    header_too_large,
+)
 
 _log = logging.getLogger(__name__)
 
 OnConnectionDropped = Callable[[str], None]
 """Called with the reason, from a fixed set, when the service closes a connection."""
 
-_ParseError = tuple[HTTPStatus, str, str]
-"""Status of the response, reason in the metrics, detail of the response."""
+_NOT_HTTP = RequestError(HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
+_PIPELINED = RequestError(HTTPStatus.BAD_REQUEST, "pipelined", "too many requests")
 _MAX_PIPELINED_REQUESTS = 16
 """Requests that may wait behind the current one. No common client pipelines."""
-_MAX_HEADERS = 128
-"""Fields of a request. Every lookup of one passes over all."""
 _DRAIN_GRACE_S = 1.0
 """Time for a request that was already on its way when the service began to stop."""
 _RESUME_WINDOW_S = 0.05
 """After a connection is resumed, a request that arrives within this time waited in the kernel."""
+_MIN_READ_BYTES_PER_S = 1024
+"""A slower client could keep a response, and with it the request's body, for hours."""
 _LINGER_S = 1.0
 """Time between a rejection and the close: closing with unread bytes would reset the connection."""
-
-
-def protocol_factory(limits: ConnectionLimits) -> Callable[..., asyncio.Protocol]:
-    """Return a value for uvicorn's `http` option. It can be pickled for worker processes."""
-    return partial(LimitedHttpProtocol, limits=limits)
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -63,7 +65,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._in_header = self._in_body = self._draining = self._rejected = self._closing = False
         self._header_bytes = 0
         self._resumed_at = -math.inf
-        self._parse_error: _ParseError = (HTTPStatus.BAD_REQUEST, "invalid", "this is not HTTP/1.1")
+        self._parse_error = _NOT_HTTP
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -97,7 +99,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._in_header:
             self._header_bytes += len(data)
             if self._header_bytes > self._limits.max_header_bytes:
-                self._reject_connection(*self._header_too_large)
+                self._reject_connection(*header_too_large(self._limits.max_header_bytes))
                 return
         super().data_received(data)
         self._update_read_timer()
@@ -142,11 +144,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header = False
         # Headers that arrived in one piece are not counted yet.
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self._limits.max_header_bytes or len(self.headers) > _MAX_HEADERS:
-            self._stop_parsing(self._header_too_large)
+        version, max_bytes = self.parser.get_http_version(), self._limits.max_header_bytes
+        if error := check_request_head(version, self.url, self.headers, max_bytes):
+            self._stop_parsing(error)
         if len(self.pipeline) >= _MAX_PIPELINED_REQUESTS:
-            self._stop_parsing((HTTPStatus.BAD_REQUEST, "pipelined", "too many requests"))
+            self._stop_parsing(_PIPELINED)
         self._in_body = True
         super().on_headers_complete()
         if self._draining:
@@ -208,17 +210,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._resumed_at = self.loop.time()
             self.flow.resume_reading()
 
-    def _stop_parsing(self, error: _ParseError) -> NoReturn:
+    def _stop_parsing(self, error: RequestError) -> NoReturn:
         self._parse_error = error
         raise ValueError(error)
-
-    @property
-    def _header_too_large(self) -> _ParseError:
-        limit = (
-            f"a request is limited to {_MAX_HEADERS} header fields of "
-            f"{self._limits.max_header_bytes} bytes together"
-        )
-        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-size", limit
 
     def _update_read_timer(self) -> None:
         """Start the read timer if the client has to send more, else stop it."""
@@ -248,24 +242,28 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._arm_write_timer()
 
     def _arm_write_timer(self) -> None:
-        """Abort the connection if the client reads nothing of the buffered response."""
+        """Abort the connection if the client reads too little of the buffered response."""
         _cancel(self._write_timer)
-        buffered_bytes = self.transport.get_write_buffer_size()
-        if buffered_bytes:
-            self._write_timer = self.loop.call_later(
-                self._limits.write_timeout_s, self._abort_if_stalled, buffered_bytes
-            )
+        if self.transport.get_write_buffer_size():
+            timeout_s = self._limits.write_timeout_s
+            limit = self._count_unread_bytes() - int(_MIN_READ_BYTES_PER_S * timeout_s)
+            self._write_timer = self.loop.call_later(timeout_s, self._abort_if_slow, limit)
 
-    def _abort_if_stalled(self, previous_bytes: int) -> None:
-        if self.transport.get_write_buffer_size() >= previous_bytes:
-            self._report_dropped("stalled")
-            # Reset it, or the kernel keeps the unread bytes and retries for minutes.
-            socket = self.transport.get_extra_info("socket")
-            if socket is not None:
-                socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
-        else:
+    def _count_unread_bytes(self) -> int:
+        """Return the bytes that wait here and in the kernel, which takes megabytes at a time."""
+        socket = self.transport.get_extra_info("socket")
+        queued = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self.transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
+    def _abort_if_slow(self, max_unread_bytes: int) -> None:
+        if self._count_unread_bytes() <= max(0, max_unread_bytes):
             self._arm_write_timer()
+            return
+        self._report_dropped("stalled")
+        # Reset it, or the kernel keeps the unread bytes and retries for minutes.
+        socket = self.transport.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _reject_connection(self, status: HTTPStatus, reason: str, detail: str) -> None:
         """Respond to something that is not a complete request, and close."""

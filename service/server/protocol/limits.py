@@ -11,6 +11,6 @@ class ConnectionLimits:
     """Time for the headers of a request, and for the rest of a body after its response."""
     max_header_bytes: int
     write_timeout_s: float
-    """Time in which a client must read some of a response that waits for it."""
+    """Time in which a client must read 1 KiB a second of a response that waits for it."""
     max_connections: int
     """Connections per worker."""
