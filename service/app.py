@@ -167,9 +167,8 @@ def _build_middleware(
     or authentication responds to; preflight requests need no key; no body is read before the key
     is checked.
     """
-    own_observers: list[Observer] = [state.recorder.request_completed]
-    if state.tracing:
-        own_observers.append(state.tracing)
+    tracing: list[Observer] = [state.tracing] if state.tracing else []
+    own_observers = (state.recorder.request_completed, *tracing)
     cross_origin = bool(settings.cors_origins)
     cors = Middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS_OPTIONS)
     return [
@@ -265,6 +264,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
             "load_shedder": LoadShedder(state, app.routes),
         }
     finally:
+        state.registry.close()
         for task in background_tasks:
             task.cancel()
         await asyncio.gather(*background_tasks, return_exceptions=True)

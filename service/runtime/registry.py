@@ -54,6 +54,7 @@ class Registry:
         self._trusted_keys = trusted_keys
         self._options = options or LoadOptions()
         self._current_overrides: Mapping[str, Override] = {}
+        self._is_closed = False
         self._refresh_lock = threading.Lock()
         self._swap_lock = threading.Lock()
         self._catalog = ModelCatalog(default_overrides=defaults or {})
@@ -61,6 +62,10 @@ class Registry:
     @property
     def catalog(self) -> ModelCatalog:
         return self._catalog
+
+    def close(self) -> None:
+        """Load no further version, so that a scan in progress ends soon."""
+        self._is_closed = True
 
     def load(self, name: str) -> None:
         """Load all versions of `name`, also those that failed before; keep it loaded.
@@ -175,6 +180,8 @@ class Registry:
 
     def _load_version(self, key: VersionKey, file_stats: FileStats) -> None:
         """Load one version and put the result, which may be a failure, into the catalog."""
+        if self._is_closed:
+            return
         current = self._catalog.versions.get(key)
         if current is not None and current.state == "unloaded":
             self._set_entry(

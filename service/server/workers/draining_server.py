@@ -4,6 +4,7 @@ import asyncio
 import os
 import select
 from socket import socket
+from types import FrameType
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -27,6 +28,11 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state: DrainingState = DrainingState()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self.started:  # there is no client yet, and threads that load models cannot be ended
+            os._exit(0)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self.server_state.draining = True

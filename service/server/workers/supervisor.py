@@ -1,17 +1,21 @@
 """The process above several workers: uvicorn's, which replaces a worker that dies."""
 
 import logging
+import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from functools import partial
 from multiprocessing import connection
 from socket import socket
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 import uvloop
-from uvicorn.supervisors import Multiprocess, multiprocess
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess as uvicorn_multiprocess
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.observability.worker_metrics import remove_gauges_of_dead_workers
@@ -41,7 +45,7 @@ class ReusePortLoop(uvloop.Loop):
         return await super().create_server(*args, **options, reuse_port=True)
 
 
-class _WorkerProcess(multiprocess.Process):
+class _WorkerProcess(uvicorn_multiprocess.Process):
     """A worker whose exit the supervisor notices at once, and which may start slowly."""
 
     _has_responded = False
@@ -87,11 +91,24 @@ class Supervisor(Multiprocess):
 
     def __init__(self, config: uvicorn.Config, settings: Settings, keys: ReloadingApiKeys) -> None:
         """`config` needs no application: each worker creates its own."""
-        setattr(multiprocess, "Process", _WorkerProcess)  # noqa: B010  # uvicorn has no hook for it
+        setattr(uvicorn_multiprocess, "Process", _WorkerProcess)  # noqa: B010  # uvicorn has no hook for it
         config.app = partial(create_worker_app, settings, keys)
         self._settings, self._keys = settings, keys
         # Without sockets from here, a worker binds its own, through its event loop.
         super().__init__(config, cast("list[socket]", None))
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, self._stop)
+
+    def _stop(self, signal_number: int, _: FrameType | None) -> None:
+        """Stop all workers at once, also those that `restart_all` is starting or waiting for.
+
+        Uvicorn would look at the signal only when it has replaced every worker.
+        """
+        self.signal_queue.append(signal_number)
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        # The code that the signal interrupts may hold the event's lock, so another thread sets it.
+        threading.Thread(target=self.should_exit.set).start()
 
     def init_processes(self) -> None:
         """Start the first workers, which respond to probes while they load models."""

@@ -225,6 +225,21 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
     assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "ready"}
 
 
+def test_scan_that_is_in_progress_when_the_registry_closes_loads_nothing_more(
+    tmp_path: Path,
+) -> None:
+    publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
+    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+
+    def open_graph(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
+        registry.close()
+        return load_session(graph, manifest, spec)
+
+    registry = Registry(tmp_path, options=LoadOptions(open_graph))
+    registry.refresh()
+    assert _states(registry) == {("blur", 1): "ready", ("paint", 1): "loading"}
+
+
 def test_version_whose_folder_is_removed_is_dropped_and_running_requests_complete(
     tmp_path: Path,
 ) -> None:

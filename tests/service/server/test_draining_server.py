@@ -2,7 +2,9 @@
 
 import asyncio
 import select
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,6 +87,24 @@ async def test_shutdown_marks_the_state_that_connections_share() -> None:
         server.should_exit = True
         await serving
     assert server.server_state.draining
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_before_the_server_listens_ends_the_process_at_once(signal_number: int) -> None:
+    # The application's startup waits for a thread that never ends.
+    program = """
+import asyncio, threading, uvicorn
+from service.server.workers.draining_server import DrainingServer
+async def app(scope, receive, send):
+    print("starting", flush=True)
+    await asyncio.to_thread(threading.Event().wait)
+DrainingServer(uvicorn.Config(app, port=0, log_config=None)).run()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"starting\n"
+        process.send_signal(signal_number)
+        assert process.wait(20) == 0
 
 
 async def test_connections_in_the_kernels_queue_at_shutdown_are_served() -> None:

@@ -1,13 +1,18 @@
-"""Health checks of workers."""
+"""Health checks of workers, and signals to their supervisor."""
 
-from multiprocessing import Pipe
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
-from service.server.workers.supervisor import _WorkerProcess
+from service.auth.key_reloader import ReloadingApiKeys
+from service.server.workers.supervisor import Supervisor, _WorkerProcess
+from service.settings import Settings
 
 
 @pytest.fixture
@@ -43,3 +48,31 @@ def test_worker_that_exits_before_it_has_responded_is_unhealthy(
     worker, exit_ = worker_and_exit
     exit_.close()
     assert not worker.ping(0)
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    settings = Settings()
+    try:
+        yield Supervisor(uvicorn.Config("app", workers=2), settings, ReloadingApiKeys(settings))
+    finally:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_a_worker_is_replaced_stops_old_and_new_workers_at_once(
+    supervisor: Supervisor, signal_number: int
+) -> None:
+    # Neither the replacement, which still starts, nor the worker that it replaces is in the list of
+    # workers while `restart_all` waits for one of them.
+    workers = [get_context("spawn").Process(target=time.sleep, args=(60,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    signal.raise_signal(signal_number)
+    for worker in workers:
+        worker.join(20)
+        assert worker.exitcode == -signal.SIGTERM
+    assert supervisor.should_exit.wait(20)
