@@ -112,7 +112,7 @@ async def test_request_that_http_forbids_is_rejected_and_the_connection_closed(
         _post(b"Content-Length: 3\r\n", host=b"Host:\r\n") + b"abc",
         _post(b"Content-Length: 3\r\n", host=b"Host: [::1]:8000\r\n") + b"abc",
         _post(b"Content-Length: 3\r\n", host=b"hOST:\tmy_host.example.:80 \r\n") + b"abc",
-        _post(b"Content-Length: 3\r\n", host="Host: xn--hst-sna%C3%B6\r\n".encode()) + b"abc",
+        _post(b"Content-Length: 3\r\n", host=b"Host: xn--hst-sna%C3%B6\r\n") + b"abc",
         _post(b"Content-Length: 3\r\n", host=b"", version=b"1.0") + b"abc",
         _post(b"Transfer-Encoding: Chunked\r\n") + CHUNKED,
         _post(b"Transfer-Encoding: , chunked\r\n") + CHUNKED,
@@ -208,7 +208,7 @@ def _protocol(transport: _StalledTransport, timers: list[Callable[[], None]]) ->
 async def test_reader_below_1_kib_a_second_is_disconnected_and_a_faster_one_is_not(
     server_and_client: tuple[socket.socket, socket.socket],
     bytes_per_timeout: int,
-    is_aborted: bool,  # noqa: FBT001
+    is_aborted: bool,
 ) -> None:
     server, client = server_and_client
     transport, timers = _StalledTransport(server), list[Callable[[], None]]()
