@@ -5,6 +5,9 @@
 Sends every CIFAR-10 test image as a PNG of its own, with several requests under way, and compares
 the share of right answers with `accuracy` in the model's manifest. Ends with 1 when they differ by
 more than 0.2 points. `--copy packed` reads the JPEG copy (see training/datasets/packed_jpeg.py).
+
+With `--folder DIR`, sends the files in DIR/<label>/ unchanged instead, and prints how many of each
+label are classified right.
 """
 
 import argparse
@@ -12,12 +15,14 @@ import asyncio
 import io
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 from PIL import Image
 
-from training.datasets.base import ImageSplit
+from training.datasets.base import ImageData
 from training.datasets.cifar10 import Cifar10
 
 TOLERANCE = 0.002
@@ -26,6 +31,8 @@ TOLERANCE = 0.002
 def main() -> int:
     """Measure and compare."""
     options = _arguments()
+    if options.folder:
+        return _measure_folder(options)
     data = Cifar10.model_validate({"copy": options.copy}).load()
     card = httpx.get(f"{options.url}/v1/models/{options.model}").raise_for_status().json()
     precision = options.precision or card["served"]
@@ -35,9 +42,10 @@ def main() -> int:
         if one["name"] == "accuracy" and one["precision"] == precision
     )
     started = time.perf_counter()
-    right = asyncio.run(_count_correct(options, data.test))
+    labels = asyncio.run(_classify(options, _encode_images(data)))
     seconds = time.perf_counter() - started
-    accuracy, count = right / len(data.test), len(data.test)
+    right = sum(got == wanted for wanted, got, _ in labels)
+    accuracy, count = right / len(labels), len(labels)
     print(
         f"{accuracy:.4f} right over HTTP, {published:.4f} in the manifest, "
         f"{precision}, n = {count:,}"
@@ -46,44 +54,64 @@ def main() -> int:
     return 0 if abs(accuracy - published) <= TOLERANCE else 1
 
 
+def _measure_folder(options: argparse.Namespace) -> int:
+    files = sorted(path for path in options.folder.glob("*/*") if path.is_file())
+    answers = asyncio.run(
+        _classify(options, ((path.read_bytes(), path.parent.name) for path in files))
+    )
+    for label, count in Counter(wanted for wanted, _, _ in answers).items():
+        right = sum(wanted == got == label for wanted, got, _ in answers)
+        print(f"{label}: {right} of {count}")
+    right = sum(wanted == got for wanted, got, _ in answers)
+    confidence = sum(probability for _, _, probability in answers) / len(answers)
+    print(f"{right} of {len(answers)} right, mean probability of the answer {confidence:.3f}")
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("url")
     parser.add_argument("--model", default="resnet-cifar10")
+    parser.add_argument("--folder", type=Path, help="a folder of images for each label")
     parser.add_argument("--copy", choices=("torchvision", "packed"), default="torchvision")
     parser.add_argument("--precision", choices=("fp32", "int8"), help="else what answers unasked")
     parser.add_argument("--clients", type=int, default=8)
     return parser.parse_args()
 
 
-async def _count_correct(options: argparse.Namespace, split: ImageSplit) -> int:
-    work = iter(list(_requests(split)))
+async def _classify(
+    options: argparse.Namespace, images: Iterator[tuple[bytes, str]]
+) -> list[tuple[str, str, float]]:
+    """Return for each of `images` its label, the label of the answer and its probability."""
     precision = {"precision": options.precision} if options.precision else {}
     async with httpx.AsyncClient(base_url=options.url, timeout=30) as client:
 
-        async def one_client() -> int:
-            correct = 0
-            for png, label in work:  # one iterator for all: each image is taken once
+        async def one_client() -> list[tuple[str, str, float]]:
+            answers = []
+            for image, label in images:  # one iterator for all: each image is taken once
                 answer = await client.post(
                     "/v1/classify",
                     params={"model": options.model, "top_k": 1, **precision},
-                    content=png,
-                    headers={"Content-Type": "image/png"},
+                    content=image,
+                    headers={"Content-Type": "application/octet-stream"},
                 )
-                results = answer.raise_for_status().json()["results"]
-                correct += results[0]["predictions"][0]["index"] == label
-            return correct
+                best = answer.raise_for_status().json()["results"][0]["predictions"][0]
+                answers.append((label, best["label"], best["probability"]))
+            return answers
 
-        return sum(await asyncio.gather(*(one_client() for _ in range(options.clients))))
+        parts = await asyncio.gather(*(one_client() for _ in range(options.clients)))
+        return [answer for part in parts for answer in part]
 
 
-def _requests(split: ImageSplit) -> Iterator[tuple[bytes, int]]:
-    for pixels, label in zip(split.images_NCHW.permute(0, 2, 3, 1), split.labels_N, strict=True):
+def _encode_images(data: ImageData) -> Iterator[tuple[bytes, str]]:
+    for pixels, label in zip(
+        data.test.images_NCHW.permute(0, 2, 3, 1), data.test.labels_N, strict=True
+    ):
         buffer = io.BytesIO()
         Image.fromarray(pixels.numpy()).save(buffer, "PNG", compress_level=1)
-        yield buffer.getvalue(), int(label)
+        yield buffer.getvalue(), data.labels[int(label)]
 
 
 if __name__ == "__main__":
