@@ -42,6 +42,11 @@ def _describe(error: Exception) -> object:
     return error
 
 
+def printable(text: str) -> str:
+    """Replace control characters, which names in a graph or a manifest may hold, by spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def single_line(message: object) -> str:
-    """Return the message on one line without control characters, which a manifest may hold."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(message)).split())
+    """Return the message on one line without control characters."""
+    return " ".join(printable(str(message)).split())

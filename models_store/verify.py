@@ -140,9 +140,11 @@ class GoldenCase:
 
 
 def write_golden(path: Path, cases: Mapping[str, list[GoldenCase]]) -> None:
-    """Write the cases of each graph, keyed by its role."""
+    """Write the cases of each graph, keyed by its role. Strings may be objects, as outputs are."""
     arrays = {
-        f"{role}/{index}/{kind}/{name}": tensor
+        f"{role}/{index}/{kind}/{name}": tensor.astype(np.str_)
+        if tensor.dtype == object
+        else tensor
         for role, role_cases in cases.items()
         for index, case in enumerate(role_cases)
         for kind, tensors in (("inputs", case.inputs), ("outputs", case.outputs))

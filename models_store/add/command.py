@@ -1,14 +1,15 @@
 """The command `deepshelf models add`: its options and its printed report."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
-from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from models_store.command_line import printable
 from models_store.errors import AddError
 from models_store.manifest import Manifest
 
@@ -129,7 +130,8 @@ def add(
         name, sample, classifier, samples or (), summary, licence, new_version, time_limit
     )
     manifest, prepared = add_model(context.obj.store, file, options)
-    typer.echo("\n".join(_findings(manifest, prepared)))
+    for line in _findings(manifest, prepared):
+        typer.echo(printable(line))
 
 
 def _given_options(context: typer.Context, panel: str) -> list[str]:
@@ -155,11 +157,17 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 def _parse_numbers(option: str, text: str) -> list[float]:
     try:
-        return [float(Fraction(part.strip())) for part in text.split(",")]
+        numbers = [_parse_number(part) for part in text.split(",")]
     except (ValueError, ZeroDivisionError):
-        raise AddError(
-            f"{option} is {text!r}; expected numbers such as 0.485,0.456,0.406 or 1/255"
-        ) from None
+        numbers = []
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise AddError(f"{option} is {text!r}; expected numbers such as 0.485,0.456,0.406 or 1/255")
+    return numbers
+
+
+def _parse_number(text: str) -> float:
+    dividend, slash, divisor = text.partition("/")
+    return float(dividend) / (float(divisor) if slash else 1)
 
 
 def _findings(manifest: Manifest, prepared: "Prepared") -> Iterator[str]:

@@ -28,13 +28,20 @@ def guard_divisions(model: onnx.ModelProto) -> onnx.ModelProto:
     because the types of their values depend on the call. Without functions, `model` itself changes.
 
     Raises:
-        AddError: an STFT takes its frame length from a request.
+        AddError: an STFT takes its frame length from a request, or a function calls itself.
     """
     if not any(node.op_type in (*_DIVISIONS, "STFT") for node in _all_nodes(model)):
         return model
-    inlined = inline_local_functions(model) if model.functions else model
+    inlined = _inline_functions(model)
     _guard_graph(inlined.graph, infer_shapes(inlined).graph, {}, set())
     return inlined
+
+
+def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return inline_local_functions(model) if model.functions else model
+    except onnx.checker.ValidationError as error:
+        raise AddError(f"the functions of the graph cannot be inlined: {error}") from error
 
 
 def _all_nodes(model: onnx.ModelProto) -> Iterator[NodeProto]:

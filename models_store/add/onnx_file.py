@@ -33,16 +33,17 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
-    infos = [
-        external_data_helper.ExternalDataInfo(tensor)
-        for tensor in _initializers(model.graph)
-        if external_data_helper.uses_external_data(tensor)
-    ]
-    for info in infos:
-        if not (path.parent / info.location).is_file():
-            raise AddError(f"{path} keeps weights in {info.location}, which is not beside it")
-    _check_size(path, path.stat().st_size + sum(info.length or 0 for info in infos))
     try:
+        infos = [
+            external_data_helper.ExternalDataInfo(tensor)
+            for tensor in _initializers(model.graph)
+            if external_data_helper.uses_external_data(tensor)
+        ]
+        for info in infos:
+            if not (path.parent / info.location).is_file():
+                file = info.location or "a file without a name"
+                raise AddError(f"{path} keeps weights in {file}, which is not beside it")
+        _check_size(path, path.stat().st_size + sum(info.length or 0 for info in infos))
         external_data_helper.load_external_data_for_model(model, str(path.parent))
     except (ValueError, OSError, onnx.checker.ValidationError) as error:
         raise AddError(f"the external data of {path} cannot be read: {error}") from error

@@ -40,7 +40,7 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 
 def check_names(model: onnx.ModelProto) -> None:
-    """Raise AddError if a request cannot carry the inputs, for their number or their names."""
+    """Raise AddError if a request or a response cannot carry the tensors by their names."""
     if len(model.graph.input) > _MAX_INPUTS:
         raise AddError(f"the graph has {len(model.graph.input)} inputs; the limit is {_MAX_INPUTS}")
     for value in (*model.graph.input, *model.graph.output):
@@ -49,6 +49,11 @@ def check_names(model: onnx.ModelProto) -> None:
                 f"the name {value.name[:16]}… has {len(value.name)} characters; the limit is "
                 f"{_MAX_NAME_CHARS}"
             )
+    names = [value.name for value in model.graph.output]
+    if not names:
+        raise AddError("the graph has no outputs")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise AddError(f"several outputs have the same name: {', '.join(repeated)}")
 
 
 def remove_initializer_inputs(model: onnx.ModelProto) -> None:
@@ -115,7 +120,7 @@ def _dtype(kind: str, value: onnx.ValueInfoProto) -> DType:
     form = value.type.WhichOneof("value")
     if form not in ("tensor_type", None):
         name = str(form).removesuffix("_type")
-        raise AddError(f"the {kind} {value.name} is a {name}; only tensors are served")
+        raise AddError(f"the {kind} {value.name} has the type {name}; only tensors are served")
     element = value.type.tensor_type.elem_type
     if element == TensorProto.STRING:
         return "string"

@@ -48,10 +48,10 @@ def _try_graph(request: TrialRequest) -> TrialResult:
     if not _are_close(run(inputs), outputs):
         raise AddError("two runs on the same inputs differ, so no golden case can verify the graph")
     independent = request.has_batch_axis and _are_rows_independent(run, inputs)
-    cases = [_golden_case(inputs, outputs)]
+    cases = [GoldenCase(inputs, outputs)]
     if independent and len(next(iter(inputs.values()))) > 1:
         first = {name: array[:1] for name, array in inputs.items()}
-        cases.append(_golden_case(first, run(first)))
+        cases.append(GoldenCase(first, run(first)))
     write_golden(request.golden, {"model": cases})
     one = {name: array[:1] for name, array in inputs.items()} if independent else inputs
     return TrialResult(
@@ -153,16 +153,6 @@ def _is_close(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:
     low = first.dtype == np.float16
     scale = float(np.abs(second.astype(np.float64)).max(initial=0.0))
     return np.allclose(first, second, rtol=1e-3, atol=(1e-2 if low else 1e-4) * scale)
-
-
-def _golden_case(inputs: TensorMap, outputs: TensorMap) -> GoldenCase:
-    return GoldenCase(
-        inputs,
-        {
-            name: array.astype(np.str_) if array.dtype.kind == "O" else array
-            for name, array in outputs.items()
-        },
-    )
 
 
 def _describe_outputs(model: Path, outputs: TensorMap) -> tuple[OutputTensor, ...]:

@@ -83,10 +83,7 @@ def _build(
 ) -> Manifest:
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    outputs = {
-        key: value.astype(np.str_) if value.dtype == object else value
-        for key, value in load_graph_fn(path)(inputs).items()
-    }
+    outputs = load_graph_fn(path)(inputs)
     return build_manifest(
         folder,
         (name, version),

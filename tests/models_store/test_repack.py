@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from models_store.cli import app
@@ -11,6 +12,7 @@ from models_store.layout import version_dir
 from models_store.onnx.runtime import load_graph_fn
 from models_store.repack import repack
 from models_store.verify import read_golden_cases, read_manifest
+from tests.fakes.tensor_models import THREE_INPUTS, publish_tensors_model, three_inputs_model
 
 PUBLISHED = Path(__file__).parents[2] / "models_store"
 
@@ -50,6 +52,19 @@ def test_a_model_whose_codes_need_its_exact_weights_is_not_repacked(store: Path)
     with pytest.raises(AddError, match=r"existing codes need its exact weights"):
         repack(store, "autoencoder-mnist-conv")
     assert [path.name for path in (store / "autoencoder-mnist-conv").iterdir()] == ["1"]
+
+
+def test_labels_and_truth_values_stay_as_they_are(tmp_path: Path) -> None:
+    model = three_inputs_model()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((3, 512), np.float32) / 3, "w"))
+    model.graph.node.append(helper.make_node("MatMul", ["numbers", "w"], ["wide"]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("wide", TensorProto.FLOAT, ["batch", 512])
+    )
+    publish_tensors_model(tmp_path, "words", model, THREE_INPUTS)
+    result = repack(tmp_path, "words")
+    assert result.bytes_after < result.bytes_before
+    assert 0 < result.change < 0.001
 
 
 def test_help_names_the_extra_in_its_brackets() -> None:

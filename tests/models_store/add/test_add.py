@@ -201,6 +201,34 @@ def sequence() -> onnx.ModelProto:
     return model
 
 
+def external(**info: str) -> onnx.ModelProto:
+    """Return a graph whose weights are declared to lie in the file itself, as `info` says."""
+    weights = TensorProto(name="w", data_type=FLOAT, dims=[4])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in info.items():
+        weights.external_data.add(key=key, value=value)
+    return one_op("Add", weights=[weights])
+
+
+def recursive() -> onnx.ModelProto:
+    """Return a graph with a function that calls itself and divides."""
+    model = one_op("Again", INT64, domain="own")
+    nodes = [
+        helper.make_node("Again", ["a"], ["b"], domain="own"),
+        helper.make_node("Div", ["b", "a"], ["c"]),
+    ]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    model.functions.append(helper.make_function("own", "Again", ["a"], ["c"], nodes, opsets))
+    model.opset_import.append(opsets[1])
+    return model
+
+
+def twice_the_same_output() -> onnx.ModelProto:
+    model = one_op("Relu")
+    model.graph.output.append(model.graph.output[0])
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "options", "why"),
     [
@@ -209,7 +237,7 @@ def sequence() -> onnx.ModelProto:
         (Path("nowhere.onnx"), (), "there is no file nowhere.onnx"),
         (custom(), (), "needs custom operators, which are not served: org.x:Divine"),
         (one_op("Abs", TensorProto.BFLOAT16), (), "is bfloat16, a type that the Open Inference"),
-        (sequence(), (), "the output y is a sequence; only tensors are served"),
+        (sequence(), (), "the output y has the type sequence; only tensors are served"),
         (one_op("Relu", shape=["n", 4], to=INT64), (), "not a graph that onnxruntime accepts"),
         (one_op("RandomNormalLike"), (), "two runs on the same inputs differ"),
         (one_op("Log"), (), "give --sample inputs.npz with an array for each input (the output y"),
@@ -218,6 +246,14 @@ def sequence() -> onnx.ModelProto:
         (one_op("Relu"), ("--softmax",), "--softmax: only for image classifiers, which --labels"),
         (one_op("Relu"), ("--mean", "0", "--size", "8"), "--size, --mean: only for image"),
         (one_op("Relu", shape=["n", 2**20, 2**20]), (), ", 4,096 GiB in each request; the"),
+        (external(location="net.onnx", length="many"), (), "data of "),
+        (external(location="net.onnx", offset="-5"), (), "cannot be read: External data offset"),
+        (external(location="../net.onnx"), (), "../net.onnx, which is not beside it"),
+        (external(), (), "keeps weights in a file without a name"),
+        (recursive(), (), "the functions of the graph cannot be inlined: Cycle detected"),
+        (make_model([helper.make_node("Relu", ["x"], ["y"])], {"x": (FLOAT, ["n", 4])}, {}), (),
+         "the graph has no outputs"),
+        (twice_the_same_output(), (), "several outputs have the same name: y"),
         (sum_of(64 + 1), (), "the graph has 65 inputs; the limit is 64"),
         (sum_of(2, name="x" * 256), (), "characters; the limit is 256"),
         (one_op("Relu"), ("--name", "My Model"), "is not a model name"),
@@ -231,6 +267,12 @@ def test_unservable_graph_is_rejected_with_a_reason_in_one_line(
     assert re.fullmatch(r"error: [^\n]+\n", err)
     assert why in err
     assert not (tmp_path / "store").exists()
+
+
+def test_control_characters_of_names_are_not_printed(add: Add) -> None:
+    code, out, _ = add(sum_of(1, name="\x1b[2J\n"))
+    assert code == 0
+    assert "input        [2J 0 float32 [batch, 2]\n" in out
 
 
 def test_graph_that_crashes_the_runtime_is_reported(
