@@ -229,6 +229,7 @@ def _build_registry(settings: Settings, threads: int, load_graph: GraphLoader | 
             max_text_batch_size=settings.max_concurrent_generations,
             batching=settings.batching,
             max_tensor_memory_bytes=settings.max_tensor_memory_bytes,
+            max_run_s=settings.deadline_s,
         ),
     )
 

@@ -206,8 +206,9 @@ class Settings(BaseSettings):
     A request beyond it gets 503 at once."""
 
     deadline_s: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 60.0
-    """Seconds from a request's arrival after which it is cancelled with 504. Denoising that would
-    take longer, by the pace of its first tiles, gets 413 with the number of pixels that fit."""
+    """Seconds from a request's arrival after which it is cancelled with 504. A run of an added
+    model that takes longer is ended. Denoising that would take longer, by the pace of its first
+    tiles, gets 413 with the number of pixels that fit."""
 
     keep_alive_s: PositiveInt = 15
     """Seconds after which an idle connection is closed."""

@@ -52,6 +52,7 @@ class ModelReplica:
                 max_text_batch_size=streams,
                 batching=settings.batching,
                 max_tensor_memory_bytes=settings.max_tensor_memory_bytes,
+                max_run_s=deadline_s,
             ),
         )
         self._registry.refresh()

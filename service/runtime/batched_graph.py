@@ -15,6 +15,7 @@ from greenlet import getcurrent, greenlet
 from numpy.typing import NDArray
 
 from models_store.onnx.batching import repeat_rows
+from service.errors import DeadlineExceeded
 from service.observability.timing import stage
 
 _log = logging.getLogger(__name__)
@@ -88,11 +89,14 @@ class BatchedGraph:
     def run_batch(self, requests: Sequence[Tensors]) -> list[Outputs | Exception]:
         """Run the rows of all `requests` together; return the outputs or the error of each.
 
-        If the batch fails, each request runs alone, so that only the one at fault gets an error.
+        If the batch fails, each request runs alone, so that only the one at fault gets an error;
+        but not if it reached the run limit, after which all of them are late.
         """
         if len(requests) > 1:
             try:
                 return list(self._run_together(requests))
+            except DeadlineExceeded as error:
+                return [error for _ in requests]
             except Exception as error:  # noqa: BLE001  # whose it is shows when each runs alone
                 fields = {"model": self.model, "requests": len(requests), "error": repr(error)}
                 _log.info("batch failed, running its requests alone", extra={"fields": fields})

@@ -16,6 +16,7 @@ from service.runtime.batched_graph import BatchedGraph, find_batch_sizes
 from service.runtime.bounded_arena import bounded_arena
 from service.runtime.loaded_model import Graph
 from service.runtime.providers import CPU, Provider
+from service.runtime.run_limit import run_limit
 from service.runtime.session import Session
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]
 
 
 _MAX_TENSOR_MEMORY_BYTES = 1 << 30
+_MAX_RUN_S = 60.0
 
 
 def load_session(
@@ -33,11 +35,13 @@ def load_session(
     spec: ModelFile,
     provider: Provider = CPU,
     max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES,
+    max_run_s: float = _MAX_RUN_S,
 ) -> Graph:
     """Load the graph in this process. Raises what `Session` raises."""
-    is_bounded = isinstance(manifest.task, Tensors) and provider.name == CPU.name
-    arena = bounded_arena(max_tensor_memory_bytes) if is_bounded else None
-    return Session(graph, spec, provider, arena=arena)
+    if not isinstance(manifest.task, Tensors):
+        return Session(graph, spec, provider)
+    arena = bounded_arena(max_tensor_memory_bytes) if provider.name == CPU.name else None
+    return Session(graph, spec, provider, arena=arena, run_limit=run_limit(max_run_s))
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,18 @@ class LoadOptions:
     """Limits of dynamic batching by model, `*` for all, which replace those of the manifests."""
     max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES
     """Memory of the runs of models with the task *tensors*."""
+    max_run_s: float = _MAX_RUN_S
+    """Seconds after which a run of a model with the task *tensors* is ended."""
 
     @property
     def loaders(self) -> list[GraphLoader]:
         if self.load_graph is not None:
             return [self.load_graph]
-        limit = self.max_tensor_memory_bytes
-        return [
-            partial(load_session, provider=provider, max_tensor_memory_bytes=limit)
-            for provider in self.providers
-        ]
+        limits = {
+            "max_tensor_memory_bytes": self.max_tensor_memory_bytes,
+            "max_run_s": self.max_run_s,
+        }
+        return [partial(load_session, provider=provider, **limits) for provider in self.providers]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from models_store.onnx.runtime import check_session_tensors
 from service.observability.timing import timed
 from service.runtime.bounded_arena import BoundedArena
 from service.runtime.providers import CPU, Provider
+from service.runtime.run_limit import RunLimit
 
 BadInputs = ort_errors.InvalidArgument
 RunError = (
@@ -38,8 +39,11 @@ class Session:
         *,
         intra_op_threads: int = 1,
         arena: BoundedArena | None = None,
+        run_limit: RunLimit | None = None,
     ) -> None:
         """Build the session from the graph's bytes; without an `arena`, it has one of its own.
+
+        Without a `run_limit`, runs may take any time.
 
         From bytes, not from a path, because clients see onnxruntime's messages. `check_files` has
         checked that the graph refers to no other file.
@@ -50,6 +54,7 @@ class Session:
         """
         self.provider = provider
         self._arena = arena
+        self._run_limit = run_limit
         options = session_options(intra_op_threads)
         if arena is not None:
             arena.add_to(options)
@@ -73,19 +78,31 @@ class Session:
 
     @timed("run")
     def run(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:
-        """Return all outputs by name. onnxruntime reads C-contiguous arrays in place."""
+        """Return all outputs by name. onnxruntime reads C-contiguous arrays in place.
+
+        Raises:
+            DeadlineExceeded: the run was ended by the run limit.
+        """
         with self.provider.run_lock:
-            values = self._run_session(inputs)
+            if self._run_limit is None:
+                values = self._run_session(inputs)
+            else:
+                with self._run_limit.options() as options:
+                    values = self._run_session(inputs, options)
         return dict(zip(self._outputs, values, strict=True))
 
-    def _run_session(self, inputs: TensorMap) -> Sequence[NDArray[np.generic]]:
+    def _run_session(
+        self, inputs: TensorMap, options: ort.RunOptions | None = None
+    ) -> Sequence[NDArray[np.generic]]:
         try:
-            values: Sequence[NDArray[np.generic]] = self._session.run(self._outputs, inputs)
+            values: Sequence[NDArray[np.generic]] = self._session.run(
+                self._outputs, inputs, options
+            )
         except RunError as error:
             if self._arena is None or not self._arena.is_full(error):
                 raise
             self._arena.release_unused()
-            values = self._session.run(self._outputs, inputs)
+            values = self._session.run(self._outputs, inputs, options)
         return values
 
     def run_and_shrink_arena(self, inputs: TensorMap) -> dict[str, NDArray[np.generic]]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.errors import DeadlineExceeded
 from service.runtime.batched_graph import BatchedGraph, RowsError, find_batch_sizes, rows_per_run
 
 Tensors = Mapping[str, NDArray[np.generic]]
@@ -103,6 +104,20 @@ def test_a_failing_batch_runs_again_one_by_one_and_one_request_fails() -> None:
     assert not isinstance(third, Exception)
     assert (first["y"].item(), third["y"].item()) == (2.0, 4.0)
     assert graph.sizes == [3, 1, 1, 1]
+
+
+class TooSlow(AddOne):
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+        super().run(inputs)
+        raise DeadlineExceeded("the run of the graph took longer than 60 s")
+
+
+def test_a_batch_that_reached_the_run_limit_is_not_run_again() -> None:
+    graph = TooSlow()
+    batched = BatchedGraph(graph, model="m", batch_sizes=range(1, 9), max_wait_s=1.0)
+    results = batched.run_batch([{"x": np.array([[value]])} for value in (1.0, 2.0)])
+    assert [type(result) for result in results] == [DeadlineExceeded, DeadlineExceeded]
+    assert graph.sizes == [2]
 
 
 def test_a_run_with_fewer_outputs_than_rows_is_an_error() -> None:
