@@ -88,6 +88,7 @@ def prepare_tensors(original: onnx.ModelProto, trials: Trials) -> Prepared:
     if trial.only_size is not None:
         specs = fix_sizes(specs, trial.only_size)
         trial = trials.run(model, specs, has_batch_axis=trial.rows_are_independent)
+    _check_outputs(columns, trial)
     outputs = _output_specs(trial, specs, output_shapes(model))
     return Prepared(set_tensors(model, specs, outputs), Tensors(), specs, outputs, trial, columns)
 
@@ -124,6 +125,18 @@ def _try_with_batch_axis(
             if not is_fixed:
                 return specs, trial
     return specs, trials.run(model, specs, has_batch_axis=False)
+
+
+def _check_outputs(columns: Mapping[str, Sequence[str]], trial: TrialResult) -> None:
+    for output in trial.outputs:
+        labels = columns.get(output.name)
+        if labels is not None and len(labels) != output.shape[-1]:
+            raise AddError(
+                f"ZipMap names {len(labels)} classes, but {output.name} has {output.shape[-1]} "
+                "values in each row"
+            )
+        if 0 in output.inferred:
+            raise AddError(f"the output {output.name} is always empty")
 
 
 def _output_specs(

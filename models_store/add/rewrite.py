@@ -74,7 +74,9 @@ def replace_zip_maps(model: onnx.ModelProto) -> dict[str, list[str]]:
         if node.op_type != "ZipMap":
             continue
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        classes = attributes.get("classlabels_int64s") or attributes["classlabels_strings"]
+        classes = attributes.get("classlabels_int64s") or attributes.get("classlabels_strings")
+        if not classes:  # onnxruntime says what is wrong
+            continue
         labels = [item.decode() if isinstance(item, bytes) else str(item) for item in classes]
         identity = helper.make_node("Identity", list(node.input), list(node.output))
         model.graph.node[index].CopyFrom(identity)

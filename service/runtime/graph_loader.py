@@ -65,11 +65,15 @@ class LoadOptions:
     def loaders(self) -> list[GraphLoader]:
         if self.load_graph is not None:
             return [self.load_graph]
-        limits = {
-            "max_tensor_memory_bytes": self.max_tensor_memory_bytes,
-            "max_run_s": self.max_run_s,
-        }
-        return [partial(load_session, provider=provider, **limits) for provider in self.providers]
+        return [
+            partial(
+                load_session,
+                provider=provider,
+                max_tensor_memory_bytes=self.max_tensor_memory_bytes,
+                max_run_s=self.max_run_s,
+            )
+            for provider in self.providers
+        ]
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,20 @@ def twice_the_same_output() -> onnx.ModelProto:
     return model
 
 
+def zip_map(**classes: Any) -> onnx.ModelProto:
+    """Return a graph of a ZipMap on rows of four values."""
+    model = one_op("ZipMap", domain="ai.onnx.ml", **classes)
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    return model
+
+
+def always_empty() -> onnx.ModelProto:
+    zero = numpy_helper.from_array(np.array([0]), "zero")
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    node = helper.make_node("Slice", ["x", "zero", "zero", "axis"], ["y"])
+    return make_model([node], {"x": (FLOAT, ["n", 4])}, {"y": (FLOAT, ["n", 0])}, [zero, axis])
+
+
 @pytest.mark.parametrize(
     ("model", "options", "why"),
     [
@@ -253,6 +267,9 @@ def twice_the_same_output() -> onnx.ModelProto:
         (recursive(), (), "the functions of the graph cannot be inlined: Cycle detected"),
         (make_model([helper.make_node("Relu", ["x"], ["y"])], {"x": (FLOAT, ["n", 4])}, {}), (),
          "the graph has no outputs"),
+        (zip_map(), (), "not a graph that onnxruntime accepts"),
+        (zip_map(classlabels_int64s=[0, 1]), (), "ZipMap names 2 classes, but y has 4 values"),
+        (always_empty(), (), "the output y is always empty"),
         (twice_the_same_output(), (), "several outputs have the same name: y"),
         (sum_of(64 + 1), (), "the graph has 65 inputs; the limit is 64"),
         (sum_of(2, name="x" * 256), (), "characters; the limit is 256"),

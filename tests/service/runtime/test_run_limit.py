@@ -11,7 +11,7 @@ from models_store.verify import read_manifest
 from service.errors import DeadlineExceeded
 from service.runtime.run_limit import RunLimit
 from service.runtime.session import Session
-from tests.fakes.tensor_models import make_model, publish_tensors_model
+from tests.fakes.tensor_models import Shape, make_model, publish_tensors_model
 from tests.service.serving import assert_problem, running_app
 
 _ENDLESS = 2**62
@@ -38,8 +38,8 @@ def _loop_model() -> onnx.ModelProto:
         initializer=[one],
     )
     loop = helper.make_node("Loop", ["rounds", "", "x"], ["y"], body=body)
-    inputs = {"rounds": (TensorProto.INT64, []), "x": (TensorProto.FLOAT, [])}
-    return make_model([loop], inputs, {"y": (TensorProto.FLOAT, [])})  # type: ignore[arg-type]
+    scalar: tuple[int, Shape] = (TensorProto.FLOAT, [])
+    return make_model([loop], {"rounds": (TensorProto.INT64, []), "x": scalar}, {"y": scalar})
 
 
 @pytest.fixture
