@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from training.course.digits import accuracy, load_digit_splits, train
-from training.networks import ResNet
+from training.networks.resnet import ResNet
 from training.optim.initializers import He
 from training.optim.schedules import OneCycle
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.networks import ResNet
+from training.networks.resnet import ResNet
 
 Stem = Literal["imagenet", "cifar"]
 Depth = Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110]

@@ -4,33 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.datasets.base import ImageData, ImageSplit
 from training.datasets.cifar10 import Cifar10
 from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
 from training.datasets.image_folder import ImageFolder, UnlabelledImageFolder
 from training.datasets.image_folder_cv import ImageFolderCV
-from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photo_folders import ImagePatches, Scenes
 from training.datasets.python_data import PythonData
 from training.datasets.stroke_digits import StrokeDigits
-from training.datasets.strokes import StrokeData, StrokeSplit
-from training.datasets.text import TextData
 from training.datasets.text_corpus import TextCorpus
-
-__all__ = [
-    "DataConfig",
-    "ImageData",
-    "ImageSplit",
-    "PatchData",
-    "PatchSplit",
-    "StrokeData",
-    "StrokeSplit",
-    "TextData",
-]
 
 DataConfig = Annotated[
     ImagePatches

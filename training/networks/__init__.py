@@ -18,24 +18,6 @@ from training.networks.python_network import PythonNetwork
 from training.networks.resnet import ResNet
 from training.networks.stroke_reader import StrokeReader
 
-__all__ = [
-    "GAN",
-    "Airbench",
-    "CharRNN",
-    "Controller",
-    "ConvAutoencoder",
-    "Denoiser",
-    "DenseAutoencoder",
-    "Handwriting",
-    "MobileNet",
-    "NetworkConfig",
-    "PhotoCodec",
-    "PhotoDenoiser",
-    "PythonNetwork",
-    "ResNet",
-    "StrokeReader",
-]
-
 NetworkConfig = Annotated[
     ResNet.Config
     | Airbench.Config

@@ -28,6 +28,7 @@ from training.optim.ema import ema_model
 from training.pretrained.mobilenet import load_weights
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
 from training.tasks.image_grid import draw_grid
+from training.tasks.registry import build_task
 
 _Projected = tuple[Tensor, ...]
 """Inputs of the discriminator's trained layers: images, or feature maps of them."""
@@ -37,6 +38,7 @@ _GRID_IMAGES = 64
 """Number of images in the grid that is saved after every epoch, always of the same latents."""
 
 
+@build_task.register(AdversarialConfig)
 class Adversarial(DatasetTask[ImageSplit]):
     """Train with the non-saturating or the hinge loss; publish the averaged generator."""
 

@@ -5,7 +5,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.tasks import ClassifierConfig
+from training.config.tasks import ClassificationConfig, ClassifierConfig
 from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batch, Batches
@@ -13,8 +13,10 @@ from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
+from training.tasks.registry import build_task
 
 
+@build_task.register(ClassificationConfig)
 class Classification(ImageTask):
     """Cross entropy with label smoothing (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
 

@@ -17,8 +17,10 @@ from training.metrics.rate_estimate import estimate_bits
 from training.networks.autoencoder import Autoencoder
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
+from training.tasks.registry import build_task
 
 
+@build_task.register(CompressionConfig)
 class Compression(ImageTask):
     """Minimize MSE + rate_weight × bits per pixel.
 

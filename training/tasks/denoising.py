@@ -14,8 +14,10 @@ from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
 from training.tasks.base import Monitor, Scores
 from training.tasks.image_task import ImageTask
+from training.tasks.registry import build_task
 
 
+@build_task.register(DenoisingConfig)
 class Denoising(ImageTask):
     """Minimize the squared error to the clean image, or maximize the PSNR.
 

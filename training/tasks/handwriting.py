@@ -14,11 +14,13 @@ from training.errors import RecipeError
 from training.networks.handwriting import Handwriting as Network
 from training.networks.handwriting import mixture_nll
 from training.tasks.base import Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.stroke_task import StrokeTask
 
 _EVAL_BATCH = 1000
 
 
+@build_task.register(HandwritingConfig)
 class Handwriting(StrokeTask):
     """Minimize nats per move, of position and pen (Graves 2013, arXiv 1308.0850, equation 26)."""
 

@@ -16,9 +16,11 @@ from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.single_network import SingleNetwork
 
 
+@build_task.register(ImitationConfig)
 class Imitation(SingleNetwork):
     """Minimize the cross entropy with the player's actions over whole games, with carried state."""
 

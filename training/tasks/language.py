@@ -25,6 +25,7 @@ from training.errors import DataError, RecipeError
 from training.networks.char_rnn import CharRNN
 from training.networks.recurrent import RecurrentState
 from training.tasks.base import Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.single_network import SingleNetwork
 
 EVAL_WINDOW, EVAL_WINDOW_COUNT = 256, 400
@@ -42,6 +43,7 @@ class LanguageBatch(NamedTuple):
     """True for the first batch of an epoch, which starts from the zero state."""
 
 
+@build_task.register(LanguageConfig)
 class Language(SingleNetwork):
     """Minimize the cross entropy with the next character."""
 

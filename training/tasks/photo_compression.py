@@ -11,12 +11,14 @@ from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.single_network import SingleNetwork
 
 _INIT_CROPS = 64
 """Number of crops that the network is initialised from."""
 
 
+@build_task.register(PhotoCompressionConfig)
 class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
     """Minimize bits per pixel + λ · MSE (RGB, in gray levels²), with a random λ for each crop.
 

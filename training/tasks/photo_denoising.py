@@ -17,11 +17,13 @@ from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit, 
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.single_network import SingleNetwork
 
 _MAX_PIXEL = 255
 
 
+@build_task.register(PhotoDenoisingConfig)
 class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
     """Minimize the squared error to the clean photograph, divided by the deviation of the noise.
 

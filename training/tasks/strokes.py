@@ -14,11 +14,13 @@ from training.datasets.strokes import StrokeData, StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.stroke_reader import StrokeReader
 from training.tasks.base import Monitor, Scores, Split
+from training.tasks.registry import build_task
 from training.tasks.stroke_task import StrokeTask
 
 _EVAL_BATCH = 1000
 
 
+@build_task.register(StrokeClassificationConfig)
 class StrokeClassification(StrokeTask):
     """Minimize the cross entropy of the prediction after the last move."""
 

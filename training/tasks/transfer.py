@@ -22,8 +22,10 @@ from training.networks.mobilenet import MobileNet
 from training.pretrained.mobilenet import features_fingerprint, load_weights
 from training.tasks.base import Scores, Split
 from training.tasks.classification import Classification
+from training.tasks.registry import build_task
 
 
+@build_task.register(TransferConfig)
 class Transfer(Classification):
     """`frozen_logits_NK` are the test split's logits after training the head alone."""
 

@@ -24,7 +24,7 @@ from training.course.dropout import (
     sample_unit_sums,
     scaled_at_test_dropout,
 )
-from training.networks import ResNet
+from training.networks.resnet import ResNet
 
 
 def test_batch_norm_by_hand_is_torchs_in_both_modes() -> None:

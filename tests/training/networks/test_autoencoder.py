@@ -3,8 +3,7 @@ import math
 import pytest
 import torch
 
-from training.networks import ConvAutoencoder, DenseAutoencoder
-from training.networks.autoencoder import Autoencoder
+from training.networks.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 from training.networks.photo_codec.integer_ops import round_ste
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.networks import Denoiser
+from training.networks.denoiser import Denoiser
 
 
 def test_the_noise_is_what_is_predicted() -> None:

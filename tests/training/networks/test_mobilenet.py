@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
-from training.networks import MobileNet, NetworkConfig
-from training.networks.mobilenet import _SameConv2d, use_same_padding
+from training.networks import NetworkConfig
+from training.networks.mobilenet import MobileNet, _SameConv2d, use_same_padding
 
 
 def _network(**changes: Any) -> MobileNet:

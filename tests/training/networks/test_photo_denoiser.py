@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.networks import PhotoDenoiser
+from training.networks.photo_denoiser import PhotoDenoiser
 
 
 def _config(widths: tuple[int, ...], blocks: tuple[int, ...]) -> PhotoDenoiser.Config:

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.networks import ResNet
+from training.networks.resnet import ResNet
 
 _ImageNetDepth = Literal[18, 34, 50, 101, 152]
 

@@ -17,7 +17,7 @@ from tests.training.tiny import recipe
 from training.cli.main import app
 from training.engine.trainer import fit
 from training.errors import WeightsError
-from training.networks import ResNet
+from training.networks.resnet import ResNet
 from training.pretrained.files import load_weights_file, save_network
 from training.pretrained.state import load_into
 from training.workflows.saved_weights import build_from_definition

@@ -9,7 +9,7 @@ from torchvision.models import mobilenet_v2
 
 from models_store.layout import file_sha256
 from training.errors import DataError
-from training.networks import MobileNet
+from training.networks.mobilenet import MobileNet
 from training.pretrained.mobilenet import (
     LOCAL_WEIGHTS,
     features_fingerprint,

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from tests.training.tiny import ADVERSARIAL, recipe
 from training.engine.trainer import fit, restore
 from training.errors import RecipeError, WeightsError
-from training.networks import ResNet
 from training.networks.photo_denoiser import PhotoDenoiser
+from training.networks.resnet import ResNet
 from training.optim.initializers import He
 from training.pretrained.files import save_network
 from training.pretrained.net2net import load_widened

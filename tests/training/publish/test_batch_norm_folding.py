@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.networks import ResNet
 from training.networks.autoencoder import ConvAutoencoder
+from training.networks.resnet import ResNet
 from training.publish.spec import GraphSpec, export_graph
 
 IMAGES = torch.linspace(-2, 2, 3 * 8 * 8).view(3, 1, 8, 8)

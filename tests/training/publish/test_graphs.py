@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from models_store.onnx.wire import has_external_data
 from training.errors import ExportError
-from training.networks import NetworkConfig, ResNet
+from training.networks import NetworkConfig
 from training.networks.airbench import Airbench
+from training.networks.resnet import ResNet
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph, DenoiserGraph
 from training.publish.spec import ExportedGraph, GraphSpec, export_graph

@@ -8,7 +8,7 @@ from tests.training.tiny import recipe
 from training.datasets.base import ImageSplit
 from training.engine.trainer import prepare
 from training.errors import DataError, RecipeError
-from training.tasks import Classification
+from training.tasks.classification import Classification
 
 
 class _FixedLogits(nn.Module):

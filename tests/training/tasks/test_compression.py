@@ -11,7 +11,7 @@ from training.engine.trainer import prepare
 from training.errors import RecipeError
 from training.metrics.rate_estimate import estimate_bits
 from training.publish.compression.frequency_tables import build_frequency_tables
-from training.tasks import Compression
+from training.tasks.compression import Compression
 
 
 def _task(**changes: Any) -> Compression:

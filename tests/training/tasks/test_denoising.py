@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tests.training.tiny import DENOISING, recipe
 from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.tasks import Denoising
+from training.tasks.denoising import Denoising
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from training.config.recipe import Recipe, load_recipe
-from training.datasets import PatchSplit
+from training.datasets.image_patches import PatchSplit
 from training.engine.trainer import prepare
 from training.errors import RecipeError
 from training.tasks.photo_compression import PhotoCompression

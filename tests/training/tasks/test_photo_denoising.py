@@ -18,8 +18,7 @@ from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.psnr import psnr_db
 from training.publish.publisher import publish_run
-from training.tasks import PhotoDenoising
-from training.tasks.photo_denoising import denoise_image
+from training.tasks.photo_denoising import PhotoDenoising, denoise_image
 
 
 @pytest.fixture(scope="module")
