@@ -59,13 +59,18 @@ def from_flat(
     name: str, datatype: str, shape: Sequence[int], values: Sequence[object], *, finite: bool
 ) -> Array:
     """Return the array of what `flatten` returned. Raises InvalidValue: values that do not fit."""
-    if datatype in _FLOATS:
-        if math.inf in values or -math.inf in values:  # 1e400, since JSON has no infinity
-            raise InvalidValue(f"{name}: data has values that are too large for {datatype}")
-        values = [
-            _NON_FINITE.get(value, value) if type(value) is str else value for value in values
-        ]
-    return from_json(name, datatype, shape, values, finite=finite)
+    named: dict[int, float] = {}
+    if datatype in _FLOATS and not finite:
+        named = {
+            index: _NON_FINITE[value]
+            for index, value in enumerate(values)
+            if isinstance(value, str) and value in _NON_FINITE
+        }
+        values = [0.0 if index in named else value for index, value in enumerate(values)]
+    tensor = from_json(name, datatype, shape, values)
+    for index, value in named.items():
+        tensor.flat[index] = value
+    return tensor
 
 
 def to_nested(name: str, tensor: Array) -> object:

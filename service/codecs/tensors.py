@@ -95,13 +95,12 @@ def _count_strings(name: str, shape: Sequence[int]) -> int:
     return count
 
 
-def from_json(
-    name: str, datatype: str, shape: Sequence[int], data: Sequence[object], *, finite: bool = True
-) -> Array:
+def from_json(name: str, datatype: str, shape: Sequence[int], data: Sequence[object]) -> Array:
     """Return the tensor `name` from JSON's `data`, flat or nested.
 
     Raises:
-        InvalidValue: a value does not fit the type or the shape.
+        InvalidValue: a value does not fit the type or the shape. JSON has neither NaN nor infinity,
+            but its parser reads both, and 1e400 as infinity.
     """
     if datatype == BYTES:
         _count_strings(name, shape)
@@ -123,8 +122,7 @@ def from_json(
             raise InvalidValue(
                 f"{name}: data has values outside {min_value} … {max_value}, which {datatype} has"
             )
-    tensor = _convert_numbers(name, datatype, values).reshape(shape)
-    return _require_finite(name, tensor) if finite else tensor
+    return _require_finite(name, _convert_numbers(name, datatype, values).reshape(shape))
 
 
 def _convert_numbers(name: str, datatype: str, values: Sequence[Any]) -> Array:
@@ -182,7 +180,7 @@ def _object_array(elements: Sequence[bytes], shape: Sequence[int]) -> Array:
 
 def _require_finite(name: str, tensor: Array) -> Array:
     if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-        raise InvalidValue(f"{name} has values that are NaN or infinite")
+        raise InvalidValue(f"{name} has values that are NaN, infinite or too large")
     return tensor
 
 

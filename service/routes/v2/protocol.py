@@ -60,7 +60,7 @@ class ParsedRequest:
             return from_bytes(tensor.name, tensor.datatype, tensor.shape, binary, finite=finite)
         if tensor.data is None:
             raise InvalidValue(f"{tensor.name} has neither data nor binary_data_size")
-        return from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data, finite=finite)
+        return from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data)
 
 
 def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict[str, int]) -> None:
