@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.inliner import inline_local_functions
 from onnx.shape_inference import infer_shapes
 
 from models_store.errors import AddError
+from models_store.onnx.errors import clean_message
 
 _TRAPPING = (TensorProto.INT32, TensorProto.INT64)
 _DIVISIONS = ("Div", "Mod")
@@ -28,13 +30,41 @@ def guard_divisions(model: onnx.ModelProto) -> onnx.ModelProto:
     because the types of their values depend on the call. Without functions, `model` itself changes.
 
     Raises:
-        AddError: an STFT takes its frame length from a request, or a function calls itself.
+        AddError: an STFT takes its frame length from a request, a function calls itself, or the
+            type of a divisor in a branch or a loop is unknown.
     """
     if not any(node.op_type in (*_DIVISIONS, "STFT") for node in _all_nodes(model)):
         return model
     inlined = _inline_functions(model)
-    _guard_graph(inlined.graph, infer_shapes(inlined).graph, {}, set())
+    typed = infer_shapes(inlined).graph
+    _guard_graph(inlined.graph, typed, _untyped_divisors(inlined, typed), set())
     return inlined
+
+
+def _untyped_divisors(model: onnx.ModelProto, typed: GraphProto) -> dict[str, int]:
+    """Return the types of divisors behind operators that onnx does not know (com.microsoft).
+
+    onnxruntime infers types when it loads a graph, and tells those of the graph's outputs.
+    """
+    known = {*_value_types(typed), *(name for name, _ in _constants(typed))}
+    divisors = {node.input[1] for node in typed.node if node.op_type in _DIVISIONS} - known
+    if not divisors:
+        return {}
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(divisors))
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4  # errors are exceptions
+    try:
+        session = ort.InferenceSession(
+            probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has no public exception base
+        raise AddError(f"onnxruntime does not accept the graph: {clean_message(error)}") from error
+    types = {"tensor(int32)": TensorProto.INT32, "tensor(int64)": TensorProto.INT64}
+    # Other types do not trap, so one stands for all.
+    return {arg.name: types.get(arg.type, TensorProto.FLOAT) for arg in session.get_outputs()}
 
 
 def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -70,6 +100,8 @@ def _guard_graph(
             _check_frame_length(node, safe)
         is_guarded = node.op_type in _DIVISIONS and node.input[1] not in safe
         element = next((types[name] for name in node.input if name in types), 0)
+        if is_guarded and not element:
+            raise AddError(f"{node.op_type} divides by {node.input[1]}, whose type is unknown")
         nodes += _guarded(node, element) if is_guarded and element in _TRAPPING else [node]
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]

@@ -100,6 +100,61 @@ def _behind_other_operators() -> onnx.ModelProto:
     return make_model(nodes, {"a": (_INT64, ["n"]), "b": int32}, {"c": int32, "z": int32})
 
 
+def _behind_unknown_operators(operator: str, dtype: str) -> onnx.ModelProto:
+    """Divide what an operator of com.microsoft returns, whose type onnx does not infer."""
+    nodes = [
+        helper.make_node("ExpandDims", ["a", "axis"], ["x"], domain="com.microsoft"),
+        helper.make_node("ExpandDims", ["b", "axis"], ["y"], domain="com.microsoft"),
+        helper.make_node(operator, ["x", "y"], ["z"]),
+        helper.make_node(operator, ["z", "y"], ["c"]),
+    ]
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    model = make_model(
+        nodes,
+        {"a": (element, ["n"]), "b": (element, ["n"])},
+        {"c": (element, [1, "n"])},
+        [numpy_helper.from_array(np.array(0, np.int32), "axis")],
+    )
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return model
+
+
+@pytest.mark.parametrize("operator", ["Div", "Mod"])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_division_behind_operators_that_onnx_does_not_know_is_guarded(
+    operator: str, dtype: str
+) -> None:
+    model = guard_divisions(_behind_unknown_operators(operator, dtype))
+    least = np.iinfo(dtype).min
+    result = _run(model, a=np.array([least, 7], dtype), b=np.array([-1, 3], dtype))
+    assert result.tolist() == [[least, 0] if operator == "Div" else [0, 1]]
+
+
+def test_division_in_a_branch_by_values_of_unknown_type_is_rejected() -> None:
+    nodes = [
+        helper.make_node("ExpandDims", ["a", "axis"], ["x"], domain="com.microsoft"),
+        helper.make_node("Div", ["x", "x"], ["c"]),
+    ]
+    output = helper.make_tensor_value_info("c", _INT64, [1, "n"])
+    branch = helper.make_graph(nodes, "branch", [], [output])
+    node = helper.make_node("If", ["condition"], ["d"], then_branch=branch, else_branch=branch)
+    model = make_model(
+        [node],
+        {"a": (_INT64, ["n"]), "condition": (_BOOL, [])},
+        {"d": (_INT64, [1, "n"])},
+        [numpy_helper.from_array(np.array(0, np.int32), "axis")],
+    )
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(AddError, match="Div divides by x, whose type is unknown"):
+        guard_divisions(model)
+
+
+def test_fractions_behind_operators_that_onnx_does_not_know_are_left_alone() -> None:
+    model = _behind_unknown_operators("Div", "float32")
+    before = model.SerializeToString()
+    assert guard_divisions(model).SerializeToString() == before
+
+
 @pytest.mark.parametrize(
     ("model", "divisions"),
     [
