@@ -3,6 +3,7 @@
     pip install -e '.[training]' scikit-image bm3d PyWavelets
     python -m benchmarks.denoisers set12                  # a folder of photographs of your own
     python -m benchmarks.denoisers --samples --sigma 25   # five in colour that packages ship
+    python -m benchmarks.denoisers realnoise --pairs --sigma 3 5 7 10   # *_real.JPG, *_mean.JPG
 
 Noise is Gaussian, in floats and unclipped, as in the literature; what comes back is clipped and
 rounded to 8 bits, of every method alike. The network is blind. The others are told the noise's true
@@ -10,6 +11,9 @@ deviation; BM3D is asked a second time with the deviation that scikit-image esti
 those of the published graph. Times are of one thread (set OMP_NUM_THREADS=1), the network's by
 onnxruntime on bytes, as it is served. `bm3d` is free for non-commercial use alone; without it, its
 rows are left out. The network's figures of clean images are printed below the table.
+
+With `--pairs`, the noise is that of real photographs, and BM3D gets the best of the deviations for
+each image: an upper limit, because nobody knows it without the clean image.
 """
 
 import argparse
@@ -34,6 +38,7 @@ from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
 from training.datasets.image_files import find_image_files
 from training.datasets.image_io import read_downscaled_image
+from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit
 from training.metrics.psnr import psnr_db
 from training.networks.photo_denoiser import PhotoDenoiser
@@ -61,6 +66,8 @@ def main() -> int:
     """Measure and print a table."""
     options = _arguments()
     torch.set_num_threads(1)
+    if options.pairs:
+        return _compare_pairs(options)
     images = _samples() if options.samples else _read(options.folder)
     network, multiple, session = _load_published(options.store, options.model)
     rows: dict[str, MethodResult] = {}
@@ -84,12 +91,39 @@ def main() -> int:
     return 0
 
 
+def _compare_pairs(options: argparse.Namespace) -> int:
+    """Print a row for each pair as it is measured, then the means."""
+    network, multiple, _ = _load_published(options.store, options.model)
+    pairs = ImagePairs(path=options.folder.absolute(), title="pairs").load()[:: options.every]
+    columns = ("noisy", options.model, "BM3D at its best σ", "σ")
+    print(" ".join(f"{column:>18}" for column in columns))
+    rows = []
+    for noisy_CHW, clean_CHW in pairs:
+        noisy_BCHW, clean = noisy_CHW[None].float() / 255, clean_CHW[None].float() / 255
+        with torch.inference_mode():
+            estimate = denoise_image(network, noisy_BCHW, multiple)
+        best = max(_bm3d_psnr(noisy_BCHW, clean, sigma) for sigma in options.sigma)
+        rows.append((float(psnr_db(noisy_BCHW, clean)), float(psnr_db(estimate, clean)), *best))
+        print(" ".join(f"{value:18.2f}" for value in rows[-1]), flush=True)
+    print(f"means, n = {len(rows)}: " + " ".join(f"{mean:.2f}" for mean in np.mean(rows, axis=0)))
+    return 0
+
+
+def _bm3d_psnr(noisy_BCHW: Tensor, clean: Tensor, sigma: float) -> tuple[float, float]:
+    """Return the PSNR in dB of BM3D told `sigma`, and `sigma`."""
+    estimate = _bm3d(noisy_BCHW[0].permute(1, 2, 0).double().numpy(), sigma / 255)
+    back = torch.from_numpy(np.ascontiguousarray(estimate)).float().permute(2, 0, 1)[None]
+    return float(psnr_db(quantize_8bit(back), clean)), sigma
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--samples", action="store_true")
+    parser.add_argument("--pairs", action="store_true", help="FOLDER holds real noise")
+    parser.add_argument("--every", type=int, default=1, help="with --pairs: measure each Nth pair")
     parser.add_argument("--sigma", type=float, nargs="+", default=[15.0, 25.0, 50.0])
     parser.add_argument("--only", nargs="+", choices=_METHODS, default=list(_METHODS))
     parser.add_argument("--store", type=Path, default=Path("models_store"))
