@@ -1,4 +1,8 @@
-"""The decoder of training and the service: a network sees the same pixels in both."""
+"""The decoder of training and the service: a network sees the same pixels in both.
+
+Rotation and mirroring of an AVIF (irot, imir) are applied, and the clean aperture (clap) is not:
+libavif and Pillow return the whole image, and Chromium crops it only at the origin.
+"""
 
 from PIL import Image
 from PIL.ImageFile import ImageFile

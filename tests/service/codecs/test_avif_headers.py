@@ -204,3 +204,32 @@ def test_frame_as_large_as_a_reference_counts_as_the_largest_before() -> None:
     key = "0 00 1 0 1 1 000 1 0 11000111 01100011"
     inter = f"0 01 1 0 0 0 000 1 0 000 00000001 0 {0:035} 0000001"
     assert _read_sizes((1, _FULL), (6, key), (3, inter)) == [(200, 100), (200, 100)]
+
+
+def test_clean_aperture_is_ignored_as_by_pillow() -> None:
+    data = encoded(smooth(64, 40), "AVIF")
+    # Width, height and offset of the centre as fractions (ISO 14496-12, section 12.1.4).
+    cropped = _with_property(data, struct.pack(">I4s8i", 40, b"clap", 20, 1, 10, 1, -44, 2, -30, 2))
+    expected = decode_native(data, "RGB", LIMITS)
+    assert expected.shape == (40, 64, 3)
+    assert (decode_native(cropped, "RGB", LIMITS) == expected).all()
+
+
+def _with_property(data: bytes, box: bytes) -> bytes:
+    """Add a property to the only image of a file: its box, and its number in ipma."""
+    changed = bytearray(data)
+    properties, associations = data.index(b"ipco") - 4, data.index(b"ipma") - 4
+    count = associations + 18  # behind the header, the number of items, and the item's id
+    for start, growth in (
+        (data.index(b"meta") - 4, len(box) + 1), (data.index(b"iprp") - 4, len(box) + 1),
+        (properties, len(box)), (associations, 1), (data.index(b"mdat") - 4, 0),
+        (data.index(b"iloc") + 18, len(box) + 1),
+    ):  # fmt: skip
+        (size,) = struct.unpack_from(">I", data, start)
+        struct.pack_into(">I", changed, start, size + growth)
+    changed[count] += 1
+    end = count + 1 + data[count]
+    number = 1 + sum(kind in data for kind in (b"ispe", b"pixi", b"av1C", b"colr"))
+    changed[end:end] = bytes([number | 0x80])
+    changed[associations:associations] = box
+    return bytes(changed)

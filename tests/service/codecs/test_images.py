@@ -144,7 +144,7 @@ def test_grey_of_32_bits_gets_the_smallest_white_that_holds_it(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_orientation_is_as_imageops_turns_it(file_format: str, orientation: int) -> None:
     data = with_orientation(smooth(60, 34), file_format, orientation)
     reference = ImageOps.exif_transpose(Image.open(BytesIO(data)))
