@@ -51,9 +51,14 @@ class Target(FrozenModel):
 
     def is_met(self, value: float) -> bool | None:
         """Return whether the bound is met; None when there is none."""
+        miss = self.miss(value)
+        return None if miss is None else miss <= 0
+
+    def miss(self, value: float) -> float | None:
+        """Return by how much `value` misses the bound, at most 0 if it is met; None without one."""
         if self.at_least is not None:
-            return value >= self.at_least
-        return None if self.at_most is None else value <= self.at_most
+            return self.at_least - value
+        return None if self.at_most is None else value - self.at_most
 
 
 def load_targets() -> dict[str, tuple[Target, ...]]:
@@ -107,7 +112,16 @@ def _rows(manifest: Manifest, targets: tuple[Target, ...]) -> Iterator[tuple[str
         if value is None:
             yield (*title, target.name, "not measured", target.bound, "", "", target.anchor)
         else:
-            verdict = {True: "reached", False: "missed", None: ""}[target.is_met(value)]
+            verdict = _verdict(target, value, manifest)
             count = f"{counts[target.metric]:,}"
             yield (*title, target.name, f"{value:.4g}", target.bound, verdict, count, target.anchor)
         title = ("", "")
+
+
+def _verdict(target: Target, value: float, manifest: Manifest) -> str:
+    miss = target.miss(value)
+    if miss is None:
+        return ""
+    if miss <= 0:
+        return "reached"
+    return f"missed by {miss:.2g} after {manifest.provenance.duration_s / 3600:.1f} h"
