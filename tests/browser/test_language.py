@@ -65,6 +65,21 @@ def test_no_english_is_left_and_every_view_fits_a_phone(spanish: Watched) -> Non
         assert violations(page) == [], view
 
 
+def test_a_phone_shows_every_tab_and_all_columns_of_a_card(spanish: Watched) -> None:
+    page = show(spanish, "models/denoiser-photo")
+    row = page.locator(".card tbody tr").first
+    expect(row.locator("td").last).to_be_visible()
+    overflow = page.locator(".card .scroll").evaluate_all(
+        "boxes => boxes.map(box => box.scrollWidth - box.clientWidth)"
+    )
+    assert set(overflow) == {0}
+    for tab in page.locator("#views a").all():
+        expect(tab).to_be_in_viewport(ratio=1)
+    # `strength` in the card's text is the name of a parameter.
+    expect(page.locator(".card > p code", has_text="strength")).to_have_count(1)
+    assert "`" not in page.locator(".card > p").filter(has_text="strength").inner_text()
+
+
 @pytest.mark.parametrize("name", list_model_names(STORE))
 def test_the_card_of_every_published_model_is_in_spanish(spanish: Watched, name: str) -> None:
     page = show(spanish, f"models/{name}")

@@ -24,6 +24,9 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** The nodes of a text that has `code` in it. */
+export const prose = (text) => text.split('`').map((part, at) => (at % 2 ? h('code', {}, part) : part));
+
 let last = 0;
 
 /** An id that no other element has, for labels and descriptions. */

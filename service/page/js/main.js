@@ -86,11 +86,8 @@ const notFound = (name) => [
 
 function markCurrent(view) {
   for (const link of document.querySelectorAll('#views a')) {
-    if (link.dataset.view === view?.id) {
-      link.setAttribute('aria-current', 'page');
-      // On a phone the row of views scrolls, and the current one must be in sight.
-      link.parentElement.scrollLeft = link.offsetLeft - (link.parentElement.clientWidth - link.clientWidth) / 2;
-    } else link.removeAttribute('aria-current');
+    if (link.dataset.view === view?.id) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
 }
 

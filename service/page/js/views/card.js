@@ -1,6 +1,6 @@
 // One model's card: all that its manifest tells a person.
 
-import { h } from '../dom.js';
+import { h, prose } from '../dom.js';
 import { bytes, grouped } from '../numbers.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
@@ -26,14 +26,14 @@ export async function modelCard(name, version, versions) {
     h('h2', {}, `${card.name} ${card.version}`, h('span', { class: `state ${card.state}` }, t.models.states[card.state] ?? card.state)),
     card.reason && h('p', { class: 'failed' }, card.reason),
     t.models.inEnglish && texts.some((text) => cardText(text) === text) && h('p', { class: 'hint' }, t.models.inEnglish),
-    h('p', { class: 'lead' }, cardText(card.summary)),
+    h('p', { class: 'lead' }, prose(cardText(card.summary))),
     h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.models.tryIt), otherVersions(card, versions)),
     ready && served(preview, { class: 'preview', alt: t.models.preview(card.name) }),
     card.metrics.length > 0 && [h('h3', {}, t.models.measured), metricsTable(card.metrics)],
     h('h3', {}, t.models.meantFor),
-    h('p', {}, cardText(card.intended_use)),
+    h('p', {}, prose(cardText(card.intended_use))),
     h('h3', {}, t.models.limits),
-    h('p', {}, cardText(card.limits)),
+    h('p', {}, prose(cardText(card.limits))),
     h('h3', {}, t.models.madeOf),
     facts(card),
     ready && filters(name, version),

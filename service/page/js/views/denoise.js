@@ -1,7 +1,7 @@
 // Noise out of an image. The browser adds noise to the samples, so that the clean image is known.
 
 import { answered, send } from '../api.js';
-import { fill, h, settled } from '../dom.js';
+import { fill, h, prose, settled } from '../dom.js';
 import { decibels, fixed } from '../numbers.js';
 import { workplace } from '../parts/async_result.js';
 import { beforeAfter } from '../parts/compare.js';
@@ -57,7 +57,7 @@ export function open({ body, chooser, onmodel, address }) {
   };
   const describe = async () => {
     const card = await cardOf(chooser.name, chooser.version);
-    fill(trained, t.denoise.trained(cardText(card.task.noise), cardText(card.intended_use)));
+    fill(trained, prose(t.denoise.trained(cardText(card.task.noise), cardText(card.intended_use))));
   };
   const picker = imagePicker({
     samples: [CAT, COFFEE, ...DIGITS],

@@ -17,7 +17,7 @@ export function open({ body, chooser, onmodel, address }) {
   const same = sameWithCurl();
   const answer = workplace();
   const digits = field({ label: t.handwriting.digits, value: '3141592653', maxlength: 64 });
-  const seed = field({ label: t.common.seed, type: 'number', min: 0, value: '7', placeholder: t.common.random, hint: t.handwriting.seedHint });
+  const seed = field({ label: t.common.seed, type: 'number', min: 0, value: '10', placeholder: t.common.random, hint: t.handwriting.seedHint });
   const bias = slider({ label: t.handwriting.neatness, min: 0, max: 3, step: 0.1, value: 1, show: (value) => fixed(value, 1), onchange: () => ask() });
   const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
   const animate = tick({ label: t.handwriting.animate, checked: !still, onchange: () => ask() });
