@@ -39,7 +39,7 @@ _HEADER = """<style>
 .to-playground { font: 16px/1.5 system-ui, sans-serif; padding: 0.7rem 1.25rem; margin: 0 }
 .to-playground a { color: #176249 }
 .dark-mode .to-playground a { color: #74d0ab }
-.swagger-ui .info .markdown p { line-height: 1.8 }
+.swagger-ui .renderedMarkdown p { line-height: 1.8 }
 </style>
 <script>
 (() => {
