@@ -82,8 +82,9 @@ def test_figures_of_a_page_are_those_of_the_published_model(
     assert form.format(value).rstrip("%") in text
 
 
-_NUMBERS = {"course": r"\d+(?:,\d{3})*(?:\.\d+)?", "curso": r"\d+(?:\.\d{3})*(?:,\d+)?"}
-_TO_PLAIN = {"course": str.maketrans("", "", ","), "curso": str.maketrans(",", ".", ".")}
+# Spanish groups digits by no-break spaces, from five on (Real Academia Española).
+_NUMBERS = {"course": r"\d+(?:,\d{3})*(?:\.\d+)?", "curso": r"\d+(?:\xa0\d{3})*(?:,\d+)?"}
+_TO_PLAIN = {"course": str.maketrans("", "", ","), "curso": str.maketrans(",", ".", "\xa0")}
 
 
 def _blocks_and_numbers(folder: str, page: str) -> tuple[list[str], list[str]]:
