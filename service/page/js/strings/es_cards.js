@@ -6,7 +6,7 @@ export const cards = {
   'Teaching and demonstrations: light strokes on a dark background, 28×28 pixels like MNIST. Images of other sizes are scaled to fit that square.':
     'Docencia y demostraciones: trazos claros sobre fondo oscuro, de 28×28 píxeles como en MNIST. Las imágenes de otros tamaños se ajustan a ese cuadrado.',
   'Trained on digits only: letters and photographs are restored as something like a digit. Lossy: do not use it to store anything that matters.':
-    'Entrenado solo con dígitos: las letras y las fotografías se restauran como algo parecido a un dígito. Con pérdida: no lo uses para guardar nada importante.',
+    'Entrenado solo con dígitos: las letras y las fotografías se restauran como algo parecido a un dígito. Compresión con pérdida: no lo uses para guardar nada importante.',
   'Continúa un texto al estilo de Cervantes; continues a text in the style of Don Quijote.':
     'Continúa un texto al estilo del Quijote.',
   'Teaching and demonstrations of text generation in a language other than English: it continues a Spanish sentence.':
@@ -30,7 +30,7 @@ export const cards = {
   'Photographs in colour or grey, as small files: quality 1 takes the fewest bytes, quality 9 is the closest to the original. Images may have any size, and a code made on one machine can be decoded on any other.':
     'Fotografías en color o en gris, como archivos pequeños: la calidad 1 ocupa menos bytes y la 9 es la más fiel al original. Las imágenes pueden tener cualquier tamaño, y un código creado en una máquina se puede decodificar en cualquier otra.',
   'Lossy: do not use it to archive originals. Trained on 400 photographs of 0.15 megapixels, not on drawings, text or screenshots. Trained for one hour on one core to minimise the squared error alone: at low qualities it blurs.':
-    'Con pérdida: no lo uses para archivar originales. Entrenado con 400 fotografías de 0,15 megapíxeles, no con dibujos, texto ni capturas de pantalla. Se entrenó durante una hora en un núcleo para minimizar solo el error cuadrático: con calidades bajas, desenfoca.',
+    'Compresión con pérdida: no lo uses para archivar originales. Entrenado con 400 fotografías de 0,15 megapíxeles, no con dibujos, texto ni capturas de pantalla. Se entrenó durante una hora en un núcleo para minimizar solo el error cuadrático: con calidades bajas, emborrona.',
   'Removes strong Gaussian noise from images of handwritten digits.':
     'Elimina ruido gaussiano fuerte de imágenes de dígitos manuscritos.',
   'Teaching and demonstrations: light strokes on a dark background, 28×28 pixels like MNIST or larger.':
@@ -70,11 +70,11 @@ export const cards = {
   'Teaching, demonstrations, and tests of a serving stack: images filled by one object of the ten classes.':
     'Docencia, demostraciones y pruebas de un servicio de modelos: imágenes en las que un objeto de las diez clases llena el encuadre.',
   'It sees 32×32 pixels and knows ten classes: anything else is classified as one of them too, often with confidence. On photographs it is right less often than on CIFAR-10: on 39 of 65 that show one of the ten things (60 %), with a mean probability of 0.78. Not for decisions about people or safety.':
-    'Ve 32×32 píxeles y conoce diez clases: cualquier otra cosa también se clasifica como una de ellas, a menudo con seguridad. Con fotografías acierta menos que con CIFAR-10: 39 de 65 que muestran una de las diez cosas (60 %), con una probabilidad media de 0,78. No apto para decisiones sobre personas ni sobre seguridad.',
+    'Ve 32×32 píxeles y conoce diez clases: cualquier otra cosa también se clasifica como una de ellas, a menudo con seguridad. Con fotografías acierta menos que con CIFAR-10: 39 de las 65 que muestran una de las diez cosas (60 %), con una probabilidad media de 0,78. No apto para decisiones sobre personas ni sobre seguridad.',
   'Averages the probabilities of 4 networks (resnet-cifar10).':
     'Promedia las probabilidades de 4 redes (resnet-cifar10).',
   'Where higher accuracy is worth 4 times the work of one network.':
-    'Para cuando una exactitud mayor vale 4 veces el trabajo de una sola red.',
+    'Para cuando una exactitud mayor compensa 4 veces el trabajo de una sola red.',
   'It sees 32×32 pixels and knows ten classes: anything else is classified as one of them too, often with confidence. On photographs it is right less often than on CIFAR-10: on 36 of 65 that show one of the ten things (55 %), with a mean probability of 0.79. Not for decisions about people or safety.':
-    'Ve 32×32 píxeles y conoce diez clases: cualquier otra cosa también se clasifica como una de ellas, a menudo con seguridad. Con fotografías acierta menos que con CIFAR-10: 36 de 65 que muestran una de las diez cosas (55 %), con una probabilidad media de 0,79. No apto para decisiones sobre personas ni sobre seguridad.',
+    'Ve 32×32 píxeles y conoce diez clases: cualquier otra cosa también se clasifica como una de ellas, a menudo con seguridad. Con fotografías acierta menos que con CIFAR-10: 36 de las 65 que muestran una de las diez cosas (55 %), con una probabilidad media de 0,79. No apto para decisiones sobre personas ni sobre seguridad.',
 };
