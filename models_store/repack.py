@@ -17,6 +17,7 @@ from models_store.errors import AddError, ReplayError
 from models_store.layout import list_versions, version_dir
 from models_store.manifest import Manifest, ModelFile
 from models_store.onnx.half_precision import store_as_float16
+from models_store.onnx.metadata import graph_metadata
 from models_store.onnx.runtime import load_graph_fn, verify_graphs
 from models_store.publish import file_entry, publish_version
 from models_store.tasks import Compression
@@ -46,7 +47,7 @@ class Repacked:
 def repack(store: Path, name: str) -> Repacked:
     """Publish the newest version of `name` again with its float32 weights stored as float16.
 
-    Quantised variants are copied.
+    Quantised variants keep their weights. The metadata of every graph is written anew.
 
     Raises:
         AddError: the model has no large float32 weights, or codes depend on its exact outputs.
@@ -63,15 +64,17 @@ def repack(store: Path, name: str) -> Repacked:
     def build(folder: Path, number: int) -> Manifest:
         graphs = manifest.graphs("fp32")
         cases = {
-            role: _repack_graph(source, folder, manifest, spec, changes)
+            role: _repack_graph(source, folder, manifest, spec, number, changes)
             for role, spec in graphs.items()
         }
-        repacked = {spec.path for spec in graphs.values()}
         files = []
         for file in manifest.files:
             if file.role == "golden":
                 write_golden(folder / file.path, cases)
-            elif file.path not in repacked:
+            elif file.precision == "int8":
+                model = onnx.load(source / file.path)
+                _write_graph(model, folder / file.path, manifest, number)
+            elif not file.is_graph:
                 shutil.copy(source / file.path, folder / file.path)
             fields = file.model_dump(exclude={"path", "bytes", "sha256"})
             files.append(file_entry(folder / file.path, **fields))
@@ -90,14 +93,26 @@ def repack(store: Path, name: str) -> Repacked:
     return Repacked(folder, before, after, max(changes))
 
 
+def _write_graph(model: onnx.ModelProto, path: Path, manifest: Manifest, version: int) -> None:
+    metadata = graph_metadata(manifest.name, version, manifest.licence, manifest.provenance.recipe)
+    existing = {item.key: item.value for item in model.metadata_props}
+    onnx.helper.set_model_props(model, {**existing, **metadata})
+    path.write_bytes(model.SerializeToString())
+
+
 def _repack_graph(
-    source: Path, folder: Path, manifest: Manifest, spec: ModelFile, changes: list[float]
+    source: Path,
+    folder: Path,
+    manifest: Manifest,
+    spec: ModelFile,
+    version: int,
+    changes: list[float],
 ) -> list[GoldenCase]:
     """Write the graph with float16 weights; return its golden cases and append their changes."""
     model = onnx.load(source / spec.path)
     if not store_as_float16(model):
         raise AddError(f"{spec.path} has no large float32 weights to store as float16")
-    (folder / spec.path).write_bytes(model.SerializeToString())
+    _write_graph(model, folder / spec.path, manifest, version)
     run = load_graph_fn(folder / spec.path)
     cases = []
     golden = source / manifest.get_file("golden").path

@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
@@ -35,6 +36,9 @@ def test_repacking_halves_a_model_and_keeps_its_outputs_and_card(store: Path) ->
     after = read_manifest(result.folder)
     assert (after.metrics, after.provenance) == (before.metrics, before.provenance)
     (spec,) = after.graphs("fp32").values()
+    properties = {p.key: p.value for p in onnx.load(result.folder / spec.path).metadata_props}
+    assert (properties["name"], properties["version"]) == ("charnn-tiny", str(old + 1))
+    assert properties["licence"] == after.licence
     run = load_graph_fn(result.folder / spec.path)
     for case in read_golden_cases(result.folder / "golden.npz", spec, after.golden.cases):
         outputs = run(case.inputs)

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -18,14 +17,6 @@ def public_recipe(recipe: Recipe, exclude: set[str] | None = None) -> dict[str, 
     return recipe.model_dump(
         mode="json", by_alias=True, exclude=exclude, context={"published": True}
     )
-
-
-def graph_metadata(
-    name: str, version: int, licence: str, recipe: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return the `metadata_props` of a published graph, by which it is known outside the store."""
-    text = json.dumps(recipe, ensure_ascii=False)
-    return {"name": name, "version": str(version), "licence": licence, "recipe": text}
 
 
 def fit_command(recipe: Recipe) -> str:

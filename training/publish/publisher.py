@@ -6,6 +6,7 @@ from pathlib import Path
 from models_store import publish as store_writer
 from models_store.manifest import Golden, Manifest, ModelFile, Provenance
 from models_store.onnx.batching import measure_version
+from models_store.onnx.metadata import graph_metadata
 from models_store.onnx.runtime import verify_graphs
 from models_store.verify import GraphFn, write_golden
 from training.config.recipe import ModelCard, Recipe
@@ -50,7 +51,7 @@ def publish_model(
 
     def build(folder: Path, version: int) -> Manifest:
         half = card.storage == "float16"
-        metadata = provenance.graph_metadata(name, version, card.licence, model_provenance.recipe)
+        metadata = graph_metadata(name, version, card.licence, model_provenance.recipe)
         exported = {
             graph.role: export_graph(graph, folder, half=half, metadata=metadata)
             for graph in spec.graphs

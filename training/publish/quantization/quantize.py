@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from models_store import publish as store_writer
 from models_store.layout import list_versions, version_dir
 from models_store.manifest import Manifest, Metric, ModelFile, Variant
+from models_store.onnx.metadata import graph_metadata
 from models_store.onnx.runtime import load_graph_fn, verify_graphs
 from models_store.tasks import Classification, TextGeneration
 from models_store.verify import GraphFn, read_golden_cases, read_manifest
@@ -33,7 +34,6 @@ from training.datasets.base import ImageData, ImageSplit
 from training.datasets.text import TextData
 from training.engine.environment import Environment
 from training.errors import ExportError
-from training.publish.provenance import graph_metadata
 from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 from training.publish.spec import run_in_batches
