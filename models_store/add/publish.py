@@ -129,13 +129,19 @@ def _provenance(source: Path, digest: str, prepared: Prepared) -> Provenance:
     }
     return Provenance(
         recipe=recipe,
-        command=shlex.join(["deepshelf", "models", *sys.argv[1:]]),
+        command=_command(sys.argv[1:]),
         seed=0,
         git_commit=None,
         libraries={name: version(name) for name in ("onnx", "onnxruntime", "numpy")},
         hardware=describe_cpu(),
         duration_s=0,
     )
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the command line, whether `deepshelf models` or `python -m models_store` ran."""
+    group = [] if arguments[:1] == ["models"] else ["models"]
+    return shlex.join(["deepshelf", *group, *arguments])
 
 
 def _tolerances(golden: Path, prepared: Prepared) -> tuple[float, float]:

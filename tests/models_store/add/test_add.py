@@ -303,6 +303,16 @@ def test_graph_that_crashes_the_runtime_is_reported(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("arguments", [["models", "add", "my net.onnx"], ["add", "my net.onnx"]])
+def test_card_states_the_command(
+    add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["deepshelf", *arguments])
+    assert add(one_op("Relu"))[0] == 0
+    command = published(tmp_path)[1].provenance.command
+    assert command == "deepshelf models add 'my net.onnx'"
+
+
 def test_name_that_is_taken_needs_new_version(add: Add, tmp_path: Path) -> None:
     assert add(one_op("Relu"))[0] == 0
     assert "the name mine is taken (versions: 1); --new-version adds" in add(one_op("Abs"))[2]
