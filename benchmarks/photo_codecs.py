@@ -90,8 +90,8 @@ def _compare_curves(options: argparse.Namespace) -> None:
     for tested in curves_by_codec:
         row = [
             mean(
-                bd_rate(_points(one), _points(other))
-                for one, other in zip(
+                bd_rate(_points(reference_curve), _points(tested_curve))
+                for reference_curve, tested_curve in zip(
                     curves_by_codec[reference], curves_by_codec[tested], strict=True
                 )
             )
@@ -106,13 +106,13 @@ def _compare_curves(options: argparse.Namespace) -> None:
 
 
 def _points(rated: list[RateDistortionPoint]) -> list[tuple[float, float]]:
-    return [(one.bits_per_pixel, one.psnr_db) for one in rated]
+    return [(point.bits_per_pixel, point.psnr_db) for point in rated]
 
 
 def _mean_curve(curves: list[list[RateDistortionPoint]]) -> list[tuple[float, float]]:
     return [
-        (mean(one.bits_per_pixel for one in same), mean(one.psnr_db for one in same))
-        for same in zip(*curves, strict=True)
+        (mean(point.bits_per_pixel for point in points), mean(point.psnr_db for point in points))
+        for points in zip(*curves, strict=True)
     ]
 
 

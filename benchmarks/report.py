@@ -1,4 +1,4 @@
-"""Tables for people, JSON for programs, and a image; all in `build/benchmarks/`."""
+"""Reports of a benchmark in `build/benchmarks/`: a Markdown table, JSON and a plot."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, columns aligned."""
+    """Return a Markdown table with aligned columns."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     lines.insert(1, ["-" * width for width in widths])
@@ -57,7 +57,7 @@ def draw_bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         names, values = list(panel), list(panel.values())
-        colours = [_colour(one) for one in names]
+        colours = [_colour(name) for name in names]
         drawn = axis.barh(range(len(names)), values, color=colours, height=0.7)
         axis.bar_label(drawn, [f" {value:,.0f}" for value in values])
         axis.set_yticks(range(len(names)), names)

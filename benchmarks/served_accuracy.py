@@ -37,15 +37,15 @@ def main() -> int:
     card = httpx.get(f"{options.url}/v1/models/{options.model}").raise_for_status().json()
     precision = options.precision or card["served"]
     published = next(
-        one["value"]
-        for one in card["metrics"]
-        if one["name"] == "accuracy" and one["precision"] == precision
+        metric["value"]
+        for metric in card["metrics"]
+        if metric["name"] == "accuracy" and metric["precision"] == precision
     )
     started = time.perf_counter()
     labels = asyncio.run(_classify(options, _encode_images(data)))
     seconds = time.perf_counter() - started
-    right = sum(got == wanted for wanted, got, _ in labels)
-    accuracy, count = right / len(labels), len(labels)
+    correct = sum(predicted == expected for expected, predicted, _ in labels)
+    accuracy, count = correct / len(labels), len(labels)
     print(
         f"{accuracy:.4f} right over HTTP, {published:.4f} in the manifest, "
         f"{precision}, n = {count:,}"
@@ -56,15 +56,15 @@ def main() -> int:
 
 def _measure_folder(options: argparse.Namespace) -> int:
     files = sorted(path for path in options.folder.glob("*/*") if path.is_file())
-    answers = asyncio.run(
+    predictions = asyncio.run(
         _classify(options, ((path.read_bytes(), path.parent.name) for path in files))
     )
-    for label, count in Counter(wanted for wanted, _, _ in answers).items():
-        right = sum(wanted == got == label for wanted, got, _ in answers)
-        print(f"{label}: {right} of {count}")
-    right = sum(wanted == got for wanted, got, _ in answers)
-    confidence = sum(probability for _, _, probability in answers) / len(answers)
-    print(f"{right} of {len(answers)} right, mean probability of the answer {confidence:.3f}")
+    for label, count in Counter(expected for expected, _, _ in predictions).items():
+        correct = sum(expected == predicted == label for expected, predicted, _ in predictions)
+        print(f"{label}: {correct} of {count}")
+    correct = sum(expected == predicted for expected, predicted, _ in predictions)
+    confidence = sum(probability for _, _, probability in predictions) / len(predictions)
+    print(f"{correct} of {len(predictions)} right, mean probability of the answer {confidence:.3f}")
     return 0
 
 
@@ -88,21 +88,21 @@ async def _classify(
     precision = {"precision": options.precision} if options.precision else {}
     async with httpx.AsyncClient(base_url=options.url, timeout=30) as client:
 
-        async def one_client() -> list[tuple[str, str, float]]:
-            answers = []
+        async def run_client() -> list[tuple[str, str, float]]:
+            predictions = []
             for image, label in images:  # one iterator for all: each image is taken once
-                answer = await client.post(
+                response = await client.post(
                     "/v1/classify",
                     params={"model": options.model, "top_k": 1, **precision},
                     content=image,
                     headers={"Content-Type": "application/octet-stream"},
                 )
-                best = answer.raise_for_status().json()["results"][0]["predictions"][0]
-                answers.append((label, best["label"], best["probability"]))
-            return answers
+                best = response.raise_for_status().json()["results"][0]["predictions"][0]
+                predictions.append((label, best["label"], best["probability"]))
+            return predictions
 
-        parts = await asyncio.gather(*(one_client() for _ in range(options.clients)))
-        return [answer for part in parts for answer in part]
+        parts = await asyncio.gather(*(run_client() for _ in range(options.clients)))
+        return [prediction for part in parts for prediction in part]
 
 
 def _encode_images(data: ImageData) -> Iterator[tuple[bytes, str]]:

@@ -59,7 +59,7 @@ def _size_mib(name: str) -> float:
 
 
 def _pss_mib(pid: int) -> float:
-    return sum(_own_pss_kib(one) for one in _process_tree(pid)) / 1024
+    return sum(_own_pss_kib(process_id) for process_id in _process_tree(pid)) / 1024
 
 
 def _own_pss_kib(pid: int) -> int:

@@ -99,8 +99,8 @@ async def _time_to_first_character(service: GenerationService, seed: int, chars:
         raise RuntimeError(f"request failed: {(await reader.read()).decode(errors='replace')}")
     await reader.readuntil(b"data: ")
     first_s = time.monotonic() - begin
-    rest = await reader.read()
-    if b"[DONE]" not in rest:
+    events = await reader.read()
+    if b"[DONE]" not in events:
         raise RuntimeError("a stream ended early")
     writer.close()
     return first_s
@@ -118,8 +118,13 @@ def _write_results(
             _median([r.first_s[-1] for r in rounds]),
             _median([r.first_s[0] for r in alone[name]]),
         )
-        rates, peer = [r.chars_per_s for r in rounds], [r.chars_per_s for r in concurrent[_PEER]]
-        ratio = _median([one / other for one, other in zip(rates, peer, strict=True)])
+        rates, peer_rates = (
+            [r.chars_per_s for r in rounds],
+            [r.chars_per_s for r in concurrent[_PEER]],
+        )
+        ratio = _median(
+            [rate / peer_rate for rate, peer_rate in zip(rates, peer_rates, strict=True)]
+        )
         rows.append(
             [
                 name,
@@ -136,8 +141,10 @@ def _write_results(
             "ratio"]  # fmt: skip
     raw = {
         "model": model,
-        "many": {name: [asdict(one) for one in rounds] for name, rounds in concurrent.items()},
-        "alone": {name: [asdict(one) for one in rounds] for name, rounds in alone.items()},
+        "many": {
+            name: [asdict(result) for result in rounds] for name, rounds in concurrent.items()
+        },
+        "alone": {name: [asdict(result) for result in rounds] for name, rounds in alone.items()},
     }
     report.write_report("text", report.format_table(head, rows), raw)
     medians = {

@@ -60,7 +60,7 @@ def train(*, rounds: int, steps: int, recipes: list[str]) -> None:
         unit = "characters" if isinstance(task, Language) else "images"
         for loop_name, loop_rates in rates.items():
             pairs = zip(loop_rates, rates[_PLAIN], strict=True)
-            ratio = statistics.median(one / other for one, other in pairs)
+            ratio = statistics.median(rate / plain_rate for rate, plain_rate in pairs)
             share = f"{statistics.median(waited):.1%}" if loop_name == _OURS else ""
             rows.append(
                 [name, loop_name, f"{statistics.median(loop_rates):,.0f}", f"{ratio:.2f}", share]

@@ -48,8 +48,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"deepshelf {version('deepshelf')}")
         raise typer.Exit
 

@@ -103,17 +103,17 @@ def examples(base: str) -> bool:
     return say(good, f"{sum(b.count('curl ') for b in blocks)} curls of the README at {base}")
 
 
-def _inspect(engine: list[str], name: str, what: str) -> str:
-    command = [*engine, "inspect", "--format", what, name]
+def _inspect(engine: list[str], name: str, template: str) -> str:
+    command = [*engine, "inspect", "--format", template, name]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def hardened(engine: list[str], name: str) -> bool:
     """Healthy, no root, a root file system that cannot be written, no capabilities."""
-    answer = subprocess.run(
+    probe = subprocess.run(
         [*engine, "exec", name, "python", "-c", _PROBE], capture_output=True, text=True, check=True
     ).stdout.split()
-    uid, capabilities, no_new_privileges, read_only = answer
+    uid, capabilities, no_new_privileges, read_only = probe
     health = _inspect(engine, name, "{{.State.Health.Status}}")
     good = health == "healthy" and uid != "0" and int(capabilities, 16) == 0
     return say(
@@ -159,7 +159,7 @@ class _Load:
 
     def kept(self) -> bool:
         """Return True if every request succeeded; print those that did not."""
-        lost = [one for one in self.seen if one[3] != "ok"]
+        lost = [request for request in self.seen if request[3] != "ok"]
         for kind, begun, over, outcome in lost:
             say(False, f"{kind} over after {over - begun:.2f} s: {outcome}")
         return not lost
@@ -168,8 +168,8 @@ class _Load:
         connection = HTTPConnection(urlsplit(self.base).netloc, timeout=60)
         try:
             connection.request("POST", path, body, {"Content-Type": kind})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 
@@ -209,15 +209,15 @@ def follows(base: str, command: str) -> bool:
     with _Load(base, pause_s=0.5).by(["classify", "text"]) as load:
         status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
         published = time.monotonic()
-        there, in_a_row = before, 0
+        ready, in_a_row = before, 0
         while in_a_row < _WORKERS and time.monotonic() < published + _FOLLOW_S:
-            there = _ready(base)
-            in_a_row = in_a_row + 1 if there > before else 0
+            ready = _ready(base)
+            in_a_row = in_a_row + 1 if ready > before else 0
             time.sleep(0.1)
         took = time.monotonic() - published
     return say(
         status == 0 and in_a_row == _WORKERS and load.kept(),
-        f"{command}: exit code {status}; new in the store {sorted(there - before)}, by every "
+        f"{command}: exit code {status}; new in the store {sorted(ready - before)}, by every "
         f"worker {took:.1f} s after it; {len(load.seen)} requests meanwhile",
     )
 
@@ -245,10 +245,10 @@ def killed_under_load(base: str, engine: list[str], name: str) -> bool:
         subprocess.run([*engine, "kill", "--signal", "KILL", name], capture_output=True, check=True)
         killed = time.monotonic()
         time.sleep(_SECONDS - _KILL_AFTER_S)
-    lost = [one for one in load.seen if one[3] != "ok"]
+    lost = [request for request in load.seen if request[3] != "ok"]
     # The command takes a moment, and where in it the signal comes is not known.
-    in_flight = [one for one in load.seen if one[1] < killed and one[2] > begun]
-    later = [one for one in lost if one not in in_flight]
+    in_flight = [request for request in load.seen if request[1] < killed and request[2] > begun]
+    later = [request for request in lost if request not in in_flight]
     before, after = (
         Counter(kind for kind, start, *_ in load.seen if (start > killed) is past)
         for past in (False, True)

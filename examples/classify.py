@@ -9,7 +9,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 HERE = Path(__file__).parent
 
 with Client(URL) as client:
-    answer = client.classify(HERE / "cat.jpg", top_k=3)
-    print(answer.model)
-    for prediction in answer.results[0].predictions:
+    response = client.classify(HERE / "cat.jpg", top_k=3)
+    print(response.model)
+    for prediction in response.results[0].predictions:
         print(f"{prediction.probability:7.1%}  {prediction.label}")

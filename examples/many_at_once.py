@@ -11,12 +11,12 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 async def main() -> None:
     async with AsyncClient(URL) as client:
         numbers = range(120, 130)
-        asked = [
+        requests = [
             client.text(f"{number} = ", model="charnn-tiny", stop="\n", temperature=0)
             for number in numbers
         ]
-        for number, answer in zip(numbers, await asyncio.gather(*asked), strict=True):
-            print(number, answer.text)
+        for number, response in zip(numbers, await asyncio.gather(*requests), strict=True):
+            print(number, response.text)
 
 
 asyncio.run(main())

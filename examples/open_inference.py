@@ -19,6 +19,6 @@ images = InferInput("images", list(pixels.shape), "UINT8")
 images.set_data_from_numpy(pixels)
 client = InferenceServerClient(URL.removeprefix("http://"))
 best = InferRequestedOutput("probabilities", class_count=3)
-for told in client.infer("resnet-cifar10", [images], outputs=[best]).as_numpy("probabilities")[0]:
-    probability, _, label = told.decode().split(":")
+for line in client.infer("resnet-cifar10", [images], outputs=[best]).as_numpy("probabilities")[0]:
+    probability, _, label = line.decode().split(":")
     print(f"{float(probability):7.1%}  {label}")

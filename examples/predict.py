@@ -14,7 +14,7 @@ LABELS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse
 
 with Client(URL) as client:
     pixels = np.asarray(ImageOps.fit(Image.open(HERE / "cat.jpg"), (32, 32)))
-    answer = client.predict("resnet-cifar10", {"images": pixels[None].tolist()})
-    (probabilities,) = answer.outputs["probabilities"]
+    response = client.predict("resnet-cifar10", {"images": pixels[None].tolist()})
+    (probabilities,) = response.outputs["probabilities"]
     best = int(np.argmax(probabilities))
     print(f"{probabilities[best]:.1%}  {LABELS[best]}")

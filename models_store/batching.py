@@ -33,7 +33,7 @@ class Batching(FrozenModel):
         """Return the limits and the measured gain in a phrase."""
         if self.max_batch_size == 1:
             return "off: single rows are about as fast"
-        rates = {one.size: one.rows_per_s for one in self.measured}
+        rates = {measurement.size: measurement.rows_per_s for measurement in self.measured}
         gain = rates.get(self.max_batch_size, 0.0) / rates.get(1, 1.0)
         measured = f" ({gain:.1f} × the rows per second of single rows)" if gain else ""
         return f"up to {self.max_batch_size} rows, {self.max_wait_ms:g} ms{measured}"

@@ -218,9 +218,11 @@ def measure(context: _Context, name: _NameArgument) -> None:
     updated = record_batching(folder, measure_version(folder, manifest))
     for path, batching in updated.batching.items():
         typer.echo(f"{path}: {batching.describe()}")
-        for one in batching.measured:
-            rates = f"{one.runs_per_s:>10,.0f} runs/s {one.rows_per_s:>10,.0f} rows/s"
-            typer.echo(f"{one.size:>6} rows {rates}")
+        for measurement in batching.measured:
+            rates = (
+                f"{measurement.runs_per_s:>10,.0f} runs/s {measurement.rows_per_s:>10,.0f} rows/s"
+            )
+            typer.echo(f"{measurement.size:>6} rows {rates}")
 
 
 @app.command()

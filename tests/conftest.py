@@ -8,8 +8,8 @@ from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publ
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Long bytes are named by their length: unreadable, and a time of day in them would differ
-    from one worker of pytest-xdist to the next, which then refuses to start."""
+    """Name long bytes by their length. A time of day in them would differ between the workers of
+    pytest-xdist, which then refuses to start."""
     if isinstance(val, bytes) and len(val) > 12:
         return f"{argname}-{len(val)}-bytes"
     return None

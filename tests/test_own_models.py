@@ -61,8 +61,8 @@ def test_pipeline_matches_scikit_learn(outputs: list[tuple[str, str, str]]) -> N
     received = json.loads(_of(outputs, "predict?model=iris"))
     shown = json.loads(next(text for kind, text, _ in outputs if kind == "json"))
     assert received["outputs"]["output_label"] == shown["outputs"]["output_label"]
-    for answer in (received, shown):
-        (row,) = answer["outputs"]["output_probability"]
+    for response in (received, shown):
+        (row,) = response["outputs"]["output_probability"]
         assert row == pytest.approx(printed, abs=1e-3)
     found = next(text for kind, text, _ in outputs if kind == "text")
     assert found in _of(outputs, "add iris.onnx")

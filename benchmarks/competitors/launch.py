@@ -141,7 +141,7 @@ def competitor_interpreters(peers: list[str], interpreters: list[str]) -> dict[s
     Raises:
         RuntimeError: there is no such peer or file, or its packages cannot be installed.
     """
-    paths = dict(one.partition("=")[::2] for one in interpreters)
+    paths = dict(option.partition("=")[::2] for option in interpreters)
     unknown = sorted({*peers, *paths} - set(COMPETITORS))
     if unknown:
         raise RuntimeError(f"there is no peer {unknown[0]}; peers: {', '.join(COMPETITORS)}")

@@ -40,8 +40,10 @@ def ready() -> dict[str, bool]:
 @app.post("/v1/text")
 async def text(request: Request) -> StreamingResponse:
     """Server-sent events, one for each character, written on a thread."""
-    asked = await request.json()
-    characters = _generate(asked["prompt"], asked["max_chars"], asked["temperature"], asked["seed"])
+    params = await request.json()
+    characters = _generate(
+        params["prompt"], params["max_chars"], params["temperature"], params["seed"]
+    )
     return StreamingResponse(characters, media_type="text/event-stream")
 
 
@@ -49,8 +51,8 @@ def _generate(prompt: str, count: int, temperature: float, seed: int) -> Iterato
     random = np.random.default_rng(seed)
     tokens = [_VOCABULARY.index(character) for character in _TASK["start"] + prompt]
     states = {
-        one["name"]: np.zeros((one["layers"], 1, one["width"]), np.float32)
-        for one in _TASK["states"]
+        state["name"]: np.zeros((state["layers"], 1, state["width"]), np.float32)
+        for state in _TASK["states"]
     }
     for _ in range(count):
         logits_BTV, *after = _model.run(None, {"tokens": np.array([tokens]), **states})

@@ -132,15 +132,15 @@ def _image(
             )
     if 0 in options.std:
         raise AddError("--std must not contain 0")
-    given = options.size or (height, width)
-    if isinstance(given[0], str) or isinstance(given[1], str):
+    size_HW = options.size or (height, width)
+    if isinstance(size_HW[0], str) or isinstance(size_HW[1], str):
         raise AddError("the graph takes images of any size: give --size, such as --size 224")
-    for wanted, size in zip((height, width), given, strict=True):
-        if isinstance(wanted, int) and wanted != size:
+    for declared, size in zip((height, width), size_HW, strict=True):
+        if isinstance(declared, int) and declared != size:
             raise AddError(
-                f"--size is {given[1]} × {given[0]}, but the graph takes {width} × {height}"
+                f"--size is {size_HW[1]} × {size_HW[0]}, but the graph takes {width} × {height}"
             )
-    return FixedImage(height=given[0], width=given[1], mode=mode, resize=options.resize)
+    return FixedImage(height=size_HW[0], width=size_HW[1], mode=mode, resize=options.resize)
 
 
 def _without_reserved_names(model: onnx.ModelProto) -> onnx.ModelProto:

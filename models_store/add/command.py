@@ -124,8 +124,8 @@ def add(
             channels=channels,
             softmax=softmax,
         )
-    elif given := _given_options(context, _CLASSIFIER):
-        raise AddError(f"{', '.join(given)}: only for image classifiers, which --labels FILE makes")
+    elif named := _given_options(context, _CLASSIFIER):
+        raise AddError(f"{', '.join(named)}: only for image classifiers, which --labels FILE makes")
     options = AddOptions(
         name, sample, classifier, samples or (), summary, licence, new_version, time_limit
     )

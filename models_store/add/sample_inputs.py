@@ -57,8 +57,8 @@ def _fit_array(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.gener
     if not np.can_cast(array.dtype, dtype, "same_kind"):
         raise AddError(f"{spec.name} of the sample is {array.dtype}; the graph takes {spec.dtype}")
     fits = len(array.shape) == len(spec.shape) and all(
-        isinstance(wanted, str) or size == wanted
-        for size, wanted in zip(array.shape, spec.shape, strict=True)
+        isinstance(declared, str) or size == declared
+        for size, declared in zip(array.shape, spec.shape, strict=True)
     )
     if not fits or not array.size:
         raise AddError(
@@ -94,11 +94,11 @@ def inputs_of_other_sizes(
     specs: Sequence[TensorSpec], rows: int, size: int
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
     """Yield inputs whose free dimensions, but for the first, differ from `size` and are over 1."""
-    for other in _SIZES:
-        fits = all(_count_bytes(spec, rows, other) <= _MAX_BYTES for spec in specs)
-        if other not in (size, 1) and fits:
+    for other_size in _SIZES:
+        fits = all(_count_bytes(spec, rows, other_size) <= _MAX_BYTES for spec in specs)
+        if other_size not in (size, 1) and fits:
             generator = np.random.default_rng(0)
-            yield {spec.name: _make_array(generator, spec, rows, other, 1) for spec in specs}
+            yield {spec.name: _make_array(generator, spec, rows, other_size, 1) for spec in specs}
 
 
 def _has_free_sizes(specs: Sequence[TensorSpec]) -> bool:

@@ -53,13 +53,13 @@ def _try_graph(request: TrialRequest) -> TrialResult:
         first = {name: array[:1] for name, array in inputs.items()}
         cases.append(GoldenCase(first, run(first)))
     write_golden(request.golden, {"model": cases})
-    one = {name: array[:1] for name, array in inputs.items()} if independent else inputs
+    single = {name: array[:1] for name, array in inputs.items()} if independent else inputs
     return TrialResult(
         outputs=_describe_outputs(request.model, outputs),
         cases=len(cases),
         rows_are_independent=independent,
         only_size=None if request.sample else _find_only_size(run, request.inputs, inputs),
-        milliseconds=_measure_ms(run, one),
+        milliseconds=_measure_ms(run, single),
     )
 
 
@@ -103,9 +103,9 @@ def _find_only_size(run: GraphFn, specs: Sequence[TensorSpec], inputs: TensorMap
         return None
     (size,) = sizes
     rows = max(array.shape[0] for array in inputs.values() if array.ndim)
-    for others in inputs_of_other_sizes(specs, rows, size):
+    for resized in inputs_of_other_sizes(specs, rows, size):
         try:
-            run(others)
+            run(resized)
         except Exception:  # noqa: BLE001, S112  # onnxruntime has no public exception base
             continue
         return None

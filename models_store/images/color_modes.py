@@ -39,14 +39,14 @@ def convert_mode(image: Image.Image, mode: ColorMode | Literal["CMYK"]) -> Image
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, C), C-contiguous, read-only, of an image in mode L or RGB."""
+    """Return the pixels of an image in mode L or RGB, (H, W, C), read-only and C-contiguous."""
     array_HW_or_HWC: NDArray[np.uint8] = np.asarray(image)
     return array_HW_or_HWC.reshape(image.height, image.width, -1)
 
 
 def _flatten_alpha(image: Image.Image) -> Image.Image:
     if image.mode == "La":
-        image = image.convert("LA")  # the one way out of La that Pillow has
+        image = image.convert("LA")  # the only conversion from La that Pillow has
     rgba = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(rgba, mask=rgba)
@@ -99,7 +99,7 @@ def _invert_white_is_zero(image: Image.Image, grey_HW: NDArray[np.uint8]) -> NDA
 def _tiff_tag(image: Image.Image, tag: int, default: int) -> int:
     """Return the first value of a tag; `default` where it is missing.
 
-    The samples of other formats than TIFF are as `default` says, too.
+    Other formats than TIFF get `default`, too.
     """
     if not isinstance(image, TiffImageFile):
         return default

@@ -55,9 +55,9 @@ def measure_batching(run: GraphFn, inputs: TensorMap) -> Batching:
                 size=size, runs_per_s=round(1 / run_s, 1), rows_per_s=round(size / run_s, 1)
             )
         )
-        best = max(one.rows_per_s for one in measured)
-        hopeless = size >= _SIZE_TO_CONVINCE and best < MIN_SPEEDUP * measured[0].rows_per_s
-        if hopeless or run_s > _MAX_RUN_S:
+        best = max(measurement.rows_per_s for measurement in measured)
+        shows_no_gain = size >= _SIZE_TO_CONVINCE and best < MIN_SPEEDUP * measured[0].rows_per_s
+        if shows_no_gain or run_s > _MAX_RUN_S:
             break
     return choose_batching(measured)
 
@@ -67,10 +67,12 @@ def choose_batching(measured: Sequence[BatchMeasurement]) -> Batching:
 
     A request waits for others for no longer than their common run takes, or 2 ms.
     """
-    best = max(one.rows_per_s for one in measured)
+    best = max(measurement.rows_per_s for measurement in measured)
     chosen = measured[0]
     if best >= MIN_SPEEDUP * measured[0].rows_per_s:
-        chosen = next(one for one in measured if one.rows_per_s >= _NEAR_BEST * best)
+        chosen = next(
+            measurement for measurement in measured if measurement.rows_per_s >= _NEAR_BEST * best
+        )
     wait_ms = max(DEFAULT_WAIT_MS, round(1000 / chosen.runs_per_s, 1)) if chosen.size > 1 else 0.0
     return Batching(
         max_batch_size=chosen.size,

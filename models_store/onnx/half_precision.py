@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 FLOAT16_SUFFIX = ".float16"
 """Ends the name of a constant that is stored as float16."""
 
-_LEAST = 1024
+_MIN_VALUES = 1024
 """Elements; smaller constants (biases, scales) stay exact."""
 
 
@@ -23,7 +23,7 @@ def store_as_float16(model: ModelProto) -> int:
     graph, casts = model.graph, []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < _LEAST:
+        if tensor.data_type != TensorProto.FLOAT or values.size < _MIN_VALUES:
             continue
         if np.abs(values).max() > np.finfo(np.float16).max:
             continue

@@ -41,7 +41,7 @@ class _HeicFile(IsoMediaFile):
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         if len(self.metas) != 1:
-            raise ValueError(f"it has {len(self.metas)} boxes meta")
+            raise ValueError(f"it has {len(self.metas)} meta boxes")
         (self._meta,) = self.metas
         start, _ = self.find_one(self._meta, b"pitm")
         (self._primary,) = unpack_from(">I" if data[start] else ">H", data, start + 4)
@@ -79,7 +79,7 @@ class _HeicFile(IsoMediaFile):
             box for span in self.find(self._meta, b"iprp", b"ipco") for box in self.boxes(span)
         ]
         if any(self.data[start + 21] & 3 != 3 for kind, (start, _) in boxes if kind == b"hvcC"):
-            raise ValueError("the lengths of its NAL units are not of 4 bytes")
+            raise ValueError("its NAL unit lengths do not have 4 bytes")
         streams = self.read_items(self._meta, coded)
         return {item: self._count_in_stream(stream) for item, stream in streams.items()}
 

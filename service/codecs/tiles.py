@@ -79,9 +79,9 @@ def _tile_spans(
         start = max(0, min(start, padded - spec.tile))
         stop = min(start + spec.tile, padded)
         core_stop = padded if stop == padded else stop - spec.overlap // 2
-        kept = slice(max(core_start, margin), min(core_stop, margin + length))
-        if kept.start < kept.stop:
-            yield start, stop, kept
+        core = slice(max(core_start, margin), min(core_stop, margin + length))
+        if core.start < core.stop:
+            yield start, stop, core
         core_start, start = core_stop, start + spec.tile - spec.overlap
 
 

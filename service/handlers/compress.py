@@ -1,6 +1,6 @@
 """Images → codes, and codes → images.
 
-Shapes: B batch, H height, W width, C channels, D latent dimensions of h × w places.
+Shapes: B batch, H height, W width, C channels, D latent dimensions of h × w positions.
 """
 
 import math

@@ -60,10 +60,10 @@ def _load_precision(
     precision: Precision,
     options: LoadOptions,
 ) -> LoadedModel[Task]:
-    opened = load_graphs(
+    loaded_graphs = load_graphs(
         manifest, precision, lambda spec: open_graph(folder, manifest, spec, options)
     )
-    graphs = {role: one.graph for role, one in opened.items()}
+    graphs = {role: loaded.graph for role, loaded in loaded_graphs.items()}
     return LoadedModel(
         name=manifest.name,
         version=manifest.version,
@@ -81,7 +81,9 @@ def _load_precision(
             else None
         ),
         precision=precision,
-        providers={role: one.provider for role, one in opened.items() if one.provider},
+        providers={
+            role: loaded.provider for role, loaded in loaded_graphs.items() if loaded.provider
+        },
         batch_sizes={
             role: manifest.batching[spec.path].max_batch_size
             for role, spec in manifest.graphs(precision).items()

@@ -117,7 +117,7 @@ def _create(name: str, options: Mapping[str, str], available: list[str]) -> Prov
     if spec is None:
         raise ProviderUnavailable(f"there is no provider {name!r}; available: {', '.join(_SPECS)}")
     if spec.ort_name not in available:
-        present = ", ".join(key for key, one in _SPECS.items() if one.ort_name in available)
+        present = ", ".join(key for key, other in _SPECS.items() if other.ort_name in available)
         raise ProviderUnavailable(
             f"the installed onnxruntime has no {name}: install {spec.package} instead of "
             f"onnxruntime; it has {present}"

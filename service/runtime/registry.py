@@ -271,5 +271,5 @@ def _file_stats(folder: Path) -> FileStats:
     return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
-def _log_fields(key: VersionKey, **more: object) -> dict[str, object]:
-    return {"fields": {"model": key[0], "version": key[1], **more}}
+def _log_fields(key: VersionKey, **fields: object) -> dict[str, object]:
+    return {"fields": {"model": key[0], "version": key[1], **fields}}

@@ -12,12 +12,12 @@ _LINE = re.compile(r"^#\d+\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)/
 
 
 def main() -> int:
-    """0 when nothing was found."""
+    """Return 0 if nothing was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", choices=[*NAMES, "all"])
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument(
-        "--here", action="store_true", help="in this process, libFuzzer's own words"
+        "--here", action="store_true", help="fuzz in this process, with libFuzzer's own output"
     )
     parser.add_argument("--hang", type=int, default=20, help="seconds that one input may take")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 
 class _TorchCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # typer's own context class is private
-        """Say what takes the first seconds, then run the command."""
+        """Announce the slow import of torch, then run the command."""
         # OpenMP's threads spin while they wait by default, which slows down every process on a
         # busy machine. The runtime reads the variable when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -39,8 +39,8 @@ class TorchCommands(typer.Typer):
 def fast_imports() -> Iterator[None]:
     """Import modules without garbage collection, which takes a fifth of the time of large ones.
 
-    What they made is exempt from later collections, too, but for the last one at exit: nanobind
-    reports the objects of triton as leaks otherwise.
+    Later collections skip their objects, too. The last one, at exit, does not, because nanobind
+    would report the objects of triton as leaks.
     """
     gc.disable()
     try:

@@ -73,9 +73,9 @@ class DiffAugment(FrozenModel):
             length = images_BCHW.shape[axis]
             shape = [1, 1, 1, 1]
             shape[axis] = length
-            places = torch.arange(length, device=images_BCHW.device).view(shape) + 0.5
+            positions = torch.arange(length, device=images_BCHW.device).view(shape) + 0.5
             centre_B111 = _uniform(images_BCHW) * length
-            inside = inside & ((places - centre_B111).abs() < self.cutout * length / 2)
+            inside = inside & ((positions - centre_B111).abs() < self.cutout * length / 2)
         return images_BCHW * ~inside
 
 

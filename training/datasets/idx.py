@@ -17,7 +17,7 @@ def read_idx(path: Path, axes: int) -> Tensor:
     """Return the uint8 array with `axes` axes in `path`, which may be compressed (`.gz`).
 
     Raises:
-        DataError: the file is missing, truncated, or of another kind.
+        DataError: the file is missing, truncated, or not of the idx format.
     """
     try:
         content = path.read_bytes()

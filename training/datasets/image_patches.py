@@ -104,10 +104,10 @@ def _orient(image_CHW: Tensor, orientation: int) -> Tensor:
 
 def _pad_to_size(image_CHW: Tensor, size: int) -> Tensor:
     _, height, width = image_CHW.shape
-    below, beside = max(0, size - height), max(0, size - width)
-    if not below and not beside:
+    below, right = max(0, size - height), max(0, size - width)
+    if not below and not right:
         return image_CHW
     # torch's reflection padding does not support uint8 and cannot pad by more than the size.
     return torch.from_numpy(
-        np.pad(image_CHW.numpy(), ((0, 0), (0, below), (0, beside)), mode="symmetric")
+        np.pad(image_CHW.numpy(), ((0, 0), (0, below), (0, right)), mode="symmetric")
     )

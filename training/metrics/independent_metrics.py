@@ -101,10 +101,10 @@ def _eye_metrics(
         len(found_N),
         f"{note}{_FRAMES} images between each of {_MORPHS} pairs of seeds",
     )
-    whole = found_N.view(_MORPHS, _FRAMES).all(1)
+    all_detected_M = found_N.view(_MORPHS, _FRAMES).all(1)
     yield MetricValue(
         "eyes/whole-morph",
-        float(whole.float().mean()),
+        float(all_detected_M.float().mean()),
         _MORPHS,
         f"{note}all images between two seeds",
     )

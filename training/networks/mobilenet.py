@@ -130,14 +130,14 @@ class MobileNet(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        whole = mobilenet_v2(width_mult=config.width)
-        self.features: nn.Module = whole.features
+        mobilenet = mobilenet_v2(width_mult=config.width)
+        self.features: nn.Module = mobilenet.features
         if config.padding == "tf-same":
             use_same_padding(self.features)
         self.features.requires_grad_(not config.frozen)
         self.head = nn.Sequential(
             nn.Dropout(config.dropout),
-            nn.Linear(whole.last_channel, config.hidden),
+            nn.Linear(mobilenet.last_channel, config.hidden),
             nn.ReLU(),
             nn.Linear(config.hidden, config.classes),
         )

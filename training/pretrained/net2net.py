@@ -45,6 +45,8 @@ def _fits(small: Tensor, large: Tensor) -> bool:
     """Return whether `large` is at least as wide as `small`, with kernels of the same size."""
     return (
         small.ndim == large.ndim
-        and all(have <= want for have, want in zip(small.shape[:2], large.shape[:2], strict=True))
+        and all(
+            narrow <= wide for narrow, wide in zip(small.shape[:2], large.shape[:2], strict=True)
+        )
         and small.shape[2:] == large.shape[2:]
     )

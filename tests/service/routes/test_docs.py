@@ -61,11 +61,11 @@ _BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*
 
 
 async def test_browser_gets_an_html_page_for_404(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/<nope>", headers=_BROWSER)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "<code>/&lt;nope&gt;</code>" in answer.text
-    assert 'href="/docs"' in answer.text
+    response = await client.get("/<nope>", headers=_BROWSER)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<code>/&lt;nope&gt;</code>" in response.text
+    assert 'href="/docs"' in response.text
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ async def test_browser_gets_an_html_page_for_404(client: httpx.AsyncClient) -> N
 async def test_page_for_404_is_in_the_language_of_the_playground(
     client: httpx.AsyncClient, accepted: str, heading: str
 ) -> None:
-    answer = await client.get("/nope", headers={**_BROWSER, "Accept-Language": accepted})
-    assert f"<h1>{heading}</h1>" in answer.text
-    assert "Accept-Language" in answer.headers["vary"]
+    response = await client.get("/nope", headers={**_BROWSER, "Accept-Language": accepted})
+    assert f"<h1>{heading}</h1>" in response.text
+    assert "Accept-Language" in response.headers["vary"]
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ async def test_unknown_path_gets_the_nearest_route(
 @pytest.mark.parametrize("path", ["/nope", "/v2/nope", "/openai/v1/nope"])
 async def test_client_gets_json_for_404(client: httpx.AsyncClient, path: str) -> None:
     for headers in ({}, {"Accept": "application/json"}):
-        answer = await client.get(path, headers=headers)
-        assert answer.status_code == 404
-        assert "json" in answer.headers["content-type"]
+        response = await client.get(path, headers=headers)
+        assert response.status_code == 404
+        assert "json" in response.headers["content-type"]
     if path != "/nope":
         assert "json" in (await client.get(path, headers=_BROWSER)).headers["content-type"]
 

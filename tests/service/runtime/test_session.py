@@ -28,8 +28,10 @@ def test_many_threads_may_run_at_once(graph: tuple[bytes, ModelFile]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
     together = session.run({"images": images})["probabilities"]
     with ThreadPoolExecutor(8) as pool:
-        alone = list(pool.map(lambda one: session.run({"images": one[np.newaxis]}), images))
-    assert np.allclose(np.concatenate([one["probabilities"] for one in alone]), together, atol=1e-6)
+        alone = list(pool.map(lambda image: session.run({"images": image[np.newaxis]}), images))
+    assert np.allclose(
+        np.concatenate([outputs["probabilities"] for outputs in alone]), together, atol=1e-6
+    )
 
 
 def test_read_only_input_can_be_run(graph: tuple[bytes, ModelFile]) -> None:

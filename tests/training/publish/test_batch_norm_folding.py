@@ -33,9 +33,9 @@ def _exported(module: nn.Module, example: torch.Tensor, folder: Path) -> list[st
     graph = GraphSpec("model", module, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
     exported = export_graph(graph, folder)
     (case,) = exported.cases
-    answers = np.asarray(exported.graph_fn(case.inputs)["y"], dtype=np.float32)
+    outputs = np.asarray(exported.graph_fn(case.inputs)["y"], dtype=np.float32)
     expected = np.asarray(case.outputs["y"], dtype=np.float32)
-    np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
     return [node.op_type for node in onnx.load(exported.path).graph.node]
 
 

@@ -37,8 +37,8 @@ def _on_held_out(folder: Path) -> tuple[Tensor, Tensor]:
     """Return the graph's log probabilities for the calibration images, and their labels."""
     split = prepare(_recipe(3))[1].split("validation")  # type: ignore[attr-defined]
     images = split.images_NCHW.permute(0, 2, 3, 1).contiguous().numpy()
-    answers = load_graph_fn(folder / "model.onnx")({"images": images})["probabilities"]
-    return torch.from_numpy(answers).clamp_min(1e-30).log(), split.labels_N
+    probabilities = load_graph_fn(folder / "model.onnx")({"images": images})["probabilities"]
+    return torch.from_numpy(probabilities).clamp_min(1e-30).log(), split.labels_N
 
 
 def _notes(manifest: Manifest) -> dict[str, str]:

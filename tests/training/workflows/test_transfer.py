@@ -113,13 +113,13 @@ def test_the_published_model_was_trained_on_every_photograph(tuned: _Done) -> No
 
 def test_published_model_predicts_the_training_labels(frozen: _Done) -> None:
     run = load_graph_fn(frozen.folder / "model.onnx")
-    answers = []
+    predictions = []
     for name in ("boxes", "dots"):
         for index in range(3):
             image = read_resized_image(frozen.photos / name / f"{index}.png", (64, 64), "RGB")
             images = image.permute(1, 2, 0)[None].numpy()
-            answers.append(int(run({"images": images})["probabilities"].argmax()))
-    assert answers == [0, 0, 0, 1, 1, 1]
+            predictions.append(int(run({"images": images})["probabilities"].argmax()))
+    assert predictions == [0, 0, 0, 1, 1, 1]
 
 
 def test_progress_and_figures_are_printed(tuned: _Done) -> None:

@@ -47,11 +47,14 @@ def demosaic(raw_B1HW: Tensor, phase: tuple[int, int], method: Demosaicing) -> T
     cross, row, diagonal = (torch.tensor(kernel) / divisor for kernel in missing)
     kernels = torch.stack([torch.tensor(_HERE).float(), cross, row, row.T, diagonal])
     padded = functional.pad(raw_B1HW, (_REACH,) * 4, mode="reflect")  # keeps the pattern's phase
-    own, green, beside, above, across = functional.conv2d(padded, kernels[:, None]).chunk(5, 1)
+    averages = functional.conv2d(padded, kernels[:, None])
+    own, green, horizontal, vertical, diagonals = averages.chunk(5, 1)
     red, at_green, blue = _color_masks(raw_B1HW.shape[-2:], phase).chunk(3)
     with_red = red.amax(-1, keepdim=True)  # rows with red pixels; the others have blue ones
-    reds = own * red + across * blue + at_green * torch.where(with_red > 0, beside, above)
-    blues = own * blue + across * red + at_green * torch.where(with_red > 0, above, beside)
+    reds = own * red + diagonals * blue + at_green * torch.where(with_red > 0, horizontal, vertical)
+    blues = (
+        own * blue + diagonals * red + at_green * torch.where(with_red > 0, vertical, horizontal)
+    )
     return torch.cat([reds, own * at_green + green * (red + blue), blues], 1)
 
 

@@ -1,7 +1,7 @@
-"""Networks as they are served: bytes in, answers out, normalisation and softmax inside.
+"""Networks as they are served: bytes in, results out, normalisation and softmax inside.
 
 Shapes: B batch, H height, W width, C channels, K classes, M members, D latent dimensions of
-h × w places.
+h × w positions.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.networks.autoencoder import Autoencoder
 
-_LEAST = 1e-30
+_MIN_PROBABILITY = 1e-30
 """A probability whose logarithm is finite."""
 
 
@@ -41,8 +41,8 @@ class ClassifierGraph(nn.Module):
 class EnsembleGraph(nn.Module):
     """uint8 (B, H, W, C) → mean probabilities (B, K), and each of M classifiers' (B, M, K).
 
-    Calibrated members are too modest together: a mean is less sure than what it is of. Their
-    pool has a `temperature` of its own (Rahaman and Thiery 2020, arXiv 2007.08792).
+    The mean of calibrated members is underconfident, so it has a `temperature` of its own (Rahaman
+    and Thiery 2020, arXiv 2007.08792).
     """
 
     def __init__(self, members: Sequence[nn.Module], temperature: float = 1.0) -> None:
@@ -54,7 +54,7 @@ class EnsembleGraph(nn.Module):
         members_BMK = torch.stack([member(images_BHWC) for member in self.members], 1)
         mean_BK = members_BMK.mean(1)
         if self.temperature != 1:
-            mean_BK = (mean_BK.clamp_min(_LEAST).log() / self.temperature).softmax(1)
+            mean_BK = (mean_BK.clamp_min(_MIN_PROBABILITY).log() / self.temperature).softmax(1)
         return mean_BK, members_BMK
 
 
@@ -85,7 +85,7 @@ class EncoderGraph(nn.Module):
     def forward(self, images_BHWC: Tensor) -> Tensor:
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).float() / 255
         latents_BDhw: Tensor = self.encoder(images_BCHW) * self.scale
-        # What does not fit 16 bits has no defined conversion; no trained encoder comes near it.
+        # The conversion of larger values is undefined; no trained encoder comes near them.
         return latents_BDhw.round().clamp(-32768, 32767).to(torch.int16)
 
 
