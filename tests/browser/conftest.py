@@ -1,4 +1,4 @@
-"""A real Chromium before the real service with the real store."""
+"""Fixtures: Chromium, and the service with the committed models."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every committed model, fakes of which one is damaged after publication, and photographs."""
+    """Copy the committed models; add fakes, one of them damaged, and photographs."""
     store = tmp_path_factory.mktemp("store")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
@@ -94,7 +94,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
-    """A new page. At the end, it must have no errors and no requests to other hosts."""
+    """Yield a new page, then check it for errors and requests to other hosts."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)

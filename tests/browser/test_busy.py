@@ -10,7 +10,7 @@ from tests.browser.watched import Watched, show
 
 @contextmanager
 def held_back(page: Page, pattern: str) -> Iterator[list[Route]]:
-    """Hold the requests to `pattern` back until the block ends."""
+    """Delay the requests to `pattern` until the block ends."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:

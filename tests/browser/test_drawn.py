@@ -1,4 +1,4 @@
-"""Handwriting and faces: what a seed draws."""
+"""The handwriting and faces views."""
 
 import io
 import json

@@ -24,7 +24,7 @@ VIEWS = (
 
 
 def settle(page: Page) -> None:
-    """Until the view has all that it shows by itself."""
+    """Wait until the view has loaded."""
     page.locator("main .same:visible, main .nothing, main .credits").first.wait_for()
     page.wait_for_load_state("networkidle")
     expect(page.locator("[aria-busy]")).to_have_count(0)

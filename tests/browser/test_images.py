@@ -1,4 +1,4 @@
-"""Denoise and compress: images come back, and the figures beside them are true."""
+"""The denoise and compress views: resulting images, and correct figures beside them."""
 
 import io
 import re

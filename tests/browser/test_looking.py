@@ -1,4 +1,4 @@
-"""Results can be looked at closely, choices are visible, and figures have words."""
+"""Results can be enlarged, selections are visible, and figures have labels."""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -1,4 +1,4 @@
-"""Mistakes are explained in place of the last result, and the address holds the settings."""
+"""Errors replace the last result, and the address contains the settings."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""A page whose errors and requests are written down, and what a person does on it."""
+"""A page that records errors and requests, and helpers for user actions."""
 
 import subprocess
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Watched:
     wrong: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     expected: tuple[str, ...] = ()
-    """Parts of messages that the test provokes."""
+    """Parts of the messages that a test expects."""
 
     def __post_init__(self) -> None:
         self.page.on("console", self._logged)

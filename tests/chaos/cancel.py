@@ -1,8 +1,8 @@
-"""Clients that leave: while they wait, in the middle of an image, in a batch of eight texts.
+"""Disconnect clients in the queue, in the middle of an image, and in a batch of eight texts.
 
     python -m tests.chaos cancel --rounds 20
 
-That work stops is seen in what the service counts: images decoded, tiles' seconds, characters.
+The service's metrics show whether the work stops: images decoded, seconds of tiles, characters.
 """
 
 import argparse
@@ -43,7 +43,7 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
 
 
 def _large_image() -> bytes:
-    """2,200 × 64 pixels: five tiles."""
+    """Return a PNG of 2,200 × 64 pixels, which is five tiles."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 2200), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
@@ -81,7 +81,7 @@ async def _cancel_queued(
 async def _cancel_running(
     report: Report, service: Service, golden: ExpectedResponses, large: HttpRequest
 ) -> None:
-    """Leave in the middle of an image of many tiles."""
+    """Disconnect in the middle of an image of many tiles."""
     before = await _compute_seconds(service)
     async with Connection(service.port) as connection:
         full_s = (await connection.send(large)).seconds

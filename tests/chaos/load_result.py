@@ -13,7 +13,7 @@ class LoadResult:
 
     accepted: list[float] = field(default_factory=list)
     accepted_after_pause: list[float] = field(default_factory=list)
-    """Those of `accepted` that came at once after a rejection, on a connection that was paused."""
+    """Those of `accepted` that repeat a rejected request at once, on a paused connection."""
     rejected: list[float] = field(default_factory=list)
     timed_out: list[float] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
@@ -21,10 +21,10 @@ class LoadResult:
     missing_retry_after: int = 0
     """Rejections without Retry-After."""
     unsent: int = 0
-    """Due while all connections waited for a response."""
+    """Requests that were not sent because all connections were waiting for a response."""
     memory_mib: list[float] = field(default_factory=list)
     generator_cores: float = 0.0
-    """Cores that sending and reading took."""
+    """Cores used by the load generator."""
     service_cores: float = 0.0
     """Cores used by the service."""
 

@@ -2,12 +2,12 @@
 
     python -m tests.chaos overload --seconds 60 --queue-size 32
 
-One worker, one thread, one model. First the capacity (four clients, each asking when it has its
-answer) and the latency of a single client. Then requests at 20 times that rate, whether answers
-come or not, over 400 connections. Then the single client again. The generator runs on the same
-machine and takes its share of it. So the same storm is sent to a server that does nothing but
-reject (`bare.py`), with the model at work beside it: more than that cannot be left for those let
-in. Then it comes once more, each request on a connection of its own.
+The service has one worker, one thread and one model. The scenario measures its capacity (four
+clients in a closed loop) and the latency of a single client, then sends requests at 20 times that
+rate in an open loop over 400 connections, then measures the single client again. The load generator
+shares the machine. To find what it leaves for the service, the same load goes to a server that
+rejects everything (`reject_only_server.py`) while the model runs beside it. At last, the load is
+repeated with a new connection for each request.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class _ReconnectingClient:
         self._port = port
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Its time begins when it connects."""
+        """Send it on a new connection; its duration includes connecting."""
         start = time.perf_counter()
         async with Connection(self._port) as connection:
             response = await connection.send(request)
@@ -52,7 +52,7 @@ class _ReconnectingClient:
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Before, during and after; then the same with a deadline that most do not meet."""
+    """Measure before, during and after the overload, then with a deadline that most miss."""
     seconds, queue_size = options.seconds or 60, options.queue_size
     store = copy_store(options.store, folder, [_MODEL])
     request, expected = classify_request(_MODEL), ExpectedResponses()
@@ -115,8 +115,7 @@ def _check_expectations(
     accepted_per_s: float,
     available_per_s: float,
 ) -> None:
-    """`accepted_per_s` and `available_per_s` are requests a second: those let in, and the most
-    that could be."""
+    """Record the promises; `accepted_per_s` is a rate of requests, `available_per_s` its bound."""
     report.expect("no response was wrong", result.wrong == 0)
     report.expect(
         f"nothing but 200 and 503 {result.other[:3]}", not result.other + result.timed_out
@@ -176,7 +175,7 @@ async def _generate_load(
     *,
     new_connections: bool = False,
 ) -> LoadResult:
-    """Send `rate` requests a second, independent of responses; `anew`: each on a new connection."""
+    """Send `rate` requests a second, independent of responses; with `anew`, each on a new one."""
     result, busy = LoadResult(), set[asyncio.Task[None]]()
     idle = deque[Connection | _ReconnectingClient]()
     rejected = set[Connection | _ReconnectingClient]()
@@ -245,7 +244,7 @@ async def _throughput_beside_rejecting_server(
 async def _load_on_new_connections(
     report: Report, service: Service, request: HttpRequest, golden: ExpectedResponses, rate: float
 ) -> None:
-    """The same overload, with a new connection for each request."""
+    """Repeat the overload with a new connection for each request."""
     result = await _generate_load(
         service, request, golden, rate, _COMPARISON_S, new_connections=True
     )
@@ -271,7 +270,7 @@ async def _check_deadlines(
     golden: ExpectedResponses,
     rate: float,
 ) -> None:
-    """A queue so long that most requests exceed their deadline: 504, counted from arrival."""
+    """Make the queue so long that most requests exceed their deadline and get 504."""
     deadline = 0.5
     settings = {"threads": 1, "queue_size": 1000, "deadline_s": deadline}
     async with running_service(published_store, folder, **settings) as service:

@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.reject_only_server PORT`: 503 to whatever comes, and nothing else.
+"""`python -m tests.chaos.reject_only_server PORT`: respond to every request with 503.
 
-What a load generator sees of it is what the generator itself can do: no service can be quicker.
+Its rate is an upper bound: it is what the load generator itself can do.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
-"""New versions under load: 100 good ones, one after the other, and bad ones between them.
+"""Publish 100 good versions under load, one after the other, with bad ones between them.
 
     python -m tests.chaos reload --rounds 100
 
-One worker. The version that a response names must be one that was published and good, and never go
-back. Between two reloads the old version's folder is taken away. After every tenth, the store is
-moved away for a moment, while models are loaded and unloaded through the API.
+The service has one worker. The version that responses name must be good and must never decrease.
+Between two reloads, the old version's folder is removed. After every tenth, the store is moved away
+for a moment, while models are loaded and unloaded through the API.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class _Clients:
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Reload under load; memory is looked at after every tenth."""
+    """Reload under load; record the memory after every tenth reload."""
     store, rounds = copy_store(options.store, folder, _MODELS), options.rounds or 100
     settings = {"threads": 1, "store_poll_interval_s": 0.1, "admin_key": _ADMIN_KEY}
     async with running_service(store, folder, **settings) as service:
@@ -133,7 +133,7 @@ async def _publish_and_wait(service: Service, store: Path, name: str) -> float:
 async def _check_corrupted_version(
     service: Service, store: Path, clients: _Clients, round_: int
 ) -> bool:
-    """Publish a bad version; whether it was rejected, and the good one went on."""
+    """Publish a bad version; return whether it was rejected and the good one kept serving."""
     name, damage = "resnet-cifar10", _DAMAGES[round_ // 10 % len(_DAMAGES)]
     good_version = next(iter(await _version_states(service, name)))
     clients.bad_versions.add(good_version + 1)

@@ -23,7 +23,7 @@ class Report:
             self._failures.append(description)
 
     def exit_status(self) -> int:
-        """The exit status."""
+        """Print the result; return 1 if a promise was broken."""
         self._print("every promise was kept" if not self._failures else "promises were broken")
         return 1 if self._failures else 0
 
@@ -41,7 +41,7 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 def format_latencies(values: Sequence[float]) -> str:
-    """p50, p99 and the largest, of seconds."""
+    """Format p50, p99 and the maximum of `values`, in seconds, as milliseconds."""
     quantiles = (quantile(values, 0.5), quantile(values, 0.99), max(values, default=float("nan")))
     p50, p99, max_ = (f"{1000 * value:.1f}" for value in quantiles)
     return f"p50 {p50} ms   p99 {p99} ms   max {max_} ms   n {len(values):,}"

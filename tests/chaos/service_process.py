@@ -1,4 +1,4 @@
-"""The service as a process of its own, on a free port of 127.0.0.1."""
+"""Run the service in a separate process, on a free port of 127.0.0.1."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class Service:
         return response.status, response.body
 
     async def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
+        """Return the sum of a metric's samples that have these labels."""
         _, text = await self.get("/metrics")
         return sum(
             sample.value
@@ -40,7 +40,7 @@ class Service:
         )
 
     async def worker_memory_mib(self) -> dict[int, float]:
-        """Resident MiB of each worker by its process."""
+        """Return the resident memory of each worker, in MiB, by process id."""
         _, text = await self.get("/metrics")
         return {
             int(sample.labels["pid"]): sample.value / MIB
@@ -56,7 +56,7 @@ class Service:
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of a core that this process has taken."""
+        """Return the processor time of the started process, in seconds."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -70,7 +70,7 @@ class Service:
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process, in MiB."""
+    """Return the resident memory of a process, in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
@@ -89,7 +89,7 @@ async def running_service(store: Path, folder: Path, **settings: object) -> Asyn
 
 @asynccontextmanager
 async def running_rejecting_server(folder: Path) -> AsyncIterator[Service]:
-    """The server of `bare.py`."""
+    """Run `reject_only_server.py`."""
     port = _free_port()
     bare = ("tests.chaos.reject_only_server", str(port))
     async with _running_process(folder, port, dict(os.environ), *bare) as server:

@@ -54,7 +54,7 @@ async def _check_shutdown(
 
 
 async def _check_worker_replacement(report: Report, store: Path, folder: Path) -> None:
-    """SIGHUP: each worker is replaced in turn, while requests come."""
+    """Replace each worker in turn by SIGHUP, under load."""
     outcomes = Counter[str]()
     async with running_service(store, folder, workers=2, threads=1) as service:
         traffic = await _Traffic.start(service, outcomes, new_connection_clients=4)
@@ -85,7 +85,7 @@ def _report_results(report: Report, name: str, outcomes: Counter[str]) -> None:
 
 
 class _Traffic:
-    """Clients that send requests until the service has ended."""
+    """Run clients that send requests until the service has ended."""
 
     def __init__(self, service: Service, golden: ExpectedResponses, outcomes: Counter[str]) -> None:
         self._service, self._golden, self._outcomes = service, golden, outcomes

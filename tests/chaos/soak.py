@@ -1,10 +1,9 @@
-"""Half an hour of mixed traffic while clients leave, workers are killed and models are replaced.
+"""Send mixed traffic while clients disconnect, workers are killed and models are replaced.
 
     python -m tests.chaos soak --seconds 1800
 
-Two workers. One is killed again and again, the other lives to the end, so that its memory shows
-what half an hour of all this costs. A response that is missing is explained when its connection was
-one to the worker that was being killed; nothing else explains one.
+The service has two workers. One is killed repeatedly. The other runs to the end, so that its memory
+shows leaks. A response may be missing only if its connection was to the killed worker.
 """
 
 import argparse
@@ -86,7 +85,7 @@ class _Soak:
             self.unexplained.append(f"{type(error).__name__}: {error}")
 
     async def disconnect_clients(self) -> None:
-        """Leave in the middle of a body, of the waiting, or of a response."""
+        """Disconnect while sending a body, while waiting, or while receiving a response."""
         while await self._pause(_DISCONNECT_EVERY_S):
             request = self.random.choice(self.requests)
             with contextlib.suppress(OSError):
@@ -102,7 +101,7 @@ class _Soak:
                     self.outcomes[f"left in the {moment}"] += 1
 
     async def kill_workers(self) -> None:
-        """SIGKILL to whichever worker is not the one that is kept."""
+        """Kill the worker that is not the one to keep, repeatedly."""
         while await self._pause(_KILL_EVERY_S):
             others = [pid for pid in await self._workers() if pid != self.surviving_pid]
             if others:
@@ -118,7 +117,7 @@ class _Soak:
         raise RuntimeError("the worker processes could not be found")
 
     async def publish_versions(self, store: Path) -> None:
-        """New versions, of which the old one goes when the new one may not be loaded yet."""
+        """Publish new versions, and remove the old ones before the new ones must be loaded."""
         while await self._pause(_RELOAD_EVERY_S):
             name = self.random.choice(_RELOADED)
             await asyncio.to_thread(republish, store, name)
@@ -144,7 +143,7 @@ class _Soak:
 
 
 async def run(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Soak, then look whether everything is as it was."""
+    """Run the load, then check that responses, models and memory are as before."""
     seconds = options.seconds or 1800
     store = copy_store(options.store, folder, _MODELS)
     async with running_service(

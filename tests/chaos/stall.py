@@ -2,10 +2,10 @@
 
     python -m tests.chaos stall
 
-First in this process: a thread wakes every millisecond while another loads each model, and so sees
-for how long the interpreter lock is held. Then in a service of one worker: a client asks `/livez`
-again and again, with 1 ms between, and its slowest responses are the event loop's longest stalls;
-meanwhile each model of the store is published once more and loaded.
+First, a thread of this process wakes every millisecond while another loads each model; its longest
+wait is how long the GIL was held. Then a client requests `/livez` of a service with one worker
+every millisecond, while each model of the store is published again and loaded; its slowest
+responses are the longest stalls of the event loop.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _MAX_STALL_S = 0.1
 
 
 class _Heartbeat:
-    """Heartbeats: the time of each response, and its duration."""
+    """Requests `/livez` continuously; records the time and the duration of each response."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, float]] = []

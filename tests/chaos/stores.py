@@ -1,4 +1,4 @@
-"""A store of its own for a scenario, and new versions on it, good and bad."""
+"""Copy a store for a scenario, and publish good and bad versions to it."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from models_store.layout import MANIFEST, file_sha256
 
 
 def copy_store(store: Path, folder: Path, models: Iterable[str]) -> Path:
-    """The newest version of each of `models`, as version 1."""
+    """Copy the newest version of each of `models`, as version 1."""
     target = folder / "store"
     for name in models:
         newest = max((store / name).iterdir(), key=lambda path: int(path.name))
@@ -29,7 +29,7 @@ def republish(store: Path, name: str, *, keep: int = 1) -> int:
 
 
 def remove_version(folder: Path) -> None:
-    """Take a version off the store at once, and only then delete it file by file."""
+    """Rename a version out of the store, then delete its files."""
     trash = folder.parent.parent / f".{folder.parent.name}-{folder.name}-gone"
     folder.rename(trash)
     shutil.rmtree(trash)
@@ -81,7 +81,7 @@ def _renumber(folder: Path, version: int) -> None:
 
 
 def _falsify_golden(folder: Path) -> None:
-    """Golden outputs that the graph does not give, with a hash that fits."""
+    """Replace the golden outputs by wrong ones, with matching hashes."""
     path = folder / "golden.npz"
     with np.load(path) as stored:
         arrays = {key: stored[key] + ("/outputs/" in key) for key in stored.files}

@@ -1,10 +1,10 @@
-"""Kills a training with SIGKILL at moments of chance, resumes it, and compares what comes of it.
+"""Kill a training with SIGKILL at random moments, resume it, and compare the results.
 
     python -m tests.chaos.training_kills --kills 20
 
-Another run of the same recipe is left alone; at the end both have logged the same numbers and hold
-the same weights, bit by bit, or this ends with an error. With root's rights, a run also meets a
-disk that is truly full (a small file system in memory, made for it).
+Another run of the same recipe is not killed. Exits with an error unless both logged the same
+numbers and have the same weights, bit by bit. As root, also trains on a full disk (a small file
+system in memory).
 """
 
 import argparse
@@ -25,7 +25,7 @@ _RECIPE = ["resnet-digits", "--set", "epochs=4", "--set", "early_stop={patience:
 
 
 def main() -> None:
-    """Print a line for each kill, and what was compared."""
+    """Kill and resume a run, compare it with another, and print a line for each kill."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -58,7 +58,7 @@ def _start_training(run_dir: Path, *extra_args: str, **streams: int) -> subproce
 
 
 def _kill_and_resume(run_dir: Path, kills: int, seconds: float, rng: random.Random) -> None:
-    """Kill it `kills` times, each at a moment of its own life, then let it end."""
+    """Kill it `kills` times at random moments, then let it end."""
     while_writing = 0
     for number in range(1, kills + 1):
         before = _partial_checkpoints(run_dir)
@@ -87,7 +87,7 @@ def _kill_and_resume(run_dir: Path, kills: int, seconds: float, rng: random.Rand
 
 
 def _partial_checkpoints(run_dir: Path) -> set[tuple[str, int]]:
-    """Names and times: what an earlier kill left behind is no checkpoint that is being written."""
+    """Return names and times of unfinished checkpoints, to tell new ones from remains of a kill."""
     partial_files = set()
     for path in run_dir.glob("*.partial"):
         with contextlib.suppress(FileNotFoundError):  # it is whole by now

@@ -1,4 +1,4 @@
-"""A real service: its own process, a real socket, real signals."""
+"""Run the service in a separate process, with a real socket and real signals."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ class Server:
     port: int
     log: Path
     verify: ssl.SSLContext | None = None
-    """With it, the server speaks TLS."""
+    """Certificate of the server, if it uses TLS."""
 
     @property
     def url(self) -> str:
@@ -41,7 +41,7 @@ class Server:
 
 @contextmanager
 def running_server(store: Path, log: Path, **settings: object) -> Iterator[Server]:
-    """Start it, wait until it is ready, and stop it at the end whatever happens."""
+    """Start the service, wait until it is ready, and stop it at the end."""
     with running_tls_server(store, log, None, settings) as server:
         yield server
 

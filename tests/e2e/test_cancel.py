@@ -1,4 +1,4 @@
-"""Clients that leave in a batch of texts: their work stops, the others' stays as it is."""
+"""Clients of a batch of texts disconnect: their work stops, and other texts do not change."""
 
 import json
 import time

@@ -18,7 +18,7 @@ RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
 CLOSE = {"connection": "close"}
-"""A new connection each, so that either worker may respond."""
+"""Send requests on new connections, so that either worker may respond."""
 
 
 def _samples(client: httpx.Client, name: str) -> list[Sample]:
@@ -56,7 +56,7 @@ def _send(client: httpx.Client, times: int) -> None:
 
 
 def _responses_only(client: httpx.Client) -> bool:
-    """True; a worker that took requests before it has loaded would say 503."""
+    """Return True if no worker accepted a request before it had loaded its models."""
     assert client.get("/readyz", headers=CLOSE).status_code == 200
     return True
 

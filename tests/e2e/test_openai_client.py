@@ -113,7 +113,7 @@ def test_the_prompt_may_be_echoed(client: openai.OpenAI) -> None:
 
 
 def test_log_probabilities_are_those_of_the_graph(client: openai.OpenAI) -> None:
-    """Alphabet's logits are 50 for the next character and 0 for the others."""
+    """Expect logits of 50 for the next character and 0 for the others."""
     response = client.completions.create(
         model="alphabet", prompt="ab", max_tokens=3, logprobs=2, temperature=0.5
     )

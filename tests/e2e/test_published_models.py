@@ -1,4 +1,4 @@
-"""The models that are committed, over a real socket, on images that installed packages ship."""
+"""The committed models, over a real socket, on images that installed packages ship."""
 
 import io
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def test_a_photograph_of_a_cat_is_a_cat(client: httpx.Client) -> None:
 
 
 def test_a_drawing_like_those_of_cifar_is_recognised(client: httpx.Client) -> None:
-    """A white ship with a dark hull on blue water under a light sky, 32×32."""
+    """Draw a white ship with a dark hull on blue water under a light sky, 32×32."""
     pixels = np.empty((32, 32, 3), np.uint8)
     pixels[:18] = (170, 200, 230)
     pixels[18:] = (30, 70, 120)
@@ -197,7 +197,7 @@ def _versions(client: httpx.Client) -> int:
 
 
 def test_a_code_from_before_codecs_of_photographs_is_still_read(client: httpx.Client) -> None:
-    """`examples/digit.png` as autoencoder-mnist-conv coded it when it was the only codec."""
+    """`examples/digit.png` as the first release of autoencoder-mnist-conv compressed it."""
     code = bytes.fromhex(
         "d553013d0f0630180be48a461d9124bbdab8be43015d31078c381c4c1cb5ddc456c5966a279afe4044a93a1b40"
         "f4875b8bc081f860ab892ed87cbe819ae52bf885"

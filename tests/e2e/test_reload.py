@@ -1,4 +1,4 @@
-"""Versions change under load: a new one is served, an old one dropped, a bad one never served."""
+"""Versions change under load: new ones serve, old ones stop, bad ones never serve."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""The service as a client meets it: over a real socket, from a real process."""
+"""The service in a separate process, over a real socket."""
 
 import json
 import shutil
@@ -112,7 +112,7 @@ def test_request_in_flight_at_sigterm_gets_its_response(store: Path, tmp_path: P
 
 
 def _wait_until_closed(server: Server) -> None:
-    """Until it takes no new connection: then it has seen the signal."""
+    """Wait until the service accepts no connection, which means that it got the signal."""
     for _ in range(200):
         try:
             with socket.create_connection(("127.0.0.1", server.port), timeout=1):

@@ -25,7 +25,7 @@ TEXT = {"prompt": "once", "max_chars": 3000, "seed": 1, "temperature": 1.5, "str
 
 
 def _until_stopping(server: Server) -> None:
-    """Until it has seen the signal."""
+    """Wait until the service has received the signal."""
     for _ in range(1200):
         if "Shutting down" in server.read_log():
             return

@@ -1,4 +1,4 @@
-"""HTTPS, with a certificate that is made here."""
+"""HTTPS with a self-signed certificate."""
 
 import ssl
 from pathlib import Path

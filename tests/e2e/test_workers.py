@@ -1,4 +1,4 @@
-"""Several worker processes: dead ones are replaced at once, with the keys that hold."""
+"""Dead worker processes are replaced at once, with the current keys."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ KEY, ADMIN_KEY = "a-client's-key-" * 3, "the-administrator's-key-" * 2
 
 
 def _workers(server: Server) -> set[int]:
-    """Process ids of the workers that run."""
+    """Return the process ids of the running workers."""
     tasks = Path(f"/proc/{server.process.pid}/task")
     pids = {int(pid) for file in tasks.glob("*/children") for pid in file.read_text().split()}
     return {pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}

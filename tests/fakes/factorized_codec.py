@@ -1,7 +1,7 @@
-"""A compression model that can be worked out by hand: each pixel is a latent, divided by a step.
+"""A compression model that can be computed by hand: each pixel is a latent, divided by a step.
 
-`latents = round((images - 128) / step)`, and back. Truly published, with tables that give the
-values near 0 more than those far from it; values beyond `reach` need the escape.
+`latents = round((images - 128) / step)`, and back. It is published like a trained model. Its tables
+give values near 0 more probability than others; values beyond `reach` need the escape.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class FakeFactorizedCodec:
-    """Step 1 loses nothing."""
+    """Quantizes by `step`; 1 is lossless."""
 
     step: int = 1
     reach: int = 100
@@ -43,7 +43,7 @@ class FakeFactorizedCodec:
         )
 
     def frequency_tables(self) -> FrequencyTables:
-        """A triangle around 0, with one part in 2^16 for the escape."""
+        """Return triangular frequencies around 0, with one part in 2^16 for the escape."""
         weights = [self.reach + 1 - abs(value) for value in range(-self.reach, self.reach + 1)]
         spare = 2**16 - len(weights) - 1
         shares = [1 + weight * spare // sum(weights) for weight in weights]

@@ -1,4 +1,4 @@
-"""A small network that draws, for tests, truly published: what it draws can be worked out by hand.
+"""A small handwriting network, published like a trained one, whose drawings are known.
 
 `StraightLineModel` draws symbol `0` as a line of four points to the right, `1` as one upwards.
 """
@@ -26,7 +26,7 @@ _STATES = (RecurrentState(name="count", next="next_count", layers=1, width=1),)
 
 @dataclass(frozen=True)
 class StraightLineModel:
-    """One Gaussian a move. The pen is put away after move `end_after`; 0 means never."""
+    """One Gaussian per move. The drawing ends after move `end_after`; 0 means never."""
 
     log_deviation: float = -20.0
     end_after: int = 4

@@ -1,7 +1,8 @@
-"""A codec of images of any size that can be worked out by hand: 8 × 8 pixels become their mean.
+"""A codec of images of any size that can be computed by hand: 8 × 8 pixels become their mean.
 
 Latents are means of 16 × 16 pixels, and once more their halves; side information is a mean of 4 × 4
-latents; a latent's mean is expected where its neighbours are, or at the half. Truly published.
+latents; a latent's expected mean is that of its neighbours, or the half. It is published like a
+trained codec.
 """
 
 import math
@@ -125,7 +126,7 @@ _GRAPHS = {
 
 
 def scale_tables() -> ScaleTables:
-    """Two-sided geometric distributions, wider from level to level."""
+    """Return two-sided geometric distributions, wider from level to level."""
     tables = []
     for level in range(64):
         reach = min(60, 3 + level)
@@ -144,7 +145,7 @@ def scale_tables() -> ScaleTables:
 
 
 def create_codec(folder: Path) -> HyperpriorImageCodec:
-    """The codec without a store; its graphs are written to `folder`."""
+    """Return the codec without a store; its graphs are written to `folder`."""
     for role in _GRAPHS:
         (folder / f"{role}.onnx").write_bytes(_parse_graph(role).SerializeToString())
     runs = {role: load_graph_fn(folder / f"{role}.onnx") for role in _GRAPHS}

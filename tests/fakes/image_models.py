@@ -32,12 +32,12 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class MeanColourClassifier:
-    """Classification: `red`, `green` or `blue`, by softmax(sharpness × mean colour in 0 … 1)."""
+    """Classifies as `red`, `green` or `blue` by softmax(sharpness × mean colour in 0 … 1)."""
 
     size: int = 8
     sharpness: float = 10.0
     members: int = 0
-    """Over 0, an ensemble: member m sharpens m + 1 times as much; the output is their mean."""
+    """Number of ensemble members, 0 for no ensemble. Member m has (m + 1) × the sharpness."""
 
     def task(self) -> Task:
         image = FixedImage(width=self.size, height=self.size, mode="RGB", resize="stretch")
@@ -75,7 +75,7 @@ class MeanColourClassifier:
 
 @dataclass(frozen=True)
 class BoxBlurDenoiser:
-    """Denoising: the mean of each pixel's square of `reach` around; 0 gives the image itself."""
+    """Returns the mean of the square of `reach` pixels around each pixel; 0 returns the image."""
 
     mode: str = "L"
     reach: int = 0
@@ -152,7 +152,7 @@ def solid_image(width: int, height: int, colour: tuple[int, int, int]) -> Image:
 
 
 def encode_png(image_HWC: Image) -> bytes:
-    """PNG by the specification alone, so that tests do not check a codec against itself."""
+    """Encode a PNG without a library, so that tests do not check a codec against itself."""
     height, width, channels = image_HWC.shape
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in image_HWC)
@@ -167,6 +167,6 @@ def encode_png(image_HWC: Image) -> bytes:
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """Length, kind, data, CRC."""
+    """Return a chunk: length, kind, data, CRC."""
     crc = zlib.crc32(kind + data)
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)

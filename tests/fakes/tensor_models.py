@@ -1,4 +1,4 @@
-"""Foreign graphs with several inputs and data types, whose outputs are known."""
+"""Graphs made elsewhere, with several inputs and data types, whose outputs are known."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,7 +27,7 @@ def make_model(
     weights: Sequence[onnx.TensorProto] = (),
     opset: int = 17,
 ) -> onnx.ModelProto:
-    """A model of `nodes`, whose inputs and outputs are types and shapes by name."""
+    """Build a model of `nodes`; `inputs` and `outputs` are types and shapes by name."""
     graph = helper.make_graph(
         nodes, "graph", _values(inputs), _values(outputs), initializer=list(weights)
     )
@@ -39,7 +39,7 @@ def _values(tensors: Mapping[str, tuple[int, Shape]]) -> list[onnx.ValueInfoProt
 
 
 def three_inputs_model() -> onnx.ModelProto:
-    """Rows of numbers, words and flags → the sum of the numbers, the words, the flags inverted."""
+    """Maps rows of numbers, words and flags to sums, the same words, and inverted flags."""
     inputs: dict[str, tuple[int, Shape]] = {
         "numbers": (TensorProto.FLOAT, ["batch", 3]),
         "words": (TensorProto.STRING, ["batch"]),

@@ -1,7 +1,7 @@
-"""Small recurrent models for tests, truly published: one that is predictable, one that is not.
+"""Small recurrent models, published like trained ones: one predictable, one random.
 
 `AlphabetModel` always writes the next character of its vocabulary. `RandomLstmModel` is an LSTM
-with random weights, whose texts depend on all that it has read.
+with random weights, whose texts depend on the whole prompt.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class AlphabetModel:
-    """The next character of the vocabulary, in a circle; its state counts characters."""
+    """Generates the vocabulary in a cycle; its state counts characters."""
 
     sharpness: float = 50.0
 
@@ -56,7 +56,7 @@ class AlphabetModel:
 
 @dataclass(frozen=True)
 class RandomLstmModel:
-    """An LSTM of one layer, its weights drawn from a seed."""
+    """An LSTM of one layer with seeded random weights."""
 
     width: int = 24
     seed: int = 0
@@ -127,8 +127,7 @@ def publish_text_model(store: Path, name: str, model: AlphabetModel | RandomLstm
 
 
 def publish_text_model_with_int8(store: Path, name: str, scratch: Path) -> None:
-    """An `AlphabetModel` whose default int8 graph is less confident: its logits are 49.97, not
-    50."""
+    """Publish an `AlphabetModel` with an int8 graph whose logits are 49.97 in place of 50."""
     folder = publish_text_model(store, name, AlphabetModel())
     publish_int8_variant(
         folder,

@@ -2,6 +2,6 @@
 
     make fuzz SECONDS=60 TARGET=image
 
-or `TARGET=all`. A target is fed what libFuzzer makes out of small real files; whatever reaches new
-code is kept and built upon. Anything but an answer or an error of our own is a find.
+`TARGET=all` runs every target. libFuzzer mutates small real files, and keeps inputs that reach new
+code. Anything but a response or one of the service's own errors is a finding.
 """

@@ -24,12 +24,12 @@ def main() -> int:
     if options.here:
         return _run_fuzzer(options.target, options.seconds, options.hang)
     names = NAMES if options.target == "all" else (options.target,)
-    print("target     executions  per s  coverage (edges, features)  inputs kept  finds")
+    print("target     executions  per s  coverage (edges, features)  inputs kept  findings")
     return max([_run_and_report(name, options.seconds, options.hang) for name in names])
 
 
 def _run_and_report(name: str, seconds: int, timeout_s: int) -> int:
-    """Run one target as a process of its own, since libFuzzer ends its process; print a line."""
+    """Run one target in a separate process, because libFuzzer exits, and print a line."""
     (WORK_DIR / name).mkdir(parents=True, exist_ok=True)
     log = WORK_DIR / name / "log.txt"
     command = [sys.executable, "-m", "tests.fuzz", name, "--here"]
@@ -40,7 +40,7 @@ def _run_and_report(name: str, seconds: int, timeout_s: int) -> int:
     runs = re.search(r"number_of_executed_units: (\d+)", text)
     lines = _LINE.findall(text)
     if runs is None or len(lines) < 2:
-        print(f"{name:10} stopped with {code}: {log} says why; what was found lies beside it")
+        print(f"{name:10} stopped with {code}: see {log}; findings are in the same folder")
         return 1
     (edges, features, _), (last_edges, last_features, kept) = lines[0], lines[-1]
     print(

@@ -30,7 +30,7 @@ _MAX_ERROR_BYTES = 20_000
 
 
 class AppUnderTest:
-    """Started once; each `post` is one request from beginning to end."""
+    """The application, started once. Each `post` sends one request and waits for its end."""
 
     def __init__(self) -> None:
         """Publish a small model of each task that takes a body, and load them."""
@@ -65,7 +65,7 @@ class AppUnderTest:
         return self._app.state.app_state.registry
 
     def post(self, path: str, chunks: Sequence[bytes], headers: Mapping[str, str]) -> None:
-        """Raises AssertionError for an unexpected response."""
+        """Send a request. Raises AssertionError for an unexpected response."""
         status, body = self._loop.run_until_complete(self._post(path, chunks, headers))
         if status < 400:
             return

@@ -34,14 +34,14 @@ _LIMITS = ImageLimits(max_pixels=1_000_000)
 
 @dataclass(frozen=True)
 class FuzzTarget:
-    """One thing that reads bytes."""
+    """A function that reads bytes, with seed inputs."""
 
     create_runner: Callable[[], FuzzRunner]
     seeds: Callable[[], Iterator[bytes]]
     dictionary: tuple[str, ...] = ()
     """Tokens for the fuzzer's dictionary."""
     max_input_bytes: int = 1 << 20
-    """Bytes of an input."""
+    """Largest size of an input."""
 
 
 # Images
