@@ -15,11 +15,12 @@ from typing import Any, NoReturn, cast
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.server.load_shedding import LoadShedder, Rejection
 from service.server.protocol.limits import ConnectionLimits
+from service.server.protocol.pipelining import PipeliningProtocol
 from service.server.protocol.raw_responses import problem_response, service_unavailable
 from service.server.protocol.request_checks import (
     RequestError,
@@ -46,7 +47,7 @@ _LINGER_S = 1.0
 """Time between a rejection and the close: closing with unread bytes would reset the connection."""
 
 
-class LimitedHttpProtocol(HttpToolsProtocol):
+class LimitedHttpProtocol(PipeliningProtocol):
     """Uvicorn's connection with time and size limits for reading and writing."""
 
     def __init__(

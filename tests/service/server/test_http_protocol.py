@@ -1,8 +1,10 @@
-"""Requests and responses on a connection: what HTTP/1.1 forbids, `Upgrade`, and slow readers."""
+"""Connections: what HTTP/1.1 forbids, `Upgrade`, pipelining clients that leave, slow readers."""
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.server.protocol import ConnectionLimits, LimitedHttpProtocol, protocol_factory
@@ -29,9 +31,9 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(body)(scope, receive, send)
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    config = uvicorn.Config(_echo, lifespan="off", log_config=None, access_log=False)
+@asynccontextmanager
+async def _serving(app: ASGIApp) -> AsyncIterator[int]:
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
     config.load()
     factory, loop = protocol_factory(LIMITS), asyncio.get_running_loop()
     server = await loop.create_server(
@@ -39,6 +41,12 @@ async def port() -> AsyncIterator[int]:
     )
     async with server:
         yield server.sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async with _serving(_echo) as port:
+        yield port
 
 
 async def _exchange(port: int, *packets: bytes) -> bytes:
@@ -153,6 +161,33 @@ async def test_request_behind_a_rejected_upgrade_is_not_answered(port: int) -> N
     received = await _exchange(port, upgrade + _post(b""))
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 7])
+@pytest.mark.parametrize("is_reset", [True, False])
+async def test_client_that_pipelines_and_leaves_ends_the_running_request(
+    waiting: int, is_reset: bool
+) -> None:
+    paths, left = list[str](), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    async with _serving(app) as port, asyncio.timeout(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /running HTTP/1.1\r\n" + HOST + b"\r\n")
+        while not paths:
+            await asyncio.sleep(0)
+        writer.write((b"GET /waiting HTTP/1.1\r\n" + HOST + b"\r\n") * waiting)
+        if is_reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+        await left.wait()
+    assert paths == ["/running"]
 
 
 class _StalledTransport:
