@@ -15,10 +15,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY deepshelf deepshelf
 COPY models_store models_store
 COPY service service
-# Without `training`, which the wheel then lacks. The shelf is what lies in folders.
+# Without `training`, which the wheel then lacks. The store is the folders of models_store.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && pip --python /opt/deepshelf/bin/python install --no-deps --no-index /wheels/*.whl \
- && mkdir /shelf && cp -r models_store/*/ /shelf/ && rm -rf /shelf/__pycache__ \
+ && mkdir /store && cp -r models_store/*/ /store/ && rm -rf /store/__pycache__ \
  && find /opt/deepshelf -depth -type d -name tests -exec rm -rf {} +
 
 FROM ${PYTHON} AS service
@@ -27,11 +27,11 @@ ENV PATH=/opt/deepshelf/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DEEPSHELF_HOST=0.0.0.0 \
     DEEPSHELF_PORT=8000 \
-    DEEPSHELF_STORE=/shelf \
+    DEEPSHELF_STORE=/store \
     DEEPSHELF_LOG_FORMAT=json
 COPY --from=build /opt/deepshelf /opt/deepshelf
 # The user's own, so that a volume that begins as a copy of it can be published into.
-COPY --from=build --chown=10001:10001 /shelf /shelf
+COPY --from=build --chown=10001:10001 /store /store
 WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8000
@@ -67,10 +67,10 @@ ENV PATH=/opt/training/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/runs \
     MPLCONFIGDIR=/tmp/matplotlib \
-    DEEPSHELF_STORE=/shelf \
+    DEEPSHELF_STORE=/store \
     DEEPSHELF_DATA=/runs/data
 COPY --from=training-build /opt/training /opt/training
-RUN mkdir /runs /shelf && chown 10001:10001 /runs /shelf
+RUN mkdir /runs /store && chown 10001:10001 /runs /store
 WORKDIR /runs
 USER 10001:10001
 ENTRYPOINT ["python", "-m"]

@@ -76,7 +76,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release: $(VENV)/.dev  ## build the files of a release in dist/ and print how to publish it
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
-	$(BIN)/deepshelf models export dist/shelf-$(VERSION).tar.gz
+	$(BIN)/deepshelf models export dist/models-$(VERSION).tar.gz
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml requirements.lock --output-file dist/deepshelf-$(VERSION).cdx.json
 	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || echo 'CHANGELOG.md has no section [$(VERSION)] yet'

@@ -57,7 +57,7 @@ def _check_can_start(settings: Settings) -> None:
         raise StartupError(
             f"there is no folder {settings.store}. Models are not part of the Python package: "
             "start in a checkout, which has ./models_store, name a store with --store, or import a "
-            "release's shelf-*.tar.gz with `deepshelf models --store FOLDER import FILE`",
+            "release's models-*.tar.gz with `deepshelf models --store FOLDER import FILE`",
             "store",
         )
     available = list_model_names(settings.store)

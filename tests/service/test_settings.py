@@ -92,7 +92,7 @@ def test_the_default_pixel_limit_lets_a_photograph_through_and_a_bomb_not() -> N
         ("deadline_s", "soon", "'soon' is not a number"),
         ("docs", "maybe", "'maybe' is not true or false"),
         ("defaults", "paint", "the format is task=model,task=model, got 'paint'"),
-        ("root_path", "shelf", r"must match ^(/[A-Za-z0-9._~-]+)*/?$, got 'shelf'"),
+        ("root_path", "prefix", r"must match ^(/[A-Za-z0-9._~-]+)*/?$, got 'prefix'"),
         ("store", "/no/such/folder", "there is no folder /no/such/folder"),
         ("key_rate", "often", "a rate must look like 100/minute, got 'often'"),
         ("metrics", "secret", "must be 'open', 'key' or 'closed', got 'secret'"),

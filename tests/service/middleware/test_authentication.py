@@ -231,8 +231,8 @@ async def test_metrics_can_require_a_key(store: Path) -> None:
 
 
 async def test_the_paths_are_known_behind_a_proxy_too(store: Path) -> None:
-    async with running_app(store, keys=line("alice", ALICE), root_path="/shelf") as client:
-        for prefix in ("", "/shelf"):
+    async with running_app(store, keys=line("alice", ALICE), root_path="/prefix") as client:
+        for prefix in ("", "/prefix"):
             assert (await client.get(f"{prefix}/livez")).status_code == 200
             assert_problem(await client.get(f"{prefix}/v1/models"), 401)
 

@@ -220,7 +220,7 @@ async def test_static_files_are_compressed_on_request(client: httpx.AsyncClient,
 
 
 async def test_root_path_may_end_with_a_slash(store: Path) -> None:
-    async with running_app(store, root_path="/shelf/") as client:
-        response = await client.get("/shelf/v1/nothing")
-        assert assert_problem(response, 404)["type"] == "/shelf/problems/not-found"
-        assert (await client.get("/shelf/livez")).status_code == 200
+    async with running_app(store, root_path="/prefix/") as client:
+        response = await client.get("/prefix/v1/nothing")
+        assert assert_problem(response, 404)["type"] == "/prefix/problems/not-found"
+        assert (await client.get("/prefix/livez")).status_code == 200

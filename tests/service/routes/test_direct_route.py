@@ -29,9 +29,9 @@ async def test_requests_are_logged_under_their_route(store: Path) -> None:
 
 
 async def test_root_path_is_not_part_of_the_route(store: Path) -> None:
-    async with running_app(store, root_path="/shelf") as client:
+    async with running_app(store, root_path="/prefix") as client:
         response = await client.post(
-            "/shelf/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0)))
+            "/prefix/v1/classify", content=encode_png(solid_image(8, 8, (255, 0, 0)))
         )
     assert response.status_code == 200
 

@@ -366,9 +366,9 @@ async def test_several_texts_are_written_or_none(store: Path) -> None:
 
 async def test_the_same_errors_under_a_root_path(store: Path) -> None:
     async with running_app(store) as client:
-        transport = httpx.ASGITransport(get_app(client), root_path="/shelf")
+        transport = httpx.ASGITransport(get_app(client), root_path="/prefix")
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
-            for path in ("/v2/models/nobody", "/shelf/v2/models/nobody"):
+            for path in ("/v2/models/nobody", "/prefix/v2/models/nobody"):
                 error_of(await behind.get(path), 404)
 
 
