@@ -1,6 +1,7 @@
 """Requests as JSON bodies."""
 
 import codecs
+import json
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -58,8 +59,17 @@ def parse_json(body: bytes, schema: type[ModelT]) -> ModelT:
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False)
         if first["type"] == "json_invalid":
-            raise BadRequest(f"the body is not JSON: {first['ctx']['error']}") from error
+            raise not_json(body, first["ctx"]["error"]) from error
         raise invalid_parameters(error, schema, "body") from error
+
+
+def not_json(body: bytes, reason: str) -> BadRequest:
+    """Return the error of a body that the parser rejects for `reason`."""
+    # A file that PowerShell 5 writes is in UTF-16.
+    encoding = json.detect_encoding(body)
+    if encoding.startswith(("utf-16", "utf-32")):
+        reason = f"it is in {encoding.upper()}, and JSON is in UTF-8"
+    return BadRequest(f"the body is not JSON: {reason}")
 
 
 def json_request_body(params_type: type[RequestParams]) -> dict[str, object]:

@@ -36,6 +36,7 @@ router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=DirectRoute)
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
 _MAX_BODY_BYTES = 4096
+_VARY = {"Vary": "Accept"}
 _GET_STATUSES = (404, 406, 422, 500, 503, 504)
 _POST_STATUSES = (400, 404, 406, 413, 415, 422, 500, 503, 504)
 
@@ -118,7 +119,7 @@ async def draw_faces(request: Request) -> Response:
         images = generate_faces(model, seeds, params.truncation, ticket.check)
         if media_type == JSON:
             return _json_response(model, seeds, images)
-        headers = model_headers(model, Seed=first_seed)
+        headers = {**model_headers(model, Seed=first_seed), **_VARY}
         return Response(encode_png(image_grid(images, columns)), media_type=PNG, headers=headers)
 
     return await run_in_pool(request, arrival_time_s, work, model=model)
@@ -155,7 +156,7 @@ async def draw_morph(request: Request) -> Response:
     model = resolve_model(request, FaceGeneration, params.model, params.version)
     add_log_fields(request, images=params.steps)
     end_seeds = (_seed_or_random(params.from_), _seed_or_random(params.to))
-    headers = model_headers(model, From=end_seeds[0], To=end_seeds[1])
+    headers = {**model_headers(model, From=end_seeds[0], To=end_seeds[1]), **_VARY}
 
     def work(ticket: Ticket) -> Response:
         frames = interpolate_faces(model, end_seeds, params.steps, params.truncation, ticket.check)
@@ -193,4 +194,4 @@ def _json_response(
             for seed, image in zip(seeds, images, strict=True)
         ],
     )
-    return json_response(response)
+    return json_response(response, _VARY)

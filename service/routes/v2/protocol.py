@@ -18,6 +18,7 @@ from service.codecs.tensors import (
 )
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 from service.handlers.tensor_inputs import TensorRequirement, check_shape
+from service.routes.http.json_body import not_json
 from service.routes.v2.target import InferTarget
 from service.schemas.v2 import (
     InferInput,
@@ -92,7 +93,7 @@ def parse_infer_request(
     try:
         request = InferRequest.model_validate_json(body[:length].removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        raise _validation_failure(error) from None
+        raise _validation_failure(body, error) from None
     _reject_extensions(request)
     return ParsedRequest(request, _split_binary_inputs(request.inputs, memoryview(body)[length:]))
 
@@ -109,10 +110,10 @@ def _json_bytes(body: bytes, json_bytes: str | None) -> int:
     return int(text)
 
 
-def _validation_failure(error: ValidationError) -> BadRequest | InvalidValue:
+def _validation_failure(body: bytes, error: ValidationError) -> BadRequest | InvalidValue:
     errors = error.errors(include_url=False)
     if errors[0]["type"] == "json_invalid":
-        return BadRequest(f"the body is not JSON: {errors[0]['ctx']['error']}")
+        return not_json(body, errors[0]["ctx"]["error"])
     messages = describe_errors(errors[:_MAX_LISTED_ERRORS], InferRequest)
     return InvalidValue("; ".join(map(str, messages)))
 

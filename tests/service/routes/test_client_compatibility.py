@@ -209,6 +209,28 @@ async def test_responses_over_http_1_0_have_a_length(
     assert int(headers[b"content-length"]) == length > 0
 
 
+@pytest.mark.parametrize("path", JSON_PATHS)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+async def test_json_in_another_encoding_than_utf_8_is_named(
+    client: httpx.AsyncClient, path: str, encoding: str
+) -> None:
+    body = BODIES[path].decode().encode(encoding)
+    response = await client.post(path, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert f"it is in {encoding[:6].upper()}" in response.text
+    assert "JSON is in UTF-8" in response.text
+
+
+@pytest.mark.parametrize("path", ["/v1/faces?count=1", "/v1/faces/morph?steps=2"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json, image/gif"])
+async def test_get_whose_type_depends_on_accept_says_so_to_caches(
+    client: httpx.AsyncClient, path: str, accept: str
+) -> None:
+    response = await client.get(path, headers={"accept": accept})
+    assert response.status_code == 200
+    assert "accept" in response.headers["vary"].lower().split(", ")
+
+
 @pytest.mark.parametrize("path", ["/docs/assets/swagger-ui-bundle.js", "/page/index.html"])
 async def test_static_files_are_compressed_on_request(client: httpx.AsyncClient, path: str) -> None:
     compressed = await client.get(path)  # httpx accepts gzip
