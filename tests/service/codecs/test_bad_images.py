@@ -53,6 +53,9 @@ WHOLE = [encoded(smooth(40, 30), file_format) for file_format in FORMATS] + [
         (b"\0\0\0\x18ftypmp42\0\0", "video"),
         (b"RIFF\0\0\0\0WAVE", "unknown"),
         (b"P6 1 1 255 abc", "Netpbm"),
+        (b"\0\0\1\0\1\0" + bytes(20), "icon"),
+        (encoded(smooth(10, 10), "TGA"), "unknown"),
+        (encoded(smooth(10, 10), "TIFF", big_tiff=True), "BigTIFF"),
         (bytes(range(1, 200)), "unknown"),
     ],
 )
