@@ -1,11 +1,17 @@
 """Base classes of requests and responses."""
 
-from typing import Annotated, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from models_store.manifest import Precision
 from service.observability.timing import timed
+
+
+def example(document: Mapping[str, Any]) -> ConfigDict:
+    """Return a model's configuration with its example for the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": [dict(document)]})
 
 
 class ResponseModel(BaseModel):

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from models_store.manifest import Precision
-from service.schemas.base import PrecisionSelector, ResponseModel
+from service.schemas.base import PrecisionSelector, ResponseModel, example
 
 
 class ClassifyParams(PrecisionSelector):
@@ -43,22 +43,18 @@ class ImageClassification(ResponseModel):
 class ClassifyResponse(ResponseModel):
     """Labels of each image, in the order in which they were sent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "model": "resnet-cifar10",
+            "version": 1,
+            "results": [
                 {
-                    "model": "resnet-cifar10",
-                    "version": 1,
-                    "results": [
-                        {
-                            "predictions": [
-                                {"label": "cat", "index": 3, "probability": 0.953},
-                                {"label": "dog", "index": 5, "probability": 0.031},
-                            ]
-                        }
-                    ],
+                    "predictions": [
+                        {"label": "cat", "index": 3, "probability": 0.953},
+                        {"label": "dog", "index": 5, "probability": 0.031},
+                    ]
                 }
-            ]
+            ],
         }
     )
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import ModelSelector, RequestParams, ResponseModel
+from service.schemas.base import ModelSelector, RequestParams, ResponseModel, example
 
 
 class CompressParams(ModelSelector):
@@ -22,20 +22,16 @@ class DecompressParams(RequestParams):
 class CompressResponse(ResponseModel):
     """An image as a code, with its size and quality."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "autoencoder-mnist-conv",
-                    "version": 1,
-                    "code": "1VMBPw==",
-                    "code_bytes": 67,
-                    "bits_per_pixel": 0.684,
-                    "width": 28,
-                    "height": 28,
-                    "psnr_db": 26.1,
-                }
-            ]
+    model_config = example(
+        {
+            "model": "autoencoder-mnist-conv",
+            "version": 1,
+            "code": "1VMBPw==",
+            "code_bytes": 67,
+            "bits_per_pixel": 0.684,
+            "width": 28,
+            "height": 28,
+            "psnr_db": 26.1,
         }
     )
 
@@ -68,17 +64,13 @@ class CompressResponse(ResponseModel):
 class DecompressResponse(ResponseModel):
     """An image decoded from a code."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "autoencoder-mnist-conv",
-                    "version": 1,
-                    "image": "iVBORw0KGgo=",
-                    "width": 28,
-                    "height": 28,
-                }
-            ]
+    model_config = example(
+        {
+            "model": "autoencoder-mnist-conv",
+            "version": 1,
+            "image": "iVBORw0KGgo=",
+            "width": 28,
+            "height": 28,
         }
     )
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel
+from service.schemas.base import ModelSelector, ResponseModel, example
 
 
 class DenoiseParams(ModelSelector):
@@ -35,23 +35,19 @@ class DenoiseResult(ResponseModel):
 class DenoiseResponse(ResponseModel):
     """The images in the order in which they were sent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "model": "denoiser-photo",
+            "version": 1,
+            "results": [
                 {
-                    "model": "denoiser-photo",
-                    "version": 1,
-                    "results": [
-                        {
-                            "image": "iVBORw0KGgo=",
-                            "width": 481,
-                            "height": 321,
-                            "psnr_db": 29.8,
-                            "ssim": 0.85,
-                        }
-                    ],
+                    "image": "iVBORw0KGgo=",
+                    "width": 481,
+                    "height": 321,
+                    "psnr_db": 29.8,
+                    "ssim": 0.85,
                 }
-            ]
+            ],
         }
     )
 

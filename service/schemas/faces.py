@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel
+from service.schemas.base import ModelSelector, ResponseModel, example
 
 _Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
 
@@ -20,7 +20,7 @@ class _FaceParams(ModelSelector):
 class FacesParams(_FaceParams):
     """Parameters of face generation."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "seed": 7}]})
+    model_config = example({"count": 12, "seed": 7})
 
     count: Annotated[int, Field(ge=1, le=64)] = 16
     """Number of faces."""
@@ -36,7 +36,7 @@ class FacesParams(_FaceParams):
 class MorphParams(_FaceParams):
     """Parameters of a morph between two faces."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"from": 7, "to": 8, "steps": 24}]})
+    model_config = example({"from": 7, "to": 8, "steps": 24})
 
     from_: Annotated[_Seed | None, Field(alias="from")] = None
     """Seed of the first frame's face. Default: random, and returned in the response."""
@@ -64,15 +64,11 @@ class Face(ResponseModel):
 class FacesResponse(ResponseModel):
     """The faces in the order of their seeds."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "faces-gan",
-                    "version": 1,
-                    "faces": [{"seed": 7, "image": "iVBORw0KGgo="}],
-                }
-            ]
+    model_config = example(
+        {
+            "model": "faces-gan",
+            "version": 1,
+            "faces": [{"seed": 7, "image": "iVBORw0KGgo="}],
         }
     )
 

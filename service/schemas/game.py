@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import RequestParams, ResponseModel
+from service.schemas.base import RequestParams, ResponseModel, example
 
 GameName = Literal["digits", "faces"]
 """`digits`: which digit did a person write? `faces`: which is the photograph?"""
@@ -13,7 +13,7 @@ GameName = Literal["digits", "faces"]
 class GamesResponse(ResponseModel):
     """The games that can be played."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"games": ["digits"]}]})
+    model_config = example({"games": ["digits"]})
 
     games: list[GameName]
     """`digits` if a handwriting model is ready; `faces` if a face model is ready and the operator
@@ -23,16 +23,12 @@ class GamesResponse(ResponseModel):
 class GameRound(ResponseModel):
     """Two images, one of them real."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58",
-                    "model": "handwriting-digits",
-                    "version": 1,
-                    "images": ["iVBORw0KGgo=", "iVBORw0KGgo="],
-                }
-            ]
+    model_config = example(
+        {
+            "round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58",
+            "model": "handwriting-digits",
+            "version": 1,
+            "images": ["iVBORw0KGgo=", "iVBORw0KGgo="],
         }
     )
 
@@ -61,11 +57,7 @@ class GameRound(ResponseModel):
 class GameChoice(RequestParams):
     """Which image the player takes for the real one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58", "choice": 0}]
-        }
-    )
+    model_config = example({"round": "digits.5f0c1b7ae2d94c33.9b1d6c0a4e7f2d58", "choice": 0})
 
     round: Annotated[str, Field(max_length=80)]
     """The round's token."""
@@ -77,7 +69,7 @@ class GameChoice(RequestParams):
 class GameAnswer(ResponseModel):
     """The answer to a round."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"correct": True, "answer": 0}]})
+    model_config = example({"correct": True, "answer": 0})
 
     correct: bool
     answer: int

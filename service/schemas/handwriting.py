@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel
+from service.schemas.base import ModelSelector, ResponseModel, example
 
 
 class HandwritingParams(ModelSelector):
@@ -40,21 +40,15 @@ class HandwrittenSymbol(ResponseModel):
 class HandwritingResponse(ResponseModel):
     """The strokes of a text."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "handwriting-digits",
-                    "version": 1,
-                    "seed": 7,
-                    "text": "1",
-                    "width": 62,
-                    "height": 123,
-                    "symbols": [
-                        {"symbol": "1", "strokes": [[[13.4, 60.1], [41.0, 15.2], [38.5, 110.0]]]}
-                    ],
-                }
-            ]
+    model_config = example(
+        {
+            "model": "handwriting-digits",
+            "version": 1,
+            "seed": 7,
+            "text": "1",
+            "width": 62,
+            "height": 123,
+            "symbols": [{"symbol": "1", "strokes": [[[13.4, 60.1], [41.0, 15.2], [38.5, 110.0]]]}],
         }
     )
 

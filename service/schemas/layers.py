@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.base import ResponseModel
+from service.schemas.base import ResponseModel, example
 from service.schemas.models import VersionParams
 
 
@@ -35,25 +35,21 @@ class LayerSummary(ResponseModel):
 class FiltersResponse(ResponseModel):
     """Layers in the order of computation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "model": "resnet-cifar10",
+            "version": 1,
+            "layers": [
                 {
-                    "model": "resnet-cifar10",
-                    "version": 1,
-                    "layers": [
-                        {
-                            "name": "conv1",
-                            "operator": "Conv",
-                            "graph": "model",
-                            "shape": [32, 3, 3, 3],
-                            "filters": 32,
-                            "dead": 0,
-                            "largest": 1.0055735111236572,
-                        }
-                    ],
+                    "name": "conv1",
+                    "operator": "Conv",
+                    "graph": "model",
+                    "shape": [32, 3, 3, 3],
+                    "filters": 32,
+                    "dead": 0,
+                    "largest": 1.0055735111236572,
                 }
-            ]
+            ],
         }
     )
 

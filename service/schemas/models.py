@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from models_store.manifest import Manifest
-from service.schemas.base import RequestParams, ResponseModel
+from service.schemas.base import RequestParams, ResponseModel, example
 from service.schemas.card_example import CARD
 
 ModelState = Literal["ready", "loading", "failed", "unloaded"]
@@ -44,26 +44,21 @@ class ModelSummary(ResponseModel):
 class ModelsResponse(ResponseModel):
     """All models in the store, by name."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "models": [
                 {
-                    "models": [
+                    "name": "resnet-cifar10",
+                    "task": "classification",
+                    "default": True,
+                    "versions": [
+                        {"version": 1, "state": "ready", "providers": ["cpu"]},
                         {
-                            "name": "resnet-cifar10",
-                            "task": "classification",
-                            "default": True,
-                            "versions": [
-                                {"version": 1, "state": "ready", "providers": ["cpu"]},
-                                {
-                                    "version": 2,
-                                    "state": "failed",
-                                    "reason": "model.onnx is not the published file: its "
-                                    "SHA-256 differs",
-                                },
-                            ],
-                        }
-                    ]
+                            "version": 2,
+                            "state": "failed",
+                            "reason": "model.onnx is not the published file: its SHA-256 differs",
+                        },
+                    ],
                 }
             ]
         }

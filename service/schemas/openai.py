@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from models_store.manifest import Precision
-from service.schemas.base import OptionalPrecision, RequestParams, ResponseModel
+from service.schemas.base import OptionalPrecision, RequestParams, ResponseModel, example
 
 _StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -49,17 +49,13 @@ class StreamOptions(RequestParams):
 class CompletionParams(RequestParams):
     """OpenAI's `POST /completions`. A token is a character."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "charnn-tiny",
-                    "prompt": "482 = ",
-                    "max_tokens": 80,
-                    "temperature": 0,
-                    "stop": "\n",
-                }
-            ]
+    model_config = example(
+        {
+            "model": "charnn-tiny",
+            "prompt": "482 = ",
+            "max_tokens": 80,
+            "temperature": 0,
+            "stop": "\n",
         }
     )
 
@@ -171,25 +167,21 @@ class Usage(ResponseModel):
 class Completion(ResponseModel):
     """Texts; also each event of a stream."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "id": "cmpl-0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
+            "object": "text_completion",
+            "created": 1764000000,
+            "model": "charnn-tiny",
+            "choices": [
                 {
-                    "id": "cmpl-0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
-                    "object": "text_completion",
-                    "created": 1764000000,
-                    "model": "charnn-tiny",
-                    "choices": [
-                        {
-                            "text": "four hundred eighty-two",
-                            "index": 0,
-                            "logprobs": None,
-                            "finish_reason": "stop",
-                        }
-                    ],
-                    "usage": {"prompt_tokens": 6, "completion_tokens": 23, "total_tokens": 29},
+                    "text": "four hundred eighty-two",
+                    "index": 0,
+                    "logprobs": None,
+                    "finish_reason": "stop",
                 }
-            ]
+            ],
+            "usage": {"prompt_tokens": 6, "completion_tokens": 23, "total_tokens": 29},
         }
     )
 
@@ -207,16 +199,12 @@ class Completion(ResponseModel):
 class TextModel(ResponseModel):
     """A text model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "charnn-tiny",
-                    "object": "model",
-                    "created": 1764000000,
-                    "owned_by": "deepshelf",
-                }
-            ]
+    model_config = example(
+        {
+            "id": "charnn-tiny",
+            "object": "model",
+            "created": 1764000000,
+            "owned_by": "deepshelf",
         }
     )
 
@@ -229,21 +217,17 @@ class TextModel(ResponseModel):
 class ModelList(ResponseModel):
     """The text models that are ready."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "object": "list",
+            "data": [
                 {
-                    "object": "list",
-                    "data": [
-                        {
-                            "id": "charnn-tiny",
-                            "object": "model",
-                            "created": 1764000000,
-                            "owned_by": "deepshelf",
-                        }
-                    ],
+                    "id": "charnn-tiny",
+                    "object": "model",
+                    "created": 1764000000,
+                    "owned_by": "deepshelf",
                 }
-            ]
+            ],
         }
     )
 

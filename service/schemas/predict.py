@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from models_store.manifest import Precision
-from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel
+from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel, example
 
 _TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -17,9 +17,7 @@ class PredictParams(PrecisionSelector):
 class PredictInputs(RequestParams):
     """The inputs of a graph."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}}]}
-    )
+    model_config = example({"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}})
 
     inputs: Annotated[dict[_TensorName, Any], Field(min_length=1, max_length=64)]
     """Each input's name and its values: nested lists, one level per dimension. The data type is
@@ -30,15 +28,11 @@ class PredictInputs(RequestParams):
 class PredictResponse(ResponseModel):
     """The outputs of a graph."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "iris",
-                    "version": 1,
-                    "outputs": {"label": ["setosa"], "probabilities": [[0.98, 0.02, 0.0]]},
-                }
-            ]
+    model_config = example(
+        {
+            "model": "iris",
+            "version": 1,
+            "outputs": {"label": ["setosa"], "probabilities": [[0.98, 0.02, 0.0]]},
         }
     )
 
@@ -54,9 +48,7 @@ class PredictResponse(ResponseModel):
 class SampleResponse(ResponseModel):
     """Inputs that a model accepts, as the body of a request to `/v1/predict`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}}]}
-    )
+    model_config = example({"inputs": {"x": [[5.1, 3.5, 1.4, 0.2]]}})
 
     inputs: dict[str, Any]
     """Each input's name and its values, as nested lists."""

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from models_store.manifest import Precision
 from service.handlers.generation import TextRequest
-from service.schemas.base import PrecisionSelector, ResponseModel
+from service.schemas.base import PrecisionSelector, ResponseModel, example
 
 _StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -30,12 +30,8 @@ def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
 class TextParams(PrecisionSelector):
     """Parameters of text generation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"prompt": "ROMEO:\n", "max_chars": 200, "temperature": 0.7, "stop": ["\n\n"]}
-            ]
-        }
+    model_config = example(
+        {"prompt": "ROMEO:\n", "max_chars": 200, "temperature": 0.7, "stop": ["\n\n"]}
     )
 
     prompt: str = ""
@@ -85,17 +81,13 @@ class TextParams(PrecisionSelector):
 class TextResponse(ResponseModel):
     """A prompt's continuation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "charnn-shakespeare",
-                    "version": 1,
-                    "text": "What say you to this?",
-                    "finish_reason": "stop",
-                    "seed": 7,
-                }
-            ]
+    model_config = example(
+        {
+            "model": "charnn-shakespeare",
+            "version": 1,
+            "text": "What say you to this?",
+            "finish_reason": "stop",
+            "seed": 7,
         }
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
-from service.schemas.base import ResponseModel
+from service.schemas.base import ResponseModel, example
 
 Parameters = dict[str, Any]
 _NullableParameters = Annotated[
@@ -45,16 +45,10 @@ class RequestedOutput(_RequestModel):
 class InferRequest(_RequestModel):
     """An inference request."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "inputs": [
-                        {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["7 = "]}
-                    ],
-                    "parameters": {"max_chars": 20, "stop": "\n"},
-                }
-            ]
+    model_config = example(
+        {
+            "inputs": [{"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["7 = "]}],
+            "parameters": {"max_chars": 20, "stop": "\n"},
         }
     )
 
@@ -81,22 +75,18 @@ class OutputTensor(ResponseModel):
 class InferResponse(ResponseModel):
     """An inference response."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "model_name": "charnn-tiny",
+            "model_version": "1",
+            "outputs": [
                 {
-                    "model_name": "charnn-tiny",
-                    "model_version": "1",
-                    "outputs": [
-                        {
-                            "name": "text_output",
-                            "datatype": "BYTES",
-                            "shape": [1],
-                            "data": ["seven"],
-                        }
-                    ],
+                    "name": "text_output",
+                    "datatype": "BYTES",
+                    "shape": [1],
+                    "data": ["seven"],
                 }
-            ]
+            ],
         }
     )
 
@@ -111,29 +101,25 @@ class InferResponse(ResponseModel):
 class ProtocolError(ResponseModel):
     """Every error of this protocol."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"error": "there is no model 'resnet'; models: …"}]}
-    )
+    model_config = example({"error": "there is no model 'resnet'; models: …"})
 
     error: str
 
 
 class ServerLive(ResponseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"live": True}]})
+    model_config = example({"live": True})
 
     live: bool
 
 
 class ServerReady(ResponseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"ready": True}]})
+    model_config = example({"ready": True})
 
     ready: bool
 
 
 class ModelReady(ResponseModel):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "resnet-cifar10", "ready": True}]}
-    )
+    model_config = example({"name": "resnet-cifar10", "ready": True})
 
     name: str
     ready: bool
@@ -142,12 +128,8 @@ class ModelReady(ResponseModel):
 class ServerMetadata(ResponseModel):
     """Name, version and supported extensions of the server."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"name": "deepshelf", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
-            ]
-        }
+    model_config = example(
+        {"name": "deepshelf", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
     )
 
     name: str
@@ -166,17 +148,13 @@ class TensorMetadata(ResponseModel):
 class ModelMetadata(ResponseModel):
     """Inputs and outputs of a model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "resnet-cifar10",
-                    "versions": ["1"],
-                    "platform": "onnxruntime_onnx",
-                    "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}],
-                    "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
-                }
-            ]
+    model_config = example(
+        {
+            "name": "resnet-cifar10",
+            "versions": ["1"],
+            "platform": "onnxruntime_onnx",
+            "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}],
+            "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
         }
     )
 
@@ -197,10 +175,8 @@ class RepositoryIndexRequest(_RequestModel):
 class RepositoryIndexEntry(ResponseModel):
     """One version of a model in the store."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
-        }
+    model_config = example(
+        {"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}
     )
 
     name: str

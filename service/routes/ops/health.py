@@ -3,14 +3,13 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.routes.http.direct_route import DirectRoute
 from service.routes.http.openapi_fragments import problem_responses
-from service.schemas.base import ResponseModel
+from service.schemas.base import ResponseModel, example
 from service.state import get_state
 
 router = APIRouter(tags=["health"], route_class=DirectRoute)
@@ -19,7 +18,7 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
 class LivenessResponse(ResponseModel):
     """The process is live."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "live"}]})
+    model_config = example({"status": "live"})
 
     status: Literal["live"]
 
@@ -27,9 +26,7 @@ class LivenessResponse(ResponseModel):
 class ReadinessResponse(ResponseModel):
     """The process can serve requests."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"status": "ready", "ready": 7, "failed": 0}]}
-    )
+    model_config = example({"status": "ready", "ready": 7, "failed": 0})
 
     status: Literal["ready"]
     ready: int
