@@ -1,4 +1,4 @@
-"""Route class of every router: calls `(request) -> Response` endpoints directly, HEAD as GET.
+"""Routers whose routes call `(request) -> Response` endpoints directly, HEAD as GET.
 
 FastAPI solves dependencies and opens two exit stacks for each request, which an endpoint that
 takes the request alone does not need; `docs/decisions.md` has what that costs.
@@ -12,12 +12,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class DirectRoute(APIRoute):
-    """Use it as `APIRouter(route_class=DirectRoute)`.
+    """A route of `create_router`.
 
     Endpoints with further parameters, such as those of the path, take FastAPI's usual way.
     """
@@ -41,6 +42,11 @@ class DirectRoute(APIRoute):
             allowed = ", ".join(sorted(_methods_of_path(scope)))
             raise HTTPException(405, headers={"Allow": allowed})
         await self.app(scope, receive, send)
+
+
+def create_router(**options: Any) -> APIRouter:
+    """Return a router with the options of `APIRouter`, for endpoints that return a `Response`."""
+    return APIRouter(route_class=DirectRoute, default_response_class=Response, **options)
 
 
 def _methods_of_path(scope: Scope) -> set[str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +10,7 @@ from models_store.tasks import TextGeneration
 from service.errors import InvalidValue, NotFound
 from service.handlers.generation import GenerationGroup, TextLimits, check_generation_count
 from service.observability.request_log import add_log_fields
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
@@ -28,7 +28,7 @@ from service.schemas.openai import (
 )
 from service.state import get_state
 
-router = APIRouter(prefix="/openai/v1", tags=["openai"], route_class=DirectRoute)
+router = create_router(prefix="/openai/v1", tags=["openai"])
 
 _MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
 _STATUS_DESCRIPTIONS = {
@@ -80,7 +80,6 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         },
         **_error_responses(400, 404, 413, 415, 500, 503, 504),
     },
-    response_class=Response,
     openapi_extra=json_request_body(CompletionParams),
 )
 @queued("texts")
@@ -126,7 +125,6 @@ async def create_completion(request: Request) -> Response:
     operation_id="openai_models",
     summary="List text models (OpenAI)",
     responses={200: {"model": ModelList, "description": "The models that are ready"}},
-    response_class=Response,
 )
 async def list_text_models(request: Request) -> Response:
     """List the models that `/openai/v1/completions` accepts."""
@@ -144,7 +142,6 @@ async def list_text_models(request: Request) -> Response:
         200: {"model": TextModel, "description": "The model"},
         **_error_responses(400, 404, 503),
     },
-    response_class=Response,
 )
 async def get_text_model(
     request: Request,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -20,10 +20,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from service.errors import NotFound, ServiceError
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.static_files import CompressedFiles
 
-router = APIRouter(include_in_schema=False, route_class=DirectRoute)
+router = create_router(include_in_schema=False)
 
 _ASSETS = "/docs/assets"
 _DOCS_CSP = (

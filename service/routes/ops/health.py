@@ -2,17 +2,16 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.openapi_fragments import problem_responses
 from service.schemas.base import ResponseModel, example
 from service.state import get_state
 
-router = APIRouter(tags=["health"], route_class=DirectRoute)
+router = create_router(tags=["health"])
 
 
 class LivenessResponse(ResponseModel):
@@ -40,7 +39,6 @@ class ReadinessResponse(ResponseModel):
     operation_id="livez",
     summary="Check liveness",
     responses={200: {"model": LivenessResponse, "description": "The process is live"}},
-    response_class=Response,
 )
 async def livez() -> Response:
     """Return 200. Restart a process that does not."""
@@ -58,7 +56,6 @@ async def livez() -> Response:
         },
         **problem_responses(503),
     },
-    response_class=Response,
 )
 async def readyz(request: Request) -> Response:
     """Return 200 if requests may be sent to this process.

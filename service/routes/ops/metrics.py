@@ -1,14 +1,13 @@
 """`GET /metrics`."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.openapi_fragments import problem_responses
 from service.state import get_state
 
-router = APIRouter(tags=["health"], route_class=DirectRoute)
+router = create_router(tags=["health"])
 
 
 @router.get(
@@ -28,7 +27,6 @@ router = APIRouter(tags=["health"], route_class=DirectRoute)
         },
         **problem_responses(500),
     },
-    response_class=Response,
 )
 async def metrics(request: Request) -> Response:
     """Return the metrics of all workers, whichever of them responds.

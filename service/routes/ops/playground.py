@@ -5,16 +5,16 @@ from html import escape
 from os import PathLike, stat_result
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.static_files import CompressedFiles
 
-router = APIRouter(include_in_schema=False, route_class=DirectRoute)
+router = create_router(include_in_schema=False)
 
 _PAGE_DIR = Path(__file__).parents[2] / "page"
 # Not from `mimetypes`: its types of .js and .webp depend on the machine, and browsers that must not

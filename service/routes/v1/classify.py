@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +11,7 @@ from service.handlers.classify import (
     classify,
     resolve_top_k,
 )
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request
 from service.routes.http.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
@@ -29,7 +28,7 @@ from service.schemas.classify import (
 )
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["images"])
 
 
 @router.post(
@@ -43,7 +42,6 @@ router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
         },
         **problem_responses(*(status for status in UPLOAD_STATUSES if status != 406)),
     },
-    response_class=Response,
     openapi_extra=image_upload(ClassifyParams),
 )
 @queued("images")

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +17,7 @@ from service.handlers.compress import (
 )
 from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request, start_request
 from service.routes.http.openapi_fragments import (
@@ -51,7 +50,7 @@ from service.schemas.compress import (
 )
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["images"])
 
 _MAX_SMALL_CODE_BYTES = 1024
 """Codes up to this size are unpacked on the event loop, in microseconds."""
@@ -77,7 +76,6 @@ _PSNR_HEADER = {
         },
         **problem_responses(*UPLOAD_STATUSES),
     },
-    response_class=Response,
     openapi_extra=image_upload(CompressParams, multiple=False),
 )
 @queued("images")
@@ -120,7 +118,6 @@ async def compress_image(request: Request) -> Response:
         },
         **problem_responses(*UPLOAD_STATUSES),
     },
-    response_class=Response,
     openapi_extra=code_upload(DecompressParams),
 )
 @queued("images")

@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +9,7 @@ from models_store.tasks import Denoising, Task
 from service.errors import InvalidValue
 from service.handlers.denoise import DenoisedImage, denoise
 from service.routes.http.content_negotiation import negotiate
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request
 from service.routes.http.openapi_fragments import (
@@ -33,7 +32,7 @@ from service.scheduling.admission import Ticket
 from service.schemas.denoise import DenoiseParams, DenoiseResponse, DenoiseResult
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["images"])
 
 
 @router.post(
@@ -57,7 +56,6 @@ router = APIRouter(prefix="/v1", tags=["images"], route_class=DirectRoute)
         },
         **problem_responses(*UPLOAD_STATUSES),
     },
-    response_class=Response,
     openapi_extra=image_upload(DenoiseParams, with_reference=True),
 )
 @queued("images")

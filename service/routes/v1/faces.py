@@ -6,7 +6,6 @@ from base64 import b64encode
 from typing import Any, TypeVar
 
 import numpy as np
-from fastapi import APIRouter
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from service.codecs.images import encode_png
 from service.handlers.faces import generate_faces, interpolate_faces
 from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import read_json_body
 from service.routes.http.model_request import resolve_model, start_request
@@ -31,7 +30,7 @@ from service.schemas.base import RequestParams
 from service.schemas.faces import Face, FacesParams, FacesResponse, MorphParams
 from service.state import get_state
 
-router = APIRouter(prefix="/v1/faces", tags=["faces"], route_class=DirectRoute)
+router = create_router(prefix="/v1/faces", tags=["faces"])
 
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
@@ -84,7 +83,6 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
     operation_id="get_faces",
     summary="Generate faces",
     responses={**_FACES_RESPONSES, **problem_responses(*_GET_STATUSES)},
-    response_class=Response,
     openapi_extra=_params_openapi(FacesParams, body=False),
 )
 @router.post(
@@ -92,7 +90,6 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
     operation_id="post_faces",
     summary="Generate faces, with parameters as JSON",
     responses={**_FACES_RESPONSES, **problem_responses(*_POST_STATUSES)},
-    response_class=Response,
     openapi_extra=_params_openapi(FacesParams, body=True),
 )
 @queued("images")
@@ -130,7 +127,6 @@ async def draw_faces(request: Request) -> Response:
     operation_id="get_morph",
     summary="Animate a morph between two faces",
     responses={**_MORPH_RESPONSES, **problem_responses(*_GET_STATUSES)},
-    response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=False),
 )
 @router.post(
@@ -138,7 +134,6 @@ async def draw_faces(request: Request) -> Response:
     operation_id="post_morph",
     summary="Animate a morph between two faces, with parameters as JSON",
     responses={**_MORPH_RESPONSES, **problem_responses(*_POST_STATUSES)},
-    response_class=Response,
     openapi_extra=_params_openapi(MorphParams, body=True),
 )
 @queued("images")

@@ -4,7 +4,6 @@ from base64 import b64encode
 from multiprocessing import current_process
 from pathlib import Path
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +16,7 @@ from service.handlers.game import (
     read_round,
     show_faces,
 )
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
@@ -30,7 +29,7 @@ from service.schemas.base import ModelSelector
 from service.schemas.game import GameAnswer, GameChoice, GameName, GameRound, GamesResponse
 from service.state import AppState, get_state
 
-router = APIRouter(prefix="/v1/game", tags=["game"], route_class=DirectRoute)
+router = create_router(prefix="/v1/game", tags=["game"])
 
 _MAX_BODY_BYTES = 4096
 _ROUND_RESPONSES = {
@@ -44,7 +43,6 @@ _ROUND_RESPONSES = {
     operation_id="list_games",
     summary="List the games",
     responses={200: {"model": GamesResponse, "description": "Games that can be played now"}},
-    response_class=Response,
 )
 async def list_games(request: Request) -> Response:
     """List the games for which there is a model and real images."""
@@ -62,7 +60,6 @@ async def list_games(request: Request) -> Response:
     operation_id="get_digits_round",
     summary="Start a round: which digit did a person write?",
     responses=_ROUND_RESPONSES,
-    response_class=Response,
     openapi_extra={"parameters": query_parameters(ModelSelector)},
 )
 @queued("images")
@@ -91,7 +88,6 @@ async def start_digits_round(request: Request) -> Response:
     operation_id="get_faces_round",
     summary="Start a round: which is the photograph?",
     responses=_ROUND_RESPONSES,
-    response_class=Response,
     openapi_extra={"parameters": query_parameters(ModelSelector)},
 )
 @queued("images")
@@ -126,7 +122,6 @@ async def start_faces_round(request: Request) -> Response:
         200: {"model": GameAnswer, "description": "Whether the choice was right"},
         **problem_responses(400, 413, 415, 422, 500),
     },
-    response_class=Response,
     openapi_extra=json_request_body(GameChoice),
 )
 async def answer_round(request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 import secrets
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +9,7 @@ from models_store.tasks import HandwritingGeneration
 from service.codecs.handwriting_render import Page, render_png, render_svg
 from service.handlers.handwriting import generate_handwriting, validate_text
 from service.routes.http.content_negotiation import negotiate
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
@@ -22,7 +21,7 @@ from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["text"])
 
 _SVG = "image/svg+xml"
 
@@ -47,7 +46,6 @@ _SVG = "image/svg+xml"
         },
         **problem_responses(404, 406, 422, 500, 503, 504),
     },
-    response_class=Response,
     openapi_extra={"parameters": query_parameters(HandwritingParams)},
 )
 @queued("images")

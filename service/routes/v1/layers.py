@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from service.handlers.layer_images import (
     render_activations,
 )
 from service.observability.request_log import add_log_fields
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import start_request
 from service.routes.http.openapi_fragments import (
@@ -37,7 +37,7 @@ from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
 from service.schemas.models import VersionParams
 from service.state import AppState, get_state
 
-router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
+router = create_router(prefix="/v1/models", tags=["models"])
 
 _LayerPath = Annotated[
     str,
@@ -60,7 +60,6 @@ _LAYER_HEADERS = {
         200: {"model": FiltersResponse, "description": "Every layer with weights, in order"},
         **problem_responses(404, 422, 500, 503, 504),
     },
-    response_class=Response,
 )
 async def list_filters(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
@@ -89,7 +88,6 @@ async def list_filters(
         },
         **problem_responses(404, 422, 500, 503, 504),
     },
-    response_class=Response,
 )
 async def get_filters(
     request: Request,
@@ -125,7 +123,6 @@ async def get_filters(
         },
         **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
-    response_class=Response,
     openapi_extra=image_upload(LayerParams, multiple=False),
 )
 @queued("images")

@@ -3,13 +3,13 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.nested_lists import to_nested
 from service.errors import Unavailable
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.openapi_fragments import MODEL_HEADERS, problem_responses
 from service.routes.http.queued import queued
@@ -26,7 +26,7 @@ from service.schemas.models import (
 from service.schemas.predict import SampleResponse
 from service.state import get_state
 
-router = APIRouter(prefix="/v1/models", tags=["models"], route_class=DirectRoute)
+router = create_router(prefix="/v1/models", tags=["models"])
 
 ModelNamePath = Annotated[
     str, Path(max_length=64, description="As `/v1/models` lists it", examples=["resnet-cifar10"])
@@ -41,7 +41,6 @@ ModelNamePath = Annotated[
         200: {"model": ModelsResponse, "description": "Every model and version"},
         **problem_responses(500),
     },
-    response_class=Response,
 )
 async def list_models(request: Request) -> Response:
     """List every model with its versions and their states, and why a version failed."""
@@ -58,7 +57,6 @@ async def list_models(request: Request) -> Response:
         200: {"model": ModelCard, "description": "The manifest, and the version's state"},
         **problem_responses(404, 422, 500, 503),
     },
-    response_class=Response,
 )
 async def get_model(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
@@ -86,7 +84,6 @@ async def get_model(
         },
         **problem_responses(404, 422, 500, 503),
     },
-    response_class=Response,
 )
 async def get_model_preview(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
@@ -110,7 +107,6 @@ async def get_model_preview(
         },
         **problem_responses(404, 422, 500, 503, 504),
     },
-    response_class=Response,
 )
 @queued("images")
 async def get_model_sample(

@@ -1,6 +1,5 @@
 """`POST /v1/predict`."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +10,7 @@ from service.handlers.tensor_inputs import decode_nested_inputs, tensor_requirem
 from service.handlers.tensors import InferLimits, InferResult, infer
 from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import json_request_body, parse_json, read_json_bytes
 from service.routes.http.model_request import start_request
@@ -25,7 +24,7 @@ from service.scheduling.admission import Ticket
 from service.schemas.predict import PredictInputs, PredictParams, PredictResponse
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["tensors"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["tensors"])
 
 _JSON_BODY_DIVISOR = 4
 """JSON takes several times its size as Python objects, so it may be a quarter of a body."""
@@ -39,7 +38,6 @@ _JSON_BODY_DIVISOR = 4
         200: {"model": PredictResponse, "description": "Every output of the graph"},
         **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
-    response_class=Response,
     openapi_extra={
         "parameters": query_parameters(PredictParams),
         **json_request_body(PredictInputs),

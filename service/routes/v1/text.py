@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
 from service.handlers.generation import TextLimits, build_generation_request
 from service.observability.request_log import add_log_fields
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
@@ -20,7 +19,7 @@ from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.schemas.text import TextChunk, TextParams, TextResponse
 from service.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["text"], route_class=DirectRoute)
+router = create_router(prefix="/v1", tags=["text"])
 
 _MAX_JSON_BYTES_PER_CHAR = 12
 """A character outside the basic plane, escaped as two surrogates."""
@@ -45,7 +44,6 @@ _BODY_OVERHEAD_BYTES = 16 << 10
         },
         **problem_responses(400, 404, 413, 415, 422, 500, 503, 504),
     },
-    response_class=Response,
     openapi_extra=json_request_body(TextParams),
 )
 @queued("texts")

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +12,7 @@ from service.handlers.tensors import InferLimits, infer
 from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.content_negotiation import negotiate_coding
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
 from service.routes.http.model_request import start_request
 from service.routes.http.queued import queued
@@ -32,7 +31,7 @@ from service.scheduling.admission import Ticket
 from service.schemas.v2 import InferRequest, InferResponse
 from service.state import AppState, get_state
 
-router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
+router = create_router(prefix="/v2/models", tags=[TAG])
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 _JSON_BODY_DIVISOR = 4
@@ -56,7 +55,6 @@ _OPENAPI: dict[str, Any] = {
         },
         **error_responses(400, 404, 413, 415, 500, 503, 504),
     },
-    "response_class": Response,
     "openapi_extra": {
         "parameters": [
             {

@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import NotFound
 from service.observability.worker_metrics import has_several_workers
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.v2.metadata import build_config, build_metadata
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
 from service.routes.v2.statistics import StatisticsResponse, build_model_statistics
@@ -17,7 +16,7 @@ from service.routes.v2.target import InferTarget, protocol_names, resolve_target
 from service.schemas.v2 import ModelMetadata, ModelReady
 from service.state import AppState, get_state
 
-router = APIRouter(prefix="/v2/models", tags=[TAG], route_class=DirectRoute)
+router = create_router(prefix="/v2/models", tags=[TAG])
 
 _JSON = "application/json"
 _VERSION_PATH = "/{model}/versions/{version}"
@@ -48,7 +47,6 @@ _CONFIG_RESPONSES: _Responses = {
     operation_id="v2_all_statistics",
     summary="Get the statistics of all models",
     responses=_STATISTICS_RESPONSES,
-    response_class=Response,
 )
 async def all_statistics(request: Request) -> Response:
     """Requests over `/v2` since the service started, for every version that is ready or was used.
@@ -70,7 +68,6 @@ async def all_statistics(request: Request) -> Response:
     operation_id="v2_model_statistics",
     summary="Get a model's statistics",
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def model_statistics(request: Request, model: ModelName) -> Response:
     """Requests over `/v2` since the service started, for every ready version of the model."""
@@ -85,7 +82,6 @@ async def model_statistics(request: Request, model: ModelName) -> Response:
     operation_id="v2_version_statistics",
     summary="Get a version's statistics",
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def version_statistics(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """Requests over `/v2` since the service started."""
@@ -97,7 +93,6 @@ async def version_statistics(request: Request, model: ModelName, version: ModelV
     operation_id="v2_model_ready",
     summary="Check a model's readiness",
     responses={**_READY_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def model_ready(request: Request, model: ModelName) -> Response:
     """Return 200 if a version of the model is ready."""
@@ -109,7 +104,6 @@ async def model_ready(request: Request, model: ModelName) -> Response:
     operation_id="v2_version_ready",
     summary="Check a version's readiness",
     responses={**_READY_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def version_ready(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """Return 200 if the version is ready."""
@@ -121,7 +115,6 @@ async def version_ready(request: Request, model: ModelName, version: ModelVersio
     operation_id="v2_model_config",
     summary="Get a model's configuration",
     responses={**_CONFIG_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def model_config(request: Request, model: ModelName) -> Response:
     """Return Triton's model configuration: data types, dimensions and maximum batch size."""
@@ -133,7 +126,6 @@ async def model_config(request: Request, model: ModelName) -> Response:
     operation_id="v2_version_config",
     summary="Get a version's configuration",
     responses={**_CONFIG_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def version_config(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """Return Triton's model configuration: data types, dimensions and maximum batch size."""
@@ -145,7 +137,6 @@ async def version_config(request: Request, model: ModelName, version: ModelVersi
     operation_id="v2_model",
     summary="Get a model's metadata",
     responses={**_METADATA_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def model_metadata(request: Request, model: ModelName) -> Response:
     """Return the metadata of the highest version that is ready."""
@@ -157,7 +148,6 @@ async def model_metadata(request: Request, model: ModelName) -> Response:
     operation_id="v2_version",
     summary="Get a version's metadata",
     responses={**_METADATA_RESPONSES, **error_responses(400, 404, 503)},
-    response_class=Response,
 )
 async def version_metadata(request: Request, model: ModelName, version: ModelVersion) -> Response:
     """Return inputs and outputs with data types and shapes; -1 is a free dimension."""

@@ -4,14 +4,13 @@ import asyncio
 import json
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.errors import StoreError
 from service.auth.request_key import require_admin
 from service.errors import BadRequest, InvalidValue, Unavailable
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.http.json_body import parse_json
 from service.routes.http.request_body import read_bytes
 from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
@@ -20,7 +19,7 @@ from service.runtime.catalog import ModelVersion
 from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
 from service.state import get_state
 
-router = APIRouter(prefix="/v2/repository", tags=[TAG], route_class=DirectRoute)
+router = create_router(prefix="/v2/repository", tags=[TAG])
 
 _MAX_BODY_BYTES = 64 << 10
 _PROTOCOL_STATES = {"ready": "READY", "loading": "LOADING", "failed": "UNAVAILABLE"}
@@ -55,7 +54,6 @@ _ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
         },
         **error_responses(400, 413),
     },
-    response_class=Response,
     openapi_extra=_INDEX_REQUEST_BODY,
 )
 async def index(request: Request) -> Response:
@@ -79,7 +77,6 @@ async def index(request: Request) -> Response:
     operation_id="v2_load",
     summary="Load a model",
     responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
-    response_class=Response,
     openapi_extra=_ADMIN_SECURITY,
 )
 async def load(request: Request, model: ModelName) -> Response:
@@ -99,7 +96,6 @@ async def load(request: Request, model: ModelName) -> Response:
     operation_id="v2_unload",
     summary="Unload a model",
     responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
-    response_class=Response,
     openapi_extra=_ADMIN_SECURITY,
 )
 async def unload(request: Request, model: ModelName) -> Response:

@@ -2,18 +2,17 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.observability.worker_metrics import has_several_workers
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 from service.routes.v2.openapi_fragments import TAG, error_responses
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import get_state
 
-router = APIRouter(prefix="/v2", tags=[TAG], route_class=DirectRoute)
+router = create_router(prefix="/v2", tags=[TAG])
 
 _EXTENSIONS = [
     "binary_tensor_data",
@@ -29,7 +28,6 @@ _EXTENSIONS = [
     operation_id="v2_server",
     summary="Get the server's metadata",
     responses={200: {"model": ServerMetadata, "description": "Name, version and extensions"}},
-    response_class=Response,
 )
 async def server_metadata() -> Response:
     """Return name, version and the supported extensions of the protocol."""
@@ -45,7 +43,6 @@ async def server_metadata() -> Response:
     operation_id="v2_live",
     summary="Check liveness",
     responses={200: {"model": ServerLive, "description": "The process is live"}},
-    response_class=Response,
 )
 async def live() -> Response:
     """Return 200, as `/livez` does."""
@@ -60,7 +57,6 @@ async def live() -> Response:
         200: {"model": ServerReady, "description": "The server is ready"},
         **error_responses(503),
     },
-    response_class=Response,
 )
 async def ready(request: Request) -> Response:
     """Return 200 if loading has finished and at least one model is ready, as `/readyz` does."""

@@ -1,12 +1,11 @@
 """Extensions of the protocol that are not supported: errors name the alternative."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 
 from service.errors import NotFound
-from service.routes.http.direct_route import DirectRoute
+from service.routes.http.direct_route import create_router
 
-router = APIRouter(prefix="/v2", include_in_schema=False, route_class=DirectRoute)
+router = create_router(prefix="/v2", include_in_schema=False)
 
 _METHODS = ["GET", "POST"]
 _ALTERNATIVES = {

@@ -5,12 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.observability.request_log import CompletedRequest
-from service.routes.http.direct_route import DirectRoute, add_router
+from service.routes.http.direct_route import add_router, create_router
 from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import running_app
 
@@ -37,7 +36,7 @@ async def test_root_path_is_not_part_of_the_route(store: Path) -> None:
 
 
 async def test_direct_and_parametrised_endpoints_share_a_router() -> None:
-    router = APIRouter(prefix="/v1", route_class=DirectRoute)
+    router = create_router(prefix="/v1")
 
     @router.post("/plain")
     async def plain(request: Request) -> Response:
