@@ -19,6 +19,7 @@ from benchmarks.competitors.launch import COMPETITORS, CompetitorRequest, compet
 from benchmarks.interleaved_runs import InterleavedRuns, run_interleaved
 from benchmarks.load import LoadResult, run_load
 from benchmarks.model_store import PHOTO, SMALL_IMAGE, create_store
+from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
 from service.runtime.cpu_limits import available_cores
 
@@ -78,7 +79,7 @@ def serve(
     with ExitStack() as stack:
         deepshelf = stack.enter_context(servers.deepshelf_server(store, log_level="warning"))
         for model in sorted({workload.model for workload in workloads.values()}):
-            folder = store / model / "1"
+            folder = version_dir(store, model, max(list_versions(store, model)))
             peer = stack.enter_context(servers.handwritten_server(folder, workers=cores))
             competitors = {
                 name: stack.enter_context(COMPETITORS[name].launch(python, folder, cores))

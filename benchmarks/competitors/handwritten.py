@@ -1,6 +1,6 @@
 r"""A service written by hand: FastAPI and onnxruntime, one classifier, one route.
 
-    PEER_MODEL=models_store/resnet-cifar10/1 \
+    PEER_MODEL=models_store/resnet-cifar10/2 \
         uvicorn benchmarks.competitors.handwritten:app --workers 2
 
 Written as well as a careful person would: the image decoded and the graph run off the event loop.

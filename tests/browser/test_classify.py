@@ -33,7 +33,7 @@ def test_sample_is_named_and_the_command_shown_gives_the_same_response(
     shares = [float(one.rstrip(" %")) for one in page.locator(".bars .share").all_inner_texts()]
     assert len(shares) == 5
     assert shares == sorted(shares, reverse=True)
-    expect(page.locator(".receipt")).to_contain_text("resnet-cifar10 1")
+    expect(page.locator(".receipt")).to_contain_text("resnet-cifar10 2")
     expect(page.locator(".receipt")).to_contain_text("ms round trip")
 
     response = json.loads(curl(page, page.locator(".same"), tmp_path))

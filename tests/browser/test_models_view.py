@@ -33,7 +33,7 @@ def test_card_shows_provenance_and_links_to_the_model(watched: Watched) -> None:
     card.get_by_text("The recipe").click()
     expect(card.locator("details pre")).to_contain_text('"seed": 0')
     card.get_by_role("link", name="Try it").click()
-    expect(page.locator(".receipt")).to_contain_text("mobilenet-hymenoptera 1")
+    expect(page.locator(".receipt")).to_contain_text("mobilenet-hymenoptera 2")
 
 
 def test_failed_version_shows_its_reason(watched: Watched) -> None:

@@ -48,7 +48,7 @@ def best(client: httpx.Client, photo: bytes) -> str:
 def test_every_committed_model_is_ready(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()["models"]
     states = {(m["name"], v["version"]): v["state"] for m in models for v in m["versions"]}
-    assert {("resnet-cifar10", 1), ("denoiser-mnist", 2)} <= set(states)
+    assert {("resnet-cifar10", 2), ("denoiser-mnist", 2)} <= set(states)
     assert set(states.values()) == {"ready"}
 
 

@@ -35,7 +35,7 @@ def test_targets_name_metrics_of_the_published_model(name: str) -> None:
 def test_report_shows_metric_target_and_anchor() -> None:
     report = _report(STORE, {"charnn-tiny": (Target(metric="nll", at_most=0.1, anchor="a bound"),)})
     assert re.search(
-        r"charnn-tiny +2 +nll +0.2579 +≤ 0.1 +missed by 0.16 after 0.1 h +2,782 +a bound", report
+        r"charnn-tiny +3 +nll +0.2579 +≤ 0.1 +missed by 0.16 after 0.1 h +2,782 +a bound", report
     )
 
 
