@@ -19,8 +19,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.server.load_shedding import LoadShedder, Rejection
+from service.server.protocol.connection_reuse import ConnectionReuseProtocol
 from service.server.protocol.limits import ConnectionLimits
-from service.server.protocol.pipelining import PipeliningProtocol
 from service.server.protocol.raw_responses import problem_response, service_unavailable
 from service.server.protocol.request_checks import (
     RequestError,
@@ -47,7 +47,7 @@ _LINGER_S = 1.0
 """Time between a rejection and the close: closing with unread bytes would reset the connection."""
 
 
-class LimitedHttpProtocol(PipeliningProtocol):
+class LimitedHttpProtocol(ConnectionReuseProtocol):
     """Uvicorn's connection with time and size limits for reading and writing."""
 
     def __init__(

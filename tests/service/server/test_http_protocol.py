@@ -190,6 +190,27 @@ async def test_client_that_pipelines_and_leaves_ends_the_running_request(
     assert paths == ["/running"]
 
 
+async def test_response_in_place_of_100_continue_closes_the_connection() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/read":
+            await _echo(scope, receive, send)
+        else:
+            await Response("no", 403)(scope, receive, send)
+
+    expecting = (
+        b"POST /%b HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    )
+    async with _serving(app) as port:
+        # The next bytes may be the body or another request.
+        refused = await _exchange(port, expecting % b"", b"GET /read HTTP/1.1\r\n" + HOST + CLOSE)
+        continued = await _exchange(port, expecting % b"read", b"abc" + _post(b""))
+    assert refused.count(b"HTTP/1.1 ") == 1
+    assert refused.startswith(b"HTTP/1.1 403 ")
+    assert b"\r\nconnection: close\r\n" in refused
+    assert continued.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert continued.count(b"HTTP/1.1 ") == 3
+
+
 class _StalledTransport:
     """A transport with an unsent response of 100,000 bytes, over what the kernel holds."""
 
