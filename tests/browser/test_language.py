@@ -18,7 +18,7 @@ _KEYS = """async () => {
   const strings = (name) => import(`${location.origin}/page/js/strings/${name}.js`);
   const [{ en }, { es }] = await Promise.all(['en', 'es'].map(strings));
   // Words for names of the API, which English has no need of.
-  const translated = ['samples', 'labelNames', 'states', 'tasks', 'cards'];
+  const translated = ['samples', 'labelNames', 'states', 'tasks', 'cards', 'notes'];
   const kind = (value) =>
     typeof value === 'function' ? `function of ${value.length}` : typeof value;
   const keys = (texts, path = '') => Object.entries(texts).flatMap(([name, value]) => {
@@ -88,6 +88,10 @@ def test_the_card_of_every_published_model_is_in_spanish(spanish: Watched, name:
     manifest = read_manifest(version_dir(STORE, name, max(list_versions(STORE, name))))
     text = page.locator("article").inner_text()
     assert not {manifest.summary, manifest.intended_use, manifest.limits} & set(text.split("\n"))
+    notes = {phrase for m in manifest.metrics for phrase in (m.note or "").split("; ")}
+    notes |= {manifest.licence, *(m.dataset for m in manifest.metrics if " of " in m.dataset)}
+    # Single words may also be part of a figure's name, which is the same in both languages.
+    assert [phrase for phrase in notes if " " in phrase and phrase in text] == []
 
 
 def test_the_language_can_be_switched_and_is_kept(watched: Watched) -> None:

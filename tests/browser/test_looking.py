@@ -115,6 +115,10 @@ def test_metrics_of_a_card_are_described_with_their_precision(watched: Watched) 
     expect(row.get_by_role("rowheader")).to_contain_text("distance to real faces, lower is better")
     columns = page.locator(".card thead th").all_inner_texts()
     assert columns == ["Figure", "Value", "Precision", "Measured on", "n"]
+    page = show(watched, "models/denoiser-photo")
+    expect(page.locator(".card tbody")).to_contain_text(
+        "higher is better · σ = 25, stored in 8 bits"
+    )
     page = show(watched, "models/resnet-cifar10")
     cells = page.locator(".card tbody tr").filter(has_text="share classified correctly")
     expect(cells.locator("td:nth-child(3)")).to_have_text(["fp32", "int8"])

@@ -1,6 +1,7 @@
 // Español. Las mismas claves que en.js.
 
 import { cards } from './es_cards.js';
+import { notes } from './es_notes.js';
 
 const some = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
@@ -284,6 +285,7 @@ export const es = {
     tryIt: 'Probarlo',
     preview: (name) => `Lo que hace ${name}: su muestra publicada`,
     cards,
+    notes,
     inEnglish: 'Los textos de la ficha están en inglés, como los publicó su autor.',
     measured: 'Medido',
     meantFor: 'Uso previsto',
@@ -366,6 +368,21 @@ export const es = {
     legibility: 'proporción de dígitos legibles',
     legibility_real: 'proporción de dígitos legibles de personas',
     answers_right: 'proporción de aciertos',
+  },
+  variants: {
+    sigma: (level) => `σ = ${level.replace('.', ',')}`,
+    stored: (level) => `σ = ${level.replace('.', ',')}, guardado en 8 bits`,
+    course: 'ruido de media 0,5',
+    real: 'ruido de una cámara',
+    clean: 'sin ruido',
+    'mean-member': 'miembro medio',
+    'best-member': 'mejor miembro',
+    frozen: 'características congeladas',
+    floor: 'otras caras reales en su lugar',
+    'pca-gaussian': 'una gaussiana en su lugar',
+    'held-out': 'imágenes reservadas',
+    morph: 'imágenes de una transición',
+    'whole-morph': 'en todas las imágenes de una transición',
   },
   metricQuality: (words, quality) => `${words}, calidad ${quality}`,
   sampleSize: (words, n) => ` ${words}, n = ${n}`,

@@ -1,6 +1,7 @@
 // One model's card: all that its manifest tells a person.
 
 import { h, prose } from '../dom.js';
+import { noteText } from '../notes.js';
 import { bytes, grouped } from '../numbers.js';
 import { served } from '../parts/authenticated_image.js';
 import { sameWithCurl } from '../parts/curl_snippet.js';
@@ -58,11 +59,11 @@ function facts(card) {
     graphs: graphs.join(', '),
     size: bytes(size),
     published: card.created.slice(0, 10),
-    data: card.data.map((one) => `${one.title} (${one.licence})`).join('; '),
+    data: card.data.map((one) => `${noteText(one.title)} (${noteText(one.licence)})`).join('; '),
     seed: provenance.seed,
     commit: provenance.git_commit,
-    hardware: provenance.hardware,
-    licence: card.licence,
+    hardware: noteText(provenance.hardware),
+    licence: noteText(card.licence),
   }).filter(([, value]) => value !== undefined && value !== null && value !== '');
   return h('dl', {}, pairs.map(([name, value]) => [h('dt', {}, t.models.facts[name]), h('dd', {}, String(value))]));
 }

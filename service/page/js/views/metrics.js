@@ -1,6 +1,7 @@
 // What a model was measured to do.
 
 import { h } from '../dom.js';
+import { noteText } from '../notes.js';
 import { figure, grouped, percent } from '../numbers.js';
 import { t } from '../strings.js';
 
@@ -20,7 +21,12 @@ function words(name) {
   const [whole, ...variant] = name.split('/');
   const [, base, quality] = /^(.*?)(?:_q(\d+))?$/.exec(whole);
   const known = t.metrics[base] ?? base.replaceAll('_', ' ');
-  return [quality ? t.metricQuality(known, quality) : known, ...variant].join(' · ');
+  return [quality ? t.metricQuality(known, quality) : known, ...variant.map(variantWords)].join(' · ');
+}
+
+function variantWords(variant) {
+  const [, noise, level] = /^(sigma|stored)-(.+)$/.exec(variant) ?? [];
+  return noise ? t.variants[noise](level) : t.variants[variant] ?? variant;
 }
 
 export function metricsTable(metrics) {
@@ -29,10 +35,10 @@ export function metricsTable(metrics) {
     h(
       'tr',
       {},
-      h('th', { scope: 'row' }, words(metric.name), h('small', {}, h('code', {}, metric.name), metric.note && ` · ${metric.note}`)),
+      h('th', { scope: 'row' }, words(metric.name), h('small', {}, h('code', {}, metric.name), metric.note && ` · ${noteText(metric.note)}`)),
       h('td', {}, withUnit(metric)),
       h('td', {}, metric.precision),
-      h('td', {}, `${metric.dataset}, ${metric.split}`),
+      h('td', {}, `${noteText(metric.dataset)}, ${noteText(metric.split)}`),
       h('td', {}, grouped(metric.n)),
     );
   const table = h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, metrics.map(row)));
@@ -41,5 +47,5 @@ export function metricsTable(metrics) {
 
 function withUnit({ name, value, unit }) {
   if (!unit && SHARES.test(name)) return percent(value);
-  return unit ? `${figure(value)} ${unit}` : figure(value);
+  return unit ? `${figure(value)} ${noteText(unit)}` : figure(value);
 }
