@@ -21,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from models_store.layout import list_model_names
 from service.auth.key_reloader import ReloadingApiKeys
+from service.handlers.game import PHOTOGRAPH_SUFFIXES, list_photographs
 from service.observability.logging_config import log_config
 from service.observability.tracing import TracingUnavailable, check_installed
 from service.observability.worker_metrics import metrics_dir
@@ -69,6 +70,9 @@ def _check_can_start(settings: Settings) -> None:
                 + (f"similar names: {', '.join(near[:5])}" if near else "the store is empty"),
                 "models",
             )
+    if settings.real_faces and not list_photographs(settings.real_faces):
+        suffixes = ", ".join(sorted(PHOTOGRAPH_SUFFIXES))
+        raise StartupError(f"{settings.real_faces} has no photographs ({suffixes})", "real_faces")
     if settings.otlp_endpoint:
         try:
             check_installed()

@@ -66,6 +66,16 @@ def test_error_without_training_packages_names_the_extra() -> None:
     assert error.endswith("Install it with: pip install 'deepshelf[training]'")
 
 
+def test_client_without_httpx_names_the_extra() -> None:
+    program = "import sys; sys.modules['httpx'] = None; import service.client"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: the client needs httpx: pip install 'deepshelf[client]'"
+    )
+
+
 def test_installation_without_training_is_reported() -> None:
     done = _deepshelf("train", "list", missing=("training",))
     assert (done.returncode, done.stdout) == (1, "")

@@ -25,7 +25,9 @@ def require_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
     except ImportError as error:
-        raise SignatureError("signatures need cryptography: pip install deepshelf[sign]") from error
+        raise SignatureError(
+            "signatures need cryptography: pip install 'deepshelf[sign]'"
+        ) from error
 
 
 def read_trusted_keys(path: Path) -> TrustedKeys:

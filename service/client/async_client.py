@@ -3,7 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Self, TypeVar, Unpack
 
-import httpx
+try:
+    import httpx
+except ModuleNotFoundError:
+    message = "the client needs httpx: pip install 'deepshelf[client]'"
+    raise ModuleNotFoundError(message, name="httpx") from None
 
 from service.client.requests import (
     LIST_MODELS,

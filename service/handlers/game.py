@@ -26,7 +26,7 @@ from service.handlers.faces import generate_faces
 from service.runtime.loaded_model import LoadedModel
 
 _PEN_DIGITS = Path(__file__).with_name("pen_digits.json")
-_PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _BIAS = 0.5
 """Neatness of the model's digits. At 1 they are more legible than people's (99.8 and 97.7 %)."""
 _TRUNCATION = 0.9
@@ -117,7 +117,7 @@ def list_photographs(folder: Path | None) -> list[Path]:
         files = sorted(folder.iterdir()) if folder else []
     except OSError:
         return []
-    return [file for file in files if file.suffix.lower() in _PHOTOGRAPH_SUFFIXES]
+    return [file for file in files if file.suffix.lower() in PHOTOGRAPH_SUFFIXES]
 
 
 def show_faces(

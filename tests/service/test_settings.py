@@ -202,6 +202,23 @@ def test_port_in_use_is_one_line_and_exit_2(
     assert capsys.readouterr() == ("", expected)
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_folder_without_photographs_for_the_game_is_rejected(
+    exists: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("service.serve.serve", lambda *_: pytest.fail("it was accepted"))
+    folder = tmp_path / "faces"
+    if exists:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("no photograph")
+    assert exit_code(app, "--store", str(tmp_path), "--real-faces", str(folder)) == 2
+    expected = f"error: --real-faces: {folder} has no photographs (.jpeg, .jpg, .png, .webp)\n"
+    assert capsys.readouterr() == ("", expected)
+
+
 @pytest.mark.parametrize(
     ("published", "message"),
     [
