@@ -1,8 +1,8 @@
-"""Texts at the same time: characters a second, and how long each waits for its first.
+"""Concurrent text generation: characters per second, and the time to the first character.
 
-32 clients ask for a text each, streamed, from services with a worker for each core: ours, with each
-precision that the model has, and one that runs the graph for each character of each text. Prompts
-have 7 characters and differ, unless they are meant to be alike: those, ours reads once.
+32 clients request a streamed text each, from deepshelf with each precision of the model, and from a
+service that runs the graph for each character of each text. Prompts have 7 characters and differ,
+unless `alike` is set: deepshelf reads equal prompts once.
 """
 
 import asyncio

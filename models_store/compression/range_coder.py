@@ -1,12 +1,12 @@
-"""Range coding with integers alone: the same bits on every machine, in every version of Python.
+"""Range coding with integers only, which gives the same bits on every machine.
 
 Martin 1979, "Range encoding: an algorithm for removing redundancy from a digitised message". A
 message is a number in an interval that each symbol narrows to its share. Probabilities are
 frequencies out of 2^16, so no float ever decides where a boundary lies.
 
-Own code, for want of a library that fits (looked at in 2026): `constriction` takes probabilities
+No library fitted in 2026: `constriction` takes probabilities
 only as floats, ends a message on a multiple of four bytes, and has no wheel for Linux on arm64.
-The others need torch, or are no longer maintained. Latents of 200 digits by autoencoder-mnist-conv
+Others need torch or are unmaintained. Latents of 200 digits by autoencoder-mnist-conv
 hold 34.6 bytes of information each; this coder writes 34.9 (mean), that of constriction 0.5 36.6.
 """
 

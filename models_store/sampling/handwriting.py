@@ -1,8 +1,8 @@
-"""Drawing with a network that says where the pen may go next, and the curves that it draws.
+"""Sample drawings from a network that predicts pen moves, and draw curves through the points.
 
-The network gives a mixture of Gaussians over the next movement and what becomes of the pen there
-(Graves 2013, arXiv 1308.0850, sections 4 and 5). Both sides of the contract draw: training for the
-card's image, the service for the client. It must be the same drawing.
+The network outputs a mixture of Gaussians over the next move, and probabilities of the pen's state
+at its end (Graves 2013, arXiv 1308.0850, sections 4 and 5). Training samples the preview of the
+card, the service what clients request; both must get the same drawing.
 
 Shapes: B drawings, T moves, M mixture components, P points.
 """
@@ -36,7 +36,7 @@ LIFT, END = float(Pen.LIFT), float(Pen.END)
 
 @dataclass(frozen=True)
 class Drawing:
-    """One symbol: its strokes, each its points (P, 2) in a box of 1 × 1, y up."""
+    """A symbol as strokes, each an array of points (P, 2) in a unit square, y up."""
 
     symbol: str
     strokes: tuple[Array, ...]
@@ -44,7 +44,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class _Mixture:
-    """One step's output, read and sharpened; everything (B, M) but the pen (B, 3)."""
+    """The parameters of one step's mixture, (B, M), and the pen's probabilities, (B, 3)."""
 
     weights: Array
     mean_x: Array
@@ -56,7 +56,7 @@ class _Mixture:
 
     @classmethod
     def from_outputs(cls, outputs_BO: Array, components: int, bias: float) -> "_Mixture":
-        """Equations 18–22; `bias` as in 61 and 62: 0 is fair, more is neater and more alike."""
+        """Apply equations 18–22, with the bias of 61 and 62: above 0, drawings vary less."""
         weights, x, y, log_deviation_x, log_deviation_y, correlation, pens = np.split(
             outputs_BO, [components * part for part in range(1, 7)], axis=1
         )
@@ -67,7 +67,7 @@ class _Mixture:
             np.exp(log_deviation_x - bias),
             np.exp(log_deviation_y - bias),
             np.tanh(correlation),
-            # Not in the paper, whose pen is not biased: a rash lift spoils a digit most of all.
+            # The paper does not bias the pen; an early lift spoils a digit more than anything else.
             _softmax(pens * (1 + bias)),
         )
 
@@ -81,10 +81,10 @@ def sample_drawings(
     bias: float,
     check: Callable[[], None] = lambda: None,
 ) -> list[Drawing]:
-    """One drawing for every symbol of `text`, which must be among `task.symbols`.
+    """Return a drawing of every character of `text`; all must be in `task.symbols`.
 
-    All are drawn side by side, a run of the graph for every move. What is drawn depends on the
-    seed, the bias, the symbol and its place. `check` is called before every run.
+    All are sampled in one batch, with a run of the graph for each move. A drawing depends on the
+    seed, the bias, its symbol and its position. `check` is called before every run.
     """
     randoms = [
         np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
@@ -121,7 +121,7 @@ def sample_drawings(
 
 
 def _sample_move(mixture: _Mixture, row: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """One move (5,) of one drawing. Every step draws as often, so that steps stay in line."""
+    """Sample the next move (5,) of one drawing. Each call takes the same number of random numbers."""
     (component_uniform, pen_uniform), (first, second) = random.random(2), random.standard_normal(2)
     component = _sample_index(mixture.weights[row], component_uniform)
     correlation = mixture.correlation[row, component]
@@ -153,10 +153,10 @@ def _split_strokes(moves_T5: Array) -> tuple[Array, ...]:
 
 
 def bezier_curves(points_P2: Sequence[Sequence[float]] | Array) -> Array:
-    """A smooth curve through every point: cubic Bézier pieces (P - 1, 4, 2).
+    """Return a smooth curve through all points as cubic Bézier segments (P - 1, 4, 2).
 
-    Catmull and Rom 1974, uniform: at each point the curve runs parallel to the line between the
-    point's neighbours. Of a single point, one piece that stays there.
+    A uniform Catmull–Rom spline (1974): at each point, the curve is parallel to the line between
+    the point's neighbours. A single point gives one segment of length zero.
     """
     points = np.asarray(points_P2, np.float64)
     if len(points) == 1:
