@@ -121,7 +121,7 @@ def sample_drawings(
 
 
 def _sample_move(mixture: _Mixture, row: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Sample the next move (5,) of one drawing. Each call takes the same number of random numbers."""
+    """Sample the next move (5,) of one drawing; always takes the same number of random numbers."""
     (component_uniform, pen_uniform), (first, second) = random.random(2), random.standard_normal(2)
     component = _sample_index(mixture.weights[row], component_uniform)
     correlation = mixture.correlation[row, component]

@@ -29,7 +29,7 @@ def latent_from_seed(seed: int, size: int) -> Latent:
 
 
 def truncate(latent: Latent, typical: Latent, truncation: float) -> Latent:
-    """Return `latent` at truncation 1, `typical` at 0, and points on the arc between them otherwise.
+    """Return `latent` at truncation 1, `typical` at 0, otherwise a point on the arc between them.
 
     This is StyleGAN's truncation (Karras et al. 2019, arXiv 1812.04948, section B) along a sphere.
     Latents that are scaled down instead are unlike those of training: their faces are dark and
