@@ -27,17 +27,21 @@ class ServiceError(Exception):
     status: ClassVar[int]
     slug: ClassVar[str]
     title: ClassVar[str]
+    retry_after_s: int | None = None
+    """Seconds after which the client may retry (RFC 9110, section 10.2.3)."""
 
-    def __init__(self, detail: str, **extra: object) -> None:
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, **extra: object) -> None:
         super().__init__(detail)
         self.detail = detail
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
         self.extra = extra
         """Further members of the problem document (RFC 9457, section 3.2)."""
 
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to this error."""
-        return {}
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
 
 class BadRequest(ServiceError):
@@ -97,15 +101,7 @@ class TooManyRequests(ServiceError):
     """A limit of the key is exceeded. Nothing was read or computed."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
-
-    def __init__(self, detail: str, *, retry_after_s: int = 1, **extra: object) -> None:
-        super().__init__(detail, **extra)
-        self.retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Say when the key may be used again (RFC 6585, section 4)."""
-        return {"Retry-After": str(self.retry_after_s)}
+    retry_after_s: int = 1
 
 
 class Unavailable(ServiceError):
@@ -122,15 +118,7 @@ class Overloaded(Unavailable):
     """The queue is full. Nothing was decoded or computed."""
 
     slug, title = "overloaded", "Overloaded"
-
-    def __init__(self, detail: str, *, retry_after_s: int = 1, **extra: object) -> None:
-        super().__init__(detail, **extra)
-        self.retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Say when to retry (RFC 9110, section 10.2.3)."""
-        return {"Retry-After": str(self.retry_after_s)}
+    retry_after_s: int = 1
 
 
 class DeadlineExceeded(ServiceError):

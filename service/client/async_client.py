@@ -76,11 +76,11 @@ class AsyncClient:
 
     async def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Return generated faces, side by side as PNG."""
-        return await self._send(get_image("/v1/faces", "image/png", params))
+        return await self._send(get_image("/v1/faces", params))
 
     async def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
         """Return the text in generated handwriting, as PNG."""
-        return await self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
+        return await self._send(get_image("/v1/handwriting", {"text": text, **params}))
 
     async def predict(
         self, model: str, inputs: Mapping[str, object], *, version: int | None = None

@@ -98,9 +98,9 @@ def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes
     return _upload_call(path, file, bytes, params)
 
 
-def get_image(path: str, media_type: str, query: Mapping[str, object]) -> ApiCall[bytes]:
-    """Return a request that generates an image from parameters."""
-    return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": media_type}})
+def get_image(path: str, query: Mapping[str, object]) -> ApiCall[bytes]:
+    """Return a request that generates a PNG from parameters."""
+    return ApiCall("GET", path, bytes, {"params": query, "headers": {"Accept": "image/png"}})
 
 
 def predict(

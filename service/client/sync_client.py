@@ -73,11 +73,11 @@ class Client:
 
     def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Return generated faces, side by side as PNG."""
-        return self._send(get_image("/v1/faces", "image/png", params))
+        return self._send(get_image("/v1/faces", params))
 
     def handwriting(self, text: str, **params: Unpack[HandwritingParameters]) -> bytes:
         """Return the text in generated handwriting, as PNG."""
-        return self._send(get_image("/v1/handwriting", "image/png", {"text": text, **params}))
+        return self._send(get_image("/v1/handwriting", {"text": text, **params}))
 
     def predict(
         self, model: str, inputs: Mapping[str, object], *, version: int | None = None
