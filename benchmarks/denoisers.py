@@ -139,14 +139,14 @@ def _read(folder: Path) -> list[Tensor]:
 
 
 def _samples() -> list[Tensor]:
-    """Five photographs in colour: two of scikit-learn's, three of scikit-image's."""
+    """Return five photographs in colour: two of scikit-learn's, three of scikit-image's."""
     images = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     images += [samples.astronaut(), samples.coffee(), samples.chelsea()]  # type: ignore[no-untyped-call]
     return [torch.from_numpy(np.array(p)).permute(2, 0, 1).contiguous() for p in images]
 
 
 def _load_published(store: Path, name: str) -> tuple[nn.Module, int, ort.InferenceSession]:
-    """The newest version: torch's network, for noise in floats, and the published graph."""
+    """Return torch's network of the newest version, for float noise, and the published graph."""
     folder = version_dir(store, name, max(list_versions(store, name)))
     manifest = read_manifest(folder)
     config = PhotoDenoiser.Config.model_validate(manifest.provenance.recipe["network"])

@@ -171,7 +171,7 @@ def _time_fastest(runs: int, call: Callable[[], _T]) -> tuple[_T, float]:
 
 
 def _tiled_photo(megapixels: float) -> NDArray[np.uint8]:
-    """4 : 3, with the detail of a photograph: coffee, repeated and mirrored, not blown up."""
+    """Return a 4 : 3 image with a photograph's detail: coffee, repeated and mirrored."""
     coffee = data.coffee()  # type: ignore[no-untyped-call]
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(height * 4 / 3)

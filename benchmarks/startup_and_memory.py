@@ -17,7 +17,7 @@ _ALL = "the whole store"
 
 
 def measure_startup(*, rounds: int) -> None:
-    """Seconds from the start of the process until it is ready."""
+    """Return the seconds from the start of the process until it is ready."""
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name in (_ALL, *list_model_names(_STORE)):
@@ -34,7 +34,7 @@ def measure_startup(*, rounds: int) -> None:
 
 
 def measure_memory() -> None:
-    """MiB of the service when it is ready, and of the model's files."""
+    """Return the MiB of the ready service, and of the model's files."""
     taken: dict[str, float] = {}
     for name in (_ALL, *list_model_names(_STORE)):
         with servers.deepshelf_server(_STORE, **_model_settings(name)) as server:

@@ -83,7 +83,7 @@ async def _run_round(service: GenerationService, streams: int, chars: int) -> Ro
 
 
 async def _time_to_first_character(service: GenerationService, seed: int, chars: int) -> float:
-    """Seconds to the first character. HTTP by hand: a client library would take a core."""
+    """Return the seconds to the first character. A client library would use a whole core."""
     first, second = (0, 0) if service.same_prompt else divmod(seed, len(_LETTERS))
     prompt = f"{_LETTERS[first]}{_LETTERS[second]}MEO:\n"
     params = {"prompt": prompt, "max_chars": chars, "temperature": 0.8, "seed": seed}

@@ -83,7 +83,7 @@ def say(good: bool, text: str) -> bool:
 
 
 def examples(base: str) -> bool:
-    """Every curl command of the README succeeds."""
+    """Check that every curl command of the README succeeds."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = [block for block in _BLOCK.findall(readme) if "curl" in block]
     good = True
@@ -109,7 +109,7 @@ def _inspect(engine: list[str], name: str, template: str) -> str:
 
 
 def hardened(engine: list[str], name: str) -> bool:
-    """Healthy, no root, a root file system that cannot be written, no capabilities."""
+    """Check that the container is healthy, unprivileged and read-only, without capabilities."""
     probe = subprocess.run(
         [*engine, "exec", name, "python", "-c", _PROBE], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -223,7 +223,7 @@ def follows(base: str, command: str) -> bool:
 
 
 def undisturbed(base: str, command: str) -> bool:
-    """No request that is sent while the command runs fails."""
+    """Check that no request fails while the command runs."""
     with _Load(base).by(["classify", "text"] * (_CLIENTS // 2)) as load:
         begun = time.monotonic()
         status = subprocess.run(shlex.split(command), cwd=ROOT, check=False).returncode
@@ -268,7 +268,7 @@ def killed_under_load(base: str, engine: list[str], name: str) -> bool:
 
 
 def stops_by_itself(engine: list[str], name: str) -> bool:
-    """SIGTERM: it drains and ends with 0."""
+    """Check that the container drains on SIGTERM and exits with 0."""
     subprocess.run([*engine, "stop", "-t", "35", name], capture_output=True, check=True)
     code = _inspect(engine, name, "{{.State.ExitCode}}")
     return say(code == "0", f"{name}: exit code {code} after SIGTERM")

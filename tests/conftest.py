@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store to read from: paint 1 and 2, an ensemble, and denoisers in grey and in colour."""
+    """Publish paint 1 and 2, an ensemble, and denoisers in grey and in colour, to read from."""
     folder = tmp_path_factory.mktemp("store")
     publish_image_model(folder, "paint", MeanColourClassifier())
     publish_image_model(folder, "paint", MeanColourClassifier(sharpness=20.0))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_file_over(size: int) -> Iterator[None]:
-    """The system fails writes as a full disk does; Python ignores the signal that comes with it."""
+    """Make writes fail as on a full disk; Python ignores the signal of the limit."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -125,7 +125,7 @@ def _wait_until_ready() -> None:
 
 
 def _same(shown: object, received: object) -> bool:
-    """Equal, up to 0.002 for a number that is not whole."""
+    """Return True if the numbers are equal, fractions up to 0.002."""
     if isinstance(shown, float) and isinstance(received, float):
         return abs(shown - received) <= 2e-3
     if isinstance(shown, dict) and isinstance(received, dict):
@@ -138,7 +138,7 @@ def _same(shown: object, received: object) -> bool:
 
 
 def main() -> int:
-    """Clone the repository's HEAD, walk, report; 1 when something went wrong."""
+    """Clone HEAD, run its README, and print a report; return 1 if a command fails."""
     parser = argparse.ArgumentParser(description="Walk the README in a fresh clone.")
     parser.add_argument("--skip", action="append", default=[], metavar="TEXT")
     options = parser.parse_args()

@@ -88,7 +88,7 @@ _TO_PLAIN = {"course": str.maketrans("", "", ","), "curso": str.maketrans(",", "
 
 
 def _blocks_and_numbers(folder: str, page: str) -> tuple[list[str], list[str]]:
-    """The code blocks of a page, and the numbers of its prose, sorted, in English notation."""
+    """Return the code blocks of a page, and the sorted numbers of its prose in English notation."""
     text = (ROOT / "docs" / folder / page).read_text(encoding="utf-8")
     fence = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
     prose = re.sub(

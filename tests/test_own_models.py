@@ -22,7 +22,7 @@ HOST = ADDRESS.removeprefix("http://")
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str, str, str]]]:
-    """Kind, text and output of each block, run in order in one folder."""
+    """Run the blocks in order in one folder; return kind, text and output of each."""
     folder = tmp_path_factory.mktemp("own-models")
     (folder / "examples").symlink_to(ROOT / "examples")
     store = folder / "my-models"

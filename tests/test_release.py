@@ -17,7 +17,7 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A source archive, and the wheel that is built from it."""
+    """Build a source archive, and the wheel from it."""
     folder = tmp_path_factory.mktemp("dist")
     _run("-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT))
     return folder

@@ -39,7 +39,7 @@ def ready() -> dict[str, bool]:
 
 @app.post("/v1/text")
 async def text(request: Request) -> StreamingResponse:
-    """Server-sent events, one for each character, written on a thread."""
+    """Send one server-sent event per character, generated on a thread."""
     params = await request.json()
     characters = _generate(
         params["prompt"], params["max_chars"], params["temperature"], params["seed"]

@@ -73,7 +73,7 @@ def fingerprint(manifest: Manifest) -> bytes:
 
 
 def pack(image: CompressedImage) -> bytes:
-    """The container's bytes."""
+    """Return the container's bytes."""
     body = b"".join(
         (
             image.fingerprint,

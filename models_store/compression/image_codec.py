@@ -131,7 +131,7 @@ class _Tile(Tile):
         return slice(self.core.start // step, -(-self.core.stop // step))
 
     def pixel_range(self, length: int) -> slice:
-        """Slice of the image; the last block may extend beyond its edge."""
+        """Return the tile's slice of the image; the last block may extend beyond its edge."""
         return slice(self.core.start * BLOCK, min(self.core.stop * BLOCK, length))
 
 

@@ -41,11 +41,11 @@ class RangeEncoder:
             self._width <<= 8
 
     def encode_bits(self, value: int, count: int) -> None:
-        """`count` bits, at most 16, each value equally likely."""
+        """Encode `count` bits, at most 16, each value equally likely."""
         self.encode(value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
 
     def finish(self) -> bytes:
-        """The shortest bytes that name a number in the interval; zeros follow for the decoder."""
+        """Return the shortest bytes of a number in the interval; the decoder appends zeros."""
         high = self._low + self._width
         for tail in range(_WIDTH_BITS // 8 + 1):
             unit = 1 << _WIDTH_BITS - 8 * tail
@@ -80,7 +80,7 @@ class RangeDecoder:
         self._width = _FULL_WIDTH
 
     def decode(self, cumulative: Sequence[int]) -> int:
-        """The index of the next symbol; `cumulative` ascends from 0 to 2^16.
+        """Return the index of the next symbol; `cumulative` ascends from 0 to 2^16.
 
         Raises:
             ValueError: the bytes lie outside of every symbol's share.
@@ -94,7 +94,7 @@ class RangeDecoder:
         return index
 
     def decode_bits(self, count: int) -> int:
-        """`count` bits, at most 16. Raises ValueError as `decode`."""
+        """Return `count` bits, at most 16. Raises ValueError as `decode`."""
         step = self._width >> PRECISION_BITS
         target = self._offset // step
         if target >> PRECISION_BITS:
@@ -104,7 +104,7 @@ class RangeDecoder:
         return value
 
     def check_exhausted(self) -> None:
-        """Raises ValueError where bytes are left that no symbol needed."""
+        """Check that no bytes are left. Raises ValueError if there are."""
         if self._position < len(self._data):
             raise ValueError(f"{len(self._data) - self._position} bytes are left over")
 

@@ -105,7 +105,7 @@ def _node_layers(node: _Node, tensors: Mapping[str, NDArray[np.float32]]) -> Ite
 
 
 def _to_output_first(node: _Node, weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Weights as (N, C, h, w), or None where the operator has none that could be shown."""
+    """Return the weights as (N, C, h, w), or None if the operator has none to show."""
     if node.operator in ("Conv", "ConvTranspose"):
         weights = weights.reshape(*weights.shape, *[1] * (4 - weights.ndim))
     elif node.operator in ("Gemm", "MatMul") and weights.ndim == 2:

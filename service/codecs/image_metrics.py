@@ -28,14 +28,14 @@ def psnr_db(image_HWC: ImageArray, reference_HWC: ImageArray) -> float:
 
 
 def ssim(image_HWC: ImageArray, reference_HWC: ImageArray) -> float | None:
-    """Mean structural similarity, the mean over channels; None when a side is under 11 pixels.
+    """Return the mean structural similarity over channels; None if a side is under 11 pixels.
 
     Wang, Bovik, Sheikh and Simoncelli 2004, "Image Quality Assessment: From Error Visibility to
     Structural Similarity", section III: Gaussian window of 11 × 11 with sigma 1.5, K1 = 0.01,
     K2 = 0.03, taken only where the window lies inside the image.
     """
     height, width, channels = image_HWC.shape
-    rows, columns = height - _WINDOW + 1, width - _WINDOW + 1  # places of the window
+    rows, columns = height - _WINDOW + 1, width - _WINDOW + 1  # positions of the window
     if min(rows, columns) < 1:
         return None
     total = 0.0
@@ -49,7 +49,7 @@ def ssim(image_HWC: ImageArray, reference_HWC: ImageArray) -> float | None:
 
 
 def _ssim_map(x_HW: Plane, y_HW: Plane) -> Plane:
-    """Equation 13, at every place of the window."""
+    """Return equation 13 at every position of the window."""
     mean_x, mean_y = _gaussian_filter(x_HW), _gaussian_filter(y_HW)
     products, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     covariance = _gaussian_filter(x_HW * y_HW) - products
@@ -71,7 +71,7 @@ _GAUSSIAN_WEIGHTS = _gaussian_window()
 
 
 def _gaussian_filter(plane_HW: Plane) -> Plane:
-    """The window's weighted mean, rows first, then columns; 10 shorter on each axis."""
+    """Return the window's weighted mean, rows first, then columns; 10 shorter on each axis."""
     height, width = (size - _WINDOW + 1 for size in plane_HW.shape)
     rows = np.zeros((height, plane_HW.shape[1]))
     for shift, weight in enumerate(_GAUSSIAN_WEIGHTS):

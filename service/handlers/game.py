@@ -103,7 +103,7 @@ def _fill_box(strokes: tuple[Points, ...]) -> tuple[Points, ...]:
 
 @lru_cache(maxsize=1)
 def _pen_digits() -> dict[str, list[tuple[Points, ...]]]:
-    """Drawings of people, by digit; the file names their authors and licence."""
+    """Return people's drawings by digit; the file names their authors and licence."""
     digits = json.loads(_PEN_DIGITS.read_text("utf-8"))["digits"]
     return {
         digit: [tuple(np.array(stroke) / 100.0 for stroke in drawing) for drawing in drawings]

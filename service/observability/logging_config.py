@@ -47,7 +47,7 @@ class TextFormatter(logging.Formatter):
 class BatchHandler(logging.StreamHandler[TextIO]):
     """Writes the events of successful requests to stderr in batches, all others at once.
 
-    A write for every request would have the event loop give up the interpreter lock each time,
+    A write for every request would have the event loop give up the GIL each time,
     which takes a tenth of the throughput of small models.
     """
 

@@ -36,7 +36,7 @@ def metrics_dir() -> Iterator[None]:
 
 
 def remove_gauges_of_dead_workers(living: Collection[int | None]) -> None:
-    """Counts of dead workers stay; their queues and memory no longer exist."""
+    """Remove the gauges of a dead worker; its counters stay."""
     files = Path(os.environ[_DIR_VARIABLE]).glob("gauge_live*_*.db")
     pids = {int(path.stem.rpartition("_")[2]) for path in files}
     for pid in pids.difference(living):

@@ -97,7 +97,7 @@ class BatchedGraph:
                 return list(self._run_together(requests))
             except DeadlineExceeded as error:
                 return [error for _ in requests]
-            except Exception as error:  # noqa: BLE001  # whose it is shows when each runs alone
+            except Exception as error:  # noqa: BLE001  # each runs alone below, which shows whose error it is
                 fields = {"model": self.model, "requests": len(requests), "error": repr(error)}
                 _log.info("batch failed, running its requests alone", extra={"fields": fields})
         return [self._run_alone(inputs) for inputs in requests]

@@ -1,7 +1,7 @@
 """Bound the memory of graphs that were made elsewhere: values may decide how much a run takes.
 
-An `Expand` to a shape from the request makes an output of any size of a body of 60 bytes. All
-sessions of one `BoundedArena` share it; other sessions keep the arenas of their own.
+A request of 60 bytes can make `Expand` return an output of any size. All sessions of one
+`BoundedArena` share it; other sessions have their own arenas.
 """
 
 from functools import cache

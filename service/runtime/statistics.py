@@ -85,7 +85,7 @@ class InferenceStatistics:
                 batch.add(phases.compute_infer // len(runs))
 
     def record_failure(self, key: VersionKey, total_ns: int) -> None:
-        """Count a request that ended in an error, or whose client left."""
+        """Count a request that ended in an error, or whose client disconnected."""
         with self._lock:
             self._record(key).fail.add(total_ns)
 

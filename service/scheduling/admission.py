@@ -18,7 +18,7 @@ _MAX_RETRY_AFTER_S = 60
 _SMOOTHING = 0.1
 
 
-class RequestCancelled(Exception):  # not an error: no client is left to receive one
+class RequestCancelled(Exception):  # not an error: the client has disconnected
     """The client disconnected; the response is not needed."""
 
 

@@ -1,7 +1,7 @@
 """Generation on several threads of one process, each with batches of its own.
 
 A batch advances on one thread. Two batches on two cores generate 1.7 times as many characters as
-one batch of all texts (`docs/decisions.md`), because graph runs release the interpreter lock.
+one batch of all texts (`docs/decisions.md`), because graph runs release the GIL.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from service.scheduling.continuous_batching import (
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
 MAX_GENERATION_THREADS = 2
-"""More threads have not been measured; each also takes its share of the interpreter lock."""
+"""More threads have not been measured; each also takes its share of the GIL."""
 
 
 class ParallelGenerationScheduler(GenerationScheduler):

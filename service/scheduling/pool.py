@@ -1,8 +1,8 @@
 """The thread pool that runs admitted work in arrival order, off the event loop.
 
 A request is decoded, computed and encoded in one job on one thread. All three steps release the
-interpreter lock, so the threads of a process run in parallel. A thread that takes a request to a
-model that batches also takes waiting requests to the same model, see `dynamic_batching`.
+GIL, so the threads of a process run in parallel. A thread that takes a request to a model that
+batches also takes waiting requests to the same model, see `dynamic_batching`.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ class Progress:
     """Measures how fast the steps of a request's work run, and estimates when it will end."""
 
     def __init__(self, ticket: Ticket, *, total: int, pixels: int) -> None:
-        """The work is `total` units, such as pixels of tiles, for `pixels` that the client sent."""
+        """`total` is the work in units, such as pixels of tiles, for `pixels` of the client."""
         self._ticket = ticket
         self._total = total
         self._pixels = pixels

@@ -41,7 +41,7 @@ def anyio_backend() -> str:
 async def message(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> dict[str, set[str]]:
-    """Names of the samples that come, with their labels'."""
+    """Return the names of the samples, with the names of their labels."""
     store = tmp_path_factory.mktemp("store")
     publish_image_model(store, "paint", MeanColourClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))

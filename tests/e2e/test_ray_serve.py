@@ -77,7 +77,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
 
 
 def _write(client: httpx.Client) -> str:
-    """The text, streamed."""
+    """Return the streamed text."""
     request = {"prompt": "a", "max_chars": CHARS, "seed": 1, "temperature": 0, "stream": True}
     text = ""
     with client.stream("POST", "/v1/text", json=request) as response:

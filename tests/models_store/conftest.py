@@ -6,11 +6,11 @@ import pytest
 
 @pytest.fixture
 def own_store(store: Path, tmp_path: Path) -> Path:
-    """A copy of the store, to be damaged."""
+    """Copy the store, to be damaged."""
     return shutil.copytree(store, tmp_path / "store")
 
 
 @pytest.fixture
 def folder(own_store: Path) -> Path:
-    """One version of a classifier, to be damaged."""
+    """Publish one version of a classifier, to be damaged."""
     return own_store / "paint" / "1"

@@ -35,7 +35,7 @@ def replace_file(folder: Path, path: str, content: bytes) -> None:
 def save_graph(
     nodes: list[onnx.NodeProto], initializers: list[onnx.TensorProto], **model: Any
 ) -> bytes:
-    """A graph from `x` to `y`, floats (batch, 4), serialised."""
+    """Return a serialised graph from `x` to `y`, floats (batch, 4)."""
     tensors = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"
     ]

@@ -29,7 +29,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _rewritten(archive: Path, change: Change) -> Path:
-    """The archive with every member as `change` gives it; without those it gives None for."""
+    """Rewrite every member of the archive by `change`; None removes it."""
     path = archive.with_name("changed.tar")
     with tarfile.open(archive) as source, tarfile.open(path, "w") as target:
         for entry in source:

@@ -54,7 +54,7 @@ def test_a_kill_at_any_step_leaves_whole_versions_and_nothing_that_stays(
 
 @pytest.fixture
 def abandoned(tmp_path: Path, store: Path) -> Path:
-    """A store in which a publisher was killed."""
+    """Return a store in which a publisher was killed."""
     shutil.copytree(store / "paint", tmp_path / "store" / "paint")
     writer = get_context("spawn").Process(target=_die_within, args=(tmp_path / "store" / "paint",))
     writer.start()

@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command on a store; its exit code and what it wrote to stdout and stderr."""
+    """Return a function that runs a command on a store: exit code, stdout and stderr."""
 
     def run(store: Path, *arguments: str) -> tuple[int, str, str]:
         return exit_code(app, "--store", str(store), *arguments), *capsys.readouterr()

@@ -47,7 +47,7 @@ def test_task_is_selected_by_its_kind(store: Path, name: str, task: type) -> Non
 
 
 def _first(*keys: str | int) -> Callable[[Content], Content]:
-    """The part of a manifest that lies at `keys`."""
+    """Return the part of a manifest at `keys`."""
 
     def find(content: Content) -> Content:
         part: Any = content

@@ -23,7 +23,7 @@ class _Broken(Exception):
 
 @pytest.fixture
 def build(store: Path) -> Build:
-    """Builds a version of `paint` from the files of one that was published."""
+    """Return a function that builds a version of `paint` from the files of a published one."""
     source = store / "paint" / "1"
     manifest = read_manifest(source)
 
@@ -37,7 +37,7 @@ def build(store: Path) -> Build:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A store that does not exist yet."""
+    """Return a store that does not exist yet."""
     return tmp_path / "new" / "store"
 
 

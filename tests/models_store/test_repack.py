@@ -20,7 +20,7 @@ PUBLISHED = Path(__file__).parents[2] / "models_store"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A model with words among its outputs and weights of 1.2 MB, and a codec."""
+    """Publish a model with strings among its outputs and weights of 1.2 MB, and a codec."""
     weights = np.random.default_rng(0).standard_normal((3, 100_000)).astype(np.float32)
     model = three_inputs_model()
     model.graph.initializer.append(numpy_helper.from_array(weights, "w"))

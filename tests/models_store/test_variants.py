@@ -15,7 +15,7 @@ from tests.fakes.manifest import INT8_VARIANT
 
 
 def _with_copy(partial: Path, before: Manifest, source: Path) -> Manifest:
-    """The graph once more, as if it had been quantised."""
+    """Add the graph again as if it had been quantised."""
     graph = before.get_file("model")
     path = partial / "model-int8.onnx"
     shutil.copy(source / graph.path, path)

@@ -246,7 +246,7 @@ def test_a_pickle_among_the_golden_cases_is_never_run(
 
 
 def _bomb() -> bytes:
-    """An entry whose header declares 300 MiB, which readers trust."""
+    """Return an entry whose header declares 300 MiB."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model/0/inputs/images.npy", bytes(1000))
@@ -255,7 +255,7 @@ def _bomb() -> bytes:
 
 
 def _zip_with_false_size() -> bytes:
-    """A header that announces four tebibytes."""
+    """Return a header that declares four tebibytes."""
     buffer, header = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 42,)}

@@ -9,7 +9,7 @@ from tests.service.serving import running_app
 
 @pytest.fixture(scope="session")
 async def client(store: Path, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A service over the shared store; tests that change settings or files start their own."""
+    """Run a service over the shared store; tests that change settings or files start their own."""
     defaults = {
         "denoising": "blur"
     }  # the one for grey images, whose results can be computed by hand

@@ -50,7 +50,7 @@ def get_app_state(app_or_client: FastAPI | httpx.AsyncClient) -> AppState:
 
 @contextmanager
 def occupied_thread(pool: InferencePool) -> Iterator[None]:
-    """Keeps one compute thread of `pool` occupied inside the block."""
+    """Occupy one compute thread of `pool` inside the block."""
     started, release = threading.Event(), threading.Event()
 
     def occupy(_: Ticket) -> None:

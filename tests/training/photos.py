@@ -51,7 +51,7 @@ def write_grey_images(folder: Path, count: int, first: int = 0) -> None:
 
 
 def write_photos(root: Path, count: int, classes: int = 2) -> Path:
-    """`count` noisy images a class, of a shape and a colour of its own, at `root`."""
+    """Write `count` noisy images per class, each class with its shape and colour, to `root`."""
     random = np.random.default_rng(0)
     for name, (shape, colour) in list(_SHAPES.items())[:classes]:
         (root / name).mkdir(parents=True)
@@ -67,7 +67,7 @@ def write_photos(root: Path, count: int, classes: int = 2) -> Path:
 
 
 def write_weights(path: Path) -> Path:
-    """Random weights with batch statistics to match, as a state dict of torchvision's network.
+    """Return random weights with matching batch statistics, as torchvision's state dict.
 
     Without those, 52 layers of random numbers make the same features of every image.
     """
@@ -88,7 +88,7 @@ def write_weights(path: Path) -> Path:
 def content(
     root: Path, weights: Path | None = None, changes: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The recipe as its YAML file would hold it; groups of fields are merged with `changes`."""
+    """Return the recipe as in a YAML file; groups of fields are merged with `changes`."""
     whole = deepcopy(_CONTENT)
     whole["data"]["paths"] = [str(root)]
     if weights is not None:

@@ -44,7 +44,7 @@ COMPRESSION: dict[str, Any] = {
 
 
 def content(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The recipe as its YAML file would hold it, whole fields replaced by `changes`."""
+    """Return the recipe as in a YAML file, whole fields replaced by `changes`."""
     return {**deepcopy(_CONTENT), **(changes or {})}
 
 

@@ -53,7 +53,7 @@ def fast_imports() -> Iterator[None]:
 
 @contextmanager
 def resumable(run_dir: Path) -> Iterator[None]:
-    """At Ctrl-C, say how to continue the run in `run_dir`, and exit with 130."""
+    """On Ctrl-C, print how to continue the run in `run_dir`, and exit with 130."""
     try:
         yield
     except KeyboardInterrupt:

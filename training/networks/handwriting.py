@@ -73,13 +73,13 @@ class Handwriting(nn.Module):
         return self.head(self.dropout(hidden_BTH)) * scale + shift, next_state
 
     def input_scale(self) -> Tensor:
-        """Factors (5,) of the moves: distances are scaled, pen states are not."""
+        """Return factors (5,) of the moves: distances are scaled, pen states are not."""
         scale = self.head.weight.new_ones(_MOVE_SIZE)
         scale[:2] = 1 / self.config.scale
         return scale
 
     def output_scale(self) -> tuple[Tensor, Tensor]:
-        """Factor and addend (6M + 3,) that convert means and log deviations to the box's units."""
+        """Return factor and addend (6M + 3,) that convert means and log deviations to box units."""
         count = self.config.components
         factor, addend = torch.ones_like(self.head.bias), torch.zeros_like(self.head.bias)
         factor[count : 3 * count] = self.config.scale

@@ -15,7 +15,7 @@ from models_store.base import FrozenModel
 
 class _Base(FrozenModel, ABC):
     def apply(self, network: nn.Module) -> None:
-        """Overwrite, in place, the weights of every convolution and linear layer."""
+        """Overwrite in place the weights of every convolution and linear layer."""
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 self._fill(_underlying_weight(module))

@@ -89,7 +89,7 @@ def store_table(store: Path, targets: Mapping[str, tuple[Target, ...]]) -> Table
 
 
 def _columns() -> list[Column]:
-    """Only the last column may be folded, so that metrics can be searched by name."""
+    """Format rows; only the last column wraps, so that metrics can be searched by name."""
     numbers = {"version", "measured", "target", "n"}
     headings = ("model", "version", "metric", "measured", "target", "", "n")
     return [

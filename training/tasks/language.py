@@ -129,7 +129,7 @@ def _resolve_network_config(config: object, data: TextData) -> CharRNN.Config:
 
 
 def _shuffled(text_N: Tensor, end: int, generator: Generator) -> Tensor:
-    """The lines of a text, each up to its `end`, in a random order; a last one without stays."""
+    """Return the lines of a text in random order; text after the last `end` stays in place."""
     ends = (text_N == end).nonzero().flatten() + 1
     *lines, rest = torch.tensor_split(text_N, ends.tolist())
     order = torch.randperm(len(lines), generator=generator).tolist()

@@ -80,7 +80,7 @@ def _build_torchvision(network: str) -> Classifier:
 
 
 def remove_auxiliary(network: str, module: nn.Module) -> None:
-    """Remove, in place, the classifiers that only training uses."""
+    """Remove in place the classifiers that only training uses."""
     for name in _AUXILIARY.get(network, ()):
         setattr(module, name, None)
     if network in _AUXILIARY:

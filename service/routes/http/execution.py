@@ -42,7 +42,7 @@ async def run_in_pool(
 
     Raises:
         Overloaded, DeadlineExceeded: see `InferencePool`.
-        RequestCancelled: the client left.
+        RequestCancelled: the client disconnected.
     """
     try:
         batch_key = model.batch_key if model else None

@@ -73,7 +73,7 @@ async def read_files(
         BadRequest: the form is not well formed.
         InvalidValue: the file is missing, or a field is unknown.
         DeadlineExceeded: the body did not arrive in time.
-        RequestCancelled: the client left.
+        RequestCancelled: the client disconnected.
     """
     settings, media_type = get_state(request).settings, media_type_of(request)
     if media_type == _MULTIPART_TYPE:
@@ -104,7 +104,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
         ContentTooLarge: there are over `limit` bytes, before or after decompression.
         UnsupportedMediaType: the coding is none of gzip and deflate.
         DeadlineExceeded: the body did not arrive in time.
-        RequestCancelled: the client left.
+        RequestCancelled: the client disconnected.
     """
     return b"".join([chunk async for chunk in _iter_decoded(request, limit)])
 

@@ -49,7 +49,7 @@ _CONFIG_RESPONSES: _Responses = {
     responses=_STATISTICS_RESPONSES,
 )
 async def all_statistics(request: Request) -> Response:
-    """Requests over `/v2` since the service started, for every version that is ready or was used.
+    """Return counts of `/v2` requests since the start, for every version that is ready or was used.
 
     With several workers, this extension is missing (404): `/metrics` counts all workers.
     """
@@ -70,7 +70,7 @@ async def all_statistics(request: Request) -> Response:
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
 )
 async def model_statistics(request: Request, model: ModelName) -> Response:
-    """Requests over `/v2` since the service started, for every ready version of the model."""
+    """Return counts of requests over `/v2` since the start, for every ready version."""
     target = _resolve(request, model)
     return _statistics_response(
         get_state(request), [(target.name, number) for number in target.versions]
@@ -84,7 +84,7 @@ async def model_statistics(request: Request, model: ModelName) -> Response:
     responses={**_STATISTICS_RESPONSES, **error_responses(400, 404, 503)},
 )
 async def version_statistics(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """Requests over `/v2` since the service started."""
+    """Return counts of requests over `/v2` since the service started."""
     return _statistics_response(get_state(request), [_resolve(request, model, version).key])
 
 

@@ -7,7 +7,7 @@ from service.schemas.base import ResponseModel, example
 class DurationStatistics(ResponseModel):
     count: int
     ns: int
-    """Together."""
+    """Total duration in nanoseconds."""
 
 
 class InferStatistics(ResponseModel):

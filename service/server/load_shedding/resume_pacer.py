@@ -13,7 +13,7 @@ RESUMES_PER_SECOND = 900
 """Connections. Rejecting this many requests takes a quarter of a core, with the kernel's part."""
 RESUME_INTERVAL_S = 0.04
 """Connections due in the same interval are resumed together, so that compute threads keep the
-interpreter lock to themselves in between."""
+GIL to themselves in between."""
 
 
 class ResumePacer:

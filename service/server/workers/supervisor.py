@@ -1,4 +1,4 @@
-"""The process above several workers: uvicorn's, which replaces a worker that dies."""
+"""The supervisor of several workers: uvicorn's, which replaces workers that die."""
 
 import logging
 import multiprocessing

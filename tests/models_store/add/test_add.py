@@ -28,7 +28,7 @@ EYE = np.eye(8, dtype=np.float32)
 
 @pytest.fixture
 def add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Add:
-    """Adds a model, or the bytes of a file, as `mine`; the exit code, stdout and stderr."""
+    """Return a function that adds a model or file as `mine`: exit code, stdout and stderr."""
 
     def add(model: onnx.ModelProto | bytes | Path, *options: str) -> tuple[int, str, str]:
         path = model if isinstance(model, Path) else tmp_path / "net.onnx"
@@ -156,7 +156,7 @@ def test_external_data_is_taken_in(add: Add, tmp_path: Path) -> None:
 
 
 def endless() -> onnx.ModelProto:
-    """2^62 rounds of an addition."""
+    """Return a loop of 2^62 additions."""
     scalar: Mapping[str, tuple[int, Sequence[int | str]]] = {"value": (FLOAT, [])}
     body = helper.make_graph(
         [

@@ -26,7 +26,7 @@ def mosaic(tmp_path_factory: pytest.TempPathFactory) -> HyperpriorImageCodec:
 
 
 def _image(height: int, width: int) -> NDArray[np.uint8]:
-    """Smooth, with some noise, so that means of blocks say something."""
+    """Return a smooth image with some noise."""
     y, x = np.mgrid[:height, :width]
     wave = 128 + 100 * np.sin(y[..., None] / 19 + x[..., None] / 23 + np.arange(3))
     noise = np.random.default_rng(0).normal(0, 9, (height, width, 3))

@@ -11,7 +11,7 @@ from models_store.compression.range_coder import RangeDecoder, RangeEncoder
 
 
 def _table(weights: Sequence[int]) -> list[int]:
-    """Cumulative frequencies out of 2^16 in proportion to `weights`, 1 and more each."""
+    """Return cumulative frequencies out of 2^16 in proportion to `weights`, 1 and more each."""
     spare = 2**16 - len(weights)
     shares = [1 + weight * spare // sum(weights) for weight in weights]
     shares[0] += 2**16 - sum(shares)

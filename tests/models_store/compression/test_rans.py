@@ -25,7 +25,7 @@ def _bytes(values: list[int]) -> NDArray[np.uint8]:
 
 @st.composite
 def stages(draw: st.DrawFn) -> list[Stage]:
-    """Some stages of any lengths, with many symbols of little probability."""
+    """Return stages of random lengths, with many improbable symbols."""
     lengths = draw(st.lists(st.integers(0, 700), max_size=4))
     return [
         _stage(np.random.default_rng(draw(st.integers(0, 2**32))), length) for length in lengths

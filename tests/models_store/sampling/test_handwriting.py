@@ -23,7 +23,7 @@ def _ruler(path: Path, **fields: float) -> tuple[GraphFn, HandwritingGeneration]
 
 
 def _always(mixture: list[float], moves: int = 1) -> tuple[GraphFn, HandwritingGeneration]:
-    """A network that says the same whatever it reads."""
+    """Return a network whose outputs do not depend on its inputs."""
 
     def run(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         row = np.array(mixture, np.float32)

@@ -32,7 +32,7 @@ def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 
 def smooth(width: int, height: int) -> Image.Image:
-    """A colour image without fine detail, so that lossy formats keep it nearly as it is."""
+    """Return a colour image without fine detail, which lossy formats hardly change."""
     y, x = np.mgrid[0:height, 0:width]
     bands = [255 * x / width, 255 * y / height, 127 + 100 * np.sin((x + 2 * y) / width * 3)]
     return Image.fromarray(np.stack(bands, axis=-1).astype(np.uint8))

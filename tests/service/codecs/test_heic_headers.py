@@ -143,7 +143,7 @@ def test_pictures_that_are_not_shown_are_counted() -> None:
 
 
 def _slices(count: int, *, first: int = 1) -> bytes:
-    """NAL units of H.265: slices of an IDR picture, the `first` of which begin one."""
+    """Return NAL units of H.265: slices of an IDR picture, the `first` of which begin one."""
     flags = [0x80] * first + [0] * (count - first)
     return b"".join(struct.pack(">I4B", 4, 19 << 1, 1, flag, 0) for flag in flags)
 

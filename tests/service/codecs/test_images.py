@@ -173,7 +173,7 @@ def test_a_photograph_reduced_in_the_decoder_is_close_to_a_full_decode(
 
 @pytest.mark.parametrize("target", [(120, 80), (PHOTO.width * 2 // 3, PHOTO.height * 2 // 3)])
 def test_the_decoder_scales_only_while_enough_is_left(target: tuple[int, int]) -> None:
-    """Three times a small target, and no less than a large one."""
+    """Return three times a small target, and at least a large one."""
     data = encoded(PHOTO, "JPEG", quality=95)
     plain = Image.open(BytesIO(data)).resize(target, Image.Resampling.BICUBIC)
     assert worst(decode_resized(data, spec(*target), LIMITS), plain) == 0

@@ -44,7 +44,7 @@ def random_convolution(reach: int) -> Run:
 
 
 def strided(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Every block of 4 × 4 becomes its first pixel: right only where tiles keep the grid."""
+    """Replace every block of 4 × 4 by its first pixel: right only if tiles keep the grid."""
     return image_HWC[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)
 
 

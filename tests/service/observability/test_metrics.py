@@ -31,7 +31,7 @@ os._exit(1)
 
 
 def _run_worker(folder: Path, rejected: int) -> int:
-    """A worker that counts and then dies without a shutdown; returns its process id."""
+    """Run a worker that counts and then dies without a shutdown; return its process id."""
     result = subprocess.run(
         [sys.executable, "-c", _WORKER, str(rejected)],
         check=False,

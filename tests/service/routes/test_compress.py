@@ -43,7 +43,7 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions of `squeeze`, the second of which is lossy; one in colour; a denoiser."""
+    """Publish two versions of `squeeze`, the second lossy; one in colour; a denoiser."""
     store = tmp_path_factory.mktemp("codes")
     publish_factorized_codec(store, "squeeze", FINE)
     publish_factorized_codec(store, "squeeze", COARSE)

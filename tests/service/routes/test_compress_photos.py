@@ -22,7 +22,7 @@ JSON = {"accept": "application/json"}
 
 @pytest.fixture(scope="session")
 def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A codec for any image, and, earlier in the alphabet, one for a single size."""
+    """Publish a codec for any image and, earlier in the alphabet, one for a single size."""
     store = tmp_path_factory.mktemp("photographs")
     publish_hyperprior_codec(store, "mosaic")
     publish_factorized_codec(store, "autosqueeze", FakeFactorizedCodec())

@@ -25,7 +25,7 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 
 def _box_blur(image_HW: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The mean of the 3 × 3 pixels around, for pixels that have them all."""
+    """Return the mean of the 3 × 3 pixels around each inner pixel."""
     windows = np.lib.stride_tricks.sliding_window_view(image_HW.astype(np.float64), (3, 3))
     means: NDArray[np.float64] = windows.mean(axis=(2, 3))
     return means

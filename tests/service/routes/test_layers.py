@@ -31,7 +31,7 @@ RED = encode_png(solid_image(SIDE, SIDE, (255, 0, 0)))
 
 
 def _weights() -> NDArray[np.float32]:
-    """Eight filters over colours: one looks at red alone, and two are dead."""
+    """Publish a layer of eight filters: one sees red alone, and two are dead."""
     weights = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32)
     weights[0], weights[0, 0] = 0, 1
     weights[3] = 0

@@ -22,7 +22,7 @@ RED = encode_png(solid_image(8, 8, (255, 0, 0)))
 
 @pytest.fixture
 def twofold(tmp_path: Path) -> Path:
-    """A store with one classifier, whose int8 graph is less confident than its fp32 one."""
+    """Publish one classifier, whose int8 graph is less confident than its fp32 one."""
     store, other = tmp_path / "store", tmp_path / "other"
     folder = publish_image_model(store, "paint", MeanColourClassifier(sharpness=10))
     vague = publish_image_model(other, "paint", MeanColourClassifier(sharpness=9.9))

@@ -27,7 +27,7 @@ PREDICT = "/v1/predict?model=three"
 
 
 def wide_model() -> onnx.ModelProto:
-    """Repeats each row along a new axis, as often as the largest value of all rows."""
+    """Return a graph that repeats each row as often as the largest value of all rows."""
     nodes = [
         helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
         helper.make_node("Reshape", ["largest", "one"], ["width"]),
@@ -44,7 +44,7 @@ def wide_model() -> onnx.ModelProto:
 
 
 def few_model() -> onnx.ModelProto:
-    """Only the rows that are not 0."""
+    """Return a graph that outputs only the rows that are not 0."""
     value = (TensorProto.INT64, ["batch"])
     nodes = [
         helper.make_node("Cast", ["x"], ["is_kept"], to=TensorProto.BOOL),

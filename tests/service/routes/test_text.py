@@ -42,7 +42,7 @@ async def client(published_store: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def events(body: str) -> list[Any]:
-    """The data of each event; `[DONE]` as it is."""
+    """Return the parsed data of each event; `[DONE]` stays text."""
     assert body.endswith("\n\n")
     lines = [line for line in body.split("\n\n") if line]
     datas = [line.removeprefix("data: ") for line in lines]

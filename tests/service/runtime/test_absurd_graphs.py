@@ -29,12 +29,12 @@ def _graph(
     domain: str | None = None,
     shape: Sequence[int | str] = ("batch", 8, 8, 3),
 ) -> bytes:
-    """A graph from `images` to `probabilities`, like `MeanColourClassifier`'s, with other nodes."""
+    """Return a graph from `images` to `probabilities` as `MeanColourClassifier`, of other nodes."""
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
-    response = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     opsets = [helper.make_opsetid("", opset)]
     opsets += [helper.make_opsetid(domain, 1)] if domain else []
-    graph = helper.make_graph(nodes, "graph", [images], [response], list(weights))
+    graph = helper.make_graph(nodes, "graph", [images], [output], list(weights))
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
     content: bytes = proto.SerializeToString()
     return content
@@ -45,7 +45,7 @@ def _numbers(name: str, *values: int) -> onnx.TensorProto:
 
 
 def _vast(floats: int) -> bytes:
-    """Makes that many zeros for each image: not before it runs."""
+    """Return a graph that makes that many zeros for each image."""
     return _graph(
         [
             *_MEANS,
@@ -63,7 +63,7 @@ def _vast(floats: int) -> bytes:
 
 
 def _weights(dims: Sequence[int]) -> bytes:
-    """Weights that say they have `dims`, with 36 bytes of them there."""
+    """Return weights that declare `dims` but have only 36 bytes."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, raw_data=bytes(36))
     return _graph([*_MEANS, helper.make_node("MatMul", ["means", "w"], ["probabilities"])], tensor)
 

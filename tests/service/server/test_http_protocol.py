@@ -232,7 +232,7 @@ class _StalledTransport:
 
 @pytest.fixture
 def server_and_client() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection on which the server has sent more than the client can hold."""
+    """Return both ends of a connection, with more sent than the client can buffer."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(20)

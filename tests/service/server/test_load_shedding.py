@@ -77,7 +77,7 @@ def _full(*admissions: AdmissionController, free: int = 0) -> Iterator[None]:
 async def _listening(
     client: httpx.AsyncClient, **settings: Any
 ) -> AsyncIterator[tuple[int, LoadShedder]]:
-    """Our own connections in front of the application, on a socket."""
+    """Serve the application through our protocol, on a socket."""
     config = uvicorn.Config(
         get_app(client), lifespan="off", log_config=None, access_log=False, **settings
     )

@@ -17,7 +17,7 @@ from service.settings import Settings
 
 @pytest.fixture
 def worker_and_exit() -> tuple[_WorkerProcess, Connection]:
-    """A worker that the test acts for, and a connection whose close is its exit."""
+    """Return a worker that the test plays, and a connection whose close is its exit."""
     worker = _WorkerProcess(uvicorn.Config("app"), [])
     sentinel, exit_ = Pipe()
     worker.process = SimpleNamespace(sentinel=sentinel)  # type: ignore[assignment]  # not started

@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs a command in an empty folder; its exit code and what it wrote to stdout and stderr."""
+    """Return a function that runs a command in an empty folder: exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPSHELF_STORE", raising=False)
     # Messages must not depend on the width of the terminal.

@@ -23,7 +23,7 @@ _CURVES = torch.tensor([1.0, 12.0, 1e-3], dtype=torch.float64)
 
 
 def _loss(theta: Tensor) -> Tensor:
-    """Curved, steep in one direction, nearly flat in another: gradients of all sizes."""
+    """Return the gradient of a function that is steep in one direction and flat in another."""
     return (_CURVES * theta**2).sum() / 2 + torch.sin(3 * theta).sum() / 10
 
 

@@ -7,7 +7,7 @@ from training.datasets.batches import Batches, epoch_seed
 
 
 def _split(count: int) -> ImageSplit:
-    """Image i is all i, and so is its label."""
+    """Return a split whose image i and label are all i."""
     labels = torch.arange(count)
     return ImageSplit(labels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2), labels)
 

@@ -14,7 +14,7 @@ _COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)]
 
 
 def _write(path: Path, size: int = 32, **replaced: Any) -> None:
-    """Four images of one colour each, packed; `replaced` takes the place of right arrays."""
+    """Write four images of one colour each, packed; `replaced` has arrays to replace."""
     jpegs = []
     for colour in _COLOURS:
         buffer = BytesIO()

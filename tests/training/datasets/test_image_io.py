@@ -26,7 +26,7 @@ _RED, _BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def _halves(width: int, height: int) -> Image.Image:
-    """Left half red, right half blue."""
+    """Return an image with a red left and a blue right half."""
     image = Image.new("RGB", (width, height), _RED)
     image.paste(_BLUE, (width // 2, 0, width, height))
     return image
@@ -134,7 +134,7 @@ def test_large_jpeg_scaled_at_the_decoder_is_nearly_the_same(tmp_path: Path) -> 
 
 
 def _bomb() -> bytes:
-    """A PNG of a few bytes that says that it is 30,000 × 30,000 pixels."""
+    """Return a PNG of a few bytes that declares 30,000 × 30,000 pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     length, checksum = struct.pack(">I", 13), struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + length + header + checksum

@@ -30,7 +30,7 @@ def _idx(array: NDArray[np.uint8]) -> bytes:
 
 
 def _arrays(first: int = 0) -> dict[str, NDArray[np.uint8]]:
-    """Six training and four test images; `first` distinguishes copies."""
+    """Write six training and four test images; `first` distinguishes copies."""
     pixels = np.random.default_rng(first).integers(256, size=(10, 28, 28), dtype=np.uint8)
     labels = np.arange(first, first + 10, dtype=np.uint8) % 10
     return dict(zip(_NAMES, (pixels[:6], labels[:6], pixels[6:], labels[6:]), strict=True))
@@ -137,7 +137,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[datasets.MNIST]]:
-    """torchvision's fetcher, pointed at a mirror of `tmp_path / "mirror"` on the loopback."""
+    """Point torchvision's fetcher at a mirror of `tmp_path / "mirror"` on the loopback."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = tmp_path / "mirror"
     _write(folder)

@@ -25,7 +25,7 @@ SMALL_NETWORKS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of seven images, each larger than a patch of any recipe."""
+    """Write two classes of seven images, each larger than a patch of any recipe."""
     root = tmp_path_factory.mktemp("photos")
     random = np.random.default_rng(7)
     for index in range(14):

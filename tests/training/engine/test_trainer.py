@@ -22,7 +22,7 @@ class _Killed(BaseException):
 
 @contextmanager
 def _killed_in(epoch: int) -> Iterator[None]:
-    """Within, a run dies in the middle of `epoch`, counted from one."""
+    """Make a run fail in the middle of `epoch`, counted from 1, inside the block."""
     original, steps = SingleNetwork.step, 0
 
     def step(self: SingleNetwork, batch: Any) -> dict[str, Tensor]:

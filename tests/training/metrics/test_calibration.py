@@ -30,7 +30,7 @@ def test_bins_hold_confidence_and_accuracy() -> None:
 
 
 def _twice_too_sure(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right three times in four, and saying so with logits that are twice as far apart as ln 3."""
+    """Return overconfident logits: right three times in four, but twice ln 3 apart."""
     logits = torch.tensor([[2 * math.log(3), 0.0]]).repeat(count, 1)
     return logits, (torch.arange(count) // 2 % 4 == 3).long()
 

@@ -11,7 +11,7 @@ from training.plots.confusion import draw_cross_validation
 
 
 def _logits(*classes: int) -> Tensor:
-    """Logits that say these classes, with probability 1 / (1 + 2 / e²) = 0.787 each."""
+    """Return logits of these classes, with probability 1 / (1 + 2 / e²) = 0.787 each."""
     return 2 * torch.nn.functional.one_hot(torch.tensor(classes), 3).float()
 
 

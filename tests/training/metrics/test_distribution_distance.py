@@ -15,7 +15,7 @@ def _normal(count: int, seed: int, dimensions: int = 4) -> Tensor:
 
 
 def _whitened(features_ND: Tensor) -> Tensor:
-    """With mean zero and covariance one, exactly."""
+    """Return features with mean zero and covariance one, exactly."""
     centred = (features_ND - features_ND.mean(0)).double()
     white: Tensor = centred @ torch.linalg.inv(torch.linalg.cholesky(centred.T.cov())).T
     return white

@@ -17,7 +17,7 @@ def detector() -> EyeDetector:
 
 
 def _face() -> Tensor:
-    """The face of the astronaut that scikit-image ships, 64 × 64, as in the data set."""
+    """Return the face of the astronaut that scikit-image ships, 64 × 64, as in the data set."""
     whole = torch.from_numpy(data.astronaut()).permute(2, 0, 1)  # type: ignore[no-untyped-call]
     face: Tensor = resize(whole[None, :, 60:200, 155:295], [64, 64], antialias=True)
     return face

@@ -20,7 +20,7 @@ def _network(**changes: Any) -> MobileNet:
 
 
 def _convolved(side: int) -> Tensor:
-    """Sums over 3×3 windows of the numbers 1, 2, 3 … in a square, at stride 2, SAME."""
+    """Return sums over 3×3 windows of the numbers 1, 2, 3 … in a square, at stride 2, SAME."""
     convolution = _SameConv2d(1, 1, 3, 2, bias=False)
     nn.init.ones_(convolution.weight)
     numbers = torch.arange(1.0, side * side + 1).view(1, 1, side, side)

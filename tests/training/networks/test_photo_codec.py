@@ -20,7 +20,7 @@ from training.publish.tasks.photo_compression import graph_specs
 
 @pytest.fixture(scope="module")
 def codec() -> PhotoCodec:
-    """Small, with everything in it far from zero."""
+    """Return a small codec without weights near zero."""
     torch.manual_seed(0)
     config = PhotoCodec.Config(
         chroma=4, groups=(8, 16), hidden=8, prior_hidden=8, features=4, side=4, qualities=2
@@ -94,7 +94,7 @@ def test_prior_does_not_depend_on_the_order_of_its_sums(codec: PhotoCodec) -> No
 
 
 def _convolved(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """In 64-bit integers."""
+    """Convolve in 64-bit integers."""
     columns = functional.unfold(x.double(), 3, padding=1).long()
     flat = weight.flatten(1) @ columns[0]
     return flat.view(1, len(weight), *x.shape[2:])

@@ -30,7 +30,7 @@ def _build(settings: dict[str, Any]) -> tuple[torch.optim.Optimizer, Any]:
 
 
 def _rates(**settings: Any) -> list[float]:
-    """The rate at each step as a fraction of the optimizer's, and after the last one."""
+    """Return the rate at each step as a fraction of the optimizer's, and after the last one."""
     optimizer, schedule = _build(settings)
     rates = [optimizer.param_groups[0]["lr"] / _RATE]
     for _ in range(_STEPS * _EPOCHS):

@@ -20,7 +20,7 @@ _CYCLE = list(DOCUMENT_STYLE["axes.prop_cycle"])
 
 
 def _image(path: Path) -> NDArray[np.uint8]:
-    """(H, W) of a PNG that is neither tiny, nor huge, nor blank."""
+    """Return (H, W) of a PNG, which must be neither tiny, nor huge, nor blank."""
     with Image.open(path) as image:
         assert image.format == "PNG"
         width, height = image.size
@@ -53,7 +53,7 @@ def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
 
 
 def _line_colours(path: Path, names: list[str]) -> dict[str, set[str]]:
-    """The colours of the lines of each label, over all panels of the log's figure."""
+    """Return the colours of the lines of each label, over all panels of the log's figure."""
     drawn: list[Figure] = []
     save = Figure.savefig
 

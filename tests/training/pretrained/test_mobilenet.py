@@ -19,7 +19,7 @@ from training.pretrained.mobilenet import (
 
 
 def _state(**replaced: Tensor | None) -> dict[str, Tensor]:
-    """A state dict of the small network below, some of it replaced or, by None, left out."""
+    """Return a state dict of the small network below; `None` omits an entry."""
     torch.manual_seed(1)
     state: dict[str, Tensor] = mobilenet_v2(width_mult=0.25).state_dict()
     for name, value in replaced.items():

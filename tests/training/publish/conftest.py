@@ -53,13 +53,13 @@ def _publish(recipe: Recipe, home: Path) -> PublishedRun:
 
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> PublishedRun:
-    """A built-in recipe, made small."""
+    """Return a built-in recipe, made small."""
     recipe = load_recipe("resnet-cifar10", OVERRIDES)
     return _publish(recipe, tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture(scope="session")
 def denoiser(tmp_path_factory: pytest.TempPathFactory) -> PublishedRun:
-    """A recipe of one's own."""
+    """Return a user's recipe."""
     recipe = tiny(**DENOISING, name="tiny-denoiser", epochs=2, data={"kind": "digits"})
     return _publish(recipe, tmp_path_factory.mktemp("denoiser"))

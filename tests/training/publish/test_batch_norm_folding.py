@@ -16,7 +16,7 @@ IMAGES = torch.linspace(-2, 2, 3 * 8 * 8).view(3, 1, 8, 8)
 
 
 def _lively(network: nn.Module, example: torch.Tensor) -> nn.Module:
-    """With norms that do something: scales, shifts and averages that are not zero and one."""
+    """Give norms scales, shifts and averages other than zero and one."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -28,7 +28,7 @@ from training.publish.publisher import publish_run
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny autoencoder, trained for a moment and published."""
+    """Train and publish a tiny autoencoder."""
     home = tmp_path_factory.mktemp("published")
     tiny = recipe(**COMPRESSION, data={"kind": "digits", "validation_size": 900}, epochs=1)
     fit(tiny, home / "run", show_progress=False)

@@ -29,7 +29,7 @@ def _onnxruntime(path: Path, level: Any, threads: int) -> _Run:
 
 
 def _numpy(path: Path) -> _Run:
-    """ONNX's own reference: written in numpy, so it adds in another order."""
+    """Run ONNX's reference implementation, which is in numpy and adds in another order."""
     reference = ReferenceEvaluator(onnx.load(path))
     return lambda _, inputs: list(reference.run(None, dict(inputs)))
 

@@ -136,7 +136,7 @@ def _graph(row: _Row, network: nn.Module) -> GraphSpec:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Made]:
-    """Every row of the table, exported on first use."""
+    """Return a function that exports a row of the table on first use."""
 
     class Table(dict[str, _Made]):
         def __missing__(self, name: str) -> _Made:

@@ -15,7 +15,7 @@ BUILT_IN = "resnet-cifar10"
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A data set in a home folder."""
+    """Return a data set in a home folder."""
     root = tmp_path / "home" / "maja" / "insects"
     for label in ("ants", "bees"):
         (root / label).mkdir(parents=True)

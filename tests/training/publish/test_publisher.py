@@ -40,7 +40,7 @@ def _figures(manifest: Manifest) -> dict[str, float]:
 
 
 def _test_split() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(N, H, W, 1) and labels."""
+    """Return images (N, H, W, 1) and labels."""
     split = Digits().load().test
     return split.images_NCHW.permute(0, 2, 3, 1).numpy(), split.labels_N.numpy()
 
@@ -177,7 +177,7 @@ def _noisy_bytes(clean_NCHW: Tensor, noise: Noise) -> NDArray[np.uint8]:
 
 
 def _psnr_db(images: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
-    """Mean over images of 10 log10(255² / mse)."""
+    """Return the mean over images of 10 log10(255² / mse)."""
     mse = ((images.astype(np.float64) - truth) ** 2).mean(axis=(1, 2, 3))
     return float((10 * np.log10(255**2 / mse)).mean())
 

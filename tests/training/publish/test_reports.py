@@ -42,7 +42,7 @@ _PROBABILITIES = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]], np.f
 
 
 def _oracle(inputs: Arrays) -> Arrays:
-    """A network whose logits depend on the first pixel of an image."""
+    """Return a network whose logits depend on the first pixel of an image."""
     return {"probabilities": _PROBABILITIES[inputs["images"][:, 0, 0, 0]]}
 
 

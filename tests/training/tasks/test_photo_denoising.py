@@ -23,7 +23,7 @@ from training.tasks.photo_denoising import PhotoDenoising, denoise_image
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Parts of a photograph, one of them grey."""
+    """Return parts of a photograph, one of them grey."""
     root = tmp_path_factory.mktemp("photos")
     for index, (top, left, height, width) in enumerate(
         ((100, 100, 48, 64), (200, 300, 64, 40), (250, 60, 50, 50), (60, 400, 45, 33))

@@ -22,7 +22,7 @@ from training.workflows.ensemble import publish_ensemble
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two classifiers that differ in their seed."""
+    """Train two classifiers that differ in their seed."""
     home = tmp_path_factory.mktemp("members")
     for seed in (3, 4):
         fit(tiny(seed=seed, epochs=2), home / str(seed), show_progress=False)

@@ -25,7 +25,7 @@ from training.engine.csv_logger import CsvLogger
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a recipe, and a cache of its own, for the whole module."""
+    """Create a folder with a recipe, and a separate cache, for the whole module."""
     home = tmp_path_factory.mktemp("transfer")
     weights = write_weights(home / "weights.pth")
     (home / "shapes.yaml").write_text(yaml.safe_dump(content(Path("nowhere"), weights)))
@@ -68,14 +68,14 @@ def _done(home: Path, name: str, photos: Path, *options: object) -> _Done:
 
 @pytest.fixture(scope="module")
 def tuned(home: Path) -> _Done:
-    """Three classes, both stages."""
+    """Train both stages on three classes."""
     photos = write_photos(home / "secret" / "photos", 7, classes=3)
     return _done(home, "my-shapes", photos, "--folds", 2)
 
 
 @pytest.fixture(scope="module")
 def frozen(home: Path) -> _Done:
-    """Two classes of three photographs, the head alone."""
+    """Train the head alone on two classes of three photographs."""
     return _done(home, "few-shapes", write_photos(home / "secret" / "few", 3), "--frozen-only")
 
 

@@ -16,7 +16,7 @@ _Floats = NDArray[np.float32]
 
 
 def fold_batch_norms(model: ModelProto) -> int:
-    """Fold, in place, every norm that can be; how many that were.
+    """Fold in place every norm that can be folded; return their number.
 
     One stays where anything else reads what it normalises, or where weights are not constants.
     """
@@ -89,7 +89,7 @@ def _drop_unused(model: ModelProto) -> None:
 
 
 def _sole_producer(model: ModelProto, name: str) -> NodeProto | None:
-    """The node that makes `name`, if one other node alone reads it."""
+    """Return the node that outputs `name`, if only one other node reads it."""
     readers = [node for node in model.graph.node if name in node.input]
     makers = [node for node in model.graph.node if name in node.output]
     is_output = any(value.name == name for value in model.graph.output)
@@ -101,7 +101,7 @@ def _attributes(node: NodeProto) -> dict[str, object]:
 
 
 def _shuffle_factor(node: NodeProto) -> int:
-    """r², or 0 where channels are moved in another order than torch's; 1 of a pooling."""
+    """Return r², 0 if channels are moved in another order than torch's, or 1 for a pooling."""
     attributes = _attributes(node)
     if node.op_type == "MaxPool":
         return 1

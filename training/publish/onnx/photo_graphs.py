@@ -17,7 +17,7 @@ _MAX_INT16 = 2**15 - 1
 
 
 def freeze(codec: PhotoCodec) -> PhotoCodec:
-    """A copy without gradients, whose rounding is plain rounding."""
+    """Return a copy without gradients, whose rounding is plain rounding."""
     return copy.deepcopy(codec).requires_grad_(False).eval().cpu()
 
 

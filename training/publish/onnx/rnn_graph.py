@@ -63,7 +63,7 @@ def build_rnn_model(network: CharRNN) -> onnx.ModelProto:
 
 
 def as_array(tensor: Tensor) -> Array:
-    """Its values as float32, on the CPU."""
+    """Return the values as float32, on the CPU."""
     return tensor.detach().float().cpu().numpy()
 
 
@@ -109,7 +109,7 @@ class StepGraphBuilder(GraphBuilder):
         self.add_node("Transpose", [layer_input], [y], perm=[1, 0, 2])
 
     def _add_layer(self, rnn: RNN, layer: int, x: str, state: list[str]) -> str:
-        """One fused operator; returns the name of its output (T, B, H)."""
+        """Add one fused operator; return the name of its output (T, B, H)."""
         cell = _cell_kind(rnn)
         weights = dict(rnn.named_parameters())
         order = _GATE_ORDER[cell]
@@ -129,7 +129,7 @@ class StepGraphBuilder(GraphBuilder):
         return f"y{layer}_TBH"
 
     def build(self, rnn: RNN, inputs: ValueSpecs, outputs: ValueSpecs) -> onnx.ModelProto:
-        """The graph whose inputs and outputs are these and the states."""
+        """Return the graph with these inputs and outputs, and the states."""
         states, value = _state_names(rnn), helper.make_tensor_value_info
         shape: list[str | int | None] = [rnn.num_layers, "batch", rnn.hidden_size]
         floats = TensorProto.FLOAT
@@ -159,6 +159,6 @@ def _state_names(rnn: RNN) -> tuple[str, ...]:
 
 
 def _reorder_gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
-    """Gates stacked along the first axis, put into `order`."""
+    """Return gates, stacked along the first axis, in `order`."""
     parts = tensor.detach().chunk(len(order))
     return as_array(torch.cat([parts[index] for index in order]))
