@@ -6,21 +6,21 @@
 //   json: {…}
 // `save` names the file that curl keeps the answer in; `stream` says that it comes piece by piece.
 
-import { keyHeaders } from './key.js';
+import { authHeaders } from './key.js';
 import { t } from './strings.js';
 
-export const BASE = new URL('../../', import.meta.url);
+export const BASE_URL = new URL('../../', import.meta.url);
 
 /** An answer that is an error: `document` is the problem (RFC 9457), or what comes nearest to it. */
-export class Problem extends Error {
+export class ApiError extends Error {
   constructor(document) {
     super(document.detail);
     this.document = document;
   }
 }
 
-export function address(call) {
-  const url = new URL(call.path.replace(/^\//, ''), BASE);
+export function buildUrl(call) {
+  const url = new URL(call.path.replace(/^\//, ''), BASE_URL);
   for (const [name, value] of Object.entries(call.query ?? {})) {
     if (value !== undefined && value !== '' && value !== null) url.searchParams.set(name, value);
   }
@@ -28,49 +28,49 @@ export function address(call) {
 }
 
 /** The response, whose body is yet to be read. Throws Problem, or AbortError when `signal` says so. */
-export async function open(call, signal) {
+export async function fetchResponse(call, signal) {
   let response;
   try {
-    response = await fetch(address(call), { method: methodOf(call), signal, ...content(call) });
+    response = await fetch(buildUrl(call), { method: inferMethod(call), signal, ...buildBody(call) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new Problem({ title: t.problem.noAnswer, detail: t.problem.unreachable });
+    throw new ApiError({ title: t.problem.noAnswer, detail: t.problem.unreachable });
   }
-  if (!response.ok) throw await problem(response);
+  if (!response.ok) throw await parseApiError(response);
   return response;
 }
 
 /** The whole answer with the time it took: {response, blob, ms}. */
-export async function send(call, signal) {
+export async function fetchBlob(call, signal) {
   const started = performance.now();
-  const response = await open(call, signal);
+  const response = await fetchResponse(call, signal);
   const blob = await response.blob();
   return { response, blob, ms: performance.now() - started };
 }
 
 /** As `send`, and `body` is the JSON in it. */
-export async function sendForJson(call, signal) {
-  const answer = await send(call, signal);
+export async function fetchJson(call, signal) {
+  const answer = await fetchBlob(call, signal);
   return { ...answer, body: JSON.parse(await answer.blob.text()) };
 }
 
 /** Who made an image, which has no room to tell it itself. */
-export const answered = ({ headers }) => ({
+export const readModelHeaders = ({ headers }) => ({
   model: headers.get('X-DeepShelf-Model'),
   version: headers.get('X-DeepShelf-Version'),
 });
 
 /** Bytes that the body of a call has, multipart's own lines aside. */
-export function bytesSent(call) {
+export function countBodyBytes(call) {
   if (call.form) return call.form.reduce((sum, [, file]) => sum + file.size, 0);
   if (call.json) return new Blob([JSON.stringify(call.json)]).size;
   return call.file?.size ?? 0;
 }
 
-export const methodOf = (call) => call.method ?? (call.form || call.file || call.json ? 'POST' : 'GET');
+export const inferMethod = (call) => call.method ?? (call.form || call.file || call.json ? 'POST' : 'GET');
 
-function content(call) {
-  const headers = { ...keyHeaders(), ...call.headers };
+function buildBody(call) {
+  const headers = { ...authHeaders(), ...call.headers };
   if (call.form) {
     const body = new FormData();
     for (const [name, file] of call.form) body.append(name, file, file.name);
@@ -82,14 +82,14 @@ function content(call) {
   return { headers, body: call.file };
 }
 
-async function problem(response) {
+async function parseApiError(response) {
   const text = await response.text();
   try {
     const document = JSON.parse(text);
-    if (document.detail) return new Problem(document);
+    if (document.detail) return new ApiError(document);
   } catch {
     // A proxy between may answer in a shape of its own.
   }
   const detail = text.slice(0, 300) || t.problem.empty;
-  return new Problem({ title: response.statusText || t.problem.error, status: response.status, detail });
+  return new ApiError({ title: response.statusText || t.problem.error, status: response.status, detail });
 }

@@ -1,13 +1,13 @@
 // The models in the store, as /v1/models lists them.
 
-import { sendForJson } from './api.js';
+import { fetchJson } from './api.js';
 
-export const LIST = { path: '/v1/models' };
+export const LIST_MODELS_REQUEST = { path: '/v1/models' };
 
-export const listModels = async () => (await sendForJson(LIST)).body.models;
+export const fetchModels = async () => (await fetchJson(LIST_MODELS_REQUEST)).body.models;
 
 /** Models of a task that answer now, the default first: [{name, isDefault, versions: [highest, …]}]. */
-export function readyFor(models, task) {
+export function findReadyModels(models, task) {
   return models
     .filter((model) => model.task === task)
     .map((model) => ({
@@ -20,7 +20,7 @@ export function readyFor(models, task) {
 }
 
 /** Versions of a task that do not answer, with the reason where one is known. */
-export function waitingFor(models, task) {
+export function findUnavailableVersions(models, task) {
   return models
     .filter((model) => model.task === task)
     .flatMap((model) => model.versions.map((version) => ({ name: model.name, ...version })))
@@ -30,10 +30,10 @@ export function waitingFor(models, task) {
 const cards = new Map();
 
 /** A version's card; asked for once. */
-export function cardOf(name, version) {
+export function fetchCard(name, version) {
   const key = `${name} ${version ?? ''}`;
   if (!cards.has(key)) {
-    const asked = sendForJson({ path: `/v1/models/${name}`, query: { version } }).then(({ body }) => body);
+    const asked = fetchJson({ path: `/v1/models/${name}`, query: { version } }).then(({ body }) => body);
     asked.catch(() => cards.delete(key));
     cards.set(key, asked);
   }

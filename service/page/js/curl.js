@@ -1,32 +1,32 @@
 // The command that makes the same request as api.js does.
 
-import { address } from './api.js';
-import { key, PLACEHOLDER } from './key.js';
+import { buildUrl } from './api.js';
+import { AUTH_HEADER_PLACEHOLDER, getApiKey } from './key.js';
 
 /** A call as a shell command, one option a line. */
-export function curl(call) {
+export function formatCurlCommand(call) {
   const options = [];
   if (call.stream) options.push('-N');
-  for (const [name, file] of call.form ?? []) options.push(`-F ${quoted(`${name}=@${inForm(file.name)}`)}`);
-  if (call.file) options.push(`--data-binary ${quoted(`@${call.file.name}`)}`);
+  for (const [name, file] of call.form ?? []) options.push(`-F ${quoteForShell(`${name}=@${quoteFormFileName(file.name)}`)}`);
+  if (call.file) options.push(`--data-binary ${quoteForShell(`@${call.file.name}`)}`);
   const headers = { ...(call.json && { 'Content-Type': 'application/json' }), ...call.headers };
-  for (const [name, value] of Object.entries(headers)) options.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (key()) options.push(`-H "${PLACEHOLDER}"`); // in double quotes: the shell puts it in
-  if (call.json) options.push(`-d ${quoted(JSON.stringify(call.json))}`);
-  options.push(quoted(address(call).href));
-  if (call.save) options.push(`-o ${quoted(call.save)}`);
-  return `curl ${lines(options)}`;
+  for (const [name, value] of Object.entries(headers)) options.push(`-H ${quoteForShell(`${name}: ${value}`)}`);
+  if (getApiKey()) options.push(`-H "${AUTH_HEADER_PLACEHOLDER}"`); // in double quotes: the shell puts it in
+  if (call.json) options.push(`-d ${quoteForShell(JSON.stringify(call.json))}`);
+  options.push(quoteForShell(buildUrl(call).href));
+  if (call.save) options.push(`-o ${quoteForShell(call.save)}`);
+  return `curl ${wrapOptions(options)}`;
 }
 
 /** Files that the command reads from the folder where it is run. */
-export const filesOf = (call) => (call.file ? [call.file] : (call.form ?? []).map(([, file]) => file));
+export const listFiles = (call) => (call.file ? [call.file] : (call.form ?? []).map(([, file]) => file));
 
-const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+const quoteForShell = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 /** curl ends a form's file name at a comma or a semicolon, unless it stands in quotes. */
-const inForm = (name) => (/^[\w.+-]+$/.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`);
+const quoteFormFileName = (name) => (/^[\w.+-]+$/.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`);
 
-function lines(options) {
+function wrapOptions(options) {
   const all = [''];
   for (const option of options) {
     const line = all.at(-1);

@@ -1,11 +1,11 @@
 // Which view is shown: the address says it (#/faces?seed=7), so that each can be linked to.
 
-import { addressOf, current } from './address.js';
-import { fill, h } from './dom.js';
-import { button } from './parts/fields.js';
-import { modelChooser } from './parts/model_select.js';
-import { problemBox } from './parts/problem.js';
-import { listModels, readyFor, waitingFor } from './catalog.js';
+import { createUrlState, parseHash } from './address.js';
+import { h, setChildren } from './dom.js';
+import { renderButton } from './parts/fields.js';
+import { createModelSelect } from './parts/model_select.js';
+import { renderProblem } from './parts/problem.js';
+import { fetchModels, findReadyModels, findUnavailableVersions } from './catalog.js';
 import { language, switchLanguage, t } from './strings.js';
 import * as classify from './views/classify.js';
 import * as compress from './views/compress.js';
@@ -24,35 +24,35 @@ let close = () => {};
 let turn = 0;
 
 async function show() {
-  const { path, parameters } = current();
+  const { path, parameters } = parseHash();
   const view = path.length ? VIEWS.find((one) => one.id === path[0]) : VIEWS[0];
   const mine = ++turn;
   close();
   close = () => {};
   document.title = `${view?.title ?? t.page.notFound} · deepshelf`;
-  markCurrent(view);
-  if (!view) return void fill(main, notFound(path[0]));
+  markCurrentLink(view);
+  if (!view) return void setChildren(main, renderNotFound(path[0]));
   const body = h('div', { class: `view view-${view.id}` });
   const head = h('header', { class: 'head' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
-  fill(main, head, body);
+  setChildren(main, head, body);
   try {
-    const models = await listModels();
-    if (mine === turn) close = opened(view, { head, body, models, parameters, path, address: addressOf(view.id) }) ?? close;
+    const models = await fetchModels();
+    if (mine === turn) close = openView(view, { head, body, models, parameters, path, address: createUrlState(view.id) }) ?? close;
   } catch (error) {
-    if (mine === turn) fill(body, problemBox(error));
+    if (mine === turn) setChildren(body, renderProblem(error));
   }
 }
 
 /** Fill the view, or say why there is nothing to fill it with. Returns how to leave it. */
-function opened(view, { head, body, models, parameters, path, address }) {
+function openView(view, { head, body, models, parameters, path, address }) {
   if (!view.task) return view.open({ body, models, address, path });
-  const ready = readyFor(models, view.task);
+  const ready = findReadyModels(models, view.task);
   if (!ready.length) {
-    fill(body, view.missing?.() ?? nothingReady(view, waitingFor(models, view.task)));
+    setChildren(body, view.renderNoModel?.() ?? renderNoReadyModel(view, findUnavailableVersions(models, view.task)));
     return undefined;
   }
   const listeners = [];
-  const chooser = modelChooser(ready, parameters, () => {
+  const chooser = createModelSelect(ready, parameters, () => {
     head.querySelector('.notice')?.remove();
     address.remember({ model: chooser.name, version: chooser.version });
     listeners.forEach((listener) => listener());
@@ -66,7 +66,7 @@ function opened(view, { head, body, models, parameters, path, address }) {
   return view.open({ body, models: ready, chooser, onmodel, address });
 }
 
-function nothingReady(view, waiting) {
+function renderNoReadyModel(view, waiting) {
   const task = t.models.tasks[view.task] ?? view.task;
   const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
   return h(
@@ -75,16 +75,16 @@ function nothingReady(view, waiting) {
     h('h2', {}, t.page.nothingReady),
     h('p', {}, waiting.length ? t.page.notReady(task) : t.page.none(task)),
     why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, button(t.page.again, show, 'main'), h('a', { href: '#/models' }, t.page.toModels)),
+    h('p', { class: 'actions' }, renderButton(t.page.again, show, 'main'), h('a', { href: '#/models' }, t.page.toModels)),
   );
 }
 
-const notFound = (name) => [
+const renderNotFound = (name) => [
   h('header', { class: 'head' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
   h('p', {}, h('a', { href: '#/models' }, t.page.toModels)),
 ];
 
-function markCurrent(view) {
+function markCurrentLink(view) {
   for (const link of document.querySelectorAll('#views a')) {
     if (link.dataset.view === view?.id) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -92,7 +92,7 @@ function markCurrent(view) {
 }
 
 /** The texts around the view, and the row of views. */
-function dress() {
+function renderPageFrame() {
   document.documentElement.lang = language;
   const skip = document.querySelector('.skip');
   skip.textContent = t.page.skip;
@@ -104,14 +104,14 @@ function dress() {
   document.getElementById('theme').setAttribute('aria-label', t.page.theme);
   const other = document.getElementById('language');
   Object.assign(other, { textContent: t.page.otherLanguage, lang: language === 'en' ? 'es' : 'en', onclick: switchLanguage });
-  fill(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
+  setChildren(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
   const views = document.getElementById('views');
   views.setAttribute('aria-label', t.page.views);
   views.append(
-    ...VIEWS.filter((view) => !view.hidden).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
+    ...VIEWS.filter((view) => !view.isUnlisted).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
   );
 }
 
-dress();
+renderPageFrame();
 addEventListener('hashchange', show);
 show();

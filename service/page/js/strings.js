@@ -4,17 +4,17 @@ import { en } from './strings/en.js';
 import { es } from './strings/es.js';
 
 const LANGUAGES = { en, es };
-const NAME = 'language';
+const STORAGE_KEY = 'language';
 
-function kept() {
+function readStoredLanguage() {
   try {
-    return localStorage.getItem(NAME);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
     return null; // a browser that stores nothing
   }
 }
 
-const wanted = [kept(), ...navigator.languages].map((tag) => tag?.slice(0, 2));
+const wanted = [readStoredLanguage(), ...navigator.languages].map((tag) => tag?.slice(0, 2));
 
 export const language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
 
@@ -22,12 +22,12 @@ export const language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
 export const t = LANGUAGES[language];
 
 /** A text of a model's card in this language, where it is known. */
-export const cardText = (text) => t.models.cards[text] ?? text;
+export const translateCardText = (text) => t.models.cards[text] ?? text;
 
 /** Show the page in the other language from now on. */
 export function switchLanguage() {
   try {
-    localStorage.setItem(NAME, language === 'en' ? 'es' : 'en');
+    localStorage.setItem(STORAGE_KEY, language === 'en' ? 'es' : 'en');
   } catch {
     return; // without storage, the browser's language stays
   }

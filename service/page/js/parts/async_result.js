@@ -1,9 +1,9 @@
 // One thing at a time: a newer request replaces the one under way, and an error is shown in place.
 
-import { fill, h } from '../dom.js';
+import { h, setChildren } from '../dom.js';
 import { t } from '../strings.js';
-import { button } from './fields.js';
-import { problemBox } from './problem.js';
+import { renderButton } from './fields.js';
+import { renderProblem } from './problem.js';
 
 const SHOWN_AFTER_MS = 300;
 
@@ -11,12 +11,12 @@ const SHOWN_AFTER_MS = 300;
  * {element, run}. `run(work)` calls work(signal); what it returns is shown. While it is under way,
  * the last result stays, dimmed, below the seconds that have passed and a button to cancel.
  */
-export function workplace(first = t.common.answerHere) {
+export function createAsyncResult(first = t.common.answerHere) {
   const result = h('div', { class: 'result', 'aria-live': 'polite' }, h('p', { class: 'hint' }, first));
-  const busy = busyBar(() => {
+  const busy = createBusyIndicator(() => {
     current?.abort();
     ended(current);
-    if (result.childElementCount === 1) fill(result, h('p', { class: 'hint' }, t.common.cancelled));
+    if (result.childElementCount === 1) setChildren(result, h('p', { class: 'hint' }, t.common.cancelled));
   });
   const element = h('div', { class: 'answer' }, busy.element, result);
   let current;
@@ -35,9 +35,9 @@ export function workplace(first = t.common.answerHere) {
       busy.start();
       try {
         const shown = await work(mine.signal);
-        if (current === mine && shown) fill(result, shown);
+        if (current === mine && shown) setChildren(result, shown);
       } catch (error) {
-        if (current === mine) fill(result, problemBox(error));
+        if (current === mine) setChildren(result, renderProblem(error));
       } finally {
         ended(mine);
       }
@@ -46,7 +46,7 @@ export function workplace(first = t.common.answerHere) {
 }
 
 /** {element, start, stop}: a moving bar, the seconds since `start`, and Cancel. */
-function busyBar(cancel) {
+function createBusyIndicator(cancel) {
   const seconds = h('span', { class: 'seconds', 'aria-hidden': 'true' });
   const element = h(
     'div',
@@ -54,7 +54,7 @@ function busyBar(cancel) {
     h('span', { class: 'moving', 'aria-hidden': 'true' }),
     h('span', { role: 'status' }, t.common.working),
     seconds,
-    button(t.common.cancel, cancel),
+    renderButton(t.common.cancel, cancel),
   );
   let [shown, ticking] = [0, 0];
   const stop = () => {

@@ -1,13 +1,13 @@
 // An image that the service draws, asked for like everything else: with the key, where there is one.
 
-import { send } from '../api.js';
-import { addressIn, h } from '../dom.js';
+import { fetchBlob } from '../api.js';
+import { h, replaceObjectUrl } from '../dom.js';
 
 /** An image that shows the answer to `call` once it is there. */
-export function served(call, properties) {
+export function renderAuthenticatedImage(call, properties) {
   const image = h('img', properties);
-  send(call).then(
-    ({ blob }) => (image.src = addressIn({}, blob)),
+  fetchBlob(call).then(
+    ({ blob }) => (image.src = replaceObjectUrl({}, blob)),
     (error) => (image.alt = error.message),
   );
   return image;

@@ -1,30 +1,30 @@
 // Labels with their probabilities, and an ensemble's votes.
 
 import { h } from '../dom.js';
-import { percent } from '../numbers.js';
+import { formatPercent } from '../numbers.js';
 import { t } from '../strings.js';
 
 /** A label in the language of the page, where there is a word for it. */
-export const labelName = (label) => t.classify.labelNames[label] ?? label;
+export const translateLabel = (label) => t.classify.labelNames[label] ?? label;
 
-export function bars(predictions) {
-  return h('ol', { class: 'bars' }, predictions.map(bar));
+export function renderBars(predictions) {
+  return h('ol', { class: 'bars' }, predictions.map(renderBar));
 }
 
-function bar({ label, probability }) {
+function renderBar({ label, probability }) {
   const filled = h('span', { class: 'filled' });
   filled.style.setProperty('--share', probability);
   return h(
     'li',
     {},
-    h('span', { class: 'label' }, labelName(label)),
+    h('span', { class: 'label' }, translateLabel(label)),
     h('span', { class: 'track', 'aria-hidden': 'true' }, filled),
-    h('span', { class: 'share' }, percent(probability)),
+    h('span', { class: 'share' }, formatPercent(probability)),
   );
 }
 
 /** Who of an ensemble's members says what; nothing for a single model. */
-export function votes(members, winner) {
+export function renderVotes(members, winner) {
   if (!members) return null;
   const agree = members.filter((member) => member.label === winner).length;
   const each = members.map((member, place) =>
@@ -32,10 +32,10 @@ export function votes(members, winner) {
       'li',
       { class: member.label === winner ? 'agrees' : 'differs' },
       h('span', {}, t.classify.member(place + 1)),
-      h('strong', {}, labelName(member.label)),
-      h('span', {}, percent(member.probability)),
+      h('strong', {}, translateLabel(member.label)),
+      h('span', {}, formatPercent(member.probability)),
     ),
   );
-  const said = t.classify.agree(agree, members.length, labelName(winner));
+  const said = t.classify.agree(agree, members.length, translateLabel(winner));
   return h('section', { class: 'votes' }, h('h3', {}, said), h('ul', {}, each));
 }

@@ -1,28 +1,28 @@
 // An image from the camera, where the browser lets a page see one.
 
 import { h } from '../dom.js';
-import { blank, encoded } from '../pixels/canvas.js';
+import { createCanvas, encodeCanvas } from '../pixels/canvas.js';
 import { t } from '../strings.js';
-import { button } from './fields.js';
+import { renderButton } from './fields.js';
 
 /** A File, or null when the person thinks better of it. */
-export async function photograph() {
+export async function takePhoto() {
   // Only pages from this machine or over HTTPS get the camera itself; a phone's picker has one too.
-  if (!navigator.mediaDevices) return fromPhone();
+  if (!navigator.mediaDevices) return captureWithFileInput();
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
   } catch {
-    return fromPhone();
+    return captureWithFileInput();
   }
   try {
-    return await fromStream(stream);
+    return await captureFromStream(stream);
   } finally {
     stream.getTracks().forEach((track) => track.stop());
   }
 }
 
-function fromStream(stream) {
+function captureFromStream(stream) {
   const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': t.picker.seen });
   video.srcObject = stream;
   return new Promise((done) => {
@@ -32,12 +32,12 @@ function fromStream(stream) {
       dialog.remove();
       done(file);
     };
-    const shoot = async () => finish(await still(video));
+    const shoot = async () => finish(await captureFrame(video));
     const dialog = h(
       'dialog',
       { class: 'camera', 'aria-label': t.picker.camera, oncancel: () => finish(null) },
       video,
-      h('div', { class: 'actions' }, button(t.picker.take, shoot, 'main'), button(t.common.cancel, () => finish(null))),
+      h('div', { class: 'actions' }, renderButton(t.picker.take, shoot, 'main'), renderButton(t.common.cancel, () => finish(null))),
     );
     // Who goes back to another view does not want to be filmed any longer.
     addEventListener('hashchange', () => finish(null), { signal: leave.signal });
@@ -46,13 +46,13 @@ function fromStream(stream) {
   });
 }
 
-async function still(video) {
-  const canvas = blank(video.videoWidth, video.videoHeight);
+async function captureFrame(video) {
+  const canvas = createCanvas(video.videoWidth, video.videoHeight);
   canvas.getContext('2d').drawImage(video, 0, 0);
-  return new File([await encoded(canvas, 'image/jpeg', 0.92)], 'photo.jpg', { type: 'image/jpeg' });
+  return new File([await encodeCanvas(canvas, 'image/jpeg', 0.92)], 'photo.jpg', { type: 'image/jpeg' });
 }
 
-function fromPhone() {
+function captureWithFileInput() {
   return new Promise((done) => {
     const input = h('input', { type: 'file', accept: 'image/*', capture: 'environment' });
     input.addEventListener('change', () => done(input.files[0] ?? null));

@@ -1,14 +1,14 @@
 // "The same with curl": the command under each action, and the files that it names.
 
-import { h, fill } from '../dom.js';
-import { curl, filesOf } from '../curl.js';
+import { h, setChildren } from '../dom.js';
+import { formatCurlCommand, listFiles } from '../curl.js';
 import { t } from '../strings.js';
 
 /** {element, show(...calls)}. */
-export function sameWithCurl() {
+export function createCurlSnippet() {
   const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.sameWithCurl });
   const files = h('p', { class: 'files' });
-  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copied(copy, code.textContent) }, t.common.copy);
+  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copyToClipboard(copy, code.textContent) }, t.common.copy);
   const element = h(
     'section',
     { class: 'same', hidden: true },
@@ -21,14 +21,14 @@ export function sameWithCurl() {
     element,
     show(...calls) {
       element.hidden = false;
-      code.textContent = calls.map(curl).join('\n');
+      code.textContent = calls.map(formatCurlCommand).join('\n');
       made.splice(0).forEach(URL.revokeObjectURL);
-      fill(files, saved(calls.flatMap(filesOf), made));
+      setChildren(files, renderFileLinks(calls.flatMap(listFiles), made));
     },
   };
 }
 
-function saved(files, made) {
+function renderFileLinks(files, made) {
   if (!files.length) return [];
   const links = [...new Map(files.map((file) => [file.name, file])).values()].map((file) => {
     const href = URL.createObjectURL(file);
@@ -39,13 +39,13 @@ function saved(files, made) {
 }
 
 /** Put `text` on the clipboard, and say on `button` that it is there. */
-export async function copied(button, text) {
+export async function copyToClipboard(button, text) {
   const before = button.dataset.text ?? (button.dataset.text = button.textContent);
-  button.textContent = (await toClipboard(text)) ? t.common.copied : t.common.copyByHand;
+  button.textContent = (await writeClipboard(text)) ? t.common.copied : t.common.copyByHand;
   setTimeout(() => (button.textContent = before), 1600);
 }
 
-async function toClipboard(text) {
+async function writeClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { t } from '../strings.js';
 
 /** A slider between the images; calls `moved('50%')` with the share that shows the first one. */
-export function divider(names, moved) {
+export function renderDivider(names, moved) {
   const oninput = () => moved(`${line.value}%`);
   const line = h('input', {
     type: 'range', min: 0, max: 100, value: 50, step: 1, class: 'divider', 'aria-label': t.compare.divider(...names), oninput,

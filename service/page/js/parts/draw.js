@@ -1,18 +1,18 @@
 // A pad to write a digit on: white on black, 28 × 28 at the end, as the digits of MNIST are.
 
 import { h } from '../dom.js';
-import { blank, fitted, pngFile } from '../pixels/canvas.js';
+import { createCanvas, encodePngFile, resizeToFit } from '../pixels/canvas.js';
 import { t } from '../strings.js';
-import { button } from './fields.js';
+import { renderButton } from './fields.js';
 
 const SIDE = 28;
 const ENLARGED = 12;
 const PEN = 2.4 * ENLARGED;
 
 /** {element, name, clear}. `onchange(file)` is called after each stroke. */
-export function drawingPad(onchange) {
+export function createDrawingPad(onchange) {
   const name = 'drawing.png';
-  const canvas = blank(SIDE * ENLARGED, SIDE * ENLARGED);
+  const canvas = createCanvas(SIDE * ENLARGED, SIDE * ENLARGED);
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', t.picker.pad);
   const context = canvas.getContext('2d');
@@ -21,16 +21,16 @@ export function drawingPad(onchange) {
     context.fillRect(0, 0, canvas.width, canvas.height);
   };
   clear();
-  listen(canvas, context, async () => {
-    const small = fitted(canvas, { width: SIDE, height: SIDE, resize: 'stretch' });
-    onchange(await pngFile(small, name));
+  trackStrokes(canvas, context, async () => {
+    const small = resizeToFit(canvas, { width: SIDE, height: SIDE, resize: 'stretch' });
+    onchange(await encodePngFile(small, name));
   });
   const hint = h('p', {}, t.picker.drawHint);
-  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, button(t.picker.clear, clear));
+  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, renderButton(t.picker.clear, clear));
   return { element, name, clear };
 }
 
-function listen(canvas, context, ended) {
+function trackStrokes(canvas, context, ended) {
   let last = null;
   const point = (event) => {
     const box = canvas.getBoundingClientRect();

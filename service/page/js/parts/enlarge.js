@@ -1,33 +1,33 @@
 // The same comparison over the whole window, at any scale up to 16:1.
 
 import { h } from '../dom.js';
-import { fixed } from '../numbers.js';
+import { formatFixed } from '../numbers.js';
 import { t } from '../strings.js';
-import { divider } from './divider.js';
-import { button } from './fields.js';
+import { renderDivider } from './divider.js';
+import { renderButton } from './fields.js';
 
 const LARGEST = 16;
 const STEP = 1.25;
 const MOVE = 60;
 
 /** Open a dialog with two images of one size, given by their addresses. */
-export function enlarge(names, addresses) {
+export function openComparisonDialog(names, addresses) {
   const images = addresses.map((src, place) => h('img', { src, alt: names[place], draggable: 'false' }));
   const [before, after] = images.map((image) => h('div', { class: 'layer' }, image));
-  const line = divider(names, (share) => stage.style.setProperty('--shown', share));
+  const line = renderDivider(names, (share) => stage.style.setProperty('--shown', share));
   const stage = h('div', { class: 'stage', tabindex: '0', role: 'region', 'aria-label': t.compare.stage }, after, before, h('span', { class: 'edge' }));
   const scale = h('output', { class: 'scale' });
-  const view = viewOf(stage, images, (value) => (scale.textContent = `${fixed(value * 100, 0)} %`));
+  const view = createViewport(stage, images, (value) => (scale.textContent = `${formatFixed(value * 100, 0)} %`));
   const close = () => dialog.close();
   const tools = h(
     'div',
     { class: 'actions' },
-    button(t.compare.fit, view.fit),
-    button(t.compare.actual, view.actual),
-    labelled(button('−', () => view.zoom(1 / STEP)), t.compare.zoomOut),
-    labelled(button('+', () => view.zoom(STEP)), t.compare.zoomIn),
+    renderButton(t.compare.fit, view.fit),
+    renderButton(t.compare.actual, view.actual),
+    withAriaLabel(renderButton('−', () => view.zoom(1 / STEP)), t.compare.zoomOut),
+    withAriaLabel(renderButton('+', () => view.zoom(STEP)), t.compare.zoomIn),
     scale,
-    button(t.compare.close, close, 'main'),
+    renderButton(t.compare.close, close, 'main'),
   );
   const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
   const dialog = h(
@@ -36,20 +36,20 @@ export function enlarge(names, addresses) {
     tools, tags, stage, line, h('p', { class: 'hint' }, t.compare.keys),
   );
   line.dispatchEvent(new Event('input'));
-  listen(dialog, stage, view);
+  addZoomAndPanListeners(dialog, stage, view);
   document.body.append(dialog);
   dialog.showModal();
   stage.focus();
   Promise.all(images.map((image) => image.decode().catch(() => {}))).then(view.fit);
 }
 
-function labelled(element, name) {
+function withAriaLabel(element, name) {
   element.setAttribute('aria-label', name);
   return element;
 }
 
 /** Where the images are in the stage: {fit, actual, zoom, move}. */
-function viewOf(stage, images, told) {
+function createViewport(stage, images, told) {
   let [x, y, scale] = [0, 0, 1];
   const image = images[1];
   const draw = () => {
@@ -84,7 +84,7 @@ function viewOf(stage, images, told) {
   };
 }
 
-function listen(dialog, stage, view) {
+function addZoomAndPanListeners(dialog, stage, view) {
   stage.addEventListener('wheel', (event) => {
     event.preventDefault();
     const box = stage.getBoundingClientRect();

@@ -1,10 +1,10 @@
 // Labelled inputs.
 
-import { h, unique } from '../dom.js';
+import { createId, h } from '../dom.js';
 
 /** A slider with its value beside the label: {element, input, value, set}. */
-export function slider({ label, min, max, step, value, show = String, hint, oninput, onchange }) {
-  const id = unique('slider');
+export function createSlider({ label, min, max, step, value, show = String, hint, oninput, onchange }) {
+  const id = createId('slider');
   const output = h('output', { for: id }, show(value));
   const input = h('input', { id, type: 'range', min, max, step, value });
   const told = () => {
@@ -17,7 +17,7 @@ export function slider({ label, min, max, step, value, show = String, hint, onin
   });
   if (onchange) input.addEventListener('change', () => onchange(input.valueAsNumber));
   told();
-  const made = labelled(id, [label, output], input, hint, 'field field-slider');
+  const made = createLabelledField(id, [label, output], input, hint, 'field field-slider');
   const set = made.set;
   made.set = (value) => {
     set(value);
@@ -27,26 +27,26 @@ export function slider({ label, min, max, step, value, show = String, hint, onin
 }
 
 /** A field of one line: {element, input, value, set}. `value` is undefined when it is empty. */
-export function field({ label, type = 'text', hint, ...attributes }) {
-  const id = unique('field');
+export function createInput({ label, type = 'text', hint, ...attributes }) {
+  const id = createId('field');
   const input = h('input', { id, type, autocomplete: 'off', spellcheck: 'false', ...attributes });
-  return labelled(id, [label], input, hint, 'field');
+  return createLabelledField(id, [label], input, hint, 'field');
 }
 
 /** A choice among {value, label}. */
-export function choice({ label, options, value, onchange }) {
-  const id = unique('choice');
+export function createSelect({ label, options, value, onchange }) {
+  const id = createId('choice');
   const input = h(
     'select',
     { id, onchange: () => onchange?.(input.value) },
     options.map((one) => h('option', { value: one.value }, one.label)),
   );
   if (value !== undefined) input.value = value;
-  return labelled(id, [label], input, undefined, 'field');
+  return createLabelledField(id, [label], input, undefined, 'field');
 }
 
 /** A box to tick: {element, input, value: true or false}. */
-export function tick({ label, checked, onchange }) {
+export function createCheckbox({ label, checked, onchange }) {
   const input = h('input', { type: 'checkbox', checked, onchange });
   return {
     element: h('div', { class: 'field tick' }, h('label', {}, input, label)),
@@ -57,16 +57,16 @@ export function tick({ label, checked, onchange }) {
   };
 }
 
-export const button = (text, onclick, kind = 'quiet') =>
+export const renderButton = (text, onclick, kind = 'quiet') =>
   h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
 
 /** A text of several lines, as a field. */
-export function textArea({ label, ...attributes }) {
-  const id = unique('text');
-  return labelled(id, [label], h('textarea', { id, spellcheck: 'false', ...attributes }), undefined, 'field');
+export function createTextArea({ label, ...attributes }) {
+  const id = createId('text');
+  return createLabelledField(id, [label], h('textarea', { id, spellcheck: 'false', ...attributes }), undefined, 'field');
 }
 
-function labelled(id, label, input, hint, kind) {
+function createLabelledField(id, label, input, hint, kind) {
   const note = hint && h('small', { id: `${id}-hint` }, hint);
   if (note) input.setAttribute('aria-describedby', note.id);
   const numeric = input.type === 'range' || input.type === 'number';

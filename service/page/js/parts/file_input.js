@@ -1,18 +1,18 @@
 // Where an image comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
 
-import { addressIn, h } from '../dom.js';
+import { h, replaceObjectUrl } from '../dom.js';
 import { t } from '../strings.js';
-import { photograph } from './camera.js';
-import { drawingPad } from './draw.js';
-import { button } from './fields.js';
-import { fileOf } from './samples.js';
+import { takePhoto } from './camera.js';
+import { createDrawingPad } from './draw.js';
+import { renderButton } from './fields.js';
+import { fetchSampleFile } from './samples.js';
 
 /**
  * {element, close}. `onpick(file, {own})` is called for each image, with `own` for the visitor's
  * own photos; the first sample is picked at once, so that there is something to see. `draw` offers a
  * pad for digits.
  */
-export function imagePicker({ samples, draw = false, onpick }) {
+export function createImagePicker({ samples, draw = false, onpick }) {
   const shown = h('img', { alt: t.picker.chosen });
   const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tap : t.picker.drop;
   const words = h('p', {}, hint);
@@ -21,7 +21,7 @@ export function imagePicker({ samples, draw = false, onpick }) {
     words.textContent = broken ? t.picker.unreadable : hint;
     place.classList.toggle('broken', broken);
   };
-  const pad = draw ? drawingPad((file) => use(file)) : null;
+  const pad = draw ? createDrawingPad((file) => use(file)) : null;
   const slot = {};
 
   let picks = 0;
@@ -29,7 +29,7 @@ export function imagePicker({ samples, draw = false, onpick }) {
   const use = (file, { sample = null, own = false } = {}) => {
     picks += 1;
     show(false);
-    shown.src = addressIn(slot, file);
+    shown.src = replaceObjectUrl(slot, file);
     place.classList.add('filled');
     for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
     if (pad && file.name !== pad.name) pad.element.hidden = true;
@@ -40,10 +40,10 @@ export function imagePicker({ samples, draw = false, onpick }) {
   /** A sample, unless something else was picked while it loaded. */
   const take = async (sample) => {
     const mine = (picks += 1);
-    const file = await fileOf(sample);
+    const file = await fetchSampleFile(sample);
     if (mine === picks) use(file, { sample: sample.name });
   };
-  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': t.picker.samples }, samples.map(thumbnail(take)));
+  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': t.picker.samples }, samples.map(createThumbnailRenderer(take)));
   shown.addEventListener('error', () => show(true));
   shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
 
@@ -61,18 +61,18 @@ export function imagePicker({ samples, draw = false, onpick }) {
   const actions = h(
     'div',
     { class: 'actions' },
-    button(t.picker.choose, () => input.click(), 'main'),
-    button(t.picker.camera, async () => useOwn(await photograph())),
-    pad && button(t.picker.draw, showPad),
+    renderButton(t.picker.choose, () => input.click(), 'main'),
+    renderButton(t.picker.camera, async () => useOwn(await takePhoto())),
+    pad && renderButton(t.picker.draw, showPad),
     input,
   );
   const element = h('div', { class: 'picker' }, place, pad?.element, actions, strip);
-  const close = listen(element, place, useOwn);
+  const close = addDropAndPasteListeners(element, place, useOwn);
   take(samples[0]);
   return { element, close };
 }
 
-const thumbnail = (take) => (sample) =>
+const createThumbnailRenderer = (take) => (sample) =>
   h(
     'button',
     { type: 'button', 'data-name': sample.name, 'aria-pressed': 'false', title: sample.label, onclick: () => take(sample) },
@@ -80,7 +80,7 @@ const thumbnail = (take) => (sample) =>
   );
 
 /** Drops on the picker and pastes anywhere; returns how to stop. */
-function listen(element, place, use) {
+function addDropAndPasteListeners(element, place, use) {
   const stop = new AbortController();
   const on = (target, kind, action) => target.addEventListener(kind, action, { signal: stop.signal });
   const first = (transfer) => [...(transfer?.files ?? [])].find((file) => file.size);

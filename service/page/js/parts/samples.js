@@ -3,33 +3,33 @@
 import { t } from '../strings.js';
 
 const CC0 = 'CC0';
-const OURS = 'Apache-2.0';
+const OWN_LICENCE = 'Apache-2.0';
 
-const RIGHTS = {
+const LICENCES = {
   'cat.jpg': CC0,
-  'ship.png': OURS,
-  'airplane.png': OURS,
+  'ship.png': OWN_LICENCE,
+  'airplane.png': OWN_LICENCE,
   'horse.png': CC0,
   'coffee.jpg': CC0,
-  'three.png': OURS,
-  'five.png': OURS,
-  'eight.png': OURS,
-  'digits.png': OURS,
+  'three.png': OWN_LICENCE,
+  'five.png': OWN_LICENCE,
+  'eight.png': OWN_LICENCE,
+  'digits.png': OWN_LICENCE,
 };
 
-const sample = (name) => ({
+const describeSample = (name) => ({
   name,
   label: t.samples[name],
   url: new URL(`../../samples/${name}`, import.meta.url).href,
-  rights: RIGHTS[name],
+  rights: LICENCES[name],
 });
 
-export const SAMPLES = Object.keys(RIGHTS).map(sample);
-export const [CAT, SHIP, AIRPLANE, HORSE, COFFEE, ...DIGITS] = SAMPLES;
-export const THINGS = [CAT, SHIP, AIRPLANE, HORSE, COFFEE];
-export const PHOTOS = [COFFEE, CAT];
+export const SAMPLES = Object.keys(LICENCES).map(describeSample);
+export const [CAT, SHIP, AIRPLANE, HORSE, COFFEE, ...DIGIT_SAMPLES] = SAMPLES;
+export const OBJECT_SAMPLES = [CAT, SHIP, AIRPLANE, HORSE, COFFEE];
+export const PHOTO_SAMPLES = [COFFEE, CAT];
 
-export async function fileOf({ name, url }) {
+export async function fetchSampleFile({ name, url }) {
   const response = await fetch(url);
   const blob = await response.blob();
   return new File([blob], name, { type: blob.type });

@@ -2,11 +2,11 @@
 
 import { h } from '../dom.js';
 import { t } from '../strings.js';
-import { button } from './fields.js';
+import { renderButton } from './fields.js';
 
 /** Nothing where the whole image was sent. `read` is what readImage returns, or null. */
-export function sizeNote(read, sendWhole) {
+export function renderSizeNote(read, sendWhole) {
   if (!read?.shrunk) return null;
   const { canvas, width, height } = read;
-  return h('p', { class: 'aside size-note' }, t.picker.shrunk(canvas.width, canvas.height, width, height), ' ', button(t.picker.whole, sendWhole));
+  return h('p', { class: 'aside size-note' }, t.picker.shrunk(canvas.width, canvas.height, width, height), ' ', renderButton(t.picker.whole, sendWhole));
 }

@@ -8,13 +8,13 @@ export async function readImage(file, longest = Infinity) {
   const bitmap = await createImageBitmap(file);
   const { width, height } = bitmap;
   const scale = Math.min(1, longest / Math.max(width, height));
-  const canvas = blank(Math.round(width * scale), Math.round(height * scale));
-  paint(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const canvas = createCanvas(Math.round(width * scale), Math.round(height * scale));
+  getWhiteContext(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
   return { canvas, width, height, shrunk: scale < 1 };
 }
 
-export function blank(width, height) {
+export function createCanvas(width, height) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, width);
   canvas.height = Math.max(1, height);
@@ -22,7 +22,7 @@ export function blank(width, height) {
 }
 
 /** A context to draw with: white below what is transparent, as the service lays it. */
-function paint(canvas) {
+function getWhiteContext(canvas) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.imageSmoothingQuality = 'high';
   context.fillStyle = '#fff';
@@ -30,30 +30,30 @@ function paint(canvas) {
   return context;
 }
 
-export const pixelsOf = (canvas) =>
+export const getPixels = (canvas) =>
   canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
 
 /** The canvas in grey, by the luma that Pillow's mode L has (ITU-R 601-2). */
-export function greyed(canvas) {
-  const pixels = pixelsOf(canvas);
+export function toGreyscale(canvas) {
+  const pixels = getPixels(canvas);
   const { data } = pixels;
   for (let i = 0; i < data.length; i += 4) {
     const luma = (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >> 16;
     data[i] = data[i + 1] = data[i + 2] = luma;
   }
-  return withPixels(pixels);
+  return createCanvasFromPixels(pixels);
 }
 
-export function withPixels(pixels) {
-  const canvas = blank(pixels.width, pixels.height);
+export function createCanvasFromPixels(pixels) {
+  const canvas = createCanvas(pixels.width, pixels.height);
   canvas.getContext('2d', { willReadFrequently: true }).putImageData(pixels, 0, 0);
   return canvas;
 }
 
 /** The canvas at width × height by a card's rule: stretch, crop the centre, or pad with black. */
-export function fitted(canvas, { width, height, resize }) {
-  const target = blank(width, height);
-  const context = paint(target);
+export function resizeToFit(canvas, { width, height, resize }) {
+  const target = createCanvas(width, height);
+  const context = getWhiteContext(target);
   context.fillStyle = '#000';
   context.fillRect(0, 0, width, height);
   const perX = canvas.width / width;
@@ -66,11 +66,11 @@ export function fitted(canvas, { width, height, resize }) {
 }
 
 /** The canvas as a file of `type`; null where this browser cannot write that type. */
-export async function encoded(canvas, type, quality) {
+export async function encodeCanvas(canvas, type, quality) {
   const blob = await new Promise((done) => canvas.toBlob(done, type, quality));
   return blob?.type === type ? blob : null;
 }
 
-export async function pngFile(canvas, name) {
-  return new File([await encoded(canvas, 'image/png')], name, { type: 'image/png' });
+export async function encodePngFile(canvas, name) {
+  return new File([await encodeCanvas(canvas, 'image/png')], name, { type: 'image/png' });
 }

@@ -4,13 +4,13 @@
  * Pixels with N(mean, deviation) added, in units of white = 1, clipped to bytes. `grey` puts the
  * same noise on all three channels.
  */
-export function noisy(pixels, { mean, deviation, grey }) {
+export function addNoise(pixels, { mean, deviation, grey }) {
   const { data, width, height } = pixels;
   const out = new Uint8ClampedArray(data); // clips and rounds
   for (let i = 0; i < data.length; i += 4) {
-    let noise = normal();
+    let noise = sampleNormal();
     for (let channel = 0; channel < 3; channel++) {
-      if (channel && !grey) noise = normal();
+      if (channel && !grey) noise = sampleNormal();
       out[i + channel] = data[i + channel] + 255 * (mean + deviation * noise);
     }
   }
@@ -18,7 +18,7 @@ export function noisy(pixels, { mean, deviation, grey }) {
 }
 
 /** Whether all three channels are equal everywhere. */
-export function isGrey({ data }) {
+export function isGreyscale({ data }) {
   for (let i = 0; i < data.length; i += 4) {
     if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
   }
@@ -26,13 +26,13 @@ export function isGrey({ data }) {
 }
 
 /** A draw from N(0, 1): Box and Muller 1958. */
-function normal() {
+function sampleNormal() {
   const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
   return radius * Math.cos(2 * Math.PI * Math.random());
 }
 
 /** Peak signal-to-noise ratio in dB of two images of one size; null when they are equal. */
-export function psnr(a, b) {
+export function computePsnr(a, b) {
   let sum = 0;
   for (let i = 0; i < a.data.length; i++) {
     if (i % 4 !== 3) sum += (a.data[i] - b.data[i]) ** 2;

@@ -5,27 +5,27 @@ const SCAN = 0xda;
 const PROFILE = 0xe2; // APP2
 
 /** The same image in fewer bytes; what it does not understand it leaves alone. */
-export async function lean(blob) {
+export async function stripIccProfile(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  const shorter = { 'image/jpeg': jpeg, 'image/webp': webp }[blob.type]?.(bytes);
+  const shorter = { 'image/jpeg': stripJpeg, 'image/webp': stripWebp }[blob.type]?.(bytes);
   return shorter ? new Blob(shorter, { type: blob.type }) : blob;
 }
 
 /** Bytes of a JPEG before the coded pixels: header, tables. */
-export async function overhead(blob) {
+export async function countJpegHeaderBytes(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  return segments(bytes).reduce((sum, { length }) => sum + length, 2);
+  return parseJpegSegments(bytes).reduce((sum, { length }) => sum + length, 2);
 }
 
-function jpeg(bytes) {
-  const all = segments(bytes);
+function stripJpeg(bytes) {
+  const all = parseJpegSegments(bytes);
   const end = all.reduce((sum, { length }) => sum + length, 2);
   const kept = all.filter(({ kind }) => kind !== PROFILE);
   return [bytes.slice(0, 2), ...kept.map(({ at, length }) => bytes.slice(at, at + length)), bytes.slice(end)];
 }
 
 /** Of a JPEG, up to and with the start of the scan (ITU-T T.81, B.1.1.4). */
-function segments(bytes) {
+function parseJpegSegments(bytes) {
   const found = [];
   let at = 2;
   while (bytes[at] === 0xff && found.at(-1)?.kind !== SCAN) {
@@ -37,7 +37,7 @@ function segments(bytes) {
 }
 
 /** The simple format: RIFF and one chunk VP8 (RFC 9649, 2.5). Null where there is more than that. */
-function webp(bytes) {
+function stripWebp(bytes) {
   const view = new DataView(bytes.buffer);
   const chunks = [];
   for (let at = 12; at + 8 <= bytes.length; ) {

@@ -1,29 +1,29 @@
 // What is in this image?
 
-import { sendForJson } from '../api.js';
-import { fill, h } from '../dom.js';
-import { workplace } from '../parts/async_result.js';
-import { bars, labelName, votes } from '../parts/bars.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { slider } from '../parts/fields.js';
-import { imagePicker } from '../parts/file_input.js';
-import { receipt } from '../parts/response_meta.js';
-import { THINGS } from '../parts/samples.js';
-import { cardOf } from '../catalog.js';
+import { fetchJson } from '../api.js';
+import { h, setChildren } from '../dom.js';
+import { createAsyncResult } from '../parts/async_result.js';
+import { renderBars, renderVotes, translateLabel } from '../parts/bars.js';
+import { createCurlSnippet } from '../parts/curl_snippet.js';
+import { createSlider } from '../parts/fields.js';
+import { createImagePicker } from '../parts/file_input.js';
+import { renderResponseMeta } from '../parts/response_meta.js';
+import { OBJECT_SAMPLES } from '../parts/samples.js';
+import { fetchCard } from '../catalog.js';
 import { t } from '../strings.js';
 
 export const id = 'classify';
 export const { title, lead } = t.classify;
 export const task = 'classification';
 
-const LISTED = 12;
+const MAX_LISTED_LABELS = 12;
 
 export function open({ body, chooser, onmodel, address }) {
   let file;
-  const same = sameWithCurl();
-  const answer = workplace();
+  const same = createCurlSnippet();
+  const answer = createAsyncResult();
   const knows = h('p', { class: 'aside' });
-  const topK = slider({ label: t.classify.labels, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
+  const topK = createSlider({ label: t.classify.labels, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
   address.keep({ top_k: topK });
 
   const ask = () => {
@@ -37,25 +37,25 @@ export function open({ body, chooser, onmodel, address }) {
         form: [['image', file]],
       };
       same.show(call);
-      const { body: told, ms } = await sendForJson(call, signal);
+      const { body: told, ms } = await fetchJson(call, signal);
       const [{ predictions, members }] = told.results;
       return [
-        h('p', { class: 'verdict' }, labelName(predictions[0].label)),
-        bars(predictions),
-        votes(members, predictions[0].label),
-        receipt({ ...told, call, ms }),
+        h('p', { class: 'verdict' }, translateLabel(predictions[0].label)),
+        renderBars(predictions),
+        renderVotes(members, predictions[0].label),
+        renderResponseMeta({ ...told, call, ms }),
       ];
     });
   };
   /** Ask for no more labels than the model has. */
   const fit = async () => {
-    const { task: does } = await cardOf(chooser.name, chooser.version);
+    const { task: does } = await fetchCard(chooser.name, chooser.version);
     topK.input.max = does.labels.length;
     topK.set(topK.value);
-    fill(knows, t.classify.knows(does.labels.length, listed(does.labels.map(labelName))));
+    setChildren(knows, t.classify.knows(does.labels.length, formatLabelList(does.labels.map(translateLabel))));
   };
-  const picker = imagePicker({
-    samples: THINGS,
+  const picker = createImagePicker({
+    samples: OBJECT_SAMPLES,
     onpick(picked) {
       file = picked;
       ask();
@@ -69,7 +69,7 @@ export function open({ body, chooser, onmodel, address }) {
   return picker.close;
 }
 
-function listed(labels) {
-  const names = labels.slice(0, LISTED).join(', ');
-  return labels.length > LISTED ? t.classify.more(names, labels.length - LISTED) : names;
+function formatLabelList(labels) {
+  const names = labels.slice(0, MAX_LISTED_LABELS).join(', ');
+  return labels.length > MAX_LISTED_LABELS ? t.classify.more(names, labels.length - MAX_LISTED_LABELS) : names;
 }

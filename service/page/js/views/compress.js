@@ -1,39 +1,39 @@
 // An image as a few bytes, beside what JPEG and WebP make of the same pixels.
 
-import { answered, send } from '../api.js';
-import { fill, h, settled } from '../dom.js';
-import { bytes, decibels, fixed, milliseconds } from '../numbers.js';
-import { workplace } from '../parts/async_result.js';
-import { beforeAfter } from '../parts/compare.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { slider } from '../parts/fields.js';
-import { imagePicker } from '../parts/file_input.js';
-import { receipt } from '../parts/response_meta.js';
-import { DIGITS, PHOTOS } from '../parts/samples.js';
-import { sizeNote } from '../parts/size_note.js';
-import { fitted, greyed, pngFile, readImage } from '../pixels/canvas.js';
-import { withinBytes } from '../pixels/encode_to_size.js';
-import { overhead } from '../pixels/strip_icc_profile.js';
-import { cardOf } from '../catalog.js';
+import { fetchBlob, readModelHeaders } from '../api.js';
+import { debounce, h, setChildren } from '../dom.js';
+import { formatBytes, formatDecibels, formatDuration, formatFixed } from '../numbers.js';
+import { createAsyncResult } from '../parts/async_result.js';
+import { createComparison } from '../parts/compare.js';
+import { createCurlSnippet } from '../parts/curl_snippet.js';
+import { createSlider } from '../parts/fields.js';
+import { createImagePicker } from '../parts/file_input.js';
+import { renderResponseMeta } from '../parts/response_meta.js';
+import { DIGIT_SAMPLES, PHOTO_SAMPLES } from '../parts/samples.js';
+import { renderSizeNote } from '../parts/size_note.js';
+import { encodePngFile, readImage, resizeToFit, toGreyscale } from '../pixels/canvas.js';
+import { encodeWithinBytes } from '../pixels/encode_to_size.js';
+import { countJpegHeaderBytes } from '../pixels/strip_icc_profile.js';
+import { fetchCard } from '../catalog.js';
 import { t } from '../strings.js';
-import { codedRow } from './codec_row.js';
+import { renderCodecRow } from './codec_row.js';
 
 export const id = 'compress';
 export const { title, lead } = t.compress;
 export const task = 'compression';
 
-const LONGEST = 2048;
+const MAX_SIDE = 2048;
 const CODE_TYPE = 'application/vnd.deepshelf.code';
 
 export function open({ body, chooser, onmodel, address }) {
   let picked;
   let picker;
   let free;
-  const same = sameWithCurl();
-  const answer = workplace();
+  const same = createCurlSnippet();
+  const answer = createAsyncResult();
   const place = h('section', {});
-  const again = settled(() => ask());
-  const quality = slider({
+  const again = debounce(() => ask());
+  const quality = createSlider({
     label: t.compress.quality, min: 1, max: 9, step: 1, value: 5, oninput: again, hint: t.compress.qualityHint,
   });
   address.keep({ quality });
@@ -41,21 +41,21 @@ export function open({ body, chooser, onmodel, address }) {
   const ask = () => {
     if (!picked) return;
     answer.run(async (signal) => {
-      const card = await cardOf(chooser.name, chooser.version);
-      const sent = await prepared(picked, card.task.image);
-      const query = { ...chooser.value, ...(qualities(card) && { quality: quality.value }) };
+      const card = await fetchCard(chooser.name, chooser.version);
+      const sent = await prepareImage(picked, card.task.image);
+      const query = { ...chooser.value, ...(countQualities(card) && { quality: quality.value }) };
       const call = { path: '/v1/compress', query, form: [['image', sent.image]], save: 'image.code' };
-      const { response, blob, ms } = await send(call, signal);
+      const { response, blob, ms } = await fetchBlob(call, signal);
       const code = new File([blob], call.save, { type: CODE_TYPE });
       const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'image.png' };
       same.show(call, back);
-      const decompressed = await send(back, signal);
+      const decompressed = await fetchBlob(back, signal);
       return [
-        h('p', { class: 'verdict' }, bytes(code.size)),
-        await compared({ ...sent, code, decompressed: decompressed.blob, loss: loss(response.headers) }),
-        sizeNote(sent.read, askForWhole),
-        download(code),
-        receipt({ ...answered(response), call, ms, more: t.compress.backIn(milliseconds(decompressed.ms)) }),
+        h('p', { class: 'verdict' }, formatBytes(code.size)),
+        await renderComparison({ ...sent, code, decompressed: decompressed.blob, loss: readPsnr(response.headers) }),
+        renderSizeNote(sent.read, askForWhole),
+        renderDownload(code),
+        renderResponseMeta({ ...readModelHeaders(response), call, ms, more: t.compress.backIn(formatDuration(decompressed.ms)) }),
       ];
     });
   };
@@ -66,22 +66,22 @@ export function open({ body, chooser, onmodel, address }) {
   /** Images and a slider that suit the chosen model: photographs, or digits. */
   const offer = async () => {
     const { name } = chooser;
-    const most = qualities(await cardOf(name, chooser.version));
+    const most = countQualities(await fetchCard(name, chooser.version));
     if (name !== chooser.name) return;
     quality.element.hidden = !most;
     if (most) quality.input.max = most;
     if (picker && free === Boolean(most)) return void ask();
     picker?.close();
     free = Boolean(most);
-    picker = imagePicker({
-      samples: free ? PHOTOS : DIGITS,
+    picker = createImagePicker({
+      samples: free ? PHOTO_SAMPLES : DIGIT_SAMPLES,
       draw: !free,
       onpick(file) {
         picked = { file, whole: false };
         ask();
       },
     });
-    fill(place, picker.element, quality.element);
+    setChildren(place, picker.element, quality.element);
   };
   onmodel(offer);
   offer();
@@ -90,68 +90,68 @@ export function open({ body, chooser, onmodel, address }) {
 }
 
 /** How many there are to choose from; 0 where there is no choice. */
-const qualities = (card) => card.task.entropy?.qualities ?? 0;
+const countQualities = (card) => card.task.entropy?.qualities ?? 0;
 
 /**
  * The image as the model takes it, so that all coders get the same pixels:
  * {image, canvas, channels, read}.
  * A file that this browser cannot read is sent as it is, without a canvas.
  */
-async function prepared({ file, whole }, spec) {
-  const read = await readImage(file, whole ? Infinity : LONGEST).catch(() => null);
+async function prepareImage({ file, whole }, spec) {
+  const read = await readImage(file, whole ? Infinity : MAX_SIDE).catch(() => null);
   if (!read) return { image: file };
   if (!spec.width) {
     // As a PNG of these very pixels: a JPEG may be turned, or be decoded otherwise here.
     const name = `${file.name.replace(/\.[^.]*$/, '')}.png`;
-    return { canvas: read.canvas, image: await pngFile(read.canvas, name), channels: 3, read };
+    return { canvas: read.canvas, image: await encodePngFile(read.canvas, name), channels: 3, read };
   }
   const grey = spec.mode === 'L';
-  const canvas = grey ? greyed(fitted(read.canvas, spec)) : fitted(read.canvas, spec);
+  const canvas = grey ? toGreyscale(resizeToFit(read.canvas, spec)) : resizeToFit(read.canvas, spec);
   const fits = read.width === spec.width && read.height === spec.height;
-  const image = fits ? file : await pngFile(canvas, `image-${spec.width}x${spec.height}.png`);
+  const image = fits ? file : await encodePngFile(canvas, `image-${spec.width}x${spec.height}.png`);
   return { canvas, image, channels: grey ? 1 : 3 };
 }
 
-async function compared({ canvas, image, channels, code, decompressed, loss }) {
+async function renderComparison({ canvas, image, channels, code, decompressed, loss }) {
   if (!canvas) return h('img', { class: 'preview', alt: t.compress.decompressed, src: URL.createObjectURL(decompressed) });
   const limit = code.size;
-  const jpeg = await withinBytes(canvas, 'image/jpeg', limit);
-  const webp = await withinBytes(canvas, 'image/webp', limit);
+  const jpeg = await encodeWithinBytes(canvas, 'image/jpeg', limit);
+  const webp = await encodeWithinBytes(canvas, 'image/webp', limit);
   const pixels = canvas.width * canvas.height;
   const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.pixels(canvas.width, canvas.height) };
-  const ours = { name: t.compress.ours, blob: decompressed, bytes: limit, note: decibels(loss) };
+  const ours = { name: t.compress.ours, blob: decompressed, bytes: limit, note: formatDecibels(loss) };
   const others = [['JPEG', jpeg], ['WebP', webp]].filter(([, made]) => made).map(([name, made]) => ({
     name,
     blob: made.blob,
     bytes: made.blob.size,
-    note: decibels(made.psnr),
+    note: formatDecibels(made.psnr),
     fits: made.fits,
   }));
   const tooLong = others.filter((other) => !other.fits);
-  const tables = await overhead(jpeg.blob);
-  const compare = beforeAfter([original.name, ours.name]);
+  const tables = await countJpegHeaderBytes(jpeg.blob);
+  const compare = createComparison([original.name, ours.name]);
   compare.show(image, decompressed);
   return [
-    h('p', { class: 'hint' }, t.compress.perPixel(fixed((8 * limit) / pixels, 2))),
+    h('p', { class: 'hint' }, t.compress.perPixel(formatFixed((8 * limit) / pixels, 2))),
     compare.element,
-    codedRow([original, ours, ...others], ours),
-    tooLong.length > 0 && h('p', { class: 'aside' }, comparison(tooLong, limit, tables)),
+    renderCodecRow([original, ours, ...others], ours),
+    tooLong.length > 0 && h('p', { class: 'aside' }, describeSizes(tooLong, limit, tables)),
   ];
 }
 
 /** Why the others are not of the same size, and that this is not all their fault. */
-function comparison(others, limit, tables) {
-  const each = others.map(({ name, bytes: count }) => t.compress.times(name, fixed(count / limit, 1)));
+function describeSizes(others, limit, tables) {
+  const each = others.map(({ name, bytes: count }) => t.compress.times(name, formatFixed(count / limit, 1)));
   return t.compress.honest(each.join(t.compress.and), tables);
 }
 
-function download(code) {
+function renderDownload(code) {
   const href = URL.createObjectURL(code);
   return h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: code.name }, t.compress.save(code.name)));
 }
 
 /** In dB; null when nothing was lost. */
-function loss(headers) {
+function readPsnr(headers) {
   const psnr = headers.get('X-DeepShelf-PSNR-dB');
   return psnr === null ? null : Number(psnr);
 }

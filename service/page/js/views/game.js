@@ -1,10 +1,10 @@
 // Person or network? Ten rounds with a score.
 
-import { sendForJson } from '../api.js';
-import { fill, h } from '../dom.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { button } from '../parts/fields.js';
-import { problemBox } from '../parts/problem.js';
+import { fetchJson } from '../api.js';
+import { h, setChildren } from '../dom.js';
+import { createCurlSnippet } from '../parts/curl_snippet.js';
+import { renderButton } from '../parts/fields.js';
+import { renderProblem } from '../parts/problem.js';
 import { t } from '../strings.js';
 
 export const id = 'game';
@@ -13,47 +13,47 @@ export const { title, tab, lead } = t.game;
 const ROUNDS = 10;
 
 export function open({ body, address }) {
-  const same = sameWithCurl();
+  const same = createCurlSnippet();
   const place = h('div', { class: 'game' });
   body.append(place, same.element);
-  sendForJson({ path: '/v1/game' }).then(
-    ({ body: { games } }) => fill(place, games.length ? table(games, address, same) : h('p', { class: 'nothing' }, t.game.none)),
-    (error) => fill(place, problemBox(error)),
+  fetchJson({ path: '/v1/game' }).then(
+    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'nothing' }, t.game.none)),
+    (error) => setChildren(place, renderProblem(error)),
   );
 }
 
 /** The choice of a game, where there are several, and the game. */
-function table(games, address, same) {
+function renderGameMenu(games, address, same) {
   const place = h('div', {});
-  const choices = games.map((name) => button(t.game[name], () => start(name)));
+  const choices = games.map((name) => renderButton(t.game[name], () => start(name)));
   const start = (name) => {
     address.remember({ play: name });
     choices.forEach((one, at) => one.setAttribute('aria-pressed', String(games[at] === name)));
-    play(name, place, same);
+    playGame(name, place, same);
   };
   start(games.includes(address.get('play')) ? address.get('play') : games[0]);
   return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'aside' }, t.game.about)];
 }
 
 /** Ten rounds in `place`, until somebody starts another game there. */
-function play(name, place, same) {
+function playGame(name, place, same) {
   const results = [];
   const dots = h('ol', { class: 'dots', 'aria-hidden': 'true' });
   const progress = h('p', { class: 'hint' });
   const round = h('div', { class: 'round' });
   const told = h('p', { role: 'status', class: 'score' });
-  const next = button(t.game.next, () => (results.length < ROUNDS ? ask() : play(name, place, same)), 'main');
+  const next = renderButton(t.game.next, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'main');
   const right = () => results.filter(Boolean).length;
   let number = 0;
   const showScore = () => {
-    fill(progress, t.game.round(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
-    fill(dots, Array.from({ length: ROUNDS }, (_, at) => h('li', { class: at < results.length ? (results[at] ? 'right' : 'wrong') : '' })));
+    setChildren(progress, t.game.round(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
+    setChildren(dots, Array.from({ length: ROUNDS }, (_, at) => h('li', { class: at < results.length ? (results[at] ? 'right' : 'wrong') : '' })));
   };
   const answered = (correct) => {
     results.push(correct);
     showScore();
     const over = results.length === ROUNDS;
-    fill(told, correct ? t.game.right : t.game.wrong, ' ', streak(results), over && [` ${t.game.over(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
+    setChildren(told, correct ? t.game.right : t.game.wrong, ' ', formatStreak(results), over && [` ${t.game.over(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
     next.textContent = over ? t.game.again : t.game.next;
     next.hidden = false;
     next.focus();
@@ -61,29 +61,29 @@ function play(name, place, same) {
   const ask = async () => {
     next.hidden = true;
     number = results.length + 1;
-    fill(told);
+    setChildren(told);
     showScore();
     try {
-      await oneRound(name, round, same, answered);
+      await playRound(name, round, same, answered);
     } catch (error) {
-      fill(round, problemBox(error));
+      setChildren(round, renderProblem(error));
       next.hidden = false;
     }
   };
-  fill(place, h('h2', {}, t.game.ask[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
+  setChildren(place, h('h2', {}, t.game.ask[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
   ask();
 }
 
-function streak(results) {
+function formatStreak(results) {
   const length = results.length - 1 - results.lastIndexOf(false);
   return length > 1 ? t.game.streak(length) : '';
 }
 
 /** Two images to choose from; `answered(correct)` is called once one was clicked. */
-async function oneRound(name, place, same, answered) {
+async function playRound(name, place, same, answered) {
   const asked = { path: `/v1/game/${name}` };
   same.show(asked);
-  const { body: round } = await sendForJson(asked);
+  const { body: round } = await fetchJson(asked);
   const buttons = round.images.map((image, at) => {
     const letter = 'AB'[at];
     return h(
@@ -98,18 +98,18 @@ async function oneRound(name, place, same, answered) {
     const call = { path: '/v1/game', json: { round: round.round, choice } };
     same.show(asked, call);
     try {
-      const { body: told } = await sendForJson(call);
-      buttons.forEach((one, at) => reveal(one, name, at === told.answer, at === choice));
+      const { body: told } = await fetchJson(call);
+      buttons.forEach((one, at) => revealImage(one, name, at === told.answer, at === choice));
       answered(told.correct);
     } catch (error) {
-      place.append(problemBox(error));
+      place.append(renderProblem(error));
       buttons.forEach((one) => (one.disabled = false));
     }
   };
-  fill(place, buttons);
+  setChildren(place, buttons);
 }
 
-function reveal(shown, name, real, chosen) {
+function revealImage(shown, name, real, chosen) {
   shown.classList.add(real ? 'real' : 'made');
   shown.classList.toggle('chosen', chosen);
   shown.lastChild.textContent = real ? t.game.real[name] : t.game.made[name];

@@ -1,24 +1,24 @@
 // JSON that a person can read and edit.
 
-const LONGEST_LINE = 60;
+const MAX_LINE_LENGTH = 60;
 
 /** JSON in lines: a name to a line, and lists that fit into a line stay in one. */
-export function jsonLines(value, indent = '') {
+export function formatJson(value, indent = '') {
   const flat = JSON.stringify(value);
   const isList = Array.isArray(value);
-  if (value === null || typeof value !== 'object' || (isList && flat.length <= LONGEST_LINE)) return flat;
+  if (value === null || typeof value !== 'object' || (isList && flat.length <= MAX_LINE_LENGTH)) return flat;
   const deeper = `${indent}  `;
-  const parts = Object.entries(value).map(([name, one]) => `${deeper}${isList ? '' : `${JSON.stringify(name)}: `}${jsonLines(one, deeper)}`);
-  if (isList && parts.every((part) => !part.includes('\n')) && typeof value[0] !== 'object') return wrapped(value, indent);
+  const parts = Object.entries(value).map(([name, one]) => `${deeper}${isList ? '' : `${JSON.stringify(name)}: `}${formatJson(one, deeper)}`);
+  if (isList && parts.every((part) => !part.includes('\n')) && typeof value[0] !== 'object') return wrapList(value, indent);
   return `${isList ? '[' : '{'}\n${parts.join(',\n')}\n${indent}${isList ? ']' : '}'}`;
 }
 
 /** A long list of plain values, several to a line. */
-function wrapped(values, indent) {
+function wrapList(values, indent) {
   const lines = [''];
   for (const value of values) {
     const text = JSON.stringify(value);
-    if (lines.at(-1).length + text.length > LONGEST_LINE) lines.push('');
+    if (lines.at(-1).length + text.length > MAX_LINE_LENGTH) lines.push('');
     lines[lines.length - 1] += `${lines.at(-1) ? ', ' : ''}${text}`;
   }
   return `[\n${lines.map((line) => `${indent}  ${line}`).join(',\n')}\n${indent}]`;

@@ -1,23 +1,23 @@
 // From one face to another, in small steps.
 
-import { answered, send } from '../api.js';
-import { addressIn, h } from '../dom.js';
-import { workplace } from '../parts/async_result.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { field, slider } from '../parts/fields.js';
-import { receipt } from '../parts/response_meta.js';
+import { fetchBlob, readModelHeaders } from '../api.js';
+import { h, replaceObjectUrl } from '../dom.js';
+import { createAsyncResult } from '../parts/async_result.js';
+import { createCurlSnippet } from '../parts/curl_snippet.js';
+import { createInput, createSlider } from '../parts/fields.js';
+import { renderResponseMeta } from '../parts/response_meta.js';
 import { t } from '../strings.js';
 
 /**
  * {element, choose(seed), chosen()}: faces chosen in turn are the two ends. `onchosen` is called
  * when an end changes.
  */
-export function morph(chooser, truncation, onchosen) {
-  const same = sameWithCurl();
-  const answer = workplace(t.faces.morphHint);
-  const end = (label) => field({ label, type: 'number', min: 0, placeholder: t.common.seed, required: true, oninput: onchosen });
+export function createMorph(chooser, truncation, onchosen) {
+  const same = createCurlSnippet();
+  const answer = createAsyncResult(t.faces.morphHint);
+  const end = (label) => createInput({ label, type: 'number', min: 0, placeholder: t.common.seed, required: true, oninput: onchosen });
   const [from, to] = [end(t.faces.from), end(t.faces.to)];
-  const steps = slider({ label: t.faces.steps, min: 2, max: 48, step: 1, value: 24 });
+  const steps = createSlider({ label: t.faces.steps, min: 2, max: 48, step: 1, value: 24 });
   const slot = {};
   let next = from;
 
@@ -30,12 +30,12 @@ export function morph(chooser, truncation, onchosen) {
     };
     same.show(call);
     answer.run(async (signal) => {
-      const { response, blob, ms } = await send(call, signal);
-      const href = addressIn(slot, blob);
+      const { response, blob, ms } = await fetchBlob(call, signal);
+      const href = replaceObjectUrl(slot, blob);
       return [
         h('img', { class: 'morph', src: href, alt: t.faces.morphed(from.value, to.value) }),
         h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: call.save }, t.faces.save)),
-        receipt({ ...answered(response), call, ms, blob }),
+        renderResponseMeta({ ...readModelHeaders(response), call, ms, blob }),
       ];
     });
   };

@@ -1,37 +1,37 @@
 // Any model that somebody added: tensors in and out, as JSON.
 
-import { sendForJson } from '../api.js';
-import { fill, h, settled } from '../dom.js';
-import { workplace } from '../parts/async_result.js';
-import { sameWithCurl } from '../parts/curl_snippet.js';
-import { button, textArea } from '../parts/fields.js';
-import { receipt } from '../parts/response_meta.js';
-import { cardOf } from '../catalog.js';
+import { fetchJson } from '../api.js';
+import { debounce, h, setChildren } from '../dom.js';
+import { createAsyncResult } from '../parts/async_result.js';
+import { createCurlSnippet } from '../parts/curl_snippet.js';
+import { createTextArea, renderButton } from '../parts/fields.js';
+import { renderResponseMeta } from '../parts/response_meta.js';
+import { fetchCard } from '../catalog.js';
 import { t } from '../strings.js';
-import { jsonLines } from './json_lines.js';
+import { formatJson } from './json_lines.js';
 
 export const id = 'predict';
 export const { title, lead } = t.predict;
 export const task = 'tensors';
 
-const ADD = 'deepshelf models add model.onnx --name my-model';
+const ADD_COMMAND = 'deepshelf models add model.onnx --name my-model';
 
 /** What to show while there is no such model. */
-export const missing = () =>
+export const renderNoModel = () =>
   h(
     'section',
     { class: 'nothing' },
     h('h2', {}, t.predict.none),
     h('p', {}, t.predict.how),
-    h('pre', { class: 'command', tabindex: '0' }, ADD),
+    h('pre', { class: 'command', tabindex: '0' }, ADD_COMMAND),
     h('p', {}, t.predict.addHint),
   );
 
 export function open({ body, chooser, onmodel }) {
-  const same = sameWithCurl();
-  const answer = workplace();
+  const same = createCurlSnippet();
+  const answer = createAsyncResult();
   const about = h('div', {});
-  const inputs = textArea({ label: t.predict.inputs, rows: 12 });
+  const inputs = createTextArea({ label: t.predict.inputs, rows: 12 });
   const problem = h('p', { class: 'failed', role: 'status' });
 
   const call = () => ({
@@ -43,11 +43,11 @@ export function open({ body, chooser, onmodel }) {
   const checked = () => {
     try {
       const made = call();
-      fill(problem);
+      setChildren(problem);
       same.show(made);
       return made;
     } catch (error) {
-      fill(problem, `${t.predict.notJson}: ${error.message}`);
+      setChildren(problem, `${t.predict.notJson}: ${error.message}`);
       return null;
     }
   };
@@ -55,28 +55,28 @@ export function open({ body, chooser, onmodel }) {
     const made = checked();
     if (!made) return;
     answer.run(async (signal) => {
-      const { body: told, ms, blob } = await sendForJson(made, signal);
-      return [h('pre', { class: 'written', tabindex: '0', 'aria-label': t.predict.outputs }, jsonLines(told.outputs)), receipt({ ...told, call: made, ms, blob })];
+      const { body: told, ms, blob } = await fetchJson(made, signal);
+      return [h('pre', { class: 'written', tabindex: '0', 'aria-label': t.predict.outputs }, formatJson(told.outputs)), renderResponseMeta({ ...told, call: made, ms, blob })];
     });
   };
   const fillIn = async () => {
-    const card = await cardOf(chooser.name, chooser.version);
-    fill(about, tensors(t.predict.takes, card.files[0].inputs), tensors(t.predict.gives, card.files[0].outputs));
-    const { body: sample } = await sendForJson({ path: `/v1/models/${chooser.name}/sample`, query: { version: chooser.version } });
-    inputs.set(jsonLines(sample.inputs));
+    const card = await fetchCard(chooser.name, chooser.version);
+    setChildren(about, renderTensorTable(t.predict.takes, card.files[0].inputs), renderTensorTable(t.predict.gives, card.files[0].outputs));
+    const { body: sample } = await fetchJson({ path: `/v1/models/${chooser.name}/sample`, query: { version: chooser.version } });
+    inputs.set(formatJson(sample.inputs));
     ask();
   };
-  inputs.input.addEventListener('input', settled(checked, 400));
+  inputs.input.addEventListener('input', debounce(checked, 400));
   onmodel(fillIn);
   fillIn();
-  const actions = h('div', { class: 'actions' }, button(t.predict.predict, ask, 'main'), button(t.predict.sample, fillIn));
+  const actions = h('div', { class: 'actions' }, renderButton(t.predict.predict, ask, 'main'), renderButton(t.predict.sample, fillIn));
   body.append(
     h('div', { class: 'bench' }, h('section', {}, inputs.element, problem, actions), h('section', {}, answer.element, about)),
     same.element,
   );
 }
 
-function tensors(heading, specs) {
+function renderTensorTable(heading, specs) {
   const head = [t.predict.tensor, t.predict.type, t.predict.shape].map((text) => h('th', { scope: 'col' }, text));
   const shape = (axes) => axes.map((axis) => (typeof axis === 'number' ? axis : `${t.predict.any} (${axis})`)).join(' × ') || '—';
   const row = ({ name, dtype, shape: axes }) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), h('td', {}, dtype), h('td', {}, shape(axes)));
