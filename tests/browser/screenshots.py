@@ -33,10 +33,13 @@ class View:
 
 
 _SCREENSHOTS = {
-    "page.webp": ("en", (View("denoise", "light", ".verdict"), View("compress", "dark", ".coded"))),
+    "page.webp": (
+        "en",
+        (View("denoise", "light", ".result-headline"), View("compress", "dark", ".codec-row")),
+    ),
     "pagina.webp": (
         "es",
-        (View("denoise", "light", ".verdict"), View("game", "dark", ".round img")),
+        (View("denoise", "light", ".result-headline"), View("game", "dark", ".round img")),
     ),
 }
 """File in docs/ → language, and views from left to right."""

@@ -26,7 +26,7 @@ def held_back(page: Page, pattern: str) -> Iterator[list[Route]]:
 
 def test_slow_request_shows_progress_and_dims_the_old_result(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
-    verdict = page.locator(".verdict")
+    verdict = page.locator(".result-headline")
     expect(verdict).to_contain_text("dB")
     busy = page.locator(".busy")
     expect(busy).to_be_hidden()
@@ -35,8 +35,8 @@ def test_slow_request_shows_progress_and_dims_the_old_result(watched: Watched) -
         expect(busy).to_be_visible()
         expect(busy.locator(".seconds")).to_have_text("1 s")
         expect(page.locator(".result")).to_have_css("opacity", "0.4")
-        moving = busy.locator(".moving").evaluate("bar => getComputedStyle(bar).animationName")
-        assert moving == "moving"
+        animation = busy.locator(".progress").evaluate("bar => getComputedStyle(bar).animationName")
+        assert animation == "progress"
     expect(busy).to_be_hidden()
     expect(page.locator(".result")).to_have_css("opacity", "1")
 
@@ -44,13 +44,13 @@ def test_slow_request_shows_progress_and_dims_the_old_result(watched: Watched) -
 def test_slow_request_can_be_cancelled(watched: Watched) -> None:
     watched.expected = ("ERR_",)
     page = show(watched, "denoise?model=blur")
-    expect(page.locator(".verdict")).to_contain_text("dB")
-    before = page.locator(".verdict").inner_text()
+    expect(page.locator(".result-headline")).to_contain_text("dB")
+    before = page.locator(".result-headline").inner_text()
     with held_back(page, "**/v1/denoise*"):
         page.get_by_role("button", name="Other noise").click()
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator(".busy")).to_be_hidden()
-        expect(page.locator(".verdict")).to_have_text(before)
+        expect(page.locator(".result-headline")).to_have_text(before)
         expect(page.locator(".result")).to_have_css("opacity", "1")
 
 

@@ -18,7 +18,7 @@ _TRANSFER = """(bytes) => {
 
 
 def verdict(page: Page) -> str:
-    return page.locator(".verdict").inner_text()
+    return page.locator(".result-headline").inner_text()
 
 
 def choose(page: Page, model: str) -> None:
@@ -29,14 +29,16 @@ def test_sample_is_named_and_the_command_shown_gives_the_same_response(
     watched: Watched, tmp_path: Path
 ) -> None:
     page = show(watched, "classify")
-    expect(page.locator(".verdict")).to_have_text("cat")
-    shares = [float(one.rstrip(" %")) for one in page.locator(".bars .share").all_inner_texts()]
+    expect(page.locator(".result-headline")).to_have_text("cat")
+    shares = [
+        float(one.rstrip(" %")) for one in page.locator(".bars .percentage").all_inner_texts()
+    ]
     assert len(shares) == 5
     assert shares == sorted(shares, reverse=True)
-    expect(page.locator(".receipt")).to_contain_text("resnet-cifar10 2")
-    expect(page.locator(".receipt")).to_contain_text("ms round trip")
+    expect(page.locator(".response-meta")).to_contain_text("resnet-cifar10 2")
+    expect(page.locator(".response-meta")).to_contain_text("ms round trip")
 
-    response = json.loads(curl(page, page.locator(".same"), tmp_path))
+    response = json.loads(curl(page, page.locator(".curl-snippet"), tmp_path))
     best = response["results"][0]["predictions"]
     assert [one["label"] for one in best] == page.locator(".bars .label").all_inner_texts()
     assert round(100 * best[0]["probability"], 1) == shares[0]
@@ -58,20 +60,20 @@ def test_image_can_be_dropped_and_pasted(watched: Watched) -> None:
     page = show(watched, "classify")
     choose(page, "all-paint 1")
     transfer = page.evaluate_handle(_TRANSFER, list(GREEN))
-    page.locator(".picker").dispatch_event("drop", {"dataTransfer": transfer})
-    expect(page.locator(".verdict")).to_have_text("green")
+    page.locator(".image-picker").dispatch_event("drop", {"dataTransfer": transfer})
+    expect(page.locator(".result-headline")).to_have_text("green")
     page.get_by_role("button", name="a ship, drawn").click()
-    expect(page.locator(".verdict")).to_have_text("blue")
+    expect(page.locator(".result-headline")).to_have_text("blue")
     page.evaluate(
         "data => document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}))",
         transfer,
     )
-    expect(page.locator(".verdict")).to_have_text("green")
+    expect(page.locator(".result-headline")).to_have_text("green")
 
 
 def test_a_photograph_comes_from_the_camera(watched: Watched) -> None:
     page = show(watched, "classify")
-    expect(page.locator(".verdict")).to_have_text("cat")
+    expect(page.locator(".result-headline")).to_have_text("cat")
     page.get_by_role("button", name="Camera").click()
     dialog = page.get_by_role("dialog", name="Camera")
     until(page, "document.querySelector('video')?.videoWidth > 0")
@@ -97,7 +99,7 @@ def test_file_that_is_no_image_shows_the_error_of_the_service(watched: Watched) 
         "href", f"{watched.base}/problems/unsupported"
     )
     page.get_by_role("button", name="a cat").click()
-    expect(page.locator(".verdict")).to_have_text("cat")
+    expect(page.locator(".result-headline")).to_have_text("cat")
     expect(problem).to_have_count(0)
 
 
@@ -110,9 +112,9 @@ def test_sample_that_loads_late_does_not_replace_the_picked_image(watched: Watch
     watched.page.route("**/samples/cat.jpg", hold)
     page = show(watched, "classify")
     page.locator("input[type=file]").set_input_files(SAMPLES / "ship.png")
-    expect(page.locator(".verdict")).to_have_text("ship")
+    expect(page.locator(".result-headline")).to_have_text("ship")
     for route in held:
         route.continue_()
     page.wait_for_load_state("networkidle")
     expect(page.locator(".command")).to_contain_text("ship.png")
-    expect(page.locator(".verdict")).to_have_text("ship")
+    expect(page.locator(".result-headline")).to_have_text("ship")

@@ -10,17 +10,17 @@ from playwright.sync_api import expect
 
 from tests.browser.watched import Watched, curl, show, until
 
-SHOWN = "document.querySelector('.paper')?.naturalWidth > 0"
+SHOWN = "document.querySelector('.handwriting-image')?.naturalWidth > 0"
 
 
 def test_digits_match_the_address_and_the_curl_command(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "handwriting?text=2026&seed=11")
     until(page, SHOWN)
     expect(page.get_by_alt_text("2026, written by hand")).to_be_visible()
-    expect(page.locator(".receipt")).to_contain_text("seed 11")
+    expect(page.locator(".response-meta")).to_contain_text("seed 11")
     with page.expect_download() as saved:
         page.get_by_role("link", name="Save as SVG").click()
-    curl(page, page.locator(".same"), tmp_path)
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     assert (tmp_path / "written.svg").read_bytes() == saved.value.path().read_bytes()
 
 
@@ -50,7 +50,7 @@ def test_address_reproduces_the_faces_by_seed(watched: Watched, tmp_path: Path) 
     page = show(watched, "faces?model=noise&version=2&seed=40&count=3")
     faces = page.locator(".gallery button")
     expect(faces).to_have_text(["40", "41", "42"])
-    response = json.loads(curl(page, page.locator(".same").first, tmp_path))
+    response = json.loads(curl(page, page.locator(".curl-snippet").first, tmp_path))
     shown = [image.get_attribute("src") or "" for image in page.locator(".gallery img").all()]
     assert [f"data:image/png;base64,{face['image']}" for face in response["faces"]] == shown
 
@@ -67,7 +67,7 @@ def test_two_faces_that_are_clicked_are_morphed(watched: Watched, tmp_path: Path
     page.get_by_role("button", name="Face 40").click()
     page.get_by_role("button", name="Face 42").press("Enter")
     expect(page.get_by_alt_text("A face that changes from 40 to 42")).to_be_visible()
-    curl(page, page.locator(".same").nth(1), tmp_path)
+    curl(page, page.locator(".curl-snippet").nth(1), tmp_path)
     first = page.locator(".gallery img").first.get_attribute("src") or ""
     with (
         Image.open(tmp_path / "morph.webp") as morph,

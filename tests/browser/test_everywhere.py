@@ -25,7 +25,7 @@ VIEWS = (
 
 def settle(page: Page) -> None:
     """Wait until the view has loaded."""
-    page.locator("main .same:visible, main .nothing, main .credits").first.wait_for()
+    page.locator("main .curl-snippet:visible, main .empty-state, main .credits").first.wait_for()
     page.wait_for_load_state("networkidle")
     expect(page.locator("[aria-busy]")).to_have_count(0)
 
@@ -74,7 +74,7 @@ def test_the_keyboard_reaches_everything(watched: Watched) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Choose an image")).to_be_focused()
     page.get_by_role("button", name="a ship, drawn").press("Enter")
-    expect(page.locator(".verdict")).to_have_text("ship")
+    expect(page.locator(".result-headline")).to_have_text("ship")
     page.get_by_role("link", name="Denoise").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Denoise")
     expect(page).to_have_title("Denoise · deepshelf")

@@ -24,11 +24,13 @@ def test_noise_is_added_and_removed_and_both_figures_are_correct(
     watched: Watched, tmp_path: Path
 ) -> None:
     page = show(watched, "denoise")
-    expect(page.locator(".verdict")).to_contain_text("→")
-    before, after = map(float, re.findall(r"([\d.]+) dB", page.locator(".verdict").inner_text()))
+    expect(page.locator(".result-headline")).to_contain_text("→")
+    before, after = map(
+        float, re.findall(r"([\d.]+) dB", page.locator(".result-headline").inner_text())
+    )
     assert after > before + 6
 
-    curl(page, page.locator(".same"), tmp_path)
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     noisy, clean, denoised = (
         (tmp_path / name).read_bytes() for name in ("noisy.png", "clean.png", "denoised.png")
     )
@@ -42,8 +44,8 @@ def test_noise_has_the_deviation_of_the_slider(watched: Watched, tmp_path: Path)
     slide(page, "Noise to add", 0.1)
     page.get_by_role("button", name="ten printed digits").click()
     # Earlier requests were for an image that is 28 pixels wide.
-    until(page, "document.querySelector('.compare img')?.naturalWidth === 280")
-    curl(page, page.locator(".same"), tmp_path)
+    until(page, "document.querySelector('.comparison-images img')?.naturalWidth === 280")
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     noisy, clean = (
         np.asarray(Image.open(tmp_path / name).convert("L"), float) / 255
         for name in ("noisy.png", "clean.png")
@@ -55,19 +57,19 @@ def test_noise_has_the_deviation_of_the_slider(watched: Watched, tmp_path: Path)
 
 def test_without_noise_the_image_is_sent_unchanged_and_no_gain_is_shown(watched: Watched) -> None:
     page = show(watched, "denoise")
-    expect(page.locator(".verdict")).to_contain_text("dB")
+    expect(page.locator(".result-headline")).to_contain_text("dB")
     slide(page, "Noise to add", 0)
-    expect(page.locator(".answer")).to_contain_text("cannot be measured")
+    expect(page.locator(".async-result")).to_contain_text("cannot be measured")
     expect(page.locator(".command")).to_contain_text("image=@cat.jpg")
     expect(page.locator(".command")).not_to_contain_text("reference")
 
 
 def test_the_strength_of_denoising_is_sent(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "denoise")
-    expect(page.locator(".verdict")).to_contain_text("dB")
+    expect(page.locator(".result-headline")).to_contain_text("dB")
     slide(page, "Denoising strength", 0)
     expect(page.locator(".command")).to_contain_text("strength=0")
-    curl(page, page.locator(".same"), tmp_path)
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     noisy, denoised = (
         np.asarray(Image.open(tmp_path / name).convert("RGB"))
         for name in ("noisy.png", "denoised.png")
@@ -77,24 +79,28 @@ def test_the_strength_of_denoising_is_sent(watched: Watched, tmp_path: Path) -> 
 
 def test_before_and_after_are_compared_with_the_arrow_keys(watched: Watched) -> None:
     page = show(watched, "denoise")
-    expect(page.locator(".verdict")).to_contain_text("dB")
+    expect(page.locator(".result-headline")).to_contain_text("dB")
     divider = page.get_by_label("How much of the image shows noisy")
     divider.focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     expect(divider).to_have_value("45")
-    clip = page.locator(".compared").nth(1).evaluate("image => getComputedStyle(image).clipPath")
+    clip = (
+        page.locator(".comparison-image")
+        .nth(1)
+        .evaluate("image => getComputedStyle(image).clipPath")
+    )
     assert clip == "inset(0px 55% 0px 0px)"
 
 
 def test_code_has_the_displayed_size_and_is_decompressed(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "compress?model=autoencoder-mnist-conv")
-    expect(page.locator(".verdict")).to_contain_text("bytes")
-    code_bytes = int(page.locator(".verdict").inner_text().split()[0])
-    curl(page, page.locator(".same"), tmp_path)
+    expect(page.locator(".result-headline")).to_contain_text("bytes")
+    code_bytes = int(page.locator(".result-headline").inner_text().split()[0])
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     assert (tmp_path / "image.code").stat().st_size == code_bytes
     loss = psnr((tmp_path / "image.png").read_bytes(), (tmp_path / "three.png").read_bytes())
-    ours = page.locator(".coded figure").nth(1)
+    ours = page.locator(".codec-row figure").nth(1)
     expect(ours).to_contain_text(f"{loss:.1f} dB")
 
 
@@ -106,16 +112,16 @@ def test_a_photograph_takes_the_bytes_of_the_quality_that_was_chosen(
     for quality in (2, 7):
         slide(page, "Quality", quality)
         expect(page.locator(".command")).to_contain_text(f"quality={quality}")
-        expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
-        curl(page, page.locator(".same"), tmp_path)
+        expect(page.locator(".async-result")).not_to_have_attribute("aria-busy", "true")
+        curl(page, page.locator(".curl-snippet"), tmp_path)
         sizes.append((tmp_path / "image.code").stat().st_size)
-        expect(page.locator(".verdict")).to_contain_text(f"{sizes[-1] / 1000:.1f} kB")
+        expect(page.locator(".result-headline")).to_contain_text(f"{sizes[-1] / 1000:.1f} kB")
     assert sizes[0] < 0.6 * sizes[1]
 
 
 def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
     page = show(watched, "compress?model=autoencoder-mnist-conv")
-    texts = page.locator(".coded figcaption")
+    texts = page.locator(".codec-row figcaption")
     expect(texts).to_have_count(4)
     sizes = {
         text.split("\n")[0]: int(re.findall(r"(\d+) bytes", text)[0])
@@ -126,7 +132,7 @@ def test_the_other_formats_are_compared_honestly(watched: Watched) -> None:
     assert 291 < sizes["JPEG"] < 450
     assert 60 < sizes["WebP"] < 200
     times = f"JPEG takes {sizes['JPEG'] / sizes['This model']:.1f} times as many bytes"
-    expect(page.locator(".aside")).to_contain_text(times)
+    expect(page.locator(".note")).to_contain_text(times)
 
 
 def test_a_digit_can_be_drawn(watched: Watched, tmp_path: Path) -> None:
@@ -139,8 +145,8 @@ def test_a_digit_can_be_drawn(watched: Watched, tmp_path: Path) -> None:
     page.mouse.move(pad["x"] + pad["width"] / 2, pad["y"] + pad["height"] * 4 / 5, steps=8)
     page.mouse.up()
     expect(page.locator(".files a").first).to_have_text("drawing.png")
-    expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
-    curl(page, page.locator(".same"), tmp_path)
+    expect(page.locator(".async-result")).not_to_have_attribute("aria-busy", "true")
+    curl(page, page.locator(".curl-snippet"), tmp_path)
     drawn = np.asarray(Image.open(tmp_path / "drawing.png").convert("L"))
     assert drawn.shape == (28, 28)
     assert drawn[14, 14] > 200

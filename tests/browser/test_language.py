@@ -45,8 +45,8 @@ def test_a_spanish_browser_gets_the_spanish_page(spanish: Watched) -> None:
     page = show(spanish, "classify")
     expect(page.get_by_role("heading", level=1)).to_have_text("Clasificar")
     expect(page.locator("html")).to_have_attribute("lang", "es")
-    expect(page.locator(".verdict")).to_have_text("gato")
-    expect(page.locator(".bars .share").first).to_contain_text(",")
+    expect(page.locator(".result-headline")).to_have_text("gato")
+    expect(page.locator(".bars .percentage").first).to_contain_text(",")
     expect(page.locator(".command")).to_contain_text("/v1/classify?top_k=5")
 
 
@@ -73,7 +73,7 @@ def test_a_phone_shows_every_tab_and_all_columns_of_a_card(spanish: Watched) -> 
         "boxes => boxes.map(box => box.scrollWidth - box.clientWidth)"
     )
     assert set(overflow) == {0}
-    for tab in page.locator("#views a").all():
+    for tab in page.locator("#view-links a").all():
         expect(tab).to_be_in_viewport(ratio=1)
     # `strength` in the card's text is the name of a parameter.
     expect(page.locator(".card > p code", has_text="strength")).to_have_count(1)

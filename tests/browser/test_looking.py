@@ -7,19 +7,19 @@ from tests.browser.watched import Watched, show, until
 
 
 def transform(page: Page) -> str:
-    style: str = page.locator(".enlarged .layer img").first.evaluate(
+    style: str = page.locator(".comparison-dialog .layer img").first.evaluate(
         "image => image.style.transform"
     )
     return style
 
 
 def scale(page: Page) -> str:
-    return page.locator(".enlarged .scale").inner_text()
+    return page.locator(".comparison-dialog .scale").inner_text()
 
 
 def open_enlarged(page: Page, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).first.click()
-    until(page, "document.querySelector('.enlarged .scale').textContent !== ''")
+    until(page, "document.querySelector('.comparison-dialog .scale').textContent !== ''")
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_the_wheel_zooms_about_the_pointer_and_a_drag_moves(watched: Watched) ->
     page = show(watched, "denoise?model=blur")
     open_enlarged(page, "Enlarge")
     page.keyboard.press("1")
-    image = page.locator(".enlarged .layer img").first
+    image = page.locator(".comparison-dialog .layer img").first
     before = image.bounding_box()
     assert before
     x, y = before["x"] + 0.25 * before["width"], before["y"] + 0.5 * before["height"]
     page.mouse.move(x, y)
     page.mouse.wheel(0, -100)
-    until(page, "document.querySelector('.enlarged .scale').textContent === '125 %'")
+    until(page, "document.querySelector('.comparison-dialog .scale').textContent === '125 %'")
     after = image.bounding_box()
     assert after
     assert after["width"] == pytest.approx(1.25 * before["width"], abs=0.5)
@@ -89,12 +89,12 @@ def test_the_wheel_zooms_about_the_pointer_and_a_drag_moves(watched: Watched) ->
 
 def test_the_drop_hint_is_always_visible(watched: Watched) -> None:
     page = show(watched, "classify")
-    expect(page.locator(".verdict")).to_have_text("cat")
-    hint = page.locator(".drop p")
+    expect(page.locator(".result-headline")).to_have_text("cat")
+    hint = page.locator(".drop-zone p")
     expect(hint).to_have_text("Drop, paste or click to choose an image")
     expect(hint).to_have_css("opacity", "1")
     with page.expect_file_chooser():
-        page.locator(".drop").click()
+        page.locator(".drop-zone").click()
 
 
 def test_the_chosen_faces_show_that_they_are_chosen(watched: Watched) -> None:
@@ -102,9 +102,9 @@ def test_the_chosen_faces_show_that_they_are_chosen(watched: Watched) -> None:
     first, _, last = (page.get_by_role("button", name=f"Face {seed}") for seed in (40, 41, 42))
     first.click()
     expect(first).to_have_attribute("aria-pressed", "true")
-    expect(first.locator(".end")).to_have_text("From")
+    expect(first.locator(".morph-end")).to_have_text("From")
     last.click()
-    expect(last.locator(".end")).to_have_text("To")
+    expect(last.locator(".morph-end")).to_have_text("To")
     page.get_by_label("To", exact=True).fill("41")
     expect(last).to_have_attribute("aria-pressed", "false")
 

@@ -20,7 +20,10 @@ def pick(page: Page, buffer: bytes, name: str = "own.png") -> None:
 
 @pytest.mark.parametrize(
     ("view", "shown"),
-    [("denoise?model=blur", ".compare"), ("compress?model=autoencoder-mnist-conv", ".coded")],
+    [
+        ("denoise?model=blur", ".comparison-images"),
+        ("compress?model=autoencoder-mnist-conv", ".codec-row"),
+    ],
 )
 def test_text_file_shows_the_error_of_the_service_and_hides_the_old_comparison(
     watched: Watched, view: str, shown: str
@@ -98,7 +101,7 @@ def test_unknown_view_is_an_error(watched: Watched) -> None:
 
 def test_large_photo_is_sent_scaled_with_a_notice_or_in_full(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
-    expect(page.locator(".verdict")).to_contain_text("dB")
+    expect(page.locator(".result-headline")).to_contain_text("dB")
     pick(page, encode_png(solid_image(1500, 900, (9, 90, 200))))
     note = page.locator(".size-note")
     expect(note).to_contain_text("Your image has 1500 × 900 pixels")
@@ -124,13 +127,13 @@ def test_a_format_that_only_the_service_reads_is_denoised_and_shown_alone(
     watched: Watched,
 ) -> None:
     page = show(watched, "denoise?model=blur")
-    expect(page.locator(".verdict")).to_contain_text("dB")
+    expect(page.locator(".result-headline")).to_contain_text("dB")
     tiff = BytesIO()
     Image.new("RGB", (40, 30), (9, 90, 200)).save(tiff, "TIFF")
     page.locator("input[type=file]").set_input_files(
         {"name": "own.tif", "mimeType": "image/tiff", "buffer": tiff.getvalue()}
     )
-    expect(page.locator(".drop")).to_contain_text("This browser cannot show this file")
-    expect(page.locator(".compare-pair")).to_have_class("compare-pair after-only")
+    expect(page.locator(".drop-zone")).to_contain_text("This browser cannot show this file")
+    expect(page.locator(".comparison")).to_have_class("comparison after-only")
     expect(page.get_by_alt_text("denoised")).to_be_visible()
     expect(page.get_by_alt_text("noisy")).to_be_hidden()

@@ -33,13 +33,13 @@ def test_card_shows_provenance_and_links_to_the_model(watched: Watched) -> None:
     card.get_by_text("The recipe").click()
     expect(card.locator("details pre")).to_contain_text('"seed": 0')
     card.get_by_role("link", name="Try it").click()
-    expect(page.locator(".receipt")).to_contain_text("mobilenet-hymenoptera 2")
+    expect(page.locator(".response-meta")).to_contain_text("mobilenet-hymenoptera 2")
 
 
 def test_failed_version_shows_its_reason(watched: Watched) -> None:
     page = show(watched, "models")
     tile = page.locator(".tile").filter(has_text="all-paint")
-    expect(tile.locator(".failed")).to_contain_text("Version 2 is failed: model.onnx is not")
+    expect(tile.locator(".error-text")).to_contain_text("Version 2 is failed: model.onnx is not")
 
 
 def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_view_without_a_model_is_explained(browser: Browser, tmp_path: Path) -> 
         watched = Watched(browser.new_page(), server.url)
         for view in ("classify", "compress", "faces", "text", "handwriting"):
             page = show(watched, view)
-            expect(page.locator(".nothing")).to_contain_text("none is published")
-        expect(show(watched, "predict").locator(".nothing pre")).to_contain_text("models add")
+            expect(page.locator(".empty-state")).to_contain_text("none is published")
+        expect(show(watched, "predict").locator(".empty-state pre")).to_contain_text("models add")
         page = show(watched, "text")
         page.get_by_role("link", name="See all models").click()
         expect(page.locator(".tile")).to_have_count(1)
@@ -66,7 +66,7 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
     layers.select_option(index=1)
     expect(image).to_have_attribute("alt", f"Filters of {layers.input_value()}")
     until(page, "document.querySelector('.filters img').naturalWidth > 0")
-    curl(page, page.locator(".filters .same"), tmp_path)
+    curl(page, page.locator(".filters .curl-snippet"), tmp_path)
     with Image.open(tmp_path / "filters.png") as file:
         assert file.width == image.evaluate("image => image.naturalWidth")
 
@@ -74,14 +74,14 @@ def test_the_filters_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> N
 def test_feature_maps_of_a_layer_are_shown(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "models?model=resnet-cifar10")
     page.get_by_text("Feature maps of its layers").click()
-    maps = page.locator(".maps")
+    maps = page.locator(".feature-maps")
     image = maps.locator(".scroll img")
     expect(image).to_have_attribute("alt", "Feature maps of conv1")
-    expect(maps.locator(".answer")).to_contain_text("32 maps, 0 of them zero everywhere")
+    expect(maps.locator(".async-result")).to_contain_text("32 maps, 0 of them zero everywhere")
     maps.get_by_label("Layer").select_option(index=1)
     expect(image).not_to_have_attribute("alt", "Feature maps of conv1")
-    until(page, "document.querySelector('.maps .scroll img').naturalWidth > 0")
-    curl(page, maps.locator(".same"), tmp_path)
+    until(page, "document.querySelector('.feature-maps .scroll img').naturalWidth > 0")
+    curl(page, maps.locator(".curl-snippet"), tmp_path)
     with Image.open(tmp_path / "maps.png") as file:
         assert file.width == image.evaluate("image => image.naturalWidth")
 

@@ -17,7 +17,7 @@ def test_the_sample_works_and_curl_gets_the_same(watched: Watched, tmp_path: Pat
         name: array.tolist() for name, array in THREE_INPUTS.items()
     }
     expect(page.locator("tr").filter(has_text="words").first).to_contain_text("string")
-    response = json.loads(curl(page, page.locator(".same"), tmp_path))
+    response = json.loads(curl(page, page.locator(".curl-snippet"), tmp_path))
     assert response["outputs"] == json.loads(outputs.inner_text())
 
 
@@ -38,7 +38,7 @@ def test_edited_inputs_are_sent_and_mistakes_explained(watched: Watched) -> None
     expect(page.get_by_role("alert")).to_contain_text("numbers has the shape [2, 2]")
 
     editor.fill('{"numbers": ')
-    expect(page.locator(".failed")).to_contain_text("The inputs are not JSON")
+    expect(page.locator(".error-text")).to_contain_text("The inputs are not JSON")
     page.get_by_role("button", name="Put the sample back").click()
     expect(outputs).to_contain_text('"sums": [6,15]')
-    expect(page.locator(".failed")).to_be_empty()
+    expect(page.locator(".error-text")).to_be_empty()

@@ -13,7 +13,7 @@ def write(page: Page) -> None:
 
 
 def new_text(page: Page) -> str:
-    return page.locator(".written .new").inner_text()
+    return page.locator(".text-output .continuation").inner_text()
 
 
 def test_options_reach_the_service_and_curl_gives_the_same_text(
@@ -27,9 +27,9 @@ def test_options_reach_the_service_and_curl_gives_the_same_text(
     write(page)
     expect(page.locator(".view-text")).to_contain_text("ended at a stop string")
     assert new_text(page) == "four hundred eighty-two"
-    expect(page.locator(".receipt").first).to_contain_text("seed 7")
+    expect(page.locator(".response-meta").first).to_contain_text("seed 7")
 
-    events = curl(page, page.locator(".same"), tmp_path).decode().split("\n\n")
+    events = curl(page, page.locator(".curl-snippet"), tmp_path).decode().split("\n\n")
     pieces = [json.loads(event[6:])["text"] for event in events if event.startswith("data: {")]
     assert "".join(pieces) == new_text(page)
     assert events[-2:] == ["data: [DONE]", ""]
@@ -52,7 +52,7 @@ def test_generation_can_be_stopped_and_restarted_from_the_keyboard(watched: Watc
     session = page.context.new_cdp_session(page)
     throttle(session, bytes_per_s=2000)
     page.get_by_label("Beginning").press("Control+Enter")
-    until(page, "document.querySelector('.written .new')?.textContent.length > 20")
+    until(page, "document.querySelector('.text-output .continuation')?.textContent.length > 20")
     stop.press("Enter")
     expect(page.locator(".status")).to_contain_text("Stopped")
     throttle(session, bytes_per_s=-1)

@@ -33,7 +33,7 @@ async function show() {
   markCurrentLink(view);
   if (!view) return void setChildren(main, renderNotFound(path[0]));
   const body = h('div', { class: `view view-${view.id}` });
-  const head = h('header', { class: 'head' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
+  const head = h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
   setChildren(main, head, body);
   try {
     const models = await fetchModels();
@@ -71,21 +71,21 @@ function renderNoReadyModel(view, waiting) {
   const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
   return h(
     'section',
-    { class: 'nothing', role: 'status' },
+    { class: 'empty-state', role: 'status' },
     h('h2', {}, t.page.nothingReady),
     h('p', {}, waiting.length ? t.page.notReady(task) : t.page.none(task)),
     why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, renderButton(t.page.again, show, 'main'), h('a', { href: '#/models' }, t.page.toModels)),
+    h('p', { class: 'actions' }, renderButton(t.page.again, show, 'primary'), h('a', { href: '#/models' }, t.page.toModels)),
   );
 }
 
 const renderNotFound = (name) => [
-  h('header', { class: 'head' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
+  h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
   h('p', {}, h('a', { href: '#/models' }, t.page.toModels)),
 ];
 
 function markCurrentLink(view) {
-  for (const link of document.querySelectorAll('#views a')) {
+  for (const link of document.querySelectorAll('#view-links a')) {
     if (link.dataset.view === view?.id) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
@@ -94,18 +94,18 @@ function markCurrentLink(view) {
 /** The texts around the view, and the row of views. */
 function renderPageFrame() {
   document.documentElement.lang = language;
-  const skip = document.querySelector('.skip');
+  const skip = document.querySelector('.skip-link');
   skip.textContent = t.page.skip;
   skip.addEventListener('click', (event) => {
     event.preventDefault(); // the hash names the view
     main.focus();
   });
-  document.getElementById('api').textContent = t.page.api;
-  document.getElementById('theme').setAttribute('aria-label', t.page.theme);
-  const other = document.getElementById('language');
+  document.getElementById('api-link').textContent = t.page.api;
+  document.getElementById('theme-button').setAttribute('aria-label', t.page.theme);
+  const other = document.getElementById('language-button');
   Object.assign(other, { textContent: t.page.otherLanguage, lang: language === 'en' ? 'es' : 'en', onclick: switchLanguage });
   setChildren(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
-  const views = document.getElementById('views');
+  const views = document.getElementById('view-links');
   views.setAttribute('aria-label', t.page.views);
   views.append(
     ...VIEWS.filter((view) => !view.isUnlisted).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),

@@ -11,7 +11,7 @@
     // A browser that keeps nothing still shows the page.
   }
   addEventListener('DOMContentLoaded', () => {
-    document.getElementById('theme')?.addEventListener('click', () => {
+    document.getElementById('theme-button')?.addEventListener('click', () => {
       root.dataset.theme = isDark() ? 'light' : 'dark';
       try {
         localStorage.setItem('theme', root.dataset.theme);

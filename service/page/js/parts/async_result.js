@@ -18,7 +18,7 @@ export function createAsyncResult(first = t.common.answerHere) {
     ended(current);
     if (result.childElementCount === 1) setChildren(result, h('p', { class: 'hint' }, t.common.cancelled));
   });
-  const element = h('div', { class: 'answer' }, busy.element, result);
+  const element = h('div', { class: 'async-result' }, busy.element, result);
   let current;
   const ended = (mine) => {
     if (current !== mine) return;
@@ -51,7 +51,7 @@ function createBusyIndicator(cancel) {
   const element = h(
     'div',
     { class: 'busy', hidden: true },
-    h('span', { class: 'moving', 'aria-hidden': 'true' }),
+    h('span', { class: 'progress', 'aria-hidden': 'true' }),
     h('span', { role: 'status' }, t.common.working),
     seconds,
     renderButton(t.common.cancel, cancel),

@@ -12,14 +12,14 @@ export function renderBars(predictions) {
 }
 
 function renderBar({ label, probability }) {
-  const filled = h('span', { class: 'filled' });
-  filled.style.setProperty('--share', probability);
+  const filled = h('span', { class: 'fill' });
+  filled.style.setProperty('--probability', probability);
   return h(
     'li',
     {},
     h('span', { class: 'label' }, translateLabel(label)),
     h('span', { class: 'track', 'aria-hidden': 'true' }, filled),
-    h('span', { class: 'share' }, formatPercent(probability)),
+    h('span', { class: 'percentage' }, formatPercent(probability)),
   );
 }
 

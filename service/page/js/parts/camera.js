@@ -37,7 +37,7 @@ function captureFromStream(stream) {
       'dialog',
       { class: 'camera', 'aria-label': t.picker.camera, oncancel: () => finish(null) },
       video,
-      h('div', { class: 'actions' }, renderButton(t.picker.take, shoot, 'main'), renderButton(t.common.cancel, () => finish(null))),
+      h('div', { class: 'actions' }, renderButton(t.picker.take, shoot, 'primary'), renderButton(t.common.cancel, () => finish(null))),
     );
     // Who goes back to another view does not want to be filmed any longer.
     addEventListener('hashchange', () => finish(null), { signal: leave.signal });

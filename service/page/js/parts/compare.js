@@ -8,16 +8,16 @@ import { renderButton } from './fields.js';
 
 /** {element, show(before, after)} of two blobs. The slider is an input: arrow keys move it too. */
 export function createComparison(names) {
-  const [before, after] = names.map((name) => h('img', { alt: name, class: 'compared', draggable: 'false' }));
-  const line = renderDivider(names, (share) => box.style.setProperty('--shown', share));
-  const box = h('div', { class: 'compare' }, after, before, line);
+  const [before, after] = names.map((name) => h('img', { alt: name, class: 'comparison-image', draggable: 'false' }));
+  const line = renderDivider(names, (share) => box.style.setProperty('--divider-position', share));
+  const box = h('div', { class: 'comparison-images' }, after, before, line);
   line.dispatchEvent(new Event('input'));
-  const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
+  const tags = h('div', { class: 'comparison-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
   const larger = renderButton(t.compare.enlarge, () => openComparisonDialog(names, [before.src, after.src]));
-  const element = h('div', { class: 'compare-pair' }, tags, box, larger);
+  const element = h('div', { class: 'comparison' }, tags, box, larger);
   after.addEventListener('load', () => {
     element.style.setProperty('--ratio', after.naturalWidth / after.naturalHeight);
-    box.classList.toggle('tiny', after.naturalWidth <= 320);
+    box.classList.toggle('low-resolution', after.naturalWidth <= 320);
   });
   // A format that only the service can read, such as HEIC: the result is shown alone.
   before.addEventListener('error', () => element.classList.add('after-only'));

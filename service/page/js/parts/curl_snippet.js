@@ -11,7 +11,7 @@ export function createCurlSnippet() {
   const copy = h('button', { type: 'button', class: 'copy', onclick: () => copyToClipboard(copy, code.textContent) }, t.common.copy);
   const element = h(
     'section',
-    { class: 'same', hidden: true },
+    { class: 'curl-snippet', hidden: true },
     h('header', {}, h('h2', {}, t.common.sameWithCurl), copy),
     code,
     files,
@@ -51,7 +51,7 @@ async function writeClipboard(text) {
     return true;
   } catch {
     // Over plain HTTP from another machine there is no clipboard; the old way still works there.
-    const area = h('textarea', { class: 'unseen', value: text, 'aria-hidden': 'true' });
+    const area = h('textarea', { class: 'visually-hidden', value: text, 'aria-hidden': 'true' });
     document.body.append(area);
     area.select();
     const done = document.execCommand('copy');

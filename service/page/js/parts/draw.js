@@ -26,7 +26,7 @@ export function createDrawingPad(onchange) {
     onchange(await encodePngFile(small, name));
   });
   const hint = h('p', {}, t.picker.drawHint);
-  const element = h('div', { class: 'pad', hidden: true }, canvas, hint, renderButton(t.picker.clear, clear));
+  const element = h('div', { class: 'drawing-pad', hidden: true }, canvas, hint, renderButton(t.picker.clear, clear));
   return { element, name, clear };
 }
 

@@ -14,8 +14,8 @@ const MOVE = 60;
 export function openComparisonDialog(names, addresses) {
   const images = addresses.map((src, place) => h('img', { src, alt: names[place], draggable: 'false' }));
   const [before, after] = images.map((image) => h('div', { class: 'layer' }, image));
-  const line = renderDivider(names, (share) => stage.style.setProperty('--shown', share));
-  const stage = h('div', { class: 'stage', tabindex: '0', role: 'region', 'aria-label': t.compare.stage }, after, before, h('span', { class: 'edge' }));
+  const line = renderDivider(names, (share) => stage.style.setProperty('--divider-position', share));
+  const stage = h('div', { class: 'viewport', tabindex: '0', role: 'region', 'aria-label': t.compare.stage }, after, before, h('span', { class: 'divider-line' }));
   const scale = h('output', { class: 'scale' });
   const view = createViewport(stage, images, (value) => (scale.textContent = `${formatFixed(value * 100, 0)} %`));
   const close = () => dialog.close();
@@ -27,12 +27,12 @@ export function openComparisonDialog(names, addresses) {
     withAriaLabel(renderButton('−', () => view.zoom(1 / STEP)), t.compare.zoomOut),
     withAriaLabel(renderButton('+', () => view.zoom(STEP)), t.compare.zoomIn),
     scale,
-    renderButton(t.compare.close, close, 'main'),
+    renderButton(t.compare.close, close, 'primary'),
   );
-  const tags = h('div', { class: 'compare-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
+  const tags = h('div', { class: 'comparison-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
   const dialog = h(
     'dialog',
-    { class: 'enlarged', 'aria-label': t.compare.enlarged(...names), onclose: () => dialog.remove() },
+    { class: 'comparison-dialog', 'aria-label': t.compare.enlarged(...names), onclose: () => dialog.remove() },
     tools, tags, stage, line, h('p', { class: 'hint' }, t.compare.keys),
   );
   line.dispatchEvent(new Event('input'));
@@ -55,7 +55,7 @@ function createViewport(stage, images, told) {
   const draw = () => {
     for (const each of images) {
       each.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-      each.classList.toggle('coarse', scale >= 2);
+      each.classList.toggle('pixelated', scale >= 2);
     }
     told(scale);
   };

@@ -49,7 +49,7 @@ export function createSelect({ label, options, value, onchange }) {
 export function createCheckbox({ label, checked, onchange }) {
   const input = h('input', { type: 'checkbox', checked, onchange });
   return {
-    element: h('div', { class: 'field tick' }, h('label', {}, input, label)),
+    element: h('div', { class: 'field checkbox' }, h('label', {}, input, label)),
     input,
     get value() {
       return input.checked;
@@ -57,7 +57,7 @@ export function createCheckbox({ label, checked, onchange }) {
   };
 }
 
-export const renderButton = (text, onclick, kind = 'quiet') =>
+export const renderButton = (text, onclick, kind = 'secondary') =>
   h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
 
 /** A text of several lines, as a field. */

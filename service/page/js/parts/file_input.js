@@ -16,10 +16,10 @@ export function createImagePicker({ samples, draw = false, onpick }) {
   const shown = h('img', { alt: t.picker.chosen });
   const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tap : t.picker.drop;
   const words = h('p', {}, hint);
-  const place = h('div', { class: 'drop', onclick: () => input.click() }, shown, words);
+  const place = h('div', { class: 'drop-zone', onclick: () => input.click() }, shown, words);
   const show = (broken) => {
     words.textContent = broken ? t.picker.unreadable : hint;
-    place.classList.toggle('broken', broken);
+    place.classList.toggle('unreadable', broken);
   };
   const pad = draw ? createDrawingPad((file) => use(file)) : null;
   const slot = {};
@@ -30,7 +30,7 @@ export function createImagePicker({ samples, draw = false, onpick }) {
     picks += 1;
     show(false);
     shown.src = replaceObjectUrl(slot, file);
-    place.classList.add('filled');
+    place.classList.add('has-image');
     for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
     if (pad && file.name !== pad.name) pad.element.hidden = true;
     place.hidden = pad ? !pad.element.hidden : false;
@@ -45,9 +45,9 @@ export function createImagePicker({ samples, draw = false, onpick }) {
   };
   const strip = h('div', { class: 'samples', role: 'group', 'aria-label': t.picker.samples }, samples.map(createThumbnailRenderer(take)));
   shown.addEventListener('error', () => show(true));
-  shown.addEventListener('load', () => place.classList.toggle('tiny', shown.naturalWidth <= 64));
+  shown.addEventListener('load', () => place.classList.toggle('low-resolution', shown.naturalWidth <= 64));
 
-  const input = h('input', { type: 'file', accept: 'image/*', class: 'unseen', tabindex: '-1', 'aria-label': t.picker.file });
+  const input = h('input', { type: 'file', accept: 'image/*', class: 'visually-hidden', tabindex: '-1', 'aria-label': t.picker.file });
   input.addEventListener('change', () => {
     useOwn(input.files[0]);
     input.value = ''; // the same file can be chosen again
@@ -61,12 +61,12 @@ export function createImagePicker({ samples, draw = false, onpick }) {
   const actions = h(
     'div',
     { class: 'actions' },
-    renderButton(t.picker.choose, () => input.click(), 'main'),
+    renderButton(t.picker.choose, () => input.click(), 'primary'),
     renderButton(t.picker.camera, async () => useOwn(await takePhoto())),
     pad && renderButton(t.picker.draw, showPad),
     input,
   );
-  const element = h('div', { class: 'picker' }, place, pad?.element, actions, strip);
+  const element = h('div', { class: 'image-picker' }, place, pad?.element, actions, strip);
   const close = addDropAndPasteListeners(element, place, useOwn);
   take(samples[0]);
   return { element, close };
@@ -86,12 +86,12 @@ function addDropAndPasteListeners(element, place, use) {
   const first = (transfer) => [...(transfer?.files ?? [])].find((file) => file.size);
   on(element, 'dragover', (event) => {
     event.preventDefault();
-    place.classList.add('over');
+    place.classList.add('drag-over');
   });
-  on(element, 'dragleave', () => place.classList.remove('over'));
+  on(element, 'dragleave', () => place.classList.remove('drag-over'));
   on(element, 'drop', (event) => {
     event.preventDefault();
-    place.classList.remove('over');
+    place.classList.remove('drag-over');
     use(first(event.dataTransfer));
   });
   on(document, 'paste', (event) => {

@@ -17,7 +17,7 @@ export function createModelSelect(models, asked, onchange) {
   );
   const wanted = options.find(({ value }) => matchesUrl(JSON.parse(value), asked));
   const { element, input } = createSelect({ label: t.common.model, options, value: wanted?.value, onchange: () => onchange?.() });
-  element.classList.add('chooser');
+  element.classList.add('model-select');
   const chosen = () => JSON.parse(input.value);
   return {
     element,

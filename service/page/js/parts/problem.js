@@ -27,7 +27,7 @@ function renderApiKeyForm() {
     setApiKey(input.value);
     location.reload();
   };
-  return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.problem.useKey)));
+  return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.problem.useKey)));
 }
 
 /** With a full stop. The first word stays as it is: it is often the name of a parameter. */

@@ -15,5 +15,5 @@ export function renderResponseMeta({ model, version, call, ms, blob, more }) {
     blob && h('span', {}, t.common.back(formatBytes(blob.size))),
     more && h('span', {}, more),
   ];
-  return h('p', { class: 'receipt' }, parts.filter(Boolean));
+  return h('p', { class: 'response-meta' }, parts.filter(Boolean));
 }

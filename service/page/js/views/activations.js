@@ -17,7 +17,7 @@ const IMAGE_TASKS = ['classification', 'denoising', 'compression'];
 export function renderActivations({ name, version, task }) {
   if (!IMAGE_TASKS.includes(task.kind)) return null;
   const place = h('div', {});
-  const element = h('details', { class: 'filters maps' }, h('summary', {}, t.models.maps), place);
+  const element = h('details', { class: 'filters feature-maps' }, h('summary', {}, t.models.maps), place);
   const open = () => renderActivationsTool(name, version, task).then((shown) => setChildren(place, shown), (error) => setChildren(place, renderProblem(error)));
   element.addEventListener('toggle', open, { once: true });
   return element;
@@ -51,7 +51,7 @@ async function renderActivationsTool(name, version, task) {
     },
   });
   return [
-    h('div', { class: 'bench' }, h('section', {}, picker.element), h('section', {}, layer.element, answer.element)),
+    h('div', { class: 'two-columns' }, h('section', {}, picker.element), h('section', {}, layer.element, answer.element)),
     h('p', { class: 'hint' }, t.models.mapsLegend),
     same.element,
   ];

@@ -25,10 +25,10 @@ export async function renderModelCard(name, version, versions) {
     'article',
     { class: 'card' },
     h('h2', {}, `${card.name} ${card.version}`, h('span', { class: `state ${card.state}` }, t.models.states[card.state] ?? card.state)),
-    card.reason && h('p', { class: 'failed' }, card.reason),
+    card.reason && h('p', { class: 'error-text' }, card.reason),
     t.models.inEnglish && texts.some((text) => translateCardText(text) === text) && h('p', { class: 'hint' }, t.models.inEnglish),
     h('p', { class: 'lead' }, renderInlineCode(translateCardText(card.summary))),
-    h('p', { class: 'actions' }, view && h('a', { class: 'button main', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.models.tryIt), renderOtherVersions(card, versions)),
+    h('p', { class: 'actions' }, view && h('a', { class: 'button primary', href: `#/${view}?${new URLSearchParams({ model: name, version })}` }, t.models.tryIt), renderOtherVersions(card, versions)),
     ready && renderAuthenticatedImage(preview, { class: 'preview', alt: t.models.preview(card.name) }),
     card.metrics.length > 0 && [h('h3', {}, t.models.measured), renderMetricsTable(card.metrics)],
     h('h3', {}, t.models.meantFor),
@@ -47,7 +47,7 @@ export async function renderModelCard(name, version, versions) {
 function renderOtherVersions(card, versions) {
   return versions
     .filter((one) => one.version !== card.version)
-    .map((one) => h('a', { class: 'button quiet', href: `#/models/${card.name}/${one.version}` }, t.models.version(one.version, t.models.states[one.state] ?? one.state)));
+    .map((one) => h('a', { class: 'button secondary', href: `#/models/${card.name}/${one.version}` }, t.models.version(one.version, t.models.states[one.state] ?? one.state)));
 }
 
 function renderFacts(card) {

@@ -22,7 +22,7 @@ export function open({ body, chooser, onmodel, address }) {
   let file;
   const same = createCurlSnippet();
   const answer = createAsyncResult();
-  const knows = h('p', { class: 'aside' });
+  const knows = h('p', { class: 'note' });
   const topK = createSlider({ label: t.classify.labels, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
   address.keep({ top_k: topK });
 
@@ -40,7 +40,7 @@ export function open({ body, chooser, onmodel, address }) {
       const { body: told, ms } = await fetchJson(call, signal);
       const [{ predictions, members }] = told.results;
       return [
-        h('p', { class: 'verdict' }, translateLabel(predictions[0].label)),
+        h('p', { class: 'result-headline' }, translateLabel(predictions[0].label)),
         renderBars(predictions),
         renderVotes(members, predictions[0].label),
         renderResponseMeta({ ...told, call, ms }),
@@ -63,7 +63,7 @@ export function open({ body, chooser, onmodel, address }) {
   });
   onmodel(ask);
   body.append(
-    h('div', { class: 'bench' }, h('section', {}, picker.element), h('section', {}, answer.element, topK.element, knows)),
+    h('div', { class: 'two-columns' }, h('section', {}, picker.element), h('section', {}, answer.element, topK.element, knows)),
     same.element,
   );
   return picker.close;

@@ -20,5 +20,5 @@ export function renderCodecRow(codings, ours) {
       h('figcaption', {}, h('strong', {}, coding.name), h('span', {}, formatBytes(coding.bytes)), h('small', {}, coding.note)),
     );
   };
-  return h('div', { class: 'coded' }, codings.map(figure));
+  return h('div', { class: 'codec-row' }, codings.map(figure));
 }

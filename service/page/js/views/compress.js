@@ -51,7 +51,7 @@ export function open({ body, chooser, onmodel, address }) {
       same.show(call, back);
       const decompressed = await fetchBlob(back, signal);
       return [
-        h('p', { class: 'verdict' }, formatBytes(code.size)),
+        h('p', { class: 'result-headline' }, formatBytes(code.size)),
         await renderComparison({ ...sent, code, decompressed: decompressed.blob, loss: readPsnr(response.headers) }),
         renderSizeNote(sent.read, askForWhole),
         renderDownload(code),
@@ -85,7 +85,7 @@ export function open({ body, chooser, onmodel, address }) {
   };
   onmodel(offer);
   offer();
-  body.append(h('div', { class: 'bench' }, place, h('section', {}, answer.element)), same.element);
+  body.append(h('div', { class: 'two-columns' }, place, h('section', {}, answer.element)), same.element);
   return () => picker?.close();
 }
 
@@ -135,7 +135,7 @@ async function renderComparison({ canvas, image, channels, code, decompressed, l
     h('p', { class: 'hint' }, t.compress.perPixel(formatFixed((8 * limit) / pixels, 2))),
     compare.element,
     renderCodecRow([original, ours, ...others], ours),
-    tooLong.length > 0 && h('p', { class: 'aside' }, describeSizes(tooLong, limit, tables)),
+    tooLong.length > 0 && h('p', { class: 'note' }, describeSizes(tooLong, limit, tables)),
   ];
 }
 
@@ -147,7 +147,7 @@ function describeSizes(others, limit, tables) {
 
 function renderDownload(code) {
   const href = URL.createObjectURL(code);
-  return h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: code.name }, t.compress.save(code.name)));
+  return h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: code.name }, t.compress.save(code.name)));
 }
 
 /** In dB; null when nothing was lost. */

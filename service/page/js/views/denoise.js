@@ -28,7 +28,7 @@ export function open({ body, chooser, onmodel, address }) {
   const same = createCurlSnippet();
   const compare = createComparison([t.denoise.before, t.denoise.after]);
   const answer = createAsyncResult();
-  const trained = h('p', { class: 'aside' });
+  const trained = h('p', { class: 'note' });
   const sliders = createSliders(debounce(() => ask()));
   const { noise, brighter, strength } = sliders;
   address.keep(sliders);
@@ -76,7 +76,7 @@ export function open({ body, chooser, onmodel, address }) {
   body.append(
     h(
       'div',
-      { class: 'bench' },
+      { class: 'two-columns' },
       h('section', {}, picker.element, noise.element, brighter.element, strength.element, h('div', { class: 'actions' }, renderButton(t.denoise.otherNoise, ask))),
       h('section', {}, answer.element, trained),
     ),
@@ -121,8 +121,8 @@ function renderQuality({ reference, before }, headers) {
   return [
     h(
       'p',
-      { class: 'verdict' },
-      h('span', { class: 'was' }, formatDecibels(before)),
+      { class: 'result-headline' },
+      h('span', { class: 'before' }, formatDecibels(before)),
       ' → ',
       formatDecibels(after === null ? null : Number(after)),
     ),

@@ -51,7 +51,7 @@ export function open({ body, chooser, onmodel, address }) {
     'form',
     { class: 'inline', onsubmit },
     Object.values(settings).map((one) => one.element),
-    h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.faces.make), renderButton(t.faces.others, others), share),
+    h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.make), renderButton(t.faces.others, others), share),
   );
   onmodel(ask);
   ask();
@@ -70,7 +70,7 @@ function renderGallery(faces, between) {
         { type: 'button', title: t.faces.choose, 'data-seed': seed, onclick },
         shown,
         h('span', { class: 'seed', 'aria-hidden': 'true' }, seed),
-        h('span', { class: 'end' }),
+        h('span', { class: 'morph-end' }),
       ),
     );
   };
@@ -85,6 +85,6 @@ function markMorphEnds(place, { from, to }) {
     const seed = Number(face.dataset.seed);
     const ends = [seed === from && t.faces.from, seed === to && t.faces.to].filter(Boolean);
     face.setAttribute('aria-pressed', String(ends.length > 0));
-    setChildren(face.querySelector('.end'), ends.join(' · '));
+    setChildren(face.querySelector('.morph-end'), ends.join(' · '));
   }
 }

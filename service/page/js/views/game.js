@@ -17,7 +17,7 @@ export function open({ body, address }) {
   const place = h('div', { class: 'game' });
   body.append(place, same.element);
   fetchJson({ path: '/v1/game' }).then(
-    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'nothing' }, t.game.none)),
+    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'empty-state' }, t.game.none)),
     (error) => setChildren(place, renderProblem(error)),
   );
 }
@@ -32,7 +32,7 @@ function renderGameMenu(games, address, same) {
     playGame(name, place, same);
   };
   start(games.includes(address.get('play')) ? address.get('play') : games[0]);
-  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'aside' }, t.game.about)];
+  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'note' }, t.game.about)];
 }
 
 /** Ten rounds in `place`, until somebody starts another game there. */
@@ -42,7 +42,7 @@ function playGame(name, place, same) {
   const progress = h('p', { class: 'hint' });
   const round = h('div', { class: 'round' });
   const told = h('p', { role: 'status', class: 'score' });
-  const next = renderButton(t.game.next, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'main');
+  const next = renderButton(t.game.next, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'primary');
   const right = () => results.filter(Boolean).length;
   let number = 0;
   const showScore = () => {
@@ -110,7 +110,7 @@ async function playRound(name, place, same, answered) {
 }
 
 function revealImage(shown, name, real, chosen) {
-  shown.classList.add(real ? 'real' : 'made');
-  shown.classList.toggle('chosen', chosen);
+  shown.classList.add(real ? 'real' : 'generated');
+  shown.classList.toggle('selected', chosen);
   shown.lastChild.textContent = real ? t.game.real[name] : t.game.made[name];
 }

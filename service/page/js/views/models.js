@@ -18,7 +18,7 @@ export function open({ body, models, address, path: [, name, version] }) {
   const same = createCurlSnippet();
   same.show(LIST_MODELS_REQUEST);
   const list = h('ul', { class: 'models' }, models.map(renderTile));
-  body.append(models.length ? list : h('p', { class: 'nothing' }, t.models.empty), same.element);
+  body.append(models.length ? list : h('p', { class: 'empty-state' }, t.models.empty), same.element);
 }
 
 function renderModelPage(body, models, name, asked) {
@@ -38,7 +38,7 @@ const findDisplayedVersion = (versions) => versions.findLast((one) => one.state 
 
 function renderTile(model) {
   const { version, state } = findDisplayedVersion(model.versions) ?? {};
-  const figure = h('span', { class: 'figure' });
+  const figure = h('span', { class: 'metric' });
   const summary = h('span', { class: 'summary' });
   const preview = { path: `/v1/models/${model.name}/preview`, query: { version } };
   if (state === 'ready') {
@@ -63,6 +63,6 @@ function renderTile(model) {
       summary,
       figure,
     ),
-    failed.map((one) => h('p', { class: 'failed' }, t.models.versionState(one.version, t.models.states[one.state] ?? one.state, one.reason))),
+    failed.map((one) => h('p', { class: 'error-text' }, t.models.versionState(one.version, t.models.states[one.state] ?? one.state, one.reason))),
   );
 }

@@ -34,7 +34,7 @@ export function createMorph(chooser, truncation, onchosen) {
       const href = replaceObjectUrl(slot, blob);
       return [
         h('img', { class: 'morph', src: href, alt: t.faces.morphed(from.value, to.value) }),
-        h('p', { class: 'actions' }, h('a', { class: 'button quiet', href, download: call.save }, t.faces.save)),
+        h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: call.save }, t.faces.save)),
         renderResponseMeta({ ...readModelHeaders(response), call, ms, blob }),
       ];
     });
@@ -49,7 +49,7 @@ export function createMorph(chooser, truncation, onchosen) {
     event.preventDefault();
     ask();
   };
-  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, h('div', { class: 'actions' }, h('button', { class: 'button main' }, t.faces.morph)));
-  const element = h('section', { class: 'part' }, h('h2', {}, t.faces.morphTitle), form, answer.element, same.element);
+  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.morph)));
+  const element = h('section', { class: 'subsection' }, h('h2', {}, t.faces.morphTitle), form, answer.element, same.element);
   return { element, choose, chosen: () => ({ from: from.value, to: to.value }) };
 }

@@ -20,7 +20,7 @@ const ADD_COMMAND = 'deepshelf models add model.onnx --name my-model';
 export const renderNoModel = () =>
   h(
     'section',
-    { class: 'nothing' },
+    { class: 'empty-state' },
     h('h2', {}, t.predict.none),
     h('p', {}, t.predict.how),
     h('pre', { class: 'command', tabindex: '0' }, ADD_COMMAND),
@@ -32,7 +32,7 @@ export function open({ body, chooser, onmodel }) {
   const answer = createAsyncResult();
   const about = h('div', {});
   const inputs = createTextArea({ label: t.predict.inputs, rows: 12 });
-  const problem = h('p', { class: 'failed', role: 'status' });
+  const problem = h('p', { class: 'error-text', role: 'status' });
 
   const call = () => ({
     path: '/v1/predict',
@@ -56,7 +56,7 @@ export function open({ body, chooser, onmodel }) {
     if (!made) return;
     answer.run(async (signal) => {
       const { body: told, ms, blob } = await fetchJson(made, signal);
-      return [h('pre', { class: 'written', tabindex: '0', 'aria-label': t.predict.outputs }, formatJson(told.outputs)), renderResponseMeta({ ...told, call: made, ms, blob })];
+      return [h('pre', { class: 'text-output', tabindex: '0', 'aria-label': t.predict.outputs }, formatJson(told.outputs)), renderResponseMeta({ ...told, call: made, ms, blob })];
     });
   };
   const fillIn = async () => {
@@ -69,9 +69,9 @@ export function open({ body, chooser, onmodel }) {
   inputs.input.addEventListener('input', debounce(checked, 400));
   onmodel(fillIn);
   fillIn();
-  const actions = h('div', { class: 'actions' }, renderButton(t.predict.predict, ask, 'main'), renderButton(t.predict.sample, fillIn));
+  const actions = h('div', { class: 'actions' }, renderButton(t.predict.predict, ask, 'primary'), renderButton(t.predict.sample, fillIn));
   body.append(
-    h('div', { class: 'bench' }, h('section', {}, inputs.element, problem, actions), h('section', {}, answer.element, about)),
+    h('div', { class: 'two-columns' }, h('section', {}, inputs.element, problem, actions), h('section', {}, answer.element, about)),
     same.element,
   );
 }

@@ -18,10 +18,10 @@ export const task = 'text';
 
 export function open({ body, chooser, onmodel, address }) {
   const same = createCurlSnippet();
-  const knows = h('p', { class: 'aside' });
+  const knows = h('p', { class: 'note' });
   const prompt = createTextArea({ label: t.text.prompt, rows: 3 });
   const sampling = createSamplingFields();
-  const page = h('div', { class: 'written', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': t.text.written, 'data-empty': t.text.press });
+  const page = h('div', { class: 'text-output', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': t.text.written, 'data-empty': t.text.press });
   const status = h('div', { class: 'status', role: 'status' });
   let writing = null;
   let suggested = '';
@@ -41,7 +41,7 @@ export function open({ body, chooser, onmodel, address }) {
     setChildren(status);
     await streamText(call(), mine.signal, page, status);
     if (writing === mine) stop.disabled = true;
-  }, 'main');
+  }, 'primary');
   stop.disabled = true;
 
   /** Suggest a beginning that suits the model, unless the visitor has written one. */
@@ -66,14 +66,14 @@ export function open({ body, chooser, onmodel, address }) {
   address.keep({ prompt, ...sampling.fields });
   onmodel(describe);
   describe();
-  body.append(h('div', { class: 'bench' }, form, h('section', {}, page, status)), same.element);
+  body.append(h('div', { class: 'two-columns' }, form, h('section', {}, page, status)), same.element);
   return () => writing?.abort();
 }
 
 /** Write what arrives into `page`, and at the end what it took into `status`. */
 async function streamText(call, signal, page, status) {
-  const text = h('span', { class: 'new' });
-  setChildren(page, h('span', { class: 'given' }, call.json.prompt), text, h('span', { class: 'caret', 'aria-hidden': 'true' }));
+  const text = h('span', { class: 'continuation' });
+  setChildren(page, h('span', { class: 'prompt-text' }, call.json.prompt), text, h('span', { class: 'caret', 'aria-hidden': 'true' }));
   const started = performance.now();
   let [first, last, stopped] = [null, null, false];
   try {
@@ -97,11 +97,11 @@ async function streamText(call, signal, page, status) {
 
 function renderSummary({ call, last, stopped, first, ms, chars }) {
   const speed = t.text.speed(chars, Math.round(chars / (ms / 1000)), formatDuration(first ?? ms));
-  if (stopped) return h('p', { class: 'receipt' }, h('span', {}, t.text.stopped), h('span', {}, speed));
+  if (stopped) return h('p', { class: 'response-meta' }, h('span', {}, t.text.stopped), h('span', {}, speed));
   const ended = last?.finish_reason === 'stop' ? t.text.endedAtStop : t.text.endedAtLength;
   return [
     renderResponseMeta({ ...last, call, ms, more: t.common.seedOf(last?.seed) }),
-    h('p', { class: 'receipt' }, h('span', {}, speed), h('span', {}, ended)),
+    h('p', { class: 'response-meta' }, h('span', {}, speed), h('span', {}, ended)),
   ];
 }
 
