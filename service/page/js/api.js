@@ -34,7 +34,7 @@ export async function fetchResponse(call, signal) {
     response = await fetch(buildUrl(call), { method: inferMethod(call), signal, ...buildBody(call) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new ApiError({ title: t.problem.noAnswer, detail: t.problem.unreachable });
+    throw new ApiError({ title: t.problem.noResponse, detail: t.problem.unreachable });
   }
   if (!response.ok) throw await parseApiError(response);
   return response;

@@ -68,20 +68,20 @@ function openView(view, { head, body, models, parameters, path, address }) {
 
 function renderNoReadyModel(view, waiting) {
   const task = t.models.tasks[view.task] ?? view.task;
-  const why = waiting.map((one) => h('li', {}, t.page.isState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
+  const why = waiting.map((one) => h('li', {}, t.page.versionState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
   return h(
     'section',
     { class: 'empty-state', role: 'status' },
-    h('h2', {}, t.page.nothingReady),
-    h('p', {}, waiting.length ? t.page.notReady(task) : t.page.none(task)),
+    h('h2', {}, t.page.noModelReady),
+    h('p', {}, waiting.length ? t.page.modelsNotReady(task) : t.page.noModelPublished(task)),
     why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, renderButton(t.page.again, show, 'primary'), h('a', { href: '#/models' }, t.page.toModels)),
+    h('p', { class: 'actions' }, renderButton(t.page.retry, show, 'primary'), h('a', { href: '#/models' }, t.page.seeAllModels)),
   );
 }
 
 const renderNotFound = (name) => [
-  h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.nothingAt(name)))),
-  h('p', {}, h('a', { href: '#/models' }, t.page.toModels)),
+  h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.noSuchView(name)))),
+  h('p', {}, h('a', { href: '#/models' }, t.page.seeAllModels)),
 ];
 
 function markCurrentLink(view) {
@@ -101,12 +101,12 @@ function renderPageFrame() {
     main.focus();
   });
   document.getElementById('api-link').textContent = t.page.api;
-  document.getElementById('theme-button').setAttribute('aria-label', t.page.theme);
+  document.getElementById('theme-button').setAttribute('aria-label', t.page.toggleTheme);
   const other = document.getElementById('language-button');
   Object.assign(other, { textContent: t.page.otherLanguage, lang: language === 'en' ? 'es' : 'en', onclick: switchLanguage });
   setChildren(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
   const views = document.getElementById('view-links');
-  views.setAttribute('aria-label', t.page.views);
+  views.setAttribute('aria-label', t.page.viewsLabel);
   views.append(
     ...VIEWS.filter((view) => !view.isUnlisted).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
   );

@@ -12,7 +12,7 @@ export const formatPercent = (share) =>
 export const formatDecibels = (value) => (value == null ? t.common.noDifference : `${formatFixed(value, 1)} dB`);
 
 export function formatBytes(count) {
-  if (count < 1000) return t.common.bytes(count);
+  if (count < 1000) return t.common.byteCount(count);
   if (count < 1e6) return `${formatFixed(count / 1000, 1)} kB`;
   return `${formatFixed(count / 1e6, 1)} MB`;
 }

@@ -11,7 +11,7 @@ const SHOWN_AFTER_MS = 300;
  * {element, run}. `run(work)` calls work(signal); what it returns is shown. While it is under way,
  * the last result stays, dimmed, below the seconds that have passed and a button to cancel.
  */
-export function createAsyncResult(first = t.common.answerHere) {
+export function createAsyncResult(first = t.common.resultPlaceholder) {
   const result = h('div', { class: 'result', 'aria-live': 'polite' }, h('p', { class: 'hint' }, first));
   const busy = createBusyIndicator(() => {
     current?.abort();

@@ -36,6 +36,6 @@ export function renderVotes(members, winner) {
       h('span', {}, formatPercent(member.probability)),
     ),
   );
-  const said = t.classify.agree(agree, members.length, translateLabel(winner));
+  const said = t.classify.agreement(agree, members.length, translateLabel(winner));
   return h('section', { class: 'votes' }, h('h3', {}, said), h('ul', {}, each));
 }

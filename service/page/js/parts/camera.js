@@ -23,7 +23,7 @@ export async function takePhoto() {
 }
 
 function captureFromStream(stream) {
-  const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': t.picker.seen });
+  const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': t.picker.cameraPreview });
   video.srcObject = stream;
   return new Promise((done) => {
     const leave = new AbortController();
@@ -37,7 +37,7 @@ function captureFromStream(stream) {
       'dialog',
       { class: 'camera', 'aria-label': t.picker.camera, oncancel: () => finish(null) },
       video,
-      h('div', { class: 'actions' }, renderButton(t.picker.take, shoot, 'primary'), renderButton(t.common.cancel, () => finish(null))),
+      h('div', { class: 'actions' }, renderButton(t.picker.takePhoto, shoot, 'primary'), renderButton(t.common.cancel, () => finish(null))),
     );
     // Who goes back to another view does not want to be filmed any longer.
     addEventListener('hashchange', () => finish(null), { signal: leave.signal });

@@ -6,13 +6,13 @@ import { t } from '../strings.js';
 
 /** {element, show(...calls)}. */
 export function createCurlSnippet() {
-  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.sameWithCurl });
+  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.curlTitle });
   const files = h('p', { class: 'files' });
   const copy = h('button', { type: 'button', class: 'copy', onclick: () => copyToClipboard(copy, code.textContent) }, t.common.copy);
   const element = h(
     'section',
     { class: 'curl-snippet', hidden: true },
-    h('header', {}, h('h2', {}, t.common.sameWithCurl), copy),
+    h('header', {}, h('h2', {}, t.common.curlTitle), copy),
     code,
     files,
   );
@@ -35,13 +35,13 @@ function renderFileLinks(files, made) {
     made.push(href);
     return [' ', h('a', { href, download: file.name }, file.name)];
   });
-  return [t.common.saveInputs, links];
+  return [t.common.saveInputFiles, links];
 }
 
 /** Put `text` on the clipboard, and say on `button` that it is there. */
 export async function copyToClipboard(button, text) {
   const before = button.dataset.text ?? (button.dataset.text = button.textContent);
-  button.textContent = (await writeClipboard(text)) ? t.common.copied : t.common.copyByHand;
+  button.textContent = (await writeClipboard(text)) ? t.common.copied : t.common.copyManually;
   setTimeout(() => (button.textContent = before), 1600);
 }
 

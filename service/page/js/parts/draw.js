@@ -14,7 +14,7 @@ export function createDrawingPad(onchange) {
   const name = 'drawing.png';
   const canvas = createCanvas(SIDE * ENLARGED, SIDE * ENLARGED);
   canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', t.picker.pad);
+  canvas.setAttribute('aria-label', t.picker.drawingPad);
   const context = canvas.getContext('2d');
   const clear = () => {
     context.fillStyle = '#000';

@@ -15,7 +15,7 @@ export function openComparisonDialog(names, addresses) {
   const images = addresses.map((src, place) => h('img', { src, alt: names[place], draggable: 'false' }));
   const [before, after] = images.map((image) => h('div', { class: 'layer' }, image));
   const line = renderDivider(names, (share) => stage.style.setProperty('--divider-position', share));
-  const stage = h('div', { class: 'viewport', tabindex: '0', role: 'region', 'aria-label': t.compare.stage }, after, before, h('span', { class: 'divider-line' }));
+  const stage = h('div', { class: 'viewport', tabindex: '0', role: 'region', 'aria-label': t.compare.viewportLabel }, after, before, h('span', { class: 'divider-line' }));
   const scale = h('output', { class: 'scale' });
   const view = createViewport(stage, images, (value) => (scale.textContent = `${formatFixed(value * 100, 0)} %`));
   const close = () => dialog.close();
@@ -23,7 +23,7 @@ export function openComparisonDialog(names, addresses) {
     'div',
     { class: 'actions' },
     renderButton(t.compare.fit, view.fit),
-    renderButton(t.compare.actual, view.actual),
+    renderButton(t.compare.actualSize, view.actual),
     withAriaLabel(renderButton('−', () => view.zoom(1 / STEP)), t.compare.zoomOut),
     withAriaLabel(renderButton('+', () => view.zoom(STEP)), t.compare.zoomIn),
     scale,
@@ -32,8 +32,8 @@ export function openComparisonDialog(names, addresses) {
   const tags = h('div', { class: 'comparison-names', 'aria-hidden': 'true' }, names.map((name) => h('span', {}, name)));
   const dialog = h(
     'dialog',
-    { class: 'comparison-dialog', 'aria-label': t.compare.enlarged(...names), onclose: () => dialog.remove() },
-    tools, tags, stage, line, h('p', { class: 'hint' }, t.compare.keys),
+    { class: 'comparison-dialog', 'aria-label': t.compare.dialogLabel(...names), onclose: () => dialog.remove() },
+    tools, tags, stage, line, h('p', { class: 'hint' }, t.compare.keyboardHint),
   );
   line.dispatchEvent(new Event('input'));
   addZoomAndPanListeners(dialog, stage, view);

@@ -13,8 +13,8 @@ import { fetchSampleFile } from './samples.js';
  * pad for digits.
  */
 export function createImagePicker({ samples, draw = false, onpick }) {
-  const shown = h('img', { alt: t.picker.chosen });
-  const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tap : t.picker.drop;
+  const shown = h('img', { alt: t.picker.chosenImage });
+  const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tapHint : t.picker.dropHint;
   const words = h('p', {}, hint);
   const place = h('div', { class: 'drop-zone', onclick: () => input.click() }, shown, words);
   const show = (broken) => {
@@ -47,7 +47,7 @@ export function createImagePicker({ samples, draw = false, onpick }) {
   shown.addEventListener('error', () => show(true));
   shown.addEventListener('load', () => place.classList.toggle('low-resolution', shown.naturalWidth <= 64));
 
-  const input = h('input', { type: 'file', accept: 'image/*', class: 'visually-hidden', tabindex: '-1', 'aria-label': t.picker.file });
+  const input = h('input', { type: 'file', accept: 'image/*', class: 'visually-hidden', tabindex: '-1', 'aria-label': t.picker.fileLabel });
   input.addEventListener('change', () => {
     useOwn(input.files[0]);
     input.value = ''; // the same file can be chosen again
@@ -61,7 +61,7 @@ export function createImagePicker({ samples, draw = false, onpick }) {
   const actions = h(
     'div',
     { class: 'actions' },
-    renderButton(t.picker.choose, () => input.click(), 'primary'),
+    renderButton(t.picker.chooseImage, () => input.click(), 'primary'),
     renderButton(t.picker.camera, async () => useOwn(await takePhoto())),
     pad && renderButton(t.picker.draw, showPad),
     input,

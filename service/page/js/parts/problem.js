@@ -16,7 +16,7 @@ export function renderProblem(error) {
     h('p', {}, endWithFullStop(document.detail)),
     document.status === 401 && renderApiKeyForm(),
     document.request_id &&
-      h('small', {}, `${t.problem.request} `, h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, t.problem.meaning)]),
+      h('small', {}, `${t.problem.request} `, h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, t.problem.explanation)]),
   );
 }
 

@@ -12,7 +12,7 @@ export function renderResponseMeta({ model, version, call, ms, blob, more }) {
     h('a', { href: `#/models/${encodeURIComponent(model)}/${version}` }, `${model} ${version}`),
     h('span', { title: t.common.roundTripHint }, t.common.roundTrip(formatDuration(ms))),
     sent > 0 && h('span', {}, t.common.sent(formatBytes(sent))),
-    blob && h('span', {}, t.common.back(formatBytes(blob.size))),
+    blob && h('span', {}, t.common.received(formatBytes(blob.size))),
     more && h('span', {}, more),
   ];
   return h('p', { class: 'response-meta' }, parts.filter(Boolean));

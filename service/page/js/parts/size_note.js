@@ -8,5 +8,5 @@ import { renderButton } from './fields.js';
 export function renderSizeNote(read, sendWhole) {
   if (!read?.shrunk) return null;
   const { canvas, width, height } = read;
-  return h('p', { class: 'note size-note' }, t.picker.shrunk(canvas.width, canvas.height, width, height), ' ', renderButton(t.picker.whole, sendWhole));
+  return h('p', { class: 'note size-note' }, t.picker.scaledDown(canvas.width, canvas.height, width, height), ' ', renderButton(t.picker.sendFullSize, sendWhole));
 }

@@ -17,7 +17,7 @@ const IMAGE_TASKS = ['classification', 'denoising', 'compression'];
 export function renderActivations({ name, version, task }) {
   if (!IMAGE_TASKS.includes(task.kind)) return null;
   const place = h('div', {});
-  const element = h('details', { class: 'filters feature-maps' }, h('summary', {}, t.models.maps), place);
+  const element = h('details', { class: 'filters feature-maps' }, h('summary', {}, t.models.featureMaps), place);
   const open = () => renderActivationsTool(name, version, task).then((shown) => setChildren(place, shown), (error) => setChildren(place, renderProblem(error)));
   element.addEventListener('toggle', open, { once: true });
   return element;
@@ -27,7 +27,7 @@ async function renderActivationsTool(name, version, task) {
   const { body } = await fetchJson({ path: `/v1/models/${name}/filters`, query: { version } });
   if (!body.layers.length) return h('p', { class: 'hint' }, t.models.noLayers);
   const same = createCurlSnippet();
-  const answer = createAsyncResult(t.models.mapsHere);
+  const answer = createAsyncResult(t.models.featureMapsPlaceholder);
   const slot = {};
   let file;
   const ask = () => file && answer.run(async (signal) => {
@@ -35,10 +35,10 @@ async function renderActivationsTool(name, version, task) {
     const call = { path: `/v1/models/${name}/activations`, query, form: [['image', file]], save: 'maps.png' };
     same.show(call);
     const { response, blob } = await fetchBlob(call, signal);
-    const image = h('img', { alt: t.models.mapsOf(layer.value), src: replaceObjectUrl(slot, blob) });
+    const image = h('img', { alt: t.models.featureMapsAlt(layer.value), src: replaceObjectUrl(slot, blob) });
     return [
       h('p', { class: 'hint' }, describeMaps(response.headers)),
-      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.mapsRegion }, image),
+      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.featureMapsRegion }, image),
     ];
   });
   const options = body.layers.map((one) => ({ value: one.name, label: `${one.name} (${one.operator})` }));
@@ -52,10 +52,10 @@ async function renderActivationsTool(name, version, task) {
   });
   return [
     h('div', { class: 'two-columns' }, h('section', {}, picker.element), h('section', {}, layer.element, answer.element)),
-    h('p', { class: 'hint' }, t.models.mapsLegend),
+    h('p', { class: 'hint' }, t.models.featureMapsLegend),
     same.element,
   ];
 }
 
 const describeMaps = (headers) =>
-  t.models.aboutMaps(headers.get('X-DeepShelf-Filters'), headers.get('X-DeepShelf-Dead'), formatNumber(Number(headers.get('X-DeepShelf-Scale'))));
+  t.models.describeFeatureMaps(headers.get('X-DeepShelf-Filters'), headers.get('X-DeepShelf-Dead'), formatNumber(Number(headers.get('X-DeepShelf-Scale'))));

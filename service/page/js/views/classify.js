@@ -23,7 +23,7 @@ export function open({ body, chooser, onmodel, address }) {
   const same = createCurlSnippet();
   const answer = createAsyncResult();
   const knows = h('p', { class: 'note' });
-  const topK = createSlider({ label: t.classify.labels, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
+  const topK = createSlider({ label: t.classify.labelCount, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
   address.keep({ top_k: topK });
 
   const ask = () => {
@@ -52,7 +52,7 @@ export function open({ body, chooser, onmodel, address }) {
     const { task: does } = await fetchCard(chooser.name, chooser.version);
     topK.input.max = does.labels.length;
     topK.set(topK.value);
-    setChildren(knows, t.classify.knows(does.labels.length, formatLabelList(does.labels.map(translateLabel))));
+    setChildren(knows, t.classify.modelLabels(does.labels.length, formatLabelList(does.labels.map(translateLabel))));
   };
   const picker = createImagePicker({
     samples: OBJECT_SAMPLES,
@@ -71,5 +71,5 @@ export function open({ body, chooser, onmodel, address }) {
 
 function formatLabelList(labels) {
   const names = labels.slice(0, MAX_LISTED_LABELS).join(', ');
-  return labels.length > MAX_LISTED_LABELS ? t.classify.more(names, labels.length - MAX_LISTED_LABELS) : names;
+  return labels.length > MAX_LISTED_LABELS ? t.classify.andMore(names, labels.length - MAX_LISTED_LABELS) : names;
 }

@@ -10,9 +10,9 @@ export function renderCodecRow(codings, ours) {
   const addresses = new Map(codings.map((coding) => [coding, URL.createObjectURL(coding.blob)]));
   const figure = (coding) => {
     const [one, other] = coding === ours ? [codings[0], ours] : [coding, ours];
-    const label = t.compress.enlarge(one.name, other.name);
+    const label = t.compress.enlargePair(one.name, other.name);
     const open = () => openComparisonDialog([one.name, other.name], [addresses.get(one), addresses.get(other)]);
-    const image = h('img', { alt: t.compress.imageOf(coding.name), src: addresses.get(coding) });
+    const image = h('img', { alt: t.compress.imageAlt(coding.name), src: addresses.get(coding) });
     return h(
       'figure',
       {},

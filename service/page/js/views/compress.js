@@ -55,7 +55,7 @@ export function open({ body, chooser, onmodel, address }) {
         await renderComparison({ ...sent, code, decompressed: decompressed.blob, loss: readPsnr(response.headers) }),
         renderSizeNote(sent.read, askForWhole),
         renderDownload(code),
-        renderResponseMeta({ ...readModelHeaders(response), call, ms, more: t.compress.backIn(formatDuration(decompressed.ms)) }),
+        renderResponseMeta({ ...readModelHeaders(response), call, ms, more: t.compress.decompressionTime(formatDuration(decompressed.ms)) }),
       ];
     });
   };
@@ -113,13 +113,13 @@ async function prepareImage({ file, whole }, spec) {
 }
 
 async function renderComparison({ canvas, image, channels, code, decompressed, loss }) {
-  if (!canvas) return h('img', { class: 'preview', alt: t.compress.decompressed, src: URL.createObjectURL(decompressed) });
+  if (!canvas) return h('img', { class: 'preview', alt: t.compress.decompressedAlt, src: URL.createObjectURL(decompressed) });
   const limit = code.size;
   const jpeg = await encodeWithinBytes(canvas, 'image/jpeg', limit);
   const webp = await encodeWithinBytes(canvas, 'image/webp', limit);
   const pixels = canvas.width * canvas.height;
-  const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.pixels(canvas.width, canvas.height) };
-  const ours = { name: t.compress.ours, blob: decompressed, bytes: limit, note: formatDecibels(loss) };
+  const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.uncompressedSize(canvas.width, canvas.height) };
+  const ours = { name: t.compress.thisModel, blob: decompressed, bytes: limit, note: formatDecibels(loss) };
   const others = [['JPEG', jpeg], ['WebP', webp]].filter(([, made]) => made).map(([name, made]) => ({
     name,
     blob: made.blob,
@@ -132,7 +132,7 @@ async function renderComparison({ canvas, image, channels, code, decompressed, l
   const compare = createComparison([original.name, ours.name]);
   compare.show(image, decompressed);
   return [
-    h('p', { class: 'hint' }, t.compress.perPixel(formatFixed((8 * limit) / pixels, 2))),
+    h('p', { class: 'hint' }, t.compress.bitsPerPixel(formatFixed((8 * limit) / pixels, 2))),
     compare.element,
     renderCodecRow([original, ours, ...others], ours),
     tooLong.length > 0 && h('p', { class: 'note' }, describeSizes(tooLong, limit, tables)),
@@ -141,8 +141,8 @@ async function renderComparison({ canvas, image, channels, code, decompressed, l
 
 /** Why the others are not of the same size, and that this is not all their fault. */
 function describeSizes(others, limit, tables) {
-  const each = others.map(({ name, bytes: count }) => t.compress.times(name, formatFixed(count / limit, 1)));
-  return t.compress.honest(each.join(t.compress.and), tables);
+  const each = others.map(({ name, bytes: count }) => t.compress.timesLarger(name, formatFixed(count / limit, 1)));
+  return t.compress.sizeComparison(each.join(t.compress.conjunction), tables);
 }
 
 function renderDownload(code) {

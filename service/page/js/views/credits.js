@@ -12,11 +12,11 @@ const PEN_DIGITS = 'https://archive.ics.uci.edu/dataset/81';
 const CC_BY = 'https://creativecommons.org/licenses/by/4.0/';
 
 export function open({ body }) {
-  const head = h('tr', {}, [t.credits.what, t.credits.source, t.credits.rights].map((text) => h('th', { scope: 'col' }, text)));
+  const head = h('tr', {}, [t.credits.item, t.credits.source, t.credits.rights].map((text) => h('th', { scope: 'col' }, text)));
   const rows = SAMPLES.map((sample) =>
     renderRow(
       [h('img', { src: sample.url, alt: '', width: 48, height: 48 }), ` ${sample.label}`],
-      t.credits.sources[sample.name] ?? t.credits.ours,
+      t.credits.sources[sample.name] ?? t.credits.ownWork,
       sample.rights,
     ));
   const penDigits = renderRow(t.credits.penDigits, [t.credits.penDigitsSource, ': ', renderExternalLink(PEN_DIGITS)], ['CC BY 4.0: ', renderExternalLink(CC_BY)]);

@@ -57,7 +57,7 @@ export function open({ body, chooser, onmodel, address }) {
   };
   const describe = async () => {
     const card = await fetchCard(chooser.name, chooser.version);
-    setChildren(trained, renderInlineCode(t.denoise.trained(translateCardText(card.task.noise), translateCardText(card.intended_use))));
+    setChildren(trained, renderInlineCode(t.denoise.trainedFor(translateCardText(card.task.noise), translateCardText(card.intended_use))));
   };
   const picker = createImagePicker({
     samples: [CAT, COFFEE, ...DIGIT_SAMPLES],
@@ -77,7 +77,7 @@ export function open({ body, chooser, onmodel, address }) {
     h(
       'div',
       { class: 'two-columns' },
-      h('section', {}, picker.element, noise.element, brighter.element, strength.element, h('div', { class: 'actions' }, renderButton(t.denoise.otherNoise, ask))),
+      h('section', {}, picker.element, noise.element, brighter.element, strength.element, h('div', { class: 'actions' }, renderButton(t.denoise.regenerateNoise, ask))),
       h('section', {}, answer.element, trained),
     ),
     same.element,
@@ -90,7 +90,7 @@ function createSliders(oninput) {
   const noise = createSlider({
     label: t.denoise.noise, min: 0, max: 0.8, step: 0.05, value: SAMPLE_NOISE, show, oninput, hint: t.denoise.noiseHint,
   });
-  const brighter = createSlider({ label: t.denoise.brighter, min: 0, max: 0.5, step: 0.05, value: 0, show, oninput });
+  const brighter = createSlider({ label: t.denoise.brightness, min: 0, max: 0.5, step: 0.05, value: 0, show, oninput });
   const strength = createSlider({
     label: t.denoise.strength, min: 0, max: 1, step: 0.05, value: 1, show, oninput, hint: t.denoise.strengthHint,
   });
@@ -115,7 +115,7 @@ async function prepareImage({ file, whole }, card, { mean, deviation }) {
 }
 
 function renderQuality({ reference, before }, headers) {
-  if (!reference) return h('p', { class: 'hint' }, t.denoise.unmeasured);
+  if (!reference) return h('p', { class: 'hint' }, t.denoise.notMeasurable);
   const after = headers.get('X-DeepShelf-PSNR-dB');
   const ssim = headers.get('X-DeepShelf-SSIM');
   return [
@@ -126,6 +126,6 @@ function renderQuality({ reference, before }, headers) {
       ' → ',
       formatDecibels(after === null ? null : Number(after)),
     ),
-    h('p', { class: 'hint' }, t.denoise.measured, ssim && t.denoise.ssim(formatFixed(Number(ssim), 3))),
+    h('p', { class: 'hint' }, t.denoise.psnrExplanation, ssim && t.denoise.ssim(formatFixed(Number(ssim), 3))),
   ];
 }

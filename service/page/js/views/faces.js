@@ -51,7 +51,7 @@ export function open({ body, chooser, onmodel, address }) {
     'form',
     { class: 'inline', onsubmit },
     Object.values(settings).map((one) => one.element),
-    h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.make), renderButton(t.faces.others, others), share),
+    h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.generate), renderButton(t.faces.randomSeed, others), share),
   );
   onmodel(ask);
   ask();
@@ -60,21 +60,21 @@ export function open({ body, chooser, onmodel, address }) {
 
 function renderGallery(faces, between) {
   const each = ({ seed, image }) => {
-    const shown = h('img', { alt: t.faces.face(seed), src: `data:image/png;base64,${image}` });
+    const shown = h('img', { alt: t.faces.faceAlt(seed), src: `data:image/png;base64,${image}` });
     const onclick = () => between.choose(seed);
     return h(
       'li',
       {},
       h(
         'button',
-        { type: 'button', title: t.faces.choose, 'data-seed': seed, onclick },
+        { type: 'button', title: t.faces.chooseForMorph, 'data-seed': seed, onclick },
         shown,
         h('span', { class: 'seed', 'aria-hidden': 'true' }, seed),
         h('span', { class: 'morph-end' }),
       ),
     );
   };
-  const list = h('ul', { class: 'gallery', 'aria-label': t.faces.gallery }, faces.map(each));
+  const list = h('ul', { class: 'gallery', 'aria-label': t.faces.galleryLabel }, faces.map(each));
   markMorphEnds(list, between.chosen());
   return list;
 }

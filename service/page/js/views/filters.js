@@ -11,7 +11,7 @@ import { t } from '../strings.js';
 
 /** A section that asks for the layers once it is opened. */
 export function renderFilters(name, version) {
-  const place = h('div', {}, h('p', { class: 'hint' }, t.models.readingWeights));
+  const place = h('div', {}, h('p', { class: 'hint' }, t.models.loadingFilters));
   const open = () => renderLayerFilters(name, version).then((shown) => setChildren(place, shown), (error) => setChildren(place, renderProblem(error)));
   const element = h('details', { class: 'filters' }, h('summary', {}, t.models.filters), place);
   element.addEventListener('toggle', open, { once: true });
@@ -28,8 +28,8 @@ async function renderLayerFilters(name, version) {
     const layer = body.layers.find((one) => one.name === chosen);
     const call = { path: `${path}/${encodeURIComponent(layer.name)}.png`, query: { version }, save: 'filters.png' };
     same.show(call);
-    const image = renderAuthenticatedImage(call, { alt: t.models.filtersOf(layer.name) });
-    setChildren(drawing, h('p', { class: 'hint' }, describeFilters(layer)), h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.filtersHere }, image));
+    const image = renderAuthenticatedImage(call, { alt: t.models.filtersAlt(layer.name) });
+    setChildren(drawing, h('p', { class: 'hint' }, describeFilters(layer)), h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.filtersRegion }, image));
   };
   const options = body.layers.map((layer) => ({ value: layer.name, label: `${layer.name} (${layer.operator})` }));
   show(options[0].value);
@@ -42,4 +42,4 @@ async function renderLayerFilters(name, version) {
 }
 
 const describeFilters = ({ filters: count, shape, dead, largest }) =>
-  t.models.aboutFilters(count, shape.slice(1).join(' × '), dead, formatNumber(largest));
+  t.models.describeFilters(count, shape.slice(1).join(' × '), dead, formatNumber(largest));

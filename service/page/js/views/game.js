@@ -17,7 +17,7 @@ export function open({ body, address }) {
   const place = h('div', { class: 'game' });
   body.append(place, same.element);
   fetchJson({ path: '/v1/game' }).then(
-    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'empty-state' }, t.game.none)),
+    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'empty-state' }, t.game.noGames)),
     (error) => setChildren(place, renderProblem(error)),
   );
 }
@@ -32,7 +32,7 @@ function renderGameMenu(games, address, same) {
     playGame(name, place, same);
   };
   start(games.includes(address.get('play')) ? address.get('play') : games[0]);
-  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'note' }, t.game.about)];
+  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'note' }, t.game.dataSource)];
 }
 
 /** Ten rounds in `place`, until somebody starts another game there. */
@@ -42,19 +42,19 @@ function playGame(name, place, same) {
   const progress = h('p', { class: 'hint' });
   const round = h('div', { class: 'round' });
   const told = h('p', { role: 'status', class: 'score' });
-  const next = renderButton(t.game.next, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'primary');
+  const next = renderButton(t.game.nextRound, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'primary');
   const right = () => results.filter(Boolean).length;
   let number = 0;
   const showScore = () => {
-    setChildren(progress, t.game.round(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
+    setChildren(progress, t.game.roundNumber(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
     setChildren(dots, Array.from({ length: ROUNDS }, (_, at) => h('li', { class: at < results.length ? (results[at] ? 'right' : 'wrong') : '' })));
   };
   const answered = (correct) => {
     results.push(correct);
     showScore();
     const over = results.length === ROUNDS;
-    setChildren(told, correct ? t.game.right : t.game.wrong, ' ', formatStreak(results), over && [` ${t.game.over(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
-    next.textContent = over ? t.game.again : t.game.next;
+    setChildren(told, correct ? t.game.correct : t.game.incorrect, ' ', formatStreak(results), over && [` ${t.game.finalScore(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
+    next.textContent = over ? t.game.playAgain : t.game.nextRound;
     next.hidden = false;
     next.focus();
   };
@@ -70,7 +70,7 @@ function playGame(name, place, same) {
       next.hidden = false;
     }
   };
-  setChildren(place, h('h2', {}, t.game.ask[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
+  setChildren(place, h('h2', {}, t.game.question[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
   ask();
 }
 
@@ -89,7 +89,7 @@ async function playRound(name, place, same, answered) {
     return h(
       'button',
       { type: 'button', onclick: () => choose(at) },
-      h('img', { alt: t.game.option(letter), src: `data:image/png;base64,${image}` }),
+      h('img', { alt: t.game.imageAlt(letter), src: `data:image/png;base64,${image}` }),
       h('span', {}, letter),
     );
   });
@@ -112,5 +112,5 @@ async function playRound(name, place, same, answered) {
 function revealImage(shown, name, real, chosen) {
   shown.classList.add(real ? 'real' : 'generated');
   shown.classList.toggle('selected', chosen);
-  shown.lastChild.textContent = real ? t.game.real[name] : t.game.made[name];
+  shown.lastChild.textContent = real ? t.game.realLabel[name] : t.game.generatedLabel[name];
 }

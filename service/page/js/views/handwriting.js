@@ -34,9 +34,9 @@ export function open({ body, chooser, onmodel, address }) {
       const { response, blob, ms } = await fetchBlob(call, signal);
       const href = replaceObjectUrl(slot, blob);
       return [
-        h('img', { class: 'handwriting-image', src: href, alt: t.handwriting.written(drawn.text) }),
+        h('img', { class: 'handwriting-image', src: href, alt: t.handwriting.imageAlt(drawn.text) }),
         h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: call.save }, t.handwriting.save)),
-        renderResponseMeta({ ...readModelHeaders(response), call, ms, blob, more: t.common.seedOf(response.headers.get('X-DeepShelf-Seed')) }),
+        renderResponseMeta({ ...readModelHeaders(response), call, ms, blob, more: t.common.seedValue(response.headers.get('X-DeepShelf-Seed')) }),
       ];
     });
   };
@@ -49,7 +49,7 @@ export function open({ body, chooser, onmodel, address }) {
     ask();
   };
   const share = renderButton(t.common.copyLink, () => copyToClipboard(share, location.href));
-  const actions = h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.handwriting.write), renderButton(t.handwriting.another, again), share);
+  const actions = h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.handwriting.generate), renderButton(t.handwriting.randomSeed, again), share);
   const form = h('form', { class: 'inline', onsubmit }, [digits, seed, bias, animate].map((one) => one.element), actions);
   onmodel(ask);
   ask();

@@ -30,7 +30,7 @@ function describeVariant(variant) {
 }
 
 export function renderMetricsTable(metrics) {
-  const head = t.models.columns.map((text) => h('th', { scope: 'col' }, text));
+  const head = t.models.metricsColumns.map((text) => h('th', { scope: 'col' }, text));
   const row = (metric) =>
     h(
       'tr',
@@ -42,7 +42,7 @@ export function renderMetricsTable(metrics) {
       h('td', {}, formatCount(metric.n)),
     );
   const table = h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, metrics.map(row)));
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.figures }, table);
+  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t.models.metricsTableLabel }, table);
 }
 
 function formatValue({ name, value, unit }) {

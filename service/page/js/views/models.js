@@ -18,13 +18,13 @@ export function open({ body, models, address, path: [, name, version] }) {
   const same = createCurlSnippet();
   same.show(LIST_MODELS_REQUEST);
   const list = h('ul', { class: 'models' }, models.map(renderTile));
-  body.append(models.length ? list : h('p', { class: 'empty-state' }, t.models.empty), same.element);
+  body.append(models.length ? list : h('p', { class: 'empty-state' }, t.models.noModels), same.element);
 }
 
 function renderModelPage(body, models, name, asked) {
   const listed = models.find((model) => model.name === name);
   const versions = listed?.versions ?? [];
-  const back = h('p', {}, h('a', { href: '#/models' }, t.models.back));
+  const back = h('p', {}, h('a', { href: '#/models' }, t.models.backToList));
   const place = h('div', {});
   body.append(back, place);
   const version = Number(asked) || findDisplayedVersion(versions)?.version;

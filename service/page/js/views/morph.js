@@ -33,7 +33,7 @@ export function createMorph(chooser, truncation, onchosen) {
       const { response, blob, ms } = await fetchBlob(call, signal);
       const href = replaceObjectUrl(slot, blob);
       return [
-        h('img', { class: 'morph', src: href, alt: t.faces.morphed(from.value, to.value) }),
+        h('img', { class: 'morph', src: href, alt: t.faces.morphAlt(from.value, to.value) }),
         h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: call.save }, t.faces.save)),
         renderResponseMeta({ ...readModelHeaders(response), call, ms, blob }),
       ];

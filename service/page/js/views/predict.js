@@ -21,8 +21,8 @@ export const renderNoModel = () =>
   h(
     'section',
     { class: 'empty-state' },
-    h('h2', {}, t.predict.none),
-    h('p', {}, t.predict.how),
+    h('h2', {}, t.predict.noModel),
+    h('p', {}, t.predict.howToAdd),
     h('pre', { class: 'command', tabindex: '0' }, ADD_COMMAND),
     h('p', {}, t.predict.addHint),
   );
@@ -47,7 +47,7 @@ export function open({ body, chooser, onmodel }) {
       same.show(made);
       return made;
     } catch (error) {
-      setChildren(problem, `${t.predict.notJson}: ${error.message}`);
+      setChildren(problem, `${t.predict.invalidJson}: ${error.message}`);
       return null;
     }
   };
@@ -61,7 +61,7 @@ export function open({ body, chooser, onmodel }) {
   };
   const fillIn = async () => {
     const card = await fetchCard(chooser.name, chooser.version);
-    setChildren(about, renderTensorTable(t.predict.takes, card.files[0].inputs), renderTensorTable(t.predict.gives, card.files[0].outputs));
+    setChildren(about, renderTensorTable(t.predict.inputsHeading, card.files[0].inputs), renderTensorTable(t.predict.outputsHeading, card.files[0].outputs));
     const { body: sample } = await fetchJson({ path: `/v1/models/${chooser.name}/sample`, query: { version: chooser.version } });
     inputs.set(formatJson(sample.inputs));
     ask();
@@ -69,7 +69,7 @@ export function open({ body, chooser, onmodel }) {
   inputs.input.addEventListener('input', debounce(checked, 400));
   onmodel(fillIn);
   fillIn();
-  const actions = h('div', { class: 'actions' }, renderButton(t.predict.predict, ask, 'primary'), renderButton(t.predict.sample, fillIn));
+  const actions = h('div', { class: 'actions' }, renderButton(t.predict.predict, ask, 'primary'), renderButton(t.predict.restoreSample, fillIn));
   body.append(
     h('div', { class: 'two-columns' }, h('section', {}, inputs.element, problem, actions), h('section', {}, answer.element, about)),
     same.element,
@@ -78,7 +78,7 @@ export function open({ body, chooser, onmodel }) {
 
 function renderTensorTable(heading, specs) {
   const head = [t.predict.tensor, t.predict.type, t.predict.shape].map((text) => h('th', { scope: 'col' }, text));
-  const shape = (axes) => axes.map((axis) => (typeof axis === 'number' ? axis : `${t.predict.any} (${axis})`)).join(' × ') || '—';
+  const shape = (axes) => axes.map((axis) => (typeof axis === 'number' ? axis : `${t.predict.anySize} (${axis})`)).join(' × ') || '—';
   const row = ({ name, dtype, shape: axes }) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), h('td', {}, dtype), h('td', {}, shape(axes)));
   return [h('h2', {}, heading), h('table', {}, h('thead', {}, h('tr', {}, head)), h('tbody', {}, specs.map(row)))];
 }

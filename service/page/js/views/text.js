@@ -21,7 +21,7 @@ export function open({ body, chooser, onmodel, address }) {
   const knows = h('p', { class: 'note' });
   const prompt = createTextArea({ label: t.text.prompt, rows: 3 });
   const sampling = createSamplingFields();
-  const page = h('div', { class: 'text-output', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': t.text.written, 'data-empty': t.text.press });
+  const page = h('div', { class: 'text-output', 'aria-live': 'off', tabindex: '0', role: 'region', 'aria-label': t.text.outputLabel, 'data-empty': t.text.outputPlaceholder });
   const status = h('div', { class: 'status', role: 'status' });
   let writing = null;
   let suggested = '';
@@ -33,7 +33,7 @@ export function open({ body, chooser, onmodel, address }) {
   });
   const showCommand = () => same.show(call());
   const stop = renderButton(t.text.stop, () => writing?.abort());
-  const write = renderButton(t.text.write, async () => {
+  const write = renderButton(t.text.generate, async () => {
     writing?.abort();
     const mine = (writing = new AbortController());
     stop.disabled = false;
@@ -49,7 +49,7 @@ export function open({ body, chooser, onmodel, address }) {
     const card = await fetchCard(chooser.name, chooser.version);
     if ((prompt.value ?? '') === suggested) prompt.set(suggestPrompt(card));
     suggested = suggestPrompt(card);
-    setChildren(knows, t.text.knows(translateCardText(card.summary), [...card.task.vocabulary].length), h('code', {}, showWhitespace(card.task.vocabulary)));
+    setChildren(knows, t.text.vocabulary(translateCardText(card.summary), [...card.task.vocabulary].length), h('code', {}, showWhitespace(card.task.vocabulary)));
     showCommand();
   };
   const form = h(
@@ -100,7 +100,7 @@ function renderSummary({ call, last, stopped, first, ms, chars }) {
   if (stopped) return h('p', { class: 'response-meta' }, h('span', {}, t.text.stopped), h('span', {}, speed));
   const ended = last?.finish_reason === 'stop' ? t.text.endedAtStop : t.text.endedAtLength;
   return [
-    renderResponseMeta({ ...last, call, ms, more: t.common.seedOf(last?.seed) }),
+    renderResponseMeta({ ...last, call, ms, more: t.common.seedValue(last?.seed) }),
     h('p', { class: 'response-meta' }, h('span', {}, speed), h('span', {}, ended)),
   ];
 }
@@ -109,12 +109,12 @@ function renderSummary({ call, last, stopped, first, ms, chars }) {
 function createSamplingFields() {
   const show = (value) => formatFixed(value, 2);
   const fields = {
-    max_chars: createSlider({ label: t.text.characters, min: 20, max: 2000, step: 20, value: 400 }),
+    max_chars: createSlider({ label: t.text.maxCharacters, min: 20, max: 2000, step: 20, value: 400 }),
     temperature: createSlider({ label: t.text.temperature, min: 0, max: 2, step: 0.05, value: 0.8, show, hint: t.text.temperatureHint }),
     top_p: createSlider({ label: t.text.topP, min: 0.05, max: 1, step: 0.05, value: 1, show }),
-    top_k: createInput({ label: t.text.topK, type: 'number', min: 1, placeholder: t.text.all }),
+    top_k: createInput({ label: t.text.topK, type: 'number', min: 1, placeholder: t.text.topKPlaceholder }),
     seed: createInput({ label: t.common.seed, type: 'number', min: 0, placeholder: t.common.random }),
-    stop: createInput({ label: t.text.stopAt, placeholder: t.text.nothing, hint: t.text.stopHint }),
+    stop: createInput({ label: t.text.stopStrings, placeholder: t.text.stopPlaceholder, hint: t.text.stopHint }),
   };
   const value = () => {
     const values = Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.value]));
