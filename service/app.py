@@ -125,6 +125,7 @@ def create_app(
         version=_version(),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # see `location_without_slash`
         lifespan=_lifespan,
         middleware=_build_middleware(settings, state, observers),
         # Requests are traced by our own middleware; FastAPI would read the environment each time.

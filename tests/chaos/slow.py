@@ -118,7 +118,7 @@ async def _send_slowly(
         async with Connection(service.port) as connection:
             connection.writer.write(first_bytes)
             disconnected = asyncio.create_task(_read_until_end(connection.reader))
-            while not disconnected.done():
+            while not (disconnected.done() or connection.writer.is_closing()):
                 if repeated_bytes and connection.writer.transport.get_write_buffer_size() < 1 << 20:
                     connection.writer.write(repeated_bytes)
                 await asyncio.wait([disconnected], timeout=pause_s)

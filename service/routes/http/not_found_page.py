@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse
 from service.errors import NotAcceptable
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.error_formats import error_formatter_for
+from service.routes.http.locations import root_path
 from service.schemas.problem import PROBLEM_JSON
 
 _HTML = "text/html"
@@ -54,7 +55,7 @@ _TEXTS = {
 
 def wants_page(request: Request) -> bool:
     """Return whether the client prefers HTML to JSON, outside the protocols of other projects."""
-    root = request.scope.get("root_path", "")
+    root = root_path(request.scope)
     if error_formatter_for(request.url.path.removeprefix(root)) is not None:
         return False
     try:
@@ -68,7 +69,7 @@ def not_found_page(request: Request, path: str) -> HTMLResponse:
 
     Its language is the browser's first among English and Spanish, as in the playground.
     """
-    root = escape(request.scope.get("root_path", ""))
+    root = escape(root_path(request.scope))
     accepted = request.headers.get("accept-language", "").lower().split(",")
     tags = [tag.strip()[:2] for tag in accepted]
     language = next((tag for tag in tags if tag in _TEXTS), "en")

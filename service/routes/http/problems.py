@@ -15,10 +15,12 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from models_store.validation_messages import ValidationMessage, describe_errors
 from service.errors import InvalidValue, ServiceError
 from service.routes.http.error_formats import error_formatter_for
+from service.routes.http.locations import location_without_slash, root_path
 from service.routes.http.not_found_page import not_found_page, wants_page
 from service.scheduling.admission import RequestCancelled
 from service.schemas.problem import PROBLEM_JSON
@@ -98,6 +100,9 @@ def _http_exception_response(request: Request, error: HTTPException) -> Response
     status, headers = error.status_code, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
         path = _truncate(request.url.path)
+        location = location_without_slash(request)
+        if location is not None:
+            return Response(status_code=307, headers={"Location": location})
         if wants_page(request):
             return not_found_page(request, path)
         detail = f"there is nothing at {path}; {_suggest_route(request)}/docs lists the routes"
@@ -114,7 +119,8 @@ def _http_exception_response(request: Request, error: HTTPException) -> Response
 
 
 def _suggest_route(request: Request) -> str:
-    paths = [path for route in request.app.routes if "{" not in (path := route.path)]
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    paths = [route.path for route in routes if "{" not in route.path]
     nearest = get_close_matches(request.url.path[:64], paths, n=1, cutoff=0.8)
     return f"did you mean {nearest[0]}? " if nearest else ""
 
@@ -130,7 +136,7 @@ def _problem_response(
 ) -> Response:
     scope = request.scope
     request_id = scope.get("state", {}).get("request_id")
-    context = _RequestContext(request.url.path, scope.get("root_path", ""), request_id)
+    context = _RequestContext(request.url.path, root_path(scope), request_id)
     status, body, media_type = _render(context, status, slug, title, detail, extra or {})
     return Response(body, status, headers, media_type=media_type)
 

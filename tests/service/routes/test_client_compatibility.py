@@ -246,3 +246,25 @@ async def test_root_path_may_end_with_a_slash(store: Path) -> None:
         response = await client.get("/prefix/v1/nothing")
         assert assert_problem(response, 404)["type"] == "/prefix/problems/not-found"
         assert (await client.get("/prefix/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("root_path", ["", "/prefix"])
+async def test_addresses_in_responses_keep_prefix_and_query_and_name_no_host(
+    store: Path, root_path: str
+) -> None:
+    redirects = {
+        "/v1/models/": "/v1/models",
+        "/v1/models/a b/?x=%20y": "/v1/models/a%20b?x=%20y",
+        "/docs//": "/docs",
+    }
+    async with running_app(store, root_path=root_path) as client:
+        for path, location in redirects.items():
+            for sent in (path, root_path + path):  # a proxy may strip the prefix or not
+                response = await client.get(sent)
+                assert response.status_code == 307
+                assert response.headers["location"] == root_path + location
+        for path in ("/page/css/", "/v1/nothing/", "/page/nothing.js"):  # also of static files
+            problem = assert_problem(await client.get(path), 404)
+            assert problem["type"] == f"{root_path}/problems/not-found"
+        page = await client.get("/page/nothing", headers={"accept": "text/html"})
+        assert f'href="{root_path}/page/css/base.css"' in page.text
