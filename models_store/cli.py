@@ -216,6 +216,8 @@ def measure(context: _Context, name: _NameArgument) -> None:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     updated = record_batching(folder, measure_version(folder, manifest))
+    if not updated.batching:
+        typer.echo("nothing to measure: dynamic batching needs a graph with a free batch axis")
     for path, batching in updated.batching.items():
         typer.echo(f"{path}: {batching.describe()}")
         for measurement in batching.measured:

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from models_store.cli import app
 from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
 from models_store.verify import read_manifest
 from tests.command_line import exit_code
+from tests.fakes.tensor_models import make_model, publish_tensors_model
 from tests.models_store.tampering import edit_manifest
 from tests.repository import ROOT
 
@@ -133,6 +136,17 @@ def test_measure_records_and_prints_batch_sizes(own_store: Path, run: Run) -> No
     assert out.splitlines()[0] == f"model.onnx: {recorded.describe()}"
     assert len(out.splitlines()) == 1 + len(recorded.measured)
     assert f"batching      model.onnx: {recorded.describe()}" in run(own_store, "show", "paint")[1]
+
+
+def test_measure_of_a_graph_without_a_batch_axis_says_so(tmp_path: Path, run: Run) -> None:
+    node = helper.make_node("Abs", ["x"], ["y"])
+    scalar: tuple[int, list[int | str]] = (TensorProto.FLOAT, [])
+    model = make_model([node], {"x": scalar}, {"y": scalar})
+    publish_tensors_model(tmp_path, "one", model, {"x": np.array(-1, np.float32)})
+    code, out, _ = run(tmp_path, "measure", "one")
+    assert (code, out) == (
+        0, "nothing to measure: dynamic batching needs a graph with a free batch axis\n",
+    )  # fmt: skip
 
 
 def test_schema_is_that_of_the_manifest(store: Path, run: Run) -> None:
