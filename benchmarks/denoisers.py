@@ -39,7 +39,7 @@ from models_store.verify import read_manifest
 from training.datasets.image_files import find_image_files
 from training.datasets.image_io import read_downscaled_image
 from training.datasets.image_pairs import ImagePairs
-from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit
+from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit
 from training.metrics.psnr import psnr_db
 from training.networks.photo_denoiser import PhotoDenoiser
 from training.pretrained.files import load_weights_file as load_weights
@@ -222,13 +222,13 @@ def _measure(
     clean: Tensor,
     sigma: float,
 ) -> None:
-    grey = is_grey(noisy_BCHW)
+    gray = is_gray(noisy_BCHW)
     image = noisy_BCHW[0].permute(1, 2, 0).double().numpy()
     started = time.perf_counter()
-    estimate = method(image[..., 0] if grey else image, sigma / 255)
+    estimate = method(image[..., 0] if gray else image, sigma / 255)
     seconds = time.perf_counter() - started
     channels = torch.from_numpy(np.ascontiguousarray(estimate)).float()
-    back = channels.expand(1, 3, -1, -1) if grey else channels.permute(2, 0, 1)[None]
+    back = channels.expand(1, 3, -1, -1) if gray else channels.permute(2, 0, 1)[None]
     _record(rows, name, sigma, psnr_db(quantize_8bit(back), clean))
     rows[name].seconds += seconds
     rows[name].pixels += image.shape[0] * image.shape[1]

@@ -57,8 +57,8 @@ def draw_bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         names, values = list(panel), list(panel.values())
-        colours = [_colour(name) for name in names]
-        drawn = axis.barh(range(len(names)), values, color=colours, height=0.7)
+        colors = [_color(name) for name in names]
+        drawn = axis.barh(range(len(names)), values, color=colors, height=0.7)
         axis.bar_label(drawn, [f" {value:,.0f}" for value in values])
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
@@ -69,7 +69,7 @@ def draw_bars(name: str, panels: Mapping[str, Mapping[str, float]], unit: str) -
     figure.savefig(_FOLDER / f"{name}.png", dpi=110)
 
 
-def _colour(name: str) -> str:
+def _color(name: str) -> str:
     if name.startswith("deepshelf"):
         return "#1a7f5a"
     return "#c9cdd2" if "limit" in name else "#7a8793"

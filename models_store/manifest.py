@@ -217,10 +217,10 @@ class Manifest(FrozenModel):
         described = [variant.precision for variant in self.variants]
         if len(set(described)) != len(described):
             raise ValueError(f"a variant is described twice: {', '.join(described)}")
-        quantised = {file.precision for file in self.files if file.is_graph} - {"fp32"}
-        if quantised != set(described):
+        quantized = {file.precision for file in self.files if file.is_graph} - {"fp32"}
+        if quantized != set(described):
             raise ValueError(
-                f"there are graphs of {', '.join(sorted(map(str, quantised))) or 'no variant'}, "
+                f"there are graphs of {', '.join(sorted(map(str, quantized))) or 'no variant'}, "
                 f"but {', '.join(described) or 'none'} is described"
             )
         for variant in self.variants:

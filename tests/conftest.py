@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import BoxBlurDenoiser, MeanColorClassifier, publish_image_model
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -24,9 +24,9 @@ def anyio_backend() -> str:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Publish paint 1 and 2, an ensemble, and denoisers in grey and in colour, to read from."""
     folder = tmp_path_factory.mktemp("store")
-    publish_image_model(folder, "paint", MeanColourClassifier())
-    publish_image_model(folder, "paint", MeanColourClassifier(sharpness=20.0))
-    publish_image_model(folder, "all-paint", MeanColourClassifier(members=3))
+    publish_image_model(folder, "paint", MeanColorClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier(sharpness=20.0))
+    publish_image_model(folder, "all-paint", MeanColorClassifier(members=3))
     publish_image_model(folder, "blur", BoxBlurDenoiser(reach=1))
     publish_image_model(folder, "colour-same", BoxBlurDenoiser(mode="RGB"))
     return folder

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import running_server
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.repository import ROOT
 from tests.test_readme import ADDRESS, BLOCK, run
 
@@ -26,7 +26,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str
     folder = tmp_path_factory.mktemp("own-models")
     (folder / "examples").symlink_to(ROOT / "examples")
     store = folder / "my-models"
-    publish_image_model(store, "paint", MeanColourClassifier())  # an empty store is not ready
+    publish_image_model(store, "paint", MeanColorClassifier())  # an empty store is not ready
     with running_server(store, folder / "log", store_poll_interval_s=0.2) as server:
         yield [_run(kind, text, folder, server.url) for kind, text in BLOCK.findall(PAGE)]
 

@@ -28,7 +28,7 @@ from models_store.publish import file_entry, publish_version
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
 
-_QUANTISED = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger", "DynamicQuantize")
+_QUANTIZED = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger", "DynamicQuantize")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _tolerances(golden: Path, prepared: Prepared) -> tuple[float, float]:
     """Return the deviation allowed on other processors, relative and absolute."""
     is_low_precision = any(
         spec.dtype == "float16" for spec in (*prepared.inputs, *prepared.outputs)
-    ) or any(node.op_type.startswith(_QUANTISED) for node in prepared.model.graph.node)
+    ) or any(node.op_type.startswith(_QUANTIZED) for node in prepared.model.graph.node)
     with np.load(golden, allow_pickle=False) as archive:
         arrays = [archive[name] for name in archive.files if "/outputs/" in name]
     largest = max(

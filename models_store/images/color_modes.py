@@ -56,11 +56,11 @@ def _flatten_alpha(image: Image.Image) -> Image.Image:
 def _convert_16_bit(image: Image.Image) -> Image.Image:
     source_HW: NDArray[np.uint16] = np.asarray(image)
     bits = _tiff_tag(image, _BITS_PER_SAMPLE, 16)
-    grey_HW = _invert_white_is_zero(image, np.take(_table_to_8_bit(bits), source_HW))
+    gray_HW = _invert_white_is_zero(image, np.take(_table_to_8_bit(bits), source_HW))
     transparent = image.info.get("transparency")  # of a PNG: the value of transparent pixels
     if isinstance(transparent, int):
-        grey_HW[source_HW == transparent] = 255
-    return Image.fromarray(grey_HW)
+        gray_HW[source_HW == transparent] = 255
+    return Image.fromarray(gray_HW)
 
 
 @cache
@@ -91,9 +91,9 @@ def _scale_to_8_bit(source_HW: NDArray[np.int32 | np.uint32 | np.float32]) -> ND
     return np.rint(finite_HW, out=finite_HW).astype(np.uint8)
 
 
-def _invert_white_is_zero(image: Image.Image, grey_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _invert_white_is_zero(image: Image.Image, gray_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Pillow inverts up to 8 bits itself.
-    return 255 - grey_HW if _tiff_tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO else grey_HW
+    return 255 - gray_HW if _tiff_tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO else gray_HW
 
 
 def _tiff_tag(image: Image.Image, tag: int, default: int) -> int:

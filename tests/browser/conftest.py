@@ -13,7 +13,7 @@ from tests.e2e.server import Server, running_server
 from tests.fakes.generator import publish_generator
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -25,7 +25,7 @@ from tests.fakes.tensor_models import (
 )
 from tests.repository import ROOT
 
-PHOTOGRAPH_COLOUR = (0, 255, 0)
+PHOTOGRAPH_COLOR = (0, 255, 0)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",  # it would need a kernel feature that containers do not have
@@ -76,17 +76,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = tmp_path_factory.mktemp("store")
     for folder in (ROOT / "models_store").glob("*/[0-9]*"):
         shutil.copytree(folder, store / folder.parent.name / folder.name, copy_function=os.link)
-    publish_image_model(store, "all-paint", MeanColourClassifier(members=3))
+    publish_image_model(store, "all-paint", MeanColorClassifier(members=3))
     publish_image_model(store, "blur", BoxBlurDenoiser())
     publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
     for gain in (60, 40):
         publish_generator(store, "noise", gain)
-    damaged = (
-        publish_image_model(store, "all-paint", MeanColourClassifier(members=2)) / "model.onnx"
-    )
+    damaged = publish_image_model(store, "all-paint", MeanColorClassifier(members=2)) / "model.onnx"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     photographs = tmp_path_factory.mktemp("photographs")
-    (photographs / "green.png").write_bytes(encode_png(solid_image(90, 60, PHOTOGRAPH_COLOUR)))
+    (photographs / "green.png").write_bytes(encode_png(solid_image(90, 60, PHOTOGRAPH_COLOR)))
     log = tmp_path_factory.mktemp("log") / "service.log"
     with running_server(store, log, real_faces=photographs) as server:
         yield server

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -43,7 +43,7 @@ async def message(
 ) -> dict[str, set[str]]:
     """Return the names of the samples, with the names of their labels."""
     store = tmp_path_factory.mktemp("store")
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
     publish_text_model(store, "alphabet", AlphabetModel())
     image = encode_png(solid_image(20, 30, (255, 0, 0)))

@@ -12,7 +12,7 @@ from service.runtime.registry import Registry
 from tests.command_line import exit_code
 from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
 from tests.fakes.hyperprior_codec import publish_hyperprior_codec
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import publish_text_model_with_int8
 from tests.models_store.tampering import edit_manifest, replace_file
 
@@ -20,7 +20,7 @@ Tamper = Callable[[dict[str, Any]], object]
 
 
 def _classifier(store: Path) -> Path:
-    return publish_image_model(store, "model", MeanColourClassifier())
+    return publish_image_model(store, "model", MeanColorClassifier())
 
 
 def _codec(store: Path) -> Path:

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.e2e.server import Server, running_server
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import (
     VOCABULARY,
     AlphabetModel,
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("store")
     publish_text_model(folder, "alphabet", AlphabetModel())
     publish_text_model(folder, "babble", RandomLstmModel())
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     publish_text_model_with_int8(folder, "twofold", tmp_path_factory.mktemp("other"))
     log = tmp_path_factory.mktemp("log") / "log"
     limits = {

@@ -138,18 +138,18 @@ def test_tiles_of_a_photograph_leave_no_seams() -> None:
     assert (seamed != whole).mean() < 1e-3
 
 
-_FLAT_COLOURS = [
+_FLAT_COLORS = [
     *product((0, 255), repeat=3), (128, 128, 128), (64, 0, 255), (64, 64, 255), (64, 192, 64),
     (255, 192, 0), (0, 128, 192),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (40, 2), (30, 45), (64, 64)])
-@pytest.mark.parametrize("colour", _FLAT_COLOURS)
+@pytest.mark.parametrize("color", _FLAT_COLORS)
 def test_a_flat_image_comes_back_within_two_levels_up_to_its_edges(
-    client: httpx.Client, colour: tuple[int, int, int], size: tuple[int, int]
+    client: httpx.Client, color: tuple[int, int, int], size: tuple[int, int]
 ) -> None:
-    flat = np.full((*size, 3), colour, np.uint8)
+    flat = np.full((*size, 3), color, np.uint8)
     reply = client.post("/v1/denoise?model=denoiser-photo", content=encoded(flat))
     denoised = np.asarray(Image.open(io.BytesIO(reply.content)).convert("RGB"))
     assert np.abs(denoised.astype(int) - flat).max() <= 2

@@ -20,7 +20,7 @@ from service.settings import Settings
 from tests.e2e.server import free_port
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -51,7 +51,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
     from service.ray_serve.application import APP_NAME, build_application
 
     store = tmp_path_factory.mktemp("store")
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(reach=1))
     publish_text_model(store, "alphabet", AlphabetModel())
     root = str(Path(__file__).parents[2])

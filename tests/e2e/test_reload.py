@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.server import Server, running_server
 from tests.fakes.image_models import (
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -51,14 +51,14 @@ def _until(states: dict[int, str], server: Server) -> None:
 
 def test_versions_change_under_load_and_a_bad_one_is_never_served(tmp_path: Path) -> None:
     store, stop = tmp_path / "store", threading.Event()
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     with running_server(store, tmp_path / "log", store_poll_interval_s=0.05) as server:
         clients = [_Client(server, stop) for _ in range(3)]
         for client in clients:
             client.start()
         try:
             for version in (2, 3, 4):
-                publish_image_model(store, "paint", MeanColourClassifier(sharpness=10.0 + version))
+                publish_image_model(store, "paint", MeanColorClassifier(sharpness=10.0 + version))
                 _until({version - 1: "ready", version: "ready"}, server)
                 shutil.rmtree(store / "paint" / str(version - 1))
                 _until({version: "ready"}, server)

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.server import Server, running_server
 from tests.fakes.image_models import encode_png, solid_image
 
-RED, GREEN = (encode_png(solid_image(60, 40, colour)) for colour in ((255, 0, 0), (0, 255, 0)))
+RED, GREEN = (encode_png(solid_image(60, 40, color)) for color in ((255, 0, 0), (0, 255, 0)))
 
 
 @pytest.fixture(scope="module")

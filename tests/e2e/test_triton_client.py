@@ -13,7 +13,7 @@ from models_store.layout import version_dir
 from models_store.onnx.runtime import load_graph_fn
 from tests.e2e.server import Server, running_server
 from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_factorized_codec
-from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import BoxBlurDenoiser, MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import (
     VOCABULARY,
     AlphabetModel,
@@ -31,9 +31,9 @@ Array = NDArray[np.generic]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    publish_image_model(folder, "paint", MeanColourClassifier())
-    publish_image_model(folder, "paint", MeanColourClassifier(sharpness=20.0))
-    publish_image_model(folder, "all-paint", MeanColourClassifier(members=3))
+    publish_image_model(folder, "paint", MeanColorClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier(sharpness=20.0))
+    publish_image_model(folder, "all-paint", MeanColorClassifier(members=3))
     publish_image_model(folder, "blur", BoxBlurDenoiser(reach=1))
     publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec(step=2))
     publish_text_model(folder, "alphabet", AlphabetModel())

@@ -1,6 +1,6 @@
 """A small store for tests: published graphs whose outputs can be computed by hand.
 
-`MeanColourClassifier` classifies an image by its mean colour, `BoxBlurDenoiser` returns the
+`MeanColorClassifier` classifies an image by its mean colour, `BoxBlurDenoiser` returns the
 image or its box blur. Both pass through `models_store.publish` with hashes, golden cases and a
 preview, like a trained model.
 """
@@ -23,7 +23,7 @@ from models_store.tasks import AnySizeImage, Classification, Denoising, FixedIma
 from models_store.verify import GoldenCase
 from tests.fakes.manifest import build_manifest, graph_file_entry, replay_all_golden
 
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 _OPSET = 17
 _IR_VERSION = 8  # of opset 17; onnx writes the newest by default
 
@@ -31,7 +31,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class MeanColourClassifier:
+class MeanColorClassifier:
     """Classifies as `red`, `green` or `blue` by softmax(sharpness × mean colour in 0 … 1)."""
 
     size: int = 8
@@ -41,7 +41,7 @@ class MeanColourClassifier:
 
     def task(self) -> Task:
         image = FixedImage(width=self.size, height=self.size, mode="RGB", resize="stretch")
-        return Classification(image=image, labels=COLOURS)
+        return Classification(image=image, labels=COLORS)
 
     def graph(self) -> onnx.GraphProto:
         sharpness = np.float32(self.sharpness) / np.float32(255)
@@ -114,14 +114,14 @@ class BoxBlurDenoiser:
 
 
 def publish_image_model(
-    store: Path, name: str, model: MeanColourClassifier | BoxBlurDenoiser
+    store: Path, name: str, model: MeanColorClassifier | BoxBlurDenoiser
 ) -> Path:
     """Publish `model` as the next version of `name`; returns the version's folder."""
     return publish_version(store, name, partial(_build, name=name, model=model), replay_all_golden)
 
 
 def _build(
-    folder: Path, version: int, name: str, model: MeanColourClassifier | BoxBlurDenoiser
+    folder: Path, version: int, name: str, model: MeanColorClassifier | BoxBlurDenoiser
 ) -> Manifest:
     path = folder / "model.onnx"
     opset = helper.make_opsetid("", _OPSET)
@@ -146,9 +146,9 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
-def solid_image(width: int, height: int, colour: tuple[int, int, int]) -> Image:
+def solid_image(width: int, height: int, color: tuple[int, int, int]) -> Image:
     """Return an image (H, W, 3) of one colour."""
-    return np.full((height, width, 3), colour, np.uint8)
+    return np.full((height, width, 3), color, np.uint8)
 
 
 def encode_png(image_HWC: Image) -> bytes:

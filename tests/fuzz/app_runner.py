@@ -15,7 +15,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
 from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.tensor_models import (
     THREE_INPUTS,
     make_model,
@@ -35,7 +35,7 @@ class AppUnderTest:
     def __init__(self) -> None:
         """Publish a small model of each task that takes a body, and load them."""
         store = Path(tempfile.mkdtemp(prefix="deepshelf-fuzz-"))
-        publish_image_model(store, "paint", MeanColourClassifier())
+        publish_image_model(store, "paint", MeanColorClassifier())
         publish_text_model(store, "alphabet", AlphabetModel())
         publish_factorized_codec(store, "squeeze", FakeFactorizedCodec())
         publish_handwriting_model(store, "ruler", StraightLineModel())

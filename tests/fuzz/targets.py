@@ -78,8 +78,8 @@ def _image_seeds() -> Iterator[bytes]:
     }.items():  # fmt: skip
         for number, mode in enumerate(modes.split()):
             file = io.BytesIO()
-            grey = source.convert("L")
-            image = grey.convert("I").convert("I;16") if mode == "I;16" else source.convert(mode)
+            gray = source.convert("L")
+            image = gray.convert("I").convert("I;16") if mode == "I;16" else source.convert(mode)
             image.save(file, kind, exif=exif) if kind in ("JPEG", "WEBP") else image.save(
                 file, kind
             )

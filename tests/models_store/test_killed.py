@@ -20,7 +20,7 @@ from models_store.publish import publish_version
 from models_store.staging import orphaned_staging_dirs, staging_dir
 from models_store.verify import check_files, read_manifest
 from tests.command_line import exit_code
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.full_disk import no_file_over
 from tests.repository import ROOT
 
@@ -76,16 +76,16 @@ def test_remains_of_a_killed_publisher_are_reported_and_removed_by_the_next(
     assert (left / "model.onnx").read_bytes() == b"half"
     assert exit_code(app, "--store", str(abandoned), "verify") == 0
     assert f"{left.name} was left by a killed publisher" in capsys.readouterr().out
-    publish_image_model(abandoned, "blur-other", MeanColourClassifier())
+    publish_image_model(abandoned, "blur-other", MeanColorClassifier())
     assert orphaned_staging_dirs(abandoned) == [left]
-    publish_image_model(abandoned, "paint", MeanColourClassifier())
+    publish_image_model(abandoned, "paint", MeanColorClassifier())
     assert orphaned_staging_dirs(abandoned) == []
     assert list_versions(abandoned, "paint") == [1, 2, 3]
 
 
 def test_folder_of_a_running_publisher_is_kept(tmp_path: Path) -> None:
     with staging_dir(tmp_path / "paint") as theirs:
-        publish_image_model(tmp_path, "paint", MeanColourClassifier())
+        publish_image_model(tmp_path, "paint", MeanColorClassifier())
         assert theirs.is_dir()
         assert orphaned_staging_dirs(tmp_path) == []
 
@@ -123,7 +123,7 @@ def test_full_disk_during_import_is_reported(store: Path, tmp_path: Path) -> Non
 
 def _publish_many(store: Path, count: int) -> None:
     for _ in range(count):
-        publish_image_model(store, "paint", MeanColourClassifier())
+        publish_image_model(store, "paint", MeanColorClassifier())
 
 
 def test_processes_that_publish_one_name_at_once_get_a_version_each(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def _profile_steps(n: int) -> bytes:
         ]
     )
     chunk = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile, 0))
-    return png(4, 4, chunk, _PNG_RGB_PIXELS, _PNG_END, colour=2)
+    return png(4, 4, chunk, _PNG_RGB_PIXELS, _PNG_END, color=2)
 
 
 # Other image formats

@@ -15,7 +15,7 @@ from tests.fakes.generator import publish_generator
 from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -29,7 +29,7 @@ KEY = "a-key-that-only-alice-has-0123456789"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("store")
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     publish_image_model(folder, "blur", BoxBlurDenoiser(mode="RGB"))
     publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec())
     publish_text_model(folder, "alphabet", AlphabetModel())
@@ -112,7 +112,7 @@ def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path)
 
 @pytest.mark.anyio
 async def test_client_sends_its_key(tmp_path: Path) -> None:
-    publish_image_model(tmp_path / "store", "paint", MeanColourClassifier())
+    publish_image_model(tmp_path / "store", "paint", MeanColorClassifier())
     keys = f"alice sha256:{hash_key(KEY).hex()}"
     with running_server(tmp_path / "store", tmp_path / "log", keys=keys) as server:
         with Client(server.url) as client, pytest.raises(ApiError, match="401"):

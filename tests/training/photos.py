@@ -43,7 +43,7 @@ _CONTENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_grey_images(folder: Path, count: int, first: int = 0) -> None:
+def write_gray_images(folder: Path, count: int, first: int = 0) -> None:
     """Write `count` images, each of another grey."""
     folder.mkdir(parents=True)
     for index in range(count):
@@ -53,15 +53,15 @@ def write_grey_images(folder: Path, count: int, first: int = 0) -> None:
 def write_photos(root: Path, count: int, classes: int = 2) -> Path:
     """Write `count` noisy images per class, each class with its shape and colour, to `root`."""
     random = np.random.default_rng(0)
-    for name, (shape, colour) in list(_SHAPES.items())[:classes]:
+    for name, (shape, color) in list(_SHAPES.items())[:classes]:
         (root / name).mkdir(parents=True)
         for index in range(count):
             # A network of random weights sees little more than colour.
-            ground = np.array(colour) // 2 + random.integers(0, 60, size=(70, 90, 3))
+            ground = np.array(color) // 2 + random.integers(0, 60, size=(70, 90, 3))
             image = Image.fromarray(ground.astype(np.uint8))
             left, top = random.integers(5, 30, size=2).tolist()
             box = (left, top, left + 40, top + (12 if name == "bars" else 36))
-            getattr(ImageDraw.Draw(image), shape)(box, fill=colour)
+            getattr(ImageDraw.Draw(image), shape)(box, fill=color)
             image.save(root / name / f"{index}.png")
     return root
 

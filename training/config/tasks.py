@@ -58,7 +58,7 @@ class DenoisingConfig(FrozenModel):
 
 
 class PhotoDenoisingConfig(FrozenModel):
-    """Deviations of noise are in gray levels of 255, as in the literature."""
+    """Deviations of noise are in grey levels of 255, as in the literature."""
 
     kind: Literal["photo-denoising"] = "photo-denoising"
     sigma: tuple[NonNegativeFloat, PositiveFloat] = (0, 55)
@@ -66,7 +66,7 @@ class PhotoDenoisingConfig(FrozenModel):
     clean_share: _Fraction = 0.04
     """Share of patches without noise, so that the network learns to leave clean images alone."""
     grey_share: _Fraction = 0.5
-    """Share of patches turned gray: three equal channels, with equal noise."""
+    """Share of patches turned grey: three equal channels, with equal noise."""
     stored_share: _Fraction = 0.5
     """Share of patches whose noise is clipped to 0–255 and rounded, as in a file. In the literature
     it is not."""

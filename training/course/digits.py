@@ -26,10 +26,10 @@ def load_digit_splits() -> DigitSplits:
     data = Digits().load()
     (mean,), (std,) = data.statistics()
 
-    def normalised(split: ImageSplit) -> ImageSplit:
+    def normalized(split: ImageSplit) -> ImageSplit:
         return ImageSplit((split.images_NCHW.float() / 255 - mean) / std, split.labels_N)
 
-    return DigitSplits(normalised(data.train), normalised(data.test))
+    return DigitSplits(normalized(data.train), normalized(data.test))
 
 
 def train(

@@ -74,8 +74,8 @@ class DiffAugment(FrozenModel):
             shape = [1, 1, 1, 1]
             shape[axis] = length
             positions = torch.arange(length, device=images_BCHW.device).view(shape) + 0.5
-            centre_B111 = _uniform(images_BCHW) * length
-            inside = inside & ((positions - centre_B111).abs() < self.cutout * length / 2)
+            center_B111 = _uniform(images_BCHW) * length
+            inside = inside & ((positions - center_B111).abs() < self.cutout * length / 2)
         return images_BCHW * ~inside
 
 

@@ -27,12 +27,12 @@ class Digits(FrozenModel):
         """Raise DataError if `validation_size` leaves no image to train on."""
         bunch = load_digits()
         # Values count the set pixels of 4×4 blocks, 0 to 16.
-        grey_NHW = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+        gray_NHW = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
         train, test = train_test_split(
-            np.arange(len(grey_NHW)), test_size=_TEST_SIZE, stratify=bunch.target, random_state=0
+            np.arange(len(gray_NHW)), test_size=_TEST_SIZE, stratify=bunch.target, random_state=0
         )
         all_images = ImageSplit(
-            torch.from_numpy(grey_NHW)[:, None], torch.from_numpy(bunch.target.astype(np.int64))
+            torch.from_numpy(gray_NHW)[:, None], torch.from_numpy(bunch.target.astype(np.int64))
         )
         data = ImageData(
             title="scikit-learn digits",

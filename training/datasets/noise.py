@@ -45,13 +45,13 @@ def quantize_8bit(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round() / 255
 
 
-def to_grey(images_BCHW: Tensor) -> Tensor:
+def to_gray(images_BCHW: Tensor) -> Tensor:
     """Convert images in 0–1 to 8-bit grey, repeated in three channels."""
     luma = torch.tensor(_LUMA, device=images_BCHW.device).view(1, 3, 1, 1)
     return quantize_8bit((images_BCHW * luma).sum(1, keepdim=True)).expand_as(images_BCHW)
 
 
-def is_grey(images_BCHW: Tensor) -> bool:
+def is_gray(images_BCHW: Tensor) -> bool:
     """Return True if all three channels are equal."""
     return bool((images_BCHW == images_BCHW[:, :1]).all())
 
@@ -59,7 +59,7 @@ def is_grey(images_BCHW: Tensor) -> bool:
 def add_gaussian_noise(clean_BCHW: Tensor, sigma: float, generator: Generator) -> Tensor:
     """Add unclipped Gaussian noise of `sigma` grey levels; grey images stay grey."""
     shape = list(clean_BCHW.shape)
-    if is_grey(clean_BCHW):
+    if is_gray(clean_BCHW):
         shape[1] = 1
     noise = torch.randn(shape, generator=generator).to(clean_BCHW.device)
     return clean_BCHW + sigma / 255 * noise

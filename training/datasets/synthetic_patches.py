@@ -15,10 +15,10 @@ from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
 from training.datasets.camera.isp import draw_uniform
-from training.datasets.noise import quantize_8bit, to_grey
+from training.datasets.noise import quantize_8bit, to_gray
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-_GREY_SHARE = 1 / 3
+_GRAY_SHARE = 1 / 3
 _WIDEST_RAMP = 4
 """Width of the widest gradient between two colours, in sides of a patch."""
 
@@ -56,22 +56,22 @@ class SyntheticPatches(FrozenModel):
             return saturate(photo_3PP, draw_uniform(1, self.saturation, generator))
         if kind == 1:
             return quantize_8bit(photo_3PP * draw_uniform(1, self.exposure, generator))
-        colour, other = draw_colour(generator), draw_colour(generator)
+        color, other = draw_color(generator), draw_color(generator)
         side = photo_3PP.shape[-1]
         blend_PP = draw_ramp(side, generator) if kind == 2 else torch.zeros(side, side)
-        return quantize_8bit(colour + (other - colour) * blend_PP)
+        return quantize_8bit(color + (other - color) * blend_PP)
 
 
 def saturate(photo_3PP: Tensor, factor: float) -> Tensor:
     """Multiply the distance of every pixel from its grey by `factor`, clipped to 0–1."""
-    grey_3PP = to_grey(photo_3PP[None])[0]
-    return quantize_8bit(grey_3PP + factor * (photo_3PP - grey_3PP))
+    gray_3PP = to_gray(photo_3PP[None])[0]
+    return quantize_8bit(gray_3PP + factor * (photo_3PP - gray_3PP))
 
 
-def draw_colour(generator: Generator | None = None) -> Tensor:
+def draw_color(generator: Generator | None = None) -> Tensor:
     """Draw a colour (3, 1, 1): each channel is 0, 1 or between with odds of 1:1:2, or all equal."""
-    grey = draw_uniform(0, 1, generator) < _GREY_SHARE
-    levels = torch.rand(1 if grey else 3, 1, 1, generator=generator)
+    gray = draw_uniform(0, 1, generator) < _GRAY_SHARE
+    levels = torch.rand(1 if gray else 3, 1, 1, generator=generator)
     return (2 * levels - 0.5).clamp(0, 1).expand(3, 1, 1)
 
 

@@ -47,11 +47,11 @@ class EyeDetector:
 
     def _two(self, image_CHW: np.ndarray[Any, Any]) -> bool:
         cv2 = self._cv2
-        grey_HW = image_CHW[0]
+        gray_HW = image_CHW[0]
         if len(image_CHW) > 1:
             image_HWC = np.ascontiguousarray(image_CHW.transpose(1, 2, 0))
-            grey_HW = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY)
-        large_HW = cv2.resize(grey_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+            gray_HW = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY)
+        large_HW = cv2.resize(gray_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
         eyes = self._cascade.detectMultiScale(
             large_HW[: int(_UPPER * _SIDE)],
             minNeighbors=_NEIGHBOURS,

@@ -129,9 +129,9 @@ def morph_latents(latent_size: int) -> Tensor:
 
 def sharpness(images_NCHW: Tensor) -> float:
     """Return the mean length of the gradient of brightness, in grey levels per pixel."""
-    grey_NHW = images_NCHW.float().mean(1)
-    down = grey_NHW[:, 1:, :-1] - grey_NHW[:, :-1, :-1]
-    right = grey_NHW[:, :-1, 1:] - grey_NHW[:, :-1, :-1]
+    gray_NHW = images_NCHW.float().mean(1)
+    down = gray_NHW[:, 1:, :-1] - gray_NHW[:, :-1, :-1]
+    right = gray_NHW[:, :-1, 1:] - gray_NHW[:, :-1, :-1]
     return float(torch.hypot(down, right).mean())
 
 

@@ -31,11 +31,11 @@ def draw_batch_norm(
 
 
 def _draw_statistics(axes: Axes, statistics: Mapping[str, Sequence[float]]) -> None:
-    for quantity, colour in (("mean", "C0"), ("deviation", "C1")):
+    for quantity, color in (("mean", "C0"), ("deviation", "C1")):
         for kind, style in (("batch", "."), ("running", "-"), ("true", ":")):
             values = statistics[f"{kind} {quantity}"]
             steps = range(1, len(values) + 1)
-            shade = "black" if kind == "true" else colour
+            shade = "black" if kind == "true" else color
             axes.plot(steps, values, style, color=shade, markersize=3, label=f"{kind} {quantity}")
     axes.set(title="one unit, batch after batch", xlabel="step")
     axes.grid(alpha=0.3)
@@ -44,14 +44,14 @@ def _draw_statistics(axes: Axes, statistics: Mapping[str, Sequence[float]]) -> N
 
 def _draw_losses(axes: Axes, losses: Losses, rate: float) -> None:
     for position, runs in losses.items():
-        colour = {"none": "C3", "before ReLU": "C2", "after ReLU": "C4"}[position]
+        color = {"none": "C3", "before ReLU": "C2", "after ReLU": "C4"}[position]
         style = {"none": "-", "before ReLU": "--", "after ReLU": "-."}[position]
         label = f"norm {position}" if position != "none" else "no norm"
         for index, run in enumerate(runs):
             axes.plot(
                 range(1, len(run) + 1),
                 run,
-                color=colour,
+                color=color,
                 linestyle=style,
                 label=label if index == 0 else None,
             )

@@ -11,7 +11,7 @@ from training.engine.csv_logger import read_log
 from training.errors import DataError
 from training.plots.style import DOCUMENT_STYLE
 
-_COLOURS = {"train": "C0", "validation": "C1", "test": "C2"}
+_COLORS = {"train": "C0", "validation": "C1", "test": "C2"}
 
 Columns = dict[str, list[tuple[int, float]]]
 
@@ -66,7 +66,7 @@ def _panel(axes: Axes, panel: str, columns: Columns) -> Axes:
             epochs, values = zip(*points, strict=True)
             split = name.removesuffix(f"_{panel}")
             marker = "." if len(points) < 40 else ""
-            axes.plot(epochs, values, marker=marker, label=split, color=_COLOURS.get(split, "C3"))
+            axes.plot(epochs, values, marker=marker, label=split, color=_COLORS.get(split, "C3"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title=panel.replace("_", " "), xlabel="epoch")
     axes.grid(alpha=0.3)

@@ -36,9 +36,9 @@ def draw_dropout(
 
 def _draw_spread(axes: Axes, spread: Mapping[str, tuple[Tensor, float]]) -> None:
     for index, (name, (sums, evaluated)) in enumerate(spread.items()):
-        colour = f"C{index}"
-        axes.hist(sums.numpy(), bins=50, alpha=0.45, color=colour, label=f"{name}, training")
-        axes.axvline(float(sums.mean()), color=colour, label=f"{name}, mean")
+        color = f"C{index}"
+        axes.hist(sums.numpy(), bins=50, alpha=0.45, color=color, label=f"{name}, training")
+        axes.axvline(float(sums.mean()), color=color, label=f"{name}, mean")
         evaluation = axes.axvline(evaluated, color="black", linestyle=":")
     evaluation.set_label("in evaluation")
     axes.set(title="a sum, half of its inputs dropped", xlabel="sum", ylabel="samples")

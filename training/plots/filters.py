@@ -54,8 +54,8 @@ def draw_filters(model: str, layers_by_name: Mapping[str, Layer], name: str, pat
     axes.set(xticks=[], yticks=[])
     axes.set_title(f"{model}, {name}\n{summary}", fontsize=10)
     limit = color_scale(layer.weights_NChw)
-    colours = inputs == 3 and height * width > 1
-    legend = "dark … light, grey is 0" if colours else "blue … red, white is 0"
+    colors = inputs == 3 and height * width > 1
+    legend = "dark … light, grey is 0" if colors else "blue … red, white is 0"
     axes.set_xlabel(f"one scale: -{limit:.3g} … {limit:.3g} as {legend}; magenta: dead", fontsize=9)
     figure.savefig(path)
     return f"{model}, {name}: {summary}"

@@ -13,23 +13,23 @@ import numpy as np
 from PIL import Image
 
 _PALETTE_SIZE = 256
-_EXACT_COLOURS = 64
+_EXACT_COLORS = 64
 
 
 def optimize_png(path: Path) -> None:
     """Rewrite the PNG at `path` with a palette of its own."""
     with Image.open(path) as file:
         image = file.convert("RGB")
-    colours: Any = image.getcolors(image.width * image.height)
-    frequent = [colour for _, colour in sorted(colours, reverse=True)[:_EXACT_COLOURS]]
-    rest = image.quantize(_PALETTE_SIZE - _EXACT_COLOURS, dither=Image.Dither.NONE).getpalette()
+    colors: Any = image.getcolors(image.width * image.height)
+    frequent = [color for _, color in sorted(colors, reverse=True)[:_EXACT_COLORS]]
+    rest = image.quantize(_PALETTE_SIZE - _EXACT_COLORS, dither=Image.Dither.NONE).getpalette()
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for colour in frequent for channel in colour] + (rest or []))
+    palette.putpalette([channel for color in frequent for channel in color] + (rest or []))
     quantized = image.quantize(palette=palette, dither=Image.Dither.NONE)
     # Pillow's search for the nearest entry is approximate: white may become almost white.
     pixels_HWC, indices_HW = np.asarray(image), np.array(quantized)
-    for index, colour in enumerate(frequent):
-        indices_HW[(pixels_HWC == colour).all(axis=2)] = index
+    for index, color in enumerate(frequent):
+        indices_HW[(pixels_HWC == color).all(axis=2)] = index
     quantized.putdata(indices_HW.ravel())
     quantized.save(path, optimize=True)
 

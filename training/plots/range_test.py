@@ -16,12 +16,12 @@ def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
     axes = figure.add_subplot()
     axes.plot(result.rates, result.losses, color="0.75", linewidth=1, label="of each step")
     axes.plot(result.rates, result.smoothed_losses, label="running average")
-    for rate, colour, style, name in (
+    for rate, color, style, name in (
         (result.steepest_rate, "C2", "--", "falls fastest"),
         (result.lowest_loss_rate, "C3", "--", "lowest"),
         (result.recipe_rate, "black", ":", "the recipe's rate"),
     ):
-        axes.axvline(rate, color=colour, linestyle=style, label=f"{name}: {rate:.2g}")
+        axes.axvline(rate, color=color, linestyle=style, label=f"{name}: {rate:.2g}")
     axes.set_xscale("log")
     top = max(result.smoothed_losses[: result.rates.index(result.lowest_loss_rate) + 1])
     low = min(*result.losses, 0.0)

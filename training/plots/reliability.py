@@ -43,10 +43,10 @@ def _bars(axes: Axes, members: Sequence[float], ensemble: float) -> None:
 
 def _diagram(axes: Axes, name: str, diagram: Reliability) -> None:
     bins = len(diagram.share_S)
-    centres = [100 * (index + 0.5) / bins for index in range(bins)]
+    centers = [100 * (index + 0.5) / bins for index in range(bins)]
     axes.plot([0, 100], [0, 100], color="0.6", linewidth=1, linestyle="--")
     heights = (100 * diagram.accuracy_S.nan_to_num()).tolist()
-    axes.bar(centres, heights, 100 / bins, color="tab:blue", edgecolor="white")
+    axes.bar(centers, heights, 100 / bins, color="tab:blue", edgecolor="white")
     axes.plot(
         (100 * diagram.confidence_S).tolist(),
         (100 * diagram.accuracy_S).tolist(),

@@ -23,7 +23,7 @@ LINE_STYLES: Any = (
 )
 """Tell lines apart without colour."""
 
-_COLOURS = (
+_COLORS = (
     "#1f77b4",
     "#e6750a",
     "#2a962a",
@@ -41,7 +41,7 @@ DOCUMENT_STYLE: Any = {
     "axes.titlesize": 11,
     "axes.labelsize": 10.5,
     "legend.fontsize": 10.5,
-    "axes.prop_cycle": cycler(color=_COLOURS),
+    "axes.prop_cycle": cycler(color=_COLORS),
 }
 """For `matplotlib.rc_context`."""
 

@@ -20,7 +20,7 @@ _INIT_CROPS = 64
 
 @build_task.register(PhotoCompressionConfig)
 class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
-    """Minimize bits per pixel + λ · MSE (RGB, in gray levels²), with a random λ for each crop.
+    """Minimize bits per pixel + λ · MSE (RGB, in grey levels²), with a random λ for each crop.
 
     One network serves all qualities, with gains for each (Cui et al. 2021, arXiv 2003.02188).
     """

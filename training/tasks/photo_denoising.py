@@ -13,7 +13,7 @@ from training.datasets.batches import epoch_seed
 from training.datasets.camera import CameraNoise
 from training.datasets.image_pairs import ImagePairs
 from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
-from training.datasets.noise import add_gaussian_noise, is_grey, quantize_8bit, to_grey
+from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit, to_gray
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
@@ -97,15 +97,15 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
         return noisy_BCHW, clean_BCHW
 
     def _add_gaussian_noise(self, clean_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        grey_B = self._random_mask(len(clean_BCHW), self.config.grey_share)
-        clean_BCHW = torch.where(grey_B, to_grey(clean_BCHW), clean_BCHW)
+        gray_B = self._random_mask(len(clean_BCHW), self.config.grey_share)
+        clean_BCHW = torch.where(gray_B, to_gray(clean_BCHW), clean_BCHW)
         min_sigma, max_sigma = self.config.sigma
-        sigma_B = min_sigma + (max_sigma - min_sigma) * torch.rand_like(grey_B, dtype=torch.float32)
+        sigma_B = min_sigma + (max_sigma - min_sigma) * torch.rand_like(gray_B, dtype=torch.float32)
         sigma_B = sigma_B.masked_fill(
             self._random_mask(len(clean_BCHW), self.config.clean_share), 0
         )
         noise_BCHW = torch.randn_like(clean_BCHW)
-        noise_BCHW = torch.where(grey_B, noise_BCHW[:, :1], noise_BCHW)
+        noise_BCHW = torch.where(gray_B, noise_BCHW[:, :1], noise_BCHW)
         noisy_BCHW = clean_BCHW + sigma_B / _MAX_PIXEL * noise_BCHW
         stored_B = self._random_mask(len(clean_BCHW), self.config.stored_share)
         return torch.where(stored_B, quantize_8bit(noisy_BCHW), noisy_BCHW), clean_BCHW
@@ -180,11 +180,11 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
 
 
 def denoise_image(network: nn.Module, noisy_BCHW: Tensor, multiple: int) -> Tensor:
-    """Return the estimate, rounded to 8 bits; for gray images, the mean of its channels."""
+    """Return the estimate, rounded to 8 bits; for grey images, the mean of its channels."""
     height, width = noisy_BCHW.shape[2:]
     edges = (0, -width % multiple, 0, -height % multiple)
     estimate: Tensor = network(functional.pad(noisy_BCHW, edges, mode="replicate")).float()
     estimate = estimate[..., :height, :width]
-    if is_grey(noisy_BCHW):
+    if is_gray(noisy_BCHW):
         estimate = estimate.mean(1, keepdim=True).expand_as(noisy_BCHW)
     return quantize_8bit(estimate)

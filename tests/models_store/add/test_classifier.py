@@ -28,10 +28,10 @@ from tests.fakes.tensor_models import make_model
 from tests.service.serving import running_app
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-COLOURS = ["red", "green", "blue"]
+COLORS = ["red", "green", "blue"]
 
 
-def mean_colour(
+def mean_color(
     layout: str = "nchw",
     *,
     dtype: int = TensorProto.FLOAT,
@@ -68,9 +68,9 @@ def expected(images_BHWC: NDArray[np.uint8], bgr: bool) -> NDArray[np.float64]:
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.FLOAT16])
 def test_preprocessing_computes_what_numpy_does(layout: Any, channels: Any, dtype: int) -> None:
     # Its input already has the name that the contract requires for the pixels.
-    model = mean_colour(layout, dtype=dtype, name="images")
+    model = mean_color(layout, dtype=dtype, name="images")
     options = ClassifierOptions(
-        COLOURS, mean=MEAN, std=STD, layout=layout, channels=channels, softmax=True
+        COLORS, mean=MEAN, std=STD, layout=layout, channels=channels, softmax=True
     )
     wrapped, task = add_preprocessing(model, input_specs(model, {}), options)
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
@@ -105,13 +105,13 @@ def add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Add:
 async def test_added_classifier_labels_photos_and_is_served(add: Add, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for index, name in enumerate(COLOURS):
-        colour = [0, 0, 0]
-        colour[index] = 200
-        image = encode_png(solid_image(30, 20, (colour[0], colour[1], colour[2])))
+    for index, name in enumerate(COLORS):
+        color = [0, 0, 0]
+        color[index] = 200
+        image = encode_png(solid_image(30, 20, (color[0], color[1], color[2])))
         (photos / f"{name}.png").write_bytes(image)
     options = ("--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225", "--softmax")
-    code, out, err = add(mean_colour(batch=1), *options, "--samples", str(photos))
+    code, out, err = add(mean_color(batch=1), *options, "--samples", str(photos))
     assert (code, err) == (0, "")
     assert re.findall(r"sample      (\w+)\.png: (\w+) 1\.00", out) == [
         ("blue", "blue"), ("green", "green"), ("red", "red"),
@@ -139,22 +139,22 @@ def test_photos_are_resized_as_the_service_does(tmp_path: Path, rule: Any) -> No
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (mean_colour(), (), "the outputs are not probabilities (a row sums to"),
-        (mean_colour(softmax=True), ("--softmax",), "probabilities already: leave out --softmax"),
-        (mean_colour(channels=1), ("--mean", "1,2,3"), "--mean has 3 values, but the graph takes"),
-        (mean_colour(channels=1), ("--softmax",), "there are 3 labels, but the graph returns 1"),
-        (mean_colour(channels=4), ("--layout", "nchw"), "images of 4 channels; only 1"),
-        (mean_colour(channels=4), (), "cannot tell which dimension of the input"),
-        (mean_colour(side="s"), (), "give --size, such as --size 224"),
-        (mean_colour(), ("--size", "16"), "--size is 16 × 16, but the graph takes 8 × 8"),
-        (mean_colour(), ("--size", "big"), "--size is 'big'; expected a number such as 224"),
-        (mean_colour(), ("--std", "0"), "--std must not contain 0"),
-        (mean_colour(), ("--scale", "x"), "--scale is 'x'; expected numbers such as"),
-        (mean_colour(), ("--scale", "1/0"), "--scale is '1/0'; expected numbers such as"),
-        (mean_colour(), ("--mean", "1e400"), "--mean is '1e400'; expected numbers such as"),
-        (mean_colour(), ("--std", "nan"), "--std is 'nan'; expected numbers such as"),
-        (mean_colour(), ("--samples", "none.jpg"), "there is no photo or folder none.jpg"),
-        (mean_colour(dtype=TensorProto.DOUBLE), (), "a classifier takes one input of four"),
+        (mean_color(), (), "the outputs are not probabilities (a row sums to"),
+        (mean_color(softmax=True), ("--softmax",), "probabilities already: leave out --softmax"),
+        (mean_color(channels=1), ("--mean", "1,2,3"), "--mean has 3 values, but the graph takes"),
+        (mean_color(channels=1), ("--softmax",), "there are 3 labels, but the graph returns 1"),
+        (mean_color(channels=4), ("--layout", "nchw"), "images of 4 channels; only 1"),
+        (mean_color(channels=4), (), "cannot tell which dimension of the input"),
+        (mean_color(side="s"), (), "give --size, such as --size 224"),
+        (mean_color(), ("--size", "16"), "--size is 16 × 16, but the graph takes 8 × 8"),
+        (mean_color(), ("--size", "big"), "--size is 'big'; expected a number such as 224"),
+        (mean_color(), ("--std", "0"), "--std must not contain 0"),
+        (mean_color(), ("--scale", "x"), "--scale is 'x'; expected numbers such as"),
+        (mean_color(), ("--scale", "1/0"), "--scale is '1/0'; expected numbers such as"),
+        (mean_color(), ("--mean", "1e400"), "--mean is '1e400'; expected numbers such as"),
+        (mean_color(), ("--std", "nan"), "--std is 'nan'; expected numbers such as"),
+        (mean_color(), ("--samples", "none.jpg"), "there is no photo or folder none.jpg"),
+        (mean_color(dtype=TensorProto.DOUBLE), (), "a classifier takes one input of four"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_fit_the_graph_are_rejected(
@@ -173,4 +173,4 @@ def test_too_few_or_empty_labels_are_rejected(
     add: Add, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "labels.txt").write_text(text)
-    assert message in add(mean_colour())[2]
+    assert message in add(mean_color())[2]

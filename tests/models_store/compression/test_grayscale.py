@@ -7,9 +7,9 @@ def test_grey_is_three_equal_channels() -> None:
     image = np.full((4, 5, 3), 9, np.uint8)
     assert is_grayscale(image)
     for channel in range(3):
-        coloured = image.copy()
-        coloured[3, 4, channel] = 8
-        assert not is_grayscale(coloured)
+        colored = image.copy()
+        colored[3, 4, channel] = 8
+        assert not is_grayscale(colored)
 
 
 def test_the_mean_is_rounded_to_the_nearest_level() -> None:

@@ -62,9 +62,9 @@ def test_other_raw_files_are_named_by_their_signature(head: bytes, name: str) ->
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "CMYK", "1"])
 def test_developed_tiffs_are_images(mode: str) -> None:
-    grey = smooth(20, 10).convert("L")
-    image = Image.fromarray(np.asarray(grey).astype(np.uint16)) if mode == "I;16" else (
-        grey.convert(mode)
+    gray = smooth(20, 10).convert("L")
+    image = Image.fromarray(np.asarray(gray).astype(np.uint16)) if mode == "I;16" else (
+        gray.convert(mode)
     )  # fmt: skip
     file = io.BytesIO()
     image.save(file, "TIFF", save_all=True, append_images=[image], tiffinfo={271: "NIKON"})

@@ -26,7 +26,7 @@ def _png(
         png_chunk(b"IDAT", zlib.compress(scanlines)),
         png_chunk(b"IEND", b""),
         depth=depth,
-        colour=color_type,
+        color=color_type,
     )
 
 

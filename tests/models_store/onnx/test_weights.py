@@ -91,7 +91,7 @@ def test_dead_are_filters_below_a_thousandth_of_the_largest_weight() -> None:
 def test_one_scale_white_for_zero_and_equal_strength_for_opposite_weights() -> None:
     weights = np.array([0.0, 1.0, -1.0, 0.5], np.float32).reshape(4, 1, 1, 1)
     pixels = render_filters(Layer("l", "Conv", weights, "y"))
-    seen = {tuple(colour) for colour in pixels.reshape(-1, 3).tolist()}
+    seen = {tuple(color) for color in pixels.reshape(-1, 3).tolist()}
     # Frame of the dead one, frame, zero, the two ends and a half.
     assert seen == {
         (255, 0, 200), (225, 225, 225), (255, 255, 255), (178, 24, 43), (33, 102, 172),

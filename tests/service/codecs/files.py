@@ -54,8 +54,8 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
 
 
-def png(width: int, height: int, *chunks: bytes, depth: int = 8, colour: int = 0) -> bytes:
-    header = struct.pack(">2I5B", width, height, depth, colour, 0, 0, 0)
+def png(width: int, height: int, *chunks: bytes, depth: int = 8, color: int = 0) -> bytes:
+    header = struct.pack(">2I5B", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + b"".join(chunks)
 
 

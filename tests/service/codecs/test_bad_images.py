@@ -193,7 +193,7 @@ def test_image_without_pixels_is_invalid(data: bytes) -> None:
         decode_native(data, "RGB", LIMITS)
 
 
-def responses(data: bytes) -> None:
+def decode_or_reject(data: bytes) -> None:
     """Decode twice; only errors for clients may be raised."""
     with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
         assert decode_native(data, "L", LIMITS).ndim == 3
@@ -207,7 +207,7 @@ def responses(data: bytes) -> None:
     tail=st.binary(max_size=200),
 )
 def test_random_bytes_give_an_array_or_a_service_error(head: bytes, tail: bytes) -> None:
-    responses(head + tail)
+    decode_or_reject(head + tail)
 
 
 @settings(derandomize=True, max_examples=300, deadline=None, database=None)
@@ -228,7 +228,7 @@ def test_mutated_images_give_an_array_or_a_service_error(
     for share, patch in changes:
         at = int(share * (min(200, len(data)) if in_header else len(data)))
         mutated[at : at + len(patch)] = patch
-    responses(bytes(mutated[: int(len(mutated) * max(keep, 0.3)) if keep < 0.6 else None]))
+    decode_or_reject(bytes(mutated[: int(len(mutated) * max(keep, 0.3)) if keep < 0.6 else None]))
 
 
 @settings(derandomize=True, max_examples=200, deadline=None, database=None)

@@ -64,9 +64,9 @@ def test_srgb_and_damaged_profiles_leave_pixels_unchanged(profile: bytes) -> Non
 
 
 def test_a_profile_for_another_color_space_is_ignored() -> None:
-    grey_HW = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    data = _file(Image.fromarray(grey_HW), "PNG", icc_profile=P3)
-    assert np.array_equal(decode_native(data, "L", LIMITS)[..., 0], grey_HW)
+    gray_HW = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    data = _file(Image.fromarray(gray_HW), "PNG", icc_profile=P3)
+    assert np.array_equal(decode_native(data, "L", LIMITS)[..., 0], gray_HW)
 
 
 def test_alpha_is_composited_on_white_before_the_conversion() -> None:

@@ -79,14 +79,14 @@ def test_every_mode_is_converted_to_the_requested_one(
 
 
 def test_alpha_lies_over_white_exactly() -> None:
-    colour_HWC = noise(16, 16, 3)
+    color_HWC = noise(16, 16, 3)
     alpha_HW1 = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    rgba = Image.fromarray(np.concatenate([colour_HWC, alpha_HW1], axis=2))
-    wide = colour_HWC.astype(int) * alpha_HW1 + 255 * (255 - alpha_HW1.astype(int))
+    rgba = Image.fromarray(np.concatenate([color_HWC, alpha_HW1], axis=2))
+    wide = color_HWC.astype(int) * alpha_HW1 + 255 * (255 - alpha_HW1.astype(int))
     expected = np.rint(wide / 255)
     assert np.array_equal(decode_native(encoded(rgba, "PNG"), "RGB", LIMITS), expected)
-    grey = Image.fromarray(np.concatenate([colour_HWC[..., :1], alpha_HW1], axis=2))
-    assert np.array_equal(decode_native(encoded(grey, "PNG"), "L", LIMITS), expected[..., :1])
+    gray = Image.fromarray(np.concatenate([color_HWC[..., :1], alpha_HW1], axis=2))
+    assert np.array_equal(decode_native(encoded(gray, "PNG"), "L", LIMITS), expected[..., :1])
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
@@ -108,8 +108,8 @@ def test_transparent_palette_entries_and_colour_keys_are_white() -> None:
         expected = opaque.copy()
         expected[hidden_HW if isinstance(transparency, bytes) else np.asarray(palette) == 0] = 255
         assert worst(decode_native(data, "RGB", LIMITS), expected) == 0
-    grey = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
-    keyed = decode_native(encoded(grey, "PNG", transparency=7), "L", LIMITS).ravel()
+    gray = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    keyed = decode_native(encoded(gray, "PNG", transparency=7), "L", LIMITS).ravel()
     assert keyed[7] == 255
     assert keyed[8] == 8
 
@@ -229,7 +229,7 @@ def test_a_large_png_reduced_in_steps_is_close_to_one_antialiased_resize() -> No
 
 @pytest.mark.parametrize("file_format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_the_first_of_several_frames_is_taken(file_format: str) -> None:
-    frames = [Image.new("RGB", (20, 12), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (20, 12), color) for color in ("red", "lime", "blue")]
     data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
     red = np.full((12, 20, 3), (255, 0, 0), np.uint8)
     assert worst(decode_native(data, "RGB", LIMITS), red) <= 3

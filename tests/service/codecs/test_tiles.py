@@ -124,13 +124,13 @@ def test_pixels_of_tiles_are_those_that_run(
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 15, 16, 17, 31, 47, 64])
 @pytest.mark.parametrize("other", [1, 16, 37])
-@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 255), (255, 255, 255), (10, 128, 200)])
+@pytest.mark.parametrize("color", [(255, 0, 0), (0, 0, 255), (255, 255, 255), (10, 128, 200)])
 def test_with_a_margin_a_flat_image_has_no_edge(
-    side: int, other: int, colour: tuple[int, int, int]
+    side: int, other: int, color: tuple[int, int, int]
 ) -> None:
-    image = np.full((side, other, 3), colour, np.uint8)
+    image = np.full((side, other, 3), color, np.uint8)
     # Divides by 16 where a full window of 5 × 5 has 25: the value inside, and less at the edges.
-    inside = np.broadcast_to((np.array(colour) * 25 >> 4 & 255).astype(np.uint8), image.shape)
+    inside = np.broadcast_to((np.array(color) * 25 >> 4 & 255).astype(np.uint8), image.shape)
     for shape in (image, image.swapaxes(0, 1)):
         result = run_tiled(shape, free(4, 16, 4), box_blur(2), margin=2)
         assert np.array_equal(result, inside.reshape(shape.shape))

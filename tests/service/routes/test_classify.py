@@ -2,7 +2,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.fakes.image_models import COLOURS, encode_png, solid_image
+from tests.fakes.image_models import COLORS, encode_png, solid_image
 from tests.service.serving import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_default_top_k_returns_all_labels_of_a_model_with_few(
 ) -> None:
     response = await client.post("/v1/classify", content=RED)
     predictions = response.json()["results"][0]["predictions"]
-    assert {prediction["label"] for prediction in predictions} == set(COLOURS)
+    assert {prediction["label"] for prediction in predictions} == set(COLORS)
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "4", "many", "1.5", ""])

@@ -15,7 +15,7 @@ from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized
 from tests.fakes.generator import publish_generator
 from tests.fakes.image_models import (
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -47,7 +47,7 @@ async def client(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> AsyncIterator[httpx.AsyncClient]:
     store = tmp_path_factory.mktemp("store")
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     publish_image_model(store, "blur", BoxBlurDenoiser(mode="RGB"))
     publish_factorized_codec(store, "squeeze", FakeFactorizedCodec())
     publish_generator(store, "blobs")

@@ -25,7 +25,7 @@ from tests.service.serving import assert_problem, get_app_state, occupied_thread
 pytestmark = pytest.mark.anyio
 
 JSON = {"accept": "application/json"}
-FINE, COARSE, COLOUR = (
+FINE, COARSE, COLOR = (
     FakeFactorizedCodec(),
     FakeFactorizedCodec(step=8, reach=10),
     FakeFactorizedCodec(mode="RGB"),
@@ -47,7 +47,7 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("codes")
     publish_factorized_codec(store, "squeeze", FINE)
     publish_factorized_codec(store, "squeeze", COARSE)
-    publish_factorized_codec(store, "squeeze-colour", COLOUR)
+    publish_factorized_codec(store, "squeeze-colour", COLOR)
     publish_image_model(store, "blur", BoxBlurDenoiser())
     return store
 
@@ -66,7 +66,7 @@ async def _code(coder: httpx.AsyncClient, query: str = "?version=1") -> bytes:
 
 @pytest.mark.parametrize(
     ("query", "model", "channels"),
-    [("?version=1", FINE, 1), ("", COARSE, 1), ("?model=squeeze-colour", COLOUR, 3)],
+    [("?version=1", FINE, 1), ("", COARSE, 1), ("?model=squeeze-colour", COLOR, 3)],
 )
 async def test_decompressed_image_matches_the_original(
     coder: httpx.AsyncClient, query: str, model: FakeFactorizedCodec, channels: int

@@ -105,13 +105,13 @@ async def test_model_of_one_size_returns_no_quality(coder: httpx.AsyncClient) ->
 
 
 async def test_grey_images_stay_grey(coder: httpx.AsyncClient) -> None:
-    grey = _image(20, 33, 1)
-    response = await coder.post("/v1/compress?quality=3", content=encode_png(grey))
+    gray = _image(20, 33, 1)
+    response = await coder.post("/v1/compress?quality=3", content=encode_png(gray))
     code = unpack(response.content)
     assert (code.mode, code.width, code.height) == ("L", 33, 20)
     back = _pixels((await coder.post("/v1/decompress", content=response.content)).content)
     assert back.shape == (20, 33)
-    error = np.square(back.astype(float) - grey[..., 0]).mean()
+    error = np.square(back.astype(float) - gray[..., 0]).mean()
     psnr_db = float(response.headers["x-deepshelf-psnr-db"])
     assert psnr_db == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 

@@ -48,9 +48,9 @@ async def test_image_of_any_size_keeps_its_size(
 
 
 async def test_colour_goes_through_a_colour_model_unchanged(client: httpx.AsyncClient) -> None:
-    colour = _noise(33, 47, 3)
-    response = await client.post("/v1/denoise?model=colour-same", content=encode_png(colour))
-    assert np.array_equal(_pixels(response.content), colour)
+    color = _noise(33, 47, 3)
+    response = await client.post("/v1/denoise?model=colour-same", content=encode_png(color))
+    assert np.array_equal(_pixels(response.content), color)
 
 
 def _file(image: Image.Image) -> bytes:
@@ -61,11 +61,11 @@ def _file(image: Image.Image) -> bytes:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "I;16"])
 async def test_grey_stays_grey_through_a_colour_model(client: httpx.AsyncClient, mode: str) -> None:
-    grey = _noise(21, 34)[..., 0]
-    image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey)
+    gray = _noise(21, 34)[..., 0]
+    image = Image.fromarray(gray.astype(np.uint16) * 257 if mode == "I;16" else gray)
     sent = _file(image if mode == "I;16" else image.convert(mode))
     response = await client.post("/v1/denoise?model=colour-same", content=sent)
-    assert np.array_equal(_pixels(response.content), grey)
+    assert np.array_equal(_pixels(response.content), gray)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.6, 1])
@@ -96,10 +96,10 @@ async def test_strength_out_of_range_is_rejected(client: httpx.AsyncClient, stre
 
 
 async def test_transparency_is_composited_on_white(client: httpx.AsyncClient) -> None:
-    colour = np.zeros((6, 9, 4), np.uint8)
-    colour[:3, :, 1], colour[:3, :, 3] = 200, 255
+    color = np.zeros((6, 9, 4), np.uint8)
+    color[:3, :, 1], color[:3, :, 3] = 200, 255
     response = await client.post(
-        "/v1/denoise?model=colour-same", content=_file(Image.fromarray(colour))
+        "/v1/denoise?model=colour-same", content=_file(Image.fromarray(color))
     )
     got = _pixels(response.content)
     assert got.shape == (6, 9, 3)
@@ -108,11 +108,11 @@ async def test_transparency_is_composited_on_white(client: httpx.AsyncClient) ->
 
 
 async def test_grey_image_is_compared_with_a_colour_reference(client: httpx.AsyncClient) -> None:
-    grey, colour = _noise(20, 30), _noise(20, 30, 3) // 2
-    files = [("image", encode_png(grey)), ("reference", encode_png(colour))]
+    gray, color = _noise(20, 30), _noise(20, 30, 3) // 2
+    files = [("image", encode_png(gray)), ("reference", encode_png(color))]
     response = await client.post("/v1/denoise?model=colour-same", files=files, headers=JSON)
     (result,) = response.json()["results"]
-    expected = peak_signal_noise_ratio(colour, grey.repeat(3, 2), data_range=255)  # type: ignore[no-untyped-call]
+    expected = peak_signal_noise_ratio(color, gray.repeat(3, 2), data_range=255)  # type: ignore[no-untyped-call]
     assert result["psnr_db"] == pytest.approx(expected)
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 from models_store.sampling.latents import latent_from_seed, slerp, truncate
 from tests.fakes.generator import HEIGHT, LATENT, TYPICAL, WIDTH, expected_image, publish_generator
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     publish_generator(folder, "levels", gain=20.0)
     publish_generator(folder, "levels")
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.service.serving import assert_problem, running_app
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("drawing")
     publish_handwriting_model(store, "ruler", StraightLineModel())
     publish_handwriting_model(store, "shaky", StraightLineModel(log_deviation=-2.5))
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     return store
 
 

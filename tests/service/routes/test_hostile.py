@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from tests.fakes.image_models import (
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -50,7 +50,7 @@ _VALUES = st.recursive(
 @pytest.fixture(scope="module")
 def requested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store: Path = tmp_path_factory.mktemp("store")
-    publish_image_model(store, "paint", MeanColourClassifier())
+    publish_image_model(store, "paint", MeanColorClassifier())
     publish_text_model(store, "alphabet", AlphabetModel())
     publish_tensors_model(store, "three", three_inputs_model(), THREE_INPUTS)
     app = create_app(

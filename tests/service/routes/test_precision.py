@@ -7,7 +7,7 @@ import pytest
 from models_store.manifest import Precision, Variant
 from models_store.verify import read_manifest
 from tests.fakes.image_models import (
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -24,8 +24,8 @@ RED = encode_png(solid_image(8, 8, (255, 0, 0)))
 def twofold(tmp_path: Path) -> Path:
     """Publish one classifier, whose int8 graph is less confident than its fp32 one."""
     store, other = tmp_path / "store", tmp_path / "other"
-    folder = publish_image_model(store, "paint", MeanColourClassifier(sharpness=10))
-    vague = publish_image_model(other, "paint", MeanColourClassifier(sharpness=9.9))
+    folder = publish_image_model(store, "paint", MeanColorClassifier(sharpness=10))
+    vague = publish_image_model(other, "paint", MeanColorClassifier(sharpness=9.9))
     publish_int8_variant(folder, vague / "model.onnx", "model")
     return store
 
@@ -56,7 +56,7 @@ async def test_request_overrides_the_precision_of_the_operator(twofold: Path) ->
 async def test_missing_precision_is_rejected_with_those_available(
     tmp_path: Path,
 ) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     async with running_app(tmp_path, precision="int8") as client:  # where there is one
         plain = await client.post("/v1/classify", content=RED)
         assert "precision" not in plain.json()

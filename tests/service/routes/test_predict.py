@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.tensor_models import (
     THREE_INPUTS,
     make_model,
@@ -73,7 +73,7 @@ def store_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     publish_tensors_model(folder, "wide", wide_model(), {"x": np.array([[1], [1]])})
     publish_tensors_model(folder, "few", few_model(), {"x": np.array([1, 1])})
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     publish_text_model(folder, "alphabet", AlphabetModel())
     return folder
 

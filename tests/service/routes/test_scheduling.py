@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.image_models import (
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -184,11 +184,11 @@ async def test_disconnect_watcher_ends_with_its_request(store: Path) -> None:
 
 
 async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     async with running_app(tmp_path, store_poll_interval_s=0.01) as client:
         published_store = get_app_state(client).registry
         assert (await client.post("/v1/classify", content=IMAGE)).json()["version"] == 1
-        publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+        publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
         await _until(lambda: published_store.catalog.count("ready") == 2)
         assert (await client.post("/v1/classify", content=IMAGE)).json()["version"] == 2
         shutil.rmtree(tmp_path / "paint" / "2")
@@ -199,8 +199,8 @@ async def test_a_running_service_picks_up_new_versions_and_drops_old_ones(tmp_pa
 async def test_a_corrupted_model_is_listed_with_its_reason_while_the_others_serve(
     tmp_path: Path,
 ) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
-    graph = publish_image_model(tmp_path, "other", MeanColourClassifier()) / "model.onnx"
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
+    graph = publish_image_model(tmp_path, "other", MeanColorClassifier()) / "model.onnx"
     data = bytearray(graph.read_bytes())
     data[-1] ^= 1
     graph.write_bytes(data)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import VOCABULARY, AlphabetModel, RandomLstmModel, publish_text_model
 from tests.service.serving import AsgiRequest, get_app_state, running_app
 
@@ -26,7 +26,7 @@ def published_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish_text_model(folder, "alphabet", AlphabetModel())
     publish_text_model(folder, "babble", RandomLstmModel())
     publish_text_model(folder, "babble", RandomLstmModel(seed=1))
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     return folder
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.factorized_codec import FakeFactorizedCodec, publish_factorized_codec
 from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
-from tests.fakes.image_models import BoxBlurDenoiser, MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import BoxBlurDenoiser, MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import AlphabetModel, publish_text_model
 from tests.service.serving import get_app, get_app_state, occupied_thread, running_app
 
@@ -30,7 +30,7 @@ RED = np.full((1, 8, 8, 3), (255, 0, 0), np.uint8)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     publish_image_model(folder, "blur", BoxBlurDenoiser())
     publish_factorized_codec(folder, "squeeze", FakeFactorizedCodec())
     publish_text_model(folder, "alphabet", AlphabetModel())

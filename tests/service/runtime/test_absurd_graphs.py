@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.runtime.registry import Registry
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.models_store.tampering import replace_file
 
 _MEANS = [
@@ -29,7 +29,7 @@ def _graph(
     domain: str | None = None,
     shape: Sequence[int | str] = ("batch", 8, 8, 3),
 ) -> bytes:
-    """Return a graph from `images` to `probabilities` as `MeanColourClassifier`, of other nodes."""
+    """Return a graph from `images` to `probabilities` as `MeanColorClassifier`, of other nodes."""
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
     output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     opsets = [helper.make_opsetid("", opset)]
@@ -123,10 +123,10 @@ GRAPHS = {
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     store: Path = tmp_path_factory.mktemp("store")
-    publish_image_model(store, "good", MeanColourClassifier())
+    publish_image_model(store, "good", MeanColorClassifier())
     for number, (graph, _) in enumerate(GRAPHS.values()):
         replace_file(
-            publish_image_model(store, f"odd-{number}", MeanColourClassifier()), "model.onnx", graph
+            publish_image_model(store, f"odd-{number}", MeanColorClassifier()), "model.onnx", graph
         )
     registry = Registry(store, threads=2)
     registry.refresh()

@@ -9,14 +9,14 @@ from models_store.layout import version_dir
 from service.errors import NotFound, Unavailable
 from service.runtime.model_control import ModelOverrides
 from service.runtime.registry import Registry
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     folder = tmp_path / "store"
-    publish_image_model(folder, "paint", MeanColourClassifier())
-    publish_image_model(folder, "other", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
+    publish_image_model(folder, "other", MeanColorClassifier())
     return folder
 
 
@@ -29,7 +29,7 @@ def test_unloaded_model_stays_unloaded_until_it_is_loaded(store: Path) -> None:
     registry.refresh()
     kept = registry.catalog.served_models["paint"]
     registry.unload("paint")
-    publish_image_model(store, "paint", MeanColourClassifier(sharpness=3))
+    publish_image_model(store, "paint", MeanColorClassifier(sharpness=3))
     registry.refresh()
     assert states(registry) == {
         "other 1": "ready", "paint 1": "unloaded", "paint 2": "unloaded",

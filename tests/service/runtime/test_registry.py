@@ -25,9 +25,9 @@ from service.runtime.graph_loader import LoadOptions, load_session
 from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.registry import Registry
 from tests.fakes.image_models import (
-    COLOURS,
+    COLORS,
     BoxBlurDenoiser,
-    MeanColourClassifier,
+    MeanColorClassifier,
     publish_image_model,
 )
 from tests.fakes.openssh import public_key_line, sign_version
@@ -73,7 +73,7 @@ def test_before_the_first_scan_the_error_states_that_models_are_loading(store: P
 
 
 def test_one_corrupted_byte_fails_that_model_alone(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
     _corrupt(tmp_path / "paint/1/model.onnx")
     registry = _loaded(tmp_path)
@@ -87,8 +87,8 @@ def test_one_corrupted_byte_fails_that_model_alone(tmp_path: Path) -> None:
 
 
 def test_a_bad_version_is_failed_and_the_good_one_below_it_served(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
-    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
     _corrupt(tmp_path / "paint/2/golden.npz")
     registry = _loaded(tmp_path)
     assert registry.catalog.resolve(Classification).version == 1
@@ -97,8 +97,8 @@ def test_a_bad_version_is_failed_and_the_good_one_below_it_served(tmp_path: Path
 
 
 def test_a_model_that_computes_something_else_fails_though_its_hashes_agree(tmp_path: Path) -> None:
-    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
-    other = publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+    folder = publish_image_model(tmp_path, "paint", MeanColorClassifier())
+    other = publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
     shutil.copy(other / "model.onnx", folder / "model.onnx")
     files = json.loads((folder / "manifest.json").read_text())["files"]
     graph = folder / "model.onnx"
@@ -108,26 +108,26 @@ def test_a_model_that_computes_something_else_fails_though_its_hashes_agree(tmp_
 
 
 def test_labels_that_are_not_as_many_as_the_graphs_classes_fail_at_load(tmp_path: Path) -> None:
-    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    folder = publish_image_model(tmp_path, "paint", MeanColorClassifier())
     task = json.loads((folder / "manifest.json").read_text())["task"]
     _edit_manifest(folder, task={**task, "labels": ["red", "green"]})
     assert "probabilities is float32" in _reason(_loaded(tmp_path), "paint")
 
 
 def test_unreadable_version_is_failed_with_its_reason(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "good", MeanColourClassifier())
-    publish_image_model(tmp_path, "broken-json", MeanColourClassifier())
+    publish_image_model(tmp_path, "good", MeanColorClassifier())
+    publish_image_model(tmp_path, "broken-json", MeanColorClassifier())
     (tmp_path / "broken-json/1/manifest.json").write_text("{")
     (tmp_path / "no-manifest/1").mkdir(parents=True)
-    moved = publish_image_model(tmp_path, "moved", MeanColourClassifier())
+    moved = publish_image_model(tmp_path, "moved", MeanColorClassifier())
     moved.rename(tmp_path / "moved/7")
-    linked = publish_image_model(tmp_path, "linked", MeanColourClassifier())
+    linked = publish_image_model(tmp_path, "linked", MeanColorClassifier())
     (linked / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     (linked / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
     _edit_manifest(
-        publish_image_model(tmp_path, "future", MeanColourClassifier()), task={"kind": "telepathy"}
+        publish_image_model(tmp_path, "future", MeanColorClassifier()), task={"kind": "telepathy"}
     )
-    publish_image_model(tmp_path, "no-golden", MeanColourClassifier())
+    publish_image_model(tmp_path, "no-golden", MeanColorClassifier())
     (tmp_path / "no-golden/1/golden.npz").unlink()
     registry = _loaded(tmp_path)
     states = _states(registry)
@@ -149,24 +149,24 @@ def test_folders_that_are_no_models_are_ignored(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "file").write_text("x")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    publish_image_model(tmp_path, "good", MeanColourClassifier())
+    publish_image_model(tmp_path, "good", MeanColorClassifier())
     assert _states(_loaded(tmp_path)) == {("good", 1): "ready"}
 
 
 def test_a_new_version_is_picked_up_and_served(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     registry = _loaded(tmp_path)
     before = registry.catalog.resolve(Classification)
-    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
     registry.refresh()
     assert (before.version, registry.catalog.resolve(Classification).version) == (1, 2)
 
 
 def test_a_new_version_that_is_bad_does_not_replace_the_good_one(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     registry = _loaded(tmp_path)
     _corrupt(
-        publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3)) / "model.onnx"
+        publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3)) / "model.onnx"
     )
     registry.refresh()
     assert registry.catalog.resolve(Classification).version == 1
@@ -174,7 +174,7 @@ def test_a_new_version_that_is_bad_does_not_replace_the_good_one(tmp_path: Path)
 
 
 def test_served_version_with_damaged_files_keeps_serving_and_reports_it(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     registry = _loaded(tmp_path)
     loaded = registry.catalog.resolve(Classification)
     _corrupt(tmp_path / "paint/1/model.onnx")
@@ -185,7 +185,7 @@ def test_served_version_with_damaged_files_keeps_serving_and_reports_it(tmp_path
 
 
 def test_a_failed_version_that_is_repaired_becomes_ready(tmp_path: Path) -> None:
-    folder = publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    folder = publish_image_model(tmp_path, "paint", MeanColorClassifier())
     good = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(good[:-1])
     registry = _loaded(tmp_path)
@@ -199,7 +199,7 @@ def test_a_model_whose_machine_cannot_be_reached_is_not_failed_but_tried_again(
     tmp_path: Path,
 ) -> None:
     publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     away = {"paint"}
 
     class _Elsewhere:
@@ -229,7 +229,7 @@ def test_scan_that_is_in_progress_when_the_registry_closes_loads_nothing_more(
     tmp_path: Path,
 ) -> None:
     publish_image_model(tmp_path, "blur", BoxBlurDenoiser())
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
 
     def open_graph(graph: bytes, manifest: Manifest, spec: ModelFile) -> Graph:
         registry.close()
@@ -243,8 +243,8 @@ def test_scan_that_is_in_progress_when_the_registry_closes_loads_nothing_more(
 def test_version_whose_folder_is_removed_is_dropped_and_running_requests_complete(
     tmp_path: Path,
 ) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
-    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
     registry = _loaded(tmp_path)
     held = registry.catalog.resolve(Classification)
     shutil.rmtree(tmp_path / "paint/2")
@@ -258,7 +258,7 @@ def test_version_whose_folder_is_removed_is_dropped_and_running_requests_complet
 
 def test_a_store_that_vanishes_as_a_whole_empties_nothing(tmp_path: Path) -> None:
     home = tmp_path / "store"
-    publish_image_model(home, "paint", MeanColourClassifier())
+    publish_image_model(home, "paint", MeanColorClassifier())
     registry = _loaded(home)
     home.rename(tmp_path / "away")
     registry.refresh()
@@ -277,26 +277,26 @@ def test_second_scan_of_an_unchanged_store_loads_nothing(store: Path) -> None:
 
 
 def test_a_snapshot_that_a_request_holds_never_changes(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "paint", MeanColorClassifier())
     registry = _loaded(tmp_path)
     held = registry.catalog
-    publish_image_model(tmp_path, "paint", MeanColourClassifier(sharpness=3))
+    publish_image_model(tmp_path, "paint", MeanColorClassifier(sharpness=3))
     registry.refresh()
     assert list(held.versions) == [("paint", 1)]
 
 
 def test_default_is_the_first_by_name_that_is_no_ensemble(tmp_path: Path) -> None:
-    publish_image_model(tmp_path, "aa-ensemble", MeanColourClassifier(members=2))
+    publish_image_model(tmp_path, "aa-ensemble", MeanColorClassifier(members=2))
     assert _loaded(tmp_path).catalog.defaults == {"classification": "aa-ensemble"}
-    publish_image_model(tmp_path, "mm-paint", MeanColourClassifier())
-    publish_image_model(tmp_path, "zz-paint", MeanColourClassifier())
+    publish_image_model(tmp_path, "mm-paint", MeanColorClassifier())
+    publish_image_model(tmp_path, "zz-paint", MeanColorClassifier())
     assert _loaded(tmp_path).catalog.defaults == {"classification": "mm-paint"}
 
 
 def test_classifier_with_fewer_labels_is_not_the_default() -> None:
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
     published_store = ModelCatalog()
-    for name, labels in (("ants-or-bees", COLOURS[:2]), ("many", COLOURS)):
+    for name, labels in (("ants-or-bees", COLORS[:2]), ("many", COLORS)):
         task = Classification(image=image, labels=labels)
         model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
         published_store = published_store.with_version(_ready(model))
@@ -312,7 +312,7 @@ def _ready(model: LoadedModel[Task]) -> ModelVersion:
 def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_labels(
     tmp_path: Path,
 ) -> None:
-    publish_image_model(tmp_path, "two", MeanColourClassifier())
+    publish_image_model(tmp_path, "two", MeanColorClassifier())
     catalog = _loaded(tmp_path).catalog
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
     task = Classification(image=image, labels=tuple(f"label {index}" for index in range(50)))
@@ -347,8 +347,8 @@ def test_a_hostile_name_is_only_ever_not_found(store: Path, name: str) -> None:
 
 def test_with_trusted_keys_only_signed_versions_are_served(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    publish_image_model(store, "signed", MeanColourClassifier())
-    publish_image_model(store, "unsigned", MeanColourClassifier())
+    publish_image_model(store, "signed", MeanColorClassifier())
+    publish_image_model(store, "unsigned", MeanColorClassifier())
     alice = Ed25519PrivateKey.generate()
     (tmp_path / "trusted").write_text(public_key_line(alice, "alice"))
     sign_version(alice, store / "signed" / "1")

@@ -18,7 +18,7 @@ from service.server.load_shedding import LoadShedder
 from service.server.load_shedding.resume_pacer import RESUME_INTERVAL_S
 from service.server.protocol import ConnectionLimits, LimitedHttpProtocol
 from tests.fakes.image_models import (
-    MeanColourClassifier,
+    MeanColorClassifier,
     encode_png,
     publish_image_model,
     solid_image,
@@ -39,7 +39,7 @@ LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    publish_image_model(folder, "paint", MeanColourClassifier())
+    publish_image_model(folder, "paint", MeanColorClassifier())
     publish_text_model(folder, "alphabet", AlphabetModel())
     return folder
 

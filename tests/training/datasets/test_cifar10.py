@@ -10,15 +10,15 @@ from PIL import Image
 from training.datasets.cifar10 import LABELS, Cifar10
 from training.errors import DataError
 
-_COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)]
+_COLORS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)]
 
 
 def _write(path: Path, size: int = 32, **replaced: Any) -> None:
     """Write four images of one colour each, packed; `replaced` has arrays to replace."""
     jpegs = []
-    for colour in _COLOURS:
+    for color in _COLORS:
         buffer = BytesIO()
-        Image.new("RGB", (size, size), colour).save(buffer, "JPEG", quality=95)
+        Image.new("RGB", (size, size), color).save(buffer, "JPEG", quality=95)
         jpegs.append(buffer.getvalue())
     arrays = {
         "jpeg": np.frombuffer(b"".join(jpegs), np.uint8),
@@ -48,8 +48,8 @@ def test_a_packed_copy_is_read_in_order() -> None:
     assert data.train.labels_N.tolist() == [3, 1, 4, 1] * 2
     assert data.train.images_NCHW.shape == (8, 3, 32, 32)
     # JPEG keeps a plain colour to within rounding.
-    colours = data.test.images_NCHW.double().mean((2, 3))
-    torch.testing.assert_close(colours, torch.tensor(_COLOURS).double(), atol=2, rtol=0)
+    colors = data.test.images_NCHW.double().mean((2, 3))
+    torch.testing.assert_close(colors, torch.tensor(_COLORS).double(), atol=2, rtol=0)
 
 
 @pytest.mark.usefixtures("root")

@@ -9,11 +9,11 @@ from training.datasets.faces import Faces
 from training.errors import DataError
 
 
-def _write(path: Path, greys: list[int], size: int = 64) -> None:
+def _write(path: Path, grays: list[int], size: int = 64) -> None:
     jpegs = []
-    for grey in greys:
+    for gray in grays:
         buffer = BytesIO()
-        Image.new("RGB", (size, size), (grey,) * 3).save(buffer, "JPEG")
+        Image.new("RGB", (size, size), (gray,) * 3).save(buffer, "JPEG")
         jpegs.append(buffer.getvalue())
     path.parent.mkdir(exist_ok=True)
     jpeg = np.frombuffer(b"".join(jpegs), np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.photos import write_grey_images
+from tests.training.photos import write_gray_images
 from training.datasets.base import ImageData, class_counts
 from training.datasets.image_folder import ImageFolder, UnlabelledImageFolder
 from training.errors import DataError
@@ -16,8 +16,8 @@ from training.errors import DataError
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "insects"
-    write_grey_images(root / "bees", 20, first=100)
-    write_grey_images(root / "ants", 10)
+    write_gray_images(root / "bees", 20, first=100)
+    write_gray_images(root / "ants", 10)
     return root
 
 
@@ -65,7 +65,7 @@ def test_folders_with_similar_names_are_rejected_by_name(
     tmp_path: Path, names: tuple[str, str]
 ) -> None:
     for name in names:
-        write_grey_images(tmp_path / "root" / name, 3)
+        write_gray_images(tmp_path / "root" / name, 3)
     if len(list((tmp_path / "root").iterdir())) == 1:
         pytest.skip("this file system holds them as one folder")
     with pytest.raises(DataError, match="differ only in case or Unicode") as caught:
@@ -121,13 +121,13 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_class_folders_is_rejected(tmp_path: Path) -> None:
-    write_grey_images(tmp_path / "flat", 3)
+    write_gray_images(tmp_path / "flat", 3)
     with pytest.raises(DataError, match="flat holds no class folders"):
         _load(tmp_path / "flat")
 
 
 def test_a_single_class_is_rejected(tmp_path: Path) -> None:
-    write_grey_images(tmp_path / "insects" / "ants", 3)
+    write_gray_images(tmp_path / "insects" / "ants", 3)
     with pytest.raises(DataError, match="a single class, 'ants'; two or more are needed"):
         _load(tmp_path / "insects")
 
@@ -140,20 +140,20 @@ def test_an_empty_class_is_named(root: Path) -> None:
 
 def test_a_folder_of_splits_is_not_taken_for_classes(tmp_path: Path) -> None:
     for split in ("train", "val"):
-        write_grey_images(tmp_path / "insects" / split / "ants", 3)
+        write_gray_images(tmp_path / "insects" / split / "ants", 3)
     with pytest.raises(DataError, match=r"train holds no images .*whose folders are the classes"):
         _load(tmp_path / "insects")
 
 
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (4, 0.9)])
 def test_a_class_too_small_to_split_is_named(root: Path, count: int, fraction: float) -> None:
-    write_grey_images(root / "wasps", count)
+    write_gray_images(root / "wasps", count)
     with pytest.raises(DataError, match=f"wasps holds {count} images: too few"):
         _load(root, test_fraction=fraction)
 
 
 def test_even_a_small_class_is_tested(root: Path) -> None:
-    write_grey_images(root / "wasps", 2, first=50)
+    write_gray_images(root / "wasps", 2, first=50)
     data = _load(root, test_fraction=0.1)
     assert class_counts(data.test.labels_N, data.labels)["wasps"] == 1
     assert class_counts(data.train.labels_N, data.labels)["wasps"] == 1
@@ -245,8 +245,8 @@ def _load_unlabelled(folder: Path, **settings: Any) -> ImageData:
 def test_unlabelled_images_of_all_subfolders_are_read(album: Path) -> None:
     data = _load_unlabelled(album, test_fraction=0.25)
     assert (len(data.train), len(data.test), data.size_HW) == (3, 1, (16, 16))
-    greys = [int(image[0, 8, 8]) for part in (data.train, data.test) for image in part.images_NCHW]
-    assert sorted(greys) == [10, 20, 30, 40]
+    grays = [int(image[0, 8, 8]) for part in (data.train, data.test) for image in part.images_NCHW]
+    assert sorted(grays) == [10, 20, 30, 40]
     assert (data.title, data.labels) == ("album", ())
 
 

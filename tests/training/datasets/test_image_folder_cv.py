@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.photos import write_grey_images
+from tests.training.photos import write_gray_images
 from training.datasets.base import ImageData, class_counts
 from training.datasets.image_folder_cv import ImageFolderCV
 from training.errors import DataError
@@ -17,8 +17,8 @@ pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write_grey_images(tmp_path / "insects" / "bees", 21, first=100)
-    write_grey_images(tmp_path / "insects" / "ants", 10)
+    write_gray_images(tmp_path / "insects" / "bees", 21, first=100)
+    write_gray_images(tmp_path / "insects" / "ants", 10)
     return tmp_path / "insects"
 
 
@@ -26,7 +26,7 @@ def _load(*roots: Path, **settings: Any) -> ImageData:
     return ImageFolderCV.model_validate({"paths": roots, "size": 8, **settings}).load()
 
 
-def _greys(images_NCHW: torch.Tensor) -> set[int]:
+def _grays(images_NCHW: torch.Tensor) -> set[int]:
     return set(images_NCHW[:, 0, 4, 4].tolist())
 
 
@@ -35,7 +35,7 @@ def test_folds_are_disjoint_stratified_and_cover_everything(root: Path) -> None:
     everything = {*range(10), *range(100, 121)}
     held_out: set[int] = set()
     for data in folds:
-        test, train = _greys(data.test.images_NCHW), _greys(data.train.images_NCHW)
+        test, train = _grays(data.test.images_NCHW), _grays(data.train.images_NCHW)
         assert not test & train
         assert test | train == everything
         assert not test & held_out
@@ -66,16 +66,16 @@ def test_the_deal_depends_on_the_seed_alone(root: Path) -> None:
 
 
 def test_several_folders_are_one_set(root: Path, tmp_path: Path) -> None:
-    write_grey_images(tmp_path / "more" / "ants", 3, first=200)
-    write_grey_images(tmp_path / "more" / "wasps", 2, first=230)
+    write_gray_images(tmp_path / "more" / "ants", 3, first=200)
+    write_gray_images(tmp_path / "more" / "wasps", 2, first=230)
     data = _load(root, tmp_path / "more")
     assert class_counts(data.train.labels_N, data.labels) == {"ants": 13, "bees": 21, "wasps": 2}
     assert data.title == "insects"
 
 
 def test_a_class_written_differently_in_two_folders_is_rejected(root: Path, tmp_path: Path) -> None:
-    write_grey_images(tmp_path / "more" / "Ants", 3, first=200)
-    write_grey_images(tmp_path / "more" / "wasps", 3, first=230)
+    write_gray_images(tmp_path / "more" / "Ants", 3, first=200)
+    write_gray_images(tmp_path / "more" / "wasps", 3, first=230)
     with pytest.raises(DataError, match=r"insects/ants and .*more/Ants differ only in case"):
         _load(root, tmp_path / "more")
 
@@ -168,8 +168,8 @@ def test_a_published_recipe_holds_no_absolute_path(root: Path) -> None:
 
 
 def test_relative_folders_are_resolved_in_the_cache(data_home: Path) -> None:
-    write_grey_images(data_home / "insects" / "ants", 3)
-    write_grey_images(data_home / "insects" / "bees", 3, first=100)
+    write_gray_images(data_home / "insects" / "ants", 3)
+    write_gray_images(data_home / "insects" / "bees", 3, first=100)
     assert len(_load(Path("insects")).train) == 6
 
 

@@ -32,7 +32,7 @@ def _halves(width: int, height: int) -> Image.Image:
     return image
 
 
-def _colour(pixels: torch.Tensor, y: int, x: int) -> tuple[int, ...]:
+def _color(pixels: torch.Tensor, y: int, x: int) -> tuple[int, ...]:
     return tuple(pixels[:, y, x].tolist())
 
 
@@ -76,8 +76,8 @@ def test_rotated_photographs_become_upright(
     exif[0x0112] = orientation
     _halves(8, 8).save(tmp_path / "a.png", exif=exif)
     pixels = read_resized_image(tmp_path / "a.png", (8, 8), "RGB")
-    assert _colour(pixels, *red) == _RED
-    assert _colour(pixels, *blue) == _BLUE
+    assert _color(pixels, *red) == _RED
+    assert _color(pixels, *blue) == _BLUE
 
 
 def test_transparency_becomes_white(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_transparency_becomes_white(tmp_path: Path) -> None:
     image.putpixel((1, 0), (0, 0, 0, 128))
     image.save(tmp_path / "a.png")
     pixels = read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
-    assert _colour(pixels, 3, 3) == (255, 255, 255)
-    assert _colour(pixels, 0, 0) == _RED
-    assert _colour(pixels, 0, 1) == (127, 127, 127)  # 255 × (1 - 128 / 255)
+    assert _color(pixels, 3, 3) == (255, 255, 255)
+    assert _color(pixels, 0, 0) == _RED
+    assert _color(pixels, 0, 1) == (127, 127, 127)  # 255 × (1 - 128 / 255)
 
 
 def test_grey_with_alpha_becomes_white_too(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
     image.putpixel((0, 0), 1)
     image.save(tmp_path / "a.png", transparency=0)
     pixels = read_resized_image(tmp_path / "a.png", (4, 4), "RGB")
-    assert _colour(pixels, 0, 0) == _RED
-    assert _colour(pixels, 3, 3) == (255, 255, 255)
+    assert _color(pixels, 0, 0) == _RED
+    assert _color(pixels, 3, 3) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path: Path, mode: str) -> None:
-    grey = np.array([[0, 257], [128 * 257, 65535]], dtype=np.uint16)
-    Image.fromarray(grey).save(tmp_path / "a.png")
+    gray = np.array([[0, 257], [128 * 257, 65535]], dtype=np.uint16)
+    Image.fromarray(gray).save(tmp_path / "a.png")
     pixels = read_resized_image(tmp_path / "a.png", (2, 2), "RGB" if mode == "RGB" else "L")
     assert pixels[0].tolist() == [[0, 1], [128, 255]]
     assert len(pixels) == (3 if mode == "RGB" else 1)
@@ -117,7 +117,7 @@ def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path: Path, mode: str) 
 
 def test_a_cmyk_jpeg_is_read(tmp_path: Path) -> None:
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
-    red, green, blue = _colour(read_resized_image(tmp_path / "a.jpg", (8, 8), "RGB"), 4, 4)
+    red, green, blue = _color(read_resized_image(tmp_path / "a.jpg", (8, 8), "RGB"), 4, 4)
     assert red > 240
     assert max(green, blue) < 15
 

@@ -34,8 +34,8 @@ def test_images_keep_their_size_and_grey_ones_have_equal_channels(folder: Path) 
     sizes = [(3, 9, 90), (3, 16, 12), (3, 20, 21), (3, 30, 40), (3, 57, 33)]
     assert _sizes(every) == sizes
     assert (len(data.train), len(data.test), data.validation) == (4, 1, None)
-    grey = next(image for image in every.images if image.shape[1] == 16)
-    assert bool((grey == 77).all())
+    gray = next(image for image in every.images if image.shape[1] == 16)
+    assert bool((gray == 77).all())
     assert (data.title, data.test_title, data.to_data_source().n) == ("holiday", "holiday", 4)
 
 

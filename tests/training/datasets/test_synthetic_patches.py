@@ -5,10 +5,10 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor
 
-from training.datasets.noise import is_grey
+from training.datasets.noise import is_gray
 from training.datasets.synthetic_patches import (
     SyntheticPatches,
-    draw_colour,
+    draw_color,
     draw_ramp,
     saturate,
 )
@@ -65,14 +65,14 @@ def test_a_seed_draws_the_same_patches(photo_3PP: Tensor) -> None:
 
 def test_every_corner_of_the_rgb_cube_is_drawn_and_white_most_often() -> None:
     generator = Generator().manual_seed(0)
-    colours = torch.stack([draw_colour(generator) for _ in range(4000)]).flatten(1)
-    at_corner = colours[((colours == 0) | (colours == 1)).all(1)]
+    colors = torch.stack([draw_color(generator) for _ in range(4000)]).flatten(1)
+    at_corner = colors[((colors == 0) | (colors == 1)).all(1)]
     counts = (at_corner @ torch.tensor([4.0, 2.0, 1.0])).long().bincount(minlength=8)
     black, *others, white = counts.tolist()
     assert min(others) > 0
     assert min(black, white) > 4 * max(others)
     # Half of the channels lie inside (0, 1).
-    assert ((colours > 0) & (colours < 1)).float().mean() == pytest.approx(0.5, abs=0.03)
+    assert ((colors > 0) & (colors < 1)).float().mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_ramp_is_straight_and_goes_from_a_sharp_edge_to_a_slow_gradient() -> None:
@@ -99,4 +99,4 @@ def test_saturation_is_increased_as_pillow_increases_it() -> None:
     ours = (saturate(photo, 2.5) * 255).round().permute(1, 2, 0).numpy()
     assert np.abs(ours - expected).max() <= 2
     assert torch.equal(saturate(photo, 1), photo)
-    assert is_grey(saturate(photo[:1].expand(3, -1, -1), 4)[None])
+    assert is_gray(saturate(photo[:1].expand(3, -1, -1), 4)[None])

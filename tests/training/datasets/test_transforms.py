@@ -97,9 +97,9 @@ def test_a_resized_crop_shows_the_part_that_was_drawn() -> None:
         wide = min(width, float((area[index] * ratio[index]).sqrt()))
         high = min(height, float((area[index] / ratio[index]).sqrt()))
         left, top = float(u[2, index]) * (width - wide), float(u[3, index]) * (height - high)
-        centres = (torch.arange(size) + 0.5) / size  # of output pixels, as a share of the part
-        columns = (left + centres * wide - 0.5).clamp(0, width - 1)
-        rows = (top + centres * high - 0.5).clamp(0, height - 1)
+        centers = (torch.arange(size) + 0.5) / size  # of output pixels, as a share of the part
+        columns = (left + centers * wide - 0.5).clamp(0, width - 1)
+        rows = (top + centers * high - 0.5).clamp(0, height - 1)
         torch.testing.assert_close(cut[index, 0, 3].float(), columns, atol=0.51, rtol=0)
         torch.testing.assert_close(cut[index, 1, :, 3].float(), rows, atol=0.51, rtol=0)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models_store
-from tests.fakes.image_models import MeanColourClassifier, publish_image_model
+from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from training.errors import DataError
 from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
 
@@ -31,13 +31,13 @@ def test_an_images_features_are_those_of_its_four_quarters(features: ClassifierF
 
 
 def test_grey_images_are_converted_to_rgb(features: ClassifierFeatures) -> None:
-    grey = _images()[:, :1]
-    torch.testing.assert_close(features(grey), features(grey.expand(-1, 3, -1, -1)))
+    gray = _images()[:, :1]
+    torch.testing.assert_close(features(gray), features(gray.expand(-1, 3, -1, -1)))
 
 
 def test_a_store_without_the_classifier_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"holds no {CLASSIFIER}"):
         ClassifierFeatures(tmp_path)
-    publish_image_model(tmp_path, CLASSIFIER, MeanColourClassifier())
+    publish_image_model(tmp_path, CLASSIFIER, MeanColorClassifier())
     with pytest.raises(DataError, match="has no convolution"):
         ClassifierFeatures(tmp_path)

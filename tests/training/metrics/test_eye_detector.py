@@ -33,8 +33,8 @@ def test_two_eyes_are_found_in_a_face_and_not_without_one_of_them(detector: EyeD
 
 
 def test_eyes_are_detected_in_grey_images(detector: EyeDetector) -> None:
-    grey = _face().float().mean(1, keepdim=True).to(torch.uint8)
-    assert detector(grey).tolist() == [True]
+    gray = _face().float().mean(1, keepdim=True).to(torch.uint8)
+    assert detector(gray).tolist() == [True]
 
 
 def test_error_without_opencv_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

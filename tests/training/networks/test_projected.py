@@ -85,9 +85,9 @@ def test_logit_of_an_image_is_independent_of_its_batch() -> None:
 
 
 def test_grey_image_gets_the_logits_of_its_rgb_copy() -> None:
-    network, grey = _discriminator().eval(), _images()[:, :1]
+    network, gray = _discriminator().eval(), _images()[:, :1]
     with torch.inference_mode():
-        torch.testing.assert_close(network(grey), network(grey.expand(-1, 3, -1, -1)))
+        torch.testing.assert_close(network(gray), network(gray.expand(-1, 3, -1, -1)))
 
 
 def test_a_coarser_map_changes_every_finer_one() -> None:

@@ -52,7 +52,7 @@ def test_curves_are_drawn(log: Path, tmp_path: Path) -> None:
     assert pixels.shape[1] > 3 * pixels.shape[0]
 
 
-def _line_colours(path: Path, names: list[str]) -> dict[str, set[str]]:
+def _line_colors(path: Path, names: list[str]) -> dict[str, set[str]]:
     """Return the colours of the lines of each label, over all panels of the log's figure."""
     drawn: list[Figure] = []
     save = Figure.savefig
@@ -69,9 +69,9 @@ def _line_colours(path: Path, names: list[str]) -> dict[str, set[str]]:
 
 
 def test_a_split_has_one_colour_in_all_panels(log: Path) -> None:
-    colours = _line_colours(log, ["train", "test"])
-    assert [len(found) for found in colours.values()] == [1, 1]
-    assert colours["train"] != colours["test"]
+    colors = _line_colors(log, ["train", "test"])
+    assert [len(found) for found in colors.values()] == [1, 1]
+    assert colors["train"] != colors["test"]
 
 
 def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
@@ -127,21 +127,21 @@ def test_restorations_are_drawn_in_grey_and_colour(tmp_path: Path, mode: str) ->
     _image(tmp_path / "rows.png")
     with Image.open(tmp_path / "rows.png") as image:
         channels = np.asarray(image.convert("RGB")).astype(int)
-    is_colourful = bool(np.ptp(channels, axis=2).max() > 30)
-    assert is_colourful is (mode == "RGB")
+    is_colorful = bool(np.ptp(channels, axis=2).max() > 30)
+    assert is_colorful is (mode == "RGB")
 
 
 def test_optimize_png_keeps_the_colours_of_lines_apart(tmp_path: Path) -> None:
     # A photograph's worth of greys and blends competes for the palette with eight thin lines.
-    colours = [tuple(round(255 * c) for c in to_rgb(entry["color"])) for entry in _CYCLE]
+    colors = [tuple(round(255 * c) for c in to_rgb(entry["color"])) for entry in _CYCLE]
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     noise[:, :200] = noise[:, :200, :1]
     noise[200:] = 255
-    for index, colour in enumerate(colours):
-        noise[10 * index : 10 * index + 2] = colour
+    for index, color in enumerate(colors):
+        noise[10 * index : 10 * index + 2] = color
     Image.fromarray(noise).save(tmp_path / "plot.png")
     optimize_png(tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:
         kept = np.asarray(image.convert("RGB"))
-    assert [tuple(kept[10 * index, 0]) for index in range(len(colours))] == colours
+    assert [tuple(kept[10 * index, 0]) for index in range(len(colors))] == colors
     assert (kept[200:] == 255).all()

@@ -218,8 +218,8 @@ def test_normalisation_inside_equals_normalisation_outside(
     channels = images_BHWC.shape[3]
     mean = np.array(_MEAN[:channels], np.float32)
     std = np.array(_STD[:channels], np.float32)
-    normalised_BHWC = (images_BHWC.numpy() / np.float32(255) - mean) / std
-    logits_BK = _torch(made[name].network, torch.from_numpy(normalised_BHWC).permute(0, 3, 1, 2))
+    normalized_BHWC = (images_BHWC.numpy() / np.float32(255) - mean) / std
+    logits_BK = _torch(made[name].network, torch.from_numpy(normalized_BHWC).permute(0, 3, 1, 2))
     powers = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
     assert expected.std(axis=0).max() > 0.01  # equal outputs for all images would prove nothing

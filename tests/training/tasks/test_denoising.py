@@ -15,7 +15,7 @@ def task() -> Denoising:
     return task
 
 
-class _Grey(nn.Module):
+class _Gray(nn.Module):
     def forward(self, noisy_BCHW: Tensor) -> Tensor:
         return torch.full_like(noisy_BCHW, 0.5)
 
@@ -37,7 +37,7 @@ def test_loss_compares_the_estimate_with_the_clean_image(task: Denoising) -> Non
     clean = task.split("test").images_NCHW.double() / 255
     errors = (clean - 128 / 255).square().mean((1, 2, 3))  # grey as a byte
     expected = (-10 * errors.log10()).mean().item()
-    scores = task.measure(_Grey(), task.split("test"))
+    scores = task.measure(_Gray(), task.split("test"))
     assert scores["psnr_db/course"] == pytest.approx(expected, abs=1e-3)
     assert scores["psnr_db/strong"] == pytest.approx(expected, abs=1e-3)
 

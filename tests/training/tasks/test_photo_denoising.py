@@ -13,7 +13,7 @@ from models_store.verify import read_manifest
 from tests.training.tiny import content
 from training.config.recipe import Recipe
 from training.datasets.image_pairs import ImagePairs
-from training.datasets.noise import add_gaussian_noise, is_grey, to_grey
+from training.datasets.noise import add_gaussian_noise, is_gray, to_gray
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.psnr import psnr_db
@@ -99,21 +99,21 @@ class _Tinted(nn.Module):
 
 
 def test_grey_has_equal_noise_in_its_channels_and_comes_back_grey() -> None:
-    colour = torch.rand(1, 3, 9, 7)
-    grey = to_grey(colour)
-    assert not is_grey(colour)
-    assert is_grey(grey)
-    assert is_grey(add_gaussian_noise(grey, 25, Generator()))
-    assert not is_grey(add_gaussian_noise(colour, 25, Generator()))
-    back = denoise_image(_Tinted(), grey * 0.5, 8)
-    assert is_grey(back)
-    torch.testing.assert_close(back, grey * 0.5 + 0.1, atol=1 / 255, rtol=0)
+    color = torch.rand(1, 3, 9, 7)
+    gray = to_gray(color)
+    assert not is_gray(color)
+    assert is_gray(gray)
+    assert is_gray(add_gaussian_noise(gray, 25, Generator()))
+    assert not is_gray(add_gaussian_noise(color, 25, Generator()))
+    back = denoise_image(_Tinted(), gray * 0.5, 8)
+    assert is_gray(back)
+    torch.testing.assert_close(back, gray * 0.5 + 0.1, atol=1 / 255, rtol=0)
 
 
 def test_grey_is_made_as_pillow_makes_it() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L"), np.int64)
-    ours = to_grey(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
+    ours = to_gray(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
     assert np.abs((ours[0, 0] * 255).round().numpy() - expected).max() <= 1
 
 
@@ -217,7 +217,7 @@ def test_a_share_of_the_synthetic_patches_has_no_noise_of_any_kind(folder: Path)
     noisy, target = task.add_noise(batch)
     left = (noisy == target).flatten(1).all(1)
     assert 20 <= left.sum() <= 44
-    assert any(not is_grey(image[None]) for image in target[left])  # not turned grey either
+    assert any(not is_gray(image[None]) for image in target[left])  # not turned grey either
 
 
 def test_a_camera_s_seeded_shots_are_measured_too(folder: Path) -> None:

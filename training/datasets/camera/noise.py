@@ -19,7 +19,7 @@ from torch.nn import functional
 from models_store.base import FrozenModel
 from training.datasets.camera.bayer import Demosaicing, demosaic, mosaic
 from training.datasets.camera.isp import CameraIsp, draw_uniform
-from training.datasets.noise import is_grey, quantize_8bit, to_grey
+from training.datasets.noise import is_gray, quantize_8bit, to_gray
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _METHODS: tuple[Demosaicing, ...] = ("bilinear", "malvar")
@@ -77,7 +77,7 @@ class CameraNoise(FrozenModel):
         if factor < 1:
             shot, truth = (_resize(image, size + _BLOCK) for image in (shot, truth))
         if draws.chance(self.grey_share):
-            shot, truth = to_grey(shot[None])[0], to_grey(truth[None])[0]
+            shot, truth = to_gray(shot[None])[0], to_gray(truth[None])[0]
         shot = self.compress(shot, draws) if draws.chance(self.stored_as_jpeg) else shot
         window = draws.crop_window(shot, size)
         return quantize_8bit(shot[window]), truth[window]
@@ -145,9 +145,9 @@ def add_sensor_noise(
 def jpeg_round_trip(image_3HW: Tensor, quality: int) -> Tensor:
     """Compress an image in 0–1 with halved chroma and decode it; grey stays grey."""
     levels = (quantize_8bit(image_3HW) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    grey = is_grey(image_3HW[None])
+    gray = is_gray(image_3HW[None])
     file = io.BytesIO()
-    image = Image.fromarray(levels[..., 0] if grey else np.ascontiguousarray(levels))
+    image = Image.fromarray(levels[..., 0] if gray else np.ascontiguousarray(levels))
     image.save(file, "JPEG", quality=quality, subsampling=_HALVED_CHROMA)
     back = np.array(Image.open(file).convert("RGB"))
     return torch.from_numpy(back).permute(2, 0, 1).float() / 255

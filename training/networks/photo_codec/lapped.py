@@ -37,7 +37,7 @@ def lapped_basis() -> NDArray[np.float64]:
     return functions * np.where(functions[:, BLOCK : BLOCK + 1] < 0, -1.0, 1.0)
 
 
-def colour_transform() -> NDArray[np.float64]:
+def color_transform() -> NDArray[np.float64]:
     """Return an orthonormal (3, 3) transform of RGB: brightness, red – blue, green – magenta."""
     axes = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], dtype=np.float64)
     matrix: NDArray[np.float64] = axes / np.linalg.norm(axes, axis=1, keepdims=True)
@@ -51,19 +51,19 @@ def lapped_kernels(chroma: int) -> tuple[Tensor, Tensor]:
     orthonormal: the transposed convolution with the same kernels reconstructs the image from all of
     them.
     """
-    basis, colours = lapped_basis(), colour_transform()
+    basis, colors = lapped_basis(), color_transform()
     order = np.arange(BLOCK)
     frequency = np.hypot(order[:, None], order[None, :]).ravel()
     chosen = [
         # Half an octave later: the eye, and the sensor, resolve less colour than brightness.
-        (frequency[index] * (1 if colour == 0 else 1.5), colour, index)
-        for colour in range(3)
-        for index in np.argsort(frequency, kind="stable")[: BLOCK**2 if colour == 0 else chroma]
+        (frequency[index] * (1 if color == 0 else 1.5), color, index)
+        for color in range(3)
+        for index in np.argsort(frequency, kind="stable")[: BLOCK**2 if color == 0 else chroma]
     ]
     chosen.sort()
     kernels = [
-        np.einsum("c,y,x->cyx", colours[colour], basis[index // BLOCK], basis[index % BLOCK])
-        for _, colour, index in chosen
+        np.einsum("c,y,x->cyx", colors[color], basis[index // BLOCK], basis[index % BLOCK])
+        for _, color, index in chosen
     ]
     return (
         torch.tensor(np.stack(kernels), dtype=torch.float32),

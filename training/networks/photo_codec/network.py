@@ -151,7 +151,7 @@ class PhotoCodec(nn.Module):
 
     @torch.no_grad()
     def init_quantizers(self, steps_Q: Tensor) -> None:
-        """Set the quantizers' steps, in gray levels of an orthonormal coefficient.
+        """Set the quantizers' steps, in grey levels of an orthonormal coefficient.
 
         Call it after `init_from_data`: the prior starts from the steps and the deviations.
         """

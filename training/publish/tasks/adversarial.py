@@ -79,7 +79,7 @@ def adversarial_spec(task: Adversarial, recipe: Recipe) -> ExportSpec:
         data=(task.data.to_data_source(), *_pretrained_weights(config)),
         report=lambda runs, preview: _report(runs["generator"], task, preview),
         rtol=0.0,
-        atol=1.0,  # one gray level: rounding may differ
+        atol=1.0,  # one grey level: rounding may differ
     )
 
 

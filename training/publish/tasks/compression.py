@@ -72,7 +72,7 @@ def compression_spec(task: Compression, recipe: Recipe) -> ExportSpec:
         data=(data.to_data_source(),),
         report=measure_and_draw,
         rtol=0.0,
-        # One gray level: rounding may differ on another processor.
+        # One grey level: rounding may differ on another processor.
         atol=1.0,
         attachments=(
             Attachment("tables", "tables.json", tables.model_dump_json().encode("ascii")),

@@ -58,7 +58,7 @@ def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
         data=(data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, clean, preview),
         rtol=0.0,
-        atol=1.0,  # one gray level: rounding may differ
+        atol=1.0,  # one grey level: rounding may differ
     )
 
 

@@ -69,7 +69,7 @@ def photo_compression_spec(task: PhotoCompression, recipe: Recipe) -> ExportSpec
         data=(task.data.to_data_source(),),
         report=measure_and_draw,
         rtol=0.0,
-        # One gray level, 1/32 of a step, one unit of side information: rounding may differ on
+        # One grey level, 1/32 of a step, one unit of side information: rounding may differ on
         # another processor. The prior's graphs must still agree to the last bit
         # (`models_store.verify`).
         atol=1.0,

@@ -1,6 +1,6 @@
 """Publish a denoiser of photographs.
 
-Shapes: H height, W width; images are uint8 (H, W, 3), gray ones with equal channels.
+Shapes: H height, W width; images are uint8 (H, W, 3), grey ones with equal channels.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ times as many pixels in total; tiles of 1,024 would save another 4 % and need 37
 _ImagePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """A noisy image and its clean reference, (H, W, 3)."""
 _SIDE = 160
-# Crops of scikit-learn's photographs in the preview: top, left, deviation, whether gray.
+# Crops of scikit-learn's photographs in the preview: top, left, deviation, whether grey.
 _PREVIEW = (
     ("china.jpg", 40, 10, 25, False),
     ("flower.jpg", 60, 250, 25, False),
@@ -68,7 +68,7 @@ def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
         data=(task.data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], task, preview),
         rtol=0.0,
-        atol=1.0,  # one gray level: rounding may differ
+        atol=1.0,  # one grey level: rounding may differ
     )
 
 
@@ -84,19 +84,19 @@ def _noise_description(task: PhotoDenoising) -> str:
 
 
 def _cases(side: int) -> tuple[Tensor, ...]:
-    """Return two noisy images in colour, and two gray ones."""
-    colour = sample_inputs.photo_crops(2, side, side, "RGB")
-    grey = sample_inputs.photo_crops(2, side, side, "L").expand(-1, -1, -1, 3)
+    """Return two noisy images in colour, and two grey ones."""
+    color = sample_inputs.photo_crops(2, side, side, "RGB")
+    gray = sample_inputs.photo_crops(2, side, side, "L").expand(-1, -1, -1, 3)
     return tuple(
         torch.stack(
             [torch.from_numpy(_with_stored_noise(image.numpy(), sigma)) for image in images]
         )
-        for images, sigma in ((colour, 25.0), (grey, 50.0))
+        for images, sigma in ((color, 25.0), (gray, 50.0))
     )
 
 
 def _denoise(run: GraphFn, image_HW3: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Return the output as the service computes it: gray images stay gray."""
+    """Return the output as the service computes it: grey images stay grey."""
     height, width, _ = image_HW3.shape
     edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
     padded_1HW3 = np.pad(image_HW3, edges, mode="symmetric")[np.newaxis]
@@ -205,9 +205,9 @@ def _draw_preview(run: GraphFn, task: PhotoDenoising, path: Path) -> None:
     for name, top, left, shot in shots:
         noisy, clean = _camera_shot(name, top, left, shot)
         columns.append(("a camera's noise", (noisy, _denoise(run, noisy, task.multiple), clean)))
-    for name, top, left, sigma, grey in _PREVIEW[len(shots) :]:
+    for name, top, left, sigma, gray in _PREVIEW[len(shots) :]:
         image = load_sample_image(name)[top : top + _SIDE, left : left + _SIDE]
-        clean = mean_channel(image).repeat(3, 2) if grey else np.ascontiguousarray(image)
+        clean = mean_channel(image).repeat(3, 2) if gray else np.ascontiguousarray(image)
         noisy = _with_stored_noise(clean, sigma)
         columns.append((f"noise of {sigma}", (noisy, _denoise(run, noisy, task.multiple), clean)))
     draw_image_grid(columns, ("noisy", "restored", "clean"), path)

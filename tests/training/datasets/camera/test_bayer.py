@@ -8,7 +8,7 @@ PHASES = [(row, column) for row in (0, 1) for column in (0, 1)]
 METHODS: tuple[Demosaicing, ...] = ("bilinear", "malvar")
 
 
-def _one_colour(*rgb: float) -> Tensor:
+def _one_color(*rgb: float) -> Tensor:
     return torch.tensor(rgb).view(1, 3, 1, 1).expand(1, 3, 8, 8)
 
 
@@ -22,7 +22,7 @@ def _one_colour(*rgb: float) -> Tensor:
     ],
 )
 def test_first_red_pixel_is_at_the_phase(phase: tuple[int, int], square: list[list[float]]) -> None:
-    raw = mosaic(_one_colour(1, 2, 3), phase)
+    raw = mosaic(_one_color(1, 2, 3), phase)
     assert raw[0, 0, :2, :2].tolist() == square
     assert torch.equal(raw[0, 0], torch.tensor(square).float().tile(4, 4))
 
@@ -30,8 +30,8 @@ def test_first_red_pixel_is_at_the_phase(phase: tuple[int, int], square: list[li
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("method", METHODS)
 def test_constant_colour_is_reconstructed(phase: tuple[int, int], method: Demosaicing) -> None:
-    colour = _one_colour(0.2, 0.5, 0.9)
-    torch.testing.assert_close(demosaic(mosaic(colour, phase), phase, method), colour)
+    color = _one_color(0.2, 0.5, 0.9)
+    torch.testing.assert_close(demosaic(mosaic(color, phase), phase, method), color)
 
 
 @pytest.mark.parametrize("phase", PHASES)

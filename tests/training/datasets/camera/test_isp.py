@@ -31,8 +31,8 @@ def test_white_stays_saturated_and_grey_keeps_its_colour() -> None:
     camera = _camera(3)
     white = camera.unprocess(torch.ones(1, 3, 2, 2))
     torch.testing.assert_close(white, torch.ones(1, 3, 2, 2))
-    grey = camera.unprocess(torch.full((1, 3, 2, 2), 0.5)) * camera.gains
-    torch.testing.assert_close(grey, grey[:, :1].expand_as(grey))
+    gray = camera.unprocess(torch.full((1, 3, 2, 2), 0.5)) * camera.gains
+    torch.testing.assert_close(gray, gray[:, :1].expand_as(gray))
 
 
 def test_gamma_is_a_power() -> None:

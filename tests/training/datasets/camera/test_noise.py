@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from training.datasets.camera import CameraNoise
 from training.datasets.camera.noise import add_sensor_noise, jpeg_round_trip, read_variance
-from training.datasets.noise import is_grey
+from training.datasets.noise import is_gray
 from training.metrics.psnr import psnr_db
 
 
@@ -92,9 +92,9 @@ def test_a_cameras_noise_is_the_same_in_neighbours_as_independent_noise_is_not(
 
 def test_grey_shots_are_grey(photo: Tensor) -> None:
     shot, truth = CameraNoise(grey_share=1)(photo, 64, Generator().manual_seed(0))
-    assert is_grey(shot[None])
-    assert is_grey(truth[None])
-    assert not is_grey(CameraNoise(grey_share=0)(photo, 64, Generator())[0][None])
+    assert is_gray(shot[None])
+    assert is_gray(truth[None])
+    assert not is_gray(CameraNoise(grey_share=0)(photo, 64, Generator())[0][None])
 
 
 @pytest.mark.parametrize("quality", [50, 98])
