@@ -104,10 +104,11 @@ training-kills: $(VENV)/.dev  ## kill and resume a training repeatedly and compa
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.training_kills $(ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/training/engine/test_killed.py tests/training/engine/test_trainer.py tests/training/datasets
 
-hostile: $(VENV)/.dev  ## send decompression bombs and damaged bodies to every route that reads a body
+hostile: $(VENV)/.dev  ## send decompression bombs and damaged bodies to every route that reads a body, and forbidden requests
 	$(BIN)/python -m pytest tests/service/codecs tests/models_store/images tests/service/test_body_cost.py \
 		tests/service/routes/test_hostile.py tests/service/routes/test_bad_input.py \
-		tests/service/routes/test_multipart.py tests/service/routes/test_client_compatibility.py
+		tests/service/routes/test_multipart.py tests/service/routes/test_client_compatibility.py \
+		tests/service/server/test_http_protocol.py
 
 clean:  ## remove the files that the targets above create
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
