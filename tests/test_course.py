@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import typer.main
+from PIL import Image
 
 from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
 from tests.repository import ROOT
 from training.cli.main import app
 from training.config.recipe import built_in_recipes
+from training.plots.style import DOCUMENT_STYLE
 
 CLAIMS = (
     ("transfer", "97.0 ± 1.1 %", "mobilenet-hymenoptera", "accuracy/frozen", "{:.1%}"),
@@ -110,3 +112,16 @@ def test_images_are_small_and_each_is_shown() -> None:
     assert [p.name for p in images if f"({p.name})" not in text] == []
     assert max(image.stat().st_size for image in images) < 150_000
     assert sum(image.stat().st_size for image in images) < 2_000_000
+
+
+_TEXT_COLUMN = 830  # pixels of a page's text column; CSS has 96 to the inch
+
+
+def test_letters_of_images_have_nine_points_in_a_text_column() -> None:
+    letters = DOCUMENT_STYLE["legend.fontsize"] / 72 * DOCUMENT_STYLE["figure.dpi"]
+    for image in COURSE.glob("*.png"):
+        with Image.open(image) as opened:
+            shown = min(1, _TEXT_COLUMN / opened.width)
+        assert letters * shown / 96 * 72 >= 9, image.name
+    with Image.open(COURSE / "catch.gif") as opened:
+        assert opened.width >= 320

@@ -50,7 +50,7 @@ def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequ
             ]
             for depth in depths
         }
-        plot_runs(axes, errors, name, ".1f", (0, -17) if residual else (0, 9))
+        plot_runs(axes, errors, name, ".1f", (0, -5) if residual else (0, 5))
     axes.set(title="test error (%)", xlabel="layers", xticks=depths)
     axes.margins(x=0.15, y=0.2)
     axes.grid(alpha=0.3)

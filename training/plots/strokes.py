@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from training.config.recipe import load_run_recipe
 from training.datasets.strokes import StrokeSplit
 from training.engine.trainer import restore
 from training.errors import DataError
+from training.plots.style import DOCUMENT_STYLE
 from training.tasks.strokes import StrokeClassification
 
 
@@ -43,12 +45,13 @@ def draw_run_examples(run: Path, path: Path) -> str:
     return summary
 
 
+@rc_context(DOCUMENT_STYLE)
 def draw_class_probabilities(
     split: StrokeSplit, probabilities_BTK: Tensor, labels: Sequence[str], title: str, path: Path
 ) -> None:
     """Draw each pen's path, from light to dark, above the class probabilities by move."""
     count = len(split)
-    figure = Figure(figsize=(1.05 * count + 0.6, 3.9), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10, 3.9), layout="constrained")
     grid = GridSpec(2, count, figure, height_ratios=[1, 1.7])
     for column in range(count):
         length = int(split.lengths_N[column])
@@ -62,8 +65,8 @@ def draw_class_probabilities(
         )
         label = int(split.labels_N[column])
         probability_axes.axhspan(label - 0.5, label + 0.5, fill=False, edgecolor="tab:orange")
-        probability_axes.set_xlabel("move", fontsize=8)
-        probability_axes.set_xticks([0, length - 1], ["1", str(length)], fontsize=8)
+        probability_axes.set_xlabel("move")
+        probability_axes.set_xticks([0, length - 1], ["1", str(length)])
         probability_axes.set_yticks(
             range(len(labels)), labels if column == 0 else [""] * len(labels)
         )

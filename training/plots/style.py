@@ -5,7 +5,7 @@ points appear as 9 points.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cycler import cycler
 from matplotlib.axes import Axes
@@ -60,11 +60,17 @@ def plot_runs(
     label: str,
     number_format: str,
     offset: tuple[float, float],
+    align: Literal["right", "center"] = "center",
 ) -> None:
-    """Draw a line through the labelled means of `runs` by x, and a mark for each run."""
+    """Draw a line through the labelled means of `runs` by x, and a mark for each run.
+
+    A label is `offset` points above the highest run, or below the lowest.
+    """
     means = {x: sum(values) / len(values) for x, values in runs.items()}
     (line,) = axes.plot(list(means), list(means.values()), marker="o", label=label)
     for x, values in runs.items():
         axes.plot([x] * len(values), values, "_", color=line.get_color(), alpha=0.6)
         text = format(means[x], number_format)
-        axes.annotate(text, (x, means[x]), offset, textcoords="offset points", ha="center")
+        edge = max(values) if offset[1] > 0 else min(values)
+        vertical = "bottom" if offset[1] > 0 else "top"
+        axes.annotate(text, (x, edge), offset, textcoords="offset points", ha=align, va=vertical)

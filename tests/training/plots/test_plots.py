@@ -13,7 +13,7 @@ from training.plots.confusion import draw_confusion
 from training.plots.curves import draw_training_curves
 from training.plots.optimize_png import optimize_png
 from training.plots.restoration import draw_image_rows
-from training.plots.style import DOCUMENT_STYLE
+from training.plots.style import DOCUMENT_STYLE, plot_runs
 from training.publish import sample_inputs
 
 _CYCLE = list(DOCUMENT_STYLE["axes.prop_cycle"])
@@ -72,6 +72,19 @@ def test_a_split_has_one_colour_in_all_panels(log: Path) -> None:
     colors = _line_colors(log, ["train", "test"])
     assert [len(found) for found in colors.values()] == [1, 1]
     assert colors["train"] != colors["test"]
+
+
+@pytest.mark.parametrize("offset", [(0, 5), (0, -5)], ids=["above", "below"])
+def test_labels_of_means_do_not_cover_the_marks_of_runs(offset: tuple[float, float]) -> None:
+    runs = {20: [5.0, 10.0], 32: [38.0, 51.0], 56: [61.0, 70.0]}
+    figure = Figure(figsize=(3.3, 3.6))
+    axes = figure.add_subplot()
+    plot_runs(axes, runs, "plain", ".1f", offset)
+    figure.draw_without_rendering()
+    marks = [axes.transData.transform((x, y)) for x, values in runs.items() for y in values]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == ["7.5", "44.5", "65.5"]
+    assert not any(box.contains(*mark) for box in boxes for mark in marks)
 
 
 def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
