@@ -1,4 +1,4 @@
-"""Orientation of an image: how it has to be turned to be upright."""
+"""Orientation of an image: the operation that turns it upright."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The `metadata_props` of published graphs, by which a file is known outside the store."""
+"""The `metadata_props` of published graphs, which identify a file outside the store."""
 
 import json
 from collections.abc import Mapping

@@ -153,7 +153,7 @@ def _payloads(latents_NDhw: Latents, tables: FrequencyTables) -> list[bytes]:
 
 
 def _code_bytes(shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
-    """Return the mean length of whole containers, which no fingerprint makes longer."""
+    """Return the mean length of whole containers, which does not depend on the fingerprint."""
     _, height, width, channels = shape_NHWC
     mode: ColorMode = "L" if channels == 1 else "RGB"
     codes = [pack(CompressedImage(bytes(4), width, height, mode, payload)) for payload in payloads]

@@ -1,8 +1,8 @@
 """Batch norms folded into the layers before them, in a graph that is to be served.
 
-The exporter folds those that stand right behind a convolution. What it leaves are norms behind a
-pixel shuffle, which only moves numbers about: there a channel of the norm is r² of the convolution;
-and norms behind a max pooling, with which a norm whose slopes are all positive commutes.
+The exporter folds norms that directly follow a convolution. This module folds two more kinds: norms
+after a pixel shuffle, which only permutes values, so that a channel of the norm is r² channels of
+the convolution; and norms after a max pooling, which commute with it if all slopes are positive.
 
 In evaluation a norm is y = a x + b for each channel; see `training.course.batch_norm.fold`.
 """
@@ -18,7 +18,7 @@ _Floats = NDArray[np.float32]
 def fold_batch_norms(model: ModelProto) -> int:
     """Fold in place every norm that can be folded; return their number.
 
-    One stays where anything else reads what it normalises, or where weights are not constants.
+    A norm stays if another node also reads its input, or if the weights are not constants.
     """
     folded = 0
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
@@ -62,7 +62,7 @@ def _rewire(
     weight: _Floats,
     bias: _Floats,
 ) -> None:
-    """Give `source` constants of its own, and let what comes before the norm answer in its name."""
+    """Give `source` its own constants, and rename the output of the norm's predecessor to it."""
     output = norm.output[0]
     original = source.input[1]
     del source.input[1:]

@@ -1,8 +1,8 @@
 """A recurrent network as an ONNX graph of fused LSTM or GRU operators.
 
-Written node by node. The exporter gives the fused operators too, but among fifty slices and
-concatenations that put torch's order of gates into ONNX's at load, and with the time axis fixed at
-the length of its example; these are the same weights in the right order from the start.
+The graph is written node by node. torch's exporter creates the fused operators, too, but adds fifty
+slices and concatenations that reorder the gates at load, and fixes the time axis at the length of
+its example. Here the weights are stored in ONNX's order.
 
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """
@@ -21,10 +21,10 @@ from training.networks.char_rnn import CharRNN
 
 _OPSET, _IR_VERSION = 17, 8
 STATE_NAMES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
-"""Names of the state's inputs; an output is called `next_` and the same."""
+"""Names of the state's inputs; the name of an output has the prefix `next_`."""
 
 _GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
-"""Where torch keeps the gates that ONNX wants in the order i, o, f, c and z, r, h."""
+"""Positions in torch's weights of the gates in ONNX's order: i, o, f, c and z, r, h."""
 
 Array = NDArray[np.float32]
 RNN = nn.LSTM | nn.GRU

@@ -3,10 +3,10 @@
 Weights have a scale for each column and seven bits: processors without VNNI add two products of a
 u8 and an s8 in sixteen bits, which eight would overflow (onnxruntime's `reduce_range`).
 
-No scale is taken from what passes through, as dynamic quantisation does: it would take one for a
-whole batch, and a text would depend on who shares its run. None is needed: an LSTM's output lies
-in (-1, 1). The first layer's input is one of V characters, so its product with the weights is a
-table, in full precision. Sums of whole numbers have no order, so rows agree exactly.
+Scales of activations are fixed. Dynamic quantisation computes one for a whole batch, so that a text
+would depend on the texts that share its run. An LSTM's output lies in (-1, 1), so its scale is
+known. The first layer's input is one of V characters, so its product with the weights is a table,
+in full precision. Sums of whole numbers do not depend on their order, so rows agree exactly.
 
 Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
 """

@@ -4,8 +4,8 @@ Convolutional classifiers: static, QDQ, weights per channel, calibrated on train
 LSTMs: see `int8_lstm`. Nothing is trained. The better variant by accuracy and speed becomes the
 default precision, which the manifest states.
 
-Compression models are left alone: what a code means must not depend on the processor. So are
-generators and denoisers, whose outputs are looked at.
+Compression models are not quantized, because the meaning of a code must not depend on the
+processor; nor are generators and denoisers, whose errors would be visible.
 """
 
 import shlex

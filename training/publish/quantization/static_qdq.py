@@ -1,7 +1,7 @@
 """Static 8-bit quantisation of a convolutional graph, by onnxruntime's own tool.
 
-Weights are s8 with a scale for each output channel, activations u8 with one for each tensor, found
-by letting `CalibrationImages` through. Weights keep seven bits: processors without VNNI add two
+Weights are s8 with a scale for each output channel, activations u8 with one for each tensor, which
+is calibrated on `CalibrationImages`. Weights keep seven bits: processors without VNNI add two
 products of a u8 and an s8 in sixteen bits.
 """
 
@@ -77,8 +77,8 @@ def normalize_by_rows(model: ModelProto) -> None:
 
     The image has its channels last, and the quantised convolution wants them last, so
     onnxruntime moves the transposition behind the product and the sum. These then broadcast three
-    numbers over each pixel, which takes a fifth of the time of a whole MobileNet. Over a row of
-    W · C numbers, as many of each, they take next to none, and compute the same.
+    numbers over each pixel, which takes a fifth of the time of a whole MobileNet. With constants
+    repeated to a row of W · C numbers, they compute the same in almost no time.
     """
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
