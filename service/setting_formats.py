@@ -26,9 +26,9 @@ def parse_providers(text: str) -> dict[str, dict[str, str]]:
     """
     parts = [item.partition(":") for item in parse_names(text) or ("cpu",)]
     options = {name: [option for option in rest.split(";") if option] for name, _, rest in parts}
-    if any("=" not in option for of_one in options.values() for option in of_one):
+    if any("=" not in option for pairs in options.values() for option in pairs):
         raise ValueError("the format is name,name or name:option=value;option=value,name")
-    return {name: dict(o.split("=", 1) for o in of_one) for name, of_one in options.items()}
+    return {name: dict(pair.split("=", 1) for pair in pairs) for name, pairs in options.items()}
 
 
 def parse_origins(text: str) -> tuple[str, ...]:

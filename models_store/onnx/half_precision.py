@@ -17,8 +17,8 @@ _MIN_VALUES = 1024
 def store_as_float16(model: ModelProto) -> int:
     """Round the large float32 constants of `model` to float16, in place; return their number.
 
-    A constant beyond float16's range stays. The Cast has the name that the graph reads, so a layer
-    is still called as its weights are.
+    A constant beyond float16's range stays. The output of the Cast has the name that the graph
+    reads, so a layer keeps the name of its weights.
     """
     graph, casts = model.graph, []
     for tensor in graph.initializer:

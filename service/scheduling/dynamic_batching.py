@@ -86,16 +86,16 @@ def _continue(
 
 def _take_batch(suspended: deque[_Suspended]) -> list[_Suspended]:
     """Remove and return the longest waiting request and those that fit into a run with it."""
-    key, room = suspended[0].request.key, suspended[0].request.graph.max_batch_size
-    batch, others = [], []
+    key, capacity = suspended[0].request.key, suspended[0].request.graph.max_batch_size
+    batch, remaining = [], []
     for waiting in suspended:
-        if waiting.request.key == key and waiting.request.rows <= room:
+        if waiting.request.key == key and waiting.request.rows <= capacity:
             batch.append(waiting)
-            room -= waiting.request.rows
+            capacity -= waiting.request.rows
         else:
-            others.append(waiting)
+            remaining.append(waiting)
     suspended.clear()
-    suspended.extend(others)
+    suspended.extend(remaining)
     return batch
 
 

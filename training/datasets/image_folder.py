@@ -80,7 +80,7 @@ class _ResizedImages(FrozenModel):
 
 
 class ImageFolder(_ResizedImages):
-    """`path/<class>/<image>`."""
+    """Images in `path/<class>/<image>`."""
 
     kind: Literal["folder"] = "folder"
 
@@ -102,7 +102,7 @@ class UnlabelledImageFolder(_ResizedImages):
 def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> ImageSplit:
     """Concatenate and shuffle all parts, so that a split does not start with one class only."""
     if len(parts) == 1:
-        return parts[0]  # shuffled already
+        return parts[0]  # already shuffled
     images_NCHW = torch.cat([part.images_NCHW for part in parts])
     labels_N = torch.cat([part.labels_N for part in parts])
     order = torch.randperm(len(labels_N), generator=generator)

@@ -38,7 +38,7 @@ def draw_run_examples(run: Path, path: Path) -> str:
     ]
     examples = test.subset(torch.tensor(first_indices))
     accuracy = task.evaluate("test")["accuracy"]
-    summary = f"{task.data.title}, test: {accuracy:.2%} of {len(test):,} read rightly"
+    summary = f"{task.data.title}, test: {accuracy:.2%} of {len(test):,} classified correctly"
     draw_class_probabilities(
         examples, task.class_probabilities(examples), task.data.labels, summary, path
     )
@@ -70,7 +70,9 @@ def draw_class_probabilities(
         probability_axes.set_yticks(
             range(len(labels)), labels if column == 0 else [""] * len(labels)
         )
-    figure.suptitle(f"{title}\nprobability of each digit after every move; framed: the right one")
+    figure.suptitle(
+        f"{title}\nprobability of each digit after every move; the frame marks the true class"
+    )
     figure.savefig(path)
 
 

@@ -16,7 +16,7 @@ class RequestError(NamedTuple):
 
     status: HTTPStatus
     reason: str
-    """As the metrics name it."""
+    """Label of the rejection in the metrics."""
     detail: str
 
 
