@@ -1,40 +1,44 @@
-// What the address says: #/faces?seed=7 or #/models/NAME. Views keep their settings there, so that a
-// link, a reload and the Back button show the same again.
+// URL state. The hash names the view and holds its settings (#/faces?seed=7, #/models/NAME), so that
+// links, reloads and the Back button restore them.
 
 import { debounce } from './dom.js';
 
-/** {path: ['models', 'NAME'], parameters}. */
+/**
+ * Parse the hash of the current URL.
+ *
+ * @returns {{path: string[], params: URLSearchParams}} for example path ['models', 'NAME']
+ */
 export function parseHash() {
-  // Older links name the view of the models `shelf`.
+  // The models view was named `shelf` in older links.
   const hash = location.hash.replace(/^#\/?/, '').replace(/^shelf\b/, 'models');
   const [path, query = ''] = hash.split('?');
   return {
     path: path.split('/').filter(Boolean).map(decodeURIComponent),
-    parameters: new URLSearchParams(query),
+    params: new URLSearchParams(query),
   };
 }
 
-/** The part of the address that belongs to `view`. */
-export function createUrlState(view) {
-  const { parameters } = parseHash();
+/** Create the URL state of a view: {get, set, bindFields}. */
+export function createUrlState(viewId) {
+  const { params: initialParams } = parseHash();
   /** Set parameters; an empty value removes one. Does nothing once another view is shown. */
-  const remember = (values) => {
-    const now = parseHash();
-    if (now.path.length && now.path[0] !== view) return;
+  const set = (values) => {
+    const { path, params } = parseHash();
+    if (path.length && path[0] !== viewId) return;
     for (const [name, value] of Object.entries(values)) {
-      if (value === undefined || value === null || value === '') now.parameters.delete(name);
-      else now.parameters.set(name, value);
+      if (value === undefined || value === null || value === '') params.delete(name);
+      else params.set(name, value);
     }
-    history.replaceState(null, '', `#/${view}?${now.parameters}`);
+    history.replaceState(null, '', `#/${viewId}?${params}`);
   };
   return {
-    get: (name) => parameters.get(name),
-    remember,
-    /** Start each field with the address's value, and write changes to the address. */
-    keep(fields) {
+    get: (name) => initialParams.get(name),
+    set,
+    /** Initialise fields from the URL, and write their changes to it. */
+    bindFields(fields) {
       for (const [name, field] of Object.entries(fields)) {
-        if (parameters.has(name)) field.set(parameters.get(name));
-        field.input.addEventListener('input', debounce(() => remember({ [name]: field.value })));
+        if (initialParams.has(name)) field.set(initialParams.get(name));
+        field.input.addEventListener('input', debounce(() => set({ [name]: field.value })));
       }
     },
   };

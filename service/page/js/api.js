@@ -1,37 +1,53 @@
-// One request, described once: `send` makes it, and curl.js writes the command that makes the same.
-//
-// A call is {method?, path, query?, headers?} and one kind of body at most:
-//   form: [[name, File], …]   multipart
-//   file: File                the whole body
-//   json: {…}
-// `save` names the file that curl keeps the answer in; `stream` says that it comes piece by piece.
+// HTTP requests to the service. A request is a plain object, so that it can be sent from here and
+// shown as a command by curl.js.
 
-import { authHeaders } from './key.js';
+import { getAuthHeaders } from './key.js';
 import { t } from './strings.js';
+
+/**
+ * @typedef {object} ApiRequest
+ * @property {string} path
+ * @property {string} [method] default: POST with a body, GET without
+ * @property {Object<string, *>} [query] empty values are left out
+ * @property {Object<string, string>} [headers]
+ * @property {Array<[string, File]>} [form] multipart body; at most one of form, file and json is set
+ * @property {File} [file] raw body
+ * @property {object} [json] JSON body
+ * @property {string} [outputName] name of the file in which curl saves the response
+ * @property {boolean} [stream] whether the response is a stream of server-sent events
+ */
 
 export const BASE_URL = new URL('../../', import.meta.url);
 
-/** An answer that is an error: `document` is the problem (RFC 9457), or what comes nearest to it. */
+/** An error response. `problem` is its problem document (RFC 9457), or a substitute of that shape. */
 export class ApiError extends Error {
-  constructor(document) {
-    super(document.detail);
-    this.document = document;
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
   }
 }
 
-export function buildUrl(call) {
-  const url = new URL(call.path.replace(/^\//, ''), BASE_URL);
-  for (const [name, value] of Object.entries(call.query ?? {})) {
+/** @param {ApiRequest} request */
+export function buildUrl(request) {
+  const url = new URL(request.path.replace(/^\//, ''), BASE_URL);
+  for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== undefined && value !== '' && value !== null) url.searchParams.set(name, value);
   }
   return url;
 }
 
-/** The response, whose body is yet to be read. Throws Problem, or AbortError when `signal` says so. */
-export async function fetchResponse(call, signal) {
+/**
+ * Send a request and resolve once the headers have arrived, with the body unread.
+ *
+ * @param {ApiRequest} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>}
+ * @throws {ApiError} on a network error or an error response; AbortError when `signal` is aborted
+ */
+export async function fetchResponse(request, signal) {
   let response;
   try {
-    response = await fetch(buildUrl(call), { method: inferMethod(call), signal, ...buildBody(call) });
+    response = await fetch(buildUrl(request), { method: getMethod(request), signal, ...buildBody(request) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError({ title: t.problem.noResponse, detail: t.problem.unreachable });
@@ -40,55 +56,60 @@ export async function fetchResponse(call, signal) {
   return response;
 }
 
-/** The whole answer with the time it took: {response, blob, ms}. */
-export async function fetchBlob(call, signal) {
-  const started = performance.now();
-  const response = await fetchResponse(call, signal);
+/**
+ * Like fetchResponse, but reads the body and measures the round trip.
+ *
+ * @returns {Promise<{response: Response, blob: Blob, elapsedMs: number}>}
+ */
+export async function fetchBlob(request, signal) {
+  const startedAt = performance.now();
+  const response = await fetchResponse(request, signal);
   const blob = await response.blob();
-  return { response, blob, ms: performance.now() - started };
+  return { response, blob, elapsedMs: performance.now() - startedAt };
 }
 
-/** As `send`, and `body` is the JSON in it. */
-export async function fetchJson(call, signal) {
-  const answer = await fetchBlob(call, signal);
-  return { ...answer, body: JSON.parse(await answer.blob.text()) };
+/** Like fetchBlob, with the parsed JSON in `body`. */
+export async function fetchJson(request, signal) {
+  const result = await fetchBlob(request, signal);
+  return { ...result, body: JSON.parse(await result.blob.text()) };
 }
 
-/** Who made an image, which has no room to tell it itself. */
+/** Return the {model, version} that responded, from the headers: an image has no field for them. */
 export const readModelHeaders = ({ headers }) => ({
   model: headers.get('X-DeepShelf-Model'),
   version: headers.get('X-DeepShelf-Version'),
 });
 
-/** Bytes that the body of a call has, multipart's own lines aside. */
-export function countBodyBytes(call) {
-  if (call.form) return call.form.reduce((sum, [, file]) => sum + file.size, 0);
-  if (call.json) return new Blob([JSON.stringify(call.json)]).size;
-  return call.file?.size ?? 0;
+/** Return the size of a request's body, without the boundaries and part headers of multipart. */
+export function countBodyBytes(request) {
+  if (request.form) return request.form.reduce((sum, [, file]) => sum + file.size, 0);
+  if (request.json) return new Blob([JSON.stringify(request.json)]).size;
+  return request.file?.size ?? 0;
 }
 
-export const inferMethod = (call) => call.method ?? (call.form || call.file || call.json ? 'POST' : 'GET');
+const getMethod = (request) => request.method ?? (request.form || request.file || request.json ? 'POST' : 'GET');
 
-function buildBody(call) {
-  const headers = { ...authHeaders(), ...call.headers };
-  if (call.form) {
+/** Return the `headers` and `body` options of fetch(). */
+function buildBody(request) {
+  const headers = { ...getAuthHeaders(), ...request.headers };
+  if (request.form) {
     const body = new FormData();
-    for (const [name, file] of call.form) body.append(name, file, file.name);
+    for (const [name, file] of request.form) body.append(name, file, file.name);
     return { headers, body };
   }
-  if (call.json) {
-    return { headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(call.json) };
+  if (request.json) {
+    return { headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(request.json) };
   }
-  return { headers, body: call.file };
+  return { headers, body: request.file };
 }
 
 async function parseApiError(response) {
   const text = await response.text();
   try {
-    const document = JSON.parse(text);
-    if (document.detail) return new ApiError(document);
+    const problem = JSON.parse(text);
+    if (problem.detail) return new ApiError(problem);
   } catch {
-    // A proxy between may answer in a shape of its own.
+    // A proxy in between may respond in another format.
   }
   const detail = text.slice(0, 300) || t.problem.empty;
   return new ApiError({ title: response.statusText || t.problem.error, status: response.status, detail });

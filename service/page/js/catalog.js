@@ -1,4 +1,4 @@
-// The models in the store, as /v1/models lists them.
+// The models in the store, as listed by /v1/models.
 
 import { fetchJson } from './api.js';
 
@@ -6,36 +6,44 @@ export const LIST_MODELS_REQUEST = { path: '/v1/models' };
 
 export const fetchModels = async () => (await fetchJson(LIST_MODELS_REQUEST)).body.models;
 
-/** Models of a task that answer now, the default first: [{name, isDefault, versions: [highest, …]}]. */
+/**
+ * Return the models of a task that have a ready version, the default model first.
+ *
+ * @returns {Array<{name: string, isDefault: boolean, versions: number[]}>} versions from the highest
+ */
 export function findReadyModels(models, task) {
   return models
     .filter((model) => model.task === task)
     .map((model) => ({
       name: model.name,
       isDefault: model.default,
-      versions: model.versions.filter((one) => one.state === 'ready').map((one) => one.version).reverse(),
+      versions: model.versions.filter(({ state }) => state === 'ready').map(({ version }) => version).reverse(),
     }))
     .filter((model) => model.versions.length)
     .sort((a, b) => b.isDefault - a.isDefault);
 }
 
-/** Versions of a task that do not answer, with the reason where one is known. */
+/**
+ * Return the versions of a task that are not ready.
+ *
+ * @returns {Array<{name: string, version: number, state: string, reason?: string}>}
+ */
 export function findUnavailableVersions(models, task) {
   return models
     .filter((model) => model.task === task)
     .flatMap((model) => model.versions.map((version) => ({ name: model.name, ...version })))
-    .filter((version) => version.state !== 'ready');
+    .filter(({ state }) => state !== 'ready');
 }
 
-const cards = new Map();
+const cachedCards = new Map();
 
-/** A version's card; asked for once. */
+/** Fetch the card of a model version. Each card is requested once; failed requests are not cached. */
 export function fetchCard(name, version) {
   const key = `${name} ${version ?? ''}`;
-  if (!cards.has(key)) {
-    const asked = fetchJson({ path: `/v1/models/${name}`, query: { version } }).then(({ body }) => body);
-    asked.catch(() => cards.delete(key));
-    cards.set(key, asked);
+  if (!cachedCards.has(key)) {
+    const card = fetchJson({ path: `/v1/models/${name}`, query: { version } }).then(({ body }) => body);
+    card.catch(() => cachedCards.delete(key));
+    cachedCards.set(key, card);
   }
-  return cards.get(key);
+  return cachedCards.get(key);
 }

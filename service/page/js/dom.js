@@ -1,14 +1,21 @@
-// Elements without a framework: h('a', {href: '#/text', class: 'link'}, 'Text').
+// DOM helpers used instead of a framework, such as h('a', { href: '#/text', class: 'link' }, 'Text').
+//
+// Naming convention of the page: `create…` functions return a component, an object with its root
+// `element` and methods; `render…` functions return nodes; `format…` functions return text.
 
 /**
- * An element. Properties that begin with `on` are listeners, `class` and `aria-…` are attributes,
- * and `null`, `undefined` and `false` leave one out. Children are nodes, strings or lists of them.
+ * Create an element. Properties that start with `on` become event listeners, the rest attributes;
+ * `null`, `undefined` and `false` are skipped, among the children too.
+ *
+ * @param {string} tag
+ * @param {Object<string, *>} [properties]
+ * @param {...(Node|string|Array)} children nodes, strings or (nested) arrays of them
+ * @returns {HTMLElement}
  */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) setProperty(element, name, value);
-  element.append(...children.flat(3).filter((child) => child != null && child !== false));
-  return element;
+  return setChildren(element, ...children);
 }
 
 function setProperty(element, name, value) {
@@ -18,32 +25,37 @@ function setProperty(element, name, value) {
   else element.setAttribute(name, value === true ? '' : value);
 }
 
-/** Everything in `element` becomes `children`. */
+/** Replace the children of `element`; `null`, `undefined` and `false` are skipped. Returns `element`. */
 export function setChildren(element, ...children) {
   element.replaceChildren(...children.flat(3).filter((child) => child != null && child !== false));
   return element;
 }
 
-/** The nodes of a text that has `code` in it. */
-export const renderInlineCode = (text) => text.split('`').map((part, at) => (at % 2 ? h('code', {}, part) : part));
+/** Turn text with `code` between backticks into nodes. */
+export const renderInlineCode = (text) => text.split('`').map((part, index) => (index % 2 ? h('code', {}, part) : part));
 
-let last = 0;
+let lastId = 0;
 
-/** An id that no other element has, for labels and descriptions. */
-export const createId = (prefix) => `${prefix}-${++last}`;
+/** Return an unused element id, to connect labels and descriptions with inputs. */
+export const createId = (prefix) => `${prefix}-${++lastId}`;
 
-/** An address for bytes that the browser holds; given up when the next one of the same slot comes. */
-export function replaceObjectUrl(slot, blob) {
-  if (slot.address) URL.revokeObjectURL(slot.address);
-  slot.address = URL.createObjectURL(blob);
-  return slot.address;
+/**
+ * Return an object URL for `blob` and revoke the previous URL of the same holder.
+ *
+ * @param {{url?: string}} urlHolder keeps the current URL between calls
+ * @param {Blob} blob
+ */
+export function replaceObjectUrl(urlHolder, blob) {
+  if (urlHolder.url) URL.revokeObjectURL(urlHolder.url);
+  urlHolder.url = URL.createObjectURL(blob);
+  return urlHolder.url;
 }
 
-/** `action` once nothing has asked for it for `ms`. */
-export function debounce(action, ms = 150) {
+/** Return a function that calls `callback` once it has not been called for `delayMs`. */
+export function debounce(callback, delayMs = 150) {
   let timer;
-  return (...values) => {
+  return (...args) => {
     clearTimeout(timer);
-    timer = setTimeout(() => action(...values), ms);
+    timer = setTimeout(() => callback(...args), delayMs);
   };
 }

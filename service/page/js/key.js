@@ -1,17 +1,17 @@
-// The key of a service that asks for one. It is kept until the tab is closed.
+// The API key of a service that requires one, kept in session storage until the tab is closed.
 
 const STORAGE_KEY = 'key';
-/** What a command shows in place of the key, which does not belong on a screen. */
+/** The header in curl commands, which name a shell variable so that the key is not shown on the screen. */
 export const AUTH_HEADER_PLACEHOLDER = 'Authorization: Bearer $KEY';
 
 export function getApiKey() {
   try {
     return sessionStorage.getItem(STORAGE_KEY);
   } catch {
-    return null; // a browser that keeps nothing
+    return null; // storage is disabled in this browser
   }
 }
 
 export const setApiKey = (value) => sessionStorage.setItem(STORAGE_KEY, value.trim());
 
-export const authHeaders = () => (getApiKey() ? { Authorization: `Bearer ${getApiKey()}` } : {});
+export const getAuthHeaders = () => (getApiKey() ? { Authorization: `Bearer ${getApiKey()}` } : {});

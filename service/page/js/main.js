@@ -1,12 +1,20 @@
-// Which view is shown: the address says it (#/faces?seed=7), so that each can be linked to.
+// Entry point: shows the view that the URL hash names (#/faces?seed=7).
+//
+// A view is a module of views/ with these exports:
+//   id, title, lead    its name in the URL, its heading and the text below
+//   tab                its name in the navigation, if not the title
+//   task               the task of the models that it needs, if any
+//   mount(context)     fills `context.container`; may return a function to call when the view is left
+//   renderNoModel()    shown instead if no model of the task is ready (optional)
+//   isUnlisted         true for a view without a link in the navigation
 
 import { createUrlState, parseHash } from './address.js';
+import { fetchModels, findReadyModels, findUnavailableVersions } from './catalog.js';
 import { h, setChildren } from './dom.js';
 import { renderButton } from './parts/fields.js';
 import { createModelSelect } from './parts/model_select.js';
 import { renderProblem } from './parts/problem.js';
-import { fetchModels, findReadyModels, findUnavailableVersions } from './catalog.js';
-import { language, switchLanguage, t } from './strings.js';
+import { language, switchLanguage, t, translateState } from './strings.js';
 import * as classify from './views/classify.js';
 import * as compress from './views/compress.js';
 import * as credits from './views/credits.js';
@@ -14,73 +22,79 @@ import * as denoise from './views/denoise.js';
 import * as faces from './views/faces.js';
 import * as game from './views/game.js';
 import * as handwriting from './views/handwriting.js';
+import * as models from './views/models.js';
 import * as predict from './views/predict.js';
-import * as modelList from './views/models.js';
 import * as text from './views/text.js';
 
-const VIEWS = [classify, denoise, compress, faces, text, handwriting, game, predict, modelList, credits];
+const VIEWS = [classify, denoise, compress, faces, text, handwriting, game, predict, models, credits];
 const main = document.getElementById('main');
-let close = () => {};
-let turn = 0;
+let unmountView = () => {};
+let lastNavigationId = 0;
 
-async function show() {
-  const { path, parameters } = parseHash();
-  const view = path.length ? VIEWS.find((one) => one.id === path[0]) : VIEWS[0];
-  const mine = ++turn;
-  close();
-  close = () => {};
+async function showCurrentView() {
+  const { path, params } = parseHash();
+  const view = path.length ? VIEWS.find(({ id }) => id === path[0]) : VIEWS[0];
+  const navigationId = ++lastNavigationId;
+  unmountView();
+  unmountView = () => {};
   document.title = `${view?.title ?? t.page.notFound} · deepshelf`;
   markCurrentLink(view);
   if (!view) return void setChildren(main, renderNotFound(path[0]));
-  const body = h('div', { class: `view view-${view.id}` });
-  const head = h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
-  setChildren(main, head, body);
+  const container = h('div', { class: `view view-${view.id}` });
+  const header = h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, view.title), h('p', {}, view.lead)));
+  setChildren(main, header, container);
   try {
-    const models = await fetchModels();
-    if (mine === turn) close = openView(view, { head, body, models, parameters, path, address: createUrlState(view.id) }) ?? close;
+    const catalog = await fetchModels();
+    if (navigationId !== lastNavigationId) return;
+    const context = { container, path, urlState: createUrlState(view.id) };
+    unmountView = mountView(view, { ...context, header, catalog, params }) ?? unmountView;
   } catch (error) {
-    if (mine === turn) setChildren(body, renderProblem(error));
+    if (navigationId === lastNavigationId) setChildren(container, renderProblem(error));
   }
 }
 
-/** Fill the view, or say why there is nothing to fill it with. Returns how to leave it. */
-function openView(view, { head, body, models, parameters, path, address }) {
-  if (!view.task) return view.open({ body, models, address, path });
-  const ready = findReadyModels(models, view.task);
-  if (!ready.length) {
-    setChildren(body, view.renderNoModel?.() ?? renderNoReadyModel(view, findUnavailableVersions(models, view.task)));
+/** Mount a view, or explain why no model is ready. Returns the view's unmount function, if any. */
+function mountView(view, { header, catalog, params, ...context }) {
+  const { container, urlState } = context;
+  if (!view.task) return view.mount({ ...context, models: catalog });
+  const readyModels = findReadyModels(catalog, view.task);
+  if (!readyModels.length) {
+    setChildren(container, view.renderNoModel?.() ?? renderNoModelReady(view, findUnavailableVersions(catalog, view.task)));
     return undefined;
   }
   const listeners = [];
-  const chooser = createModelSelect(ready, parameters, () => {
-    head.querySelector('.notice')?.remove();
-    address.remember({ model: chooser.name, version: chooser.version });
+  const modelSelect = createModelSelect(readyModels, params, () => {
+    header.querySelector('.notice')?.remove();
+    urlState.set({ model: modelSelect.name, version: modelSelect.version });
     listeners.forEach((listener) => listener());
   });
-  head.append(chooser.element);
-  if (!chooser.found) {
-    const asked = [address.get('model'), address.get('version')].filter(Boolean).join(' ');
-    head.append(h('p', { class: 'notice', role: 'status' }, t.page.unknownModel(asked, `${chooser.name} ${chooser.version}`)));
-  }
-  const onmodel = (listener) => listeners.push(listener);
-  return view.open({ body, models: ready, chooser, onmodel, address });
+  header.append(modelSelect.element);
+  if (!modelSelect.isRequestedModelFound) header.append(renderUnknownModelNotice(urlState, modelSelect));
+  const onModelChange = (listener) => listeners.push(listener);
+  return view.mount({ ...context, modelSelect, onModelChange });
 }
 
-function renderNoReadyModel(view, waiting) {
+function renderUnknownModelNotice(urlState, { name, version }) {
+  const requested = [urlState.get('model'), urlState.get('version')].filter(Boolean).join(' ');
+  return h('p', { class: 'notice', role: 'status' }, t.page.unknownModel(requested, `${name} ${version}`));
+}
+
+function renderNoModelReady(view, unavailableVersions) {
   const task = t.models.tasks[view.task] ?? view.task;
-  const why = waiting.map((one) => h('li', {}, t.page.versionState(one.name, one.version, t.models.states[one.state] ?? one.state, one.reason)));
+  const items = unavailableVersions.map(({ name, version, state, reason }) =>
+    h('li', {}, t.page.versionState(name, version, translateState(state), reason)));
   return h(
     'section',
     { class: 'empty-state', role: 'status' },
     h('h2', {}, t.page.noModelReady),
-    h('p', {}, waiting.length ? t.page.modelsNotReady(task) : t.page.noModelPublished(task)),
-    why.length > 0 && h('ul', {}, why),
-    h('p', { class: 'actions' }, renderButton(t.page.retry, show, 'primary'), h('a', { href: '#/models' }, t.page.seeAllModels)),
+    h('p', {}, items.length ? t.page.modelsNotReady(task) : t.page.noModelPublished(task)),
+    items.length > 0 && h('ul', {}, items),
+    h('p', { class: 'actions' }, renderButton(t.page.retry, showCurrentView, 'primary'), h('a', { href: '#/models' }, t.page.seeAllModels)),
   );
 }
 
-const renderNotFound = (name) => [
-  h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.noSuchView(name)))),
+const renderNotFound = (viewId) => [
+  h('header', { class: 'view-header' }, h('div', {}, h('h1', {}, t.page.notFound), h('p', {}, t.page.noSuchView(viewId)))),
   h('p', {}, h('a', { href: '#/models' }, t.page.seeAllModels)),
 ];
 
@@ -91,27 +105,27 @@ function markCurrentLink(view) {
   }
 }
 
-/** The texts around the view, and the row of views. */
+/** Fill the header, navigation and footer with the texts of the current language. */
 function renderPageFrame() {
   document.documentElement.lang = language;
-  const skip = document.querySelector('.skip-link');
-  skip.textContent = t.page.skip;
-  skip.addEventListener('click', (event) => {
-    event.preventDefault(); // the hash names the view
+  const skipLink = document.querySelector('.skip-link');
+  skipLink.textContent = t.page.skip;
+  skipLink.addEventListener('click', (event) => {
+    event.preventDefault(); // following the link would replace the hash, which names the view
     main.focus();
   });
   document.getElementById('api-link').textContent = t.page.api;
   document.getElementById('theme-button').setAttribute('aria-label', t.page.toggleTheme);
-  const other = document.getElementById('language-button');
-  Object.assign(other, { textContent: t.page.otherLanguage, lang: language === 'en' ? 'es' : 'en', onclick: switchLanguage });
+  const otherLanguage = language === 'en' ? 'es' : 'en';
+  const languageButton = document.getElementById('language-button');
+  Object.assign(languageButton, { textContent: t.page.otherLanguage, lang: otherLanguage, onclick: switchLanguage });
   setChildren(document.querySelector('footer p'), t.page.footer, ' ', h('a', { href: '#/credits' }, t.page.credits));
-  const views = document.getElementById('view-links');
-  views.setAttribute('aria-label', t.page.viewsLabel);
-  views.append(
-    ...VIEWS.filter((view) => !view.isUnlisted).map((view) => h('a', { href: `#/${view.id}`, 'data-view': view.id }, view.tab ?? view.title)),
-  );
+  const viewLinks = document.getElementById('view-links');
+  viewLinks.setAttribute('aria-label', t.page.viewsLabel);
+  const listedViews = VIEWS.filter(({ isUnlisted }) => !isUnlisted);
+  viewLinks.append(...listedViews.map(({ id, tab, title }) => h('a', { href: `#/${id}`, 'data-view': id }, tab ?? title)));
 }
 
 renderPageFrame();
-addEventListener('hashchange', show);
-show();
+addEventListener('hashchange', showCurrentView);
+showCurrentView();

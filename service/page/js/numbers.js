@@ -1,14 +1,15 @@
-// Numbers as people read them, in the language of the page.
+// Formatting of numbers in the language of the page.
 
 import { language, t } from './strings.js';
 
-/** A number with exactly so many decimals. */
 export const formatFixed = (value, decimals) =>
   value.toLocaleString(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: false });
 
-export const formatPercent = (share) =>
-  share >= 0.9995 ? '100 %' : `${formatFixed(share * 100, share < 0.0995 ? 2 : 1)} %`;
+/** Format a fraction from 0 to 1 as a percentage. */
+export const formatPercent = (fraction) =>
+  fraction >= 0.9995 ? '100 %' : `${formatFixed(fraction * 100, fraction < 0.0995 ? 2 : 1)} %`;
 
+/** Format a PSNR, which is null for equal images. */
 export const formatDecibels = (value) => (value == null ? t.common.noDifference : `${formatFixed(value, 1)} dB`);
 
 export function formatBytes(count) {
@@ -19,9 +20,10 @@ export function formatBytes(count) {
 
 export const formatDuration = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${formatFixed(ms / 1000, 2)} s`);
 
+/** Format an integer with a narrow space between groups of three digits. */
 export const formatCount = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 
-/** A metric's value: as many digits as tell something. */
+/** Format a measured value with about three significant digits. */
 export function formatNumber(value) {
   if (Number.isInteger(value)) return formatCount(value);
   if (Math.abs(value) >= 10) return formatFixed(value, 1);

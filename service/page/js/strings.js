@@ -1,4 +1,4 @@
-// The language of the page: the visitor's last choice, else the browser's, else English.
+// The language of the page: the visitor's last choice, else the browser's preference, else English.
 
 import { en } from './strings/en.js';
 import { es } from './strings/es.js';
@@ -10,26 +10,29 @@ function readStoredLanguage() {
   try {
     return localStorage.getItem(STORAGE_KEY);
   } catch {
-    return null; // a browser that stores nothing
+    return null; // storage is disabled in this browser
   }
 }
 
-const wanted = [readStoredLanguage(), ...navigator.languages].map((tag) => tag?.slice(0, 2));
+const preferredLanguages = [readStoredLanguage(), ...navigator.languages].map((tag) => tag?.slice(0, 2));
 
-export const language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
+export const language = preferredLanguages.find((tag) => tag in LANGUAGES) ?? 'en';
 
-/** Every text of the page. */
+/** All texts of the page in the current language. */
 export const t = LANGUAGES[language];
 
-/** A text of a model's card in this language, where it is known. */
+/** Translate a text of a model's card; texts without a translation are returned unchanged. */
 export const translateCardText = (text) => t.models.cards[text] ?? text;
 
-/** Show the page in the other language from now on. */
+/** Translate the state of a model version; unknown states are returned unchanged. */
+export const translateState = (state) => t.models.states[state] ?? state;
+
+/** Switch between English and Spanish and reload the page. */
 export function switchLanguage() {
   try {
     localStorage.setItem(STORAGE_KEY, language === 'en' ? 'es' : 'en');
   } catch {
-    return; // without storage, the browser's language stays
+    return; // without storage, the choice would not survive the reload
   }
   location.reload();
 }

@@ -1,14 +1,14 @@
-// Dark or light: the system's choice until the person makes one. Runs before the page is drawn, so
-// that it never flashes in the other; hence no module.
+// Light or dark theme: the system's preference until the visitor chooses one. This is a classic script
+// rather than a module, so that it runs before the first paint and the other theme never flashes.
 (() => {
   const root = document.documentElement;
-  const system = matchMedia('(prefers-color-scheme: dark)');
-  const isDark = () => (root.dataset.theme ?? (system.matches ? 'dark' : 'light')) === 'dark';
+  const systemDark = matchMedia('(prefers-color-scheme: dark)');
+  const isDark = () => (root.dataset.theme ?? (systemDark.matches ? 'dark' : 'light')) === 'dark';
   try {
-    const kept = localStorage.getItem('theme');
-    if (kept) root.dataset.theme = kept;
+    const storedTheme = localStorage.getItem('theme');
+    if (storedTheme) root.dataset.theme = storedTheme;
   } catch {
-    // A browser that keeps nothing still shows the page.
+    // Storage is disabled; the system's preference applies.
   }
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('theme-button')?.addEventListener('click', () => {
@@ -16,7 +16,7 @@
       try {
         localStorage.setItem('theme', root.dataset.theme);
       } catch {
-        // As above.
+        // Storage is disabled; the choice lasts until the page is reloaded.
       }
     });
   });

@@ -1,52 +1,54 @@
-// One thing at a time: a newer request replaces the one under way, and an error is shown in place.
+// The result of the latest request of a view. A new request cancels the pending one.
 
 import { h, setChildren } from '../dom.js';
 import { t } from '../strings.js';
 import { renderButton } from './fields.js';
 import { renderProblem } from './problem.js';
 
-const SHOWN_AFTER_MS = 300;
+const INDICATOR_DELAY_MS = 300;
 
 /**
- * {element, run}. `run(work)` calls work(signal); what it returns is shown. While it is under way,
- * the last result stays, dimmed, below the seconds that have passed and a button to cancel.
+ * Create a result area: {element, run}.
+ *
+ * `run(load)` awaits `load(signal)` and shows the nodes that it returns, or its error. Meanwhile, the
+ * previous result stays visible, dimmed, below the elapsed time and a Cancel button.
  */
-export function createAsyncResult(first = t.common.resultPlaceholder) {
-  const result = h('div', { class: 'result', 'aria-live': 'polite' }, h('p', { class: 'hint' }, first));
-  const busy = createBusyIndicator(() => {
-    current?.abort();
-    ended(current);
+export function createAsyncResult(placeholder = t.common.resultPlaceholder) {
+  const result = h('div', { class: 'result', 'aria-live': 'polite' }, h('p', { class: 'hint' }, placeholder));
+  const indicator = createBusyIndicator(() => {
+    pendingController?.abort();
+    finish(pendingController);
     if (result.childElementCount === 1) setChildren(result, h('p', { class: 'hint' }, t.common.cancelled));
   });
-  const element = h('div', { class: 'async-result' }, busy.element, result);
-  let current;
-  const ended = (mine) => {
-    if (current !== mine) return;
-    current = null;
-    busy.stop();
+  const element = h('div', { class: 'async-result' }, indicator.element, result);
+  let pendingController;
+  const finish = (controller) => {
+    if (pendingController !== controller) return;
+    pendingController = null;
+    indicator.stop();
     element.removeAttribute('aria-busy');
   };
   return {
     element,
-    async run(work) {
-      current?.abort();
-      const mine = (current = new AbortController());
+    async run(load) {
+      pendingController?.abort();
+      const controller = (pendingController = new AbortController());
       element.setAttribute('aria-busy', 'true');
-      busy.start();
+      indicator.start();
       try {
-        const shown = await work(mine.signal);
-        if (current === mine && shown) setChildren(result, shown);
+        const content = await load(controller.signal);
+        if (pendingController === controller && content) setChildren(result, content);
       } catch (error) {
-        if (current === mine) setChildren(result, renderProblem(error));
+        if (pendingController === controller) setChildren(result, renderProblem(error));
       } finally {
-        ended(mine);
+        finish(controller);
       }
     },
   };
 }
 
-/** {element, start, stop}: a moving bar, the seconds since `start`, and Cancel. */
-function createBusyIndicator(cancel) {
+/** Create a progress bar with the seconds since `start()` and a Cancel button: {element, start, stop}. */
+function createBusyIndicator(onCancel) {
   const seconds = h('span', { class: 'seconds', 'aria-hidden': 'true' });
   const element = h(
     'div',
@@ -54,21 +56,21 @@ function createBusyIndicator(cancel) {
     h('span', { class: 'progress', 'aria-hidden': 'true' }),
     h('span', { role: 'status' }, t.common.working),
     seconds,
-    renderButton(t.common.cancel, cancel),
+    renderButton(t.common.cancel, onCancel),
   );
-  let [shown, ticking] = [0, 0];
+  let [showTimer, tickTimer] = [0, 0];
   const stop = () => {
-    clearTimeout(shown);
-    clearInterval(ticking);
+    clearTimeout(showTimer);
+    clearInterval(tickTimer);
     element.hidden = true;
   };
   const start = () => {
     stop();
-    const began = Date.now();
-    const tick = () => (seconds.textContent = t.common.seconds(Math.floor((Date.now() - began) / 1000)));
+    const startedAt = Date.now();
+    const tick = () => (seconds.textContent = t.common.seconds(Math.floor((Date.now() - startedAt) / 1000)));
     tick();
-    ticking = setInterval(tick, 500);
-    shown = setTimeout(() => (element.hidden = false), SHOWN_AFTER_MS);
+    tickTimer = setInterval(tick, 500);
+    showTimer = setTimeout(() => (element.hidden = false), INDICATOR_DELAY_MS);
   };
   return { element, start, stop };
 }

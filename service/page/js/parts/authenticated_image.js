@@ -1,12 +1,12 @@
-// An image that the service draws, asked for like everything else: with the key, where there is one.
+// Images that are fetched with the API key, which an <img src> would not send.
 
 import { fetchBlob } from '../api.js';
 import { h, replaceObjectUrl } from '../dom.js';
 
-/** An image that shows the answer to `call` once it is there. */
-export function renderAuthenticatedImage(call, properties) {
+/** Render an <img> that shows the response to `request` once it arrives, or the error as its alt text. */
+export function renderAuthenticatedImage(request, properties) {
   const image = h('img', properties);
-  fetchBlob(call).then(
+  fetchBlob(request).then(
     ({ blob }) => (image.src = replaceObjectUrl({}, blob)),
     (error) => (image.alt = error.message),
   );

@@ -1,10 +1,10 @@
-// Labels with their probabilities, and an ensemble's votes.
+// Class probabilities as bars, and the votes of an ensemble's members.
 
 import { h } from '../dom.js';
 import { formatPercent } from '../numbers.js';
 import { t } from '../strings.js';
 
-/** A label in the language of the page, where there is a word for it. */
+/** Translate a label; labels without a translation are returned unchanged. */
 export const translateLabel = (label) => t.classify.labelNames[label] ?? label;
 
 export function renderBars(predictions) {
@@ -12,30 +12,30 @@ export function renderBars(predictions) {
 }
 
 function renderBar({ label, probability }) {
-  const filled = h('span', { class: 'fill' });
-  filled.style.setProperty('--probability', probability);
+  const fill = h('span', { class: 'fill' });
+  fill.style.setProperty('--probability', probability);
   return h(
     'li',
     {},
     h('span', { class: 'label' }, translateLabel(label)),
-    h('span', { class: 'track', 'aria-hidden': 'true' }, filled),
+    h('span', { class: 'track', 'aria-hidden': 'true' }, fill),
     h('span', { class: 'percentage' }, formatPercent(probability)),
   );
 }
 
-/** Who of an ensemble's members says what; nothing for a single model. */
+/** Render each ensemble member's label; null for a single model, which has no `members`. */
 export function renderVotes(members, winner) {
   if (!members) return null;
-  const agree = members.filter((member) => member.label === winner).length;
-  const each = members.map((member, place) =>
+  const agreeing = members.filter((member) => member.label === winner).length;
+  const items = members.map((member, index) =>
     h(
       'li',
       { class: member.label === winner ? 'agrees' : 'differs' },
-      h('span', {}, t.classify.member(place + 1)),
+      h('span', {}, t.classify.member(index + 1)),
       h('strong', {}, translateLabel(member.label)),
       h('span', {}, formatPercent(member.probability)),
     ),
   );
-  const said = t.classify.agreement(agree, members.length, translateLabel(winner));
-  return h('section', { class: 'votes' }, h('h3', {}, said), h('ul', {}, each));
+  const heading = t.classify.agreement(agreeing, members.length, translateLabel(winner));
+  return h('section', { class: 'votes' }, h('h3', {}, heading), h('ul', {}, items));
 }

@@ -1,13 +1,17 @@
-// An image from the camera, where the browser lets a page see one.
+// Photos from the device's camera.
 
 import { h } from '../dom.js';
 import { createCanvas, encodeCanvas } from '../pixels/canvas.js';
 import { t } from '../strings.js';
 import { renderButton } from './fields.js';
 
-/** A File, or null when the person thinks better of it. */
+/**
+ * Let the visitor take a photo.
+ *
+ * @returns {Promise<?File>} null if the visitor cancels
+ */
 export async function takePhoto() {
-  // Only pages from this machine or over HTTPS get the camera itself; a phone's picker has one too.
+  // Camera streams need a secure context (HTTPS or localhost); a phone's file picker works without one.
   if (!navigator.mediaDevices) return captureWithFileInput();
   let stream;
   try {
@@ -25,22 +29,27 @@ export async function takePhoto() {
 function captureFromStream(stream) {
   const video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': t.picker.cameraPreview });
   video.srcObject = stream;
-  return new Promise((done) => {
-    const leave = new AbortController();
+  return new Promise((resolve) => {
+    const listenerController = new AbortController();
     const finish = (file) => {
-      leave.abort();
+      listenerController.abort();
       dialog.remove();
-      done(file);
+      resolve(file);
     };
-    const shoot = async () => finish(await captureFrame(video));
+    const capture = async () => finish(await captureFrame(video));
     const dialog = h(
       'dialog',
       { class: 'camera', 'aria-label': t.picker.camera, oncancel: () => finish(null) },
       video,
-      h('div', { class: 'actions' }, renderButton(t.picker.takePhoto, shoot, 'primary'), renderButton(t.common.cancel, () => finish(null))),
+      h(
+        'div',
+        { class: 'actions' },
+        renderButton(t.picker.takePhoto, capture, 'primary'),
+        renderButton(t.common.cancel, () => finish(null)),
+      ),
     );
-    // Who goes back to another view does not want to be filmed any longer.
-    addEventListener('hashchange', () => finish(null), { signal: leave.signal });
+    // Turn the camera off when the visitor navigates to another view.
+    addEventListener('hashchange', () => finish(null), { signal: listenerController.signal });
     document.body.append(dialog);
     dialog.showModal();
   });
@@ -53,10 +62,10 @@ async function captureFrame(video) {
 }
 
 function captureWithFileInput() {
-  return new Promise((done) => {
+  return new Promise((resolve) => {
     const input = h('input', { type: 'file', accept: 'image/*', capture: 'environment' });
-    input.addEventListener('change', () => done(input.files[0] ?? null));
-    input.addEventListener('cancel', () => done(null));
+    input.addEventListener('change', () => resolve(input.files[0] ?? null));
+    input.addEventListener('cancel', () => resolve(null));
     input.click();
   });
 }

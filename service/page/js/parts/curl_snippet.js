@@ -1,61 +1,66 @@
-// "The same with curl": the command under each action, and the files that it names.
+// The curl commands equivalent to a view's requests, with links to the files that they read.
 
+import { formatCurlCommand, listInputFiles } from '../curl.js';
 import { h, setChildren } from '../dom.js';
-import { formatCurlCommand, listFiles } from '../curl.js';
 import { t } from '../strings.js';
 
-/** {element, show(...calls)}. */
+const FEEDBACK_MS = 1600;
+
+/** Create a panel, hidden until `show(...requests)` fills it: {element, show}. */
 export function createCurlSnippet() {
-  const code = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.curlTitle });
-  const files = h('p', { class: 'files' });
-  const copy = h('button', { type: 'button', class: 'copy', onclick: () => copyToClipboard(copy, code.textContent) }, t.common.copy);
+  const command = h('pre', { class: 'command', tabindex: '0', 'aria-label': t.common.curlTitle });
+  const fileLinks = h('p', { class: 'files' });
+  const onclick = () => copyToClipboard(copyButton, command.textContent);
+  const copyButton = h('button', { type: 'button', class: 'copy', onclick }, t.common.copy);
   const element = h(
     'section',
     { class: 'curl-snippet', hidden: true },
-    h('header', {}, h('h2', {}, t.common.curlTitle), copy),
-    code,
-    files,
+    h('header', {}, h('h2', {}, t.common.curlTitle), copyButton),
+    command,
+    fileLinks,
   );
-  const made = [];
+  const objectUrls = [];
   return {
     element,
-    show(...calls) {
+    show(...requests) {
       element.hidden = false;
-      code.textContent = calls.map(formatCurlCommand).join('\n');
-      made.splice(0).forEach(URL.revokeObjectURL);
-      setChildren(files, renderFileLinks(calls.flatMap(listFiles), made));
+      command.textContent = requests.map(formatCurlCommand).join('\n');
+      objectUrls.splice(0).forEach(URL.revokeObjectURL);
+      setChildren(fileLinks, renderFileLinks(requests.flatMap(listInputFiles), objectUrls));
     },
   };
 }
 
-function renderFileLinks(files, made) {
+/** Render a download link for each file, and append their object URLs to `objectUrls`. */
+function renderFileLinks(files, objectUrls) {
   if (!files.length) return [];
   const links = [...new Map(files.map((file) => [file.name, file])).values()].map((file) => {
     const href = URL.createObjectURL(file);
-    made.push(href);
+    objectUrls.push(href);
     return [' ', h('a', { href, download: file.name }, file.name)];
   });
   return [t.common.saveInputFiles, links];
 }
 
-/** Put `text` on the clipboard, and say on `button` that it is there. */
+/** Copy `text` to the clipboard and show the outcome on `button` for a moment. */
 export async function copyToClipboard(button, text) {
-  const before = button.dataset.text ?? (button.dataset.text = button.textContent);
+  const label = button.dataset.text ?? (button.dataset.text = button.textContent);
   button.textContent = (await writeClipboard(text)) ? t.common.copied : t.common.copyManually;
-  setTimeout(() => (button.textContent = before), 1600);
+  setTimeout(() => (button.textContent = label), FEEDBACK_MS);
 }
 
+/** Return whether the text was copied. */
 async function writeClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Over plain HTTP from another machine there is no clipboard; the old way still works there.
-    const area = h('textarea', { class: 'visually-hidden', value: text, 'aria-hidden': 'true' });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand('copy');
-    area.remove();
-    return done;
+    // The Clipboard API needs a secure context; the deprecated command works over plain HTTP too.
+    const textArea = h('textarea', { class: 'visually-hidden', value: text, 'aria-hidden': 'true' });
+    document.body.append(textArea);
+    textArea.select();
+    const isCopied = document.execCommand('copy');
+    textArea.remove();
+    return isCopied;
   }
 }

@@ -1,18 +1,18 @@
-// A pad to write a digit on: white on black, 28 × 28 at the end, as the digits of MNIST are.
+// A pad to draw a digit on: white on black, exported at 28 × 28 pixels like the images of MNIST.
 
 import { h } from '../dom.js';
 import { createCanvas, encodePngFile, resizeToFit } from '../pixels/canvas.js';
 import { t } from '../strings.js';
 import { renderButton } from './fields.js';
 
-const SIDE = 28;
-const ENLARGED = 12;
-const PEN = 2.4 * ENLARGED;
+const EXPORT_SIZE = 28;
+const SCALE = 12;
+const LINE_WIDTH = 2.4 * SCALE;
 
-/** {element, name, clear}. `onchange(file)` is called after each stroke. */
-export function createDrawingPad(onchange) {
-  const name = 'drawing.png';
-  const canvas = createCanvas(SIDE * ENLARGED, SIDE * ENLARGED);
+/** Create a drawing pad that calls `onDraw(file)` after each stroke: {element, fileName, clear}. */
+export function createDrawingPad(onDraw) {
+  const fileName = 'drawing.png';
+  const canvas = createCanvas(EXPORT_SIZE * SCALE, EXPORT_SIZE * SCALE);
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', t.picker.drawingPad);
   const context = canvas.getContext('2d');
@@ -22,41 +22,43 @@ export function createDrawingPad(onchange) {
   };
   clear();
   trackStrokes(canvas, context, async () => {
-    const small = resizeToFit(canvas, { width: SIDE, height: SIDE, resize: 'stretch' });
-    onchange(await encodePngFile(small, name));
+    const resized = resizeToFit(canvas, { width: EXPORT_SIZE, height: EXPORT_SIZE, resize: 'stretch' });
+    onDraw(await encodePngFile(resized, fileName));
   });
   const hint = h('p', {}, t.picker.drawHint);
   const element = h('div', { class: 'drawing-pad', hidden: true }, canvas, hint, renderButton(t.picker.clear, clear));
-  return { element, name, clear };
+  return { element, fileName, clear };
 }
 
-function trackStrokes(canvas, context, ended) {
-  let last = null;
-  const point = (event) => {
+/** Draw the strokes of a mouse, pen or finger, and call `onStrokeEnd` after each. */
+function trackStrokes(canvas, context, onStrokeEnd) {
+  let lastPoint = null;
+  const toCanvasPoint = (event) => {
     const box = canvas.getBoundingClientRect();
     const scale = canvas.width / box.width;
     return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
   };
-  const stroke = (to) => {
-    Object.assign(context, { lineWidth: PEN, lineCap: 'round', strokeStyle: '#fff' });
+  const drawLineTo = (point) => {
+    Object.assign(context, { lineWidth: LINE_WIDTH, lineCap: 'round', strokeStyle: '#fff' });
     context.beginPath();
-    context.moveTo(...(last ?? to));
-    context.lineTo(...to);
+    context.moveTo(...(lastPoint ?? point));
+    context.lineTo(...point);
     context.stroke();
-    last = to;
+    lastPoint = point;
   };
   canvas.addEventListener('pointerdown', (event) => {
     canvas.setPointerCapture(event.pointerId);
-    stroke(point(event));
+    drawLineTo(toCanvasPoint(event));
   });
   canvas.addEventListener('pointermove', (event) => {
-    if (last) for (const one of event.getCoalescedEvents?.() ?? [event]) stroke(point(one));
+    if (!lastPoint) return;
+    for (const sample of event.getCoalescedEvents?.() ?? [event]) drawLineTo(toCanvasPoint(sample));
   });
-  for (const kind of ['pointerup', 'pointercancel']) {
-    canvas.addEventListener(kind, () => {
-      if (!last) return;
-      last = null;
-      ended();
+  for (const eventType of ['pointerup', 'pointercancel']) {
+    canvas.addEventListener(eventType, () => {
+      if (!lastPoint) return;
+      lastPoint = null;
+      onStrokeEnd();
     });
   }
 }

@@ -1,51 +1,54 @@
-// Labelled inputs.
+// Form fields with labels. All have {element, input, value}, and all but the checkbox have `set`.
 
 import { createId, h } from '../dom.js';
 
-/** A slider with its value beside the label: {element, input, value, set}. */
-export function createSlider({ label, min, max, step, value, show = String, hint, oninput, onchange }) {
+/**
+ * Create a slider that shows its value, formatted by `format`, beside the label. `oninput(value)` is
+ * called while the slider moves, `onchange(value)` when it is released.
+ */
+export function createSlider({ label, min, max, step, value, format = String, hint, oninput, onchange }) {
   const id = createId('slider');
-  const output = h('output', { for: id }, show(value));
+  const output = h('output', { for: id }, format(value));
   const input = h('input', { id, type: 'range', min, max, step, value });
-  const told = () => {
-    output.textContent = show(input.valueAsNumber);
+  const updateOutput = () => {
+    output.textContent = format(input.valueAsNumber);
     input.setAttribute('aria-valuetext', output.textContent);
   };
   input.addEventListener('input', () => {
-    told();
+    updateOutput();
     oninput?.(input.valueAsNumber);
   });
   if (onchange) input.addEventListener('change', () => onchange(input.valueAsNumber));
-  told();
-  const made = createLabelledField(id, [label, output], input, hint, 'field field-slider');
-  const set = made.set;
-  made.set = (value) => {
-    set(value);
-    told();
+  updateOutput();
+  const field = createLabelledField(id, [label, output], input, hint);
+  const { set } = field;
+  field.set = (newValue) => {
+    set(newValue);
+    updateOutput();
   };
-  return made;
+  return field;
 }
 
-/** A field of one line: {element, input, value, set}. `value` is undefined when it is empty. */
+/** Create a single-line input; its `value` is undefined while it is empty. */
 export function createInput({ label, type = 'text', hint, ...attributes }) {
   const id = createId('field');
   const input = h('input', { id, type, autocomplete: 'off', spellcheck: 'false', ...attributes });
-  return createLabelledField(id, [label], input, hint, 'field');
+  return createLabelledField(id, [label], input, hint);
 }
 
-/** A choice among {value, label}. */
+/** Create a drop-down list of `options`, an array of {value, label}. */
 export function createSelect({ label, options, value, onchange }) {
-  const id = createId('choice');
+  const id = createId('select');
   const input = h(
     'select',
     { id, onchange: () => onchange?.(input.value) },
-    options.map((one) => h('option', { value: one.value }, one.label)),
+    options.map((option) => h('option', { value: option.value }, option.label)),
   );
   if (value !== undefined) input.value = value;
-  return createLabelledField(id, [label], input, undefined, 'field');
+  return createLabelledField(id, [label], input);
 }
 
-/** A box to tick: {element, input, value: true or false}. */
+/** Create a checkbox with a boolean `value`. */
 export function createCheckbox({ label, checked, onchange }) {
   const input = h('input', { type: 'checkbox', checked, onchange });
   return {
@@ -57,28 +60,29 @@ export function createCheckbox({ label, checked, onchange }) {
   };
 }
 
+/** Create a multi-line input; its `value` is undefined while it is empty. */
+export function createTextArea({ label, ...attributes }) {
+  const id = createId('text');
+  return createLabelledField(id, [label], h('textarea', { id, spellcheck: 'false', ...attributes }));
+}
+
+/** @param {'primary'|'secondary'} [kind] */
 export const renderButton = (text, onclick, kind = 'secondary') =>
   h('button', { type: 'button', class: `button ${kind}`, onclick }, text);
 
-/** A text of several lines, as a field. */
-export function createTextArea({ label, ...attributes }) {
-  const id = createId('text');
-  return createLabelledField(id, [label], h('textarea', { id, spellcheck: 'false', ...attributes }), undefined, 'field');
-}
-
-function createLabelledField(id, label, input, hint, kind) {
-  const note = hint && h('small', { id: `${id}-hint` }, hint);
-  if (note) input.setAttribute('aria-describedby', note.id);
-  const numeric = input.type === 'range' || input.type === 'number';
+function createLabelledField(id, label, input, hint) {
+  const hintElement = hint && h('small', { id: `${id}-hint` }, hint);
+  if (hintElement) input.setAttribute('aria-describedby', hintElement.id);
+  const isNumeric = input.type === 'range' || input.type === 'number';
   return {
-    element: h('div', { class: kind }, h('label', { for: id }, label), input, note),
+    element: h('div', { class: 'field' }, h('label', { for: id }, label), input, hintElement),
     input,
     set(value) {
       input.value = value;
     },
     get value() {
       if (input.value === '') return undefined;
-      return numeric ? input.valueAsNumber : input.value;
+      return isNumeric ? input.valueAsNumber : input.value;
     },
   };
 }

@@ -1,4 +1,4 @@
-// Where an image comes from: dropped, pasted, chosen, photographed, drawn, or a sample.
+// Image input: drop, paste, file dialog, camera, drawing pad or a sample.
 
 import { h, replaceObjectUrl } from '../dom.js';
 import { t } from '../strings.js';
@@ -8,95 +8,102 @@ import { renderButton } from './fields.js';
 import { fetchSampleFile } from './samples.js';
 
 /**
- * {element, close}. `onpick(file, {own})` is called for each image, with `own` for the visitor's
- * own photos; the first sample is picked at once, so that there is something to see. `draw` offers a
- * pad for digits.
+ * Create an image picker, with the first sample selected: {element, close}.
+ *
+ * @param {object} options
+ * @param {Array} options.samples see samples.js
+ * @param {boolean} [options.withDrawingPad] whether to offer a pad to draw a digit on
+ * @param {(file: File, source: {isOwn: boolean}) => void} options.onPick called for each image;
+ *   `isOwn` marks the visitor's own files and photos, as opposed to samples and drawings
  */
-export function createImagePicker({ samples, draw = false, onpick }) {
-  const shown = h('img', { alt: t.picker.chosenImage });
+export function createImagePicker({ samples, withDrawingPad = false, onPick }) {
+  const preview = h('img', { alt: t.picker.chosenImage });
   const hint = matchMedia('(pointer: coarse)').matches ? t.picker.tapHint : t.picker.dropHint;
-  const words = h('p', {}, hint);
-  const place = h('div', { class: 'drop-zone', onclick: () => input.click() }, shown, words);
-  const show = (broken) => {
-    words.textContent = broken ? t.picker.unreadable : hint;
-    place.classList.toggle('unreadable', broken);
+  const message = h('p', {}, hint);
+  const dropZone = h('div', { class: 'drop-zone', onclick: () => input.click() }, preview, message);
+  const setUnreadable = (isUnreadable) => {
+    message.textContent = isUnreadable ? t.picker.unreadable : hint;
+    dropZone.classList.toggle('unreadable', isUnreadable);
   };
-  const pad = draw ? createDrawingPad((file) => use(file)) : null;
-  const slot = {};
+  const drawingPad = withDrawingPad ? createDrawingPad((file) => pick(file)) : null;
+  const urlHolder = {};
+  let lastPickId = 0;
 
-  let picks = 0;
-
-  const use = (file, { sample = null, own = false } = {}) => {
-    picks += 1;
-    show(false);
-    shown.src = replaceObjectUrl(slot, file);
-    place.classList.add('has-image');
-    for (const each of strip.children) each.setAttribute('aria-pressed', String(each.dataset.name === sample));
-    if (pad && file.name !== pad.name) pad.element.hidden = true;
-    place.hidden = pad ? !pad.element.hidden : false;
-    onpick(file, { own });
+  const pick = (file, { sampleName = null, isOwn = false } = {}) => {
+    lastPickId += 1;
+    setUnreadable(false);
+    preview.src = replaceObjectUrl(urlHolder, file);
+    dropZone.classList.add('has-image');
+    for (const thumbnail of thumbnails.children) thumbnail.setAttribute('aria-pressed', String(thumbnail.dataset.name === sampleName));
+    if (drawingPad && file.name !== drawingPad.fileName) drawingPad.element.hidden = true;
+    dropZone.hidden = drawingPad ? !drawingPad.element.hidden : false;
+    onPick(file, { isOwn });
   };
-  const useOwn = (file) => file && use(file, { own: true });
-  /** A sample, unless something else was picked while it loaded. */
-  const take = async (sample) => {
-    const mine = (picks += 1);
+  const pickOwn = (file) => file && pick(file, { isOwn: true });
+  /** Pick a sample, unless another image is picked while the sample loads. */
+  const pickSample = async (sample) => {
+    const pickId = (lastPickId += 1);
     const file = await fetchSampleFile(sample);
-    if (mine === picks) use(file, { sample: sample.name });
+    if (pickId === lastPickId) pick(file, { sampleName: sample.name });
   };
-  const strip = h('div', { class: 'samples', role: 'group', 'aria-label': t.picker.samples }, samples.map(createThumbnailRenderer(take)));
-  shown.addEventListener('error', () => show(true));
-  shown.addEventListener('load', () => place.classList.toggle('low-resolution', shown.naturalWidth <= 64));
+  const thumbnails = h(
+    'div',
+    { class: 'samples', role: 'group', 'aria-label': t.picker.samples },
+    samples.map((sample) => renderThumbnail(sample, () => pickSample(sample))),
+  );
+  preview.addEventListener('error', () => setUnreadable(true));
+  preview.addEventListener('load', () => dropZone.classList.toggle('low-resolution', preview.naturalWidth <= 64));
 
   const input = h('input', { type: 'file', accept: 'image/*', class: 'visually-hidden', tabindex: '-1', 'aria-label': t.picker.fileLabel });
   input.addEventListener('change', () => {
-    useOwn(input.files[0]);
-    input.value = ''; // the same file can be chosen again
+    pickOwn(input.files[0]);
+    input.value = ''; // choosing the same file again must fire another change event
   });
-  const showPad = () => {
-    picks += 1;
-    pad.element.hidden = false;
-    place.hidden = true;
-    pad.clear();
+  const showDrawingPad = () => {
+    lastPickId += 1;
+    drawingPad.element.hidden = false;
+    dropZone.hidden = true;
+    drawingPad.clear();
   };
   const actions = h(
     'div',
     { class: 'actions' },
     renderButton(t.picker.chooseImage, () => input.click(), 'primary'),
-    renderButton(t.picker.camera, async () => useOwn(await takePhoto())),
-    pad && renderButton(t.picker.draw, showPad),
+    renderButton(t.picker.camera, async () => pickOwn(await takePhoto())),
+    drawingPad && renderButton(t.picker.draw, showDrawingPad),
     input,
   );
-  const element = h('div', { class: 'image-picker' }, place, pad?.element, actions, strip);
-  const close = addDropAndPasteListeners(element, place, useOwn);
-  take(samples[0]);
+  const element = h('div', { class: 'image-picker' }, dropZone, drawingPad?.element, actions, thumbnails);
+  const close = addDropAndPasteListeners(element, dropZone, pickOwn);
+  pickSample(samples[0]);
   return { element, close };
 }
 
-const createThumbnailRenderer = (take) => (sample) =>
+const renderThumbnail = (sample, onclick) =>
   h(
     'button',
-    { type: 'button', 'data-name': sample.name, 'aria-pressed': 'false', title: sample.label, onclick: () => take(sample) },
+    { type: 'button', 'data-name': sample.name, 'aria-pressed': 'false', title: sample.label, onclick },
     h('img', { src: sample.url, alt: sample.label }),
   );
 
-/** Drops on the picker and pastes anywhere; returns how to stop. */
-function addDropAndPasteListeners(element, place, use) {
-  const stop = new AbortController();
-  const on = (target, kind, action) => target.addEventListener(kind, action, { signal: stop.signal });
-  const first = (transfer) => [...(transfer?.files ?? [])].find((file) => file.size);
+/** Listen to drops on the picker and to pastes anywhere on the page. Returns a function to stop. */
+function addDropAndPasteListeners(element, dropZone, onFile) {
+  const controller = new AbortController();
+  const on = (target, eventType, listener) => target.addEventListener(eventType, listener, { signal: controller.signal });
+  const getFirstFile = (dataTransfer) => [...(dataTransfer?.files ?? [])].find((file) => file.size);
   on(element, 'dragover', (event) => {
     event.preventDefault();
-    place.classList.add('drag-over');
+    dropZone.classList.add('drag-over');
   });
-  on(element, 'dragleave', () => place.classList.remove('drag-over'));
+  on(element, 'dragleave', () => dropZone.classList.remove('drag-over'));
   on(element, 'drop', (event) => {
     event.preventDefault();
-    place.classList.remove('drag-over');
-    use(first(event.dataTransfer));
+    dropZone.classList.remove('drag-over');
+    onFile(getFirstFile(event.dataTransfer));
   });
   on(document, 'paste', (event) => {
-    if (!element.isConnected) stop.abort(); // its view was left
-    else use(first(event.clipboardData));
+    if (!element.isConnected) controller.abort(); // the view was closed
+    else onFile(getFirstFile(event.clipboardData));
   });
-  return () => stop.abort();
+  return () => controller.abort();
 }

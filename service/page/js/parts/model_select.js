@@ -1,43 +1,50 @@
-// Which model answers.
+// The drop-down list of a task's ready models and versions.
 
 import { t } from '../strings.js';
 import { createSelect } from './fields.js';
 
 /**
- * A choice among the ready models, at first the one that the address asks for:
- * {element, found, value: {model?, version?}, name, version}. `found` is false when the address asks
- * for another. The task's default needs no parameters, and a model's highest version none either.
+ * Create a model select, initially at the model that the URL names, or else at the default model:
+ * {element, isRequestedModelFound, query, name, version}.
+ *
+ * `query` has the parameters that select the model in a request: none for the task's default model,
+ * and no version for a model's highest. `isRequestedModelFound` is false if the URL names an unknown model.
+ *
+ * @param {Array} models see findReadyModels
+ * @param {URLSearchParams} urlParams
+ * @param {() => void} [onChange]
  */
-export function createModelSelect(models, asked, onchange) {
+export function createModelSelect(models, urlParams, onChange) {
   const options = models.flatMap((model) =>
-    model.versions.map((version, place) => ({
-      value: JSON.stringify({ name: model.name, version, query: buildModelQuery(model, version, place) }),
-      label: `${model.name} ${version}${model.isDefault && !place ? ` (${t.common.isDefault})` : ''}`,
+    model.versions.map((version, index) => ({
+      value: JSON.stringify({ name: model.name, version, query: buildModelQuery(model, version, index) }),
+      label: `${model.name} ${version}${model.isDefault && !index ? ` (${t.common.isDefault})` : ''}`,
     })),
   );
-  const wanted = options.find(({ value }) => matchesUrl(JSON.parse(value), asked));
-  const { element, input } = createSelect({ label: t.common.model, options, value: wanted?.value, onchange: () => onchange?.() });
+  const requested = options.find(({ value }) => matchesUrl(JSON.parse(value), urlParams));
+  const { element, input } = createSelect({ label: t.common.model, options, value: requested?.value, onchange: () => onChange?.() });
   element.classList.add('model-select');
-  const chosen = () => JSON.parse(input.value);
+  const getSelected = () => JSON.parse(input.value);
   return {
     element,
-    found: Boolean(wanted) || !asked.get('model'),
-    get value() {
-      return chosen().query;
+    isRequestedModelFound: Boolean(requested) || !urlParams.get('model'),
+    get query() {
+      return getSelected().query;
     },
     get name() {
-      return chosen().name;
+      return getSelected().name;
     },
     get version() {
-      return chosen().version;
+      return getSelected().version;
     },
   };
 }
 
-const matchesUrl = ({ name, version }, asked) =>
-  name === asked.get('model') && [String(version), null, ''].includes(asked.get('version'));
+const matchesUrl = ({ name, version }, urlParams) =>
+  name === urlParams.get('model') && [String(version), null, ''].includes(urlParams.get('version'));
 
-function buildModelQuery(model, version, place) {
-  if (place) return { model: model.name, version };
+/** `versionIndex` is 0 for the highest version. */
+function buildModelQuery(model, version, versionIndex) {
+  if (versionIndex) return { model: model.name, version };
   return model.isDefault ? {} : { model: model.name };
 }

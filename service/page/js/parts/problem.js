@@ -1,4 +1,4 @@
-// An error of the service, for a person.
+// Error messages, with a form for the API key when the service requires one.
 
 import { ApiError, BASE_URL } from '../api.js';
 import { h } from '../dom.js';
@@ -6,17 +6,24 @@ import { setApiKey } from '../key.js';
 import { t } from '../strings.js';
 import { createInput } from './fields.js';
 
+/** Render an ApiError, or any other error as a failure of the page. */
 export function renderProblem(error) {
-  const document = error instanceof ApiError ? error.document : { title: t.problem.pageFailed, detail: String(error) };
-  const kind = document.type?.startsWith('/') && new URL(document.type.slice(1), BASE_URL).href;
+  const problem = error instanceof ApiError ? error.problem : { title: t.problem.pageFailed, detail: String(error) };
+  const explanationUrl = problem.type?.startsWith('/') && new URL(problem.type.slice(1), BASE_URL).href;
   return h(
     'div',
     { class: 'problem', role: 'alert' },
-    h('strong', {}, document.title, document.status && ` (${document.status})`),
-    h('p', {}, endWithFullStop(document.detail)),
-    document.status === 401 && renderApiKeyForm(),
-    document.request_id &&
-      h('small', {}, `${t.problem.request} `, h('code', {}, document.request_id), kind && [' · ', h('a', { href: kind }, t.problem.explanation)]),
+    h('strong', {}, problem.title, problem.status && ` (${problem.status})`),
+    h('p', {}, endWithFullStop(problem.detail)),
+    problem.status === 401 && renderApiKeyForm(),
+    problem.request_id &&
+      h(
+        'small',
+        {},
+        `${t.problem.request} `,
+        h('code', {}, problem.request_id),
+        explanationUrl && [' · ', h('a', { href: explanationUrl }, t.problem.explanation)],
+      ),
   );
 }
 
@@ -30,5 +37,5 @@ function renderApiKeyForm() {
   return h('form', { onsubmit }, input.element, h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.problem.useKey)));
 }
 
-/** With a full stop. The first word stays as it is: it is often the name of a parameter. */
+/** The first word is not capitalised: it is often the name of a parameter. */
 const endWithFullStop = (text) => text + (/[.!?]$/.test(text) ? '' : '.');

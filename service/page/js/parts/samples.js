@@ -1,4 +1,4 @@
-// Images that come with the page; the credits view tells whose they are.
+// Sample images of the page. The credits view names their sources.
 
 import { t } from '../strings.js';
 
@@ -17,14 +17,13 @@ const LICENCES = {
   'digits.png': OWN_LICENCE,
 };
 
-const describeSample = (name) => ({
+/** All samples: {name, label, url, licence}. */
+export const SAMPLES = Object.entries(LICENCES).map(([name, licence]) => ({
   name,
   label: t.samples[name],
   url: new URL(`../../samples/${name}`, import.meta.url).href,
-  rights: LICENCES[name],
-});
-
-export const SAMPLES = Object.keys(LICENCES).map(describeSample);
+  licence,
+}));
 export const [CAT, SHIP, AIRPLANE, HORSE, COFFEE, ...DIGIT_SAMPLES] = SAMPLES;
 export const OBJECT_SAMPLES = [CAT, SHIP, AIRPLANE, HORSE, COFFEE];
 export const PHOTO_SAMPLES = [COFFEE, CAT];

@@ -1,17 +1,22 @@
-// Images as pixels: from a file, in grey, brought to a size, as PNG.
+// Decoding, converting, resizing and encoding of images with canvases.
 
 /**
- * An image that this browser can read, no side over `longest`: {canvas, width, height, shrunk} with
- * the size that it had. Throws when the browser cannot read it.
+ * Decode an image file, scaled down so that no side exceeds `maxSide`.
+ *
+ * @param {Blob} file
+ * @param {number} [maxSide] in pixels
+ * @returns {Promise<{canvas: HTMLCanvasElement, width: number, height: number, isScaledDown: boolean}>}
+ *   `width` and `height` are the original size
+ * @throws {DOMException} if the browser cannot decode the file
  */
-export async function readImage(file, longest = Infinity) {
+export async function readImage(file, maxSide = Infinity) {
   const bitmap = await createImageBitmap(file);
   const { width, height } = bitmap;
-  const scale = Math.min(1, longest / Math.max(width, height));
+  const scale = Math.min(1, maxSide / Math.max(width, height));
   const canvas = createCanvas(Math.round(width * scale), Math.round(height * scale));
-  getWhiteContext(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  getContextOnWhite(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return { canvas, width, height, shrunk: scale < 1 };
+  return { canvas, width, height, isScaledDown: scale < 1 };
 }
 
 export function createCanvas(width, height) {
@@ -21,8 +26,8 @@ export function createCanvas(width, height) {
   return canvas;
 }
 
-/** A context to draw with: white below what is transparent, as the service lays it. */
-function getWhiteContext(canvas) {
+/** Fill the canvas with white, on which the service composites transparent pixels too, and return its context. */
+function getContextOnWhite(canvas) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.imageSmoothingQuality = 'high';
   context.fillStyle = '#fff';
@@ -30,10 +35,11 @@ function getWhiteContext(canvas) {
   return context;
 }
 
+/** @returns {ImageData} */
 export const getPixels = (canvas) =>
   canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
 
-/** The canvas in grey, by the luma that Pillow's mode L has (ITU-R 601-2). */
+/** Convert to greyscale with the luma coefficients of Pillow's mode L (ITU-R BT.601). */
 export function toGreyscale(canvas) {
   const pixels = getPixels(canvas);
   const { data } = pixels;
@@ -50,24 +56,33 @@ export function createCanvasFromPixels(pixels) {
   return canvas;
 }
 
-/** The canvas at width × height by a card's rule: stretch, crop the centre, or pad with black. */
+/**
+ * Resize to the input size of a model.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {object} spec the `image` of a model card's task
+ * @param {number} spec.width
+ * @param {number} spec.height
+ * @param {'stretch'|'crop'|'pad'} spec.resize crop keeps the centre, pad adds black borders
+ */
 export function resizeToFit(canvas, { width, height, resize }) {
   const target = createCanvas(width, height);
-  const context = getWhiteContext(target);
+  const context = getContextOnWhite(target);
   context.fillStyle = '#000';
   context.fillRect(0, 0, width, height);
-  const perX = canvas.width / width;
-  const perY = canvas.height / height;
-  const per = resize === 'pad' ? Math.max(perX, perY) : Math.min(perX, perY);
-  const shown = resize === 'stretch' ? [width, height] : [canvas.width / per, canvas.height / per];
-  const [w, h] = shown.map((side) => Math.max(1, Math.round(side)));
-  context.drawImage(canvas, Math.round((width - w) / 2), Math.round((height - h) / 2), w, h);
+  const ratioX = canvas.width / width;
+  const ratioY = canvas.height / height;
+  const ratio = resize === 'pad' ? Math.max(ratioX, ratioY) : Math.min(ratioX, ratioY);
+  const size = resize === 'stretch' ? [width, height] : [canvas.width / ratio, canvas.height / ratio];
+  const [drawnWidth, drawnHeight] = size.map((side) => Math.max(1, Math.round(side)));
+  const [x, y] = [Math.round((width - drawnWidth) / 2), Math.round((height - drawnHeight) / 2)];
+  context.drawImage(canvas, x, y, drawnWidth, drawnHeight);
   return target;
 }
 
-/** The canvas as a file of `type`; null where this browser cannot write that type. */
+/** Encode as `type`. Resolves to null if the browser cannot encode that type. */
 export async function encodeCanvas(canvas, type, quality) {
-  const blob = await new Promise((done) => canvas.toBlob(done, type, quality));
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, type, quality));
   return blob?.type === type ? blob : null;
 }
 

@@ -1,6 +1,6 @@
-// English, the page's default. es.js has the same keys.
+// English, the default language of the page. es.js has the same keys.
 
-const some = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+const pluralize = (count, singular, plural) => `${count} ${count === 1 ? singular : plural}`;
 
 export const en = {
   page: {
@@ -12,8 +12,8 @@ export const en = {
     footer: 'Your images and texts go to this service only and are not stored.',
     credits: 'Sample credits',
     notFound: 'Not found',
-    noSuchView: (path) => `This page has no view “${path}”.`,
-    unknownModel: (name, shown) => `There is no model “${name}” for this here. This is ${shown}.`,
+    noSuchView: (viewId) => `This page has no view “${viewId}”.`,
+    unknownModel: (requested, shown) => `There is no model “${requested}” for this here. This is ${shown}.`,
     noModelReady: 'No model can do this at the moment',
     noModelPublished: (task) => `This needs a model for ${task}, and none is published.`,
     modelsNotReady: (task) => `This needs a model for ${task}. These are not ready:`,
@@ -41,7 +41,7 @@ export const en = {
     roundTripHint: 'From sending the request to receiving the whole response, measured in this browser',
     sent: (size) => `${size} sent`,
     received: (size) => `${size} back`,
-    byteCount: (count) => some(count, 'byte', 'bytes'),
+    byteCount: (count) => pluralize(count, 'byte', 'bytes'),
     noDifference: 'no difference',
     seedValue: (seed) => `seed ${seed}`,
     copyLink: 'Copy a link to this',
@@ -75,7 +75,7 @@ export const en = {
     drawingPad: 'A pad to draw a digit on, with a mouse, a pen or a finger',
     takePhoto: 'Take it',
     cameraPreview: 'What the camera sees',
-    scaledDown: (w, h, fullW, fullH) => `Your image has ${fullW} × ${fullH} pixels. To save time, ${w} × ${h} were sent.`,
+    scaledDown: (width, height, fullWidth, fullHeight) => `Your image has ${fullWidth} × ${fullHeight} pixels. To save time, ${width} × ${height} were sent.`,
     sendFullSize: 'Send it in full',
   },
 
@@ -111,7 +111,7 @@ export const en = {
     modelLabels: (count, names) => `This model has ${count} labels: ${names}.`,
     andMore: (names, count) => `${names} and ${count} more`,
     member: (number) => `Member ${number}`,
-    agreement: (agree, all, label) => `${agree} of ${all} members say ${label}`,
+    agreement: (agreeing, total, label) => `${agreeing} of ${total} members say ${label}`,
     labelNames: {},
   },
 
@@ -141,14 +141,14 @@ export const en = {
     decompressionTime: (time) => `${time} to decompress`,
     original: 'Original',
     thisModel: 'This model',
-    uncompressedSize: (w, h) => `${w} × ${h} pixels, uncompressed`,
+    uncompressedSize: (width, height) => `${width} × ${height} pixels, uncompressed`,
     imageAlt: (name) => `The image: ${name}`,
-    enlargePair: (name, other) => `Enlarge: ${name} beside ${other}`,
+    enlargePair: (name, otherName) => `Enlarge: ${name} beside ${otherName}`,
     timesLarger: (name, factor) => `${name} takes ${factor} times as many bytes`,
     conjunction: ' and ',
-    sizeComparison: (each, tables) =>
-      `Even at the lowest quality of this browser, and without a colour profile, ${each}. ` +
-      `${tables} bytes of the JPEG are header and tables; here, the model itself holds what both sides need to know.`,
+    sizeComparison: (factors, headerBytes) =>
+      `Even at the lowest quality of this browser, and without a colour profile, ${factors}. ` +
+      `${headerBytes} bytes of the JPEG are header and tables; here, the model itself holds what both sides need to know.`,
     save: (name) => `Save ${name}`,
     decompressedAlt: 'The decompressed image',
   },
@@ -195,7 +195,7 @@ export const en = {
     stopped: 'Stopped',
     endedAtStop: 'ended at a stop string',
     endedAtLength: 'ended at the length',
-    speed: (chars, rate, first) => `${some(chars, 'character', 'characters')}, ${rate} per second; the first after ${first}`,
+    speed: (characters, rate, first) => `${pluralize(characters, 'character', 'characters')}, ${rate} per second; the first after ${first}`,
   },
 
   handwriting: {
@@ -224,16 +224,16 @@ export const en = {
     imageAlt: (letter) => `Image ${letter}`,
     correct: 'Right!',
     incorrect: 'Wrong.',
-    score: (right, asked) => `${right} of ${asked} right`,
+    score: (correct, rounds) => `${correct} of ${rounds} right`,
     streak: (count) => `${count} in a row`,
     nextRound: 'Next',
     playAgain: 'Play again',
-    finalScore: (right, asked) => `You got ${right} of ${asked}.`,
-    verdict: (share) =>
-      share > 0.8 ? 'You see what the network still gets wrong.'
-        : share > 0.6 ? 'Better than guessing.'
+    finalScore: (correct, rounds) => `You got ${correct} of ${rounds}.`,
+    verdict: (fraction) =>
+      fraction > 0.8 ? 'You see what the network still gets wrong.'
+        : fraction > 0.6 ? 'Better than guessing.'
           : 'No better than guessing: the network fooled you.',
-    roundNumber: (number, all) => `Round ${number} of ${all}`,
+    roundNumber: (number, total) => `Round ${number} of ${total}`,
     noGames: 'The game needs a model for handwriting, or one for faces and a folder of photographs (DEEPSHELF_REAL_FACES).',
     dataSource: 'The digits by people come from the UCI pen digits (E. Alpaydin and F. Alimoglu, CC BY 4.0).',
   },
@@ -308,7 +308,7 @@ export const en = {
     featureMapsLegend: 'White is zero, red positive, blue negative, before what follows the layer. Maps that are zero everywhere have a magenta frame.',
   },
 
-  /** Words for a figure's name; `name/variant` and `name_q5` are resolved in metrics.js. */
+  /** Descriptions of metrics by name; metrics.js splits `name/variant` and `name_q5`. */
   metrics: {
     accuracy: 'share classified correctly',
     accuracy_top5: 'share with the correct label among the first five',
@@ -346,7 +346,7 @@ export const en = {
     legibility_real: 'share of people’s digits that are readable',
     answers_right: 'share completed correctly',
   },
-  /** Words for the part of a figure's name after the slash. */
+  /** Descriptions of metric variants, the part of a name after the slash. */
   variants: {
     sigma: (level) => `σ = ${level}`,
     stored: (level) => `σ = ${level}, stored in 8 bits`,
@@ -362,8 +362,8 @@ export const en = {
     morph: 'images of a morph',
     'whole-morph': 'in every image of a morph',
   },
-  metricQuality: (words, quality) => `${words}, quality ${quality}`,
-  sampleSize: (words, n) => ` ${words}, n = ${n}`,
+  metricQuality: (description, quality) => `${description}, quality ${quality}`,
+  sampleSize: (description, n) => ` ${description}, n = ${n}`,
 
   credits: {
     title: 'Sample credits',

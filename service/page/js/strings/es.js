@@ -1,9 +1,9 @@
-// Español. Las mismas claves que en.js.
+// Spanish. It has the same keys as en.js.
 
 import { cards } from './es_cards.js';
 import { notes } from './es_notes.js';
 
-const some = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+const pluralize = (count, singular, plural) => `${count} ${count === 1 ? singular : plural}`;
 
 export const es = {
   page: {
@@ -15,8 +15,8 @@ export const es = {
     footer: 'Tus imágenes y textos solo se envían a este servicio y no se guardan.',
     credits: 'Créditos de los ejemplos',
     notFound: 'No encontrado',
-    noSuchView: (path) => `Esta página no tiene ninguna vista «${path}».`,
-    unknownModel: (name, shown) => `Aquí no hay ningún modelo «${name}» para esto. Se muestra ${shown}.`,
+    noSuchView: (viewId) => `Esta página no tiene ninguna vista «${viewId}».`,
+    unknownModel: (requested, shown) => `Aquí no hay ningún modelo «${requested}» para esto. Se muestra ${shown}.`,
     noModelReady: 'Ahora mismo ningún modelo puede hacer esto',
     noModelPublished: (task) => `Hace falta un modelo de ${task} y no hay ninguno publicado.`,
     modelsNotReady: (task) => `Hace falta un modelo de ${task}. Estos no están listos:`,
@@ -44,7 +44,7 @@ export const es = {
     roundTripHint: 'Desde que se envía la petición hasta que llega la respuesta completa, medido en este navegador',
     sent: (size) => `${size} enviados`,
     received: (size) => `${size} recibidos`,
-    byteCount: (count) => some(count, 'byte', 'bytes'),
+    byteCount: (count) => pluralize(count, 'byte', 'bytes'),
     noDifference: 'sin diferencia',
     seedValue: (seed) => `semilla ${seed}`,
     copyLink: 'Copiar un enlace a esto',
@@ -78,7 +78,7 @@ export const es = {
     drawingPad: 'Un lienzo para dibujar un dígito con el ratón, un lápiz o el dedo',
     takePhoto: 'Hacer la foto',
     cameraPreview: 'Lo que ve la cámara',
-    scaledDown: (w, h, fullW, fullH) => `Tu imagen tiene ${fullW} × ${fullH} píxeles. Para ahorrar tiempo se han enviado ${w} × ${h}.`,
+    scaledDown: (width, height, fullWidth, fullHeight) => `Tu imagen tiene ${fullWidth} × ${fullHeight} píxeles. Para ahorrar tiempo se han enviado ${width} × ${height}.`,
     sendFullSize: 'Enviarla entera',
   },
 
@@ -114,7 +114,7 @@ export const es = {
     modelLabels: (count, names) => `Este modelo tiene ${count} etiquetas: ${names}.`,
     andMore: (names, count) => `${names} y ${count} más`,
     member: (number) => `Miembro ${number}`,
-    agreement: (agree, all, label) => `${agree} de ${all} miembros dicen ${label}`,
+    agreement: (agreeing, total, label) => `${agreeing} de ${total} miembros dicen ${label}`,
     labelNames: {
       airplane: 'avión',
       automobile: 'automóvil',
@@ -157,14 +157,14 @@ export const es = {
     decompressionTime: (time) => `${time} para descomprimir`,
     original: 'Original',
     thisModel: 'Este modelo',
-    uncompressedSize: (w, h) => `${w} × ${h} píxeles, sin comprimir`,
+    uncompressedSize: (width, height) => `${width} × ${height} píxeles, sin comprimir`,
     imageAlt: (name) => `La imagen: ${name}`,
-    enlargePair: (name, other) => `Ampliar: ${name} junto a ${other}`,
+    enlargePair: (name, otherName) => `Ampliar: ${name} junto a ${otherName}`,
     timesLarger: (name, factor) => `${name} necesita ${factor} veces esos bytes`,
     conjunction: ' y ',
-    sizeComparison: (each, tables) =>
-      `Incluso con la calidad más baja de este navegador y sin perfil de color, ${each}. ` +
-      `${tables} bytes del JPEG son cabecera y tablas; aquí, lo que necesitan saber quien comprime y quien descomprime está en el propio modelo.`,
+    sizeComparison: (factors, headerBytes) =>
+      `Incluso con la calidad más baja de este navegador y sin perfil de color, ${factors}. ` +
+      `${headerBytes} bytes del JPEG son cabecera y tablas; aquí, lo que necesitan saber quien comprime y quien descomprime está en el propio modelo.`,
     save: (name) => `Guardar ${name}`,
     decompressedAlt: 'La imagen descomprimida',
   },
@@ -211,7 +211,7 @@ export const es = {
     stopped: 'Parado',
     endedAtStop: 'terminó en una cadena de parada',
     endedAtLength: 'terminó al alcanzar la longitud',
-    speed: (chars, rate, first) => `${some(chars, 'carácter', 'caracteres')}, ${rate} por segundo; el primero a los ${first}`,
+    speed: (characters, rate, first) => `${pluralize(characters, 'carácter', 'caracteres')}, ${rate} por segundo; el primero a los ${first}`,
   },
 
   handwriting: {
@@ -240,16 +240,16 @@ export const es = {
     imageAlt: (letter) => `Imagen ${letter}`,
     correct: '¡Correcto!',
     incorrect: 'Fallo.',
-    score: (right, asked) => `${some(right, 'acierto', 'aciertos')} de ${asked}`,
+    score: (correct, rounds) => `${pluralize(correct, 'acierto', 'aciertos')} de ${rounds}`,
     streak: (count) => `${count} seguidos`,
     nextRound: 'Siguiente',
     playAgain: 'Jugar otra vez',
-    finalScore: (right, asked) => `Has acertado ${right} de ${asked}.`,
-    verdict: (share) =>
-      share > 0.8 ? 'Sabes ver lo que la red todavía hace mal.'
-        : share > 0.6 ? 'Mejor que al azar.'
+    finalScore: (correct, rounds) => `Has acertado ${correct} de ${rounds}.`,
+    verdict: (fraction) =>
+      fraction > 0.8 ? 'Sabes ver lo que la red todavía hace mal.'
+        : fraction > 0.6 ? 'Mejor que al azar.'
           : 'Como al azar: la red te ha engañado.',
-    roundNumber: (number, all) => `Ronda ${number} de ${all}`,
+    roundNumber: (number, total) => `Ronda ${number} de ${total}`,
     noGames: 'El juego necesita un modelo de escritura a mano, o uno de caras y una carpeta con fotografías (DEEPSHELF_REAL_FACES).',
     dataSource: 'Los dígitos de personas proceden del conjunto UCI pen digits (E. Alpaydin y F. Alimoglu, CC BY 4.0).',
   },
@@ -384,8 +384,8 @@ export const es = {
     morph: 'imágenes de una transición',
     'whole-morph': 'en todas las imágenes de una transición',
   },
-  metricQuality: (words, quality) => `${words}, calidad ${quality}`,
-  sampleSize: (words, n) => ` ${words}, n = ${n}`,
+  metricQuality: (description, quality) => `${description}, calidad ${quality}`,
+  sampleSize: (description, n) => ` ${description}, n = ${n}`,
 
   credits: {
     title: 'Créditos de los ejemplos',

@@ -1,4 +1,4 @@
-// Español de las fichas de los modelos publicados con el proyecto, por su texto en inglés.
+// Spanish translations of the published models' cards, by their English text.
 
 export const cards = {
   'Compresses an image of a handwritten digit to about 50 bytes and restores it.':

@@ -1,7 +1,7 @@
-// Español de las notas, unidades, datos y licencias de las fichas; # es un número.
+// Spanish translations of notes, units, data sets and licences on cards; # stands for a number.
 
 export const notes = {
-  // Unidades y datos
+  // Units and data sets
   'nats/char': 'nats/carácter',
   'nats/move': 'nats/movimiento',
   'grey levels': 'niveles de gris',
@@ -20,7 +20,7 @@ export const notes = {
     'ImageNet-#k, a través de los pesos preentrenados mobilenet_v#-tfsame.pth (hash del archivo)',
   'AMD EPYC, # cores': 'AMD EPYC, # núcleos',
 
-  // Licencias
+  // Licences
   'public domain': 'dominio público',
   'Apache-# (weights)': 'Apache-# (los pesos)',
   "the data's own terms apply to the data": 'a los datos se aplican sus propias condiciones',
@@ -41,7 +41,7 @@ export const notes = {
   'photographs from Flickr, rights with their authors': 'fotografías de Flickr, con derechos de sus autores',
   'used for training and measuring only': 'usadas solo para entrenar y medir',
 
-  // Cómo se midió
+  // How metrics were measured
   'pixels in #–#, latents not rounded': 'píxeles en #–#, código sin redondear',
   'pixels in #–#, latents rounded': 'píxeles en #–#, código redondeado',
   'mean over images': 'media de las imágenes',

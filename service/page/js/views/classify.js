@@ -1,6 +1,7 @@
-// What is in this image?
+// Image classification.
 
 import { fetchJson } from '../api.js';
+import { fetchCard } from '../catalog.js';
 import { h, setChildren } from '../dom.js';
 import { createAsyncResult } from '../parts/async_result.js';
 import { renderBars, renderVotes, translateLabel } from '../parts/bars.js';
@@ -9,7 +10,6 @@ import { createSlider } from '../parts/fields.js';
 import { createImagePicker } from '../parts/file_input.js';
 import { renderResponseMeta } from '../parts/response_meta.js';
 import { OBJECT_SAMPLES } from '../parts/samples.js';
-import { fetchCard } from '../catalog.js';
 import { t } from '../strings.js';
 
 export const id = 'classify';
@@ -18,53 +18,58 @@ export const task = 'classification';
 
 const MAX_LISTED_LABELS = 12;
 
-export function open({ body, chooser, onmodel, address }) {
+export function mount({ container, modelSelect, onModelChange, urlState }) {
   let file;
-  const same = createCurlSnippet();
-  const answer = createAsyncResult();
-  const knows = h('p', { class: 'note' });
-  const topK = createSlider({ label: t.classify.labelCount, min: 1, max: 10, step: 1, value: 5, onchange: () => ask() });
-  address.keep({ top_k: topK });
+  const curlSnippet = createCurlSnippet();
+  const result = createAsyncResult();
+  const labelNote = h('p', { class: 'note' });
+  const topK = createSlider({ label: t.classify.labelCount, min: 1, max: 10, step: 1, value: 5, onchange: () => classify() });
+  urlState.bindFields({ top_k: topK });
 
-  const ask = () => {
+  const classify = () => {
     if (!file) return;
-    answer.run(async (signal) => {
-      await fit();
-      signal.throwIfAborted(); // what was asked since has shown its command
-      const call = {
+    result.run(async (signal) => {
+      await showLabels();
+      signal.throwIfAborted(); // a newer request has shown its command
+      const request = {
         path: '/v1/classify',
-        query: { ...chooser.value, top_k: topK.value },
+        query: { ...modelSelect.query, top_k: topK.value },
         form: [['image', file]],
       };
-      same.show(call);
-      const { body: told, ms } = await fetchJson(call, signal);
-      const [{ predictions, members }] = told.results;
+      curlSnippet.show(request);
+      const { body, elapsedMs } = await fetchJson(request, signal);
+      const [{ predictions, members }] = body.results;
       return [
         h('p', { class: 'result-headline' }, translateLabel(predictions[0].label)),
         renderBars(predictions),
         renderVotes(members, predictions[0].label),
-        renderResponseMeta({ ...told, call, ms }),
+        renderResponseMeta({ ...body, request, elapsedMs }),
       ];
     });
   };
-  /** Ask for no more labels than the model has. */
-  const fit = async () => {
-    const { task: does } = await fetchCard(chooser.name, chooser.version);
-    topK.input.max = does.labels.length;
+  /** List the labels of the model, and limit the slider to their number. */
+  const showLabels = async () => {
+    const { task: { labels } } = await fetchCard(modelSelect.name, modelSelect.version);
+    topK.input.max = labels.length;
     topK.set(topK.value);
-    setChildren(knows, t.classify.modelLabels(does.labels.length, formatLabelList(does.labels.map(translateLabel))));
+    setChildren(labelNote, t.classify.modelLabels(labels.length, formatLabelList(labels.map(translateLabel))));
   };
   const picker = createImagePicker({
     samples: OBJECT_SAMPLES,
-    onpick(picked) {
-      file = picked;
-      ask();
+    onPick(pickedFile) {
+      file = pickedFile;
+      classify();
     },
   });
-  onmodel(ask);
-  body.append(
-    h('div', { class: 'two-columns' }, h('section', {}, picker.element), h('section', {}, answer.element, topK.element, knows)),
-    same.element,
+  onModelChange(classify);
+  container.append(
+    h(
+      'div',
+      { class: 'two-columns' },
+      h('section', {}, picker.element),
+      h('section', {}, result.element, topK.element, labelNote),
+    ),
+    curlSnippet.element,
   );
   return picker.close;
 }

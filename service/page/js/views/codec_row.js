@@ -1,24 +1,30 @@
-// One way to code an image: what it looks like then, and what it costs. A click enlarges it.
+// One image as encoded by several codecs, with file sizes. A click enlarges it.
 
 import { h } from '../dom.js';
 import { formatBytes } from '../numbers.js';
 import { openComparisonDialog } from '../parts/enlarge.js';
 import { t } from '../strings.js';
 
-/** Figures side by side, the original first; each opens beside the model's own result. */
-export function renderCodecRow(codings, ours) {
-  const addresses = new Map(codings.map((coding) => [coding, URL.createObjectURL(coding.blob)]));
-  const figure = (coding) => {
-    const [one, other] = coding === ours ? [codings[0], ours] : [coding, ours];
-    const label = t.compress.enlargePair(one.name, other.name);
-    const open = () => openComparisonDialog([one.name, other.name], [addresses.get(one), addresses.get(other)]);
-    const image = h('img', { alt: t.compress.imageAlt(coding.name), src: addresses.get(coding) });
+/**
+ * Render the encodings side by side. Each opens in comparison with the model's own encoding, which in
+ * turn opens in comparison with the original.
+ *
+ * @param {Array<{name: string, blob: Blob, bytes: number, note: string}>} encodings the original first
+ * @param {object} modelEncoding the element of `encodings` that the model produced
+ */
+export function renderCodecRow(encodings, modelEncoding) {
+  const urls = new Map(encodings.map((encoding) => [encoding, URL.createObjectURL(encoding.blob)]));
+  const renderFigure = (encoding) => {
+    const [left, right] = encoding === modelEncoding ? [encodings[0], modelEncoding] : [encoding, modelEncoding];
+    const label = t.compress.enlargePair(left.name, right.name);
+    const onclick = () => openComparisonDialog([left.name, right.name], [urls.get(left), urls.get(right)]);
+    const image = h('img', { alt: t.compress.imageAlt(encoding.name), src: urls.get(encoding) });
     return h(
       'figure',
       {},
-      h('button', { type: 'button', 'aria-label': label, title: label, onclick: open }, image),
-      h('figcaption', {}, h('strong', {}, coding.name), h('span', {}, formatBytes(coding.bytes)), h('small', {}, coding.note)),
+      h('button', { type: 'button', 'aria-label': label, title: label, onclick }, image),
+      h('figcaption', {}, h('strong', {}, encoding.name), h('span', {}, formatBytes(encoding.bytes)), h('small', {}, encoding.note)),
     );
   };
-  return h('div', { class: 'codec-row' }, codings.map(figure));
+  return h('div', { class: 'codec-row' }, encodings.map(renderFigure));
 }

@@ -1,6 +1,7 @@
-// An image as a few bytes, beside what JPEG and WebP make of the same pixels.
+// Image compression with a neural codec, compared with JPEG and WebP on the same pixels.
 
 import { fetchBlob, readModelHeaders } from '../api.js';
+import { fetchCard } from '../catalog.js';
 import { debounce, h, setChildren } from '../dom.js';
 import { formatBytes, formatDecibels, formatDuration, formatFixed } from '../numbers.js';
 import { createAsyncResult } from '../parts/async_result.js';
@@ -14,7 +15,6 @@ import { renderSizeNote } from '../parts/size_note.js';
 import { encodePngFile, readImage, resizeToFit, toGreyscale } from '../pixels/canvas.js';
 import { encodeWithinBytes } from '../pixels/encode_to_size.js';
 import { countJpegHeaderBytes } from '../pixels/strip_icc_profile.js';
-import { fetchCard } from '../catalog.js';
 import { t } from '../strings.js';
 import { renderCodecRow } from './codec_row.js';
 
@@ -25,132 +25,139 @@ export const task = 'compression';
 const MAX_SIDE = 2048;
 const CODE_TYPE = 'application/vnd.deepshelf.code';
 
-export function open({ body, chooser, onmodel, address }) {
+export function mount({ container, modelSelect, onModelChange, urlState }) {
   let picked;
   let picker;
-  let free;
-  const same = createCurlSnippet();
-  const answer = createAsyncResult();
-  const place = h('section', {});
-  const again = debounce(() => ask());
+  let hasQualities;
+  const curlSnippet = createCurlSnippet();
+  const result = createAsyncResult();
+  const inputColumn = h('section', {});
   const quality = createSlider({
-    label: t.compress.quality, min: 1, max: 9, step: 1, value: 5, oninput: again, hint: t.compress.qualityHint,
+    label: t.compress.quality, min: 1, max: 9, step: 1, value: 5, oninput: debounce(() => compress()), hint: t.compress.qualityHint,
   });
-  address.keep({ quality });
+  urlState.bindFields({ quality });
 
-  const ask = () => {
+  const compress = () => {
     if (!picked) return;
-    answer.run(async (signal) => {
-      const card = await fetchCard(chooser.name, chooser.version);
-      const sent = await prepareImage(picked, card.task.image);
-      const query = { ...chooser.value, ...(countQualities(card) && { quality: quality.value }) };
-      const call = { path: '/v1/compress', query, form: [['image', sent.image]], save: 'image.code' };
-      const { response, blob, ms } = await fetchBlob(call, signal);
-      const code = new File([blob], call.save, { type: CODE_TYPE });
-      const back = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, save: 'image.png' };
-      same.show(call, back);
-      const decompressed = await fetchBlob(back, signal);
+    result.run(async (signal) => {
+      const card = await fetchCard(modelSelect.name, modelSelect.version);
+      const prepared = await prepareImage(picked, card.task.image);
+      const query = { ...modelSelect.query, ...(countQualities(card) && { quality: quality.value }) };
+      const request = { path: '/v1/compress', query, form: [['image', prepared.image]], outputName: 'image.code' };
+      const { response, blob, elapsedMs } = await fetchBlob(request, signal);
+      const code = new File([blob], request.outputName, { type: CODE_TYPE });
+      const decompressRequest = { path: '/v1/decompress', file: code, headers: { 'Content-Type': CODE_TYPE }, outputName: 'image.png' };
+      curlSnippet.show(request, decompressRequest);
+      const decompressed = await fetchBlob(decompressRequest, signal);
+      const extra = t.compress.decompressionTime(formatDuration(decompressed.elapsedMs));
       return [
         h('p', { class: 'result-headline' }, formatBytes(code.size)),
-        await renderComparison({ ...sent, code, decompressed: decompressed.blob, loss: readPsnr(response.headers) }),
-        renderSizeNote(sent.read, askForWhole),
-        renderDownload(code),
-        renderResponseMeta({ ...readModelHeaders(response), call, ms, more: t.compress.decompressionTime(formatDuration(decompressed.ms)) }),
+        await renderResult({ ...prepared, code, decompressed: decompressed.blob, psnr: readPsnr(response.headers) }),
+        renderSizeNote(prepared.decoded, compressFullSize),
+        renderDownloadLink(code),
+        renderResponseMeta({ ...readModelHeaders(response), request, elapsedMs, extra }),
       ];
     });
   };
-  const askForWhole = () => {
-    picked.whole = true;
-    ask();
+  const compressFullSize = () => {
+    picked.isFullSize = true;
+    compress();
   };
-  /** Images and a slider that suit the chosen model: photographs, or digits. */
-  const offer = async () => {
-    const { name } = chooser;
-    const most = countQualities(await fetchCard(name, chooser.version));
-    if (name !== chooser.name) return;
-    quality.element.hidden = !most;
-    if (most) quality.input.max = most;
-    if (picker && free === Boolean(most)) return void ask();
+  /** Offer photos and a quality slider for models with several qualities, digits for the others. */
+  const adaptToModel = async () => {
+    const { name } = modelSelect;
+    const qualityCount = countQualities(await fetchCard(name, modelSelect.version));
+    if (name !== modelSelect.name) return; // another model was selected meanwhile
+    quality.element.hidden = !qualityCount;
+    if (qualityCount) quality.input.max = qualityCount;
+    if (picker && hasQualities === Boolean(qualityCount)) return void compress();
     picker?.close();
-    free = Boolean(most);
+    hasQualities = Boolean(qualityCount);
     picker = createImagePicker({
-      samples: free ? PHOTO_SAMPLES : DIGIT_SAMPLES,
-      draw: !free,
-      onpick(file) {
-        picked = { file, whole: false };
-        ask();
+      samples: hasQualities ? PHOTO_SAMPLES : DIGIT_SAMPLES,
+      withDrawingPad: !hasQualities,
+      onPick(file) {
+        picked = { file, isFullSize: false };
+        compress();
       },
     });
-    setChildren(place, picker.element, quality.element);
+    setChildren(inputColumn, picker.element, quality.element);
   };
-  onmodel(offer);
-  offer();
-  body.append(h('div', { class: 'two-columns' }, place, h('section', {}, answer.element)), same.element);
+  onModelChange(adaptToModel);
+  adaptToModel();
+  container.append(h('div', { class: 'two-columns' }, inputColumn, h('section', {}, result.element)), curlSnippet.element);
   return () => picker?.close();
 }
 
-/** How many there are to choose from; 0 where there is no choice. */
+/** Return the number of qualities that a model offers; 0 if its quality is fixed. */
 const countQualities = (card) => card.task.entropy?.qualities ?? 0;
 
 /**
- * The image as the model takes it, so that all coders get the same pixels:
- * {image, canvas, channels, read}.
- * A file that this browser cannot read is sent as it is, without a canvas.
+ * Convert an image to the input of the model, so that all codecs encode the same pixels.
+ *
+ * @returns {Promise<{image: File, canvas?: HTMLCanvasElement, channels?: number, decoded?: object}>}
+ *   only the unchanged `image` if the browser cannot decode it; the service supports more formats
  */
-async function prepareImage({ file, whole }, spec) {
-  const read = await readImage(file, whole ? Infinity : MAX_SIDE).catch(() => null);
-  if (!read) return { image: file };
+async function prepareImage({ file, isFullSize }, spec) {
+  const decoded = await readImage(file, isFullSize ? Infinity : MAX_SIDE).catch(() => null);
+  if (!decoded) return { image: file };
   if (!spec.width) {
-    // As a PNG of these very pixels: a JPEG may be turned, or be decoded otherwise here.
+    // Send the decoded pixels: the service may rotate or decode the original file differently.
     const name = `${file.name.replace(/\.[^.]*$/, '')}.png`;
-    return { canvas: read.canvas, image: await encodePngFile(read.canvas, name), channels: 3, read };
+    return { canvas: decoded.canvas, image: await encodePngFile(decoded.canvas, name), channels: 3, decoded };
   }
-  const grey = spec.mode === 'L';
-  const canvas = grey ? toGreyscale(resizeToFit(read.canvas, spec)) : resizeToFit(read.canvas, spec);
-  const fits = read.width === spec.width && read.height === spec.height;
-  const image = fits ? file : await encodePngFile(canvas, `image-${spec.width}x${spec.height}.png`);
-  return { canvas, image, channels: grey ? 1 : 3 };
+  const isGreyscale = spec.mode === 'L';
+  const resized = resizeToFit(decoded.canvas, spec);
+  const canvas = isGreyscale ? toGreyscale(resized) : resized;
+  const hasModelSize = decoded.width === spec.width && decoded.height === spec.height;
+  const image = hasModelSize ? file : await encodePngFile(canvas, `image-${spec.width}x${spec.height}.png`);
+  return { canvas, image, channels: isGreyscale ? 1 : 3 };
 }
 
-async function renderComparison({ canvas, image, channels, code, decompressed, loss }) {
+/** Render the decompressed image beside the original and the encodings of JPEG and WebP. */
+async function renderResult({ canvas, image, channels, code, decompressed, psnr }) {
   if (!canvas) return h('img', { class: 'preview', alt: t.compress.decompressedAlt, src: URL.createObjectURL(decompressed) });
-  const limit = code.size;
-  const jpeg = await encodeWithinBytes(canvas, 'image/jpeg', limit);
-  const webp = await encodeWithinBytes(canvas, 'image/webp', limit);
-  const pixels = canvas.width * canvas.height;
-  const original = { name: t.compress.original, blob: image, bytes: pixels * channels, note: t.compress.uncompressedSize(canvas.width, canvas.height) };
-  const ours = { name: t.compress.thisModel, blob: decompressed, bytes: limit, note: formatDecibels(loss) };
-  const others = [['JPEG', jpeg], ['WebP', webp]].filter(([, made]) => made).map(([name, made]) => ({
+  const jpeg = await encodeWithinBytes(canvas, 'image/jpeg', code.size);
+  const webp = await encodeWithinBytes(canvas, 'image/webp', code.size);
+  const pixelCount = canvas.width * canvas.height;
+  const original = {
+    name: t.compress.original,
+    blob: image,
+    bytes: pixelCount * channels,
+    note: t.compress.uncompressedSize(canvas.width, canvas.height),
+  };
+  const modelEncoding = { name: t.compress.thisModel, blob: decompressed, bytes: code.size, note: formatDecibels(psnr) };
+  const otherEncodings = [['JPEG', jpeg], ['WebP', webp]].filter(([, encoded]) => encoded).map(([name, encoded]) => ({
     name,
-    blob: made.blob,
-    bytes: made.blob.size,
-    note: formatDecibels(made.psnr),
-    fits: made.fits,
+    blob: encoded.blob,
+    bytes: encoded.blob.size,
+    note: formatDecibels(encoded.psnr),
+    fits: encoded.fits,
   }));
-  const tooLong = others.filter((other) => !other.fits);
-  const tables = await countJpegHeaderBytes(jpeg.blob);
-  const compare = createComparison([original.name, ours.name]);
-  compare.show(image, decompressed);
+  const largerEncodings = otherEncodings.filter(({ fits }) => !fits);
+  const jpegHeaderBytes = await countJpegHeaderBytes(jpeg.blob);
+  const comparison = createComparison([original.name, modelEncoding.name]);
+  comparison.show(image, decompressed);
   return [
-    h('p', { class: 'hint' }, t.compress.bitsPerPixel(formatFixed((8 * limit) / pixels, 2))),
-    compare.element,
-    renderCodecRow([original, ours, ...others], ours),
-    tooLong.length > 0 && h('p', { class: 'note' }, describeSizes(tooLong, limit, tables)),
+    h('p', { class: 'hint' }, t.compress.bitsPerPixel(formatFixed((8 * code.size) / pixelCount, 2))),
+    comparison.element,
+    renderCodecRow([original, modelEncoding, ...otherEncodings], modelEncoding),
+    largerEncodings.length > 0 && h('p', { class: 'note' }, describeLargerEncodings(largerEncodings, code.size, jpegHeaderBytes)),
   ];
 }
 
-/** Why the others are not of the same size, and that this is not all their fault. */
-function describeSizes(others, limit, tables) {
-  const each = others.map(({ name, bytes: count }) => t.compress.timesLarger(name, formatFixed(count / limit, 1)));
-  return t.compress.sizeComparison(each.join(t.compress.conjunction), tables);
+/** Explain why encodings exceed the size of the model's: JPEG stores tables that the model has built in. */
+function describeLargerEncodings(encodings, codeBytes, jpegHeaderBytes) {
+  const factors = encodings.map(({ name, bytes }) => t.compress.timesLarger(name, formatFixed(bytes / codeBytes, 1)));
+  return t.compress.sizeComparison(factors.join(t.compress.conjunction), jpegHeaderBytes);
 }
 
-function renderDownload(code) {
+function renderDownloadLink(code) {
   const href = URL.createObjectURL(code);
   return h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: code.name }, t.compress.save(code.name)));
 }
 
-/** In dB; null when nothing was lost. */
+/** Return the PSNR in dB; null for lossless compression. */
 function readPsnr(headers) {
   const psnr = headers.get('X-DeepShelf-PSNR-dB');
   return psnr === null ? null : Number(psnr);

@@ -1,6 +1,7 @@
-// Noise out of an image. The browser adds noise to the samples, so that the clean image is known.
+// Denoising. The browser adds noise to the samples itself, so that the clean image is known.
 
 import { fetchBlob, readModelHeaders } from '../api.js';
+import { fetchCard } from '../catalog.js';
 import { debounce, h, renderInlineCode, setChildren } from '../dom.js';
 import { formatDecibels, formatFixed } from '../numbers.js';
 import { createAsyncResult } from '../parts/async_result.js';
@@ -13,7 +14,6 @@ import { CAT, COFFEE, DIGIT_SAMPLES } from '../parts/samples.js';
 import { renderSizeNote } from '../parts/size_note.js';
 import { createCanvasFromPixels, encodePngFile, getPixels, readImage, toGreyscale } from '../pixels/canvas.js';
 import { addNoise, computePsnr, isGreyscale } from '../pixels/noise.js';
-import { fetchCard } from '../catalog.js';
 import { t, translateCardText } from '../strings.js';
 
 export const id = 'denoise';
@@ -23,108 +23,122 @@ export const task = 'denoising';
 const MAX_SIDE = 1024;
 const SAMPLE_NOISE = 0.1;
 
-export function open({ body, chooser, onmodel, address }) {
+export function mount({ container, modelSelect, onModelChange, urlState }) {
   let picked;
-  const same = createCurlSnippet();
-  const compare = createComparison([t.denoise.before, t.denoise.after]);
-  const answer = createAsyncResult();
-  const trained = h('p', { class: 'note' });
-  const sliders = createSliders(debounce(() => ask()));
-  const { noise, brighter, strength } = sliders;
-  address.keep(sliders);
+  const curlSnippet = createCurlSnippet();
+  const comparison = createComparison([t.denoise.before, t.denoise.after]);
+  const result = createAsyncResult();
+  const trainingNote = h('p', { class: 'note' });
+  const { noise, brightness, strength } = createSliders(debounce(() => denoise()));
+  urlState.bindFields({ noise, brighter: brightness, strength });
 
-  const ask = () => {
+  const denoise = () => {
     if (!picked) return;
-    answer.run(async (signal) => {
-      const card = await fetchCard(chooser.name, chooser.version);
-      const sent = await prepareImage(picked, card, { mean: brighter.value, deviation: noise.value });
-      signal.throwIfAborted(); // a newer image was prepared sooner, and its command is shown
-      const call = {
+    result.run(async (signal) => {
+      const card = await fetchCard(modelSelect.name, modelSelect.version);
+      const prepared = await prepareImage(picked, card, { mean: brightness.value, deviation: noise.value });
+      signal.throwIfAborted(); // a newer image was ready first, and its command is shown
+      const request = {
         path: '/v1/denoise',
-        query: { ...chooser.value, ...(strength.value < 1 && { strength: strength.value }) },
-        form: [['image', sent.image], ...(sent.reference ? [['reference', sent.reference]] : [])],
-        save: 'denoised.png',
+        query: { ...modelSelect.query, ...(strength.value < 1 && { strength: strength.value }) },
+        form: [['image', prepared.image], ...(prepared.reference ? [['reference', prepared.reference]] : [])],
+        outputName: 'denoised.png',
       };
-      same.show(call);
-      const { response, blob, ms } = await fetchBlob(call, signal);
-      compare.show(sent.image, blob);
-      return [compare.element, renderQuality(sent, response.headers), renderSizeNote(sent.read, askForWhole), renderResponseMeta({ ...readModelHeaders(response), call, ms, blob })];
+      curlSnippet.show(request);
+      const { response, blob, elapsedMs } = await fetchBlob(request, signal);
+      comparison.show(prepared.image, blob);
+      return [
+        comparison.element,
+        renderQuality(prepared, response.headers),
+        renderSizeNote(prepared.decoded, denoiseFullSize),
+        renderResponseMeta({ ...readModelHeaders(response), request, elapsedMs, blob }),
+      ];
     });
   };
-  const askForWhole = () => {
-    picked.whole = true;
-    ask();
+  const denoiseFullSize = () => {
+    picked.isFullSize = true;
+    denoise();
   };
-  const describe = async () => {
-    const card = await fetchCard(chooser.name, chooser.version);
-    setChildren(trained, renderInlineCode(t.denoise.trainedFor(translateCardText(card.task.noise), translateCardText(card.intended_use))));
+  const showTrainingNote = async () => {
+    const card = await fetchCard(modelSelect.name, modelSelect.version);
+    const text = t.denoise.trainedFor(translateCardText(card.task.noise), translateCardText(card.intended_use));
+    setChildren(trainingNote, renderInlineCode(text));
   };
   const picker = createImagePicker({
     samples: [CAT, COFFEE, ...DIGIT_SAMPLES],
-    draw: true,
-    onpick(file, { own }) {
-      // A visitor's own photo gets no noise, unless she asks for some.
-      if (own !== Boolean(picked?.own)) noise.set(own ? 0 : SAMPLE_NOISE);
-      if (own && !picked?.own) brighter.set(0);
-      picked = { file, own, whole: false };
-      ask();
+    withDrawingPad: true,
+    onPick(file, { isOwn }) {
+      // By default, samples get noise and the visitor's own images do not.
+      if (isOwn !== Boolean(picked?.isOwn)) noise.set(isOwn ? 0 : SAMPLE_NOISE);
+      if (isOwn && !picked?.isOwn) brightness.set(0);
+      picked = { file, isOwn, isFullSize: false };
+      denoise();
     },
   });
-  onmodel(describe);
-  onmodel(ask);
-  describe();
-  body.append(
+  onModelChange(showTrainingNote);
+  onModelChange(denoise);
+  showTrainingNote();
+  const actions = h('div', { class: 'actions' }, renderButton(t.denoise.regenerateNoise, denoise));
+  container.append(
     h(
       'div',
       { class: 'two-columns' },
-      h('section', {}, picker.element, noise.element, brighter.element, strength.element, h('div', { class: 'actions' }, renderButton(t.denoise.regenerateNoise, ask))),
-      h('section', {}, answer.element, trained),
+      h('section', {}, picker.element, noise.element, brightness.element, strength.element, actions),
+      h('section', {}, result.element, trainingNote),
     ),
-    same.element,
+    curlSnippet.element,
   );
   return picker.close;
 }
 
 function createSliders(oninput) {
-  const show = (value) => formatFixed(value, 2);
+  const format = (value) => formatFixed(value, 2);
   const noise = createSlider({
-    label: t.denoise.noise, min: 0, max: 0.8, step: 0.05, value: SAMPLE_NOISE, show, oninput, hint: t.denoise.noiseHint,
+    label: t.denoise.noise, min: 0, max: 0.8, step: 0.05, value: SAMPLE_NOISE, format, oninput, hint: t.denoise.noiseHint,
   });
-  const brighter = createSlider({ label: t.denoise.brightness, min: 0, max: 0.5, step: 0.05, value: 0, show, oninput });
+  const brightness = createSlider({ label: t.denoise.brightness, min: 0, max: 0.5, step: 0.05, value: 0, format, oninput });
   const strength = createSlider({
-    label: t.denoise.strength, min: 0, max: 1, step: 0.05, value: 1, show, oninput, hint: t.denoise.strengthHint,
+    label: t.denoise.strength, min: 0, max: 1, step: 0.05, value: 1, format, oninput, hint: t.denoise.strengthHint,
   });
-  return { noise, brighter, strength };
+  return { noise, brightness, strength };
 }
 
-/** What is sent: the image as it is, or with noise and its clean self as the reference. */
-async function prepareImage({ file, whole }, card, { mean, deviation }) {
-  // The service reads formats that browsers do not, such as HEIC, and rejects what is no image.
-  const read = await readImage(file, whole ? Infinity : MAX_SIDE).catch(() => null);
-  if (!read) return { image: file };
-  if (!mean && !deviation) return { image: read.shrunk ? await encodePngFile(read.canvas, 'smaller.png') : file, read };
-  const clean = card.task.image.mode === 'L' ? toGreyscale(read.canvas) : read.canvas;
-  const pixels = getPixels(clean);
-  const made = addNoise(pixels, { mean, deviation, grey: isGreyscale(pixels) });
+/**
+ * Add noise to an image, unless `mean` and `deviation` are 0.
+ *
+ * @returns {Promise<{image: File, reference?: File, psnrBefore?: number, decoded?: object}>}
+ *   `reference` is the clean image and `psnrBefore` the noisy image's PSNR, if noise was added
+ */
+async function prepareImage({ file, isFullSize }, card, { mean, deviation }) {
+  // The service decodes more formats than browsers do, such as HEIC, and rejects other files.
+  const decoded = await readImage(file, isFullSize ? Infinity : MAX_SIDE).catch(() => null);
+  if (!decoded) return { image: file };
+  if (!mean && !deviation) {
+    return { image: decoded.isScaledDown ? await encodePngFile(decoded.canvas, 'smaller.png') : file, decoded };
+  }
+  const clean = card.task.image.mode === 'L' ? toGreyscale(decoded.canvas) : decoded.canvas;
+  const cleanPixels = getPixels(clean);
+  const noisyPixels = addNoise(cleanPixels, { mean, deviation, isMonochrome: isGreyscale(cleanPixels) });
   return {
-    image: await encodePngFile(createCanvasFromPixels(made), 'noisy.png'),
+    image: await encodePngFile(createCanvasFromPixels(noisyPixels), 'noisy.png'),
     reference: await encodePngFile(clean, 'clean.png'),
-    before: computePsnr(pixels, made),
-    read,
+    psnrBefore: computePsnr(cleanPixels, noisyPixels),
+    decoded,
   };
 }
 
-function renderQuality({ reference, before }, headers) {
+/** Render PSNR and SSIM against the clean image, if there is one. */
+function renderQuality({ reference, psnrBefore }, headers) {
   if (!reference) return h('p', { class: 'hint' }, t.denoise.notMeasurable);
-  const after = headers.get('X-DeepShelf-PSNR-dB');
+  const psnrAfter = headers.get('X-DeepShelf-PSNR-dB');
   const ssim = headers.get('X-DeepShelf-SSIM');
   return [
     h(
       'p',
       { class: 'result-headline' },
-      h('span', { class: 'before' }, formatDecibels(before)),
+      h('span', { class: 'before' }, formatDecibels(psnrBefore)),
       ' → ',
-      formatDecibels(after === null ? null : Number(after)),
+      formatDecibels(psnrAfter === null ? null : Number(psnrAfter)),
     ),
     h('p', { class: 'hint' }, t.denoise.psnrExplanation, ssim && t.denoise.ssim(formatFixed(Number(ssim), 3))),
   ];

@@ -1,4 +1,4 @@
-// Faces of nobody: a gallery by seed, and a morph between two.
+// Generated faces: a gallery by seed, and a morph between two of them.
 
 import { fetchJson } from '../api.js';
 import { h, setChildren } from '../dom.js';
@@ -14,74 +14,76 @@ export const id = 'faces';
 export const { title, lead } = t.faces;
 export const task = 'faces';
 
-export function open({ body, chooser, onmodel, address }) {
-  const same = createCurlSnippet();
-  const answer = createAsyncResult();
+export function mount({ container, modelSelect, onModelChange, urlState }) {
+  const curlSnippet = createCurlSnippet();
+  const result = createAsyncResult();
   const seed = createInput({ label: t.common.seed, type: 'number', min: 0, value: 7, placeholder: t.common.random });
-  const count = createSlider({ label: t.faces.count, min: 1, max: 48, step: 1, value: 18, onchange: () => ask() });
+  const count = createSlider({ label: t.faces.count, min: 1, max: 48, step: 1, value: 18, onchange: () => generate() });
   const truncation = createSlider({
-    label: t.faces.truncation, min: 0.1, max: 1, step: 0.05, value: 0.8, show: (value) => formatFixed(value, 2),
-    onchange: () => ask(), hint: t.faces.truncationHint,
+    label: t.faces.truncation, min: 0.1, max: 1, step: 0.05, value: 0.8, format: (value) => formatFixed(value, 2),
+    onchange: () => generate(), hint: t.faces.truncationHint,
   });
-  const settings = { seed, count, truncation };
-  address.keep(settings);
-  const between = createMorph(chooser, truncation, () => markMorphEnds(answer.element, between.chosen()));
+  const fields = { seed, count, truncation };
+  urlState.bindFields(fields);
+  const morph = createMorph(modelSelect, truncation, () => markMorphEnds(result.element, morph.getSeeds()));
 
-  const ask = () => {
+  const generate = () => {
     const query = { count: count.value, seed: seed.value, truncation: truncation.value };
-    // A link shows the same faces to somebody else; a seed belongs to a version.
-    address.remember({ ...query, model: chooser.name, version: chooser.version });
-    const call = { path: '/v1/faces', query: { ...query, ...chooser.value }, headers: { Accept: 'application/json' } };
-    same.show(call);
-    answer.run(async (signal) => {
-      const { body: told, ms, blob } = await fetchJson(call, signal);
-      return [renderGallery(told.faces, between), renderResponseMeta({ ...told, call, ms, blob })];
+    // A seed gives the same faces only with the same version, so a link names the version too.
+    urlState.set({ ...query, model: modelSelect.name, version: modelSelect.version });
+    const request = { path: '/v1/faces', query: { ...query, ...modelSelect.query }, headers: { Accept: 'application/json' } };
+    curlSnippet.show(request);
+    result.run(async (signal) => {
+      const { body, elapsedMs, blob } = await fetchJson(request, signal);
+      return [renderGallery(body.faces, morph), renderResponseMeta({ ...body, request, elapsedMs, blob })];
     });
   };
-  const others = () => {
+  const randomizeSeed = () => {
     seed.set(Math.floor(Math.random() * 1e6));
-    ask();
+    generate();
   };
-  const share = renderButton(t.common.copyLink, () => copyToClipboard(share, location.href));
+  const copyLinkButton = renderButton(t.common.copyLink, () => copyToClipboard(copyLinkButton, location.href));
   const onsubmit = (event) => {
     event.preventDefault();
-    ask();
+    generate();
   };
-  const form = h(
-    'form',
-    { class: 'inline', onsubmit },
-    Object.values(settings).map((one) => one.element),
-    h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.generate), renderButton(t.faces.randomSeed, others), share),
+  const actions = h(
+    'div',
+    { class: 'actions' },
+    h('button', { class: 'button primary' }, t.faces.generate),
+    renderButton(t.faces.randomSeed, randomizeSeed),
+    copyLinkButton,
   );
-  onmodel(ask);
-  ask();
-  body.append(form, answer.element, same.element, between.element);
+  const form = h('form', { class: 'inline', onsubmit }, Object.values(fields).map(({ element }) => element), actions);
+  onModelChange(generate);
+  generate();
+  container.append(form, result.element, curlSnippet.element, morph.element);
 }
 
-function renderGallery(faces, between) {
-  const each = ({ seed, image }) => {
-    const shown = h('img', { alt: t.faces.faceAlt(seed), src: `data:image/png;base64,${image}` });
-    const onclick = () => between.choose(seed);
+/** Render the faces as buttons that choose the ends of the morph. */
+function renderGallery(faces, morph) {
+  const renderFace = ({ seed, image }) => {
+    const onclick = () => morph.chooseSeed(seed);
     return h(
       'li',
       {},
       h(
         'button',
         { type: 'button', title: t.faces.chooseForMorph, 'data-seed': seed, onclick },
-        shown,
+        h('img', { alt: t.faces.faceAlt(seed), src: `data:image/png;base64,${image}` }),
         h('span', { class: 'seed', 'aria-hidden': 'true' }, seed),
         h('span', { class: 'morph-end' }),
       ),
     );
   };
-  const list = h('ul', { class: 'gallery', 'aria-label': t.faces.galleryLabel }, faces.map(each));
-  markMorphEnds(list, between.chosen());
-  return list;
+  const gallery = h('ul', { class: 'gallery', 'aria-label': t.faces.galleryLabel }, faces.map(renderFace));
+  markMorphEnds(gallery, morph.getSeeds());
+  return gallery;
 }
 
-/** Show on the faces which of them the morph begins and ends with. */
-function markMorphEnds(place, { from, to }) {
-  for (const face of place.querySelectorAll('[data-seed]')) {
+/** Mark the faces that are the ends of the morph. */
+function markMorphEnds(container, { from, to }) {
+  for (const face of container.querySelectorAll('[data-seed]')) {
     const seed = Number(face.dataset.seed);
     const ends = [seed === from && t.faces.from, seed === to && t.faces.to].filter(Boolean);
     face.setAttribute('aria-pressed', String(ends.length > 0));

@@ -1,4 +1,4 @@
-// Person or network? Ten rounds with a score.
+// The game: which of two images did a person make? Ten rounds with a score.
 
 import { fetchJson } from '../api.js';
 import { h, setChildren } from '../dom.js';
@@ -12,105 +12,117 @@ export const { title, tab, lead } = t.game;
 
 const ROUNDS = 10;
 
-export function open({ body, address }) {
-  const same = createCurlSnippet();
-  const place = h('div', { class: 'game' });
-  body.append(place, same.element);
+export function mount({ container, urlState }) {
+  const curlSnippet = createCurlSnippet();
+  const gameContainer = h('div', { class: 'game' });
+  container.append(gameContainer, curlSnippet.element);
   fetchJson({ path: '/v1/game' }).then(
-    ({ body: { games } }) => setChildren(place, games.length ? renderGameMenu(games, address, same) : h('p', { class: 'empty-state' }, t.game.noGames)),
-    (error) => setChildren(place, renderProblem(error)),
+    ({ body: { games } }) => {
+      const content = games.length ? renderGames(games, urlState, curlSnippet) : h('p', { class: 'empty-state' }, t.game.noGames);
+      setChildren(gameContainer, content);
+    },
+    (error) => setChildren(gameContainer, renderProblem(error)),
   );
 }
 
-/** The choice of a game, where there are several, and the game. */
-function renderGameMenu(games, address, same) {
-  const place = h('div', {});
-  const choices = games.map((name) => renderButton(t.game[name], () => start(name)));
-  const start = (name) => {
-    address.remember({ play: name });
-    choices.forEach((one, at) => one.setAttribute('aria-pressed', String(games[at] === name)));
-    playGame(name, place, same);
+/** Render the game that the URL names, else the first, with buttons to choose if there are several. */
+function renderGames(names, urlState, curlSnippet) {
+  const container = h('div', {});
+  const buttons = names.map((name) => renderButton(t.game[name], () => select(name)));
+  const select = (selectedName) => {
+    urlState.set({ play: selectedName });
+    buttons.forEach((button, index) => button.setAttribute('aria-pressed', String(names[index] === selectedName)));
+    startGame(selectedName, container, curlSnippet);
   };
-  start(games.includes(address.get('play')) ? address.get('play') : games[0]);
-  return [games.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, choices), place, h('p', { class: 'note' }, t.game.dataSource)];
+  select(names.includes(urlState.get('play')) ? urlState.get('play') : names[0]);
+  return [
+    names.length > 1 && h('div', { class: 'actions', role: 'group', 'aria-label': t.game.title }, buttons),
+    container,
+    h('p', { class: 'note' }, t.game.dataSource),
+  ];
 }
 
-/** Ten rounds in `place`, until somebody starts another game there. */
-function playGame(name, place, same) {
-  const results = [];
+/** Start ten rounds in `container`, replacing the game that is running there. */
+function startGame(name, container, curlSnippet) {
+  const results = []; // whether each finished round was answered correctly
   const dots = h('ol', { class: 'dots', 'aria-hidden': 'true' });
   const progress = h('p', { class: 'hint' });
   const round = h('div', { class: 'round' });
-  const told = h('p', { role: 'status', class: 'score' });
-  const next = renderButton(t.game.nextRound, () => (results.length < ROUNDS ? ask() : playGame(name, place, same)), 'primary');
-  const right = () => results.filter(Boolean).length;
-  let number = 0;
-  const showScore = () => {
-    setChildren(progress, t.game.roundNumber(number, ROUNDS), results.length > 0 && ` · ${t.game.score(right(), results.length)}`);
-    setChildren(dots, Array.from({ length: ROUNDS }, (_, at) => h('li', { class: at < results.length ? (results[at] ? 'right' : 'wrong') : '' })));
+  const score = h('p', { role: 'status', class: 'score' });
+  const onNext = () => (results.length < ROUNDS ? startRound() : startGame(name, container, curlSnippet));
+  const nextButton = renderButton(t.game.nextRound, onNext, 'primary');
+  const countCorrect = () => results.filter(Boolean).length;
+  let roundNumber = 0;
+  const updateProgress = () => {
+    const scoreText = results.length > 0 && ` · ${t.game.score(countCorrect(), results.length)}`;
+    setChildren(progress, t.game.roundNumber(roundNumber, ROUNDS), scoreText);
+    const classes = results.map((isCorrect) => (isCorrect ? 'right' : 'wrong'));
+    setChildren(dots, Array.from({ length: ROUNDS }, (_, index) => h('li', { class: classes[index] ?? '' })));
   };
-  const answered = (correct) => {
-    results.push(correct);
-    showScore();
-    const over = results.length === ROUNDS;
-    setChildren(told, correct ? t.game.correct : t.game.incorrect, ' ', formatStreak(results), over && [` ${t.game.finalScore(right(), ROUNDS)} `, t.game.verdict(right() / ROUNDS)]);
-    next.textContent = over ? t.game.playAgain : t.game.nextRound;
-    next.hidden = false;
-    next.focus();
+  const onAnswer = (isCorrect) => {
+    results.push(isCorrect);
+    updateProgress();
+    const isOver = results.length === ROUNDS;
+    const finalScore = isOver && [` ${t.game.finalScore(countCorrect(), ROUNDS)} `, t.game.verdict(countCorrect() / ROUNDS)];
+    setChildren(score, isCorrect ? t.game.correct : t.game.incorrect, ' ', formatStreak(results), finalScore);
+    nextButton.textContent = isOver ? t.game.playAgain : t.game.nextRound;
+    nextButton.hidden = false;
+    nextButton.focus();
   };
-  const ask = async () => {
-    next.hidden = true;
-    number = results.length + 1;
-    setChildren(told);
-    showScore();
+  const startRound = async () => {
+    nextButton.hidden = true;
+    roundNumber = results.length + 1;
+    setChildren(score);
+    updateProgress();
     try {
-      await playRound(name, round, same, answered);
+      await showRound(name, round, curlSnippet, onAnswer);
     } catch (error) {
       setChildren(round, renderProblem(error));
-      next.hidden = false;
+      nextButton.hidden = false;
     }
   };
-  setChildren(place, h('h2', {}, t.game.question[name]), progress, dots, round, told, h('p', { class: 'actions' }, next));
-  ask();
+  setChildren(container, h('h2', {}, t.game.question[name]), progress, dots, round, score, h('p', { class: 'actions' }, nextButton));
+  startRound();
 }
 
+/** Format the number of consecutive correct answers; empty below two. */
 function formatStreak(results) {
   const length = results.length - 1 - results.lastIndexOf(false);
   return length > 1 ? t.game.streak(length) : '';
 }
 
-/** Two images to choose from; `answered(correct)` is called once one was clicked. */
-async function playRound(name, place, same, answered) {
-  const asked = { path: `/v1/game/${name}` };
-  same.show(asked);
-  const { body: round } = await fetchJson(asked);
-  const buttons = round.images.map((image, at) => {
-    const letter = 'AB'[at];
+/** Show the two images of a round; `onAnswer(isCorrect)` is called after the visitor has chosen one. */
+async function showRound(name, container, curlSnippet, onAnswer) {
+  const roundRequest = { path: `/v1/game/${name}` };
+  curlSnippet.show(roundRequest);
+  const { body: round } = await fetchJson(roundRequest);
+  const buttons = round.images.map((image, index) => {
+    const letter = 'AB'[index];
     return h(
       'button',
-      { type: 'button', onclick: () => choose(at) },
+      { type: 'button', onclick: () => choose(index) },
       h('img', { alt: t.game.imageAlt(letter), src: `data:image/png;base64,${image}` }),
       h('span', {}, letter),
     );
   });
   const choose = async (choice) => {
-    buttons.forEach((one) => (one.disabled = true));
-    const call = { path: '/v1/game', json: { round: round.round, choice } };
-    same.show(asked, call);
+    buttons.forEach((button) => (button.disabled = true));
+    const answerRequest = { path: '/v1/game', json: { round: round.round, choice } };
+    curlSnippet.show(roundRequest, answerRequest);
     try {
-      const { body: told } = await fetchJson(call);
-      buttons.forEach((one, at) => revealImage(one, name, at === told.answer, at === choice));
-      answered(told.correct);
+      const { body } = await fetchJson(answerRequest);
+      buttons.forEach((button, index) => reveal(button, name, { isReal: index === body.answer, isChosen: index === choice }));
+      onAnswer(body.correct);
     } catch (error) {
-      place.append(renderProblem(error));
-      buttons.forEach((one) => (one.disabled = false));
+      container.append(renderProblem(error));
+      buttons.forEach((button) => (button.disabled = false));
     }
   };
-  setChildren(place, buttons);
+  setChildren(container, buttons);
 }
 
-function revealImage(shown, name, real, chosen) {
-  shown.classList.add(real ? 'real' : 'generated');
-  shown.classList.toggle('selected', chosen);
-  shown.lastChild.textContent = real ? t.game.realLabel[name] : t.game.generatedLabel[name];
+function reveal(button, name, { isReal, isChosen }) {
+  button.classList.add(isReal ? 'real' : 'generated');
+  button.classList.toggle('selected', isChosen);
+  button.lastChild.textContent = isReal ? t.game.realLabel[name] : t.game.generatedLabel[name];
 }

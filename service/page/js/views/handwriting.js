@@ -1,4 +1,4 @@
-// Digits as a pen would write them.
+// Handwritten digits, generated stroke by stroke.
 
 import { fetchBlob, readModelHeaders } from '../api.js';
 import { h, replaceObjectUrl } from '../dom.js';
@@ -13,45 +13,57 @@ export const id = 'handwriting';
 export const { title, tab, lead } = t.handwriting;
 export const task = 'handwriting';
 
-export function open({ body, chooser, onmodel, address }) {
-  const same = createCurlSnippet();
-  const answer = createAsyncResult();
+export function mount({ container, modelSelect, onModelChange, urlState }) {
+  const curlSnippet = createCurlSnippet();
+  const result = createAsyncResult();
   const digits = createInput({ label: t.handwriting.digits, value: '3141592653', maxlength: 64 });
-  const seed = createInput({ label: t.common.seed, type: 'number', min: 0, value: '10', placeholder: t.common.random, hint: t.handwriting.seedHint });
-  const bias = createSlider({ label: t.handwriting.neatness, min: 0, max: 3, step: 0.1, value: 1, show: (value) => formatFixed(value, 1), onchange: () => ask() });
-  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  const animate = createCheckbox({ label: t.handwriting.animate, checked: !still, onchange: () => ask() });
-  const slot = {};
-  address.keep({ text: digits, seed, bias });
+  const seed = createInput({
+    label: t.common.seed, type: 'number', min: 0, value: '10', placeholder: t.common.random, hint: t.handwriting.seedHint,
+  });
+  const bias = createSlider({
+    label: t.handwriting.neatness, min: 0, max: 3, step: 0.1, value: 1, format: (value) => formatFixed(value, 1),
+    onchange: () => generate(),
+  });
+  const prefersReducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const animate = createCheckbox({ label: t.handwriting.animate, checked: !prefersReducedMotion, onchange: () => generate() });
+  const urlHolder = {};
+  urlState.bindFields({ text: digits, seed, bias });
 
-  const ask = () => {
-    const drawn = { text: digits.value ?? '', seed: seed.value, bias: bias.value };
-    address.remember({ ...drawn, model: chooser.name, version: chooser.version });
-    const query = { ...drawn, animate: animate.value || undefined, ...chooser.value };
-    const call = { path: '/v1/handwriting', query, save: 'written.svg' };
-    same.show(call);
-    answer.run(async (signal) => {
-      const { response, blob, ms } = await fetchBlob(call, signal);
-      const href = replaceObjectUrl(slot, blob);
+  const generate = () => {
+    const params = { text: digits.value ?? '', seed: seed.value, bias: bias.value };
+    urlState.set({ ...params, model: modelSelect.name, version: modelSelect.version });
+    const query = { ...params, animate: animate.value || undefined, ...modelSelect.query };
+    const request = { path: '/v1/handwriting', query, outputName: 'written.svg' };
+    curlSnippet.show(request);
+    result.run(async (signal) => {
+      const { response, blob, elapsedMs } = await fetchBlob(request, signal);
+      const href = replaceObjectUrl(urlHolder, blob);
+      const extra = t.common.seedValue(response.headers.get('X-DeepShelf-Seed'));
       return [
-        h('img', { class: 'handwriting-image', src: href, alt: t.handwriting.imageAlt(drawn.text) }),
-        h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: call.save }, t.handwriting.save)),
-        renderResponseMeta({ ...readModelHeaders(response), call, ms, blob, more: t.common.seedValue(response.headers.get('X-DeepShelf-Seed')) }),
+        h('img', { class: 'handwriting-image', src: href, alt: t.handwriting.imageAlt(params.text) }),
+        h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: request.outputName }, t.handwriting.save)),
+        renderResponseMeta({ ...readModelHeaders(response), request, elapsedMs, blob, extra }),
       ];
     });
   };
-  const again = () => {
+  const randomizeSeed = () => {
     seed.set(Math.floor(Math.random() * 1e6));
-    ask();
+    generate();
   };
   const onsubmit = (event) => {
     event.preventDefault();
-    ask();
+    generate();
   };
-  const share = renderButton(t.common.copyLink, () => copyToClipboard(share, location.href));
-  const actions = h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.handwriting.generate), renderButton(t.handwriting.randomSeed, again), share);
-  const form = h('form', { class: 'inline', onsubmit }, [digits, seed, bias, animate].map((one) => one.element), actions);
-  onmodel(ask);
-  ask();
-  body.append(form, answer.element, same.element);
+  const copyLinkButton = renderButton(t.common.copyLink, () => copyToClipboard(copyLinkButton, location.href));
+  const actions = h(
+    'div',
+    { class: 'actions' },
+    h('button', { class: 'button primary' }, t.handwriting.generate),
+    renderButton(t.handwriting.randomSeed, randomizeSeed),
+    copyLinkButton,
+  );
+  const form = h('form', { class: 'inline', onsubmit }, [digits, seed, bias, animate].map(({ element }) => element), actions);
+  onModelChange(generate);
+  generate();
+  container.append(form, result.element, curlSnippet.element);
 }

@@ -1,19 +1,21 @@
-// JSON that a person can read and edit.
+// JSON formatted for reading and editing.
 
 const MAX_LINE_LENGTH = 60;
 
-/** JSON in lines: a name to a line, and lists that fit into a line stay in one. */
+/** Format a value as JSON with one object key per line; lists that fit stay on one line. */
 export function formatJson(value, indent = '') {
-  const flat = JSON.stringify(value);
+  const compact = JSON.stringify(value);
   const isList = Array.isArray(value);
-  if (value === null || typeof value !== 'object' || (isList && flat.length <= MAX_LINE_LENGTH)) return flat;
-  const deeper = `${indent}  `;
-  const parts = Object.entries(value).map(([name, one]) => `${deeper}${isList ? '' : `${JSON.stringify(name)}: `}${formatJson(one, deeper)}`);
-  if (isList && parts.every((part) => !part.includes('\n')) && typeof value[0] !== 'object') return wrapList(value, indent);
-  return `${isList ? '[' : '{'}\n${parts.join(',\n')}\n${indent}${isList ? ']' : '}'}`;
+  if (value === null || typeof value !== 'object' || (isList && compact.length <= MAX_LINE_LENGTH)) return compact;
+  const innerIndent = `${indent}  `;
+  const items = Object.entries(value).map(
+    ([key, item]) => `${innerIndent}${isList ? '' : `${JSON.stringify(key)}: `}${formatJson(item, innerIndent)}`,
+  );
+  if (isList && items.every((item) => !item.includes('\n')) && typeof value[0] !== 'object') return wrapList(value, indent);
+  return `${isList ? '[' : '{'}\n${items.join(',\n')}\n${indent}${isList ? ']' : '}'}`;
 }
 
-/** A long list of plain values, several to a line. */
+/** Format a long list of scalars with several of them per line. */
 function wrapList(values, indent) {
   const lines = [''];
   for (const value of values) {

@@ -1,4 +1,4 @@
-// From one face to another, in small steps.
+// A morph from one generated face to another.
 
 import { fetchBlob, readModelHeaders } from '../api.js';
 import { h, replaceObjectUrl } from '../dom.js';
@@ -9,47 +9,50 @@ import { renderResponseMeta } from '../parts/response_meta.js';
 import { t } from '../strings.js';
 
 /**
- * {element, choose(seed), chosen()}: faces chosen in turn are the two ends. `onchosen` is called
- * when an end changes.
+ * Create the morph section: {element, chooseSeed, getSeeds}.
+ *
+ * `chooseSeed(seed)` sets the two ends in turn. `onSeedsChange` is called when an end changes.
  */
-export function createMorph(chooser, truncation, onchosen) {
-  const same = createCurlSnippet();
-  const answer = createAsyncResult(t.faces.morphHint);
-  const end = (label) => createInput({ label, type: 'number', min: 0, placeholder: t.common.seed, required: true, oninput: onchosen });
-  const [from, to] = [end(t.faces.from), end(t.faces.to)];
+export function createMorph(modelSelect, truncation, onSeedsChange) {
+  const curlSnippet = createCurlSnippet();
+  const result = createAsyncResult(t.faces.morphHint);
+  const createSeedInput = (label) =>
+    createInput({ label, type: 'number', min: 0, placeholder: t.common.seed, required: true, oninput: onSeedsChange });
+  const [from, to] = [createSeedInput(t.faces.from), createSeedInput(t.faces.to)];
   const steps = createSlider({ label: t.faces.steps, min: 2, max: 48, step: 1, value: 24 });
-  const slot = {};
-  let next = from;
+  const urlHolder = {};
+  let nextInput = from;
 
-  const ask = () => {
-    const call = {
+  const generate = () => {
+    const request = {
       path: '/v1/faces/morph',
-      query: { from: from.value, to: to.value, steps: steps.value, truncation: truncation.value, ...chooser.value },
+      query: { from: from.value, to: to.value, steps: steps.value, truncation: truncation.value, ...modelSelect.query },
       headers: { Accept: 'image/webp' },
-      save: 'morph.webp',
+      outputName: 'morph.webp',
     };
-    same.show(call);
-    answer.run(async (signal) => {
-      const { response, blob, ms } = await fetchBlob(call, signal);
-      const href = replaceObjectUrl(slot, blob);
+    curlSnippet.show(request);
+    result.run(async (signal) => {
+      const { response, blob, elapsedMs } = await fetchBlob(request, signal);
+      const href = replaceObjectUrl(urlHolder, blob);
       return [
         h('img', { class: 'morph', src: href, alt: t.faces.morphAlt(from.value, to.value) }),
-        h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: call.save }, t.faces.save)),
-        renderResponseMeta({ ...readModelHeaders(response), call, ms, blob }),
+        h('p', { class: 'actions' }, h('a', { class: 'button secondary', href, download: request.outputName }, t.faces.save)),
+        renderResponseMeta({ ...readModelHeaders(response), request, elapsedMs, blob }),
       ];
     });
   };
-  const choose = (seed) => {
-    next.set(seed);
-    next = next === from ? to : from;
-    onchosen();
-    if (from.value !== undefined && to.value !== undefined) ask();
+  const chooseSeed = (seed) => {
+    nextInput.set(seed);
+    nextInput = nextInput === from ? to : from;
+    onSeedsChange();
+    if (from.value !== undefined && to.value !== undefined) generate();
   };
   const onsubmit = (event) => {
     event.preventDefault();
-    ask();
+    generate();
   };
-  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.morph)));
-  const element = h('section', { class: 'subsection' }, h('h2', {}, t.faces.morphTitle), form, answer.element, same.element);
-  return { element, choose, chosen: () => ({ from: from.value, to: to.value }) };
+  const actions = h('div', { class: 'actions' }, h('button', { class: 'button primary' }, t.faces.morph));
+  const form = h('form', { class: 'inline', onsubmit }, from.element, to.element, steps.element, actions);
+  const element = h('section', { class: 'subsection' }, h('h2', {}, t.faces.morphTitle), form, result.element, curlSnippet.element);
+  return { element, chooseSeed, getSeeds: () => ({ from: from.value, to: to.value }) };
 }

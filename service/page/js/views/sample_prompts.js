@@ -1,4 +1,4 @@
-// What to begin with, so that the box is not empty: something that the model has the characters for.
+// Sample prompts for text models.
 
 const SAMPLE_PROMPTS = [
   [/shakespeare/i, 'ROMEO:\n'],
@@ -6,10 +6,12 @@ const SAMPLE_PROMPTS = [
   [/numbers? .*words|charnn-tiny/i, '482 = '],
 ];
 
-/** A beginning for the model of this card; empty when none is known. */
+/** Return a prompt that suits the model and its vocabulary; empty if there is none. */
 export function suggestPrompt(card) {
-  const about = `${card.name} ${card.summary}`;
-  const known = new Set(card.task.vocabulary);
-  const found = SAMPLE_PROMPTS.find(([pattern, text]) => pattern.test(about) && [...text].every((one) => known.has(one)));
-  return found ? found[1] : '';
+  const description = `${card.name} ${card.summary}`;
+  const vocabulary = new Set(card.task.vocabulary);
+  const match = SAMPLE_PROMPTS.find(
+    ([pattern, prompt]) => pattern.test(description) && [...prompt].every((character) => vocabulary.has(character)),
+  );
+  return match ? match[1] : '';
 }
