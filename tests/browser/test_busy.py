@@ -26,8 +26,8 @@ def held_back(page: Page, pattern: str) -> Iterator[list[Route]]:
 
 def test_slow_request_shows_progress_and_dims_the_old_result(watched: Watched) -> None:
     page = show(watched, "denoise?model=blur")
-    verdict = page.locator(".result-headline")
-    expect(verdict).to_contain_text("dB")
+    headline = page.locator(".result-headline")
+    expect(headline).to_contain_text("dB")
     busy = page.locator(".busy")
     expect(busy).to_be_hidden()
     with held_back(page, "**/v1/denoise*"):

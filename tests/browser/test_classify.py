@@ -17,7 +17,7 @@ _TRANSFER = """(bytes) => {
 }"""
 
 
-def verdict(page: Page) -> str:
+def headline(page: Page) -> str:
     return page.locator(".result-headline").inner_text()
 
 
@@ -52,7 +52,7 @@ def test_an_ensemble_shows_each_members_vote(watched: Watched) -> None:
     )
     expect(page.locator(".votes h3")).to_have_text("3 of 3 members say green")
     expect(page.locator(".votes li")).to_have_count(3)
-    assert verdict(page) == "green"
+    assert headline(page) == "green"
     expect(page.locator(".command")).to_contain_text("model=all-paint")
 
 
