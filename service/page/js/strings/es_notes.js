@@ -42,6 +42,8 @@ export const notes = {
   'used for training and measuring only': 'usadas solo para entrenar y medir',
 
   // How metrics were measured
+  '# before the weights were stored as float#': '# antes de guardar los pesos en float#',
+  '-# before the weights were stored as float#': '-# antes de guardar los pesos en float#',
   'pixels in #–#, latents not rounded': 'píxeles en #–#, código sin redondear',
   'pixels in #–#, latents rounded': 'píxeles en #–#, código redondeado',
   'mean over images': 'media de las imágenes',
