@@ -40,7 +40,7 @@ export const getPixels = (canvas) =>
   canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
 
 /** Convert to greyscale with the luma coefficients of Pillow's mode L (ITU-R BT.601). */
-export function toGreyscale(canvas) {
+export function toGrayscale(canvas) {
   const pixels = getPixels(canvas);
   const { data } = pixels;
   for (let i = 0; i < data.length; i += 4) {

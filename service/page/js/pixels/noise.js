@@ -24,7 +24,7 @@ export function addNoise(pixels, { mean, deviation, isMonochrome }) {
 }
 
 /** Return whether the three channels are equal in every pixel. */
-export function isGreyscale({ data }) {
+export function isGrayscale({ data }) {
   for (let i = 0; i < data.length; i += 4) {
     if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
   }

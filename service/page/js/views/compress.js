@@ -12,7 +12,7 @@ import { createImagePicker } from '../parts/file_input.js';
 import { renderResponseMeta } from '../parts/response_meta.js';
 import { DIGIT_SAMPLES, PHOTO_SAMPLES } from '../parts/samples.js';
 import { renderSizeNote } from '../parts/size_note.js';
-import { encodePngFile, readImage, resizeToFit, toGreyscale } from '../pixels/canvas.js';
+import { encodePngFile, readImage, resizeToFit, toGrayscale } from '../pixels/canvas.js';
 import { encodeWithinBytes } from '../pixels/encode_to_size.js';
 import { countJpegHeaderBytes } from '../pixels/strip_icc_profile.js';
 import { t } from '../strings.js';
@@ -106,12 +106,12 @@ async function prepareImage({ file, isFullSize }, spec) {
     const name = `${file.name.replace(/\.[^.]*$/, '')}.png`;
     return { canvas: decoded.canvas, image: await encodePngFile(decoded.canvas, name), channels: 3, decoded };
   }
-  const isGreyscale = spec.mode === 'L';
+  const isGrayscale = spec.mode === 'L';
   const resized = resizeToFit(decoded.canvas, spec);
-  const canvas = isGreyscale ? toGreyscale(resized) : resized;
+  const canvas = isGrayscale ? toGrayscale(resized) : resized;
   const hasModelSize = decoded.width === spec.width && decoded.height === spec.height;
   const image = hasModelSize ? file : await encodePngFile(canvas, `image-${spec.width}x${spec.height}.png`);
-  return { canvas, image, channels: isGreyscale ? 1 : 3 };
+  return { canvas, image, channels: isGrayscale ? 1 : 3 };
 }
 
 /** Render the decompressed image beside the original and the encodings of JPEG and WebP. */

@@ -12,8 +12,8 @@ import { createImagePicker } from '../parts/file_input.js';
 import { renderResponseMeta } from '../parts/response_meta.js';
 import { CAT, COFFEE, DIGIT_SAMPLES } from '../parts/samples.js';
 import { renderSizeNote } from '../parts/size_note.js';
-import { createCanvasFromPixels, encodePngFile, getPixels, readImage, toGreyscale } from '../pixels/canvas.js';
-import { addNoise, computePsnr, isGreyscale } from '../pixels/noise.js';
+import { createCanvasFromPixels, encodePngFile, getPixels, readImage, toGrayscale } from '../pixels/canvas.js';
+import { addNoise, computePsnr, isGrayscale } from '../pixels/noise.js';
 import { t, translateCardText } from '../strings.js';
 
 export const id = 'denoise';
@@ -116,9 +116,9 @@ async function prepareImage({ file, isFullSize }, card, { mean, deviation }) {
   if (!mean && !deviation) {
     return { image: decoded.isScaledDown ? await encodePngFile(decoded.canvas, 'smaller.png') : file, decoded };
   }
-  const clean = card.task.image.mode === 'L' ? toGreyscale(decoded.canvas) : decoded.canvas;
+  const clean = card.task.image.mode === 'L' ? toGrayscale(decoded.canvas) : decoded.canvas;
   const cleanPixels = getPixels(clean);
-  const noisyPixels = addNoise(cleanPixels, { mean, deviation, isMonochrome: isGreyscale(cleanPixels) });
+  const noisyPixels = addNoise(cleanPixels, { mean, deviation, isMonochrome: isGrayscale(cleanPixels) });
   return {
     image: await encodePngFile(createCanvasFromPixels(noisyPixels), 'noisy.png'),
     reference: await encodePngFile(clean, 'clean.png'),
