@@ -72,7 +72,7 @@ def test_unknown_name_error_lists_the_models(store: Path) -> None:
     registry.refresh()
     for act in (registry.load, registry.unload):
         with pytest.raises(NotFound, match="models: other, paint"):
-            act("../paint")
+            act("../zebra")
     shutil.rmtree(store / "paint")
     with pytest.raises(NotFound, match="no longer in the store"):
         registry.load("paint")
