@@ -31,7 +31,8 @@ def settle(page: Page) -> None:
 
 
 def open_all(page: Page) -> None:
-    for closed in page.locator("main details > summary").all():
+    # Elements, not locators by index: an opened section may load further ones before the next.
+    for closed in page.locator("main details > summary").element_handles():
         closed.click()
     for section in page.locator(".filters").all():
         section.locator(".scroll img[src]").wait_for()
