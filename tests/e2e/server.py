@@ -6,13 +6,16 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.waiting import LIMIT_S, wait_until
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    workers: int = 1
     verify: ssl.SSLContext | None = None
     """Certificate of the server, if it uses TLS."""
 
@@ -30,7 +34,26 @@ class Server:
         return f"http{'s' if self.verify else ''}://127.0.0.1:{self.port}"
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT_S)
+
+    def send_head(self, connection: socket.socket, path: str, body_bytes: int) -> None:
+        """Send a request without its body, and wait until the service reads that."""
+        connection.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {body_bytes}\r\n"
+            "Connection: close\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert connection.recv(len(_CONTINUE)) == _CONTINUE
+
+    def client(self, headers: Mapping[str, str] | None = None) -> httpx.Client:
+        verify = self.verify or True
+        return httpx.Client(base_url=self.url, headers=headers, timeout=LIMIT_S, verify=verify)
+
+    def request(
+        self, method: str, path: str, body: bytes | Iterable[bytes] = b""
+    ) -> httpx.Response:
+        """Send a request on a connection of its own."""
+        with self.client() as client:
+            return client.request(method, path, content=body)
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -41,7 +64,7 @@ class Server:
 
 @contextmanager
 def running_server(store: Path, log: Path, **settings: object) -> Iterator[Server]:
-    """Start the service, wait until it is ready, and stop it at the end."""
+    """Start the service, wait until all its workers are ready, and stop it at the end."""
     with running_tls_server(store, log, None, settings) as server:
         yield server
 
@@ -59,14 +82,16 @@ def running_tls_server(
         process = subprocess.Popen(  # our own interpreter and module
             [sys.executable, "-m", "service"], env=environment, stdout=file, stderr=file
         )
+    workers = values["workers"]
+    assert isinstance(workers, int)
     try:
-        server = Server(process, port, log, verify)
-        _wait_until_ready(server)
+        server = Server(process, port, log, workers, verify)
+        wait_until(lambda: _is_ready(server), server.read_log)
         yield server
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -79,15 +104,13 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(server: Server) -> None:
-    for _ in range(600):
-        if server.process.poll() is not None:
-            raise AssertionError(f"it ended by itself:\n{server.read_log()}")
-        try:
-            response = httpx.get(f"{server.url}/readyz", verify=server.verify or True)
-            if response.status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.05)
-    raise AssertionError(f"it was not ready within 30 seconds:\n{server.read_log()}")
+def _is_ready(server: Server) -> bool:
+    """Return True if every worker listens and has loaded its models."""
+    if server.process.poll() is not None:
+        raise AssertionError(f"it ended by itself:\n{server.read_log()}")
+    if server.read_log().count("Uvicorn running on") < server.workers:
+        return False
+    # The kernel chooses a worker for each new connection: 30 miss none of a few.
+    connections = 30 if server.workers > 1 else 1
+    with server.client(headers={"connection": "close"}) as client:
+        return all(client.get("/readyz").is_success for _ in range(connections))

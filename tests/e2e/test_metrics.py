@@ -2,36 +2,28 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.e2e.server import running_server
 from tests.fakes.image_models import encode_png, solid_image
+from tests.waiting import wait_until
 
 RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
 
-CLOSE = {"connection": "close"}
-"""Send requests on new connections, so that either worker may respond."""
-
-
 def _samples(client: httpx.Client, name: str) -> list[Sample]:
-    text = client.get("/metrics", headers=CLOSE).text
+    text = client.get("/metrics").text
     families = text_string_to_metric_families(text)
     return [sample for family in families for sample in family.samples if sample.name == name]
 
 
 def _classified(client: httpx.Client) -> float:
     samples = _samples(client, "deepshelf_requests_total")
-    # A worker that has just started responds with 503 until its models are loaded.
-    success = {"route": "/v1/classify", "status": "200"}
-    return sum(sample.value for sample in samples if success.items() <= sample.labels.items())
+    return sum(sample.value for sample in samples if sample.labels["route"] == "/v1/classify")
 
 
 def _pids(client: httpx.Client) -> set[int]:
@@ -39,26 +31,18 @@ def _pids(client: httpx.Client) -> set[int]:
     return {int(sample.labels["pid"]) for sample in samples}
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        try:
-            if condition():
-                return
-        except httpx.TransportError:
-            pass  # it was counted by the killed worker
-        time.sleep(0.05)
-    pytest.fail("it did not happen within a minute")
-
-
 def _send(client: httpx.Client, times: int) -> None:
     for _ in range(times):
-        _until(lambda: client.post("/v1/classify", content=RED, headers=CLOSE).is_success)
+        assert client.post("/v1/classify", content=RED).status_code == 200
 
 
-def _responses_only(client: httpx.Client) -> bool:
-    """Return True if no worker accepted a request before it had loaded its models."""
-    assert client.get("/readyz", headers=CLOSE).status_code == 200
-    return True
+def _is_replaced(killed: int, client: httpx.Client) -> bool:
+    try:
+        # No worker accepts a request before it has loaded its models.
+        assert client.get("/readyz").status_code == 200
+        return len(_pids(client) - {killed}) == 2
+    except httpx.TransportError:
+        return False  # the killed worker had accepted the connection
 
 
 def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
@@ -66,17 +50,18 @@ def test_counts_are_of_all_workers_and_outlive_one_that_is_killed(
 ) -> None:
     with (
         running_server(store, tmp_path / "log", workers=2) as server,
-        httpx.Client(base_url=server.url) as client,
+        # On new connections either worker may respond.
+        server.client({"connection": "close"}) as client,
     ):
-        _until(lambda: len(_pids(client)) == 2)
+        wait_until(lambda: len(_pids(client)) == 2)
         _send(client, 20)
         for _ in range(4):  # each response counts all workers
-            _until(lambda: _classified(client) == 20)
+            wait_until(lambda: _classified(client) == 20)
         killed = _pids(client).pop()
         os.kill(killed, signal.SIGKILL)
-        _until(lambda: _responses_only(client) and len(_pids(client) - {killed}) == 2)
-        _until(lambda: _classified(client) == 20)
+        wait_until(lambda: _is_replaced(killed, client))
+        wait_until(lambda: _classified(client) == 20)
         _send(client, 5)
-        _until(lambda: _classified(client) == 25)
+        wait_until(lambda: _classified(client) == 25)
         (workers,) = _samples(client, "deepshelf_workers")
         assert workers.value == 2

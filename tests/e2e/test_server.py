@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from tests.e2e.server import Server, running_server
 from tests.fakes.image_models import encode_png, solid_image
+from tests.waiting import LIMIT_S
 
 RED, GREEN = (encode_png(solid_image(60, 40, color)) for color in ((255, 0, 0), (0, 255, 0)))
 
@@ -31,7 +30,7 @@ def _label(response: httpx.Response) -> str:
 
 
 def test_images_are_classified_and_denoised(server: Server) -> None:
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
         assert _label(client.post("/v1/classify", content=RED)) == "red"
         assert _label(client.post("/v1/classify", files={"image": GREEN})) == "green"
         response = client.post("/v1/denoise", content=RED)
@@ -48,7 +47,7 @@ def test_curl_as_people_type_it(server: Server, tmp_path: Path, how: list[str]) 
     image.write_bytes(GREEN)
     arguments = [part.format(image) for part in how]
     command = ["curl", "-s", "--fail", *arguments, f"{server.url}/v1/classify"]
-    done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=True)
     assert json.loads(done.stdout)["results"][0]["predictions"][0]["label"] == "green"
 
 
@@ -68,13 +67,13 @@ def test_chunked_body_over_the_limit_is_rejected(server: Server) -> None:
         for _ in range(30):
             yield b"x" * 10_000
 
-    response = httpx.post(f"{server.url}/v1/classify", content=chunks())
+    response = server.request("POST", "/v1/classify", chunks())
     assert response.status_code == 413
     assert response.json()["limit"] == 100_000
 
 
 def test_connection_is_usable_after_a_rejection(server: Server) -> None:
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
         assert client.post("/v1/classify", content=b"x" * 200_000).status_code == 413
         assert client.post("/v1/classify", content=b"hello").status_code == 415
         assert _label(client.post("/v1/classify", content=RED)) == "red"
@@ -85,49 +84,24 @@ def test_a_client_that_leaves_does_not_disturb_the_others(server: Server) -> Non
         with server.connect() as connection:
             head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
             connection.sendall(head)
-    assert _label(httpx.post(f"{server.url}/v1/classify", content=RED)) == "red"
+    assert _label(server.request("POST", "/v1/classify", RED)) == "red"
     assert "Traceback" not in server.read_log()
 
 
 def test_every_log_line_is_json_and_none_holds_a_payload(server: Server) -> None:
-    httpx.post(f"{server.url}/v1/classify", content=b"attack at dawn")
+    server.request("POST", "/v1/classify", b"attack at dawn")
     events = [json.loads(line) for line in server.read_log().splitlines()]
     assert any(event.get("route") == "/v1/classify" for event in events)
     assert "attack at dawn" not in server.read_log()
     assert any("/v1/classify" in event["event"] and "curl" in event["event"] for event in events)
 
 
-def test_request_in_flight_at_sigterm_gets_its_response(store: Path, tmp_path: Path) -> None:
-    with running_server(store, tmp_path / "log") as server, server.connect() as connection:
-        head = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n\r\n"
-        connection.sendall(head.encode() + RED[:20])
-        time.sleep(0.3)
-        server.terminate()
-        _wait_until_closed(server)
-        connection.sendall(RED[20:])
-        response = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert response.startswith(b"HTTP/1.1 200 ")
-        assert b'"label":"red"' in response
-        assert server.process.wait(10) == 0
-
-
-def _wait_until_closed(server: Server) -> None:
-    """Wait until the service accepts no connection, which means that it got the signal."""
-    for _ in range(200):
-        try:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=1):
-                time.sleep(0.02)
-        except OSError:
-            return
-    pytest.fail("it still takes connections")
-
-
 def test_several_workers_serve_and_all_exit_at_sigterm(store: Path, tmp_path: Path) -> None:
     with running_server(store, tmp_path / "log", workers=2, worker_count=2) as server:
         for _ in range(6):
-            assert httpx.get(f"{server.url}/livez").status_code == 200
+            assert server.request("GET", "/livez").status_code == 200
         server.terminate()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(LIMIT_S) == 0
     assert server.read_log().count("Finished server process") == 2
     assert "DEEPSHELF_WORKER_COUNT" in server.read_log()  # a misspelt setting is warned of
 

@@ -2,35 +2,19 @@
 
 import json
 import signal
-import time
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.server import Server, running_server
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.text_model import RandomLstmModel, publish_text_model
+from tests.waiting import LIMIT_S, wait_until
 
 RED = encode_png(solid_image(60, 40, (255, 0, 0)))
-HEAD = (
-    f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RED)}\r\n"
-    "Connection: close\r\n\r\n"
-).encode()
-
-
 TEXT = {"prompt": "once", "max_chars": 3000, "seed": 1, "temperature": 1.5, "stream": True}
-
-
-def _until_stopping(server: Server) -> None:
-    """Wait until the service has received the signal."""
-    for _ in range(1200):
-        if "Shutting down" in server.read_log():
-            return
-        time.sleep(0.05)
-    pytest.fail("it does not stop")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
@@ -40,18 +24,17 @@ def test_requests_with_bodies_in_transfer_at_a_signal_complete(
     with running_server(store, tmp_path / "log", workers=1) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(8)]
         for connection in connections:
-            connection.settimeout(60)
-            connection.sendall(HEAD + RED[:20])
-        time.sleep(0.5)  # until they have been taken, and not only queued by the kernel
+            server.send_head(connection, "/v1/classify", len(RED))
+            connection.sendall(RED[:20])
         server.process.send_signal(stop)
-        _until_stopping(server)
+        wait_until(lambda: _rejects(server))
         for connection in connections:
             connection.sendall(RED[20:])
         for connection in connections:
             response = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023
             assert response.startswith(b"HTTP/1.1 200 ")
             assert b'"label":"red"' in response
-        assert server.process.wait(60) == 0
+        assert server.process.wait(LIMIT_S) == 0
 
 
 def test_running_streams_complete_at_sigterm_and_new_connections_fail(tmp_path: Path) -> None:
@@ -60,39 +43,39 @@ def test_running_streams_complete_at_sigterm_and_new_connections_fail(tmp_path: 
         running_server(tmp_path / "store", tmp_path / "log", workers=2) as server,
         ExitStack() as stack,
     ):
-        client = stack.enter_context(httpx.Client(base_url=server.url, timeout=60))
+        client = stack.enter_context(server.client())
         whole = client.post("/v1/text", json=TEXT).text
         streams = [
             stack.enter_context(client.stream("POST", "/v1/text", json=TEXT)) for _ in range(6)
         ]
         held = stack.enter_context(server.connect())
-        held.sendall(b"POST /v1/text HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{")
-        time.sleep(0.5)  # until it has been taken, and not only queued by the kernel
+        server.send_head(held, "/v1/text", 16)
+        held.sendall(b"{")
         server.terminate()
-        _until_rejected(server)
+        wait_until(lambda: _rejects(server))
         written = [b"".join(stream.iter_bytes()).decode() for stream in streams]
         assert [_text(events) for events in written] == [_text(whole)] * 6
         held.sendall(b'"max_chars": 2}')
         response = b"".join(iter(lambda: held.recv(65536), b""))
         assert response.startswith(b"HTTP/1.1 200 ")
-        assert server.process.wait(60) == 0
+        assert server.process.wait(LIMIT_S) == 0
 
 
 def test_request_after_a_stream_on_the_same_connection_gets_a_response(tmp_path: Path) -> None:
     publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with running_server(tmp_path / "store", tmp_path / "log", workers=1) as server:
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
         body = json.dumps(TEXT)
         connection.request("POST", "/v1/text", body, {"Content-Type": "application/json"})
         stream = connection.getresponse()  # its head says nothing of an end
         server.terminate()
-        _until_rejected(server)
+        wait_until(lambda: _rejects(server))
         assert stream.read().endswith(b"data: [DONE]\n\n")
         connection.auto_open = 0  # the same connection, or none
         connection.request("GET", "/livez")
         response = connection.getresponse()
         assert (response.status, response.headers["connection"]) == (200, "close")
-        assert server.process.wait(60) == 0
+        assert server.process.wait(LIMIT_S) == 0
 
 
 def _text(events: str) -> str:
@@ -102,11 +85,10 @@ def _text(events: str) -> str:
     return "".join(json.loads(event.removeprefix("data: "))["text"] for event in message)
 
 
-def _until_rejected(server: Server) -> None:
-    for _ in range(400):
-        try:
-            server.connect().close()
-        except ConnectionRefusedError:
-            return
-        time.sleep(0.05)
-    pytest.fail("it still accepts connections")
+def _rejects(server: Server) -> bool:
+    """Return True if the service accepts no connection, which means that it got the signal."""
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
