@@ -7,6 +7,8 @@ from starlette.requests import Request
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
 from service.codecs.formats import ImageLimits
+from service.handlers.generation import TextLimits
+from service.handlers.tensors import InferLimits
 from service.observability.metrics import ServiceMetrics
 from service.observability.tracing import Tracing
 from service.runtime.inspection import Inspector
@@ -34,6 +36,15 @@ class AppState:
     threads: int = 1
     """Threads that decode and compute."""
     statistics: InferenceStatistics = field(default_factory=InferenceStatistics)
+
+    @property
+    def text_limits(self) -> TextLimits:
+        return TextLimits(self.settings.max_prompt_chars, self.settings.max_text_chars)
+
+    @property
+    def infer_limits(self) -> InferLimits:
+        settings = self.settings
+        return InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
 
 
 def get_state(request: Request) -> AppState:

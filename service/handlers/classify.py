@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from models_store.tasks import Classification
 from service.codecs.formats import ImageLimits
@@ -16,22 +17,33 @@ from service.runtime.loaded_model import LoadedModel
 _DEFAULT_TOP_K = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RankedLabel:
-    """A label and its probability; `index` is its position among the model's labels."""
+@dataclass(frozen=True)
+class Prediction:
+    """One label of an image."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
     label: str
     index: int
+    """Position of the label among the model's labels, from 0."""
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class MemberVote:
+    """The most probable label of one ensemble member."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class ImageLabels:
     """Labels of one image."""
 
-    predictions: list[RankedLabel]
+    predictions: list[Prediction]
     """Best first."""
-    member_votes: list[RankedLabel] | None
+    member_votes: list[MemberVote] | None
     """The best label of each member of an ensemble; None for a single network."""
 
 
@@ -84,15 +96,15 @@ def _build_result(
     predictions = _top_predictions(labels, outputs["probabilities"][0], top_k)
     if "members" not in outputs:
         return ImageLabels(predictions, None)
-    votes = [_top_predictions(labels, member_K, 1)[0] for member_K in outputs["members"][0]]
-    return ImageLabels(predictions, votes)
+    best = [_top_predictions(labels, member_K, 1)[0] for member_K in outputs["members"][0]]
+    return ImageLabels(predictions, [MemberVote(vote.label, vote.probability) for vote in best])
 
 
 def _top_predictions(
     labels: Sequence[str], probabilities_K: NDArray[np.generic], top_k: int
-) -> list[RankedLabel]:
+) -> list[Prediction]:
     # Stable, so that equal probabilities come in the order of the labels.
     order = np.argsort(-probabilities_K.astype(np.float64), kind="stable")[:top_k]
     return [
-        RankedLabel(labels[index], index, float(probabilities_K[index])) for index in order.tolist()
+        Prediction(labels[index], index, float(probabilities_K[index])) for index in order.tolist()
     ]

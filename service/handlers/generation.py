@@ -17,38 +17,23 @@ _MAX_LISTED_CHARACTERS = 10
 
 
 @dataclass(frozen=True)
-class TextRequest:
-    """A prompt and how to continue it."""
-
-    prompt: str
-    max_chars: int
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float = 1.0
-    seed: int | None = None
-    """None chooses a random one."""
-    stop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class TextLimits:
     """Limits of one text."""
 
     max_prompt_chars: int
     max_text_chars: int
 
-    def validate(self, request: TextRequest) -> None:
-        """Raise InvalidValue, naming the limit, if `request` exceeds one."""
-        if len(request.prompt) > self.max_prompt_chars:
+    def check(self, prompt: str, max_chars: int) -> None:
+        """Raise InvalidValue, naming the limit, if a request exceeds one."""
+        if len(prompt) > self.max_prompt_chars:
             raise InvalidValue(
-                f"the prompt has {len(request.prompt)} characters; the limit is "
-                f"{self.max_prompt_chars}",
+                f"the prompt has {len(prompt)} characters; the limit is {self.max_prompt_chars}",
                 limit=self.max_prompt_chars,
                 param="prompt",
             )
-        if request.max_chars > self.max_text_chars:
+        if max_chars > self.max_text_chars:
             raise InvalidValue(
-                f"max_chars is {request.max_chars}; it must be 1 to {self.max_text_chars}",
+                f"max_chars is {max_chars}; it must be 1 to {self.max_text_chars}",
                 limit=self.max_text_chars,
                 param="max_chars",
             )
@@ -105,18 +90,26 @@ def check_generation_count(count: int, limit: int) -> None:
 
 
 def build_generation_request(
-    model: LoadedModel[TextGeneration], request: TextRequest
+    model: LoadedModel[TextGeneration],
+    prompt: str,
+    max_chars: int,
+    sampling: SamplingParams,
+    limits: TextLimits,
+    *,
+    seed: int | None = None,
+    stop: tuple[str, ...] = (),
+    top_logprobs: int | None = None,
 ) -> GenerationRequest:
-    """Return what the scheduler needs to generate the text.
+    """Return what the scheduler needs to generate the text; without a seed, with a random one.
 
     Raises:
-        InvalidValue: the prompt has characters that the model does not know; names them.
+        InvalidValue: a limit is exceeded, or the prompt has characters that the model does not
+            know; names them.
     """
+    limits.check(prompt, max_chars)
     task = model.task
     token_ids = {character: token for token, character in enumerate(task.vocabulary)}
-    unknown = [
-        character for character in dict.fromkeys(request.prompt) if character not in token_ids
-    ]
+    unknown = [character for character in dict.fromkeys(prompt) if character not in token_ids]
     if unknown:
         raise InvalidValue(
             _unknown_characters_message(model, unknown),
@@ -124,12 +117,13 @@ def build_generation_request(
             param="prompt",
         )
     return GenerationRequest(
-        prompt=[token_ids[character] for character in task.start + request.prompt],
+        prompt=[token_ids[character] for character in task.start + prompt],
         vocabulary=task.vocabulary,
-        max_chars=request.max_chars,
-        seed=secrets.randbits(32) if request.seed is None else request.seed,
-        sampling=SamplingParams(request.temperature, request.top_k, request.top_p),
-        stop_strings=request.stop,
+        max_chars=max_chars,
+        seed=secrets.randbits(32) if seed is None else seed,
+        sampling=sampling,
+        stop_strings=stop,
+        top_logprobs=top_logprobs,
     )
 
 

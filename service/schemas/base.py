@@ -1,9 +1,18 @@
 """Base classes of requests and responses."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from models_store.manifest import Precision
 from service.observability.timing import timed
@@ -25,6 +34,23 @@ class ResponseModel(BaseModel):
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
 
 
+class ModelResponse(ResponseModel):
+    """A response that names the model."""
+
+    model: str
+    version: int
+
+
+def _json_schema(media_type: str) -> WithJsonSchema:
+    document = {"contentEncoding": "base64", "contentMediaType": media_type, "type": "string"}
+    return WithJsonSchema(document)
+
+
+_TO_BASE64 = PlainSerializer(lambda data: b64encode(data).decode("ascii"))
+Base64Png = Annotated[bytes, _TO_BASE64, _json_schema("image/png")]
+Base64Code = Annotated[bytes, _TO_BASE64, _json_schema("application/vnd.deepshelf.code")]
+
+
 class RequestParams(BaseModel):
     """Query parameters, or fields of a form or of JSON. Unknown names are an error."""
 
@@ -42,6 +68,8 @@ class RequestParams(BaseModel):
 
 
 OptionalPrecision = Annotated[Precision, Field(examples=["int8"])] | None
+Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
+VersionNumber = Annotated[int, Field(ge=1, le=999_999_999, examples=[1])]
 
 
 class ModelSelector(RequestParams):
@@ -50,7 +78,7 @@ class ModelSelector(RequestParams):
     model: Annotated[str, Field(max_length=64, examples=["resnet-cifar10"])] | None = None
     """Name of a model, as `/v1/models` lists it. Default: the task's default model."""
 
-    version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
+    version: VersionNumber | None = None
     """Version of that model. Default: the highest that is ready."""
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from models_store.manifest import Precision
-from service.schemas.base import PrecisionSelector, ResponseModel, example
+from service.handlers.classify import MemberVote, Prediction
+from service.schemas.base import ModelResponse, PrecisionSelector, ResponseModel, example
 
 
 class ClassifyParams(PrecisionSelector):
@@ -13,22 +14,6 @@ class ClassifyParams(PrecisionSelector):
 
     top_k: Annotated[int, Field(ge=1, examples=[3])] | None = None
     """Labels per image, best first; at most as many as the model has. Default: 5."""
-
-
-class Prediction(ResponseModel):
-    """One label of an image."""
-
-    label: str
-    index: int
-    """Position of the label among the model's labels, from 0."""
-    probability: float
-
-
-class MemberVote(ResponseModel):
-    """The most probable label of one ensemble member."""
-
-    label: str
-    probability: float
 
 
 class ImageClassification(ResponseModel):
@@ -40,7 +25,7 @@ class ImageClassification(ResponseModel):
     """Only for an ensemble: each member's vote, in the members' order."""
 
 
-class ClassifyResponse(ResponseModel):
+class ClassifyResponse(ModelResponse):
     """Labels of each image, in the order in which they were sent."""
 
     model_config = example(
@@ -58,8 +43,6 @@ class ClassifyResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     results: list[ImageClassification]
     precision: Precision | None = None
     """Precision of the graph that ran; present only if the model has several."""

@@ -4,7 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import ModelSelector, RequestParams, ResponseModel, example
+from service.schemas.base import (
+    Base64Code,
+    Base64Png,
+    ModelResponse,
+    ModelSelector,
+    RequestParams,
+    example,
+)
 
 
 class CompressParams(ModelSelector):
@@ -19,7 +26,7 @@ class DecompressParams(RequestParams):
     """No parameters: a code names the model and the version that made it."""
 
 
-class CompressResponse(ResponseModel):
+class CompressResponse(ModelResponse):
     """An image as a code, with its size and quality."""
 
     model_config = example(
@@ -35,17 +42,7 @@ class CompressResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
-    code: Annotated[
-        str,
-        Field(
-            json_schema_extra={
-                "contentEncoding": "base64",
-                "contentMediaType": "application/vnd.deepshelf.code",
-            }
-        ),
-    ]
+    code: Base64Code
     """The code, in base64. `/v1/decompress` takes its bytes."""
     code_bytes: int
     """Length of the whole code in bytes, before base64."""
@@ -61,8 +58,8 @@ class CompressResponse(ResponseModel):
     of one size, against the resized image. Null if they are equal."""
 
 
-class DecompressResponse(ResponseModel):
-    """An image decoded from a code."""
+class DecompressResponse(ModelResponse):
+    """An image decoded from a code, and the model that the code names."""
 
     model_config = example(
         {
@@ -74,12 +71,7 @@ class DecompressResponse(ResponseModel):
         }
     )
 
-    model: str
-    """Model named in the code."""
-    version: int
-    image: Annotated[
-        str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
-    ]
+    image: Base64Png
     """A PNG, in base64."""
     width: int
     height: int

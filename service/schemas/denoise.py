@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel, example
+from service.schemas.base import Base64Png, ModelResponse, ModelSelector, ResponseModel, example
 
 
 class DenoiseParams(ModelSelector):
@@ -18,9 +18,7 @@ class DenoiseParams(ModelSelector):
 class DenoiseResult(ResponseModel):
     """One image without its noise."""
 
-    image: Annotated[
-        str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
-    ]
+    image: Base64Png
     """A PNG, in base64."""
     width: int
     height: int
@@ -32,7 +30,7 @@ class DenoiseResult(ResponseModel):
     are equal. Null if a side is under 11 pixels, where it is not defined."""
 
 
-class DenoiseResponse(ResponseModel):
+class DenoiseResponse(ModelResponse):
     """The images in the order in which they were sent."""
 
     model_config = example(
@@ -51,6 +49,4 @@ class DenoiseResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     results: list[DenoiseResult]

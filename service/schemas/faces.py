@@ -4,9 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel, example
-
-_Seed = Annotated[int, Field(ge=0, lt=2**63, examples=[7])]
+from service.schemas.base import (
+    Base64Png,
+    ModelResponse,
+    ModelSelector,
+    ResponseModel,
+    Seed,
+    example,
+)
 
 
 class _FaceParams(ModelSelector):
@@ -25,7 +30,7 @@ class FacesParams(_FaceParams):
     count: Annotated[int, Field(ge=1, le=64)] = 16
     """Number of faces."""
 
-    seed: _Seed | None = None
+    seed: Seed | None = None
     """Seed of the first face; each further face has the next seed. A seed always gives the same
     face with the same model version. Default: random, and returned in the response."""
 
@@ -38,10 +43,10 @@ class MorphParams(_FaceParams):
 
     model_config = example({"from": 7, "to": 8, "steps": 24})
 
-    from_: Annotated[_Seed | None, Field(alias="from")] = None
+    from_: Annotated[Seed | None, Field(alias="from")] = None
     """Seed of the first frame's face. Default: random, and returned in the response."""
 
-    to: _Seed | None = None
+    to: Seed | None = None
     """Seed of the last frame's face. Default: random, and returned in the response."""
 
     steps: Annotated[int, Field(ge=2, le=64)] = 24
@@ -55,13 +60,11 @@ class Face(ResponseModel):
     """One face."""
 
     seed: int
-    image: Annotated[
-        str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
-    ]
+    image: Base64Png
     """A PNG, in base64."""
 
 
-class FacesResponse(ResponseModel):
+class FacesResponse(ModelResponse):
     """The faces in the order of their seeds."""
 
     model_config = example(
@@ -72,6 +75,4 @@ class FacesResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     faces: list[Face]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.schemas.base import RequestParams, ResponseModel, example
+from service.schemas.base import Base64Png, ModelResponse, RequestParams, ResponseModel, example
 
 GameName = Literal["digits", "faces"]
 """`digits`: which digit did a person write? `faces`: which is the photograph?"""
@@ -20,8 +20,8 @@ class GamesResponse(ResponseModel):
     provides photographs."""
 
 
-class GameRound(ResponseModel):
-    """Two images, one of them real."""
+class GameRound(ModelResponse):
+    """Two images, one of them real, and the model that drew the other."""
 
     model_config = example(
         {
@@ -34,23 +34,7 @@ class GameRound(ResponseModel):
 
     round: str
     """Token of this round, which the choice is sent with. It does not contain the answer."""
-    model: str
-    """The model that drew one of the images."""
-    version: int
-    images: Annotated[
-        list[str],
-        Field(
-            min_length=2,
-            max_length=2,
-            json_schema_extra={
-                "items": {
-                    "type": "string",
-                    "contentEncoding": "base64",
-                    "contentMediaType": "image/png",
-                }
-            },
-        ),
-    ]
+    images: Annotated[list[Base64Png], Field(min_length=2, max_length=2)]
     """Two PNGs, in base64."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import ModelSelector, ResponseModel, example
+from service.schemas.base import ModelResponse, ModelSelector, ResponseModel, Seed, example
 
 
 class HandwritingParams(ModelSelector):
@@ -13,7 +13,7 @@ class HandwritingParams(ModelSelector):
     text: Annotated[str, Field(min_length=1, max_length=64, examples=["2026"])] = "0123456789"
     """Symbols that the model can draw, such as digits, and blanks."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63, examples=[7])] | None = None
+    seed: Seed | None = None
     """The same request with the same seed gives the same drawing from the same version of a model
     on the same kind of machine. Default: random, and returned in the response."""
 
@@ -37,7 +37,7 @@ class HandwrittenSymbol(ResponseModel):
     page."""
 
 
-class HandwritingResponse(ResponseModel):
+class HandwritingResponse(ModelResponse):
     """The strokes of a text."""
 
     model_config = example(
@@ -52,8 +52,6 @@ class HandwritingResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     seed: int
     """Seed of the drawing."""
     text: str

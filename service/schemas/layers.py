@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import ResponseModel, example
+from service.schemas.base import ModelResponse, ResponseModel, example
 from service.schemas.models import VersionParams
 
 
@@ -32,7 +32,7 @@ class LayerSummary(ResponseModel):
     """The largest absolute weight."""
 
 
-class FiltersResponse(ResponseModel):
+class FiltersResponse(ModelResponse):
     """Layers in the order of computation."""
 
     model_config = example(
@@ -53,6 +53,4 @@ class FiltersResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     layers: list[LayerSummary]

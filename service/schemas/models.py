@@ -1,20 +1,17 @@
 """`GET /v1/models`: what is in the store."""
 
-from typing import Annotated, Literal
-
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from models_store.manifest import Manifest
-from service.schemas.base import RequestParams, ResponseModel, example
+from service.runtime.catalog import VersionState
+from service.schemas.base import RequestParams, ResponseModel, VersionNumber, example
 from service.schemas.card_example import CARD
-
-ModelState = Literal["ready", "loading", "failed", "unloaded"]
 
 
 class VersionParams(RequestParams):
     """Selects a version of the model."""
 
-    version: Annotated[int, Field(ge=1, le=999_999_999, examples=[1])] | None = None
+    version: VersionNumber | None = None
     """Default: the version that is served, else the highest."""
 
 
@@ -22,7 +19,7 @@ class VersionSummary(ResponseModel):
     """One version and its state."""
 
     version: int
-    state: ModelState
+    state: VersionState
     reason: str | None = None
     """Why it is not ready; for a ready version, why changed files were not loaded."""
     providers: list[str] | None = None
@@ -72,7 +69,7 @@ class ModelCard(Manifest):
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra={"examples": [CARD]})
 
-    state: ModelState
+    state: VersionState
     reason: str | None = None
     """Why it is not ready."""
     providers: dict[str, str] | None = None

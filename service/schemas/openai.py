@@ -5,28 +5,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from models_store.manifest import Precision
+from service.scheduling.generation_stream import FinishReason
 from service.schemas.base import OptionalPrecision, RequestParams, ResponseModel, example
-
-_StopString = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-def _as_sequence(value: object) -> object:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else value
+from service.schemas.text import StopString, allow_scalar_or_array, as_sequence
 
 
 def _parse_prompts(value: object) -> object:
-    prompts = ("",) if value is None else _as_sequence(value)
+    prompts = ("",) if value is None else as_sequence(value)
     if isinstance(prompts, list | tuple) and any(isinstance(item, int | list) for item in prompts):
         raise ValueError("prompts must be text; token ids are not supported")
     return prompts
 
 
-def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
-    array_schema = {"type": "array", "items": schema.pop("items")}
-    schema.pop("type")
-    schema["anyOf"] = [array_schema["items"], array_schema, {"type": "null"}]
+def _allow_scalar_array_or_null(schema: dict[str, Any]) -> None:
+    allow_scalar_or_array(schema)
+    schema["anyOf"].append({"type": "null"})
 
 
 def _allow_null(schema: dict[str, Any]) -> None:
@@ -64,7 +57,7 @@ class CompletionParams(RequestParams):
 
     prompt: Annotated[
         tuple[str, ...],
-        Field(min_length=1, json_schema_extra=_allow_scalar_or_array),
+        Field(min_length=1, json_schema_extra=_allow_scalar_array_or_null),
         BeforeValidator(_parse_prompts),
     ] = ("",)
     """One prompt or several, in characters that the model knows."""
@@ -92,9 +85,9 @@ class CompletionParams(RequestParams):
     """Accepted only if equal to `n`."""
 
     stop: Annotated[
-        tuple[_StopString, ...],
-        Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
-        BeforeValidator(_as_sequence),
+        tuple[StopString, ...],
+        Field(max_length=8, json_schema_extra=_allow_scalar_array_or_null),
+        BeforeValidator(as_sequence),
     ] = ()
     """Up to 8 stop strings; a text ends before the first of them."""
 
@@ -152,7 +145,7 @@ class CompletionChoice(ResponseModel):
     text: str
     index: int
     logprobs: LogProbs | None = None
-    finish_reason: Literal["stop", "length"] | None = None
+    finish_reason: FinishReason | None = None
     """Null in all chunks of a stream but the last."""
 
 
@@ -196,17 +189,15 @@ class Completion(ResponseModel):
     """Extension: precision of the graph that ran; present only if the model has several."""
 
 
+_TEXT_MODEL = {
+    "id": "charnn-tiny", "object": "model", "created": 1764000000, "owned_by": "deepshelf",
+}  # fmt: skip
+
+
 class TextModel(ResponseModel):
     """A text model."""
 
-    model_config = example(
-        {
-            "id": "charnn-tiny",
-            "object": "model",
-            "created": 1764000000,
-            "owned_by": "deepshelf",
-        }
-    )
+    model_config = example(_TEXT_MODEL)
 
     id: str
     object: Literal["model"]
@@ -217,19 +208,7 @@ class TextModel(ResponseModel):
 class ModelList(ResponseModel):
     """The text models that are ready."""
 
-    model_config = example(
-        {
-            "object": "list",
-            "data": [
-                {
-                    "id": "charnn-tiny",
-                    "object": "model",
-                    "created": 1764000000,
-                    "owned_by": "deepshelf",
-                }
-            ],
-        }
-    )
+    model_config = example({"object": "list", "data": [_TEXT_MODEL]})
 
     object: Literal["list"]
     data: list[TextModel]

@@ -5,7 +5,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from models_store.manifest import Precision
-from service.schemas.base import PrecisionSelector, RequestParams, ResponseModel, example
+from service.schemas.base import (
+    ModelResponse,
+    PrecisionSelector,
+    RequestParams,
+    ResponseModel,
+    example,
+)
 
 _TensorName = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -25,7 +31,7 @@ class PredictInputs(RequestParams):
     "-Infinity"."""
 
 
-class PredictResponse(ResponseModel):
+class PredictResponse(ModelResponse):
     """The outputs of a graph."""
 
     model_config = example(
@@ -36,8 +42,6 @@ class PredictResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     outputs: dict[str, Any]
     """Each output's name and its values, as nested lists. NaN and infinity are the strings "NaN",
     "Infinity" and "-Infinity"."""

@@ -1,29 +1,31 @@
 """`POST /v1/text`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from models_store.manifest import Precision
-from service.handlers.generation import TextRequest
-from service.schemas.base import PrecisionSelector, ResponseModel, example
+from models_store.tasks import TextGeneration
+from service.handlers.generation import TextLimits, build_generation_request
+from service.runtime.loaded_model import LoadedModel
+from service.scheduling.generation_stream import FinishReason, GenerationRequest
+from service.scheduling.sampling import SamplingParams
+from service.schemas.base import ModelResponse, PrecisionSelector, ResponseModel, Seed, example
 
-_StopString = Annotated[str, Field(min_length=1, max_length=64)]
+StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-def _as_sequence(value: object) -> object:
+def as_sequence(value: object) -> object:
+    """Return a text as a sequence of one, null as an empty one."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
 
 
-def _allow_scalar_or_array(schema: dict[str, Any]) -> None:
-    array_schema = {
-        "type": "array",
-        "items": schema.pop("items"),
-        "maxItems": schema.pop("maxItems"),
-    }
-    schema.pop("type")
+def allow_scalar_or_array(schema: dict[str, Any]) -> None:
+    """Document a field that `as_sequence` parses."""
+    array_keys = schema.keys() & {"type", "items", "minItems", "maxItems"}
+    array_schema = {key: schema.pop(key) for key in sorted(array_keys)}
     schema["anyOf"] = [array_schema["items"], array_schema]
 
 
@@ -50,35 +52,32 @@ class TextParams(PrecisionSelector):
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Sample only from the most likely characters whose probabilities add up to `top_p`."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: Seed | None = None
     """The same request with the same seed gives the same text from the same version of a model on
     the same kind of machine, independent of other requests. Default: random, and returned in the
     response."""
 
     stop: Annotated[
-        tuple[_StopString, ...],
-        Field(max_length=8, json_schema_extra=_allow_scalar_or_array),
-        BeforeValidator(_as_sequence),
+        tuple[StopString, ...],
+        Field(max_length=8, json_schema_extra=allow_scalar_or_array),
+        BeforeValidator(as_sequence),
     ] = ()
     """Stop strings, before which the text ends: one, or up to 8 of at most 64 characters."""
 
     stream: bool = False
     """Send the text as server-sent events while it is generated."""
 
-    def to_request(self) -> TextRequest:
-        """Return the fields that generation needs."""
-        return TextRequest(
-            prompt=self.prompt,
-            max_chars=self.max_chars,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            seed=self.seed,
-            stop=self.stop,
+    def build_request(
+        self, model: LoadedModel[TextGeneration], limits: TextLimits
+    ) -> GenerationRequest:
+        """Return the request for `model`; raise InvalidValue as `build_generation_request`."""
+        sampling = SamplingParams(self.temperature, self.top_k, self.top_p)
+        return build_generation_request(
+            model, self.prompt, self.max_chars, sampling, limits, seed=self.seed, stop=self.stop
         )
 
 
-class TextResponse(ResponseModel):
+class TextResponse(ModelResponse):
     """A prompt's continuation."""
 
     model_config = example(
@@ -91,11 +90,9 @@ class TextResponse(ResponseModel):
         }
     )
 
-    model: str
-    version: int
     text: str
     """Without the prompt, and without the stop string."""
-    finish_reason: Literal["length", "stop"]
+    finish_reason: FinishReason
     """`stop`: a stop string was generated; `length`: `max_chars` was reached."""
     seed: int
     """Seed of the text."""
@@ -107,7 +104,7 @@ class TextChunk(ResponseModel):
     """An event of a stream. All chunks together are the text; the last has the other fields."""
 
     text: str
-    finish_reason: Literal["length", "stop"] | None = None
+    finish_reason: FinishReason | None = None
     model: str | None = None
     version: int | None = None
     seed: int | None = None

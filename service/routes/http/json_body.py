@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,8 +16,19 @@ from service.schemas.base import RequestParams
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ParamsT = TypeVar("ParamsT", bound=RequestParams)
 
+JSON_BODY_DIVISOR = 4
+"""JSON takes several times its size as Python objects, so it may be a quarter of a body."""
+_ESCAPED_CHAR_BYTES = 12
+"""A character outside the basic plane, escaped as two surrogates."""
+_JSON_OVERHEAD_BYTES = 16 << 10
+
 _ACCEPTED_TYPES = ("application/json", "text/json", URLENCODED, "text/plain")
 """Includes curl's default for `-d`, which labels JSON as a URL-encoded form."""
+
+
+def max_json_bytes(chars: int) -> int:
+    """Return the size of a JSON body whose texts have up to `chars` characters."""
+    return _JSON_OVERHEAD_BYTES + _ESCAPED_CHAR_BYTES * chars
 
 
 async def read_json_body(request: Request, params_type: type[ParamsT], limit: int) -> ParamsT:
@@ -72,7 +84,10 @@ def not_json(body: bytes, reason: str) -> BadRequest:
     return BadRequest(f"the body is not JSON: {reason}")
 
 
-def json_request_body(params_type: type[RequestParams]) -> dict[str, object]:
-    """Return the `openapi_extra` of an operation that takes `params_type` as JSON."""
-    schema = params_type.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def json_request_body(
+    body_type: type[BaseModel], other_content: Mapping[str, object] | None = None
+) -> dict[str, dict[str, object]]:
+    """Return the `openapi_extra` of an operation that takes `body_type` as JSON."""
+    schema = body_type.model_json_schema(ref_template="#/components/schemas/{model}")
+    content = {"application/json": {"schema": schema}, **(other_content or {})}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,10 +1,12 @@
 """Responses that several routes build."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.responses import Response
 
+from models_store.tasks import Task
+from service.runtime.loaded_model import LoadedModel
 from service.schemas.base import ResponseModel
 
 JSON, PNG = "application/json", "image/png"
@@ -18,6 +20,12 @@ class _Versioned(Protocol):
 
     @property
     def version(self) -> int: ...
+
+
+def model_fields(model: LoadedModel[Task]) -> dict[str, Any]:
+    """Return response fields that name the model, and its precision if it has several."""
+    precision = {"precision": model.precision} if model.variants else {}
+    return {"model": model.name, "version": model.version, **precision}
 
 
 def model_headers(model: _Versioned, **values: object) -> dict[str, str]:

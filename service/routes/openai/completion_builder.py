@@ -9,14 +9,10 @@ from typing import Any
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
-from service.handlers.generation import (
-    GenerationGroup,
-    TextLimits,
-    TextRequest,
-    build_generation_request,
-)
+from service.handlers.generation import GenerationGroup, TextLimits, build_generation_request
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.sampling import SamplingParams
 from service.schemas.openai import Completion, CompletionChoice, CompletionParams, LogProbs, Usage
 
 _SEED_COUNT = 2**63
@@ -40,18 +36,22 @@ def build_generation_requests(
             param="max_tokens",
         )
     seed = secrets.randbits(32) if params.seed is None else params.seed
+    sampling = SamplingParams(
+        temperature=1.0 if params.temperature is None else params.temperature,
+        top_k=params.top_k,
+        top_p=max(1.0 if params.top_p is None else params.top_p, _MIN_TOP_P),
+    )
     requests: list[GenerationRequest] = []
     for prompt in params.prompt:
-        text = TextRequest(
-            prompt=prompt,
-            max_chars=params.max_tokens,
-            temperature=1.0 if params.temperature is None else params.temperature,
-            top_k=params.top_k,
-            top_p=max(1.0 if params.top_p is None else params.top_p, _MIN_TOP_P),
+        request = build_generation_request(
+            model,
+            prompt,
+            params.max_tokens,
+            sampling,
+            limits,
             stop=params.stop,
+            top_logprobs=params.logprobs,
         )
-        limits.validate(text)
-        request = replace(build_generation_request(model, text), top_logprobs=params.logprobs)
         for _ in range(params.n or 1):
             requests.append(replace(request, seed=(seed + len(requests)) % _SEED_COUNT))
     return requests

@@ -8,29 +8,22 @@ from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue, NotFound
-from service.handlers.generation import GenerationGroup, TextLimits, check_generation_count
+from service.handlers.generation import GenerationGroup, check_generation_count
 from service.observability.request_log import add_log_fields
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect
-from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.json_body import json_request_body, max_json_bytes, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.queued import queued
 from service.routes.http.responses import JSON, json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.routes.openai.completion_builder import CompletionBuilder, build_generation_requests
 from service.runtime.catalog import ModelCatalog
-from service.schemas.openai import (
-    Completion,
-    CompletionParams,
-    ModelList,
-    OpenAIError,
-    TextModel,
-)
+from service.schemas.openai import Completion, CompletionParams, ModelList, OpenAIError, TextModel
 from service.state import get_state
 
 router = create_router(prefix="/openai/v1", tags=["openai"])
 
-_MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 16 << 10
 _STATUS_DESCRIPTIONS = {
     400: "The body is not JSON, or a value is wrong; `param` names it",
     404: "There is no such model; the message lists the models",
@@ -92,19 +85,13 @@ async def create_completion(request: Request) -> Response:
         model="charnn-tiny", prompt="482 = ", max_tokens=80, stop="\n")
     """
     state = get_state(request)
-    admission, settings = state.scheduler.admission, state.settings
-    arrival_time_s = start_request(admission)
-    limit = (
-        _BODY_OVERHEAD_BYTES
-        + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars * settings.max_concurrent_generations
-    )
+    settings = state.settings
+    arrival_time_s = start_request(state.scheduler.admission)
+    limit = max_json_bytes(settings.max_prompt_chars * settings.max_concurrent_generations)
     params = await read_json_body(request, CompletionParams, limit)
     _validate_params(params, settings.max_concurrent_generations)
     model = resolve_model(request, TextGeneration, params.model, precision=params.precision)
-    limits = TextLimits(
-        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
-    )
-    generation_requests = build_generation_requests(model, params, limits)
+    generation_requests = build_generation_requests(model, params, state.text_limits)
     add_log_fields(request, streamed=params.stream)
     group = GenerationGroup(state.scheduler, model, generation_requests, arrival_time_s)
     builder = CompletionBuilder(model, params, group, request.scope["state"]["request_id"])

@@ -1,31 +1,18 @@
 """`POST /v1/classify`."""
 
-from collections.abc import Sequence
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import Classification
-from service.handlers.classify import (
-    ImageLabels,
-    classify,
-    resolve_top_k,
-)
+from service.handlers.classify import ImageLabels, classify, resolve_top_k
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.model_request import read_image_request
 from service.routes.http.openapi_fragments import UPLOAD_STATUSES, image_upload, problem_responses
 from service.routes.http.queued import queued
-from service.routes.http.responses import json_response
-from service.runtime.loaded_model import LoadedModel
+from service.routes.http.responses import json_response, model_fields
 from service.scheduling.admission import Ticket
-from service.schemas.classify import (
-    ClassifyParams,
-    ClassifyResponse,
-    ImageClassification,
-    MemberVote,
-    Prediction,
-)
+from service.schemas.classify import ClassifyParams, ClassifyResponse, ImageClassification
 from service.state import get_state
 
 router = create_router(prefix="/v1", tags=["images"])
@@ -61,32 +48,14 @@ async def classify_images(request: Request) -> Response:
     top_k = resolve_top_k(model, image_request.params.top_k)
 
     def work(ticket: Ticket) -> Response:
-        labels = classify(model, images, top_k=top_k, limits=limits, check=ticket.check)
-        return json_response(_build_response(model, labels))
+        results = classify(model, images, top_k=top_k, limits=limits, check=ticket.check)
+        body = ClassifyResponse(results=list(map(_build_result, results)), **model_fields(model))
+        return json_response(body)
 
     return await run_in_pool(request, image_request.arrival_time_s, work, model=model)
 
 
-def _build_response(
-    model: LoadedModel[Classification], results: Sequence[ImageLabels]
-) -> ClassifyResponse:
-    precision = {"precision": model.precision} if model.variants else {}
-    return ClassifyResponse(
-        model=model.name,
-        version=model.version,
-        results=[_build_result(labels) for labels in results],
-        **precision,
-    )
-
-
 def _build_result(labels: ImageLabels) -> ImageClassification:
-    predictions = [
-        Prediction(label=ranked.label, index=ranked.index, probability=ranked.probability)
-        for ranked in labels.predictions
-    ]
     if labels.member_votes is None:
-        return ImageClassification(predictions=predictions)
-    votes = [
-        MemberVote(label=vote.label, probability=vote.probability) for vote in labels.member_votes
-    ]
-    return ImageClassification(predictions=predictions, members=votes)
+        return ImageClassification(predictions=labels.predictions)
+    return ImageClassification(predictions=labels.predictions, members=labels.member_votes)

@@ -1,6 +1,5 @@
 """`POST /v1/compress` and `POST /v1/decompress`."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -9,12 +8,7 @@ from starlette.responses import Response
 from models_store.tasks import Compression, Task
 from service.codecs.bitstream import CODE_MEDIA_TYPE, unpack_code
 from service.errors import InvalidValue, ServiceError
-from service.handlers.compress import (
-    CompressionResult,
-    DecompressedImage,
-    compress,
-    decompress,
-)
+from service.handlers.compress import CompressionResult, DecompressedImage, compress, decompress
 from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import create_router
@@ -37,6 +31,7 @@ from service.routes.http.responses import (
     PNG,
     format_fixed,
     json_response,
+    model_fields,
     model_headers,
 )
 from service.runtime.catalog import ModelCatalog
@@ -181,15 +176,14 @@ def _code_response(model: LoadedModel[Task], result: CompressionResult) -> Respo
 
 def _compress_json_response(model: LoadedModel[Task], result: CompressionResult) -> Response:
     body = CompressResponse(
-        model=model.name,
-        version=model.version,
-        code=b64encode(result.data).decode("ascii"),
+        code=result.data,
         code_bytes=len(result.data),
         bits_per_pixel=8 * len(result.data) / (result.width * result.height),
         width=result.width,
         height=result.height,
         psnr_db=result.psnr_db,
         **_quality_field(result),
+        **model_fields(model),
     )
     return json_response(body, model_headers(model))
 
@@ -200,11 +194,10 @@ def _png_response(model: LoadedModel[Task], result: DecompressedImage) -> Respon
 
 def _decompress_json_response(model: LoadedModel[Task], result: DecompressedImage) -> Response:
     body = DecompressResponse(
-        model=model.name,
-        version=model.version,
-        image=b64encode(result.png).decode("ascii"),
+        image=result.png,
         width=result.width,
         height=result.height,
         **_quality_field(result),
+        **model_fields(model),
     )
     return json_response(body, model_headers(model))

@@ -1,7 +1,5 @@
 """`POST /v1/denoise`."""
 
-from base64 import b64encode
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,10 +19,12 @@ from service.routes.http.openapi_fragments import (
 )
 from service.routes.http.queued import queued
 from service.routes.http.responses import (
+    BINARY,
     JSON,
     PNG,
     format_fixed,
     json_response,
+    model_fields,
     model_headers,
 )
 from service.runtime.loaded_model import LoadedModel
@@ -43,7 +43,7 @@ router = create_router(prefix="/v1", tags=["images"])
         200: {
             "model": DenoiseResponse,
             "description": "The image as PNG, or on `Accept: application/json` all images",
-            "content": {PNG: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {PNG: BINARY},
             "headers": {
                 **MODEL_HEADERS,
                 "X-DeepShelf-PSNR-dB": header_object(
@@ -115,12 +115,11 @@ def _json_response(
     model: LoadedModel[Task], denoised: list[DenoisedImage], *, compared: bool
 ) -> Response:
     results = [_build_result(image, compared=compared) for image in denoised]
-    return json_response(DenoiseResponse(model=model.name, version=model.version, results=results))
+    return json_response(DenoiseResponse(results=results, **model_fields(model)))
 
 
 def _build_result(denoised: DenoisedImage, *, compared: bool) -> DenoiseResult:
-    image = b64encode(denoised.png).decode("ascii")
-    result = DenoiseResult(image=image, width=denoised.width, height=denoised.height)
+    result = DenoiseResult(image=denoised.png, width=denoised.width, height=denoised.height)
     if not compared:
         return result
     return result.model_copy(update={"psnr_db": denoised.psnr_db, "ssim": denoised.ssim})

@@ -2,7 +2,6 @@
 
 import math
 import secrets
-from base64 import b64encode
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,12 +17,19 @@ from service.observability.request_log import add_log_fields
 from service.routes.http.content_negotiation import negotiate
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
-from service.routes.http.json_body import read_json_body
+from service.routes.http.json_body import json_request_body, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
-from service.routes.http.responses import BINARY, JSON, PNG, json_response, model_headers
+from service.routes.http.responses import (
+    BINARY,
+    JSON,
+    PNG,
+    json_response,
+    model_fields,
+    model_headers,
+)
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.base import RequestParams
@@ -69,12 +75,9 @@ def _params_openapi(params_type: type[RequestParams], *, body: bool) -> dict[str
     """Return the `openapi_extra`: parameters in the query and, with `body`, as JSON too."""
     extra: dict[str, Any] = {"parameters": query_parameters(params_type)}
     if body:
-        schema = params_type.model_json_schema(ref_template="#/components/schemas/{model}")
-        extra["requestBody"] = {
-            "required": False,
-            "description": "The same as JSON. If both name one, the query wins.",
-            "content": {JSON: {"schema": schema}},
-        }
+        description = "The same as JSON. If both name one, the query wins."
+        (request_body,) = json_request_body(params_type).values()
+        extra["requestBody"] = {**request_body, "required": False, "description": description}
     return extra
 
 
@@ -181,12 +184,7 @@ def _seed_or_random(seed: int | None) -> int:
 def _json_response(
     model: LoadedModel[FaceGeneration], seeds: range, images: NDArray[np.uint8]
 ) -> Response:
-    response = FacesResponse(
-        model=model.name,
-        version=model.version,
-        faces=[
-            Face(seed=seed, image=b64encode(encode_png(image)).decode("ascii"))
-            for seed, image in zip(seeds, images, strict=True)
-        ],
-    )
-    return json_response(response, _VARY)
+    faces = [
+        Face(seed=seed, image=encode_png(image)) for seed, image in zip(seeds, images, strict=True)
+    ]
+    return json_response(FacesResponse(faces=faces, **model_fields(model)), _VARY)

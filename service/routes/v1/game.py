@@ -1,6 +1,5 @@
 """`/v1/game`: person or network?"""
 
-from base64 import b64encode
 from multiprocessing import current_process
 from pathlib import Path
 
@@ -9,13 +8,7 @@ from starlette.responses import Response
 
 from models_store.tasks import FaceGeneration, HandwritingGeneration, Task
 from service.errors import NotFound
-from service.handlers.game import (
-    draw_digits,
-    list_photographs,
-    new_round,
-    read_round,
-    show_faces,
-)
+from service.handlers.game import draw_digits, list_photographs, new_round, read_round, show_faces
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import json_request_body, read_json_body
@@ -23,7 +16,7 @@ from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
-from service.routes.http.responses import json_response
+from service.routes.http.responses import json_response, model_fields
 from service.scheduling.admission import Ticket
 from service.schemas.base import ModelSelector
 from service.schemas.game import GameAnswer, GameChoice, GameName, GameRound, GamesResponse
@@ -78,7 +71,8 @@ async def start_digits_round(request: Request) -> Response:
 
     def work(ticket: Ticket) -> Response:
         images = draw_digits(model, round_, ticket.check)
-        return _round_response(round_.token, model.name, model.version, images)
+        body = GameRound(round=round_.token, images=list(images), **model_fields(model))
+        return json_response(body)
 
     return await run_in_pool(request, arrival_time_s, work)
 
@@ -109,7 +103,8 @@ async def start_faces_round(request: Request) -> Response:
 
     def work(ticket: Ticket) -> Response:
         images = show_faces(model, round_, photographs, state.limits, ticket.check)
-        return _round_response(round_.token, model.name, model.version, images)
+        body = GameRound(round=round_.token, images=list(images), **model_fields(model))
+        return json_response(body)
 
     return await run_in_pool(request, arrival_time_s, work)
 
@@ -133,11 +128,6 @@ async def answer_round(request: Request) -> Response:
     params = await read_json_body(request, GameChoice, _MAX_BODY_BYTES)
     answer = read_round(params.round, _secret(state)).real
     return json_response(GameAnswer(correct=params.choice == answer, answer=answer))
-
-
-def _round_response(token: str, model: str, version: int, images: tuple[bytes, bytes]) -> Response:
-    encoded = [b64encode(image).decode() for image in images]
-    return json_response(GameRound(round=token, model=model, version=version, images=encoded))
 
 
 def _is_ready(state: AppState, task: type[Task]) -> bool:

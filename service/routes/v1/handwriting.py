@@ -15,7 +15,7 @@ from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.openapi_fragments import MODEL_HEADERS, header_object, problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
-from service.routes.http.responses import BINARY, JSON, PNG, model_headers
+from service.routes.http.responses import BINARY, JSON, PNG, model_fields, model_headers
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.handwriting import HandwritingParams, HandwritingResponse, HandwrittenSymbol
@@ -35,10 +35,7 @@ _SVG = "image/svg+xml"
             "model": HandwritingResponse,
             "description": "The drawing as SVG; on `Accept: image/png` as PNG, on `Accept: "
             "application/json` as strokes",
-            "content": {
-                _SVG: {"schema": {"type": "string"}},
-                PNG: BINARY,
-            },
+            "content": {_SVG: {"schema": {"type": "string"}}, PNG: BINARY},
             "headers": {
                 **MODEL_HEADERS,
                 "X-DeepShelf-Seed": header_object("Seed of the drawing", "integer"),
@@ -89,8 +86,6 @@ def _build_response(
     model: LoadedModel[HandwritingGeneration], seed: int, page: Page
 ) -> HandwritingResponse:
     return HandwritingResponse(
-        model=model.name,
-        version=model.version,
         seed=seed,
         text=page.text,
         width=page.width,
@@ -102,4 +97,5 @@ def _build_response(
             )
             for symbol in page.symbols
         ],
+        **model_fields(model),
     )

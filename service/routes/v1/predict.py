@@ -7,17 +7,22 @@ from models_store.tasks import Tensors
 from service.codecs.nested_lists import to_nested
 from service.errors import InvalidValue
 from service.handlers.tensor_inputs import decode_nested_inputs, tensor_requirements
-from service.handlers.tensors import InferLimits, InferResult, infer
+from service.handlers.tensors import InferResult, infer
 from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
-from service.routes.http.json_body import json_request_body, parse_json, read_json_bytes
+from service.routes.http.json_body import (
+    JSON_BODY_DIVISOR,
+    json_request_body,
+    parse_json,
+    read_json_bytes,
+)
 from service.routes.http.model_request import start_request
 from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
-from service.routes.http.responses import json_response
+from service.routes.http.responses import json_response, model_fields
 from service.routes.v2.target import InferTarget, resolve_target
 from service.runtime.catalog import ModelCatalog
 from service.scheduling.admission import Ticket
@@ -25,9 +30,6 @@ from service.schemas.predict import PredictInputs, PredictParams, PredictRespons
 from service.state import get_state
 
 router = create_router(prefix="/v1", tags=["tensors"])
-
-_JSON_BODY_DIVISOR = 4
-"""JSON takes several times its size as Python objects, so it may be a quarter of a body."""
 
 
 @router.post(
@@ -60,16 +62,13 @@ async def predict(request: Request) -> Response:
     params = parse_query(request, PredictParams)
     target = _resolve_graph(state.registry.catalog, params)
     add_log_fields(request, model=target.name, version=target.model.version)
-    limit = state.settings.max_body_bytes // _JSON_BODY_DIVISOR
-    body = await read_json_bytes(request, limit)
-    settings = state.settings
-    limits = InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
+    body = await read_json_bytes(request, state.settings.max_body_bytes // JSON_BODY_DIVISOR)
 
     def work(ticket: Ticket) -> Response:
         graph = target.require_graph()
         sent = _parse_inputs(body)
         inputs = decode_nested_inputs(sent, tensor_requirements(target.model.task, graph))
-        result = infer(target.model, graph, inputs, limits, ticket.check)
+        result = infer(target.model, graph, inputs, state.infer_limits, ticket.check)
         return json_response(_build_response(target, result))
 
     return await run_in_pool(request, arrival_time_s, work, model=target.model, is_upload=False)
@@ -96,11 +95,5 @@ def _parse_inputs(body: bytes) -> dict[str, object]:
 
 @timed("encode")
 def _build_response(target: InferTarget, result: InferResult) -> PredictResponse:
-    model = target.model
-    precision = {"precision": model.precision} if model.variants else {}
-    return PredictResponse(
-        model=target.name,
-        version=model.version,
-        outputs={name: to_nested(name, tensor) for name, tensor in result.outputs.items()},
-        **precision,
-    )
+    outputs = {name: to_nested(name, tensor) for name, tensor in result.outputs.items()}
+    return PredictResponse(outputs=outputs, **{**model_fields(target.model), "model": target.name})

@@ -1,29 +1,25 @@
 """`POST /v1/text`."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import TextGeneration
-from service.handlers.generation import TextLimits, build_generation_request
 from service.observability.request_log import add_log_fields
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect
-from service.routes.http.json_body import json_request_body, read_json_body
+from service.routes.http.json_body import json_request_body, max_json_bytes, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
 from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.queued import queued
-from service.routes.http.responses import json_response
+from service.routes.http.responses import json_response, model_fields
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.schemas.text import TextChunk, TextParams, TextResponse
 from service.state import get_state
 
 router = create_router(prefix="/v1", tags=["text"])
-
-_MAX_JSON_BYTES_PER_CHAR = 12
-"""A character outside the basic plane, escaped as two surrogates."""
-_BODY_OVERHEAD_BYTES = 16 << 10
 
 
 @router.post(
@@ -57,31 +53,22 @@ async def generate_text(request: Request) -> Response:
     a prompt are an error, which names them. Generation stops when the client disconnects.
     """
     state = get_state(request)
-    admission, settings = state.scheduler.admission, state.settings
-    arrival_time_s = start_request(admission)
-    limit = _BODY_OVERHEAD_BYTES + _MAX_JSON_BYTES_PER_CHAR * settings.max_prompt_chars
+    arrival_time_s = start_request(state.scheduler.admission)
+    limit = max_json_bytes(state.settings.max_prompt_chars)
     params = await read_json_body(request, TextParams, limit)
     model = resolve_model(request, TextGeneration, params.model, params.version, params.precision)
-    text_request = params.to_request()
-    TextLimits(
-        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
-    ).validate(text_request)
-    generation_request = build_generation_request(model, text_request)
+    generation_request = params.build_request(model, state.text_limits)
     add_log_fields(request, streamed=params.stream)
-    precision = {"precision": model.precision} if model.variants else {}
     stream = state.scheduler.submit(model.require_recurrent(), generation_request, arrival_time_s)
+
+    def end(text: str) -> dict[str, Any]:
+        fields = {"text": text, "finish_reason": stream.final_reason, "seed": stream.request.seed}
+        return {**model_fields(model), **fields}
 
     async def chunks() -> AsyncIterator[TextChunk]:
         async for chunk in stream.chunks():
             yield TextChunk(text=chunk)
-        yield TextChunk(
-            text="",
-            finish_reason=stream.final_reason,
-            model=model.name,
-            version=model.version,
-            seed=generation_request.seed,
-            **precision,
-        )
+        yield TextChunk(**end(""))
 
     try:
         if params.stream:
@@ -92,12 +79,4 @@ async def generate_text(request: Request) -> Response:
     except BaseException:
         stream.cancel()  # also if the request's own task was cancelled
         raise
-    response = TextResponse(
-        model=model.name,
-        version=model.version,
-        text=text,
-        finish_reason=stream.final_reason,
-        seed=generation_request.seed,
-        **precision,
-    )
-    return json_response(response)
+    return json_response(TextResponse(**end(text)))

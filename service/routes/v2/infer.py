@@ -8,15 +8,17 @@ from starlette.responses import Response
 
 from service.codecs.content_coding import encode_body
 from service.handlers.tensor_inputs import tensor_requirements
-from service.handlers.tensors import InferLimits, infer
+from service.handlers.tensors import infer
 from service.observability.request_log import add_log_fields
 from service.observability.timing import timed
 from service.routes.http.content_negotiation import negotiate_coding
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
+from service.routes.http.json_body import JSON_BODY_DIVISOR, json_request_body, max_json_bytes
 from service.routes.http.model_request import start_request
 from service.routes.http.queued import queued
 from service.routes.http.request_body import read_bytes
+from service.routes.http.responses import BINARY
 from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
 from service.routes.v2.outputs import apply_classification, requested_outputs
 from service.routes.v2.protocol import (
@@ -34,18 +36,13 @@ from service.state import AppState, get_state
 router = create_router(prefix="/v2/models", tags=[TAG])
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
-_JSON_BODY_DIVISOR = 4
-"""JSON takes several times its size as Python objects, so it may be a quarter of a body."""
-_MAX_JSON_BYTES_PER_CHAR, _BODY_OVERHEAD_BYTES = 12, 64 << 10
-
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _OPENAPI: dict[str, Any] = {
     "responses": {
         200: {
             "model": InferResponse,
             "description": "JSON, followed by the outputs requested as bytes, if any; then the "
             f"header {_JSON_LENGTH_HEADER} is the length of the JSON",
-            "content": {"application/octet-stream": _BINARY},
+            "content": {"application/octet-stream": BINARY},
             "headers": {
                 _JSON_LENGTH_HEADER: {
                     "description": "Length of the JSON in bytes, if tensors as bytes follow it",
@@ -65,17 +62,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {"type": "integer", "minimum": 0, "examples": [91]},
             }
         ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": InferRequest.model_json_schema(
-                        ref_template="#/components/schemas/{model}"
-                    )
-                },
-                "application/octet-stream": _BINARY,
-            },
-        },
+        **json_request_body(InferRequest, {"application/octet-stream": BINARY}),
     },
 }
 
@@ -135,8 +122,6 @@ async def _infer_graph(
     request: Request, base_target: InferTarget, body: bytes, arrival_time_s: float
 ) -> _InferOutcome:
     state, queued_ns = get_state(request), time.perf_counter_ns()
-    settings = state.settings
-    limits = InferLimits(settings.max_images, settings.max_prompt_chars, settings.max_body_bytes)
 
     def work(ticket: Ticket) -> _InferOutcome:
         start_ns = time.perf_counter_ns()
@@ -145,7 +130,7 @@ async def _infer_graph(
         requested = requested_outputs(graph, parsed)
         inputs = parsed.decode_inputs(tensor_requirements(model.task, graph))
         parsed_ns = time.perf_counter_ns()
-        result = infer(model, graph, inputs, limits, ticket.check)
+        result = infer(model, graph, inputs, state.infer_limits, ticket.check)
         inferred_ns = time.perf_counter_ns()
         outputs = {
             output.name: apply_classification(model.task, output, result.outputs[output.name])
@@ -170,7 +155,7 @@ async def _infer_text(
 ) -> _InferOutcome:
     state, start_ns = get_state(request), time.perf_counter_ns()
     parsed, target = _parse_request(state, request, base_target, body)
-    group = start_text_generation(target, parsed, state.settings, state.scheduler, arrival_time_s)
+    group = start_text_generation(target, parsed, state, arrival_time_s)
     parsed_ns = time.perf_counter_ns()
     try:
         outputs = await cancel_on_disconnect(request, group, group.results())
@@ -196,7 +181,7 @@ def _parse_request(
     parsed = parse_infer_request(
         body,
         request.headers.get(_JSON_LENGTH_HEADER),
-        max_json_bytes=limit // _JSON_BODY_DIVISOR,
+        max_json_bytes=limit // JSON_BODY_DIVISOR,
     )
     return parsed, target.with_precision(parsed.request.parameters.get("precision"))
 
@@ -223,7 +208,5 @@ def _max_body_bytes(state: AppState, target: InferTarget) -> int:
     if target.graph:
         return settings.max_body_bytes
     # Enough for the longest prompts: they are parsed on the event loop.
-    max_text_bytes = (
-        settings.max_concurrent_generations * settings.max_prompt_chars * _MAX_JSON_BYTES_PER_CHAR
-    )
-    return min(settings.max_body_bytes, _JSON_BODY_DIVISOR * max_text_bytes + _BODY_OVERHEAD_BYTES)
+    max_chars = settings.max_concurrent_generations * settings.max_prompt_chars
+    return min(settings.max_body_bytes, JSON_BODY_DIVISOR * max_json_bytes(max_chars))

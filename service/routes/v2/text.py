@@ -14,17 +14,15 @@ from service.errors import InvalidValue
 from service.handlers.generation import (
     GenerationGroup,
     TextLimits,
-    TextRequest,
-    build_generation_request,
     check_generation_count,
 )
 from service.handlers.tensor_inputs import TensorRequirement
 from service.routes.v2.protocol import ParsedRequest
 from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.loaded_model import LoadedModel
-from service.scheduling.continuous_batching import GenerationScheduler
+from service.scheduling.generation_stream import GenerationRequest
 from service.schemas.text import TextParams
-from service.settings import Settings
+from service.state import AppState
 
 _TEXT_PARAMETERS = ("max_chars", "temperature", "top_k", "top_p", "seed", "stop", "precision")
 _IGNORED_PARAMETERS = ("binary_data_output", "priority", "timeout", "content_type", "headers")
@@ -33,11 +31,7 @@ _SEED_COUNT = 2**63
 
 
 def start_text_generation(
-    target: InferTarget,
-    parsed: ParsedRequest,
-    settings: Settings,
-    scheduler: GenerationScheduler,
-    arrival_time_s: float,
+    target: InferTarget, parsed: ParsedRequest, state: AppState, arrival_time_s: float
 ) -> GenerationGroup:
     """Start to generate the requested texts; text i has the seed `seed + i`.
 
@@ -53,17 +47,13 @@ def start_text_generation(
     prompts = [
         _decode_utf8(prompt) for prompt in parsed.decode_inputs(expected)[TEXT_INPUT].tolist()
     ]
-    check_generation_count(len(prompts), settings.max_concurrent_generations)
-    limits = TextLimits(
-        max_prompt_chars=settings.max_prompt_chars, max_text_chars=settings.max_text_chars
-    )
+    check_generation_count(len(prompts), state.settings.max_concurrent_generations)
     parameters = _text_parameters(parsed)
-    requests = []
-    for row, prompt in enumerate(prompts):
-        request = _build_text_request(prompt, parameters, row)
-        limits.validate(request)
-        requests.append(build_generation_request(model, request))
-    return GenerationGroup(scheduler, model, requests, arrival_time_s)
+    requests = [
+        _build_request(model, {**parameters, "prompt": prompt}, row, state.text_limits)
+        for row, prompt in enumerate(prompts)
+    ]
+    return GenerationGroup(state.scheduler, model, requests, arrival_time_s)
 
 
 def build_text_outputs(group: GenerationGroup, texts: Sequence[str]) -> dict[str, Array]:
@@ -101,17 +91,24 @@ def _text_parameters(parsed: ParsedRequest) -> dict[str, object]:
     return {name: received[name] for name in _TEXT_PARAMETERS if name in received}
 
 
-def _build_text_request(prompt: str, parameters: Mapping[str, object], row: int) -> TextRequest:
+def _build_request(
+    model: LoadedModel[TextGeneration],
+    parameters: Mapping[str, object],
+    row: int,
+    limits: TextLimits,
+) -> GenerationRequest:
     try:
-        params = TextParams.model_validate({**parameters, "prompt": prompt})
+        params = TextParams.model_validate(parameters)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         (first, *_) = describe_errors(errors, TextParams, noun="parameter")
         raise InvalidValue(f"parameters.{first}") from None
-    request = params.to_request()
-    if request.seed is None:
-        return request
-    return replace(request, seed=(request.seed + row) % _SEED_COUNT)
+    request = params.build_request(model, limits)
+    return (
+        request
+        if params.seed is None
+        else replace(request, seed=(request.seed + row) % _SEED_COUNT)
+    )
 
 
 def _decode_utf8(raw: bytes) -> str:
