@@ -26,7 +26,7 @@ from service.observability.request_log import Observer
 from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
-from service.routes.openapi import build_openapi
+from service.routes.openapi import build_openapi, format_errors
 from service.routes.ops import docs, health, metrics, playground
 from service.routes.protocols import PROTOCOL_ROUTERS
 from service.routes.v1 import (
@@ -98,6 +98,7 @@ class _App(FastAPI):
         if not self.openapi_schema:
             document = build_openapi(self)
             add_security_schemes(document, auth_required=self.state.app_state.keys.auth_required)
+            format_errors(document)
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -5,6 +5,7 @@ ServiceError
 ├── Unauthorized            401  a key is needed and is missing or wrong
 ├── Forbidden               403  not allowed, or not with this key
 ├── NotFound                404  no such model, version or page; says what exists
+├── MethodNotAllowed        405  the path has other methods; carries Allow
 ├── NotAcceptable           406  no media type of the response matches Accept
 ├── ContentTooLarge         413  the body or the image exceeds a limit; says which
 ├── UnsupportedMediaType    415  this kind of content is not accepted
@@ -13,20 +14,19 @@ ServiceError
 ├── Unavailable             503  the model exists but cannot serve; says why
 │   ├── BackendUnreachable  503  the process that computes cannot be reached at the moment
 │   └── Overloaded          503  the queue is full; carries Retry-After
-└── DeadlineExceeded        504  not finished in time
+├── DeadlineExceeded        504  not finished in time
+└── InternalError           500  unexpected, and without any details
 
 A message says what was wrong, what was received, and what is accepted. It never quotes a payload.
 """
-
-from typing import ClassVar
 
 
 class ServiceError(Exception):
     """An expected failure. `detail` is for the client; `slug` and `status` identify the kind."""
 
-    status: ClassVar[int]
-    slug: ClassVar[str]
-    title: ClassVar[str]
+    status: int
+    slug: str
+    title: str
     retry_after_s: int | None = None
     """Seconds after which the client may retry (RFC 9110, section 10.2.3)."""
 
@@ -71,6 +71,24 @@ class NotFound(ServiceError):
     """There is no such model, version or page."""
 
     status, slug, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path does not have this method; `accepted` lists those it has."""
+
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+    def __init__(self, method: str, allow: str) -> None:
+        """`allow` is the value of the header Allow."""
+        accepted = [name.strip() for name in allow.split(",")]
+        detail = f"{method} is not accepted here; accepted: {', '.join(accepted)}"
+        super().__init__(detail, accepted=accepted)
+        self._allow = allow
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Name the methods, as a 405 must (RFC 9110, section 15.5.6)."""
+        return {"Allow": self._allow}
 
 
 class NotAcceptable(ServiceError):
@@ -125,3 +143,9 @@ class DeadlineExceeded(ServiceError):
     """The response was not ready in time; the work was cancelled."""
 
     status, slug, title = 504, "deadline-exceeded", "Deadline exceeded"
+
+
+class InternalError(ServiceError):
+    """Unexpected error; it is logged under the request's id."""
+
+    status, slug, title = 500, "internal", "Internal error"

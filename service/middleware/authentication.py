@@ -133,16 +133,8 @@ def add_security_schemes(document: dict[str, Any], *, auth_required: bool) -> No
             if _is_under(path, _PROBE_PATHS):
                 operation["security"] = []
             else:
-                _add_auth_errors(operation["responses"])
-
-
-def _add_auth_errors(responses: dict[str, Any]) -> None:
-    # In the format of the operation's other errors, which differs between protocols.
-    errors = (response["content"] for status, response in responses.items() if int(status) >= 400)
-    error_content: dict[str, Any] = next(errors, {})
-    content = {kind: {"schema": media_type["schema"]} for kind, media_type in error_content.items()}
-    for status, response in problem_responses(401, 429).items():
-        responses.setdefault(str(status), {**response, "content": content})
+                for status, response in problem_responses(401, 429).items():
+                    operation["responses"].setdefault(str(status), response)
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:

@@ -9,7 +9,9 @@ from fastapi.openapi.utils import get_openapi
 
 from service.routes.http.error_formats import error_formatter_for
 from service.routes.http.openapi_fragments import problem_responses
+from service.schemas.openai import OpenAIError
 from service.schemas.problem import Problem
+from service.schemas.v2 import ProtocolError
 
 JsonObject = dict[str, Any]
 
@@ -35,7 +37,7 @@ _ERROR_SCHEMAS = {
     error_formatter_for("/v2"): "ProtocolError",
     error_formatter_for("/openai"): "OpenAIError",
 }
-_REF_TEMPLATE = "#/components/schemas/{model}"
+"""Component of the errors of other protocols than ours."""
 
 
 def build_openapi(app: FastAPI) -> JsonObject:
@@ -51,12 +53,13 @@ def build_openapi(app: FastAPI) -> JsonObject:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template=_REF_TEMPLATE)
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
-    for path, operation in _operations(document):
+    for error_type in (Problem, ProtocolError, OpenAIError):
+        schema = error_type.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[error_type.__name__] = schema
+    for _, operation in _operations(document):
         _drop_default_validation_error(operation)
-        operation["responses"].setdefault("500", _internal_error_response(path))
+        operation["responses"].setdefault("500", problem_responses(500)[500])
         schemas.update(_extract_definitions(operation))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -69,16 +72,24 @@ def _operations(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
             yield path, operation
 
 
-def _internal_error_response(path: str) -> JsonObject:
-    """Return the response for unexpected errors, in the error format of the path's protocol."""
-    response: JsonObject = problem_responses(500)[500]
-    formatter = error_formatter_for(path)
-    if formatter is None:
-        return response
-    ((_, content),) = response["content"].items()
-    _, example = formatter(500, content["example"])
-    schema = {"$ref": f"#/components/schemas/{_ERROR_SCHEMAS[formatter]}"}
-    return {**response, "content": {"application/json": {"schema": schema, "example": example}}}
+def format_errors(document: JsonObject) -> None:
+    """Show the errors of each operation as its protocol formats them."""
+    for path, operation in _operations(document):
+        formatter = error_formatter_for(path)
+        if formatter is None:
+            continue
+        responses: JsonObject = operation["responses"]
+        schema = {"$ref": f"#/components/schemas/{_ERROR_SCHEMAS[formatter]}"}
+        for status in [status for status in responses if int(status) >= 400]:
+            response = responses.pop(status)
+            (content,) = response["content"].values()
+            sent_status, example = formatter(int(status), content["example"])
+            # The rest of the description is about members of a problem document.
+            responses[str(int(sent_status))] = {
+                **response,
+                "description": response["description"].partition("; `")[0],
+                "content": {"application/json": {"schema": schema, "example": example}},
+            }
 
 
 def _drop_default_validation_error(operation: JsonObject) -> None:

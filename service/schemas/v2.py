@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
+from service.runtime.statistics import ModelStatistics
 from service.schemas.base import ResponseModel, example
 
 Parameters = dict[str, Any]
@@ -163,6 +164,42 @@ class ModelMetadata(ResponseModel):
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+
+
+class StatisticsResponse(ResponseModel):
+    """Statistics of inferences over `/v2` since the process started."""
+
+    model_config = example(
+        {
+            "model_stats": [
+                {
+                    "name": "resnet-cifar10",
+                    "version": "1",
+                    "last_inference": 1764000000000,
+                    "inference_count": 3,
+                    "execution_count": 3,
+                    "inference_stats": {
+                        "success": {"count": 1, "ns": 9_100_000},
+                        "fail": {"count": 0, "ns": 0},
+                        "queue": {"count": 1, "ns": 100_000},
+                        "compute_input": {"count": 1, "ns": 200_000},
+                        "compute_infer": {"count": 1, "ns": 8_400_000},
+                        "compute_output": {"count": 1, "ns": 50_000},
+                        "cache_hit": {"count": 0, "ns": 0},
+                        "cache_miss": {"count": 0, "ns": 0},
+                    },
+                    "batch_stats": [
+                        {
+                            "batch_size": 1,
+                            "compute_infer": {"count": 3, "ns": 8_400_000},
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    model_stats: list[ModelStatistics]
 
 
 class RepositoryIndexRequest(_RequestModel):

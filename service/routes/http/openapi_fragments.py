@@ -43,7 +43,10 @@ MODEL_HEADERS = {
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an operation that can have these error statuses."""
+    """Return the `responses` of an operation that can raise errors with these statuses.
+
+    The document shows them in the format of the operation's protocol, see `format_errors`.
+    """
     return {status: _problem_response(status) for status in statuses}
 
 
@@ -62,24 +65,15 @@ def _problem_response(status: int) -> dict[str, Any]:
 
 
 def _problem_example(status: int) -> dict[str, Any]:
-    error_type = next(
-        (error_type for error_type in _error_types() if error_type.status == status), None
-    )
-    slug, title = (
-        (error_type.slug, error_type.title) if error_type else ("internal", "Internal error")
-    )
+    error_type = next(kind for kind in ServiceError.__subclasses__() if kind.status == status)
     return {
-        "type": f"/problems/{slug}",
-        "title": title,
+        "type": f"/problems/{error_type.slug}",
+        "title": error_type.title,
         "status": status,
         "detail": _STATUS_DESCRIPTIONS[status].partition(";")[0],
         "instance": "/v1/classify",
         "request_id": "0f8c1b2d3e4f40519c2a7b6d5e4f3a21",
     }
-
-
-def _error_types() -> list[type[ServiceError]]:
-    return ServiceError.__subclasses__()
 
 
 def image_upload(

@@ -1,6 +1,6 @@
 """`/openai/v1`: completions and models for OpenAI's client; point its `base_url` here."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path
 from starlette.requests import Request
@@ -14,47 +14,16 @@ from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect
 from service.routes.http.json_body import json_request_body, max_json_bytes, read_json_body
 from service.routes.http.model_request import resolve_model, start_request
+from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.queued import queued
-from service.routes.http.responses import JSON, json_response
+from service.routes.http.responses import json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.routes.openai.completion_builder import CompletionBuilder, build_generation_requests
 from service.runtime.catalog import ModelCatalog
-from service.schemas.openai import Completion, CompletionParams, ModelList, OpenAIError, TextModel
+from service.schemas.openai import Completion, CompletionParams, ModelList, TextModel
 from service.state import get_state
 
 router = create_router(prefix="/openai/v1", tags=["openai"])
-
-_STATUS_DESCRIPTIONS = {
-    400: "The body is not JSON, or a value is wrong; `param` names it",
-    404: "There is no such model; the message lists the models",
-    413: "The body is over the limit",
-    415: "The content type is not JSON's, or the content coding is not accepted",
-    500: "Unexpected error, logged under the request's id",
-    503: "The queue is full, or the model is not ready",
-    504: "The text was not generated in time",
-}
-
-
-def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {
-            "model": OpenAIError,
-            "description": _STATUS_DESCRIPTIONS[status],
-            "content": {
-                JSON: {
-                    "example": {
-                        "error": {
-                            "message": _STATUS_DESCRIPTIONS[status],
-                            "type": "invalid_request_error" if status < 500 else "server_error",
-                            "param": None,
-                            "code": None,
-                        }
-                    }
-                }
-            },
-        }
-        for status in statuses
-    }
 
 
 @router.post(
@@ -71,7 +40,7 @@ def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 '"choices":[{"text":"four","index":0,"logprobs":null,"finish_reason":null}]}',
             ),
         },
-        **_error_responses(400, 404, 413, 415, 500, 503, 504),
+        **problem_responses(404, 413, 415, 422, 500, 503, 504),
     },
     openapi_extra=json_request_body(CompletionParams),
 )
@@ -127,7 +96,7 @@ async def list_text_models(request: Request) -> Response:
     summary="Get a text model (OpenAI)",
     responses={
         200: {"model": TextModel, "description": "The model"},
-        **_error_responses(400, 404, 503),
+        **problem_responses(404, 422, 503),
     },
 )
 async def get_text_model(

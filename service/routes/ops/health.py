@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.errors import Unavailable
 from service.routes.http.direct_route import create_router
 from service.routes.http.openapi_fragments import problem_responses
+from service.routes.http.responses import json_response
 from service.schemas.base import ResponseModel, example
 from service.state import get_state
 
@@ -40,9 +41,9 @@ class ReadinessResponse(ResponseModel):
     summary="Check liveness",
     responses={200: {"model": LivenessResponse, "description": "The process is live"}},
 )
-async def livez() -> Response:
+async def livez(_: Request) -> Response:
     """Return 200. Restart a process that does not."""
-    return Response(LivenessResponse(status="live").to_json(), media_type="application/json")
+    return json_response(LivenessResponse(status="live"))
 
 
 @router.get(
@@ -70,5 +71,4 @@ async def readyz(request: Request) -> Response:
     if not ready_count:
         reason = catalog.scan_error or f"{failed_count} failed, see /v1/models"
         raise Unavailable(f"no model is ready: {reason}")
-    response = ReadinessResponse(status="ready", ready=ready_count, failed=failed_count)
-    return Response(response.to_json(), media_type="application/json")
+    return json_response(ReadinessResponse(status="ready", ready=ready_count, failed=failed_count))

@@ -16,17 +16,18 @@ from service.routes.http.direct_route import create_router
 from service.routes.http.execution import cancel_on_disconnect, run_in_pool
 from service.routes.http.json_body import JSON_BODY_DIVISOR, json_request_body, max_json_bytes
 from service.routes.http.model_request import start_request
+from service.routes.http.openapi_fragments import header_object, problem_responses
 from service.routes.http.queued import queued
 from service.routes.http.request_body import read_bytes
 from service.routes.http.responses import BINARY
-from service.routes.v2.openapi_fragments import TAG, ModelName, ModelVersion, error_responses
+from service.routes.v2.openapi_fragments import MODEL, TAG, VERSION
 from service.routes.v2.outputs import apply_classification, requested_outputs
 from service.routes.v2.protocol import (
     ParsedRequest,
     build_infer_response,
     parse_infer_request,
 )
-from service.routes.v2.target import InferTarget, resolve_target
+from service.routes.v2.target import InferTarget, resolve_requested
 from service.routes.v2.text import build_text_outputs, start_text_generation
 from service.runtime.statistics import PhaseDurations
 from service.scheduling.admission import Ticket
@@ -36,41 +37,44 @@ from service.state import AppState, get_state
 router = create_router(prefix="/v2/models", tags=[TAG])
 
 _JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
-_OPENAPI: dict[str, Any] = {
-    "responses": {
-        200: {
-            "model": InferResponse,
-            "description": "JSON, followed by the outputs requested as bytes, if any; then the "
-            f"header {_JSON_LENGTH_HEADER} is the length of the JSON",
-            "content": {"application/octet-stream": BINARY},
-            "headers": {
-                _JSON_LENGTH_HEADER: {
-                    "description": "Length of the JSON in bytes, if tensors as bytes follow it",
-                    "schema": {"type": "integer"},
-                }
-            },
-        },
-        **error_responses(400, 404, 413, 415, 500, 503, 504),
-    },
-    "openapi_extra": {
-        "parameters": [
-            {
-                "name": _JSON_LENGTH_HEADER,
-                "in": "header",
-                "required": False,
-                "description": "Length of the JSON in bytes, if tensors as bytes follow it",
-                "schema": {"type": "integer", "minimum": 0, "examples": [91]},
-            }
-        ],
-        **json_request_body(InferRequest, {"application/octet-stream": BINARY}),
-    },
+_JSON_LENGTH_DESCRIPTION = "Length of the JSON in bytes, if tensors as bytes follow it"
+_JSON_LENGTH_PARAMETER = {
+    "name": _JSON_LENGTH_HEADER,
+    "in": "header",
+    "required": False,
+    "description": _JSON_LENGTH_DESCRIPTION,
+    "schema": {"type": "integer", "minimum": 0, "examples": [91]},
 }
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": InferResponse,
+        "description": "JSON, followed by the outputs requested as bytes, if any; then the "
+        f"header {_JSON_LENGTH_HEADER} is the length of the JSON",
+        "content": {"application/octet-stream": BINARY},
+        "headers": {_JSON_LENGTH_HEADER: header_object(_JSON_LENGTH_DESCRIPTION, "integer")},
+    },
+    **problem_responses(404, 413, 415, 422, 500, 503, 504),
+}
+_REQUEST_BODY = json_request_body(InferRequest, {"application/octet-stream": BINARY})
 
 
-@router.post("/{model}/infer", operation_id="v2_infer", summary="Infer with a model", **_OPENAPI)
+@router.post(
+    "/{model}/infer",
+    operation_id="v2_infer",
+    summary="Infer with a model",
+    responses=_RESPONSES,
+    openapi_extra={"parameters": [MODEL, _JSON_LENGTH_PARAMETER], **_REQUEST_BODY},
+)
+@router.post(
+    "/{model}/versions/{version}/infer",
+    operation_id="v2_version_infer",
+    summary="Infer with one version of a model",
+    responses=_RESPONSES,
+    openapi_extra={"parameters": [MODEL, VERSION, _JSON_LENGTH_PARAMETER], **_REQUEST_BODY},
+)
 @queued("by model")
-async def infer_model(request: Request, model: ModelName) -> Response:
-    """Infer with the highest version that is ready.
+async def infer_tensors(request: Request) -> Response:
+    """Infer with one version, or with the highest that is ready.
 
         curl http://127.0.0.1:8000/v2/models/charnn-tiny/infer -d '{"inputs": [{"name":
             "text_input", "shape": [1], "datatype": "BYTES", "data": ["482 = "]}]}'
@@ -80,25 +84,9 @@ async def infer_model(request: Request, model: ModelName) -> Response:
     parameter `precision` selects a model's fp32 or int8 graph; `timeout` and `priority` are
     ignored.
     """
-    return await _infer(request, model, None)
-
-
-@router.post(
-    "/{model}/versions/{version}/infer",
-    operation_id="v2_version_infer",
-    summary="Infer with one version of a model",
-    **_OPENAPI,
-)
-@queued("by model")
-async def infer_version(request: Request, model: ModelName, version: ModelVersion) -> Response:
-    """Infer with one version; see the route without a version."""
-    return await _infer(request, model, version)
-
-
-async def _infer(request: Request, name: str, version: str | None) -> Response:
     state = get_state(request)
     start_ns = time.perf_counter_ns()
-    target = resolve_target(state.registry.catalog, name, version)
+    target = resolve_requested(request)
     add_log_fields(request, model=target.name, version=target.model.version)
     admission = state.pool.admission if target.graph else state.scheduler.admission
     arrival_time_s = start_request(admission)

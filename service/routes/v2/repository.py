@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -12,9 +13,11 @@ from service.auth.request_key import require_admin
 from service.errors import BadRequest, InvalidValue, Unavailable
 from service.routes.http.direct_route import create_router
 from service.routes.http.json_body import parse_json
+from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.request_body import read_bytes
-from service.routes.v2.openapi_fragments import TAG, ModelName, error_responses
-from service.routes.v2.target import protocol_names
+from service.routes.http.responses import JSON
+from service.routes.v2.openapi_fragments import MODEL, TAG
+from service.routes.v2.target import protocol_names, requested_model
 from service.runtime.catalog import ModelVersion
 from service.schemas.v2 import RepositoryIndexEntry, RepositoryIndexRequest
 from service.state import get_state
@@ -34,12 +37,18 @@ _INDEX_REQUEST_BODY = {
         },
     }
 }
-_SUCCESS_RESPONSE = {
-    "description": "Done; other workers follow at their next scan of the store",
-    "content": {"application/json": {"schema": {"type": "object"}, "example": {}}},
-}
 _INDEX_EXAMPLE = [{"name": "resnet-cifar10", "version": "1", "state": "READY", "reason": ""}]
-_ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
+_CONTROL: dict[str, Any] = {
+    "responses": {
+        200: {
+            "description": "Done; other workers follow at their next scan of the store",
+            "content": {JSON: {"schema": {"type": "object"}, "example": {}}},
+        },
+        **problem_responses(401, 403, 404, 413, 422, 503),
+    },
+    "openapi_extra": {"security": [{"AdminKey": []}], "parameters": [MODEL]},
+}
+"""OpenAPI of the operations that only an administrator may use."""
 
 
 @router.post(
@@ -52,7 +61,7 @@ _ADMIN_SECURITY: dict[str, Any] = {"security": [{"AdminKey": []}]}
             "description": "Every version of every model",
             "content": {"application/json": {"example": _INDEX_EXAMPLE}},
         },
-        **error_responses(400, 413),
+        **problem_responses(413, 422),
     },
     openapi_extra=_INDEX_REQUEST_BODY,
 )
@@ -72,14 +81,8 @@ async def index(request: Request) -> Response:
     return Response(json.dumps(content), media_type="application/json")
 
 
-@router.post(
-    "/models/{model}/load",
-    operation_id="v2_load",
-    summary="Load a model",
-    responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
-    openapi_extra=_ADMIN_SECURITY,
-)
-async def load(request: Request, model: ModelName) -> Response:
+@router.post("/models/{model}/load", operation_id="v2_load", summary="Load a model", **_CONTROL)
+async def load(request: Request) -> Response:
     """Load all versions of a model, even if the settings exclude it, and retry failed ones.
 
     Needs an administrator's key. Files and configurations in the body are rejected: models come
@@ -87,36 +90,30 @@ async def load(request: Request, model: ModelName) -> Response:
     """
     require_admin(request)
     _reject_overrides(await _read_body(request))
-    await _apply_model_control(request, model, "load")
-    return Response(b"{}", media_type="application/json")
+    return await _control_model(request, get_state(request).registry.load)
 
 
 @router.post(
-    "/models/{model}/unload",
-    operation_id="v2_unload",
-    summary="Unload a model",
-    responses={200: _SUCCESS_RESPONSE, **error_responses(400, 401, 403, 404, 413, 503)},
-    openapi_extra=_ADMIN_SECURITY,
+    "/models/{model}/unload", operation_id="v2_unload", summary="Unload a model", **_CONTROL
 )
-async def unload(request: Request, model: ModelName) -> Response:
+async def unload(request: Request) -> Response:
     """Unload all versions of a model until it is loaded again. Running requests complete.
 
     Needs an administrator's key.
     """
     require_admin(request)
     await _read_body(request)
-    await _apply_model_control(request, model, "unload")
-    return Response(b"{}", media_type="application/json")
+    return await _control_model(request, get_state(request).registry.unload)
 
 
-async def _apply_model_control(request: Request, model: str, action: str) -> None:
-    registry = get_state(request).registry
-    registry.catalog.get_version(model)  # raises NotFound, which lists the models
-    apply = registry.load if action == "load" else registry.unload
+async def _control_model(request: Request, apply: Callable[[str], None]) -> Response:
+    model, _ = requested_model(request)
+    get_state(request).registry.catalog.get_version(model)  # raises NotFound; lists the models
     try:
         await asyncio.to_thread(apply, model)
     except (OSError, StoreError) as error:
         raise Unavailable(f"the store cannot be used ({type(error).__name__})") from error
+    return Response(b"{}", media_type=JSON)
 
 
 def _index_entries(entry: ModelVersion) -> list[RepositoryIndexEntry]:

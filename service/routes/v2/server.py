@@ -1,14 +1,14 @@
 """Metadata and health of the server."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import Unavailable
 from service.observability.worker_metrics import has_several_workers
 from service.routes.http.direct_route import create_router
-from service.routes.v2.openapi_fragments import TAG, error_responses
+from service.routes.http.openapi_fragments import problem_responses
+from service.routes.http.responses import json_response
+from service.routes.v2.openapi_fragments import TAG
 from service.schemas.v2 import ServerLive, ServerMetadata, ServerReady
 from service.state import get_state
 
@@ -29,13 +29,13 @@ _EXTENSIONS = [
     summary="Get the server's metadata",
     responses={200: {"model": ServerMetadata, "description": "Name, version and extensions"}},
 )
-async def server_metadata() -> Response:
+async def server_metadata(request: Request) -> Response:
     """Return name, version and the supported extensions of the protocol."""
     extensions = _EXTENSIONS
     if has_several_workers():  # each worker would count its own requests only
         extensions = [name for name in extensions if name != "statistics"]
-    response = ServerMetadata(name="deepshelf", version=_version(), extensions=extensions)
-    return Response(response.to_json(), media_type="application/json")
+    version = request.app.version
+    return json_response(ServerMetadata(name="deepshelf", version=version, extensions=extensions))
 
 
 @router.get(
@@ -44,9 +44,9 @@ async def server_metadata() -> Response:
     summary="Check liveness",
     responses={200: {"model": ServerLive, "description": "The process is live"}},
 )
-async def live() -> Response:
+async def live(_: Request) -> Response:
     """Return 200, as `/livez` does."""
-    return Response(ServerLive(live=True).to_json(), media_type="application/json")
+    return json_response(ServerLive(live=True))
 
 
 @router.get(
@@ -55,7 +55,7 @@ async def live() -> Response:
     summary="Check readiness",
     responses={
         200: {"model": ServerReady, "description": "The server is ready"},
-        **error_responses(503),
+        **problem_responses(503),
     },
 )
 async def ready(request: Request) -> Response:
@@ -65,11 +65,4 @@ async def ready(request: Request) -> Response:
         raise Unavailable(
             "no model is ready" if catalog.first_scan_done else "the models are being loaded"
         )
-    return Response(ServerReady(ready=True).to_json(), media_type="application/json")
-
-
-def _version() -> str:
-    try:
-        return version("deepshelf")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "0"
+    return json_response(ServerReady(ready=True))

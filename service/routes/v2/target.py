@@ -8,12 +8,16 @@ model's plain name takes and returns texts; `name.step` is its graph.
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from starlette.requests import Request
+
 from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES
-from service.errors import InvalidValue, NotFound, Unavailable
+from service.errors import BadRequest, InvalidValue, NotFound, Unavailable
+from service.routes.v2.openapi_fragments import MAX_PATH_CHARS
 from service.runtime.catalog import ModelCatalog, ModelVersion
 from service.runtime.loaded_model import LoadedModel
+from service.state import get_state
 
 TEXT_INPUT = "text_input"
 TEXT_OUTPUTS = {"text_output": BYTES, "finish_reason": BYTES, "seed": "INT64"}
@@ -84,6 +88,20 @@ def resolve_target(catalog: ModelCatalog, name: str, version: str | None = None)
         raise Unavailable(f"{model_name} {entry.version} is {entry.state}{entry.reason_suffix}")
     ready_versions = tuple(e.version for e in catalog.by_name[model_name].values() if e.model)
     return InferTarget(name, ready_versions, entry.model, _find_graph(entry, entry.manifest, role))
+
+
+def requested_model(request: Request) -> tuple[str, str | None]:
+    """Return the model and the version in the path of `request`; raise BadRequest: too long."""
+    params = request.path_params
+    for name, limit in MAX_PATH_CHARS.items():
+        if len(params.get(name, "")) > limit:
+            raise BadRequest(f"{name}: must have at most {limit} characters")
+    return params["model"], params.get("version")
+
+
+def resolve_requested(request: Request) -> InferTarget:
+    """Return the target that the path of `request` names; raises as `resolve_target`."""
+    return resolve_target(get_state(request).registry.catalog, *requested_model(request))
 
 
 def _find_graph(entry: ModelVersion, manifest: Manifest, role: str) -> ModelFile | None:

@@ -166,7 +166,7 @@ class LoadShedder:
         """Return the response with a placeholder for the request's id."""
         error = Overloaded(detail, retry_after_s=retry_after_s)
         placeholder = _REQUEST_ID_PLACEHOLDER.decode()
-        body, media_type = render_error(error, path, self._root_path, placeholder)
+        _, body, media_type = render_error(error, path, self._root_path, placeholder)
         headers = {
             "content-type": media_type,
             **error.headers,
