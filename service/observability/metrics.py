@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -31,81 +32,72 @@ _WAIT_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 _SIZE_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 
+class _Factory:
+    """Creates metrics that belong to one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.counter = partial(Counter, registry=registry)
+        self.histogram = partial(Histogram, registry=registry)
+        self.gauge = partial(Gauge, registry=registry)
+
+
 class _RequestMetrics:
     """Counted on the event loop when a request or a connection ends."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
+    def __init__(self, metrics: _Factory) -> None:
+        self.requests = metrics.counter(
             "deepshelf_requests",
             "Requests, by route template and status; 499 is a client that disconnected before its "
             "response",
             ("route", "method", "status"),
-            registry=registry,
         )
-        self.seconds = Histogram(
+        self.seconds = metrics.histogram(
             "deepshelf_request_seconds",
             "From the first byte of a request to the last byte of its response",
             ("route",),
             buckets=_SECONDS_BUCKETS,
-            registry=registry,
         )
-        self.stage_seconds = Histogram(
+        self.stage_seconds = metrics.histogram(
             "deepshelf_stage_seconds",
             "Time within one request: waiting for a slot (queue), decoding, inference, encoding",
             ("route", "stage"),
             buckets=_SECONDS_BUCKETS,
-            registry=registry,
         )
-        self.images = Histogram(
-            "deepshelf_request_images",
-            "Images in one request",
-            ("route",),
-            buckets=_SIZE_BUCKETS,
-            registry=registry,
+        self.images = metrics.histogram(
+            "deepshelf_request_images", "Images in one request", ("route",), buckets=_SIZE_BUCKETS
         )
-        self.cancelled = Counter(
+        self.cancelled = metrics.counter(
             "deepshelf_cancelled",
             "Requests whose client disconnected before the response was complete",
             ("route",),
-            registry=registry,
         )
-        self.deadline_misses = Counter(
-            "deepshelf_deadline_misses",
-            "Requests that exceeded their deadline",
-            ("route",),
-            registry=registry,
+        self.deadline_misses = metrics.counter(
+            "deepshelf_deadline_misses", "Requests that exceeded their deadline", ("route",)
         )
-        self.connections_dropped = Counter(
+        self.connections_dropped = metrics.counter(
             "deepshelf_connections_dropped",
             "Connections closed by the service because of what the client did or did not do",
             ("reason",),
-            registry=registry,
         )
 
 
 class _QueueMetrics:
     def __init__(
-        self, registry: CollectorRegistry, admission_by_queue: Mapping[str, AdmissionController]
+        self, metrics: _Factory, admission_by_queue: Mapping[str, AdmissionController]
     ) -> None:
         self._admission_by_queue = admission_by_queue
-        self._rejected = Counter(
+        self._rejected = metrics.counter(
             "deepshelf_rejected",
             "Requests rejected with 503 because the queue was full",
             ("queue",),
-            registry=registry,
         )
-        self._depth = Gauge(
-            "deepshelf_queue_depth",
-            "Waiting requests",
-            ("queue",),
-            registry=registry,
-            multiprocess_mode="livesum",
+        self._depth = metrics.gauge(
+            "deepshelf_queue_depth", "Waiting requests", ("queue",), multiprocess_mode="livesum"
         )
-        self._running = Gauge(
+        self._running = metrics.gauge(
             "deepshelf_queue_running",
             "Requests being computed",
             ("queue",),
-            registry=registry,
             multiprocess_mode="livesum",
         )
         self._rejected_before = dict.fromkeys(admission_by_queue, 0)
@@ -121,20 +113,16 @@ class _QueueMetrics:
 
 
 class _GenerationMetrics:
-    def __init__(self, registry: CollectorRegistry, scheduler: GenerationScheduler) -> None:
-        self._batch_size = Histogram(
+    def __init__(self, metrics: _Factory, scheduler: GenerationScheduler) -> None:
+        self._batch_size = metrics.histogram(
             "deepshelf_batch_size",
             "Texts that shared one run of a recurrent graph",
             buckets=_SIZE_BUCKETS,
-            registry=registry,
         )
-        self._written = Counter(
-            "deepshelf_text_written_characters", "Generated characters", registry=registry
-        )
-        self._processed = Counter(
+        self._written = metrics.counter("deepshelf_text_written_characters", "Generated characters")
+        self._processed = metrics.counter(
             "deepshelf_text_processed_characters",
             "Characters processed by recurrent graphs: prompts and generated text",
-            registry=registry,
         )
         scheduler.on_step = self._step_completed
 
@@ -149,55 +137,47 @@ class _GenerationMetrics:
 class _BatchMetrics:
     """Counted on the compute threads."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.rows = Histogram(
+    def __init__(self, metrics: _Factory) -> None:
+        self.rows = metrics.histogram(
             "deepshelf_dynamic_batch_rows",
             "Rows of one run of a graph that batches the rows of several requests",
             ("model",),
             buckets=_SIZE_BUCKETS,
-            registry=registry,
         )
-        self.wait_seconds = Histogram(
+        self.wait_seconds = metrics.histogram(
             "deepshelf_dynamic_batch_wait_seconds",
             "Time for which a request's rows waited for the rest of their batch",
             ("model",),
             buckets=_WAIT_BUCKETS,
-            registry=registry,
         )
 
 
 class _ProcessMetrics:
-    def __init__(self, registry: CollectorRegistry, models: Registry) -> None:
+    def __init__(self, metrics: _Factory, models: Registry) -> None:
         self._model_registry = models
-        self._models = Gauge(
+        self._models = metrics.gauge(
             "deepshelf_models",
             "Model versions, by state; the highest number of all workers",
             ("state",),
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._graphs = Gauge(
+        self._graphs = metrics.gauge(
             "deepshelf_graphs",
             "Graphs of ready versions, by execution provider; the highest number of all workers",
             ("provider",),
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._workers = Gauge(
-            "deepshelf_workers",
-            "Worker processes that serve",
-            registry=registry,
-            multiprocess_mode="livesum",
+        self._workers = metrics.gauge(
+            "deepshelf_workers", "Worker processes that serve", multiprocess_mode="livesum"
         )
-        self._resident_memory = Gauge(
+        self._resident_memory = metrics.gauge(
             "deepshelf_process_resident_memory_bytes",
             "Resident memory of a worker",
             ("pid",),
-            registry=registry,
             multiprocess_mode="liveall",
         )
-        self._cpu_seconds = Counter(
-            "deepshelf_process_cpu_seconds", "CPU time of all workers", registry=registry
+        self._cpu_seconds = metrics.counter(
+            "deepshelf_process_cpu_seconds", "CPU time of all workers"
         )
         self._cpu_seconds_before = 0.0
 
@@ -228,11 +208,12 @@ class ServiceMetrics:
         # Leave out the timestamp beside every counter: no dashboard reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._requests = _RequestMetrics(self.registry)
-        self._queues = _QueueMetrics(self.registry, admission_by_queue)
-        _GenerationMetrics(self.registry, scheduler)
-        self._batches = _BatchMetrics(self.registry)
-        self._process = _ProcessMetrics(self.registry, models)
+        metrics = _Factory(self.registry)
+        self._requests = _RequestMetrics(metrics)
+        self._queues = _QueueMetrics(metrics, admission_by_queue)
+        _GenerationMetrics(metrics, scheduler)
+        self._batches = _BatchMetrics(metrics)
+        self._process = _ProcessMetrics(metrics, models)
 
     def request_completed(self, completed: CompletedRequest) -> None:
         """Count a completed request."""
