@@ -27,19 +27,9 @@ class _RemoteStream(GenerationStream):
         self.received_length += len(chunk.text)
         self.logprobs.extend(chunk.scores)
         self.finish_reason = chunk.finish_reason
-        self._resolve(self.first_token)
+        self.set_started()
         if chunk.finish_reason is not None:
-            self._resolve(self.finished)
-
-    def fail(self, error: Exception) -> None:
-        for future in (self.first_token, self.finished):
-            if not future.done():
-                future.set_exception(error)
-
-    @staticmethod
-    def _resolve(future: "asyncio.Future[None]") -> None:
-        if not future.done():
-            future.set_result(None)
+            self.set_finished()
 
 
 class RemoteGenerationScheduler(GenerationScheduler):
@@ -55,7 +45,7 @@ class RemoteGenerationScheduler(GenerationScheduler):
         stream = _RemoteStream(
             replace(generation, stop_strings=()), self.admission.admit(arrival_time_s)
         )
-        task = stream.loop.create_task(self._relay(graph, generation, stream))
+        task = asyncio.create_task(self._relay(graph, generation, stream))
         # Stop relaying if the text was cancelled.
         stream.finished.add_done_callback(lambda _: stream.finish_reason or task.cancel())
         return stream
@@ -70,9 +60,9 @@ class RemoteGenerationScheduler(GenerationScheduler):
                     stream.ticket.record_run()
                     return
                 await asyncio.sleep(0.2 * attempt)
-            stream.fail(Unavailable(REPLICA_LOST))
+            stream.set_failed(Unavailable(REPLICA_LOST))
         except Exception as error:  # noqa: BLE001  # raised again where the text is awaited
-            stream.fail(error)
+            stream.set_failed(error)
         finally:
             stream.ticket.release()
 

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from service.errors import Unavailable
 from service.runtime.recurrent import RecurrentModel, StepGraph
 from service.scheduling.admission import AdmissionController
 from service.scheduling.batch_state import BatchState
-from service.scheduling.future_notifier import FutureNotifier
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
 _log = logging.getLogger(__name__)
@@ -34,29 +33,16 @@ _IDLE_PREFILL_CHARS = 256
 """Characters of all prompts read at once while no text is being generated."""
 
 
-@dataclass(frozen=True)
-class GenerationCounters:
-    """Counters of generated texts and computed characters."""
-
-    runs: int = 0
-    processed: int = 0
-    """Processed by the graph, over all texts: rows × steps."""
-    generated: int = 0
-    """Characters that were returned to clients."""
-    finished: int = 0
-    aborted: int = 0
-    """Texts that ended early: the client disconnected, the deadline passed, or an error."""
-
-
 @dataclass
 class StepResult:
     """The outcome of one step of a batch."""
 
     processed: int
-    """Characters that the graph processed."""
+    """Characters that the graph processed, over all texts: rows × steps."""
     batch_size: int = 0
     """Texts that shared the run; 0 if only prompts were processed."""
     generated: int = 0
+    """Characters that were returned to clients."""
     started: list[GenerationStream] = field(default_factory=list)
     """Texts that got their first character."""
     finished: list[GenerationStream] = field(default_factory=list)
@@ -139,14 +125,8 @@ class GenerationScheduler:
         self._batches: dict[StepGraph, _Batch] = {}
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._notifier = FutureNotifier()
-        self._counters = GenerationCounters()
         self.on_step: Callable[[StepResult], object] = lambda _: None
         """Called after each step, on the scheduler's thread."""
-
-    @property
-    def counters(self) -> GenerationCounters:
-        return self._counters
 
     def submit(
         self, model: RecurrentModel, request: GenerationRequest, arrival_time_s: float
@@ -188,11 +168,9 @@ class GenerationScheduler:
                 self._step_batch(batch)
                 if not batch:
                     del self._batches[graph]
-            self._notifier.flush()
         stopping = Unavailable("the service stopped before the text was complete")
         for stream in self._all_streams():
-            self._fail_stream(stream, stopping)
-        self._notifier.flush()
+            _fail_stream(stream, stopping)
 
     def _wait_for_work(self) -> bool:
         with self._condition:
@@ -220,7 +198,7 @@ class GenerationScheduler:
         try:
             stream.ticket.check()
         except Exception as error:  # noqa: BLE001  # raised again where the text is awaited
-            self._fail_stream(stream, error)
+            _fail_stream(stream, error)
             return True
         return False
 
@@ -247,7 +225,7 @@ class GenerationScheduler:
         try:
             stream.ticket.start()
         except Exception as error:  # noqa: BLE001  # as in _is_cancelled
-            self._fail_stream(stream, error)
+            _fail_stream(stream, error)
             return False
         return True
 
@@ -262,28 +240,20 @@ class GenerationScheduler:
                 batch_state.remove([True] * len(batch_state))
             self._fail_streams(streams, error)
             return
+        self.on_step(result)
         for stream in result.started:
-            self._notifier.set_done(stream.loop, stream.first_token)
+            stream.set_started()
         for stream in result.finished:
             stream.ticket.record_run()
             stream.ticket.release()
-            self._notifier.set_done(stream.loop, stream.finished)
-        self.on_step(result)
-        counters = self._counters
-        self._counters = replace(
-            counters,
-            runs=counters.runs + 1,
-            processed=counters.processed + result.processed,
-            generated=counters.generated + result.generated,
-            finished=counters.finished + len(result.finished),
-        )
+            stream.set_finished()
 
     def _fail_streams(self, streams: list[GenerationStream], error: Exception) -> None:
         _log.error("decoding failed", exc_info=error)
         for stream in streams:
-            self._fail_stream(stream, Unavailable("the model failed during generation"))
+            _fail_stream(stream, Unavailable("the model failed during generation"))
 
-    def _fail_stream(self, stream: GenerationStream, error: Exception) -> None:
-        stream.ticket.release()
-        self._notifier.set_failed(stream.loop, (stream.first_token, stream.finished), error)
-        self._counters = replace(self._counters, aborted=self._counters.aborted + 1)
+
+def _fail_stream(stream: GenerationStream, error: Exception) -> None:
+    stream.ticket.release()
+    stream.set_failed(error)

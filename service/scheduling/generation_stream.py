@@ -1,6 +1,7 @@
 """The request for one text, and its state during generation."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -40,9 +41,9 @@ class GenerationStream:
         self.request = request
         self.ticket = ticket
         self.finish_reason: FinishReason | None = None
-        self.loop = asyncio.get_running_loop()
-        self.first_token: asyncio.Future[None] = self.loop.create_future()
-        self.finished: asyncio.Future[None] = self.loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        self.first_token: asyncio.Future[None] = self._loop.create_future()
+        self.finished: asyncio.Future[None] = self._loop.create_future()
         # Retrieve exceptions, because the client may have disconnected.
         self.first_token.add_done_callback(_retrieve_exception)
         self.finished.add_done_callback(_retrieve_exception)
@@ -91,11 +92,25 @@ class GenerationStream:
     def cancel(self) -> None:
         """Cancel the text, which leaves the batch before the next step."""
         self.ticket.cancel()
-        for future in (self.first_token, self.finished):
-            if not future.done():
-                future.set_exception(RequestCancelled())
+        _resolve((self.first_token, self.finished), RequestCancelled())
 
     # The methods below are called by the scheduler's thread.
+
+    def set_started(self) -> None:
+        """Tell readers that the first character has been generated."""
+        self._notify(self.first_token)
+
+    def set_finished(self) -> None:
+        """Tell readers that the text is complete."""
+        self._notify(self.finished)
+
+    def set_failed(self, error: Exception) -> None:
+        """Raise `error` where the text is awaited."""
+        self._notify(self.first_token, self.finished, error=error)
+
+    def _notify(self, *futures: "asyncio.Future[None]", error: Exception | None = None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(_resolve, futures, error)
 
     @property
     def pending_tokens(self) -> int:
@@ -147,6 +162,16 @@ class GenerationStream:
         elif len(self._output) >= request.max_chars:
             self.finish_reason = "length"
         return self.finish_reason is None
+
+
+def _resolve(futures: "Sequence[asyncio.Future[None]]", error: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
 
 
 def _retrieve_exception(future: "asyncio.Future[None]") -> None:

@@ -5,15 +5,10 @@ one batch of all texts (`docs/decisions.md`), because graph runs release the GIL
 """
 
 from collections import Counter
-from dataclasses import astuple
 
 from service.runtime.recurrent import RecurrentModel
 from service.scheduling.admission import AdmissionController
-from service.scheduling.continuous_batching import (
-    GenerationCounters,
-    GenerationScheduler,
-    StepResult,
-)
+from service.scheduling.continuous_batching import GenerationScheduler, StepResult
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
 MAX_GENERATION_THREADS = 2
@@ -37,11 +32,6 @@ class ParallelGenerationScheduler(GenerationScheduler):
         for scheduler in self._others:
             scheduler.on_step = self._forward_step
         self._loads = Counter[GenerationScheduler]()
-
-    @property
-    def counters(self) -> GenerationCounters:
-        counters = [super().counters, *(scheduler.counters for scheduler in self._others)]
-        return GenerationCounters(*map(sum, zip(*map(astuple, counters), strict=True)))
 
     def submit(
         self, model: RecurrentModel, request: GenerationRequest, arrival_time_s: float
