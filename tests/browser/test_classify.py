@@ -31,7 +31,7 @@ def test_sample_is_named_and_the_command_shown_gives_the_same_response(
     page = show(watched, "classify")
     expect(page.locator(".result-headline")).to_have_text("cat")
     shares = [
-        float(one.rstrip(" %")) for one in page.locator(".bars .percentage").all_inner_texts()
+        float(text.rstrip(" %")) for text in page.locator(".bars .percentage").all_inner_texts()
     ]
     assert len(shares) == 5
     assert shares == sorted(shares, reverse=True)
@@ -40,7 +40,9 @@ def test_sample_is_named_and_the_command_shown_gives_the_same_response(
 
     response = json.loads(curl(page, page.locator(".curl-snippet"), tmp_path))
     best = response["results"][0]["predictions"]
-    assert [one["label"] for one in best] == page.locator(".bars .label").all_inner_texts()
+    assert [prediction["label"] for prediction in best] == page.locator(
+        ".bars .label"
+    ).all_inner_texts()
     assert round(100 * best[0]["probability"], 1) == shares[0]
 
 

@@ -41,7 +41,10 @@ def open_all(page: Page) -> None:
 
 def violations(page: Page, **options: object) -> list[tuple[str, Any]]:
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
-    return [(one["id"], [n["target"] for n in one["nodes"]]) for one in found["violations"]]
+    return [
+        (violation["id"], [n["target"] for n in violation["nodes"]])
+        for violation in found["violations"]
+    ]
 
 
 def test_every_view_fits_a_phone_and_axe_finds_nothing_in_light_or_dark(

@@ -42,7 +42,9 @@ def test_a_comparison_fills_the_window_with_the_same_slider(
     assert (box["width"], box["height"]) == (size["width"], size["height"])
     divider = dialog.get_by_role("slider")
     divider.fill("20")
-    shown = dialog.locator(".layer").nth(1).evaluate("one => getComputedStyle(one).clipPath")
+    shown = (
+        dialog.locator(".layer").nth(1).evaluate("element => getComputedStyle(element).clipPath")
+    )
     assert shown == "inset(0px 80% 0px 0px)"
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)

@@ -20,7 +20,7 @@ def test_every_model_has_a_tile_with_its_preview_and_a_metric(watched: Watched) 
     expect(resnet).to_contain_text("88.9 % share classified correctly, n = 10\u202f000")
     until(
         page,
-        "[...document.querySelectorAll('.tile img')].filter(one => one.naturalWidth).length > 3",
+        "[...document.querySelectorAll('.tile img')].filter(img => img.naturalWidth).length > 3",
     )
 
 

@@ -24,7 +24,9 @@ class Watched:
         self.page.on("request", self._on_request_sent)
 
     def check(self) -> None:
-        unexpected = [one for one in self.wrong if not any(part in one for part in self.expected)]
+        unexpected = [
+            message for message in self.wrong if not any(part in message for part in self.expected)
+        ]
         assert unexpected == []
         assert self.hosts <= {self.base}
 

@@ -59,13 +59,13 @@ async def _cancel_queued(
         large_task = asyncio.create_task(busy.send(large))
         await _wait_for_metric(service, "deepshelf_queue_running", 1)
         abandoned = [await Connection(service.port).__aenter__() for _ in range(40)]
-        for one in abandoned:
-            one.writer.write(classify_request().encode())
+        for connection in abandoned:
+            connection.writer.write(classify_request().encode())
         await _wait_for_metric(service, "deepshelf_queue_depth", 40)
         remaining = asyncio.create_task(staying.send(classify_request()))
         await _wait_for_metric(service, "deepshelf_queue_depth", 41)
-        for one in abandoned:
-            one.writer.transport.abort()
+        for connection in abandoned:
+            connection.writer.transport.abort()
         responses = await large_task, await remaining
     correct = golden.matches(large, responses[0]) and golden.matches(
         classify_request(), responses[1]

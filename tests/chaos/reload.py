@@ -63,7 +63,9 @@ async def run(report: Report, folder: Path, options: argparse.Namespace) -> None
         )
         await expected.record(service, requests.values())
         clients = _Clients(service, expected)
-        tasks = [asyncio.create_task(clients.send_repeatedly(one)) for one in requests.values()]
+        tasks = [
+            asyncio.create_task(clients.send_repeatedly(request)) for request in requests.values()
+        ]
         memory, reload_times, rejected_bad_versions = [service.resident_mib], [], 0
         without_store = Counter[int]()
         for round_ in range(1, rounds + 1):
@@ -103,7 +105,7 @@ def _report_results(
         "from publishing until it is served (a scan each 0.1 s)", format_latencies(reload_times)
     )
     report.record("response time meanwhile", format_latencies(clients.seconds))
-    listed = " ".join(f"{one:.0f}" for one in memory)
+    listed = " ".join(f"{mebibytes:.0f}" for mebibytes in memory)
     report.record("memory at the start and after each tenth round, MiB", listed)
     growth_mib = memory[-1] - memory[1] if len(memory) > 2 else 0.0
     report.record("growth after the first ten rounds", f"{growth_mib:.1f} MiB")
@@ -170,4 +172,4 @@ async def _version_states(service: Service, name: str) -> dict[int, str]:
     _, body = await service.get("/v1/models")
     models = json.loads(body)["models"]
     (model_entry,) = (model for model in models if model["name"] == name)
-    return {one["version"]: one["state"] for one in model_entry["versions"]}
+    return {version["version"]: version["state"] for version in model_entry["versions"]}

@@ -66,7 +66,7 @@ class Service:
     def error_lines(self) -> list[str]:
         """Return the lines of the log with errors."""
         lines = self.log.read_text().splitlines()
-        return [one for one in lines if '"level": "error"' in one or "Traceback" in one]
+        return [line for line in lines if '"level": "error"' in line or "Traceback" in line]
 
 
 def resident_mib(pid: int) -> float:

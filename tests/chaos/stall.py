@@ -103,6 +103,6 @@ async def _wait_until_ready(service: Service, name: str, version: int) -> None:
     while True:
         _, body = await service.get("/v1/models")
         models = {model["name"]: model["versions"] for model in json.loads(body)["models"]}
-        if (version, "ready") in [(one["version"], one["state"]) for one in models[name]]:
+        if (version, "ready") in [(entry["version"], entry["state"]) for entry in models[name]]:
             return
         await asyncio.sleep(0.02)

@@ -41,7 +41,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_limits_of_batching_are_parsed_by_model() -> None:
     settings = Settings.model_validate({"batching": "off, iris=32, dense=16:0.5"})
     limits = {
-        name: (one.max_batch_size, one.max_wait_ms) for name, one in settings.batching.items()
+        name: (limits.max_batch_size, limits.max_wait_ms)
+        for name, limits in settings.batching.items()
     }
     assert limits == {"*": (1, 0.0), "iris": (32, 2.0), "dense": (16, 0.5)}
 

@@ -128,7 +128,9 @@ async def test_spans_reach_the_collector_that_the_settings_name(store: Path) -> 
     (resource,) = received[0].resource_spans
     names = {span.name for scope in resource.scope_spans for span in scope.spans}
     assert names == {"POST /v1/classify", "queue", "decode", "run", "encode"}
-    attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+    attributes = {
+        attribute.key: attribute.value.string_value for attribute in resource.resource.attributes
+    }
     assert attributes["service.name"] == "deepshelf"
 
 

@@ -51,7 +51,7 @@ async def client(store: Path, photographs: Path) -> AsyncIterator[httpx.AsyncCli
 async def start(client: httpx.AsyncClient, name: str) -> tuple[str, list[np.ndarray[Any, Any]]]:
     response = await client.get(f"{URL}/{name}")
     assert response.status_code == 200, response.text
-    images = [Image.open(io.BytesIO(b64decode(one))) for one in response.json()["images"]]
+    images = [Image.open(io.BytesIO(b64decode(image))) for image in response.json()["images"]]
     return response.json()["round"], [np.asarray(image) for image in images]
 
 

@@ -108,7 +108,7 @@ async def test_layers_are_listed_with_their_dead_filters(client: httpx.AsyncClie
         "filters": 8, "dead": 2, "largest": pytest.approx(largest),
     }  # fmt: skip
     # (inputs, outputs) in the graph: a matrix product's filters are its columns.
-    assert [(one["name"], one["shape"]) for one in response["layers"][1:]] == [
+    assert [(layer["name"], layer["shape"]) for layer in response["layers"][1:]] == [
         ("head", [2, 8, 1, 1])
     ]
     assert (await client.get("/v1/models/blur/filters")).json()["layers"] == []
@@ -118,7 +118,7 @@ async def test_a_recurrent_layer_is_a_matrix_from_inputs_and_one_from_its_past(
     client: httpx.AsyncClient,
 ) -> None:
     layers = (await client.get("/v1/models/babble/filters")).json()["layers"]
-    assert [(one["name"], one["shape"][:2]) for one in layers] == [
+    assert [(layer["name"], layer["shape"][:2]) for layer in layers] == [
         ("W", [96, 8]), ("R", [96, 24]), ("head", [30, 24]),
     ]  # fmt: skip
     assert _pixels(await client.get("/v1/models/babble/filters/R.png")).std() > 20

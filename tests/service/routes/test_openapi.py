@@ -66,7 +66,9 @@ def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield path, method, operation
 
 
-OPERATIONS = [pytest.param(*one, id=f"{one[1]} {one[0]}") for one in _operations()]
+OPERATIONS = [
+    pytest.param(*operation, id=f"{operation[1]} {operation[0]}") for operation in _operations()
+]
 
 
 def test_the_document_is_valid_openapi() -> None:

@@ -90,15 +90,15 @@ async def test_large_bodies_that_do_not_end_keep_no_small_one_out(store: Path) -
         store, max_body_bytes=2 * mib, max_buffered_body_bytes=4 * mib
     ) as client:
         slow = [AsgiRequest(client, b"x" * (mib + mib // 2), more_body=True) for _ in range(2)]
-        arriving = [asyncio.create_task(one.run()) for one in slow]
-        await _until(lambda: not any(one.has_unread_body for one in slow))
+        arriving = [asyncio.create_task(request.run()) for request in slow]
+        await _until(lambda: not any(request.has_unread_body for request in slow))
         # 3 MiB are held. Half a mebibyte more would be no more than large ones may have together.
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2)), 415)
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 2 + 1)), 503)
         assert_problem(await client.post("/v1/classify", content=b"x" * (mib // 4)), 415)
         assert (await client.post("/v1/classify", content=IMAGE)).status_code == 200
-        for one in slow:
-            one.disconnected.set()
+        for request in slow:
+            request.disconnected.set()
         assert await asyncio.gather(*arriving) == [499, 499]
 
 

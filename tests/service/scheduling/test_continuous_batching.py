@@ -186,13 +186,13 @@ async def test_seeded_text_is_the_same_alone_and_in_any_batch(
         SamplingParams(0.5),
     ]
     requested = [babble(seed, 120 - 9 * seed, choice) for seed, choice in enumerate(choices)]
-    alone = [await decoder.submit(model, one, 0.0).result() for one in requested]
-    together = [decoder.submit(model, one, 0.0) for one in requested]
+    alone = [await decoder.submit(model, request, 0.0).result() for request in requested]
+    together = [decoder.submit(model, request, 0.0) for request in requested]
     assert [await stream.result() for stream in together] == alone
     late = [decoder.submit(model, requested[1], 0.0)]
-    for one in requested[2:]:
+    for request in requested[2:]:
         await asyncio.sleep(0.003)
-        late.append(decoder.submit(model, one, 0.0))
+        late.append(decoder.submit(model, request, 0.0))
     assert [await stream.result() for stream in late] == alone[1:]
     assert len(set(alone)) == len(alone)
 
@@ -372,8 +372,8 @@ async def test_texts_of_one_prompt_are_those_that_each_would_be_alone(
 ) -> None:
     decoder, model = make(), babbling()
     requested = [replace(babble(seed), prompt=[5, 2, 9, 4, 1]) for seed in range(5)]
-    alone = [await decoder.submit(model, one, 0.0).result() for one in requested]
-    together = [decoder.submit(model, one, 0.0) for one in requested]
+    alone = [await decoder.submit(model, request, 0.0).result() for request in requested]
+    together = [decoder.submit(model, request, 0.0) for request in requested]
     assert [await stream.result() for stream in together] == alone
     assert len(set(alone)) == 5
 

@@ -77,15 +77,15 @@ def test_one_stroke_is_left_one() -> None:
 
 
 def test_made_up_digits_are_the_same_every_time_and_stay_near_their_box() -> None:
-    one, again = (StrokeDigits(train_size=60, test_size=20).load() for _ in range(2))
-    assert torch.equal(one.train.moves_NT3, again.train.moves_NT3)
-    assert not torch.equal(one.train.moves_NT3[:20, :5], one.test.moves_NT3[:20, :5])
-    assert set(one.train.labels_N.tolist()) == set(range(10))
-    points = 0.5 + one.train.moves_NT3[..., :2].cumsum(1)
+    digits, again = (StrokeDigits(train_size=60, test_size=20).load() for _ in range(2))
+    assert torch.equal(digits.train.moves_NT3, again.train.moves_NT3)
+    assert not torch.equal(digits.train.moves_NT3[:20, :5], digits.test.moves_NT3[:20, :5])
+    assert set(digits.train.labels_N.tolist()) == set(range(10))
+    points = 0.5 + digits.train.moves_NT3[..., :2].cumsum(1)
     assert -0.6 < float(points.min()) < float(points.max()) < 1.6
-    ends = one.train.moves_NT3[torch.arange(60), one.train.lengths_N - 1, 2]
+    ends = digits.train.moves_NT3[torch.arange(60), digits.train.lengths_N - 1, 2]
     assert set(ends.tolist()) == {2}
-    assert one.to_data_source().n == 60
+    assert digits.to_data_source().n == 60
 
 
 def test_some_can_be_held_out() -> None:

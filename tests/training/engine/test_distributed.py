@@ -60,8 +60,8 @@ def test_two_processes_compute_what_one_does_with_the_batch_of_both(tmp_path: Pa
     assert done.stdout.count("next: deepshelf train publish") == 1  # one process speaks for both
     from training.config.recipe import load_recipe
 
-    one = fit(load_recipe(str(path)), tmp_path / "one", show_progress=False, accelerator="cpu")
-    assert one.is_rank_zero
+    result = fit(load_recipe(str(path)), tmp_path / "one", show_progress=False, accelerator="cpu")
+    assert result.is_rank_zero
     alone, together = read_log(tmp_path / "one/metrics.csv"), read_log(tmp_path / "two/metrics.csv")
     assert alone.keys() == together.keys()
     for name in ("train_loss", "test_nll", "learning_rate"):

@@ -56,7 +56,7 @@ def test_a_residual_block_adds_its_second_convolution_to_what_that_takes() -> No
 
 def test_scales_and_the_first_layer_do_not_learn_where_they_are_frozen() -> None:
     network = Airbench.Config(classes=5, widths=(4, 6, 8), norm_scale=False).build()
-    frozen = {name for name, one in network.named_parameters() if not one.requires_grad}
+    frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     norms = {f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2)}
     assert frozen == {"conv1.weight", *norms}
 

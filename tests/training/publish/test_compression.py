@@ -81,9 +81,9 @@ def test_tables_code_the_latents_of_the_encoder(published: Path) -> None:
     tables = read_tables(published / "tables.json", FrequencyTables)
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
     latents = load_graph_fn(published / "encoder.onnx")({"images": images})["latents"]
-    for one in latents.astype(np.int16):
-        code = encode_latents(one.reshape(len(one), -1), tables)
-        assert np.array_equal(decode_latents(code, tables, 1), one.reshape(len(one), -1))
+    for latent in latents.astype(np.int16):
+        code = encode_latents(latent.reshape(len(latent), -1), tables)
+        assert np.array_equal(decode_latents(code, tables, 1), latent.reshape(len(latent), -1))
 
 
 def test_code_bytes_count_whole_containers(published: Path) -> None:

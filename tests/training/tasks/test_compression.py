@@ -107,6 +107,6 @@ def test_estimates_of_the_measure_are_near_the_published_tables() -> None:
         images = task.data.test.images_NCHW.float() / 255
         latents = task.autoencoder_to_publish().eval().encode(images).round().short().numpy()
     tables = build_frequency_tables(latents)
-    written = [len(encode_latents(one.reshape(len(one), -1), tables)) for one in latents]
+    written = [len(encode_latents(latent.reshape(len(latent), -1), tables)) for latent in latents]
     # A payload of a few bytes ends on a whole one, which costs half a byte on average.
     assert np.mean(written) == pytest.approx(scores["bytes"] + 0.5, abs=0.5)

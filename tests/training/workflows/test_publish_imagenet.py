@@ -55,9 +55,11 @@ async def test_service_predicts_what_torchvision_predicts(
     predictions = document["results"][0]["predictions"]
     assert len(predictions) == 1000
     assert predictions[0]["index"] == int(expected.argmax())
-    for one in predictions:
-        assert one["label"] == WEIGHTS.meta["categories"][one["index"]]
-        assert one["probability"] == pytest.approx(float(expected[one["index"]]), abs=2e-3)
+    for prediction in predictions:
+        assert prediction["label"] == WEIGHTS.meta["categories"][prediction["index"]]
+        assert prediction["probability"] == pytest.approx(
+            float(expected[prediction["index"]]), abs=2e-3
+        )
 
 
 def test_card_names_the_weights_and_states_no_metric(version: Path) -> None:
