@@ -55,7 +55,6 @@ def check_accepts_images(manifest: Manifest) -> None:
 
 def render_activations(
     inspector: Inspector,
-    manifest: Manifest,
     model: LoadedModel[Task],
     name: str | None,
     data: bytes,
@@ -70,6 +69,7 @@ def render_activations(
         UnsupportedMediaType, InvalidValue, ContentTooLarge: not an image, or the layer has no maps.
         NotFound, Unavailable: as `draw_filter_image`.
     """
+    manifest = model.manifest
     located = inspector.layer(manifest, name)
     image_BHWC = _decode_input(manifest, data, limits)[np.newaxis]
     inputs: dict[str, NDArray[np.generic]] = {"images": image_BHWC}

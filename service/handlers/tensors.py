@@ -80,7 +80,8 @@ def infer(
     """
     session = model.graphs[graph.role]
     if isinstance(model.task, Tensors):
-        run_size = model.batch_sizes.get(graph.role, limits.max_rows)
+        batching = model.manifest.batching.get(graph.path)
+        run_size = batching.max_batch_size if batching else limits.max_rows
         return _infer_external(session, graph, inputs, run_size, limits.max_output_bytes, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)

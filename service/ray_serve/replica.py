@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models_store.manifest import Precision
 from models_store.tasks import TextGeneration
-from service.errors import NotFound, Unavailable
+from service.errors import NotFound
 from service.runtime.graph_loader import LoadOptions
 from service.runtime.loaded_model import LoadedModel
 from service.runtime.providers import create_providers
@@ -95,10 +95,8 @@ class ModelReplica:
 
     def _get_model(self, key: VersionKey) -> LoadedModel[Any]:
         version, precision = key
-        model = self._registry.catalog.versions.get((self._name, version))
-        if model is None or model.model is None:  # published since the last scan
+        entry = self._registry.catalog.versions.get((self._name, version))
+        if entry is None or entry.model is None:  # published since the last scan
             self._registry.refresh()
-            model = self._registry.catalog.get_version(self._name, version)
-        if model.model is None:
-            raise Unavailable(f"{self._name} {version} is {model.state}{model.reason_suffix}")
-        return model.model.with_precision(precision)
+            entry = self._registry.catalog.get_version(self._name, version)
+        return entry.require_model().with_precision(precision)

@@ -46,9 +46,16 @@ class ModelVersion:
         return self.name, self.version
 
     @property
-    def reason_suffix(self) -> str:
-        """The reason in brackets; empty if there is none."""
-        return f" ({self.reason})" if self.reason else ""
+    def status(self) -> str:
+        """The version with its state and the reason for it, for messages."""
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.version} is {self.state}{reason}"
+
+    def require_model(self) -> LoadedModel[Task]:
+        """Return `model`. Raises Unavailable: the version is not ready; says why."""
+        if self.model is None:
+            raise Unavailable(f"{self.name} {self.status}")
+        return self.model
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ class ModelCatalog:
             if name not in self.by_name:
                 raise Unavailable(f"the default model for {kind}, {name}, is not in the store")
         model = (
-            self.served_models.get(name) if version is None else self._ready_model(name, version)
+            self.served_models.get(name)
+            if version is None
+            else self.get_version(name, version).require_model()
         )
         if model is None:
             self._raise_not_served(name, kind)
@@ -152,7 +161,7 @@ class ModelCatalog:
             if entry.model is not None and _has_task(entry.model, Compression):
                 return entry.model
         if entries:
-            self._ready_model(*entries[0].key)
+            entries[0].require_model()
         if not self.first_scan_done or self.count("loading"):
             raise Unavailable("the models are still being loaded; try again in a moment")
         raise NotFound(
@@ -202,17 +211,11 @@ class ModelCatalog:
     def count(self, state: VersionState) -> int:
         return sum(entry.state == state for entry in self.versions.values())
 
-    def _ready_model(self, name: str, version: int) -> LoadedModel[Task]:
-        entry = self.get_version(name, version)
-        if entry.model is None:
-            raise Unavailable(f"{name} {version} is {entry.state}{entry.reason_suffix}")
-        return entry.model
-
     def _raise_not_served(self, name: str, kind: str) -> NoReturn:
         versions = self.by_name.get(name)
         if versions is None:
             raise _no_model(name, self._names(kind), self._alternatives(kind))
-        reasons = "; ".join(f"{e.version} is {e.state}{e.reason_suffix}" for e in versions.values())
+        reasons = "; ".join(entry.status for entry in versions.values())
         raise Unavailable(f"no version of {name} is ready: {reasons}")
 
     def _raise_no_default(self, kind: str) -> NoReturn:
@@ -220,9 +223,7 @@ class ModelCatalog:
             raise Unavailable("the models are still being loaded; try again in a moment")
         not_ready = [entry for entry in self.versions.values() if entry.state != "ready"]
         if not_ready:
-            reasons = "; ".join(
-                f"{e.name} {e.version} is {e.state}{e.reason_suffix}" for e in not_ready
-            )
+            reasons = "; ".join(f"{entry.name} {entry.status}" for entry in not_ready)
             raise Unavailable(f"no model for {kind} is ready: {reasons}")
         raise NotFound(f"there is no model for {kind} in the store", available=[])
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models_store.compression.factorized import FrequencyTables
 from models_store.compression.image_codec import HyperpriorImageCodec
-from models_store.manifest import Precision
+from models_store.manifest import Manifest, Precision
 from models_store.tasks import Task
 from service.errors import InvalidValue
 from service.runtime.batched_graph import BatchedGraph
@@ -49,9 +49,9 @@ ImageCodec = FactorizedCodec | HyperpriorCodec
 class LoadedModel(Generic[TaskT_co]):
     """A verified version in memory, with all that requests need."""
 
-    name: str
-    version: int
+    manifest: Manifest
     task: TaskT_co
+    """That of the manifest."""
     graphs: Mapping[str, Graph]
     """Graphs by their role in the manifest."""
     preview: bytes
@@ -64,10 +64,16 @@ class LoadedModel(Generic[TaskT_co]):
     """Precision of `graphs`."""
     providers: Mapping[str, str] = field(default_factory=dict)
     """Execution provider of each graph in this process, by role."""
-    batch_sizes: Mapping[str, int] = field(default_factory=dict)
-    """Rows of the best run of each graph, by role; graphs that were not measured are missing."""
     variants: Mapping[Precision, "LoadedModel[TaskT_co]"] = field(default_factory=dict)
     """The same version in other precisions."""
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
 
     @property
     def batch_key(self) -> tuple[str, int] | None:

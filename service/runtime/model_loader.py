@@ -65,8 +65,7 @@ def _load_precision(
     )
     graphs = {role: loaded.graph for role, loaded in loaded_graphs.items()}
     return LoadedModel(
-        name=manifest.name,
-        version=manifest.version,
+        manifest=manifest,
         task=manifest.task,
         graphs=graphs,
         preview=(folder / manifest.get_file("preview").path).read_bytes(),
@@ -83,11 +82,6 @@ def _load_precision(
         precision=precision,
         providers={
             role: loaded.provider for role, loaded in loaded_graphs.items() if loaded.provider
-        },
-        batch_sizes={
-            role: manifest.batching[spec.path].max_batch_size
-            for role, spec in manifest.graphs(precision).items()
-            if spec.path in manifest.batching
         },
     )
 

@@ -79,9 +79,7 @@ class Registry:
             self._catalog = self._catalog.without_versions(failed)
         self.refresh()
         if name not in self._catalog.served_models:
-            reasons = "; ".join(
-                f"{e.version} is {e.state}{e.reason_suffix}" for e in self._versions(name)
-            )
+            reasons = "; ".join(entry.status for entry in self._versions(name))
             raise Unavailable(
                 f"no version of {name} could be loaded: {reasons or 'it was removed'}"
             )

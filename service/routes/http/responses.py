@@ -1,7 +1,7 @@
 """Responses that several routes build."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.responses import Response
 
@@ -14,21 +14,13 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 """OpenAPI's media type object of bytes."""
 
 
-class _Versioned(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> int: ...
-
-
 def model_fields(model: LoadedModel[Task]) -> dict[str, Any]:
     """Return response fields that name the model, and its precision if it has several."""
     precision = {"precision": model.precision} if model.variants else {}
     return {"model": model.name, "version": model.version, **precision}
 
 
-def model_headers(model: _Versioned, **values: object) -> dict[str, str]:
+def model_headers(model: LoadedModel[Task], **values: object) -> dict[str, str]:
     """Return headers that name the model, and each of `values` that is not None.
 
     The keyword `PSNR_dB` becomes the header `X-DeepShelf-PSNR-dB`.

@@ -127,12 +127,11 @@ def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:
         name: TextModel(
             id=name,
             object="model",
-            created=int(manifest.created.timestamp()),
+            created=int(model.manifest.created.timestamp()),
             owned_by="deepshelf",
         )
         for name, model in catalog.served_models.items()
         if isinstance(model.task, TextGeneration)
-        and (manifest := catalog.get_version(name, model.version).manifest) is not None
     }
 
 

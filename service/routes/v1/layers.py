@@ -6,9 +6,7 @@ from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models_store.manifest import Manifest
 from models_store.tasks import Task
-from service.errors import Unavailable
 from service.handlers.layer_images import (
     LayerImage,
     check_accepts_images,
@@ -28,14 +26,14 @@ from service.routes.http.openapi_fragments import (
 from service.routes.http.parameters import merge_form_fields, parse_query
 from service.routes.http.queued import queued
 from service.routes.http.request_body import read_files
-from service.routes.http.responses import BINARY, PNG, json_response, model_headers
+from service.routes.http.responses import BINARY, PNG, json_response, model_fields, model_headers
 from service.routes.v1.models import ModelNamePath
 from service.runtime.inspection import LayerLocation
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.layers import FiltersResponse, LayerParams, LayerSummary
 from service.schemas.models import VersionParams
-from service.state import AppState, get_state
+from service.state import get_state
 
 router = create_router(prefix="/v1/models", tags=["models"])
 
@@ -65,13 +63,11 @@ async def list_filters(
     request: Request, name: ModelNamePath, query: Annotated[VersionParams, Query()]
 ) -> Response:
     """Return each layer's operator, shape, and number of filters and of dead filters."""
-    state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
+    state, model = get_state(request), _ready_model(request, name, query.version)
 
     def work(_: Ticket) -> Response:
-        layers = [_layer_summary(located) for located in state.inspector.layers(manifest)]
-        return json_response(
-            FiltersResponse(model=manifest.name, version=manifest.version, layers=layers)
-        )
+        layers = list(map(_layer_summary, state.inspector.layers(model.manifest)))
+        return json_response(FiltersResponse(layers=layers, **model_fields(model)))
 
     return await run_in_pool(request, state.pool.admission.now(), work)
 
@@ -103,10 +99,11 @@ async def get_filters(
     Filters over three channels are drawn as colours, with grey as zero. The scale ends at the 99th
     percentile of the absolute weights. Dead filters are framed in magenta.
     """
-    state, (manifest, _) = get_state(request), _ready_model(request, name, query.version)
+    state, model = get_state(request), _ready_model(request, name, query.version)
 
     def work(_: Ticket) -> Response:
-        return _layer_image_response(manifest, draw_filter_image(state.inspector, manifest, layer))
+        image = draw_filter_image(state.inspector, model.manifest, layer)
+        return _layer_image_response(model, image)
 
     return await run_in_pool(request, state.pool.admission.now(), work)
 
@@ -140,30 +137,22 @@ async def get_activations(request: Request, name: ModelNamePath) -> Response:
     admission = state.pool.admission
     arrival_time_s = start_request(admission)
     query = parse_query(request, LayerParams)
-    manifest, model = _ready_model(request, name, query.version)
-    check_accepts_images(manifest)
+    model = _ready_model(request, name, query.version)
+    check_accepts_images(model.manifest)
     form = await read_files(request, files=("image",), fields=tuple(LayerParams.model_fields))
     layer, image = merge_form_fields(query, form.fields).layer, form.files["image"][0]
 
     def work(_: Ticket) -> Response:
-        layer_image = render_activations(
-            state.inspector, manifest, model, layer, image, state.limits
-        )
-        return _layer_image_response(manifest, layer_image)
+        layer_image = render_activations(state.inspector, model, layer, image, state.limits)
+        return _layer_image_response(model, layer_image)
 
     return await run_in_pool(request, arrival_time_s, work)
 
 
-def _ready_model(
-    request: Request, name: str, version: int | None
-) -> tuple[Manifest, LoadedModel[Task]]:
-    state: AppState = get_state(request)
-    entry = state.registry.catalog.get_version(name, version)
-    if entry.manifest is None or entry.model is None:
-        reason = f": {entry.reason}" if entry.reason else ""
-        raise Unavailable(f"{entry.name} {entry.version} is {entry.state}{reason}")
-    add_log_fields(request, model=entry.name, version=entry.version)
-    return entry.manifest, entry.model
+def _ready_model(request: Request, name: str, version: int | None) -> LoadedModel[Task]:
+    model = get_state(request).registry.catalog.get_version(name, version).require_model()
+    add_log_fields(request, model=model.name, version=model.version)
+    return model
 
 
 def _layer_summary(located: LayerLocation) -> LayerSummary:
@@ -179,9 +168,9 @@ def _layer_summary(located: LayerLocation) -> LayerSummary:
     )
 
 
-def _layer_image_response(manifest: Manifest, layer_image: LayerImage) -> Response:
+def _layer_image_response(model: LoadedModel[Task], layer_image: LayerImage) -> Response:
     headers = model_headers(
-        manifest,
+        model,
         Filters=layer_image.filters,
         Dead=layer_image.dead,
         Scale=f"{layer_image.color_limit:.6g}",

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.nested_lists import to_nested
-from service.errors import Unavailable
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.openapi_fragments import MODEL_HEADERS, problem_responses
@@ -46,7 +45,7 @@ async def list_models(request: Request) -> Response:
     """List every model with its versions and their states, and why a version failed."""
     catalog = get_state(request).registry.catalog
     response = ModelsResponse(models=[_model_summary(catalog, name) for name in catalog.by_name])
-    return Response(response.to_json(), media_type="application/json")
+    return json_response(response)
 
 
 @router.get(
@@ -63,9 +62,8 @@ async def get_model(
 ) -> Response:
     """Return the model's purpose, measured results, provenance, licence and limits."""
     entry = get_state(request).registry.catalog.get_version(name, query.version)
-    if entry.manifest is None:
-        raise Unavailable(_unavailable_message(entry))
-    card = {**entry.manifest.model_dump(mode="json"), "state": entry.state}
+    manifest = entry.manifest or entry.require_model().manifest
+    card = {**manifest.model_dump(mode="json"), "state": entry.state}
     if entry.reason:
         card["reason"] = entry.reason
     if entry.model and entry.model.providers:
@@ -90,9 +88,7 @@ async def get_model_preview(
 ) -> Response:
     """Return the image that was published with the model."""
     entry = get_state(request).registry.catalog.get_version(name, query.version)
-    if entry.model is None:
-        raise Unavailable(_unavailable_message(entry))
-    return Response(entry.model.preview, media_type="image/png")
+    return Response(entry.require_model().preview, media_type="image/png")
 
 
 @router.get(
@@ -118,15 +114,12 @@ async def get_model_sample(
         curl -d @- 'http://127.0.0.1:8000/v1/predict?model=iris'
     """
     state = get_state(request)
-    entry = state.registry.catalog.get_version(name, query.version)
-    manifest = entry.manifest
-    if manifest is None or entry.model is None:
-        raise Unavailable(_unavailable_message(entry))
+    model = state.registry.catalog.get_version(name, query.version).require_model()
 
     def work(_: Ticket) -> Response:
-        inputs = state.inspector.sample(manifest)
+        inputs = state.inspector.sample(model.manifest)
         nested = {name: to_nested(name, tensor) for name, tensor in inputs.items()}
-        return json_response(SampleResponse(inputs=nested), model_headers(manifest))
+        return json_response(SampleResponse(inputs=nested), model_headers(model))
 
     return await run_in_pool(request, state.pool.admission.now(), work)
 
@@ -151,8 +144,3 @@ def _version_summary(entry: ModelVersion) -> VersionSummary:
     if entry.model and entry.model.providers:
         fields["providers"] = sorted(set(entry.model.providers.values()))
     return VersionSummary(**fields)
-
-
-def _unavailable_message(entry: ModelVersion) -> str:
-    reason = f": {entry.reason}" if entry.reason else ""
-    return f"{entry.name} {entry.version} is {entry.state}{reason}"

@@ -72,8 +72,8 @@ async def all_statistics(request: Request) -> Response:
     ready = (
         (name, entry.version)
         for entry in state.registry.catalog.versions.values()
-        if entry.model and entry.manifest
-        for name in protocol_names(entry.manifest)
+        if entry.model
+        for name in protocol_names(entry.model.manifest)
     )
     return _statistics_response(state, sorted({*ready, *state.statistics.by_version}))
 

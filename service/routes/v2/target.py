@@ -13,9 +13,9 @@ from starlette.requests import Request
 from models_store.manifest import Manifest, ModelFile, Precision
 from models_store.tasks import Task, TextGeneration
 from service.codecs.tensors import BYTES
-from service.errors import BadRequest, InvalidValue, NotFound, Unavailable
+from service.errors import BadRequest, InvalidValue, NotFound
 from service.routes.v2.openapi_fragments import MAX_PATH_CHARS
-from service.runtime.catalog import ModelCatalog, ModelVersion
+from service.runtime.catalog import ModelCatalog
 from service.runtime.loaded_model import LoadedModel
 from service.state import get_state
 
@@ -84,10 +84,9 @@ def resolve_target(catalog: ModelCatalog, name: str, version: str | None = None)
     """
     model_name, _, role = name.partition(".")
     entry = catalog.get_version(model_name or name, _parse_version(name, version))
-    if entry.model is None or entry.manifest is None:
-        raise Unavailable(f"{model_name} {entry.version} is {entry.state}{entry.reason_suffix}")
+    model = entry.require_model()
     ready_versions = tuple(e.version for e in catalog.by_name[model_name].values() if e.model)
-    return InferTarget(name, ready_versions, entry.model, _find_graph(entry, entry.manifest, role))
+    return InferTarget(name, ready_versions, model, _find_graph(model.manifest, role))
 
 
 def requested_model(request: Request) -> tuple[str, str | None]:
@@ -104,13 +103,13 @@ def resolve_requested(request: Request) -> InferTarget:
     return resolve_target(get_state(request).registry.catalog, *requested_model(request))
 
 
-def _find_graph(entry: ModelVersion, manifest: Manifest, role: str) -> ModelFile | None:
+def _find_graph(manifest: Manifest, role: str) -> ModelFile | None:
     roles = _graph_roles(manifest)
     if not role and isinstance(manifest.task, TextGeneration):
         return None
     if role and role not in roles:
         raise NotFound(
-            f"{entry.name} has no graph {role[:40]!r}; available: "
+            f"{manifest.name} has no graph {role[:40]!r}; available: "
             f"{', '.join(protocol_names(manifest))}",
             available=protocol_names(manifest),
         )

@@ -1,11 +1,13 @@
 """Denoising stops early where the deadline cannot be met."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models_store.manifest import Manifest
 from models_store.tasks import AnySizeImage, Denoising
 from service.codecs.formats import ImageLimits
 from service.errors import ContentTooLarge, InvalidValue
@@ -30,7 +32,10 @@ class SlowGraph:
 
 
 def _denoise(graph: SlowGraph, *images: bytes) -> None:
-    model = LoadedModel("slow", 1, Denoising(image=SPEC, noise="any"), {"model": graph}, b"")
+    fields: dict[str, Any] = {"name": "slow", "version": 1}
+    manifest = Manifest.model_construct(**fields)
+    task = Denoising(image=SPEC, noise="any")
+    model = LoadedModel(manifest, task, {"model": graph}, b"")
     denoise(model, images, (), limits=LIMITS, ticket=_admit(graph))
 
 

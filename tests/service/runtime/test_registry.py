@@ -298,15 +298,20 @@ def test_classifier_with_fewer_labels_is_not_the_default() -> None:
     published_store = ModelCatalog()
     for name, labels in (("ants-or-bees", COLORS[:2]), ("many", COLORS)):
         task = Classification(image=image, labels=labels)
-        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
+        model = _model(name, task)
         published_store = published_store.with_version(_ready(model))
     assert published_store.defaults == {"classification": "many"}
 
 
+def _model(name: str, task: Task) -> LoadedModel[Task]:
+    fields: dict[str, Any] = {"name": name, "version": 1, "task": task, "files": ()}
+    return LoadedModel(Manifest.model_construct(**fields), task, graphs={}, preview=b"")
+
+
 def _ready(model: LoadedModel[Task]) -> ModelVersion:
-    fields: dict[str, Any] = {"name": model.name, "task": model.task, "files": ()}
-    manifest = Manifest.model_construct(**fields)
-    return ModelVersion(model.name, model.version, state="ready", manifest=manifest, model=model)
+    return ModelVersion(
+        model.name, model.version, state="ready", manifest=model.manifest, model=model
+    )
 
 
 def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_labels(
@@ -316,13 +321,13 @@ def test_a_default_that_is_not_ready_is_replaced_only_by_a_model_of_the_same_lab
     catalog = _loaded(tmp_path).catalog
     image = FixedImage(width=8, height=8, mode="RGB", resize="crop")
     task = Classification(image=image, labels=tuple(f"label {index}" for index in range(50)))
-    many = LoadedModel[Task]("many", 1, task, graphs={}, preview=b"")
+    many = _model("many", task)
     unloaded = replace(_ready(many), state="unloaded", model=None, reason="by the administrator")
     without = catalog.with_version(unloaded)
     assert without.defaults == {"classification": "many"}
     with pytest.raises(Unavailable, match="no version of many is ready: 1 is unloaded"):
         without.resolve(Classification)
-    twin = replace(many, name="twin")
+    twin = _model("twin", task)
     assert without.with_version(_ready(twin)).defaults == {"classification": "twin"}
     disabled = catalog.with_version(replace(unloaded, enabled=False))
     assert disabled.defaults == {"classification": "two"}
@@ -333,7 +338,7 @@ def test_text_model_with_a_smaller_state_is_not_the_default() -> None:
     for name, width in (("numbers", 128), ("plays", 512)):
         state = tasks.RecurrentState(name="hidden", next="next_hidden", layers=1, width=width)
         task = TextGeneration(vocabulary="ab", start="a", states=(state,))
-        model = LoadedModel[Task](name, 1, task, graphs={}, preview=b"")
+        model = _model(name, task)
         published_store = published_store.with_version(_ready(model))
     assert published_store.defaults == {"text": "plays"}
 
