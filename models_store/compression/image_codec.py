@@ -1,4 +1,4 @@
-"""Photographs of any size ↔ payloads: the graphs of a codec, tile by tile, and the coder between.
+"""Images ↔ payloads: the graphs of a codec, tile by tile for any size, and the coder between.
 
 Beside the image, only its latents are whole in memory, about four bytes a pixel twice. The graphs
 compute one tile at a time.
@@ -14,6 +14,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.compression.factorized import (
+    FrequencyTables,
+    decode_latents,
+    encode_latents,
+)
 from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder, ScaleTables, Tile
 from models_store.tasks import AnySizeImage, Compression, Hyperprior
 from models_store.verify import GraphFn
@@ -117,6 +122,49 @@ class HyperpriorImageCodec:
         if not isinstance(self.task.image, AnySizeImage):
             raise TypeError("this model takes images of one size")
         return self.task.image
+
+
+@dataclass(frozen=True)
+class FactorizedImageCodec:
+    """The same for images of one size, whose model has one quality, 0: its graphs and tables."""
+
+    tables: FrequencyTables
+    shape_Dhw: tuple[int, int, int]
+    """Shape of the latents of an image."""
+    graphs: Mapping[str, GraphFn]
+
+    def encode(self, image_HWC: Image, quality: int, check: _Check = _no_check) -> EncodedLatents:
+        del quality
+        check()
+        latents = self.graphs["encoder"]({"images": image_HWC[np.newaxis]})["latents"]
+        latents_Dhw = latents.astype(np.int16, copy=False)[0]
+        payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), self.tables)
+        return EncodedLatents(payload, latents_Dhw)
+
+    def decode(
+        self, payload: bytes, height: int, width: int, check: _Check = _no_check
+    ) -> tuple[Image, int]:
+        _, rows, columns = self.shape_Dhw
+        latents_DN = decode_latents(payload, self.tables, rows * columns)
+        image_HWC = self.reconstruct(latents_DN.reshape(self.shape_Dhw), 0, height, width, check)
+        return image_HWC, 0
+
+    def reconstruct(
+        self,
+        latents: NDArray[np.int16],
+        quality: int,
+        height: int,
+        width: int,
+        check: _Check = _no_check,
+    ) -> Image:
+        del quality, height, width
+        check()
+        images_BHWC = self.graphs["decoder"]({"latents": latents[np.newaxis]})["images"]
+        image_HWC: Image = images_BHWC.astype(np.uint8, copy=False)[0]
+        return image_HWC
+
+
+ImageCodec = HyperpriorImageCodec | FactorizedImageCodec
 
 
 def block_count(pixels: int) -> int:

@@ -10,49 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.codecs.tensors import Array, check_json_size, from_json, to_json
-from service.errors import InvalidValue
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _FLOATS = ("FP16", "FP32", "FP64")
-_MAX_RANK = 32
-
-
-def flatten(name: str, value: object) -> tuple[list[int], list[object]]:
-    """Return the shape of nested lists and their innermost values; a bare value has the shape [].
-
-    Raises:
-        InvalidValue: lists at one level differ in length; says where.
-    """
-    shape: list[int] = []
-    values = [value]
-    while any(isinstance(item, list) for item in values):
-        if len(shape) == _MAX_RANK:
-            raise InvalidValue(f"{name} has lists in over {_MAX_RANK} levels")
-        lengths = [len(item) if isinstance(item, list) else None for item in values]
-        if lengths.count(lengths[0]) != len(lengths):
-            raise InvalidValue(_describe_ragged(name, shape, lengths))
-        values = [element for item in values if isinstance(item, list) for element in item]
-        shape.append(lengths[0] or 0)
-    return shape, values
-
-
-def _describe_ragged(name: str, shape: Sequence[int], lengths: Sequence[int | None]) -> str:
-    odd = next(index for index, length in enumerate(lengths) if length != lengths[0])
-    first, other = (_format_path(name, shape, index) for index in (0, odd))
-    return (
-        f"{first} {_describe_length(lengths[0])}, but {other} {_describe_length(lengths[odd])}; "
-        "lists at one level must be equally long"
-    )
-
-
-def _format_path(name: str, shape: Sequence[int], index: int) -> str:
-    return name + "".join(f"[{position}]" for position in np.unravel_index(index, tuple(shape)))
-
-
-def _describe_length(length: int | None) -> str:
-    if length is None:
-        return "is not a list"
-    return f"has {length} value{'' if length == 1 else 's'}"
 
 
 def from_flat(

@@ -40,6 +40,8 @@ _MAX_JSON_VALUES = 4_194_304
 _MAX_STRINGS = 65_536
 """Elements of a BYTES tensor. Each is an object, and some steps in Python."""
 
+_MAX_RANK = 32
+
 _NUMPY_DTYPES = {kind: np.dtype(dtype) for dtype, kind in DATATYPES.items() if kind != BYTES}
 _JSON_TYPES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
 """Kind of a dtype → JSON's values that it takes."""
@@ -137,11 +139,7 @@ def _convert_numbers(name: str, datatype: str, values: Sequence[Any]) -> Array:
 
 def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[Any]:
     """Return the values of `data`, which is flat or nested as `shape` says."""
-    values = list(data)
-    if not any(isinstance(value, list) for value in values):
-        received = [len(values)]
-    else:
-        received, values = _flatten_nested(name, values, len(shape))
+    received, values = flatten(name, list(data))
     if received not in ([math.prod(shape)], list(shape)):
         raise InvalidValue(
             f"{name}: data has the shape {received}; expected {list(shape)}, or a flat list of "
@@ -150,16 +148,42 @@ def _flatten(name: str, data: Sequence[object], shape: Sequence[int]) -> list[An
     return values
 
 
-def _flatten_nested(name: str, values: list[Any], rank: int) -> tuple[list[int], list[Any]]:
-    """Return the shape and the innermost values of at most `rank` levels of lists."""
-    shape = [len(values)]
-    while len(shape) < rank and any(isinstance(value, list) for value in values):
-        lengths = {len(value) if isinstance(value, list) else None for value in values}
-        if len(lengths) > 1:
-            raise InvalidValue(f"{name}: data is ragged; lists at one level must be equally long")
-        shape.append(lengths.pop() or 0)
-        values = [item for value in values for item in value]
+def flatten(name: str, value: object) -> tuple[list[int], list[object]]:
+    """Return the shape of nested lists and their innermost values; a bare value has the shape [].
+
+    Raises:
+        InvalidValue: lists at one level differ in length; says where.
+    """
+    shape: list[int] = []
+    values = [value]
+    while any(isinstance(item, list) for item in values):
+        if len(shape) == _MAX_RANK:
+            raise InvalidValue(f"{name} has lists in over {_MAX_RANK} levels")
+        lengths = [len(item) if isinstance(item, list) else None for item in values]
+        if lengths.count(lengths[0]) != len(lengths):
+            raise InvalidValue(_describe_ragged(name, shape, lengths))
+        values = [element for item in values if isinstance(item, list) for element in item]
+        shape.append(lengths[0] or 0)
     return shape, values
+
+
+def _describe_ragged(name: str, shape: Sequence[int], lengths: Sequence[int | None]) -> str:
+    odd = next(index for index, length in enumerate(lengths) if length != lengths[0])
+    first, other = (_format_path(name, shape, index) for index in (0, odd))
+    return (
+        f"{first} {_describe_length(lengths[0])}, but {other} {_describe_length(lengths[odd])}; "
+        "lists at one level must be equally long"
+    )
+
+
+def _format_path(name: str, shape: Sequence[int], index: int) -> str:
+    return name + "".join(f"[{position}]" for position in np.unravel_index(index, tuple(shape)))
+
+
+def _describe_length(length: int | None) -> str:
+    if length is None:
+        return "is not a list"
+    return f"has {length} value{'' if length == 1 else 's'}"
 
 
 def _encode_utf8(name: str, text: object) -> bytes:

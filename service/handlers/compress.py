@@ -1,28 +1,18 @@
-"""Images → codes, and codes → images.
-
-Shapes: B batch, H height, W width, C channels, D latent dimensions of h × w positions.
-"""
+"""Images → codes, and codes → images. Shapes: H height, W width, C channels."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models_store.compression.container import CompressedImage, pack
-from models_store.compression.factorized import Latents, decode_latents, encode_latents
+from models_store.compression.container import CompressedImage, fingerprint, pack
 from models_store.compression.grayscale import is_grayscale, mean_channel
-from models_store.tasks import ColorMode, Compression, FixedImage
+from models_store.tasks import Compression, FixedImage
 from service.codecs.bitstream import corrupted_code_error
 from service.codecs.formats import ImageLimits, check_pixel_limits
 from service.codecs.image_metrics import psnr_db
 from service.codecs.images import decode_native, decode_resized, encode_png
 from service.errors import InvalidValue
-from service.observability.timing import stage
-from service.runtime.loaded_model import FactorizedCodec, HyperpriorCodec, LoadedModel
-
-ImageArray = NDArray[np.uint8]
+from service.runtime.loaded_model import LoadedModel
 
 DEFAULT_QUALITY = 5
 
@@ -81,43 +71,23 @@ def compress(
             is no such quality.
     """
     check_quality(model, quality)
-    if isinstance(model.codec, HyperpriorCodec):
-        effective_quality = quality or min(DEFAULT_QUALITY, model.task.qualities)
-        return _compress_hyperprior(model.codec, data, effective_quality, limits, check)
-    return _compress_factorized(model, _require_factorized_codec(model), data, limits)
-
-
-def _compress_factorized(
-    model: LoadedModel[Compression], codec: FactorizedCodec, data: bytes, limits: ImageLimits
-) -> CompressionResult:
-    image_HWC = decode_resized(data, _require_fixed_size(model), limits)
-    latents_BDhw = model.graphs["encoder"].run({"images": image_HWC[np.newaxis]})["latents"]
-    latents_Dhw = latents_BDhw.astype(np.int16, copy=False)[0]
-    with stage("encode"):
-        payload = encode_latents(latents_Dhw.reshape(len(latents_Dhw), -1), codec.tables)
-    container = _pack_container(codec.fingerprint, image_HWC, model.task.image.mode, payload)
-    # One more run decodes the image again, so that the response can say how much is lost.
-    return _build_result(container, _run_decoder(model, latents_Dhw), image_HWC, None)
-
-
-def _compress_hyperprior(
-    codec: HyperpriorCodec,
-    data: bytes,
-    quality: int,
-    limits: ImageLimits,
-    check: Callable[[], None],
-) -> CompressionResult:
-    image_HWC = decode_native(data, "RGB", limits)
+    spec, codec = model.task.image, model.require_codec()
+    if isinstance(spec, FixedImage):
+        image_HWC, mode = decode_resized(data, spec, limits), spec.mode
+    else:
+        image_HWC = decode_native(data, spec.mode, limits)
+        mode = "L" if is_grayscale(image_HWC) else "RGB"
     height, width = image_HWC.shape[:2]
-    mode: ColorMode = "L" if is_grayscale(image_HWC) else "RGB"
-    encoded = codec.image_codec.encode(image_HWC, quality, check)
-    container = _pack_container(codec.fingerprint, image_HWC, mode, encoded.payload)
-    reconstruction_HWC = codec.image_codec.reconstruct(
-        encoded.latents, quality, height, width, check
-    )
-    if mode == "L":
-        image_HWC, reconstruction_HWC = image_HWC[:, :, :1], mean_channel(reconstruction_HWC)
-    return _build_result(container, reconstruction_HWC, image_HWC, quality)
+    effective_quality = quality or min(DEFAULT_QUALITY, model.task.qualities)
+    encoded = codec.encode(image_HWC, effective_quality, check)
+    container = CompressedImage(fingerprint(model.manifest), width, height, mode, encoded.payload)
+    # The image is decoded again, so that the response can say how much is lost.
+    restored_HWC = codec.reconstruct(encoded.latents, effective_quality, height, width, check)
+    if mode != spec.mode:
+        image_HWC, restored_HWC = image_HWC[:, :, :1], mean_channel(restored_HWC)
+    psnr = psnr_db(restored_HWC, image_HWC)
+    finite_psnr = psnr if math.isfinite(psnr) else None
+    return CompressionResult(pack(container), width, height, finite_psnr, effective_quality or None)
 
 
 def decompress(
@@ -133,83 +103,23 @@ def decompress(
         InvalidValue: the contents of the code are not consistent.
         ContentTooLarge: its image has more pixels than `limits` allow.
     """
-    codec = model.codec
-    if isinstance(codec, HyperpriorCodec):
-        return _decompress_hyperprior(codec, compressed, limits, check)
-    return _decompress_factorized(model, _require_factorized_codec(model), compressed)
-
-
-def _decompress_factorized(
-    model: LoadedModel[Compression], codec: FactorizedCodec, compressed: CompressedImage
-) -> DecompressedImage:
-    image = _require_fixed_size(model)
-    if (compressed.width, compressed.height, compressed.mode) != (
-        image.width,
-        image.height,
-        image.mode,
-    ):
-        raise corrupted_code_error(
-            f"it says {compressed.width} × {compressed.height} {compressed.mode}, but "
-            f"{model.name} makes "
-            f"{image.width} × {image.height} {image.mode}"
-        )
-    dimensions, height, width = codec.shape_Dhw
-    try:
-        with stage("decode"):
-            latents_DN = decode_latents(compressed.payload, codec.tables, height * width)
-    except ValueError as error:
-        raise corrupted_code_error(str(error)) from error
-    image_HWC = _run_decoder(model, latents_DN.reshape(dimensions, height, width))
-    return DecompressedImage(encode_png(image_HWC), compressed.width, compressed.height, None)
-
-
-def _decompress_hyperprior(
-    codec: HyperpriorCodec,
-    compressed: CompressedImage,
-    limits: ImageLimits,
-    check: Callable[[], None],
-) -> DecompressedImage:
-    check_pixel_limits("code", (compressed.width, compressed.height), limits)
+    spec, height, width = model.task.image, compressed.height, compressed.width
+    if isinstance(spec, FixedImage):
+        _check_fixed_size(model.name, spec, compressed)
+    else:
+        check_pixel_limits("code", (width, height), limits)
     check()
     try:
-        image_HWC, quality = codec.image_codec.decode(
-            compressed.payload, compressed.height, compressed.width, check
-        )
+        image_HWC, quality = model.require_codec().decode(compressed.payload, height, width, check)
     except ValueError as error:
         raise corrupted_code_error(str(error)) from error
-    if compressed.mode == "L":
+    if compressed.mode != spec.mode:
         image_HWC = mean_channel(image_HWC)
-    return DecompressedImage(encode_png(image_HWC), compressed.width, compressed.height, quality)
+    return DecompressedImage(encode_png(image_HWC), width, height, quality or None)
 
 
-def _pack_container(
-    fingerprint: bytes, image_HWC: ImageArray, mode: ColorMode, payload: bytes
-) -> bytes:
-    height, width = image_HWC.shape[:2]
-    return pack(CompressedImage(fingerprint, width, height, mode, payload))
-
-
-def _build_result(
-    data: bytes, reconstruction_HWC: ImageArray, image_HWC: ImageArray, quality: int | None
-) -> CompressionResult:
-    height, width = image_HWC.shape[:2]
-    psnr = psnr_db(reconstruction_HWC, image_HWC)
-    return CompressionResult(data, width, height, psnr if math.isfinite(psnr) else None, quality)
-
-
-def _run_decoder(model: LoadedModel[Compression], latents_Dhw: Latents) -> ImageArray:
-    images_BHWC = model.graphs["decoder"].run({"latents": latents_Dhw[np.newaxis]})["images"]
-    image_HWC: ImageArray = images_BHWC.astype(np.uint8, copy=False)[0]
-    return image_HWC
-
-
-def _require_factorized_codec(model: LoadedModel[Compression]) -> FactorizedCodec:
-    if not isinstance(model.codec, FactorizedCodec):
-        raise TypeError(f"{model.name} {model.version} was loaded without its tables")
-    return model.codec
-
-
-def _require_fixed_size(model: LoadedModel[Compression]) -> FixedImage:
-    if not isinstance(model.task.image, FixedImage):
-        raise TypeError(f"{model.name} {model.version} takes images of any size")
-    return model.task.image
+def _check_fixed_size(name: str, spec: FixedImage, compressed: CompressedImage) -> None:
+    sizes = (f"{image.width} × {image.height} {image.mode}" for image in (compressed, spec))
+    declared, expected = sizes
+    if declared != expected:
+        raise corrupted_code_error(f"it says {declared}, but {name} makes {expected}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from models_store.manifest import ModelFile
 from models_store.tasks import Task, Tensors
 from models_store.validation_messages import suggest
-from service.codecs.nested_lists import flatten, from_flat
-from service.codecs.tensors import DATATYPES, Array
+from service.codecs.nested_lists import from_flat
+from service.codecs.tensors import DATATYPES, Array, flatten
 from service.errors import InvalidValue
 
 

@@ -7,8 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.factorized import FrequencyTables
-from models_store.compression.image_codec import HyperpriorImageCodec
+from models_store.compression.image_codec import ImageCodec
 from models_store.manifest import Manifest, Precision
 from models_store.tasks import Task
 from service.errors import InvalidValue
@@ -22,27 +21,6 @@ class Graph(Protocol):
     """A graph that can run, in this process or on a replica. Safe to call from any thread."""
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]: ...
-
-
-@dataclass(frozen=True)
-class FactorizedCodec:
-    """Entropy coding for models of fixed-size images."""
-
-    tables: FrequencyTables
-    fingerprint: bytes
-    shape_Dhw: tuple[int, int, int]
-    """Number of latent dimensions, and height and width of each."""
-
-
-@dataclass(frozen=True)
-class HyperpriorCodec:
-    """Entropy coding for models of images of any size."""
-
-    image_codec: HyperpriorImageCodec
-    fingerprint: bytes
-
-
-ImageCodec = FactorizedCodec | HyperpriorCodec
 
 
 @dataclass(frozen=True)
@@ -81,6 +59,12 @@ class LoadedModel(Generic[TaskT_co]):
         models = (self, *self.variants.values())
         batches = any(isinstance(g, BatchedGraph) for m in models for g in m.graphs.values())
         return (self.name, self.version) if batches else None
+
+    def require_codec(self) -> ImageCodec:
+        """Return `codec`. Raises TypeError for a model that does not compress."""
+        if self.codec is None:
+            raise TypeError(f"{self.name} {self.version} does not compress images")
+        return self.codec
 
     def require_recurrent(self) -> RecurrentModel:
         """Return `recurrent`. Raises TypeError for a model that does not generate text."""

@@ -5,21 +5,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from models_store.compression.container import fingerprint
 from models_store.compression.factorized import FrequencyTables
-from models_store.compression.image_codec import HyperpriorImageCodec
+from models_store.compression.image_codec import (
+    FactorizedImageCodec,
+    HyperpriorImageCodec,
+    ImageCodec,
+)
 from models_store.compression.tables import latent_shape, load_tables
 from models_store.manifest import Manifest, Precision
 from models_store.tasks import Compression, Task, TextGeneration
 from models_store.verify import check_files, load_graphs
 from service.runtime.graph_loader import LoadOptions, open_graph
-from service.runtime.loaded_model import (
-    FactorizedCodec,
-    Graph,
-    HyperpriorCodec,
-    ImageCodec,
-    LoadedModel,
-)
+from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
 
@@ -103,7 +100,7 @@ def _load_codec(
     folder: Path, manifest: Manifest, task: Compression, graphs: Mapping[str, Graph]
 ) -> ImageCodec:
     tables = load_tables(folder, manifest, task)
-    if isinstance(tables, FrequencyTables):
-        return FactorizedCodec(tables, fingerprint(manifest), latent_shape(manifest))
     runs = {role: graph.run for role, graph in graphs.items()}
-    return HyperpriorCodec(HyperpriorImageCodec(task, tables, runs), fingerprint(manifest))
+    if isinstance(tables, FrequencyTables):
+        return FactorizedImageCodec(tables, latent_shape(manifest), runs)
+    return HyperpriorImageCodec(task, tables, runs)

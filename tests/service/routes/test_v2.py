@@ -182,7 +182,7 @@ async def test_wrong_json_length_header_is_rejected(
         ({"shape": []}, b"", "expected [batch, 8, 8, 3]"),
         ({"datatype": "BF16"}, b"", "expected UINT8"),
         ({"datatype": "BYTES"}, b"", "expected UINT8"),
-        ({"data": [[[[[]]]]]}, b"", "data has the shape [1, 1, 1, 1]"),
+        ({"data": [[[[[]]]]]}, b"", "data has the shape [1, 1, 1, 1, 0]"),
         ({"data": ["a"] * 192}, b"", "strings"),
         ({"data": [float("nan")] * 192}, b"", "fractions"),
         ({"data": [300] * 192}, b"", "0 … 255"),
