@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.e2e.server import running_server
 from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.repository import ROOT
 from tests.test_readme import ADDRESS, BLOCK, run
+from tests.waiting import LIMIT_S, wait_until
 
 pytestmark = pytest.mark.timeout(900)  # three libraries are imported, and three models added
 
@@ -40,16 +40,8 @@ def _run(kind: str, text: str, folder: Path, url: str) -> tuple[str, str, str]:
         return kind, text, ""
     output = run(block, folder)
     for name in re.findall(r" add .*--name (\S+)", text):
-        _wait_until_ready(url, name)
+        wait_until(lambda: httpx.get(f"{url}/v2/models/{name}/ready", timeout=LIMIT_S).is_success)  # noqa: B023
     return kind, text, output
-
-
-def _wait_until_ready(url: str, name: str) -> None:
-    for _ in range(600):
-        if httpx.get(f"{url}/v2/models/{name}/ready").status_code == 200:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"{name} is not served")
 
 
 def _of(outputs: list[tuple[str, str, str]], words: str) -> str:

@@ -24,6 +24,7 @@ from tests.fakes.tensor_models import (
     three_inputs_model,
 )
 from tests.repository import ROOT
+from tests.waiting import LIMIT_S
 
 PHOTOGRAPH_COLOR = (0, 255, 0)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -47,8 +48,7 @@ class ChromiumOptions(TypedDict):
     args: tuple[str, ...]
 
 
-_PATIENCE_MS = 90_000  # for machines that are busy with other things
-expect.set_options(timeout=_PATIENCE_MS)
+expect.set_options(timeout=1000 * LIMIT_S)
 
 
 def chromium_options() -> ChromiumOptions:
@@ -94,9 +94,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     """Yield a new page, then check it for errors and requests to other hosts."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
-    page = context.new_page()
-    page.set_default_timeout(_PATIENCE_MS)
-    watched = Watched(page, server.url)
+    watched = Watched(context.new_page(), server.url)
     yield watched
     context.close()
     watched.check()

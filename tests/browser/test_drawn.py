@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.watched import Watched, curl, show, until
+from tests.browser.watched import Watched, curl, show, stop_timers, until
 
 SHOWN = "document.querySelector('.handwriting-image')?.naturalWidth > 0"
 
@@ -31,6 +31,7 @@ def test_settings_of_a_drawing_can_be_changed_and_shared(watched: Watched) -> No
     page.get_by_label("Digits").press("Enter")
     expect(page.get_by_alt_text("42, written by hand")).to_be_visible()
     expect(page.locator(".command")).not_to_contain_text("animate")
+    stop_timers(page)
     page.get_by_role("button", name="Copy a link to this").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")

@@ -5,7 +5,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.watched import Watched, show
+from tests.browser.watched import Watched, show, stop_timers
 from tests.e2e.server import Server
 
 VIEWS = (
@@ -69,6 +69,7 @@ def test_every_view_fits_a_phone_and_axe_finds_nothing_in_light_or_dark(
 
 def test_the_keyboard_reaches_everything(watched: Watched) -> None:
     page = show(watched, "classify")
+    expect(page.locator(".result-headline")).to_have_text("cat")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -86,6 +87,7 @@ def test_the_keyboard_reaches_everything(watched: Watched) -> None:
 
 def test_a_command_is_copied(watched: Watched) -> None:
     page = show(watched, "models")
+    stop_timers(page)
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == f"curl {watched.base}/v1/models"
@@ -95,8 +97,8 @@ def test_dark_or_light_is_kept(watched: Watched) -> None:
     page = show(watched, "models")
     page.get_by_role("button", name="Dark or light").click()
     page.reload()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(21, 24, 27)")
 
 
 def test_a_script_that_is_not_the_pages_own_does_not_run(watched: Watched) -> None:

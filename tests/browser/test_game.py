@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.watched import Watched, show
+from tests.browser.watched import Watched, show, until
 
 ROUNDS = 10
 
@@ -43,6 +43,7 @@ def test_clicking_the_photograph_scores(watched: Watched) -> None:
     expect(page.get_by_role("heading", level=2).first).to_have_text("Which one is the photograph?")
     images = page.locator(".round img")
     expect(images).to_have_count(2)
+    until(page, "[...document.querySelectorAll('.round img')].every(one => one.naturalWidth)")
     # The photograph of this test is all green.
     green = images.evaluate_all(
         """images => images.findIndex(image => {

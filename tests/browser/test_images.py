@@ -40,11 +40,12 @@ def test_noise_is_added_and_removed_and_both_figures_are_correct(
 
 def test_noise_has_the_deviation_of_the_slider(watched: Watched, tmp_path: Path) -> None:
     page = show(watched, "denoise")
-    slide(page, "Brightened by", 0.5)
-    slide(page, "Noise to add", 0.1)
     page.get_by_role("button", name="ten printed digits").click()
     # Earlier requests were for an image that is 28 pixels wide.
     until(page, "document.querySelector('.comparison-images img')?.naturalWidth === 280")
+    for label, value in (("Brightened by", 0.5), ("Noise to add", 0.1)):
+        with page.expect_response("**/v1/denoise*"):  # what is saved is what was sent last
+            slide(page, label, value)
     curl(page, page.locator(".curl-snippet"), tmp_path)
     noisy, clean = (
         np.asarray(Image.open(tmp_path / name).convert("L"), float) / 255

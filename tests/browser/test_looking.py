@@ -19,7 +19,7 @@ def scale(page: Page) -> str:
 
 def open_enlarged(page: Page, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).first.click()
-    until(page, "document.querySelector('.comparison-dialog .scale').textContent !== ''")
+    expect(page.locator(".comparison-dialog .scale")).not_to_be_empty()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_wheel_zooms_about_the_pointer_and_a_drag_moves(watched: Watched) ->
     x, y = before["x"] + 0.25 * before["width"], before["y"] + 0.5 * before["height"]
     page.mouse.move(x, y)
     page.mouse.wheel(0, -100)
-    until(page, "document.querySelector('.comparison-dialog .scale').textContent === '125 %'")
+    expect(page.locator(".comparison-dialog .scale")).to_have_text("125 %")
     after = image.bounding_box()
     assert after
     assert after["width"] == pytest.approx(1.25 * before["width"], abs=0.5)

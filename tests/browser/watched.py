@@ -1,10 +1,13 @@
 """A page that records errors and requests, and helpers for user actions."""
 
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
+
+from tests.waiting import LIMIT_S
 
 
 @dataclass
@@ -19,6 +22,7 @@ class Watched:
     """Parts of the messages that a test expects."""
 
     def __post_init__(self) -> None:
+        self.page.set_default_timeout(1000 * LIMIT_S)
         self.page.on("console", self._logged)
         self.page.on("pageerror", self._thrown)
         self.page.on("request", self._on_request_sent)
@@ -44,18 +48,25 @@ class Watched:
 
 def show(watched: Watched, view: str) -> Page:
     """Open a view by its address."""
-    watched.page.goto(f"{watched.base}/#/{view}")
-    watched.page.get_by_role("heading", level=1).wait_for()
-    return watched.page
+    page = watched.page
+    # The page that another view is already on stays, with that view until the new one is shown.
+    page.evaluate("document.querySelector('h1')?.classList.add('previous-view')")
+    page.goto(f"{watched.base}/#/{view}")
+    page.locator("h1:not(.previous-view)").wait_for()
+    return page
 
 
 def until(page: Page, script: str) -> None:
     """Wait for a script to be true. Page.wait_for_function needs eval, which the page forbids."""
-    for _ in range(300):
-        if page.evaluate(script):
-            return
+    deadline = time.monotonic() + LIMIT_S
+    while not page.evaluate(script):
+        assert time.monotonic() < deadline, f"not within {LIMIT_S} s: {script}"
         page.wait_for_timeout(50)
-    raise AssertionError(f"not within 15 s: {script}")
+
+
+def stop_timers(page: Page) -> None:
+    """Let the label that a button has for a moment stay until a test has seen it."""
+    page.evaluate("window.setTimeout = () => 0")
 
 
 def curl(page: Page, panel: Locator, folder: Path) -> bytes:
@@ -69,7 +80,7 @@ def curl(page: Page, panel: Locator, folder: Path) -> bytes:
         ["bash", "-euc", command.replace("curl ", "curl -sS --fail ")],
         cwd=folder,
         capture_output=True,
-        timeout=30,
+        timeout=LIMIT_S,
         check=True,
     )
     return done.stdout

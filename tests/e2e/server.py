@@ -1,13 +1,14 @@
 """Run the service in a separate process, with a real socket and real signals."""
 
 import os
+import secrets
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +99,15 @@ def running_tls_server(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port outside the range from which the system gives clients theirs.
+
+    The service binds it only seconds later; until then no connection must have taken it.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _is_ready(server: Server) -> bool:

@@ -1,16 +1,14 @@
 """Clients of a batch of texts disconnect: their work stops, and other texts do not change."""
 
 import json
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.server import Server, running_server
 from tests.fakes.text_model import RandomLstmModel, publish_text_model
+from tests.waiting import wait_until
 
 LENGTH, ENDLESS = 400, 10_000_000
 
@@ -26,7 +24,7 @@ def _text(events: bytes) -> str:
 
 
 def _metric(server: Server, name: str) -> float:
-    text = httpx.get(f"{server.url}/metrics").text
+    text = server.request("GET", "/metrics").text
     samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
     return sum(one.value for one in samples if one.name == name)
 
@@ -35,7 +33,7 @@ def test_cancelling_four_of_eight_texts_leaves_the_others_unchanged(tmp_path: Pa
     publish_text_model(tmp_path / "store", "babble", RandomLstmModel())
     with (
         running_server(tmp_path / "store", tmp_path / "log", max_text_chars=ENDLESS) as server,
-        httpx.Client(base_url=server.url, timeout=60) as client,
+        server.client() as client,
         ExitStack() as stack,
     ):
         alone = [
@@ -57,12 +55,7 @@ def test_cancelling_four_of_eight_texts_leaves_the_others_unchanged(tmp_path: Pa
             next(stream.iter_bytes())
             stream.close()
         assert [_text(b"".join(stream.iter_bytes())) for stream in staying] == alone
-        for _ in range(600):
-            if _metric(server, "deepshelf_queue_running") == 0:
-                break
-            time.sleep(0.05)
-        else:
-            pytest.fail("they are still being written")
-        assert _metric(server, "deepshelf_cancelled_total") == 4
+        wait_until(lambda: _metric(server, "deepshelf_cancelled_total") == 4)
+        wait_until(lambda: _metric(server, "deepshelf_queue_running") == 0)
         assert _metric(server, "deepshelf_text_written_characters_total") < ENDLESS
         assert "Traceback" not in server.read_log()

@@ -25,7 +25,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     log = tmp_path_factory.mktemp("published") / "log"
     with (
         running_server(ROOT / "models_store", log) as server,
-        httpx.Client(base_url=server.url) as client,
+        server.client() as client,
     ):
         yield client
 

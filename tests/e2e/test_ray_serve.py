@@ -26,6 +26,7 @@ from tests.fakes.image_models import (
     solid_image,
 )
 from tests.fakes.text_model import VOCABULARY, AlphabetModel, publish_text_model
+from tests.waiting import LIMIT_S, wait_until
 
 ray = pytest.importorskip("ray")
 # Ray's own: sockets left open, names that are going away.
@@ -64,10 +65,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
     settings = Settings(store=store, threads=4, deadline_s=120)
     serve.run(build_application(settings, replicas=(2, 3), ingresses=2, cpus=0.5), name=APP_NAME)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        if httpx.get(f"{url}/readyz").status_code == 200:
-            break
-        time.sleep(0.2)
+    wait_until(lambda: httpx.get(f"{url}/readyz", timeout=LIMIT_S).is_success)
     try:
         yield _Nodes(url, cluster, workers)
     finally:

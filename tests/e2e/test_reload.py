@@ -2,11 +2,7 @@
 
 import shutil
 import threading
-import time
 from pathlib import Path
-
-import httpx
-import pytest
 
 from tests.e2e.server import Server, running_server
 from tests.fakes.image_models import (
@@ -15,6 +11,7 @@ from tests.fakes.image_models import (
     publish_image_model,
     solid_image,
 )
+from tests.waiting import wait_until
 
 RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 
@@ -28,7 +25,7 @@ class _Client(threading.Thread):
         self.responses: list[tuple[int, int, str]] = []
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._server.url, timeout=60) as client:
+        with self._server.client() as client:
             while not self._stopping.is_set():
                 response = client.post("/v1/classify", content=RED)
                 body = response.json()
@@ -37,16 +34,12 @@ class _Client(threading.Thread):
 
 
 def _states(server: Server) -> dict[int, str]:
-    (model,) = httpx.get(f"{server.url}/v1/models").json()["models"]
+    (model,) = server.request("GET", "/v1/models").json()["models"]
     return {one["version"]: one["state"] for one in model["versions"]}
 
 
 def _until(states: dict[int, str], server: Server) -> None:
-    for _ in range(600):
-        if _states(server) == states:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"it is still {_states(server)}")
+    wait_until(lambda: _states(server) == states, lambda: _states(server))
 
 
 def test_versions_change_under_load_and_a_bad_one_is_never_served(tmp_path: Path) -> None:
@@ -69,7 +62,7 @@ def test_versions_change_under_load_and_a_bad_one_is_never_served(tmp_path: Path
             (bad / "model.onnx").write_bytes((bad / "model.onnx").read_bytes()[:-9])
             bad.rename(store / "paint" / "5")
             _until({4: "ready", 5: "failed"}, server)
-            assert httpx.post(f"{server.url}/v1/classify", content=RED).json()["version"] == 4
+            assert server.request("POST", "/v1/classify", RED).json()["version"] == 4
         finally:
             stop.set()
             for client in clients:

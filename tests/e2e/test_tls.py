@@ -25,7 +25,7 @@ def test_service_accepts_https_only(
     settings = {"tls_certfile": chain, "tls_keyfile": key}
     with running_tls_server(store, tmp_path / "log", context, settings) as server:
         assert server.url.startswith("https://")
-        with httpx.Client(base_url=server.url, verify=context) as client:
+        with server.client() as client:
             response = client.post(
                 "/v1/classify", content=encode_png(solid_image(9, 9, (255, 0, 0)))
             )

@@ -13,6 +13,7 @@ from models_store.layout import list_model_names, list_versions
 from models_store.manifest import Manifest
 from models_store.publish import file_entry, publish_version
 from models_store.verify import check_files, read_manifest
+from tests.waiting import LIMIT_S
 
 Build = Callable[[Path, int], Manifest]
 
@@ -166,7 +167,7 @@ def test_publishers_of_one_name_get_versions_of_their_own(target: Path, build: B
     def together(folder: Path, version: int) -> Manifest:
         assert version == 1
         manifest = build(folder, version)
-        started.wait(timeout=30)  # every publisher chose version 1 before any renames
+        started.wait(LIMIT_S)  # every publisher chose version 1 before any renames
         return manifest
 
     with ThreadPoolExecutor(count) as pool:

@@ -97,7 +97,6 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("replace", [_link, _endless, _pipe, _folder])
 def test_a_manifest_that_is_no_plain_file_is_never_opened(
     folder: Path, replace: Callable[[Path], None]
@@ -138,7 +137,6 @@ def _extend(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0")
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "preview.png"])
 @pytest.mark.parametrize(
     ("damage", "message"),

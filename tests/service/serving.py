@@ -16,6 +16,7 @@ from service.scheduling.admission import Ticket
 from service.scheduling.pool import InferencePool
 from service.settings import Settings
 from service.state import AppState
+from tests.waiting import LIMIT_S, until
 
 
 @asynccontextmanager
@@ -26,8 +27,7 @@ async def running_app(
     values = {"store": store, "threads": 1, "store_poll_interval_s": 0, **settings}
     app = create_app(Settings.model_validate(values), observers=observers)
     async with app.router.lifespan_context(app):
-        while not get_app_state(app).registry.catalog.first_scan_done:
-            await asyncio.sleep(0.005)
+        await until(lambda: get_app_state(app).registry.catalog.first_scan_done)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://deepshelf") as client:
             yield client
@@ -55,10 +55,11 @@ def occupied_thread(pool: InferencePool) -> Iterator[None]:
 
     def occupy(_: Ticket) -> None:
         started.set()
-        release.wait(20)
+        release.wait(LIMIT_S)
 
-    pool.submit(occupy, pool.admission.now())
-    assert started.wait(20)
+    # As if it arrived later: it starts however short the deadline is.
+    pool.submit(occupy, pool.admission.now() + LIMIT_S)
+    assert started.wait(LIMIT_S)
     try:
         yield
     finally:

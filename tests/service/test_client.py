@@ -100,7 +100,7 @@ def test_problem_is_raised_with_its_document(server: Server) -> None:
 
 
 def test_a_stream_that_fails_raises_when_it_does(server: Server, tmp_path: Path) -> None:
-    limits = {"deadline_s": 1, "max_text_chars": 10_000_000}
+    limits = {"deadline_s": 4, "max_text_chars": 10_000_000}
     folder = tmp_path / "store"
     publish_text_model(folder, "alphabet", AlphabetModel())
     with running_server(folder, tmp_path / "log", **limits) as slow, Client(slow.url) as client:

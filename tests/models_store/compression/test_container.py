@@ -3,7 +3,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models_store.compression.container import (
@@ -50,7 +50,6 @@ def test_format_1_is_still_read() -> None:
     assert unpack(code) == CODE
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(codes)
 def test_what_is_packed_is_unpacked(code: CompressedImage) -> None:
     assert unpack(pack(code)) == code
@@ -95,14 +94,12 @@ def test_bytes_after_the_end_are_damage() -> None:
         unpack(pack(CODE) + b"\0\0")
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_code_or_a_code_error(data: bytes) -> None:
     with pytest.raises(ContainerError):
         unpack(data)
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=60), st.sampled_from([b"\x01", b"\x02"]))
 def test_any_contents_under_a_right_checksum_are_a_code_or_a_code_error(
     body: bytes, version: bytes

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -22,7 +22,6 @@ TABLES = FrequencyTables(tables=(NARROW, FrequencyTable(lowest=7, frequencies=(6
 _latents = st.integers(-(2**15), 2**15 - 1) | st.integers(-4, 8)
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(_latents, _latents, _latents), max_size=12))
 def test_every_latent_can_be_written(columns: list[tuple[int, int, int]]) -> None:
     latents = np.array(columns, dtype=np.int16).reshape(-1, 3).T
@@ -45,7 +44,6 @@ def test_a_value_outside_of_the_table_costs_the_escape_and_its_distance(value: i
     assert len(code) <= (16 + 5 + 17 + 1) // 8 + 1
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=40), st.integers(1, 5))
 def test_any_bytes_are_latents_or_a_value_error(data: bytes, places: int) -> None:
     with suppress(ValueError):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ def _image(height: int, width: int) -> NDArray[np.uint8]:
     return image
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 3))
 def test_decoded_image_of_any_size_is_the_encoders_reconstruction(
     mosaic: HyperpriorImageCodec, height: int, width: int, quality: int
@@ -88,7 +88,7 @@ def test_older_payload_still_decodes(mosaic: HyperpriorImageCodec) -> None:
     assert np.array_equal(decoded, expected)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.sampled_from([0.3, 20, 3000]), st.integers(0, 15))
 def test_any_latents_can_be_written_and_never_by_more_than_a_step(
     mosaic: HyperpriorImageCodec, seed: int, spread: float, deadzone: int

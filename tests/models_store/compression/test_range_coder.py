@@ -4,7 +4,7 @@ from contextlib import suppress
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models_store.compression.range_coder import RangeDecoder, RangeEncoder
@@ -39,14 +39,12 @@ def _tables_and_symbols(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     return _table(weights), draw(st.lists(symbols, max_size=200))
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(_tables_and_symbols())
 def test_what_is_encoded_is_decoded(case: tuple[list[int], list[int]]) -> None:
     table, symbols = case
     assert _decoded(table, _encoded(table, symbols), len(symbols)) == symbols
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(_tables_and_symbols())
 def test_a_message_takes_its_information_and_at_most_a_byte_more(
     case: tuple[list[int], list[int]],
@@ -73,7 +71,6 @@ def test_a_carry_runs_through_all_bytes_before_it() -> None:
         assert _decoded(table, _encoded(table, symbols), len(symbols)) == symbols
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=60), st.integers(0, 80))
 def test_any_bytes_are_symbols_or_a_value_error(data: bytes, count: int) -> None:
     table = _table([5, 1, 300, 2])
@@ -81,7 +78,6 @@ def test_any_bytes_are_symbols_or_a_value_error(data: bytes, count: int) -> None
         assert all(0 <= symbol < 4 for symbol in _decoded(table, data, count))
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(st.integers(0, 2**16 - 1), st.integers(1, 16)), max_size=40))
 def test_plain_bits_come_back(pairs: list[tuple[int, int]]) -> None:
     coder = RangeEncoder()

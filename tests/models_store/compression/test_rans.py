@@ -38,7 +38,7 @@ def _stage(random: np.random.Generator, length: int) -> Stage:
     return (random.random(length) * symbol_counts).astype(np.uint8), table
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stages())
 def test_what_was_encoded_is_decoded(made: list[Stage]) -> None:
     _assert_decodes(rans_encode(made, MIXED), made)
@@ -96,7 +96,7 @@ def test_a_code_that_is_cut_off_is_rejected(end: int) -> None:
         _read(code[:end], table)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_any_bytes_are_symbols_or_a_value_error(data: bytes, count: int) -> None:
     with contextlib.suppress(ValueError):

@@ -201,7 +201,7 @@ def decode_or_reject(data: bytes) -> None:
         assert decode_resized(data, SPEC, LIMITS).shape == (8, 8, 3)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None, database=None)
+@settings(max_examples=150)
 @given(
     head=st.sampled_from([b"", *(data[:24] for data in WHOLE)]),
     tail=st.binary(max_size=200),
@@ -210,7 +210,7 @@ def test_random_bytes_give_an_array_or_a_service_error(head: bytes, tail: bytes)
     decode_or_reject(head + tail)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None, database=None)
+@settings(max_examples=300)
 @given(
     data=st.sampled_from(WHOLE),
     changes=st.lists(
@@ -231,7 +231,7 @@ def test_mutated_images_give_an_array_or_a_service_error(
     decode_or_reject(bytes(mutated[: int(len(mutated) * max(keep, 0.3)) if keep < 0.6 else None]))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None, database=None)
+@settings(max_examples=200)
 @given(tail=st.binary(max_size=60), order=st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]))
 def test_any_exif_block_has_an_orientation(tail: bytes, order: bytes) -> None:
     assert 1 <= find_orientation({"exif": order + tail}) <= 8

@@ -81,7 +81,7 @@ def test_tiles_equal_one_whole_run(
     assert result.flags.c_contiguous
 
 
-@settings(derandomize=True, max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),
@@ -100,7 +100,7 @@ def test_any_size_with_any_tiling_equals_one_whole_run(
     assert np.array_equal(run_tiled(image, spec, run, margin), whole(image, spec, run, margin))
 
 
-@settings(derandomize=True, max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     multiple_of=st.integers(1, 9),

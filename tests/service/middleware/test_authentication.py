@@ -25,6 +25,7 @@ from tests.service.serving import (
     occupied_thread,
     running_app,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -167,8 +168,7 @@ async def test_concurrency_limit_of_a_key_does_not_delay_other_keys(
             waiting = asyncio.create_task(
                 client.post("/v1/classify", content=IMAGE, headers=bearer(ALICE))
             )
-            while get_app_state(client).pool.admission.in_flight < 3:
-                await asyncio.sleep(0.001)
+            await until(lambda: get_app_state(client).pool.admission.in_flight == 3)
             response = await client.get("/v1/models", headers=bearer(ALICE))
             assert assert_problem(response, 429)["detail"] == (
                 "this key already has 1 requests in flight"

@@ -4,7 +4,6 @@ import logging
 import logging.config
 import sys
 import threading
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from service.observability.logging_config import (
     TextFormatter,
     log_config,
 )
+from tests.waiting import wait_until
 
 
 def _record(message: str, **fields: object) -> logging.LogRecord:
@@ -79,10 +79,7 @@ def test_events_of_requests_share_a_write() -> None:
     for index in range(3):
         _emit(handler, "service.access", logging.INFO, f"request {index}")
     assert stream.getvalue() == ""
-    for _ in range(200):
-        if stream.getvalue():
-            break
-        time.sleep(0.01)
+    wait_until(stream.getvalue)
     assert (stream.getvalue(), stream.writes) == ("request 0\nrequest 1\nrequest 2\n", 1)
 
 

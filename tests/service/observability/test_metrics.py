@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.observability.worker_metrics import WorkerMetrics
+from tests.waiting import LIMIT_S
 
 _WORKER = """
 import os, sys
@@ -35,7 +36,7 @@ def _run_worker(folder: Path, rejected: int) -> int:
     result = subprocess.run(
         [sys.executable, "-c", _WORKER, str(rejected)],
         check=False,
-        timeout=60,
+        timeout=LIMIT_S,
         stdout=subprocess.PIPE,
         env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)},
     )

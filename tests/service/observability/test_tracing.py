@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from service.observability.tracing import Tracing
 from tests.fakes.image_models import encode_png, solid_image
 from tests.service.serving import AsgiRequest, running_app
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -150,7 +151,11 @@ app(["--otlp-endpoint=http://127.0.0.1:9/v1/traces", "--store=."])
 
 def test_error_without_tracing_packages_names_the_extra() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _WITHOUT],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
     )
     assert done.returncode == 2
     assert "pip install 'deepshelf[otel]'" in done.stderr

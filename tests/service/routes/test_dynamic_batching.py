@@ -14,6 +14,7 @@ from tests.fakes.factorized_codec import SIDE, FakeFactorizedCodec, publish_fact
 from tests.fakes.image_models import encode_png
 from tests.fakes.tensor_models import Shape, make_model, publish_tensors_model
 from tests.service.serving import get_app_state, occupied_thread, running_app
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +54,7 @@ async def _post_together(
     pool = get_app_state(client).pool
     with occupied_thread(pool):
         pending = [asyncio.create_task(client.post(url, content=each)) for each in contents]
-        while pool.admission.in_flight < 1 + len(contents):
-            await asyncio.sleep(0.001)
+        await until(lambda: pool.admission.in_flight == 1 + len(contents))
     return await asyncio.gather(*pending)
 
 

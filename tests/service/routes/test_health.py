@@ -51,7 +51,7 @@ async def test_stopped_service_leaves_no_task_and_no_thread(store: Path) -> None
     async with running_app(store, store_poll_interval_s=0.01) as client:
         assert (await client.post("/v1/classify", content=RED)).is_success
         assert _compute_threads() - threads
-    assert asyncio.all_tasks() == tasks
+    assert asyncio.all_tasks() <= tasks
     assert not _compute_threads() - threads
 
 

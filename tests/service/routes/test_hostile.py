@@ -31,9 +31,6 @@ IMAGES = {name: encoded(smooth(16, 16), name) for name in FORMATS}
 
 many = settings(
     max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _SCALARS = (

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from tests.fakes.image_models import encode_png, solid_image
 from tests.fakes.text_model import AlphabetModel, publish_text_model
 from tests.service.serving import AsgiRequest, get_app_state, occupied_thread, running_app
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -96,8 +97,7 @@ async def test_waiting_expired_and_cancelled_requests_are_counted_apart(store: P
             caller = AsgiRequest(client, IMAGE)
             leaving = asyncio.create_task(caller.run())
             late = asyncio.create_task(client.post("/v1/classify", content=IMAGE))
-            while get_app_state(client).pool.admission.in_flight < 3:
-                await asyncio.sleep(0.001)
+            await until(lambda: get_app_state(client).pool.admission.in_flight == 3)
             depth = value(await read(client), "deepshelf_queue_depth", queue="images")
             assert depth >= 2
             caller.disconnected.set()

@@ -14,7 +14,7 @@ from service.routes.http.multipart import Form, FormSpec, parse_form
 
 ACCEPTED = FormSpec(files=("image", "clean"), fields=("top_k", "model"), max_files=3)
 
-often = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+often = settings(max_examples=60)
 
 
 def _parsed(pieces: Sequence[bytes], boundary: str = "x-7") -> Form:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.text_model import AlphabetModel, RandomLstmModel, publish_text_model
 from tests.service.serving import AsgiRequest, get_app_state, running_app
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +156,4 @@ async def test_a_stream_that_is_not_in_time_ends_with_the_error(store: Path, cou
         assert event == "event: error"
         assert "30 s" in json.loads(data.removeprefix("data: "))["error"]["message"]
         assert "[DONE]" not in text
-        async with asyncio.timeout(10):
-            while controller.in_flight:
-                await asyncio.sleep(0.001)
+        await until(lambda: not controller.in_flight)

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from service.scheduling.continuous_batching import GenerationScheduler, StepResu
 from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import VOCABULARY, AlphabetModel, RandomLstmModel, publish_text_model
 from tests.service.serving import AsgiRequest, get_app_state, running_app
+from tests.waiting import LIMIT_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -225,15 +227,18 @@ async def test_model_of_another_task_is_rejected(client: httpx.AsyncClient) -> N
 
 
 async def test_full_queue_rejects_before_the_body_is_read(published_store: Path) -> None:
-    async with serving(published_store, max_concurrent_generations=1, queue_size=0) as client:
-        long = asyncio.create_task(
-            client.post("/v1/text", json={"model": "babble", "max_chars": 4000})
-        )
-        await _until(lambda: get_app_state(client).scheduler.admission.in_flight == 1)
+    settings = {"max_concurrent_generations": 1, "queue_size": 0, "max_text_chars": ENDLESS}
+    async with serving(published_store, **settings) as client:
+        steps = _recorded_steps(get_app_state(client).scheduler)
+        request_body = {"model": "babble", "max_chars": ENDLESS}
+        long = asyncio.create_task(client.post("/v1/text", json=request_body))
+        await until(lambda: _generated(steps))
         response = await client.post("/v1/text", content=b"not read")
         assert response.status_code == 503
         assert int(response.headers["retry-after"]) >= 1
-        assert len((await long).json()["text"]) == 4000
+        generated = _generated(steps)
+        await until(lambda: _generated(steps) > generated)
+        long.cancel()
 
 
 async def test_text_past_its_deadline_gets_504(published_store: Path) -> None:
@@ -245,22 +250,22 @@ async def test_text_past_its_deadline_gets_504(published_store: Path) -> None:
 
 
 async def test_a_stream_that_is_not_in_time_ends_with_the_problem(published_store: Path) -> None:
-    settings = {"deadline_s": 1.5, "max_text_chars": ENDLESS}
+    settings = {"deadline_s": LIMIT_S, "max_text_chars": ENDLESS}
     async with serving(published_store, **settings) as client:
+        controller, late = get_app_state(client).scheduler.admission, asyncio.Event()
+        controller._clock = lambda: time.monotonic() + LIMIT_S * late.is_set()
         request_body = {"model": "babble", "max_chars": ENDLESS, "stream": True}
-        response = await client.post("/v1/text", json=request_body)
-        assert response.status_code == 200
-        *_, last = response.text.strip().split("\n\n")
+        caller = AsgiRequest(client, json.dumps(request_body).encode(), path="/v1/text")
+        running = asyncio.create_task(caller.run())
+        await caller.response_started.wait()
+        late.set()
+        assert await running == 200
+        text = b"".join(message.get("body", b"") for message in caller.sent_messages).decode()
+        *_, last = text.strip().split("\n\n")
         event, data = last.split("\n")
         assert event == "event: error"
         assert json.loads(data.removeprefix("data: "))["status"] == 504
-        assert "[DONE]" not in response.text
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.001)
+        assert "[DONE]" not in text
 
 
 def _recorded_steps(decoder: GenerationScheduler) -> list[StepResult]:
@@ -288,10 +293,10 @@ async def test_client_disconnect_stops_the_generation(published_store: Path, str
         body = {"model": "babble", "max_chars": ENDLESS, "stream": stream}
         request = AsgiRequest(client, json.dumps(body).encode(), path="/v1/text")
         task = asyncio.create_task(request.run())
-        await _until(lambda: _generated(steps) > 20)
+        await until(lambda: _generated(steps) > 20)
         request.disconnected.set()
-        await asyncio.wait_for(task, 5)
-        await _until(lambda: decoder.admission.in_flight == 0)
+        await task
+        await until(lambda: decoder.admission.in_flight == 0)
         count = len(steps)
         assert not any(step.finished for step in steps)
         assert _generated(steps) < ENDLESS
@@ -305,10 +310,10 @@ async def test_cancelled_request_task_stops_the_generation(published_store: Path
         steps = _recorded_steps(decoder)
         body = {"model": "babble", "max_chars": ENDLESS}
         task = asyncio.create_task(client.post("/v1/text", json=body))
-        await _until(lambda: _generated(steps) > 20)
+        await until(lambda: _generated(steps) > 20)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await _until(lambda: decoder.admission.in_flight == 0)
+        await until(lambda: decoder.admission.in_flight == 0)
 
 
 async def test_openapi_document_has_both_kinds_of_response(client: httpx.AsyncClient) -> None:

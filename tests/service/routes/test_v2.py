@@ -1,6 +1,5 @@
 """`/v2` from the request's bytes to the response's, also what no well-behaved client sends."""
 
-import asyncio
 import gzip
 import json
 import zlib
@@ -17,6 +16,7 @@ from tests.fakes.handwriting import StraightLineModel, publish_handwriting_model
 from tests.fakes.image_models import BoxBlurDenoiser, MeanColorClassifier, publish_image_model
 from tests.fakes.text_model import AlphabetModel, publish_text_model
 from tests.service.serving import get_app, get_app_state, occupied_thread, running_app
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -334,7 +334,7 @@ async def test_wrong_key_gets_www_authenticate(client: httpx.AsyncClient) -> Non
 
 
 async def test_full_queue_rejects_before_the_body_is_read(store: Path) -> None:
-    async with running_app(store, queue_size=0) as client, asyncio.timeout(20):
+    async with running_app(store, queue_size=0) as client:
         with occupied_thread(get_app_state(client).pool):
             response = await client.post(INFER, content=b"not read")
         assert "queue is full" in error_of(response, 503)
@@ -357,9 +357,7 @@ async def test_several_texts_are_written_or_none(store: Path) -> None:
         response = await client.post("/v2/models/alphabet/infer", json=request_body)
         assert "queue is full" in error_of(response, 503)
         ticket.release()
-        async with asyncio.timeout(10):
-            while decoder.admission.in_flight:
-                await asyncio.sleep(0.001)
+        await until(lambda: not decoder.admission.in_flight)
         body = (await client.post("/v2/models/alphabet/infer", json=request_body)).json()
         assert body["outputs"][0]["data"] == ["bcd", "cde"]
 

@@ -52,13 +52,13 @@ def store(tmp_path: Path) -> Path:
 def test_a_run_beyond_the_limit_is_ended_and_others_are_not(store: Path) -> None:
     folder = store / "loop" / "1"
     (spec,) = read_manifest(folder).graphs().values()
-    session = Session((folder / spec.path).read_bytes(), spec, run_limit=RunLimit(0.1))
+    session = Session((folder / spec.path).read_bytes(), spec, run_limit=RunLimit(1))
 
     def run(rounds: int) -> float:
         return float(session.run({"rounds": np.array(rounds), "x": np.array(0, np.float32)})["y"])
 
     for _ in range(2):
-        with pytest.raises(DeadlineExceeded, match=r"took longer than 0\.1 s"):
+        with pytest.raises(DeadlineExceeded, match=r"took longer than 1 s"):
             run(_ENDLESS)
         assert run(5) == 5
 

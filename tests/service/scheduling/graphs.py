@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models_store.tasks import RecurrentState
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
+from tests.waiting import LIMIT_S
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Array = NDArray[np.generic]
@@ -22,6 +23,8 @@ class Letters:
     states = (RecurrentState(name="sum", next="next_sum", layers=1, width=1),)
 
     def __init__(self) -> None:
+        self.begun = 0
+        """Runs that have begun since `hold`, also those that wait until they are allowed."""
         self.shapes: list[tuple[int, int]] = []
         self.failing = False
         self._permits: threading.Semaphore | None = None
@@ -29,14 +32,21 @@ class Letters:
     def hold(self) -> None:
         """Make every further run wait until it is allowed."""
         self._permits = threading.Semaphore(0)
+        self.begun = 0
         self.shapes.clear()
 
-    def allow(self, runs: int = 10_000) -> None:
-        assert self._permits is not None
-        self._permits.release(runs)
+    def allow(self, runs: int | None = None) -> None:
+        """Let `runs` more runs go on; by default all, also those of several threads that wait."""
+        permits = self._permits
+        assert permits is not None
+        if runs is None:
+            self._permits = None
+        permits.release(runs or 8)
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        allowed = self._permits is None or self._permits.acquire(timeout=10)
+        self.begun += 1
+        permits = self._permits
+        allowed = permits is None or permits.acquire(timeout=LIMIT_S)
         if self.failing or not allowed:
             raise RuntimeError("out of order")
         tokens_BT = np.asarray(inputs["tokens"])

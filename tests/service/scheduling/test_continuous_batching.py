@@ -14,6 +14,7 @@ from service.scheduling.generation_stream import GenerationRequest, GenerationSt
 from service.scheduling.sampling import SamplingParams
 from tests.fakes.text_model import VOCABULARY, RandomLstmModel, build_model_proto
 from tests.service.scheduling.graphs import LETTERS, Letters, Uneven, expected, recurrent
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,12 +59,6 @@ def letters(prompt: str = "a", length: int = 5, **more: object) -> GenerationReq
         **more,
     }
     return GenerationRequest(**fields)  # type: ignore[arg-type]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def warmed(decoder: GenerationScheduler, graph: Letters) -> RecurrentModel:
@@ -343,7 +338,7 @@ async def test_a_burst_of_short_prompts_is_read_in_one_run_beside_a_text(
     model = await warmed(decoder, graph)
     writing = decoder.submit(model, letters("a", 50), 0.0)
     graph.allow(1)
-    await writing.wait_first_token()
+    await until(lambda: graph.begun == 2)  # a run without the burst
     burst = [decoder.submit(model, letters(f"{letter}hello", 3), 0.0) for letter in "bcdefg"]
     graph.allow()
     for letter, stream in zip("bcdefg", burst, strict=True):
@@ -358,6 +353,7 @@ async def test_equal_prompts_are_prefilled_once(
     decoder, graph = make(), Letters()
     model = await warmed(decoder, graph)
     first = decoder.submit(model, letters("a", 2), 0.0)
+    await until(lambda: graph.begun == 1)  # a run without the prompts
     prompts = ["hello", "hello", "heron", "hello", "other"]
     streams = [decoder.submit(model, letters(prompt, 4), 0.0) for prompt in prompts]
     graph.allow()
@@ -421,8 +417,8 @@ async def test_a_graph_that_fails_takes_only_its_own_texts_with_it(
 async def test_closing_fails_unfinished_texts(make: Callable[..., GenerationScheduler]) -> None:
     decoder, graph = make(streams=1), Letters()
     model = await warmed(decoder, graph)
-    streams = [decoder.submit(model, letters(letter, 10_000), 0.0) for letter in "ab"]
-    graph.allow(20_000)
+    streams = [decoder.submit(model, letters(letter, 10_000_000), 0.0) for letter in "ab"]
+    graph.allow()
     await streams[0].wait_first_token()
     await asyncio.to_thread(decoder.close)
     for stream in streams:

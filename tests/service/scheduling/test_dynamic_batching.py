@@ -15,6 +15,7 @@ from service.runtime.batched_graph import BatchedGraph
 from service.scheduling.admission import AdmissionController, RequestCancelled, Ticket
 from service.scheduling.dynamic_batching import BatchRun
 from service.scheduling.pool import InferencePool
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -72,14 +73,14 @@ class Request:
 
 @asynccontextmanager
 async def _setup(
-    max_batch_size: int = 8, max_wait_s: float = 10.0, deadline_s: float = 20.0
+    max_batch_size: int = 8, max_wait_s: float = LIMIT_S, deadline_s: float = LIMIT_S
 ) -> AsyncIterator[tuple[Setup, threading.Event]]:
     """Yield the setup, whose thread is occupied until the event is set."""
     pool = InferencePool(
         AdmissionController(running=1, waiting=32, deadline_s=deadline_s), threads=1
     )
     release = threading.Event()
-    pool.submit(lambda _: release.wait(20), pool.admission.now())
+    pool.submit(lambda _: release.wait(LIMIT_S), pool.admission.now())
     try:
         yield Setup(pool, max_batch_size, max_wait_s), release
     finally:
@@ -151,7 +152,7 @@ async def test_a_request_cancelled_while_its_batch_gathers_is_not_run() -> None:
 
         def cancel_first(ticket: Ticket) -> list[float]:
             # On the compute thread, while the rows of `first` are suspended.
-            asyncio.run_coroutine_threadsafe(_cancel(first), loop).result(20)
+            asyncio.run_coroutine_threadsafe(_cancel(first), loop).result(LIMIT_S)
             return []
 
         canceller = Request(setup.pool, cancel_first, "m")
@@ -173,7 +174,7 @@ async def test_a_request_past_its_deadline_is_not_run_and_the_others_answer() ->
     admission = AdmissionController(running=1, waiting=8, deadline_s=10, clock=lambda: now_s)
     pool = InferencePool(admission, threads=1)
     release = threading.Event()
-    pool.submit(lambda _: release.wait(20), pool.admission.now())
+    pool.submit(lambda _: release.wait(LIMIT_S), pool.admission.now())
     setup = Setup(pool, max_batch_size=8, max_wait_s=10)
     early = setup.request(1)
     now_s = 9.0

@@ -11,6 +11,7 @@ from service.scheduling.generation_stream import GenerationRequest
 from service.scheduling.parallel_generation import ParallelGenerationScheduler
 from service.scheduling.sampling import SamplingParams
 from tests.service.scheduling.graphs import LETTERS, Letters, expected, recurrent
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ async def _scheduler(
     admission = AdmissionController(running=max_streams, waiting=waiting, deadline_s=30.0)
     scheduler = ParallelGenerationScheduler(admission, max_streams, threads=2)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_S):
             yield scheduler
     finally:
         await asyncio.to_thread(scheduler.close)

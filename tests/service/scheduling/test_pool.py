@@ -16,6 +16,7 @@ from service.scheduling.admission import (
     Ticket,
 )
 from service.scheduling.pool import InferencePool, Job
+from tests.waiting import LIMIT_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ ItemT = TypeVar("ItemT")
 
 @asynccontextmanager
 async def _pool(
-    threads: int = 1, waiting: int = 8, deadline_s: float = 20
+    threads: int = 1, waiting: int = 8, deadline_s: float = LIMIT_S
 ) -> AsyncIterator[InferencePool]:
     pool = InferencePool(
         AdmissionController(running=threads, waiting=waiting, deadline_s=deadline_s), threads
@@ -44,20 +45,12 @@ class Blocker:
 
     def __call__(self, _: Ticket) -> str:
         self.begun.set()
-        assert self.release.wait(20)
+        assert self.release.wait(LIMIT_S)
         return "done"
 
 
 def _appending(items: list[ItemT], item: ItemT) -> Callable[[Ticket], None]:
     return lambda _: items.append(item)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    pytest.fail("it did not happen within two seconds")
 
 
 async def test_work_is_done_off_the_event_loop_and_its_result_comes_back() -> None:
@@ -66,7 +59,7 @@ async def test_work_is_done_off_the_event_loop_and_its_result_comes_back() -> No
             lambda _: threading.current_thread().name, pool.admission.now()
         ).result()
         assert name.startswith("compute")
-        await _until(lambda: pool.admission.counters.finished == 1)
+        await until(lambda: pool.admission.counters.finished == 1)
 
 
 async def test_exception_of_the_work_is_raised() -> None:
@@ -99,7 +92,7 @@ async def test_as_many_run_at_once_as_there_are_threads_and_no_more() -> None:
     async with _pool(threads=2) as pool:
         blockers = [Blocker() for _ in range(3)]
         jobs = [pool.submit(blocker, pool.admission.now()) for blocker in blockers]
-        await _until(lambda: sum(blocker.begun.is_set() for blocker in blockers) == 2)
+        await until(lambda: sum(blocker.begun.is_set() for blocker in blockers) == 2)
         await asyncio.sleep(0.02)
         assert [blocker.begun.is_set() for blocker in blockers] == [True, True, False]
         for blocker in blockers:
@@ -115,7 +108,7 @@ async def test_requests_beyond_the_queue_are_rejected_at_once() -> None:
         with pytest.raises(Overloaded):
             pool.submit(blocker, pool.admission.now())
         blocker.release.set()
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
         pool.submit(blocker, pool.admission.now())
 
 
@@ -133,12 +126,12 @@ async def test_job_cancelled_while_waiting_never_starts_and_others_complete() ->
         gone.cancel()
         with pytest.raises(RequestCancelled):
             await waiting
-        await _until(
+        await until(
             lambda: pool.admission.in_flight == 3
         )  # its place is free though nothing has run
         blocker.release.set()
         await asyncio.gather(running.result(), before.result(), after.result())
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
     assert started == ["before", "after"]
     assert pool.admission.counters == AdmissionCounters(
         admitted=4, started=3, finished=3, dropped=1
@@ -149,14 +142,14 @@ async def test_job_cancelled_while_running_keeps_its_slot_and_its_result_is_drop
     async with _pool() as pool:
         blocker = Blocker()
         job = pool.submit(blocker, pool.admission.now())
-        await _until(blocker.begun.is_set)
+        await until(blocker.begun.is_set)
         job.cancel()
         with pytest.raises(RequestCancelled):
             await job.result()
         await asyncio.sleep(0.01)
         assert pool.admission.in_flight == 1
         blocker.release.set()
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
         assert pool.admission.counters == AdmissionCounters(admitted=1, started=1, finished=1)
 
 
@@ -171,9 +164,9 @@ async def test_cancelled_work_stops_at_its_next_check() -> None:
 
     async with _pool() as pool:
         job = pool.submit(work, pool.admission.now())
-        await _until(lambda: steps > 0)
+        await until(lambda: steps > 0)
         job.cancel()
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
 
 
 async def test_waiting_request_past_its_deadline_never_starts() -> None:
@@ -189,7 +182,7 @@ async def test_waiting_request_past_its_deadline_never_starts() -> None:
         with pytest.raises(DeadlineExceeded):
             await pool.submit(work, pool.admission.now()).result()
         blocker.release.set()
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
     assert not started
 
 
@@ -204,7 +197,7 @@ async def test_a_caller_that_is_cancelled_is_cancelled_and_its_work_dropped() ->
         with pytest.raises(asyncio.CancelledError):
             await task
         blocker.release.set()
-        await _until(lambda: pool.admission.in_flight == 0)
+        await until(lambda: pool.admission.in_flight == 0)
         assert pool.admission.counters.dropped == 1
 
 
@@ -231,7 +224,7 @@ async def test_closing_waits_for_running_work_and_cancels_queued_work() -> None:
     blocker = Blocker()
     running = pool.submit(blocker, pool.admission.now())
     waiting = pool.submit(lambda _: started.set(), pool.admission.now())
-    await _until(blocker.begun.is_set)
+    await until(blocker.begun.is_set)
     closing = asyncio.create_task(asyncio.to_thread(pool.close))
     await asyncio.sleep(0.02)
     assert not closing.done()

@@ -20,6 +20,7 @@ from service.server.workers.draining_server import (
     DrainingState,
     _stop_queueing,
 )
+from tests.waiting import LIMIT_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,17 +55,20 @@ async def _connection_while_draining() -> AsyncIterator[
         "127.0.0.1",
         0,
     )
-    async with server, asyncio.timeout(20):
+    async with server, asyncio.timeout(LIMIT_S):
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         yield reader, writer
         writer.close()
 
 
-async def test_connection_accepted_during_shutdown_serves_one_request_and_closes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Beside other work, this process may stand still for longer than the usual second.
-    monkeypatch.setattr(protocol.http_protocol, "_DRAIN_GRACE_S", 20.0)
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process stand still, beside other work, for longer than the usual second."""
+    monkeypatch.setattr(protocol.http_protocol, "_DRAIN_GRACE_S", LIMIT_S)
+
+
+@pytest.mark.usefixtures("long_grace")
+async def test_connection_accepted_during_shutdown_serves_one_request_and_closes() -> None:
     async with _connection_while_draining() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         response = await reader.read()
@@ -80,12 +84,10 @@ async def test_silent_connection_accepted_during_shutdown_is_closed() -> None:
 async def test_shutdown_marks_the_state_that_connections_share() -> None:
     server = DrainingServer(_config())
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:
-            await asyncio.sleep(0.01)
-        assert not server.server_state.draining
-        server.should_exit = True
-        await serving
+    await until(lambda: server.started)
+    assert not server.server_state.draining
+    server.should_exit = True
+    await serving
     assert server.server_state.draining
 
 
@@ -104,22 +106,21 @@ DrainingServer(uvicorn.Config(app, port=0, log_config=None)).run()
         assert process.stdout
         assert process.stdout.readline() == b"starting\n"
         process.send_signal(signal_number)
-        assert process.wait(20) == 0
+        assert process.wait(LIMIT_S) == 0
 
 
+@pytest.mark.usefixtures("long_grace")
 async def test_connections_in_the_kernels_queue_at_shutdown_are_served() -> None:
     server = DrainingServer(_config())
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:
-            await asyncio.sleep(0.01)
-        address = server.servers[0].sockets[0].getsockname()
-        # The event loop does not run meanwhile, so nothing accepts them.
-        clients = [socket.create_connection(address, timeout=20) for _ in range(40)]
-        for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        server.should_exit = True
-        await serving
+    await until(lambda: server.started)
+    address = server.servers[0].sockets[0].getsockname()
+    # The event loop does not run meanwhile, so nothing accepts them.
+    clients = [socket.create_connection(address, timeout=LIMIT_S) for _ in range(40)]
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.should_exit = True
+    await serving
     for client in clients:
         with client:
             assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")

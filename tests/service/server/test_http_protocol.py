@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.server.protocol import ConnectionLimits, LimitedHttpProtocol, protocol_factory
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def port() -> AsyncIterator[int]:
 async def _exchange(port: int, *packets: bytes) -> bytes:
     """Send each packet by itself; return all until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         for packet in packets:
             writer.write(packet)
             await writer.drain()
@@ -176,7 +177,7 @@ async def test_client_that_pipelines_and_leaves_ends_the_running_request(
             pass
         left.set()
 
-    async with _serving(app) as port, asyncio.timeout(20):
+    async with _serving(app) as port, asyncio.timeout(LIMIT_S):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /running HTTP/1.1\r\n" + HOST + b"\r\n")
         while not paths:
@@ -235,7 +236,7 @@ def server_and_client() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Return both ends of a connection, with more sent than the client can buffer."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(20)
+        client.settimeout(LIMIT_S)
         client.connect(listener.getsockname())
         server, _ = listener.accept()
         server.setblocking(False)
