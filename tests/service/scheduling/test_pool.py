@@ -178,7 +178,7 @@ async def test_waiting_request_past_its_deadline_never_starts() -> None:
 
     async with _pool(deadline_s=0.05) as pool:
         blocker = Blocker()
-        pool.submit(blocker, pool.admission.now())
+        pool.submit(blocker, pool.admission.now() + LIMIT_S)  # it starts however late
         with pytest.raises(DeadlineExceeded):
             await pool.submit(work, pool.admission.now()).result()
         blocker.release.set()
