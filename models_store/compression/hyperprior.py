@@ -98,6 +98,11 @@ class HyperpriorCoder:
     graphs: Mapping[str, GraphFn]
     """By role: `spec.exact_roles`."""
 
+    @property
+    def channels(self) -> int:
+        """D."""
+        return sum(group.channels for group in self.spec.groups)
+
     def encode(self, latents: _Ints, side: _Ints, quality: int) -> EncodedLatents:
         """Encode `latents` (D, h, w) in 1/32 of a step and `side` (S, a, b); quality from 0."""
         side = side.clip(-_MAX_SIDE_VALUE, _MAX_SIDE_VALUE)
@@ -133,8 +138,7 @@ class HyperpriorCoder:
         side = reader.read(levels.ravel()).reshape(shape) + means
         if np.abs(side).max() > _MAX_SIDE_VALUE:
             raise ValueError("its side information is out of bounds")
-        channels = sum(group.channels for group in self.spec.groups)
-        decoded = np.zeros((channels, height, width), np.int16)
+        decoded = np.zeros((self.channels, height, width), np.int16)
         for stage in self._stages(side.astype(np.int16), quality, decoded):
             values = MEAN_RESOLUTION * reader.read_uncertain(stage.levels) + stage.means
             if values.size and np.abs(values).max() > _MAX_LATENT:

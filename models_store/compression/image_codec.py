@@ -10,6 +10,7 @@ channels, S of side information.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,30 +56,24 @@ class HyperpriorImageCodec:
 
         `check` is called before every run of a graph on pixels; it may raise, to cancel.
         """
-        height, width = image_HWC.shape[:2]
-        rows, columns = block_count(height), block_count(width)
-        latents: NDArray[np.int16] | None = None
-        side: NDArray[np.int16] | None = None
-        qualities = np.array([quality - 1], np.int64)
-        for y in _tiles(rows, self._image_spec):
-            for x in _tiles(columns, self._image_spec):
-                check()
-                window = _padded_window(image_HWC, y, x)
-                outputs = self.graphs["encoder"](
-                    {"images": window[np.newaxis], "quality": qualities}
-                )
-                if latents is None or side is None:
-                    side_shape = (-(-rows // _SIDE_STRIDE), -(-columns // _SIDE_STRIDE))
-                    latents = np.empty((outputs["latents"].shape[1], rows, columns), np.int16)
-                    side = np.empty((outputs["side"].shape[1], *side_shape), np.int16)
-                latents[:, y.core, x.core] = outputs["latents"][0][
-                    :, y.core_in_window(), x.core_in_window()
-                ]
-                side[:, y.core_at_stride(_SIDE_STRIDE), x.core_at_stride(_SIDE_STRIDE)] = outputs[
-                    "side"
-                ][0][:, y.core_in_window(_SIDE_STRIDE), x.core_in_window(_SIDE_STRIDE)]
-        if latents is None or side is None:
+        if not image_HWC.size:
             raise ValueError(f"an image without pixels: {image_HWC.shape}")
+        rows, columns = (block_count(side) for side in image_HWC.shape[:2])
+        side_shape = (-(-rows // _SIDE_STRIDE), -(-columns // _SIDE_STRIDE))
+        latents = np.empty((self.coder.channels, rows, columns), np.int16)
+        side = np.empty((len(self.tables.side_means[0]), *side_shape), np.int16)
+        qualities = np.array([quality - 1], np.int64)
+        for y, x in product(_tiles(rows, self._image_spec), _tiles(columns, self._image_spec)):
+            check()
+            images = _padded_window(image_HWC, y, x)[np.newaxis]
+            outputs = self.graphs["encoder"]({"images": images, "quality": qualities})
+            core = (0, slice(None), y.core_in_window(), x.core_in_window())
+            latents[:, y.core, x.core] = outputs["latents"][core]
+            side_core = (
+                0, slice(None), y.core_in_window(_SIDE_STRIDE), x.core_in_window(_SIDE_STRIDE)
+            )  # fmt: skip
+            y_side, x_side = (tile.core_at_stride(_SIDE_STRIDE) for tile in (y, x))
+            side[:, y_side, x_side] = outputs["side"][side_core]
         return self.coder.encode(latents, side, quality - 1)
 
     def decode(
@@ -103,18 +98,18 @@ class HyperpriorImageCodec:
         """Return the image (H, W, 3) of decoded latents (D, h, w)."""
         image_HWC = np.empty((height, width, 3), np.uint8)
         qualities = np.array([quality - 1], np.int64)
-        for y in _tiles(latents.shape[1], self._image_spec):
-            for x in _tiles(latents.shape[2], self._image_spec):
-                check()
-                window = np.ascontiguousarray(latents[np.newaxis, :, y.window, x.window])
-                tile = self.graphs["decoder"]({"latents": window, "quality": qualities})["images"]
-                rows, columns = y.pixel_range(height), x.pixel_range(width)
-                top, left = y.window.start * BLOCK, x.window.start * BLOCK
-                image_HWC[rows, columns] = tile[
-                    0,
-                    rows.start - top : rows.stop - top,
-                    columns.start - left : columns.stop - left,
-                ]
+        tiles = (_tiles(count, self._image_spec) for count in latents.shape[1:])
+        for y, x in product(*tiles):
+            check()
+            window = np.ascontiguousarray(latents[np.newaxis, :, y.window, x.window])
+            tile = self.graphs["decoder"]({"latents": window, "quality": qualities})["images"]
+            rows, columns = y.pixel_range(height), x.pixel_range(width)
+            top, left = y.window.start * BLOCK, x.window.start * BLOCK
+            image_HWC[rows, columns] = tile[
+                0,
+                rows.start - top : rows.stop - top,
+                columns.start - left : columns.stop - left,
+            ]
         return image_HWC
 
     @property

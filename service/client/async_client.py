@@ -20,7 +20,6 @@ from service.client.requests import (
     FileInput,
     HandwritingParameters,
     TextParameters,
-    classify,
     generate_text,
     get_image,
     predict,
@@ -60,19 +59,21 @@ class AsyncClient:
         self, image: FileInput, **params: Unpack[ClassifyParameters]
     ) -> ClassifyResponse:
         """Return labels with probabilities, best first."""
-        return await self._send(classify(image, params))
+        return await self._send(
+            upload("/v1/classify", image, ClassifyResponse.model_validate_json, params)
+        )
 
     async def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
         """Return the denoised image as PNG."""
-        return await self._send(upload("/v1/denoise", image, params))
+        return await self._send(upload("/v1/denoise", image, bytes, params))
 
     async def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
         """Return the image as a code for `decompress`."""
-        return await self._send(upload("/v1/compress", image, params))
+        return await self._send(upload("/v1/compress", image, bytes, params))
 
     async def decompress(self, code: FileInput) -> bytes:
         """Return the image that a code holds, as PNG."""
-        return await self._send(upload("/v1/decompress", code, {}))
+        return await self._send(upload("/v1/decompress", code, bytes, {}))
 
     async def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Return generated faces, side by side as PNG."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar
 
-from service.schemas.classify import ClassifyResponse
 from service.schemas.models import ModelsResponse
 from service.schemas.predict import PredictResponse
 from service.schemas.text import TextResponse
@@ -88,14 +87,12 @@ class ApiCall(Generic[ResultT]):
 LIST_MODELS = ApiCall("GET", "/v1/models", ModelsResponse.model_validate_json)
 
 
-def classify(image: FileInput, params: ClassifyParameters) -> ApiCall[ClassifyResponse]:
-    """Return the request that classifies one image."""
-    return _upload_call("/v1/classify", image, ClassifyResponse.model_validate_json, params)
-
-
-def upload(path: str, file: FileInput, params: ModelParameters) -> ApiCall[bytes]:
-    """Return a request whose body is a file and whose response is one."""
-    return _upload_call(path, file, bytes, params)
+def upload(
+    path: str, file: FileInput, parse: Callable[[bytes], ResultT], params: ModelParameters
+) -> ApiCall[ResultT]:
+    """Return a request whose body is a file."""
+    content = file if isinstance(file, bytes) else Path(file).read_bytes()
+    return ApiCall("POST", path, parse, {"content": content, "params": params})
 
 
 def get_image(path: str, query: Mapping[str, object]) -> ApiCall[bytes]:
@@ -118,10 +115,3 @@ def generate_text(
     """Return a request for a text, whole or with `stream` as events."""
     body = {"prompt": prompt, "stream": stream, **params}
     return ApiCall("POST", "/v1/text", TextResponse.model_validate_json, {"json": body})
-
-
-def _upload_call(
-    path: str, file: FileInput, parse: Callable[[bytes], ResultT], query: Mapping[str, object]
-) -> ApiCall[ResultT]:
-    content = file if isinstance(file, bytes) else Path(file).read_bytes()
-    return ApiCall("POST", path, parse, {"content": content, "params": query})

@@ -16,7 +16,6 @@ from service.client.requests import (
     FileInput,
     HandwritingParameters,
     TextParameters,
-    classify,
     generate_text,
     get_image,
     predict,
@@ -57,19 +56,21 @@ class Client:
 
     def classify(self, image: FileInput, **params: Unpack[ClassifyParameters]) -> ClassifyResponse:
         """Return labels with probabilities, best first."""
-        return self._send(classify(image, params))
+        return self._send(
+            upload("/v1/classify", image, ClassifyResponse.model_validate_json, params)
+        )
 
     def denoise(self, image: FileInput, **params: Unpack[DenoiseParameters]) -> bytes:
         """Return the denoised image as PNG."""
-        return self._send(upload("/v1/denoise", image, params))
+        return self._send(upload("/v1/denoise", image, bytes, params))
 
     def compress(self, image: FileInput, **params: Unpack[CompressParameters]) -> bytes:
         """Return the image as a code for `decompress`."""
-        return self._send(upload("/v1/compress", image, params))
+        return self._send(upload("/v1/compress", image, bytes, params))
 
     def decompress(self, code: FileInput) -> bytes:
         """Return the image that a code holds, as PNG."""
-        return self._send(upload("/v1/decompress", code, {}))
+        return self._send(upload("/v1/decompress", code, bytes, {}))
 
     def faces(self, **params: Unpack[FacesParameters]) -> bytes:
         """Return generated faces, side by side as PNG."""

@@ -7,12 +7,15 @@ libavif scales the second to the first.
 from collections.abc import Iterator
 from struct import unpack_from
 
+from models_store.varint import decode_varint
 from service.codecs.av1_headers import Size, read_frame_sizes
 from service.codecs.iso_media import IsoMediaFile, Span
 
 _MAX_FRAMES = 8
 """Coded pixels per pixel of the image: colour and alpha, either in up to four layers, or as items
 and as tracks."""
+_MAX_SIZE_BYTES = 8
+"""Bytes of an OBU's size (AV1, section 4.10.5)."""
 
 
 def peek_avif_size(data: bytes) -> Size:
@@ -84,18 +87,8 @@ class _AvifFile(IsoMediaFile):
             start += 2 if header & 4 else 1
             length = len(stream) - start
             if header & 2:
-                length, start = _read_leb128(stream, start)
+                length, start = decode_varint(stream, start, _MAX_SIZE_BYTES)
             if start + length > len(stream):
                 raise EOFError
             yield header >> 3 & 15, stream[start : start + length]
             start += length
-
-
-def _read_leb128(stream: bytes, start: int) -> tuple[int, int]:
-    """Return the number at `start` (AV1, section 4.10.5), and the offset behind it."""
-    value = 0
-    for index in range(8):
-        value |= (stream[start + index] & 127) << 7 * index
-        if stream[start + index] < 128:
-            return value, start + index + 1
-    raise ValueError("an OBU has a size that means nothing")

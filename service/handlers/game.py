@@ -123,9 +123,10 @@ def list_photographs(folder: Path | None) -> list[Path]:
 def show_faces(
     model: LoadedModel[FaceGeneration],
     round_: Round,
+    check: Callable[[], None],
+    *,
     photographs: list[Path],
     limits: ImageLimits,
-    check: Callable[[], None],
 ) -> tuple[bytes, bytes]:
     """Return two PNGs of the generator's size, the photograph at `round_.real`.
 

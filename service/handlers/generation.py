@@ -2,14 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.continuous_batching import GenerationScheduler
-from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.generation_stream import (
+    CHUNK_INTERVAL_S,
+    GenerationRequest,
+    GenerationStream,
+)
 from service.scheduling.sampling import SamplingParams
 
 _MAX_LISTED_CHARACTERS = 10
@@ -79,6 +83,27 @@ class GenerationGroup:
     async def results(self) -> list[str]:
         """Return the finished texts. Raises what `GenerationStream.result` raises."""
         return list(await asyncio.gather(*(stream.result() for stream in self.streams)))
+
+    async def chunks(self) -> AsyncIterator[tuple[int, str, bool]]:
+        """Yield a stream's position, its next text, and True for an empty one at its end.
+
+        Raises the first stream's error, as `results`.
+        """
+        await self.wait_first_tokens()
+        running = dict(enumerate(self.streams))
+        while running:
+            for index, stream in list(running.items()):
+                text, done = stream.read_chunk()
+                if text:
+                    yield index, text, False
+                if done:
+                    del running[index]
+                    yield index, "", True
+            if running:
+                finished = [stream.finished for stream in running.values()]
+                await asyncio.wait(
+                    finished, timeout=CHUNK_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED
+                )
 
 
 def check_generation_count(count: int, limit: int) -> None:

@@ -7,8 +7,8 @@ only a few are kept; the model's own sessions are not affected.
 
 import hashlib
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,6 @@ _MAX_SESSIONS = 2
 _MAX_LISTED_LAYERS = 40
 """Number of layers that an error message names."""
 
-SessionKey = tuple[str, int, str, str]
-
 
 @dataclass(frozen=True)
 class LayerLocation:
@@ -41,7 +39,7 @@ class Inspector:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._sessions: OrderedDict[SessionKey, ort.InferenceSession] = OrderedDict()
+        self._create_session = lru_cache(_MAX_SESSIONS)(self._create_session_uncached)
         self._lock = threading.Lock()
 
     def layers(self, manifest: Manifest) -> list[LayerLocation]:
@@ -50,12 +48,12 @@ class Inspector:
         Raises:
             Unavailable: a graph's file is no longer the published one.
         """
-        found = []
-        for file in manifest.graphs().values():
-            found += [
-                LayerLocation(file, layer) for layer in read_layers(self._read(manifest, file))
-            ]
-        return found
+        folder = self._folder(manifest)
+        return [
+            LayerLocation(file, layer)
+            for file in manifest.graphs().values()
+            for layer in read_layers(_read(folder, file))
+        ]
 
     def layer(self, manifest: Manifest, name: str | None) -> LayerLocation:
         """Return the first layer of this name, or the first of all if it is None.
@@ -64,65 +62,54 @@ class Inspector:
             NotFound: there is no such layer; lists the layers. Unavailable: see `layers`.
         """
         located_layers = self.layers(manifest)
-        found = next(
-            (located for located in located_layers if name in (None, located.layer.name)), None
+        for located in located_layers:
+            if name in (None, located.layer.name):
+                return located
+        names = [located.layer.name for located in located_layers]
+        omitted = len(names) - _MAX_LISTED_LAYERS
+        listed = ", ".join(names[:_MAX_LISTED_LAYERS]) or "none with weights"
+        raise NotFound(
+            f"{manifest.name} {manifest.version} has no layer"
+            + (f" {name[:64]!r}" if name else "")
+            + f"; layers: {listed}"
+            + (f" and {omitted} more" if omitted > 0 else ""),
+            available=names,
         )
-        if found is None:
-            names = [located.layer.name for located in located_layers]
-            omitted = (
-                f" and {len(names) - _MAX_LISTED_LAYERS} more"
-                if len(names) > _MAX_LISTED_LAYERS
-                else ""
-            )
-            listed = ", ".join(names[:_MAX_LISTED_LAYERS]) or "none with weights"
-            raise NotFound(
-                f"{manifest.name} {manifest.version} has no layer{_quote_suffix(name)}; "
-                f"layers: {listed}{omitted}",
-                available=names,
-            )
-        return found
 
     def output(
         self, manifest: Manifest, located: LayerLocation, inputs: dict[str, NDArray[np.generic]]
     ) -> NDArray[np.generic]:
         """Return the layer's output for the graph's `inputs`; raise Unavailable as `layers`."""
         tensor = located.layer.output
-        key = (manifest.name, manifest.version, located.file.sha256, tensor)
-        with self._lock:
-            session = self._sessions.get(key)
-            if session is None:
-                graph = add_output(self._read(manifest, located.file), tensor)
-                session = ort.InferenceSession(
-                    graph, session_options(1), providers=["CPUExecutionProvider"]
-                )
-                self._sessions[key] = session
-                while len(self._sessions) > _MAX_SESSIONS:
-                    self._sessions.popitem(last=False)
-            self._sessions.move_to_end(key)
+        with self._lock:  # so that a session is not built twice
+            session = self._create_session(self._folder(manifest), located.file, tensor)
         output: NDArray[np.generic] = session.run([tensor], inputs)[0]
         return output
 
+    def _create_session_uncached(
+        self, folder: Path, file: ModelFile, tensor: str
+    ) -> ort.InferenceSession:
+        graph = add_output(_read(folder, file), tensor)
+        return ort.InferenceSession(graph, session_options(1), providers=["CPUExecutionProvider"])
+
     def sample(self, manifest: Manifest) -> TensorMap:
         """Return inputs that the first graph was published with; raise Unavailable as `layers`."""
-        golden = manifest.get_file("golden")
-        self._read(manifest, golden)
+        folder, golden = self._folder(manifest), manifest.get_file("golden")
+        _read(folder, golden)
         graph = next(iter(manifest.graphs().values()))
-        path = self._store / manifest.name / str(manifest.version) / golden.path
-        (case,) = read_golden_cases(path, graph, 1)
+        (case,) = read_golden_cases(folder / golden.path, graph, 1)
         return case.inputs
 
-    def _read(self, manifest: Manifest, file: ModelFile) -> bytes:
-        path = self._store / manifest.name / str(manifest.version) / file.path
-        try:
-            content = path.read_bytes()
-        except OSError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise Unavailable(
-                f"{file.path} of {manifest.name} {manifest.version} is no longer the published file"
-            )
-        return content
+    def _folder(self, manifest: Manifest) -> Path:
+        return self._store / manifest.name / str(manifest.version)
 
 
-def _quote_suffix(name: str | None) -> str:
-    return "" if name is None else f" {name[:64]!r}"
+def _read(folder: Path, file: ModelFile) -> bytes:
+    try:
+        content = (folder / file.path).read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        version = f"{folder.parent.name} {folder.name}"
+        raise Unavailable(f"{file.path} of {version} is no longer the published file")
+    return content

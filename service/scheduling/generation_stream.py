@@ -15,7 +15,7 @@ from service.scheduling.sampling import SamplingParams, TokenLogprobs, token_log
 
 FinishReason = Literal["length", "stop"]
 
-_CHUNK_INTERVAL_S = 0.02
+CHUNK_INTERVAL_S = 0.02
 """Time between two chunks of a text. Fifty chunks a second look continuous, and each costs CPU."""
 
 
@@ -79,15 +79,19 @@ class GenerationStream:
         """Yield the text in chunks as it is generated. Raises what `result` raises."""
         await self.wait_first_token()
         while True:
-            done = self.finished.done()
-            if done:
-                self.finished.result()
-            chunk = self._output.read_available(is_complete=done)
+            chunk, done = self.read_chunk()
             if chunk:
                 yield chunk
             if done:
                 return
-            await asyncio.wait((self.finished,), timeout=_CHUNK_INTERVAL_S)
+            await asyncio.wait((self.finished,), timeout=CHUNK_INTERVAL_S)
+
+    def read_chunk(self) -> tuple[str, bool]:
+        """Return the text since the last call, and True if it is complete; raise as `result`."""
+        done = self.finished.done()
+        if done:
+            self.finished.result()
+        return self._output.read_available(is_complete=done), done
 
     def cancel(self) -> None:
         """Cancel the text, which leaves the batch before the next step."""

@@ -1,17 +1,16 @@
 """OpenAI's completions: parameters → texts → choices or chunks. A token is a character."""
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from models_store.tasks import TextGeneration
 from service.errors import InvalidValue
 from service.handlers.generation import GenerationGroup, TextLimits, build_generation_request
 from service.runtime.loaded_model import LoadedModel
-from service.scheduling.generation_stream import GenerationRequest, GenerationStream
+from service.scheduling.generation_stream import GenerationRequest
 from service.scheduling.sampling import SamplingParams
 from service.schemas.openai import Completion, CompletionChoice, CompletionParams, LogProbs, Usage
 
@@ -57,14 +56,6 @@ def build_generation_requests(
     return requests
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    index: int
-    text: str
-    """Empty in the last chunk, which has the finish reason."""
-    is_last: bool
-
-
 class CompletionBuilder:
     """Builds completion objects from generated texts."""
 
@@ -103,11 +94,9 @@ class CompletionBuilder:
                 yield self._build_completion(
                     [self._build_choice(index, self._echoed_prompt(index), 0)]
                 )
-        async for chunk in _merge_streams(self._group.streams):
-            choice = self._build_choice(
-                chunk.index, chunk.text, sent_chars[chunk.index], is_last=chunk.is_last
-            )
-            sent_chars[chunk.index] += len(chunk.text)
+        async for index, text, is_last in self._group.chunks():
+            choice = self._build_choice(index, text, sent_chars[index], is_last=is_last)
+            sent_chars[index] += len(text)
             yield self._build_completion([choice])
         if self._streams_usage:
             yield self._build_completion([], usage=self._build_usage(sum(sent_chars)))
@@ -172,34 +161,3 @@ class CompletionBuilder:
             ],
             text_offset=list(range(offset, offset + len(text))),
         )
-
-
-async def _merge_streams(streams: list[GenerationStream]) -> AsyncIterator[_Chunk]:
-    """Yield chunks of all texts as they arrive. The first failure is raised, and ends them."""
-    queue: asyncio.Queue[_Chunk | BaseException] = asyncio.Queue()
-    readers = [
-        asyncio.create_task(_forward_chunks(index, stream, queue.put_nowait))
-        for index, stream in enumerate(streams)
-    ]
-    try:
-        remaining = len(streams)
-        while remaining:
-            chunk = await queue.get()
-            if isinstance(chunk, BaseException):
-                raise chunk
-            remaining -= chunk.is_last
-            yield chunk
-    finally:
-        for reader in readers:
-            reader.cancel()
-
-
-async def _forward_chunks(
-    index: int, stream: GenerationStream, put: Callable[[_Chunk | BaseException], None]
-) -> None:
-    try:
-        async for text in stream.chunks():
-            put(_Chunk(index, text, is_last=False))
-        put(_Chunk(index, "", is_last=True))
-    except Exception as error:  # noqa: BLE001  # raised again where the chunks are read
-        put(error)

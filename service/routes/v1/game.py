@@ -1,14 +1,24 @@
 """`/v1/game`: person or network?"""
 
+from collections.abc import Callable
+from functools import partial
 from multiprocessing import current_process
 from pathlib import Path
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models_store.tasks import FaceGeneration, HandwritingGeneration, Task
 from service.errors import NotFound
-from service.handlers.game import draw_digits, list_photographs, new_round, read_round, show_faces
+from service.handlers.game import (
+    Round,
+    draw_digits,
+    list_photographs,
+    new_round,
+    read_round,
+    show_faces,
+)
 from service.routes.http.direct_route import create_router
 from service.routes.http.execution import run_in_pool
 from service.routes.http.json_body import json_request_body, read_json_body
@@ -17,12 +27,15 @@ from service.routes.http.openapi_fragments import problem_responses
 from service.routes.http.parameters import parse_query, query_parameters
 from service.routes.http.queued import queued
 from service.routes.http.responses import json_response, model_fields
+from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import Ticket
 from service.schemas.base import ModelSelector
 from service.schemas.game import GameAnswer, GameChoice, GameName, GameRound, GamesResponse
 from service.state import AppState, get_state
 
 router = create_router(prefix="/v1/game", tags=["game"])
+
+TaskT = TypeVar("TaskT", bound=Task)
 
 _MAX_BODY_BYTES = 4096
 _ROUND_RESPONSES = {
@@ -63,18 +76,7 @@ async def start_digits_round(request: Request) -> Response:
 
     People's digits are from the UCI pen digits by E. Alpaydin and F. Alimoglu (CC BY 4.0).
     """
-    state = get_state(request)
-    arrival_time_s = start_request(state.pool.admission)
-    params = parse_query(request, ModelSelector)
-    model = resolve_model(request, HandwritingGeneration, params.model, params.version)
-    round_ = new_round("digits", _secret(state))
-
-    def work(ticket: Ticket) -> Response:
-        images = draw_digits(model, round_, ticket.check)
-        body = GameRound(round=round_.token, images=list(images), **model_fields(model))
-        return json_response(body)
-
-    return await run_in_pool(request, arrival_time_s, work)
+    return await _start_round(request, "digits", HandwritingGeneration, draw_digits)
 
 
 @router.get(
@@ -91,22 +93,13 @@ async def start_faces_round(request: Request) -> Response:
     404 unless the operator set `DEEPSHELF_REAL_FACES` to a folder of photographs.
     """
     state = get_state(request)
-    arrival_time_s = start_request(state.pool.admission)
-    params = parse_query(request, ModelSelector)
     photographs = _photographs(state)
     if not photographs:
         raise NotFound(
             "there are no photographs; set DEEPSHELF_REAL_FACES to a folder of photographs"
         )
-    model = resolve_model(request, FaceGeneration, params.model, params.version)
-    round_ = new_round("faces", _secret(state))
-
-    def work(ticket: Ticket) -> Response:
-        images = show_faces(model, round_, photographs, state.limits, ticket.check)
-        body = GameRound(round=round_.token, images=list(images), **model_fields(model))
-        return json_response(body)
-
-    return await run_in_pool(request, arrival_time_s, work)
+    show = partial(show_faces, photographs=photographs, limits=state.limits)
+    return await _start_round(request, "faces", FaceGeneration, show)
 
 
 @router.post(
@@ -128,6 +121,27 @@ async def answer_round(request: Request) -> Response:
     params = await read_json_body(request, GameChoice, _MAX_BODY_BYTES)
     answer = read_round(params.round, _secret(state)).real
     return json_response(GameAnswer(correct=params.choice == answer, answer=answer))
+
+
+async def _start_round(
+    request: Request,
+    game: GameName,
+    task: type[TaskT],
+    draw: Callable[[LoadedModel[TaskT], Round, Callable[[], None]], tuple[bytes, bytes]],
+) -> Response:
+    """Respond with the images that `draw` gives for a model, a round and a check."""
+    state = get_state(request)
+    arrival_time_s = start_request(state.pool.admission)
+    params = parse_query(request, ModelSelector)
+    model = resolve_model(request, task, params.model, params.version)
+    round_ = new_round(game, _secret(state))
+
+    def work(ticket: Ticket) -> Response:
+        images = draw(model, round_, ticket.check)
+        body = GameRound(round=round_.token, images=list(images), **model_fields(model))
+        return json_response(body)
+
+    return await run_in_pool(request, arrival_time_s, work)
 
 
 def _is_ready(state: AppState, task: type[Task]) -> bool:
