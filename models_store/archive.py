@@ -85,11 +85,7 @@ def _add_file(tar: tarfile.TarFile, path: Path, name: str, manifest: Manifest) -
 
 
 def import_versions(
-    path: Path,
-    store: Path,
-    trusted_keys: TrustedKeys | None = None,
-    *,
-    keep_existing: bool = False,
+    path: Path, store: Path, trusted_keys: TrustedKeys | None = None, *, keep_existing: bool = False
 ) -> list[tuple[VersionId, bool]]:
     """Import the versions of an archive; return each with a flag that says if it was new.
 

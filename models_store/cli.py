@@ -14,12 +14,7 @@ from models_store.archive import VersionId, export_versions, import_versions
 from models_store.card import render_card
 from models_store.command_line import CommandGroup, single_line
 from models_store.errors import LayoutError, StoreError
-from models_store.layout import (
-    file_sha256,
-    list_model_names,
-    list_versions,
-    version_dir,
-)
+from models_store.layout import file_sha256, list_model_names, list_versions, version_dir
 from models_store.manifest import Manifest
 from models_store.onnx.batching import measure_version
 from models_store.onnx.runtime import verify_graphs

@@ -21,12 +21,7 @@ from models_store.verify import check_files, parse_manifest, read_manifest
 def file_entry(path: Path, **fields: object) -> ModelFile:
     """Return the manifest entry for the file at `path`, with its name, size and hash."""
     return ModelFile.model_validate(
-        {
-            "path": path.name,
-            "bytes": path.stat().st_size,
-            "sha256": file_sha256(path),
-            **fields,
-        }
+        {"path": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path), **fields}
     )
 
 

@@ -21,14 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models_store.batching import Batching, parse_batching
 from models_store.errors import SignatureError
 from models_store.signing.signatures import TrustedKeys, read_trusted_keys, require_cryptography
-from service.keys import (
-    ApiKey,
-    ApiKeySet,
-    parse_admin_key,
-    parse_keys,
-    parse_rate,
-    read_keys_file,
-)
+from service.keys import ApiKey, ApiKeySet, parse_admin_key, parse_keys, parse_rate, read_keys_file
 from service.setting_formats import (
     parse_names,
     parse_origins,

@@ -15,11 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.compression.factorized import (
-    FrequencyTables,
-    decode_latents,
-    encode_latents,
-)
+from models_store.compression.factorized import FrequencyTables, decode_latents, encode_latents
 from models_store.compression.hyperprior import EncodedLatents, HyperpriorCoder, ScaleTables, Tile
 from models_store.tasks import AnySizeImage, Compression, Hyperprior
 from models_store.verify import GraphFn
@@ -106,9 +102,7 @@ class HyperpriorImageCodec:
             rows, columns = y.pixel_range(height), x.pixel_range(width)
             top, left = y.window.start * BLOCK, x.window.start * BLOCK
             image_HWC[rows, columns] = tile[
-                0,
-                rows.start - top : rows.stop - top,
-                columns.start - left : columns.stop - left,
+                0, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
             ]
         return image_HWC
 

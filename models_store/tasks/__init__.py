@@ -8,12 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models_store.tasks.compression import (
-    ChannelGroup,
-    Compression,
-    FactorizedEntropy,
-    Hyperprior,
-)
+from models_store.tasks.compression import ChannelGroup, Compression, FactorizedEntropy, Hyperprior
 from models_store.tasks.images import (
     CHANNELS,
     AnySizeImage,

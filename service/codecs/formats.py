@@ -75,11 +75,7 @@ def _heic(reader: Callable[[BytesIO], ImageFile]) -> ImageFormat:
 
 
 _AVIF = ImageFormat(
-    "AVIF",
-    AVIF_SIGNATURE,
-    AvifImageFile,
-    avif_headers.peek_avif_size,
-    avif_headers.find_avif_bomb,
+    "AVIF", AVIF_SIGNATURE, AvifImageFile, avif_headers.peek_avif_size, avif_headers.find_avif_bomb
 )
 FORMATS = (
     ImageFormat(
@@ -89,10 +85,7 @@ FORMATS = (
         find_bomb=decompression_bombs.find_jpeg_bomb,
     ),
     ImageFormat(
-        "PNG",
-        re.compile(rb"\x89PNG\r\n\x1a\n"),
-        PngImageFile,
-        image_headers.peek_png_size,
+        "PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile, image_headers.peek_png_size
     ),
     ImageFormat(
         "WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile, image_headers.peek_webp_size

@@ -14,14 +14,7 @@ import numpy as np
 
 from models_store.manifest import ModelFile
 from models_store.onnx.errors import clean_message
-from models_store.tasks import (
-    AnySizeImage,
-    Compression,
-    Denoising,
-    Task,
-    Tensors,
-    TextGeneration,
-)
+from models_store.tasks import AnySizeImage, Compression, Denoising, Task, Tensors, TextGeneration
 from service.codecs.tensors import Array
 from service.errors import InvalidValue
 from service.runtime.batched_graph import (

@@ -34,9 +34,7 @@ class Tracing:
     def __call__(self, completed: CompletedRequest) -> None:
         """Create the spans of a request; the provider sends them on its own thread."""
         from opentelemetry import trace
-        from opentelemetry.trace.propagation.tracecontext import (
-            TraceContextTextMapPropagator,
-        )
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         headers = {
             name: value.decode("latin-1")
@@ -83,9 +81,7 @@ def create_otlp_tracing(endpoint: str) -> Tracing:
         TracingUnavailable: see `check_installed`.
     """
     check_installed()
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
-        OTLPSpanExporter,
-    )
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor

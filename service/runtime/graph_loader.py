@@ -104,11 +104,7 @@ def open_graph(
 
 
 def _open_verified(
-    folder: Path,
-    manifest: Manifest,
-    spec: ModelFile,
-    load_graph: GraphLoader,
-    options: LoadOptions,
+    folder: Path, manifest: Manifest, spec: ModelFile, load_graph: GraphLoader, options: LoadOptions
 ) -> OpenGraph:
     graph = load_graph((folder / spec.path).read_bytes(), manifest, spec)
     if not isinstance(graph, Session):  # it is batched where it runs

@@ -25,11 +25,7 @@ _log = logging.getLogger(__name__)
 _DEFAULTS = LoadOptions()
 
 
-def load(
-    folder: Path,
-    manifest: Manifest,
-    options: LoadOptions = _DEFAULTS,
-) -> LoadedModel[Task]:
+def load(folder: Path, manifest: Manifest, options: LoadOptions = _DEFAULTS) -> LoadedModel[Task]:
     """Verify and load the version in `folder`, in all its precisions.
 
     The default precision is that of `options` if the version has it, else the manifest's choice.
@@ -52,10 +48,7 @@ def load(
 
 
 def _load_precision(
-    folder: Path,
-    manifest: Manifest,
-    precision: Precision,
-    options: LoadOptions,
+    folder: Path, manifest: Manifest, precision: Precision, options: LoadOptions
 ) -> LoadedModel[Task]:
     loaded_graphs = load_graphs(
         manifest, precision, lambda spec: open_graph(folder, manifest, spec, options)

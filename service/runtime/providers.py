@@ -57,10 +57,7 @@ _SPECS: Mapping[str, _ProviderSpec] = {
         {"intra_op_num_threads": "1"},
     ),
     "coreml": _ProviderSpec(
-        "CoreMLExecutionProvider",
-        "onnxruntime for macOS",
-        tolerance_factor=10,
-        parallel_runs=False,
+        "CoreMLExecutionProvider", "onnxruntime for macOS", tolerance_factor=10, parallel_runs=False
     ),
     "directml": _ProviderSpec(
         "DmlExecutionProvider",

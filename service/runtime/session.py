@@ -60,10 +60,7 @@ class Session:
             arena.add_to(options)
         try:
             self._session = ort.InferenceSession(
-                graph,
-                options,
-                providers=provider.ort_providers,
-                enable_fallback=0,
+                graph, options, providers=provider.ort_providers, enable_fallback=0
             )
         except Exception as error:  # onnxruntime has no public exception base
             raise ReplayError(

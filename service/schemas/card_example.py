@@ -34,13 +34,7 @@ CARD: dict[str, Any] = {
         {"name": "top-1", "value": 0.96, "dataset": "photographs", "split": "held out", "n": 100}
     ],
     "data": [
-        {
-            "title": "Photographs",
-            "source": "our own",
-            "licence": "CC0",
-            "sha256": _SHA,
-            "n": 400,
-        }
+        {"title": "Photographs", "source": "our own", "licence": "CC0", "sha256": _SHA, "n": 400}
     ],
     "provenance": {
         "recipe": {"epochs": 6},

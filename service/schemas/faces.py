@@ -68,11 +68,7 @@ class FacesResponse(ModelResponse):
     """The faces in the order of their seeds."""
 
     model_config = example(
-        {
-            "model": "faces-gan",
-            "version": 1,
-            "faces": [{"seed": 7, "image": "iVBORw0KGgo="}],
-        }
+        {"model": "faces-gan", "version": 1, "faces": [{"seed": 7, "image": "iVBORw0KGgo="}]}
     )
 
     faces: list[Face]

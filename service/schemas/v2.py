@@ -81,12 +81,7 @@ class InferResponse(ResponseModel):
             "model_name": "charnn-tiny",
             "model_version": "1",
             "outputs": [
-                {
-                    "name": "text_output",
-                    "datatype": "BYTES",
-                    "shape": [1],
-                    "data": ["seven"],
-                }
+                {"name": "text_output", "datatype": "BYTES", "shape": [1], "data": ["seven"]}
             ],
         }
     )
@@ -189,10 +184,7 @@ class StatisticsResponse(ResponseModel):
                         "cache_miss": {"count": 0, "ns": 0},
                     },
                     "batch_stats": [
-                        {
-                            "batch_size": 1,
-                            "compute_infer": {"count": 3, "ns": 8_400_000},
-                        }
+                        {"batch_size": 1, "compute_infer": {"count": 3, "ns": 8_400_000}}
                     ],
                 }
             ]

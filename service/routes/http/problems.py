@@ -17,13 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from models_store.validation_messages import ValidationMessage, describe_errors
-from service.errors import (
-    InternalError,
-    InvalidValue,
-    MethodNotAllowed,
-    NotFound,
-    ServiceError,
-)
+from service.errors import InternalError, InvalidValue, MethodNotAllowed, NotFound, ServiceError
 from service.routes.http.error_formats import error_formatter_for
 from service.routes.http.locations import location_without_slash, root_path
 from service.routes.http.not_found_page import not_found_page, wants_page

@@ -23,10 +23,7 @@ router = create_router(prefix="/v1", tags=["images"])
     operation_id="classify",
     summary="Classify images",
     responses={
-        200: {
-            "model": ClassifyResponse,
-            "description": "One result per image, in the order sent",
-        },
+        200: {"model": ClassifyResponse, "description": "One result per image, in the order sent"},
         **problem_responses(*(status for status in UPLOAD_STATUSES if status != 406)),
     },
     openapi_extra=image_upload(ClassifyParams),

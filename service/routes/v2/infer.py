@@ -22,11 +22,7 @@ from service.routes.http.request_body import read_bytes
 from service.routes.http.responses import BINARY
 from service.routes.v2.openapi_fragments import MODEL, TAG, VERSION
 from service.routes.v2.outputs import apply_classification, requested_outputs
-from service.routes.v2.protocol import (
-    ParsedRequest,
-    build_infer_response,
-    parse_infer_request,
-)
+from service.routes.v2.protocol import ParsedRequest, build_infer_response, parse_infer_request
 from service.routes.v2.target import InferTarget, resolve_requested
 from service.routes.v2.text import build_text_outputs, start_text_generation
 from service.runtime.statistics import PhaseDurations
@@ -167,9 +163,7 @@ def _parse_request(
     """Return the request, and the target in the requested precision."""
     limit = _max_body_bytes(state, target)
     parsed = parse_infer_request(
-        body,
-        request.headers.get(_JSON_LENGTH_HEADER),
-        max_json_bytes=limit // JSON_BODY_DIVISOR,
+        body, request.headers.get(_JSON_LENGTH_HEADER), max_json_bytes=limit // JSON_BODY_DIVISOR
     )
     return parsed, target.with_precision(parsed.request.parameters.get("precision"))
 

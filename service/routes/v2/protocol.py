@@ -8,14 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models_store.validation_messages import describe_errors
-from service.codecs.tensors import (
-    Array,
-    datatype_of,
-    from_bytes,
-    from_json,
-    to_bytes,
-    to_json,
-)
+from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 from service.handlers.tensor_inputs import TensorRequirement, check_shape
 from service.routes.http.json_body import not_json
@@ -173,10 +166,7 @@ def build_infer_response(
     if target.model.variants:  # present only if there is a choice
         extra["parameters"] = {"precision": target.model.precision}
     response = InferResponse(
-        **extra,
-        model_name=target.name,
-        model_version=str(target.model.version),
-        outputs=tensors,
+        **extra, model_name=target.name, model_version=str(target.model.version), outputs=tensors
     )
     header = response.to_json()
     return b"".join([header, *binary_parts]), len(header) if binary_parts else None

@@ -11,11 +11,7 @@ from models_store.tasks import Task, TextGeneration
 from models_store.validation_messages import describe_errors, suggest
 from service.codecs.tensors import BYTES, Array
 from service.errors import InvalidValue
-from service.handlers.generation import (
-    GenerationGroup,
-    TextLimits,
-    check_generation_count,
-)
+from service.handlers.generation import GenerationGroup, TextLimits, check_generation_count
 from service.handlers.tensor_inputs import TensorRequirement
 from service.routes.v2.protocol import ParsedRequest
 from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
