@@ -35,8 +35,7 @@ def test_every_program_is_tested() -> None:
 def test_a_program_prints_the_expected_output(name: str, url: str) -> None:
     process = subprocess.run(
         [sys.executable, "-W", "error", ROOT / "examples" / name, url],
-        cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
-        check=False,
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert EXPECTED_OUTPUT[name] in process.stdout

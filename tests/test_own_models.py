@@ -14,8 +14,6 @@ from tests.repository import ROOT
 from tests.test_readme import ADDRESS, BLOCK, run
 from tests.waiting import LIMIT_S, wait_until
 
-pytestmark = pytest.mark.timeout(900)  # three libraries are imported, and three models added
-
 PAGE = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
 HOST = ADDRESS.removeprefix("http://")
 
@@ -39,8 +37,9 @@ def _run(kind: str, text: str, folder: Path, url: str) -> tuple[str, str, str]:
     if kind != "sh" or "deepshelf serve" in text:
         return kind, text, ""
     output = run(block, folder)
-    for name in re.findall(r" add .*--name (\S+)", text):
-        wait_until(lambda: httpx.get(f"{url}/v2/models/{name}/ready", timeout=LIMIT_S).is_success)  # noqa: B023
+    names = re.findall(r" add .*--name (\S+)", text)
+    with httpx.Client(base_url=url, timeout=LIMIT_S) as client:
+        wait_until(lambda: all(client.get(f"/v2/models/{name}/ready").is_success for name in names))
     return kind, text, output
 
 

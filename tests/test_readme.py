@@ -42,7 +42,6 @@ def run(block: str, folder: Path) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"

@@ -80,7 +80,6 @@ def curl(page: Page, panel: Locator, folder: Path) -> bytes:
         ["bash", "-euc", command.replace("curl ", "curl -sS --fail ")],
         cwd=folder,
         capture_output=True,
-        timeout=LIMIT_S,
         check=True,
     )
     return done.stdout

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.http import Connection, HttpRequest
+from tests.e2e.server import free_port
 
 MIB = 1 << 20
 
@@ -78,7 +78,7 @@ def resident_mib(pid: int) -> float:
 @asynccontextmanager
 async def running_service(store: Path, folder: Path, **settings: object) -> AsyncIterator[Service]:
     """Start it, wait until every worker is ready, and stop it at the end."""
-    port = _free_port()
+    port = free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
     environment |= {f"DEEPSHELF_{name.upper()}": str(value) for name, value in values.items()}
@@ -90,7 +90,7 @@ async def running_service(store: Path, folder: Path, **settings: object) -> Asyn
 @asynccontextmanager
 async def running_rejecting_server(folder: Path) -> AsyncIterator[Service]:
     """Run `reject_only_server.py`."""
-    port = _free_port()
+    port = free_port()
     bare = ("tests.chaos.reject_only_server", str(port))
     async with _running_process(folder, port, dict(os.environ), *bare) as server:
         while True:
@@ -117,13 +117,6 @@ async def _running_process(
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), 60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _wait_until_ready(service: Service, workers: int) -> None:

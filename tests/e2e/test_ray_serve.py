@@ -30,7 +30,7 @@ from tests.waiting import LIMIT_S, wait_until
 
 ray = pytest.importorskip("ray")
 # Ray's own: sockets left open, names that are going away.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 RED = encode_png(solid_image(60, 40, (255, 0, 0)))
 CHARS = 2000

@@ -92,7 +92,7 @@ async def test_full_queue_and_rejections_are_counted(own: httpx.AsyncClient) -> 
 
 
 async def test_waiting_expired_and_cancelled_requests_are_counted_apart(store: Path) -> None:
-    async with running_app(store, deadline_s=1.0) as client:
+    async with running_app(store, deadline_s=3) as client:
         with occupied_thread(get_app_state(client).pool):
             caller = AsgiRequest(client, IMAGE)
             leaving = asyncio.create_task(caller.run())
