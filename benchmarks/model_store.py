@@ -73,9 +73,7 @@ def _publish_resnet(store: Path) -> None:
     graph = GraphSpec(
         role="model",
         module=ClassifierGraph(network.eval(), [0.5] * 3, [0.25] * 3),
-        inputs=("images",),
         outputs=("probabilities",),
-        dynamic_axes={"images": {0: "batch"}},
         cases=({"images": images},),
     )
 
@@ -91,8 +89,6 @@ def _publish_resnet(store: Path) -> None:
         graphs=(graph,),
         data=(),
         report=report,
-        rtol=1e-3,
-        atol=1e-4,
     )
     card = ModelCard(summary="ResNet-20, not trained.", intended_use="Load tests.", limits="All.")
     provenance = Provenance(

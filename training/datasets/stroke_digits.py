@@ -17,6 +17,7 @@ from training.datasets.strokes import (
     StrokeData,
     StrokeSplit,
     pad_drawings,
+    resample_path,
     strokes_to_moves,
 )
 
@@ -90,7 +91,5 @@ def _smooth(points: Points) -> Points:
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
     path = np.einsum("tb,pbc->ptc", weights, bezier_curves(points)).reshape(-1, 2)
     path = np.concatenate([path, points[-1:]])
-    lengths = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
-    count = max(2, round(lengths[-1] / _SPACING) + 1)
-    positions = np.linspace(0, lengths[-1], count)
-    return np.stack([np.interp(positions, lengths, axis) for axis in path.T], 1)
+    length = np.hypot(*np.diff(path, axis=0).T).cumsum()[-1]
+    return resample_path(path, max(2, round(length / _SPACING) + 1))

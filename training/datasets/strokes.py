@@ -63,6 +63,13 @@ def strokes_to_moves(strokes: Sequence[NDArray[np.floating]]) -> NDArray[np.floa
     return np.concatenate([steps, pens[:, None]], 1).astype(np.float32)
 
 
+def resample_path(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return `count` points at equal distances along the path through `points` (P, 2)."""
+    lengths = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+    positions = np.linspace(0, lengths[-1], count)
+    return np.stack([np.interp(positions, lengths, axis) for axis in points.T], 1)
+
+
 def pad_drawings(drawings: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> StrokeSplit:
     """Return a split of drawings, each given as its moves (T, 3)."""
     longest = max(map(len, drawings))

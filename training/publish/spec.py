@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +38,22 @@ def run_in_batches(
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """One graph to export. `module` maps `inputs` in order to `outputs` in order."""
+    """One graph to export. `module` maps the inputs of a case in order to `outputs` in order."""
 
     role: Role
     module: nn.Module
-    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    dynamic_axes: Mapping[str, Mapping[int, str]]
-    """For each input, the names of axes of any size; the batch, axis 0, is one of them."""
     cases: tuple[Mapping[str, Tensor], ...]
     """Golden inputs. All dynamic axes of the first one must have a size of at least two: the
     exporter treats an axis of size one as constant."""
+    dynamic_axes: Mapping[int, str] = field(default_factory=lambda: {0: "batch"})
+    """Names of the axes of any size; inputs with fewer axes have the first of them."""
     build_onnx: Callable[[], onnx.ModelProto] | None = None
     """Builds the graph in place of the exporter; parity with `module` is checked as well."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.cases[0])
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class ExportSpec:
     data: tuple[DataSource, ...]
     report: Callable[[GraphFns, Path], tuple[Metric, ...]]
     """Measures the exported graphs, which are what is served, and draws the preview."""
-    rtol: float
-    atol: float
+    rtol: float = 1e-3
+    atol: float = 1e-4
     attachments: tuple[Attachment, ...] = ()
     parameter_count: int | None = None
     """Set when graphs share parameters; otherwise the parameters of all graphs are counted."""
@@ -143,24 +146,20 @@ def _export_onnx(module: nn.Module, graph: GraphSpec) -> onnx.ModelProto:
 
 
 def _export_program(module: nn.Module, graph: GraphSpec) -> torch.onnx.ONNXProgram:
-    first = graph.cases[0]
-    dims = {
-        name: torch.export.Dim(name)
-        for axes in graph.dynamic_axes.values()
-        for name in axes.values()
-    }
+    example = tuple(graph.cases[0].values())
+    dims = {axis: torch.export.Dim(name) for axis, name in graph.dynamic_axes.items()}
     with warnings.catch_warnings():
         # Inputs share axes such as the batch on purpose, and one name is enough.
         warnings.filterwarnings("ignore", "# The axis name", UserWarning)
         program = torch.onnx.export(
             module,
-            tuple(first[name] for name in graph.inputs),
+            example,
             dynamo=True,
             input_names=graph.inputs,
             output_names=graph.outputs,
             dynamic_shapes=tuple(
-                {axis: dims[label] for axis, label in graph.dynamic_axes[name].items()}
-                for name in graph.inputs
+                {axis: dim for axis, dim in dims.items() if axis < tensor.ndim}
+                for tensor in example
             ),
             external_data=False,
             verbose=False,
@@ -179,10 +178,10 @@ def _strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
     messages: list[Any] = [model]
     while messages:
         message = messages.pop()
-        for field, value in message.ListFields():
-            if field.name in ("metadata_props", "doc_string"):
-                message.ClearField(field.name)
-            elif field.message_type is not None:
+        for descriptor, value in message.ListFields():
+            if descriptor.name in ("metadata_props", "doc_string"):
+                message.ClearField(descriptor.name)
+            elif descriptor.message_type is not None:
                 messages += value if isinstance(value, Iterable) else [value]
     return model
 

@@ -124,9 +124,8 @@ def _graph(row: _Row, network: nn.Module) -> GraphSpec:
     return GraphSpec(
         role="model",
         module=module,
-        inputs=("images",),
         outputs=(output,),
-        dynamic_axes={"images": axes},
+        dynamic_axes=axes,
         cases=(
             {"images": sample_inputs.random_bytes(row.example)},
             {"images": sample_inputs.random_bytes(row.others[0])},
@@ -277,9 +276,7 @@ def test_a_network_that_cannot_be_exported_is_a_training_error(tmp_path: Path) -
     graph = GraphSpec(
         role="model",
         module=_Undecided(),
-        inputs=("images",),
         outputs=("y",),
-        dynamic_axes={"images": {0: "batch"}},
         cases=({"images": sample_inputs.random_bytes((2, 4, 4, 1))},),
     )
     with pytest.raises(ExportError, match=r"model\.onnx cannot be exported: "):

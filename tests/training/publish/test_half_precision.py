@@ -21,7 +21,7 @@ def _network() -> nn.Module:
 
 def _graph(network: nn.Module) -> GraphSpec:
     example = torch.randn(2, 3, 6, 6)
-    return GraphSpec("model", network, ("x",), ("y",), {"x": {0: "batch"}}, ({"x": example},))
+    return GraphSpec("model", network, ("y",), ({"x": example},))
 
 
 def test_the_graph_computes_with_the_rounded_weights(tmp_path: Path) -> None:

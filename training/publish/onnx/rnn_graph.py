@@ -1,25 +1,24 @@
 """A recurrent network as an ONNX graph of fused LSTM or GRU operators.
 
-The graph is written node by node. torch's exporter creates the fused operators, too, but adds fifty
-slices and concatenations that reorder the gates at load, and fixes the time axis at the length of
-its example. Here the weights are stored in ONNX's order.
+The graph is written in ONNX's text format. torch's exporter creates the fused operators, too, but
+adds fifty slices and concatenations that reorder the gates at load, and fixes the time axis at the
+length of its example. Here the weights are stored in ONNX's order.
 
-Shapes: B batch, T time, E embedding, H hidden, L layers, V vocabulary.
+Shapes: B batch, T time, I input, H hidden, L layers, V vocabulary.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from models_store.tasks import RecurrentState
 from training.networks.char_rnn import CharRNN
 
-_OPSET, _IR_VERSION = 17, 8
 STATE_NAMES = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
 """Names of the state's inputs; the name of an output has the prefix `next_`."""
 
@@ -28,137 +27,143 @@ _GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 
 Array = NDArray[np.float32]
 RNN = nn.LSTM | nn.GRU
-ValueSpecs = Mapping[str, tuple[int, list[str | int | None]]]
-"""Type and shape by name."""
 
 
 class StepGraph(nn.Module):
-    """The network as the graph computes it: state in and out as separate tensors."""
+    """The network as the graph computes it: each tensor of the state is an input and an output."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, inputs: int = 1) -> None:
         super().__init__()
         self.network = network
+        self.inputs = inputs
 
-    def forward(self, tokens_BT: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits_BTV, after = self.network(tokens_BT, state)
-        return (logits_BTV, *after)
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        output, after = self.network(*tensors[: self.inputs], tensors[self.inputs :])
+        return (output, *after)
+
+
+def recurrent_states(rnn: RNN) -> tuple[RecurrentState, ...]:
+    """Describe the graph's states for the manifest."""
+    return tuple(
+        RecurrentState(name=name, next=f"next_{name}", layers=rnn.num_layers, width=rnn.hidden_size)
+        for name in STATE_NAMES[_cell_kind(rnn)]
+    )
+
+
+def zero_states(states: Iterable[RecurrentState], batch: int) -> dict[str, NDArray[np.generic]]:
+    """Return the states before the first step, (L, B, H) each, by name."""
+    return {s.name: np.zeros((s.layers, batch, s.width), np.float32) for s in states}
+
+
+def random_states(
+    states: Iterable[RecurrentState], batch: int, scale: float, random: torch.Generator
+) -> dict[str, Tensor]:
+    """Return states (L, B, H) of normal deviation `scale`, by name, for golden cases."""
+    return {
+        s.name: scale * torch.randn((s.layers, batch, s.width), generator=random) for s in states
+    }
 
 
 def build_rnn_model(network: CharRNN) -> onnx.ModelProto:
     """`tokens` (B, T) and the state → `logits` (B, T, V) and the next state."""
-    builder = StepGraphBuilder()
-    builder.add_constant("embedding", as_array(network.embedding.weight))
-    builder.add_constant("head_weight", np.ascontiguousarray(as_array(network.head.weight).T))
-    builder.add_constant("head_bias", as_array(network.head.bias))
-
-    builder.add_node("Gather", ["embedding", "tokens"], ["embedded_BTE"])
-    builder.add_rnn(network.rnn, "embedded_BTE", "h_BTH")
-    builder.add_node("MatMul", ["h_BTH", "head_weight"], ["scores"])
-    builder.add_node("Add", ["scores", "head_bias"], ["logits"])
-    return builder.build(
+    return build_step_model(
         network.rnn,
-        inputs={"tokens": (TensorProto.INT64, ["batch", "time"])},
-        outputs={"logits": (TensorProto.FLOAT, ["batch", "time", len(network.head.bias)])},
+        inputs="int64[batch, time] tokens",
+        output=f"float[batch, time, {len(network.head.bias)}] logits",
+        before="x_BTI = Gather (embedding, tokens)",
+        after="""
+            scores = MatMul (h_BTH, head_weight)
+            logits = Add (scores, head_bias)""",
+        constants={
+            "embedding": as_array(network.embedding.weight),
+            "head_weight": as_array(network.head.weight.T),
+            "head_bias": as_array(network.head.bias),
+        },
     )
+
+
+def build_step_model(
+    rnn: RNN, *, inputs: str, output: str, before: str, after: str, constants: Mapping[str, Array]
+) -> onnx.ModelProto:
+    """Return a graph from `inputs` and the states to `output` and the next states.
+
+    The arguments are in ONNX's text format. The nodes `before` compute `x_BTI`, and the nodes
+    `after` read `h_BTH`.
+    """
+    names = [state.name for state in recurrent_states(rnn)]
+    state = f"float[{rnn.num_layers}, batch, {rnn.hidden_size}]"
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["": 17]>
+        step ({", ".join([inputs, *(f"{state} {name}" for name in names)])})
+            => ({", ".join([output, *(f"{state} next_{name}" for name in names)])}) {{
+            {before}
+            {_rnn_nodes(rnn, names)}
+            {after}
+        }}"""
+    )
+    add_constants(model.graph, {**constants, "direction_axis": np.array([1])})
+    for layer in range(rnn.num_layers):
+        add_constants(model.graph, _layer_constants(rnn, layer))
+    return model
+
+
+def add_constants(graph: onnx.GraphProto, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Add constants to a graph, by name."""
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
 
 
 def as_array(tensor: Tensor) -> Array:
     """Return the values as float32, on the CPU."""
-    return tensor.detach().float().cpu().numpy()
+    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
 
 
-class GraphBuilder:
-    """Nodes and constants of a graph, in the order in which they are added."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add_constant(self, name: str, value: NDArray[np.generic]) -> None:
-        self.constants.append(numpy_helper.from_array(value, name))
-
-    def add_node(
-        self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any
-    ) -> None:
-        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+def _rnn_nodes(rnn: RNN, states: list[str]) -> str:
+    """Return nodes from `x_BTI` and the states to `h_BTH` and the next states."""
+    nodes = ["y_TBH = Transpose <perm = [1, 0, 2]> (x_BTI)"]
+    if rnn.num_layers > 1:
+        nodes += [f"{_each_layer(name, rnn)} = Split <axis = 0> ({name})" for name in states]
+    nodes += [_layer_nodes(rnn, layer, states) for layer in range(rnn.num_layers)]
+    nodes += [
+        f"next_{name} = Concat <axis = 0> ({_each_layer(f'next_{name}', rnn)})" for name in states
+    ]
+    # Back to (B, T, H) before the head: rows of outputs are then written where they are read.
+    nodes.append(f"h_BTH = Transpose <perm = [1, 0, 2]> (y{rnn.num_layers - 1}_TBH)")
+    return "\n".join(nodes)
 
 
-class StepGraphBuilder(GraphBuilder):
-    """Builds a step graph of fused LSTM or GRU operators."""
+def _each_layer(name: str, rnn: RNN) -> str:
+    return ", ".join(f"{name}_{layer}" for layer in range(rnn.num_layers))
 
-    def add_rnn(self, rnn: RNN, x: str, y: str) -> None:
-        """`x` (B, T, E) and the graph's states → `y` (B, T, H) and its next states."""
-        self.add_constant("direction_axis", np.array([1]))
-        self.add_node("Transpose", [x], ["x_TBE"], perm=[1, 0, 2])
-        states = _state_names(rnn)
-        per_layer = {name: [f"{name}_{i}" for i in range(rnn.num_layers)] for name in states}
-        for name in states:
-            if rnn.num_layers == 1:
-                per_layer[name] = [name]
-            else:
-                self.add_node("Split", [name], per_layer[name], axis=0)
-        layer_input = "x_TBE"
-        for layer in range(rnn.num_layers):
-            layer_input = self._add_layer(
-                rnn, layer, layer_input, [per_layer[name][layer] for name in states]
-            )
-        for name in states:
-            next_states = [f"next_{name}_{layer}" for layer in range(rnn.num_layers)]
-            self.add_node("Concat", next_states, [f"next_{name}"], axis=0)
-        # Back to (B, T, H) before the head: rows of outputs are then written where they are read.
-        self.add_node("Transpose", [layer_input], [y], perm=[1, 0, 2])
 
-    def _add_layer(self, rnn: RNN, layer: int, x: str, state: list[str]) -> str:
-        """Add one fused operator; return the name of its output (T, B, H)."""
-        cell = _cell_kind(rnn)
-        weights = dict(rnn.named_parameters())
-        order = _GATE_ORDER[cell]
-        self.add_constant(f"W{layer}", _reorder_gates(weights[f"weight_ih_l{layer}"], order)[None])
-        self.add_constant(f"R{layer}", _reorder_gates(weights[f"weight_hh_l{layer}"], order)[None])
-        biases = [_reorder_gates(weights[f"bias_{kind}_l{layer}"], order) for kind in ("ih", "hh")]
-        self.add_constant(f"B{layer}", np.concatenate(biases)[None])
-        inputs = [x, f"W{layer}", f"R{layer}", f"B{layer}", "", *state]
-        last_states = [f"next_{name}_{layer}" for name in STATE_NAMES[cell]]
-        # torch multiplies the reset gate after the recurrent product, as cuDNN does.
-        extra = {"linear_before_reset": 1} if cell == "gru" else {}
-        size = rnn.hidden_size
-        self.add_node(
-            cell.upper(), inputs, [f"y{layer}_T1BH", *last_states], hidden_size=size, **extra
-        )
-        self.add_node("Squeeze", [f"y{layer}_T1BH", "direction_axis"], [f"y{layer}_TBH"])
-        return f"y{layer}_TBH"
+def _layer_nodes(rnn: RNN, layer: int, states: list[str]) -> str:
+    """Return one fused operator, from the layer below to `y{layer}_TBH`."""
+    below = f"y{layer - 1}_TBH" if layer else "y_TBH"
+    before = [f"{name}_{layer}" if rnn.num_layers > 1 else name for name in states]
+    after = [f"next_{name}_{layer}" for name in states]
+    cell = _cell_kind(rnn)
+    # torch multiplies the reset gate after the recurrent product, as cuDNN does.
+    reset = ", linear_before_reset = 1" if cell == "gru" else ""
+    inputs = [below, f"W{layer}", f"R{layer}", f"B{layer}", '""', *before]
+    return f"""
+        {", ".join([f"y{layer}_T1BH", *after])}
+            = {cell.upper()} <hidden_size = {rnn.hidden_size}{reset}> ({", ".join(inputs)})
+        y{layer}_TBH = Squeeze (y{layer}_T1BH, direction_axis)"""
 
-    def build(self, rnn: RNN, inputs: ValueSpecs, outputs: ValueSpecs) -> onnx.ModelProto:
-        """Return the graph with these inputs and outputs, and the states."""
-        states, value = _state_names(rnn), helper.make_tensor_value_info
-        shape: list[str | int | None] = [rnn.num_layers, "batch", rnn.hidden_size]
-        floats = TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes,
-            "step",
-            [
-                *(value(name, *spec) for name, spec in inputs.items()),
-                *(value(name, floats, shape) for name in states),
-            ],
-            [
-                *(value(name, *spec) for name, spec in outputs.items()),
-                *(value(f"next_{name}", floats, shape) for name in states),
-            ],
-            self.constants,
-        )
-        opset = helper.make_opsetid("", _OPSET)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+
+def _layer_constants(rnn: RNN, layer: int) -> dict[str, Array]:
+    weights = dict(rnn.named_parameters())
+    order = _GATE_ORDER[_cell_kind(rnn)]
+
+    def in_order(kind: str) -> Array:
+        gates = weights[f"{kind}_l{layer}"].chunk(len(order))
+        return as_array(torch.cat([gates[index] for index in order]))
+
+    return {
+        f"W{layer}": in_order("weight_ih")[None],
+        f"R{layer}": in_order("weight_hh")[None],
+        f"B{layer}": np.concatenate([in_order("bias_ih"), in_order("bias_hh")])[None],
+    }
 
 
 def _cell_kind(rnn: RNN) -> str:
     return "lstm" if isinstance(rnn, nn.LSTM) else "gru"
-
-
-def _state_names(rnn: RNN) -> tuple[str, ...]:
-    return STATE_NAMES[_cell_kind(rnn)]
-
-
-def _reorder_gates(tensor: Tensor, order: tuple[int, ...]) -> Array:
-    """Return gates, stacked along the first axis, in `order`."""
-    parts = tensor.detach().chunk(len(order))
-    return as_array(torch.cat([parts[index] for index in order]))

@@ -62,9 +62,7 @@ def adversarial_spec(task: Adversarial, recipe: Recipe) -> ExportSpec:
     graph = GraphSpec(
         role="generator",
         module=GeneratorGraph(task.network_to_publish()),
-        inputs=("latents",),
         outputs=("images",),
-        dynamic_axes={"latents": {0: "batch"}},
         cases=({"latents": _latents(range(4), config)}, {"latents": _latents(range(4, 5), config)}),
     )
     return ExportSpec(

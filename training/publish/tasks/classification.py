@@ -37,9 +37,7 @@ def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
     graph = GraphSpec(
         role="model",
         module=ClassifierGraph(task.network_to_publish(), task.mean, task.std, temperature),
-        inputs=("images",),
         outputs=("probabilities",),
-        dynamic_axes={"images": {0: "batch"}},
         cases=({"images": photos}, {"images": noise}),
     )
     return ExportSpec(
@@ -55,8 +53,6 @@ def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
         graphs=(graph,),
         data=(data.to_data_source(),),
         report=lambda runs, preview: _report(runs["model"], data, preview, temperature),
-        rtol=1e-3,
-        atol=1e-4,
     )
 
 

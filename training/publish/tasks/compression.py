@@ -55,17 +55,13 @@ def compression_spec(task: Compression, recipe: Recipe) -> ExportSpec:
             GraphSpec(
                 role="encoder",
                 module=encoder,
-                inputs=("images",),
                 outputs=("latents",),
-                dynamic_axes={"images": {0: "batch"}},
                 cases=tuple({"images": part} for part in torch.split(images, CASE_SIZE)),
             ),
             GraphSpec(
                 role="decoder",
                 module=decoder,
-                inputs=("latents",),
                 outputs=("images",),
-                dynamic_axes={"latents": {0: "batch"}},
                 cases=tuple({"latents": part} for part in torch.split(latents, CASE_SIZE)),
             ),
         ),

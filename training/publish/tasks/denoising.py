@@ -29,9 +29,8 @@ def denoiser_graph(network: nn.Module, cases: Iterable[Tensor]) -> GraphSpec:
     return GraphSpec(
         role="model",
         module=DenoiserGraph(network),
-        inputs=("images",),
         outputs=("denoised",),
-        dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}},
+        dynamic_axes={0: "batch", 1: "height", 2: "width"},
         cases=tuple({"images": images} for images in cases),
     )
 

@@ -14,13 +14,19 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from models_store.manifest import Metric
-from models_store.tasks import RecurrentState, TextGeneration
+from models_store.tasks import TextGeneration
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
 from training.plots.text_sample import draw_text_sample
-from training.publish.onnx.rnn_graph import STATE_NAMES, StepGraph, build_rnn_model
+from training.publish.onnx.rnn_graph import (
+    StepGraph,
+    build_rnn_model,
+    random_states,
+    recurrent_states,
+    zero_states,
+)
 from training.publish.spec import ExportSpec, GraphSpec
 from training.publish.tasks.registry import export_spec
 from training.tasks.language import Language, random_windows
@@ -40,55 +46,40 @@ def language_spec(task: Language, recipe: Recipe) -> ExportSpec:
     network = task.network_to_publish().cpu()
     if not isinstance(network, CharRNN):
         raise ExportError(f"{type(network).__name__} has no step graph")
-    config = network.config
-    states = STATE_NAMES[config.cell]
+    served = TextGeneration(
+        vocabulary=task.data.vocabulary,
+        start=task.config.start,
+        states=recurrent_states(network.rnn),
+    )
     graph = GraphSpec(
         role="step",
         module=StepGraph(network),
-        inputs=("tokens", *states),
-        outputs=("logits", *(f"next_{name}" for name in states)),
-        dynamic_axes={"tokens": {0: "batch", 1: "time"}, **{name: {1: "batch"} for name in states}},
-        cases=tuple(_cases(config, states, len(task.data.vocabulary))),
+        outputs=("logits", *(state.next for state in served.states)),
+        cases=tuple(_cases(served)),
         build_onnx=partial(build_rnn_model, network),
     )
     return ExportSpec(
-        task=TextGeneration(
-            vocabulary=task.data.vocabulary,
-            start=task.config.start,
-            states=tuple(
-                RecurrentState(
-                    name=name, next=f"next_{name}", layers=config.layers, width=config.hidden
-                )
-                for name in states
-            ),
-        ),
+        task=served,
         graphs=(graph,),
         data=(task.data.to_data_source(),),
-        report=lambda runs, preview: _report(runs["step"], task, config, preview),
-        rtol=1e-3,
-        atol=1e-4,
+        report=lambda runs, preview: _report(runs["step"], task, served, preview),
     )
 
 
-def _cases(
-    config: CharRNN.Config, states: tuple[str, ...], vocabulary: int
-) -> Iterator[dict[str, Tensor]]:
+def _cases(served: TextGeneration) -> Iterator[dict[str, Tensor]]:
     """Yield a few texts with a state, a single first character, and a prompt."""
     random = Generator().manual_seed(0)
     for batch, time, scale in ((3, 5, 0.3), (1, 1, 0.0), (1, 33, 0.3)):
-        shape = (config.layers, batch, config.hidden)
-        yield {
-            "tokens": torch.randint(vocabulary, (batch, time), generator=random),
-            **{name: scale * torch.randn(shape, generator=random) for name in states},
-        }
+        tokens = torch.randint(len(served.vocabulary), (batch, time), generator=random)
+        yield {"tokens": tokens, **random_states(served.states, batch, scale, random)}
 
 
 def _report(
-    run: GraphFn, task: Language, config: CharRNN.Config, preview: Path
+    run: GraphFn, task: Language, served: TextGeneration, preview: Path
 ) -> tuple[Metric, ...]:
-    text_N, states = task.splits["validation"].cpu(), STATE_NAMES[config.cell]
+    text_N = task.splits["validation"].cpu()
     windows_WN = random_windows(text_N)
-    zeros = partial(_zero_states, config, states)
+    zeros = partial(zero_states, served.states)
     stateful = _nats_per_char(run, zeros(1), text_N[None])
     windows = _nats_per_char(run, zeros(len(windows_WN)), windows_WN)
     selection_note = "; the epoch was chosen on it" if task.train_config.early_stop else ""
@@ -100,32 +91,21 @@ def _report(
         text.lstrip("\n"), f"{title}; temperature {task.config.temperature:g}", preview
     )
     fraction = f"the last {len(text_N):,} characters{selection_note}"
-
-    def metric(name: str, value: float, n: int, note: str) -> Metric:
-        return Metric(
-            name=name,
-            value=value,
-            unit="nats/char",
-            dataset=task.data.title,
-            split="validation",
-            n=n,
-            note=note,
-        )
-
+    metric = partial(Metric, unit="nats/char", dataset=task.data.title, split="validation")
     length = windows_WN.shape[1] - 1
     return (
         metric(
-            "nll",
-            stateful,
-            len(text_N) - 1,
-            f"{fraction}; read once from end to end, with the state carried along",
+            name="nll",
+            value=stateful,
+            n=len(text_N) - 1,
+            note=f"{fraction}; read once from end to end, with the state carried along",
         ),
         metric(
-            "nll_windows",
-            windows,
-            len(windows_WN) * length,
-            f"{len(windows_WN)} windows of {length} characters of it, drawn with a fixed seed, "
-            "without context",
+            name="nll_windows",
+            value=windows,
+            n=len(windows_WN) * length,
+            note=f"{len(windows_WN)} windows of {length} characters of it, drawn with a fixed "
+            "seed, without context",
         ),
         *_answers(run, task, zeros(1)),
     )
@@ -161,10 +141,6 @@ def _completed(run: GraphFn, task: Language, states: StateMap, prompt: str, leng
         tokens_BT = logits_BTV[:, -1:].argmax(2)
         text += task.data.vocabulary[int(tokens_BT[0, 0])]
     return text
-
-
-def _zero_states(config: CharRNN.Config, states: tuple[str, ...], batch: int) -> StateMap:
-    return {name: np.zeros((config.layers, batch, config.hidden), np.float32) for name in states}
 
 
 def _nats_per_char(run: GraphFn, states: StateMap, rows_BN: Tensor) -> float:

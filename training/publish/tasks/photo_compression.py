@@ -160,18 +160,11 @@ def graph_specs(codec: PhotoCodec) -> tuple[GraphSpec, ...]:
         GraphSpec(
             role=role,
             module=module,
-            inputs=tuple(cases[role][0]),
             outputs=outputs.get(role, ("means", "levels")),
-            dynamic_axes={name: _dynamic_axes(name) for name in cases[role][0]},
             cases=tuple(cases[role]),
+            dynamic_axes={0: "batch", 1: "height", 2: "width"}
+            if role == "encoder"
+            else {0: "batch", 2: "rows", 3: "columns"},
         )
         for role, module in modules.items()
     )
-
-
-def _dynamic_axes(name: str) -> dict[int, str]:
-    if name in ("quality", "row"):
-        return {0: "batch"}
-    if name == "images":
-        return {0: "batch", 1: "height", 2: "width"}
-    return {0: "batch", 2: "rows", 3: "columns"}
