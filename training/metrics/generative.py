@@ -5,13 +5,14 @@ Shapes: N images, C channels, H height, W width.
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from models_store.manifest import Metric
 from training.datasets.base import ImageData
 from training.metrics.distribution_distance import (
     frechet_distance,
@@ -26,15 +27,6 @@ MAX_COMPARED_IMAGES = 5000
 _COMPONENTS = 256
 
 
-class MetricValue(NamedTuple):
-    """One metric with its count and a note."""
-
-    name: str
-    value: float
-    n: int
-    note: str
-
-
 class NearestImages(NamedTuple):
     """Nearest training image of each image."""
 
@@ -46,35 +38,60 @@ class NearestImages(NamedTuple):
 
 def compare_to_training(
     data: ImageData, generated_NCHW: Tensor, extract_features: MobileNetFeatures
-) -> Iterator[MetricValue]:
+) -> Iterator[Metric]:
     """Compare generated images with as many training images, at most half of those.
 
     Each metric has two reference values: `floor` compares with other training images, which is the
     best value to expect, and `pca-gaussian` is a baseline.
     """
     count = min(len(generated_NCHW), len(data.train) // 2)
-    real = extract_features(data.train.images_NCHW[:count], cache=True)
-    others = extract_features(data.train.images_NCHW[count : 2 * count], cache=True)
-    sets = {
-        "": extract_features(generated_NCHW[:count]),
-        "/floor": others,
-        "/pca-gaussian": extract_features(pca_gaussian(data.train.images_NCHW, count), cache=True),
-    }
+    real, sets = features_by_suffix(
+        extract_features, data.train.images_NCHW, generated_NCHW[:count]
+    )
     notes = {
         "": "generated images",
         "/floor": "other training images in place of generated ones",
         "/pca-gaussian": f"images of a normal distribution in {_COMPONENTS} principal components",
     }
     for suffix, features in sets.items():
-        scores = precision_recall(real, features)
-        yield MetricValue(
-            f"fd_mobilenet{suffix}", frechet_distance(real, features), count, notes[suffix]
-        )
-        yield MetricValue(
-            f"kd_mobilenet{suffix}", kernel_distance(real, features), count, notes[suffix]
-        )
-        yield MetricValue(f"precision{suffix}", scores.precision, count, notes[suffix])
-        yield MetricValue(f"recall{suffix}", scores.recall, count, notes[suffix])
+        precision, recall = precision_recall(real, features)
+        scores = {
+            "fd_mobilenet": frechet_distance(real, features),
+            "kd_mobilenet": kernel_distance(real, features),
+            "precision": precision,
+            "recall": recall,
+        }
+        for name, value in scores.items():
+            yield Metric(
+                name=f"{name}{suffix}",
+                value=value,
+                dataset=data.title,
+                split="train",
+                n=count,
+                note=notes[suffix],
+            )
+
+
+class FeatureExtractor(Protocol):
+    """Computes features (N, D) of images; `cache` stores them on disk."""
+
+    def __call__(self, images_NCHW: Tensor, *, cache: bool = False) -> Tensor: ...
+
+
+def features_by_suffix(
+    extract: FeatureExtractor, train_NCHW: Tensor, generated_NCHW: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return features of as many training images, and of the sets that are compared with them.
+
+    The sets are named by the suffixes of their metrics: the generated images, and the reference
+    values `floor` and `pca-gaussian`.
+    """
+    count = len(generated_NCHW)
+    return extract(train_NCHW[:count], cache=True), {
+        "": extract(generated_NCHW),
+        "/floor": extract(train_NCHW[count : 2 * count], cache=True),
+        "/pca-gaussian": extract(pca_gaussian(train_NCHW, count), cache=True),
+    }
 
 
 def pca_gaussian(images_NCHW: Tensor, count: int, seed: int = 0) -> Tensor:

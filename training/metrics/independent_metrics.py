@@ -10,18 +10,20 @@ Shapes: N images, C channels, H height, W width, Z latent.
 import logging
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models_store.manifest import Metric
 from models_store.sampling.latents import latent_from_seed, slerp
 from training.datasets.base import ImageData
 from training.errors import DataError
 from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
 from training.metrics.distribution_distance import frechet_distance
 from training.metrics.eye_detector import EyeDetector
-from training.metrics.generative import MetricValue, pca_gaussian
+from training.metrics.generative import features_by_suffix
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ _MORPHS, _FRAMES = 50, 8
 
 def independent_metrics(
     data: ImageData, generated_NCHW: Tensor, generate: Callable[[Tensor], Tensor], latent_size: int
-) -> Iterator[MetricValue]:
+) -> Iterator[Metric]:
     """Yield every metric that can be computed here; a warning names the others.
 
     `generate` maps latents (N, Z) to uint8 images (N, C, H, W).
@@ -41,90 +43,75 @@ def independent_metrics(
     train_NCHW = data.train.images_NCHW
     generated_NCHW = generated_NCHW[: len(train_NCHW) // 2]
     real_NCHW = train_NCHW[: len(generated_NCHW)]
-    yield from _pixel_metrics(real_NCHW[:_MAX_IMAGES], generated_NCHW[:_MAX_IMAGES])
+    metric = partial(Metric, dataset=data.title, split="train")
+    yield from _pixel_metrics(metric, real_NCHW[:_MAX_IMAGES], generated_NCHW[:_MAX_IMAGES])
     try:
-        yield from _classifier_distances(train_NCHW, generated_NCHW)
+        yield from _classifier_distances(metric, train_NCHW, generated_NCHW)
     except DataError as error:
         _log.warning("no Fréchet distance of classifier features: %s", error)
     try:
-        yield from _eye_metrics(real_NCHW, generated_NCHW, generate(morph_latents(latent_size)))
+        morphed_NCHW = generate(morph_latents(latent_size))
+        yield from _eye_metrics(metric, real_NCHW, generated_NCHW, morphed_NCHW)
     except DataError as error:
         _log.warning("no share of images with two eyes: %s", error)
 
 
-def _pixel_metrics(real_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
+def _pixel_metrics(
+    metric: partial[Metric], real_NCHW: Tensor, generated_NCHW: Tensor
+) -> Iterator[Metric]:
     notes = {
         sharpness: "mean gradient of brightness",
         spread: "mean distance between two images in pixels",
     }
     for measure, note in notes.items():
-        ratio = measure(generated_NCHW) / max(measure(real_NCHW), 1e-9)
-        yield MetricValue(
-            measure.__name__, ratio, len(generated_NCHW), f"{note}, relative to real images"
+        yield metric(
+            name=measure.__name__,
+            value=measure(generated_NCHW) / max(measure(real_NCHW), 1e-9),
+            n=len(generated_NCHW),
+            note=f"{note}, relative to real images",
         )
 
 
-def _classifier_distances(train_NCHW: Tensor, generated_NCHW: Tensor) -> Iterator[MetricValue]:
-    features, count = ClassifierFeatures(), len(generated_NCHW)
-    real = features(train_NCHW[:count], cache=True)
-    sets = {
-        "": features(generated_NCHW),
-        "/floor": features(train_NCHW[count : 2 * count], cache=True),
-        "/pca-gaussian": features(pca_gaussian(train_NCHW, count), cache=True),
-    }
-    note = f"features of {CLASSIFIER} {features.version}, four quarters of each image"
+def _classifier_distances(
+    metric: partial[Metric], train_NCHW: Tensor, generated_NCHW: Tensor
+) -> Iterator[Metric]:
+    extract = ClassifierFeatures()
+    real, sets = features_by_suffix(extract, train_NCHW, generated_NCHW)
+    note = f"features of {CLASSIFIER} {extract.version}, four quarters of each image"
     for suffix, features_ND in sets.items():
         distance = frechet_distance(real, features_ND)
-        yield MetricValue(f"fd_cifar10{suffix}", distance, count, note)
+        yield metric(name=f"fd_cifar10{suffix}", value=distance, n=len(generated_NCHW), note=note)
 
 
 def _eye_metrics(
-    real_NCHW: Tensor, generated_NCHW: Tensor, morphed_NCHW: Tensor
-) -> Iterator[MetricValue]:
+    metric: partial[Metric], real_NCHW: Tensor, generated_NCHW: Tensor, morphed_NCHW: Tensor
+) -> Iterator[Metric]:
     """Yield shares of images with two eyes, unless under half of the real images have them."""
     detector = EyeDetector()
-    note = "share with two eyes found by OpenCV's Haar cascade: "
-    found_N = detector(real_NCHW[:_MAX_IMAGES])
-    if found_N.float().mean() < 0.5:
+
+    def share(name: str, found_N: Tensor, of: str) -> Metric:
+        note = f"share with two eyes found by OpenCV's Haar cascade: {of}"
+        return metric(name=name, value=float(found_N.float().mean()), n=len(found_N), note=note)
+
+    real = share("eyes/real", detector(real_NCHW[:_MAX_IMAGES]), "real images")
+    if real.value < 0.5:
         return
-    yield MetricValue(
-        "eyes/real", float(found_N.float().mean()), len(found_N), f"{note}real images"
-    )
-    found_N = detector(generated_NCHW[:_MAX_IMAGES])
-    yield MetricValue(
-        "eyes", float(found_N.float().mean()), len(found_N), f"{note}generated images"
-    )
+    yield real
+    yield share("eyes", detector(generated_NCHW[:_MAX_IMAGES]), "generated images")
     found_N = detector(morphed_NCHW)
-    yield MetricValue(
-        "eyes/morph",
-        float(found_N.float().mean()),
-        len(found_N),
-        f"{note}{_FRAMES} images between each of {_MORPHS} pairs of seeds",
-    )
-    all_detected_M = found_N.view(_MORPHS, _FRAMES).all(1)
-    yield MetricValue(
-        "eyes/whole-morph",
-        float(all_detected_M.float().mean()),
-        _MORPHS,
-        f"{note}all images between two seeds",
-    )
+    note = f"{_FRAMES} images between each of {_MORPHS} pairs of seeds"
+    yield share("eyes/morph", found_N, note)
+    whole_M = found_N.view(_MORPHS, _FRAMES).all(1)
+    yield share("eyes/whole-morph", whole_M, "all images between two seeds")
 
 
 def morph_latents(latent_size: int) -> Tensor:
     """Return latents (pairs · frames, Z) between two seeds, as the service interpolates them."""
-    return torch.from_numpy(
-        np.stack(
-            [
-                slerp(
-                    latent_from_seed(2 * pair, latent_size),
-                    latent_from_seed(2 * pair + 1, latent_size),
-                    (frame + 1) / (_FRAMES + 1),
-                )
-                for pair in range(_MORPHS)
-                for frame in range(_FRAMES)
-            ]
-        )
-    )
+    ends = [latent_from_seed(seed, latent_size) for seed in range(2 * _MORPHS)]
+    shares = [(frame + 1) / (_FRAMES + 1) for frame in range(_FRAMES)]
+    pairs = zip(ends[::2], ends[1::2], strict=True)
+    latents = [slerp(start, end, share) for start, end in pairs for share in shares]
+    return torch.from_numpy(np.stack(latents))
 
 
 def sharpness(images_NCHW: Tensor) -> float:

@@ -1,6 +1,7 @@
 """Publish a trained generator of images, without its discriminator."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from models_store.sampling.latents import latent_from_seed
 from models_store.tasks import FaceGeneration
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
+from training.datasets.base import ImageData
 from training.errors import DataError
 from training.metrics.feature_extractor import INPUT_SIDE, MobileNetFeatures
 from training.metrics.generative import (
     MAX_COMPARED_IMAGES,
-    MetricValue,
     compare_to_training,
     nearest_training_images,
 )
@@ -32,9 +33,7 @@ from training.tasks.image_grid import draw_grid
 _log = logging.getLogger(__name__)
 
 _BATCH = 100
-_BY_MOBILENET = ("fd_mobilenet", "kd_mobilenet", "precision", "recall")
-_PREVIEW_IMAGES = 32
-_PREVIEW_COLUMNS = 8
+_PREVIEW_IMAGES, _PREVIEW_COLUMNS = 32, 8
 _TYPICAL_CANDIDATES = 200
 _MEMORIZATION_SAMPLES = 500
 """Number of generated images whose nearest training images are searched."""
@@ -112,51 +111,41 @@ def _report(run: GraphFn, task: Adversarial, preview: Path) -> tuple[Metric, ...
     seeds = range(max(count, _MEMORIZATION_SAMPLES, _PREVIEW_IMAGES))
     generated = _generate(run, _latents(seeds, config))
     draw_grid(generated[:_PREVIEW_IMAGES], preview, columns=_PREVIEW_COLUMNS, scale=1)
-    unseen = independent_metrics(
-        data, generated[:count], lambda latents_NZ: _generate(run, latents_NZ), config.latent
+    metrics = (
+        *independent_metrics(
+            data, generated[:count], lambda latents_NZ: _generate(run, latents_NZ), config.latent
+        ),
+        *_memorization(data, generated[:_MEMORIZATION_SAMPLES]),
     )
-    memorization = _memorization(task, generated[:_MEMORIZATION_SAMPLES])
-    metrics = [_metric(task, figure) for figure in (*unseen, *memorization)]
     try:
         features = MobileNetFeatures()
     except DataError as error:
         # Not every user who trains on other images has these weights.
         _log.warning("published without distances to the training images: %s", error)
-        return tuple(metrics)
-    distances = [
-        _metric(task, figure) for figure in compare_to_training(data, generated[:count], features)
-    ]
-    return (*distances, *metrics)
+        return metrics
+    note = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"
+    if isinstance(config.discriminator, ProjectedDiscriminator.Config):
+        note += "; the discriminator used the same network, which favours it"
+    distances = compare_to_training(data, generated[:count], features)
+    return (*(d.model_copy(update={"note": d.note + note}) for d in distances), *metrics)
 
 
-def _memorization(task: Adversarial, generated: Tensor) -> list[MetricValue]:
-    """Return median distances to the nearest training image, of generated and held-out images."""
-    train = task.data.train.images_NCHW
-    sets = {"": generated, "/held-out": task.data.test.images_NCHW[:_MEMORIZATION_SAMPLES]}
-    notes = {"": "generated images", "/held-out": "images that were not trained on"}
-    return [
-        MetricValue(
-            f"nearest_rms{suffix}",
-            float(nearest_training_images(images, train).rms.median()),
-            len(images),
-            f"{notes[suffix]}: median distance in pixels to the most similar training image",
+def _memorization(data: ImageData, generated: Tensor) -> Iterator[Metric]:
+    """Yield median distances to the nearest training image, of generated and held-out images."""
+    sets = {
+        "nearest_rms": (generated, "generated images"),
+        "nearest_rms/held-out": (
+            data.test.images_NCHW[:_MEMORIZATION_SAMPLES],
+            "images that were not trained on",
+        ),
+    }
+    for name, (images, note) in sets.items():
+        yield Metric(
+            name=name,
+            value=float(nearest_training_images(images, data.train.images_NCHW).rms.median()),
+            unit="grey levels",
+            dataset=data.title,
+            split="train",
+            n=len(images),
+            note=f"{note}: median distance in pixels to the most similar training image",
         )
-        for suffix, images in sets.items()
-    ]
-
-
-def _metric(task: Adversarial, figure: MetricValue) -> Metric:
-    by_pixels = figure.name.startswith("nearest")
-    by_mobilenet = figure.name.partition("/")[0] in _BY_MOBILENET
-    features = f"; pooled MobileNetV2 features (ImageNet) at {INPUT_SIDE}×{INPUT_SIDE}, no FID"
-    if isinstance(task.network_config.discriminator, ProjectedDiscriminator.Config):
-        features += "; the discriminator used the same network, which favours it"
-    return Metric(
-        name=figure.name,
-        value=figure.value,
-        unit="grey levels" if by_pixels else "",
-        dataset=task.data.title,
-        split="train",
-        n=figure.n,
-        note=figure.note + features if by_mobilenet else figure.note,
-    )

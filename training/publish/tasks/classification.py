@@ -1,5 +1,6 @@
 """Publish a trained classifier."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,10 +44,7 @@ def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
     return ExportSpec(
         task=ServedClassification(
             image=FixedImage(
-                width=width,
-                height=height,
-                mode=mode,
-                resize=getattr(recipe.data, "resize", "crop"),
+                width=width, height=height, mode=mode, resize=getattr(recipe.data, "resize", "crop")
             ),
             labels=data.labels,
         ),
@@ -84,22 +82,11 @@ def _report(run: GraphFn, data: ImageData, preview: Path, temperature: float) ->
     likelihoods = probabilities_NK[torch.arange(len(labels_N)), labels_N].clamp_min(1e-12)
     nll = -float(likelihoods.log().mean())
     ece = float(multiclass_calibration_error(probabilities_NK, labels_N, classes, n_bins=15))
-
     scaled = temperature_note(temperature, data)
-
-    def metric(name: str, value: float, note: str, unit: str = "") -> Metric:
-        return Metric(
-            name=name,
-            value=value,
-            unit=unit,
-            dataset=data.title,
-            split="test",
-            n=len(labels_N),
-            note=note,
-        )
-
+    metric = partial(Metric, dataset=data.title, split="test", n=len(labels_N))
+    note = "top-1, one view, no test-time augmentation"
     return (
-        metric("accuracy", accuracy, "top-1, one view, no test-time augmentation"),
-        metric("nll", nll, f"negative log likelihood{scaled}", "nats"),
-        metric("ece", ece, f"expected calibration error, 15 bins{scaled}"),
+        metric(name="accuracy", value=accuracy, note=note),
+        metric(name="nll", value=nll, unit="nats", note=f"negative log likelihood{scaled}"),
+        metric(name="ece", value=ece, note=f"expected calibration error, 15 bins{scaled}"),
     )

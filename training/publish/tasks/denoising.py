@@ -1,6 +1,7 @@
 """Publish a trained denoiser of small images."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,8 +42,7 @@ def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
     data, noises = task.data, task.config.noises
     multiple = recipe.network.multiple_of
     clean = _sample_images(data.channels, multiple)
-    noisy = _add_noise(clean, noises)
-    graph = denoiser_graph(task.network_to_publish(), noisy.values())
+    graph = denoiser_graph(task.network_to_publish(), [_add_noise(clean, n) for n in noises])
     return ExportSpec(
         task=ServedDenoising(
             image=AnySizeImage(
@@ -74,10 +74,10 @@ def _overlap(reach: int, multiple: int) -> int:
     return -(-2 * reach // multiple) * multiple
 
 
-def _add_noise(images_NHWC: Tensor, noises: tuple[Noise, ...]) -> dict[str, Tensor]:
-    """Return the images with each noise, as bytes."""
+def _add_noise(images_NHWC: Tensor, noise: Noise) -> Tensor:
+    """Return the images with seeded noise, as bytes."""
     clean = images_NHWC.permute(0, 3, 1, 2).float() / 255
-    return {noise.name: _to_uint8(noise(clean, Generator().manual_seed(0))) for noise in noises}
+    return _to_uint8(noise(clean, Generator().manual_seed(0)))
 
 
 def _to_uint8(images_NCHW: Tensor) -> Tensor:
@@ -95,42 +95,24 @@ def _report(
 ) -> tuple[Metric, ...]:
     noises, split = task.config.noises, task.data.test
     rows = [("clean", sample_images.numpy())]
-    for noise, noisy in zip(noises, _add_noise(sample_images, noises).values(), strict=True):
+    for noise in noises:
+        noisy = _add_noise(sample_images, noise)
         rows.append((noise.label, noisy.numpy()))
         rows.append(("restored", _to_uint8(_denoise(run, noisy)).numpy()))
     draw_image_rows(rows, preview)
     clean = split.images_NCHW.float() / 255
-    noisy_sets = _add_noise(split.images_NCHW.permute(0, 2, 3, 1), noises)
-    return tuple(
-        metric
-        for noise in noises
-        for metric in _noise_metrics(run, noise, noisy_sets[noise.name], clean, task.data.title)
-    )
-
-
-def _noise_metrics(
-    run: GraphFn, noise: Noise, noisy: Tensor, clean: Tensor, title: str
-) -> list[Metric]:
-    before = noisy.permute(0, 3, 1, 2).float() / 255
-    after = _denoise(run, noisy)
-    figures = (
-        ("psnr_in", float(psnr_db(before, clean).mean()), "dB"),
-        ("psnr", float(psnr_db(after, clean).mean()), "dB"),
-        ("ssim_in", _ssim(before, clean), ""),
-        ("ssim", _ssim(after, clean), ""),
-    )
-    return [
-        Metric(
-            name=f"{name}/{noise.name}",
-            value=value,
-            unit=unit,
-            dataset=title,
-            split="test",
-            n=len(clean),
-            note=f"mean over images of 8-bit outputs; {noise.describe()}",
-        )
-        for name, value, unit in figures
-    ]
+    metrics: list[Metric] = []
+    for noise in noises:
+        noisy = _add_noise(split.images_NCHW.permute(0, 2, 3, 1), noise)
+        before, after = noisy.permute(0, 3, 1, 2).float() / 255, _denoise(run, noisy)
+        note = f"mean over images of 8-bit outputs; {noise.describe()}"
+        metric = partial(Metric, dataset=task.data.title, split="test", n=len(clean), note=note)
+        for name, images in (("_in", before), ("", after)):
+            psnr = float(psnr_db(images, clean).mean())
+            metrics.append(metric(name=f"psnr{name}/{noise.name}", value=psnr, unit="dB"))
+        for name, images in (("_in", before), ("", after)):
+            metrics.append(metric(name=f"ssim{name}/{noise.name}", value=_ssim(images, clean)))
+    return tuple(metrics)
 
 
 def _ssim(images: Tensor, clean: Tensor) -> float:
