@@ -36,11 +36,10 @@ from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
 from models_store.verify import read_manifest
 from training.datasets.photo_folders import sample_images
-from training.metrics.bd_rate import bd_rate
+from training.metrics.bd_rate import RatePoint, bd_rate
 from training.plots.codec_comparison import draw_rate_curves
 from training.publish.compression.photo_codec_report import (
     BASELINE_CODECS,
-    RateDistortionPoint,
     baseline_curve,
     encode_with_pillow,
     model_curve,
@@ -90,7 +89,7 @@ def _compare_curves(options: argparse.Namespace) -> None:
     for tested in curves_by_codec:
         row = [
             mean(
-                bd_rate(_points(reference_curve), _points(tested_curve))
+                bd_rate(reference_curve, tested_curve)
                 for reference_curve, tested_curve in zip(
                     curves_by_codec[reference], curves_by_codec[tested], strict=True
                 )
@@ -105,13 +104,9 @@ def _compare_curves(options: argparse.Namespace) -> None:
         draw_rate_curves(means, f"{len(images)} photographs not trained on, mean", options.plot)
 
 
-def _points(rated: list[RateDistortionPoint]) -> list[tuple[float, float]]:
-    return [(point.bits_per_pixel, point.psnr_db) for point in rated]
-
-
-def _mean_curve(curves: list[list[RateDistortionPoint]]) -> list[tuple[float, float]]:
+def _mean_curve(curves: list[list[RatePoint]]) -> list[RatePoint]:
     return [
-        (mean(point.bits_per_pixel for point in points), mean(point.psnr_db for point in points))
+        RatePoint(mean(point.rate for point in points), mean(point.psnr_db for point in points))
         for points in zip(*curves, strict=True)
     ]
 

@@ -5,6 +5,7 @@ oscillate between points (Herglotz et al. 2022, arXiv 2202.12565).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,17 @@ from scipy.interpolate import Akima1DInterpolator
 
 _INTEGRATION_POINTS = 1000
 
-RateCurve = Sequence[tuple[float, float]]
-"""(rate, PSNR) of each quality, in any order; both curves share the unit of rate."""
+
+class RatePoint(NamedTuple):
+    """A codec at one quality."""
+
+    rate: float
+    """Mean bytes of a file, or bits per pixel."""
+    psnr_db: float
+
+
+RateCurve = Sequence[RatePoint | tuple[float, float]]
+"""The points of several qualities, in any order; curves that are compared share their unit."""
 
 
 def bd_rate(reference: RateCurve, tested: RateCurve) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.metrics.bd_rate import RatePoint
 from training.metrics.psnr import image_psnr_db
-from training.plots.rate_distortion import SizePsnrPoint
 
 ImageArray = NDArray[np.uint8]
 
@@ -19,9 +19,8 @@ _QUALITIES = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95)
 def encode_file(image_HWC: ImageArray, kind: str, **options: object) -> bytes:
     """Return a file of one of Pillow's formats."""
     file = BytesIO()
-    Image.fromarray(image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC).save(
-        file, kind, **options
-    )
+    pixels = image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC
+    Image.fromarray(pixels).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -48,8 +47,8 @@ def lossless_bytes(codec: str, images_NHWC: ImageArray) -> float:
     return float(np.mean([len(LOSSLESS[codec](image)) for image in images_NHWC]))
 
 
-def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[SizePsnrPoint]:
-    """Return mean size and mean PSNR at each quality, worst first."""
+def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[RatePoint]:
+    """Return mean size in bytes and mean PSNR at each quality, worst first."""
     curve = []
     for quality in _QUALITIES:
         files = [LOSSY[codec](image, quality) for image in images_NHWC]
@@ -57,7 +56,5 @@ def lossy_curve(codec: str, images_NHWC: ImageArray) -> list[SizePsnrPoint]:
             image_psnr_db(decode_file(file, image.shape[2]), image)
             for file, image in zip(files, images_NHWC, strict=True)
         ]
-        curve.append(
-            SizePsnrPoint(float(np.mean([len(file) for file in files])), float(np.mean(ratios)))
-        )
+        curve.append(RatePoint(float(np.mean(list(map(len, files)))), float(np.mean(ratios))))
     return curve

@@ -15,9 +15,10 @@ from models_store.compression.factorized import FrequencyTables, Latents, encode
 from models_store.manifest import Metric
 from models_store.tasks import ColorMode
 from training.datasets.noise import quantize_8bit
+from training.metrics.bd_rate import RatePoint
 from training.metrics.psnr import image_psnr_db, psnr_db
 from training.networks.autoencoder import Autoencoder
-from training.plots.rate_distortion import RateDistortionCurve, SizePsnrPoint, draw_rate_distortion
+from training.plots.rate_distortion import draw_rate_distortion
 from training.publish import sample_inputs
 from training.publish.compression.baseline_codecs import (
     LOSSLESS,
@@ -36,21 +37,6 @@ STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Quantizer steps of the network's curve in the preview, in units of the trained steps."""
 
 
-class _RoundTrip:
-    """Images encoded and decoded by the published graphs and tables."""
-
-    def __init__(self, runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]):
-        latents_NDhw = run_in_batches(runs["encoder"], "images", torch.from_numpy(images_NHWC))[
-            "latents"
-        ]
-        self.decoded_NHWC = run_in_batches(runs["decoder"], "latents", latents_NDhw)[
-            "images"
-        ].numpy()
-        payloads = _payloads(latents_NDhw.numpy(), tables)
-        self.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
-        self.code_bytes = _code_bytes(images_NHWC.shape, payloads)
-
-
 def report(
     name: str,
     task: Compression,
@@ -62,65 +48,64 @@ def report(
     """Measure the published graphs on the whole test set, and draw the preview."""
     data = task.data
     images = data.test.images_NCHW.permute(0, 2, 3, 1).contiguous()
-    test_round_trip = _RoundTrip(runs, tables, images.numpy())
-    operating_point = SizePsnrPoint(
-        test_round_trip.code_bytes,
-        float(np.mean(list(map(image_psnr_db, test_round_trip.decoded_NHWC, images.numpy())))),
+    decoded, payloads = _round_trip(runs, tables, images.numpy())
+    served = RatePoint(
+        _code_bytes(images.shape, payloads),
+        float(np.mean(list(map(image_psnr_db, decoded, images.numpy())))),
+    )
+    sample = _evenly_spaced(images).numpy()
+    lossy = {codec: lossy_curve(codec, sample) for codec in LOSSY}
+    lossless = {codec: lossless_bytes(codec, sample) for codec in LOSSLESS}
+    digits = sample_inputs.rendered_digits(data.size_HW[0]).expand(-1, -1, -1, data.channels)
+    draw_rate_distortion(
+        _preview_rows(runs, tables, digits.numpy()),
+        {name: _step_size_curve(task, network), **lossy},
+        served,
+        lossless,
+        f"{data.title}, test: whole files",
+        preview,
     )
     with torch.inference_mode():
         scores = task.measure(network, data.test)
-    baseline_sample = _evenly_spaced(images).numpy()
-    lossy = {codec: lossy_curve(codec, baseline_sample) for codec in LOSSY}
-    lossless = {codec: lossless_bytes(codec, baseline_sample) for codec in LOSSLESS}
-    curves = [
-        RateDistortionCurve(name, _step_size_curve(task, network), operating_point),
-        *(RateDistortionCurve(codec, points, None) for codec, points in lossy.items()),
-    ]
-    digits = (
-        sample_inputs.rendered_digits(data.size_HW[0]).expand(-1, -1, -1, data.channels).numpy()
+    payload_bytes = float(np.mean(list(map(len, payloads))))
+    at_psnr = {codec: _interpolate_size(curve, served.psnr_db) for codec, curve in lossy.items()}
+    psnr_note = "whole file at this model's PSNR, between the two nearest qualities"
+    own = (
+        ("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
+        ("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
+        ("psnr", served.psnr_db, "dB", "mean over images of 8-bit outputs"),
+        ("code_bytes", served.rate, "bytes", "whole container, mean over images"),
+        ("payload_bytes", payload_bytes, "bytes", "entropy-coded latents only"),
     )
-    preview_round_trip = _RoundTrip(runs, tables, digits)
-    rows = [
-        ("original", digits),
-        (f"out of {preview_round_trip.code_bytes:.0f} bytes", preview_round_trip.decoded_NHWC),
-    ]
-    title = f"{data.title}, test: whole files"
-    draw_rate_distortion(rows, curves, lossless, title, preview)
-
-    def metric(key: str, value: float, unit: str, note: str, n: int = len(images)) -> Metric:
-        return Metric(
-            name=key, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note
-        )
-
-    n, at_psnr = (
-        len(baseline_sample),
-        "whole file at this model's PSNR, between the two nearest qualities",
+    others = (
+        *((f"{k}_bytes", v, "bytes", "lossless, whole file") for k, v in lossless.items()),
+        *((f"{k}_bytes_at_psnr", v, "bytes", psnr_note) for k, v in at_psnr.items()),
     )
-    return (
-        metric("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
-        metric("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
-        metric("psnr", operating_point.psnr_db, "dB", "mean over images of 8-bit outputs"),
-        metric(
-            "code_bytes", operating_point.size_bytes, "bytes", "whole container, mean over images"
-        ),
-        metric(
-            "payload_bytes", test_round_trip.payload_bytes, "bytes", "entropy-coded latents only"
-        ),
-        *(metric(f"{k}_bytes", v, "bytes", "lossless, whole file", n) for k, v in lossless.items()),
-        *(
-            metric(
-                f"{codec}_bytes_at_psnr",
-                _interpolate_size(points, operating_point.psnr_db),
-                "bytes",
-                at_psnr,
-                n,
-            )
-            for codec, points in lossy.items()
-        ),
+    return tuple(
+        Metric(name=key, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note)
+        for n, figures in ((len(images), own), (len(sample), others))
+        for key, value, unit, note in figures
     )
 
 
-def _step_size_curve(task: Compression, network: Autoencoder) -> list[SizePsnrPoint]:
+def _round_trip(
+    runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], list[bytes]]:
+    """Return images decoded by the published graphs and tables, and their entropy-coded latents."""
+    latents = run_in_batches(runs["encoder"], "images", torch.from_numpy(images_NHWC))["latents"]
+    decoded_NHWC = run_in_batches(runs["decoder"], "latents", latents)["images"].numpy()
+    return decoded_NHWC, _payloads(latents.numpy(), tables)
+
+
+def _preview_rows(
+    runs: GraphFns, tables: FrequencyTables, images_NHWC: NDArray[np.uint8]
+) -> list[tuple[str, NDArray[np.uint8]]]:
+    decoded_NHWC, payloads = _round_trip(runs, tables, images_NHWC)
+    size = _code_bytes(images_NHWC.shape, payloads)
+    return [("original", images_NHWC), (f"out of {size:.0f} bytes", decoded_NHWC)]
+
+
+def _step_size_curve(task: Compression, network: Autoencoder) -> list[RatePoint]:
     """Measure the network with finer and coarser steps and matching tables; not served."""
     test = _evenly_spaced(task.data.test.images_NCHW).float() / 255
     train = task.data.train.images_NCHW.float() / 255
@@ -135,11 +120,9 @@ def _step_size_curve(task: Compression, network: Autoencoder) -> list[SizePsnrPo
             tables = build_frequency_tables((train_latents / step).round().short().numpy())
             quantized = (latents / step).round()
             decoded = [network.decode(part * step) for part in torch.split(quantized, BATCH)]
-            payloads = _payloads(quantized.short().numpy(), tables)
-            size = _code_bytes(shape, payloads)
-            points.append(
-                SizePsnrPoint(size, float(psnr_db(quantize_8bit(torch.cat(decoded)), test).mean()))
-            )
+            size = _code_bytes(shape, _payloads(quantized.short().numpy(), tables))
+            psnr = float(psnr_db(quantize_8bit(torch.cat(decoded)), test).mean())
+            points.append(RatePoint(size, psnr))
     return points
 
 
@@ -160,8 +143,6 @@ def _code_bytes(shape_NHWC: tuple[int, ...], payloads: list[bytes]) -> float:
     return float(np.mean([len(code) for code in codes]))
 
 
-def _interpolate_size(curve: list[SizePsnrPoint], target_psnr_db: float) -> float:
-    ordered = sorted(curve, key=lambda point: point.psnr_db)
-    return float(
-        np.interp(target_psnr_db, [p.psnr_db for p in ordered], [p.size_bytes for p in ordered])
-    )
+def _interpolate_size(curve: list[RatePoint], target_psnr_db: float) -> float:
+    sizes, ratios = zip(*sorted(curve, key=lambda point: point.psnr_db), strict=True)
+    return float(np.interp(target_psnr_db, ratios, sizes))
