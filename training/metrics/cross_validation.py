@@ -6,6 +6,7 @@ Shapes: N photographs of a fold, K classes.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -52,10 +53,13 @@ class CrossValidation:
         scores = [fold.accuracy(stage) for fold in self.folds]
         return mean(scores), stdev(scores)
 
+    def _pooled(self, stage: str) -> tuple[Tensor, Tensor]:
+        logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
+        return logits_NK, torch.cat([fold.labels_N for fold in self.folds])
+
     def confusion_matrix(self, stage: str) -> Tensor:
         """Return counts (K, K) over all photographs: rows are true, columns predicted classes."""
-        labels_N = torch.cat([fold.labels_N for fold in self.folds])
-        logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
+        logits_NK, labels_N = self._pooled(stage)
         return multiclass_confusion_matrix(logits_NK.argmax(1), labels_N, len(self.labels))
 
     def metrics(self) -> tuple[Metric, ...]:
@@ -68,8 +72,7 @@ class CrossValidation:
         )
 
     def _stage_metrics(self, stage: str, suffix: str) -> list[Metric]:
-        labels_N = torch.cat([fold.labels_N for fold in self.folds])
-        logits_NK = torch.cat([fold.logits_NK[stage] for fold in self.folds])
+        logits_NK, labels_N = self._pooled(stage)
         nll = float(functional.cross_entropy(logits_NK, labels_N))
         ece = float(
             multiclass_calibration_error(
@@ -81,22 +84,14 @@ class CrossValidation:
         if stage == self.stages[-1]:
             note += "; the published model was trained the same way, on all photographs"
         pooled_note = f"{stage}; each photograph classified by the network that did not train on it"
-        values = (
-            ("accuracy", accuracy, "", note),
-            ("nll", nll, "nats", f"negative log likelihood, {pooled_note}"),
-            ("ece", ece, "", f"expected calibration error, 15 bins, {pooled_note}"),
-        )
+        nll_note = f"negative log likelihood, {pooled_note}"
+        ece_note = f"expected calibration error, 15 bins, {pooled_note}"
+        split = f"cross-validation, {len(self.folds)} folds"
+        metric = partial(Metric, dataset=self.title, split=split, n=self.n)
         return [
-            Metric(
-                name=f"{name}{suffix}",
-                value=value,
-                unit=unit,
-                dataset=self.title,
-                split=f"cross-validation, {len(self.folds)} folds",
-                n=self.n,
-                note=remark,
-            )
-            for name, value, unit, remark in values
+            metric(name=f"accuracy{suffix}", value=accuracy, note=note),
+            metric(name=f"nll{suffix}", value=nll, unit="nats", note=nll_note),
+            metric(name=f"ece{suffix}", value=ece, note=ece_note),
         ]
 
     def write(self, path: Path) -> None:

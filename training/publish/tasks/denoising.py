@@ -9,12 +9,13 @@ from torch import Generator, Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from models_store.manifest import Metric
-from models_store.tasks import AnySizeImage
+from models_store.tasks import AnySizeImage, ColorMode
 from models_store.tasks import Denoising as ServedDenoising
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.noise import Noise
 from training.metrics.psnr import psnr_db
+from training.networks.base import BaseNetworkConfig
 from training.plots.restoration import draw_image_rows
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
@@ -36,21 +37,22 @@ def denoiser_graph(network: nn.Module, cases: Iterable[Tensor]) -> GraphSpec:
     )
 
 
+def tiled_image(mode: ColorMode, network: BaseNetworkConfig, tile: int) -> AnySizeImage:
+    """Describe images whose tiles overlap by twice the network's reach, rounded up."""
+    multiple = network.multiple_of
+    overlap = -(-2 * network.reach // multiple) * multiple
+    return AnySizeImage(mode=mode, multiple_of=multiple, tile=tile, overlap=overlap)
+
+
 @export_spec.register
 def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
     """Describe the graph, PSNR and SSIM before and after, and rows of images as the preview."""
     data, noises = task.data, task.config.noises
-    multiple = recipe.network.multiple_of
-    clean = _sample_images(data.channels, multiple)
+    clean = _sample_images(data.channels, recipe.network.multiple_of)
     graph = denoiser_graph(task.network_to_publish(), [_add_noise(clean, n) for n in noises])
     return ExportSpec(
         task=ServedDenoising(
-            image=AnySizeImage(
-                mode="L" if data.channels == 1 else "RGB",
-                multiple_of=multiple,
-                tile=TILE,
-                overlap=_overlap(recipe.network.reach, multiple),
-            ),
+            image=tiled_image("L" if data.channels == 1 else "RGB", recipe.network, TILE),
             noise="; ".join(noise.describe() for noise in noises),
         ),
         graphs=(graph,),
@@ -67,11 +69,6 @@ def _sample_images(channels: int, multiple: int) -> Tensor:
     if channels == 1:
         return sample_inputs.rendered_digits(side)
     return sample_inputs.photo_crops(10, side, side, "RGB")
-
-
-def _overlap(reach: int, multiple: int) -> int:
-    """Return twice the network's reach, rounded up to a valid overlap of tiles."""
-    return -(-2 * reach // multiple) * multiple
 
 
 def _add_noise(images_NHWC: Tensor, noise: Noise) -> Tensor:

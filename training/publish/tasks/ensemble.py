@@ -7,7 +7,8 @@ Shapes: N images, M members, K classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -29,15 +30,6 @@ from training.publish.onnx.graphs import EnsembleGraph
 from training.publish.spec import ExportSpec, run_in_batches
 from training.publish.tasks.classification import BATCH, classification_spec, temperature_note
 from training.tasks.classification import Classification
-
-
-@dataclass(frozen=True)
-class _ClassifierMetrics:
-    """Metrics of one classifier."""
-
-    accuracy: float
-    nll: float
-    ece: float
 
 
 def ensemble_export_spec(members: Sequence[tuple[Classification, Recipe]]) -> ExportSpec:
@@ -101,13 +93,13 @@ def _channels_last(split: ImageSplit) -> Tensor:
     return split.images_NCHW.permute(0, 2, 3, 1)
 
 
-def _compute_metrics(probabilities_NK: Tensor, labels_N: Tensor) -> _ClassifierMetrics:
+def _score(probabilities_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     likelihoods_N = probabilities_NK[torch.arange(len(labels_N)), labels_N].double()
-    return _ClassifierMetrics(
-        float((probabilities_NK.argmax(1) == labels_N).double().mean()),
-        -float(likelihoods_N.clamp_min(1e-12).log().mean()),
-        compute_reliability(probabilities_NK, labels_N).expected_calibration_error,
-    )
+    return {
+        "accuracy": float((probabilities_NK.argmax(1) == labels_N).double().mean()),
+        "nll": -float(likelihoods_N.clamp_min(1e-12).log().mean()),
+        "ece": compute_reliability(probabilities_NK, labels_N).expected_calibration_error,
+    }
 
 
 def _measure_and_draw(
@@ -116,36 +108,26 @@ def _measure_and_draw(
     labels_N = data.test.labels_N
     outputs = run_in_batches(run, "images", _channels_last(data.test))
     mean_NK, members_NMK = outputs["probabilities"], outputs["members"]
-    ensemble = _compute_metrics(mean_NK, labels_N)
-    individual = [_compute_metrics(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
-    best = max(range(len(individual)), key=lambda index: individual[index].accuracy)
+    ensemble = _score(mean_NK, labels_N)
+    individual = [_score(member_NK, labels_N) for member_NK in members_NMK.unbind(1)]
+    accuracies = [scores["accuracy"] for scores in individual]
+    best = accuracies.index(max(accuracies))
     diagrams = {"best member": compute_reliability(members_NMK[:, best], labels_N)}
     scaled: list[Metric] = []
     if temperature == 1:
         scaled_NK, scaled = _cross_fitted(data, members_NMK[:, best])
         diagrams["best member, scaled"] = compute_reliability(scaled_NK, labels_N)
     diagrams["ensemble"] = compute_reliability(mean_NK, labels_N)
-    draw_ensemble(
-        [single.accuracy for single in individual],
-        ensemble.accuracy,
-        diagrams,
-        f"{data.title}, test: {ensemble.accuracy:.2%} correct",
-        preview,
-    )
-    deviation = stdev(single.accuracy for single in individual)
-    mean = _ClassifierMetrics(
-        *(fmean(getattr(s, name) for s in individual) for name in _METRIC_NAMES)
-    )
+    title = f"{data.title}, test: {ensemble['accuracy']:.2%} correct"
+    draw_ensemble(accuracies, ensemble["accuracy"], diagrams, title, preview)
+    mean = {name: fmean(scores[name] for scores in individual) for name in ensemble}
+    note = f"probabilities of {len(individual)} networks, averaged"
     return (
-        *_metrics(
-            data, "", ensemble,
-            f"probabilities of {len(individual)} networks, averaged"
-            f"{temperature_note(temperature, data)}",
-        ),
-        *_metrics(data, "/mean-member", mean, f"deviation of the accuracy {deviation:.4f}"),
+        *_metrics(data, "", ensemble, note + temperature_note(temperature, data)),
+        *_metrics(data, "/mean-member", mean, f"deviation of the accuracy {stdev(accuracies):.4f}"),
         *_metrics(data, "/best-member", individual[best], "chosen by this very accuracy"),
         *scaled,
-    )  # fmt: skip
+    )
 
 
 def _cross_fitted(data: ImageData, member_NK: Tensor) -> tuple[Tensor, list[Metric]]:
@@ -153,24 +135,14 @@ def _cross_fitted(data: ImageData, member_NK: Tensor) -> tuple[Tensor, list[Metr
     # Logarithms of probabilities are logits: they differ by a constant, which a softmax ignores.
     logits_NK = member_NK.clamp_min(1e-12).log()
     scaled_NK, temperature = cross_fit_temperature(logits_NK, data.test.labels_N)
-    figures = _compute_metrics(scaled_NK, data.test.labels_N)
     note = f"temperature {temperature:.3f}, each half's by the other half"
-    return scaled_NK, _metrics(data, "/best-member-scaled", figures, note)
+    scores = _score(scaled_NK, data.test.labels_N)
+    return scaled_NK, _metrics(data, "/best-member-scaled", scores, note)
 
 
-_METRIC_NAMES = ("accuracy", "nll", "ece")
-
-
-def _metrics(data: ImageData, suffix: str, values: _ClassifierMetrics, note: str) -> list[Metric]:
+def _metrics(data: ImageData, suffix: str, scores: dict[str, float], note: str) -> list[Metric]:
+    metric = partial(Metric, dataset=data.title, split="test", n=len(data.test), note=note)
     return [
-        Metric(
-            name=f"{name}{suffix}",
-            value=getattr(values, name),
-            unit="nats" if name == "nll" else "",
-            dataset=data.title,
-            split="test",
-            n=len(data.test),
-            note=note,
-        )
-        for name in _METRIC_NAMES
+        metric(name=f"{name}{suffix}", value=value, unit="nats" if name == "nll" else "")
+        for name, value in scores.items()
     ]

@@ -4,7 +4,7 @@ Shapes: H height, W width; images are uint8 (H, W, 3), grey ones with equal chan
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.manifest import Metric
-from models_store.tasks import AnySizeImage, Denoising
+from models_store.tasks import Denoising
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.camera import CameraNoise
@@ -25,7 +25,7 @@ from training.metrics.psnr import psnr_db
 from training.plots.restoration import draw_image_grid
 from training.publish import sample_inputs
 from training.publish.spec import ExportSpec
-from training.publish.tasks.denoising import denoiser_graph
+from training.publish.tasks.denoising import denoiser_graph, tiled_image
 from training.publish.tasks.registry import export_spec
 from training.tasks.base import Scores
 from training.tasks.photo_denoising import PhotoDenoising
@@ -50,19 +50,13 @@ _CAMERA_PREVIEW = (("china.jpg", 20, 10, 0.002), ("flower.jpg", 60, 250, 0.006))
 @export_spec.register
 def photo_denoising_spec(task: PhotoDenoising, recipe: Recipe) -> ExportSpec:
     """Describe the graph, PSNR and SSIM before and after, and four images as the preview."""
-    multiple, reach = task.multiple, recipe.network.reach
-    graph = denoiser_graph(task.network_to_publish(), _cases(8 * multiple))
+    graph = denoiser_graph(task.network_to_publish(), _cases(8 * task.multiple))
     return ExportSpec(
         task=Denoising(
-            image=AnySizeImage(
-                mode="RGB",
-                multiple_of=multiple,
-                tile=TILE,
-                overlap=-(-2 * reach // multiple) * multiple,
-            ),
+            image=tiled_image("RGB", recipe.network, TILE),
             noise=_noise_description(task),
             # From two thirds of the reach on, no flat colour changes by more than one level.
-            edge_margin=-(-2 * reach // 3),
+            edge_margin=-(-2 * recipe.network.reach // 3),
         ),
         graphs=(graph,),
         data=(task.data.to_data_source(),),
@@ -123,69 +117,51 @@ def _report(run: GraphFn, task: PhotoDenoising, preview: Path) -> tuple[Metric, 
     cleans = [_to_channels_last(image_3HW) for image_3HW in task.data.test.images]
     with torch.inference_mode():
         scores = task.measure(task.network_to_publish().eval(), task.data.test)
+    measure = partial(_measure, run, task.multiple, title)
     metrics: list[Metric] = []
     for sigma in task.config.measured:
         metrics += _unclipped_metrics(scores, sigma, title, len(cleans))
         stored = [(_with_stored_noise(clean, sigma), clean) for clean in cleans]
-        group = _MetricGroup(f"stored-{sigma:g}", title, "noise clipped and rounded to 8 bits")
-        metrics += group.measure(run, task.multiple, stored)
-    group = _MetricGroup("clean", title, "no noise: what it changes")
-    metrics += group.measure(run, task.multiple, [(clean, clean) for clean in cleans])
-    return (*metrics, *_real_noise_metrics(run, task))
+        metrics += measure(f"stored-{sigma:g}", "noise clipped and rounded to 8 bits", stored)
+    metrics += measure("clean", "no noise: what it changes", [(x, x) for x in cleans])
+    pairs = task.config.pairs
+    if pairs is not None:
+        loaded = [(_to_channels_last(noisy), _to_channels_last(x)) for noisy, x in pairs.load()]
+        note = "one shot of a camera against the mean of many"
+        metrics += _measure(run, task.multiple, pairs.title, "real", note, loaded)
+    return tuple(metrics)
 
 
 def _unclipped_metrics(scores: Scores, sigma: float, title: str, n: int) -> list[Metric]:
+    note = (
+        "mean over images; noise in floats, unclipped, as in the literature: torch's own figure, "
+        "because the graph takes bytes"
+    )
+    metric = partial(Metric, unit="dB", dataset=title, split="test", n=n, note=note)
     return [
-        Metric(
-            name=f"{name}/sigma-{sigma:g}",
-            value=scores[f"{score}/sigma-{sigma:g}"],
-            unit="dB",
-            dataset=title,
-            split="test",
-            n=n,
-            note="mean over images; noise in floats, unclipped, as in the literature: torch's"
-            " own figure, because the graph takes bytes",
-        )
+        metric(name=f"{name}/sigma-{sigma:g}", value=scores[f"{score}/sigma-{sigma:g}"])
         for name, score in (("psnr_in", "psnr_db_in"), ("psnr", "psnr_db"))
     ]
 
 
-def _real_noise_metrics(run: GraphFn, task: PhotoDenoising) -> list[Metric]:
-    pairs = task.config.pairs
-    if pairs is None:
-        return []
-    loaded = [(_to_channels_last(noisy), _to_channels_last(clean)) for noisy, clean in pairs.load()]
-    group = _MetricGroup("real", pairs.title, "one shot of a camera against the mean of many")
-    return group.measure(run, task.multiple, loaded)
+def _measure(
+    run: GraphFn, multiple: int, dataset: str, name: str, note: str, pairs: Sequence[_ImagePair]
+) -> list[Metric]:
+    """Return PSNR before and after and SSIM after, of the published graph on 8-bit images.
 
-
-@dataclass(frozen=True)
-class _MetricGroup:
-    """Metrics of the published graph on 8-bit images."""
-
-    name: str
-    dataset: str
-    note: str
-
-    def measure(self, run: GraphFn, multiple: int, pairs: Sequence[_ImagePair]) -> list[Metric]:
-        """Return PSNR before and after and SSIM after; clean images have no PSNR before."""
-        after = [_psnr_and_ssim(_denoise(run, noisy, multiple), clean) for noisy, clean in pairs]
-        columns = [("psnr", "dB", [psnr for psnr, _ in after]), ("ssim", "", [s for _, s in after])]
-        if any(noisy is not clean for noisy, clean in pairs):
-            before = [_psnr_and_ssim(noisy, clean)[0] for noisy, clean in pairs]
-            columns = [("psnr_in", "dB", before), *columns]
-        return [
-            Metric(
-                name=f"{figure}/{self.name}",
-                value=float(np.mean(values)),
-                unit=unit,
-                dataset=self.dataset,
-                split="test",
-                n=len(pairs),
-                note=f"mean over images of 8-bit outputs; {self.note}",
-            )
-            for figure, unit, values in columns
-        ]
+    Clean images have no PSNR before.
+    """
+    after = [_psnr_and_ssim(_denoise(run, noisy, multiple), clean) for noisy, clean in pairs]
+    columns = [("psnr", "dB", [psnr for psnr, _ in after]), ("ssim", "", [s for _, s in after])]
+    if any(noisy is not clean for noisy, clean in pairs):
+        before = [_psnr_and_ssim(noisy, clean)[0] for noisy, clean in pairs]
+        columns = [("psnr_in", "dB", before), *columns]
+    note = f"mean over images of 8-bit outputs; {note}"
+    metric = partial(Metric, dataset=dataset, split="test", n=len(pairs), note=note)
+    return [
+        metric(name=f"{figure}/{name}", value=float(np.mean(values)), unit=unit)
+        for figure, unit, values in columns
+    ]
 
 
 def _to_channels_last(image_3HW: Tensor) -> NDArray[np.uint8]:
