@@ -11,9 +11,10 @@ processor; nor are generators and denoisers, whose errors would be visible.
 import shlex
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,13 @@ from models_store.manifest import Manifest, Metric, ModelFile, Variant
 from models_store.onnx.metadata import graph_metadata
 from models_store.onnx.runtime import load_graph_fn, verify_graphs
 from models_store.tasks import Classification, TextGeneration
-from models_store.verify import GraphFn, read_golden_cases, read_manifest
+from models_store.verify import GraphFn, TensorMap, read_golden_cases, read_manifest
 from training.datasets import DataConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.text import TextData
 from training.engine.environment import Environment
 from training.errors import ExportError
+from training.publish.onnx.rnn_graph import zero_states
 from training.publish.quantization.int8_lstm import quantize_lstm
 from training.publish.quantization.static_qdq import CalibrationImages, quantize_static_int8
 from training.publish.spec import run_in_batches
@@ -61,16 +63,8 @@ class QuantizationResult:
     int8_bytes: int
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    """Metrics of one graph on one data set."""
-
-    metrics: tuple[tuple[str, float, str, str], ...]
-    """Name, value, unit and note."""
-    n: int
-    split: str
-    accuracy_loss: float
-    """As in `MAX_ACCURACY_LOSS`."""
+_Measurement = tuple[tuple[Metric, ...], float]
+"""Metrics of the int8 graph, and its loss as in `MAX_ACCURACY_LOSS`."""
 
 
 def quantize_version(name: str, store: Path, *, version: int | None = None) -> QuantizationResult:
@@ -89,9 +83,7 @@ def quantize_version(name: str, store: Path, *, version: int | None = None) -> Q
     data = _load_calibration_data(manifest)
     role = "model" if isinstance(manifest.task, Classification) else "step"
 
-    def build(partial: Path, original: Manifest) -> Manifest:
-        return _build_variant(partial, folder, original, role, data)
-
+    build = partial(_build_variant, folder=folder, role=role, data=data)
     updated = store_writer.add_variant(folder, build, verify_graphs)
     return QuantizationResult(
         folder, updated, updated.graphs()[role].bytes, updated.graphs("int8")[role].bytes
@@ -116,10 +108,10 @@ def _load_calibration_data(manifest: Manifest) -> ImageData | TextData:
 
 
 def _build_variant(
-    partial: Path, folder: Path, original: Manifest, role: str, data: ImageData | TextData
+    target: Path, original: Manifest, folder: Path, role: str, data: ImageData | TextData
 ) -> Manifest:
     fp32 = original.graphs()[role]
-    path = partial / f"{role}-int8.onnx"
+    path = target / f"{role}-int8.onnx"
     if isinstance(data, ImageData):
         images_NHWC = _evenly_spaced_images(data.train, CALIBRATION_IMAGES)
         quantize_static_int8(folder / fp32.path, path, CalibrationImages(images_NHWC))
@@ -129,9 +121,9 @@ def _build_variant(
         method = "static, 7-bit weights with a scale per column; an LSTM's outputs lie in (-1, 1)"
     _write_metadata(path, original)
     runs = {"fp32": load_graph_fn(folder / fp32.path), "int8": load_graph_fn(path)}
-    measurement = _measure(runs, original, data)
+    metrics, loss = _measure(runs, original, data)
     speedup = _measure_speedup(runs, _example_inputs(original, folder, fp32))
-    serve_int8 = measurement.accuracy_loss <= MAX_ACCURACY_LOSS and speedup >= MIN_SPEEDUP
+    serve_int8 = loss <= MAX_ACCURACY_LOSS and speedup >= MIN_SPEEDUP
     environment = Environment.current()
     variant = Variant(
         precision="int8",
@@ -150,7 +142,7 @@ def _build_variant(
     return original.model_copy(
         update={
             "files": (*original.files, file),
-            "metrics": (*original.metrics, *_metrics(measurement, data)),
+            "metrics": (*original.metrics, *metrics),
             "variants": (variant,),
             "served": "int8" if serve_int8 else "fp32",
         }
@@ -158,22 +150,10 @@ def _build_variant(
 
 
 def _write_metadata(path: Path, original: Manifest) -> None:
-    model = onnx.load(path)
-    onnx.helper.set_model_props(
-        model,
-        graph_metadata(
-            original.name, original.version, original.licence, original.provenance.recipe
-        ),
-    )
+    model, recipe = onnx.load(path), original.provenance.recipe
+    metadata = graph_metadata(original.name, original.version, original.licence, recipe)
+    onnx.helper.set_model_props(model, metadata)
     onnx.save_model(model, path)
-
-
-def _metrics(measurement: _Measurement, data: ImageData | TextData) -> Iterator[Metric]:
-    for name, value, unit, note in measurement.metrics:
-        yield Metric(
-            name=name, value=value, unit=unit, dataset=data.title, split=measurement.split,
-            n=measurement.n, precision="int8", note=note,
-        )  # fmt: skip
 
 
 def _measure(
@@ -195,21 +175,15 @@ def _measure_images(runs: Mapping[str, GraphFn], data: ImageData) -> _Measuremen
         for kind in ("fp32", "int8")
     )
     labels_N = split.labels_N.numpy()
-    agreement_rate = float((fp32_NK.argmax(1) == int8_NK.argmax(1)).mean())
-    agreement = (
-        "agreement",
-        agreement_rate,
-        "",
-        "share of images with the same label as by fp32",
-    )
+    metric = partial(Metric, dataset=data.title, split=name, n=len(split), precision="int8")
+    share = float((fp32_NK.argmax(1) == int8_NK.argmax(1)).mean())
+    note = "share of images with the same label as by fp32"
+    agreement = metric(name="agreement", value=share, note=note)
     if name == "train":
-        return _Measurement((agreement,), len(split), name, 1 - agreement_rate)
-    accuracies = [
-        float((predicted.argmax(1) == labels_N).mean()) for predicted in (fp32_NK, int8_NK)
-    ]
-    note = f"top-1, one view; fp32 in the same run {accuracies[0]:.4f}"
-    accuracy = ("accuracy", accuracies[1], "", note)
-    return _Measurement((accuracy, agreement), len(split), name, accuracies[0] - accuracies[1])
+        return (agreement,), 1 - share
+    fp32, int8 = (float((scores.argmax(1) == labels_N).mean()) for scores in (fp32_NK, int8_NK))
+    note = f"top-1, one view; fp32 in the same run {fp32:.4f}"
+    return (metric(name="accuracy", value=int8, note=note), agreement), fp32 - int8
 
 
 def _measure_text(
@@ -218,37 +192,35 @@ def _measure_text(
     text_N = data.validation_N.numpy()
     window = min(_WINDOW, (len(text_N) - 1) // _BATCH_SIZE)
     text = text_N[: _BATCH_SIZE * window + 1]
-    tokens_BT, targets_BT = (
-        text[:-1].reshape(_BATCH_SIZE, window),
-        text[1:].reshape(_BATCH_SIZE, window),
-    )
+    tokens_BT, targets_BT = (part.reshape(_BATCH_SIZE, window) for part in (text[:-1], text[1:]))
     fp32, int8 = (
         _nats_per_char(runs[kind], task, tokens_BT, targets_BT) for kind in ("fp32", "int8")
     )
-    note = f"{_BATCH_SIZE} windows of {window} without context; fp32 in the same run {fp32:.4f}"
-    figure = ("nll_windows", int8, "nats/char", note)
-    return _Measurement((figure,), _BATCH_SIZE * window, "validation", (int8 - fp32) / fp32)
+    metric = Metric(
+        name="nll_windows",
+        value=int8,
+        unit="nats/char",
+        dataset=data.title,
+        split="validation",
+        n=_BATCH_SIZE * window,
+        precision="int8",
+        note=f"{_BATCH_SIZE} windows of {window} without context; fp32 in the same run {fp32:.4f}",
+    )
+    return (metric,), (int8 - fp32) / fp32
 
 
 def _nats_per_char(
     run: GraphFn, task: TextGeneration, tokens_BT: NDArray[np.int64], targets_BT: NDArray[np.int64]
 ) -> float:
-    shape = (len(tokens_BT),)
-    state = {
-        spec.name: np.zeros((spec.layers, *shape, spec.width), np.float32) for spec in task.states
-    }
-    outputs = run({"tokens": tokens_BT, **state})
+    outputs = run({"tokens": tokens_BT, **zero_states(task.states, len(tokens_BT))})
     logits = torch.from_numpy(np.asarray(outputs["logits"]))
     targets = torch.from_numpy(targets_BT).flatten()
     return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1).double(), targets))
 
 
 def _evenly_spaced_images(split: ImageSplit, count: int) -> NDArray[np.uint8]:
-    step = max(1, len(split) // count)
-    images: NDArray[np.uint8] = (
-        split.images_NCHW[::step][:count].permute(0, 2, 3, 1).contiguous().numpy()
-    )
-    return images
+    images_NCHW = split.images_NCHW[:: max(1, len(split) // count)][:count]
+    return np.ascontiguousarray(images_NCHW.permute(0, 2, 3, 1).numpy())
 
 
 def _golden_tolerance(run: GraphFn, folder: Path, manifest: Manifest, graph: ModelFile) -> float:
@@ -263,26 +235,20 @@ def _golden_tolerance(run: GraphFn, folder: Path, manifest: Manifest, graph: Mod
     return float(f"{_TOLERANCE_HEADROOM * worst:.2g}")
 
 
-def _example_inputs(
-    manifest: Manifest, folder: Path, graph: ModelFile
-) -> Callable[[], dict[str, object]]:
+def _example_inputs(manifest: Manifest, folder: Path, graph: ModelFile) -> TensorMap:
     """Return one image, or a batch of texts as in the service."""
+    if isinstance(manifest.task, TextGeneration):
+        tokens = np.zeros((_BATCH_SIZE, 1), np.int64)
+        return {"tokens": tokens, **zero_states(manifest.task.states, _BATCH_SIZE)}
     case = next(iter(read_golden_cases(folder / manifest.get_file("golden").path, graph, 1)))
-    if isinstance(manifest.task, Classification):
-        inputs = {name: np.ascontiguousarray(value[:1]) for name, value in case.inputs.items()}
-    else:
-        inputs = {"tokens": np.zeros((_BATCH_SIZE, 1), np.int64)}
-        for state in getattr(manifest.task, "states", ()):
-            inputs[state.name] = np.zeros((state.layers, _BATCH_SIZE, state.width), np.float32)
-    return lambda: dict(inputs)
+    return {name: np.ascontiguousarray(value[:1]) for name, value in case.inputs.items()}
 
 
-def _measure_speedup(runs: Mapping[str, GraphFn], inputs: Callable[[], dict[str, object]]) -> float:
+def _measure_speedup(runs: Mapping[str, GraphFn], inputs: TensorMap) -> float:
     """Compare processor time in interleaved runs, so that other load hardly matters."""
     seconds: dict[str, list[float]] = {kind: [] for kind in runs}
     for kind, run in [*runs.items()] * _TIMED_RUNS:
-        example = inputs()
         start = time.process_time()
-        run(example)  # type: ignore[arg-type]
+        run(inputs)
         seconds[kind].append(time.process_time() - start)
     return statistics.median(seconds["fp32"]) / statistics.median(seconds["int8"])

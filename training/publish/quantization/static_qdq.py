@@ -6,22 +6,15 @@ products of a u8 and an s8 in sixteen bits.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import (
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    TensorProto,
-    ValueInfoProto,
-    helper,
-    numpy_helper,
-)
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+from onnx.helper import make_node
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -39,14 +32,12 @@ class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxrun
     """Provides images (N, H, W, C) to the calibration."""
 
     def __init__(self, images_NHWC: NDArray[np.uint8]) -> None:
-        self._batches: Iterator[NDArray[np.uint8]] = iter(
-            [images_NHWC[at : at + _BATCH] for at in range(0, len(images_NHWC), _BATCH)]
-        )
+        starts = range(0, len(images_NHWC), _BATCH)
+        self._batches = iter([{"images": images_NHWC[at : at + _BATCH]} for at in starts])
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         """Return the next batch; None at the end."""
-        batch = next(self._batches, None)
-        return None if batch is None else {"images": batch}
+        return next(self._batches, None)
 
 
 def quantize_static_int8(source: Path, target: Path, calibration: CalibrationImages) -> None:
@@ -158,7 +149,7 @@ def _row_normalization_nodes(
         output = result if index == len(steps) - 1 else f"{result}_step_{index}"
         name = f"{result}_{kind}_{index}"
         nodes.append(
-            helper.make_node(kind, [previous, *constant_inputs], [output], name=name, **attributes)
+            make_node(kind, [previous, *constant_inputs], [output], name=name, **attributes)
         )
         previous = output
     return nodes
