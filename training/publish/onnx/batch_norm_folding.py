@@ -7,10 +7,13 @@ the convolution; and norms after a max pooling, which commute with it if all slo
 In evaluation a norm is y = a x + b for each channel; see `training.course.batch_norm.fold`.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
+from onnxscript.optimizer import remove_unused_nodes
 
 _Floats = NDArray[np.float32]
 
@@ -20,9 +23,13 @@ def fold_batch_norms(model: ModelProto) -> int:
 
     A norm stays if another node also reads its input, or if the weights are not constants.
     """
-    folded = 0
-    for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
-        folded += _fold_norm(model, norm)
+    norms = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    folded = sum(_fold_norm(model, norm) for norm in norms)
+    if folded:
+        remove_unused_nodes(model)
+        produced = {name for node in model.graph.node for name in node.output}
+        for value in [v for v in model.graph.value_info if v.name not in produced]:
+            model.graph.value_info.remove(value)
     return folded
 
 
@@ -36,10 +43,10 @@ def _fold_norm(model: ModelProto, norm: NodeProto) -> bool:
     if source is None or source.op_type not in ("Conv", "ConvTranspose") or not repeat:
         return False
     needed = [*source.input[1:], *norm.input[1:]]
-    if any(name not in constants for name in needed) or _group(source) != 1:
+    if any(name not in constants for name in needed) or _attribute(source, "group", 1) != 1:
         return False
     scale, shift, mean, variance = (_array(constants[name]) for name in norm.input[1:5])
-    slope = scale / np.sqrt(variance + _epsilon(norm))
+    slope = scale / np.sqrt(variance + _attribute(norm, "epsilon", 1e-5))
     if between is not None and between.op_type == "MaxPool" and (slope <= 0).any():
         return False
     offset = shift - mean * slope
@@ -63,29 +70,19 @@ def _rewire(
     bias: _Floats,
 ) -> None:
     """Give `source` its own constants, and rename the output of the norm's predecessor to it."""
-    output = norm.output[0]
-    original = source.input[1]
-    del source.input[1:]
-    _drop_unused(model)
+    graph, output, original = model.graph, norm.output[0], source.input[1]
+    name = f"{output}.folded_weight"
     # A layer is shown under the name of its weights: they keep it where no other node reads them.
-    shared = any(tensor.name == original for tensor in model.graph.initializer)
-    names = [f"{output}.folded_weight" if shared else original, f"{output}.folded_bias"]
-    for name, values in zip(names, (weight, bias), strict=True):
-        model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-    source.input.extend(names)
+    if sum(original in node.input for node in graph.node) == 1:
+        name = original
+        graph.initializer.remove(next(t for t in graph.initializer if t.name == original))
+    del source.input[1:]
+    constants = {name: weight, f"{output}.folded_bias": bias}
+    for name, values in constants.items():
+        graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+    source.input.extend(constants)
     (source if between is None else between).output[0] = output
-    model.graph.node.remove(norm)
-    _drop_unused(model)
-
-
-def _drop_unused(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    used |= {value.name for value in model.graph.output}
-    for tensor in [t for t in model.graph.initializer if t.name not in used]:
-        model.graph.initializer.remove(tensor)
-    produced = {name for node in model.graph.node for name in node.output}
-    for value in [v for v in model.graph.value_info if v.name not in produced]:
-        model.graph.value_info.remove(value)
+    graph.node.remove(norm)
 
 
 def _sole_producer(model: ModelProto, name: str) -> NodeProto | None:
@@ -96,26 +93,17 @@ def _sole_producer(model: ModelProto, name: str) -> NodeProto | None:
     return makers[0] if makers and len(readers) == 1 and not is_output else None
 
 
-def _attributes(node: NodeProto) -> dict[str, object]:
-    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
+    values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    return values.get(name, default)
 
 
 def _shuffle_factor(node: NodeProto) -> int:
     """Return r², 0 if channels are moved in another order than torch's, or 1 for a pooling."""
-    attributes = _attributes(node)
     if node.op_type == "MaxPool":
         return 1
-    if attributes.get("mode") != b"CRD":
-        return 0
-    return int(str(attributes["blocksize"])) ** 2
-
-
-def _group(node: NodeProto) -> int:
-    return int(str(_attributes(node).get("group", 1)))
-
-
-def _epsilon(norm: NodeProto) -> float:
-    return float(str(_attributes(norm).get("epsilon", 1e-5)))
+    in_torchs_order = _attribute(node, "mode", b"DCR") == b"CRD"
+    return int(_attribute(node, "blocksize", 0)) ** 2 if in_torchs_order else 0
 
 
 def _array(tensor: onnx.TensorProto) -> _Floats:

@@ -23,6 +23,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxscript.optimizer import remove_unused_nodes
 
 _OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool"]
 _BATCH = 16
@@ -87,7 +88,7 @@ def normalize_by_rows(model: ModelProto) -> None:
         for index, node in enumerate(rows):
             graph.node.insert(index_of_add + index, node)
         producers[add.output[0]] = rows[-1]
-    _drop_unused(graph)
+    remove_unused_nodes(model)
 
 
 def _per_channel_constant(
@@ -153,18 +154,6 @@ def _row_normalization_nodes(
         )
         previous = output
     return nodes
-
-
-def _drop_unused(graph: GraphProto) -> None:
-    """Remove unused nodes, back to front, then unused constants."""
-    used = {value.name for value in graph.output}
-    for node in reversed(list(graph.node)):
-        if used.isdisjoint(node.output):
-            graph.node.remove(node)
-        else:
-            used.update(node.input)
-    for unused in [tensor for tensor in graph.initializer if tensor.name not in used]:
-        graph.initializer.remove(unused)
 
 
 def _nodes_before_first_conv(path: Path) -> list[str]:
