@@ -38,10 +38,6 @@ class CharRNN(nn.Module):
         vocabulary: PositiveInt | None = None
         """Number of characters; by default, as many as the text has."""
 
-        def with_vocabulary(self, vocabulary: int) -> "CharRNN.Config":
-            """Return this config with the vocabulary of the text."""
-            return self.model_copy(update={"vocabulary": vocabulary})
-
         def build(self) -> "CharRNN":
             return CharRNN(self)
 

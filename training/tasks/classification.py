@@ -1,13 +1,11 @@
 """Classification of images: cross entropy, accuracy."""
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import ClassificationConfig, ClassifierConfig
-from training.config.train import TrainConfig
-from training.datasets.base import ImageData, ImageSplit
+from training.datasets.base import ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
@@ -20,33 +18,31 @@ from training.tasks.registry import build_task
 class Classification(ImageTask):
     """Cross entropy with label smoothing (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
 
+    config: ClassifierConfig
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    def __init__(
-        self,
-        config: ClassifierConfig,
-        train_config: TrainConfig,
-        data: ImageData,
-        fabric: Fabric,
-    ) -> None:
-        self.config = config
-        classes = train_config.network.class_count
-        if classes not in (None, len(data.labels)):
+    def setup(self) -> None:
+        classes, labels = self.train_config.network.class_count, self.data.labels
+        if classes not in (None, len(labels)):
             raise RecipeError(
-                f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes: "
-                f"{', '.join(data.labels[:10])}"
+                f"network.classes is {classes}, but {self.data.title} has {len(labels)} classes: "
+                f"{', '.join(labels[:10])}"
             )
-        self.mean, self.std = self.statistics(train_config, data)
-        super().__init__(train_config, data, fabric)
-        if classes is None:
-            self._check_logits()
+        self.mean, self.std = self.statistics()
+        super().setup()
 
-    def _check_logits(self) -> None:
+    def build_network(self) -> nn.Module:
+        network = super().build_network()
+        if self.train_config.network.class_count is None:
+            self._check_logits(network)
+        return network
+
+    def _check_logits(self, network: nn.Module) -> None:
         """Run a network whose configuration does not state its channels and classes."""
-        images = self.init_images()[:2].to(self.fabric.device)
+        images = self.init_images()[:2]
         try:
             with torch.inference_mode():
-                logits = self.network.module.eval()(images)
+                logits = network.eval()(images)
         except RuntimeError as error:
             raise RecipeError(
                 f"the network fails on images {tuple(images.shape)}: {error}"
@@ -58,12 +54,9 @@ class Classification(ImageTask):
                 f"{self.data.title} returns logits {expected}"
             )
 
-    def statistics(
-        self, train_config: TrainConfig, data: ImageData
-    ) -> tuple[list[float], list[float]]:
+    def statistics(self) -> tuple[list[float], list[float]]:
         """Return the mean and deviation per channel, of images in 0–1, to normalize with."""
-        del train_config  # pretrained networks override this with the statistics of their weights
-        return data.statistics()
+        return self.data.statistics()
 
     def init_images(self) -> Tensor:
         return self.normalize(super().init_images())

@@ -1,13 +1,11 @@
 """Compression of small images by an autoencoder: mean squared error and rate."""
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import CompressionConfig
-from training.config.train import TrainConfig
-from training.datasets.base import ImageData, ImageSplit
+from training.datasets.base import ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.noise import quantize_8bit
 from training.datasets.transforms import Transform
@@ -27,33 +25,27 @@ class Compression(ImageTask):
     Ballé et al. 2017 (arXiv 1611.01704, section 3) weight the distortion instead.
     """
 
+    config: CompressionConfig
+    forward_methods = ("reconstruct",)
     monitor = Monitor("mse", higher_is_better=False)
 
-    def __init__(
-        self, config: CompressionConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
-    ) -> None:
-        self.config = config
-        side = train_config.network.image_side
+    def setup(self) -> None:
+        network, size_HW = self.train_config.network, self.data.size_HW
+        side = network.image_side
         if side is None:
+            raise RecipeError(f"network {network.kind} is not an autoencoder of images")
+        if size_HW != (side, side):
             raise RecipeError(
-                f"network {train_config.network.kind} is not an autoencoder of images"
+                f"network.side is {side}, but images of {self.data.title} are {size_HW}"
             )
-        if data.size_HW != (side, side):
-            raise RecipeError(
-                f"network.side is {side}, but images of {data.title} are {data.size_HW}"
-            )
-        super().__init__(train_config, data, fabric)
-        self.network.mark_forward_method("reconstruct")
+        super().setup()
 
     def transforms(self) -> tuple[Transform, ...]:
         return self.config.transforms
 
     def autoencoder_to_publish(self) -> Autoencoder:
         """Return the network to publish."""
-        network = self.network_to_publish()
-        if not isinstance(network, Autoencoder):
-            raise TypeError(f"{type(network).__name__} is not an autoencoder")
-        return network
+        return _require_autoencoder(self.network_to_publish())
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         images = self.to_floats(batch[0])
@@ -69,14 +61,13 @@ class Compression(ImageTask):
 
         `mse` is the error that the recipe minimizes: with rounding, unless `quantise` is off.
         """
-        if not isinstance(network, Autoencoder):
-            raise TypeError(f"{type(network).__name__} is not an autoencoder")
+        autoencoder = _require_autoencoder(network)
         exact, rounded, ratios, rates = [], [], [], []
         for batch, _ in Batches(split, self.eval_batch_size):
             images = self.to_floats(batch)
-            latents = network.encode(images)
-            reconstruction = network.decode(latents.round())
-            exact.append((network.decode(latents) - images).square().flatten(1).mean(1))
+            latents = autoencoder.encode(images)
+            reconstruction = autoencoder.decode(latents.round())
+            exact.append((autoencoder.decode(latents) - images).square().flatten(1).mean(1))
             rounded.append((reconstruction - images).square().flatten(1).mean(1))
             ratios.append(psnr_db(quantize_8bit(reconstruction), images))
             rates.append(estimate_bits(latents, noisy=False))
@@ -88,3 +79,9 @@ class Compression(ImageTask):
             "psnr_db": float(torch.cat(ratios).mean()),
             "bytes": float(torch.cat(rates).mean()) / 8,
         }
+
+
+def _require_autoencoder(network: nn.Module) -> Autoencoder:
+    if not isinstance(network, Autoencoder):
+        raise TypeError(f"{type(network).__name__} is not an autoencoder")
+    return network

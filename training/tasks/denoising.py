@@ -1,13 +1,11 @@
 """Denoising of small images: mean squared error, PSNR."""
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import DenoisingConfig
-from training.config.train import TrainConfig
-from training.datasets.base import ImageData, ImageSplit
+from training.datasets.base import ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.noise import quantize_8bit
 from training.errors import RecipeError
@@ -24,19 +22,17 @@ class Denoising(ImageTask):
     Each training image gets one kind of noise.
     """
 
+    config: DenoisingConfig
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    def __init__(
-        self, config: DenoisingConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
-    ) -> None:
-        self.config = config
-        multiple = train_config.network.multiple_of
-        if any(side % multiple for side in data.size_HW):
+    def setup(self) -> None:
+        multiple = self.train_config.network.multiple_of
+        if any(side % multiple for side in self.data.size_HW):
             raise RecipeError(
-                f"images of {data.title} are {data.size_HW}, but the network needs sides that "
-                f"are multiples of {multiple}"
+                f"images of {self.data.title} are {self.data.size_HW}, but the network needs "
+                f"sides that are multiples of {multiple}"
             )
-        super().__init__(train_config, data, fabric)
+        super().setup()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         clean_BCHW = self.to_floats(batch[0])

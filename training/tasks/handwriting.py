@@ -4,12 +4,10 @@ Shapes: B batch, T time.
 """
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from training.config.tasks import HandwritingConfig
-from training.config.train import TrainConfig
-from training.datasets.strokes import StrokeData, StrokeSplit, encode_moves
+from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.handwriting import Handwriting as Network
 from training.networks.handwriting import mixture_nll
@@ -24,15 +22,21 @@ _EVAL_BATCH = 1000
 class Handwriting(StrokeTask):
     """Minimize nats per move, of position and pen (Graves 2013, arXiv 1308.0850, equation 26)."""
 
+    config: HandwritingConfig
     monitor = Monitor("loss", higher_is_better=False)
 
-    def __init__(
-        self, config: HandwritingConfig, train_config: TrainConfig, data: StrokeData, fabric: Fabric
-    ) -> None:
-        self.config = config
-        network = _resolve_network_config(train_config.network, data)
-        train_config = train_config.model_copy(update={"network": network})
-        super().__init__(config, train_config, data, fabric)
+    def setup(self) -> None:
+        super().setup()
+        network = self.train_config.network
+        if not isinstance(network, Network.Config):
+            raise RecipeError("the task handwriting needs the network handwriting")
+        symbols = len(self.data.labels)
+        if network.symbols not in (None, symbols):
+            raise RecipeError(
+                f"network.symbols is {network.symbols}, but {self.data.title} has {symbols}; "
+                "leave it out"
+            )
+        self.update_network_config(symbols=symbols)
 
     def loss(self, batch: StrokeSplit) -> dict[str, Tensor]:
         move_nll, pen_nll = self._mean_nll(self.network, batch)
@@ -62,15 +66,3 @@ def shift_right(moves_BT5: Tensor) -> Tensor:
     """Return the input before each move: the previous move; before the first, a lifted pen."""
     start_move = moves_BT5.new_tensor([0, 0, 0, 1, 0]).expand(len(moves_BT5), 1, -1)
     return torch.cat([start_move, moves_BT5[:, :-1]], 1)
-
-
-def _resolve_network_config(config: object, data: StrokeData) -> Network.Config:
-    if not isinstance(config, Network.Config):
-        raise RecipeError("the task handwriting needs the network handwriting")
-    symbol_count = len(data.labels)
-    if config.symbols not in (None, symbol_count):
-        raise RecipeError(
-            f"network.symbols is {config.symbols}, but {data.title} has {symbol_count}; leave it "
-            "out"
-        )
-    return config.model_copy(update={"symbols": symbol_count})

@@ -4,10 +4,8 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
 from training.datasets.batches import Batches, epoch_seed
 from training.errors import RecipeError
@@ -24,16 +22,16 @@ class ImageTask(DatasetTask[ImageSplit], SingleNetwork):
     data: ImageData
     eval_batch_size = 500
 
-    def __init__(self, train_config: TrainConfig, data: ImageData, fabric: Fabric) -> None:
-        channels = train_config.network.image_channels
-        if channels not in (None, data.channels):
+    def setup(self) -> None:
+        channels = self.train_config.network.image_channels
+        if channels not in (None, self.data.channels):
             raise RecipeError(
-                f"the network takes images of {channels} channels, but {data.title} has "
-                f"{data.channels}: set network.in_channels or network.channels"
+                f"the network takes images of {channels} channels, but {self.data.title} has "
+                f"{self.data.channels}: set network.in_channels or network.channels"
             )
-        self.train_config = train_config
-        self.data = data
-        super().__init__(train_config, len(self.batches(0)), fabric)
+
+    def count_steps(self) -> int:
+        return len(self.batches(0))
 
     @abstractmethod
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:

@@ -6,12 +6,10 @@ Shapes: B games, T steps, A actions.
 from collections.abc import Iterator
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import ImitationConfig
-from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
@@ -24,21 +22,19 @@ from training.tasks.single_network import SingleNetwork
 class Imitation(SingleNetwork):
     """Minimize the cross entropy with the player's actions over whole games, with carried state."""
 
+    data: GameData
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    def __init__(
-        self, config: ImitationConfig, train_config: TrainConfig, data: GameData, fabric: Fabric
-    ) -> None:
-        if not isinstance(data, GameData):
-            raise RecipeError(f"{data.title} has no games, which the task imitation needs")
-        self.config = config
-        self.data = data
-        self._batch_size = min(train_config.batch_size, len(data.train))
-        super().__init__(train_config, len(data.train) // self._batch_size, fabric)
+    def setup(self) -> None:
+        if not isinstance(self.data, GameData):
+            raise RecipeError(f"{self.data.title} has no games, which the task imitation needs")
+
+    def count_steps(self) -> int:
+        return len(self.data.train) // min(self.train_config.batch_size, len(self.data.train))
 
     def batches(self, epoch: int) -> Iterator[GameSplit]:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        return self.data.train.batches(self._batch_size, generator)
+        return self.data.train.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: GameSplit) -> dict[str, Tensor]:
         logits_BTA, actions_BT = self._logits(self.network, batch)

@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from training.config.tasks import LanguageConfig
-from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
@@ -47,31 +45,41 @@ class LanguageBatch(NamedTuple):
 class Language(SingleNetwork):
     """Minimize the cross entropy with the next character."""
 
+    config: LanguageConfig
+    data: TextData
     monitor = Monitor("loss", higher_is_better=False)
 
-    def __init__(
-        self, config: LanguageConfig, train_config: TrainConfig, data: TextData, fabric: Fabric
-    ) -> None:
+    def setup(self) -> None:
+        data, config, network = self.data, self.config, self.train_config.network
         if not isinstance(data, TextData):
             raise RecipeError(f"{data.title} is not a text, which the task language needs")
-        self.config, self.data = config, data
-        network = _resolve_network_config(train_config.network, data)
-        train_config = train_config.model_copy(update={"network": network})
+        if not isinstance(network, CharRNN.Config):
+            raise RecipeError("the task language needs the network char_rnn")
+        size = len(data.vocabulary)
+        if network.vocabulary not in (None, size):
+            raise RecipeError(
+                f"network.vocabulary is {network.vocabulary}, but {data.title} has {size} "
+                "characters; leave it out"
+            )
+        self.update_network_config(vocabulary=size)
         # Fails before training, not at publication.
         data.encode(config.start + config.sample + config.answer_after)
-        steps = (len(data.train_N) - 1) // (train_config.batch_size * config.window)
-        if steps < 1:
-            raise RecipeError(
-                f"{data.title} has {len(data.train_N)} training characters, fewer than one "
-                f"step of batch_size {train_config.batch_size} × task.window {config.window}"
-            )
-        super().__init__(train_config, steps, fabric)
         # The whole text is a few megabytes, so it stays on the device.
         self.splits = {
-            "train": data.train_N.to(fabric.device),
-            "validation": data.validation_N.to(fabric.device),
+            "train": data.train_N.to(self.fabric.device),
+            "validation": data.validation_N.to(self.fabric.device),
         }
         self._carried_state: RecurrentState | None = None
+
+    def count_steps(self) -> int:
+        characters, batch_size = len(self.data.train_N), self.train_config.batch_size
+        steps = (characters - 1) // (batch_size * self.config.window)
+        if steps < 1:
+            raise RecipeError(
+                f"{self.data.title} has {characters} training characters, fewer than one "
+                f"step of batch_size {batch_size} × task.window {self.config.window}"
+            )
+        return steps
 
     def batches(self, epoch: int) -> Iterator[LanguageBatch]:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
@@ -113,19 +121,6 @@ class Language(SingleNetwork):
 
     def has_split(self, split: Split) -> bool:
         return split in self.splits
-
-
-def _resolve_network_config(config: object, data: TextData) -> CharRNN.Config:
-    if not isinstance(config, CharRNN.Config):
-        raise RecipeError("the task language needs the network char_rnn")
-    vocabulary_size = len(data.vocabulary)
-    if config.vocabulary not in (None, vocabulary_size):
-        raise RecipeError(
-            f"network.vocabulary is {config.vocabulary}, but {data.title} has {vocabulary_size} "
-            "characters; "
-            "leave it out"
-        )
-    return config.with_vocabulary(vocabulary_size)
 
 
 def _shuffled(text_N: Tensor, end: int, generator: Generator) -> Tensor:

@@ -1,11 +1,9 @@
 """Compression of photographs: rate + λ · distortion, for many λ at once."""
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 
 from training.config.tasks import PhotoCompressionConfig
-from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import RecipeError
@@ -25,30 +23,24 @@ class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
     One network serves all qualities, with gains for each (Cui et al. 2021, arXiv 2003.02188).
     """
 
+    config: PhotoCompressionConfig
     data: PatchData
     monitor = Monitor("loss", higher_is_better=False)
 
-    def __init__(
-        self,
-        config: PhotoCompressionConfig,
-        train_config: TrainConfig,
-        data: PatchData,
-        fabric: Fabric,
-    ) -> None:
-        self.config, self.train_config, self.data = config, train_config, data
-        if not isinstance(train_config.network, PhotoCodec.Config):
+    def setup(self) -> None:
+        config, network = self.config, self.train_config.network
+        if not isinstance(network, PhotoCodec.Config):
             raise RecipeError(
-                "the task photo-compression needs the network photo-codec, "
-                f"got {train_config.network.kind}"
+                f"the task photo-compression needs the network photo-codec, got {network.kind}"
             )
-        exponents = torch.linspace(0, 1, train_config.network.qualities)
+        exponents = torch.linspace(0, 1, network.qualities)
         self.lambdas_Q = config.lowest * (config.highest / config.lowest) ** exponents
-        super().__init__(train_config, len(self.batches(0)), fabric)
+
+    def count_steps(self) -> int:
+        return len(self.batches(0))
 
     def build_network(self) -> nn.Module:
-        network = super().build_network()
-        if not isinstance(network, PhotoCodec):
-            raise TypeError(f"{type(network).__name__} is not a PhotoCodec")
+        network = _require_codec(super().build_network())
         # At a high rate, a step of √(6 / (λ ln 2)) costs as much as it saves; λ per coefficient.
         network.init_quantizers((26 / self.lambdas_Q).sqrt())
         return network
@@ -110,7 +102,10 @@ class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
 
     def codec_to_publish(self) -> PhotoCodec:
         """Return the network to publish."""
-        network = self.network_to_publish()
-        if not isinstance(network, PhotoCodec):
-            raise TypeError(f"{type(network).__name__} is not a PhotoCodec")
-        return network
+        return _require_codec(self.network_to_publish())
+
+
+def _require_codec(network: nn.Module) -> PhotoCodec:
+    if not isinstance(network, PhotoCodec):
+        raise TypeError(f"{type(network).__name__} is not a PhotoCodec")
+    return network

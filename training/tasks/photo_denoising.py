@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import PhotoDenoisingConfig
-from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.camera import CameraNoise
 from training.datasets.image_pairs import ImagePairs
@@ -32,30 +30,26 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
     dominated by the strongest noise.
     """
 
+    config: PhotoDenoisingConfig
     data: PatchData
     monitor = Monitor("psnr_db", higher_is_better=True)
 
-    def __init__(
-        self,
-        config: PhotoDenoisingConfig,
-        train_config: TrainConfig,
-        data: PatchData,
-        fabric: Fabric,
-    ) -> None:
-        self.config, self.train_config, self.data = config, train_config, data
-        self.multiple = train_config.network.multiple_of
+    def setup(self) -> None:
+        data, network = self.data, self.train_config.network
+        self.multiple = network.multiple_of
         if data.patch % self.multiple:
             raise RecipeError(
                 f"data.patch is {data.patch}, but the network needs sides that are multiples of "
                 f"{self.multiple}"
             )
-        channels = train_config.network.image_channels
-        if channels not in (None, data.channels):
+        if network.image_channels not in (None, data.channels):
             raise RecipeError(
                 f"an album holds images of {data.channels} channels, and the network takes "
-                f"{channels}: set network.channels to {data.channels}"
+                f"{network.image_channels}: set network.channels to {data.channels}"
             )
-        super().__init__(train_config, len(self.batches(0)), fabric)
+
+    def count_steps(self) -> int:
+        return len(self.batches(0))
 
     def init_images(self) -> Tensor:
         return next(iter(self.batches(0))).float() / _MAX_PIXEL

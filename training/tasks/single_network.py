@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from models_store.base import FrozenModel
 from training.config.train import TrainConfig
 from training.errors import RecipeError
 from training.networks.base import InitFromData
@@ -22,19 +23,46 @@ class SingleNetwork(ABC):
     """Provides the step, the checkpoint state and an optional average (EMA) of the weights."""
 
     monitor: Monitor
+    config: FrozenModel
+    """The recipe's `task`."""
+    data: Any
+    forward_methods: tuple[str, ...] = ()
+    """Names of the network's methods, besides `forward`, that `loss` calls."""
 
-    def __init__(self, train_config: TrainConfig, steps_per_epoch: int, fabric: Fabric) -> None:
-        self.train_config = train_config
-        self.fabric = fabric
-        self.steps_per_epoch = steps_per_epoch
+    def __init__(
+        self, config: FrozenModel, train_config: TrainConfig, data: Any, fabric: Fabric
+    ) -> None:
+        self.config, self.train_config, self.data, self.fabric = config, train_config, data, fabric
+        self.setup()
+        self.steps_per_epoch = self.count_steps()
         network = self.build_network()
         if train_config.channels_last:
             network = network.to(memory_format=torch.channels_last)
         optimizer = self.build_optimizer(network)
-        self.schedule = train_config.schedule.build(optimizer, steps_per_epoch, train_config.epochs)
+        self.schedule = train_config.schedule.build(
+            optimizer, self.steps_per_epoch, train_config.epochs
+        )
         self.network, self.optimizer = fabric.setup(network, optimizer)
+        for method in self.forward_methods:
+            self.network.mark_forward_method(method)
         decay = train_config.ema_decay
         self.ema_network = ema_model(network, decay) if decay is not None else None
+
+    def setup(self) -> None:  # noqa: B027  # optional
+        """Prepare what the network does not need, before it is built.
+
+        Raises:
+            RecipeError: when the network or the data do not fit the task.
+        """
+
+    def update_network_config(self, **facts: int) -> None:
+        """Complete the network's configuration by `facts` of the data."""
+        network = self.train_config.network.model_copy(update=facts)
+        self.train_config = self.train_config.model_copy(update={"network": network})
+
+    @abstractmethod
+    def count_steps(self) -> int:
+        """Return the number of batches of an epoch."""
 
     def build_network(self) -> nn.Module:
         """Return the network that training starts from; the average starts from a copy of it."""

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 import torch
-from lightning_fabric import Fabric
 from torch import Generator
 
 from training.config.tasks import StrokeAugmentation
-from training.config.train import TrainConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.errors import RecipeError
@@ -18,27 +16,20 @@ from training.tasks.single_network import SingleNetwork
 class StrokeTask(DatasetTask[StrokeSplit], SingleNetwork):
     """Provides batches of augmented drawings."""
 
+    config: StrokeAugmentation
     data: StrokeData
 
-    def __init__(
-        self,
-        augmentation: StrokeAugmentation,
-        train_config: TrainConfig,
-        data: StrokeData,
-        fabric: Fabric,
-    ) -> None:
-        if not isinstance(data, StrokeData):
-            raise RecipeError(f"{data.title} has no pen strokes, which this task needs")
-        self.augmentation, self.data = augmentation, data
-        size = min(train_config.batch_size, len(data.train))
-        super().__init__(train_config, len(data.train) // size, fabric)
+    def setup(self) -> None:
+        if not isinstance(self.data, StrokeData):
+            raise RecipeError(f"{self.data.title} has no pen strokes, which this task needs")
+
+    def count_steps(self) -> int:
+        return len(self.data.train) // min(self.train_config.batch_size, len(self.data.train))
 
     def batches(self, epoch: int) -> Iterator[StrokeSplit]:
         generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
         for batch in self.data.train.batches(self.train_config.batch_size, generator):
-            yield augment_strokes(
-                batch, self.augmentation.noise, self.augmentation.distortion, generator
-            )
+            yield augment_strokes(batch, self.config.noise, self.config.distortion, generator)
 
 
 def augment_strokes(

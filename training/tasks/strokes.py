@@ -4,13 +4,11 @@ Shapes: B batch, T time, K classes.
 """
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import StrokeClassificationConfig
-from training.config.train import TrainConfig
-from training.datasets.strokes import StrokeData, StrokeSplit, encode_moves
+from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.stroke_reader import StrokeReader
 from training.tasks.base import Monitor, Scores, Split
@@ -26,30 +24,22 @@ class StrokeClassification(StrokeTask):
 
     monitor = Monitor("accuracy", higher_is_better=True)
 
-    def __init__(
-        self,
-        config: StrokeClassificationConfig,
-        train_config: TrainConfig,
-        data: StrokeData,
-        fabric: Fabric,
-    ) -> None:
+    def setup(self) -> None:
+        super().setup()
+        data, classes = self.data, self.train_config.network.class_count
         if data.pen_lifts_leak_labels:
             raise RecipeError(
                 f"{data.title}: pen lifts were guessed with the digit known, which would leak the "
                 "label; set data.pen_lifts to false"
             )
-        classes = train_config.network.class_count
         if classes != len(data.labels):
             raise RecipeError(
                 f"network.classes is {classes}, but {data.title} has {len(data.labels)} classes"
             )
-        super().__init__(config, train_config, data, fabric)
 
     def loss(self, batch: StrokeSplit) -> dict[str, Tensor]:
-        logits_BK, labels_B = (
-            self._final_logits(self.network, batch),
-            batch.labels_N.to(self.fabric.device),
-        )
+        logits_BK = self._final_logits(self.network, batch)
+        labels_B = batch.labels_N.to(self.fabric.device)
         accuracy = (logits_BK.detach().argmax(1) == labels_B).float().mean()
         return {"loss": functional.cross_entropy(logits_BK, labels_B), "accuracy": accuracy}
 

@@ -6,14 +6,12 @@ features at a fraction of the head's rate. Fine-tuning with a random head would 
 """
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from training.config.tasks import TransferConfig
-from training.config.train import TrainConfig
-from training.datasets.base import ImageData, ImageSplit
+from training.datasets.base import ImageSplit
 from training.datasets.batches import epoch_seed
 from training.datasets.data_dir import scratch_dir
 from training.errors import RecipeError
@@ -29,22 +27,21 @@ from training.tasks.registry import build_task
 class Transfer(Classification):
     """`frozen_logits_NK` are the test split's logits after training the head alone."""
 
-    def __init__(
-        self, config: TransferConfig, train_config: TrainConfig, data: ImageData, fabric: Fabric
-    ) -> None:
-        self.head_config, self.head_rate = config.head, config.head_rate
-        self.pretrained_config = _require_mobilenet_config(train_config)
-        if train_config.schedule.kind in ("cyclic", "one_cycle"):
+    config: TransferConfig
+
+    def setup(self) -> None:
+        network, schedule = self.train_config.network, self.train_config.schedule.kind
+        if not isinstance(network, MobileNet.Config):
+            raise RecipeError(f"the task transfer needs the network mobilenet, got {network.kind}")
+        self.pretrained_config = network
+        if schedule in ("cyclic", "one_cycle"):
             raise RecipeError(
-                f"schedule {train_config.schedule.kind} sets one rate for all weights, and "
+                f"schedule {schedule} sets one rate for all weights, and "
                 "transfer has two; use constant, step, exponential or cosine"
             )
-        super().__init__(config, train_config, data, fabric)
+        super().setup()
 
-    def statistics(
-        self, train_config: TrainConfig, data: ImageData
-    ) -> tuple[list[float], list[float]]:
-        del train_config, data
+    def statistics(self) -> tuple[list[float], list[float]]:
         return self.pretrained_config.statistics
 
     def build_network(self) -> nn.Module:
@@ -73,7 +70,7 @@ class Transfer(Classification):
         return network
 
     def _fit_head(self, head: nn.Module, features_NC: Tensor) -> None:
-        config, labels_N = self.head_config, self.data.train.labels_N
+        config, labels_N = self.config.head, self.data.train.labels_N
         optimizer = torch.optim.AdamW(
             head.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
@@ -103,18 +100,10 @@ class Transfer(Classification):
             head_params = [p for p in group["params"] if id(p) in head_ids]
             group["params"] = [p for p in group["params"] if id(p) not in head_ids]
             optimizer.add_param_group(
-                {**group, "params": head_params, "lr": group["lr"] * self.head_rate}
+                {**group, "params": head_params, "lr": group["lr"] * self.config.head_rate}
             )
         return optimizer
 
     def evaluate(self, split: Split) -> Scores:
         """Return no scores for an empty test split, as of a run on all photographs."""
         return super().evaluate(split) if len(self.split(split)) else {}
-
-
-def _require_mobilenet_config(train_config: TrainConfig) -> MobileNet.Config:
-    if not isinstance(train_config.network, MobileNet.Config):
-        raise RecipeError(
-            f"the task transfer needs the network mobilenet, got {train_config.network.kind}"
-        )
-    return train_config.network
