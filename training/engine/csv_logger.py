@@ -1,39 +1,21 @@
 """Metrics of a run as CSV, one row per epoch."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 
-class CsvLogger:
-    """Appends rows. A resumed run first drops the rows after its checkpoint.
+def write_log(path: Path, rows: Sequence[dict[str, float]]) -> None:
+    """Write `rows` with a column for every key, and empty cells for scores of rarer evaluations.
 
-    Evaluations may be rarer than epochs, so columns may appear late. The file is then rewritten
-    with the wider header.
+    The file is replaced as a whole, so that a kill never damages it.
     """
-
-    def __init__(self, path: Path, rows: list[dict[str, float]]) -> None:
-        self._path = path
-        self._rows = list(rows)
-        self._columns: list[str] = []
-        if rows:
-            self._rewrite()
-        else:
-            path.unlink(missing_ok=True)
-
-    def append(self, row: dict[str, float]) -> None:
-        self._rows.append(row)
-        if set(row) <= set(self._columns):
-            with self._path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns).writerow(row)
-        else:
-            self._rewrite()
-
-    def _rewrite(self) -> None:
-        self._columns = list(dict.fromkeys(key for row in self._rows for key in row))
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, dict.fromkeys(key for row in rows for key in row))
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
 
 
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:

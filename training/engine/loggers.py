@@ -13,7 +13,7 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from training.config.recipe import Recipe
-from training.engine.csv_logger import CsvLogger
+from training.engine.csv_logger import write_log
 from training.errors import TrainingError
 
 LoggerKind = Literal["tensorboard", "mlflow", "wandb"]
@@ -31,38 +31,45 @@ def open_log(
     Raises:
         TrainingError: the tracker's package is not installed.
     """
-    csv = CsvLogger(run_dir / "metrics.csv", rows)
-    if kind is None:
-        yield csv.append
-        return
-    tracker = _create_tracker(kind, recipe.name, run_dir)
-    tracker.log_hyperparams(recipe.model_dump(mode="json", by_alias=True))
-    for row in rows:
-        tracker.log_metrics(row, int(row["epoch"]))
+    path, logged = run_dir / "metrics.csv", list(rows)
+    tracker = None if kind is None else _create_tracker(kind, recipe, run_dir, rows)
+    if rows:
+        write_log(path, rows)
+    else:
+        path.unlink(missing_ok=True)
 
-    def append(row: dict[str, float]) -> None:
-        csv.append(row)
-        tracker.log_metrics(row, int(row["epoch"]))
+    def log(row: dict[str, float]) -> None:
+        logged.append(row)
+        write_log(path, logged)
+        if tracker is not None:
+            tracker.log_metrics(row, int(row["epoch"]))
 
+    status = "failed"
     try:
-        yield append
-    except BaseException:
-        tracker.finalize("failed")
-        raise
-    tracker.finalize("success")
+        yield log
+        status = "success"
+    finally:
+        if tracker is not None:
+            tracker.finalize(status)
 
 
-def _create_tracker(kind: LoggerKind, name: str, run_dir: Path) -> Logger:
+def _create_tracker(
+    kind: LoggerKind, recipe: Recipe, run_dir: Path, rows: list[dict[str, float]]
+) -> Logger:
     try:
         match kind:
             case "tensorboard":
-                return TensorBoardLogger(run_dir, "tensorboard", version="")
+                tracker: Logger = TensorBoardLogger(run_dir, "tensorboard", version="")
             case "mlflow":
-                return _MLflowLogger(name)
+                tracker = _MLflowLogger(recipe.name)
             case "wandb":
-                return _WandbLogger(name, run_dir)
+                tracker = _WandbLogger(recipe.name, run_dir)
     except ModuleNotFoundError as error:
         raise TrainingError(f"--logger {kind} needs a package: pip install {kind}") from error
+    tracker.log_hyperparams(recipe.model_dump(mode="json", by_alias=True))
+    for row in rows:
+        tracker.log_metrics(row, int(row["epoch"]))
+    return tracker
 
 
 class _MLflowLogger(Logger):

@@ -1,61 +1,45 @@
 """Progress of a run: epoch, batch, loss, scores and remaining time."""
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
-class TrainingProgress:
+class TrainingProgress(Progress):
     """Show a bar over all steps on a terminal, and print a line per epoch."""
 
     def __init__(
         self, name: str, epochs: int, steps: int, completed_epochs: int, show: bool
     ) -> None:
-        self._console = Console(quiet=not show, highlight=False)
-        self._epochs = epochs
-        self._steps = steps
-        self._bars = Bars(
+        console = Console(quiet=not show, highlight=False)
+        super().__init__(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             # Last, so that a narrow terminal cuts off scores, not the remaining time.
             TextColumn("{task.fields[live]}"),
-            console=self._console,
+            console=console,
             # A log file gets only the epoch lines.
-            disable=not (show and self._console.is_terminal),
+            disable=not (show and console.is_terminal),
         )
-        self._name = name
+        self._name, self._epochs, self._steps = name, epochs, steps
         self._completed_steps = completed_epochs * steps
-        self._task = self._bars.add_task(
+        self._bar = self.add_task(
             name, total=epochs * steps, completed=self._completed_steps, live=""
         )
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def print(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(line, soft_wrap=True)
 
     def on_step(self, means: dict[str, float]) -> None:
         """Advance by one step; `means` are averages over this epoch's steps so far."""
         epoch, batch = divmod(self._completed_steps, self._steps)
         self._completed_steps += 1
-        self._bars.update(
-            self._task,
+        self.update(
+            self._bar,
             advance=1,
             description=f"{self._name}  epoch {epoch + 1}/{self._epochs}  batch {batch + 1}",
             live="  ".join(f"{name} {value:.4f}" for name, value in means.items()),
@@ -66,7 +50,7 @@ class TrainingProgress:
         scores = "  ".join(
             f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds")
         )
-        self._console.print(
+        self.console.print(
             f"epoch {row['epoch']:.0f}/{self._epochs}  {scores}  {row['seconds']:.0f} s",
             soft_wrap=True,
         )

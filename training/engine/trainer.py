@@ -156,7 +156,7 @@ def _set_thread_count(
     if fabric.world_size > 1 or fabric.device.type != "cpu":
         return
     if state.threads is None:
-        progress.print(tune_thread_count(task))
+        progress.console.print(tune_thread_count(task), soft_wrap=True)
         state.threads = torch.get_num_threads()
     else:
         torch.set_num_threads(state.threads)

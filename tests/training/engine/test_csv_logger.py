@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from training.engine.csv_logger import CsvLogger, read_log
+from training.engine.csv_logger import read_log, write_log
 
 _ROWS = [
     {"epoch": 1.0, "train_loss": 0.1 + 0.2, "seconds": 1.5},
@@ -9,15 +9,8 @@ _ROWS = [
 ]
 
 
-def _write(path: Path) -> CsvLogger:
-    log = CsvLogger(path, [])
-    for row in _ROWS:
-        log.append(row)
-    return log
-
-
 def test_what_is_logged_reads_back_exactly(tmp_path: Path) -> None:
-    _write(tmp_path / "metrics.csv")
+    write_log(tmp_path / "metrics.csv", _ROWS)
     assert read_log(tmp_path / "metrics.csv") == {
         "train_loss": [(1, 0.1 + 0.2), (2, 1e-17), (3, 2.0)],
         "test_accuracy": [(2, 1 / 3)],
@@ -25,22 +18,8 @@ def test_what_is_logged_reads_back_exactly(tmp_path: Path) -> None:
     }
 
 
-def test_a_late_column_widens_the_header_once(tmp_path: Path) -> None:
-    _write(tmp_path / "metrics.csv")
+def test_a_late_column_widens_the_header(tmp_path: Path) -> None:
+    write_log(tmp_path / "metrics.csv", _ROWS)
     header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert header.split(",") == ["epoch", "train_loss", "seconds", "test_accuracy"]
     assert [row.count(",") for row in rows] == [3, 3, 3]
-
-
-def test_resuming_drops_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
-    _write(tmp_path / "metrics.csv")
-    log = CsvLogger(tmp_path / "metrics.csv", _ROWS[:1])
-    assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 0.1 + 0.2)]
-    log.append(_ROWS[2])
-    assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 0.1 + 0.2), (3, 2.0)]
-
-
-def test_a_new_run_starts_an_empty_log(tmp_path: Path) -> None:
-    _write(tmp_path / "metrics.csv")
-    CsvLogger(tmp_path / "metrics.csv", [])
-    assert not (tmp_path / "metrics.csv").exists()

@@ -33,6 +33,23 @@ def _install(monkeypatch: pytest.MonkeyPatch, name: str, content: object) -> Non
     monkeypatch.setitem(sys.modules, name, module)
 
 
+def test_resuming_drops_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
+    with open_log(recipe(), tmp_path, [], None) as log:
+        for row in ROWS:
+            log(row)
+    with open_log(recipe(), tmp_path, ROWS[:1], None) as log:
+        assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 2.0)]
+        log({"epoch": 3.0, "train_loss": 0.5})
+    assert read_log(tmp_path / "metrics.csv")["train_loss"] == [(1, 2.0), (3, 0.5)]
+
+
+def test_a_new_run_starts_an_empty_log(tmp_path: Path) -> None:
+    with open_log(recipe(), tmp_path, [], None) as log:
+        log(ROWS[0])
+    with open_log(recipe(), tmp_path, [], None):
+        assert not (tmp_path / "metrics.csv").exists()
+
+
 def test_mlflow_gets_the_recipe_and_every_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

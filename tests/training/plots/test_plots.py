@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.engine.csv_logger import CsvLogger
+from training.engine.csv_logger import write_log
 from training.errors import DataError
 from training.plots.confusion import draw_confusion
 from training.plots.curves import draw_training_curves
@@ -35,13 +35,14 @@ def _image(path: Path) -> NDArray[np.uint8]:
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "some-run" / "metrics.csv"
     path.parent.mkdir()
-    csv = CsvLogger(path, [])
+    rows = []
     for epoch in range(1, 6):
         row = {"epoch": float(epoch), "learning_rate": 0.1 / epoch, "seconds": 1.0}
         row |= {"train_loss": 1 / epoch, "train_accuracy": 1 - 1 / epoch}
         if epoch % 2:
             row |= {"test_accuracy": 0.9 - 1 / epoch, "test_nll": 2 / epoch}
-        csv.append(row)
+        rows.append(row)
+    write_log(path, rows)
     return path
 
 
@@ -88,9 +89,7 @@ def test_labels_of_means_do_not_cover_the_marks_of_runs(offset: tuple[float, flo
 
 
 def test_a_log_of_one_epoch_is_drawn(tmp_path: Path) -> None:
-    CsvLogger(tmp_path / "metrics.csv", []).append(
-        {"epoch": 1, "train_loss": 1, "learning_rate": 1}
-    )
+    write_log(tmp_path / "metrics.csv", [{"epoch": 1, "train_loss": 1, "learning_rate": 1}])
     draw_training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     _image(tmp_path / "curves.png")
 

@@ -20,7 +20,8 @@ from tests.training.photos import content, write_photos, write_weights
 from training.cli.main import app
 from training.cli.transfer import _choose_run_dir
 from training.datasets.image_io import read_resized_image
-from training.engine.csv_logger import CsvLogger
+from training.engine import loggers
+from training.engine.csv_logger import write_log
 
 
 @pytest.fixture(scope="module")
@@ -179,16 +180,16 @@ def test_an_interrupted_transfer_resumes_to_the_figures_of_an_uninterrupted_one(
 ) -> None:
     run = home / "runs" / "again"
     arguments = (tuned.photos, "--name", "again", "--run-dir", run, "--folds", 2)
-    append, rows = CsvLogger.append, []
+    epochs = []
 
-    def interrupt_third_epoch(log: CsvLogger, row: dict[str, float]) -> None:
-        rows.append(row)
-        if len(rows) == 3:  # the first of the second fold, after its checkpoint
+    def interrupt_third_epoch(path: Path, rows: list[dict[str, float]]) -> None:
+        epochs.append(path)
+        if len(epochs) == 3:  # the first of the second fold, after its checkpoint
             raise KeyboardInterrupt
-        append(log, row)
+        write_log(path, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CsvLogger, "append", interrupt_third_epoch)
+        patch.setattr(loggers, "write_log", interrupt_third_epoch)
         interrupted = _transfer(home, *arguments)
     assert interrupted.exit_code == 130
     assert f"--resume --run-dir {run} continues" in interrupted.output
