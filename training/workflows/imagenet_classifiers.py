@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 from torchvision import models
@@ -11,6 +11,7 @@ from torchvision.models import WeightsEnum
 
 from models_store.validation_messages import suggest
 from training.errors import RecipeError
+from training.publish.tasks.imagenet import Preprocessing
 
 _TIMM = "timm/"
 _CLASSES = 1000
@@ -36,13 +37,7 @@ class Classifier:
     module: nn.Module
     published_name: str
     paper: str
-    crop_side: int
-    shorter_side: int
-    """Length that an image's shorter side is resized to before the center crop."""
-    resize: Literal["crop", "stretch"]
-    """`stretch` resizes both sides to that length."""
-    mean: list[float]
-    std: list[float]
+    preprocessing: Preprocessing
     weights: WeightsEnum | None
     """torchvision's best weights; None for a network of timm."""
 
@@ -70,11 +65,12 @@ def _build_torchvision(network: str) -> Classifier:
         module=models.get_model(network, weights=None, **options),
         published_name=_PUBLISHED_NAMES.get(network, f"{network.replace('_', '-')}-imagenet"),
         paper=_PAPERS.get(network, f"torchvision's {network}"),
-        crop_side=preset.crop_size[0],
-        shorter_side=preset.resize_size[0],
-        resize="crop",
-        mean=list(preset.mean),
-        std=list(preset.std),
+        preprocessing=Preprocessing(
+            mean=list(preset.mean),
+            std=list(preset.std),
+            shorter_side=preset.resize_size[0],
+            crop_side=preset.crop_size[0],
+        ),
         weights=weights,
     )
 
@@ -105,10 +101,12 @@ def _build_timm(network: str) -> Classifier:
         module=module,
         published_name=f"timm-{published_name}",
         paper=f"timm's {name}",
-        crop_side=side,
-        shorter_side=math.floor(side / config["crop_pct"]),
-        resize="stretch" if config["crop_mode"] == "squash" else "crop",
-        mean=list(config["mean"]),
-        std=list(config["std"]),
+        preprocessing=Preprocessing(
+            mean=list(config["mean"]),
+            std=list(config["std"]),
+            shorter_side=math.floor(side / config["crop_pct"]),
+            crop_side=side,
+            resize="stretch" if config["crop_mode"] == "squash" else "crop",
+        ),
         weights=None,
     )

@@ -6,10 +6,9 @@ large and made by others, so no such model comes with the project.
 
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
-
-from torchvision.models import MobileNet_V2_Weights
 
 from models_store.layout import file_sha256
 from models_store.manifest import DataSource, Metric, Provenance
@@ -22,22 +21,21 @@ from training.pretrained.files import load_weights_file
 from training.pretrained.mobilenet import download_weights, weights_licence
 from training.pretrained.state import load_into
 from training.publish.publisher import publish_model
-from training.publish.tasks.imagenet import ImagenetClassifier, export_spec
+from training.publish.tasks.imagenet import Preprocessing, export_spec
 from training.workflows.imagenet_classifiers import Classifier, build_classifier, remove_auxiliary
 
-Preprocessing = Literal["torchvision", "tensorflow"]
+PreprocessingOption = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
 """Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
-_CATEGORIES = tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def publish_pretrained(
     network: str,
     store: Path,
     weights_path: Path | None = None,
-    preprocessing: Preprocessing = "torchvision",
+    preprocessing: PreprocessingOption = "torchvision",
     name: str | None = None,
 ) -> Path:
     """Publish a network of torchvision with its own weights or those of a file, or one of timm.
@@ -60,25 +58,30 @@ def publish_pretrained(
         use_same_padding(pretrained.module)
     load_into(pretrained.module, load_weights_file(path).tensors, path.name)
     remove_auxiliary(network, pretrained.module)
-    model = _describe_model(pretrained, path, weights_path, preprocessing)
+    own = pretrained.weights if weights_path is None else None
+    source = DataSource(
+        title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
+        source=f"file {path.name}" if own is None else own.url,
+        licence=weights_licence(weights_path),
+        sha256=file_sha256(path),
+        n=IMAGENET_TRAIN_IMAGES,
+    )
+    spec = export_spec(
+        pretrained.module,
+        _preprocessing(pretrained, weights_path, preprocessing),
+        source,
+        () if own is None else _published_metrics(own.meta),
+    )
     model_provenance = Provenance(
-        recipe={
-            "pretrained": network,
-            "weights": path.name,
-            "preprocessing": preprocessing,
-        },
+        recipe={"pretrained": network, "weights": path.name, "preprocessing": preprocessing},
         command=_command(network, weights_path, preprocessing, name),
         seed=0,
         **Environment.current().model_dump(),
         duration_s=round(time.perf_counter() - started, 1),
     )
-    return publish_model(
-        name or pretrained.published_name,
-        _model_card(pretrained, weights_path),
-        export_spec(model),
-        model_provenance,
-        store,
-    )
+    card = _model_card(pretrained, weights_path)
+    published_name = name or pretrained.published_name
+    return publish_model(published_name, card, spec, model_provenance, store)
 
 
 def _weights_file(pretrained: Classifier, path: Path | None) -> Path:
@@ -92,32 +95,18 @@ def _weights_file(pretrained: Classifier, path: Path | None) -> Path:
     return weights_file
 
 
-def _describe_model(
-    pretrained: Classifier, path: Path, weights_path: Path | None, preprocessing: Preprocessing
-) -> ImagenetClassifier:
-    mean, std = pretrained.mean, pretrained.std
-    if preprocessing == "tensorflow":
+def _preprocessing(
+    pretrained: Classifier, weights_path: Path | None, option: PreprocessingOption
+) -> Preprocessing:
+    preprocessing = pretrained.preprocessing
+    if option == "tensorflow":
         mean, std = normalization_statistics("symmetric")
-    own = pretrained.weights if weights_path is None else None
+        preprocessing = replace(preprocessing, mean=mean, std=std)
     # Weights of others for a crop of 224 get the 256 of torchvision's first recipes.
-    first_recipe = pretrained.weights is not None and own is None and pretrained.crop_side == 224
-    return ImagenetClassifier(
-        network=pretrained.module,
-        labels=_CATEGORIES,
-        mean=mean,
-        std=std,
-        shorter_side=256 if first_recipe else pretrained.shorter_side,
-        crop_side=pretrained.crop_side,
-        resize=pretrained.resize,
-        source=DataSource(
-            title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-            source=f"file {path.name}" if own is None else own.url,
-            licence=weights_licence(weights_path),
-            sha256=file_sha256(path),
-            n=IMAGENET_TRAIN_IMAGES,
-        ),
-        metrics=() if own is None else _published_metrics(own.meta),
-    )
+    others = pretrained.weights is not None and weights_path is not None
+    if others and preprocessing.crop_side == 224:
+        preprocessing = replace(preprocessing, shorter_side=256)
+    return preprocessing
 
 
 def _published_metrics(meta: dict[str, Any]) -> tuple[Metric, ...]:
@@ -157,12 +146,12 @@ def _model_card(pretrained: Classifier, weights_path: Path | None) -> ModelCard:
 
 
 def _command(
-    network: str, weights_path: Path | None, preprocessing: Preprocessing, name: str | None
+    network: str, weights_path: Path | None, preprocessing: PreprocessingOption, name: str | None
 ) -> str:
     words = ["deepshelf", "train", "publish-pretrained", network]
     if weights_path is not None:
         words += ["--weights-path", weights_path.name]
-    if preprocessing != get_args(Preprocessing)[0]:
+    if preprocessing != get_args(PreprocessingOption)[0]:
         words += ["--preprocessing", preprocessing]
     if name is not None:
         words += ["--name", name]

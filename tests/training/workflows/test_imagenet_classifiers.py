@@ -30,7 +30,8 @@ def test_a_network_brings_the_preprocessing_of_its_weights(
 ) -> None:
     built = build_classifier(network)
     assert built.published_name == name
-    assert (built.crop_side, built.shorter_side) == (crop_side, shorter_side)
+    assert built.preprocessing.crop_side == crop_side
+    assert built.preprocessing.shorter_side == shorter_side
 
 
 def test_inception_is_built_as_torchvision_builds_it_for_its_weights() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
+from torchvision.models import MobileNet_V2_Weights
 
 from models_store.manifest import DataSource, Metric
 from models_store.tasks import Classification, FixedImage
@@ -21,14 +22,13 @@ from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphSpec
 
 _TOP_CLASSES = 5
+_CATEGORIES = tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 @dataclass(frozen=True)
-class ImagenetClassifier:
-    """A network with its weights and their description."""
+class Preprocessing:
+    """The preprocessing that weights expect."""
 
-    network: nn.Module
-    labels: tuple[str, ...]
     mean: list[float]
     std: list[float]
     """Per channel, of images in 0–1."""
@@ -36,10 +36,8 @@ class ImagenetClassifier:
     """Length that an image's shorter side is resized to."""
     crop_side: int
     """Height and width of the center crop that the network gets."""
-    resize: Literal["crop", "stretch"]
+    resize: Literal["crop", "stretch"] = "crop"
     """`stretch` resizes both sides to the length of `shorter_side`."""
-    source: DataSource
-    metrics: tuple[Metric, ...]
 
 
 class CenterCrop(nn.Module):
@@ -58,18 +56,22 @@ class CenterCrop(nn.Module):
         return probabilities_BK
 
 
-def export_spec(model: ImagenetClassifier) -> ExportSpec:
+def export_spec(
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    source: DataSource,
+    metrics: tuple[Metric, ...],
+) -> ExportSpec:
     """Describe the graph, published metrics, and predictions on two photographs as the preview.
 
     The service resizes and crops to `shorter_side` × `shorter_side`, and the graph crops further,
     so that the network gets the same crop as in torchvision's evaluation.
     """
-    side = model.shorter_side
+    side = preprocessing.shorter_side
+    classifier = ClassifierGraph(network, preprocessing.mean, preprocessing.std)
     graph = GraphSpec(
         role="model",
-        module=CenterCrop(
-            ClassifierGraph(model.network, model.mean, model.std), side, model.crop_side
-        ),
+        module=CenterCrop(classifier, side, preprocessing.crop_side),
         outputs=("probabilities",),
         cases=(
             {"images": sample_inputs.photo_crops(2, side, side, "RGB")},
@@ -78,27 +80,26 @@ def export_spec(model: ImagenetClassifier) -> ExportSpec:
     )
     return ExportSpec(
         task=Classification(
-            image=FixedImage(width=side, height=side, mode="RGB", resize=model.resize),
-            labels=model.labels,
+            image=FixedImage(width=side, height=side, mode="RGB", resize=preprocessing.resize),
+            labels=_CATEGORIES,
         ),
         graphs=(graph,),
-        data=(model.source,),
-        report=lambda runs, preview: _report(runs["model"], model, preview),
+        data=(source,),
+        report=lambda runs, preview: _report(runs["model"], preprocessing, metrics, preview),
     )
 
 
-def _report(run: GraphFn, model: ImagenetClassifier, preview: Path) -> tuple[Metric, ...]:
+def _report(
+    run: GraphFn, preprocessing: Preprocessing, metrics: tuple[Metric, ...], preview: Path
+) -> tuple[Metric, ...]:
+    fit = ImageOps.fit if preprocessing.resize == "crop" else Image.Image.resize
     predictions = []
     for name in ("china.jpg", "flower.jpg"):
         photograph = Image.fromarray(load_sample_image(name))
-        fit = ImageOps.fit if model.resize == "crop" else Image.Image.resize
-        crop = fit(photograph, (model.shorter_side,) * 2, Image.Resampling.BICUBIC)
-        probabilities_K = np.asarray(
-            run({"images": np.asarray(crop)[np.newaxis]})["probabilities"]
-        )[0]
+        crop = fit(photograph, (preprocessing.shorter_side,) * 2, Image.Resampling.BICUBIC)
+        probabilities_K = run({"images": np.asarray(crop)[np.newaxis]})["probabilities"][0]
         top_classes = np.argsort(-probabilities_K)[:_TOP_CLASSES]
-        predictions.append(
-            (np.asarray(crop), [(model.labels[k], float(probabilities_K[k])) for k in top_classes])
-        )
+        shares = [(_CATEGORIES[k], float(probabilities_K[k])) for k in top_classes]
+        predictions.append((np.asarray(crop), shares))
     draw_predictions(predictions, preview)
-    return model.metrics
+    return metrics
