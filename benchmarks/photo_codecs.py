@@ -37,7 +37,7 @@ from models_store.tasks import Compression
 from models_store.verify import read_manifest
 from training.datasets.photo_folders import sample_images
 from training.metrics.bd_rate import RatePoint, bd_rate
-from training.plots.codec_comparison import draw_rate_curves
+from training.plots.rate_distortion import draw_rate_curves
 from training.publish.compression.photo_codec_report import (
     BASELINE_CODECS,
     baseline_curve,

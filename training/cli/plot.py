@@ -113,7 +113,7 @@ def samples(
 ) -> None:
     """Draw a grid of generated images."""
     from training.engine.runs import load_adversarial_task
-    from training.tasks.image_grid import draw_grid
+    from training.tasks.adversarial import draw_grid
 
     path = to or run / "samples.png"
     draw_grid(load_adversarial_task(run).generate_images(count, seed), path)
@@ -131,7 +131,7 @@ def neighbours(
 ) -> None:
     """Draw generated images with the training images that are most similar to them."""
     from training.engine.runs import load_adversarial_task
-    from training.plots.neighbours import draw_neighbours
+    from training.plots.images import draw_neighbours
 
     path = to or run / "neighbours.png"
     task = load_adversarial_task(run)

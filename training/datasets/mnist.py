@@ -3,17 +3,21 @@
 Both are 60,000 + 10,000 grey images of 28×28 in ten classes, in the same four files.
 """
 
+import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import torch
 from pydantic import NonNegativeInt
+from torch import Tensor
 from torchvision import datasets
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
 from training.datasets.data_dir import data_dir
-from training.datasets.idx import read_idx
 from training.errors import DataError
 
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -120,3 +124,35 @@ def download(source: type[datasets.MNIST], root: Path) -> list[Path]:
 def _read_split(images: Path, labels: Path) -> ImageSplit:
     split = ImageSplit(read_idx(images, axes=3)[:, None], read_idx(labels, axes=1).long())
     return validate_split(split, images, classes=10, shape_CHW=(1, 28, 28))
+
+
+_UINT8 = 0x08
+
+
+def read_idx(path: Path, axes: int) -> Tensor:
+    """Return the uint8 array with `axes` axes in `path`, which may be compressed (`.gz`).
+
+    Raises:
+        DataError: the file is missing, truncated, or not of the idx format.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    start = 4 * (1 + axes)
+    # Two zero bytes, the type of the values, the number of axes, then each axis's length.
+    if len(content) < start or content[:4] != bytes((0, 0, _UINT8, axes)):
+        raise DataError(f"{path} is not an idx file of bytes with {axes} axes")
+    sizes = np.frombuffer(content, ">u4", axes, offset=4).astype(np.int64)
+    if len(content) - start != sizes.prod():
+        raise DataError(
+            f"{path} is damaged: {len(content) - start} bytes of values, where its header "
+            f"states {sizes.prod()}"
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).view(
+        *sizes.tolist()
+    )

@@ -11,8 +11,7 @@ from torchvision.models import MobileNet_V2_Weights
 
 from models_store.layout import file_sha256
 from models_store.manifest import DataSource
-from training.datasets.data_dir import data_dir, resolve_data_path
-from training.datasets.download import download
+from training.datasets.data_dir import data_dir, download, resolve_data_path
 from training.errors import DataError
 from training.networks.mobilenet import MobileNet, Pretrained
 from training.pretrained.state import describe_mismatches

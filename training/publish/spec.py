@@ -1,8 +1,12 @@
-"""`ExportSpec`: the description of a model to publish, and the export of its graphs to ONNX."""
+"""`ExportSpec`: the description of a model to publish, and the export of its graphs to ONNX.
+
+`export_spec` describes a task's trained network, with a builder for each task class.
+"""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,10 @@ from models_store.onnx.half_precision import store_as_float16
 from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Task as ServedTask
 from models_store.verify import GoldenCase, GraphFn
+from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.publish.onnx.batch_norm_folding import fold_batch_norms
+from training.tasks.base import Task
 
 GraphFns = Mapping[str, GraphFn]
 """Functions that run the exported graphs, by role."""
@@ -207,3 +213,17 @@ def _tensor_specs(values: object) -> tuple[TensorSpec, ...]:
             TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
         )
     return tuple(specs)
+
+
+@singledispatch
+def export_spec(task: Task, recipe: Recipe) -> ExportSpec:
+    """Describe the graphs, the served task and the metrics of a trained network.
+
+    Raises:
+        ExportError: when the service has no task that such a network could serve, or its graphs
+            would not compute what the network does.
+    """
+    raise ExportError(
+        f"a network of the task {recipe.task.kind} cannot be published: no task of the service "
+        f"runs it. `evaluate` measures it and `plot` draws what it does (got {type(task).__name__})"
+    )

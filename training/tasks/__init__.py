@@ -6,7 +6,7 @@ Adding one: its options in `training.config.tasks`, and a module here that regis
 from importlib import import_module
 from pkgutil import iter_modules
 
-from training.tasks.registry import build_task
+from training.tasks.base import build_task
 
 __all__ = ["build_task"]
 

@@ -8,14 +8,17 @@ with a projected discriminator, a pass through the frozen features.
 Shapes: B batch, C channels, H height, W width, Z latent.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from PIL import Image
 from torch import Generator as Random
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.utils import make_grid
 
 from training.config.tasks import AdversarialConfig
 from training.config.train import TrainConfig
@@ -26,9 +29,7 @@ from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
 from training.optim.ema import ema_model
 from training.pretrained.mobilenet import load_weights
-from training.tasks.base import DatasetTask, Monitor, Scores, Split
-from training.tasks.image_grid import draw_grid
-from training.tasks.registry import build_task
+from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task
 
 _Projected = tuple[Tensor, ...]
 """Inputs of the discriminator's trained layers: images, or feature maps of them."""
@@ -273,3 +274,14 @@ def _require_gan_config(config: object, data: ImageData) -> GAN.Config:
             "network.discriminator widths, each of which doubles the size from 4"
         )
     return config
+
+
+def draw_grid(images_NCHW: Tensor, path: Path, columns: int | None = None, scale: int = 2) -> None:
+    """Write uint8 images row by row as one PNG; without `columns`, as square as possible."""
+    columns = columns or math.ceil(math.sqrt(len(images_NCHW)))
+    grid_CHW = make_grid(images_NCHW, nrow=columns, padding=1, pad_value=255)
+    pixels = grid_CHW.permute(1, 2, 0).to(torch.uint8).numpy()
+    image = Image.fromarray(pixels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = (image.width * scale, image.height * scale)
+    image.resize(size, Image.Resampling.BICUBIC).save(path)

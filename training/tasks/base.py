@@ -1,12 +1,16 @@
-"""`Task`: the interface between the training loop and an objective."""
+"""`Task`: the interface between the training loop and an objective, and `build_task`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import singledispatch
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from lightning_fabric import Fabric
 from torch import Tensor
 
+from training.config.tasks import TaskConfig
+from training.config.train import TrainConfig
 from training.datasets.base import DataSet, DataSplit
 from training.errors import DataError
 
@@ -87,3 +91,18 @@ class DatasetTask(Generic[SplitT]):
 
     def has_split(self, split: Split) -> bool:
         return split != "validation" or self.data.validation is not None
+
+
+@singledispatch
+def build_task(
+    config: TaskConfig,
+    train_config: TrainConfig,  # noqa: ARG001  # the arguments of every registered class
+    data: object,  # noqa: ARG001
+    fabric: Fabric,  # noqa: ARG001
+) -> Task:
+    """Build the task, with its networks initialised and set up by `fabric`.
+
+    Raises:
+        RecipeError: when the network or the data do not fit the task.
+    """
+    raise TypeError(f"no task is registered for {type(config).__name__}")

@@ -9,9 +9,8 @@ from training.datasets.base import ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
-from training.tasks.base import Monitor, Scores
+from training.tasks.base import Monitor, Scores, build_task
 from training.tasks.image_task import ImageTask
-from training.tasks.registry import build_task
 
 
 @build_task.register(ClassificationConfig)

@@ -13,9 +13,8 @@ from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
 from training.metrics.rate_estimate import estimate_bits
 from training.networks.autoencoder import Autoencoder
-from training.tasks.base import Monitor, Scores
+from training.tasks.base import Monitor, Scores, build_task
 from training.tasks.image_task import ImageTask
-from training.tasks.registry import build_task
 
 
 @build_task.register(CompressionConfig)

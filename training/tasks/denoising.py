@@ -10,9 +10,8 @@ from training.datasets.batches import Batch, Batches
 from training.datasets.noise import quantize_8bit
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
-from training.tasks.base import Monitor, Scores
+from training.tasks.base import Monitor, Scores, build_task
 from training.tasks.image_task import ImageTask
-from training.tasks.registry import build_task
 
 
 @build_task.register(DenoisingConfig)

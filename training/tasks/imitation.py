@@ -13,8 +13,7 @@ from training.config.tasks import ImitationConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
-from training.tasks.base import Monitor, Scores, Split
-from training.tasks.registry import build_task
+from training.tasks.base import Monitor, Scores, Split, build_task
 from training.tasks.single_network import SingleNetwork
 
 

@@ -22,8 +22,7 @@ from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
 from training.networks.char_rnn import CharRNN
 from training.networks.recurrent import RecurrentState
-from training.tasks.base import Monitor, Scores, Split
-from training.tasks.registry import build_task
+from training.tasks.base import Monitor, Scores, Split, build_task
 from training.tasks.single_network import SingleNetwork
 
 EVAL_WINDOW, EVAL_WINDOW_COUNT = 256, 400

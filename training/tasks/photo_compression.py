@@ -8,8 +8,7 @@ from training.datasets.batches import epoch_seed
 from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec
-from training.tasks.base import DatasetTask, Monitor, Scores, Split
-from training.tasks.registry import build_task
+from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task
 from training.tasks.single_network import SingleNetwork
 
 _INIT_CROPS = 64

@@ -14,8 +14,7 @@ from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
 from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit, to_gray
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
-from training.tasks.base import DatasetTask, Monitor, Scores, Split
-from training.tasks.registry import build_task
+from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task
 from training.tasks.single_network import SingleNetwork
 
 _MAX_PIXEL = 255

@@ -11,8 +11,7 @@ from training.config.tasks import StrokeClassificationConfig
 from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.stroke_reader import StrokeReader
-from training.tasks.base import Monitor, Scores, Split
-from training.tasks.registry import build_task
+from training.tasks.base import Monitor, Scores, Split, build_task
 from training.tasks.stroke_task import StrokeTask
 
 _EVAL_BATCH = 1000

@@ -18,9 +18,8 @@ from training.errors import RecipeError
 from training.metrics.feature_cache import FeatureCache
 from training.networks.mobilenet import MobileNet
 from training.pretrained.mobilenet import features_fingerprint, load_weights
-from training.tasks.base import Scores, Split
+from training.tasks.base import Scores, Split, build_task
 from training.tasks.classification import Classification
-from training.tasks.registry import build_task
 
 
 @build_task.register(TransferConfig)

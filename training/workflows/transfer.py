@@ -21,7 +21,7 @@ from training.engine.trainer import FitResult, fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.cross_validation import CrossValidation, Fold
 from training.networks.mobilenet import MobileNet
-from training.plots.confusion import draw_cross_validation
+from training.plots.classifiers import draw_cross_validation
 from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import build_provenance, publish_model
 from training.publish.spec import GraphFns

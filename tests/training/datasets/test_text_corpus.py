@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tests.full_disk import no_file_over
 from training.config.recipe import load_recipe
-from training.datasets.download import download
+from training.datasets.data_dir import download
 from training.datasets.number_words import build_text, number_to_words
 from training.datasets.text_corpus import TextCorpus, decode_text, strip_gutenberg
 from training.errors import DataError

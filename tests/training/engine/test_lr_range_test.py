@@ -5,7 +5,7 @@ import pytest
 from tests.training.tiny import DENOISING, recipe
 from training.engine.lr_range_test import LrRangeTestResult, run_lr_range_test, smooth_losses
 from training.errors import DivergenceError
-from training.plots.range_test import draw_range_test
+from training.plots.schedules import draw_range_test
 
 
 def test_rate_grows_exponentially_until_the_loss_diverges() -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.metrics.cross_validation import CrossValidation, Fold
-from training.plots.confusion import draw_cross_validation
+from training.plots.classifiers import draw_cross_validation
 
 
 def _logits(*classes: int) -> Tensor:

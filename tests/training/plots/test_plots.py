@@ -9,10 +9,10 @@ from PIL import Image
 
 from training.engine.csv_logger import write_log
 from training.errors import DataError
-from training.plots.confusion import draw_confusion
+from training.plots.classifiers import draw_confusion
 from training.plots.curves import draw_training_curves
+from training.plots.images import draw_image_rows
 from training.plots.optimize_png import optimize_png
-from training.plots.restoration import draw_image_rows
 from training.plots.style import DOCUMENT_STYLE, plot_runs
 from training.publish import sample_inputs
 

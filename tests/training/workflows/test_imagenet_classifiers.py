@@ -79,4 +79,6 @@ def test_a_network_of_timm_brings_its_size_and_how_images_are_resized(
     )
     monkeypatch.setitem(sys.modules, "timm", timm)
     built = build_classifier("timm/eva02_tiny")
-    assert (built.crop_side, built.shorter_side, built.resize) == (96, 100, resize)
+    preprocessing = built.preprocessing
+    assert (preprocessing.crop_side, preprocessing.shorter_side) == (96, 100)
+    assert preprocessing.resize == resize

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import export_spec
 
 __all__ = ["export_spec"]
 

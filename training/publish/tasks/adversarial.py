@@ -25,10 +25,8 @@ from training.metrics.independent_metrics import independent_metrics
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
 from training.pretrained.mobilenet import weights_data_source
-from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
-from training.publish.tasks.registry import export_spec
-from training.tasks.adversarial import Adversarial
-from training.tasks.image_grid import draw_grid
+from training.publish.spec import ExportSpec, GraphSpec, export_spec, run_in_batches
+from training.tasks.adversarial import Adversarial, draw_grid
 
 _log = logging.getLogger(__name__)
 

@@ -16,11 +16,10 @@ from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.base import ImageData
 from training.metrics.calibration import fit_temperature
-from training.plots.confusion import draw_confusion
+from training.plots.classifiers import draw_confusion
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import ExportSpec, GraphSpec, export_spec, run_in_batches
 from training.tasks.classification import Classification
 
 BATCH = 250

@@ -20,8 +20,7 @@ from training.publish import sample_inputs
 from training.publish.compression.compression_report import BATCH, report
 from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.onnx.graphs import DecoderGraph, EncoderGraph
-from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec, export_spec
 from training.tasks.compression import Compression
 
 CASES, CASE_SIZE = 2, 4

@@ -16,11 +16,10 @@ from training.config.recipe import Recipe
 from training.datasets.noise import Noise
 from training.metrics.psnr import psnr_db
 from training.networks.base import BaseNetworkConfig
-from training.plots.restoration import draw_image_rows
+from training.plots.images import draw_image_rows
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import DenoiserGraph
-from training.publish.spec import ExportSpec, GraphSpec, run_in_batches
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import ExportSpec, GraphSpec, export_spec, run_in_batches
 from training.tasks.denoising import Denoising
 
 TILE = 512

@@ -25,7 +25,7 @@ from training.metrics.calibration import (
     cross_fit_temperature,
     fit_temperature,
 )
-from training.plots.reliability import draw_ensemble
+from training.plots.classifiers import draw_ensemble
 from training.publish.onnx.graphs import EnsembleGraph
 from training.publish.spec import ExportSpec, run_in_batches
 from training.publish.tasks.classification import BATCH, classification_spec, temperature_note

@@ -32,8 +32,7 @@ from training.publish.onnx.rnn_graph import (
     recurrent_states,
     zero_states,
 )
-from training.publish.spec import ExportSpec, GraphSpec
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import ExportSpec, GraphSpec, export_spec
 from training.tasks.handwriting import Handwriting, shift_right
 
 _DRAWINGS_PER_SYMBOL = 100

@@ -16,7 +16,7 @@ from torchvision.models import MobileNet_V2_Weights
 from models_store.manifest import DataSource, Metric
 from models_store.tasks import Classification, FixedImage
 from models_store.verify import GraphFn
-from training.plots.predictions import draw_predictions
+from training.plots.images import draw_predictions
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphSpec

@@ -27,8 +27,7 @@ from training.publish.onnx.rnn_graph import (
     recurrent_states,
     zero_states,
 )
-from training.publish.spec import ExportSpec, GraphSpec
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import ExportSpec, GraphSpec, export_spec
 from training.tasks.language import Language, random_windows
 
 _CHUNK_LENGTH = 512

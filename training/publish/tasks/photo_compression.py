@@ -19,8 +19,8 @@ from training.networks.photo_codec.integer_ops import MAX_EXACT_INTEGER
 from training.networks.photo_codec.network import PHASES
 from training.networks.photo_codec.prior import GroupPrior, SidePrior, max_abs_sum
 from training.publish import sample_inputs
+from training.publish.compression.frequency_tables import build_scale_tables
 from training.publish.compression.photo_codec_report import report
-from training.publish.compression.scale_tables import build_scale_tables
 from training.publish.onnx.photo_graphs import (
     FeaturesGraph,
     FirstGroupGraph,
@@ -29,8 +29,7 @@ from training.publish.onnx.photo_graphs import (
     PhotoEncoderGraph,
     freeze,
 )
-from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec
-from training.publish.tasks.registry import export_spec
+from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec, export_spec
 from training.tasks.photo_compression import PhotoCompression
 
 CASE_HW = (96, 112)

@@ -22,11 +22,10 @@ from training.config.recipe import Recipe
 from training.datasets.camera import CameraNoise
 from training.datasets.noise import add_gaussian_noise, quantize_8bit
 from training.metrics.psnr import psnr_db
-from training.plots.restoration import draw_image_grid
+from training.plots.images import draw_image_grid
 from training.publish import sample_inputs
-from training.publish.spec import ExportSpec
+from training.publish.spec import ExportSpec, export_spec
 from training.publish.tasks.denoising import denoiser_graph, tiled_image
-from training.publish.tasks.registry import export_spec
 from training.tasks.base import Scores
 from training.tasks.photo_denoising import PhotoDenoising
 

@@ -7,9 +7,8 @@ from models_store.manifest import Metric
 from training.config.recipe import Recipe
 from training.errors import DataError
 from training.pretrained.mobilenet import weights_data_source
-from training.publish.spec import ExportSpec, GraphFns
+from training.publish.spec import ExportSpec, GraphFns, export_spec
 from training.publish.tasks.classification import classification_spec
-from training.publish.tasks.registry import export_spec
 from training.tasks.transfer import Transfer
 
 

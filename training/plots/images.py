@@ -1,13 +1,18 @@
-"""Images before and after restoration, side by side."""
+"""Images in rows: restored ones, predictions beside images, and nearest training images."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from training.metrics.feature_extractor import MobileNetFeatures
+from training.metrics.generative import MAX_COMPARED_IMAGES, nearest_training_images
 
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
 """In pixels: between images, above them, and to the left."""
@@ -53,3 +58,46 @@ def draw_image_grid(
         for row, image in enumerate(images):
             canvas.paste(Image.fromarray(image), (left, _CAPTION + row * step))
     canvas.save(path, optimize=True)
+
+
+def draw_predictions(
+    predictions: Sequence[tuple[NDArray[np.uint8], Sequence[tuple[str, float]]]], path: Path
+) -> None:
+    """Draw a row for each image (H, W, C): the image, and its labels' probabilities, best first."""
+    figure = Figure(figsize=(6.4, 2.2 * len(predictions)), dpi=110, layout="constrained")
+    for index, (image, labels) in enumerate(predictions):
+        image_axes = figure.add_subplot(len(predictions), 2, 2 * index + 1)
+        image_axes.imshow(image)
+        image_axes.set_axis_off()
+        bar_axes = figure.add_subplot(len(predictions), 2, 2 * index + 2)
+        positions = range(len(labels))
+        shares = [share for _, share in labels]
+        bars = bar_axes.barh(positions, shares, color="#4477aa")
+        bar_axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=8)
+        bar_axes.set_yticks(positions, [label for label, _ in labels], fontsize=8)
+        bar_axes.set(xlim=(0, 1.18), xticks=[])
+        bar_axes.invert_yaxis()
+        bar_axes.spines[:].set_visible(False)
+    figure.savefig(path)
+
+
+def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -> None:
+    """Draw generated uint8 images above the nearest training images by pixels and by features.
+
+    Raises:
+        DataError: the weights that compute the features are missing.
+    """
+    extractor = MobileNetFeatures()
+    # The features of these images have been cached by the published comparison.
+    candidates_NCHW = training_NCHW[: 2 * MAX_COMPARED_IMAGES]
+    features = torch.cdist(
+        extractor(generated_NCHW), extractor(candidates_NCHW, cache=True)
+    ).argmin(1)
+    rows = {
+        "generated": generated_NCHW,
+        "by pixels": training_NCHW[nearest_training_images(generated_NCHW, training_NCHW).indices],
+        "by features": candidates_NCHW[features],
+    }
+    draw_image_rows(
+        [(name, np.asarray(images.permute(0, 2, 3, 1))) for name, images in rows.items()], path
+    )
