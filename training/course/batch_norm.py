@@ -3,6 +3,7 @@
 Shapes: B batch, C channels.
 """
 
+import copy
 from typing import Literal
 
 import torch
@@ -71,20 +72,9 @@ def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
         )
     slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     bias = 0 if convolution.bias is None else convolution.bias
-    folded = nn.Conv2d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size,  # type: ignore[arg-type]  # a pair, as every Conv2d keeps it
-        convolution.stride,  # type: ignore[arg-type]
-        convolution.padding,  # type: ignore[arg-type]
-        convolution.dilation,  # type: ignore[arg-type]
-        convolution.groups,
-        padding_mode=convolution.padding_mode,
-    )
-    with torch.no_grad():
-        folded.weight.copy_(convolution.weight * slope.view(-1, 1, 1, 1))
-        if folded.bias is not None:
-            folded.bias.copy_((bias - norm.running_mean) * slope + norm.bias)
+    folded = copy.deepcopy(convolution)
+    folded.weight = nn.Parameter((convolution.weight * slope.view(-1, 1, 1, 1)).detach())
+    folded.bias = nn.Parameter(((bias - norm.running_mean) * slope + norm.bias).detach())
     return folded
 
 

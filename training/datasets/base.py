@@ -106,17 +106,23 @@ class ImageData(DataSet[ImageSplit]):
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Return the mean and standard deviation per channel over the training images, in 0–1."""
-        pixels = self.train.images_NCHW.flatten(2)
         # Sums in float64 over uint8 histograms are exact and need no float copy of the set.
         values = torch.arange(256, dtype=torch.float64) / 255
         means, deviations = [], []
-        for channel in range(self.channels):
-            weights = torch.bincount(pixels[:, channel].flatten().long(), minlength=256).double()
+        for pixels in self.train.images_NCHW.unbind(1):
+            weights = torch.bincount(pixels.flatten().long(), minlength=256).double()
             weights /= weights.sum()
-            mean = float((weights * values).sum())
-            means.append(mean)
-            deviations.append(float((weights * (values - mean) ** 2).sum()) ** 0.5)
+            means.append(float((weights * values).sum()))
+            deviations.append(float((weights * (values - means[-1]) ** 2).sum()) ** 0.5)
         return means, deviations
+
+
+def concatenate(parts: Sequence[ImageSplit]) -> ImageSplit:
+    """Join splits, in order."""
+    return ImageSplit(
+        torch.cat([part.images_NCHW for part in parts]),
+        torch.cat([part.labels_N for part in parts]),
+    )
 
 
 def validate_split(

@@ -8,22 +8,13 @@ from pydantic import Field, NonNegativeInt
 from torchvision import datasets
 
 from models_store.base import FrozenModel
-from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
+from training.datasets.base import ImageData, ImageSplit, split_validation
 from training.datasets.data_dir import data_dir
-from training.datasets.packed_jpeg import read_packed_jpegs
+from training.datasets.packed_jpeg import read_packed_splits
 from training.errors import DataError
 
 LABELS = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
 
@@ -39,7 +30,11 @@ class Cifar10(FrozenModel):
         """Raise DataError if the data is neither in the cache nor can be downloaded."""
         packed = self.copy_ == "packed"
         root = data_dir() / "cifar10"
-        train, test = _load_packed(root) if packed else _load_torchvision(root)
+        train, test = (
+            read_packed_splits(root, len(LABELS), (3, 32, 32))
+            if packed
+            else _load_torchvision(root)
+        )
         return split_validation(
             ImageData(
                 title="CIFAR-10 (JPEG copy)" if packed else "CIFAR-10",
@@ -51,22 +46,6 @@ class Cifar10(FrozenModel):
             ),
             self.validation_size,
         )
-
-
-def _load_packed(root: Path) -> tuple[ImageSplit, ImageSplit]:
-    shards = sorted(root.glob("train-*.npz"))
-    if not shards:
-        raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA names the data folder)")
-    parts = [_read(shard) for shard in shards]
-    train = ImageSplit(
-        torch.cat([part.images_NCHW for part in parts]),
-        torch.cat([part.labels_N for part in parts]),
-    )
-    return train, _read(root / "test.npz")
-
-
-def _read(path: Path) -> ImageSplit:
-    return validate_split(read_packed_jpegs(path), path, len(LABELS), shape_CHW=(3, 32, 32))
 
 
 def _load_torchvision(root: Path) -> tuple[ImageSplit, ImageSplit]:

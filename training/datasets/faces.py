@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import NonNegativeInt
 
 from models_store.base import FrozenModel
-from training.datasets.base import ImageData, ImageSplit, split_validation, validate_split
+from training.datasets.base import ImageData, split_validation
 from training.datasets.data_dir import resolve_data_path
-from training.datasets.packed_jpeg import read_packed_jpegs
+from training.datasets.packed_jpeg import read_packed_splits
 from training.datasets.path_redaction import CachedPath
-from training.errors import DataError
 
-_SHAPE_CHW = (3, 64, 64)
+_OWN_IMAGES = (
+    ". To train on a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"
+)
 
 
 class Faces(FrozenModel):
@@ -27,25 +27,15 @@ class Faces(FrozenModel):
     def load(self) -> ImageData:
         """Raise DataError if the archives are missing or hold something else."""
         root = resolve_data_path(self.path)
-        shards = sorted(root.glob("train-*.npz"))
-        if not shards:
-            raise DataError(
-                f"{root} holds no train-*.npz (DEEPSHELF_DATA names the data folder). To train "
-                "on a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"
-            )
-        train = torch.cat([_read(shard).images_NCHW for shard in shards])
+        train, test = read_packed_splits(root, 0, (3, 64, 64), hint=_OWN_IMAGES)
         return split_validation(
             ImageData(
                 title="UTKFace, 64×64",
                 licence="non-commercial research only (UTKFace)",
                 source="https://susanqq.github.io/UTKFace/",
                 labels=(),
-                train=ImageSplit(train, torch.zeros(len(train), dtype=torch.int64)),
-                test=_read(root / "test.npz"),
+                train=train,
+                test=test,
             ),
             self.validation_size,
         )
-
-
-def _read(path: Path) -> ImageSplit:
-    return validate_split(read_packed_jpegs(path, labelled=False), path, 1, _SHAPE_CHW)

@@ -8,7 +8,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
-from training.datasets.base import ImageData, ImageSplit, class_counts, split_validation
+from training.datasets.base import (
+    ImageData,
+    ImageSplit,
+    class_counts,
+    concatenate,
+    split_validation,
+)
 from training.datasets.image_files import (
     OnUnreadable,
     find_image_files,
@@ -103,10 +109,8 @@ def _concatenate_shuffled(parts: list[ImageSplit], generator: Generator) -> Imag
     """Concatenate and shuffle all parts, so that a split does not start with one class only."""
     if len(parts) == 1:
         return parts[0]  # already shuffled
-    images_NCHW = torch.cat([part.images_NCHW for part in parts])
-    labels_N = torch.cat([part.labels_N for part in parts])
-    order = torch.randperm(len(labels_N), generator=generator)
-    return ImageSplit(images_NCHW[order], labels_N[order])
+    joined = concatenate(parts)
+    return joined.subset(torch.randperm(len(joined), generator=generator))
 
 
 def _require_every_class(data: ImageData) -> ImageData:

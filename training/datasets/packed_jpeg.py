@@ -10,8 +10,28 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.datasets.base import ImageSplit
+from training.datasets.base import ImageSplit, concatenate, validate_split
 from training.errors import DataError
+
+
+def read_packed_splits(
+    root: Path, classes: int, shape_CHW: tuple[int, int, int], hint: str = ""
+) -> tuple[ImageSplit, ImageSplit]:
+    """Return the training images in `root/train-*.npz` and the test images in `root/test.npz`.
+
+    Without `classes`, the archives have no labels.
+
+    Raises:
+        DataError: an archive is missing or holds something else; `hint` ends the message.
+    """
+    shards = sorted(root.glob("train-*.npz"))
+    if not shards:
+        raise DataError(f"{root} holds no train-*.npz (DEEPSHELF_DATA names the data folder){hint}")
+    *train, test = (
+        validate_split(read_packed_jpegs(path, classes > 0), path, max(1, classes), shape_CHW)
+        for path in (*shards, root / "test.npz")
+    )
+    return concatenate(train), test
 
 
 def read_packed_jpegs(path: Path, labelled: bool = True) -> ImageSplit:

@@ -1,7 +1,9 @@
 """One long text: generated, one of two classics, or the user's file."""
 
 import codecs
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -34,7 +36,9 @@ _SAMPLE_CHARACTERS = 1024
 _MIN_ZERO_SHARE = 0.1
 """Share of zero bytes. In Greek or Cyrillic, only spaces and line ends have them."""
 
-_START_MARKER, _END_MARKER = "*** START OF ", "*** END OF "
+_GUTENBERG_BOOK = re.compile(
+    r"^\*\*\* START OF [^\n]*\n(.*?)^\*\*\* END OF ", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -86,16 +90,17 @@ class TextCorpus(FrozenModel):
 
     def load(self) -> TextData:
         """Raise DataError if the text is not found, cannot be downloaded, or is not text."""
+        split = partial(split_text, validation_fraction=self.validation_fraction)
         if self.path is not None:
             file = self.path.expanduser()
-            return self._split(
+            return split(
                 _read_text(file),
                 title=file.name,
                 licence="the user's own text; terms not stated",
                 source=f"file {file.name}",
             )
         if self.name is None or self.name == "numbers":
-            return self._split(
+            return split(
                 build_text(),
                 title="Numbers in words",
                 licence="Apache-2.0",
@@ -103,11 +108,7 @@ class TextCorpus(FrozenModel):
             )
         book = _BOOKS[self.name]
         text = _read_text(_find_or_download(book))
-        return self._split(text, title=book.title, licence=book.licence, source=book.source)
-
-    def _split(self, text: str, *, title: str, licence: str, source: str) -> TextData:
-        fraction = self.validation_fraction
-        return split_text(text, fraction, title=title, licence=licence, source=source)
+        return split(text, title=book.title, licence=book.licence, source=book.source)
 
 
 def decode_text(data: bytes, source: object) -> str:
@@ -141,21 +142,15 @@ def _detect_wide_encoding(data: bytes) -> str | None:
     # Without a mark, characters up to U+00FF show: their upper bytes are zero. Text in UTF-8 has no
     # zero byte.
     sample = data[: 4 * _SAMPLE_CHARACTERS]
-    zero_shares = [
-        sample[offset::4].count(0) / max(1, len(sample[offset::4])) for offset in range(4)
-    ]
-    zeros = tuple(share > _MIN_ZERO_SHARE for share in zero_shares)
+    lanes = [sample[offset::4] for offset in range(4)]
+    zeros = tuple(lane.count(0) > _MIN_ZERO_SHARE * len(lane) for lane in lanes)
     return _WIDE_ZERO_PATTERNS.get(zeros)
 
 
 def strip_gutenberg(text: str) -> str:
     """Remove the notes of Project Gutenberg before and after a book, if present."""
-    lines = text.split("\n")
-    begin = next((i for i, line in enumerate(lines) if line.startswith(_START_MARKER)), None)
-    end = next((i for i, line in enumerate(lines) if line.startswith(_END_MARKER)), None)
-    if begin is None or end is None or end <= begin:
-        return text
-    return "\n".join(lines[begin + 1 : end]).strip("\n") + "\n"
+    book = _GUTENBERG_BOOK.search(text)
+    return text if book is None else book[1].strip("\n") + "\n"
 
 
 def _read_text(file: Path) -> str:
