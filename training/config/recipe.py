@@ -67,16 +67,15 @@ class Recipe(TrainConfig):
         return super().publishes_ema and self.publish.weights == "average"
 
     @model_validator(mode="after")
-    def _early_stop_needs_validation(self) -> Self:
-        # Stopping on the test set would select the weights by it and bias its metrics.
-        if self.early_stop and not _has_validation_split(self.data):
+    def _check_validation_split(self) -> Self:
+        # The number of images, or the part of a text, that is held out. Weights or a temperature
+        # that were selected on the test set would bias its metrics.
+        data = self.data
+        if getattr(data, "validation_size", getattr(data, "validation_fraction", 0)):
+            return self
+        if self.early_stop:
             raise ValueError("early_stop needs held-out data: set data.validation_size")
-        return self
-
-    @model_validator(mode="after")
-    def _calibration_needs_validation(self) -> Self:
-        # Fitted on the test set, the temperature would bias its metrics.
-        if self.publish.calibrate and not _has_validation_split(self.data):
+        if self.publish.calibrate:
             raise ValueError("publish.calibrate needs held-out images: set data.validation_size")
         return self
 
@@ -89,13 +88,9 @@ class Recipe(TrainConfig):
                 self.data.kind in data,
             )
             if any(matches) and not all(matches):
+                fields = {"task": tasks, "network": networks, "data": data}
                 combination = ", ".join(
-                    f"{field_name} {' or '.join(sorted(kinds))}"
-                    for field_name, kinds in (
-                        ("task", tasks),
-                        ("network", networks),
-                        ("data", data),
-                    )
+                    f"{name} {' or '.join(sorted(kinds))}" for name, kinds in fields.items()
                 )
                 raise ValueError(
                     f"{combination} belong together, not task {self.task.kind}, "
@@ -105,11 +100,6 @@ class Recipe(TrainConfig):
         if any(is_handwriting) and not all(is_handwriting):
             raise ValueError("the task handwriting and the network handwriting belong together")
         return self
-
-
-def _has_validation_split(data: DataConfig) -> bool:
-    """Return whether a number of images or a part of a text is held out for validation."""
-    return bool(getattr(data, "validation_size", getattr(data, "validation_fraction", 0)))
 
 
 def built_in_recipes() -> dict[str, Path]:

@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from models_store.manifest import DataSource
+from models_store.tasks import ColorMode
 from training.errors import DataError
 
 
@@ -98,6 +99,10 @@ class ImageData(DataSet[ImageSplit]):
     @property
     def channels(self) -> int:
         return int(self.train.images_NCHW.shape[1])
+
+    @property
+    def mode(self) -> ColorMode:
+        return "L" if self.channels == 1 else "RGB"
 
     @property
     def size_HW(self) -> tuple[int, int]:

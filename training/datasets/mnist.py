@@ -5,9 +5,8 @@ Both are 60,000 + 10,000 grey images of 28×28 in ten classes, in the same four 
 
 import gzip
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,74 +22,64 @@ from training.errors import DataError
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
-@dataclass(frozen=True)
-class _Source:
-    title: str
-    licence: str
-    url: str
-    labels: tuple[str, ...]
-    folder: str
+class _IdxImages(FrozenModel):
+    """Grey images of 28×28, read from local files if present, else downloaded into the cache."""
+
+    validation_size: NonNegativeInt = 0
+
+    title: ClassVar[str]
+    licence: ClassVar[str]
+    source: ClassVar[str]
+    labels: ClassVar[tuple[str, ...]]
+    folder: ClassVar[str]
     """Folder below the cache."""
-    torchvision_class: type[datasets.MNIST]
+    torchvision_class: ClassVar[type[datasets.MNIST]]
     """torchvision's class, which has the mirrors and checksums."""
-    system_folders: tuple[Path, ...] = ()
+    system_folders: ClassVar[tuple[Path, ...]] = ()
+
+    def load(self) -> ImageData:
+        """Raise DataError if the data is neither found nor downloadable, or is damaged."""
+        root = data_dir() / self.folder
+        torchvision_folder = root / self.torchvision_class.__name__ / "raw"
+        local_files = find_files((root, root / "raw", torchvision_folder, *self.system_folders))
+        files = local_files or download(self.torchvision_class, root)
+        data = ImageData(
+            title=self.title,
+            licence=self.licence,
+            source=self.source,
+            labels=self.labels,
+            train=_read_split(files[0], files[1]),
+            test=_read_split(files[2], files[3]),
+        )
+        return split_validation(data, self.validation_size)
 
 
-_MNIST = _Source(
-    title="MNIST",
-    licence="no explicit licence from its authors; cite LeCun et al. 1998",
-    url="http://yann.lecun.com/exdb/mnist/",
-    labels=tuple("0123456789"),
-    folder="mnist",
-    torchvision_class=datasets.MNIST,
-)
-_FASHION = _Source(
-    title="Fashion-MNIST",
-    licence="MIT",
-    url="https://github.com/zalandoresearch/fashion-mnist",
-    labels=tuple(datasets.FashionMNIST.classes),
-    folder="fashion-mnist",
-    torchvision_class=datasets.FashionMNIST,
-    # Debian's package dataset-fashion-mnist
-    system_folders=(Path("/usr/share/datasets/fashion-mnist"),),
-)
-
-
-class Mnist(FrozenModel):
-    """Handwritten digits, read from local files if present, else downloaded into the cache."""
+class Mnist(_IdxImages):
+    """Handwritten digits."""
 
     kind: Literal["mnist"] = "mnist"
-    validation_size: NonNegativeInt = 0
 
-    def load(self) -> ImageData:
-        """Raise DataError if the data is neither found nor downloadable, or is damaged."""
-        return split_validation(_load(_MNIST), self.validation_size)
+    title = "MNIST"
+    licence = "no explicit licence from its authors; cite LeCun et al. 1998"
+    source = "http://yann.lecun.com/exdb/mnist/"
+    labels = tuple("0123456789")
+    folder = "mnist"
+    torchvision_class = datasets.MNIST
 
 
-class FashionMnist(FrozenModel):
-    """Images of clothes, harder than the digits, read from local files or downloaded."""
+class FashionMnist(_IdxImages):
+    """Images of clothes, harder than the digits."""
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
-    validation_size: NonNegativeInt = 0
 
-    def load(self) -> ImageData:
-        """Raise DataError if the data is neither found nor downloadable, or is damaged."""
-        return split_validation(_load(_FASHION), self.validation_size)
-
-
-def _load(source: _Source) -> ImageData:
-    root = data_dir() / source.folder
-    torchvision_folder = root / source.torchvision_class.__name__ / "raw"
-    local_files = find_files((root, root / "raw", torchvision_folder, *source.system_folders))
-    files = local_files or download(source.torchvision_class, root)
-    return ImageData(
-        title=source.title,
-        licence=source.licence,
-        source=source.url,
-        labels=source.labels,
-        train=_read_split(files[0], files[1]),
-        test=_read_split(files[2], files[3]),
-    )
+    title = "Fashion-MNIST"
+    licence = "MIT"
+    source = "https://github.com/zalandoresearch/fashion-mnist"
+    labels = tuple(datasets.FashionMNIST.classes)
+    folder = "fashion-mnist"
+    torchvision_class = datasets.FashionMNIST
+    # Debian's package dataset-fashion-mnist
+    system_folders = (Path("/usr/share/datasets/fashion-mnist"),)
 
 
 def find_files(folders: tuple[Path, ...]) -> list[Path] | None:

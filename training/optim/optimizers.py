@@ -1,6 +1,7 @@
 """Named optimizers with the paper of each: torch's own, and Muon."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
@@ -29,63 +30,52 @@ class _Base(FrozenModel):
     lr: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
 
-    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        return parameter_groups(network, self.weight_decay)
+    torch_class: ClassVar[Callable[..., torch.optim.Optimizer]]
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        options = self.model_dump(exclude={"kind", "weight_decay"})
+        return type(self).torch_class(parameter_groups(network, self.weight_decay), **options)
 
 
 class SGD(_Base):
     """Stochastic gradient descent; `momentum` (Polyak 1964), `nesterov` (Sutskever 2013)."""
 
+    torch_class = torch.optim.SGD
     kind: Literal["sgd"] = "sgd"
     momentum: _Fraction = 0.0
     nesterov: bool = False
-
-    def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
-            self._groups(network), lr=self.lr, momentum=self.momentum, nesterov=self.nesterov
-        )
 
 
 class Adagrad(_Base):
     """Duchi et al. 2011: steps shrink with the sum of squared gradients."""
 
+    torch_class = torch.optim.Adagrad
     kind: Literal["adagrad"] = "adagrad"
-
-    def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adagrad(self._groups(network), lr=self.lr)
 
 
 class RMSprop(_Base):
     """Hinton 2012, lecture 6e: a decaying average in place of Adagrad's sum."""
 
+    torch_class = torch.optim.RMSprop
     kind: Literal["rmsprop"] = "rmsprop"
     alpha: _Fraction = 0.99
     momentum: _Fraction = 0.0
-
-    def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(
-            self._groups(network), lr=self.lr, alpha=self.alpha, momentum=self.momentum
-        )
 
 
 class Adam(_Base):
     """Kingma and Ba 2015, arXiv 1412.6980, algorithm 1; `weight_decay` is an L2 penalty."""
 
+    torch_class = torch.optim.Adam
     kind: Literal["adam"] = "adam"
     betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
-
-    def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self._groups(network), lr=self.lr, betas=self.betas)
 
 
 class AdamW(_Base):
     """Loshchilov and Hutter 2019, arXiv 1711.05101: Adam with decoupled weight decay."""
 
+    torch_class = torch.optim.AdamW
     kind: Literal["adamw"] = "adamw"
     betas: tuple[_Fraction, _Fraction] = (0.9, 0.999)
-
-    def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self._groups(network), lr=self.lr, betas=self.betas)
 
 
 class Muon(_Base):
@@ -106,7 +96,7 @@ class Muon(_Base):
     """Rate of the parameters that AdamW updates. Default: `lr`."""
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        kernels, vectors = self._groups(network)
+        kernels, vectors = parameter_groups(network, self.weight_decay)
         layers = kernels["params"]
         hidden = [p for p in layers if p.ndim > 2] if self.fixed_norm else layers[1:-1]
         hidden_ids = {id(p) for p in hidden}

@@ -47,8 +47,8 @@ def _draw_curves(axes: Axes, curves: Mapping[str, Sequence[RatePoint]], served: 
         axes.plot(*zip(*sorted(points), strict=True), marker=".", label=name.replace("_", " "))
         if index == 0:
             label = f"as served: {served.rate:.0f} bytes, {served.psnr_db:.1f} dB"
-            star = {"marker": "*", "markersize": 16, "linestyle": "none"}
-            axes.plot(*served, color=axes.lines[0].get_color(), label=label, **star)
+            color = axes.lines[0].get_color()
+            axes.plot(*served, "*", markersize=16, color=color, label=label)
 
 
 def draw_crops(images: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.nn import functional
 
 from training.config.tasks import TaskConfig
 from training.config.train import TrainConfig
@@ -66,6 +67,15 @@ class Task(Protocol):
         The random state must not change, so that a resumed run continues with the same numbers.
         """
         ...
+
+
+def classification_scores(logits: Tensor, labels: Tensor) -> Scores:
+    """Return the accuracy and the mean nats of logits (…, K) for labels (…)."""
+    logits, labels = logits.flatten(0, -2), labels.flatten()
+    return {
+        "accuracy": float((logits.argmax(-1) == labels).float().mean()),
+        "nll": float(functional.cross_entropy(logits, labels)),
+    }
 
 
 def held_out_split(task: Task) -> Split:

@@ -9,7 +9,7 @@ from training.datasets.base import ImageSplit
 from training.datasets.batches import Batch, Batches
 from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
-from training.tasks.base import Monitor, Scores, build_task
+from training.tasks.base import Monitor, Scores, build_task, classification_scores
 from training.tasks.image_task import ImageTask
 
 
@@ -92,8 +92,4 @@ class Classification(ImageTask):
         return torch.cat(logits), torch.cat(labels)
 
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
-        logits_NK, labels_N = self.predict(network, split)
-        return {
-            "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
-            "nll": float(functional.cross_entropy(logits_NK, labels_N)),
-        }
+        return classification_scores(*self.predict(network, split))

@@ -13,7 +13,7 @@ from training.config.tasks import ImitationConfig
 from training.datasets.batches import epoch_seed
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
-from training.tasks.base import Monitor, Scores, Split, build_task
+from training.tasks.base import Monitor, Scores, Split, build_task, classification_scores
 from training.tasks.single_network import SingleNetwork
 
 
@@ -53,10 +53,7 @@ class Imitation(SingleNetwork):
         games = self.data.train if split == "train" else self.data.test
         with torch.inference_mode(), self.fabric.autocast():
             logits_NTA, actions_NT = self._logits(self.network_to_publish().eval(), games)
-        return {
-            "accuracy": float((logits_NTA.argmax(-1) == actions_NT).float().mean()),
-            "nll": float(functional.cross_entropy(logits_NTA.flatten(0, 1), actions_NT.flatten())),
-        }
+        return classification_scores(logits_NTA, actions_NT)
 
     def has_split(self, split: Split) -> bool:
         return split in ("train", "test")

@@ -11,7 +11,7 @@ from training.config.tasks import StrokeClassificationConfig
 from training.datasets.strokes import StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.stroke_reader import StrokeReader
-from training.tasks.base import Monitor, Scores, Split, build_task
+from training.tasks.base import Monitor, Scores, Split, build_task, classification_scores
 from training.tasks.stroke_task import StrokeTask
 
 _EVAL_BATCH = 1000
@@ -55,11 +55,7 @@ class StrokeClassification(StrokeTask):
             logits_NK = torch.cat(
                 [self._final_logits(network, b) for b in part.batches(_EVAL_BATCH)]
             )
-        labels_N = part.labels_N.to(logits_NK.device)
-        return {
-            "accuracy": float((logits_NK.argmax(1) == labels_N).float().mean()),
-            "nll": float(functional.cross_entropy(logits_NK, labels_N)),
-        }
+        return classification_scores(logits_NK, part.labels_N.to(logits_NK.device))
 
     def class_probabilities(self, split: StrokeSplit) -> Tensor:
         """Return probabilities (B, T, K) after every move."""

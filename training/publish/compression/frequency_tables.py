@@ -59,7 +59,7 @@ def build_scale_tables(
                 counts_LK += _count_steps(codec, image, quality, deadzone / LATENT_RESOLUTION)
     means, levels = codec.side_entropy_parameters()
     return ScaleTables(
-        tables=tuple(_build_table(level, counts) for level, counts in enumerate(counts_LK)),
+        tables=tuple(_build_scale_table(level, counts) for level, counts in enumerate(counts_LK)),
         certain=certain,
         deadzone=deadzone,
         side_levels=tuple(map(tuple, levels.int().tolist())),
@@ -88,7 +88,7 @@ def _count_steps(
     return counts.view(SCALE_LEVELS, -1).double().numpy()
 
 
-def _build_table(level: int, counts_K: NDArray[np.float64]) -> FrequencyTable:
+def _build_scale_table(level: int, counts_K: NDArray[np.float64]) -> FrequencyTable:
     """Build a symmetric table from counts and the trained distribution.
 
     Values beyond the table's end count as the escape.

@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import (
 
 from models_store.manifest import Metric
 from models_store.tasks import Classification as ServedClassification
-from models_store.tasks import ColorMode, FixedImage
+from models_store.tasks import FixedImage
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.base import ImageData
@@ -30,8 +30,7 @@ def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
     """Describe the graph, metrics on the test set, and a confusion matrix as the preview."""
     data = task.data
     height, width = data.size_HW
-    mode: ColorMode = "L" if data.channels == 1 else "RGB"
-    photos = sample_inputs.photo_crops(3, height, width, mode)
+    photos = sample_inputs.photo_crops(3, height, width, data.mode)
     noise = sample_inputs.random_bytes((1, height, width, data.channels))
     temperature = _temperature(task) if recipe.publish.calibrate else 1.0
     graph = GraphSpec(
@@ -43,7 +42,10 @@ def classification_spec(task: Classification, recipe: Recipe) -> ExportSpec:
     return ExportSpec(
         task=ServedClassification(
             image=FixedImage(
-                width=width, height=height, mode=mode, resize=getattr(recipe.data, "resize", "crop")
+                width=width,
+                height=height,
+                mode=data.mode,
+                resize=getattr(recipe.data, "resize", "crop"),
             ),
             labels=data.labels,
         ),

@@ -46,9 +46,7 @@ def compression_spec(task: Compression, recipe: Recipe) -> ExportSpec:
 
     return ExportSpec(
         task=ServedCompression(
-            image=FixedImage(
-                width=width, height=height, mode="L" if data.channels == 1 else "RGB", resize="pad"
-            )
+            image=FixedImage(width=width, height=height, mode=data.mode, resize="pad")
         ),
         graphs=(
             GraphSpec(

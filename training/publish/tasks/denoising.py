@@ -51,7 +51,7 @@ def denoising_spec(task: Denoising, recipe: Recipe) -> ExportSpec:
     graph = denoiser_graph(task.network_to_publish(), [_add_noise(clean, n) for n in noises])
     return ExportSpec(
         task=ServedDenoising(
-            image=tiled_image("L" if data.channels == 1 else "RGB", recipe.network, TILE),
+            image=tiled_image(data.mode, recipe.network, TILE),
             noise="; ".join(noise.describe() for noise in noises),
         ),
         graphs=(graph,),

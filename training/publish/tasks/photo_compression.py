@@ -33,6 +33,7 @@ from training.publish.spec import Attachment, ExportSpec, GraphFns, GraphSpec, e
 from training.tasks.photo_compression import PhotoCompression
 
 CASE_HW = (96, 112)
+GROUP_ROLES = ("low", "middle", "high")
 CERTAIN_LEVEL = 4
 """Below this level, a value differs from its mean at most once in 600 times."""
 DEADZONE = 4
@@ -105,65 +106,58 @@ def _check_exact_arithmetic(codec: PhotoCodec) -> None:
 
 def graph_specs(codec: PhotoCodec) -> tuple[GraphSpec, ...]:
     """Describe the graphs with golden cases from crops of photographs."""
-    images = sample_inputs.photo_crops(2, *CASE_HW, "RGB")
-    batches = (images, images[:1].flip(2))
-    max_quality = codec.config.qualities - 1
-    quality_batches = (
-        torch.tensor([max_quality // 8, max_quality - 2 * (max_quality > 2)]),
-        torch.tensor([max_quality]),
-    )
-    encoder, decoder = PhotoEncoderGraph(codec), PhotoDecoderGraph(codec)
-    features = FeaturesGraph(codec)
-    cases: dict[str, list[dict[str, Tensor]]] = {
-        role: [] for role in ("encoder", "decoder", "features", "low", "middle", "high")
-    }
-    with torch.inference_mode():
-        for batch, quality in zip(batches, quality_batches, strict=True):
-            latents, side = encoder(batch, quality)
-            parameters = codec.entropy_parameters(
-                latents.float() / LATENT_RESOLUTION, side.float(), quality
-            )
-            decoded = parameters.decoded.short()
-            cases["encoder"].append({"images": batch, "quality": quality})
-            cases["decoder"].append({"latents": decoded, "quality": quality})
-            cases["features"].append({"side": side, "quality": quality})
-            context = features(side, quality)[
-                :, :, : decoded.shape[2], : decoded.shape[3]
-            ].contiguous()
-            start = 0
-            for role, size, phases in zip(
-                ("low", "middle", "high"), codec.group_sizes, PHASES, strict=True
-            ):
-                inputs = {"features": context}
-                if start:
-                    inputs["before"] = decoded[:, :start].contiguous()
-                inputs["group"] = decoded[:, start : start + size].contiguous()
-                inputs["row"] = quality * len(phases) + len(phases) - 1
-                cases[role].append(inputs)
-                start += size
     low, *others = codec.priors
     modules: dict[Role, nn.Module] = {
-        "encoder": encoder,
-        "decoder": decoder,
-        "features": features,
+        "encoder": PhotoEncoderGraph(codec),
+        "decoder": PhotoDecoderGraph(codec),
+        "features": FeaturesGraph(codec),
         "low": FirstGroupGraph(low),
         "middle": GroupGraph(others[0]),
         "high": GroupGraph(others[1]),
     }
-    outputs = {
-        "encoder": ("latents", "side"),
-        "decoder": ("images",),
-        "features": ("features",),
-    }
+    images = sample_inputs.photo_crops(2, *CASE_HW, "RGB")
+    best = codec.config.qualities - 1
+    with torch.inference_mode():
+        cases = [
+            _cases(codec, images, torch.tensor([best // 8, best - 2 * (best > 2)])),
+            _cases(codec, images[:1].flip(2), torch.tensor([best])),
+        ]
+    outputs = {"encoder": ("latents", "side"), "decoder": ("images",), "features": ("features",)}
+    axes = {"encoder": {0: "batch", 1: "height", 2: "width"}}
     return tuple(
         GraphSpec(
             role=role,
             module=module,
             outputs=outputs.get(role, ("means", "levels")),
-            cases=tuple(cases[role]),
-            dynamic_axes={0: "batch", 1: "height", 2: "width"}
-            if role == "encoder"
-            else {0: "batch", 2: "rows", 3: "columns"},
+            cases=tuple(case[role] for case in cases),
+            dynamic_axes=axes.get(role, {0: "batch", 2: "rows", 3: "columns"}),
         )
         for role, module in modules.items()
     )
+
+
+def _cases(codec: PhotoCodec, images: Tensor, quality: Tensor) -> dict[str, dict[str, Tensor]]:
+    """Return the inputs of each graph for the same images."""
+    latents, side = PhotoEncoderGraph(codec)(images, quality)
+    parameters = codec.entropy_parameters(
+        latents.float() / LATENT_RESOLUTION, side.float(), quality
+    )
+    decoded = parameters.decoded.short()
+    height, width = decoded.shape[2:]
+    cases = {
+        "encoder": {"images": images, "quality": quality},
+        "decoder": {"latents": decoded, "quality": quality},
+        "features": {"side": side, "quality": quality},
+    }
+    context = FeaturesGraph(codec)(side, quality)[:, :, :height, :width].contiguous()
+    start = 0
+    for role, size, phases in zip(GROUP_ROLES, codec.group_sizes, PHASES, strict=True):
+        before = {"before": decoded[:, :start].contiguous()} if start else {}
+        cases[role] = {
+            "features": context,
+            **before,
+            "group": decoded[:, start : start + size].contiguous(),
+            "row": quality * len(phases) + len(phases) - 1,
+        }
+        start += size
+    return cases
